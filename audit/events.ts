@@ -1,0 +1,80 @@
+/**
+ * What the record says of a session: a short list of typed events, in order, never changed.
+ *
+ * `start` is durable before anything reaches the cluster; `end` is the last one. The keys are
+ * snake_case because security teams meet them in SQL.
+ */
+
+export const OUTCOMES = [
+  /** The command ended by itself; see exit_code. */
+  "exited",
+  /** The client went away or hung up: kubectl's ordinary end for attach, port-forward and Ctrl-C. */
+  "disconnected",
+  /** The cluster hung up in order, without an exit status: what a port-forward gets when its pod goes. */
+  "closed",
+  /** The cluster reported an error after the session was opened (no such command, container gone). */
+  "failed",
+  /** Never opened: a limit, a rule, the cluster's RBAC or an unsupported client. */
+  "refused",
+  "idle_limit",
+  "duration_limit",
+  /** Ended by an administrator; see ended_by. */
+  "terminated",
+  /** The cluster's side went away without saying why. */
+  "upstream_lost",
+  /** The object that held the session stopped (crash, eviction, deploy); counts are the last known. */
+  "interrupted",
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export interface SessionStart {
+  readonly user: string;
+  readonly kubernetes_user: string;
+  readonly kubernetes_groups: readonly string[];
+  readonly cluster: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string | null;
+  readonly command: readonly string[];
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly ports: readonly number[];
+  readonly client_address: string | null;
+  readonly country: string | null;
+  readonly user_agent: string | null;
+}
+
+export interface Counts {
+  /** WebSocket payload bytes from the client towards the cluster. */
+  readonly bytes_in: number;
+  /** WebSocket payload bytes from the cluster towards the client. */
+  readonly bytes_out: number;
+  readonly messages_in: number;
+  readonly messages_out: number;
+}
+
+export interface SessionEnd extends Counts {
+  readonly outcome: Outcome;
+  readonly exit_code: number | null;
+  /** For a person: what ended or refused it. */
+  readonly reason: string | null;
+  /** The administrator, for `terminated`. */
+  readonly ended_by: string | null;
+}
+
+export type SessionEventBody =
+  | { readonly type: "start"; readonly data: SessionStart }
+  /** The cluster accepted; `protocol` is the subprotocol that it chose. */
+  | { readonly type: "connect"; readonly data: { readonly protocol: string } }
+  | { readonly type: "end"; readonly data: SessionEnd };
+
+export type SessionEvent = SessionEventBody & {
+  readonly session_id: string;
+  /** 0, 1, 2 … within the session. */
+  readonly seq: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+};
+
+export const NO_COUNTS: Counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };

@@ -1,0 +1,34 @@
+import type { Counts, SessionStart } from "./events.ts";
+import type { sessions } from "./schema.ts";
+
+/** One session as the `sessions` view of D1 shows it. */
+export type SessionRow = typeof sessions.$inferSelect;
+
+/** A live session's row from the object that holds it: like D1's, but with the counts of this moment. */
+export function liveRow(id: string, startedAt: number, start: SessionStart, counts: Counts): SessionRow {
+  return {
+    id,
+    state: "live",
+    user: start.user,
+    kubernetes_user: start.kubernetes_user,
+    kubernetes_groups: start.kubernetes_groups,
+    cluster: start.cluster,
+    kind: start.kind,
+    namespace: start.namespace,
+    pod: start.pod,
+    container: start.container,
+    command: start.command,
+    tty: start.tty,
+    ports: start.ports,
+    client_address: start.client_address,
+    country: start.country,
+    user_agent: start.user_agent,
+    started_at: startedAt,
+    ended_at: null,
+    outcome: null,
+    exit_code: null,
+    reason: null,
+    ended_by: null,
+    ...counts,
+  };
+}

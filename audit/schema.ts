@@ -1,0 +1,90 @@
+/**
+ * The D1 schema. One append-only table holds the whole record; `sessions` is a view of it, so that what a
+ * query shows is what was written, and there is no second copy to keep true.
+ *
+ * `npm run migrations:generate` writes `migrations/` from this file. The triggers that refuse UPDATE and DELETE
+ * are in a migration of their own, since drizzle has no notion of them.
+ */
+import { sql } from "drizzle-orm";
+import { index, integer, primaryKey, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { OUTCOMES } from "./events.ts";
+
+export const events = sqliteTable(
+  "events",
+  {
+    session_id: text().notNull(),
+    seq: integer().notNull(),
+    at: integer().notNull(),
+    type: text({ enum: ["start", "connect", "end"] }).notNull(),
+    data: text({ mode: "json" }).notNull(),
+    /** Whose session; computed, so that "what did alice do" has an index. */
+    user: text().generatedAlwaysAs(sql`data ->> '$.user'`, { mode: "virtual" }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.session_id, table.seq] }),
+    // Each index touched is another billed row, so each is partial: a session pays for one start and one end.
+    index("events_starts_by_time").on(table.at, table.session_id).where(sql`type = 'start'`),
+    index("events_starts_by_user").on(table.user, table.at).where(sql`type = 'start'`),
+    uniqueIndex("events_one_end").on(table.session_id).where(sql`type = 'end'`),
+  ],
+);
+
+/** One row a session, live or ended: what security teams query. Times are milliseconds since the epoch. */
+export const sessions = sqliteView("sessions", {
+  id: text().notNull(),
+  state: text({ enum: ["live", "ended"] }).notNull(),
+  user: text().notNull(),
+  kubernetes_user: text().notNull(),
+  kubernetes_groups: text({ mode: "json" }).$type<readonly string[]>().notNull(),
+  cluster: text().notNull(),
+  kind: text().notNull(),
+  namespace: text().notNull(),
+  pod: text().notNull(),
+  container: text(),
+  command: text({ mode: "json" }).$type<readonly string[]>().notNull(),
+  tty: integer({ mode: "boolean" }).notNull(),
+  ports: text({ mode: "json" }).$type<readonly number[]>().notNull(),
+  client_address: text(),
+  country: text(),
+  user_agent: text(),
+  started_at: integer().notNull(),
+  ended_at: integer(),
+  outcome: text({ enum: OUTCOMES }),
+  exit_code: integer(),
+  reason: text(),
+  ended_by: text(),
+  bytes_in: integer(),
+  bytes_out: integer(),
+  messages_in: integer(),
+  messages_out: integer(),
+}).as(sql`
+  SELECT
+    s.session_id AS id,
+    CASE WHEN e.session_id IS NULL THEN 'live' ELSE 'ended' END AS state,
+    s.user AS user,
+    s.data ->> '$.kubernetes_user' AS kubernetes_user,
+    s.data ->> '$.kubernetes_groups' AS kubernetes_groups,
+    s.data ->> '$.cluster' AS cluster,
+    s.data ->> '$.kind' AS kind,
+    s.data ->> '$.namespace' AS namespace,
+    s.data ->> '$.pod' AS pod,
+    s.data ->> '$.container' AS container,
+    s.data ->> '$.command' AS command,
+    s.data ->> '$.tty' AS tty,
+    s.data ->> '$.ports' AS ports,
+    s.data ->> '$.client_address' AS client_address,
+    s.data ->> '$.country' AS country,
+    s.data ->> '$.user_agent' AS user_agent,
+    s.at AS started_at,
+    e.at AS ended_at,
+    e.data ->> '$.outcome' AS outcome,
+    e.data ->> '$.exit_code' AS exit_code,
+    e.data ->> '$.reason' AS reason,
+    e.data ->> '$.ended_by' AS ended_by,
+    e.data ->> '$.bytes_in' AS bytes_in,
+    e.data ->> '$.bytes_out' AS bytes_out,
+    e.data ->> '$.messages_in' AS messages_in,
+    e.data ->> '$.messages_out' AS messages_out
+  FROM events AS s
+  LEFT JOIN events AS e ON e.session_id = s.session_id AND e.type = 'end'
+  WHERE s.type = 'start'`);

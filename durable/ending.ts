@@ -1,0 +1,46 @@
+import type { Counts, Outcome, SessionEventBody } from "../audit/events.ts";
+import { exitCodeOf, type Status } from "../kubernetes/status.ts";
+import type { HangUp } from "./relay.ts";
+
+/** How a session ended, for the record. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly exitCode: number | null;
+  readonly reason: string | null;
+  readonly endedBy: string | null;
+}
+
+const MAX_REASON_CHARS = 1_024;
+
+/** An ending that is neither the command's nor an administrator's. */
+export function ending(outcome: Outcome, reason: string | null): Ending {
+  return { outcome, exitCode: null, reason: reason?.slice(0, MAX_REASON_CHARS) ?? null, endedBy: null };
+}
+
+/** An administrator ended it. `words` are what the user was shown. */
+export function termination(by: string, words: string): Ending {
+  return { ...ending("terminated", words), endedBy: by };
+}
+
+/**
+ * Reads the ending from what the cluster said on channel 3 and from who hung up.
+ *
+ * The status wins: kubectl tears the connection down in several ways (1006 included) after it has seen it, and a
+ * command that is over is over whoever closes first.
+ */
+export function readEnding(status: Status | undefined, hangUp: HangUp): Ending {
+  if (status) {
+    const exitCode = exitCodeOf(status);
+    if (exitCode !== undefined) return { ...ending("exited", null), exitCode };
+    return ending("failed", status.message ?? status.reason ?? "the cluster reported a failure without words");
+  }
+  if (hangUp.side === "client") return ending("disconnected", null);
+  if (hangUp.code === 1000 || hangUp.code === 1005) return ending("closed", null);
+  return ending("upstream_lost", `the connection to the cluster was lost (WebSocket close ${hangUp.code})`);
+}
+
+/** The last event of a session's record. */
+export function endEvent(how: Ending, counts: Counts): SessionEventBody {
+  const { outcome, exitCode, reason, endedBy } = how;
+  return { type: "end", data: { outcome, exit_code: exitCode, reason, ended_by: endedBy, ...counts } };
+}

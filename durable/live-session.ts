@@ -1,0 +1,65 @@
+import type { Counts, SessionStart } from "../audit/events.ts";
+import { NO_COUNTS } from "../audit/events.ts";
+import type { SessionPlan } from "./plan.ts";
+import type { Relay } from "./relay.ts";
+
+/** A session of this object, from its admission to its end. */
+export class LiveSession {
+  readonly plan: SessionPlan;
+  readonly startedAt: number;
+  /** Cuts the connection to the cluster, whether it is being opened or long open. */
+  readonly upstream = new AbortController();
+  /** Set once both sockets are joined. */
+  relay: Relay | undefined;
+  /** When the counts were last written down. */
+  checkpointAt: number;
+  /** Why it was ended before the cluster had answered. */
+  endedEarly: string | undefined;
+
+  constructor(plan: SessionPlan, startedAt: number) {
+    this.plan = plan;
+    this.startedAt = startedAt;
+    this.checkpointAt = startedAt;
+  }
+
+  get id(): string {
+    return this.plan.sessionId;
+  }
+
+  get activeAt(): number {
+    return this.relay?.activeAt ?? this.startedAt;
+  }
+
+  get counts(): Counts {
+    return this.relay?.counts ?? NO_COUNTS;
+  }
+
+  /** Tells the client `words` and hangs up on both sides, at whatever stage the session is. */
+  end(words: string): void {
+    this.endedEarly = words;
+    if (this.relay) this.relay.end(words);
+    else this.upstream.abort();
+  }
+}
+
+/** What the record says of a session at its start. */
+export function startFacts(plan: SessionPlan): SessionStart {
+  const { target, client } = plan;
+  return {
+    user: plan.user,
+    kubernetes_user: plan.kubernetesUser,
+    kubernetes_groups: plan.kubernetesGroups,
+    cluster: plan.cluster,
+    kind: target.sessionKind,
+    namespace: target.namespace,
+    pod: target.pod,
+    container: target.container ?? null,
+    command: target.command,
+    tty: target.tty,
+    stdin: target.stdin,
+    ports: target.ports,
+    client_address: client.address,
+    country: client.country,
+    user_agent: client.userAgent,
+  };
+}

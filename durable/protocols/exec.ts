@@ -1,0 +1,62 @@
+import { Channel, type ChannelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
+import { failureStatus, MAX_STATUS_BYTES, parseStatus, type Status } from "../../kubernetes/status.ts";
+import { type Message, type Observer, sizeOf } from "./observer.ts";
+
+/** Follows exec and attach: channels 0 to 4, and how it ended on channel 3. */
+export class ExecObserver implements Observer {
+  readonly #protocol: ChannelProtocol;
+  readonly #terminal: boolean;
+  /** Channel 3 is a byte stream like the others: its Status may come in pieces. */
+  #errorBytes = new Uint8Array(0);
+
+  constructor(protocol: ChannelProtocol, terminal: boolean) {
+    this.#protocol = protocol;
+    this.#terminal = terminal;
+  }
+
+  fromClient(message: Message): boolean {
+    return sizeOf(message) > 1;
+  }
+
+  /** An empty frame (the API server sends one a channel at the start) is no use of the session. */
+  fromUpstream(message: Message): boolean {
+    if (this.#isErrorChannel(message)) this.#collectError(message);
+    return sizeOf(message) > 1;
+  }
+
+  finalStatus(): Status | undefined {
+    if (this.#errorBytes.length === 0) return undefined;
+    if (this.#protocol.errorFormat === "status") return parseStatus(this.#errorBytes);
+    return failureStatus({ reason: "InternalError", message: new TextDecoder().decode(this.#errorBytes) });
+  }
+
+  /**
+   * A line on the terminal for whoever looks at it (browsers too), then the error, which kubectl prints as
+   * `error: <words>` and exits 1.
+   */
+  farewell(words: string): (Uint8Array<ArrayBuffer> | string)[] {
+    const encode = (channel: number, text: string) =>
+      encodeFrame(this.#protocol, channel, new TextEncoder().encode(text));
+    const error =
+      this.#protocol.errorFormat === "status"
+        ? JSON.stringify(failureStatus({ reason: "Forbidden", message: words }))
+        : words;
+    const line = this.#terminal ? [encode(Channel.stdout, `\r\n${words}\r\n`)] : [];
+    return [...line, encode(Channel.error, error)];
+  }
+
+  #isErrorChannel(message: Message): boolean {
+    if (typeof message === "string") return message.charCodeAt(0) === 0x30 + Channel.error;
+    const first = message.byteLength > 0 ? new Uint8Array(message, 0, 1)[0] : undefined;
+    return first === (this.#protocol.encoding === "base64" ? 0x30 + Channel.error : Channel.error);
+  }
+
+  #collectError(message: Message): void {
+    const frame = decodeFrame(this.#protocol, message);
+    if (!frame || this.#errorBytes.length + frame.payload.length > MAX_STATUS_BYTES) return;
+    const joined = new Uint8Array(this.#errorBytes.length + frame.payload.length);
+    joined.set(this.#errorBytes);
+    joined.set(frame.payload, this.#errorBytes.length);
+    this.#errorBytes = joined;
+  }
+}

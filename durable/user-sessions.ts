@@ -1,0 +1,227 @@
+import { DurableObject } from "cloudflare:workers";
+import { NO_COUNTS, type SessionEventBody } from "../audit/events.ts";
+import { liveRow, type SessionRow } from "../audit/rows.ts";
+import type { Bindings } from "../worker/env.ts";
+import { type Dialled, dial, statusRefusal } from "./dial.ts";
+import { type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
+import { FlowGate } from "./flow.ts";
+import { reachedLimit, refusalByCount } from "./limits.ts";
+import { LiveSession, startFacts } from "./live-session.ts";
+import { Outbox } from "./outbox.ts";
+import { detachPlan, type SessionPlan } from "./plan.ts";
+import { observerFor } from "./protocols/choose.ts";
+import { attemptKey, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
+import { Relay } from "./relay.ts";
+import { SessionStore } from "./store.ts";
+
+/** How often limits are looked at: a limit is reached at most this much late. */
+const TICK_MS = 1_000;
+/** How much of the counts a crash may lose. */
+const CHECKPOINT_MS = 5_000;
+/** While sessions are open an alarm is always due, so that a crashed object is woken and closes them. */
+const HEARTBEAT_MS = 30_000;
+
+/**
+ * One user's sessions: admits them, holds both their sockets, ends them, and keeps their record until D1 has it.
+ *
+ * What is live is in memory, and only there: after a crash nothing counts against the user's limit any more.
+ */
+export class UserSessions extends DurableObject<Bindings> {
+  readonly #store: SessionStore;
+  readonly #outbox: Outbox;
+  readonly #gate: FlowGate;
+  readonly #refused = new RefusedAttempts();
+  readonly #live = new Map<string, LiveSession>();
+  #ticker: ReturnType<typeof setInterval> | null = null;
+  #alarmAt: number | undefined;
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env);
+    this.#store = new SessionStore(ctx.storage.sql);
+    this.#outbox = new Outbox(this.#store, env.AUDIT_DB);
+    this.#gate = new FlowGate(ctx);
+    this.#closeInterrupted();
+  }
+
+  /** One session attempt from the edge. The request's URL and headers are what goes upstream, plus the plan. */
+  override async fetch(request: Request): Promise<Response> {
+    const { plan, headers } = detachPlan(request);
+    const attempt = attemptKey(request.url, plan.client.attempt);
+    if (plan.transport === "spdy") return this.#answerSpdy(plan, attempt);
+
+    const tooMany = refusalByCount(plan.user, this.#live.size, plan.limits);
+    if (tooMany) return this.#refuse(plan, attempt, tooMany);
+
+    const session = new LiveSession(plan, Date.now());
+    this.#live.set(session.id, session);
+    this.#startTicking();
+    this.#append(session.id, { type: "start", data: startFacts(plan) });
+    // Durable before the cluster hears of it, not merely before an answer leaves.
+    await this.ctx.storage.sync();
+    const dialled = session.endedEarly
+      ? undefined
+      : await dial(this.env.KUBE_API, request.url, headers, session.upstream.signal);
+    return this.#answer(session, attempt, dialled);
+  }
+
+  /** The user's open sessions. */
+  list(): SessionRow[] {
+    return [...this.#live.values()].map(toRow);
+  }
+
+  /** One open session, or undefined where it is not open here. */
+  describe(sessionId: string): SessionRow | undefined {
+    const session = this.#live.get(sessionId);
+    return session && toRow(session);
+  }
+
+  /**
+   * Ends one session. Needs nothing but this object.
+   *
+   * @returns whether it was open
+   */
+  terminate(sessionId: string, by: string, reason: string): boolean {
+    const session = this.#live.get(sessionId);
+    if (!session) return false;
+    session.end(`session terminated by ${by}: ${reason}`);
+    this.#finish(session, termination(by, reason));
+    return true;
+  }
+
+  /** Ends all of the user's sessions. @returns their ids */
+  terminateAll(by: string, reason: string): string[] {
+    return [...this.#live.keys()].filter((sessionId) => this.terminate(sessionId, by, reason));
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = undefined;
+    await this.#deliver();
+    if (this.#live.size > 0 || this.#store.hasQueued()) this.#alarmWithin(HEARTBEAT_MS);
+  }
+
+  #answerSpdy(plan: SessionPlan, attempt: string): Response {
+    const first = this.#refused.take(attempt, Date.now());
+    if (first) return toResponse(first);
+    const words =
+      "SPDY is not relayed here, only WebSocket: use kubectl 1.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true " +
+      "(for port-forward KUBECTL_PORT_FORWARD_WEBSOCKETS=true) with 1.29 and 1.30";
+    this.#recordRefusal(plan, words);
+    return toResponse(statusRefusal("BadRequest", words));
+  }
+
+  #refuse(plan: SessionPlan, attempt: string, words: string): Response {
+    const refusal = statusRefusal("TooManyRequests", words);
+    this.#refused.remember(attempt, refusal, Date.now());
+    this.#recordRefusal(plan, words);
+    return toResponse(refusal);
+  }
+
+  #answer(session: LiveSession, attempt: string, dialled: Dialled | undefined): Response {
+    if (session.endedEarly || !dialled) {
+      // Ended while the cluster was being asked; its end is recorded already.
+      const refusal = statusRefusal("Forbidden", session.endedEarly ?? "the session was ended");
+      session.upstream.abort();
+      this.#refused.remember(attempt, refusal, Date.now());
+      return toResponse(refusal);
+    }
+    if (!dialled.accepted) {
+      this.#refused.remember(attempt, dialled.refusal, Date.now());
+      this.#finish(session, ending("refused", dialled.words));
+      return toResponse(dialled.refusal);
+    }
+    return this.#open(session, dialled.socket, dialled.protocol);
+  }
+
+  #open(session: LiveSession, upstream: WebSocket, protocol: string): Response {
+    const { 0: outside, 1: client } = new WebSocketPair();
+    const { target } = session.plan;
+    const relay = new Relay({
+      client,
+      upstream,
+      observer: observerFor(target.sessionKind, protocol, target.tty),
+      gate: this.#gate,
+      startedAt: session.startedAt,
+      onHangUp: (hangUp) => this.#finish(session, readEnding(relay.observer.finalStatus(), hangUp)),
+    });
+    session.relay = relay;
+    this.#append(session.id, { type: "connect", data: { protocol } });
+    relay.join();
+    const headers = new Headers({ "Sallyport-Session": session.id });
+    // What upstream chose, never the first one offered: clients read the stream by it.
+    if (protocol) headers.set("Sec-WebSocket-Protocol", protocol);
+    return new Response(null, { status: 101, webSocket: outside, headers });
+  }
+
+  /** Records a session's end, once, and frees its place. */
+  #finish(session: LiveSession, how: Ending): void {
+    if (!this.#live.delete(session.id)) return;
+    this.#append(session.id, endEvent(how, session.counts));
+    if (this.#live.size === 0) this.#stopTicking();
+  }
+
+  #recordRefusal(plan: SessionPlan, words: string): void {
+    this.#append(plan.sessionId, { type: "start", data: startFacts(plan) });
+    this.#append(plan.sessionId, endEvent(ending("refused", words), NO_COUNTS));
+  }
+
+  #append(sessionId: string, event: SessionEventBody): void {
+    this.#store.append(sessionId, Date.now(), event);
+    this.#alarmWithin(HEARTBEAT_MS);
+    this.ctx.waitUntil(this.#deliver());
+  }
+
+  async #deliver(): Promise<void> {
+    await this.#outbox.deliver();
+    if (this.#outbox.isFailing) this.#alarmWithin(this.#outbox.retryInMs);
+  }
+
+  /** Sessions on disk that are not in memory were open when an earlier life of this object stopped. */
+  #closeInterrupted(): void {
+    for (const { id, seen_at, bytes_in, bytes_out, messages_in, messages_out } of this.#store.openSessions()) {
+      const seen = new Date(seen_at).toISOString();
+      const how = ending(
+        "interrupted",
+        `the object that held the session stopped (crash, eviction or deploy) after ${seen}`,
+      );
+      this.#append(id, endEvent(how, { bytes_in, bytes_out, messages_in, messages_out }));
+    }
+  }
+
+  #startTicking(): void {
+    this.#ticker ??= setInterval(() => this.#tick(Date.now()), TICK_MS);
+  }
+
+  #stopTicking(): void {
+    clearInterval(this.#ticker);
+    this.#ticker = null;
+  }
+
+  #tick(now: number): void {
+    for (const session of this.#live.values()) {
+      const limit = reachedLimit(session, session.plan.limits, now);
+      if (limit) {
+        session.end(limit.words);
+        this.#finish(session, ending(limit.outcome, limit.words));
+      } else if (now - session.checkpointAt >= CHECKPOINT_MS) {
+        session.checkpointAt = now;
+        this.#store.checkpoint(session.id, now, session.counts);
+      }
+    }
+  }
+
+  /** Sees to it that the object is woken within `ms`. */
+  #alarmWithin(ms: number): void {
+    const at = Date.now() + ms;
+    if (this.#alarmAt !== undefined && this.#alarmAt <= at) return;
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
+  }
+}
+
+function toRow(session: LiveSession): SessionRow {
+  return liveRow(session.id, session.startedAt, startFacts(session.plan), session.counts);
+}
+
+function toResponse({ status, contentType, body }: RefusalResponse): Response {
+  return new Response(body, { status, headers: { "Content-Type": contentType, "Cache-Control": "no-cache, private" } });
+}

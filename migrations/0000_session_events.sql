@@ -1,0 +1,44 @@
+CREATE TABLE `events` (
+	`session_id` text NOT NULL,
+	`seq` integer NOT NULL,
+	`at` integer NOT NULL,
+	`type` text NOT NULL,
+	`data` text NOT NULL,
+	`user` text GENERATED ALWAYS AS (data ->> '$.user') VIRTUAL,
+	PRIMARY KEY(`session_id`, `seq`)
+);
+--> statement-breakpoint
+CREATE INDEX `events_starts_by_time` ON `events` (`at`,`session_id`) WHERE type = 'start';--> statement-breakpoint
+CREATE INDEX `events_starts_by_user` ON `events` (`user`,`at`) WHERE type = 'start';--> statement-breakpoint
+CREATE UNIQUE INDEX `events_one_end` ON `events` (`session_id`) WHERE type = 'end';--> statement-breakpoint
+CREATE VIEW `sessions` AS 
+  SELECT
+    s.session_id AS id,
+    CASE WHEN e.session_id IS NULL THEN 'live' ELSE 'ended' END AS state,
+    s.user AS user,
+    s.data ->> '$.kubernetes_user' AS kubernetes_user,
+    s.data ->> '$.kubernetes_groups' AS kubernetes_groups,
+    s.data ->> '$.cluster' AS cluster,
+    s.data ->> '$.kind' AS kind,
+    s.data ->> '$.namespace' AS namespace,
+    s.data ->> '$.pod' AS pod,
+    s.data ->> '$.container' AS container,
+    s.data ->> '$.command' AS command,
+    s.data ->> '$.tty' AS tty,
+    s.data ->> '$.ports' AS ports,
+    s.data ->> '$.client_address' AS client_address,
+    s.data ->> '$.country' AS country,
+    s.data ->> '$.user_agent' AS user_agent,
+    s.at AS started_at,
+    e.at AS ended_at,
+    e.data ->> '$.outcome' AS outcome,
+    e.data ->> '$.exit_code' AS exit_code,
+    e.data ->> '$.reason' AS reason,
+    e.data ->> '$.ended_by' AS ended_by,
+    e.data ->> '$.bytes_in' AS bytes_in,
+    e.data ->> '$.bytes_out' AS bytes_out,
+    e.data ->> '$.messages_in' AS messages_in,
+    e.data ->> '$.messages_out' AS messages_out
+  FROM events AS s
+  LEFT JOIN events AS e ON e.session_id = s.session_id AND e.type = 'end'
+  WHERE s.type = 'start';

@@ -1,0 +1,22 @@
+-- The record is append-only: whoever has write access through the Worker's binding still cannot rewrite it.
+-- (Who can change the schema can drop a trigger; OPERATIONS says who that is.)
+CREATE TRIGGER events_are_never_updated BEFORE UPDATE ON events
+BEGIN
+	SELECT RAISE(ABORT, 'the audit record is append-only: events are never updated');
+END;
+--> statement-breakpoint
+CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
+BEGIN
+	SELECT RAISE(ABORT, 'the audit record is append-only: events are never deleted');
+END;
+--> statement-breakpoint
+-- INSERT OR REPLACE would remove the old row without firing the DELETE trigger. A second copy of an event is what a
+-- retried delivery looks like, so it is ignored rather than an error; the first one stands.
+CREATE TRIGGER events_are_never_replaced BEFORE INSERT ON events
+WHEN EXISTS (
+	SELECT 1 FROM events
+	WHERE session_id = NEW.session_id AND (seq = NEW.seq OR (type = 'end' AND NEW.type = 'end'))
+)
+BEGIN
+	SELECT RAISE(IGNORE);
+END;

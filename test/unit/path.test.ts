@@ -1,0 +1,160 @@
+import { describe, expect, test } from "vitest";
+import { decodePathname, pathAmbiguity, spelledTarget } from "../../kubernetes/path.ts";
+
+const POD = "/api/v1/namespaces/demo/pods/shell";
+const SERVICE_PROXY = "/api/v1/namespaces/demo/services/web/proxy";
+
+describe("a path that real clients send is clear", () => {
+  test.each([
+    ["/"],
+    ["/version"],
+    ["/api"],
+    ["/apis/"],
+    ["/openapi/v3/apis/apps/v1"],
+    ["/.well-known/openid-configuration"],
+    [`${POD}/exec`],
+    [`${POD}/exec/`],
+    ["/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node"],
+    ["/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode"],
+    ["/apis/custom.metrics.k8s.io/v1beta1/namespaces/demo/pods/*/requests_per_second"],
+    ["/api/v1/namespaces/demo/services/https:web:443/proxy/"],
+    ["/api/v1/namespaces/demo/services/https%3Aweb%3A443/proxy/"],
+    ["/apis/example.org/v1/widgets/na%20me"],
+    ["/apis/example.org/v1/widgets/%C3%BC"],
+    ["/apis/example.org/v1/widgets/a;b"],
+    ["/apis/example.org/v1/widgets/..."],
+    [SERVICE_PROXY],
+    [`${SERVICE_PROXY}/`],
+    [`${SERVICE_PROXY}//`],
+    [`${SERVICE_PROXY}//with//empty/segments//`],
+    [`${SERVICE_PROXY}/api/v4/projects/group%2Fname`],
+    [`${SERVICE_PROXY}/a%252Fb`],
+    [`${SERVICE_PROXY}/100%25`],
+    [`${SERVICE_PROXY}/..foo/.hidden/a..b`],
+    [`${SERVICE_PROXY}/https://example.org/x`],
+    ["/api/v1/namespaces/demo/pods/web:8080/proxy/a//b"],
+  ])("%s", (path) => {
+    expect(pathAmbiguity(path)).toBeUndefined();
+  });
+});
+
+describe("a path that could be read in two ways is refused, and the reason says which", () => {
+  test.each([
+    ["", "start with a slash"],
+    ["api/v1/pods", "start with a slash"],
+    ["\\api\\v1\\pods", "start with a slash"],
+    ["//", "empty segment"],
+    ["//api/v1/pods", "empty segment"],
+    ["/api//v1/pods", "empty segment"],
+    [`${POD}//exec`, "empty segment"],
+    [`${POD}/exec//`, "empty segment"],
+    ["/api/v1/namespaces//pods/shell/exec", "empty segment"],
+    ["/api/v1/namespaces/demo//services/web/proxy/x", "empty segment"],
+    ["/api/v1/namespaces/demo/pods/foo%2Fexec", "encoded slash"],
+    ["/api/v1/namespaces/demo/pods/foo%2fexec", "encoded slash"],
+    ["/api%2Fv1/pods", "encoded slash"],
+    ["/api/v1/namespaces/demo/services/web%2Fproxy/x", "encoded slash"],
+    ["/api/v1/./pods", "dot segment"],
+    ["/api/v1/../v1/pods", "dot segment"],
+    ["/api/v1/%2e/pods", "dot segment"],
+    ["/api/v1/%2E%2e/pods", "dot segment"],
+    ["/api/v1/.%2e/pods", "dot segment"],
+    ["/..", "dot segment"],
+    ["/api/v1/%252e%252e/pods", "percent-encoded twice"],
+    ["/api/v1/namespaces/demo/pods/foo%252Fexec", "percent-encoded twice"],
+    ["/api/v1/namespaces/demo/pods/100%25", "percent-encoded twice"],
+    ["/api/v1/pods\\shell", "backslash"],
+    ["/api/v1/pods%5Cshell", "backslash"],
+    ["/api/v1/pods%00", "control character"],
+    ["/api/v1/pods%0d%0aX-Evil:1", "control character"],
+    ["/api/v1/pods\t", "control character"],
+    ["/api/v1/pods%7F", "control character"],
+    ["/api/v1/pods%C2%85", "control character"],
+    ["/api/v1/pods%E2%80%A8", "control character"],
+    ["/api/v1/pods/%ff", "broken percent-escape"],
+    ["/api/v1/pods/%C0%AFexec", "broken percent-escape"],
+    ["/api/v1/pods/%ED%A0%80", "broken percent-escape"],
+    ["/api/v1/pods/%zz", "broken percent-escape"],
+    ["/api/v1/pods/%", "broken percent-escape"],
+    ["/api/v1/pods/\ud800", "broken percent-escape"],
+    [`${SERVICE_PROXY}/..`, "dot segment"],
+    [`${SERVICE_PROXY}/../../../../pods/shell/exec`, "dot segment"],
+    [`${SERVICE_PROXY}/a/%2e%2e/%2e%2e`, "dot segment"],
+    [`${SERVICE_PROXY}/..%2f..%2fpods`, "dot segment"],
+    [`${SERVICE_PROXY}/a%2f..%2f..`, "dot segment"],
+    [`${SERVICE_PROXY}/%252e%252e/x`, "dot segment"],
+    [`${SERVICE_PROXY}/%25252e%25252e%25252fx`, "dot segment"],
+    [`${SERVICE_PROXY}/..%255c..%255cx`, "dot segment"],
+    [`${SERVICE_PROXY}/%${"25".repeat(5000)}2e`, "dot segment"],
+    [`${SERVICE_PROXY}/a%5Cb`, "backslash"],
+    [`${SERVICE_PROXY}/a%0Ab`, "control character"],
+    [`${SERVICE_PROXY}/%ff`, "broken percent-escape"],
+    ["/api/v1/namespaces/demo/services/web/%70roxy//x", "empty segment"],
+    ["/api/v1/nodes/n1/proxy//exec", "empty segment"],
+    ["/api/v1/namespaces/demo/nodes/n1/proxy//exec", "empty segment"],
+    ["/apis/cluster.karmada.io/v1alpha1/clusters/c/proxy//api", "empty segment"],
+  ])("%s", (path, reason) => {
+    expect(pathAmbiguity(path)).toContain(reason);
+  });
+});
+
+describe("decoding a pathname", () => {
+  test.each([
+    ["/a%20b", "/a b"],
+    ["/a+b", "/a+b"],
+    ["/%252e", "/%2e"],
+    ["/%EF%BB%BFexec", "/\ufeffexec"],
+    ["/%zz", undefined],
+    ["/%ff", undefined],
+  ])("%s gives %j", (raw, decoded) => {
+    expect(decodePathname(raw)).toBe(decoded);
+  });
+});
+
+describe("taking the spelled target out of a URL", () => {
+  test.each([
+    ["http://h", "/", ""],
+    ["http://h?x=1", "/", "?x=1"],
+    ["https://h:8443/api/v1/../v1/pods?a=b?c#d", "/api/v1/../v1/pods", "?a=b?c"],
+    ["http://h/a/%2e%2e/b", "/a/%2e%2e/b", ""],
+    ["http://h\\api/v1/pods", "\\api/v1/pods", ""],
+    ["/api/v1/pods", "", ""],
+  ])("%s", (url, pathname, search) => {
+    expect(spelledTarget(url)).toEqual({ pathname, search });
+  });
+
+  test("agrees with a URL parser wherever the spelling is clear", () => {
+    const pieces = [
+      "api",
+      "v1",
+      "a b",
+      "%20",
+      '"<>',
+      "{}|^`",
+      "ü",
+      "%C3%BC",
+      "..",
+      ".",
+      "%2e",
+      "%2F",
+      "\\",
+      "",
+      "a;b",
+      "%25",
+      "proxy",
+    ];
+    let clear = 0;
+    for (const first of pieces) {
+      for (const second of pieces) {
+        for (const third of pieces) {
+          const spelled = spelledTarget(`https://h/${first}/${second}/${third}?q=${first}`);
+          if (pathAmbiguity(spelled.pathname) !== undefined) continue;
+          clear++;
+          const parsed = new URL(`https://h/${first}/${second}/${third}`);
+          expect(decodePathname(parsed.pathname)).toBe(decodePathname(spelled.pathname));
+        }
+      }
+    }
+    expect(clear).toBeGreaterThan(500);
+  });
+});

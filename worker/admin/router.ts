@@ -1,0 +1,56 @@
+import { crossSite } from "../cross-site.ts";
+import type { Bindings } from "../env.ts";
+import type { Identity } from "../identify.ts";
+import { endSession, endUserSessions } from "./end-sessions.ts";
+import { jsonError } from "./json.ts";
+import { listSessions, showSession } from "./read-sessions.ts";
+
+export interface AdminRequest {
+  readonly request: Request;
+  readonly url: URL;
+  readonly admin: Identity;
+  readonly env: Bindings;
+  /** What the pattern's one variable part matched, decoded; empty where the pattern has none. */
+  readonly part: string;
+}
+
+type Route = {
+  readonly pattern: RegExp;
+  readonly methods: Readonly<Record<string, (request: AdminRequest) => Promise<Response>>>;
+};
+
+const ROUTES: readonly Route[] = [
+  { pattern: /^\/-\/admin\/sessions$/, methods: { GET: listSessions } },
+  { pattern: /^\/-\/admin\/sessions\/([^/]+)$/, methods: { GET: showSession, DELETE: endSession } },
+  { pattern: /^\/-\/admin\/users\/([^/]+)\/sessions$/, methods: { DELETE: endUserSessions } },
+];
+
+/** Serves `/-/admin/…` to administrators, from clients or from pages of this host. */
+export async function serveAdmin(request: Request, url: URL, admin: Identity, env: Bindings): Promise<Response> {
+  const foreign = crossSite(request.headers, url);
+  if (foreign) return jsonError("forbidden", foreign.message);
+  if (!admin.roles.includes("admin")) {
+    return jsonError("forbidden", `${admin.email} has not the role admin here: ask whoever keeps the identity rules`);
+  }
+  for (const { pattern, methods } of ROUTES) {
+    const match = pattern.exec(url.pathname);
+    if (!match) continue;
+    const serve = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
+    if (!serve) {
+      const allowed = Object.keys(methods).join(", ");
+      return jsonError("method_not_allowed", `use ${allowed}`, { Allow: allowed });
+    }
+    const part = decodePart(match[1] ?? "");
+    if (part === undefined) return jsonError("bad_request", "the path has an invalid percent-encoding");
+    return serve({ request, url, admin, env, part });
+  }
+  return jsonError("not_found", `there is no ${url.pathname} here; see the admin API in docs/OPERATIONS.md`);
+}
+
+function decodePart(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,109 @@
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import type { Config } from "./config/schema.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** Set by Access on every request it lets through. The cookie of the same content is not read: browsers send it alone. */
+export const ASSERTION_HEADER = "Cf-Access-Jwt-Assertion";
+
+/** Access signs with nothing else; `none` and the HMAC family must never be reachable through the token's own header. */
+const ALGORITHMS = ["RS256"];
+/** Clocks of two well-kept machines. */
+const CLOCK_TOLERANCE_SECONDS = 5;
+/** Real tokens are 1 to 2 KiB. */
+const MAX_TOKEN_CHARS = 16 * 1024;
+
+const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
+/** However many unknown key ids arrive, the team's domain is asked at most so often. */
+const KEYS_COOLDOWN_MS = 30 * 1000;
+const KEYS_TIMEOUT_MS = 5 * 1000;
+
+export type Claims = JWTPayload & { readonly email: string; readonly sub: string };
+
+export type Authenticated =
+  | { readonly ok: true; readonly claims: Claims }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+export type Authenticate = (request: Request) => Promise<Authenticated>;
+
+/**
+ * Makes the check of Access tokens. To be made once: the key set is kept across requests and fetched again for an
+ * unknown key id, at most once per cool-down.
+ *
+ * @param keys the team's key set; by default fetched from the team's domain
+ */
+export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = teamKeys(access)): Authenticate {
+  return async (request) => {
+    const token = request.headers.get(ASSERTION_HEADER);
+    if (!token) {
+      return refused(
+        "no_token",
+        "no Cloudflare Access token: sign in through Access (cloudflared or WARP) and try again",
+      );
+    }
+    if (token.length > MAX_TOKEN_CHARS) return refused("bad_token", BAD_TOKEN);
+    try {
+      const { payload } = await jwtVerify(token, keys, {
+        algorithms: ALGORITHMS,
+        issuer: access.teamDomain,
+        audience: [...access.audiences],
+        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        // jose checks exp and nbf where they are; a token without them would be one for ever.
+        requiredClaims: ["exp", "iat", "sub"],
+      });
+      return readClaims(payload);
+    } catch (error) {
+      return rejected(error);
+    }
+  };
+}
+
+const BAD_TOKEN = "the Cloudflare Access token is not valid here: sign in again";
+
+function teamKeys(access: Config["access"]): JWTVerifyGetKey {
+  return createRemoteJWKSet(new URL(`${access.teamDomain}/cdn-cgi/access/certs`), {
+    cacheMaxAge: KEYS_MAX_AGE_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+    timeoutDuration: KEYS_TIMEOUT_MS,
+  });
+}
+
+/** A person's application token. Others that the same keys sign (an organisation's, a service's) are not taken for one. */
+function readClaims(payload: JWTPayload): Authenticated {
+  if (payload["type"] !== "app") return refused("bad_token", BAD_TOKEN);
+  const email = payload["email"];
+  if (typeof email !== "string" || email === "" || !payload.sub) {
+    return refused("no_identity", "the Cloudflare Access token names no person: service tokens are not admitted here");
+  }
+  return { ok: true, claims: { ...payload, email: email.toLowerCase(), sub: payload.sub } };
+}
+
+/**
+ * What is wrong with the token is its bearer's to mend (401); all else means that it could not be judged (503).
+ * Neither lets anything through.
+ */
+function rejected(error: unknown): Authenticated {
+  if (error instanceof errors.JWTExpired) {
+    return refused("bad_token", "the Cloudflare Access token has expired: sign in again");
+  }
+  const isTokenFault =
+    error instanceof errors.JWTClaimValidationFailed ||
+    error instanceof errors.JWTInvalid ||
+    error instanceof errors.JWSInvalid ||
+    error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSEAlgNotAllowed ||
+    error instanceof errors.JOSENotSupported;
+  if (isTokenFault) return refused("bad_token", BAD_TOKEN);
+  console.error(
+    `access: the key set cannot be used: ${error instanceof errors.JOSEError ? error.code : "fetch failed"}`,
+  );
+  return refused(
+    "keys_unreachable",
+    "Cloudflare Access tokens cannot be checked at the moment, its keys are out of reach: try again in a minute",
+  );
+}
+
+function refused(code: Refusal["code"], message: string): Authenticated {
+  return { ok: false, refusal: { code, message } };
+}

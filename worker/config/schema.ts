@@ -1,0 +1,78 @@
+/**
+ * The one configuration document, `SALLYPORT_CONFIG`, as its operators write it.
+ *
+ * Every object is strict: a field this version does not know is an error at start, never silently
+ * ignored, because a misspelt `idleTimeoutSeconds` must not become "no limit".
+ */
+import * as z from "zod";
+
+const nonEmpty = z.string().trim().min(1);
+
+/** Loopback is where the local stack's Access stand-in lives; anything else must be TLS. */
+const issuerUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((url) => url.startsWith("https://") || /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(url), {
+    message: "must be https:// (plain http is accepted on loopback only)",
+  })
+  .refine((url) => !url.endsWith("/"), { message: "must not end with a slash: it is compared with the token's iss" });
+
+const accessSchema = z.strictObject({
+  /** The team's domain, which is also the tokens' `iss`, e.g. `https://example.cloudflareaccess.com`. */
+  teamDomain: issuerUrl,
+  /** Audience tags of the Access applications in front of this Worker. A token must carry one of them. */
+  audiences: z.array(nonEmpty).min(1),
+});
+
+/** What a rule looks at. Exactly one of these: a rule reads as one sentence. */
+const matchSchema = z.union([
+  z.strictObject({ email: z.email() }),
+  z.strictObject({ emailDomain: nonEmpty.regex(/^[^@\s]+\.[^@\s]+$/, "a domain without the @, e.g. example.com") }),
+  z.strictObject({
+    /** A claim of the Access token, dotted for nested ones, e.g. `custom.groups`. */
+    claim: nonEmpty,
+    /** Equals the claim, or is one of its values when the claim is a list. */
+    value: nonEmpty,
+  }),
+]);
+
+/** `system:` names carry power that no mapping should hand out by accident. */
+const kubernetesName = nonEmpty
+  .max(256)
+  .regex(/^[\x21-\x7e]+$/, "printable ASCII without spaces: it travels in an HTTP header")
+  .refine((name) => !name.startsWith("system:"), { message: "system: names are reserved by Kubernetes" });
+
+const identityRuleSchema = z.strictObject({
+  match: matchSchema,
+  /** Kubernetes user name. Default: the email address. */
+  user: kubernetesName.optional(),
+  /** Kubernetes groups. `system:authenticated` is added by the API server. */
+  groups: z.array(kubernetesName).default([]),
+  /** Roles in Sallyport itself. `admin` may list and end everybody's sessions. */
+  roles: z.array(z.enum(["admin"])).default([]),
+});
+
+const seconds = (least: number, most: number) => z.int().min(least).max(most);
+
+const limitsSchema = z.strictObject({
+  /** Sessions at once per user. The platform's documented ceiling of outgoing connections is 6. */
+  maxSessionsPerUser: z.int().min(1).max(50).default(6),
+  /** A session without input or output for so long is ended. */
+  idleTimeoutSeconds: seconds(1, 14_400).default(1_800),
+  /** No session lasts longer than this, however busy. */
+  maxDurationSeconds: seconds(1, 86_400).default(28_800),
+});
+
+export const configSchema = z.strictObject({
+  access: accessSchema,
+  /** The cluster's name in the audit trail. */
+  cluster: nonEmpty.max(253),
+  /** First match wins; no match is a refusal. */
+  identities: z.array(identityRuleSchema).min(1),
+  limits: limitsSchema.prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type ConfigInput = z.input<typeof configSchema>;
+export type IdentityRule = z.output<typeof identityRuleSchema>;
+export type Limits = z.output<typeof limitsSchema>;
+export type Role = IdentityRule["roles"][number];

@@ -1,0 +1,75 @@
+import { classify } from "../kubernetes/classify.ts";
+import { spelledTarget } from "../kubernetes/path.ts";
+import { forbiddenClientHeader, ImpersonationError } from "../kubernetes/upstream-headers.ts";
+import { serveAdmin } from "./admin/router.ts";
+import { type Authenticate, authenticator } from "./authenticate.ts";
+import type { Config } from "./config/schema.ts";
+import { crossSite } from "./cross-site.ts";
+import { decide } from "./decide.ts";
+import type { Bindings } from "./env.ts";
+import { serveHealth } from "./health.ts";
+import { identify } from "./identify.ts";
+import { refuse } from "./refusal.ts";
+import { openSession } from "./session.ts";
+import { stream } from "./upstream.ts";
+
+/** What is ours and never Kubernetes': the API server has no path that begins so. */
+const OWN_PREFIX = "/-/";
+
+export type Handler = (request: Request, env: Bindings) => Promise<Response>;
+
+/**
+ * Makes the edge's request handler: authenticate → identify → classify → decide → stream or session.
+ *
+ * @param authenticate only tests pass their own
+ */
+export function createHandler(config: Config, authenticate: Authenticate = authenticator(config.access)): Handler {
+  async function handle(request: Request, env: Bindings): Promise<Response> {
+    const url = new URL(request.url);
+    if (url.pathname === `${OWN_PREFIX}healthz`) return serveHealth(request);
+
+    const authenticated = await authenticate(request);
+    if (!authenticated.ok) return refuse(authenticated.refusal);
+    const identified = identify(authenticated.claims, config.identities);
+    if (!identified.ok) return refuse(identified.refusal);
+    const { identity } = identified;
+
+    if (url.pathname.startsWith(OWN_PREFIX)) return serveAdmin(request, url, identity, env);
+
+    const forbidden = forbiddenClientHeader(request.headers);
+    if (forbidden) return refuse({ code: "impersonation", message: forbidden.reason });
+
+    // As the client spelled it: `new URL()` has resolved the dot segments that give an attempt away.
+    const classified = classify(request.method, spelledTarget(request.url), request.headers.get("Upgrade"));
+    const decision = decide(identity, classified);
+    switch (decision.action) {
+      case "refuse":
+        return refuse(decision.refusal);
+      case "stream":
+        return (decision.upgrade && refuseCrossSite(request, url)) || stream(env.KUBE_API, request, url, decision);
+      case "session":
+        return (
+          refuseCrossSite(request, url) || openSession(env.USER_SESSIONS, request, url, identity, decision, config)
+        );
+    }
+  }
+
+  return async (request, env) => {
+    try {
+      return await handle(request, env);
+    } catch (error) {
+      if (error instanceof ImpersonationError) {
+        return refuse({ code: "no_identity", message: `${error.message}: ask your administrator to mend its rule` });
+      }
+      // The stack is for our log alone; the person gets words and the id to find it by.
+      const ray = request.headers.get("CF-Ray") ?? "none";
+      console.error(`internal error (ray ${ray}):`, error);
+      return refuse({ code: "internal", message: `Sallyport failed on this request (ray ${ray}): try again` });
+    }
+  };
+}
+
+function refuseCrossSite(request: Request, url: URL): Response | undefined {
+  const refusal = crossSite(request.headers, url);
+  return refusal && refuse(refusal);
+}
