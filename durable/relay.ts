@@ -69,9 +69,11 @@ export class Relay {
   end(words: string): void {
     if (!this.#joined) return;
     this.#joined = false;
-    for (const message of this.#observer.farewell(words)) this.#send(this.#client, message);
-    closeQuietly(this.#client, CLOSE_NORMAL);
     closeQuietly(this.#upstream, CLOSE_GOING_AWAY, words);
+    const { lingerMs } = this.#observer;
+    for (const message of this.#observer.farewell(words)) this.#send(this.#client, message);
+    if (lingerMs > 0) setTimeout(() => closeQuietly(this.#client, CLOSE_NORMAL), lingerMs);
+    else closeQuietly(this.#client, CLOSE_NORMAL);
   }
 
   #listen(side: HangUp["side"], socket: WebSocket, onMessage: (message: Message) => void): void {

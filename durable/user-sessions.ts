@@ -56,11 +56,15 @@ export class UserSessions extends DurableObject<Bindings> {
     this.#live.set(session.id, session);
     this.#startTicking();
     this.#append(session.id, { type: "start", data: startFacts(plan) });
+    // A client that goes away now will have no socket to tell of it: the session would stay until its idle limit.
+    const abandon = () => this.#abandon(session);
+    request.signal.addEventListener("abort", abandon);
     // Durable before the cluster hears of it, not merely before an answer leaves.
     await this.ctx.storage.sync();
     const dialled = session.endedEarly
       ? undefined
       : await dial(this.env.KUBE_API, request.url, headers, session.upstream.signal);
+    request.signal.removeEventListener("abort", abandon);
     return this.#answer(session, attempt, dialled);
   }
 
@@ -130,6 +134,11 @@ export class UserSessions extends DurableObject<Bindings> {
       return toResponse(dialled.refusal);
     }
     return this.#open(session, dialled.socket, dialled.protocol);
+  }
+
+  #abandon(session: LiveSession): void {
+    session.end("the client went away");
+    this.#finish(session, ending("disconnected", null));
   }
 
   #open(session: LiveSession, upstream: WebSocket, protocol: string): Response {

@@ -5,7 +5,7 @@ import { serveAdmin } from "./admin/router.ts";
 import { type Authenticate, authenticator } from "./authenticate.ts";
 import type { Config } from "./config/schema.ts";
 import { crossSite } from "./cross-site.ts";
-import { decide } from "./decide.ts";
+import { type Decision, decide } from "./decide.ts";
 import type { Bindings } from "./env.ts";
 import { serveHealth } from "./health.ts";
 import { identify } from "./identify.ts";
@@ -26,32 +26,29 @@ export type Handler = (request: Request, env: Bindings) => Promise<Response>;
 export function createHandler(config: Config, authenticate: Authenticate = authenticator(config.access)): Handler {
   async function handle(request: Request, env: Bindings): Promise<Response> {
     const url = new URL(request.url);
+    const { headers } = request;
     if (url.pathname === `${OWN_PREFIX}healthz`) return serveHealth(request);
 
     const authenticated = await authenticate(request);
-    if (!authenticated.ok) return refuse(authenticated.refusal);
+    if (!authenticated.ok) return refuse(authenticated.refusal, headers);
     const identified = identify(authenticated.claims, config.identities);
-    if (!identified.ok) return refuse(identified.refusal);
+    if (!identified.ok) return refuse(identified.refusal, headers);
     const { identity } = identified;
 
     if (url.pathname.startsWith(OWN_PREFIX)) return serveAdmin(request, url, identity, env);
 
-    const forbidden = forbiddenClientHeader(request.headers);
-    if (forbidden) return refuse({ code: "impersonation", message: forbidden.reason });
+    const forbidden = forbiddenClientHeader(headers);
+    if (forbidden) return refuse({ code: "impersonation", message: forbidden.reason }, headers);
 
     // As the client spelled it: `new URL()` has resolved the dot segments that give an attempt away.
-    const classified = classify(request.method, spelledTarget(request.url), request.headers.get("Upgrade"));
+    const classified = classify(request.method, spelledTarget(request.url), headers.get("Upgrade"));
     const decision = decide(identity, classified);
-    switch (decision.action) {
-      case "refuse":
-        return refuse(decision.refusal);
-      case "stream":
-        return (decision.upgrade && refuseCrossSite(request, url)) || stream(env.KUBE_API, request, url, decision);
-      case "session":
-        return (
-          refuseCrossSite(request, url) || openSession(env.USER_SESSIONS, request, url, identity, decision, config)
-        );
-    }
+    if (decision.action === "refuse") return refuse(decision.refusal, headers);
+    const foreign = isConsequential(decision, request.method) ? crossSite(headers, url) : undefined;
+    if (foreign) return refuse(foreign, headers);
+    return decision.action === "session"
+      ? openSession(env.USER_SESSIONS, request, url, identity, decision, config)
+      : stream(env.KUBE_API, request, url, decision);
   }
 
   return async (request, env) => {
@@ -59,17 +56,25 @@ export function createHandler(config: Config, authenticate: Authenticate = authe
       return await handle(request, env);
     } catch (error) {
       if (error instanceof ImpersonationError) {
-        return refuse({ code: "no_identity", message: `${error.message}: ask your administrator to mend its rule` });
+        return refuse(
+          { code: "no_identity", message: `${error.message}: ask your administrator to mend its rule` },
+          request.headers,
+        );
       }
       // The stack is for our log alone; the person gets words and the id to find it by.
       const ray = request.headers.get("CF-Ray") ?? "none";
       console.error(`internal error (ray ${ray}):`, error);
-      return refuse({ code: "internal", message: `Sallyport failed on this request (ray ${ray}): try again` });
+      return refuse(
+        { code: "internal", message: `Sallyport failed on this request (ray ${ray}): try again` },
+        request.headers,
+      );
     }
   };
 }
 
-function refuseCrossSite(request: Request, url: URL): Response | undefined {
-  const refusal = crossSite(request.headers, url);
-  return refusal && refuse(refusal);
+/** A foreign page may cause a plain read: without CORS headers, which nobody here sends, it never sees the answer. */
+function isConsequential(decision: Decision, method: string): boolean {
+  return decision.action === "session" || (decision.action === "stream" && decision.upgrade) || !READS.has(method);
 }
+
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

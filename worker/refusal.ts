@@ -38,7 +38,20 @@ const REASONS: Readonly<Record<RefusalCode, StatusReason>> = {
   internal: "InternalError",
 };
 
-/** A refusal as Kubernetes clients read it: kubectl prints the message. */
-export function refuse(refusal: Refusal): Response {
-  return statusResponse(failureStatus({ reason: REASONS[refusal.code], message: refusal.message }));
+/**
+ * A refusal as Kubernetes clients read it: a `metav1.Status`, whose message kubectl prints.
+ *
+ * API discovery is the exception: client-go reads it raw and shows a refusal's words only from plain text, and `unknown`
+ * in place of a Status (`newUnstructuredResponseError` in rest/request.go). It is the first thing kubectl asks, so it
+ * is where a person meets most refusals.
+ *
+ * @param client the request's headers
+ */
+export function refuse({ code, message }: Refusal, client: Headers): Response {
+  const status = failureStatus({ reason: REASONS[code], message });
+  if (!client.get("Accept")?.includes(DISCOVERY_MEDIA_TYPE)) return statusResponse(status);
+  return new Response(message, { status: status.code ?? 500, headers: { "Cache-Control": "no-cache, private" } });
 }
+
+/** What asks for aggregated discovery, and nothing else (KEP-3352). */
+const DISCOVERY_MEDIA_TYPE = "g=apidiscovery.k8s.io";

@@ -36,10 +36,8 @@ export async function stream(
   } catch (error) {
     if (request.signal.aborted) throw error;
     console.error(`upstream: ${request.method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
-    return refuse({
-      code: "cluster_unreachable",
-      message: "the cluster cannot be reached: try again, and tell your administrator if it stays",
-    });
+    const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
+    return refuse({ code: "cluster_unreachable", message }, request.headers);
   }
 }
 

@@ -11,6 +11,7 @@ const RAW: Observer = {
   fromUpstream: (message) => sizeOf(message) > 0,
   finalStatus: () => undefined,
   farewell: () => [],
+  lingerMs: 0,
 };
 
 /** @param subprotocol what the upstream chose, `""` for none */

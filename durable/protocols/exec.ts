@@ -4,6 +4,7 @@ import { type Message, type Observer, sizeOf } from "./observer.ts";
 
 /** Follows exec and attach: channels 0 to 4, and how it ended on channel 3. */
 export class ExecObserver implements Observer {
+  readonly lingerMs = 0;
   readonly #protocol: ChannelProtocol;
   readonly #terminal: boolean;
   /** Channel 3 is a byte stream like the others: its Status may come in pieces. */

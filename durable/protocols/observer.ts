@@ -15,6 +15,8 @@ export interface Observer {
   finalStatus(): Status | undefined;
   /** The messages that make the client show `words` when they are the last before a close with 1000. */
   farewell(words: string): (Uint8Array<ArrayBuffer> | string)[];
+  /** How long the client needs to show a farewell before it is hung up on, ms. */
+  readonly lingerMs: number;
 }
 
 /** Payload bytes of a message. Text is counted in UTF-16 units: these protocols' text messages are ASCII. */

@@ -9,6 +9,7 @@ const PORT_BYTES = 2;
  * data and channel 2n+1 errors as text. Source: k8s.io/kubelet `pkg/cri/streaming/portforward/websocket.go`.
  */
 export class PortForwardChannelsObserver implements Observer {
+  readonly lingerMs = 0;
   readonly #protocol: ChannelProtocol;
   readonly #announced = new Set<number>();
 

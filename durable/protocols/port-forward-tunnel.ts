@@ -7,8 +7,10 @@ import { type Message, type Observer, sizeOf } from "./observer.ts";
 /** SPDY/3.1 bytes in binary messages; a message may hold a part of a frame, or several (KEP-4006). */
 export const PORT_FORWARD_TUNNEL = "SPDY/3.1+portforward.k8s.io";
 
-/** Streams that kubectl forgets to close must not grow this without bound. */
-const MAX_ERROR_STREAMS = 1_024;
+/** Streams that a client never closes must not grow this without bound. */
+const MAX_FOLLOWED_STREAMS = 2_048;
+/** kubectl prints an error once its connection's data is over, then hangs up by itself. */
+const LINGER_MS = 500;
 
 /**
  * Follows a port-forward: each forwarded connection is two SPDY streams, one for data and one for errors, opened by
@@ -17,7 +19,12 @@ const MAX_ERROR_STREAMS = 1_024;
 export class PortForwardTunnelObserver implements Observer {
   #client: SpdyFrameParser | undefined = new SpdyFrameParser();
   #upstream: SpdyFrameParser | undefined = new SpdyFrameParser();
-  readonly #errorStreams = new Set<number>();
+  /** Streams that the upstream has not finished. */
+  readonly #open = new Map<number, "data" | "error">();
+
+  get lingerMs(): number {
+    return this.#open.size > 0 ? LINGER_MS : 0;
+  }
 
   /** kubectl pings every 10 s inside the tunnel for as long as it runs: that is no use of it. */
   fromClient(message: Message): boolean {
@@ -37,7 +44,7 @@ export class PortForwardTunnelObserver implements Observer {
       return sizeOf(message) > 0;
     }
     for (const frame of frames) {
-      if ("fin" in frame && frame.fin) this.#errorStreams.delete(frame.streamId);
+      if ("fin" in frame && frame.fin) this.#open.delete(frame.streamId);
     }
     return frames.some(isUse);
   }
@@ -47,27 +54,31 @@ export class PortForwardTunnelObserver implements Observer {
   }
 
   /**
-   * kubectl shows what arrives on the error stream of an open connection. With no connection open there is nothing to
-   * say it on, and with a frame half sent there is no place to put it; kubectl then says `lost connection to pod`.
+   * kubectl shows what arrives on the error stream of an open connection once that connection's data has ended. With no
+   * connection open there is nothing to say it on, and with a frame half sent there is no place to put it; kubectl then
+   * says `lost connection to pod`.
    */
   farewell(words: string): Uint8Array<ArrayBuffer>[] {
     if (!this.#upstream?.atFrameBorder) return [];
     const text = new TextEncoder().encode(words);
-    return [...this.#errorStreams].map((streamId) => {
-      const head = encodeDataHead(streamId, text.length, true);
-      const frame = new Uint8Array(head.length + text.length);
-      frame.set(head);
-      frame.set(text, head.length);
-      return frame;
-    });
+    return [...this.#open].map(([streamId, streamType]) =>
+      finalFrame(streamId, streamType === "error" ? text : new Uint8Array(0)),
+    );
   }
 
   #follow(frame: SpdyFrame): void {
-    if (frame.type === "SYN_STREAM" && headerValue(frame.headers, "streamtype") === "error") {
-      if (this.#errorStreams.size < MAX_ERROR_STREAMS) this.#errorStreams.add(frame.streamId);
-    }
-    if (frame.type === "RST_STREAM") this.#errorStreams.delete(frame.streamId);
+    if (frame.type === "RST_STREAM") this.#open.delete(frame.streamId);
+    if (frame.type !== "SYN_STREAM" || this.#open.size >= MAX_FOLLOWED_STREAMS) return;
+    this.#open.set(frame.streamId, headerValue(frame.headers, "streamtype") === "error" ? "error" : "data");
   }
+}
+
+function finalFrame(streamId: number, data: Uint8Array): Uint8Array<ArrayBuffer> {
+  const head = encodeDataHead(streamId, data.length, true);
+  const frame = new Uint8Array(head.length + data.length);
+  frame.set(head);
+  frame.set(data, head.length);
+  return frame;
 }
 
 /** @returns undefined once the stream cannot be understood: it is then relayed as it is, and any byte counts as use */
