@@ -20,7 +20,10 @@ export default defineConfig({
                 TEST_MIGRATIONS: await readD1Migrations("migrations"),
                 TEST_SIGNING_KEY: privateJwk,
                 SALLYPORT_CONFIG: {
-                  access: { teamDomain: "https://team.cloudflareaccess.com", audiences: ["test-audience", "second-audience"] },
+                  access: {
+                    teamDomain: "https://team.cloudflareaccess.com",
+                    audiences: ["test-audience", "second-audience"],
+                  },
                   cluster: "test-cluster",
                   identities: [
                     { match: { email: "admin@example.com" }, groups: ["developers"], roles: ["admin"] },
@@ -35,9 +38,12 @@ export default defineConfig({
               workers: [
                 {
                   name: "cluster",
-                  modules: true,
-                  scriptPath: "test/workerd/fakes/cluster.js",
+                  modules: ["cluster", "puppet", "scripts"].map((name) => ({
+                    type: "ESModule" as const,
+                    path: `test/workerd/fakes/${name}.js`,
+                  })),
                   compatibilityDate: "2026-11-17",
+                  durableObjects: { PUPPETS: "Puppet" },
                 },
                 {
                   name: "access",
@@ -50,7 +56,14 @@ export default defineConfig({
             },
           })),
         ],
-        test: { name: "workerd", include: ["test/workerd/**/*.test.ts"], setupFiles: ["test/workerd/setup.ts"] },
+        test: {
+          name: "workerd",
+          // More than the cores: these tests mostly wait, for limits and for clocks.
+          maxWorkers: 4,
+          include: ["test/workerd/**/*.test.ts"],
+          setupFiles: ["test/workerd/setup.ts"],
+          globalSetup: ["test/support/raw-headers-server.ts"],
+        },
       },
       {
         test: {

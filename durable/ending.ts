@@ -1,6 +1,11 @@
 import type { Counts, Outcome, SessionEventBody } from "../audit/events.ts";
 import { exitCodeOf, type Status } from "../kubernetes/status.ts";
-import type { HangUp } from "./relay.ts";
+
+/** Which side hung up, and how. 1006 means that the connection broke without a close frame. */
+export interface HangUp {
+  readonly side: "client" | "upstream";
+  readonly code: number;
+}
 
 /** How a session ended, for the record. */
 export interface Ending {

@@ -1,13 +1,8 @@
 import type { Counts } from "../audit/events.ts";
 import { CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "./closing.ts";
+import type { HangUp } from "./ending.ts";
 import type { FlowGate } from "./flow.ts";
 import { type Message, type Observer, sizeOf } from "./protocols/observer.ts";
-
-/** Which side hung up, and how. 1006 means that the connection broke without a close frame. */
-export interface HangUp {
-  readonly side: "client" | "upstream";
-  readonly code: number;
-}
 
 export interface RelayParts {
   readonly client: WebSocket;

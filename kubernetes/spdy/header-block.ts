@@ -54,6 +54,8 @@ export class HeaderBlockReader {
 // zlib's head: deflate with a 32 KiB window, a preset dictionary, and that dictionary's Adler-32.
 const ZLIB_HEAD = Uint8Array.of(0x78, 0xf9, 0xe3, 0xc6, 0xa7, 0xc2);
 const MAX_STORED_BYTES = 0xffff;
+// An empty stored block, the mark of zlib's sync flush. Go's inflater hands out what it has only when it meets one.
+const FLUSH = Uint8Array.of(0, 0, 0, 0xff, 0xff);
 
 /**
  * Writes the header blocks of ONE direction: the counterpart of HeaderBlockReader, with the same rule of order. It uses
@@ -74,6 +76,7 @@ export class HeaderBlockWriter {
       // Not the last block, type 00; then the length and its complement, little-endian.
       parts.push(Uint8Array.of(0, low, high, low ^ 0xff, high ^ 0xff), piece);
     }
+    parts.push(FLUSH);
     return concat(
       parts,
       parts.reduce((sum, part) => sum + part.length, 0),

@@ -234,6 +234,8 @@ describe("header blocks", () => {
   it("inflate with zlib itself, which checks the dictionary's Adler-32", async () => {
     const block = new HeaderBlockWriter().write([["port", "80"]]);
     expect([...block.subarray(2, 6)]).toEqual([0xe3, 0xc6, 0xa7, 0xc2]);
+    // Without this end Go's reader (kubectl) waits for more, and then gives the connection up.
+    expect([...block.subarray(-5)]).toEqual([0, 0, 0, 0xff, 0xff]);
     const inflate = createInflate({ dictionary: SPDY_DICTIONARY });
     const data = new Promise<Buffer>((resolve, reject) => inflate.once("data", resolve).once("error", reject));
     inflate.write(block);

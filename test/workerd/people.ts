@@ -1,5 +1,10 @@
 import { env, exports } from "cloudflare:workers";
 import { importJWK, type JWTPayload, SignJWT } from "jose";
+import type { Claims } from "../../worker/authenticate.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+import type { Config } from "../../worker/config/schema.ts";
+import type { Bindings } from "../../worker/env.ts";
+import { createHandler } from "../../worker/handler.ts";
 
 export const TEAM = "https://team.cloudflareaccess.com";
 export const HOST = "https://sallyport.example.com";
@@ -9,7 +14,13 @@ export const bob: JWTPayload = { email: "bob@viewers.example.com", sub: "uid-bob
 export const admin: JWTPayload = { email: "admin@example.com", sub: "uid-admin" };
 export const stranger: JWTPayload = { email: "mallory@elsewhere.example", sub: "uid-mallory" };
 
-/** A token as Access signs it for a person; `claims` may override any part. */
+/** A developer nobody has met before: an object, limits and a record of their own. */
+export function someone(): JWTPayload & { email: string; sub: string } {
+  const name = `dev-${crypto.randomUUID()}`;
+  return { email: `${name}@example.com`, sub: `uid-${name}`, custom: { groups: ["developers"] } };
+}
+
+/** A token as Access signs it for a person; `claims` may override any part, `undefined` takes one out. */
 export async function token(claims: JWTPayload): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT({ type: "app", iss: TEAM, aud: ["test-audience"], iat: now, nbf: now, exp: now + 3600, ...claims })
@@ -17,14 +28,43 @@ export async function token(claims: JWTPayload): Promise<string> {
     .sign(await importJWK(env.TEST_SIGNING_KEY, "RS256"));
 }
 
-/** A request to the Worker as this person. */
-export async function as(who: JWTPayload, path: string, init: RequestInit = {}): Promise<Response> {
+/** A request of this person's, as it comes from Access. */
+export async function requestAs(who: JWTPayload, path: string, init: RequestInit = {}): Promise<Request> {
   const headers = new Headers(init.headers);
   headers.set("Cf-Access-Jwt-Assertion", await token(who));
-  return exports.default.fetch(new Request(HOST + path, { ...init, headers }));
+  return new Request(HOST + path, { ...init, headers });
 }
+
+/** A request to the Worker as this person. */
+export async function as(who: JWTPayload, path: string, init: RequestInit = {}): Promise<Response> {
+  return exports.default.fetch(await requestAs(who, path, init));
+}
+
+export const UPGRADE = { Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" };
 
 /** A session attempt as kubectl makes it. */
 export function upgrade(who: JWTPayload, path: string, headers: Record<string, string> = {}): Promise<Response> {
-  return as(who, path, { headers: { Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io", ...headers } });
+  return as(who, path, { headers: { ...UPGRADE, ...headers } });
+}
+
+/**
+ * A request to the Worker's handler itself, in the test's own context: for other configurations and bindings, and for
+ * what a call between Workers would change on its way (the method of an upgrade becomes GET there).
+ */
+export function directlyAs(
+  who: JWTPayload,
+  path: string,
+  init: RequestInit = {},
+  { config = {}, bindings = {} }: { config?: Partial<Config>; bindings?: Partial<Bindings> } = {},
+): Promise<Response> {
+  const handle = createHandler({ ...loadConfig(env.SALLYPORT_CONFIG), ...config }, () =>
+    Promise.resolve({ ok: true, claims: who as Claims }),
+  );
+  return handle(new Request(HOST + path, init), { ...bound(), ...bindings });
+}
+
+/** `env` does not list its bindings to a spread. */
+function bound(): Bindings {
+  const { USER_SESSIONS, AUDIT_DB, KUBE_API, SALLYPORT_CONFIG } = env;
+  return { USER_SESSIONS, AUDIT_DB, KUBE_API, SALLYPORT_CONFIG };
 }

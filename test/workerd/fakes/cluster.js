@@ -1,64 +1,27 @@
-// A scripted cluster. For a session the pod's name says how it behaves; anything else answers with what arrived.
-const encoder = new TextEncoder();
-const frame = (channel, text) => {
-  const payload = typeof text === "string" ? encoder.encode(text) : text;
-  const bytes = new Uint8Array(payload.length + 1);
-  bytes[0] = channel;
-  bytes.set(payload, 1);
-  return bytes;
-};
-const SUCCESS = JSON.stringify({ metadata: {}, status: "Success" });
-const EXIT_3 = JSON.stringify({
-  metadata: {},
-  status: "Failure",
-  message: "command terminated with exit code 3",
-  reason: "NonZeroExitCode",
-  details: { causes: [{ reason: "ExitCode", message: "3" }] },
-});
+// A cluster of the tests' own. A name in the path says how the request is answered:
+//   puppet-…   the test itself plays the upstream, over a control socket (see puppet.js and ../puppet.ts)
+//   raw-PORT   passed on to a server of the test run that sees the header lines one by one (see ../../support/raw-headers-server.ts)
+//   a pod of SCRIPTS or REFUSALS; anything else gets back what arrived.
+import { Puppet } from "./puppet.js";
+import { REFUSALS, SCRIPTS, status } from "./scripts.js";
 
-const PODS = {
-  // Gives stdin back on stdout; ends well when stdin is closed.
-  echo(socket) {
-    socket.addEventListener("message", ({ data }) => {
-      const bytes = new Uint8Array(data);
-      if (bytes[0] === 0) socket.send(frame(1, bytes.subarray(1)));
-      if (bytes[0] === 255) {
-        socket.send(frame(3, SUCCESS));
-        socket.close(1000, "");
-      }
-    });
-  },
-  "exit-3"(socket) {
-    socket.send(frame(1, "out\n"));
-    socket.send(frame(2, "err\n"));
-    // The Status in two pieces: channel 3 is a byte stream.
-    socket.send(frame(3, EXIT_3.slice(0, 20)));
-    socket.send(frame(3, EXIT_3.slice(20)));
-    socket.close(1000, "");
-  },
-  silent() {},
-  "closes-1011"(socket) {
-    socket.send(frame(1, "so far\n"));
-    socket.close(1011, "broken");
-  },
-};
-
-function refuse(code, reason, message) {
-  return Response.json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code }, { status: code });
-}
+export { Puppet };
 
 export default {
-  async fetch(request) {
+  async fetch(request, env) {
     const url = new URL(request.url);
-    const pod = /\/pods\/([^/]+)\/(exec|attach|portforward)$/.exec(url.pathname)?.[1];
-    if (pod === undefined || request.headers.get("Upgrade") !== "websocket") {
-      return Response.json({ method: request.method, url: request.url, headers: [...request.headers], body: await request.text() });
-    }
-    if (pod === "forbidden") return refuse(403, "Forbidden", 'pods "forbidden" is forbidden: User cannot get resource "pods/exec"');
-    if (pod === "unreachable") throw new Error("tunnel is down");
-    if (pod === "html") return new Response("<html>login</html>", { headers: { "Content-Type": "text/html" } });
-    const script = PODS[pod];
-    if (!script) return refuse(404, "NotFound", `pods "${pod}" not found`);
+    const puppet = /puppet-[a-z0-9-]+/.exec(url.pathname)?.[0];
+    if (puppet) return env.PUPPETS.getByName(puppet).fetch(request);
+    const rawPort = /raw-(\d+)/.exec(url.pathname)?.[1];
+    if (rawPort) return fetch(`http://127.0.0.1:${rawPort}${url.pathname}${url.search}`, request);
+
+    // Decoded first, as the API server does: `%65xec` is exec.
+    const pod = /\/pods\/([^/]+)\/(exec|attach|portforward)$/.exec(decodeURIComponent(url.pathname))?.[1];
+    if (pod === undefined || request.headers.get("Upgrade") !== "websocket") return describe(request);
+    const refusal = REFUSALS[pod];
+    if (refusal) return refusal();
+    const script = SCRIPTS[pod];
+    if (!script) return status(404, "NotFound", `pods "${pod}" not found`);
     const { 0: client, 1: server } = new WebSocketPair();
     server.binaryType = "arraybuffer";
     server.accept();
@@ -66,6 +29,19 @@ export default {
     const offered = (request.headers.get("Sec-WebSocket-Protocol") ?? "").split(", ").filter(Boolean);
     const chosen = offered.at(-1);
     script(server);
-    return new Response(null, { status: 101, webSocket: client, headers: chosen ? { "Sec-WebSocket-Protocol": chosen } : {} });
+    return new Response(null, {
+      status: 101,
+      webSocket: client,
+      headers: chosen ? { "Sec-WebSocket-Protocol": chosen } : {},
+    });
   },
 };
+
+async function describe(request) {
+  return Response.json({
+    method: request.method,
+    url: request.url,
+    headers: Object.fromEntries(request.headers),
+    body: await request.text(),
+  });
+}

@@ -1,0 +1,63 @@
+/**
+ * The local stand-in for Cloudflare Access. Every persona has a socket of its own, and whoever reaches
+ * it IS that person: there is no sign-in. It listens on loopback and must never do anything else.
+ *
+ * Like Access it takes away what a client could use to speak for the edge, adds a signed token, and
+ * hands the request on inside the runtime, so that upgrades and bodies stream natively.
+ */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { isLoopbackHost } from "./loopback.ts";
+import type { PersonaName } from "./personas.ts";
+import { type AccessSettings, TokenCache } from "./tokens.ts";
+
+interface Env {
+  readonly SALLYPORT: Fetcher;
+  readonly ACCESS: AccessSettings;
+}
+
+/** Signed tokens are the same for every request of a persona: I/O-free, so sharing them is safe. */
+const tokens = new TokenCache();
+
+async function forwardAs(name: PersonaName, request: Request, env: Env): Promise<Response> {
+  if (!isLoopbackHost(request.headers.get("host"), request.url)) return refuseForeignHost();
+  const token = await tokens.get(name, env.ACCESS, Math.floor(Date.now() / 1000));
+  // An empty `cf`: the runtime would take it from a client's header here.
+  const forwarded = new Request(request, { redirect: "manual", cf: {} });
+  for (const header of [...forwarded.headers.keys()]) {
+    if (header.startsWith("cf-")) forwarded.headers.delete(header);
+  }
+  forwarded.headers.set("Cf-Access-Jwt-Assertion", token);
+  forwarded.headers.set("CF-Connecting-IP", "127.0.0.1");
+  return env.SALLYPORT.fetch(forwarded);
+}
+
+/** A web page that points its own name at 127.0.0.1 (DNS rebinding) must not become a persona. */
+function refuseForeignHost(): Response {
+  return new Response(
+    "This is Sallyport's local stand-in for Access. It answers only to 127.0.0.1, localhost and [::1].\n",
+    { status: 403, headers: { "content-type": "text/plain; charset=utf-8" } },
+  );
+}
+
+function entrypointFor(name: PersonaName) {
+  return class extends WorkerEntrypoint<Env> {
+    override fetch(request: Request): Promise<Response> {
+      return forwardAs(name, request, this.env);
+    }
+  };
+}
+
+// One export per persona: the local stack binds each to a socket by this name.
+export const alice = entrypointFor("alice");
+export const bob = entrypointFor("bob");
+export const admin = entrypointFor("admin");
+export const mallory = entrypointFor("mallory");
+
+/** The team's domain: the key set, and nothing else. */
+export default {
+  fetch(request: Request, env: Env): Response {
+    if (!isLoopbackHost(request.headers.get("host"), request.url)) return refuseForeignHost();
+    if (new URL(request.url).pathname !== "/cdn-cgi/access/certs") return new Response("Not found\n", { status: 404 });
+    return Response.json(env.ACCESS.certs, { headers: { "cache-control": "public, max-age=14400" } });
+  },
+};

@@ -1,0 +1,183 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import { type KubeObject, metadataSchema, podSpecSchema, serviceSpecSchema, workloadSpecSchema } from "./objects.ts";
+import { apiVersionOf, type ResourceInfo } from "./resources.ts";
+import { badRequest, invalid } from "./status.ts";
+import type { NewObject } from "./storage.ts";
+
+// Names become folder names and host names here, so this is more than courtesy.
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const SUBDOMAIN_RULE =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and " +
+  "end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
+  "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+// RBAC's names are path segments: `system:masters` is one.
+const PATH_SEGMENT_GROUPS = ["rbac.authorization.k8s.io"];
+const MAX_NAME_LENGTH = 253;
+const SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
+
+const objectSchema = z.looseObject({
+  apiVersion: z.string().optional(),
+  kind: z.string().optional(),
+  metadata: metadataSchema,
+});
+
+const SPEC_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
+  pods: podSpecSchema,
+  services: serviceSpecSchema,
+  deployments: workloadSpecSchema,
+  replicasets: workloadSpecSchema,
+};
+
+/** Checks a body sent for creation and completes it with defaults; throws 400 or 422 as the API server would. */
+export function admitNew(info: ResourceInfo, namespace: string, body: unknown): NewObject {
+  const object = parseObject(info, body);
+  const { generateName, ...metadata } = object.metadata;
+  const name = metadata.name ?? (generateName === undefined ? "" : `${generateName}${randomSuffix(5)}`);
+  checkName(info, name);
+  if (metadata.namespace !== undefined && info.namespaced && metadata.namespace !== namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  return {
+    ...withSpec(info, name, object),
+    apiVersion: apiVersionOf(info),
+    kind: info.kind,
+    metadata: { ...withoutEmpty(metadata), name, ...(info.namespaced ? { namespace } : {}) },
+    ...initialStatus(info),
+  };
+}
+
+/** Checks a body that is to replace `current`. What the server owns (identity, status) is taken from `current`. */
+export function admitUpdate(info: ResourceInfo, current: KubeObject, body: unknown): KubeObject {
+  const object = parseObject(info, body);
+  const { name, namespace, uid, creationTimestamp, deletionTimestamp } = current.metadata;
+  if (object.metadata.name !== name) {
+    throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
+  }
+  const sent = object.metadata["resourceVersion"];
+  const { status: _status, ...rest } = withSpec(info, name, object);
+  if (info.resource === "pods") checkPodUpdate(current, rest);
+  return {
+    ...rest,
+    ...("status" in current ? { status: current["status"] } : {}),
+    apiVersion: apiVersionOf(info),
+    kind: info.kind,
+    metadata: {
+      ...withoutEmpty(object.metadata),
+      ...{ name, uid, creationTimestamp, resourceVersion: typeof sent === "string" ? sent : "" },
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+    },
+  };
+}
+
+function parseObject(info: ResourceInfo, body: unknown): z.infer<typeof objectSchema> {
+  const parsed = objectSchema.safeParse(body);
+  if (!parsed.success)
+    throw badRequest(`${info.kind} in version "${info.version}" cannot be handled as a ${info.kind}`);
+  const { apiVersion, kind } = parsed.data;
+  if ((kind ?? info.kind) !== info.kind || (apiVersion ?? apiVersionOf(info)) !== apiVersionOf(info)) {
+    throw badRequest(
+      `${kind ?? ""} in version "${apiVersion ?? ""}" cannot be handled as a ${info.kind}: ` +
+        `no kind "${kind ?? ""}" is registered for version "${apiVersionOf(info)}"`,
+    );
+  }
+  return parsed.data;
+}
+
+function withSpec(info: ResourceInfo, name: string, object: z.infer<typeof objectSchema>): Record<string, unknown> {
+  if (info.resource === "secrets") return withSecretData(object);
+  const schema = SPEC_SCHEMAS[info.resource];
+  if (schema === undefined) return object;
+  const spec = schema.safeParse(object["spec"] ?? {});
+  if (!spec.success) {
+    const causes = spec.error.issues.map(({ path, message }) => ({
+      field: ["spec", ...path].join("."),
+      message: message.endsWith("received undefined") ? "Required value" : message,
+    }));
+    throw invalid(info.kind, name, causes, info.group);
+  }
+  return { ...object, spec: info.resource === "services" ? withClusterIp(spec.data) : spec.data };
+}
+
+// Services have an address on a real cluster; here it only shows, as nothing routes to it.
+function withClusterIp(spec: unknown): object {
+  const { clusterIP, ...rest } = serviceSpecSchema.parse(spec);
+  const [third = 0, fourth = 0] = randomBytes(2);
+  return { ...rest, clusterIP: clusterIP || `10.96.${third}.${fourth}` };
+}
+
+// Storage has only `data`: what a client writes as `stringData` is encoded into it.
+function withSecretData(object: Record<string, unknown>): Record<string, unknown> {
+  const { stringData, ...rest } = object;
+  const given = z.record(z.string(), z.string()).safeParse(stringData ?? {});
+  if (!given.success) throw badRequest("stringData is a map of strings");
+  const encoded = Object.entries(given.data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]);
+  const data = { ...(rest["data"] as Record<string, unknown> | undefined), ...Object.fromEntries(encoded) };
+  return { ...rest, data, type: rest["type"] ?? "Opaque" };
+}
+
+function checkPodUpdate(current: KubeObject, next: Record<string, unknown>): void {
+  // Of a pod's spec only images, tolerations and deadlines may change, none of which mean anything here.
+  if (JSON.stringify(sorted(current["spec"])) === JSON.stringify(sorted(next["spec"]))) return;
+  const message =
+    "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`," +
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations)," +
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+  throw invalid("Pod", current.metadata.name, [{ field: "spec", message }]);
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => [key, sorted(item)]),
+  );
+}
+
+function checkName(info: ResourceInfo, name: string): void {
+  if (name === "") {
+    throw invalid(
+      info.kind,
+      "",
+      [{ field: "metadata.name", message: "Required value: name or generateName is required" }],
+      info.group,
+    );
+  }
+  const isSegment = PATH_SEGMENT_GROUPS.includes(info.group);
+  const valid = isSegment ? !/[/%]/.test(name) && name !== "." && name !== ".." : DNS_SUBDOMAIN.test(name);
+  if (valid && name.length <= MAX_NAME_LENGTH) return;
+  const rule = isSegment ? "may not contain '/' or '%'" : SUBDOMAIN_RULE;
+  throw invalid(
+    info.kind,
+    name,
+    [{ field: "metadata.name", message: `Invalid value: "${name}": ${rule}` }],
+    info.group,
+  );
+}
+
+function initialStatus(info: ResourceInfo): Record<string, unknown> {
+  switch (info.resource) {
+    case "pods":
+      return { status: { phase: "Pending", qosClass: "BestEffort" } };
+    case "namespaces":
+      return { spec: { finalizers: ["kubernetes"] }, status: { phase: "Active" } };
+    case "deployments":
+    case "replicasets":
+      return { status: {} };
+    case "services":
+      return { status: { loadBalancer: {} } };
+    default:
+      return {};
+  }
+}
+
+const withoutEmpty = (metadata: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined));
+
+/** Letters and digits as in the names of generated objects: no vowels, so no words. */
+export function randomSuffix(length: number): string {
+  return Array.from(randomBytes(length), (byte) => SUFFIX_LETTERS[byte % SUFFIX_LETTERS.length]).join("");
+}

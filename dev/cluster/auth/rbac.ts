@@ -1,0 +1,96 @@
+import type { KubeObject } from "../api/objects.ts";
+import { resourceNamed } from "../api/resources.ts";
+import type { NewObject, Store } from "../api/storage.ts";
+
+export interface PolicyRule {
+  readonly verbs: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+}
+
+export interface Binding extends KubeObject {
+  readonly roleRef: { readonly kind: string; readonly name: string };
+  readonly subjects?: readonly { readonly kind: string; readonly name: string }[];
+}
+
+/** The rules of the role that a binding refers to; none when there is no such role. */
+export function roleRules(store: Store, binding: Binding): readonly PolicyRule[] {
+  const { kind, name } = binding.roleRef;
+  const isCluster = kind === "ClusterRole";
+  const namespace = isCluster ? "" : (binding.metadata.namespace ?? "");
+  const role = store.find(resourceNamed(isCluster ? "clusterroles" : "roles"), namespace, name);
+  return (role?.["rules"] as readonly PolicyRule[] | undefined) ?? [];
+}
+
+const READ = ["get", "list", "watch"];
+const WRITE = ["create", "delete", "deletecollection", "patch", "update"];
+const APPS = ["deployments", "replicasets"];
+
+// As bootstrappolicy/policy.go has them, cut down to the resources that this cluster serves.
+const VIEW: readonly PolicyRule[] = [
+  { verbs: READ, apiGroups: [""], resources: ["configmaps", "pods", "serviceaccounts", "services"] },
+  { verbs: READ, apiGroups: [""], resources: ["events", "namespaces", "pods/log", "pods/status"] },
+  { verbs: READ, apiGroups: ["apps"], resources: APPS },
+];
+const SESSIONS = ["pods/attach", "pods/exec", "pods/portforward"];
+const EDIT: readonly PolicyRule[] = [
+  ...VIEW,
+  { verbs: READ, apiGroups: [""], resources: [...SESSIONS, "secrets"] },
+  { verbs: WRITE, apiGroups: [""], resources: ["pods", ...SESSIONS] },
+  { verbs: WRITE, apiGroups: [""], resources: ["configmaps", "events", "secrets", "serviceaccounts", "services"] },
+  { verbs: WRITE, apiGroups: ["apps"], resources: APPS },
+];
+const DISCOVERY_PATHS = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"];
+const PUBLIC_PATHS = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
+
+const AUTHENTICATED = "system:authenticated";
+
+function clusterRole(name: string, rules: readonly PolicyRule[]): NewObject {
+  return { apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRole", metadata: { name }, rules };
+}
+
+function binding(name: string, role: string, groups: readonly string[], namespace?: string): NewObject {
+  return {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: namespace === undefined ? "ClusterRoleBinding" : "RoleBinding",
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
+    subjects: groups.map((group) => ({ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: group })),
+  };
+}
+
+/**
+ * Puts the roles and bindings into the store: what every cluster has (discovery and self reviews for everyone who is
+ * authenticated), and for the demo `developers` = edit and `viewers` = view in the namespace.
+ */
+export function installRbac(store: Store, demoNamespace: string): void {
+  const reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
+  const roles = [
+    clusterRole("cluster-admin", [
+      { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
+      { verbs: ["*"], nonResourceURLs: ["*"] },
+    ]),
+    clusterRole("edit", EDIT),
+    clusterRole("view", VIEW),
+    clusterRole("system:discovery", [{ verbs: ["get"], nonResourceURLs: [...DISCOVERY_PATHS, ...PUBLIC_PATHS] }]),
+    clusterRole("system:basic-user", [
+      { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: reviews },
+      { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["selfsubjectreviews"] },
+    ]),
+    clusterRole("system:public-info-viewer", [{ verbs: ["get"], nonResourceURLs: PUBLIC_PATHS }]),
+  ];
+  for (const role of roles) store.create(resourceNamed("clusterroles"), role);
+
+  const everyone = [AUTHENTICATED, "system:unauthenticated"];
+  const clusterBindings = [
+    binding("cluster-admin", "cluster-admin", ["system:masters"]),
+    binding("system:discovery", "system:discovery", [AUTHENTICATED]),
+    binding("system:basic-user", "system:basic-user", [AUTHENTICATED]),
+    binding("system:public-info-viewer", "system:public-info-viewer", everyone),
+  ];
+  for (const object of clusterBindings) store.create(resourceNamed("clusterrolebindings"), object);
+  store.create(resourceNamed("rolebindings"), binding("developers-edit", "edit", ["developers"], demoNamespace));
+  store.create(resourceNamed("rolebindings"), binding("viewers-view", "view", ["viewers"], demoNamespace));
+}

@@ -1,0 +1,72 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { decodeObject } from "./api/protobuf.ts";
+import { protobufSchema } from "./api/protobuf-schemas.ts";
+import { badRequest, StatusError, unsupportedMediaType } from "./api/status.ts";
+
+// The API server's own limit for a request body.
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const LOOPBACK_HOST = /^(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?$/i;
+
+/**
+ * Keeps web pages out: they can reach any port of this machine, and nobody logs in here. A page's request has an Origin,
+ * or (a page whose name was re-bound to 127.0.0.1) another Host. Throws 403.
+ */
+export function checkOrigin(request: IncomingMessage): void {
+  if (request.headers.origin !== undefined) {
+    throw new StatusError(403, "Forbidden", "the embedded cluster takes no requests from web pages (Origin header)");
+  }
+  if (!LOOPBACK_HOST.test(request.headers.host ?? "")) {
+    throw new StatusError(
+      403,
+      "Forbidden",
+      "the embedded cluster is only for this machine: use 127.0.0.1 or localhost as host",
+    );
+  }
+}
+
+/** The percent-decoded path, which is what the API server routes on, and the query; throws 400. */
+export function splitUrl(request: IncomingMessage): { path: string; query: URLSearchParams } {
+  const url = request.url ?? "/";
+  const mark = url.indexOf("?");
+  const raw = mark === -1 ? url : url.slice(0, mark);
+  try {
+    return { path: decodeURIComponent(raw), query: new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1)) };
+  } catch {
+    throw badRequest("invalid percent-encoding in the path");
+  }
+}
+
+/** The body, JSON or protobuf, or undefined when there is none; throws 400, 413 or 415. */
+export async function readBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) {
+      throw new StatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${MAX_BODY_BYTES}`);
+    }
+    chunks.push(chunk);
+  }
+  if (bytes === 0) return undefined;
+  const type = request.headers["content-type"] ?? "application/json";
+  if (type.startsWith("application/vnd.kubernetes.protobuf")) {
+    return decodeObject(Buffer.concat(chunks), protobufSchema);
+  }
+  if (!type.includes("json")) {
+    throw unsupportedMediaType(
+      "the body of the request was in an unknown format - accepted media types include: application/json, application/vnd.kubernetes.protobuf",
+    );
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch {
+    throw badRequest("the object provided is unrecognized: couldn't parse the body as JSON");
+  }
+}
+
+/** Sends a JSON document, indented if a person asked for it, with a newline at the end as the API server does. */
+export function sendJson(response: ServerResponse, code: number, body: object, pretty: boolean): void {
+  if (!response.hasHeader("content-type")) response.setHeader("content-type", "application/json");
+  response.statusCode = code;
+  response.end(`${JSON.stringify(body, undefined, pretty ? 2 : undefined)}\n`);
+}

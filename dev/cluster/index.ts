@@ -1,0 +1,79 @@
+import { existsSync, mkdirSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { dirname, join, resolve } from "node:path";
+import { Store } from "./api/storage.ts";
+import { AuditLog } from "./auth/audit.ts";
+import { Authorizer } from "./auth/authorizer.ts";
+import { installRbac } from "./auth/rbac.ts";
+import { DEMO_NAMESPACE, installDemo } from "./demo.ts";
+import { eventRecorder } from "./pods/events.ts";
+import { Kubelet } from "./pods/kubelet.ts";
+import { ProcessRunner } from "./pods/runner.ts";
+import { createApiServer } from "./server.ts";
+import { startWorkloadControllers } from "./workloads.ts";
+
+export interface EmbeddedCluster {
+  /** Where the API answers, as `kubectl proxy` would. */
+  readonly url: string;
+  /** The file of the cluster's own audit log. */
+  readonly auditLog: string;
+  /** Ends all connections and all processes of pods and sessions. */
+  close(): Promise<void>;
+}
+
+export interface EmbeddedClusterOptions {
+  /** 0, the default, is any free port. Always on 127.0.0.1. */
+  readonly port?: number;
+  /** Where pods have their folders and the audit log is. One running cluster per folder. */
+  readonly stateDir: string;
+  /** The name of its node. */
+  readonly name?: string;
+}
+
+/**
+ * Starts a small Kubernetes API server in this process, with demo pods that are processes of this machine. It trusts
+ * the Impersonate-* headers of whoever reaches it, so it listens on the loopback address only.
+ */
+export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+  const { port = 0, name: nodeName = "embedded" } = options;
+  // Programs in a pod find their folder by it, and they start elsewhere.
+  const stateDir = resolve(options.stateDir);
+  makeFolder(stateDir);
+  const auditLog = join(stateDir, "audit.log");
+
+  const store = new Store();
+  const runner = new ProcessRunner(stateDir);
+  await runner.open();
+  const kubelet = new Kubelet({ store, runner, stateDir, nodeName, record: eventRecorder(store) });
+  const audit = new AuditLog(auditLog);
+  const server = createApiServer({ store, kubelet, runner, audit, authorizer: new Authorizer(store) });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(port, "127.0.0.1", resolve);
+  });
+
+  kubelet.start();
+  const stopControllers = startWorkloadControllers(store);
+  installRbac(store, DEMO_NAMESPACE);
+  installDemo(store, nodeName);
+
+  const { port: actualPort } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${actualPort}`,
+    auditLog,
+    close: async () => {
+      stopControllers();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await Promise.all([kubelet.close(), runner.close()]);
+      await closed;
+      await audit.close();
+    },
+  };
+}
+
+// Not `recursive: true`: where a folder cannot be made although its parent is there (/proc), Node tries for ever.
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
+}

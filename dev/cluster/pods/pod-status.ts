@@ -1,0 +1,70 @@
+import { type ContainerState, type ContainerStatus, type Pod, type PodStatus, timestamp } from "../api/objects.ts";
+
+/** What a pod's worker knows of one container. */
+export interface ContainerRecord {
+  readonly name: string;
+  readonly image: string;
+  state: ContainerState;
+  lastState: ContainerState;
+  restartCount: number;
+  /** Will run (again): it is not finally over. */
+  pending: boolean;
+}
+
+/** The pod's status as the kubelet would report it. */
+export function podStatus(pod: Pod, containers: readonly ContainerRecord[], started: Date): PodStatus {
+  const phase = phaseOf(containers);
+  const ready = containers.every(({ state }) => state.running !== undefined);
+  const previous = pod.status.conditions ?? [];
+  const condition = (type: string, holds: boolean) => {
+    const status = holds ? ("True" as const) : ("False" as const);
+    const before = previous.find((candidate) => candidate.type === type && candidate.status === status);
+    const isOver = phase === "Succeeded" || phase === "Failed";
+    const reason = isOver ? (phase === "Succeeded" ? "PodCompleted" : "PodFailed") : "ContainersNotReady";
+    return {
+      type,
+      status,
+      lastTransitionTime: before?.lastTransitionTime ?? timestamp(),
+      ...(holds ? {} : { reason }),
+    };
+  };
+  return {
+    phase,
+    conditions: [
+      condition("Initialized", true),
+      condition("Ready", ready),
+      condition("ContainersReady", ready),
+      condition("PodScheduled", true),
+    ],
+    hostIP: "127.0.0.1",
+    podIP: "127.0.0.1",
+    podIPs: [{ ip: "127.0.0.1" }],
+    startTime: timestamp(started),
+    containerStatuses: containers.map((record) => containerStatus(pod, record)),
+    qosClass: "BestEffort",
+  };
+}
+
+function phaseOf(containers: readonly ContainerRecord[]): PodStatus["phase"] {
+  if (containers.some(({ pending }) => pending)) {
+    const hasRun = containers.some(({ state, lastState }) => state.running ?? lastState.terminated ?? state.terminated);
+    return hasRun ? "Running" : "Pending";
+  }
+  return containers.every(({ state }) => state.terminated?.exitCode === 0) ? "Succeeded" : "Failed";
+}
+
+function containerStatus(pod: Pod, { name, image, state, lastState, restartCount }: ContainerRecord): ContainerStatus {
+  const isRunning = state.running !== undefined;
+  const containerID = `embedded://${pod.metadata.uid}/${name}/${restartCount}`;
+  return {
+    name,
+    ready: isRunning,
+    started: isRunning,
+    restartCount,
+    image,
+    imageID: image,
+    containerID,
+    state,
+    lastState,
+  };
+}

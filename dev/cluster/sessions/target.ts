@@ -1,0 +1,28 @@
+import type { Container, Pod } from "../api/objects.ts";
+import { resourceNamed } from "../api/resources.ts";
+import { badRequest } from "../api/status.ts";
+import type { Store } from "../api/storage.ts";
+import type { ResourceRequest } from "../auth/request-info.ts";
+
+const DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container";
+
+/** The pod that a subresource request names; throws 404. */
+export function targetPod(store: Store, { namespace, name }: ResourceRequest): Pod {
+  return store.get(resourceNamed("pods"), namespace, name) as Pod;
+}
+
+/** The container asked for, or the pod's only (or default) one; throws 400 in the words of podContainerFor. */
+export function targetContainer(pod: Pod, asked: string): Container {
+  const { containers } = pod.spec;
+  const { name, annotations } = pod.metadata;
+  const wanted = asked === "" ? annotations?.[DEFAULT_CONTAINER_ANNOTATION] : asked;
+  const [only, second] = containers;
+  if (wanted === undefined && only !== undefined && second === undefined) return only;
+  if (wanted === undefined) {
+    const names = containers.map((container) => container.name).join(" ");
+    throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names}]`);
+  }
+  const found = containers.find((container) => container.name === wanted);
+  if (found === undefined) throw badRequest(`container ${wanted} is not valid for pod ${name}`);
+  return found;
+}

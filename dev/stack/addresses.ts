@@ -1,0 +1,31 @@
+/** The files that tell others where the stack is. */
+import { rmSync } from "node:fs";
+import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
+import { type StatePaths, writeFileAtomically } from "./files.ts";
+import type { Stack } from "./index.ts";
+import { renderKubeconfig } from "./kubeconfig.ts";
+
+/** Takes an earlier run's addresses away: whoever waits for the files must not find those. */
+export function removeAddresses(paths: StatePaths): void {
+  for (const file of [paths.endpoints, paths.kubeconfig, paths.kubeconfigTls]) rmSync(file, { force: true });
+}
+
+/** Writes them, the endpoints last: whoever waits for that file has everything and may begin at once. */
+export function writeAddresses(stack: Stack, paths: StatePaths): void {
+  const servers = (scheme: "url" | "tlsUrl") =>
+    Object.fromEntries(PERSONA_NAMES.map((name) => [name, stack.personas[name][scheme]])) as Record<
+      PersonaName,
+      string
+    >;
+  const certificateAuthority = stack.certificateAuthority;
+  writeFileAtomically(paths.kubeconfig, renderKubeconfig({ servers: servers("url") }));
+  writeFileAtomically(paths.kubeconfigTls, renderKubeconfig({ servers: servers("tlsUrl"), certificateAuthority }));
+  const endpoints = {
+    personas: stack.personas,
+    d1: stack.d1Path,
+    log: stack.logPath,
+    access: { ...stack.access, certs: `${stack.access.issuer}/cdn-cgi/access/certs` },
+    cluster: { url: stack.upstreamUrl, embedded: stack.embedded, auditLog: stack.clusterAuditLog },
+  };
+  writeFileAtomically(paths.endpoints, `${JSON.stringify(endpoints, null, 2)}\n`);
+}

@@ -1,0 +1,33 @@
+import type { Cleanups } from "./cleanups.ts";
+import { StackError } from "./errors.ts";
+import { parseUpstream } from "./upstream.ts";
+
+/** What plays the cluster behind the Worker. */
+export interface Cluster {
+  /** Its name in the audit trail. */
+  readonly name: string;
+  readonly url: string;
+  /** `host:port` */
+  readonly address: string;
+  readonly embedded: boolean;
+  /** Audit log of the embedded cluster. A real one keeps its own. */
+  readonly auditLog: string | undefined;
+}
+
+/** A real cluster behind `kubectl proxy`. */
+export function useUpstream(upstream: string, print: (line: string) => void): Cluster {
+  const parsed = parseUpstream(upstream);
+  if ("fault" in parsed) throw new StackError(`the upstream ${parsed.fault}`);
+  if (parsed.remote) print(`Note: ${parsed.url} is not this machine. Requests to it are not encrypted.`);
+  return { name: "local", url: parsed.url, address: parsed.address, embedded: false, auditLog: undefined };
+}
+
+/** A cluster in this process and its children. */
+export async function startEmbedded(stateDir: string, cleanups: Cleanups): Promise<Cluster> {
+  // Loaded only when needed: it brings a native module for its terminals.
+  const { startEmbeddedCluster } = await import("../cluster/index.ts");
+  const name = "embedded";
+  const cluster = await startEmbeddedCluster({ stateDir, name });
+  cleanups.add(() => cluster.close());
+  return { name, url: cluster.url, address: new URL(cluster.url).host, embedded: true, auditLog: cluster.auditLog };
+}

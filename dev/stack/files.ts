@@ -1,0 +1,67 @@
+import { randomUUID } from "node:crypto";
+import { chmodSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { errorCode, StackError } from "./errors.ts";
+
+/** Where everything of one local stack lives. All absolute. */
+export interface StatePaths {
+  readonly dir: string;
+  readonly lock: string;
+  readonly log: string;
+  readonly kubeconfig: string;
+  readonly kubeconfigTls: string;
+  readonly endpoints: string;
+  readonly accessKeys: string;
+  readonly tls: string;
+  readonly bundles: string;
+  /** Data of D1 and of the Durable Objects. */
+  readonly data: string;
+  readonly cluster: string;
+}
+
+/** Makes the state directory, for its owner only, and names what will be in it. */
+export function openStateDir(stateDir: string): StatePaths {
+  const wanted = resolve(stateDir);
+  try {
+    mkdirSync(wanted, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new StackError(`cannot use ${wanted} as the state directory (${errorCode(error) ?? String(error)})`);
+  }
+  const dir = realpathSync(wanted);
+  return {
+    dir,
+    lock: join(dir, "lock.json"),
+    log: join(dir, "sallyport.log"),
+    kubeconfig: join(dir, "kubeconfig"),
+    kubeconfigTls: join(dir, "kubeconfig.tls"),
+    endpoints: join(dir, "endpoints.json"),
+    accessKeys: join(dir, "access-keys.json"),
+    tls: join(dir, "tls.json"),
+    bundles: join(dir, "bundles"),
+    data: join(dir, "data"),
+    cluster: join(dir, "cluster"),
+  };
+}
+
+/** Writes a file in one step, so that a reader never sees half of it. Readable by its owner only. */
+export function writeFileAtomically(path: string, content: string): void {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    writeFileSync(temporary, content, { mode: 0o600, flag: "wx" });
+    chmodSync(temporary, 0o600);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** The JSON in a file, or undefined when there is no such file or it holds something else. */
+export function readJsonIfAny(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

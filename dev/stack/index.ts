@@ -1,0 +1,206 @@
+/**
+ * The local stack: an Access stand-in, the Worker with its D1 and Durable Objects in workerd, and a cluster
+ * behind them. `npm start` is one way in; tests and benches call `startStack` themselves.
+ */
+import { join, resolve } from "node:path";
+import { PERSONA_NAMES, PERSONAS, type PersonaName } from "../access/personas.ts";
+import { loadAccessKeys } from "./access-keys.ts";
+import { removeAddresses, writeAddresses } from "./addresses.ts";
+import { bundleAccess, bundleWorker } from "./bundle.ts";
+import { Cleanups } from "./cleanups.ts";
+import { startEmbedded, useUpstream } from "./cluster.ts";
+import { StackError } from "./errors.ts";
+import { openStateDir, type StatePaths } from "./files.ts";
+import { buildLocalConfig, type ConfigOverrides } from "./local-config.ts";
+import { takeLock } from "./lock.ts";
+import { DEFAULT_STATE_DIR } from "./options.ts";
+import { LOOPBACK, type PortPlan, planPorts, withPortPlan } from "./ports.ts";
+import { endLeftoverWorkerd } from "./processes.ts";
+import { startTlsFront } from "./tls.ts";
+import { loadTlsIdentity, type TlsIdentity } from "./tls-identity.ts";
+import { WorkerLog } from "./worker-log.ts";
+
+export { StackError } from "./errors.ts";
+export type { ConfigOverrides } from "./local-config.ts";
+
+const REPOSITORY = resolve(import.meta.dirname, "../..");
+const WRANGLER_CONFIG = join(REPOSITORY, "wrangler.jsonc");
+/** The environment of that file that needs no account. */
+const WRANGLER_ENVIRONMENT = "local";
+
+export interface StackOptions {
+  /** Default `.sallyport` in the current directory. */
+  readonly stateDir?: string | undefined;
+  /** First of the personas' ports; 0 for free ones; by default the usual ones if they are free. */
+  readonly port?: number | undefined;
+  /** A `kubectl proxy` in front of a real cluster. By default the embedded cluster. */
+  readonly upstream?: string | undefined;
+  /** Other values for the local configuration document. */
+  readonly config?: ConfigOverrides | undefined;
+  /** Says nothing on the terminal. */
+  readonly quiet?: boolean | undefined;
+  /** Shows the Worker's whole log on the terminal. */
+  readonly verbose?: boolean | undefined;
+  /** Gives up a start that is under way. A stack that runs is ended with `stop()`. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * The caller calls `stop()` on SIGINT, SIGTERM and SIGHUP. Otherwise such a signal ends this process at once:
+   * workerd ends with it, and the next start tidies up.
+   */
+  readonly callerHandlesSignals?: boolean | undefined;
+  /** Another Worker in Sallyport's place (a bench's yardstick), with the same bindings. */
+  readonly wranglerConfig?: string | undefined;
+}
+
+export interface PersonaEndpoint {
+  readonly email: string;
+  readonly url: string;
+  readonly tlsUrl: string;
+}
+
+export interface Stack {
+  readonly personas: Readonly<Record<PersonaName, PersonaEndpoint>>;
+  readonly stateDir: string;
+  readonly kubeconfig: string;
+  readonly kubeconfigTls: string;
+  readonly endpoints: string;
+  /** SQLite file of the local D1. */
+  readonly d1Path: string;
+  readonly logPath: string;
+  readonly upstreamUrl: string;
+  readonly embedded: boolean;
+  /** Audit log of the embedded cluster. */
+  readonly clusterAuditLog: string | undefined;
+  readonly access: { readonly issuer: string; readonly audience: string };
+  /** PEM of the local certificate authority. */
+  readonly certificateAuthority: string;
+  /** Undefined while it is down, and on systems without /proc. */
+  workerdPid(): number | undefined;
+  /** Ends every child and gives the ports and the state directory back. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything, and resolves when every persona answers.
+ *
+ * @throws StackError with words for a person; nothing is left running then
+ */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const cleanups = new Cleanups();
+  try {
+    return await start(options, cleanups);
+  } catch (error) {
+    await cleanups.run().catch(() => {});
+    if (options.signal?.aborted) throw new StackError("stopped before it was ready");
+    throw error;
+  }
+}
+
+async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> {
+  const print = options.quiet ? () => {} : (line: string) => console.error(line);
+  const paths = openStateDir(options.stateDir ?? DEFAULT_STATE_DIR);
+  cleanups.add(takeLock(paths.lock, paths.dir));
+  removeAddresses(paths);
+  const leftover = await endLeftoverWorkerd(paths.dir);
+  if (leftover.length > 0) print(`Ended what a killed run had left behind (workerd, pid ${leftover.join(", ")}).`);
+  // The two commonest mistakes, found before the seconds it takes to bundle.
+  await planPorts(options.port);
+  buildLocalConfig(
+    { issuer: `http://${LOOPBACK}`, audience: "checked-later", cluster: "checked-later" },
+    options.config,
+  );
+
+  const log = new WorkerLog({ path: paths.log, verbose: options.verbose ?? false, print });
+  cleanups.add(() => log.close());
+  // Whatever Miniflare's own bookkeeping missed, for instance a restart that crossed with the stop.
+  cleanups.add(async () => void (await endLeftoverWorkerd(paths.dir)));
+
+  const [bundles, access, tls, cluster, { startRuntime }] = await settleAll([
+    bundleBoth(paths, options),
+    loadAccessKeys(paths.accessKeys),
+    loadTlsIdentity(paths.tls, new Date()),
+    options.upstream === undefined
+      ? startEmbedded(paths.cluster, cleanups)
+      : Promise.resolve(useUpstream(options.upstream, print)),
+    // Here, for it takes as long to load as the bundles take to be made.
+    import("./miniflare.ts"),
+  ]);
+  options.signal?.throwIfAborted();
+
+  let stopping = false;
+  const { runtime, ports, issuer } = await withPortPlan(options.port, async (ports) => {
+    const issuer = `http://${LOOPBACK}:${ports.issuer}`;
+    const runtime = await startRuntime({
+      stateDir: paths.dir,
+      dataDir: paths.data,
+      migrationsDir: join(REPOSITORY, "migrations"),
+      wranglerConfig: options.wranglerConfig ?? WRANGLER_CONFIG,
+      wranglerEnvironment: WRANGLER_ENVIRONMENT,
+      ...bundles,
+      ports,
+      access: { ...access, issuer },
+      config: buildLocalConfig({ issuer, audience: access.audience, cluster: cluster.name }, options.config),
+      upstreamAddress: cluster.address,
+      callerHandlesSignals: options.callerHandlesSignals ?? false,
+      log,
+      onRestart: (pid) => {
+        if (!stopping) print(`workerd had ended by itself and runs again${pid === undefined ? "" : ` (pid ${pid})`}.`);
+      },
+    });
+    return { runtime, ports, issuer };
+  });
+  cleanups.add(() => runtime.dispose());
+  options.signal?.throwIfAborted();
+
+  const stack: Stack = {
+    personas: await openPersonas(ports, tls, cleanups),
+    stateDir: paths.dir,
+    kubeconfig: paths.kubeconfig,
+    kubeconfigTls: paths.kubeconfigTls,
+    endpoints: paths.endpoints,
+    d1Path: runtime.d1Path,
+    logPath: paths.log,
+    upstreamUrl: cluster.url,
+    embedded: cluster.embedded,
+    clusterAuditLog: cluster.auditLog,
+    access: { issuer, audience: access.audience },
+    certificateAuthority: tls.ca.cert,
+    workerdPid: () => runtime.workerdPid(),
+    stop: () => {
+      stopping = true;
+      return cleanups.run();
+    },
+  };
+  writeAddresses(stack, paths);
+  return stack;
+}
+
+/** All of them, also when one fails: what still starts while the others are undone would be left behind. */
+async function settleAll<T extends readonly unknown[]>(work: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  await Promise.allSettled(work);
+  return (await Promise.all(work)) as unknown as T;
+}
+
+async function bundleBoth(paths: StatePaths, { wranglerConfig, signal }: StackOptions) {
+  const [sallyportModule, accessModule] = await settleAll([
+    bundleWorker({
+      config: wranglerConfig ?? WRANGLER_CONFIG,
+      environment: WRANGLER_ENVIRONMENT,
+      outDir: join(paths.bundles, "sallyport"),
+      signal,
+    }),
+    bundleAccess(join(paths.bundles, "access")),
+  ]);
+  return { sallyportModule, accessModule };
+}
+
+async function openPersonas(ports: PortPlan, tls: TlsIdentity, cleanups: Cleanups): Promise<Stack["personas"]> {
+  const entries: [PersonaName, PersonaEndpoint][] = [];
+  for (const name of PERSONA_NAMES) {
+    const front = await startTlsFront(ports.tls[name], ports.personas[name], tls);
+    cleanups.add(() => front.close());
+    const url = `http://${LOOPBACK}:${ports.personas[name]}`;
+    entries.push([name, { email: PERSONAS[name].email, url, tlsUrl: `https://${LOOPBACK}:${front.port}` }]);
+  }
+  return Object.fromEntries(entries) as Stack["personas"];
+}

@@ -1,0 +1,35 @@
+import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
+
+/** The namespace of the embedded cluster's pods. */
+const NAMESPACE = "demo";
+
+export interface KubeconfigInput {
+  readonly servers: Readonly<Record<PersonaName, string>>;
+  /** PEM of the authority behind `https:` servers. */
+  readonly certificateAuthority?: string;
+}
+
+/**
+ * A kubeconfig with one context per persona. There is nothing to sign in with: the address is the person.
+ */
+export function renderKubeconfig({ servers, certificateAuthority }: KubeconfigInput): string {
+  const authority =
+    certificateAuthority === undefined
+      ? ""
+      : `\n      certificate-authority-data: ${Buffer.from(certificateAuthority).toString("base64")}`;
+  // Over TLS kubectl asks for a user name when it has nothing to send. The Worker drops this.
+  const user = certificateAuthority === undefined ? "{}" : "{token: not-used-by-the-local-stack}";
+  const each = (render: (name: PersonaName) => string) => PERSONA_NAMES.map(render).join("\n");
+  return `# Written by Sallyport's local stack at every start. Whoever uses a context IS that person.
+apiVersion: v1
+kind: Config
+current-context: alice
+preferences: {}
+clusters:
+${each((name) => `  - name: sallyport-${name}\n    cluster:\n      server: ${servers[name]}${authority}`)}
+users:
+${each((name) => `  - name: ${name}\n    user: ${user}`)}
+contexts:
+${each((name) => `  - name: ${name}\n    context: {cluster: sallyport-${name}, user: ${name}, namespace: ${NAMESPACE}}`)}
+`;
+}

@@ -1,0 +1,102 @@
+/** One running stack per state directory: two would write the same databases. */
+import { randomUUID } from "node:crypto";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { errorCode, StackError } from "./errors.ts";
+import { processStartTime } from "./processes.ts";
+
+interface Holder {
+  readonly pid: number;
+  /** Tells the holder from a later process with the same pid. Unknown on systems without /proc. */
+  readonly startTime?: string | undefined;
+  /** Tells two locks of one process apart. */
+  readonly nonce: string;
+}
+
+/**
+ * Takes the lock.
+ *
+ * @returns gives it back; harmless when called twice
+ * @throws StackError when another process (or this one) holds it
+ */
+export function takeLock(path: string, stateDir: string): () => void {
+  const self: Holder = { pid: process.pid, startTime: processStartTime(process.pid), nonce: randomUUID() };
+  const text = JSON.stringify(self);
+  for (;;) {
+    if (createWithContent(path, text)) return () => release(path, text);
+    const seen = readText(path);
+    if (seen === undefined) continue;
+    const holder = parseHolder(seen);
+    if (holder && isAlive(holder)) {
+      throw new StackError(
+        `another local stack (pid ${holder.pid}) is running with the state directory ${stateDir}\n` +
+          "Stop it first, or give this one a directory of its own: npm start -- --state DIR",
+      );
+    }
+    removeStale(path, seen);
+  }
+}
+
+/** `link` creates the name with the content already behind it: a reader never sees an empty lock. */
+function createWithContent(path: string, text: string): boolean {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** Removes the lock only if it is still the one judged stale: somebody may have taken it over meanwhile. */
+function removeStale(path: string, judged: string): void {
+  const aside = `${path}.${randomUUID()}.stale`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return;
+    throw error;
+  }
+  const moved = readText(aside);
+  if (moved !== undefined && moved !== judged) createWithContent(path, moved);
+  rmSync(aside, { force: true });
+}
+
+function release(path: string, own: string): void {
+  if (readText(path) === own) rmSync(path, { force: true });
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function parseHolder(text: string): Holder | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || !("pid" in value) || typeof value.pid !== "number")
+      return undefined;
+    const startTime = "startTime" in value && typeof value.startTime === "string" ? value.startTime : undefined;
+    return { pid: value.pid, startTime, nonce: "" };
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(holder: Holder): boolean {
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    // EPERM: it lives, as another user.
+    if (errorCode(error) !== "EPERM") return false;
+  }
+  const startTime = processStartTime(holder.pid);
+  return holder.startTime === undefined || startTime === undefined || holder.startTime === startTime;
+}

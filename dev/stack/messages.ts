@@ -1,0 +1,63 @@
+/** What the local stack says on the terminal. */
+import { isAbsolute, relative } from "node:path";
+import { PERSONA_NAMES } from "../access/personas.ts";
+import type { Stack } from "./index.ts";
+
+/** What this is, and what to type next. */
+export function readyMessage(stack: Stack, cwd: string): string {
+  const { personas } = stack;
+  const path = (file: string) => shellPath(file, cwd);
+  const kubectl = `kubectl --kubeconfig ${path(stack.kubeconfig)} --context`;
+  const shell = stack.embedded ? "shell" : "POD";
+  const port = stack.embedded ? "pod/echo 8080:8080" : "pod/POD 8080:80";
+  return `
+Sallyport's local stack is ready. Ctrl-C ends it.
+
+${cautions(stack).join("\n")}
+
+${PERSONA_NAMES.map((name) => `  ${name.padEnd(8)} ${personas[name].email.padEnd(20)} ${personas[name].url}   ${personas[name].tlsUrl}`).join("\n")}
+
+Type next, in another terminal:
+
+  ${kubectl} alice get pods
+  ${kubectl} alice exec -it ${shell} -- sh
+  ${kubectl} alice port-forward ${port}
+  ${kubectl} bob exec ${shell} -- true      # the cluster refuses bob
+  ${kubectl} mallory get pods            # Sallyport refuses mallory
+
+See the sessions, end one, read the record:
+
+  curl -s '${personas.admin.url}/-/admin/sessions?state=live'
+  curl -s -X DELETE '${personas.admin.url}/-/admin/sessions/ID?reason=lunch'
+  sqlite3 -readonly ${path(stack.d1Path)} .tables
+
+Cluster:    ${stack.upstreamUrl}${stack.embedded ? " (embedded)" : ""}
+Over HTTPS: ${path(stack.kubeconfigTls)}
+Addresses:  ${path(stack.endpoints)}
+Log:        ${path(stack.logPath)}
+`;
+}
+
+/** Plain words about what this is not. */
+function cautions({ embedded }: Stack): string[] {
+  const lines = [
+    "This is a stand-in for Cloudflare Access, on loopback only: there is no sign-in, and",
+    "whoever on this machine reaches one of these addresses IS that person.",
+  ];
+  if (embedded) {
+    lines.push(
+      'The cluster is embedded: its "containers" are processes of yours, with your rights and',
+      "your files, not isolated from this machine in any way.",
+    );
+  } else {
+    lines.push("Behind it is a REAL cluster, with all that its proxy's account may do.");
+  }
+  return lines;
+}
+
+/** Relative where that is shorter to read, and quoted where a shell would stumble. */
+function shellPath(path: string, cwd: string): string {
+  const fromHere = relative(cwd, path);
+  const shown = fromHere.startsWith("..") || isAbsolute(fromHere) ? path : fromHere;
+  return /^[\w./@%+=:-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,161 @@
+/** Both Workers, D1 and the Durable Objects in one workerd, with a socket for each persona. */
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare, MiniflareCoreError, type V4WorkerOptions } from "miniflare";
+import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import type { ConfigInput } from "../../worker/config/schema.ts";
+import { PERSONA_NAMES } from "../access/personas.ts";
+import type { AccessSettings } from "../access/tokens.ts";
+import { StackError } from "./errors.ts";
+import { applyMigrations, readMigrations } from "./migrations.ts";
+import { LOOPBACK, type PortPlan, PortsTakenError } from "./ports.ts";
+import { findWorkerd, STATE_DIR_MARK } from "./processes.ts";
+import { STOP_SIGNALS } from "./signals.ts";
+import { RuntimeLog, type WorkerLog } from "./worker-log.ts";
+
+/** Name of the local database. Fixed, so that its file is the same whatever id the deployment has. */
+const LOCAL_DATABASE = "sallyport";
+const COMPATIBILITY_DATE = "2026-11-17";
+const WRANGLER_LOG = "WRANGLER_LOG";
+const D1_DIR = "d1/miniflare-D1DatabaseObject";
+
+export interface RuntimeInput {
+  readonly stateDir: string;
+  readonly dataDir: string;
+  readonly migrationsDir: string;
+  readonly wranglerConfig: string;
+  readonly wranglerEnvironment: string;
+  readonly sallyportModule: string;
+  readonly accessModule: string;
+  readonly ports: PortPlan;
+  readonly access: AccessSettings;
+  readonly config: ConfigInput;
+  /** `host:port` of what plays the cluster. */
+  readonly upstreamAddress: string;
+  readonly log: WorkerLog;
+  /** The caller stops everything in order when this process is told to end. */
+  readonly callerHandlesSignals: boolean;
+  /** Called when workerd had ended by itself and answers again. */
+  readonly onRestart: (pid: number | undefined) => void;
+}
+
+export interface Runtime {
+  readonly d1Path: string;
+  workerdPid(): number | undefined;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Starts workerd and applies the migrations.
+ *
+ * @throws PortsTakenError, or StackError in words
+ */
+export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
+  const workerdPid = () => findWorkerd(input.stateDir)[0];
+  const before = STOP_SIGNALS.map((signal) => [signal, process.listeners(signal)] as const);
+  const miniflare = new Miniflare({
+    ...convertV4MiniflareOptions({
+      host: LOOPBACK,
+      port: 0,
+      // Without this the runtime would ask the network where on earth this machine is.
+      cf: false,
+      log: new RuntimeLog(input.log),
+      handleStructuredLogs: ({ level, message, timestamp }) => input.log.write(level, message, timestamp),
+      unsafeRuntimeEnv: { [STATE_DIR_MARK]: input.stateDir },
+      unsafeHandleRuntimeRestart: () => input.onRestart(workerdPid()),
+      workers: [accessOptions(input), sallyportOptions(input)],
+    }),
+    resourcePersistencePath: input.dataDir,
+    unsafeLocalExplorer: false,
+  });
+  if (input.callerHandlesSignals) {
+    // Its own handlers end this process on the spot, and the cluster's children would outlive it.
+    for (const [signal, known] of before) {
+      const added = process.listeners(signal).filter((listener) => !known.includes(listener));
+      for (const listener of added) process.off(signal, listener);
+    }
+  }
+  try {
+    await miniflare.ready;
+    const database = await miniflare.getD1Database("AUDIT_DB", "sallyport");
+    await applyMigrations(database, readMigrations(input.migrationsDir));
+  } catch (error) {
+    await miniflare.dispose().catch(() => {});
+    throw describeStartFailure(error);
+  }
+  return { d1Path: findDatabaseFile(input.dataDir), workerdPid, dispose: () => miniflare.dispose() };
+}
+
+function accessOptions({ accessModule, ports, access }: RuntimeInput): V4WorkerOptions {
+  return {
+    name: "access",
+    modules: true,
+    scriptPath: accessModule,
+    modulesRoot: dirname(accessModule),
+    compatibilityDate: COMPATIBILITY_DATE,
+    bindings: { ACCESS: JSON.parse(JSON.stringify(access)) },
+    serviceBindings: { SALLYPORT: "sallyport" },
+    unsafeDirectSockets: [
+      { host: LOOPBACK, port: ports.issuer },
+      ...PERSONA_NAMES.map((name) => ({ host: LOOPBACK, port: ports.personas[name], entrypoint: name })),
+    ],
+  };
+}
+
+function sallyportOptions(input: RuntimeInput): V4WorkerOptions {
+  const workerOptions = readWorkerOptions(input.wranglerConfig, input.wranglerEnvironment);
+  return {
+    ...workerOptions,
+    name: "sallyport",
+    modules: true,
+    scriptPath: input.sallyportModule,
+    modulesRoot: dirname(input.sallyportModule),
+    bindings: { ...workerOptions.bindings, SALLYPORT_CONFIG: JSON.parse(JSON.stringify(input.config)) },
+    d1Databases: { AUDIT_DB: LOCAL_DATABASE },
+    serviceBindings: {
+      ...workerOptions.serviceBindings,
+      KUBE_API: { external: { address: input.upstreamAddress, http: {} } },
+    },
+  };
+}
+
+type SharedWorkerOptions = Pick<V4WorkerOptions, "bindings" | "serviceBindings">;
+
+/** The Worker's options as wrangler reads them from its configuration file. */
+function readWorkerOptions(config: string, environment: string): SharedWorkerOptions {
+  const before = process.env[WRANGLER_LOG];
+  // wrangler warns that the local environment lacks the deployment's bindings. That is what it is for.
+  process.env[WRANGLER_LOG] = "error";
+  try {
+    // The rules are for sources, and a bundle is one module. The declared type has lost the fields' names.
+    const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(config, environment).workerOptions;
+    return options as SharedWorkerOptions;
+  } finally {
+    if (before === undefined) delete process.env[WRANGLER_LOG];
+    else process.env[WRANGLER_LOG] = before;
+  }
+}
+
+function describeStartFailure(error: unknown): Error {
+  if (error instanceof MiniflareCoreError && error.code === "ERR_ADDRESS_IN_USE")
+    return new PortsTakenError(error.message);
+  if (error instanceof StackError) return error;
+  return new StackError(`workerd did not start: ${plainWords(error instanceof Error ? error.message : String(error))}`);
+}
+
+/** The runtime's last words are log records, a line of JSON each: what they say is enough. */
+function plainWords(message: string): string {
+  const said = [...message.matchAll(/^\{.*"message":("(?:[^"\\]|\\.)*").*\}$/gm)].flatMap(([, text]) =>
+    text === undefined ? [] : [String(JSON.parse(text))],
+  );
+  return said.length > 0 ? said.join("\n") : message;
+}
+
+function findDatabaseFile(dataDir: string): string {
+  const dir = join(dataDir, D1_DIR);
+  const files = readdirSync(dir).filter((name) => name.endsWith(".sqlite") && name !== "metadata.sqlite");
+  const [file] = files;
+  if (file === undefined || files.length > 1)
+    throw new StackError(`expected one database in ${dir}, found ${files.length}`);
+  return join(dir, file);
+}

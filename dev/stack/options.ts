@@ -1,0 +1,81 @@
+/** The command line of `npm start`. */
+import { parseArgs } from "node:util";
+import { MAX_BASE_PORT } from "./ports.ts";
+import { parseUpstream } from "./upstream.ts";
+
+export const DEFAULT_STATE_DIR = ".sallyport";
+
+export const USAGE = `Usage: npm start [-- options]
+
+  --port N         first of the personas' ports (N alice, N+1 bob, N+2 admin, N+3 mallory);
+                   0 for any free ones. Default: 8710 and up, or free ones when those are taken
+  --state DIR      where keys, databases and kubeconfigs are kept. Default: ${DEFAULT_STATE_DIR}
+  --upstream URL   a real cluster behind "kubectl proxy", e.g. http://127.0.0.1:8001,
+                   instead of the embedded one
+  --config FILE    JSON with other values for the local configuration, e.g.
+                   {"limits": {"maxSessionsPerUser": 2, "idleTimeoutSeconds": 60}}
+  --verbose        show the Worker's log here too
+  --help           this text
+`;
+
+export interface StartCommand {
+  readonly kind: "start";
+  readonly stateDir: string;
+  readonly port: number | undefined;
+  readonly upstream: string | undefined;
+  readonly configFile: string | undefined;
+  readonly verbose: boolean;
+}
+
+export type Command = StartCommand | { readonly kind: "help" } | { readonly kind: "misuse"; readonly message: string };
+
+/** Reads the flags. Whatever it does not understand is a misuse, never ignored. */
+export function parseCommandLine(args: readonly string[]): Command {
+  let values: ReturnType<typeof parseFlags>;
+  try {
+    values = parseFlags(args);
+  } catch (error) {
+    return misuse(error instanceof Error ? error.message : String(error));
+  }
+  if (values.help) return { kind: "help" };
+  for (const name of ["state", "upstream", "config"] as const) {
+    if (values[name]?.trim() === "") return misuse(`--${name} needs a value`);
+  }
+  let port: number | undefined;
+  if (values.port !== undefined) {
+    port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
+    if (!(port >= 0 && port <= MAX_BASE_PORT)) return misuse(`--port must be a number from 0 to ${MAX_BASE_PORT}`);
+  }
+  if (values.upstream !== undefined) {
+    const upstream = parseUpstream(values.upstream);
+    if ("fault" in upstream) return misuse(`--upstream ${upstream.fault}`);
+  }
+  return {
+    kind: "start",
+    stateDir: values.state ?? DEFAULT_STATE_DIR,
+    port,
+    upstream: values.upstream,
+    configFile: values.config,
+    verbose: values.verbose ?? false,
+  };
+}
+
+function parseFlags(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    strict: true,
+    allowPositionals: false,
+    options: {
+      port: { type: "string" },
+      state: { type: "string" },
+      upstream: { type: "string" },
+      config: { type: "string" },
+      verbose: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
+  }).values;
+}
+
+function misuse(message: string): Command {
+  return { kind: "misuse", message };
+}

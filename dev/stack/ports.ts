@@ -1,0 +1,127 @@
+/** Which loopback ports the stack listens on. */
+import { createServer, type Server } from "node:net";
+import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
+import { errorCode, StackError } from "./errors.ts";
+
+export const LOOPBACK = "127.0.0.1";
+export const DEFAULT_BASE_PORT = 8710;
+
+/** Ports found free may be taken before they are bound; more often than this is no coincidence. */
+const MAX_PORT_PLANS = 5;
+
+export interface PortPlan {
+  readonly personas: Readonly<Record<PersonaName, number>>;
+  /** The stand-in's own socket, which is also the tokens' issuer. */
+  readonly issuer: number;
+  readonly tls: Readonly<Record<PersonaName, number>>;
+  /** Another plan may be tried when somebody takes one of these ports meanwhile. */
+  readonly replaceable: boolean;
+}
+
+/** Highest `--port` for which every persona still has one. */
+export const MAX_BASE_PORT = 65_535 - PERSONA_NAMES.length + 1;
+
+/**
+ * Plans the ports. The personas' are `base`, `base + 1`, …; the issuer and the TLS ports follow them
+ * where those are free, and are any free ones otherwise.
+ *
+ * @param requested a base port, 0 for free ports, undefined for the usual ones if they are free
+ * @throws StackError when a requested port is taken
+ */
+export async function planPorts(requested: number | undefined): Promise<PortPlan> {
+  const count = PERSONA_NAMES.length;
+  const base = requested ?? DEFAULT_BASE_PORT;
+  if (base === 0) return assign(await pickFree(2 * count + 1), true);
+
+  const wanted = range(base, count);
+  const taken = await firstTaken(wanted);
+  if (taken !== undefined) {
+    if (requested === undefined) return assign(await pickFree(2 * count + 1), true);
+    throw new StackError(portTakenWords(taken));
+  }
+  const following = range(base + count, count + 1);
+  const rest =
+    base + 2 * count <= 65_535 && (await firstTaken(following)) === undefined ? following : await pickFree(count + 1);
+  return assign([...wanted, ...rest], requested === undefined);
+}
+
+/** Somebody took one of the planned ports between the planning and the start. */
+export class PortsTakenError extends Error {
+  override readonly name = "PortsTakenError";
+}
+
+/** Plans, tries, and plans anew when a port that was free is not any more. */
+export async function withPortPlan<T>(
+  requested: number | undefined,
+  attempt: (plan: PortPlan) => Promise<T>,
+): Promise<T> {
+  for (let plans = 1; ; plans++) {
+    const plan = await planPorts(requested);
+    try {
+      return await attempt(plan);
+    } catch (error) {
+      if (!(error instanceof PortsTakenError)) throw error;
+      if (!plan.replaceable || plans === MAX_PORT_PLANS) throw new StackError(error.message);
+    }
+  }
+}
+
+/** Words for a port somebody else listens on. */
+export function portTakenWords(port: number): string {
+  return `port ${port} on ${LOOPBACK} is taken by another program\nChoose another with --port N (N to N+3 are the personas'), or --port 0 for any free ones.`;
+}
+
+function assign(ports: readonly number[], replaceable: boolean): PortPlan {
+  const at = (index: number): number => {
+    const port = ports[index];
+    if (port === undefined) throw new RangeError(`port plan has no place ${index}`);
+    return port;
+  };
+  const byPersona = (first: number) =>
+    Object.fromEntries(PERSONA_NAMES.map((name, index) => [name, at(first + index)])) as Record<PersonaName, number>;
+  const count = PERSONA_NAMES.length;
+  return { personas: byPersona(0), issuer: at(count), tls: byPersona(count + 1), replaceable };
+}
+
+function range(first: number, length: number): number[] {
+  return Array.from({ length }, (_, index) => first + index);
+}
+
+/** Free ports, all different: they are held until the last is found. */
+async function pickFree(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
+  const ports = servers.map((server) => {
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new StackError("the system gave no port");
+    return address.port;
+  });
+  await Promise.all(servers.map(close));
+  return ports;
+}
+
+async function firstTaken(ports: readonly number[]): Promise<number | undefined> {
+  for (const port of ports) {
+    try {
+      await close(await listen(port));
+    } catch (error) {
+      if (errorCode(error) === "EADDRINUSE") return port;
+      if (errorCode(error) === "EACCES") throw new StackError(`port ${port} needs privileges; choose one from 1024 up`);
+      throw error;
+    }
+  }
+  return undefined;
+}
+
+function listen(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ port, host: LOOPBACK, exclusive: true }, () => resolve(server));
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}

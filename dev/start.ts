@@ -1,0 +1,54 @@
+/** `npm start`: the local stack in the foreground, until Ctrl-C. */
+import { StackError } from "./stack/errors.ts";
+import { readConfigOverrides } from "./stack/local-config.ts";
+import { parseCommandLine, type StartCommand, USAGE } from "./stack/options.ts";
+import { onStopRequest } from "./stack/signals.ts";
+
+/** A stop that takes longer hangs: the process ends anyway, and takes its children along. */
+const STOP_PATIENCE_MS = 15_000;
+
+const command = parseCommandLine(process.argv.slice(2));
+switch (command.kind) {
+  case "help":
+    process.stdout.write(USAGE);
+    break;
+  case "misuse":
+    process.stderr.write(`${command.message}\n\n${USAGE}`);
+    process.exitCode = 2;
+    break;
+  case "start":
+    process.exit(await runUntilStopped(command));
+}
+
+/** @returns the exit code */
+async function runUntilStopped(options: StartCommand): Promise<number> {
+  // With the terminal gone there is nobody to write to, and still children to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  const stopRequest = new AbortController();
+  onStopRequest({ stop: () => stopRequest.abort(), force: () => process.exit(1) });
+  const stopRequested = new Promise<void>((resolve) => {
+    stopRequest.signal.addEventListener("abort", () => resolve());
+  });
+  try {
+    const config = options.configFile === undefined ? undefined : readConfigOverrides(options.configFile);
+    process.stderr.write("Starting Sallyport's local stack ...\n");
+    // Loaded here, not above: it takes a second, and --help and a mistyped flag need not wait for it.
+    const { startStack } = await import("./stack/index.ts");
+    const { readyMessage } = await import("./stack/messages.ts");
+    const stack = await startStack({ ...options, config, signal: stopRequest.signal, callerHandlesSignals: true });
+    process.stdout.write(readyMessage(stack, process.cwd()));
+    await stopRequested;
+    process.stderr.write("\nStopping ...\n");
+    setTimeout(() => process.exit(1), STOP_PATIENCE_MS).unref();
+    await stack.stop();
+    return 0;
+  } catch (error) {
+    if (stopRequest.signal.aborted && error instanceof StackError) return 0;
+    process.stderr.write(`${error instanceof StackError ? error.message : describeUnexpected(error)}\n`);
+    return 1;
+  }
+}
+
+function describeUnexpected(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

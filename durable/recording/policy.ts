@@ -1,0 +1,54 @@
+import type { SessionKind } from "../../kubernetes/session-target.ts";
+
+/** How a session is recorded. */
+export interface RecordingPolicy {
+  /** `output`: what the session shows. `full`: also what is typed, passwords included. */
+  readonly mode: "off" | "output" | "full";
+  /** What becomes of a session that cannot be recorded any further. Reaching `maxBytes` is no such failure. */
+  readonly onFailure: "continue" | "end";
+  /** The largest cast, in bytes of its text. What comes after is not recorded, and the cast says so. */
+  readonly maxBytes: number;
+}
+
+export const DEFAULT_MAX_CAST_BYTES = 64 * 1024 * 1024;
+
+/** Output of one channel within this time is one event. Two frames of a 30 Hz screen stay two. */
+export const MERGE_MS = 30;
+/** An event's text is not larger than this and one slice: players take an event whole. */
+export const MERGE_BYTES = 64 * 1024;
+/** Written output is kept in memory until there is so much of it, or FLUSH_MS have gone by. A SQLite row may have 2 MB. */
+export const CHUNK_BYTES = 256 * 1024;
+/** With the timer's own delay this keeps the promise that a crash loses at most the last second. */
+export const FLUSH_MS = 750;
+/** R2 wants parts of at least 5 MiB, all but the last of the same size. */
+export const PART_BYTES = 5 * 1024 * 1024;
+/** What all recordings of one object may hold in its SQLite while R2 takes nothing. The platform's own limit is 10 GB. */
+export const MAX_SPOOL_BYTES = 512 * 1024 * 1024;
+/** One answer of the object to a reader of a recording that R2 does not have yet: far below the limit of a call. */
+export const READ_BLOCK_BYTES = 1024 * 1024;
+
+/** A terminal to look at is a recording; a tunnel's bytes, or a screen's, are none. */
+export function isRecordable(kind: SessionKind): boolean {
+  switch (kind) {
+    case "exec":
+    case "attach":
+    case "console":
+      return true;
+    case "port-forward":
+    case "vnc":
+    case "usbredir":
+    case "vsock":
+    case "vm-port-forward":
+      return false;
+  }
+}
+
+export function recordingKey(sessionId: string): string {
+  return `recordings/${sessionId}.cast`;
+}
+
+/** `67108864` → `64 MiB`. */
+export function inUnits(bytes: number): string {
+  if (bytes >= 1024 * 1024) return `${Math.round(bytes / (1024 * 1024))} MiB`;
+  return bytes >= 1024 ? `${Math.round(bytes / 1024)} KiB` : `${bytes} bytes`;
+}

@@ -1,0 +1,444 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { type EmbeddedCluster, startEmbeddedCluster } from "../../dev/cluster/index.ts";
+import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
+import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
+import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+
+type Headers = Record<string, string | string[]>;
+
+const DEVELOPER: Headers = { "Impersonate-User": "alice@example.com", "Impersonate-Group": ["developers", "staff"] };
+const VIEWER: Headers = { "Impersonate-User": "bob@example.com", "Impersonate-Group": "viewers" };
+const PODS = "/api/v1/namespaces/demo/pods";
+const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+const TUNNEL = "SPDY/3.1+portforward.k8s.io";
+
+let stateDir: string;
+let cluster: EmbeddedCluster;
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), "embedded-cluster-"));
+  cluster = await startEmbeddedCluster({ stateDir });
+  await until(async () => {
+    const { items } = (await get(PODS)).json as { items: { status: { phase: string } }[] };
+    return items.length >= 5 && items.every(({ status }) => status.phase === "Running");
+  });
+});
+
+afterAll(async () => {
+  await cluster.close();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+interface Answer {
+  code: number;
+  text: string;
+  json: unknown;
+}
+
+// Not fetch(): it cannot send Host, Upgrade or a header on several lines.
+function call(method: string, path: string, headers: Headers, body?: object): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(`${cluster.url}${path}`, { method, headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => {
+        const isJson = response.headers["content-type"]?.includes("json") === true;
+        resolve({ code: response.statusCode ?? 0, text, json: isJson ? JSON.parse(text) : undefined });
+      });
+    });
+    request.once("error", reject).end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+const get = (path: string, headers: Headers = DEVELOPER): Promise<Answer> => call("GET", path, headers);
+
+async function until(condition: () => Promise<boolean> | boolean, tries = 100): Promise<void> {
+  for (let attempt = 0; attempt < tries; attempt++) {
+    if (await condition()) return;
+    await sleep(50);
+  }
+  throw new Error("it did not come true in time");
+}
+
+interface Session {
+  socket: WebSocket;
+  messages: Buffer[];
+  closed: Promise<number>;
+}
+
+function open(path: string, protocol: string | undefined, headers: Headers = DEVELOPER): Promise<Session> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(`${cluster.url.replace("http", "ws")}${path}`, protocol, { headers });
+    const messages: Buffer[] = [];
+    socket.once("upgrade", (response) => {
+      if (response.headers["sec-websocket-protocol"] === TUNNEL) delete response.headers["sec-websocket-protocol"];
+    });
+    socket.on("message", (data) => messages.push(data as Buffer));
+    const closed = new Promise<number>((ended) => socket.once("close", ended));
+    socket.once("open", () => resolve({ socket, messages, closed }));
+    socket.once("error", reject);
+  });
+}
+
+const execPath = (pod: string, command: string[], options = "stdout=true&stderr=true"): string =>
+  `${PODS}/${pod}/exec?${options}&${command.map((word) => `command=${encodeURIComponent(word)}`).join("&")}`;
+
+const onChannel = (messages: Buffer[], channel: number): Buffer =>
+  Buffer.concat(messages.filter((message) => message[0] === channel).map((message) => message.subarray(1)));
+
+interface Captured {
+  dir?: string;
+  type?: string;
+  base64?: string;
+}
+
+/** The binary messages that a real API server sent in a captured session. */
+function capturedMessages(name: string): Buffer[] {
+  return readFileSync(join(import.meta.dirname, "../vectors/captures", `${name}.jsonl`), "utf8")
+    .trim()
+    .split("\n")
+    .map((line): Captured => JSON.parse(line))
+    .filter(({ dir, type }) => dir === "to-client" && type === "binary")
+    .map(({ base64 }) => Buffer.from(base64 ?? "", "base64"));
+}
+
+describe("who may come in", () => {
+  it("gives nobody without impersonation more than version and health", async () => {
+    expect((await get("/version", {})).text).toContain("+sallyport-embedded");
+    expect((await get("/healthz", {})).text).toBe("ok");
+    const refused = await get(PODS, {});
+    expect(refused.code).toBe(403);
+    expect(refused.json).toMatchObject({
+      kind: "Status",
+      reason: "Forbidden",
+      message:
+        'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" in the namespace "demo"',
+    });
+  });
+
+  it("refuses web pages: any Origin, and any Host but this machine's", async () => {
+    expect((await get(PODS, { ...DEVELOPER, Origin: cluster.url })).code).toBe(403);
+    expect((await get(PODS, { ...DEVELOPER, Host: "evil.example:80" })).code).toBe(403);
+    expect((await get(PODS, { ...DEVELOPER, Host: "localhost:1234" })).code).toBe(200);
+  });
+
+  it("refuses a viewer's exec in Kubernetes' words, by WebSocket and by POST", async () => {
+    const upgrade = {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    };
+    const words = (verb: string): string =>
+      `pods "shell" is forbidden: User "bob@example.com" cannot ${verb} resource "pods/exec" in API group "" in the namespace "demo"`;
+    const path = execPath("shell", ["true"]);
+    expect((await get(path, { ...VIEWER, ...upgrade })).json).toMatchObject({ code: 403, message: words("get") });
+    expect((await call("POST", path, VIEWER)).json).toMatchObject({ code: 403, message: words("create") });
+    expect((await get("/api/v1/namespaces/demo/secrets", VIEWER)).code).toBe(403);
+    expect((await get(PODS, VIEWER)).code).toBe(200);
+  });
+
+  it("tells users who they are, with every group line, uid and extra", async () => {
+    const headers = { ...DEVELOPER, "Impersonate-Uid": "u-1", "Impersonate-Extra-Session%2fid": "s-1" };
+    const answer = await call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", headers, {});
+    expect(answer.json).toMatchObject({
+      status: {
+        userInfo: {
+          username: "alice@example.com",
+          uid: "u-1",
+          groups: ["developers", "staff", "system:authenticated"],
+          extra: { "session/id": ["s-1"] },
+        },
+      },
+    });
+  });
+});
+
+describe("objects", () => {
+  it("come as a Table when kubectl asks for one", async () => {
+    const { json } = await get(PODS, { ...DEVELOPER, Accept: TABLE });
+    expect(json).toMatchObject({ kind: "Table", apiVersion: "meta.k8s.io/v1" });
+    const { columnDefinitions, rows } = json as { columnDefinitions: { name: string }[]; rows: { cells: string[] }[] };
+    expect(columnDefinitions.slice(0, 5).map(({ name }) => name)).toEqual([
+      "Name",
+      "Ready",
+      "Status",
+      "Restarts",
+      "Age",
+    ]);
+    expect(rows.map(({ cells }) => cells.slice(0, 3))).toContainEqual(["shell", "1/1", "Running"]);
+  });
+
+  it("are watched from creation to completion, with the log to read", async () => {
+    const list = (await get(PODS)).json as { metadata: { resourceVersion: string } };
+    const seen: string[] = [];
+    const query = `watch=true&fieldSelector=metadata.name%3Dbrief&resourceVersion=${list.metadata.resourceVersion}`;
+    const watching = httpRequest(`${cluster.url}${PODS}?${query}`, { headers: DEVELOPER }, (response) => {
+      response.setEncoding("utf8").on("data", (text: string) => {
+        for (const line of text.trim().split("\n")) {
+          const { type, object } = JSON.parse(line) as { type: string; object: { status: { phase: string } } };
+          seen.push(`${type} ${object.status.phase}`);
+        }
+      });
+    });
+    watching.on("error", () => undefined).end();
+    const container = {
+      name: "main",
+      image: "any",
+      command: ["sh", "-c", "echo $WORD; sleep 0.2"],
+      env: [{ name: "WORD", value: "done" }],
+    };
+    const pod = { metadata: { name: "brief" }, spec: { restartPolicy: "Never", containers: [container] } };
+    expect((await call("POST", PODS, { ...DEVELOPER, "Content-Type": "application/json" }, pod)).code).toBe(201);
+    await until(() => seen.at(-1) === "MODIFIED Succeeded");
+    expect((await get(`${PODS}/brief/log`)).text).toBe("done\n");
+    expect((await call("DELETE", `${PODS}/brief?gracePeriodSeconds=0`, DEVELOPER)).code).toBe(200);
+    await until(() => seen.at(-1) === "DELETED Succeeded");
+    watching.destroy();
+    expect([...new Set(seen)]).toEqual([
+      "ADDED Pending",
+      "MODIFIED Running",
+      "MODIFIED Succeeded",
+      "DELETED Succeeded",
+    ]);
+  });
+});
+
+describe("a watch by WebSocket", () => {
+  it("sends each event as a text message, and is no session", async () => {
+    const { socket, messages, closed } = await open(
+      `${PODS}?watch=true&fieldSelector=metadata.name%3Dshell`,
+      undefined,
+    );
+    await until(() => messages.length > 0);
+    expect(JSON.parse(String(messages[0]))).toMatchObject({ type: "ADDED", object: { metadata: { name: "shell" } } });
+    socket.close();
+    await closed;
+  });
+});
+
+describe("exec", () => {
+  const EXIT_3 = ["sh", "-c", "echo out; echo err >&2; exit 3"];
+
+  it.each([
+    ["v5.channel.k8s.io", "kubectl-1.36.3-exec-exit-3"],
+    ["v4.channel.k8s.io", "python-exec"],
+  ])("says on %s what a real API server says", async (protocol, capture) => {
+    const { messages, closed } = await open(execPath("shell", EXIT_3), protocol);
+    expect(await closed).toBe(1000);
+    const expected = capturedMessages(capture);
+    expect(messages[0]).toEqual(expected[0]);
+    expect(messages.at(-1)).toEqual(expected.at(-1));
+    expect(onChannel(messages, 1).toString()).toBe("out\n");
+    expect(onChannel(messages, 2).toString()).toBe("err\n");
+  });
+
+  it("speaks base64 and the nameless protocol", async () => {
+    const base64 = await open(execPath("shell", ["echo", "hi"]), "v4.base64.channel.k8s.io");
+    await base64.closed;
+    expect(base64.messages.map(String)).toEqual([
+      "1",
+      `1${btoa("hi\n")}`,
+      `3${btoa('{"metadata":{},"status":"Success"}')}`,
+    ]);
+    const nameless = await open(execPath("shell", ["echo", "hi"]), undefined);
+    await nameless.closed;
+    expect(nameless.messages.map(String)).toEqual(["\x01", "\x01hi\n"]);
+  });
+
+  it("ends stdin by the close channel of v5", async () => {
+    const { socket, messages, closed } = await open(
+      execPath("shell", ["wc", "-c"], "stdin=true&stdout=true"),
+      "v5.channel.k8s.io",
+    );
+    socket.send(Buffer.from("\0piped\n"));
+    socket.send(Buffer.of(255, 0));
+    expect(await closed).toBe(1000);
+    expect(onChannel(messages, 1).toString().trim()).toBe("6");
+  });
+
+  it("gives a real terminal: size, resize, interrupt, exit code", async () => {
+    const path = execPath("shell", ["sh"], "stdin=true&stdout=true&tty=true");
+    const { socket, messages, closed } = await open(path, "v5.channel.k8s.io");
+    const shown = (text: string) => until(() => onChannel(messages, 1).toString().includes(text));
+    socket.send(Buffer.from('\x04{"Width":101,"Height":33}\n'));
+    await shown("shell # ");
+    socket.send(Buffer.from("\0stty size\n"));
+    await shown("33 101");
+    socket.send(Buffer.from("\0sleep 60\n"));
+    await sleep(200);
+    socket.send(Buffer.from("\0\x03"));
+    socket.send(Buffer.from("\0echo after-$((4+5))\n"));
+    await shown("after-9");
+    socket.send(Buffer.from("\0exit 4\n"));
+    expect(await closed).toBe(1000);
+    expect(onChannel(messages, 3).toString()).toContain('"message":"4"');
+  });
+
+  it("shows its processes nothing of this process' environment", async () => {
+    const { messages, closed } = await open(execPath("shell", ["env"]), "v5.channel.k8s.io");
+    await closed;
+    const names = onChannel(messages, 1)
+      .toString()
+      .trim()
+      .split("\n")
+      .map((line) => line.split("=")[0]);
+    expect(names.sort()).toEqual(["HOME", "HOSTNAME", "PATH", "PS1", "TMPDIR"]);
+  });
+
+  it("loses nothing to a client that does not read for a while", async () => {
+    const bytes = 30_000_000;
+    const session = await open(execPath("shell", ["head", "-c", String(bytes), "/dev/zero"]), "v5.channel.k8s.io");
+    session.socket.pause();
+    await sleep(300);
+    session.socket.resume();
+    await session.closed;
+    expect(onChannel(session.messages, 1)).toHaveLength(bytes);
+  });
+
+  it("ends the command when its client is gone", async () => {
+    const { socket, messages } = await open(
+      execPath("shell", ["sh", "-c", "echo $$; exec sleep 600"]),
+      "v5.channel.k8s.io",
+    );
+    await until(() => onChannel(messages, 1).includes("\n"));
+    const pid = Number(onChannel(messages, 1).toString());
+    socket.terminate();
+    await until(() => {
+      try {
+        return !process.kill(pid, 0);
+      } catch {
+        return true;
+      }
+    });
+  });
+
+  it.each([
+    [`${PODS}/shell/exec?command=true&container=nope&stdout=true`, 400, "container nope is not valid for pod shell"],
+    [`${PODS}/none/exec?command=true&stdout=true`, 404, 'pods "none" not found'],
+    [`${PODS}/shell/exec?stdout=true`, 400, "you must specify at least 1 command for the container"],
+  ])("refuses %s", async (path, code, message) => {
+    expect((await call("POST", path, DEVELOPER)).json).toMatchObject({ kind: "Status", code, message });
+  });
+});
+
+describe("attach", () => {
+  it("streams what the container writes from then on", async () => {
+    const { socket, messages, closed } = await open(`${PODS}/logger/attach?stdout=true`, "v5.channel.k8s.io");
+    await until(() => /line \d+ .*\n.*line \d+ /.test(onChannel(messages, 1).toString()));
+    socket.terminate();
+    await closed;
+  });
+});
+
+describe("port-forward", () => {
+  // The subprotocol is no token, so `ws` will neither offer nor accept it: it goes past its eyes both ways.
+  const tunnel = (pod: string): Promise<Session> =>
+    open(`${PODS}/${pod}/portforward`, undefined, { ...DEVELOPER, "Sec-WebSocket-Protocol": TUNNEL });
+
+  const synStream = (streamId: number, kind: string, port: number): SpdyFrame => ({
+    type: "SYN_STREAM",
+    ...{ streamId, associatedStreamId: 0, priority: 0, fin: false, unidirectional: false },
+    headers: [
+      ["streamtype", kind],
+      ["port", String(port)],
+      ["requestid", "0"],
+    ],
+  });
+
+  async function forward(port: number, input: string): Promise<{ data: string; error: string }> {
+    const { socket, messages } = await tunnel("echo");
+    const headers = new HeaderBlockWriter();
+    const data = Buffer.from(input);
+    const frames: SpdyFrame[] = [
+      synStream(1, "error", port),
+      { type: "DATA", streamId: 1, fin: true, data: new Uint8Array(0) },
+      synStream(3, "data", port),
+      { type: "DATA", streamId: 3, fin: true, data },
+    ];
+    for (const frame of frames) {
+      // kubectl's messages are cut anywhere: one byte each is the worst of it.
+      for (const byte of encodeFrame(frame, headers)) socket.send(Buffer.of(byte));
+    }
+    const received = (): SpdyFrame[] => {
+      const parser = new SpdyFrameParser();
+      return messages.flatMap((message) => parser.push(message));
+    };
+    const ended = (streamId: number) =>
+      received().some((frame) => frame.type === "DATA" && frame.fin && frame.streamId === streamId);
+    await until(() => ended(1) && ended(3));
+    socket.terminate();
+    const text = (streamId: number): string =>
+      received()
+        .map((frame) =>
+          frame.type === "DATA" && frame.streamId === streamId ? Buffer.from(frame.data).toString() : "",
+        )
+        .join("");
+    return { data: text(3), error: text(1) };
+  }
+
+  it("carries a connection through SPDY in the tunnel", async () => {
+    const { data, error } = await forward(8080, "GET /index.html HTTP/1.0\r\n\r\n");
+    expect(data).toContain("hello from ");
+    expect(error).toBe("");
+    expect((await forward(7, "ping")).data).toBe("ping");
+  });
+
+  it("tells on the error stream that nobody listens", async () => {
+    const { data, error } = await forward(9, "x");
+    expect(data).toBe("");
+    expect(error).toMatch(
+      /^error forwarding port 9 to pod \w+, uid : failed to execute portforward .*connection refused/,
+    );
+  });
+
+  it("speaks the older channels, each beginning with its port", async () => {
+    const { socket, messages, closed } = await open(`${PODS}/echo/portforward?ports=8080`, "v4.channel.k8s.io");
+    socket.send(Buffer.from("\0GET / HTTP/1.0\r\n\r\n"));
+    expect(await closed).toBe(1000);
+    expect(messages.slice(0, 2)).toEqual(capturedMessages("client-node-port-forward").slice(0, 2));
+    expect(onChannel(messages, 0).toString("latin1")).toContain("hello from ");
+  });
+});
+
+describe("the audit log", () => {
+  it("has a line for a session's start and one for its end, with the user it was for", async () => {
+    const marked = { ...DEVELOPER, "Impersonate-Extra-Session": "audited-1" };
+    const { closed } = await open(execPath("shell", ["true"]), "v5.channel.k8s.io", marked);
+    await closed;
+    interface AuditEvent {
+      stage: string;
+      verb: string;
+      objectRef?: object;
+      responseStatus: { code: number };
+      impersonatedUser?: { extra?: { session?: string[] } };
+    }
+    const events = (): AuditEvent[] =>
+      readFileSync(cluster.auditLog, "utf8")
+        .trim()
+        .split("\n")
+        .map((line): AuditEvent => JSON.parse(line))
+        .filter(({ impersonatedUser }) => impersonatedUser?.extra?.session?.[0] === "audited-1");
+    await until(() => events().length === 2);
+    expect(events().map(({ stage, verb, responseStatus }) => [stage, verb, responseStatus.code])).toEqual([
+      ["ResponseStarted", "get", 101],
+      ["ResponseComplete", "get", 101],
+    ]);
+    expect(events()[0]?.objectRef).toEqual({
+      resource: "pods",
+      namespace: "demo",
+      name: "shell",
+      apiVersion: "v1",
+      subresource: "exec",
+    });
+  });
+});

@@ -1,0 +1,61 @@
+/** What a person at real kubectl reads when a limit is reached. */
+import { connect } from "node:net";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startTestStack, type TestStack } from "./support/people.ts";
+import { sessionWhere } from "./support/record.ts";
+import { Terminal } from "./support/terminal.ts";
+
+let people: TestStack;
+
+beforeAll(async () => {
+  people = await startTestStack({
+    limits: { maxSessionsPerUser: 2, idleTimeoutSeconds: 3, maxDurationSeconds: 8 },
+  });
+});
+afterAll(() => people?.stop());
+
+it("an idle terminal is ended, with the reason on it and in the record", async () => {
+  const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"));
+  await terminal.shows(/\$|#/);
+  expect(await terminal.exited).toBe(1);
+  expect(terminal.shown).toContain("error: session ended: idle for 3s, the longest allowed");
+  expect(await sessionWhere(people.stack.d1Path, "tty = 1 AND outcome = 'idle_limit'")).toMatchObject({
+    reason: "session ended: idle for 3s, the longest allowed",
+    ended_by: null,
+  });
+});
+
+it("a port-forward without traffic is idle, whatever kubectl's pings say; an open connection shows why", async () => {
+  const forward = people.alice.start(["port-forward", "pod/echo", ":7"]);
+  await expect.poll(() => forward.stdout(), { timeout: 15_000 }).toMatch(/-> 7/);
+  const port = Number(/127\.0\.0\.1:(\d+) -> 7/.exec(forward.stdout())?.[1]);
+  connect(port, "127.0.0.1")
+    .on("error", () => {})
+    .write("once");
+  const { code, stderr } = await forward.finished;
+  expect(code).toBe(1);
+  expect(stderr).toContain("session ended: idle for 3s, the longest allowed");
+  await sessionWhere(people.stack.d1Path, "kind = 'port-forward' AND outcome = 'idle_limit'");
+});
+
+it("a busy session ends at the longest duration", async () => {
+  const busy = "while :; do echo tick; sleep 0.5; done";
+  const { code, stdout, stderr } = await people.alice.run("exec", "shell", "--", "sh", "-c", busy);
+  expect(code).toBe(1);
+  expect(stdout.split("\n").length).toBeGreaterThan(10);
+  expect(stderr).toBe("error: session ended: it reached the longest duration allowed (8s)\n");
+  await sessionWhere(people.stack.d1Path, "outcome = 'duration_limit'");
+});
+
+it("one session too many is refused in words, and another user is not", async () => {
+  const busy = ["exec", "shell", "--", "sh", "-c", "while :; do echo tick; sleep 0.5; done"];
+  const open = [people.alice.start(busy), people.alice.start(busy)];
+  for (const { stdout } of open) await expect.poll(stdout, { timeout: 10_000 }).toContain("tick");
+  const { code, stderr } = await people.alice.run("exec", "shell", "--", "echo", "third");
+  expect(code).toBe(1);
+  expect(stderr).toContain("alice@example.com has 2 of 2 allowed sessions open; end one of them and try again");
+  const other = people.kubectl("admin");
+  expect(await other.run("exec", "shell", "--", "echo", "mine")).toMatchObject({ code: 0, stdout: "mine\n" });
+  for (const { child } of open) child.kill("SIGKILL");
+  await sessionWhere(people.stack.d1Path, "command ->> '$[1]' = 'third' AND outcome = 'refused'");
+});

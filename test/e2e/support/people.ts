@@ -1,0 +1,38 @@
+/** A stack on free ports in a folder of its own, and its people. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ConfigOverrides, type Stack, startStack } from "../../../dev/stack/index.ts";
+import { Kubectl } from "./kubectl.ts";
+
+export interface TestStack {
+  readonly stack: Stack;
+  readonly home: string;
+  readonly alice: Kubectl;
+  readonly bob: Kubectl;
+  readonly mallory: Kubectl;
+  kubectl(context: string, env?: Readonly<Record<string, string>>): Kubectl;
+  /** A request to the admin API as the administrator. */
+  admin(method: "GET" | "DELETE", path: string): Promise<Response>;
+  stop(): Promise<void>;
+}
+
+/** @param config other limits than the usual ones */
+export async function startTestStack(config: ConfigOverrides = {}): Promise<TestStack> {
+  const home = mkdtempSync(join(tmpdir(), "sallyport-e2e-"));
+  const stack = await startStack({ stateDir: join(home, "state"), port: 0, config, quiet: true });
+  const kubectl = (context: string, env = {}) => new Kubectl(stack.kubeconfig, context, home, env);
+  return {
+    stack,
+    home,
+    alice: kubectl("alice"),
+    bob: kubectl("bob"),
+    mallory: kubectl("mallory"),
+    kubectl,
+    admin: (method, path) => fetch(`${stack.personas.admin.url}/-/admin/${path}`, { method }),
+    stop: async () => {
+      await stack.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}

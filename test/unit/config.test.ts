@@ -1,0 +1,166 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, loadConfig } from "../../worker/config/load.ts";
+
+const VALID = {
+  access: { teamDomain: "https://team.cloudflareaccess.com", audiences: ["aud"] },
+  cluster: "prod",
+  identities: [{ match: { email: "alice@example.com" }, groups: ["developers"] }],
+};
+
+/** The error of a document that differs from the valid one. */
+function fault(change: Record<string, unknown>): string {
+  try {
+    loadConfig({ ...VALID, ...change });
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+const withRule = (rule: unknown) => ({ identities: [...VALID.identities, rule] });
+
+describe("a valid configuration", () => {
+  test("gets the defaults for what it leaves out", () => {
+    expect(loadConfig(VALID)).toEqual({
+      ...VALID,
+      identities: [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: [] }],
+      limits: { maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800 },
+    });
+  });
+
+  test("is the same as an object and as its text", () => {
+    expect(loadConfig(JSON.stringify(VALID))).toEqual(loadConfig(VALID));
+  });
+
+  test.each(["http://127.0.0.1:8787", "http://localhost:8787", "http://[::1]:1"])(
+    "may name %s as its Access",
+    (teamDomain) => {
+      expect(loadConfig({ ...VALID, access: { ...VALID.access, teamDomain } }).access.teamDomain).toBe(teamDomain);
+    },
+  );
+
+  test.each([
+    [{ maxSessionsPerUser: 1, idleTimeoutSeconds: 1, maxDurationSeconds: 1 }],
+    [{ maxSessionsPerUser: 50, idleTimeoutSeconds: 14_400, maxDurationSeconds: 86_400 }],
+  ])("may have limits at the edge: %o", (limits) => {
+    expect(loadConfig({ ...VALID, limits }).limits).toEqual(limits);
+  });
+});
+
+describe("a configuration is refused with the place of the fault", () => {
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ["an unknown field", { idleTimeoutSeconds: 5 }, /idleTimeoutSeconds/],
+    ["an unknown field within", { limits: { idleTimeoutSecond: 5 } }, /idleTimeoutSecond[\s\S]*limits/],
+    [
+      "an unknown field of a rule",
+      withRule({ match: { email: "b@c.de" }, group: ["x"] }),
+      /group[\s\S]*identities\[1\]/,
+    ],
+    [
+      "a rule that looks at two things",
+      withRule({ match: { email: "b@c.de", emailDomain: "c.de" } }),
+      /identities\[1\]\.match/,
+    ],
+    ["a rule that looks at nothing", withRule({ match: {} }), /identities\[1\]\.match/],
+    ["a claim without a value", withRule({ match: { claim: "groups" } }), /identities\[1\]\.match/],
+    ["an empty value", withRule({ match: { claim: "groups", value: " " } }), /identities\[1\]\.match/],
+    ["an address that is none", withRule({ match: { email: "everybody" } }), /identities\[1\]\.match/],
+    ["a domain with an @", withRule({ match: { emailDomain: "@example.com" } }), /identities\[1\]\.match/],
+    ["a whole top-level domain", withRule({ match: { emailDomain: "com" } }), /identities\[1\]\.match/],
+    [
+      "a group reserved by Kubernetes",
+      withRule({ match: { emailDomain: "c.de" }, groups: ["ok", "system:masters"] }),
+      /system: names are reserved[\s\S]*identities\[1\]\.groups\[1\]/,
+    ],
+    [
+      "a user reserved by Kubernetes",
+      withRule({ match: { emailDomain: "c.de" }, user: "system:admin" }),
+      /system: names are reserved[\s\S]*identities\[1\]\.user/,
+    ],
+    [
+      "a reserved group behind a space",
+      withRule({ match: { emailDomain: "c.de" }, groups: [" system:masters"] }),
+      /identities\[1\]\.groups\[0\]/,
+    ],
+    [
+      "two groups in one name",
+      withRule({ match: { emailDomain: "c.de" }, groups: ["a, b"] }),
+      /identities\[1\]\.groups\[0\]/,
+    ],
+    [
+      "a group with a line break",
+      withRule({ match: { emailDomain: "c.de" }, groups: ["a\r\nb"] }),
+      /identities\[1\]\.groups\[0\]/,
+    ],
+    [
+      "a group beyond ASCII",
+      withRule({ match: { emailDomain: "c.de" }, groups: ["größe"] }),
+      /identities\[1\]\.groups\[0\]/,
+    ],
+    ["an empty group", withRule({ match: { emailDomain: "c.de" }, groups: [""] }), /identities\[1\]\.groups\[0\]/],
+    ["an unknown role", withRule({ match: { emailDomain: "c.de" }, roles: ["root"] }), /identities\[1\]\.roles\[0\]/],
+    ["no rule at all", { identities: [] }, /identities/],
+    ["no audience", { access: { ...VALID.access, audiences: [] } }, /access\.audiences/],
+    ["an empty audience", { access: { ...VALID.access, audiences: [""] } }, /access\.audiences\[0\]/],
+    [
+      "an Access over plain HTTP",
+      { access: { ...VALID.access, teamDomain: "http://team.cloudflareaccess.com" } },
+      /must be https[\s\S]*access\.teamDomain/,
+    ],
+    [
+      "a host that begins like loopback",
+      { access: { ...VALID.access, teamDomain: "http://127.0.0.1.evil.example" } },
+      /access\.teamDomain/,
+    ],
+    [
+      "loopback as somebody's user name",
+      { access: { ...VALID.access, teamDomain: "http://localhost:1@evil.example" } },
+      /access\.teamDomain/,
+    ],
+    [
+      "a slash at the end",
+      { access: { ...VALID.access, teamDomain: "https://team.cloudflareaccess.com/" } },
+      /must not end with a slash[\s\S]*access\.teamDomain/,
+    ],
+    ["no cluster", { cluster: "" }, /cluster/],
+    ["no limit at all", { limits: { maxSessionsPerUser: 0 } }, /limits\.maxSessionsPerUser/],
+    ["one session too many", { limits: { maxSessionsPerUser: 51 } }, /limits\.maxSessionsPerUser/],
+    ["a time limit of nothing", { limits: { idleTimeoutSeconds: 0 } }, /limits\.idleTimeoutSeconds/],
+    ["a second too many", { limits: { idleTimeoutSeconds: 14_401 } }, /limits\.idleTimeoutSeconds/],
+    ["a day and a second", { limits: { maxDurationSeconds: 86_401 } }, /limits\.maxDurationSeconds/],
+    ["a limit as text", { limits: { maxDurationSeconds: "3600" } }, /limits\.maxDurationSeconds/],
+    ["half a second", { limits: { idleTimeoutSeconds: 0.5 } }, /limits\.idleTimeoutSeconds/],
+  ])("%s", (_, change, place) => {
+    expect(fault(change)).toMatch(place);
+  });
+
+  test("a rule that can never match, as it stands above it already", () => {
+    const message = fault(withRule({ match: { email: "Alice@Example.com" }, groups: ["admins"] }));
+    expect(message).toContain("identities[1] can never match: identities[0] has the same match");
+  });
+
+  test.each([
+    [undefined, "SALLYPORT_CONFIG is not set"],
+    ["", "SALLYPORT_CONFIG is not set"],
+    ["{", "SALLYPORT_CONFIG is not valid JSON"],
+  ])("nothing, or no JSON: %j", (value, message) => {
+    expect(() => loadConfig(value)).toThrow(new ConfigError(message));
+  });
+
+  test.each([null, [], 5, "null", "[]", '"text"'])("something that is no document: %j", (value) => {
+    expect(() => loadConfig(value)).toThrow(ConfigError);
+  });
+
+  test("without quoting a text that may be a secret", () => {
+    expect(() => loadConfig('{"access": hunter2')).toThrow(
+      expect.not.objectContaining({ message: expect.stringContaining("hunter2") }),
+    );
+  });
+
+  test("every fault at once, for the operator to mend in one go", () => {
+    const message = fault({ cluster: "", limits: { maxSessionsPerUser: 0 } });
+    expect(message).toMatch(/cluster/);
+    expect(message).toMatch(/limits\.maxSessionsPerUser/);
+  });
+});

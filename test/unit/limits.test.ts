@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { inWords, reachedLimit, refusalByCount, type SessionLimits } from "../../durable/limits.ts";
+
+const LIMITS: SessionLimits = { maxSessionsPerUser: 3, idleTimeoutSeconds: 60, maxDurationSeconds: 5_400 };
+const START = 1_000_000;
+
+describe("the limit of sessions at once", () => {
+  test.each([
+    [0, undefined],
+    [2, undefined],
+    [3, "alice@example.com has 3 of 3 allowed sessions open; end one of them and try again"],
+    [4, "alice@example.com has 4 of 3 allowed sessions open; end one of them and try again"],
+  ])("with %d open", (open, words) => {
+    expect(refusalByCount("alice@example.com", open, LIMITS)).toBe(words);
+  });
+});
+
+describe("the limits by time", () => {
+  const idle = "session ended: idle for 1m, the longest allowed";
+  const duration = "session ended: it reached the longest duration allowed (1h30m)";
+
+  test.each([
+    ["nothing, a moment before the idle limit", 0, 59_999, undefined],
+    ["the idle limit", 0, 60_000, { outcome: "idle_limit", words: idle }],
+    ["the idle limit, a moment later", 0, 60_001, { outcome: "idle_limit", words: idle }],
+    ["nothing, as it was used just now", 5_399_998, 5_399_999, undefined],
+    ["the longest duration, however busy", 5_400_000, 5_400_000, { outcome: "duration_limit", words: duration }],
+    ["both: the duration is what is said", 0, 5_400_000, { outcome: "duration_limit", words: duration }],
+    ["nothing, when the clock went backwards", 0, -60_000, undefined],
+  ])("reach %s", (_, activeAfterMs, nowAfterMs, expected) => {
+    const session = { startedAt: START, activeAt: START + activeAfterMs };
+    expect(reachedLimit(session, LIMITS, START + nowAfterMs)).toEqual(expected);
+  });
+});
+
+test.each([
+  [0, "0s"],
+  [1, "1s"],
+  [59, "59s"],
+  [60, "1m"],
+  [61, "1m1s"],
+  [3_599, "59m59s"],
+  [3_600, "1h"],
+  [3_601, "1h1s"],
+  [5_400, "1h30m"],
+  [86_400, "24h"],
+])("%d seconds are %s", (seconds, words) => {
+  expect(inWords(seconds)).toBe(words);
+});

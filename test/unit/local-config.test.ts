@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StackError } from "../../dev/stack/errors.ts";
+import { buildLocalConfig, type ConfigOverrides, readConfigOverrides } from "../../dev/stack/local-config.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+
+const facts = { issuer: "http://127.0.0.1:8714", audience: "an-audience", cluster: "embedded" };
+
+describe("the local configuration document", () => {
+  it("is one the Worker accepts, with the stand-in as its only issuer", () => {
+    const config = loadConfig(buildLocalConfig(facts));
+    expect(config.access).toEqual({ teamDomain: facts.issuer, audiences: [facts.audience] });
+    expect(config.cluster).toBe("embedded");
+  });
+
+  it("looks for the administrator before any group", () => {
+    expect(buildLocalConfig(facts).identities[0]).toEqual({
+      match: { email: "admin@example.com" },
+      groups: ["developers"],
+      roles: ["admin"],
+    });
+  });
+
+  it("merges limits field by field", () => {
+    const before = loadConfig(buildLocalConfig(facts)).limits;
+    const after = loadConfig(buildLocalConfig(facts, { limits: { maxSessionsPerUser: 2 } })).limits;
+    expect(after).toEqual({ ...before, maxSessionsPerUser: 2 });
+  });
+
+  it("replaces a list as a whole", () => {
+    const identities = [{ match: { email: "mallory@example.net" }, groups: ["developers"] }];
+    expect(buildLocalConfig(facts, { identities }).identities).toEqual(identities);
+  });
+
+  it("takes another name for the cluster", () => {
+    expect(buildLocalConfig(facts, { cluster: "mine" }).cluster).toBe("mine");
+  });
+
+  it.each([
+    ["a misspelt limit", { limits: { idleTimeoutSecond: 5 } }, /idleTimeoutSecond/],
+    ["a limit out of range", { limits: { idleTimeoutSeconds: 0 } }, /limits\.idleTimeoutSeconds/],
+    ["an unknown key", { colour: "red" }, /colour/],
+  ])("refuses %s, and names it", (_what, written, words) => {
+    // As it comes from a file, where no compiler looks.
+    const overrides = written as ConfigOverrides;
+    expect(() => buildLocalConfig(facts, overrides)).toThrow(StackError);
+    expect(() => buildLocalConfig(facts, overrides)).toThrow(words);
+  });
+});
+
+describe("--config FILE", () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), "sallyport-config-"));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  function fileWith(text: string): string {
+    const path = join(dir, "config.json");
+    writeFileSync(path, text);
+    return path;
+  }
+
+  it("is read as it stands", () => {
+    expect(readConfigOverrides(fileWith('{"limits": {"maxSessionsPerUser": 1}}'))).toEqual({
+      limits: { maxSessionsPerUser: 1 },
+    });
+  });
+
+  it("may not name another issuer: the stand-in would lock itself out", () => {
+    expect(() => readConfigOverrides(fileWith('{"access": {}}'))).toThrow(/stand-in's own/);
+  });
+
+  it.each([
+    ["no JSON", "{limits:", /is not JSON/],
+    ["a list", "[]", /must hold a JSON object/],
+  ])("is refused when it holds %s", (_what, text, words) => {
+    expect(() => readConfigOverrides(fileWith(text))).toThrow(words);
+  });
+
+  it("is refused when it is not there", () => {
+    expect(() => readConfigOverrides(join(dir, "absent.json"))).toThrow(/cannot read .*ENOENT/);
+  });
+});

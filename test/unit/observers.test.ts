@@ -1,0 +1,275 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { observerFor } from "../../durable/protocols/choose.ts";
+import type { Message } from "../../durable/protocols/observer.ts";
+import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
+import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
+import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+
+const TUNNEL = "SPDY/3.1+portforward.k8s.io";
+
+function binary(channel: number, payload: string | readonly number[] = ""): ArrayBuffer {
+  const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : Uint8Array.from(payload);
+  return Uint8Array.of(channel, ...bytes).buffer;
+}
+
+const text = (messages: readonly (Uint8Array | string)[]) =>
+  messages.map((message) =>
+    typeof message === "string" ? message : [message[0], new TextDecoder().decode(message.subarray(1))],
+  );
+
+describe("exec and attach", () => {
+  const observe = (protocol = "v5.channel.k8s.io", terminal = false) => observerFor("exec", protocol, terminal);
+
+  test.each([
+    ["stdin", binary(0, "x"), true],
+    ["a resize", binary(4, '{"Width":80,"Height":24}'), true],
+    ["an empty frame", binary(0), false],
+    ["an empty message", new ArrayBuffer(0), false],
+  ])("%s from the client: use is %s", (_, message, isUse) => {
+    expect(observe().fromClient(message)).toBe(isUse);
+  });
+
+  test("output is use, the empty frames at the start are not", () => {
+    expect([1, 2, 3].map((channel) => observe().fromUpstream(binary(channel)))).toEqual([false, false, false]);
+    expect(observe().fromUpstream(binary(1, "x"))).toBe(true);
+  });
+
+  test("there is no status before the cluster sends one, nor in half of one", () => {
+    const observer = observe();
+    expect(observer.finalStatus()).toBeUndefined();
+    observer.fromUpstream(binary(3));
+    expect(observer.finalStatus()).toBeUndefined();
+    observer.fromUpstream(binary(3, '{"status":"Succ'));
+    expect(observer.finalStatus()).toBeUndefined();
+    observer.fromUpstream(binary(3, 'ess"}'));
+    expect(observer.finalStatus()?.status).toBe("Success");
+  });
+
+  test("a status is read whole wherever its pieces are cut, other channels between them", () => {
+    const json = '{"status":"Failure","message":"käse 🧀"}';
+    const bytes = new TextEncoder().encode(json);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const observer = observe();
+      observer.fromUpstream(binary(3, [...bytes.subarray(0, cut)]));
+      observer.fromUpstream(binary(1, '{"status":"Success"}'));
+      observer.fromUpstream(binary(3, [...bytes.subarray(cut)]));
+      expect(observer.finalStatus()?.message).toBe("käse 🧀");
+    }
+  });
+
+  test("a status in what the client sends, or on stdout, is none: nobody writes their own exit code", () => {
+    const observer = observe();
+    observer.fromClient(binary(3, '{"status":"Success"}'));
+    observer.fromUpstream(binary(1, '{"status":"Success"}'));
+    observer.fromUpstream('3{"status":"Success"}');
+    expect(observer.finalStatus()).toBeUndefined();
+  });
+
+  test("what is kept of an endless status is bounded", () => {
+    const observer = observe();
+    observer.fromUpstream(binary(3, "x".repeat(64 * 1024)));
+    observer.fromUpstream(binary(3, "x".repeat(64 * 1024)));
+    expect(observer.finalStatus()).toBeUndefined();
+  });
+
+  test("in base64 a status is read as well", () => {
+    const observer = observe("v4.base64.channel.k8s.io");
+    observer.fromUpstream(`3${btoa('{"status":"Success"}')}`);
+    expect(observer.finalStatus()?.status).toBe("Success");
+  });
+
+  test("before v4 the error channel is plain words", () => {
+    const observer = observe("channel.k8s.io");
+    observer.fromUpstream(binary(3, "command terminated"));
+    expect(observer.finalStatus()).toMatchObject({ status: "Failure", message: "command terminated" });
+    expect(text(observer.farewell("bye"))).toEqual([[3, "bye"]]);
+  });
+
+  test("the farewell is an error that kubectl prints, and on a terminal a line before it", () => {
+    const [error] = text(observe().farewell("bye"));
+    expect(error?.[0]).toBe(3);
+    expect(JSON.parse(String(error?.[1]))).toMatchObject({ kind: "Status", status: "Failure", message: "bye" });
+    expect(text(observe("v5.channel.k8s.io", true).farewell("bye"))[0]).toEqual([1, "\r\nbye\r\n"]);
+  });
+
+  test("a protocol nobody knows is relayed, and all of it is use", () => {
+    const observer = observe("v9.channel.k8s.io");
+    expect([observer.fromClient(binary(0)), observer.fromUpstream("x"), observer.fromClient("")]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect([observer.finalStatus(), observer.farewell("bye")]).toEqual([undefined, []]);
+  });
+});
+
+describe("port-forward in a tunnel", () => {
+  const observe = () => observerFor("port-forward", TUNNEL, false);
+
+  function bytesOf(...frames: SpdyFrame[]): Uint8Array {
+    const headers = new HeaderBlockWriter();
+    return Uint8Array.from(frames.flatMap((frame) => [...encodeFrame(frame, headers)]));
+  }
+
+  const open = (streamId: number, streamtype: string): SpdyFrame => ({
+    type: "SYN_STREAM",
+    streamId,
+    associatedStreamId: 0,
+    priority: 0,
+    fin: false,
+    unidirectional: false,
+    headers: [
+      ["streamtype", streamtype],
+      ["port", "8080"],
+      ["requestid", "0"],
+    ],
+  });
+  const data = (streamId: number, length: number): SpdyFrame => ({
+    type: "DATA",
+    streamId,
+    fin: false,
+    data: new Uint8Array(length),
+  });
+  const message = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer;
+
+  test.each<[string, SpdyFrame, boolean]>([
+    ["PING", { type: "PING", id: 1 }, false],
+    ["SETTINGS", { type: "SETTINGS", clearPersisted: false, settings: [] }, false],
+    ["WINDOW_UPDATE", { type: "WINDOW_UPDATE", streamId: 1, delta: 5 }, false],
+    ["GOAWAY", { type: "GOAWAY", lastStreamId: 1, status: 0 }, false],
+    ["RST_STREAM", { type: "RST_STREAM", streamId: 1, status: 5 }, false],
+    ["DATA without a byte", data(1, 0), false],
+    ["DATA", data(1, 1), true],
+    ["a new connection", open(1, "data"), true],
+  ])("%s: use is %s", (_, frame, isUse) => {
+    expect(observe().fromClient(message(bytesOf(frame)))).toBe(isUse);
+    if (frame.type !== "SYN_STREAM") expect(observe().fromUpstream(message(bytesOf(frame)))).toBe(isUse);
+  });
+
+  test("a PING in single bytes is no use, data in single bytes are", () => {
+    const uses = (bytes: Uint8Array) => {
+      const observer = observe();
+      return [...bytes].filter((byte) => observer.fromClient(Uint8Array.of(byte).buffer)).length;
+    };
+    expect(uses(bytesOf({ type: "PING", id: 1 }))).toBe(0);
+    expect(uses(bytesOf(data(1, 3)))).toBe(3);
+  });
+
+  test("the words are put on every open error stream, after the data of an open connection are ended", () => {
+    const observer = observe();
+    expect(observer.lingerMs).toBe(0);
+    observer.fromClient(message(bytesOf(open(1, "error"), open(3, "data"), open(5, "error"), open(7, "error"))));
+    observer.fromUpstream(message(bytesOf({ type: "DATA", streamId: 5, fin: true, data: new Uint8Array(0) })));
+    observer.fromClient(message(Uint8Array.of(0x80, 3, 0, 3, 0, 0, 0, 8, 0, 0, 0, 7, 0, 0, 0, 5)));
+    const parser = new SpdyFrameParser();
+    const frames = observer.farewell("the end").flatMap((bytes) => parser.push(bytes as Uint8Array));
+    expect(frames).toEqual([
+      { type: "DATA", streamId: 1, fin: true, data: new TextEncoder().encode("the end") },
+      { type: "DATA", streamId: 3, fin: true, data: new Uint8Array(0) },
+    ]);
+    expect(observer.lingerMs).toBeGreaterThan(0);
+  });
+
+  test("nothing is said in the middle of a frame, where it would be taken for data", () => {
+    const observer = observe();
+    observer.fromClient(message(bytesOf(open(1, "error"))));
+    observer.fromUpstream(message(bytesOf(data(3, 10)).subarray(0, 12)));
+    expect(observer.farewell("the end")).toEqual([]);
+  });
+
+  test.each(["fromClient", "fromUpstream"] as const)(
+    "what cannot be understood (%s) is all use from then on, and no error",
+    (side) => {
+      const observer = observe();
+      expect(observer[side](message(Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4)))).toBe(true);
+      expect(observer[side](message(bytesOf({ type: "PING", id: 1 })))).toBe(true);
+      expect(observer[side](new ArrayBuffer(0))).toBe(false);
+      expect(observer[side]("text")).toBe(true);
+    },
+  );
+
+  test.each(["kubectl-1.32.4", "kubectl-1.36.3"])(
+    "in %s's own stream use is what happened, not its PING",
+    (kubectl) => {
+      const observer = observe();
+      const uses = capture(`${kubectl}-port-forward`).map(({ dir, ms, bytes }) => ({
+        ms,
+        isUse: dir === "to-server" ? observer.fromClient(bytes) : observer.fromUpstream(bytes),
+      }));
+      expect(uses.some(({ isUse }) => isUse)).toBe(true);
+      // The PING is 10 seconds in; what was forwarded was over long before.
+      const late = uses.filter(({ ms }) => ms > 9_000);
+      expect(late.length).toBeGreaterThan(0);
+      expect(late.filter(({ isUse }) => isUse)).toEqual([]);
+    },
+  );
+});
+
+describe("the older port-forward", () => {
+  const observe = () => observerFor("port-forward", "v4.channel.k8s.io", false);
+
+  test("announces a port on every channel, which is no use; what follows is, also of two bytes", () => {
+    const observer = observe();
+    expect([0, 1].map((channel) => observer.fromUpstream(binary(channel, [0x1f, 0x90])))).toEqual([false, false]);
+    expect(observer.fromUpstream(binary(0, [1, 2]))).toBe(true);
+    expect(observer.fromClient(binary(0, "GET"))).toBe(true);
+    expect(observer.fromClient(binary(0))).toBe(false);
+    expect(text(observer.farewell("bye"))).toEqual([[1, "bye"]]);
+  });
+
+  test("has nothing to say on before a channel is announced", () => {
+    expect(observe().farewell("bye")).toEqual([]);
+  });
+});
+
+describe("a virtual machine's console", () => {
+  test.each(["console", "vnc", "usbredir", "vsock", "vm-port-forward"] as const)(
+    "%s is bytes, all of them use",
+    (kind) => {
+      const observer = observerFor(kind, "plain.kubevirt.io", true);
+      expect([observer.fromClient(binary(0)), observer.fromUpstream(binary(3, "x"))]).toEqual([true, true]);
+      expect([observer.finalStatus(), observer.farewell("bye")]).toEqual([undefined, []]);
+    },
+  );
+});
+
+describe("no capture of a real session", () => {
+  const names = readdirSync(new URL("../vectors/captures", import.meta.url)).map((file) => file.replace(".jsonl", ""));
+
+  test.each(names)("is misread: %s", (name) => {
+    const kind = name.includes("port-forward") ? "port-forward" : "exec";
+    const { chosen } = handshake(name);
+    const observer = observerFor(kind, chosen ?? "", false);
+    for (const { dir, bytes } of capture(name)) {
+      if (dir === "to-server") observer.fromClient(bytes);
+      else observer.fromUpstream(bytes);
+    }
+    const status = observer.finalStatus();
+    const expected = name.includes("port-forward") || /attach|no-container/.test(name) ? undefined : expect.anything();
+    expect(status?.status).toEqual(expected);
+  });
+});
+
+function lines(name: string) {
+  const file = new URL(`../vectors/captures/${name}.jsonl`, import.meta.url);
+  return readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+function handshake(name: string): { chosen: string | null } {
+  return lines(name)[0].handshake;
+}
+
+function capture(name: string): { dir: string; ms: number; bytes: Message }[] {
+  return lines(name)
+    .slice(1)
+    .filter(({ type }) => type === "binary" || type === "text")
+    .map(({ dir, ms, type, base64 }) => {
+      const bytes = Buffer.from(base64, "base64");
+      return { dir, ms, bytes: type === "text" ? bytes.toString() : Uint8Array.from(bytes).buffer };
+    });
+}

@@ -1,0 +1,67 @@
+import { describe, expect, test } from "vitest";
+import { attemptKey, type RefusalResponse, RefusedAttempts } from "../../durable/refused-attempts.ts";
+
+const refusal = (body: string): RefusalResponse => ({ status: 403, contentType: "application/json", body });
+
+describe("a refusal is kept for the second half", () => {
+  test.each([
+    ["at once", 0, true],
+    ["after 30 seconds", 30_000, true],
+    ["no longer a moment later", 30_001, false],
+  ])("%s", (_, ms, isKept) => {
+    const attempts = new RefusedAttempts();
+    attempts.remember("a", refusal("no"), 1_000);
+    expect(attempts.take("a", 1_000 + ms)?.body).toBe(isKept ? "no" : undefined);
+  });
+
+  test("and given once", () => {
+    const attempts = new RefusedAttempts();
+    attempts.remember("a", refusal("no"), 0);
+    expect(attempts.take("a", 1)).toMatchObject(refusal("no"));
+    expect(attempts.take("a", 1)).toBeUndefined();
+  });
+
+  test("not for another attempt", () => {
+    const attempts = new RefusedAttempts();
+    attempts.remember("a", refusal("no"), 0);
+    expect(attempts.take("b", 1)).toBeUndefined();
+    expect(attempts.take("a", 1)).toBeDefined();
+  });
+
+  test("the later one, when the first half was tried again", () => {
+    const attempts = new RefusedAttempts();
+    attempts.remember("a", refusal("first"), 0);
+    attempts.remember("a", refusal("second"), 29_000);
+    expect(attempts.take("a", 58_000)?.body).toBe("second");
+  });
+
+  test("for 64 at a time: a client that makes up attempts pushes out the oldest and no more", () => {
+    const attempts = new RefusedAttempts();
+    for (let i = 0; i < 64; i++) attempts.remember(String(i), refusal(String(i)), i);
+    attempts.remember("0", refusal("again"), 64);
+    attempts.remember("one more", refusal("one more"), 65);
+    expect(attempts.take("1", 66)).toBeUndefined();
+    expect(attempts.take("2", 66)?.body).toBe("2");
+    expect(attempts.take("0", 66)?.body).toBe("again");
+    expect(attempts.take("one more", 66)?.body).toBe("one more");
+  });
+});
+
+describe("an attempt is one request of one run of kubectl", () => {
+  test("the same for both halves", () => {
+    expect(attemptKey("http://c/exec?command=sh", "s")).toBe(attemptKey("http://c/exec?command=sh", "s"));
+  });
+
+  test("another for another URL, another session, or none; nothing can be shifted between the two", () => {
+    const keys = [
+      attemptKey("http://c/exec?command=sh", "s"),
+      attemptKey("http://c/exec?command=id", "s"),
+      attemptKey("http://c/exec?command=sh", "t"),
+      attemptKey("http://c/exec?command=sh", null),
+      attemptKey("http://c/exec?command=sh", "null"),
+      attemptKey("http://c/exec?command=sh", ""),
+      attemptKey('http://c/exec?command=sh","s', ""),
+    ];
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+});

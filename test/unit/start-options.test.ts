@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { parseCommandLine, USAGE } from "../../dev/stack/options.ts";
+import { parseUpstream } from "../../dev/stack/upstream.ts";
+
+describe("the command line of npm start", () => {
+  it("starts with the usual values when nothing is said", () => {
+    expect(parseCommandLine([])).toEqual({
+      kind: "start",
+      stateDir: ".sallyport",
+      port: undefined,
+      upstream: undefined,
+      configFile: undefined,
+      verbose: false,
+    });
+  });
+
+  it("takes every flag, with a space or an equals sign", () => {
+    const args = [
+      "--port",
+      "9000",
+      "--state=/tmp/s",
+      "--upstream",
+      "http://127.0.0.1:8001",
+      "--config=c.json",
+      "--verbose",
+    ];
+    expect(parseCommandLine(args)).toEqual({
+      kind: "start",
+      stateDir: "/tmp/s",
+      port: 9000,
+      upstream: "http://127.0.0.1:8001",
+      configFile: "c.json",
+      verbose: true,
+    });
+  });
+
+  it("takes port 0 for any free ports, and the highest that leaves one for everybody", () => {
+    expect(parseCommandLine(["--port", "0"])).toMatchObject({ kind: "start", port: 0 });
+    expect(parseCommandLine(["--port", "65532"])).toMatchObject({ kind: "start", port: 65_532 });
+  });
+
+  it.each([
+    ["an unknown flag", ["--prot", "1"]],
+    ["a stray word", ["embedded"]],
+    ["a port that is no number", ["--port", "http"]],
+    ["a negative port", ["--port=-1"]],
+    ["a port in another notation", ["--port", "1e3"]],
+    ["a port that leaves none for mallory", ["--port", "65533"]],
+    ["a flag without its value", ["--state"]],
+    ["an empty value", ["--state="]],
+    ["an upstream that cannot be one", ["--upstream", "https://127.0.0.1:6443"]],
+  ])("does not start with %s", (_what, args) => {
+    expect(parseCommandLine(args).kind).toBe("misuse");
+  });
+
+  it("knows --help, and names every flag there", () => {
+    expect(parseCommandLine(["--help"])).toEqual({ kind: "help" });
+    for (const flag of ["--port", "--state", "--upstream", "--config", "--verbose"]) expect(USAGE).toContain(flag);
+  });
+});
+
+describe("an upstream's address", () => {
+  it.each([
+    ["http://127.0.0.1:8001", { url: "http://127.0.0.1:8001", address: "127.0.0.1:8001", remote: false }],
+    ["http://localhost:8001/", { url: "http://localhost:8001", address: "localhost:8001", remote: false }],
+    ["http://[::1]:8001", { url: "http://[::1]:8001", address: "[::1]:8001", remote: false }],
+    ["http://proxy.internal", { url: "http://proxy.internal", address: "proxy.internal:80", remote: true }],
+  ])("%s is understood", (text, expected) => {
+    expect(parseUpstream(text)).toEqual(expected);
+  });
+
+  it.each([
+    "https://127.0.0.1:6443",
+    "127.0.0.1:8001",
+    "ftp://127.0.0.1",
+    "http://127.0.0.1:8001/k8s",
+    "http://127.0.0.1:8001/?a=b",
+    "http://me:secret@127.0.0.1:8001",
+    "nonsense",
+  ])("%s is refused in words", (text) => {
+    expect(parseUpstream(text)).toHaveProperty("fault", expect.stringMatching(/^must/));
+  });
+});

@@ -1,0 +1,430 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { recordEvents } from "../../audit/record.ts";
+import { makeSessionId } from "../../durable/session-id.ts";
+import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
+import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { Client, frame } from "./client.ts";
+import { admin, alice, as, someone, UPGRADE, upgrade } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended, endedOf } from "./record.ts";
+
+const SESSIONS = "/-/admin/sessions";
+const PODS = "/api/v1/namespaces/demo/pods";
+
+interface Listed {
+  readonly items: { readonly id: string; readonly state: string; readonly pod: string; readonly startedAt: string }[];
+  readonly next: string | null;
+}
+
+async function list(query: Record<string, string>): Promise<Listed> {
+  const response = await as(admin, `${SESSIONS}?${new URLSearchParams(query)}`);
+  expect(response.status).toBe(200);
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  return response.json();
+}
+
+async function pods(query: Record<string, string>): Promise<string[]> {
+  return (await list(query)).items.map(({ pod }) => pod);
+}
+
+async function expectError(response: Response, status: number, code: string, message: string | RegExp): Promise<void> {
+  expect(response.status).toBe(status);
+  expect(response.headers.get("content-type")).toBe("application/json");
+  expect(await response.json()).toEqual({
+    error: { code, message: typeof message === "string" ? message : expect.stringMatching(message) },
+  });
+}
+
+/** Sessions of the past, put into D1 as a user's object would. */
+async function past(user: string, starts: { at: number; pod?: string; namespace?: string; kind?: string }[]) {
+  const objectId = env.USER_SESSIONS.idFromName(user).toString();
+  const ids: string[] = [];
+  for (const { at, pod = "web", namespace = "demo", kind = "exec" } of starts) {
+    const id = makeSessionId(objectId, at, crypto.getRandomValues(new Uint8Array(10)));
+    const target = { cluster: "test-cluster", kind, namespace, pod, container: null, command: ["sh"], ports: [] };
+    const who = { user, kubernetes_user: user, kubernetes_groups: [] };
+    const from = { tty: false, stdin: false, client_address: null, country: null, user_agent: null };
+    await recordEvents(env.AUDIT_DB, [
+      { session_id: id, seq: 0, at, type: "start", data: { ...who, ...target, ...from } },
+    ]);
+    ids.push(id);
+  }
+  return ids;
+}
+
+describe("the list of sessions", () => {
+  it("filters by user, namespace, pod and kind, alone and together", async () => {
+    const [one, two] = [someone().email, someone().email];
+    await past(one, [
+      { at: 1_000, pod: "a", namespace: "demo", kind: "exec" },
+      { at: 2_000, pod: "b", namespace: "prod", kind: "attach" },
+      { at: 3_000, pod: "c", namespace: "prod", kind: "exec" },
+    ]);
+    await past(two, [{ at: 1_500, pod: "a" }]);
+    expect(await pods({ user: one })).toEqual(["c", "b", "a"]);
+    expect(await pods({ user: one.toUpperCase() })).toEqual(["c", "b", "a"]);
+    expect(await pods({ user: two })).toEqual(["a"]);
+    expect(await pods({ user: one, namespace: "prod" })).toEqual(["c", "b"]);
+    expect(await pods({ user: one, kind: "exec" })).toEqual(["c", "a"]);
+    expect(await pods({ user: one, pod: "b" })).toEqual(["b"]);
+    expect(await pods({ user: one, namespace: "prod", kind: "exec", pod: "c" })).toEqual(["c"]);
+    expect(await pods({ user: one, namespace: "demo", kind: "attach" })).toEqual([]);
+    expect(await pods({ user: `${one}' OR '1'='1` })).toEqual([]);
+  });
+
+  it("has since inclusive and until exclusive, in any time zone", async () => {
+    const user = someone().email;
+    const at = Date.parse("2026-03-01T12:00:00.000Z");
+    await past(user, [
+      { at: at - 1, pod: "before" },
+      { at, pod: "exactly" },
+      { at: at + 1, pod: "after" },
+    ]);
+    const noon = "2026-03-01T12:00:00Z";
+    expect(await pods({ user, since: noon })).toEqual(["after", "exactly"]);
+    expect(await pods({ user, until: noon })).toEqual(["before"]);
+    expect(await pods({ user, since: "2026-03-01T14:00:00.000+02:00" })).toEqual(["after", "exactly"]);
+    expect(await pods({ user, since: noon, until: "2026-03-01T12:00:00.001Z" })).toEqual(["exactly"]);
+  });
+
+  it("tells live sessions from ended ones", async () => {
+    const person = someone();
+    const open = await Client.open(upgrade(person, `${PODS}/silent/exec?command=sh`));
+    const over = await Client.open(upgrade(person, `${PODS}/exit-3/exec?command=sh`));
+    await ended(over.sessionId);
+    const { email: user } = person;
+    await vi.waitFor(async () => expect(await pods({ user, state: "live" })).toEqual(["silent"]));
+    expect(await pods({ user, state: "ended" })).toEqual(["exit-3"]);
+    expect(await pods({ user, state: "all" })).toEqual(["exit-3", "silent"]);
+    expect(await pods({ user })).toEqual(["exit-3", "silent"]);
+    open.close();
+    await ended(open.sessionId);
+    expect(await pods({ user, state: "live" })).toEqual([]);
+  });
+
+  it.each([1, 2, 3, 7, 8])("gives every session once, newest first, in pages of %d", async (limit) => {
+    const user = someone().email;
+    // Three at the same millisecond: the id decides between them.
+    const times = [1_000, 2_000, 2_000, 2_000, 3_000, 4_000, 4_000, 5_000];
+    const ids = await past(
+      user,
+      times.map((at) => ({ at })),
+    );
+    const seen: Listed["items"][number][] = [];
+    for (let next: string | null = ""; next !== null; ) {
+      const page: Listed = await list({ user, limit: String(limit), ...(next && { cursor: next }) });
+      expect(page.items.length).toBeLessThanOrEqual(limit);
+      seen.push(...page.items);
+      next = page.next;
+      if (seen.length > times.length) break;
+    }
+    expect(seen.length).toBe(ids.length);
+    expect(new Set(seen.map(({ id }) => id))).toEqual(new Set(ids));
+    expect(seen.map(({ startedAt }) => Date.parse(startedAt))).toEqual(times.toReversed());
+  });
+
+  it("does not shift under a reader when new sessions begin meanwhile", async () => {
+    const user = someone().email;
+    const ids = await past(user, [{ at: 1_000 }, { at: 2_000 }, { at: 3_000 }, { at: 4_000 }]);
+    const first = await list({ user, limit: "2" });
+    await past(user, [{ at: 5_000 }, { at: 6_000 }]);
+    const second = await list({ user, limit: "2", cursor: first.next ?? "" });
+    expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(ids.toReversed());
+    expect(second.next).toBeNull();
+  });
+
+  it.each([
+    ["state=open", "state"],
+    ["limit=0", "limit"],
+    ["limit=501", "limit"],
+    ["limit=ten", "limit"],
+    ["limit=1.5", "limit"],
+    ["since=yesterday", "since"],
+    ["since=2026-03-01", "since"],
+    ["until=1700000000", "until"],
+    ["cursor=x", "cursor"],
+    ["cursor=1.%27%3B--", "cursor"],
+    ["nmespace=demo", "nmespace"],
+    ["user=a&user=b", "user"],
+  ])("refuses %s and names the parameter", async (query, name) => {
+    await expectError(await as(admin, `${SESSIONS}?${query}`), 400, "bad_request", new RegExp(name));
+  });
+});
+
+describe("one session", () => {
+  it("is shown with its events in order", async () => {
+    const client = await Client.open(upgrade(someone(), `${PODS}/exit-3/exec?command=sh&command=-c&tty=true`));
+    await ended(client.sessionId);
+    const response = await as(admin, `${SESSIONS}/${client.sessionId}`);
+    expect(await response.json()).toMatchObject({
+      id: client.sessionId,
+      state: "ended",
+      command: ["sh", "-c"],
+      tty: true,
+      outcome: "exited",
+      exitCode: 3,
+      startedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      events: [
+        { seq: 0, type: "start", data: { pod: "exit-3" } },
+        { seq: 1, type: "connect", data: { protocol: "v5.channel.k8s.io" } },
+        { seq: 2, type: "end", data: { outcome: "exited", exit_code: 3 } },
+      ],
+    });
+  });
+
+  it("while live has the counts of this moment", async () => {
+    const pod = await Puppet.make();
+    const client = await Client.open(upgrade(someone(), pod.path()));
+    client.send(frame(0, "1234"));
+    await vi.waitFor(() => expect(pod.received.length).toBe(1));
+    const response = await as(admin, `${SESSIONS}/${client.sessionId}`);
+    expect(await response.json()).toMatchObject({
+      state: "live",
+      bytesIn: 5,
+      messagesIn: 1,
+      bytesOut: 0,
+      endedAt: null,
+    });
+    client.close();
+  });
+
+  it.each(["unknown", "A".repeat(64), "..%2f..", "%00", "x".repeat(2_000)])("called %s is not found", async (id) => {
+    await expectError(await as(admin, `${SESSIONS}/${id}`), 404, "not_found", "there is no session of this id");
+  });
+
+  it("with a broken escape in its id is a bad request", async () => {
+    await expectError(await as(admin, `${SESSIONS}/%E0%A4`), 400, "bad_request", /percent-encoding/);
+  });
+});
+
+describe("ending a session", () => {
+  const silent = (who: ReturnType<typeof someone>) => Client.open(upgrade(who, `${PODS}/silent/exec?command=sh`));
+
+  it("shows the person who and why, hangs up on the cluster, and is recorded, all within a second", async () => {
+    const pod = await Puppet.make();
+    const client = await Client.open(upgrade(someone(), pod.path("command=sh&tty=true")));
+    const before = Date.now();
+    const response = await as(admin, `${SESSIONS}/${client.sessionId}`, {
+      method: "DELETE",
+      body: JSON.stringify({ reason: "wrong cluster" }),
+    });
+    expect([response.status, await response.json()]).toEqual([200, { ended: [client.sessionId] }]);
+    const words = "session terminated by admin@example.com: wrong cluster";
+    expect(await client.closed).toEqual({ code: 1000, reason: "" });
+    expect((await pod.closed()).code).toBe(1001);
+    expect(Date.now() - before).toBeLessThan(1_000);
+    expect(client.text(1)).toBe(`\r\n${words}\r\n`);
+    expect(JSON.parse(client.text(3))).toMatchObject({ status: "Failure", message: words });
+    const row = await ended(client.sessionId);
+    expect(row).toMatchObject({
+      outcome: "terminated",
+      ended_by: "admin@example.com",
+      reason: "wrong cluster",
+      exit_code: null,
+    });
+    expect((row.ended_at ?? 0) - before).toBeLessThan(1_000);
+  });
+
+  it("that forwards a port shows the words on the open connection's error stream, within a second", async () => {
+    const pod = await Puppet.make();
+    const headers = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
+    const client = await Client.open(upgrade(someone(), pod.path("", "portforward"), headers));
+    const streams = new HeaderBlockWriter();
+    const open = (streamId: number, streamtype: string) =>
+      encodeFrame(
+        {
+          ...{ type: "SYN_STREAM", streamId, associatedStreamId: 0, priority: 0, fin: false, unidirectional: false },
+          headers: [
+            ["streamtype", streamtype],
+            ["port", "8080"],
+            ["requestid", "0"],
+          ],
+        },
+        streams,
+      );
+    client.send(open(1, "error"));
+    client.send(open(3, "data"));
+    await vi.waitFor(() => expect(pod.received.length).toBe(2));
+    const before = Date.now();
+    await as(admin, `${SESSIONS}/${client.sessionId}?reason=no`, { method: "DELETE" });
+    expect((await pod.closed()).code).toBe(1001);
+    expect((await client.closed).code).toBe(1000);
+    expect(Date.now() - before).toBeLessThan(1_000);
+    const parser = new SpdyFrameParser();
+    expect(client.received.flatMap((message) => parser.push(message as Uint8Array))).toEqual([
+      {
+        ...{ type: "DATA", streamId: 1, fin: true },
+        data: new TextEncoder().encode("session terminated by admin@example.com: no"),
+      },
+      { type: "DATA", streamId: 3, fin: true, data: new Uint8Array(0) },
+    ]);
+    expect(await ended(client.sessionId)).toMatchObject({ kind: "port-forward", outcome: "terminated", reason: "no" });
+  });
+
+  it("of one user ends all of theirs and nobody else's", async () => {
+    const [person, other] = [someone(), someone()];
+    const clients = [await silent(person), await silent(person)];
+    const bystander = await silent(other);
+    const path = `/-/admin/users/${encodeURIComponent(person.email.toUpperCase())}/sessions?reason=laptop%20stolen`;
+    const response = await as(admin, path, { method: "DELETE" });
+    const { ended: ids }: { ended: string[] } = await response.json();
+    expect(new Set(ids)).toEqual(new Set(clients.map(({ sessionId }) => sessionId)));
+    for (const client of clients) {
+      expect((await client.closed).code).toBe(1000);
+      expect(JSON.parse(client.text(3)).message).toBe("session terminated by admin@example.com: laptop stolen");
+      expect(await ended(client.sessionId)).toMatchObject({ outcome: "terminated", reason: "laptop stolen" });
+    }
+    expect(await pods({ user: other.email, state: "live" })).toEqual(["silent"]);
+    bystander.close();
+    await bystander.closed;
+    expect(bystander.received).toEqual([]);
+  });
+
+  it("of a user who has none ends none", async () => {
+    const response = await as(admin, `/-/admin/users/${someone().email}/sessions`, { method: "DELETE" });
+    expect([response.status, await response.json()]).toEqual([200, { ended: [] }]);
+  });
+
+  it("whose cluster has not answered yet answers the client with the words, both halves, and lets the cluster go", async () => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const answer = upgrade(person, pod.path());
+    await pod.request();
+    const path = `/-/admin/users/${person.email}/sessions`;
+    const response = await as(admin, path, { method: "DELETE", body: '{"reason":"now"}' });
+    const { ended: ids }: { ended: string[] } = await response.json();
+    expect(ids.length).toBe(1);
+    const words = "session terminated by admin@example.com: now";
+    const refused = await answer;
+    expect([refused.status, await refused.json()]).toEqual([403, expect.objectContaining({ message: words })]);
+    const second = await as(person, pod.path(), { method: "POST", headers: { Upgrade: "SPDY/3.1" } });
+    expect([second.status, await second.json()]).toEqual([403, expect.objectContaining({ message: words })]);
+    await pod.cancelled();
+    const [row] = await endedOf(person.email, 1);
+    expect(row).toMatchObject({ outcome: "terminated", ended_by: "admin@example.com", reason: "now" });
+  });
+
+  it("frees the person's place at once", async () => {
+    const person = someone();
+    const clients = [await silent(person), await silent(person), await silent(person)];
+    await as(admin, `${SESSIONS}/${clients[0]?.sessionId}`, { method: "DELETE" });
+    clients.push(await silent(person));
+    for (const client of clients) client.close();
+  });
+
+  it.each([
+    [
+      "that has ended",
+      async () => {
+        const client = await Client.open(upgrade(someone(), `${PODS}/exit-3/exec?command=sh`));
+        await ended(client.sessionId);
+        return client.sessionId;
+      },
+    ],
+    ["that never was", async () => makeSessionId(env.USER_SESSIONS.idFromName("x").toString(), 1, new Uint8Array(10))],
+    ["of no object of this deployment", async () => "A".repeat(64)],
+    ["that is no id", async () => "garbled"],
+  ])("%s is not found", async (_, id) => {
+    const response = await as(admin, `${SESSIONS}/${await id()}`, { method: "DELETE" });
+    await expectError(response, 404, "not_found", "no live session has this id: it may have ended by itself");
+  });
+
+  it("twice finds it once", async () => {
+    const client = await silent(someone());
+    const path = `${SESSIONS}/${client.sessionId}`;
+    const answers = await Promise.all([as(admin, path, { method: "DELETE" }), as(admin, path, { method: "DELETE" })]);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 404]));
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "terminated" });
+  });
+
+  it.each<[string, { query?: string; body?: string }, string]>([
+    ["in the body", { body: '{"reason":"from the body"}' }, "from the body"],
+    ["in the query", { query: "?reason=from+the+query" }, "from the query"],
+    ["in both: the body's counts", { query: "?reason=query", body: '{"reason":"body"}' }, "body"],
+    ["nowhere", {}, "no reason given"],
+    ["as nothing but spaces", { query: "?reason=%20%20" }, "no reason given"],
+    ["in an object without it", { body: "{}" }, "no reason given"],
+    // Otherwise an administrator could type into somebody else's terminal.
+    ["with control characters", { body: '{"reason":"a\\u001b[2Jb\\r\\nc\\u0007\\u202ed"}' }, "a [2Jb c d"],
+    ["too long", { body: JSON.stringify({ reason: "x".repeat(5_000) }) }, "x".repeat(500)],
+  ])("takes the reason %s", async (_, { query = "", body = null }, reason) => {
+    const client = await silent(someone());
+    const response = await as(admin, `${SESSIONS}/${client.sessionId}${query}`, { method: "DELETE", body });
+    expect(response.status).toBe(200);
+    await client.closed;
+    expect(JSON.parse(client.text(3)).message).toBe(`session terminated by admin@example.com: ${reason}`);
+    expect((await ended(client.sessionId)).reason).toBe(reason);
+  });
+
+  it.each([
+    ["text", "because"],
+    ["a list", '["because"]'],
+    ["null", "null"],
+    ["a reason that is no text", '{"reason":5}'],
+    ["more than 16 KiB", `{"reason":"${"x".repeat(16 * 1024)}"}`],
+  ])("refuses a body that is %s, and ends nothing", async (_, body) => {
+    const client = await silent(someone());
+    const path = `${SESSIONS}/${client.sessionId}`;
+    await expectError(await as(admin, path, { method: "DELETE", body }), 400, "bad_request", /^the body must be/);
+    expect((await as(admin, path, { method: "DELETE" })).status).toBe(200);
+  });
+});
+
+describe("the admin API is for administrators", () => {
+  it.each([
+    ["GET", SESSIONS],
+    ["GET", `${SESSIONS}/x`],
+    ["DELETE", `${SESSIONS}/x`],
+    ["DELETE", "/-/admin/users/alice@example.com/sessions"],
+    ["GET", "/-/admin/unknown"],
+  ])("not for others: %s %s", async (method, path) => {
+    const words = "alice@example.com has not the role admin here: ask whoever keeps the identity rules";
+    await expectError(await as(alice, path, { method }), 403, "forbidden", words);
+  });
+
+  it("and nobody ends even their own sessions without the role", async () => {
+    const person = someone();
+    const client = await Client.open(upgrade(person, `${PODS}/silent/exec?command=sh`));
+    const response = await as(person, `${SESSIONS}/${client.sessionId}`, { method: "DELETE" });
+    expect(response.status).toBe(403);
+    expect((await as(admin, `${SESSIONS}/${client.sessionId}`, { method: "DELETE" })).status).toBe(200);
+  });
+});
+
+describe("the admin API's paths", () => {
+  it.each([
+    ["POST", SESSIONS, "GET"],
+    ["DELETE", SESSIONS, "GET"],
+    ["PUT", `${SESSIONS}/x`, "GET, DELETE"],
+    ["GET", "/-/admin/users/a@b.c/sessions", "DELETE"],
+    ["OPTIONS", SESSIONS, "GET"],
+  ])("know their methods: %s %s", async (method, path, allowed) => {
+    const response = await as(admin, path, { method });
+    expect(response.headers.get("allow")).toBe(allowed);
+    await expectError(response, 405, "method_not_allowed", `use ${allowed}`);
+  });
+
+  it.each([
+    "/-/",
+    "/-/admin",
+    "/-/admin/",
+    `${SESSIONS}/`,
+    `${SESSIONS}/a/b`,
+    "/-/admin/users/a@b.c",
+    "/-/admin/users//sessions",
+  ])("are no others: %s", async (path) => {
+    await expectError(await as(admin, path), 404, "not_found", /^there is no \/-\//);
+  });
+
+  it("are never the cluster's, with an upgrade neither", async () => {
+    expect((await as(admin, "/-/exec", { headers: UPGRADE })).status).toBe(404);
+  });
+
+  it.each(["POST", "DELETE"])("health is only read (%s)", async (method) => {
+    const response = await as(admin, "/-/healthz", { method });
+    expect(response.headers.get("allow")).toBe("GET, HEAD");
+    await expectError(response, 405, "method_not_allowed", "use GET");
+  });
+});

@@ -1,0 +1,347 @@
+import { env, exports } from "cloudflare:workers";
+import { exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from "jose";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { authenticator } from "../../worker/authenticate.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+import { createHandler, type Handler } from "../../worker/handler.ts";
+import { alice, HOST, TEAM, token } from "./people.ts";
+import { expectStatus } from "./statuses.ts";
+
+const PATH = "/api/v1/namespaces/demo/pods";
+const BAD_TOKEN = "the Cloudflare Access token is not valid here: sign in again";
+const EXPIRED = "the Cloudflare Access token has expired: sign in again";
+const NO_TOKEN = "no Cloudflare Access token: sign in through Access (cloudflared or WARP) and try again";
+const NO_PERSON = "the Cloudflare Access token names no person: service tokens are not admitted here";
+const NO_KEYS =
+  "Cloudflare Access tokens cannot be checked at the moment, its keys are out of reach: try again in a minute";
+
+const now = Math.floor(Date.now() / 1000);
+const CLAIMS: JWTPayload = {
+  type: "app",
+  iss: TEAM,
+  aud: ["test-audience"],
+  iat: now,
+  nbf: now,
+  exp: now + 3600,
+  ...alice,
+};
+
+/** Everything that was written to the console in this test. */
+let logged: string[];
+
+beforeEach(() => {
+  logged = [];
+  for (const method of ["log", "info", "warn", "error", "debug"] as const) {
+    vi.spyOn(console, method).mockImplementation(
+      (...words: unknown[]) => void logged.push(words.map(String).join(" ")),
+    );
+  }
+});
+afterEach(() => void vi.restoreAllMocks());
+
+function present(assertion: string | undefined, headers: Record<string, string> = {}, path = PATH): Promise<Response> {
+  return exports.default.fetch(request(assertion, headers, path));
+}
+
+function request(assertion: string | undefined, headers: Record<string, string> = {}, path = PATH): Request {
+  return new Request(HOST + path, {
+    headers: assertion === undefined ? headers : { ...headers, "Cf-Access-Jwt-Assertion": assertion },
+  });
+}
+
+/** Expects the refusal, and that nobody can learn the token, or a part of it, from body or log. */
+async function expectRefused(
+  assertion: string,
+  reason: "Unauthorized" | "Forbidden" | "ServiceUnavailable",
+  message: string,
+  response?: Response,
+): Promise<void> {
+  const body = await expectStatus(response ?? (await present(assertion)), reason, message);
+  for (const part of assertion.split(".").filter((part) => part.length > 8)) {
+    expect(body + logged.join("\n")).not.toContain(part);
+  }
+  expect(logged.join("\n")).not.toContain(alice["email"]);
+}
+
+const base64url = (value: unknown) =>
+  btoa(typeof value === "string" ? value : JSON.stringify(value))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+
+async function signed(claims: JWTPayload, header: object = {}, key?: CryptoKey | Uint8Array): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: "RS256", kid: "test-key", ...header })
+    .sign(key ?? (await importJWK(env.TEST_SIGNING_KEY, "RS256")));
+}
+
+function without(claim: string): JWTPayload {
+  const { [claim]: _, ...rest } = CLAIMS;
+  return rest;
+}
+
+describe("a token of Access lets its person in", () => {
+  it("with the application's audience", async () => {
+    const response = await present(await token(alice));
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ headers: { "impersonate-user": "alice@example.com" } });
+  });
+
+  it("with the second audience, alone or among others", async () => {
+    expect((await present(await signed({ ...CLAIMS, aud: "second-audience" }))).status).toBe(200);
+    expect((await present(await signed({ ...CLAIMS, aud: ["unknown", "second-audience"] }))).status).toBe(200);
+  });
+
+  it("whose clock is a little ahead or behind ours", async () => {
+    expect((await present(await signed({ ...CLAIMS, nbf: now + 3, exp: now + 60 }))).status).toBe(200);
+  });
+
+  it("under the lower-case spelling of the address, which names their object and record", async () => {
+    const response = await present(await token({ ...alice, email: "Alice@Example.COM" }));
+    expect(await response.json()).toMatchObject({ headers: { "impersonate-user": "alice@example.com" } });
+  });
+});
+
+describe("no token, no access", () => {
+  it.each([
+    ["nothing at all", {}],
+    ["an empty header", { "Cf-Access-Jwt-Assertion": "" }],
+  ])("with %s", async (_, headers) => {
+    await expectStatus(await present(undefined, headers), "Unauthorized", NO_TOKEN);
+  });
+
+  it("with the token where it does not belong: cookie, Authorization, query", async () => {
+    const good = await token(alice);
+    const cookie = { Cookie: `CF_Authorization=${good}` };
+    await expectRefused(good, "Unauthorized", NO_TOKEN, await present(undefined, cookie));
+    const bearer = { Authorization: `Bearer ${good}` };
+    await expectRefused(good, "Unauthorized", NO_TOKEN, await present(undefined, bearer));
+    const query = await present(undefined, {}, `${PATH}?Cf-Access-Jwt-Assertion=${good}`);
+    await expectRefused(good, "Unauthorized", NO_TOKEN, query);
+  });
+
+  it.each(["/-/admin/sessions", "/-/", "/-/nothing", "/healthz", "/version"])("at %s either", async (path) => {
+    await expectStatus(await present(undefined, {}, path), "Unauthorized", NO_TOKEN);
+  });
+
+  it("but health can be asked by anybody", async () => {
+    const response = await present(undefined, {}, "/-/healthz");
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: "ok" });
+  });
+});
+
+describe("what is no token of this Access is refused", () => {
+  it.each([
+    ["garbage", "garbage"],
+    ["three parts of nothing", ".."],
+    ["parts that are no base64", "!!!.???.###"],
+    ["parts that are no JSON", `${base64url("{")}.${base64url("}")}.AAAA`],
+    ["an encrypted token", "aaaaaaaaaaaa.bbbbbbbbbbbb.cccccccccccc.dddddddddddd.eeeeeeeeeeee"],
+    ["a header that is a list", `${base64url([])}.${base64url(CLAIMS)}.AAAA`],
+  ])("%s", async (_, assertion) => {
+    await expectRefused(assertion, "Unauthorized", BAD_TOKEN);
+  });
+
+  it.each(["none", "None", "nOnE", ""])("one that says it needs no signature (alg %j)", async (alg) => {
+    const header = base64url({ alg, typ: "JWT", kid: "test-key" });
+    await expectRefused(`${header}.${base64url(CLAIMS)}.`, "Unauthorized", BAD_TOKEN);
+    await expectRefused(`${header}.${base64url(CLAIMS)}.AAAA`, "Unauthorized", BAD_TOKEN);
+  });
+
+  it("one whose signature was taken off, or replaced by another token's", async () => {
+    const [header, , signature] = (await token(alice)).split(".");
+    const admins = base64url({ ...CLAIMS, email: "admin@example.com" });
+    await expectRefused(`${header}.${admins}.`, "Unauthorized", BAD_TOKEN);
+    await expectRefused(`${header}.${admins}.${signature}`, "Unauthorized", BAD_TOKEN);
+  });
+
+  it("one signed by HMAC with the public key as the secret, in any of its spellings", async () => {
+    const { kty = "", n = "", e = "" } = env.TEST_SIGNING_KEY;
+    const pem = await exportSPKI((await importJWK({ kty, n, e }, "RS256", { extractable: true })) as CryptoKey);
+    const spellings = [pem, pem.trim(), n, JSON.stringify({ kty, n, e })];
+    for (const secret of spellings) {
+      for (const alg of ["HS256", "HS384", "HS512"]) {
+        const forged = await signed(CLAIMS, { alg }, new TextEncoder().encode(secret));
+        await expectRefused(forged, "Unauthorized", BAD_TOKEN);
+      }
+    }
+  });
+
+  it("one of the right key by an algorithm that Access does not use", async () => {
+    for (const alg of ["RS512", "PS256"]) {
+      const { alg: _, ...jwk } = env.TEST_SIGNING_KEY;
+      const forged = await signed(CLAIMS, { alg }, (await importJWK(jwk, alg)) as CryptoKey);
+      await expectRefused(forged, "Unauthorized", BAD_TOKEN);
+    }
+  });
+
+  it("one that names the right key and is signed by another", async () => {
+    const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
+    await expectRefused(await signed(CLAIMS, {}, privateKey), "Unauthorized", BAD_TOKEN);
+    // Nor does a token bring its own key along, or say where to fetch it.
+    const own = { jwk: await exportJWK(publicKey), jku: "https://evil.cloudflareaccess.com/cdn-cgi/access/certs" };
+    await expectRefused(await signed(CLAIMS, own, privateKey), "Unauthorized", BAD_TOKEN);
+    expect(await fetches("evil")).toBe(0);
+  });
+
+  it("one that names a key nobody knows, or something that is no key id", async () => {
+    for (const kid of ["another-key", "../../test-key", "", "__proto__"]) {
+      await expectRefused(await signed(CLAIMS, { kid }), "Unauthorized", BAD_TOKEN);
+    }
+  });
+
+  it("one with a critical extension that is not understood", async () => {
+    const header = base64url({ alg: "RS256", kid: "test-key", crit: ["policy"], policy: "x" });
+    await expectRefused(`${header}.${base64url(CLAIMS)}.AAAA`, "Unauthorized", BAD_TOKEN);
+  });
+
+  it("two tokens at once", async () => {
+    const good = await token(alice);
+    await expectRefused(`${good}, ${good}`, "Unauthorized", BAD_TOKEN);
+  });
+
+  it("a huge one, valid or not, before any work is done on it; one under the limit is read", async () => {
+    const padded = (chars: number) => signed({ ...CLAIMS, padding: "x".repeat(chars) });
+    const huge = await padded(13_000);
+    expect(huge.length).toBeGreaterThan(16 * 1024);
+    await expectRefused(huge, "Unauthorized", BAD_TOKEN);
+    const large = await padded(10_000);
+    expect(large.length).toBeLessThan(16 * 1024);
+    expect((await present(large)).status).toBe(200);
+  });
+});
+
+describe("a rightly signed token is refused", () => {
+  it.each<[string, JWTPayload, string]>([
+    ["of another team", { ...CLAIMS, iss: "https://evil.cloudflareaccess.com" }, BAD_TOKEN],
+    ["of a team whose name begins like ours", { ...CLAIMS, iss: `${TEAM}.evil.example` }, BAD_TOKEN],
+    ["whose issuer has a slash too many", { ...CLAIMS, iss: `${TEAM}/` }, BAD_TOKEN],
+    ["without an issuer", without("iss"), BAD_TOKEN],
+    ["for another application", { ...CLAIMS, aud: ["other-audience"] }, BAD_TOKEN],
+    ["whose audience only begins like ours", { ...CLAIMS, aud: "test-audience-2" }, BAD_TOKEN],
+    ["for no application", { ...CLAIMS, aud: [] }, BAD_TOKEN],
+    ["without an audience", without("aud"), BAD_TOKEN],
+    ["that has expired", { ...CLAIMS, exp: now - 60 }, EXPIRED],
+    ["that would never expire", without("exp"), BAD_TOKEN],
+    ["whose expiry is no number", { ...CLAIMS, exp: "never" as unknown as number }, BAD_TOKEN],
+    ["that is not valid yet", { ...CLAIMS, nbf: now + 600 }, BAD_TOKEN],
+    ["that does not say when it was issued", without("iat"), BAD_TOKEN],
+    ["without a subject", without("sub"), BAD_TOKEN],
+    ["of the organisation, not of an application", { ...CLAIMS, type: "org" }, BAD_TOKEN],
+    ["without a type", without("type"), BAD_TOKEN],
+  ])("%s", async (_, claims, message) => {
+    await expectRefused(await signed(claims), "Unauthorized", message);
+  });
+
+  it.each<[string, JWTPayload]>([
+    ["of a service", { ...without("email"), sub: "", common_name: "ci.access" }],
+    ["of a service, with a subject", { ...without("email"), common_name: "ci.access" }],
+    ["with an empty subject", { ...CLAIMS, sub: "" }],
+    ["with an empty address", { ...CLAIMS, email: "" }],
+    ["whose address is a list", { ...CLAIMS, email: ["alice@example.com"] }],
+  ])("as naming no person: %s", async (_, claims) => {
+    await expectRefused(await signed(claims), "Forbidden", NO_PERSON);
+  });
+});
+
+describe("the key set", () => {
+  const config = loadConfig(env.SALLYPORT_CONFIG);
+
+  /** A Worker of its own, of a team whose domain behaves as its name says: see fakes/access.js. */
+  function workerOf(behaviour: string): { team: string; iss: string; handle: Handler } {
+    const team = `${behaviour}-${crypto.randomUUID()}`;
+    const iss = `https://${team}.cloudflareaccess.com`;
+    const access = { ...config.access, teamDomain: iss };
+    return { team, iss, handle: createHandler({ ...config, access }, authenticator(access)) };
+  }
+
+  it.each(["failing", "html", "not-keys", "gone"])(
+    "that cannot be had (%s) lets nobody in, and says that it is not their fault",
+    async (behaviour) => {
+      const { iss, handle } = workerOf(behaviour);
+      const good = await signed({ ...CLAIMS, iss });
+      await expectRefused(good, "ServiceUnavailable", NO_KEYS, await handle(request(good), env));
+      expect(logged.join("\n")).toMatch(/^access: the key set cannot be used/);
+    },
+  );
+
+  it("that does not come within 5 seconds lets nobody in", { timeout: 8_000 }, async () => {
+    const { iss, handle } = workerOf("silent");
+    const good = await signed({ ...CLAIMS, iss });
+    await expectRefused(good, "ServiceUnavailable", NO_KEYS, await handle(request(good), env));
+  });
+
+  it("is asked for again by the next request when it could not be had", async () => {
+    const { team, iss, handle } = workerOf("failing");
+    const good = await signed({ ...CLAIMS, iss });
+    expect((await handle(request(good), env)).status).toBe(503);
+    expect((await handle(request(good), env)).status).toBe(503);
+    expect(await fetches(team)).toBe(2);
+  });
+
+  it("is fetched once for many requests", async () => {
+    const { team, iss, handle } = workerOf("steady");
+    const good = await signed({ ...CLAIMS, iss });
+    // The first alone: a request may not wait for another one's fetch in Workers, so each of a cold start's does its own.
+    expect((await handle(request(good), env)).status).toBe(200);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => handle(request(good), env)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect(await fetches(team)).toBe(1);
+  });
+
+  it("is not asked for by tokens that can be refused without it", async () => {
+    const { team, handle } = workerOf("steady");
+    for (const bad of [undefined, "garbage", `${base64url({ alg: "none" })}.${base64url(CLAIMS)}.`]) {
+      expect((await handle(request(bad), env)).status).toBe(401);
+    }
+    expect(await fetches(team)).toBe(0);
+  });
+
+  it("is not fetched for each unknown key id within the cool-down, however many come", async () => {
+    const { team, iss, handle } = workerOf("steady");
+    expect((await handle(request(await signed({ ...CLAIMS, iss })), env)).status).toBe(200);
+    for (let i = 0; i < 10; i++) {
+      const response = await handle(request(await signed({ ...CLAIMS, iss }, { kid: `made-up-${i}` })), env);
+      expect(response.status).toBe(401);
+    }
+    expect(await fetches(team)).toBe(1);
+  });
+
+  it("is fetched again for a new key after the cool-down, and the old key goes with it", async () => {
+    const { team, iss, handle } = workerOf("rotating");
+    const old = await signed({ ...CLAIMS, iss });
+    expect((await handle(request(old), env)).status).toBe(200);
+
+    const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
+    await publish(team, { ...(await exportJWK(publicKey)), kid: "new-key", alg: "RS256", use: "sig" });
+    const fresh = await signed({ ...CLAIMS, iss }, { kid: "new-key" }, privateKey);
+    expect((await handle(request(fresh), env)).status).toBe(401);
+
+    const later = Date.now() + 31_000;
+    vi.spyOn(Date, "now").mockImplementation(() => later);
+    expect((await handle(request(fresh), env)).status).toBe(200);
+    expect((await handle(request(old), env)).status).toBe(401);
+    expect(await fetches(team)).toBe(2);
+  });
+
+  it("is fetched again after 10 minutes, so that a key taken out of it does not stay good", async () => {
+    const { team, iss, handle } = workerOf("retiring");
+    const stolen = await signed({ ...CLAIMS, iss });
+    expect((await handle(request(stolen), env)).status).toBe(200);
+    const { publicKey } = await generateKeyPair("RS256", { extractable: true });
+    await publish(team, { ...(await exportJWK(publicKey)), kid: "new-key", alg: "RS256", use: "sig" });
+    const later = Date.now() + 10 * 60_000 + 1;
+    vi.spyOn(Date, "now").mockImplementation(() => later);
+    expect((await handle(request(stolen), env)).status).toBe(401);
+  });
+});
+
+async function fetches(team: string): Promise<number> {
+  return (await fetch(`https://${team}.cloudflareaccess.com/control/fetches`)).json();
+}
+
+async function publish(team: string, key: JWK): Promise<void> {
+  const body = JSON.stringify({ keys: [key] });
+  await fetch(`https://${team}.cloudflareaccess.com/control/keys`, { method: "PUT", body });
+}

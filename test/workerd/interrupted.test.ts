@@ -1,0 +1,128 @@
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, expect, it, vi } from "vitest";
+import { NO_COUNTS } from "../../audit/events.ts";
+import { SessionStore } from "../../durable/store.ts";
+import { Client, frame } from "./client.ts";
+import { admin, as, someone, upgrade } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended, endedOf, eventsOf } from "./record.ts";
+
+const SILENT = "/api/v1/namespaces/demo/pods/silent/exec?command=sh";
+const WORDS = /^the object that held the session stopped \(crash, eviction or deploy\) after \d{4}-\d\d-\d\dT/;
+
+const objectOf = (person: { email: string }) => env.USER_SESSIONS.getByName(person.email);
+
+afterEach(() => void vi.restoreAllMocks());
+
+it("a session whose object stops is closed as interrupted by the alarm alone, with the counts last written down", {
+  timeout: 15_000,
+}, async () => {
+  const person = someone();
+  const pod = await Puppet.make();
+  const client = await Client.open(upgrade(person, pod.path()));
+  client.send(frame(0, "1234"));
+  pod.send(frame(1, "12"));
+  const counts = { bytes_in: 5, bytes_out: 3, messages_in: 1, messages_out: 1 };
+  await vi.waitFor(
+    async () => {
+      const open = await runInDurableObject(objectOf(person), (_, { storage }) =>
+        new SessionStore(storage.sql).openSessions(),
+      );
+      expect(open).toEqual([expect.objectContaining({ id: client.sessionId, ...counts })]);
+    },
+    { timeout: 8_000, interval: 200 },
+  );
+
+  await abortAllDurableObjects();
+  expect(await runDurableObjectAlarm(objectOf(person))).toBe(true);
+  const row = await ended(client.sessionId);
+  expect(row).toMatchObject({ outcome: "interrupted", exit_code: null, ended_by: null, ...counts });
+  expect(row.reason).toMatch(WORDS);
+  expect((await eventsOf(client.sessionId)).map(({ seq, type }) => [seq, type])).toEqual([
+    [0, "start"],
+    [1, "connect"],
+    [2, "end"],
+  ]);
+});
+
+it("the client and the cluster of a session whose object stops do not hang", async () => {
+  const pod = await Puppet.make();
+  const client = await Client.open(upgrade(someone(), pod.path()));
+  await abortAllDurableObjects();
+  expect((await client.closed).code).toBe(1006);
+});
+
+it("its place is free at once", async () => {
+  const person = someone();
+  for (let i = 0; i < 3; i++) await Client.open(upgrade(person, SILENT));
+  expect((await upgrade(person, SILENT)).status).toBe(429);
+  await abortAllDurableObjects();
+  const again = [];
+  for (let i = 0; i < 3; i++) again.push(await Client.open(upgrade(person, SILENT)));
+  expect((await upgrade(person, SILENT)).status).toBe(429);
+  for (const client of again) client.close();
+  const rows = await endedOf(person.email, 3 + 1 + 3 + 1);
+  const count = (wanted: string) => rows.filter(({ outcome }) => outcome === wanted).length;
+  expect([count("interrupted"), count("disconnected"), count("refused")]).toEqual([3, 3, 2]);
+});
+
+it("an attempt that was waiting for the cluster is closed too", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  const person = someone();
+  const pod = await Puppet.make({ hold: true });
+  const answer = upgrade(person, pod.path()).catch(() => undefined);
+  await pod.request();
+  await abortAllDurableObjects();
+  await answer;
+  await runDurableObjectAlarm(objectOf(person));
+  const [row] = await endedOf(person.email, 1);
+  expect(row).toMatchObject({ outcome: "interrupted", ...NO_COUNTS });
+});
+
+it("events that D1 had not taken when the object stopped are delivered by its next life, in order", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  const person = someone();
+  // Of this user's events only: D1 serves everybody else.
+  const sql = `CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken'); END`;
+  await env.AUDIT_DB.prepare(sql).run();
+  const over = await Client.open(upgrade(person, "/api/v1/namespaces/demo/pods/exit-3/exec?command=sh"));
+  await over.closed;
+  const open = await Client.open(upgrade(person, SILENT));
+  await abortAllDurableObjects();
+  await env.AUDIT_DB.prepare("DROP TRIGGER broken").run();
+  await runDurableObjectAlarm(objectOf(person));
+  expect(await ended(over.sessionId)).toMatchObject({ outcome: "exited", exit_code: 3 });
+  expect(await ended(open.sessionId)).toMatchObject({ outcome: "interrupted" });
+  expect((await eventsOf(over.sessionId)).map(({ seq }) => seq)).toEqual([0, 1, 2]);
+  expect((await eventsOf(open.sessionId)).map(({ seq }) => seq)).toEqual([0, 1, 2]);
+});
+
+it("an administrator's kill of a session that died with its object finds nothing, and changes nothing", async () => {
+  const person = someone();
+  const client = await Client.open(upgrade(person, SILENT));
+  await abortAllDurableObjects();
+  const response = await as(admin, `/-/admin/sessions/${client.sessionId}`, { method: "DELETE" });
+  expect(response.status).toBe(404);
+  expect(await ended(client.sessionId)).toMatchObject({ outcome: "interrupted", ended_by: null });
+});
+
+it("an idle object with nothing to deliver sets no further alarm", async () => {
+  const person = someone();
+  const client = await Client.open(upgrade(person, SILENT));
+  client.close();
+  await ended(client.sessionId);
+  await runDurableObjectAlarm(objectOf(person));
+  expect(await runInDurableObject(objectOf(person), (_, { storage }) => storage.getAlarm())).toBeNull();
+});
+
+it("while a session is open an alarm is always due, so that a crash is noticed", async () => {
+  const person = someone();
+  const client = await Client.open(upgrade(person, SILENT));
+  for (let i = 0; i < 2; i++) {
+    const at = await runInDurableObject(objectOf(person), (_, { storage }) => storage.getAlarm());
+    expect((at ?? Number.POSITIVE_INFINITY) - Date.now()).toBeLessThanOrEqual(30_000);
+    await runDurableObjectAlarm(objectOf(person));
+  }
+  client.close();
+});

@@ -1,0 +1,243 @@
+import { exports } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { Client, frame } from "./client.ts";
+import { as, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended, endedOf } from "./record.ts";
+import { expectStatus } from "./statuses.ts";
+
+const EXEC = (pod: string) => `/api/v1/namespaces/demo/pods/${pod}/exec?command=sh&stdout=true`;
+const SPDY_WORDS =
+  /^SPDY is not relayed here, only WebSocket: use kubectl 1\.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true/;
+
+type Person = ReturnType<typeof someone>;
+
+const firstHalf = (who: Person, path: string, attempt = "attempt-1") =>
+  upgrade(who, path, { "Kubectl-Session": attempt });
+
+/** What kubectl sends when its WebSocket was refused, and whose answer it shows. */
+const secondHalf = (who: Person, path: string, attempt = "attempt-1") =>
+  as(who, path, {
+    method: "POST",
+    headers: { Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io", "Kubectl-Session": attempt },
+  });
+
+describe("a session that the cluster refuses", () => {
+  it("is refused in the cluster's own words, to the byte, and recorded once", async () => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const answer = firstHalf(person, pod.path());
+    await pod.request();
+    const body =
+      '{"kind":"Status","message":"pods \\"x\\" is forbidden: \u{1F6AA}","reason":"Forbidden","code":403}\n\n';
+    pod.refuse(403, body, { "Content-Type": "application/json" });
+    const response = await answer;
+    expect([response.status, await response.text()]).toEqual([403, body]);
+    expect(response.headers.get("content-type")).toBe("application/json");
+
+    const second = await secondHalf(person, pod.path());
+    expect([second.status, await second.text()]).toEqual([403, body]);
+    expect(second.headers.get("content-type")).toBe("application/json");
+    await expectRecords(person, [
+      { outcome: "refused", reason: 'pods "x" is forbidden: \u{1F6AA}', pod: pod.name, bytes_out: 0, exit_code: null },
+    ]);
+  });
+
+  it.each([
+    ["not-there", 404, 'pods "not-there" not found'],
+    ["forbidden", 403, 'pods "forbidden" is forbidden: User cannot get resource "pods/exec"'],
+    ["html", 500, "the cluster answered 200 instead of opening a stream"],
+    ["redirect", 500, "the cluster answered 302 instead of opening a stream"],
+    ["unreachable", 503, "the cluster cannot be reached; try again, and tell your administrator if it stays"],
+  ])("(%s) gives both of kubectl's halves the same status and words, and one record", async (pod, status, words) => {
+    const person = someone();
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
+    for (const half of [firstHalf, secondHalf]) {
+      const response = await half(person, EXEC(pod));
+      expect(response.status).toBe(status);
+      expect(await response.json()).toMatchObject({ kind: "Status", status: "Failure", message: words });
+    }
+    await expectRecords(person, [{ outcome: "refused", reason: words }]);
+    log.mockRestore();
+  });
+
+  it("at great length is cut short", async () => {
+    const person = someone();
+    const response = await firstHalf(person, EXEC("verbose"));
+    expect(response.status).toBe(500);
+    expect((await response.text()).length).toBeLessThanOrEqual(64 * 1024);
+    const [row] = await endedOf(person.email, 1);
+    expect(row?.reason?.length).toBeLessThanOrEqual(1_024);
+  });
+
+  it("does not count against the person's limit", async () => {
+    const person = someone();
+    for (let i = 0; i < 4; i++) expect((await upgrade(person, EXEC("forbidden"))).status).toBe(403);
+    const client = await Client.open(upgrade(person, EXEC("silent")));
+    client.close();
+  });
+});
+
+describe("a second half by SPDY gets its own first half's answer only", () => {
+  it("not another person's", async () => {
+    expect((await firstHalf(someone(), EXEC("forbidden"))).status).toBe(403);
+    await expectStatus(await secondHalf(someone(), EXEC("forbidden")), "BadRequest", SPDY_WORDS);
+  });
+
+  it("not that of another pod, command or container", async () => {
+    const person = someone();
+    expect((await firstHalf(person, EXEC("forbidden"))).status).toBe(403);
+    for (const path of [EXEC("not-there"), `${EXEC("forbidden")}&command=id`, `${EXEC("forbidden")}&container=c`]) {
+      await expectStatus(await secondHalf(person, path), "BadRequest", SPDY_WORDS);
+    }
+    await endedOf(person.email, 4);
+  });
+
+  it("not that of another run of kubectl", async () => {
+    const person = someone();
+    expect((await firstHalf(person, EXEC("forbidden"), "run-1")).status).toBe(403);
+    await expectStatus(await secondHalf(person, EXEC("forbidden"), "run-2"), "BadRequest", SPDY_WORDS);
+    expect((await secondHalf(person, EXEC("forbidden"), "run-1")).status).toBe(403);
+  });
+
+  it("and gets it once: a later SPDY attempt stands alone, and is recorded", async () => {
+    const person = someone();
+    expect((await firstHalf(person, EXEC("forbidden"))).status).toBe(403);
+    expect((await secondHalf(person, EXEC("forbidden"))).status).toBe(403);
+    await expectStatus(await secondHalf(person, EXEC("forbidden")), "BadRequest", SPDY_WORDS);
+    await endedOf(person.email, 2);
+  });
+});
+
+describe("a client that knows SPDY only", () => {
+  it.each(["POST", "GET"])("is told by 400 which kubectl to use (%s), and recorded once", async (method) => {
+    const person = someone();
+    const response = await as(person, EXEC("silent"), { method, headers: { Upgrade: "SPDY/3.1" } });
+    await expectStatus(response, "BadRequest", SPDY_WORDS);
+    await expectRecords(person, [{ outcome: "refused", reason: expect.stringMatching(SPDY_WORDS), pod: "silent" }]);
+  });
+
+  it("never reaches the cluster", async () => {
+    const pod = await Puppet.make({ hold: true });
+    const person = someone();
+    await secondHalf(person, pod.path());
+    await endedOf(person.email, 1);
+    expect(pod.isAsked).toBe(false);
+  });
+});
+
+describe("the limit of sessions at once", () => {
+  const silent = (who: Person) => upgrade(who, EXEC("silent"));
+  const wordsFor = ({ email }: Person) => `${email} has 3 of 3 allowed sessions open; end one of them and try again`;
+
+  it("refuses the fourth with words that both halves give, recorded once", async () => {
+    const person = someone();
+    const open = [];
+    for (let i = 0; i < 3; i++) open.push(await Client.open(silent(person)));
+    await expectStatus(await firstHalf(person, EXEC("silent")), "TooManyRequests", wordsFor(person));
+    await expectStatus(await secondHalf(person, EXEC("silent")), "TooManyRequests", wordsFor(person));
+    await expectRecords(person, [{ outcome: "refused", reason: wordsFor(person) }]);
+    for (const client of open) client.close();
+  });
+
+  it("does not ask the cluster for what it refuses", async () => {
+    const person = someone();
+    const open = [];
+    for (let i = 0; i < 3; i++) open.push(await Client.open(silent(person)));
+    const pod = await Puppet.make({ hold: true });
+    expect((await upgrade(person, pod.path())).status).toBe(429);
+    expect(pod.isAsked).toBe(false);
+    for (const client of open) client.close();
+  });
+
+  it("frees a place at once when a session ends, whoever ends it", async () => {
+    const person = someone();
+    const pod = await Puppet.make();
+    const byCluster = await Client.open(upgrade(person, pod.path()));
+    const byClient = await Client.open(silent(person));
+    const third = await Client.open(silent(person));
+    expect((await silent(person)).status).toBe(429);
+    pod.close(1000);
+    await byCluster.closed;
+    const fourth = await Client.open(silent(person));
+    expect((await silent(person)).status).toBe(429);
+    byClient.close();
+    await byClient.closed;
+    const fifth = await Client.open(silent(person));
+    for (const client of [third, fourth, fifth]) client.close();
+  });
+
+  it("holds against attempts that come all at once", async () => {
+    const person = someone();
+    const answers = await Promise.all(Array.from({ length: 8 }, () => silent(person)));
+    const count = (wanted: number) => answers.filter(({ status }) => status === wanted).length;
+    expect([count(101), count(429)]).toEqual([3, 5]);
+    for (const answer of answers) if (answer.webSocket) (await Client.open(answer)).close();
+  });
+
+  it("counts a session whose cluster has not answered yet", async () => {
+    const person = someone();
+    const pods = await Promise.all([1, 2, 3].map(() => Puppet.make({ hold: true })));
+    const pending = pods.map((pod) => upgrade(person, pod.path()));
+    for (const pod of pods) await pod.request();
+    expect((await silent(person)).status).toBe(429);
+    for (const pod of pods) pod.refuse(404, "{}");
+    for (const answer of pending) expect((await answer).status).toBe(404);
+    (await Client.open(silent(person))).close();
+  });
+
+  it("is each person's own", async () => {
+    const person = someone();
+    const open = [];
+    for (let i = 0; i < 3; i++) open.push(await Client.open(silent(person)));
+    open.push(await Client.open(silent(someone())));
+    for (const client of open) client.close();
+  });
+
+  it("is not left behind by a client that goes away before the cluster has answered", async () => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const leaving = new AbortController();
+    const request = await requestAs(person, pod.path(), { headers: UPGRADE });
+    const answer = exports.default.fetch(request, { signal: leaving.signal });
+    await pod.request();
+    leaving.abort();
+    await expect(answer).rejects.toThrow();
+    pod.accept();
+    const [row] = await endedOf(person.email, 1);
+    expect(row).toMatchObject({ outcome: "disconnected" });
+    const open = [];
+    for (let i = 0; i < 3; i++) open.push(await Client.open(silent(person)));
+    for (const client of open) client.close();
+  });
+});
+
+describe("a session whose start cannot be read is refused at the edge", () => {
+  it.each([
+    ["without an upgrade", {}, "exec needs a connection upgrade, by WebSocket (kubectl 1.31 or later)"],
+    [
+      "with an upgrade to something else",
+      { Upgrade: "h2c" },
+      "the Upgrade header names a protocol that is neither WebSocket nor SPDY/3.1",
+    ],
+  ])("%s", async (_, headers, words) => {
+    await expectStatus(await as(someone(), EXEC("silent"), { headers }), "BadRequest", words);
+  });
+});
+
+/**
+ * Expects exactly these sessions of the person in D1. The object delivers in order, so once one more session of theirs is
+ * there, nothing else is still under way.
+ */
+async function expectRecords(person: Person, expected: object[]): Promise<void> {
+  const last = await Puppet.make();
+  const open = await upgrade(person, last.path());
+  if (open.status === 101) {
+    const client = await Client.open(open);
+    client.send(frame(0, ""));
+    client.close();
+    await ended(client.sessionId);
+  }
+  const rows = await endedOf(person.email, expected.length + 1);
+  expect(rows.slice(0, -1)).toEqual(expected.map((row) => expect.objectContaining(row)));
+}

@@ -1,0 +1,294 @@
+import { describe, expect, it, vi } from "vitest";
+import { Client, frame, SUCCESS } from "./client.ts";
+import { as, requestAs, someone, upgrade } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended, eventsOf } from "./record.ts";
+
+const PODS = "/api/v1/namespaces/demo/pods";
+
+/** A session with the test on both of its ends. */
+async function session({ query, protocols }: { query?: string; protocols?: string } = {}) {
+  const pod = await Puppet.make();
+  const headers = protocols === undefined ? {} : { "Sec-WebSocket-Protocol": protocols };
+  const client = await Client.open(upgrade(someone(), pod.path(query), headers));
+  return { pod, client };
+}
+
+describe("messages cross as they are", () => {
+  it("from the client to the cluster and back", async () => {
+    const client = await Client.open(upgrade(someone(), `${PODS}/echo/exec?command=cat&stdin=true&stdout=true`));
+    client.send(frame(0, "hello"));
+    client.send(frame(0, Uint8Array.of(0, 255, 0xc3)));
+    await vi.waitFor(() => expect(client.bytes).toEqual([[...frame(1, "hello")], [1, 0, 255, 0xc3]]));
+    client.send(Uint8Array.of(255, 0));
+    expect(await client.closed).toEqual({ code: 1000, reason: "" });
+    expect(client.text(3)).toBe('{"metadata":{},"status":"Success"}');
+  });
+
+  it("in order, borders kept, from empty to a megabyte", async () => {
+    const { pod, client } = await session();
+    const messages = [0, 1, 2, 125, 126, 65_535, 65_536, 1_048_576, 3].map((length, i) =>
+      new Uint8Array(length).fill(i),
+    );
+    for (const message of messages) {
+      pod.send(message);
+      client.send(message);
+    }
+    await vi.waitFor(() => expect(client.received.length).toBe(messages.length), { timeout: 4_000 });
+    await vi.waitFor(() => expect(pod.received.length).toBe(messages.length), { timeout: 4_000 });
+    expect(client.received).toEqual(messages);
+    expect(pod.received).toEqual(messages);
+    client.close();
+  });
+
+  it("as text where they are text: the base64 protocols of browsers", async () => {
+    const { pod, client } = await session({ protocols: "v4.base64.channel.k8s.io" });
+    client.send(`0${btoa("ls\n")}`);
+    pod.send(`1${btoa("file\n")}`);
+    await vi.waitFor(() => expect(pod.received).toEqual([`0${btoa("ls\n")}`]));
+    await vi.waitFor(() => expect(client.received).toEqual([`1${btoa("file\n")}`]));
+    pod.send(`3${btoa('{"status":"Success"}')}`);
+    pod.close(1000);
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
+  });
+
+  it("after the client half-closed its stdin", async () => {
+    const { pod, client } = await session();
+    client.send(frame(0, "last words"));
+    client.send(Uint8Array.of(255, 0));
+    await vi.waitFor(() => expect(pod.received).toEqual([frame(0, "last words"), Uint8Array.of(255, 0)]));
+    pod.send(frame(1, "still here"));
+    pod.send(SUCCESS);
+    pod.close(1000);
+    await client.closed;
+    expect(client.text(1)).toBe("still here");
+  });
+
+  it("only within their session: two of one person do not mix", async () => {
+    const person = someone();
+    const [one, two] = [await Puppet.make(), await Puppet.make()];
+    const first = await Client.open(upgrade(person, one.path()));
+    const second = await Client.open(upgrade(person, two.path()));
+    one.send(frame(1, "for the first"));
+    two.send(frame(1, "for the second"));
+    first.send(frame(0, "to one"));
+    second.send(frame(0, "to two"));
+    await vi.waitFor(() => expect([first.text(1), second.text(1)]).toEqual(["for the first", "for the second"]));
+    await vi.waitFor(() => expect([one.received, two.received]).toEqual([[frame(0, "to one")], [frame(0, "to two")]]));
+    first.close();
+    expect(await ended(first.sessionId)).toMatchObject({ outcome: "disconnected" });
+    two.send(frame(1, "!"));
+    await vi.waitFor(() => expect(second.text(1)).toBe("for the second!"));
+    second.close();
+  });
+});
+
+describe("the subprotocol", () => {
+  it("answered is the one that the cluster chose, not the first that the client offered", async () => {
+    const { client } = await session({ protocols: "base64.binary.k8s.io, v5.channel.k8s.io, v4.channel.k8s.io" });
+    expect(client.protocol).toBe("v4.channel.k8s.io");
+    const [, connect] = await vi.waitFor(async () => {
+      const events = await eventsOf(client.sessionId);
+      expect(events.length).toBe(2);
+      return events;
+    });
+    expect(connect).toMatchObject({ seq: 1, type: "connect", data: { protocol: "v4.channel.k8s.io" } });
+    client.close();
+  });
+
+  it("is not answered where the cluster chose none", async () => {
+    const pod = await Puppet.make();
+    const client = await Client.open(as(someone(), pod.path(), { headers: { Upgrade: "websocket" } }));
+    expect(client.protocol).toBeNull();
+    client.close();
+    await ended(client.sessionId);
+    expect((await eventsOf(client.sessionId))[1]).toMatchObject({ type: "connect", data: { protocol: "" } });
+  });
+
+  it("of kubectl's port-forward, which is no valid token, gets through", async () => {
+    const pod = await Puppet.make();
+    const headers = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
+    const client = await Client.open(upgrade(someone(), pod.path("", "portforward"), headers));
+    expect(client.protocol).toBe("SPDY/3.1+portforward.k8s.io");
+    client.close();
+    expect(await ended(client.sessionId)).toMatchObject({ kind: "port-forward", outcome: "disconnected" });
+  });
+});
+
+describe("a hang-up crosses with its code and reason", () => {
+  const CLOSES: [string, number | undefined, string | undefined, { code: number; reason: string }][] = [
+    ["normal", 1000, "done", { code: 1000, reason: "done" }],
+    ["going away", 1001, "", { code: 1001, reason: "" }],
+    ["without a code", undefined, undefined, { code: 1005, reason: "" }],
+    ["internal error", 1011, "broken", { code: 1011, reason: "broken" }],
+    ["one of an application", 3000, "häßlich", { code: 3000, reason: "häßlich" }],
+    ["a private one", 4999, "", { code: 4999, reason: "" }],
+    ["with the longest reason there is", 1000, "x".repeat(123), { code: 1000, reason: "x".repeat(123) }],
+  ];
+
+  it.each(CLOSES)("from the cluster to the client: %s", async (_, code, reason, expected) => {
+    const { pod, client } = await session();
+    pod.send(frame(1, "so far\n"));
+    pod.close(code, reason);
+    expect(await client.closed).toEqual(expected);
+    expect(client.text(1)).toBe("so far\n");
+    await pod.closed();
+  });
+
+  it.each(CLOSES)("from the client to the cluster: %s", async (_, code, reason, expected) => {
+    const { pod, client } = await session();
+    client.send(frame(0, "bye"));
+    client.close(code, reason);
+    expect(await pod.closed()).toEqual(expected);
+    expect(pod.received).toEqual([frame(0, "bye")]);
+    await client.closed;
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "disconnected", exit_code: null, reason: null });
+  });
+});
+
+describe("the record says how a session ended", () => {
+  it.each([
+    [0, [SUCCESS]],
+    [
+      3,
+      [
+        frame(3, '{"metadata":{},"status":"Failure","message":"command terminated with exit code 3",'),
+        frame(3, '"reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}'),
+      ],
+    ],
+  ])("with the command's exit code %d", async (exitCode, messages) => {
+    const { pod, client } = await session();
+    for (const message of messages) pod.send(message);
+    pod.close(1000);
+    await client.closed;
+    expect(client.received).toEqual(messages);
+    const row = await ended(client.sessionId);
+    expect(row).toMatchObject({ outcome: "exited", exit_code: exitCode, reason: null, ended_by: null });
+  });
+
+  it("with the exit code although the client hangs up first, as kubectl does", async () => {
+    const { pod, client } = await session();
+    pod.send(SUCCESS);
+    await vi.waitFor(() => expect(client.received.length).toBe(1));
+    client.close();
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
+  });
+
+  it("with the cluster's words when the command could not run", async () => {
+    const client = await Client.open(upgrade(someone(), `${PODS}/no-command/exec?command=nosuch`));
+    await client.closed;
+    expect(await ended(client.sessionId)).toMatchObject({
+      outcome: "failed",
+      exit_code: null,
+      reason: 'exec: "nosuch": executable file not found in $PATH',
+    });
+  });
+
+  it.each([
+    ["closed", 1000, null],
+    ["upstream_lost", 1011, "the connection to the cluster was lost (WebSocket close 1011)"],
+  ])("as %s when the cluster hangs up with %d and no status", async (outcome, code, reason) => {
+    const { pod, client } = await session();
+    pod.close(code);
+    expect((await client.closed).code).toBe(code);
+    expect(await ended(client.sessionId)).toMatchObject({ outcome, exit_code: null, reason });
+  });
+
+  it("as disconnected when the client's connection breaks, and the cluster's is closed", async () => {
+    const pod = await Puppet.make();
+    const leaving = new AbortController();
+    const request = await requestAs(someone(), pod.path(), { headers: { Upgrade: "websocket" } });
+    const { exports } = await import("cloudflare:workers");
+    const client = await Client.open(exports.default.fetch(request, { signal: leaving.signal }));
+    client.send(frame(0, "x"));
+    await vi.waitFor(() => expect(pod.received.length).toBe(1));
+    leaving.abort();
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "disconnected", bytes_in: 2, messages_in: 1 });
+    // What must not be on the wire (1006) becomes "going away".
+    expect((await pod.closed()).code).toBe(1001);
+  });
+
+  it("with what crossed, counted to the byte", async () => {
+    const { pod, client } = await session({ query: "command=sh&stdin=true" });
+    for (const message of [frame(1, "12345"), frame(2, ""), new Uint8Array(0)]) pod.send(message);
+    for (const message of [frame(0, "äö"), frame(4, "{}")]) client.send(message);
+    await vi.waitFor(() => expect(pod.received.length).toBe(2));
+    pod.send(SUCCESS);
+    pod.close(1000);
+    await client.closed;
+    expect(await ended(client.sessionId)).toMatchObject({
+      messages_out: 4,
+      bytes_out: 6 + 1 + 0 + SUCCESS.length,
+      messages_in: 2,
+      bytes_in: 5 + 3,
+    });
+  });
+
+  it("with who, where, and from where", async () => {
+    const person = someone();
+    const headers = { "CF-Connecting-IP": "203.0.113.7", "User-Agent": "kubectl/v1.36.3", "Kubectl-Session": "s" };
+    const before = Date.now();
+    const client = await Client.open(
+      upgrade(
+        person,
+        `${PODS}/exit-3/exec?command=sh&command=-c&command=caf%C3%A9+%F0%9F%9A%AA&container=main&tty=true`,
+        headers,
+      ),
+    );
+    await client.closed;
+    const row = await ended(client.sessionId);
+    expect(row).toMatchObject({
+      id: client.sessionId,
+      user: person.email,
+      kubernetes_user: person.email,
+      kubernetes_groups: ["developers", "oncall"],
+      cluster: "test-cluster",
+      kind: "exec",
+      namespace: "demo",
+      pod: "exit-3",
+      container: "main",
+      command: ["sh", "-c", "café 🚪"],
+      tty: true,
+      ports: [],
+      client_address: "203.0.113.7",
+      user_agent: "kubectl/v1.36.3",
+      exit_code: 3,
+    });
+    expect(row.started_at).toBeGreaterThanOrEqual(before);
+    expect(row.ended_at).toBeGreaterThanOrEqual(row.started_at);
+    const events = await eventsOf(client.sessionId);
+    expect(events.map(({ seq, type }) => [seq, type])).toEqual([
+      [0, "start"],
+      [1, "connect"],
+      [2, "end"],
+    ]);
+  });
+});
+
+describe("a cluster that breaks off without a word", () => {
+  it("is told of on the error channel, so that kubectl prints it instead of exiting 0", async () => {
+    const { pod, client } = await session();
+    pod.send(frame(1, "so far\n"));
+    await vi.waitFor(() => expect(client.received.length).toBe(1));
+    pod.crash();
+    expect(await client.closed).toEqual({ code: 1000, reason: "" });
+    expect(JSON.parse(client.text(3))).toMatchObject({
+      status: "Failure",
+      message: "the connection to the cluster was lost",
+    });
+    expect(await ended(client.sessionId)).toMatchObject({
+      outcome: "upstream_lost",
+      reason: "the connection to the cluster was lost (WebSocket close 1006)",
+    });
+  });
+
+  it("after the command's status changes nothing of it", async () => {
+    const { pod, client } = await session();
+    pod.send(SUCCESS);
+    await vi.waitFor(() => expect(client.received.length).toBe(1));
+    pod.crash();
+    await client.closed;
+    expect(client.received).toEqual([SUCCESS]);
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
+  });
+});

@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest";
+import type { Limits } from "../../worker/config/schema.ts";
+import { Client, type Closed, frame } from "./client.ts";
+import { directlyAs, someone, UPGRADE } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended } from "./record.ts";
+
+const IDLE = "session ended: idle for 1s, the longest allowed";
+const PORT_FORWARD = "SPDY/3.1+portforward.k8s.io";
+/** SPDY/3 control frames, type 6 (PING) of either side and type 4 (SETTINGS) without an entry. */
+const CLIENT_PING = Uint8Array.of(0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1);
+const SERVER_PING = Uint8Array.of(0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 2);
+const SETTINGS = Uint8Array.of(0x80, 3, 0, 4, 0, 0, 0, 4, 0, 0, 0, 0);
+/** A data frame of stream 1 with one byte. */
+const DATA = Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 1, 0x78);
+
+interface Setting {
+  readonly limits: Omit<Limits, "maxSessionsPerUser">;
+  readonly query?: string;
+  readonly subresource?: string;
+  readonly protocol?: string;
+}
+
+async function session({ limits, query, subresource, protocol = "v5.channel.k8s.io" }: Setting) {
+  const pod = await Puppet.make();
+  const answer = directlyAs(
+    someone(),
+    pod.path(query, subresource),
+    { headers: { ...UPGRADE, "Sec-WebSocket-Protocol": protocol } },
+    { config: { limits: { maxSessionsPerUser: 3, ...limits } } },
+  );
+  return { pod, client: await Client.open(answer) };
+}
+
+/** Repeats `act` until the session ends. */
+async function whileOpen(closed: Promise<Closed>, act: () => void): Promise<Closed> {
+  const timer = setInterval(act, 200);
+  const close = await closed;
+  clearInterval(timer);
+  return close;
+}
+
+// At the same time, since each of them lasts as long as its limit.
+describe.concurrent("a session", () => {
+  it("that is idle too long is ended with the words that kubectl prints, and the record has them", async () => {
+    const { pod, client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60 } });
+    pod.send(frame(1, "$ "));
+    expect(await client.closed).toEqual({ code: 1000, reason: "" });
+    expect(client.text(1)).toBe("$ ");
+    expect(JSON.parse(client.text(3))).toMatchObject({ kind: "Status", status: "Failure", message: IDLE });
+    const close = await pod.closed();
+    expect(close).toEqual({ code: 1001, reason: IDLE });
+    const row = await ended(client.sessionId);
+    expect(row).toMatchObject({
+      outcome: "idle_limit",
+      reason: IDLE,
+      ended_by: null,
+      exit_code: null,
+      messages_out: 1,
+    });
+    expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it("on a terminal shows the words there too, in a line of their own before the error", async () => {
+    const query = "command=sh&stdin=true&stdout=true&tty=true";
+    const { client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60 }, query });
+    expect((await client.closed).code).toBe(1000);
+    expect(client.text(1)).toBe(`\r\n${IDLE}\r\n`);
+    expect(client.received.map((message) => message[0])).toEqual([1, 3]);
+  });
+
+  it("in a browser's base64 protocol is told in it", async () => {
+    const protocol = "v4.base64.channel.k8s.io";
+    const { client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60 }, protocol });
+    expect((await client.closed).code).toBe(1000);
+    const [message = ""] = client.received as string[];
+    expect(message.charAt(0)).toBe("3");
+    expect(JSON.parse(atob(message.slice(1)))).toMatchObject({ status: "Failure", message: IDLE });
+  });
+
+  it.each([
+    ["typing", (client: Client) => client.send(frame(0, "x"))],
+    ["output", (_: Client, pod: Puppet) => pod.send(frame(1, "x"))],
+  ])("that is used (%s) is not idle, but does not outlast the longest duration", async (_, use) => {
+    const { pod, client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 3 } });
+    const close = await whileOpen(client.closed, () => use(client, pod));
+    const words = "session ended: it reached the longest duration allowed (3s)";
+    expect(close.code).toBe(1000);
+    expect(JSON.parse(client.text(3))).toMatchObject({ message: words });
+    const row = await ended(client.sessionId);
+    expect(row).toMatchObject({ outcome: "duration_limit", reason: words });
+    expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(3_000);
+  });
+
+  it("is idle although empty frames cross", async () => {
+    const { pod, client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 4 } });
+    await whileOpen(client.closed, () => {
+      pod.send(frame(1, ""));
+      client.send(frame(0, ""));
+    });
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "idle_limit" });
+  });
+
+  it("whose cluster never answers is ended too", async () => {
+    const pod = await Puppet.make({ hold: true });
+    const limits = { maxSessionsPerUser: 3, idleTimeoutSeconds: 1, maxDurationSeconds: 60 };
+    const person = someone();
+    const response = await directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { limits } });
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({ kind: "Status", message: IDLE });
+    await pod.cancelled();
+  });
+});
+
+describe.concurrent("a port-forward", () => {
+  const limits = { idleTimeoutSeconds: 1, maxDurationSeconds: 4 };
+  const tunnel = { limits, query: "", subresource: "portforward", protocol: PORT_FORWARD };
+
+  it.each([
+    ["PINGs", [CLIENT_PING, SERVER_PING]],
+    ["SETTINGS", [SETTINGS, SETTINGS]],
+    ["PINGs in single bytes", [CLIENT_PING, SERVER_PING].map((ping) => [...ping].map((byte) => Uint8Array.of(byte)))],
+  ])("is idle although %s cross: kubectl sends them for as long as it runs", async (_, [up, down]) => {
+    const { pod, client } = await session(tunnel);
+    const close = await whileOpen(client.closed, () => {
+      for (const message of [up].flat()) if (message) client.send(message);
+      for (const message of [down].flat()) if (message) pod.send(message);
+    });
+    expect(close.code).toBe(1000);
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "idle_limit" });
+  });
+
+  it.each([
+    ["from the client", (client: Client) => client.send(DATA)],
+    ["from the pod", (_: Client, pod: Puppet) => pod.send(DATA)],
+  ])("is in use while data cross %s", async (_, use) => {
+    const { pod, client } = await session(tunnel);
+    await whileOpen(client.closed, () => use(client, pod));
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "duration_limit" });
+  });
+});

@@ -1,0 +1,159 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { SessionStore } from "../../durable/store.ts";
+import { Client } from "./client.ts";
+import { admin, as, directlyAs, someone, upgrade } from "./people.ts";
+import { ended, eventsOf } from "./record.ts";
+
+const SESSIONS = "/-/admin/sessions";
+const silent = (who: ReturnType<typeof someone>, pod = "silent") =>
+  Client.open(upgrade(who, `/api/v1/namespaces/demo/pods/${pod}/exec?command=sh`));
+
+/** The table and the view are gone for as long as a test of this file runs, unless it brings them back itself. */
+let isAway = false;
+
+async function takeD1Away(): Promise<void> {
+  await env.AUDIT_DB.batch(
+    ["DROP VIEW sessions", "ALTER TABLE events RENAME TO events_away"].map((sql) => env.AUDIT_DB.prepare(sql)),
+  );
+  isAway = true;
+}
+
+async function bringD1Back(): Promise<void> {
+  if (!isAway) return;
+  const view = env.TEST_MIGRATIONS.flatMap(({ queries }) => queries).find((sql) => sql.includes("CREATE VIEW"));
+  await env.AUDIT_DB.batch(
+    ["ALTER TABLE events_away RENAME TO events", view ?? ""].map((sql) => env.AUDIT_DB.prepare(sql)),
+  );
+  isAway = false;
+}
+
+beforeEach(async () => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  await takeD1Away();
+});
+afterEach(async () => {
+  await bringD1Back();
+  vi.restoreAllMocks();
+});
+
+describe("while D1 is broken", () => {
+  it("sessions open and run, and their events are in D1 afterwards: once each, in order", async () => {
+    const person = someone();
+    const over = await silent(person, "exit-3");
+    await over.closed;
+    const open = await silent(person);
+    const refused = await upgrade(person, "/api/v1/namespaces/demo/pods/forbidden/exec?command=sh");
+    expect(refused.status).toBe(403);
+    const stub = env.USER_SESSIONS.getByName(person.email);
+    const queued = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).queued(50));
+    expect(queued.map(({ type }) => type)).toEqual(["start", "connect", "end", "start", "connect", "start", "end"]);
+
+    await bringD1Back();
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect((await ended(over.sessionId)).exit_code).toBe(3);
+    expect((await eventsOf(over.sessionId)).map(({ seq, type }) => [seq, type])).toEqual([
+      [0, "start"],
+      [1, "connect"],
+      [2, "end"],
+    ]);
+    expect((await eventsOf(open.sessionId)).map(({ type }) => type)).toEqual(["start", "connect"]);
+    const left = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).hasQueued());
+    expect(left).toBe(false);
+    open.close();
+    await ended(open.sessionId);
+  });
+
+  it("the object comes back to it by itself, without anybody asking", async () => {
+    const client = await silent(someone(), "exit-3");
+    await client.closed;
+    await bringD1Back();
+    // No alarm is run by hand here: the first retry is due a second after the first failure.
+    expect((await ended(client.sessionId)).exit_code).toBe(3);
+  });
+
+  it("an administrator ends a session by its id, and by its user", async () => {
+    const person = someone();
+    const [one, two] = [await silent(person), await silent(person)];
+    const byId = await as(admin, `${SESSIONS}/${one.sessionId}?reason=first`, { method: "DELETE" });
+    expect(await byId.json()).toEqual({ ended: [one.sessionId] });
+    const byUser = await as(admin, `/-/admin/users/${person.email}/sessions?reason=second`, { method: "DELETE" });
+    expect(await byUser.json()).toEqual({ ended: [two.sessionId] });
+    for (const [client, reason] of [
+      [one, "first"],
+      [two, "second"],
+    ] as const) {
+      await client.closed;
+      expect(JSON.parse(client.text(3)).message).toBe(`session terminated by admin@example.com: ${reason}`);
+    }
+    await bringD1Back();
+    await runDurableObjectAlarm(env.USER_SESSIONS.getByName(person.email));
+    expect(await ended(one.sessionId)).toMatchObject({ outcome: "terminated", reason: "first" });
+    expect(await ended(two.sessionId)).toMatchObject({ outcome: "terminated", reason: "second" });
+  });
+
+  it("an administrator still sees a user's live sessions, filtered, newest first, and one of them in detail", async () => {
+    const person = someone();
+    const one = await silent(person);
+    const openedAt = Date.now();
+    // Two of one millisecond have no order.
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(openedAt), { interval: 1 });
+    const two = await silent(person);
+    const user = encodeURIComponent(person.email);
+    const listed = await as(admin, `${SESSIONS}?state=live&user=${user}`);
+    expect(listed.status).toBe(200);
+    expect(await listed.json()).toMatchObject({
+      items: [
+        { id: two.sessionId, state: "live", user: person.email },
+        { id: one.sessionId, state: "live" },
+      ],
+      next: null,
+    });
+    const none = await as(admin, `${SESSIONS}?state=live&user=${user}&pod=other`);
+    expect(await none.json()).toEqual({ items: [], next: null });
+    const detail = await as(admin, `${SESSIONS}/${one.sessionId}`);
+    expect(await detail.json()).toMatchObject({ id: one.sessionId, state: "live", pod: "silent", events: [] });
+    for (const client of [one, two]) client.close();
+  });
+
+  it.each(["", "?state=live", "?state=all&user=a%40b.c", "?user=a%40b.c"])(
+    "a list that only D1 has (%s) is answered by 503 and by what still works",
+    async (query) => {
+      const response = await as(admin, SESSIONS + query);
+      expect(response.status).toBe(503);
+      expect(await response.json()).toEqual({
+        error: {
+          code: "audit_database_unavailable",
+          message:
+            "D1 does not answer; ?state=live&user=EMAIL asks that user's object instead, and DELETE works without D1",
+        },
+      });
+    },
+  );
+
+  it("a session that is not live is not taken for one that never was", async () => {
+    const response = await as(admin, `${SESSIONS}/${"A".repeat(64)}`);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ error: { code: "audit_database_unavailable" } });
+  });
+});
+
+describe("while D1 keeps silent", () => {
+  it("the admin API waits 4 seconds, then answers all the same", { timeout: 8_000 }, async () => {
+    const statement = { bind: () => statement, raw: () => new Promise(() => {}), all: () => new Promise(() => {}) };
+    const bindings = { AUDIT_DB: { prepare: () => statement } as unknown as D1Database };
+    const person = someone();
+    const client = await silent(person);
+    const live = `${SESSIONS}?state=live&user=${encodeURIComponent(person.email)}`;
+    const before = Date.now();
+    const [list, all] = await Promise.all([
+      directlyAs(admin, live, {}, { bindings }),
+      directlyAs(admin, SESSIONS, {}, { bindings }),
+    ]);
+    expect(Date.now() - before).toBeLessThan(6_000);
+    expect(await list.json()).toMatchObject({ items: [{ id: client.sessionId }] });
+    expect(all.status).toBe(503);
+    client.close();
+  });
+});
