@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gte, lt, or, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { SessionEvent } from "./events.ts";
+import type { SessionEvent, SessionEventBody } from "./events.ts";
 import type { SessionRow } from "./rows.ts";
 import { events, sessions } from "./schema.ts";
 
@@ -58,11 +58,15 @@ export async function findSession(database: D1Database, id: string): Promise<Ses
 
 /** A session's events in order. */
 export async function findEvents(database: D1Database, sessionId: string): Promise<SessionEvent[]> {
-  const { session_id, seq, at, type, data } = events;
   const rows = await drizzle(database)
-    .select({ session_id, seq, at, type, data })
+    .select()
     .from(events)
-    .where(eq(session_id, sessionId))
-    .orderBy(asc(seq));
-  return rows as SessionEvent[];
+    .where(eq(events.session_id, sessionId))
+    .orderBy(asc(events.seq));
+  return rows.map(({ session_id, seq, at, type, data }) => ({
+    ...({ type, data: JSON.parse(data) } as SessionEventBody),
+    session_id,
+    seq,
+    at,
+  }));
 }

@@ -16,7 +16,11 @@ export const events = sqliteTable(
     seq: integer().notNull(),
     at: integer().notNull(),
     type: text({ enum: ["start", "connect", "end"] }).notNull(),
-    data: text({ mode: "json" }).notNull(),
+    /** JSON, kept as the text it was hashed as. */
+    data: text().notNull(),
+    /** The hash before this one, and this one's: see chain.ts. */
+    link: text().notNull(),
+    hash: text().notNull(),
     /** Whose session; computed, so that "what did alice do" has an index. */
     user: text().generatedAlwaysAs(sql`data ->> '$.user'`, { mode: "virtual" }),
   },

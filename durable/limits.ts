@@ -1,10 +1,25 @@
-/** The three limits of a session, and when each of them is reached. Pure: the time is an argument. */
+/** The limits of a session, and when each of them is reached. Pure: the time is an argument. */
 
 export interface SessionLimits {
   readonly maxSessionsPerUser: number;
   readonly idleTimeoutSeconds: number;
   readonly maxDurationSeconds: number;
 }
+
+/** What happens to new sessions while D1 does not take events. */
+export interface AuditPolicy {
+  readonly onOutage: "buffer" | "fail-closed";
+  readonly maxQueuedEvents: number;
+}
+
+/** @returns undefined when another session's events may wait for D1, else the words for the person who asked */
+export function refusalByQueue(queuedEvents: number, policy: AuditPolicy): string | undefined {
+  if (queuedEvents < policy.maxQueuedEvents) return undefined;
+  return `${UNRECORDED}, and too many events wait for it; try again, and tell your administrator if it stays`;
+}
+
+/** The words where no session may open without its start in D1. */
+export const UNRECORDED = "the audit database does not take the record of this session";
 
 /** @returns undefined when one more session may open, else the words for the person who asked */
 export function refusalByCount(user: string, open: number, limits: SessionLimits): string | undefined {

@@ -1,6 +1,9 @@
 import type { Counts, SessionStart } from "../audit/events.ts";
 import { NO_COUNTS } from "../audit/events.ts";
+import type { StatusReason } from "../kubernetes/status.ts";
+import { statusRefusal } from "./dial.ts";
 import type { SessionPlan } from "./plan.ts";
+import type { RefusalResponse } from "./refused-attempts.ts";
 import type { Relay } from "./relay.ts";
 
 /** A session of this object, from its admission to its end. */
@@ -13,8 +16,8 @@ export class LiveSession {
   relay: Relay | undefined;
   /** When the counts were last written down. */
   checkpointAt: number;
-  /** Why it was ended before the cluster had answered. */
-  endedEarly: string | undefined;
+  /** Why it was ended before the cluster had answered, as its client is to be told. */
+  endedEarly: RefusalResponse | undefined;
 
   constructor(plan: SessionPlan, startedAt: number) {
     this.plan = plan;
@@ -34,9 +37,13 @@ export class LiveSession {
     return this.relay?.counts ?? NO_COUNTS;
   }
 
-  /** Tells the client `words` and hangs up on both sides, at whatever stage the session is. */
-  end(words: string): void {
-    this.endedEarly = words;
+  /**
+   * Tells the client `words` and hangs up on both sides, at whatever stage the session is.
+   *
+   * @param reason how the refusal is classed when the session had not been opened yet
+   */
+  end(words: string, reason: StatusReason = "Forbidden"): void {
+    this.endedEarly = statusRefusal(reason, words);
     if (this.relay) this.relay.end(words);
     else this.upstream.abort();
   }

@@ -1,5 +1,5 @@
 import type { SessionTarget } from "../kubernetes/classify.ts";
-import type { SessionLimits } from "./limits.ts";
+import type { AuditPolicy, SessionLimits } from "./limits.ts";
 
 /** What the edge decided of one session attempt. The object carries it out and decides nothing of it again. */
 export interface SessionPlan {
@@ -11,6 +11,7 @@ export interface SessionPlan {
   readonly target: SessionTarget;
   readonly transport: "websocket" | "spdy";
   readonly limits: SessionLimits;
+  readonly audit: AuditPolicy;
   readonly client: {
     readonly address: string | null;
     readonly country: string | null;

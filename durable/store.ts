@@ -1,7 +1,8 @@
-import type { Counts, SessionEvent, SessionEventBody } from "../audit/events.ts";
+import { type ChainedEvent, hashEvent } from "../audit/chain.ts";
+import type { Counts, SessionEventBody } from "../audit/events.ts";
 
 /** An event that waits for its way to D1; `n` is its place in the queue. */
-export type QueuedEvent = SessionEvent & { readonly n: number };
+export type QueuedEvent = ChainedEvent & { readonly n: number };
 
 /** A session that was open when its object stopped. */
 export interface OpenSession extends Counts {
@@ -24,41 +25,57 @@ export class SessionStore {
     this.#sql = sql;
     sql.exec(`
       CREATE TABLE IF NOT EXISTS open_sessions (
-        id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, seen_at INTEGER NOT NULL, next_seq INTEGER NOT NULL,
+        id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, seen_at INTEGER NOT NULL,
+        next_seq INTEGER NOT NULL, last_at INTEGER NOT NULL, last_hash TEXT NOT NULL,
         bytes_in INTEGER NOT NULL DEFAULT 0, bytes_out INTEGER NOT NULL DEFAULT 0,
         messages_in INTEGER NOT NULL DEFAULT 0, messages_out INTEGER NOT NULL DEFAULT 0
       ) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS last_start (hash TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS outbox (
         n INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
-        type TEXT NOT NULL, data TEXT NOT NULL
+        type TEXT NOT NULL, data TEXT NOT NULL, link TEXT NOT NULL, hash TEXT NOT NULL
       );`);
   }
 
-  /** Writes a session's next event. The first must be its `start`, the last its `end`. */
-  append(sessionId: string, at: number, event: SessionEventBody): void {
-    if (event.type === "start") {
+  /**
+   * Writes a session's next event and chains it. The first must be its `start`, the last its `end`.
+   *
+   * @param at ms since the epoch; an event is never older than the one before it, whatever this machine's clock says
+   * @returns the event's hash
+   */
+  append(sessionId: string, at: number, event: SessionEventBody): string {
+    const last = event.type === "start" ? this.#open(sessionId, at) : this.#last(sessionId);
+    const body = {
+      session_id: sessionId,
+      seq: last.next_seq,
+      at: Math.max(at, last.last_at),
+      type: event.type,
+      data: JSON.stringify(event.data),
+      link: last.last_hash,
+    };
+    const hash = hashEvent(body);
+    this.#sql.exec(
+      "INSERT INTO outbox (session_id, seq, at, type, data, link, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      body.session_id,
+      body.seq,
+      body.at,
+      body.type,
+      body.data,
+      body.link,
+      hash,
+    );
+    if (event.type === "start") this.#setLastStart(hash);
+    if (event.type === "end") {
+      this.#sql.exec("DELETE FROM open_sessions WHERE id = ?", sessionId);
+    } else {
       this.#sql.exec(
-        "INSERT INTO open_sessions (id, started_at, seen_at, next_seq) VALUES (?, ?, ?, 0)",
+        "UPDATE open_sessions SET next_seq = next_seq + 1, last_at = ?, last_hash = ? WHERE id = ?",
+        body.at,
+        hash,
         sessionId,
-        at,
-        at,
       );
     }
-    const { seq } = this.#sql
-      .exec<{ seq: number }>(
-        "UPDATE open_sessions SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq",
-        sessionId,
-      )
-      .one();
-    this.#sql.exec(
-      "INSERT INTO outbox (session_id, seq, at, type, data) VALUES (?, ?, ?, ?, ?)",
-      sessionId,
-      seq,
-      at,
-      event.type,
-      JSON.stringify(event.data),
-    );
-    if (event.type === "end") this.#sql.exec("DELETE FROM open_sessions WHERE id = ?", sessionId);
+    return hash;
   }
 
   /** Writes down how far a session has come, for the case that the object does not live to see its end. */
@@ -85,12 +102,11 @@ export class SessionStore {
   /** The oldest events that D1 does not have yet. */
   queued(limit: number): QueuedEvent[] {
     return this.#sql
-      .exec<{ n: number; session_id: string; seq: number; at: number; type: string; data: string }>(
-        "SELECT n, session_id, seq, at, type, data FROM outbox ORDER BY n LIMIT ?",
+      .exec<QueuedEvent & Record<string, SqlStorageValue>>(
+        "SELECT n, session_id, seq, at, type, data, link, hash FROM outbox ORDER BY n LIMIT ?",
         limit,
       )
-      .toArray()
-      .map((row) => ({ ...row, data: JSON.parse(row.data) }) as QueuedEvent);
+      .toArray();
   }
 
   /** Forgets events that D1 has confirmed, up to and including place `n`. */
@@ -98,7 +114,42 @@ export class SessionStore {
     this.#sql.exec("DELETE FROM outbox WHERE n <= ?", n);
   }
 
-  hasQueued(): boolean {
-    return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length > 0;
+  /** How many events D1 does not have yet. */
+  queueLength(): number {
+    return this.#sql.exec<{ length: number }>("SELECT count(*) AS length FROM outbox").one().length;
   }
+
+  #open(sessionId: string, at: number): LastEvent {
+    const link = this.#sql.exec<{ hash: string }>("SELECT hash FROM last_start").toArray()[0]?.hash ?? "";
+    this.#sql.exec(
+      "INSERT INTO open_sessions (id, started_at, seen_at, next_seq, last_at, last_hash) VALUES (?, ?, ?, 0, ?, ?)",
+      sessionId,
+      at,
+      at,
+      at,
+      link,
+    );
+    return { next_seq: 0, last_at: at, last_hash: link };
+  }
+
+  #last(sessionId: string): LastEvent {
+    return this.#sql
+      .exec<LastEvent & Record<string, SqlStorageValue>>(
+        "SELECT next_seq, last_at, last_hash FROM open_sessions WHERE id = ?",
+        sessionId,
+      )
+      .one();
+  }
+
+  #setLastStart(hash: string): void {
+    this.#sql.exec("DELETE FROM last_start");
+    this.#sql.exec("INSERT INTO last_start (hash) VALUES (?)", hash);
+  }
+}
+
+/** What the next event of a session goes on from. */
+interface LastEvent {
+  readonly next_seq: number;
+  readonly last_at: number;
+  readonly last_hash: string;
 }

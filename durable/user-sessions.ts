@@ -5,7 +5,7 @@ import type { Bindings } from "../worker/env.ts";
 import { type Dialled, dial, statusRefusal } from "./dial.ts";
 import { type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
 import { FlowGate } from "./flow.ts";
-import { reachedLimit, refusalByCount } from "./limits.ts";
+import { reachedLimit, refusalByCount, refusalByQueue, UNRECORDED } from "./limits.ts";
 import { LiveSession, startFacts } from "./live-session.ts";
 import { Outbox } from "./outbox.ts";
 import { detachPlan, type SessionPlan } from "./plan.ts";
@@ -50,7 +50,10 @@ export class UserSessions extends DurableObject<Bindings> {
     if (plan.transport === "spdy") return this.#answerSpdy(plan, attempt);
 
     const tooMany = refusalByCount(plan.user, this.#live.size, plan.limits);
-    if (tooMany) return this.#refuse(plan, attempt, tooMany);
+    if (tooMany) return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", tooMany), tooMany);
+    const unrecordable = refusalByQueue(this.#store.queueLength(), plan.audit);
+    if (unrecordable)
+      return this.#refuse(plan, attempt, statusRefusal("ServiceUnavailable", unrecordable), unrecordable);
 
     const session = new LiveSession(plan, Date.now());
     this.#live.set(session.id, session);
@@ -59,11 +62,9 @@ export class UserSessions extends DurableObject<Bindings> {
     // A client that goes away now will have no socket to tell of it: the session would stay until its idle limit.
     const abandon = () => this.#abandon(session);
     request.signal.addEventListener("abort", abandon);
-    // Durable before the cluster hears of it, not merely before an answer leaves.
-    await this.ctx.storage.sync();
-    const dialled = session.endedEarly
-      ? undefined
-      : await dial(this.env.KUBE_API, request.url, headers, session.upstream.signal);
+    const dialled = (await this.#isRecorded(session))
+      ? await dial(this.env.KUBE_API, request.url, headers, session.upstream.signal)
+      : undefined;
     request.signal.removeEventListener("abort", abandon);
     return this.#answer(session, attempt, dialled);
   }
@@ -100,7 +101,7 @@ export class UserSessions extends DurableObject<Bindings> {
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined;
     await this.#deliver();
-    if (this.#live.size > 0 || this.#store.hasQueued()) this.#alarmWithin(HEARTBEAT_MS);
+    if (this.#live.size > 0 || this.#store.queueLength() > 0) this.#alarmWithin(HEARTBEAT_MS);
   }
 
   #answerSpdy(plan: SessionPlan, attempt: string): Response {
@@ -113,17 +114,29 @@ export class UserSessions extends DurableObject<Bindings> {
     return toResponse(statusRefusal("BadRequest", words));
   }
 
-  #refuse(plan: SessionPlan, attempt: string, words: string): Response {
-    const refusal = statusRefusal("TooManyRequests", words);
+  #refuse(plan: SessionPlan, attempt: string, refusal: RefusalResponse, words: string): Response {
     this.#refused.remember(attempt, refusal, Date.now());
     this.#recordRefusal(plan, words);
     return toResponse(refusal);
   }
 
+  /** The record comes first: durable before the cluster hears of it, not merely before an answer leaves. */
+  async #isRecorded(session: LiveSession): Promise<boolean> {
+    await this.ctx.storage.sync();
+    if (session.plan.audit.onOutage === "fail-closed" && !session.endedEarly) {
+      await this.#deliver();
+      if (this.#outbox.isFailing) {
+        session.end(UNRECORDED, "ServiceUnavailable");
+        this.#finish(session, ending("refused", UNRECORDED));
+      }
+    }
+    return !session.endedEarly;
+  }
+
   #answer(session: LiveSession, attempt: string, dialled: Dialled | undefined): Response {
     if (session.endedEarly || !dialled) {
       // Ended while the cluster was being asked; its end is recorded already.
-      const refusal = statusRefusal("Forbidden", session.endedEarly ?? "the session was ended");
+      const refusal = session.endedEarly ?? statusRefusal("Forbidden", "the session was ended");
       session.upstream.abort();
       this.#refused.remember(attempt, refusal, Date.now());
       return toResponse(refusal);
@@ -169,12 +182,19 @@ export class UserSessions extends DurableObject<Bindings> {
   }
 
   #recordRefusal(plan: SessionPlan, words: string): void {
+    // While D1 is away, refusals must not grow without bound what the bound on sessions has stopped.
+    if (this.#store.queueLength() >= 2 * plan.audit.maxQueuedEvents) {
+      console.error("audit: a refused attempt is not recorded, too many events wait for D1");
+      return;
+    }
     this.#append(plan.sessionId, { type: "start", data: startFacts(plan) });
     this.#append(plan.sessionId, endEvent(ending("refused", words), NO_COUNTS));
   }
 
   #append(sessionId: string, event: SessionEventBody): void {
-    this.#store.append(sessionId, Date.now(), event);
+    const hash = this.#store.append(sessionId, Date.now(), event);
+    // A copy of the chain's newest link where whoever can write to D1 cannot reach it.
+    if (event.type === "end") console.log(`audit: session ${sessionId} ended, hash ${hash}`);
     this.#alarmWithin(HEARTBEAT_MS);
     this.ctx.waitUntil(this.#deliver());
   }

@@ -4,6 +4,8 @@ CREATE TABLE `events` (
 	`at` integer NOT NULL,
 	`type` text NOT NULL,
 	`data` text NOT NULL,
+	`link` text NOT NULL,
+	`hash` text NOT NULL,
 	`user` text GENERATED ALWAYS AS (data ->> '$.user') VIRTUAL,
 	PRIMARY KEY(`session_id`, `seq`)
 );

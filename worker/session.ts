@@ -1,4 +1,4 @@
-import type { SessionLimits } from "../durable/limits.ts";
+import type { AuditPolicy, SessionLimits } from "../durable/limits.ts";
 import { attachPlan, type SessionPlan } from "../durable/plan.ts";
 import { makeSessionId } from "../durable/session-id.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
@@ -9,6 +9,7 @@ import { headersFor, upstreamUrl } from "./upstream.ts";
 export interface SessionSetting {
   readonly cluster: string;
   readonly limits: SessionLimits;
+  readonly audit: AuditPolicy;
 }
 
 /** Hands a session attempt to its user's object, with the upstream request all built but for the sending. */
@@ -18,7 +19,7 @@ export async function openSession(
   url: URL,
   identity: Identity,
   decision: Extract<Decision, { action: "session" }>,
-  { cluster, limits }: SessionSetting,
+  { cluster, limits, audit }: SessionSetting,
 ): Promise<Response> {
   const objectId = namespace.idFromName(identity.email);
   const sessionId = makeSessionId(objectId.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
@@ -33,6 +34,7 @@ export async function openSession(
     target: decision.target,
     transport: decision.transport,
     limits,
+    audit,
     client: clientOf(request),
   });
   // GET whatever the client's method was: a second half by SPDY is answered, never sent upstream. The `upgrade` header

@@ -21,6 +21,10 @@ export async function startTlsFront(
   identity: TlsIdentity,
 ): Promise<TlsFront> {
   const open = new Set<Socket>();
+  const track = (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  };
   const server = createServer(
     {
       cert: identity.leaf.cert,
@@ -33,12 +37,11 @@ export async function startTlsFront(
       const upstream = connect({ host: LOOPBACK, port: targetPort, allowHalfOpen: true, noDelay: true });
       client.setNoDelay(true);
       join(client, upstream);
-      for (const socket of [client, upstream]) {
-        open.add(socket);
-        socket.once("close", () => open.delete(socket));
-      }
+      track(upstream);
     },
   );
+  // The bare connections: one that never finishes its handshake would hold up the closing for two minutes.
+  server.on("connection", track);
   // A client that does not trust the CA yet, or a port scan: nothing for anybody to do.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   const port = await listen(server, preferredPort);

@@ -26,6 +26,7 @@ describe("a valid configuration", () => {
       ...VALID,
       identities: [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: [] }],
       limits: { maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800 },
+      audit: { onOutage: "buffer", maxQueuedEvents: 5_000 },
     });
   });
 
@@ -130,6 +131,8 @@ describe("a configuration is refused with the place of the fault", () => {
     ["a second too many", { limits: { idleTimeoutSeconds: 14_401 } }, /limits\.idleTimeoutSeconds/],
     ["a day and a second", { limits: { maxDurationSeconds: 86_401 } }, /limits\.maxDurationSeconds/],
     ["a limit as text", { limits: { maxDurationSeconds: "3600" } }, /limits\.maxDurationSeconds/],
+    ["an unknown way to meet an outage", { audit: { onOutage: "ignore" } }, /audit\.onOutage/],
+    ["a queue of next to nothing", { audit: { maxQueuedEvents: 9 } }, /audit\.maxQueuedEvents/],
     ["half a second", { limits: { idleTimeoutSeconds: 0.5 } }, /limits\.idleTimeoutSeconds/],
   ])("%s", (_, change, place) => {
     expect(fault(change)).toMatch(place);

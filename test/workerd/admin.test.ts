@@ -1,6 +1,5 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { recordEvents } from "../../audit/record.ts";
 import { makeSessionId } from "../../durable/session-id.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
@@ -8,7 +7,7 @@ import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
 import { Client, frame } from "./client.ts";
 import { admin, alice, as, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, endedOf } from "./record.ts";
+import { ended, endedOf, write } from "./record.ts";
 
 const SESSIONS = "/-/admin/sessions";
 const PODS = "/api/v1/namespaces/demo/pods";
@@ -46,9 +45,7 @@ async function past(user: string, starts: { at: number; pod?: string; namespace?
     const target = { cluster: "test-cluster", kind, namespace, pod, container: null, command: ["sh"], ports: [] };
     const who = { user, kubernetes_user: user, kubernetes_groups: [] };
     const from = { tty: false, stdin: false, client_address: null, country: null, user_agent: null };
-    await recordEvents(env.AUDIT_DB, [
-      { session_id: id, seq: 0, at, type: "start", data: { ...who, ...target, ...from } },
-    ]);
+    await write({ session_id: id, seq: 0, at, type: "start", data: { ...who, ...target, ...from } });
     ids.push(id);
   }
   return ids;

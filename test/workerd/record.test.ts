@@ -3,12 +3,11 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { NO_COUNTS, type SessionEvent, type SessionStart } from "../../audit/events.ts";
 import { findEvents, findSession } from "../../audit/queries.ts";
-import { recordEvents } from "../../audit/record.ts";
 import { Outbox } from "../../durable/outbox.ts";
 import { SessionStore } from "../../durable/store.ts";
 import { someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { endedOf } from "./record.ts";
+import { endedOf, write } from "./record.ts";
 
 const START: SessionStart = {
   user: "carol@example.com",
@@ -40,7 +39,7 @@ function recordOf(session_id: string): [SessionEvent, SessionEvent] {
 async function written(): Promise<{ id: string; events: SessionEvent[] }> {
   const id = crypto.randomUUID();
   const events = recordOf(id);
-  await recordEvents(env.AUDIT_DB, events);
+  await write(...events);
   return { id, events };
 }
 
@@ -53,14 +52,14 @@ describe("the record in D1", () => {
   it("has one row a session, live until its end is there", async () => {
     const id = crypto.randomUUID();
     const [start, end] = recordOf(id);
-    await recordEvents(env.AUDIT_DB, [start]);
+    await write(start);
     expect(await findSession(env.AUDIT_DB, id)).toMatchObject({
       state: "live",
       ended_at: null,
       outcome: null,
       bytes_out: null,
     });
-    await recordEvents(env.AUDIT_DB, [end]);
+    await write(end);
     const { stdin: _, ...shown } = START;
     expect(await findSession(env.AUDIT_DB, id)).toEqual({
       id,
@@ -80,28 +79,28 @@ describe("the record in D1", () => {
   it("takes the same events again, in part or whole, and keeps the first", async () => {
     const { id, events } = await written();
     const [start, end] = recordOf(id);
-    await recordEvents(env.AUDIT_DB, [start, end]);
-    await recordEvents(env.AUDIT_DB, [end]);
-    await recordEvents(env.AUDIT_DB, [{ ...start, at: 9_999 }]);
+    await write(start, end);
+    await write(end);
+    await write({ ...start, at: 9_999 });
     expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
   });
 
   it("takes nothing when there is nothing to write", async () => {
-    await expect(recordEvents(env.AUDIT_DB, [])).resolves.toBeUndefined();
+    await expect(write()).resolves.toBeUndefined();
   });
 
   it("writes a batch whole or not at all", async () => {
     const id = crypto.randomUUID();
     const [start, end] = recordOf(id);
     const broken = { ...end, type: null } as unknown as SessionEvent;
-    await expect(recordEvents(env.AUDIT_DB, [start, broken])).rejects.toThrow();
+    await expect(write(start, broken)).rejects.toThrow();
     expect(await findEvents(env.AUDIT_DB, id)).toEqual([]);
   });
 
   it("has one end a session: a second one at another place is left out", async () => {
     const { id, events } = await written();
     const [, end] = recordOf(id);
-    await recordEvents(env.AUDIT_DB, [{ ...end, seq: 2, at: 9_999 }]);
+    await write({ ...end, seq: 2, at: 9_999 });
     expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
   });
 
@@ -204,7 +203,7 @@ describe("the object's store", () => {
         ["s", 1, 3, "connect"],
         ["s", 2, 4, "end"],
       ]);
-      expect(store.queued(10)[0]?.data).toEqual(START);
+      expect(store.queued(10)[0]?.data).toBe(JSON.stringify(START));
       expect(store.openSessions().map(({ id }) => id)).toEqual(["t"]);
     }));
 
@@ -216,7 +215,7 @@ describe("the object's store", () => {
       store.delivered(first?.n ?? 0);
       expect(store.queued(10)).toEqual([second]);
       store.delivered(second?.n ?? 0);
-      expect(store.hasQueued()).toBe(false);
+      expect(store.queueLength()).toBe(0);
       store.append("t", 3, start);
       expect(store.queued(10)[0]?.n).toBeGreaterThan(second?.n ?? 0);
     }));
@@ -248,7 +247,7 @@ describe("the outbox", () => {
       for (let at = 2; at <= 120; at++) store.append(id, at, { type: "connect", data: { protocol: String(at) } });
       const outbox = new Outbox(store, env.AUDIT_DB);
       await Promise.all([outbox.deliver(), outbox.deliver()]);
-      expect(store.hasQueued()).toBe(false);
+      expect(store.queueLength()).toBe(0);
       const events = await findEvents(env.AUDIT_DB, id);
       expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 120 }, (_, seq) => seq));
       expect(events.map(({ at }) => at)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
@@ -276,7 +275,7 @@ describe("the outbox", () => {
       expect(store.queued(10).length).toBe(1);
       d1.isDown = false;
       await outbox.deliver();
-      expect([outbox.isFailing, outbox.retryInMs, store.hasQueued()]).toEqual([false, 1_000, false]);
+      expect([outbox.isFailing, outbox.retryInMs, store.queueLength()]).toEqual([false, 1_000, 0]);
       expect((await findEvents(env.AUDIT_DB, id)).length).toBe(1);
       log.mockRestore();
     }));
@@ -301,7 +300,7 @@ describe("the outbox", () => {
       await outbox.deliver();
       expect(store.queued(10).length).toBe(2);
       await outbox.deliver();
-      expect(store.hasQueued()).toBe(false);
+      expect(store.queueLength()).toBe(0);
       expect((await findEvents(env.AUDIT_DB, id)).map(({ type }) => type)).toEqual(["start", "end"]);
       log.mockRestore();
     }));

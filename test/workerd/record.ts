@@ -1,6 +1,9 @@
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
+import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
+import type { SessionEvent } from "../../audit/events.ts";
 import { findEvents, findSession, findSessions } from "../../audit/queries.ts";
+import { recordEvents } from "../../audit/record.ts";
 import type { SessionRow } from "../../audit/rows.ts";
 
 /** What D1 says of a session, once it says that it has ended. */
@@ -29,4 +32,15 @@ export function endedOf(user: string, count: number): Promise<SessionRow[]> {
     },
     { timeout: 4_000, interval: 10 },
   );
+}
+
+/** Puts events into D1 as a user's object would. */
+export function write(...events: readonly SessionEvent[]): Promise<void> {
+  let link = "";
+  const chained = events.map((event): ChainedEvent => {
+    const body = { ...event, data: JSON.stringify(event.data), link };
+    link = hashEvent(body);
+    return { ...body, hash: link };
+  });
+  return recordEvents(env.AUDIT_DB, chained);
 }

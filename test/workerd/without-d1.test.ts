@@ -59,8 +59,8 @@ describe("while D1 is broken", () => {
       [2, "end"],
     ]);
     expect((await eventsOf(open.sessionId)).map(({ type }) => type)).toEqual(["start", "connect"]);
-    const left = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).hasQueued());
-    expect(left).toBe(false);
+    const left = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).queueLength());
+    expect(left).toBe(0);
     open.close();
     await ended(open.sessionId);
   });
@@ -110,8 +110,19 @@ describe("while D1 is broken", () => {
       ],
       next: null,
     });
-    const none = await as(admin, `${SESSIONS}?state=live&user=${user}&pod=other`);
-    expect(await none.json()).toEqual({ items: [], next: null });
+    const hour = 3_600_000;
+    const [before, after] = [Date.now() - hour, Date.now() + hour].map((ms) => new Date(ms).toISOString());
+    const filtered = async (filter: string) => {
+      const response = await as(admin, `${SESSIONS}?state=live&user=${user}&${filter}`);
+      return (await response.json<{ items: unknown[] }>()).items.length;
+    };
+    for (const filter of ["pod=silent", "namespace=demo", "kind=exec", `since=${before}`, `until=${after}`]) {
+      expect([filter, await filtered(filter)]).toEqual([filter, 2]);
+    }
+    for (const filter of ["pod=other", "namespace=prod", "kind=attach", `since=${after}`, `until=${before}`]) {
+      expect([filter, await filtered(filter)]).toEqual([filter, 0]);
+    }
+    expect(await filtered("limit=1")).toBe(1);
     const detail = await as(admin, `${SESSIONS}/${one.sessionId}`);
     expect(await detail.json()).toMatchObject({ id: one.sessionId, state: "live", pod: "silent", events: [] });
     for (const client of [one, two]) client.close();

@@ -62,6 +62,16 @@ const limitsSchema = z.strictObject({
   maxDurationSeconds: seconds(1, 86_400).default(28_800),
 });
 
+const auditSchema = z.strictObject({
+  /**
+   * While D1 does not take events: `buffer` lets sessions go on and queues their events in the user's object;
+   * `fail-closed` opens no session whose start is not in D1.
+   */
+  onOutage: z.enum(["buffer", "fail-closed"]).default("buffer"),
+  /** No new session once so many of a user's events wait for D1. */
+  maxQueuedEvents: z.int().min(10).max(100_000).default(5_000),
+});
+
 export const configSchema = z.strictObject({
   access: accessSchema,
   /** The cluster's name in the audit trail. */
@@ -69,6 +79,7 @@ export const configSchema = z.strictObject({
   /** First match wins; no match is a refusal. */
   identities: z.array(identityRuleSchema).min(1),
   limits: limitsSchema.prefault({}),
+  audit: auditSchema.prefault({}),
 });
 
 export type Config = z.output<typeof configSchema>;

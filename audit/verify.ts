@@ -1,0 +1,94 @@
+import { type ChainedEvent, hashEvent } from "./chain.ts";
+
+/** One place where the record is not as it was written. */
+export interface BrokenLink {
+  readonly session_id: string;
+  readonly seq: number;
+  readonly fault: string;
+}
+
+export interface Verdict {
+  readonly sessions: number;
+  readonly events: number;
+  /** Sessions without an end: live, or cut off. Their ids, for comparing with what is live. */
+  readonly open: readonly string[];
+  readonly broken: readonly BrokenLink[];
+}
+
+/**
+ * Checks hashes, links, order and completeness.
+ *
+ * @param events all of them, ordered by session and seq; the user of a start is read from its data
+ */
+export class ChainVerifier {
+  #sessions = 0;
+  #events = 0;
+  #last: ChainedEvent | undefined;
+  readonly #open: string[] = [];
+  readonly #broken: BrokenLink[] = [];
+  /** hash of each start → who and where; and the link that each start claims. */
+  readonly #starts = new Map<string, { readonly event: ChainedEvent; readonly user: string }>();
+
+  add(event: ChainedEvent): void {
+    this.#events++;
+    if (hashEvent(event) !== event.hash) this.#fault(event, "its content does not fit its hash: it was changed");
+    const previous = this.#last;
+    this.#last = event;
+    if (previous?.session_id === event.session_id) this.#checkNext(previous, event);
+    else this.#checkFirst(previous, event);
+  }
+
+  finish(): Verdict {
+    this.#leaveSession(this.#last);
+    this.#checkStarts();
+    return { sessions: this.#sessions, events: this.#events, open: this.#open, broken: this.#broken };
+  }
+
+  #checkNext(previous: ChainedEvent, event: ChainedEvent): void {
+    if (event.seq !== previous.seq + 1) this.#fault(event, `event ${previous.seq + 1} before it is missing`);
+    else if (event.link !== previous.hash) this.#fault(event, "it does not link to the event before it");
+    if (previous.type === "end") this.#fault(event, "it stands after the session's end");
+    if (event.at < previous.at) this.#fault(event, "it is older than the event before it");
+  }
+
+  #checkFirst(previous: ChainedEvent | undefined, event: ChainedEvent): void {
+    this.#leaveSession(previous);
+    this.#sessions++;
+    if (event.seq !== 0 || event.type !== "start") this.#fault(event, "the session's start is missing");
+    else this.#starts.set(event.hash, { event, user: userOf(event) });
+  }
+
+  #leaveSession(last: ChainedEvent | undefined): void {
+    if (last && last.type !== "end") this.#open.push(last.session_id);
+  }
+
+  /** Every start but a user's first links to a start of the same user, and no two to the same one. */
+  #checkStarts(): void {
+    const linked = new Map<string, string>();
+    const firsts = new Map<string, string>();
+    for (const { event, user } of this.#starts.values()) {
+      if (event.link === "") {
+        if (firsts.has(user)) this.#fault(event, `it claims to be the first session of ${user}, and another does too`);
+        firsts.set(user, event.session_id);
+        continue;
+      }
+      const before = this.#starts.get(event.link);
+      if (!before) this.#fault(event, `the session of ${user} before it is missing`);
+      else if (before.user !== user) this.#fault(event, "it links to another user's session");
+      if (linked.has(event.link)) this.#fault(event, "another session links to the same one: one of them was put in");
+      linked.set(event.link, event.session_id);
+    }
+  }
+
+  #fault({ session_id, seq }: ChainedEvent, fault: string): void {
+    this.#broken.push({ session_id, seq, fault });
+  }
+}
+
+function userOf(event: ChainedEvent): string {
+  try {
+    return String((JSON.parse(event.data) as { user?: unknown } | null)?.user);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,59 @@
+/** `npm run audit:verify` on a real local D1. */
+import { execFile } from "node:child_process";
+import { resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startTestStack, type TestStack } from "./support/people.ts";
+import { query, sessionWhere } from "./support/record.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+let people: TestStack;
+
+beforeAll(async () => {
+  people = await startTestStack();
+});
+afterAll(() => people?.stop());
+
+function verify(): Promise<{ code: number; output: string }> {
+  const args = ["tools/audit-verify.ts", "--state", people.stack.stateDir];
+  return new Promise((done) => {
+    execFile(process.execPath, args, { cwd: ROOT }, (error, stdout, stderr) => {
+      done({ code: typeof error?.code === "number" ? error.code : 0, output: stdout + stderr });
+    });
+  });
+}
+
+it("finds the record of real sessions whole, and names the event that somebody changed", async () => {
+  for (const word of ["one", "two", "three"]) {
+    await people.alice.run("exec", "shell", "--", "echo", word);
+    await sessionWhere(people.stack.d1Path, "state = 'ended' AND command ->> '$[1]' = ?", word);
+  }
+  await people.bob.run("exec", "shell", "--", "true");
+  await sessionWhere(people.stack.d1Path, "state = 'ended' AND user = 'bob@example.com'");
+  expect(await verify()).toEqual({
+    code: 0,
+    output: "The record is whole: 4 sessions, 11 events, 0 without an end (live, or cut off).\n",
+  });
+
+  const second = query(people.stack.d1Path, "SELECT id FROM sessions WHERE command ->> '$[1]' = 'two'")[0]?.["id"];
+  const database = new DatabaseSync(people.stack.d1Path);
+  const forge = () =>
+    database.exec(`UPDATE events SET data = json_set(data, '$.command[1]', 'harmless') WHERE session_id = '${second}'`);
+  expect(forge).toThrow(/append-only: events are never updated/);
+  // Whoever may change the schema can: that is what the chain is for.
+  database.exec("DROP TRIGGER events_are_never_updated");
+  forge();
+  database.close();
+  const { code, output } = await verify();
+  expect(code).toBe(1);
+  expect(output).toContain(`First broken link first:\n  ${second} event 0: its content does not fit its hash`);
+});
+
+it("says in words that there is no record to read", async () => {
+  const nowhere = await new Promise<string>((done) => {
+    execFile(process.execPath, ["tools/audit-verify.ts", "--state", people.home], { cwd: ROOT }, (_e, _o, stderr) =>
+      done(stderr),
+    );
+  });
+  expect(nowhere).toContain("there is no local stack's endpoints.json");
+});

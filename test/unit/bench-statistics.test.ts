@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import { added, compare, median, percentile, rotate, summarize } from "../../bench/statistics.ts";
+
+describe("a median", () => {
+  test("is the middle of an odd number, in whatever order", () => {
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([10, 9])).toBe(9.5);
+  });
+
+  test("of an even number lies between the two in the middle", () => {
+    expect(median([4, 1, 3, 2])).toBe(2.5);
+  });
+
+  test("of nothing is no number", () => {
+    expect(median([])).toBeNaN();
+  });
+
+  test("leaves its input as it was", () => {
+    const values = [3, 1, 2];
+    median(values);
+    expect(values).toEqual([3, 1, 2]);
+  });
+});
+
+describe("a percentile", () => {
+  const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
+
+  test.each([
+    [0, 1],
+    [0.5, 50],
+    [0.99, 99],
+    [1, 100],
+  ])("%d of 1 to 100 is %d", (share, expected) => {
+    expect(percentile(hundred, share)).toBe(expected);
+  });
+
+  test("of few values is the next higher one", () => {
+    expect(percentile([10, 20, 30], 0.5)).toBe(20);
+    expect(percentile([10, 20, 30], 0.99)).toBe(30);
+  });
+
+  test("of nothing is no number", () => {
+    expect(percentile([], 0.5)).toBeNaN();
+  });
+});
+
+test("a summary has the median and the spread", () => {
+  expect(summarize([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3 });
+});
+
+describe("a comparison", () => {
+  test("tells how many times as much", () => {
+    expect(compare([2, 4, 6], [1, 2, 3])).toEqual({ ofMedians: 2, pairwise: 2 });
+  });
+
+  test("within each round is untouched by a machine that slows down on the way", () => {
+    // Twice as slow in every round; the machine gets ten times slower in the last two.
+    expect(compare([2, 20, 20], [1, 10, 10]).pairwise).toBe(2);
+    // One round's hiccup moves neither.
+    expect(compare([2, 2, 200], [1, 1, 1])).toEqual({ ofMedians: 2, pairwise: 2 });
+  });
+});
+
+test("what is added is the median difference within each round", () => {
+  expect(added([3, 14, 25], [1, 11, 21])).toBe(3);
+});
+
+describe("a rotation", () => {
+  test("keeps the order and begins elsewhere", () => {
+    expect(rotate(["a", "b", "c"], 1)).toEqual(["b", "c", "a"]);
+    expect(rotate(["a", "b", "c"], 3)).toEqual(["a", "b", "c"]);
+  });
+
+  test("of nothing is nothing", () => {
+    expect(rotate([], 2)).toEqual([]);
+  });
+});

@@ -1,0 +1,58 @@
+/** Where the record is read from: the local D1's file, or the deployed one through wrangler. Session by session, in order. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { ChainedEvent } from "../audit/chain.ts";
+
+const COLUMNS = "session_id, seq, at, type, data, link, hash";
+/** D1 answers at most some megabytes at a time; an event is under 64 KiB, most under 1 KiB. */
+const REMOTE_PAGE_EVENTS = 500;
+
+/** @param stateDir of a local stack that has run; it may be running */
+export function* localEvents(stateDir: string): Generator<ChainedEvent> {
+  const { d1 } = JSON.parse(readEndpoints(stateDir)) as { d1: string };
+  const database = new DatabaseSync(d1, { readOnly: true });
+  try {
+    const rows = database.prepare(`SELECT ${COLUMNS} FROM events ORDER BY session_id, seq`).iterate();
+    for (const row of rows) yield row as unknown as ChainedEvent;
+  } finally {
+    database.close();
+  }
+}
+
+function readEndpoints(stateDir: string): string {
+  try {
+    return readFileSync(join(stateDir, "endpoints.json"), "utf8");
+  } catch {
+    throw new Error(
+      `there is no local stack's endpoints.json in ${stateDir}: run npm start first, or name its --state`,
+    );
+  }
+}
+
+/** @param environment of wrangler.jsonc */
+export function* remoteEvents(environment: string): Generator<ChainedEvent> {
+  let after: ChainedEvent | undefined;
+  for (;;) {
+    const page = remotePage(environment, after);
+    yield* page;
+    after = page.at(-1);
+    if (page.length < REMOTE_PAGE_EVENTS) return;
+  }
+}
+
+function remotePage(environment: string, after: ChainedEvent | undefined): ChainedEvent[] {
+  const where = after
+    ? `WHERE (session_id, seq) > ('${after.session_id.replaceAll("'", "''")}', ${Number(after.seq)})`
+    : "";
+  const sql = `SELECT ${COLUMNS} FROM events ${where} ORDER BY session_id, seq LIMIT ${REMOTE_PAGE_EVENTS}`;
+  const output = execFileSync(
+    "npx",
+    ["wrangler", "d1", "execute", "AUDIT_DB", "--remote", "--json", "--env", environment, "--command", sql],
+    { encoding: "utf8", maxBuffer: 256 * 1024 * 1024, stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const [answer] = JSON.parse(output) as [{ results: ChainedEvent[] }?];
+  if (!answer) throw new Error("wrangler gave no answer");
+  return answer.results;
+}
