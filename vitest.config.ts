@@ -58,6 +58,7 @@ export default defineConfig({
         ],
         test: {
           name: "workerd",
+          testTimeout: 20_000,
           // More than the cores: these tests mostly wait, for limits and for clocks.
           maxWorkers: 4,
           include: ["test/workerd/**/*.test.ts"],

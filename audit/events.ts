@@ -18,6 +18,8 @@ export const OUTCOMES = [
   "refused",
   "idle_limit",
   "duration_limit",
+  /** One side stopped reading what it was sent; see `reason`. */
+  "stalled",
   /** Ended by an administrator; see ended_by. */
   "terminated",
   /** The cluster's side went away without saying why. */
@@ -54,7 +56,31 @@ export interface Counts {
   readonly messages_out: number;
 }
 
-export interface SessionEnd extends Counts {
+/** What one remote port of a port-forward has carried. */
+export interface Forward {
+  /** null: what could not be kept apart (ports after the 64th, connections after the 1,024th that were open at once). */
+  readonly port: number | null;
+  /** Connections that the client opened to it. */
+  readonly connections: number;
+  /** Payload of these connections from the client, without the tunnel's own framing. */
+  readonly bytes_in: number;
+  /** Payload of these connections from the cluster, without the tunnel's own framing. */
+  readonly bytes_out: number;
+  /** Connections of which the cluster reported an error: nobody listens there, for one. */
+  readonly errors: number;
+  /** What it said of the first of them, cut to 512 bytes. */
+  readonly first_error: string | null;
+}
+
+/** What was read in a session's traffic, beyond its counts. Both are missing after a crash (`interrupted`). */
+export interface Traffic {
+  /** Of port-forwards to pods: in the order of first use. Too low where `unreadable`. */
+  readonly forwards?: readonly Forward[];
+  /** The traffic did not fit its protocol, was relayed as it was, and from there on nothing is known of it but its size. */
+  readonly unreadable?: true;
+}
+
+export interface SessionEnd extends Counts, Traffic {
   readonly outcome: Outcome;
   readonly exit_code: number | null;
   /** For a person: what ended or refused it. */
@@ -67,6 +93,8 @@ export type SessionEventBody =
   | { readonly type: "start"; readonly data: SessionStart }
   /** The cluster accepted; `protocol` is the subprotocol that it chose. */
   | { readonly type: "connect"; readonly data: { readonly protocol: string } }
+  /** A port-forward opens its first connection to this port of the pod; the first 64 ports of a session are told. */
+  | { readonly type: "forward"; readonly data: { readonly port: number } }
   | { readonly type: "end"; readonly data: SessionEnd };
 
 export type SessionEvent = SessionEventBody & {

@@ -1,11 +1,17 @@
-import type { Counts, SessionStart } from "./events.ts";
+import type { Counts, SessionStart, Traffic } from "./events.ts";
 import type { sessions } from "./schema.ts";
 
 /** One session as the `sessions` view of D1 shows it. */
 export type SessionRow = typeof sessions.$inferSelect;
 
-/** A live session's row from the object that holds it: like D1's, but with the counts of this moment. */
-export function liveRow(id: string, startedAt: number, start: SessionStart, counts: Counts): SessionRow {
+/** A live session's row from the object that holds it: like D1's, but with the counts and traffic of this moment. */
+export function liveRow(
+  id: string,
+  startedAt: number,
+  start: SessionStart,
+  counts: Counts,
+  traffic: Traffic,
+): SessionRow {
   return {
     id,
     state: "live",
@@ -30,5 +36,7 @@ export function liveRow(id: string, startedAt: number, start: SessionStart, coun
     reason: null,
     ended_by: null,
     ...counts,
+    forwards: traffic.forwards ?? null,
+    unreadable: traffic.unreadable ?? null,
   };
 }

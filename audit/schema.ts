@@ -7,7 +7,7 @@
  */
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
-import { OUTCOMES } from "./events.ts";
+import { type Forward, OUTCOMES } from "./events.ts";
 
 export const events = sqliteTable(
   "events",
@@ -15,7 +15,7 @@ export const events = sqliteTable(
     session_id: text().notNull(),
     seq: integer().notNull(),
     at: integer().notNull(),
-    type: text({ enum: ["start", "connect", "end"] }).notNull(),
+    type: text({ enum: ["start", "connect", "forward", "end"] }).notNull(),
     /** JSON, kept as the text it was hashed as. */
     data: text().notNull(),
     /** The hash before this one, and this one's: see chain.ts. */
@@ -61,6 +61,10 @@ export const sessions = sqliteView("sessions", {
   bytes_out: integer(),
   messages_in: integer(),
   messages_out: integer(),
+  /** null where the session forwards no ports, while it is live, and after a crash. */
+  forwards: text({ mode: "json" }).$type<readonly Forward[]>(),
+  /** 1: the traffic did not fit its protocol, so that `forwards` and `exit_code` miss what came after. */
+  unreadable: integer({ mode: "boolean" }),
 }).as(sql`
   SELECT
     s.session_id AS id,
@@ -88,7 +92,9 @@ export const sessions = sqliteView("sessions", {
     e.data ->> '$.bytes_in' AS bytes_in,
     e.data ->> '$.bytes_out' AS bytes_out,
     e.data ->> '$.messages_in' AS messages_in,
-    e.data ->> '$.messages_out' AS messages_out
+    e.data ->> '$.messages_out' AS messages_out,
+    e.data ->> '$.forwards' AS forwards,
+    e.data ->> '$.unreadable' AS unreadable
   FROM events AS s
   LEFT JOIN events AS e ON e.session_id = s.session_id AND e.type = 'end'
   WHERE s.type = 'start'`);

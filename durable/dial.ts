@@ -17,13 +17,21 @@ export type Dialled =
  * @param signal cuts the connection, also when it is long established
  */
 export async function dial(cluster: Fetcher, url: string, headers: Headers, signal: AbortSignal): Promise<Dialled> {
-  let response: Response;
   try {
-    response = await withTimeout((timeout) =>
-      cluster.fetch(url, { headers, redirect: "manual", signal: AbortSignal.any([signal, timeout]) }),
-    );
+    return await withTimeout(async (timeout) => {
+      const response = await cluster.fetch(url, {
+        headers,
+        redirect: "manual",
+        signal: AbortSignal.any([signal, timeout]),
+      });
+      const socket = response.webSocket;
+      if (!socket) return passOn(response);
+      return { accepted: true, socket, protocol: response.headers.get("Sec-WebSocket-Protocol") ?? "" };
+    });
   } catch (error) {
-    console.error(`upstream: the upgrade failed: ${error instanceof Error ? error.name : "unknown error"}`);
+    // What we gave up ourselves (a kill, a limit, a client that went away) is no fault of the cluster.
+    if (!signal.aborted)
+      console.error(`upstream: the upgrade failed: ${error instanceof Error ? error.name : "unknown error"}`);
     return isTimeout(error)
       ? refused("Timeout", `the cluster did not answer within ${CONNECT_TIMEOUT_MS / 1000} s; try again`)
       : refused(
@@ -31,11 +39,6 @@ export async function dial(cluster: Fetcher, url: string, headers: Headers, sign
           "the cluster cannot be reached; try again, and tell your administrator if it stays",
         );
   }
-  const socket = response.webSocket;
-  if (socket) {
-    return { accepted: true, socket, protocol: response.headers.get("Sec-WebSocket-Protocol") ?? "" };
-  }
-  return passOn(response);
 }
 
 /** The timeout ends with the answer: aborting later would cut the session. */

@@ -4,6 +4,8 @@ export interface SessionLimits {
   readonly maxSessionsPerUser: number;
   readonly idleTimeoutSeconds: number;
   readonly maxDurationSeconds: number;
+  /** A session whose reader takes nothing for so long, although something waits for it, is ended. */
+  readonly stallTimeoutSeconds: number;
 }
 
 /** What happens to new sessions while D1 does not take events. */
@@ -27,7 +29,7 @@ export function refusalByCount(user: string, open: number, limits: SessionLimits
   return `${user} has ${open} of ${limits.maxSessionsPerUser} allowed sessions open; end one of them and try again`;
 }
 
-export type ReachedLimit = { readonly outcome: "idle_limit" | "duration_limit"; readonly words: string };
+export type ReachedLimit = { readonly outcome: "idle_limit" | "duration_limit" | "stalled"; readonly words: string };
 
 /** @returns the limit that a session has reached at `now`, if any. Times in milliseconds. */
 export function reachedLimit(
@@ -44,6 +46,21 @@ export function reachedLimit(
     return { outcome: "idle_limit", words };
   }
   return undefined;
+}
+
+/** The ending of a session one side of which has stopped reading. */
+export function stalled(reader: "client" | "upstream"): ReachedLimit {
+  const who = reader === "client" ? "its client" : "the cluster";
+  return { outcome: "stalled", words: `session ended: ${who} stopped reading what it was sent` };
+}
+
+/** An object has 128 MB for everything; what sessions that are over have left in it must leave room for those that live. */
+const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
+
+/** @returns undefined when there is room for another session, else the words for the person who asked */
+export function refusalByUnread(unreadBytes: number): string | undefined {
+  if (unreadBytes < MAX_UNREAD_BYTES) return undefined;
+  return "earlier sessions were ended with much of their output unread; close their clients and try again";
 }
 
 /** `5400` → `1h30m`, in the manner of kubectl's ages. */

@@ -1,4 +1,4 @@
-import type { Counts, SessionStart } from "../audit/events.ts";
+import type { Counts, SessionStart, Traffic } from "../audit/events.ts";
 import { NO_COUNTS } from "../audit/events.ts";
 import type { StatusReason } from "../kubernetes/status.ts";
 import { statusRefusal } from "./dial.ts";
@@ -37,15 +37,22 @@ export class LiveSession {
     return this.relay?.counts ?? NO_COUNTS;
   }
 
+  get traffic(): Traffic {
+    return this.relay?.observer.traffic?.() ?? {};
+  }
+
   /**
    * Tells the client `words` and hangs up on both sides, at whatever stage the session is.
    *
    * @param reason how the refusal is classed when the session had not been opened yet
    */
   end(words: string, reason: StatusReason = "Forbidden"): void {
-    this.endedEarly = statusRefusal(reason, words);
-    if (this.relay) this.relay.end(words);
-    else this.upstream.abort();
+    if (this.relay) {
+      this.relay.end(words);
+    } else {
+      this.endedEarly = statusRefusal(reason, words);
+      this.upstream.abort();
+    }
   }
 }
 

@@ -40,3 +40,22 @@ export class RefusedAttempts {
 export function attemptKey(url: string, kubectlSession: string | null): string {
   return JSON.stringify([url, kubectlSession]);
 }
+
+const RATE_WINDOW_MS = 60_000;
+/** More than a person, or a retrying script, makes; fewer than would fill the record. */
+const MAX_RECORDED_PER_WINDOW = 120;
+
+/** How many refused attempts of one user go into the record: each costs two rows there, and nothing to make. */
+export class RefusalRate {
+  #windowStart = 0;
+  #recorded = 0;
+
+  /** @returns whether one more is recorded */
+  admits(now: number): boolean {
+    if (now - this.#windowStart >= RATE_WINDOW_MS) {
+      this.#windowStart = now;
+      this.#recorded = 0;
+    }
+    return ++this.#recorded <= MAX_RECORDED_PER_WINDOW;
+  }
+}

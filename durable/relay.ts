@@ -1,40 +1,52 @@
 import type { Counts } from "../audit/events.ts";
 import { CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "./closing.ts";
 import type { HangUp } from "./ending.ts";
-import type { FlowGate } from "./flow.ts";
+import { FrameMerger } from "./frame-merger.ts";
+import { Outlet } from "./outlet.ts";
 import { type Message, type Observer, sizeOf } from "./protocols/observer.ts";
 
 export interface RelayParts {
   readonly client: WebSocket;
   readonly upstream: WebSocket;
   readonly observer: Observer;
-  readonly gate: FlowGate;
+  /** Keeps the object's other events waiting until the promise is done: the brake of back-pressure. */
+  readonly hold: (until: () => Promise<void>) => void;
   /** When the session began, ms since the epoch: the first moment that counts as use. */
   readonly startedAt: number;
   readonly onHangUp: (hangUp: HangUp) => void;
+  /** A reader has left more unread than may be queued for it; nothing more can be relayed. */
+  readonly onOverflow: (reader: HangUp["side"]) => void;
 }
 
+const CLOCK = { now: () => Date.now(), sleep: (ms: number) => scheduler.wait(ms) };
+
 /**
- * Two WebSockets joined: messages go across as they came, kind and border kept, until one side hangs up or `end` is
- * called. The relay decides nothing of the session; it tells `onHangUp` and the counters.
+ * Two WebSockets joined: messages go across as they came, kind kept, and border too but where the observer says that it
+ * means nothing, until one side hangs up or `end` is called. The relay decides nothing of the session.
  */
 export class Relay {
   readonly #client: WebSocket;
   readonly #upstream: WebSocket;
   readonly #observer: Observer;
-  readonly #gate: FlowGate;
-  readonly #onHangUp: (hangUp: HangUp) => void;
+  readonly #toClient: Outlet;
+  readonly #toUpstream: Outlet;
+  readonly #onHangUp: RelayParts["onHangUp"];
+  readonly #onOverflow: RelayParts["onOverflow"];
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
   #activeAt: number;
+  readonly #merger = new FrameMerger((message) => this.#give(message));
   #joined = false;
+  #clientGone = false;
 
   constructor(parts: RelayParts) {
     this.#client = parts.client;
     this.#upstream = parts.upstream;
     this.#observer = parts.observer;
-    this.#gate = parts.gate;
+    this.#toClient = new Outlet(parts.client, parts.hold, CLOCK);
+    this.#toUpstream = new Outlet(parts.upstream, parts.hold, CLOCK);
     this.#activeAt = parts.startedAt;
     this.#onHangUp = parts.onHangUp;
+    this.#onOverflow = parts.onOverflow;
   }
 
   get counts(): Counts {
@@ -48,6 +60,17 @@ export class Relay {
 
   get observer(): Observer {
     return this.#observer;
+  }
+
+  /** Bytes that the client has been given and not taken; they stay in memory until it does, or goes away. */
+  get unsentBytes(): number {
+    return this.#clientGone ? 0 : this.#toClient.unsentBytes;
+  }
+
+  /** The side that has taken nothing for so long although something waits for it, if any. */
+  stalledReader(stallTimeoutMs: number): HangUp["side"] | undefined {
+    if (this.#toClient.stalledMs() >= stallTimeoutMs) return "client";
+    return this.#toUpstream.stalledMs() >= stallTimeoutMs ? "upstream" : undefined;
   }
 
   /** Accepts both sockets and starts to relay. Nothing has flowed before this. */
@@ -64,10 +87,12 @@ export class Relay {
   end(words: string): void {
     if (!this.#joined) return;
     this.#joined = false;
+    this.#merger.flush();
     closeQuietly(this.#upstream, CLOSE_GOING_AWAY, words);
-    const { lingerMs } = this.#observer;
-    for (const message of this.#observer.farewell(words)) this.#send(this.#client, message);
-    if (lingerMs > 0) setTimeout(() => closeQuietly(this.#client, CLOSE_NORMAL), lingerMs);
+    const { lingerMs, wordsInClose } = this.#observer;
+    for (const message of this.#observer.farewell(words)) this.#toClient.send(message);
+    if (wordsInClose) closeQuietly(this.#client, CLOSE_GOING_AWAY, words);
+    else if (lingerMs > 0) setTimeout(() => closeQuietly(this.#client, CLOSE_NORMAL), lingerMs);
     else closeQuietly(this.#client, CLOSE_NORMAL);
   }
 
@@ -85,7 +110,7 @@ export class Relay {
     this.#counts.messages_in++;
     this.#counts.bytes_in += sizeOf(message);
     if (this.#observer.fromClient(message)) this.#activeAt = Date.now();
-    this.#send(this.#upstream, message);
+    if (!this.#toUpstream.send(message)) this.#onOverflow("upstream");
   }
 
   #fromUpstream(message: Message): void {
@@ -93,21 +118,23 @@ export class Relay {
     this.#counts.messages_out++;
     this.#counts.bytes_out += sizeOf(message);
     if (this.#observer.fromUpstream(message)) this.#activeAt = Date.now();
-    this.#send(this.#client, message);
-  }
-
-  #send(socket: WebSocket, message: Uint8Array<ArrayBuffer> | Message): void {
-    try {
-      socket.send(message);
-    } catch {
-      // The socket closed under us; its close event follows and says so.
+    const channel = this.#observer.streamOf?.(message);
+    if (channel !== undefined && typeof message !== "string") {
+      this.#merger.push(channel, message);
       return;
     }
-    this.#gate.sent(socket);
+    this.#merger.flush();
+    this.#give(message);
+  }
+
+  #give(message: ArrayBuffer | Uint8Array<ArrayBuffer> | string): void {
+    if (!this.#toClient.send(message) && this.#joined) this.#onOverflow("client");
   }
 
   #hungUp(side: HangUp["side"], code: number, reason: string): void {
+    if (side === "client") this.#clientGone = true;
     if (!this.#joined) return;
+    this.#merger.flush();
     const lostWithoutAWord = side === "upstream" && code === 1006 && !this.#observer.finalStatus();
     this.#onHangUp({ side, code });
     if (lostWithoutAWord) {

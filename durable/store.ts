@@ -119,6 +119,11 @@ export class SessionStore {
     return this.#sql.exec<{ length: number }>("SELECT count(*) AS length FROM outbox").one().length;
   }
 
+  /** Whether D1 lacks any of the session's events. */
+  isQueued(sessionId: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM outbox WHERE session_id = ? LIMIT 1", sessionId).toArray().length > 0;
+  }
+
   #open(sessionId: string, at: number): LastEvent {
     const link = this.#sql.exec<{ hash: string }>("SELECT hash FROM last_start").toArray()[0]?.hash ?? "";
     this.#sql.exec(

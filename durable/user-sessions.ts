@@ -1,16 +1,23 @@
 import { DurableObject } from "cloudflare:workers";
 import { NO_COUNTS, type SessionEventBody } from "../audit/events.ts";
 import { liveRow, type SessionRow } from "../audit/rows.ts";
-import type { Bindings } from "../worker/env.ts";
+import type { SessionBindings } from "./bindings.ts";
 import { type Dialled, dial, statusRefusal } from "./dial.ts";
 import { type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
-import { FlowGate } from "./flow.ts";
-import { reachedLimit, refusalByCount, refusalByQueue, UNRECORDED } from "./limits.ts";
+import {
+  type ReachedLimit,
+  reachedLimit,
+  refusalByCount,
+  refusalByQueue,
+  refusalByUnread,
+  stalled,
+  UNRECORDED,
+} from "./limits.ts";
 import { LiveSession, startFacts } from "./live-session.ts";
 import { Outbox } from "./outbox.ts";
 import { detachPlan, type SessionPlan } from "./plan.ts";
 import { observerFor } from "./protocols/choose.ts";
-import { attemptKey, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
+import { attemptKey, RefusalRate, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
 import { Relay } from "./relay.ts";
 import { SessionStore } from "./store.ts";
 
@@ -18,6 +25,8 @@ import { SessionStore } from "./store.ts";
 const TICK_MS = 1_000;
 /** How much of the counts a crash may lose. */
 const CHECKPOINT_MS = 5_000;
+/** A close frame only asks. Who has not answered it after so long is cut off. */
+const CLOSE_GRACE_MS = 5_000;
 /** While sessions are open an alarm is always due, so that a crashed object is woken and closes them. */
 const HEARTBEAT_MS = 30_000;
 
@@ -26,20 +35,21 @@ const HEARTBEAT_MS = 30_000;
  *
  * What is live is in memory, and only there: after a crash nothing counts against the user's limit any more.
  */
-export class UserSessions extends DurableObject<Bindings> {
+export class UserSessions extends DurableObject<SessionBindings> {
   readonly #store: SessionStore;
   readonly #outbox: Outbox;
-  readonly #gate: FlowGate;
   readonly #refused = new RefusedAttempts();
+  readonly #refusalRate = new RefusalRate();
   readonly #live = new Map<string, LiveSession>();
+  /** Ended sessions whose clients have not read all they were sent: it is in memory until they do, or go away. */
+  readonly #draining = new Set<Relay>();
   #ticker: ReturnType<typeof setInterval> | null = null;
   #alarmAt: number | undefined;
 
-  constructor(ctx: DurableObjectState, env: Bindings) {
+  constructor(ctx: DurableObjectState, env: SessionBindings) {
     super(ctx, env);
     this.#store = new SessionStore(ctx.storage.sql);
     this.#outbox = new Outbox(this.#store, env.AUDIT_DB);
-    this.#gate = new FlowGate(ctx);
     this.#closeInterrupted();
   }
 
@@ -51,6 +61,8 @@ export class UserSessions extends DurableObject<Bindings> {
 
     const tooMany = refusalByCount(plan.user, this.#live.size, plan.limits);
     if (tooMany) return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", tooMany), tooMany);
+    const unread = refusalByUnread(this.#unreadBytes());
+    if (unread) return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", unread), unread);
     const unrecordable = refusalByQueue(this.#store.queueLength(), plan.audit);
     if (unrecordable)
       return this.#refuse(plan, attempt, statusRefusal("ServiceUnavailable", unrecordable), unrecordable);
@@ -61,12 +73,20 @@ export class UserSessions extends DurableObject<Bindings> {
     this.#append(session.id, { type: "start", data: startFacts(plan) });
     // A client that goes away now will have no socket to tell of it: the session would stay until its idle limit.
     const abandon = () => this.#abandon(session);
+    if (request.signal.aborted) abandon();
     request.signal.addEventListener("abort", abandon);
-    const dialled = (await this.#isRecorded(session))
-      ? await dial(this.env.KUBE_API, request.url, headers, session.upstream.signal)
-      : undefined;
-    request.signal.removeEventListener("abort", abandon);
-    return this.#answer(session, attempt, dialled);
+    try {
+      const dialled = (await this.#isRecorded(session))
+        ? await dial(this.env.KUBE_API, request.url, headers, session.upstream.signal)
+        : undefined;
+      return this.#answer(session, attempt, dialled);
+    } catch (error) {
+      session.upstream.abort();
+      this.#finish(session, ending("failed", "Sallyport failed while it opened the session"));
+      throw error;
+    } finally {
+      request.signal.removeEventListener("abort", abandon);
+    }
   }
 
   /** The user's open sessions. */
@@ -108,7 +128,7 @@ export class UserSessions extends DurableObject<Bindings> {
     const first = this.#refused.take(attempt, Date.now());
     if (first) return toResponse(first);
     const words =
-      "SPDY is not relayed here, only WebSocket: use kubectl 1.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true " +
+      "the WebSocket attempt before this one failed, or there was none: try again. SPDY is not relayed here: use kubectl 1.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true " +
       "(for port-forward KUBECTL_PORT_FORWARD_WEBSOCKETS=true) with 1.29 and 1.30";
     this.#recordRefusal(plan, words);
     return toResponse(statusRefusal("BadRequest", words));
@@ -123,9 +143,9 @@ export class UserSessions extends DurableObject<Bindings> {
   /** The record comes first: durable before the cluster hears of it, not merely before an answer leaves. */
   async #isRecorded(session: LiveSession): Promise<boolean> {
     await this.ctx.storage.sync();
-    if (session.plan.audit.onOutage === "fail-closed" && !session.endedEarly) {
+    if (session.plan.audit.onOutage === "fail-closed") {
       await this.#deliver();
-      if (this.#outbox.isFailing) {
+      if (!session.endedEarly && this.#store.isQueued(session.id)) {
         session.end(UNRECORDED, "ServiceUnavailable");
         this.#finish(session, ending("refused", UNRECORDED));
       }
@@ -160,10 +180,14 @@ export class UserSessions extends DurableObject<Bindings> {
     const relay = new Relay({
       client,
       upstream,
-      observer: observerFor(target.sessionKind, protocol, target.tty),
-      gate: this.#gate,
+      observer: observerFor(target.sessionKind, protocol, target.tty, {
+        ports: target.ports,
+        onNewPort: (port) => this.#append(session.id, { type: "forward", data: { port } }),
+      }),
+      hold: (until) => void this.ctx.blockConcurrencyWhile(until),
       startedAt: session.startedAt,
       onHangUp: (hangUp) => this.#finish(session, readEnding(relay.observer.finalStatus(), hangUp)),
+      onOverflow: (reader) => this.#endByLimit(session, stalled(reader)),
     });
     session.relay = relay;
     this.#append(session.id, { type: "connect", data: { protocol } });
@@ -177,11 +201,22 @@ export class UserSessions extends DurableObject<Bindings> {
   /** Records a session's end, once, and frees its place. */
   #finish(session: LiveSession, how: Ending): void {
     if (!this.#live.delete(session.id)) return;
-    this.#append(session.id, endEvent(how, session.counts));
+    if (session.relay && session.relay.unsentBytes > 0) this.#draining.add(session.relay);
+    this.#append(session.id, endEvent(how, session.counts, session.traffic));
+    setTimeout(() => session.upstream.abort(), CLOSE_GRACE_MS);
     if (this.#live.size === 0) this.#stopTicking();
   }
 
+  #endByLimit(session: LiveSession, { outcome, words }: ReachedLimit): void {
+    session.end(words);
+    this.#finish(session, ending(outcome, words));
+  }
+
   #recordRefusal(plan: SessionPlan, words: string): void {
+    if (!this.#refusalRate.admits(Date.now())) {
+      console.error("audit: too many refused attempts of one user within a minute; this one is not recorded");
+      return;
+    }
     // While D1 is away, refusals must not grow without bound what the bound on sessions has stopped.
     if (this.#store.queueLength() >= 2 * plan.audit.maxQueuedEvents) {
       console.error("audit: a refused attempt is not recorded, too many events wait for D1");
@@ -200,7 +235,9 @@ export class UserSessions extends DurableObject<Bindings> {
   }
 
   async #deliver(): Promise<void> {
-    await this.#outbox.deliver();
+    // Again while something waits: an event may have come just as the delivery before was ending.
+    do await this.#outbox.deliver();
+    while (!this.#outbox.isFailing && this.#store.queueLength() > 0);
     if (this.#outbox.isFailing) this.#alarmWithin(this.#outbox.retryInMs);
   }
 
@@ -216,6 +253,16 @@ export class UserSessions extends DurableObject<Bindings> {
     }
   }
 
+  /** What ended sessions have left in memory. */
+  #unreadBytes(): number {
+    let bytes = 0;
+    for (const relay of this.#draining) {
+      if (relay.unsentBytes === 0) this.#draining.delete(relay);
+      bytes += relay.unsentBytes;
+    }
+    return bytes;
+  }
+
   #startTicking(): void {
     this.#ticker ??= setInterval(() => this.#tick(Date.now()), TICK_MS);
   }
@@ -227,10 +274,11 @@ export class UserSessions extends DurableObject<Bindings> {
 
   #tick(now: number): void {
     for (const session of this.#live.values()) {
-      const limit = reachedLimit(session, session.plan.limits, now);
+      const { limits } = session.plan;
+      const stalledReader = session.relay?.stalledReader(limits.stallTimeoutSeconds * 1000);
+      const limit = stalledReader ? stalled(stalledReader) : reachedLimit(session, limits, now);
       if (limit) {
-        session.end(limit.words);
-        this.#finish(session, ending(limit.outcome, limit.words));
+        this.#endByLimit(session, limit);
       } else if (now - session.checkpointAt >= CHECKPOINT_MS) {
         session.checkpointAt = now;
         this.#store.checkpoint(session.id, now, session.counts);
@@ -248,7 +296,7 @@ export class UserSessions extends DurableObject<Bindings> {
 }
 
 function toRow(session: LiveSession): SessionRow {
-  return liveRow(session.id, session.startedAt, startFacts(session.plan), session.counts);
+  return liveRow(session.id, session.startedAt, startFacts(session.plan), session.counts, session.traffic);
 }
 
 function toResponse({ status, contentType, body }: RefusalResponse): Response {

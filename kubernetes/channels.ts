@@ -41,16 +41,23 @@ export interface ChannelFrame {
   readonly payload: Uint8Array;
 }
 
+/** Base64 is made of so many bytes at a time: a multiple of 3, and few enough to be a function's arguments. */
+const BASE64_SLICE_BYTES = 24 * 1024;
+
+const utf8 = new TextEncoder();
+
 /**
- * Reads one message.
+ * Reads one message. The API server does not look whether it is text or binary, and the Python client sends its stdin as
+ * text in binary protocols: so a text's UTF-8 bytes are read there.
  *
- * @returns undefined for a message that is no frame (empty, wrong kind, bad base64): the caller relays it and
- *   draws no conclusion from it
+ * @returns undefined for a message that is no frame (empty, bad base64): the caller relays it and draws no conclusion
+ *   from it
  */
 export function decodeFrame(protocol: ChannelProtocol, message: ArrayBuffer | string): ChannelFrame | undefined {
-  if (typeof message === "string") return protocol.encoding === "base64" ? decodeText(message) : undefined;
-  const bytes = new Uint8Array(message);
-  if (protocol.encoding === "base64") return decodeText(new TextDecoder().decode(bytes));
+  if (protocol.encoding === "base64") {
+    return decodeText(typeof message === "string" ? message : new TextDecoder().decode(message));
+  }
+  const bytes = typeof message === "string" ? utf8.encode(message) : new Uint8Array(message);
   const channel = bytes[0];
   return channel === undefined ? undefined : { channel, payload: bytes.subarray(1) };
 }
@@ -58,11 +65,15 @@ export function decodeFrame(protocol: ChannelProtocol, message: ArrayBuffer | st
 function decodeText(text: string): ChannelFrame | undefined {
   const channel = text.charCodeAt(0) - 0x30;
   if (!(channel >= 0 && channel <= 9)) return undefined;
+  let decoded: string;
   try {
-    return { channel, payload: Uint8Array.from(atob(text.slice(1)), (char) => char.charCodeAt(0)) };
+    decoded = atob(text.slice(1));
   } catch {
     return undefined;
   }
+  const payload = new Uint8Array(decoded.length);
+  for (let at = 0; at < payload.length; at++) payload[at] = decoded.charCodeAt(at);
+  return { channel, payload };
 }
 
 /** Builds one message for a channel. The base64 variants know channels 0 to 9 only. */
@@ -72,7 +83,11 @@ export function encodeFrame(
   payload: Uint8Array,
 ): Uint8Array<ArrayBuffer> | string {
   if (protocol.encoding === "base64") {
-    return String.fromCharCode(0x30 + channel) + btoa(String.fromCharCode(...payload));
+    let text = String.fromCharCode(0x30 + channel);
+    for (let at = 0; at < payload.length; at += BASE64_SLICE_BYTES) {
+      text += btoa(String.fromCharCode(...payload.subarray(at, at + BASE64_SLICE_BYTES)));
+    }
+    return text;
   }
   const message = new Uint8Array(payload.length + 1);
   message[0] = channel;

@@ -40,7 +40,9 @@ CREATE VIEW `sessions` AS
     e.data ->> '$.bytes_in' AS bytes_in,
     e.data ->> '$.bytes_out' AS bytes_out,
     e.data ->> '$.messages_in' AS messages_in,
-    e.data ->> '$.messages_out' AS messages_out
+    e.data ->> '$.messages_out' AS messages_out,
+    e.data ->> '$.forwards' AS forwards,
+    e.data ->> '$.unreadable' AS unreadable
   FROM events AS s
   LEFT JOIN events AS e ON e.session_id = s.session_id AND e.type = 'end'
   WHERE s.type = 'start';

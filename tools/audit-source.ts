@@ -33,26 +33,33 @@ function readEndpoints(stateDir: string): string {
 
 /** @param environment of wrangler.jsonc */
 export function* remoteEvents(environment: string): Generator<ChainedEvent> {
+  // Append-only, so all up to this row is a whole that no session started meanwhile can be missing from.
+  const [last] = ask<{ newest: number | null }>(environment, "SELECT max(rowid) AS newest FROM events");
   let after: ChainedEvent | undefined;
   for (;;) {
-    const page = remotePage(environment, after);
+    const page = remotePage(environment, Number(last?.newest ?? 0), after);
     yield* page;
     after = page.at(-1);
     if (page.length < REMOTE_PAGE_EVENTS) return;
   }
 }
 
-function remotePage(environment: string, after: ChainedEvent | undefined): ChainedEvent[] {
-  const where = after
-    ? `WHERE (session_id, seq) > ('${after.session_id.replaceAll("'", "''")}', ${Number(after.seq)})`
-    : "";
-  const sql = `SELECT ${COLUMNS} FROM events ${where} ORDER BY session_id, seq LIMIT ${REMOTE_PAGE_EVENTS}`;
+function remotePage(environment: string, newest: number, after: ChainedEvent | undefined): ChainedEvent[] {
+  const id = after?.session_id.replaceAll("'", "''");
+  const rest = after ? `AND (session_id, seq) > ('${id}', ${Number(after.seq)})` : "";
+  return ask<ChainedEvent>(
+    environment,
+    `SELECT ${COLUMNS} FROM events WHERE rowid <= ${newest} ${rest} ORDER BY session_id, seq LIMIT ${REMOTE_PAGE_EVENTS}`,
+  );
+}
+
+function ask<Row>(environment: string, sql: string): Row[] {
   const output = execFileSync(
     "npx",
     ["wrangler", "d1", "execute", "AUDIT_DB", "--remote", "--json", "--env", environment, "--command", sql],
     { encoding: "utf8", maxBuffer: 256 * 1024 * 1024, stdio: ["ignore", "pipe", "inherit"] },
   );
-  const [answer] = JSON.parse(output) as [{ results: ChainedEvent[] }?];
+  const [answer] = JSON.parse(output) as [{ results: Row[] }?];
   if (!answer) throw new Error("wrangler gave no answer");
   return answer.results;
 }

@@ -31,7 +31,7 @@ function readFlags() {
 }
 
 /** What a person reads. */
-export function describeVerdict({ sessions, events, open, broken }: Verdict): string {
+function describeVerdict({ sessions, events, open, broken }: Verdict): string {
   const first = broken[0];
   const summary = `${sessions} sessions, ${events} events, ${open.length} without an end (live, or cut off)`;
   if (!first) return `The record is whole: ${summary}.`;

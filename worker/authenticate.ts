@@ -17,6 +17,9 @@ const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
 const KEYS_COOLDOWN_MS = 30 * 1000;
 const KEYS_TIMEOUT_MS = 5 * 1000;
 
+/** One `@` between visible ASCII; `system:` would be a user name that Kubernetes reserves. */
+const PLAIN_EMAIL = /^(?!system:)[!-?A-~]+@[!-?A-~]+$/i;
+
 export type Claims = JWTPayload & { readonly email: string; readonly sub: string };
 
 export type Authenticated =
@@ -73,6 +76,13 @@ function readClaims(payload: JWTPayload): Authenticated {
   const email = payload["email"];
   if (typeof email !== "string" || email === "" || !payload.sub) {
     return refused("no_identity", "the Cloudflare Access token names no person: service tokens are not admitted here");
+  }
+  // Before folding: the Kelvin sign folds to `k`, and would make another person of its bearer.
+  if (!PLAIN_EMAIL.test(email)) {
+    return refused(
+      "no_identity",
+      "the Cloudflare Access token's email is not a plain ASCII address: it is not admitted here",
+    );
   }
   return { ok: true, claims: { ...payload, email: email.toLowerCase(), sub: payload.sub } };
 }

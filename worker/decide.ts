@@ -9,7 +9,13 @@ import type { Refusal } from "./refusal.ts";
  */
 export type Decision =
   | { readonly action: "refuse"; readonly refusal: Refusal }
-  | { readonly action: "stream"; readonly as: Impersonation; readonly upgrade: boolean }
+  | {
+      readonly action: "stream";
+      readonly as: Impersonation;
+      readonly upgrade: boolean;
+      /** Answered by a workload, through the proxy subresource of a pod or service, not by the API server. */
+      readonly proxied: boolean;
+    }
   | {
       readonly action: "session";
       readonly as: Impersonation;
@@ -27,9 +33,9 @@ export function decide(identity: Identity, classified: Classified): Decision {
     case "refused":
       return { action: "refuse", refusal: { code: refusalCode(classified.status), message: classified.reason } };
     case "rest":
-      return { action: "stream", as, upgrade: false };
+      return { action: "stream", as, upgrade: false, proxied: classified.info.subresource === "proxy" };
     case "stream":
-      return { action: "stream", as, upgrade: true };
+      return { action: "stream", as, upgrade: true, proxied: false };
     case "session":
       return { action: "session", as, target: classified.session, transport: classified.transport };
   }

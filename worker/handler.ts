@@ -72,9 +72,16 @@ export function createHandler(config: Config, authenticate: Authenticate = authe
   };
 }
 
-/** A foreign page may cause a plain read: without CORS headers, which nobody here sends, it never sees the answer. */
+/**
+ * A foreign page may cause a plain read: without CORS headers, which nobody here sends, it never sees the answer. What a
+ * workload does on a GET is its own affair, so a proxied one counts as more than a read.
+ */
 function isConsequential(decision: Decision, method: string): boolean {
-  return decision.action === "session" || (decision.action === "stream" && decision.upgrade) || !READS.has(method);
+  return (
+    decision.action === "session" ||
+    (decision.action === "stream" && (decision.upgrade || decision.proxied)) ||
+    !READS.has(method)
+  );
 }
 
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

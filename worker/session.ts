@@ -6,6 +6,10 @@ import type { Bindings } from "./env.ts";
 import type { Identity } from "./identify.ts";
 import { headersFor, upstreamUrl } from "./upstream.ts";
 
+/** The client writes these into the record: they must not fill it. */
+const MAX_USER_AGENT_CHARS = 512;
+const MAX_ATTEMPT_CHARS = 128;
+
 export interface SessionSetting {
   readonly cluster: string;
   readonly limits: SessionLimits;
@@ -49,7 +53,7 @@ function clientOf(request: Request): SessionPlan["client"] {
   return {
     address: request.headers.get("CF-Connecting-IP"),
     country: typeof country === "string" ? country : null,
-    userAgent: request.headers.get("User-Agent"),
-    attempt: request.headers.get("Kubectl-Session"),
+    userAgent: request.headers.get("User-Agent")?.slice(0, MAX_USER_AGENT_CHARS) ?? null,
+    attempt: request.headers.get("Kubectl-Session")?.slice(0, MAX_ATTEMPT_CHARS) ?? null,
   };
 }

@@ -25,7 +25,7 @@ export async function stream(
 ): Promise<Response> {
   const headers = headersFor(request, decision.as, decision.upgrade);
   try {
-    return await cluster.fetch(upstreamUrl(url), {
+    const response = await cluster.fetch(upstreamUrl(url), {
       method: request.method,
       headers,
       body: request.body,
@@ -33,12 +33,28 @@ export async function stream(
       redirect: "manual",
       signal: request.signal,
     });
+    return decision.proxied ? contain(response) : response;
   } catch (error) {
-    if (request.signal.aborted) throw error;
+    // Nobody is left to read it: nginx's code for a client that closed the request.
+    if (request.signal.aborted) return new Response(null, { status: 499 });
     console.error(`upstream: ${request.method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
     const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
     return refuse({ code: "cluster_unreachable", message }, request.headers);
   }
+}
+
+/**
+ * A workload wrote this answer, and a browser would take it for a page of this origin: one with the person's sign-in, that
+ * may open sessions and, for an administrator, end them. So it gets an origin of its own, and neither cookies nor a
+ * service worker here.
+ */
+function contain(response: Response): Response {
+  const contained = new Response(response.body, response);
+  contained.headers.set("Content-Security-Policy", "sandbox");
+  contained.headers.set("X-Content-Type-Options", "nosniff");
+  contained.headers.delete("Set-Cookie");
+  contained.headers.delete("Service-Worker-Allowed");
+  return contained;
 }
 
 export function headersFor(request: Request, as: Impersonation, upgrade: boolean): Headers {

@@ -50,6 +50,11 @@ export interface StackOptions {
   readonly callerHandlesSignals?: boolean | undefined;
   /** Another Worker in Sallyport's place (a bench's yardstick), with the same bindings. */
   readonly wranglerConfig?: string | undefined;
+  /**
+   * For tests only, never set by `npm start`: a socket of the Worker itself, past the Access stand-in, for requests
+   * with tokens that a test signs (more people than the personas).
+   */
+  readonly workerSocket?: boolean | undefined;
 }
 
 export interface PersonaEndpoint {
@@ -68,6 +73,8 @@ export interface Stack {
   readonly d1Path: string;
   readonly logPath: string;
   readonly upstreamUrl: string;
+  /** The Worker past the stand-in; only with `workerSocket`. */
+  readonly workerUrl: string | undefined;
   readonly embedded: boolean;
   /** Audit log of the embedded cluster. */
   readonly clusterAuditLog: string | undefined;
@@ -104,7 +111,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   const leftover = await endLeftoverWorkerd(paths.dir);
   if (leftover.length > 0) print(`Ended what a killed run had left behind (workerd, pid ${leftover.join(", ")}).`);
   // The two commonest mistakes, found before the seconds it takes to bundle.
-  await planPorts(options.port);
+  await planPorts(options.port, options.workerSocket ?? false);
   buildLocalConfig(
     { issuer: `http://${LOOPBACK}`, audience: "checked-later", cluster: "checked-later" },
     options.config,
@@ -128,7 +135,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   options.signal?.throwIfAborted();
 
   let stopping = false;
-  const { runtime, ports, issuer } = await withPortPlan(options.port, async (ports) => {
+  const { runtime, ports, issuer } = await withPortPlan(options.port, options.workerSocket ?? false, async (ports) => {
     const issuer = `http://${LOOPBACK}:${ports.issuer}`;
     const runtime = await startRuntime({
       stateDir: paths.dir,
@@ -161,6 +168,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
     d1Path: runtime.d1Path,
     logPath: paths.log,
     upstreamUrl: cluster.url,
+    workerUrl: ports.worker === undefined ? undefined : `http://${LOOPBACK}:${ports.worker}`,
     embedded: cluster.embedded,
     clusterAuditLog: cluster.auditLog,
     access: { issuer, audience: access.audience },

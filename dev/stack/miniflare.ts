@@ -112,6 +112,7 @@ function sallyportOptions(input: RuntimeInput): V4WorkerOptions {
     modulesRoot: dirname(input.sallyportModule),
     bindings: { ...workerOptions.bindings, SALLYPORT_CONFIG: JSON.parse(JSON.stringify(input.config)) },
     d1Databases: { AUDIT_DB: LOCAL_DATABASE },
+    unsafeDirectSockets: input.ports.worker === undefined ? [] : [{ host: LOOPBACK, port: input.ports.worker }],
     serviceBindings: {
       ...workerOptions.serviceBindings,
       KUBE_API: { external: { address: input.upstreamAddress, http: {} } },

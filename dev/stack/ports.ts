@@ -14,6 +14,8 @@ export interface PortPlan {
   /** The stand-in's own socket, which is also the tokens' issuer. */
   readonly issuer: number;
   readonly tls: Readonly<Record<PersonaName, number>>;
+  /** The Worker itself, past the stand-in; only where it was asked for. */
+  readonly worker: number | undefined;
   /** Another plan may be tried when somebody takes one of these ports meanwhile. */
   readonly replaceable: boolean;
 }
@@ -26,9 +28,18 @@ export const MAX_BASE_PORT = 65_535 - PERSONA_NAMES.length + 1;
  * where those are free, and are any free ones otherwise.
  *
  * @param requested a base port, 0 for free ports, undefined for the usual ones if they are free
+ * @param workerSocket whether the Worker gets a port of its own, any free one
  * @throws StackError when a requested port is taken
  */
-export async function planPorts(requested: number | undefined): Promise<PortPlan> {
+export async function planPorts(requested: number | undefined, workerSocket: boolean): Promise<PortPlan> {
+  const plan = await planStackPorts(requested);
+  if (!workerSocket) return plan;
+  const known = new Set([...Object.values(plan.personas), plan.issuer, ...Object.values(plan.tls)]);
+  // One more than are known: the planned ones are not bound yet, and may be found free again.
+  return { ...plan, worker: (await pickFree(known.size + 1)).find((port) => !known.has(port)) };
+}
+
+async function planStackPorts(requested: number | undefined): Promise<PortPlan> {
   const count = PERSONA_NAMES.length;
   const base = requested ?? DEFAULT_BASE_PORT;
   if (base === 0) return assign(await pickFree(2 * count + 1), true);
@@ -53,10 +64,11 @@ export class PortsTakenError extends Error {
 /** Plans, tries, and plans anew when a port that was free is not any more. */
 export async function withPortPlan<T>(
   requested: number | undefined,
+  workerSocket: boolean,
   attempt: (plan: PortPlan) => Promise<T>,
 ): Promise<T> {
   for (let plans = 1; ; plans++) {
-    const plan = await planPorts(requested);
+    const plan = await planPorts(requested, workerSocket);
     try {
       return await attempt(plan);
     } catch (error) {
@@ -80,7 +92,7 @@ function assign(ports: readonly number[], replaceable: boolean): PortPlan {
   const byPersona = (first: number) =>
     Object.fromEntries(PERSONA_NAMES.map((name, index) => [name, at(first + index)])) as Record<PersonaName, number>;
   const count = PERSONA_NAMES.length;
-  return { personas: byPersona(0), issuer: at(count), tls: byPersona(count + 1), replaceable };
+  return { personas: byPersona(0), issuer: at(count), tls: byPersona(count + 1), worker: undefined, replaceable };
 }
 
 function range(first: number, length: number): number[] {

@@ -1,34 +1,43 @@
 import { channelProtocol } from "../../kubernetes/channels.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 import { ExecObserver } from "./exec.ts";
-import { type Observer, sizeOf } from "./observer.ts";
+import type { Observer } from "./observer.ts";
 import { PortForwardChannelsObserver } from "./port-forward-channels.ts";
 import { PORT_FORWARD_TUNNEL, PortForwardTunnelObserver } from "./port-forward-tunnel.ts";
+import { RawObserver } from "./raw.ts";
 
-/** Bytes nobody here understands (KubeVirt's `plain.kubevirt.io`): all of them are use, and nothing can be said. */
-const RAW: Observer = {
-  fromClient: (message) => sizeOf(message) > 0,
-  fromUpstream: (message) => sizeOf(message) > 0,
-  finalStatus: () => undefined,
-  farewell: () => [],
-  lingerMs: 0,
-};
+/** What a port-forward's observer needs to know and tells. */
+export interface Forwarding {
+  /** As named in the request; kubectl names none there. */
+  readonly ports: readonly number[];
+  /** Called when a port is first used: for no port twice, and at most 64 times. */
+  readonly onNewPort: (port: number) => void;
+}
+
+const NO_FORWARDING: Forwarding = { ports: [], onNewPort: () => {} };
 
 /** @param subprotocol what the upstream chose, `""` for none */
-export function observerFor(kind: SessionKind, subprotocol: string, terminal: boolean): Observer {
+export function observerFor(
+  kind: SessionKind,
+  subprotocol: string,
+  terminal: boolean,
+  { ports, onNewPort }: Forwarding = NO_FORWARDING,
+): Observer {
   const channels = channelProtocol(subprotocol);
   switch (kind) {
     case "exec":
     case "attach":
-      return channels ? new ExecObserver(channels, terminal) : RAW;
+      return channels ? new ExecObserver(channels, terminal) : new RawObserver({ unreadable: true });
     case "port-forward":
-      if (subprotocol === PORT_FORWARD_TUNNEL) return new PortForwardTunnelObserver();
-      return channels ? new PortForwardChannelsObserver(channels) : RAW;
+      if (subprotocol === PORT_FORWARD_TUNNEL) return new PortForwardTunnelObserver(onNewPort);
+      if (channels) return new PortForwardChannelsObserver(channels, ports, onNewPort);
+      return new RawObserver({ forwards: [], unreadable: true });
     case "console":
+      return new RawObserver({}, (words) => [Uint8Array.from(new TextEncoder().encode(`\r\n${words}\r\n`))]);
     case "vnc":
     case "usbredir":
     case "vsock":
     case "vm-port-forward":
-      return RAW;
+      return new RawObserver();
   }
 }

@@ -25,6 +25,13 @@ export class ExecObserver implements Observer {
     return sizeOf(message) > 1;
   }
 
+  /** stdout and stderr with a payload. An empty frame has a meaning, if only to some clients. */
+  streamOf(message: Message): number | undefined {
+    if (typeof message === "string" || this.#protocol.encoding !== "binary" || message.byteLength < 2) return undefined;
+    const channel = new Uint8Array(message, 0, 1)[0];
+    return channel === Channel.stdout || channel === Channel.stderr ? channel : undefined;
+  }
+
   finalStatus(): Status | undefined {
     if (this.#errorBytes.length === 0) return undefined;
     if (this.#protocol.errorFormat === "status") return parseStatus(this.#errorBytes);
@@ -47,8 +54,7 @@ export class ExecObserver implements Observer {
   }
 
   #isErrorChannel(message: Message): boolean {
-    if (typeof message === "string") return message.charCodeAt(0) === 0x30 + Channel.error;
-    const first = message.byteLength > 0 ? new Uint8Array(message, 0, 1)[0] : undefined;
+    const first = typeof message === "string" ? message.charCodeAt(0) : new Uint8Array(message)[0];
     return first === (this.#protocol.encoding === "base64" ? 0x30 + Channel.error : Channel.error);
   }
 

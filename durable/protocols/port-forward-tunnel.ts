@@ -1,16 +1,30 @@
+import type { Traffic } from "../../audit/events.ts";
 import { encodeDataHead } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
-import { headerValue, type SpdyFrame } from "../../kubernetes/spdy/frames.ts";
+import { type DataFrame, headerValue, type SpdyFrame, type SynStreamFrame } from "../../kubernetes/spdy/frames.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { type ErrorText, type ForwardAccount, ForwardLedger } from "./forward-ledger.ts";
 import { type Message, type Observer, sizeOf } from "./observer.ts";
 
 /** SPDY/3.1 bytes in binary messages; a message may hold a part of a frame, or several (KEP-4006). */
 export const PORT_FORWARD_TUNNEL = "SPDY/3.1+portforward.k8s.io";
 
-/** Streams that a client never closes must not grow this without bound. */
+/** Streams that a client never closes must not grow this without bound. Two make a connection. */
 const MAX_FOLLOWED_STREAMS = 2_048;
+/** A message may be 32 MiB, and a frame 8 bytes: read at once it would become millions of objects. */
+const READ_BYTES = 64 * 1024;
 /** kubectl prints an error once its connection's data is over, then hangs up by itself. */
 const LINGER_MS = 500;
+
+interface Stream {
+  readonly type: "data" | "error";
+  readonly account: ForwardAccount;
+  clientIsDone: boolean;
+  upstreamIsDone: boolean;
+  hasFailed: boolean;
+  /** Where more of the error's text goes, on the first error stream of a port that has some. */
+  errorText: ErrorText | undefined;
+}
 
 /**
  * Follows a port-forward: each forwarded connection is two SPDY streams, one for data and one for errors, opened by
@@ -19,38 +33,40 @@ const LINGER_MS = 500;
 export class PortForwardTunnelObserver implements Observer {
   #client: SpdyFrameParser | undefined = new SpdyFrameParser();
   #upstream: SpdyFrameParser | undefined = new SpdyFrameParser();
-  /** Streams that the upstream has not finished. */
-  readonly #open = new Map<number, "data" | "error">();
+  readonly #ledger: ForwardLedger;
+  readonly #streams = new Map<number, Stream>();
+  #lastStreamId = -1;
+  #hasUnfollowed = false;
+
+  /** @param onNewPort called before the first connection to a port reaches the cluster */
+  constructor(onNewPort: (port: number) => void) {
+    this.#ledger = new ForwardLedger(onNewPort);
+  }
 
   get lingerMs(): number {
-    return this.#open.size > 0 ? LINGER_MS : 0;
+    return this.#unfinished().length > 0 ? LINGER_MS : 0;
   }
 
   /** kubectl pings every 10 s inside the tunnel for as long as it runs: that is no use of it. */
   fromClient(message: Message): boolean {
-    const frames = this.#client && read(this.#client, message);
-    if (!frames) {
-      this.#client = undefined;
-      return sizeOf(message) > 0;
-    }
-    for (const frame of frames) this.#follow(frame);
-    return frames.some(isUse);
+    const isUse = this.#client && read(this.#client, message, (frame) => this.#takeFromClient(frame));
+    if (isUse === undefined) this.#client = undefined;
+    return isUse ?? sizeOf(message) > 0;
   }
 
   fromUpstream(message: Message): boolean {
-    const frames = this.#upstream && read(this.#upstream, message);
-    if (!frames) {
-      this.#upstream = undefined;
-      return sizeOf(message) > 0;
-    }
-    for (const frame of frames) {
-      if ("fin" in frame && frame.fin) this.#open.delete(frame.streamId);
-    }
-    return frames.some(isUse);
+    const isUse = this.#upstream && read(this.#upstream, message, (frame) => this.#takeFromUpstream(frame));
+    if (isUse === undefined) this.#upstream = undefined;
+    return isUse ?? sizeOf(message) > 0;
   }
 
   finalStatus(): undefined {
     return undefined;
+  }
+
+  traffic(): Traffic {
+    const isReadable = this.#client !== undefined && this.#upstream !== undefined;
+    return { forwards: this.#ledger.summary(), ...(!isReadable && { unreadable: true }) };
   }
 
   /**
@@ -61,16 +77,79 @@ export class PortForwardTunnelObserver implements Observer {
   farewell(words: string): Uint8Array<ArrayBuffer>[] {
     if (!this.#upstream?.atFrameBorder) return [];
     const text = new TextEncoder().encode(words);
-    return [...this.#open].map(([streamId, streamType]) =>
-      finalFrame(streamId, streamType === "error" ? text : new Uint8Array(0)),
+    return this.#unfinished().map(([streamId, { type }]) =>
+      finalFrame(streamId, type === "error" ? text : new Uint8Array(0)),
     );
   }
 
-  #follow(frame: SpdyFrame): void {
-    if (frame.type === "RST_STREAM") this.#open.delete(frame.streamId);
-    if (frame.type !== "SYN_STREAM" || this.#open.size >= MAX_FOLLOWED_STREAMS) return;
-    this.#open.set(frame.streamId, headerValue(frame.headers, "streamtype") === "error" ? "error" : "data");
+  #unfinished(): [number, Stream][] {
+    return [...this.#streams].filter(([, { upstreamIsDone }]) => !upstreamIsDone);
   }
+
+  #takeFromClient(frame: SpdyFrame): void {
+    if (frame.type === "RST_STREAM") this.#streams.delete(frame.streamId);
+    if (frame.type === "SYN_STREAM") this.#open(frame);
+    if (frame.type === "DATA") {
+      const stream = this.#streams.get(frame.streamId);
+      if (stream?.type === "data") stream.account.bytesIn += frame.data.length;
+      else if (!stream && this.#hasUnfollowed) this.#ledger.rest.bytesIn += frame.data.length;
+    }
+    if ("fin" in frame && frame.fin) this.#finish(frame.streamId, "client");
+  }
+
+  #takeFromUpstream(frame: SpdyFrame): void {
+    if (frame.type === "RST_STREAM") this.#streams.delete(frame.streamId);
+    if (frame.type === "DATA") this.#takeUpstreamData(frame);
+    if ("fin" in frame && frame.fin) this.#finish(frame.streamId, "upstream");
+  }
+
+  #takeUpstreamData({ streamId, data }: DataFrame): void {
+    const stream = this.#streams.get(streamId);
+    if (!stream) {
+      if (this.#hasUnfollowed) this.#ledger.rest.bytesOut += data.length;
+    } else if (stream.type === "data") {
+      stream.account.bytesOut += data.length;
+    } else if (data.length > 0) {
+      if (stream.hasFailed) stream.errorText?.add(data);
+      else stream.errorText = stream.account.failed(data);
+      stream.hasFailed = true;
+    }
+  }
+
+  /** As the cluster's own reader (moby/spdystream, and the kubelet behind it) takes or refuses a stream. */
+  #open({ streamId, headers }: SynStreamFrame): void {
+    const port = readPort(headerValue(headers, "port"));
+    const type = headerValue(headers, "streamtype");
+    // An id that does not go up is refused there: to take it here would move an open stream's bytes to another port.
+    if (streamId < this.#lastStreamId + 2) return;
+    this.#lastStreamId = streamId;
+    if (port === undefined || (type !== "data" && type !== "error")) return;
+    const account = this.#ledger.account(port);
+    if (type === "data") account.connections++;
+    if (this.#streams.size >= MAX_FOLLOWED_STREAMS) {
+      this.#hasUnfollowed = true;
+      return;
+    }
+    const stream = { clientIsDone: false, upstreamIsDone: false, hasFailed: false, errorText: undefined };
+    this.#streams.set(streamId, { type, account, ...stream });
+  }
+
+  #finish(streamId: number, side: "client" | "upstream"): void {
+    const stream = this.#streams.get(streamId);
+    if (!stream) return;
+    if (side === "client") stream.clientIsDone = true;
+    else stream.upstreamIsDone = true;
+    // What a client may still say on an error stream is heard by nobody.
+    const isOver = stream.upstreamIsDone && (stream.clientIsDone || stream.type === "error");
+    if (isOver) this.#streams.delete(streamId);
+  }
+}
+
+/** As `strconv.ParseUint(value, 10, 16)` reads it, and the kubelet then wants it above 0. */
+function readPort(value: string | undefined): number | undefined {
+  if (value === undefined || !/^[0-9]+$/.test(value)) return undefined;
+  const port = Number(value);
+  return port >= 1 && port <= 0xffff ? port : undefined;
 }
 
 function finalFrame(streamId: number, data: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -81,17 +160,24 @@ function finalFrame(streamId: number, data: Uint8Array): Uint8Array<ArrayBuffer>
   return frame;
 }
 
-/** @returns undefined once the stream cannot be understood: it is then relayed as it is, and any byte counts as use */
-function read(parser: SpdyFrameParser, message: Message): SpdyFrame[] | undefined {
+/**
+ * @returns whether the message is use of the session; undefined once the stream cannot be understood: it is then relayed
+ *   as it is, and any byte counts as use
+ */
+function read(parser: SpdyFrameParser, message: Message, take: (frame: SpdyFrame) => void): boolean | undefined {
   if (typeof message === "string") return undefined;
+  const bytes = new Uint8Array(message);
+  let isUse = false;
   try {
-    return parser.push(new Uint8Array(message));
+    for (let at = 0; at < bytes.length; at += READ_BYTES) {
+      for (const frame of parser.push(bytes.subarray(at, at + READ_BYTES))) {
+        take(frame);
+        isUse ||= frame.type === "SYN_STREAM" || (frame.type === "DATA" && frame.data.length > 0);
+      }
+    }
   } catch (error) {
     if (error instanceof SpdyError) return undefined;
     throw error;
   }
-}
-
-function isUse(frame: SpdyFrame): boolean {
-  return frame.type === "SYN_STREAM" || (frame.type === "DATA" && frame.data.length > 0);
+  return isUse;
 }

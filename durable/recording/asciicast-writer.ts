@@ -51,6 +51,7 @@ export class AsciicastWriter {
   /** Bytes that the sink has. */
   #written = 0;
   #size: TerminalSize | undefined;
+  #firstSize: TerminalSize | undefined;
   #hasHeader = false;
   #firstAt: number | undefined;
   #lastAt = 0;
@@ -88,7 +89,8 @@ export class AsciicastWriter {
   write(stream: CastStream, bytes: Uint8Array, now: number): void {
     if (this.#stopped !== undefined || bytes.length === 0) return;
     const escaper = this.#escaperOf(stream);
-    for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
+    // The sink may stop it on the way.
+    for (let from = 0; from < bytes.length && this.#stopped === undefined; from += SLICE_BYTES) {
       const slice = bytes.subarray(from, from + SLICE_BYTES);
       const room = JsonEscaper.room(slice.length) + FRAME_BYTES;
       if (this.bytes + room > this.#maxBytes) {
@@ -105,9 +107,10 @@ export class AsciicastWriter {
   resize(size: TerminalSize, now: number): void {
     if (this.#stopped !== undefined) return;
     if (this.#size?.columns === size.columns && this.#size.rows === size.rows) return;
-    const goesToHeader = this.#firstAt === undefined || (this.#size === undefined && !this.#hasHeader);
+    const isFirst = this.#firstAt === undefined || (this.#firstSize === undefined && !this.#hasHeader);
     this.#size = size;
-    if (!goesToHeader) this.#addLine(resizeLine(this.#seconds(now), size));
+    if (isFirst) this.#firstSize = size;
+    else this.#addLine(resizeLine(this.#seconds(now), size));
   }
 
   /** Says `words` in the cast, to tools and to whoever watches, and takes no more of the streams. */
@@ -137,13 +140,13 @@ export class AsciicastWriter {
     this.#used = 0;
     this.#sink(lines, now);
     // A session that is quiet again needs no large buffer.
-    if (lines.length < FIRST_BUFFER_BYTES && this.#buffer.length > FIRST_BUFFER_BYTES) {
+    if (this.#used === 0 && lines.length < FIRST_BUFFER_BYTES && this.#buffer.length > FIRST_BUFFER_BYTES) {
       this.#buffer = new Uint8Array(FIRST_BUFFER_BYTES);
     }
   }
 
   #writeHeader(now: number): void {
-    const header = encoder.encode(headerLine(this.#facts, this.#size ?? DEFAULT_SIZE, this.#firstAt ?? now));
+    const header = encoder.encode(headerLine(this.#facts, this.#firstSize ?? DEFAULT_SIZE, this.#firstAt ?? now));
     this.#hasHeader = true;
     this.#written += header.length;
     this.#sink(header, now);

@@ -11,7 +11,8 @@ export const DEFAULT_MAX_HEADER_BYTES = 16 * 1024;
 // DEFLATE expands at most about 1032 times, so a slice this long yields at most ~66 KiB before the limit is looked at.
 const INFLATE_SLICE_BYTES = 64;
 
-const text = new TextDecoder();
+// A BOM is part of a name, not to be dropped: the peer's reader would see another name than we do.
+const text = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
 const bytes = new TextEncoder();
 
 /**

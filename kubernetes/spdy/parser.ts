@@ -8,11 +8,12 @@ import {
   SPDY_VERSION,
   type SpdyFrame,
 } from "./frames.ts";
-import { concat, HeaderBlockReader, readUint32 } from "./header-block.ts";
+import { HeaderBlockReader, readUint32 } from "./header-block.ts";
 
 /** A SYN_STREAM of port-forward is under 100 bytes. Only control frames are held back whole, so only they need a limit. */
 export const DEFAULT_MAX_FRAME_BYTES = 64 * 1024;
 
+const NO_DATA = new Uint8Array(0);
 const STREAM_ID_MASK = 0x7fff_ffff;
 
 export interface SpdyParserLimits {
@@ -29,9 +30,9 @@ export interface SpdyParserLimits {
 export class SpdyFrameParser {
   readonly #maxFrameBytes: number;
   readonly #headers: HeaderBlockReader;
-  #held: Uint8Array[] = [];
+  /** The frame that is being collected, or its head as long as its length is unknown; filled up to `#heldBytes`. */
+  #held = new Uint8Array(FRAME_HEAD_BYTES);
   #heldBytes = 0;
-  #needBytes = FRAME_HEAD_BYTES;
   #data: { streamId: number; fin: boolean; remaining: number } | undefined;
   #failed: SpdyError | undefined;
 
@@ -75,36 +76,28 @@ export class SpdyFrameParser {
   }
 
   #takeHeld(chunk: Uint8Array, at: number, frames: SpdyFrame[]): number {
-    const end = Math.min(chunk.length, at + this.#needBytes - this.#heldBytes);
-    this.#held.push(chunk.subarray(at, end));
-    this.#heldBytes += end - at;
-    if (this.#heldBytes === this.#needBytes) this.#takeWhole(frames);
-    else this.#detach(end === chunk.length);
+    const end = Math.min(chunk.length, at + this.#held.length - this.#heldBytes);
+    // Copied: what stays after push() returns must not alias the caller's buffer, which may be used again. One by one,
+    // since a head is 8 bytes and a view of it costs more than they do.
+    for (let from = at; from < end; from++) this.#held[this.#heldBytes++] = chunk[from] ?? 0;
+    if (this.#heldBytes === this.#held.length) this.#takeWhole(frames);
     return end;
   }
 
-  // What stays after push() returns must not alias the caller's buffer, which may be used again.
-  #detach(chunkEnds: boolean): void {
-    if (!chunkEnds) return;
-    const last = this.#held.pop();
-    if (last !== undefined) this.#held.push(last.slice());
-  }
-
   #takeWhole(frames: SpdyFrame[]): void {
-    const held = concat(this.#held, this.#heldBytes);
+    const held = this.#held;
     const isControl = (readUint32(held, 0) & 0x8000_0000) !== 0;
     const length = readUint32(held, 4) & 0x00ff_ffff;
     const flags = held[4] ?? 0;
 
     if (isControl && held.length === FRAME_HEAD_BYTES) this.#checkControlHead(held, length);
     if (isControl && held.length < FRAME_HEAD_BYTES + length) {
-      this.#held = [held.slice()];
-      this.#needBytes = FRAME_HEAD_BYTES + length;
+      this.#held = new Uint8Array(FRAME_HEAD_BYTES + length);
+      this.#held.set(held);
       return;
     }
-    this.#held = [];
+    if (held.length > FRAME_HEAD_BYTES) this.#held = new Uint8Array(FRAME_HEAD_BYTES);
     this.#heldBytes = 0;
-    this.#needBytes = FRAME_HEAD_BYTES;
     if (isControl) {
       const frame = this.#decode(readUint32(held, 0) & 0xffff, flags, held.subarray(FRAME_HEAD_BYTES));
       if (frame !== undefined) frames.push(frame);
@@ -112,7 +105,7 @@ export class SpdyFrameParser {
     }
     const streamId = readUint32(held, 0);
     const fin = (flags & FLAG_FIN) !== 0;
-    if (length === 0) frames.push({ type: "DATA", streamId, fin, data: new Uint8Array(0) });
+    if (length === 0) frames.push({ type: "DATA", streamId, fin, data: NO_DATA });
     else this.#data = { streamId, fin, remaining: length };
   }
 

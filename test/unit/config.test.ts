@@ -25,7 +25,7 @@ describe("a valid configuration", () => {
     expect(loadConfig(VALID)).toEqual({
       ...VALID,
       identities: [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: [] }],
-      limits: { maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800 },
+      limits: { maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800, stallTimeoutSeconds: 30 },
       audit: { onOutage: "buffer", maxQueuedEvents: 5_000 },
     });
   });
@@ -42,8 +42,8 @@ describe("a valid configuration", () => {
   );
 
   test.each([
-    [{ maxSessionsPerUser: 1, idleTimeoutSeconds: 1, maxDurationSeconds: 1 }],
-    [{ maxSessionsPerUser: 50, idleTimeoutSeconds: 14_400, maxDurationSeconds: 86_400 }],
+    [{ maxSessionsPerUser: 1, idleTimeoutSeconds: 1, maxDurationSeconds: 1, stallTimeoutSeconds: 1 }],
+    [{ maxSessionsPerUser: 50, idleTimeoutSeconds: 14_400, maxDurationSeconds: 86_400, stallTimeoutSeconds: 120 }],
   ])("may have limits at the edge: %o", (limits) => {
     expect(loadConfig({ ...VALID, limits }).limits).toEqual(limits);
   });
@@ -141,6 +141,16 @@ describe("a configuration is refused with the place of the fault", () => {
   test("a rule that can never match, as it stands above it already", () => {
     const message = fault(withRule({ match: { email: "Alice@Example.com" }, groups: ["admins"] }));
     expect(message).toContain("identities[1] can never match: identities[0] has the same match");
+    const domain = { match: { emailDomain: "example.com" }, groups: ["staff"] };
+    const person = { match: { email: "carol@example.com" }, groups: ["admins"] };
+    expect(fault({ identities: [domain, person] })).toContain(
+      "identities[1] can never match: identities[0] matches all of its domain",
+    );
+  });
+
+  test("claims are compared with their case, so that rules which differ in it are two", () => {
+    const rules = ["Ops", "ops"].map((value) => ({ match: { claim: "custom.groups", value }, groups: ["ops"] }));
+    expect(() => fault({ identities: rules })).toThrow();
   });
 
   test.each([

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { inWords, reachedLimit, refusalByCount, type SessionLimits } from "../../durable/limits.ts";
 
-const LIMITS: SessionLimits = { maxSessionsPerUser: 3, idleTimeoutSeconds: 60, maxDurationSeconds: 5_400 };
+const LIMITS: SessionLimits = {
+  maxSessionsPerUser: 3,
+  idleTimeoutSeconds: 60,
+  maxDurationSeconds: 5_400,
+  stallTimeoutSeconds: 30,
+};
 const START = 1_000_000;
 
 describe("the limit of sessions at once", () => {

@@ -20,7 +20,7 @@ const PLAN: SessionPlan = {
     ports: [],
   },
   transport: "websocket",
-  limits: { maxSessionsPerUser: 3, idleTimeoutSeconds: 60, maxDurationSeconds: 3_600 },
+  limits: { maxSessionsPerUser: 3, idleTimeoutSeconds: 60, maxDurationSeconds: 3_600, stallTimeoutSeconds: 30 },
   audit: { onOutage: "buffer", maxQueuedEvents: 100 },
   client: { address: "203.0.113.7", country: "DE", userAgent: "kubectl", attempt: null },
 };

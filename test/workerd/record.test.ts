@@ -73,6 +73,8 @@ describe("the record in D1", () => {
       ended_by: null,
       ...NO_COUNTS,
       bytes_out: 12,
+      forwards: null,
+      unreadable: null,
     });
   });
 

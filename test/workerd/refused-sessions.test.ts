@@ -8,7 +8,7 @@ import { expectStatus } from "./statuses.ts";
 
 const EXEC = (pod: string) => `/api/v1/namespaces/demo/pods/${pod}/exec?command=sh&stdout=true`;
 const SPDY_WORDS =
-  /^SPDY is not relayed here, only WebSocket: use kubectl 1\.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true/;
+  /SPDY is not relayed here: use kubectl 1\.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true/;
 
 type Person = ReturnType<typeof someone>;
 

@@ -43,7 +43,9 @@ async function whileOpen(closed: Promise<Closed>, act: () => void): Promise<Clos
 // At the same time, since each of them lasts as long as its limit.
 describe.concurrent("a session", () => {
   it("that is idle too long is ended with the words that kubectl prints, and the record has them", async () => {
-    const { pod, client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60 } });
+    const { pod, client } = await session({
+      limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
+    });
     pod.send(frame(1, "$ "));
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
     expect(client.text(1)).toBe("$ ");
@@ -63,7 +65,10 @@ describe.concurrent("a session", () => {
 
   it("on a terminal shows the words there too, in a line of their own before the error", async () => {
     const query = "command=sh&stdin=true&stdout=true&tty=true";
-    const { client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60 }, query });
+    const { client } = await session({
+      limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
+      query,
+    });
     expect((await client.closed).code).toBe(1000);
     expect(client.text(1)).toBe(`\r\n${IDLE}\r\n`);
     expect(client.received.map((message) => message[0])).toEqual([1, 3]);
@@ -71,7 +76,10 @@ describe.concurrent("a session", () => {
 
   it("in a browser's base64 protocol is told in it", async () => {
     const protocol = "v4.base64.channel.k8s.io";
-    const { client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60 }, protocol });
+    const { client } = await session({
+      limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
+      protocol,
+    });
     expect((await client.closed).code).toBe(1000);
     const [message = ""] = client.received as string[];
     expect(message.charAt(0)).toBe("3");
@@ -82,18 +90,22 @@ describe.concurrent("a session", () => {
     ["typing", (client: Client) => client.send(frame(0, "x"))],
     ["output", (_: Client, pod: Puppet) => pod.send(frame(1, "x"))],
   ])("that is used (%s) is not idle, but does not outlast the longest duration", async (_, use) => {
-    const { pod, client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 3 } });
+    const { pod, client } = await session({
+      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 5, stallTimeoutSeconds: 30 },
+    });
     const close = await whileOpen(client.closed, () => use(client, pod));
-    const words = "session ended: it reached the longest duration allowed (3s)";
+    const words = "session ended: it reached the longest duration allowed (5s)";
     expect(close.code).toBe(1000);
     expect(JSON.parse(client.text(3))).toMatchObject({ message: words });
     const row = await ended(client.sessionId);
     expect(row).toMatchObject({ outcome: "duration_limit", reason: words });
-    expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(3_000);
+    expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(5_000);
   });
 
   it("is idle although empty frames cross", async () => {
-    const { pod, client } = await session({ limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 4 } });
+    const { pod, client } = await session({
+      limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 30, stallTimeoutSeconds: 30 },
+    });
     await whileOpen(client.closed, () => {
       pod.send(frame(1, ""));
       client.send(frame(0, ""));
@@ -103,7 +115,7 @@ describe.concurrent("a session", () => {
 
   it("whose cluster never answers is ended too", async () => {
     const pod = await Puppet.make({ hold: true });
-    const limits = { maxSessionsPerUser: 3, idleTimeoutSeconds: 1, maxDurationSeconds: 60 };
+    const limits = { maxSessionsPerUser: 3, idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 };
     const person = someone();
     const response = await directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { limits } });
     expect(response.status).toBe(403);
@@ -113,7 +125,7 @@ describe.concurrent("a session", () => {
 });
 
 describe.concurrent("a port-forward", () => {
-  const limits = { idleTimeoutSeconds: 1, maxDurationSeconds: 4 };
+  const limits = { idleTimeoutSeconds: 3, maxDurationSeconds: 6, stallTimeoutSeconds: 30 };
   const tunnel = { limits, query: "", subresource: "portforward", protocol: PORT_FORWARD };
 
   it.each([

@@ -161,8 +161,7 @@ describe("somebody no rule knows", () => {
 describe("somebody who cannot be named to the cluster exactly", () => {
   it("gets nothing from it: no request goes out as the proxy itself, or as somebody of a like name", async () => {
     const person = { email: "m\u00fcller@viewers.example.com", sub: "uid" };
-    const words =
-      "cannot impersonate: the user has a character outside printable ASCII: ask your administrator to mend its rule";
+    const words = "the Cloudflare Access token's email is not a plain ASCII address: it is not admitted here";
     await expectStatus(await as(person, PODS), "Forbidden", words);
     await expectStatus(await upgrade(person, `${PODS}/silent/exec?command=sh`), "Forbidden", words);
     const uid = { ...bob, sub: "uid\u00fc" };

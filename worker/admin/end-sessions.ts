@@ -1,5 +1,5 @@
 import { json, jsonError } from "./json.ts";
-import { objectOf } from "./read-sessions.ts";
+import { objectOf } from "./objects.ts";
 import type { AdminRequest } from "./router.ts";
 
 const MAX_REASON_CHARS = 500;

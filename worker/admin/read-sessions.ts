@@ -1,9 +1,9 @@
 import { findEvents, findSession, findSessions, type SessionFilter } from "../../audit/queries.ts";
 import type { SessionRow } from "../../audit/rows.ts";
-import { objectIdOf } from "../../durable/session-id.ts";
 import type { Bindings } from "../env.ts";
 import { askDatabase } from "./database.ts";
 import { json, jsonError } from "./json.ts";
+import { objectOf } from "./objects.ts";
 import { readListQuery, writeCursor } from "./parameters.ts";
 import type { AdminRequest } from "./router.ts";
 import { eventJson, sessionJson } from "./session-json.ts";
@@ -25,9 +25,9 @@ export async function showSession({ env, part: sessionId }: AdminRequest): Promi
     askDatabase(Promise.all([findSession(env.AUDIT_DB, sessionId), findEvents(env.AUDIT_DB, sessionId)])),
     describeLive(env, sessionId),
   ]);
-  const [row, events] = recorded?.answer ?? [undefined, []];
+  const [row, events] = recorded?.answer ?? [undefined, null];
   const session = live ?? row;
-  if (session) return json({ ...sessionJson(session), events: events.map(eventJson) });
+  if (session) return json({ ...sessionJson(session), events: events?.map(eventJson) ?? null });
   return recorded
     ? jsonError("not_found", "there is no session of this id")
     : jsonError("audit_database_unavailable", "the session is not live, and D1, which has the record, does not answer");
@@ -55,19 +55,8 @@ async function listWithoutDatabase(env: Bindings, filter: SessionFilter, limit: 
 
 async function describeLive(env: Bindings, sessionId: string): Promise<SessionRow | undefined> {
   const stub = objectOf(env, sessionId);
-  return stub && (await stub.describe(sessionId));
-}
-
-/** The object that a session id names, or undefined for a text that is no session id of this deployment. */
-export function objectOf(env: Bindings, sessionId: string): ReturnType<Bindings["USER_SESSIONS"]["get"]> | undefined {
-  const objectId = objectIdOf(sessionId);
-  if (objectId === undefined) return undefined;
-  try {
-    return env.USER_SESSIONS.get(env.USER_SESSIONS.idFromString(objectId));
-  } catch {
-    // Well-formed, but signed for another namespace.
-    return undefined;
-  }
+  // An object that cannot answer must not keep D1's own answer back.
+  return stub && (await stub.describe(sessionId).catch(() => undefined));
 }
 
 function page(rows: readonly SessionRow[], limit: number): Response {

@@ -1,4 +1,4 @@
-import type { SessionEvent } from "../../audit/events.ts";
+import type { Forward, SessionEvent } from "../../audit/events.ts";
 import type { SessionRow } from "../../audit/rows.ts";
 
 /** A session as the admin API shows it: times in RFC 3339, UTC. */
@@ -30,6 +30,19 @@ export function sessionJson(row: SessionRow) {
     bytesOut: row.bytes_out,
     messagesIn: row.messages_in,
     messagesOut: row.messages_out,
+    forwards: row.forwards?.map(forwardJson) ?? null,
+    unreadable: row.unreadable ?? false,
+  };
+}
+
+function forwardJson(forward: Forward) {
+  return {
+    port: forward.port,
+    connections: forward.connections,
+    bytesIn: forward.bytes_in,
+    bytesOut: forward.bytes_out,
+    errors: forward.errors,
+    firstError: forward.first_error,
   };
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Config, configSchema } from "./schema.ts";
+import { type Config, configSchema, type IdentityRule } from "./schema.ts";
 
 /** The configuration cannot be used. The message names each place, for an operator to read. */
 export class ConfigError extends Error {
@@ -30,14 +30,28 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A rule whose match already stands above it never wins: the author meant something else. */
+/** A rule that another above it always answers for never wins: the author meant something else. */
 function unreachableRule(config: Config): string | undefined {
   const seen = new Map<string, number>();
   for (const [index, rule] of config.identities.entries()) {
-    const key = JSON.stringify(rule.match).toLowerCase();
-    const earlier = seen.get(key);
-    if (earlier !== undefined) return `identities[${index}] can never match: identities[${earlier}] has the same match`;
+    const [key, ...wider] = matchKeys(rule.match);
+    for (const above of [key, ...wider]) {
+      const earlier = seen.get(above);
+      if (earlier === undefined) continue;
+      const why = above === key ? "has the same match" : "matches all of its domain";
+      return `identities[${index}] can never match: identities[${earlier}] ${why}`;
+    }
     seen.set(key, index);
   }
   return undefined;
+}
+
+/** The match in a form to compare, then the wider ones that contain it. Addresses and domains compare without case. */
+function matchKeys(match: IdentityRule["match"]): [string, ...string[]] {
+  if ("email" in match) {
+    const email = match.email.toLowerCase();
+    return [`email ${email}`, `domain ${email.slice(email.lastIndexOf("@") + 1)}`];
+  }
+  if ("emailDomain" in match) return [`domain ${match.emailDomain.toLowerCase()}`];
+  return [JSON.stringify(match)];
 }

@@ -60,6 +60,8 @@ const limitsSchema = z.strictObject({
   idleTimeoutSeconds: seconds(1, 14_400).default(1_800),
   /** No session lasts longer than this, however busy. */
   maxDurationSeconds: seconds(1, 86_400).default(28_800),
+  /** A session whose reader takes nothing for so long, although something waits for it, is ended. */
+  stallTimeoutSeconds: seconds(1, 120).default(30),
 });
 
 const auditSchema = z.strictObject({

@@ -16,6 +16,6 @@ export function query(d1Path: string, sql: string, ...parameters: string[]): Row
 /** Waits until exactly one session fits, and returns it. */
 export async function sessionWhere(d1Path: string, condition: string, ...parameters: string[]): Promise<Row> {
   const find = () => query(d1Path, `SELECT * FROM sessions WHERE ${condition}`, ...parameters);
-  await expect.poll(() => find().length, { timeout: 10_000, message: `one session where ${condition}` }).toBe(1);
+  await expect.poll(() => find().length, { timeout: 20_000, message: `one session where ${condition}` }).toBe(1);
   return find()[0] as Row;
 }

@@ -1,0 +1,55 @@
+/** The bench's arithmetic. Pure. */
+
+/** The middle value, or the mean of the two in the middle. NaN for none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
+}
+
+/** The smallest value that at least `share` (0 to 1) of all values do not exceed (nearest rank). NaN for none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
+export interface Summary {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function summarize(samples: readonly number[]): Summary {
+  return { median: median(samples), min: percentile(samples, 0), max: percentile(samples, 1) };
+}
+
+export interface Comparison {
+  /** Above 1: more (slower, bigger) than the base. */
+  readonly ofMedians: number;
+  /** Median of the ratios within each round. Steadier where the machine's speed drifts from round to round. */
+  readonly pairwise: number;
+}
+
+/** Compares samples of the same rounds, in the same order. */
+export function compare(samples: readonly number[], base: readonly number[]): Comparison {
+  return {
+    ofMedians: median(samples) / median(base),
+    pairwise: median(pairs(samples, base).map(([own, other]) => own / other)),
+  };
+}
+
+/** Median of the differences within each round. */
+export function added(samples: readonly number[], base: readonly number[]): number {
+  return median(pairs(samples, base).map(([own, other]) => own - other));
+}
+
+function pairs(left: readonly number[], right: readonly number[]): [number, number][] {
+  return left.slice(0, right.length).map((value, index) => [value, right[index] as number]);
+}
+
+/** The same order, begun `by` places later: nobody is always first. */
+export function rotate<T>(items: readonly T[], by: number): T[] {
+  const start = items.length === 0 ? 0 : by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}

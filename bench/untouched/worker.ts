@@ -1,0 +1,21 @@
+/**
+ * The bench's yardstick: returns the upstream's response untouched, so that the runtime itself carries bodies and
+ * WebSocket frames. It only says for whom the request is. It checks nothing, and must never be deployed.
+ */
+import { AS_USER, UPSTREAM_ORIGIN } from "./persona.ts";
+
+interface Env {
+  readonly KUBE_API: { fetch(url: string, init: RequestInit): Promise<Response> };
+}
+
+export default {
+  fetch(request: Request, { KUBE_API }: Env): Promise<Response> {
+    const { pathname, search } = new URL(request.url);
+    const headers = new Headers(request.headers);
+    headers.delete("Cf-Access-Jwt-Assertion");
+    headers.set("Impersonate-User", AS_USER.user);
+    headers.set("Impersonate-Group", AS_USER.group);
+    const { method, body } = request;
+    return KUBE_API.fetch(UPSTREAM_ORIGIN + pathname + search, { method, headers, body, redirect: "manual" });
+  },
+};

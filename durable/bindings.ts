@@ -1,0 +1,6 @@
+/** What the user's object needs of the Worker's bindings. */
+export interface SessionBindings {
+  readonly AUDIT_DB: D1Database;
+  /** The cluster: a Workers VPC service in production, an external service locally. */
+  readonly KUBE_API: Fetcher;
+}

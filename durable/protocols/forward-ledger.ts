@@ -1,0 +1,95 @@
+import type { Forward } from "../../audit/events.ts";
+
+/** Each new port is an event and an entry of the record: a client that tries every port must not fill it. */
+const MAX_PORTS = 64;
+const MAX_ERROR_BYTES = 512;
+
+/** What one port has carried. */
+export class ForwardAccount {
+  readonly port: number | null;
+  connections = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  #errors = 0;
+  #firstError: ErrorText | undefined;
+
+  constructor(port: number | null) {
+    this.port = port;
+  }
+
+  /** To be called once for each connection of which an error is reported, with the first bytes of it. */
+  failed(bytes: Uint8Array): ErrorText | undefined {
+    this.#errors++;
+    if (this.#firstError) return undefined;
+    this.#firstError = new ErrorText();
+    this.#firstError.add(bytes);
+    return this.#firstError;
+  }
+
+  get summary(): Forward {
+    return {
+      port: this.port,
+      connections: this.connections,
+      bytes_in: this.bytesIn,
+      bytes_out: this.bytesOut,
+      errors: this.#errors,
+      first_error: this.#firstError?.toString() ?? null,
+    };
+  }
+}
+
+/** The beginning of an error's text, which may come in pieces. */
+export class ErrorText {
+  readonly #bytes = new Uint8Array(MAX_ERROR_BYTES);
+  #length = 0;
+
+  add(bytes: Uint8Array): void {
+    const taken = bytes.subarray(0, MAX_ERROR_BYTES - this.#length);
+    this.#bytes.set(taken, this.#length);
+    this.#length += taken.length;
+  }
+
+  /** Without control characters, which could be commands to the terminal of whoever reads the record. */
+  toString(): string {
+    const text = new TextDecoder().decode(this.#bytes.subarray(0, this.#length));
+    return text
+      .replace(/\uFFFD+$/, "")
+      .replace(/\p{C}+/gu, " ")
+      .trim();
+  }
+}
+
+/** Keeps account of a session's forwarded ports, within bounds whatever the client does. */
+export class ForwardLedger {
+  readonly #accounts = new Map<number, ForwardAccount>();
+  readonly #onNewPort: (port: number) => void;
+  #rest: ForwardAccount | undefined;
+
+  /** @param onNewPort called before anything is counted to a port for the first time */
+  constructor(onNewPort: (port: number) => void) {
+    this.#onNewPort = onNewPort;
+  }
+
+  /** The account of a port; ports after the 64th share one. */
+  account(port: number): ForwardAccount {
+    const known = this.#accounts.get(port);
+    if (known) return known;
+    if (this.#accounts.size >= MAX_PORTS) return this.rest;
+    const account = new ForwardAccount(port);
+    this.#accounts.set(port, account);
+    this.#onNewPort(port);
+    return account;
+  }
+
+  /** The account of what cannot be kept apart. */
+  get rest(): ForwardAccount {
+    this.#rest ??= new ForwardAccount(null);
+    return this.#rest;
+  }
+
+  /** In the order of first use. */
+  summary(): Forward[] {
+    const accounts = [...this.#accounts.values(), ...(this.#rest ? [this.#rest] : [])];
+    return accounts.map((account) => account.summary);
+  }
+}

@@ -1,0 +1,50 @@
+import { markerLine, noticeLine } from "./cast-lines.ts";
+import { inUnits, PART_BYTES } from "./policy.ts";
+import type { Spool } from "./spool.ts";
+
+/** Whole lines of a cast that R2 does not have yet. */
+export interface RecordingBlock {
+  readonly bytes: Uint8Array;
+  /** The place in the cast to ask for next. */
+  readonly next: number;
+  /** There is no more than this at the moment. */
+  readonly isLast: boolean;
+}
+
+const LINE_FEED = 0x0a;
+
+/**
+ * Reads from a recording in the object's SQLite.
+ *
+ * Parts that R2 has are not to be had before the upload is complete: of a long recording that still goes on, readers get
+ * its header, words about what is missing, and its latest part.
+ *
+ * @param length the block's largest size; every line must fit
+ * @returns undefined where there is no such recording here
+ */
+export function readSpooled(spool: Spool, id: string, offset: number, length: number): RecordingBlock | undefined {
+  const recording = spool.find(id);
+  if (!recording) return undefined;
+  const size = spool.size(recording);
+  const inR2 = recording.etags.length * PART_BYTES;
+  const start = Math.max(offset, inR2);
+  const read = spool.bytes(id, start, Math.max(0, Math.min(length, size - start)));
+  const isLast = start + read.length >= size;
+  const end = isLast ? read.length : read.lastIndexOf(LINE_FEED) + 1;
+  const next = start + end;
+  if (offset >= inR2) return { bytes: read.subarray(0, end), next, isLast };
+
+  // A part's border may be in the middle of a line.
+  const lines = read.subarray(read.indexOf(LINE_FEED) + 1, end);
+  const seconds = Number(/^\[([\d.]+),/.exec(new TextDecoder().decode(lines.subarray(0, 32)))?.[1] ?? 0);
+  const words = `${inUnits(inR2 - offset)} before this are on their way to the bucket, readable when the session has ended`;
+  const prefix = `${offset === 0 ? (spool.header(id) ?? "") : ""}${markerLine(seconds, words)}${noticeLine(seconds, words)}`;
+  return { bytes: joined(new TextEncoder().encode(prefix), lines), next, isLast };
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}

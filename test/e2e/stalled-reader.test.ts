@@ -1,0 +1,73 @@
+/** A client that stops reading: what it leaves stays bounded, and nobody else waits for it. */
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startTestStack, type TestStack } from "./support/people.ts";
+import { sessionWhere } from "./support/record.ts";
+
+let people: TestStack;
+
+beforeAll(async () => {
+  people = await startTestStack({ limits: { stallTimeoutSeconds: 6 } });
+});
+afterAll(() => people?.stop());
+
+/** Opens an exec by hand and reads nothing after the answer's first bytes. */
+function openWithoutReading(script: string): Promise<Socket> {
+  const { hostname, port } = new URL(people.stack.personas.alice.url);
+  const query = new URLSearchParams({ container: "shell", stdout: "true", stdin: "true" });
+  for (const word of ["sh", "-c", script]) query.append("command", word);
+  return new Promise((done, failed) => {
+    const socket = connect(Number(port), hostname);
+    socket.once("error", failed);
+    socket.once("data", (answer) => {
+      socket.pause();
+      if (answer.toString().startsWith("HTTP/1.1 101")) done(socket);
+      else failed(new Error(answer.toString().slice(0, 200)));
+    });
+    socket.write(
+      `GET /api/v1/namespaces/demo/pods/shell/exec?${query} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n` +
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n",
+    );
+  });
+}
+
+function memoryOfWorkerd(): number {
+  const status = readFileSync(`/proc/${people.stack.workerdPid()}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+it("a stalled reader stays bounded, disturbs nobody, and is ended with the reason in the record", async () => {
+  await people.alice.run("exec", "shell", "--", "true");
+  const before = memoryOfWorkerd();
+  const stalled = await openWithoutReading("cat /dev/zero # stalled");
+  const row = await sessionWhere(people.stack.d1Path, "command ->> '$[2]' = 'cat /dev/zero # stalled'");
+
+  // Meanwhile the same user's other sessions work, and the administrator is answered at once.
+  const other = await people.alice.run("exec", "shell", "--", "echo", "still here");
+  expect(other.stdout).toBe("still here\n");
+  const listing = await timed(() => people.admin("GET", `sessions/${row["id"]}`));
+  const [doomed] = [people.alice.start(["exec", "shell", "--", "sleep", "99"])];
+  const { id } = await sessionWhere(people.stack.d1Path, "command ->> '$[1]' = '99'");
+  const killing = await timed(() => people.admin("DELETE", `sessions/${id}`));
+  await doomed?.finished;
+  // Loose on purpose: the machine may be busy. The object itself is held up 150 ms at a time.
+  expect(Math.max(listing, killing)).toBeLessThan(2_000);
+
+  const ended = await sessionWhere(people.stack.d1Path, "state = 'ended' AND id = ?", String(row["id"]));
+  expect(ended).toMatchObject({
+    outcome: "stalled",
+    reason: "session ended: its client stopped reading what it was sent",
+  });
+  // Far more would have come: 8 MiB of queue, and what the runtime itself needs, against an endless stream.
+  expect(memoryOfWorkerd() - before).toBeLessThan(128 * 1024 * 1024);
+  expect(Number(ended["bytes_out"])).toBeLessThan(64 * 1024 * 1024);
+  stalled.destroy();
+});

@@ -1,0 +1,119 @@
+/**
+ * Fuzzes the SPDY parser and the port-forward observer: nothing but SpdyError is thrown, borders change nothing, what was
+ * read encodes to what reads the same, and the record stays small. See harness.ts for its options.
+ */
+import { deepStrictEqual, ok } from "node:assert";
+import { observerFor } from "../../durable/protocols/choose.ts";
+import { PORT_FORWARD_TUNNEL } from "../../durable/protocols/port-forward-tunnel.ts";
+import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
+import { SpdyError, type SpdyErrorCode } from "../../kubernetes/spdy/errors.ts";
+import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
+import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { Random } from "../support/random.ts";
+import { randomFrame } from "../support/spdy-frames.ts";
+import { captures, fuzz } from "./harness.ts";
+
+const MAX_RECORD_CHARS = 64 * 1024;
+
+const real = captures("kubectl").flatMap((messages) =>
+  (["to-server", "to-client"] as const).map((dir) =>
+    concat(messages.filter((message) => message.dir === dir).map(({ bytes }) => bytes)),
+  ),
+);
+const made = Array.from({ length: 20 }, (_, seed) => {
+  const random = new Random(seed);
+  return encodeAll(Array.from({ length: 30 }, () => randomFrame(random)));
+});
+const [first, ...others] = [...made, ...real.filter((stream) => stream[0] === 0x80)];
+if (!first) throw new Error("there is nothing to begin with");
+
+fuzz({
+  name: "spdy",
+  corpus: [first, ...others],
+  check(input, random) {
+    const whole = parse([input]);
+    const cut = parse(random.cut(input, random.pick([1, 5, 40, 4_000])));
+    deepStrictEqual(cut.code, whole.code);
+    if (whole.code === undefined) {
+      deepStrictEqual(joinData(cut.frames), joinData(whole.frames));
+      checkEncoding(whole.frames);
+    }
+    checkObserver(input, random);
+  },
+});
+
+interface Parsed {
+  readonly frames: SpdyFrame[];
+  readonly code: SpdyErrorCode | undefined;
+}
+
+function parse(pieces: Iterable<Uint8Array>): Parsed {
+  const parser = new SpdyFrameParser();
+  const frames: SpdyFrame[] = [];
+  try {
+    for (const piece of pieces) frames.push(...parser.push(piece));
+  } catch (error) {
+    if (!(error instanceof SpdyError)) throw error;
+    return { frames, code: error.code };
+  }
+  return { frames, code: undefined };
+}
+
+function checkEncoding(frames: readonly SpdyFrame[]): void {
+  const again = parse([encodeAll(frames)]);
+  // A broken character is one byte on the wire and three when it is written again: that may be over the limit.
+  if (again.code === "headers-too-large") return;
+  deepStrictEqual(again.code, undefined);
+  deepStrictEqual(joinData(again.frames), joinData(frames));
+}
+
+function checkObserver(input: Uint8Array, random: Random): void {
+  const ports = new Set<number>();
+  const onNewPort = (port: number) => {
+    ok(!ports.has(port), `port ${port} is new for the second time`);
+    ports.add(port);
+  };
+  const observer = observerFor("port-forward", PORT_FORWARD_TUNNEL, false, { ports: [], onNewPort });
+  for (const piece of random.cut(input, random.pick([5, 500, 20_000]))) {
+    const message = piece.slice().buffer;
+    observer.fromClient(message);
+    observer.fromUpstream(message);
+  }
+  const traffic = observer.traffic?.();
+  ok(ports.size <= 64 && (traffic?.forwards?.length ?? 0) <= 65, "too many ports");
+  ok(JSON.stringify(traffic).length < MAX_RECORD_CHARS, "the record is too long");
+  const carried = (traffic?.forwards ?? []).reduce((sum, { bytes_in }) => sum + bytes_in, 0);
+  ok(carried <= input.length, "more was carried than was sent");
+  observer.farewell("the end");
+}
+
+/** Frames as they compare: pieces of DATA joined, the values of one name together as the encoder writes them. */
+function joinData(frames: readonly SpdyFrame[]): unknown[] {
+  const out: { type: string; streamId?: number; fin?: boolean; data?: Buffer }[] = [];
+  for (const frame of frames) {
+    if ("headers" in frame) {
+      const names = [...new Set(frame.headers.map(([name]) => name))];
+      const headers = names.flatMap((name) => frame.headers.filter(([other]) => other === name));
+      out.push({ ...frame, ...{ headers } });
+      continue;
+    }
+    const last = out.at(-1);
+    if (frame.type === "DATA" && last?.type === "DATA" && last.streamId === frame.streamId && !last.fin) {
+      last.data = Buffer.concat([last.data ?? Buffer.alloc(0), frame.data]);
+      last.fin = frame.fin;
+    } else {
+      out.push(frame.type === "DATA" ? { ...frame, data: Buffer.from(frame.data) } : { ...frame });
+    }
+  }
+  return out.filter(({ type, data, fin }) => type !== "DATA" || fin || (data?.length ?? 0) > 0);
+}
+
+function encodeAll(frames: readonly SpdyFrame[]): Uint8Array {
+  const headers = new HeaderBlockWriter();
+  return concat(frames.map((frame) => encodeFrame(frame, headers)));
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}

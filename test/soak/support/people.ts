@@ -1,0 +1,56 @@
+/** Who opens sessions: the personas through the Access stand-in, and any number of others with tokens signed here. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { importJWK, type JWK, SignJWT } from "jose";
+import { PERSONAS, type PersonaName } from "../../../dev/access/personas.ts";
+import type { SoakStack } from "./soak-stack.ts";
+
+const TOKEN_LIFETIME_SECONDS = 60 * 60;
+
+export interface Door {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface Person {
+  readonly email: string;
+  /** Where this person's requests go, and with what. */
+  door(): Promise<Door>;
+}
+
+export function persona(stack: SoakStack, name: PersonaName): Person {
+  return {
+    email: PERSONAS[name].email,
+    door: () => Promise.resolve({ url: stack.facts.personas[name].url, headers: {} }),
+  };
+}
+
+/** Somebody whom the stand-in does not know, with a token like those it signs, at the Worker's own socket. */
+export function tokenUser(stack: SoakStack, email: string): Person {
+  let token: { readonly issuer: string; readonly text: string } | undefined;
+  return {
+    email,
+    door: async () => {
+      const { access, workerUrl } = stack.facts;
+      if (token?.issuer !== access.issuer) token = { issuer: access.issuer, text: await sign(stack, email) };
+      return { url: workerUrl, headers: { "Cf-Access-Jwt-Assertion": token.text } };
+    },
+  };
+}
+
+async function sign(stack: SoakStack, email: string): Promise<string> {
+  const { access, stateDir } = stack.facts;
+  const { signingKey } = JSON.parse(readFileSync(join(stateDir, "access-keys.json"), "utf8")) as {
+    signingKey: JWK & { kid: string };
+  };
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({ email, type: "app", country: "XX" })
+    .setProtectedHeader({ alg: "RS256", kid: signingKey.kid, typ: "JWT" })
+    .setIssuer(access.issuer)
+    .setAudience([access.audience])
+    .setSubject(`soak-${email}`)
+    .setIssuedAt(now)
+    .setNotBefore(now)
+    .setExpirationTime(now + TOKEN_LIFETIME_SECONDS)
+    .sign(await importJWK(signingKey, "RS256"));
+}

@@ -1,0 +1,245 @@
+/** Holds the record in D1 against what the clients saw. */
+import { existsSync, readFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import type { ChainedEvent } from "../../../audit/chain.ts";
+import type { SessionEnd, SessionStart } from "../../../audit/events.ts";
+import { ChainVerifier, type Verdict } from "../../../audit/verify.ts";
+import type { ClientSession } from "./client-session.ts";
+
+/** workerd, or everything, was killed. */
+export interface Kill {
+  readonly moment: string;
+  readonly at: number;
+  /** When it answered again. */
+  readyAt: number;
+}
+
+export interface RecordedSession {
+  readonly id: string;
+  readonly start: (SessionStart & { readonly at: number }) | undefined;
+  readonly ends: readonly (SessionEnd & { readonly at: number; readonly hash: string })[];
+}
+
+export interface RecordedAll {
+  readonly sessions: ReadonlyMap<string, RecordedSession>;
+  readonly verdict: Verdict;
+}
+
+/** Patient: a workerd that has just started holds the file for a moment. */
+function openRecord(d1Path: string): DatabaseSync {
+  return new DatabaseSync(d1Path, { readOnly: true, timeout: 10_000 });
+}
+
+/** Reads the file of the local D1, which asks nothing of workerd. */
+export function readRecord(d1Path: string): RecordedAll {
+  const database = openRecord(d1Path);
+  const sessions = new Map<
+    string,
+    { id: string; start: RecordedSession["start"]; ends: RecordedSession["ends"][0][] }
+  >();
+  const verifier = new ChainVerifier();
+  try {
+    const rows = database
+      .prepare("SELECT session_id, seq, at, type, data, link, hash FROM events ORDER BY session_id, seq")
+      .iterate();
+    for (const row of rows) {
+      const event = row as unknown as ChainedEvent;
+      verifier.add(event);
+      const session = sessions.get(event.session_id) ?? { id: event.session_id, start: undefined, ends: [] };
+      sessions.set(event.session_id, session);
+      if (event.type === "start") session.start = { ...(JSON.parse(event.data) as SessionStart), at: event.at };
+      if (event.type === "end") {
+        session.ends.push({ ...(JSON.parse(event.data) as SessionEnd), at: event.at, hash: event.hash });
+      }
+    }
+  } finally {
+    database.close();
+  }
+  return { sessions, verdict: verifier.finish() };
+}
+
+/** Sessions without an end. */
+export function countOpen(d1Path: string): number {
+  const database = openRecord(d1Path);
+  try {
+    const row = database.prepare("SELECT count(*) AS open FROM sessions WHERE state = 'live'").get();
+    return Number(row?.["open"]);
+  } finally {
+    database.close();
+  }
+}
+
+/** What was read from upstream and had not come to the client when workerd died: queues and socket buffers. */
+const IN_FLIGHT_BYTES = { bulk: 8 * 1024 * 1024, other: 256 * 1024 } as const;
+/** Counts are written down every 5 s by a tick of 1 s; the rest is a busy machine's. */
+const MAX_STALENESS_MS = 10_000;
+/** The heartbeat's 30 s, and a busy machine's delay. */
+const MAX_CLOSING_MS = 35_000;
+const NEAR_KILL_MS = 2_500;
+const NOTICED_MS = 500;
+
+export interface Findings {
+  readonly faults: string[];
+  /** Sessions with a 101 of which the record says nothing, or not all. */
+  lost: number;
+  leftOpen: number;
+  readonly outcomes: Map<string, number>;
+  /** For how long workerd ran, after the kill, before an interrupted session was closed, ms. */
+  readonly closingMs: number[];
+  /** How old the last known counts of an interrupted session were, ms. */
+  readonly stalenessMs: number[];
+}
+
+/** Every session whose client got a 101 against the record. */
+export function checkSessions(
+  clients: readonly ClientSession[],
+  { sessions, verdict }: RecordedAll,
+  kills: readonly Kill[],
+): Findings {
+  const findings: Findings = {
+    faults: verdict.broken.map(({ session_id, seq, fault }) => `chain: ${session_id} event ${seq}: ${fault}`),
+    lost: 0,
+    leftOpen: verdict.open.length,
+    outcomes: new Map(),
+    closingMs: [],
+    stalenessMs: [],
+  };
+  for (const id of verdict.open) findings.faults.push(`${id} has no end`);
+  for (const { ends } of sessions.values()) {
+    for (const { outcome } of ends) findings.outcomes.set(outcome, (findings.outcomes.get(outcome) ?? 0) + 1);
+  }
+  for (const client of clients) {
+    if (client.openedAt === undefined) continue;
+    const recorded = client.id === undefined ? undefined : sessions.get(client.id);
+    const fault = (words: string) => findings.faults.push(`${client.kind} of ${client.email} ${client.id}: ${words}`);
+    const [end, second] = recorded?.ends ?? [];
+    if (!recorded?.start || !end || second) {
+      findings.lost++;
+      fault(recorded?.start ? `${recorded.ends.length} ends` : "its start is not in the record");
+      continue;
+    }
+    if (recorded.start.user !== client.email) fault(`recorded as ${recorded.start.user}`);
+    checkOutcome(client, end, kills, fault);
+    checkCounts(client, end, kills, findings, fault);
+  }
+  return findings;
+}
+
+type End = RecordedSession["ends"][0];
+type Fault = (words: string) => void;
+
+function checkOutcome(client: ClientSession, end: End, kills: readonly Kill[], fault: Fault): void {
+  const kill = killOf(client, kills);
+  const allowed = allowedOutcomes(client, kill);
+  if (!allowed.includes(end.outcome)) {
+    const story = `close ${client.closeCode}, exit ${client.toldExitCode}, left by ${client.farewell}, ${kill ? "killed" : "not killed"}`;
+    fault(`its outcome is ${end.outcome} (${end.reason}), not ${allowed.join(" or ")}: ${story}`);
+  }
+  if (end.outcome === "exited" && client.toldExitCode !== undefined && end.exit_code !== client.toldExitCode) {
+    fault(`exit code ${end.exit_code} is recorded, the client was told ${client.toldExitCode}`);
+  }
+  if (end.outcome === "interrupted" && end.exit_code !== null) fault("interrupted, with an exit code");
+}
+
+function allowedOutcomes(client: ClientSession, kill: Kill | undefined): string[] {
+  const interrupted = kill ? ["interrupted"] : [];
+  // The close is sent after the end is written: whoever has seen it can rely on the record.
+  if (client.toldExitCode !== undefined && client.closeCode === 1000) return ["exited"];
+  if (client.termination === "confirmed") return ["terminated"];
+  if (client.termination === "asked") return ["terminated", "disconnected", "exited", ...interrupted];
+  if (client.farewell === "close" || client.farewell === "terminate") return ["disconnected", ...interrupted];
+  if (client.farewell === "half-close" || client.isFinite) return ["exited", ...interrupted];
+  return interrupted;
+}
+
+/** The kill that cut it, or came so soon after its client had left that it may have been faster. */
+function killOf(client: ClientSession, kills: readonly Kill[]): Kill | undefined {
+  const opened = client.openedAt ?? 0;
+  const ended = client.endedAt ?? Number.POSITIVE_INFINITY;
+  // The client notices some moments late, on a busy machine: also that it had been let in.
+  const earliest = Math.max(opened - NOTICED_MS, ended - NOTICED_MS);
+  const latest = ended + (client.farewell ? NEAR_KILL_MS : NOTICED_MS / 10);
+  return kills.find(({ at }) => at >= earliest && at <= latest);
+}
+
+function checkCounts(client: ClientSession, end: End, kills: readonly Kill[], findings: Findings, fault: Fault): void {
+  const { sent, received } = client;
+  const inFlight = IN_FLIGHT_BYTES[client.kind === "bulk" ? "bulk" : "other"];
+  if (end.bytes_in > sent.bytes || end.messages_in > sent.messages) {
+    fault(`${end.bytes_in} bytes in are recorded, the client sent ${sent.bytes}`);
+  }
+  if (end.outcome === "exited" && client.closeCode === 1000 && end.bytes_out !== received.bytes) {
+    fault(`${end.bytes_out} bytes out are recorded, the client got ${received.bytes}`);
+  }
+  if (end.bytes_out > received.bytes + inFlight) {
+    fault(`${end.bytes_out} bytes out are recorded, the client got ${received.bytes}`);
+  }
+  const kill = killOf(client, kills);
+  if (end.outcome !== "interrupted" || !kill) return;
+
+  const seenAt = Date.parse(/after (\S+)$/.exec(end.reason ?? "")?.[1] ?? "");
+  if (Number.isNaN(seenAt)) {
+    fault(`interrupted without a time: ${end.reason}`);
+    return;
+  }
+  const known = client.samples.findLast(({ at }) => at <= seenAt)?.received.bytes ?? 0;
+  if (end.bytes_out < known) fault(`${end.bytes_out} bytes out are recorded, the client had ${known} by then`);
+  const staleness = kill.at - seenAt;
+  findings.stalenessMs.push(staleness);
+  if (staleness > MAX_STALENESS_MS) fault(`its last known counts were ${staleness} ms old`);
+  const closing = end.at - kill.at - downtimeMs(kill, end.at, kills);
+  findings.closingMs.push(Math.max(0, closing));
+  if (end.at < kill.at) fault(`it was closed ${kill.at - end.at} ms before the kill`);
+  if (closing > MAX_CLOSING_MS) fault(`it was closed when workerd had run for ${closing} ms after the kill`);
+}
+
+/** Time in which there was nobody whom an alarm could wake. */
+function downtimeMs(from: Kill, until: number, kills: readonly Kill[]): number {
+  return kills
+    .filter(({ at }) => at >= from.at && at <= until)
+    .reduce((sum, { at, readyAt }) => sum + Math.max(0, readyAt - at), 0);
+}
+
+/** After so long, what a client has ended must not take a place any more. */
+const LET_GO_MS = 3_000;
+
+/** Refusals for the limit, of users whose sessions (those just ended included) do not reach it: leaked places. */
+export function leakedLeases(clients: readonly ClientSession[], maxSessionsPerUser: number): string[] {
+  return clients.flatMap(({ email, refusal, attemptedAt, endedAt = 0 }) => {
+    if (refusal?.status !== 429) return [];
+    const taking = clients.filter(
+      (other) =>
+        other.email === email &&
+        other.refusal === undefined &&
+        other.attemptedAt <= endedAt &&
+        (other.endedAt ?? Number.POSITIVE_INFINITY) >= attemptedAt - LET_GO_MS,
+    );
+    if (taking.length >= maxSessionsPerUser) return [];
+    return [`${email} was refused at ${new Date(attemptedAt).toISOString()} with ${taking.length} sessions`];
+  });
+}
+
+/** Session ids that the cluster heard of and the record does not know: the record comes first. */
+export function unrecordedInCluster(auditLog: string, { sessions }: RecordedAll): string[] {
+  const ids = new Set<string>();
+  for (const line of readLines(auditLog)) {
+    for (const [, id] of line.matchAll(/"sallyport-session":\["([\w-]{64})"\]/g)) if (id) ids.add(id);
+  }
+  if (ids.size === 0) throw new Error(`no session ids in ${auditLog}`);
+  return [...ids].filter((id) => !sessions.has(id));
+}
+
+/** Sessions whose last logged hash is not the one in D1, and how many have a hash in the log. */
+export function compareLoggedHashes(logPath: string, { sessions }: RecordedAll) {
+  const logged = new Map<string, string>();
+  for (const line of [`${logPath}.1`, logPath].flatMap(readLines)) {
+    const match = /audit: session ([\w-]{64}) ended, hash ([0-9a-f]{64})/.exec(line);
+    if (match?.[1] && match[2]) logged.set(match[1], match[2]);
+  }
+  const different = [...logged].filter(([id, hash]) => sessions.get(id)?.ends[0]?.hash !== hash).map(([id]) => id);
+  return { logged: logged.size, different };
+}
+
+function readLines(path: string): string[] {
+  return existsSync(path) ? readFileSync(path, "utf8").split("\n") : [];
+}

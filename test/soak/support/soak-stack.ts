@@ -1,0 +1,151 @@
+/** A local stack that can be killed, in part or whole, and comes back at the same addresses. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ConfigOverrides } from "../../../dev/stack/index.ts";
+import { findWorkerd } from "../../../dev/stack/processes.ts";
+import type { StackFacts, StackRequest } from "./stack-program.ts";
+
+const PROGRAM = resolve(import.meta.dirname, "stack-program.ts");
+const READY_MS = 45_000;
+const STOP_MS = 20_000;
+/** As many ports in a row as a stack takes: personas, issuer, TLS. */
+const PORTS = 9;
+
+export class SoakStack {
+  readonly #request: StackRequest;
+  readonly home: string;
+  #child: ChildProcess;
+  #facts: StackFacts;
+
+  private constructor(home: string, request: StackRequest, child: ChildProcess, facts: StackFacts) {
+    this.home = home;
+    this.#request = request;
+    this.#child = child;
+    this.#facts = facts;
+  }
+
+  static async start(config: ConfigOverrides): Promise<SoakStack> {
+    const home = mkdtempSync(join(tmpdir(), "sallyport-soak-"));
+    const request = { stateDir: join(home, "state"), port: await freePorts(), config };
+    const { child, facts } = await spawnStack(request);
+    return new SoakStack(home, request, child, facts);
+  }
+
+  /** Where everything is; the Worker's own socket moves when the whole stack starts again. */
+  get facts(): StackFacts {
+    return this.#facts;
+  }
+
+  workerdPid(): number {
+    const [pid] = findWorkerd(this.#facts.stateDir);
+    if (pid === undefined) throw new Error("there is no workerd");
+    return pid;
+  }
+
+  /** Waits until workerd runs and answers on both doors. @returns its pid */
+  async ready(notPid?: number): Promise<number> {
+    const deadline = Date.now() + READY_MS;
+    for (;;) {
+      const [pid] = findWorkerd(this.#facts.stateDir);
+      if (pid !== undefined && pid !== notPid && (await this.#answers())) return pid;
+      if (Date.now() > deadline) throw new Error(`workerd did not come back within ${READY_MS / 1000} s`);
+      await delay(20);
+    }
+  }
+
+  /** Waits until another workerd than `notPid` exists, whether it answers or not. */
+  async respawned(notPid: number): Promise<number> {
+    const deadline = Date.now() + READY_MS;
+    for (;;) {
+      const pid = findWorkerd(this.#facts.stateDir).find((each) => each !== notPid);
+      if (pid !== undefined) return pid;
+      if (Date.now() > deadline) throw new Error("workerd was not started again");
+      await delay(5);
+    }
+  }
+
+  /** SIGKILL to Node and to workerd, nothing tidied up. */
+  async killAll(): Promise<void> {
+    const exited = once(this.#child, "exit");
+    killGroup(this.#child);
+    await exited;
+    for (const pid of findWorkerd(this.#facts.stateDir)) process.kill(pid, "SIGKILL");
+  }
+
+  /** After `killAll`: a new start with the same state directory and the same ports. */
+  async startAgain(): Promise<void> {
+    const { child, facts } = await spawnStack(this.#request);
+    this.#child = child;
+    this.#facts = facts;
+  }
+
+  async stop(keepState: boolean): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = once(this.#child, "exit");
+      this.#child.kill("SIGTERM");
+      const force = setTimeout(() => killGroup(this.#child), STOP_MS);
+      await exited;
+      clearTimeout(force);
+    }
+    if (!keepState) rmSync(this.home, { recursive: true, force: true });
+  }
+
+  async #answers(): Promise<boolean> {
+    const urls = [this.#facts.personas.alice.url, this.#facts.workerUrl];
+    const answers = urls.map(async (url) => {
+      const response = await fetch(`${url}/-/healthz`, { signal: AbortSignal.timeout(2_000) });
+      await response.arrayBuffer();
+      return response.ok;
+    });
+    return (await Promise.all(answers).catch(() => [false])).every(Boolean);
+  }
+}
+
+async function spawnStack(request: StackRequest): Promise<{ child: ChildProcess; facts: StackFacts }> {
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(request)], {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    detached: true,
+  });
+  let said = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said = (said + text).slice(-4_096);
+  });
+  const facts = await new Promise<StackFacts>((ready, failed) => {
+    child.once("message", (message) => ready(message as StackFacts));
+    child.once("exit", (code, signal) => failed(new Error(`the stack ended with ${code ?? signal}: ${said}`)));
+    child.once("error", failed);
+  });
+  return { child, facts };
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Already gone: what was wanted.
+  }
+}
+
+/** The first of some free ports in a row, below those that the system hands out by itself. */
+async function freePorts(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const base = 15_000 + Math.floor(Math.random() * 15_000);
+    const free = await Promise.all(Array.from({ length: PORTS }, (_, index) => isFree(base + index)));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error("no free ports in a row");
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once("error", () => done(false));
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => done(true)));
+  });
+}

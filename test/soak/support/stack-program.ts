@@ -1,0 +1,39 @@
+/**
+ * The stack of a soak run, in a process of its own: so that it can be killed whole, and so that its embedded cluster
+ * does not share an event loop with the clients. It ends with its parent.
+ */
+import { type ConfigOverrides, startStack } from "../../../dev/stack/index.ts";
+
+export interface StackRequest {
+  readonly stateDir: string;
+  readonly port: number;
+  readonly config: ConfigOverrides;
+}
+
+const request = JSON.parse(process.argv[2] ?? "") as StackRequest;
+const stack = await startStack({ ...request, workerSocket: true, quiet: true, callerHandlesSignals: true });
+const stop = () => void stack.stop().finally(() => process.exit(0));
+process.once("disconnect", stop);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+
+/** What the parent is told once everything answers. */
+export interface StackFacts {
+  readonly personas: typeof stack.personas;
+  readonly stateDir: string;
+  readonly kubeconfig: string;
+  readonly d1Path: string;
+  readonly logPath: string;
+  readonly workerUrl: string;
+  readonly clusterAuditLog: string;
+  readonly access: { readonly issuer: string; readonly audience: string };
+}
+process.send?.({
+  personas: stack.personas,
+  stateDir: stack.stateDir,
+  kubeconfig: stack.kubeconfig,
+  d1Path: stack.d1Path,
+  logPath: stack.logPath,
+  workerUrl: stack.workerUrl ?? "",
+  clusterAuditLog: stack.clusterAuditLog ?? "",
+  access: stack.access,
+} satisfies StackFacts);

@@ -1,0 +1,471 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { AsciicastWriter } from "../../durable/recording/asciicast-writer.ts";
+import { type CastFacts, endLabel } from "../../durable/recording/cast-lines.ts";
+import { CHUNK_BYTES, MERGE_BYTES, MERGE_MS } from "../../durable/recording/policy.ts";
+import { type Tap, tapFor } from "../../durable/recording/tap.ts";
+import { encodeFrame } from "../../kubernetes/channels.ts";
+
+const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
+const FACTS: CastFacts = {
+  sessionId: "s1",
+  user: "alice@example.com",
+  cluster: "prod",
+  kind: "exec",
+  namespace: "demo",
+  pod: "shell",
+  container: null,
+  command: ["sh", "-c", "echo it's"],
+  tty: true,
+};
+const utf8 = new TextEncoder();
+const bytesOf = (text: string) => utf8.encode(text);
+
+type CastEvent = [number, string, string];
+interface Cast {
+  readonly header: Record<string, unknown>;
+  readonly events: CastEvent[];
+}
+
+/** A writer, what its sink got, and the cast that makes. */
+function recorder({
+  facts = {},
+  maxBytes = 1 << 30,
+  subprotocol = "v5.channel.k8s.io",
+  full = false,
+}: {
+  facts?: Partial<CastFacts>;
+  maxBytes?: number;
+  subprotocol?: string;
+  full?: boolean;
+} = {}) {
+  const chunks: Uint8Array[] = [];
+  const all = { ...FACTS, ...facts };
+  const writer = new AsciicastWriter(all, maxBytes, (lines) => chunks.push(lines.slice()));
+  const tap: Tap = tapFor(all.kind, subprotocol, full, writer);
+  const text = () => Buffer.concat(chunks).toString("utf8");
+  return { writer, tap, chunks, text, cast: () => parse(text()) };
+}
+
+function parse(text: string): Cast {
+  expect(text.endsWith("\n")).toBe(true);
+  const [header, ...events] = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  return { header, events };
+}
+
+const texts = ({ events }: Cast, code: string) => events.filter((event) => event[1] === code).map(([, , data]) => data);
+const shown = (cast: Cast) => texts(cast, "o").join("");
+
+/** What a program wrote to each stream, taken back out of a cast of a session without a terminal. */
+function streams({ events }: Cast): { stdout: string; stderr: string } {
+  const out = { stdout: "", stderr: "" };
+  events.forEach(([, code, data], index) => {
+    if (code !== "o") return;
+    const isStderr = events[index - 1]?.[1] === "e";
+    const text = isStderr ? data.slice("\u001b[31m".length, -"\u001b[39m".length) : data;
+    out[isStderr ? "stderr" : "stdout"] += text.replaceAll("\r\n", "\n");
+  });
+  return out;
+}
+
+const buffer = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer;
+const frame = (channel: number, text: string) => buffer(Uint8Array.of(channel, ...bytesOf(text)));
+
+describe("captures of real sessions", () => {
+  const directory = new URL("../vectors/captures/", import.meta.url);
+  const names = readdirSync(directory).filter((name) => !/port-forward|no-container/.test(name));
+
+  function load(name: string) {
+    const [first, ...frames] = readFileSync(new URL(name, directory), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const query = new URL(first.handshake.url, "http://cluster").searchParams;
+    return { chosen: first.handshake.chosen as string, query, frames };
+  }
+
+  function record(name: string, full = false) {
+    const { chosen, query, frames } = load(name);
+    const facts = { command: query.getAll("command"), tty: /^(1|true)$/i.test(query.get("tty") ?? "") };
+    const made = recorder({ facts, subprotocol: chosen, full });
+    const raw: Record<string, Buffer[]> = {};
+    for (const { ms, dir, type, base64 } of frames) {
+      if (type !== "binary") continue;
+      const message = Buffer.from(base64, "base64");
+      const bytes = buffer(message);
+      const now = NOW + ms;
+      if (dir === "to-server") made.tap.fromClient(bytes, now);
+      else made.tap.fromUpstream(bytes, now);
+      const key = `${message[0]}`;
+      raw[key] ??= [];
+      raw[key].push(message.subarray(1));
+    }
+    made.writer.end("exit code 0", NOW + 10_000);
+    const said = (channel: number) => Buffer.concat(raw[channel] ?? []).toString("utf8");
+    return { ...made, cast: made.cast(), said, facts };
+  }
+
+  it("there are some", () => expect(names.length).toBeGreaterThan(20));
+
+  it.each(names)("%s: the cast has what each stream said, and nothing that was typed", (name) => {
+    const { cast, said, facts } = record(name);
+    if (facts.tty) expect(shown(cast)).toBe(said(1));
+    else expect(streams(cast)).toEqual({ stdout: said(1), stderr: said(2) });
+    expect(texts(cast, "i")).toEqual([]);
+    expect(cast.events.at(-1)?.slice(1)).toEqual(["m", "exit code 0"]);
+    const times = cast.events.map(([seconds]) => seconds);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  it.each(names)("%s: mode full has what was typed, too", (name) => {
+    const { cast, said } = record(name, true);
+    expect(texts(cast, "i").join("")).toBe(said(0));
+  });
+
+  it.each(["kubectl-1.32.4", "kubectl-1.36.3"])(
+    "%s, a terminal: its size, its change of size and its times",
+    (kubectl) => {
+      const { cast } = record(`${kubectl}-exec-tty.jsonl`);
+      expect(cast.header).toMatchObject({ version: 2, width: 80, height: 24 });
+      expect(texts(cast, "r")).toEqual(["132x50"]);
+      const resized = cast.events.find(([, code]) => code === "r")?.[0] ?? 0;
+      expect(resized).toBeGreaterThan(1.4);
+      expect(resized).toBeLessThan(1.7);
+      expect(shown(cast)).toContain("héllo ☃");
+    },
+  );
+
+  it.each(["kubectl-1.32.4", "kubectl-1.36.3"])("%s: a character in two frames is one", (kubectl) => {
+    expect(streams(record(`${kubectl}-exec-utf8-split.jsonl`).cast).stdout).toBe("é\n");
+  });
+
+  describe("the real player", () => {
+    const hasPlayer = spawnSync("asciinema", ["--version"]).status === 0;
+    const where = mkdtempSync(join(tmpdir(), "casts-"));
+    afterAll(() => rmSync(where, { recursive: true }));
+    if (!hasPlayer) console.info("asciinema is not installed: no cast is played here");
+
+    it.skipIf(!hasPlayer).each(names)("plays %s as it was shown", (name) => {
+      const { text, cast } = record(name, true);
+      const file = join(where, `${name}.cast`);
+      writeFileSync(file, text());
+      const env = { ...process.env, LC_ALL: "C.UTF-8", HOME: where };
+      const { status, stdout, stderr } = spawnSync("asciinema", ["play", "-s", "100000", file], {
+        env,
+        encoding: "utf8",
+      });
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(stdout).toBe(shown(cast));
+    });
+  });
+});
+
+describe("text", () => {
+  const TEXT = "a\u00e9\u2603\u{1f600}\ufeffz";
+
+  it("any character may be cut anywhere, whatever the other stream says between", () => {
+    const whole = bytesOf(TEXT);
+    for (let cut = 0; cut <= whole.length; cut++) {
+      const { writer, cast } = recorder({ facts: { tty: false } });
+      writer.write("stdout", whole.subarray(0, cut), NOW);
+      writer.write("stderr", whole.subarray(0, whole.length - cut), NOW);
+      writer.flush(NOW);
+      writer.write("stdout", whole.subarray(cut), NOW + 100);
+      writer.write("stderr", whole.subarray(whole.length - cut), NOW + 100);
+      writer.end("over", NOW + 200);
+      expect(streams(cast())).toEqual({ stdout: TEXT, stderr: TEXT });
+      expect(texts(cast(), "o")).not.toContain("");
+    }
+  });
+
+  it("a byte order mark at the beginning stays", () => {
+    const { writer, cast } = recorder();
+    writer.write("stdout", bytesOf("\ufeffx"), NOW);
+    writer.end("over", NOW);
+    expect(shown(cast())).toBe("\ufeffx");
+  });
+
+  it("bytes that are no UTF-8 read as a decoder of the platform reads them, in any cut", () => {
+    let state = 20_261_122;
+    const random = (below: number) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    // Drawn from what matters: every kind of lead and continuation byte, and what surrounds their ranges.
+    const alphabet = [
+      0x00, 0x0a, 0x22, 0x41, 0x5c, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xa8, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe2,
+      0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff,
+    ];
+    for (let round = 0; round < 3_000; round++) {
+      const bytes = Uint8Array.from({ length: random(40) }, () => alphabet[random(alphabet.length)] ?? 0);
+      const { writer, cast } = recorder();
+      for (let from = 0; from < bytes.length; ) {
+        const length = 1 + random(6);
+        writer.write("stdout", bytes.subarray(from, from + length), NOW);
+        from += length;
+      }
+      writer.end("over", NOW);
+      expect(shown(cast())).toBe(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
+    }
+  });
+
+  it("no byte of it ends a line of the cast, for no reader's notion of a line", () => {
+    const every = String.fromCharCode(...Array(0x100).keys());
+    const { writer, text, cast } = recorder();
+    writer.write("stdout", bytesOf(`${every}\u2028\u2029`), NOW);
+    writer.end("over", NOW);
+    expect(shown(cast())).toBe(`${every}\u2028\u2029`);
+    // Python's notion, which the player of asciinema 2 has when it reads from a URL.
+    const ends = [..."\n\v\f\r\u001c\u001d\u001e\u0085\u2028\u2029"];
+    expect([...text()].filter((character) => ends.includes(character))).toEqual(["\n", "\n", "\n"]);
+  });
+
+  it("without a terminal every line feed becomes CR LF, which can be turned back", () => {
+    const said = "one\ntwo\r\nthree\n";
+    const { writer, cast } = recorder({ facts: { tty: false } });
+    writer.write("stdout", bytesOf(said), NOW);
+    writer.end("over", NOW);
+    expect(shown(cast())).toBe("one\r\ntwo\r\r\nthree\r\n");
+    expect(streams(cast()).stdout).toBe(said);
+  });
+
+  it("with a terminal it is left as it is", () => {
+    const { writer, cast } = recorder();
+    writer.write("stdout", bytesOf("a\nb\r\n"), NOW);
+    writer.end("over", NOW);
+    expect(shown(cast())).toBe("a\nb\r\n");
+  });
+
+  it("stderr is red, and marked by an event that no program can write", () => {
+    const { writer, cast } = recorder({ facts: { tty: false } });
+    writer.write("stdout", bytesOf("\u001b[31mforged\u001b[39m"), NOW);
+    writer.write("stderr", bytesOf("oh"), NOW);
+    writer.end("over", NOW);
+    expect(cast().events).toEqual([
+      [0, "o", "\u001b[31mforged\u001b[39m"],
+      [0, "e", "stderr"],
+      [0, "o", "\u001b[31moh\u001b[39m"],
+      [0, "m", "over"],
+    ]);
+  });
+});
+
+describe("header", () => {
+  it("says whose session it was, and of what", () => {
+    const { writer, cast } = recorder({ facts: { container: "app" } });
+    writer.write("stdout", bytesOf("x"), NOW + 1_500);
+    writer.end("over", NOW + 2_000);
+    expect(cast().header).toEqual({
+      version: 2,
+      width: 80,
+      height: 24,
+      timestamp: NOW / 1000 + 1,
+      title: "alice@example.com: exec prod/demo/shell/app",
+      command: "sh -c 'echo it'\\''s'",
+      env: {
+        SALLYPORT_SESSION: "s1",
+        SALLYPORT_USER: "alice@example.com",
+        SALLYPORT_CLUSTER: "prod",
+        SALLYPORT_NAMESPACE: "demo",
+        SALLYPORT_POD: "shell",
+        SALLYPORT_CONTAINER: "app",
+        SALLYPORT_KIND: "exec",
+        SALLYPORT_TTY: "true",
+      },
+    });
+  });
+
+  it("a session that says nothing has a cast, too", () => {
+    const { writer, cast } = recorder();
+    writer.end(endLabel("disconnected", null, null), NOW);
+    expect(cast()).toMatchObject({ header: { timestamp: NOW / 1000 }, events: [[0, "m", "ended: disconnected"]] });
+  });
+});
+
+describe("size", () => {
+  const resize = (width: number, height: number) => frame(4, `${JSON.stringify({ Width: width, Height: height })}\n`);
+
+  it("width comes before height", () => {
+    const { writer, tap, cast } = recorder();
+    tap.fromClient(resize(200, 50), NOW);
+    tap.fromUpstream(frame(1, "x"), NOW + 10);
+    tap.fromClient(resize(201, 51), NOW + 1_010);
+    writer.end("over", NOW + 2_010);
+    expect(cast().header).toMatchObject({ width: 200, height: 50 });
+    expect(cast().events).toEqual([
+      [0, "o", "x"],
+      [1, "r", "201x51"],
+      [2, "m", "over"],
+    ]);
+  });
+
+  it("of sizes before the first byte the last counts; the first size shortly after it still makes the header", () => {
+    const early = recorder();
+    early.tap.fromClient(resize(81, 25), NOW);
+    early.tap.fromClient(resize(80, 30), NOW + 1);
+    early.tap.fromUpstream(frame(1, "x"), NOW + 2);
+    early.writer.end("over", NOW + 3);
+    expect(early.cast()).toMatchObject({
+      header: { width: 80, height: 30 },
+      events: [
+        [0, "o", "x"],
+        [0.001, "m", "over"],
+      ],
+    });
+    const late = recorder();
+    late.tap.fromUpstream(frame(1, "x"), NOW);
+    late.tap.fromClient(resize(100, 40), NOW + 5);
+    late.writer.end("over", NOW + 6);
+    expect(late.cast()).toMatchObject({
+      header: { width: 100, height: 40 },
+      events: [
+        [0, "o", "x"],
+        [0.006, "m", "over"],
+      ],
+    });
+  });
+
+  it("is read from a stream, as the API server would; nonsense and repetition are left out", () => {
+    const { writer, tap, cast } = recorder();
+    tap.fromUpstream(frame(1, "x"), NOW);
+    writer.flush(NOW);
+    for (const part of [
+      '{"Wid',
+      'th":90,"Hei',
+      'ght":31}{"width":91,"height":32}',
+      "no}",
+      '{"Width":0,"Height":5}',
+      '{"Width":91,"Height":32}',
+      "5}",
+    ]) {
+      tap.fromClient(frame(4, part), NOW);
+    }
+    writer.end("over", NOW);
+    expect(texts(cast(), "r")).toEqual(["90x31", "91x32"]);
+  });
+});
+
+describe("protocols", () => {
+  it.each([
+    ["v4.base64.channel.k8s.io", { encoding: "base64", errorFormat: "status" }],
+    ["base64.channel.k8s.io", { encoding: "base64", errorFormat: "text" }],
+    ["channel.k8s.io", { encoding: "binary", errorFormat: "text" }],
+    ["", { encoding: "binary", errorFormat: "text" }],
+  ] as const)("%s", (subprotocol, protocol) => {
+    const { writer, tap, cast } = recorder({ subprotocol, full: true });
+    const message = (channel: number, bytes: Uint8Array) => {
+      const encoded = encodeFrame(protocol, channel, bytes);
+      return typeof encoded === "string" ? encoded : buffer(encoded);
+    };
+    const snowman = bytesOf("☃");
+    tap.fromUpstream(message(1, new Uint8Array(0)), NOW);
+    tap.fromUpstream(message(1, snowman.subarray(0, 1)), NOW);
+    tap.fromUpstream(message(1, snowman.subarray(1)), NOW);
+    tap.fromClient(message(0, bytesOf("ls\r")), NOW + 500);
+    tap.fromClient(message(4, bytesOf('{"Width":90,"Height":30}')), NOW + 500);
+    tap.fromUpstream(message(3, bytesOf("an error is not output")), NOW + 600);
+    writer.end("over", NOW + 1_000);
+    expect(cast().header).toMatchObject({ width: 90, height: 30 });
+    expect(cast().events).toEqual([
+      [0, "o", "☃"],
+      [0.5, "i", "ls\r"],
+      [1, "m", "over"],
+    ]);
+  });
+
+  it("a KubeVirt console's bytes are what it shows, the first one of a message included", () => {
+    const { writer, tap, cast } = recorder({
+      facts: { kind: "console", tty: false, command: [] },
+      subprotocol: "plain.kubevirt.io",
+    });
+    tap.fromUpstream(buffer(bytesOf("login: \n")), NOW);
+    tap.fromClient(buffer(bytesOf("root\n")), NOW + 10);
+    tap.fromUpstream("text", NOW + 100);
+    writer.end("over", NOW + 100);
+    expect(cast().events).toEqual([
+      [0, "o", "login: \n"],
+      [0.1, "o", "text"],
+      [0.1, "m", "over"],
+    ]);
+    expect(cast().header).not.toHaveProperty("command");
+  });
+
+  it("an exec whose subprotocol nobody here knows is recorded as it comes", () => {
+    const { writer, tap, cast } = recorder({ subprotocol: "v9.channel.k8s.io" });
+    tap.fromUpstream(buffer(bytesOf("x")), NOW);
+    writer.end("over", NOW);
+    expect(shown(cast())).toBe("x");
+  });
+});
+
+describe("time and merging", () => {
+  it("runs from the first byte, and never back", () => {
+    const { writer, cast } = recorder();
+    writer.write("stdout", bytesOf("a"), NOW + 5_000);
+    writer.write("stdout", bytesOf("b"), NOW + 6_000);
+    writer.flush(NOW + 6_000);
+    writer.write("stdout", bytesOf("c"), NOW);
+    writer.end("over", NOW + 7_250);
+    expect(cast().events.map(([seconds]) => seconds)).toEqual([0, 1, 1, 2.25]);
+  });
+
+  it("one stream's output within the window is one event; another stream's begins one", () => {
+    const { writer, cast } = recorder({ facts: { tty: false } });
+    for (let ms = 0; ms < MERGE_MS; ms += 5) writer.write("stdout", bytesOf("."), NOW + ms);
+    writer.write("stdout", bytesOf("|"), NOW + MERGE_MS);
+    writer.write("stderr", bytesOf("!"), NOW + MERGE_MS);
+    writer.write("stdout", bytesOf("|"), NOW + MERGE_MS);
+    writer.end("over", NOW + MERGE_MS);
+    expect(texts(cast(), "o")).toEqual([".".repeat(MERGE_MS / 5), "|", "\u001b[31m!\u001b[39m", "|"]);
+  });
+
+  it("one very large message makes events and chunks of bounded size", () => {
+    const { writer, chunks, cast } = recorder({ facts: { tty: false } });
+    const large = new Uint8Array(4 << 20).map((_, index) => index);
+    writer.write("stdout", large, NOW);
+    writer.end("over", NOW);
+    expect(Math.max(...chunks.map(({ length }) => length))).toBeLessThan(CHUNK_BYTES + 32 * 1024);
+    expect(Math.max(...texts(cast(), "o").map(({ length }) => length))).toBeLessThanOrEqual(MERGE_BYTES + 8 * 1024);
+    expect(streams(cast()).stdout).toBe(new TextDecoder().decode(large));
+  });
+});
+
+describe("largest size", () => {
+  it("the cast says where it stops, and still how the session ended; nothing after it is even looked at", () => {
+    const maxBytes = 100_000;
+    const { writer, tap, text, cast } = recorder({ maxBytes });
+    const kilobyte = frame(1, "x".repeat(1_000));
+    for (let i = 0; i < 200; i++) tap.fromUpstream(kilobyte, NOW + i * 40);
+    const { bytes } = writer;
+    expect(writer.stopped).toBe("recording stopped here: it reached the largest size allowed, 98 KiB");
+    tap.fromUpstream(kilobyte, NOW + 9_000);
+    tap.fromClient(frame(4, '{"Width":90,"Height":30}'), NOW + 9_000);
+    expect(writer.bytes).toBe(bytes);
+    writer.end("exit code 3", NOW + 10_000);
+    expect(text().length).toBeGreaterThan(maxBytes * 0.9);
+    expect(text().length).toBeLessThan(maxBytes + 1_024);
+    expect(
+      cast()
+        .events.slice(-3)
+        .map(([, code, data]) => [code, data]),
+    ).toEqual([
+      ["m", writer.stopped],
+      ["o", `\r\n\u001b[0;7m[${writer.stopped}]\u001b[0m\r\n`],
+      ["m", "exit code 3"],
+    ]);
+  });
+
+  it("a character that is half recorded when the session ends is shown as broken", () => {
+    const { writer, cast } = recorder({ facts: { tty: false } });
+    writer.write("stdout", bytesOf("☃").subarray(0, 2), NOW);
+    writer.write("stderr", Uint8Array.of(0xf0), NOW);
+    writer.end("over", NOW);
+    expect(streams(cast())).toEqual({ stdout: "\ufffd", stderr: "\ufffd" });
+  });
+});

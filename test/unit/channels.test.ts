@@ -1,0 +1,262 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { observerFor } from "../../durable/protocols/choose.ts";
+import type { Message } from "../../durable/protocols/observer.ts";
+import { type ChannelProtocol, channelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
+import { exitCodeOf } from "../../kubernetes/status.ts";
+
+const BINARY = protocolOf("v5.channel.k8s.io");
+const BASE64 = protocolOf("v4.base64.channel.k8s.io");
+
+function protocolOf(name: string): ChannelProtocol {
+  const protocol = channelProtocol(name);
+  if (!protocol) throw new Error(`${name} is no channel protocol`);
+  return protocol;
+}
+
+interface Line {
+  readonly dir: "to-server" | "to-client";
+  readonly type: string;
+  readonly base64: string;
+}
+
+const directory = new URL("../vectors/captures/", import.meta.url);
+const captures = readdirSync(directory).flatMap((file) => {
+  const [{ handshake }, ...lines] = readFileSync(new URL(file, directory), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const chosen = handshake.chosen as string | null;
+  if (chosen === null || !channelProtocol(chosen)) return [];
+  const messages = (lines as Line[]).filter(({ type }) => type === "binary" || type === "text");
+  return [
+    {
+      name: file.replace(".jsonl", ""),
+      chosen,
+      messages: messages.map(({ dir, ...line }) => ({ dir, message: messageOf(line) })),
+    },
+  ];
+});
+
+function messageOf({ type, base64 }: Pick<Line, "type" | "base64">): Message {
+  const bytes = Buffer.from(base64, "base64");
+  return type === "text" ? bytes.toString() : Uint8Array.from(bytes).buffer;
+}
+
+/** What one side said on one channel, joined. */
+function streamOf(name: string, dir: Line["dir"], channel: number): Buffer {
+  const capture = captureOf(name);
+  const protocol = protocolOf(capture.chosen);
+  const frames = capture.messages
+    .filter((line) => line.dir === dir)
+    .map(({ message }) => decodeFrame(protocol, message));
+  return Buffer.concat(
+    frames.filter((frame) => frame?.channel === channel).map((frame) => frame?.payload ?? new Uint8Array(0)),
+  );
+}
+
+function captureOf(name: string) {
+  const capture = captures.find((candidate) => candidate.name === name);
+  if (!capture) throw new Error(`there is no capture ${name} of a channel protocol`);
+  return capture;
+}
+
+const bytesOf = (message: Uint8Array | Message) =>
+  typeof message === "string" ? Buffer.from(message) : Buffer.from(new Uint8Array(message));
+
+describe("in real sessions", () => {
+  test.each(captures)("$name: every message is a frame, and encodes to the same message", ({ chosen, messages }) => {
+    const protocol = protocolOf(chosen);
+    expect(messages.length).toBeGreaterThan(1);
+    for (const { message } of messages) {
+      const frame = decodeFrame(protocol, message);
+      if (!frame) throw new Error("a message that is no frame");
+      expect(bytesOf(encodeFrame(protocol, frame.channel, frame.payload))).toEqual(bytesOf(message));
+    }
+  });
+
+  test.each(["kubectl-1.32.4", "kubectl-1.36.3"])("%s's output is on the channels where it belongs", (kubectl) => {
+    expect(streamOf(`${kubectl}-exec-200k`, "to-client", 1).length).toBe(200_000);
+    expect(streamOf(`${kubectl}-exec-stdin-empty`, "to-server", 0).length).toBe(0);
+    expect(
+      new TextDecoder("utf-8", { fatal: true }).decode(streamOf(`${kubectl}-exec-utf8-split`, "to-client", 1)),
+    ).not.toBe("");
+    expect(
+      JSON.parse(
+        streamOf(`${kubectl}-exec-tty`, "to-server", 4)
+          .toString()
+          .match(/^\{[^}]*\}/)?.[0] ?? "",
+      ),
+    ).toEqual({
+      Width: expect.any(Number),
+      Height: expect.any(Number),
+    });
+  });
+
+  test.each([
+    ["kubectl-1.36.3-exec-ok", 0],
+    ["kubectl-1.36.3-exec-exit-3", 3],
+    ["kubectl-1.32.4-exec-tty", 3],
+    ["kubectl-1.36.3-cp-in", 1],
+    ["client-node-exec", 3],
+    ["python-exec", 3],
+  ])("%s: the exit code is %d wherever its Status is cut in two", (name, exitCode) => {
+    const { chosen } = captureOf(name);
+    const status = streamOf(name, "to-client", 3);
+    for (let cut = 0; cut <= status.length; cut++) {
+      const observer = observerFor("exec", chosen, false);
+      for (const piece of [status.subarray(0, cut), status.subarray(cut)]) {
+        observer.fromUpstream(Uint8Array.of(3, ...piece).buffer);
+      }
+      const final = observer.finalStatus();
+      expect(final && exitCodeOf(final)).toBe(exitCode);
+    }
+  });
+
+  test.each(["kubectl-1.36.3-exec-exit-3", "python-exec"])(
+    "%s: nor does it matter that each byte comes alone",
+    (name) => {
+      const observer = observerFor("exec", captureOf(name).chosen, false);
+      for (const byte of streamOf(name, "to-client", 3)) observer.fromUpstream(Uint8Array.of(3, byte).buffer);
+      const final = observer.finalStatus();
+      expect(final && exitCodeOf(final)).toBe(3);
+    },
+  );
+
+  test("frame borders carry no meaning: a channel's stream is the same cut at any place", () => {
+    const stream = streamOf("kubectl-1.36.3-exec-utf8-split", "to-client", 1);
+    for (const protocol of [BINARY, BASE64]) {
+      for (let cut = 0; cut <= stream.length; cut++) {
+        const pieces = [stream.subarray(0, cut), stream.subarray(cut)].map((piece) => {
+          const message = encodeFrame(protocol, 1, piece);
+          return decodeFrame(protocol, typeof message === "string" ? message : message.buffer)?.payload ?? [];
+        });
+        expect(Buffer.concat(pieces.map((piece) => Buffer.from(piece)))).toEqual(stream);
+      }
+    }
+  });
+});
+
+describe("every subprotocol's name", () => {
+  test.each([
+    ["v5.channel.k8s.io", "binary", "status"],
+    ["v4.channel.k8s.io", "binary", "status"],
+    ["v4.base64.channel.k8s.io", "base64", "status"],
+    ["v3.channel.k8s.io", "binary", "text"],
+    ["v2.channel.k8s.io", "binary", "text"],
+    ["channel.k8s.io", "binary", "text"],
+    ["base64.channel.k8s.io", "base64", "text"],
+    ["", "binary", "text"],
+  ])("%s is %s, its errors are %s", (name, encoding, errorFormat) => {
+    expect(channelProtocol(name)).toEqual({ encoding, errorFormat });
+  });
+
+  test.each([
+    "SPDY/3.1+portforward.k8s.io",
+    "plain.kubevirt.io",
+    "V5.CHANNEL.K8S.IO",
+    "v6.channel.k8s.io",
+    "constructor",
+    "__proto__",
+  ])("%s is none", (name) => {
+    expect(channelProtocol(name)).toBeUndefined();
+  });
+});
+
+describe("base64, as browsers speak it", () => {
+  test.each([
+    ["1aGVsbG8=", 1, "hello"],
+    ["1", 1, ""],
+    ["0w7w=", 0, "ü"],
+    ["9AA==", 9, "\0"],
+  ])("%s is channel %d", (text, channel, payload) => {
+    const frame = decodeFrame(BASE64, text);
+    expect(frame && [frame.channel, new TextDecoder().decode(frame.payload)]).toEqual([channel, payload]);
+    expect(encodeFrame(BASE64, channel, new TextEncoder().encode(payload))).toBe(text);
+  });
+
+  test("is read from binary messages too: some servers send it so", () => {
+    const frame = decodeFrame(BASE64, new TextEncoder().encode("1aGk=").buffer);
+    expect(frame && [frame.channel, new TextDecoder().decode(frame.payload)]).toEqual([1, "hi"]);
+  });
+
+  test("is padded for every length", () => {
+    for (let length = 0; length < 10; length++) {
+      const bytes = Uint8Array.from({ length }, (_, n) => 255 - n);
+      const message = encodeFrame(BASE64, 1, bytes);
+      expect(message.length % 4).toBe(1);
+      expect(decodeFrame(BASE64, String(message))?.payload).toEqual(bytes);
+    }
+  });
+
+  test("takes a payload of any size", () => {
+    const bytes = new Uint8Array(3_000_001).fill(0xfe);
+    const frame = decodeFrame(BASE64, String(encodeFrame(BASE64, 1, bytes)));
+    expect(Buffer.compare(frame?.payload ?? Buffer.alloc(0), bytes)).toBe(0);
+  });
+});
+
+describe("what is no frame", () => {
+  test.each<[string, ChannelProtocol, Message]>([
+    ["an empty message", BINARY, new ArrayBuffer(0)],
+    ["empty text", BINARY, ""],
+    ["an empty message in base64", BASE64, new ArrayBuffer(0)],
+    ["empty text in base64", BASE64, ""],
+    ["a channel that is no digit", BASE64, "aGVsbG8="],
+    ["the character after 9", BASE64, ":AA=="],
+    ["the character before 0", BASE64, "/AA=="],
+    ["a digit of another script", BASE64, "１AA=="],
+    ["no base64", BASE64, "1%%%"],
+    ["half a base64", BASE64, "1A"],
+    ["half a character", BASE64, "1\uD83D"],
+    ["bytes that are no text", BASE64, Uint8Array.of(0x31, 0xff, 0xfe).buffer],
+  ])("%s is not taken for one", (_, protocol, message) => {
+    expect(decodeFrame(protocol, message)).toBeUndefined();
+  });
+
+  test("half a Status says nothing either, where it should be one", () => {
+    const observer = observerFor("exec", "v5.channel.k8s.io", true);
+    observer.fromUpstream("\u0003{");
+    expect(observer.finalStatus()).toBeUndefined();
+  });
+
+  test.each(["v5.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", ""])(
+    "says nothing of the session's end, and throws nothing (%s)",
+    (protocol) => {
+      const observer = observerFor("exec", protocol, true);
+      const hostile: Message[] = [
+        "",
+        "3",
+        "3%",
+        "\uD800",
+        new ArrayBuffer(0),
+        Uint8Array.of(3).buffer,
+        Uint8Array.of(0x33).buffer,
+      ];
+      for (const message of hostile) {
+        observer.fromClient(message);
+        observer.fromUpstream(message);
+      }
+      expect(observer.finalStatus()).toBeUndefined();
+    },
+  );
+});
+
+describe("binary", () => {
+  test("is read from text too: the Python client sends its stdin so, and the API server takes it", () => {
+    expect(streamOf("python-exec-stdin", "to-server", 0).toString()).toBe("echo hello\nexit 2\n");
+    expect(decodeFrame(BINARY, "\0ü")).toEqual({ channel: 0, payload: new TextEncoder().encode("ü") });
+  });
+
+  test("has all 256 channels, and an empty payload is a frame", () => {
+    for (let channel = 0; channel < 256; channel++) {
+      expect(decodeFrame(BINARY, Uint8Array.of(channel).buffer)).toEqual({ channel, payload: new Uint8Array(0) });
+      expect(encodeFrame(BINARY, channel, Uint8Array.of(9))).toEqual(Uint8Array.of(channel, 9));
+    }
+  });
+
+  test("is not copied to be read", () => {
+    const message = Uint8Array.of(1, 2, 3).buffer;
+    expect(decodeFrame(BINARY, message)?.payload.buffer).toBe(message);
+  });
+});

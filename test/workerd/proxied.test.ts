@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { as, someone } from "./people.ts";
+
+const PAGE = "/api/v1/namespaces/demo/pods/evil/proxy/";
+
+describe("what a workload answers through the proxy subresource", () => {
+  it("is no page of this origin: a browser gives it an origin of its own", async () => {
+    for (const path of [PAGE, "/api/v1/namespaces/demo/services/http:evil:80/proxy/index.html"]) {
+      const response = await as(someone(), path);
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-security-policy")).toBe("sandbox");
+      expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    }
+  });
+
+  it("cannot be asked for by a foreign page, not even with a GET: what the workload does on it is its own affair", async () => {
+    const response = await as(someone(), PAGE, { headers: { "Sec-Fetch-Site": "cross-site" } });
+    expect(response.status).toBe(403);
+  });
+
+  it("leaves the API server's own answers as they are", async () => {
+    const response = await as(someone(), "/api/v1/namespaces/demo/pods");
+    expect(response.headers.get("content-security-policy")).toBeNull();
+  });
+});
+
+describe("an Access identity whose address is not plain", () => {
+  it.each([
+    ["a letter that folds to another person's", "\u212Aim@example.com"],
+    ["no @ but a domain", "example.com"],
+    ["two @", "a@b@example.com"],
+    ["a reserved name", "system:masters@example.com"],
+    ["a control character", "a\u001b[2J@example.com"],
+  ])("is refused: %s", async (_, email) => {
+    const response = await as({ ...someone(), email }, "/api/v1/pods");
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({
+      reason: "Forbidden",
+      message: expect.stringContaining("not a plain"),
+    });
+  });
+});
