@@ -33,7 +33,11 @@ export class SoakStack {
     const home = mkdtempSync(join(tmpdir(), "sallyport-soak-"));
     const request = { stateDir: join(home, "state"), port: await freePorts(), config };
     const { child, facts } = await spawnStack(request);
-    return new SoakStack(home, request, child, facts);
+    const stack = new SoakStack(home, request, child, facts);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => void stack.stop(false).finally(() => process.exit(2)));
+    }
+    return stack;
   }
 
   /** Where everything is; the Worker's own socket moves when the whole stack starts again. */
