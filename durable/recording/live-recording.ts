@@ -21,6 +21,8 @@ export interface LiveRecordingParts {
   /** What the upstream chose. */
   readonly subprotocol: string;
   readonly spool: Spool;
+  /** Its number there. */
+  readonly number: number;
   /** What the object's recordings may hold together; see MAX_SPOOL_BYTES. */
   readonly maxSpoolBytes: number;
   /** There is something to flush. Called once until `flush`. */
@@ -91,12 +93,12 @@ export class LiveRecording {
   }
 
   #store(lines: Uint8Array, now: number): void {
-    const { spool, facts, maxSpoolBytes } = this.#parts;
+    const { spool, number, facts, maxSpoolBytes } = this.#parts;
     if (!this.#hasHeader) {
       this.#hasHeader = true;
       spool.setHeader(facts.sessionId, new TextDecoder().decode(lines), this.#writer.firstAt ?? now);
     }
-    const filledPart = spool.append(facts.sessionId, this.#start, lines, now);
+    const filledPart = spool.append(number, this.#start, lines, now);
     this.#start += lines.length;
     if (filledPart) this.#parts.onPart();
     if (spool.bytesHeld > maxSpoolBytes) {

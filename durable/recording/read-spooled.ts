@@ -28,7 +28,7 @@ export function readSpooled(spool: Spool, id: string, offset: number, length: nu
   const size = spool.size(recording);
   const inR2 = recording.etags.length * PART_BYTES;
   const start = Math.max(offset, inR2);
-  const read = spool.bytes(id, start, Math.max(0, Math.min(length, size - start)));
+  const read = spool.bytes(recording, start, Math.max(0, Math.min(length, size - start)));
   const isLast = start + read.length >= size;
   const end = isLast ? read.length : read.lastIndexOf(LINE_FEED) + 1;
   const next = start + end;

@@ -1,6 +1,6 @@
 import { type CastFacts, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
 import { LiveRecording, type RecordingSummary } from "./live-recording.ts";
-import { FLUSH_MS, MAX_SPOOL_BYTES, READ_BLOCK_BYTES, type RecordingPolicy } from "./policy.ts";
+import { FLUSH_MS, MAX_SPOOL_BYTES, PART_PAUSE_MS, READ_BLOCK_BYTES, type RecordingPolicy } from "./policy.ts";
 import { type RecordingBlock, readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";
 import { uploadReady } from "./upload.ts";
@@ -24,27 +24,35 @@ export class Recordings {
   readonly #bucket: R2Bucket;
   readonly #onReady: () => void;
   readonly #maxSpoolBytes: number;
+  readonly #partPauseMs: number;
   readonly #live = new Map<string, LiveRecording>();
   readonly #dirty = new Set<LiveRecording>();
   #flushing: ReturnType<typeof setTimeout> | null = null;
   #uploading: Promise<void> | undefined;
+  #again = false;
   #failures = 0;
   /** @param onReady something waits for `upload` */
-  constructor(sql: SqlStorage, bucket: R2Bucket, onReady: () => void, maxSpoolBytes = MAX_SPOOL_BYTES) {
+  constructor(
+    sql: SqlStorage,
+    bucket: R2Bucket,
+    onReady: () => void,
+    { maxSpoolBytes = MAX_SPOOL_BYTES, partPauseMs = PART_PAUSE_MS } = {},
+  ) {
     this.#spool = new Spool(sql);
     this.#bucket = bucket;
     this.#onReady = onReady;
     this.#maxSpoolBytes = maxSpoolBytes;
+    this.#partPauseMs = partPauseMs;
   }
 
   /** Starts to record a session that the cluster has accepted. Throws where the object's storage takes nothing. */
   begin({ facts, policy, subprotocol, onMustEnd }: NewRecording, now: number): LiveRecording {
-    this.#spool.begin(facts, now);
     const recording: LiveRecording = new LiveRecording({
       facts,
       policy,
       subprotocol,
       spool: this.#spool,
+      number: this.#spool.begin(facts, now),
       maxSpoolBytes: this.#maxSpoolBytes,
       onDirty: () => this.#flushSoon(recording),
       onPart: this.#onReady,
@@ -79,6 +87,8 @@ export class Recordings {
 
   /** Resolves when R2 has all that is ready, or failed. Joins an upload that is under way. Never rejects. */
   upload(): Promise<void> {
+    // What becomes ready while the others are brought would otherwise wait for the next call.
+    this.#again = true;
     this.#uploading ??= this.#uploadAll().finally(() => {
       this.#uploading = undefined;
     });
@@ -108,6 +118,10 @@ export class Recordings {
     return readSpooled(this.#spool, sessionId, offset, READ_BLOCK_BYTES);
   }
 
+  async #pause(): Promise<void> {
+    if (this.#spool.bytesHeld <= this.#maxSpoolBytes / 4) await scheduler.wait(this.#partPauseMs);
+  }
+
   #flushSoon(recording: LiveRecording): void {
     this.#dirty.add(recording);
     this.#flushing ??= setTimeout(() => {
@@ -119,28 +133,37 @@ export class Recordings {
   }
 
   #endInterrupted(recording: SpooledRecording): RecordingSummary {
-    const { id, facts, first_at, last_at } = recording;
+    const { id, number, facts, first_at, last_at } = recording;
     const words = "recording interrupted here: the object that held the session stopped (crash, eviction or deploy)";
     const seconds = (last_at - (first_at ?? last_at)) / 1000;
     const start = this.#spool.size(recording);
     const header = start === 0 ? headerLine(facts, DEFAULT_SIZE, last_at) : "";
     const lines = new TextEncoder().encode(header + noticeLine(seconds, words) + markerLine(seconds, "interrupted"));
-    this.#spool.append(id, start, lines, last_at);
+    this.#spool.append(number, start, lines, last_at);
     this.#spool.end(id);
     return { state: "interrupted", bytes: start + lines.length, reason: words };
   }
 
   async #uploadAll(): Promise<void> {
-    for (const { id } of this.#spool.waiting()) {
-      try {
-        await uploadReady(this.#bucket, this.#spool, id);
-        this.#failures = 0;
-      } catch (error) {
-        this.#failures++;
-        this.#spool.failed(id);
-        console.error(`recording: R2 did not take session ${id} (try ${this.#failures}): ${String(error)}`);
-        return;
+    while (this.#again) {
+      this.#again = false;
+      for (const { id } of this.#spool.waiting()) {
+        if (!(await this.#uploadOne(id))) return;
       }
+    }
+  }
+
+  /** @returns whether R2 took what was ready */
+  async #uploadOne(id: string): Promise<boolean> {
+    try {
+      await uploadReady(this.#bucket, this.#spool, id, () => this.#pause());
+      this.#failures = 0;
+      return true;
+    } catch (error) {
+      this.#failures++;
+      this.#spool.failed(id);
+      console.error(`recording: R2 did not take session ${id} (try ${this.#failures}): ${String(error)}`);
+      return false;
     }
   }
 }

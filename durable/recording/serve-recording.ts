@@ -69,7 +69,8 @@ function answer(sessionId: string, body: ReadableStream, size: number | undefine
     "X-Content-Type-Options": "nosniff",
   });
   if (size === undefined) return new Response(body, { headers });
-  // A stream of known length, or the runtime sends it in chunks and says no length.
+  // The header alone would not do: without a stream of known length the runtime sends chunks.
+  headers.set("Content-Length", String(size));
   return new Response(body.pipeThrough(new FixedLengthStream(size)), { headers });
 }
 

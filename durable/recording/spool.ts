@@ -4,10 +4,14 @@ import { CHUNK_BYTES, PART_BYTES } from "./policy.ts";
 /** A recording that R2 does not have as a whole yet. */
 export interface SpooledRecording {
   readonly id: string;
+  /** Its chunks are found by it. */
+  readonly number: number;
   /** `lost`: R2 has forgotten the upload; what is here is all there is, and stays here. */
   readonly state: "open" | "ended" | "lost";
   readonly facts: CastFacts;
   readonly started_at: number;
+  /** Of the whole cast, once it has ended. */
+  readonly size: number | null;
   /** When the cast's time starts, ms since the epoch; null before its first byte. */
   readonly first_at: number | null;
   /** When it was last written to, ms since the epoch. */
@@ -19,9 +23,11 @@ export interface SpooledRecording {
 
 type Row = Record<string, SqlStorageValue> & {
   id: string;
+  number: number;
   state: SpooledRecording["state"];
   facts: string;
   started_at: number;
+  size: number | null;
   first_at: number | null;
   last_at: number;
   upload_id: string | null;
@@ -40,15 +46,16 @@ export class Spool {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    // Chunks are written once a second for every session: without a rowid each is one billed row, not two.
+    // A chunk's place is its recording's number and the byte where it starts. One integer: a second index would be a second
+    // billed row every second, and with a key of text and number SQLite reads whole blobs to compare keys.
     sql.exec(`
       CREATE TABLE IF NOT EXISTS recordings (
-        id TEXT PRIMARY KEY, state TEXT NOT NULL, facts TEXT NOT NULL, started_at INTEGER NOT NULL, header TEXT,
+        id TEXT PRIMARY KEY, number INTEGER NOT NULL, state TEXT NOT NULL, facts TEXT NOT NULL, started_at INTEGER NOT NULL, size INTEGER, header TEXT,
         first_at INTEGER, last_at INTEGER NOT NULL, upload_id TEXT, etags TEXT NOT NULL DEFAULT '[]', tries INTEGER NOT NULL DEFAULT 0
       ) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS recording_chunks (
-        id TEXT NOT NULL, start INTEGER NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, start)
-      ) WITHOUT ROWID;`);
+        place INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes BLOB NOT NULL
+      );`);
     this.#bytesHeld = this.#number("SELECT coalesce(sum(length(bytes)), 0) AS n FROM recording_chunks");
   }
 
@@ -57,14 +64,18 @@ export class Spool {
     return this.#bytesHeld;
   }
 
-  begin(facts: CastFacts, now: number): void {
+  /** @returns the recording's number */
+  begin(facts: CastFacts, now: number): number {
+    const number = this.#number("SELECT coalesce(max(number), -1) + 1 AS n FROM recordings");
     this.#sql.exec(
-      "INSERT INTO recordings (id, state, facts, started_at, last_at) VALUES (?, 'open', ?, ?, ?)",
+      "INSERT INTO recordings (id, number, state, facts, started_at, last_at) VALUES (?, ?, 'open', ?, ?, ?)",
       facts.sessionId,
+      number,
       JSON.stringify(facts),
       now,
       now,
     );
+    return number;
   }
 
   /** The cast's first line, kept for readers who come after it has gone to R2 with the first part. */
@@ -79,16 +90,15 @@ export class Spool {
   }
 
   /** @returns whether it has reached the border of a part: there is something to upload */
-  append(id: string, start: number, bytes: Uint8Array, now: number): boolean {
+  append(number: number, start: number, bytes: Uint8Array, now: number): boolean {
     let filledPart = false;
     for (let from = 0; from < bytes.length; ) {
       const at = start + from;
       const piece = bytes.subarray(from, from + Math.min(CHUNK_BYTES, PART_BYTES - (at % PART_BYTES)));
       // OR REPLACE: after a failure in the middle of an append the next one begins at the same place.
       this.#sql.exec(
-        "INSERT OR REPLACE INTO recording_chunks (id, start, at, bytes) VALUES (?, ?, ?, ?)",
-        id,
-        at,
+        "INSERT OR REPLACE INTO recording_chunks (place, at, bytes) VALUES (?, ?, ?)",
+        place(number, at),
         now,
         piece,
       );
@@ -101,7 +111,9 @@ export class Spool {
 
   /** Nothing more will be appended. */
   end(id: string): void {
-    this.#sql.exec("UPDATE recordings SET state = 'ended' WHERE id = ?", id);
+    const recording = this.find(id);
+    if (recording)
+      this.#sql.exec("UPDATE recordings SET state = 'ended', size = ? WHERE id = ?", this.size(recording), id);
   }
 
   find(id: string): SpooledRecording | undefined {
@@ -120,28 +132,30 @@ export class Spool {
   }
 
   /** Where the next byte goes: the size of the cast so far. */
-  size({ id, etags }: SpooledRecording): number {
-    const last = this.#first<{ n: number }>(
-      "SELECT start + length(bytes) AS n FROM recording_chunks WHERE id = ? ORDER BY start DESC LIMIT 1",
-      id,
+  size({ number, etags, size }: SpooledRecording): number {
+    if (size !== null) return size;
+    const last = this.#first<{ place: number; length: number }>(
+      "SELECT place, length(bytes) AS length FROM recording_chunks WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT 1",
+      place(number, 0),
+      place(number + 1, 0),
     );
-    return last?.n ?? etags.length * PART_BYTES;
+    return last ? last.place - place(number, 0) + last.length : etags.length * PART_BYTES;
   }
 
   /** The bytes from `start` on, at most `length` of them. */
-  bytes(id: string, start: number, length: number): Uint8Array {
-    const chunks = this.#sql.exec<{ start: number; bytes: ArrayBuffer }>(
-      `SELECT start, bytes FROM recording_chunks WHERE id = ?1 AND start < ?3 AND start >= coalesce(
-         (SELECT max(start) FROM recording_chunks WHERE id = ?1 AND start <= ?2), ?2) ORDER BY start`,
-      id,
-      start,
-      start + length,
+  bytes({ number }: SpooledRecording, start: number, length: number): Uint8Array {
+    // The chunk that has `start` may begin before it, but no more than a chunk's size.
+    const chunks = this.#sql.exec<{ place: number; bytes: ArrayBuffer }>(
+      "SELECT place, bytes FROM recording_chunks WHERE place > ? AND place < ? ORDER BY place",
+      place(number, Math.max(-1, start - CHUNK_BYTES)),
+      place(number, start + length),
     );
     const joined = new Uint8Array(length);
     let end = 0;
     for (const chunk of chunks) {
-      const skipped = Math.max(0, start - chunk.start);
-      const target = Math.max(0, chunk.start - start);
+      const chunkStart = chunk.place - place(number, 0);
+      const skipped = Math.max(0, start - chunkStart);
+      const target = Math.max(0, chunkStart - start);
       const piece = new Uint8Array(chunk.bytes).subarray(skipped, skipped + length - target);
       joined.set(piece, target);
       end = target + piece.length;
@@ -154,23 +168,15 @@ export class Spool {
   }
 
   /** R2 has the next part: its bytes are not needed here any more. */
-  partUploaded({ id, etags, last_at }: SpooledRecording, etag: string): void {
-    const from = etags.length * PART_BYTES;
-    const to = from + PART_BYTES;
-    const gone = this.#first<{ n: number; at: number | null }>(
-      "SELECT coalesce(sum(length(bytes)), 0) AS n, max(at) AS at FROM recording_chunks WHERE id = ? AND start >= ? AND start < ?",
-      id,
-      from,
-      to,
-    );
-    this.#sql.exec("DELETE FROM recording_chunks WHERE id = ? AND start >= ? AND start < ?", id, from, to);
+  partUploaded({ id, number, etags, last_at }: SpooledRecording, etag: string): void {
+    const from = place(number, etags.length * PART_BYTES);
+    const at = this.#drop(from, from + PART_BYTES);
     this.#sql.exec(
       "UPDATE recordings SET etags = ?, last_at = ?, tries = 0 WHERE id = ?",
       JSON.stringify([...etags, etag]),
-      Math.max(last_at, gone?.at ?? 0),
+      Math.max(last_at, at),
       id,
     );
-    this.#bytesHeld -= gone?.n ?? 0;
   }
 
   failed(id: string): void {
@@ -182,13 +188,22 @@ export class Spool {
   }
 
   /** R2 has all of it. */
-  forget(id: string): void {
-    this.#bytesHeld -= this.#number(
-      "SELECT coalesce(sum(length(bytes)), 0) AS n FROM recording_chunks WHERE id = ?",
-      id,
-    );
-    this.#sql.exec("DELETE FROM recording_chunks WHERE id = ?", id);
+  forget({ id, number }: SpooledRecording): void {
+    this.#drop(place(number, 0), place(number + 1, 0));
     this.#sql.exec("DELETE FROM recordings WHERE id = ?", id);
+  }
+
+  /** @returns when the last of the dropped chunks was written, 0 where there was none */
+  #drop(from: number, to: number): number {
+    const gone = this.#first<{ n: number; at: number }>(
+      `SELECT coalesce(sum(length(bytes)), 0) AS n, coalesce(max(at), 0) AS at FROM recording_chunks
+       WHERE place >= ? AND place < ?`,
+      from,
+      to,
+    );
+    this.#sql.exec("DELETE FROM recording_chunks WHERE place >= ? AND place < ?", from, to);
+    this.#bytesHeld -= gone?.n ?? 0;
+    return gone?.at ?? 0;
   }
 
   #first<T extends Record<string, SqlStorageValue>>(query: string, ...bindings: SqlStorageValue[]): T | undefined {
@@ -200,8 +215,17 @@ export class Spool {
   }
 }
 
-const SELECT = `SELECT id, state, facts, started_at, first_at, upload_id, etags,
-  max(last_at, coalesce((SELECT max(at) FROM recording_chunks WHERE recording_chunks.id = recordings.id), 0)) AS last_at
+/** A cast is smaller than this, and both together are an integer that a JavaScript number can hold. */
+const PLACES_PER_RECORDING = 2 ** 32;
+
+function place(number: number, start: number): number {
+  return number * PLACES_PER_RECORDING + start;
+}
+
+const SELECT = `SELECT id, number, state, facts, started_at, size, first_at, upload_id, etags,
+  max(last_at, coalesce((SELECT at FROM recording_chunks
+    WHERE place >= number * ${PLACES_PER_RECORDING} AND place < (number + 1) * ${PLACES_PER_RECORDING}
+    ORDER BY place DESC LIMIT 1), 0)) AS last_at
   FROM recordings`;
 
 function read(row: Row): SpooledRecording {

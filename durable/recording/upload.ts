@@ -12,17 +12,25 @@ export const CAST_CONTENT_TYPE = "application/x-asciicast";
  *
  * There is no time limit on a part: R2 keeps the one that arrives last, and a late one would take the place of the one
  * whose etag is written down.
+ *
+ * @param pause is waited for before each part
  */
-export async function uploadReady(bucket: R2Bucket, spool: Spool, id: string): Promise<void> {
+export async function uploadReady(
+  bucket: R2Bucket,
+  spool: Spool,
+  id: string,
+  pause: () => Promise<void>,
+): Promise<void> {
   for (;;) {
     const recording = spool.find(id);
     if (!recording || recording.state === "lost") return;
     const next = nextStep(recording, spool.size(recording));
     if (next === "wait") return;
+    if (next === "part") await pause();
     try {
       await take(next, bucket, spool, recording);
     } catch (error) {
-      if (recording.state === "ended" && (await isThere(bucket, recording, spool))) spool.forget(id);
+      if (recording.state === "ended" && (await isThere(bucket, recording, spool))) spool.forget(recording);
       else if (isUnknownUpload(error)) giveUp(spool, recording);
       else throw error;
     }
@@ -44,14 +52,14 @@ async function take(step: Exclude<Step, "wait">, bucket: R2Bucket, spool: Spool,
   const options = { customMetadata: metadataOf(recording), httpMetadata: { contentType: CAST_CONTENT_TYPE } };
   switch (step) {
     case "put":
-      await bucket.put(key, spool.bytes(id, 0, PART_BYTES), options);
-      spool.forget(id);
+      await bucket.put(key, spool.bytes(recording, 0, PART_BYTES), options);
+      spool.forget(recording);
       return;
     case "create":
       spool.setUpload(id, (await bucket.createMultipartUpload(key, options)).uploadId);
       return;
     case "part": {
-      const bytes = spool.bytes(id, etags.length * PART_BYTES, PART_BYTES);
+      const bytes = spool.bytes(recording, etags.length * PART_BYTES, PART_BYTES);
       const upload = bucket.resumeMultipartUpload(key, upload_id ?? "");
       const { etag } = await upload.uploadPart(etags.length + 1, bytes);
       spool.partUploaded(recording, etag);
@@ -61,7 +69,7 @@ async function take(step: Exclude<Step, "wait">, bucket: R2Bucket, spool: Spool,
       await bucket
         .resumeMultipartUpload(key, upload_id ?? "")
         .complete(etags.map((etag, index) => ({ partNumber: index + 1, etag })));
-      spool.forget(id);
+      spool.forget(recording);
       return;
   }
 }
