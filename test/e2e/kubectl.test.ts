@@ -118,15 +118,9 @@ describe("sessions", () => {
 
   it("exec -it is a terminal: its size, a resize, Ctrl-C and the exit code", async () => {
     const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"));
-    terminal.type("stty size\n");
-    await terminal.shows("40 120");
+    await terminal.typeUntil("stty size", "40 120");
     terminal.resize(101, 33);
-    // The resize travels beside stdin, so it may come after a first look.
-    const sizeNow = () => {
-      terminal.type("stty size\n");
-      return terminal.shown;
-    };
-    await expect.poll(sizeNow, { timeout: 10_000, interval: 300 }).toContain("33 101");
+    await terminal.typeUntil("stty size", "33 101");
     terminal.type("echo be''fore; sleep 60\n");
     await terminal.shows("before");
     terminal.type("\x03");

@@ -334,27 +334,23 @@ describe("npm start", () => {
   it("serves the embedded cluster, and Ctrl-C ends every child", async () => {
     const state = join(home, "ctrl-c");
     const terminal = new Terminal({ file: "npm", args: ["start", "--", "--port", "0", "--state", state], env }, 200);
-    try {
-      await terminal.shows(/Ctrl-C ends it/, 60_000);
-      await terminal.shows(/no sign-in/);
-      await terminal.shows(/not isolated/);
-      await terminal.shows(/--context alice exec -it shell -- sh/);
-      const alice = new Kubectl(join(state, "kubeconfig"), "alice", home);
-      expect((await alice.run("exec", "shell", "--", "echo", "inside")).stdout).toBe("inside\n");
-      const overTls = new Kubectl(join(state, "kubeconfig.tls"), "alice", home);
-      expect((await overTls.run("exec", "shell", "--", "echo", "inside")).stdout).toBe("inside\n");
+    await terminal.shows(/Ctrl-C ends it/, 60_000);
+    await terminal.shows(/no sign-in/);
+    await terminal.shows(/not isolated/);
+    await terminal.shows(/--context alice exec -it shell -- sh/);
+    const alice = new Kubectl(join(state, "kubeconfig"), "alice", home);
+    expect((await alice.run("exec", "shell", "--", "echo", "inside")).stdout).toBe("inside\n");
+    const overTls = new Kubectl(join(state, "kubeconfig.tls"), "alice", home);
+    expect((await overTls.run("exec", "shell", "--", "echo", "inside")).stdout).toBe("inside\n");
 
-      const { pid } = JSON.parse(readFileSync(join(state, "lock.json"), "utf8")) as { pid: number };
-      const children = LINUX ? [pid, ...descendants(pid)] : [];
-      if (LINUX) expect(children).toEqual(expect.arrayContaining(findWorkerd(state)));
-      terminal.type("\u0003");
-      await terminal.exited;
-      await terminal.shows(/Stopping/);
-      await expect.poll(() => children.filter(isRunning), { timeout: 15_000 }).toEqual([]);
-      expect(existsSync(join(state, "lock.json"))).toBe(false);
-    } finally {
-      terminal.kill();
-    }
+    const { pid } = JSON.parse(readFileSync(join(state, "lock.json"), "utf8")) as { pid: number };
+    const children = LINUX ? [pid, ...descendants(pid)] : [];
+    if (LINUX) expect(children).toEqual(expect.arrayContaining(findWorkerd(state)));
+    terminal.type("\u0003");
+    await terminal.exited;
+    await terminal.shows(/Stopping/);
+    await expect.poll(() => children.filter(isRunning), { timeout: 15_000 }).toEqual([]);
+    expect(existsSync(join(state, "lock.json"))).toBe(false);
   });
 
   it.runIf(LINUX)("tidies up after a run that was killed, and ends politely with the shell of npm", async () => {

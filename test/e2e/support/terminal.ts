@@ -1,6 +1,6 @@
 /** A person at a terminal: a real pty, with what it shows and what is typed. */
 import { type IPty, spawn } from "@lydell/node-pty";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 
 export class Terminal {
   readonly #pty: IPty;
@@ -13,6 +13,8 @@ export class Terminal {
       this.#shown += data;
     });
     this.exited = new Promise((resolve) => this.#pty.onExit(({ exitCode }) => resolve(exitCode)));
+    // A test that fails half-way must not leave its session to be counted by the next one.
+    onTestFinished(() => this.#pty.kill());
   }
 
   get shown(): string {
@@ -27,12 +29,20 @@ export class Terminal {
     this.#pty.resize(columns, rows);
   }
 
+  /**
+   * Types the command again and again until the text is on the screen: kubectl sends the terminal's size beside stdin,
+   * so what is typed first may well be run before the size has arrived.
+   */
+  async typeUntil(command: string, text: string, timeout = 15_000): Promise<void> {
+    const shown = () => {
+      this.type(`${command}\n`);
+      return this.#shown;
+    };
+    await expect.poll(shown, { timeout, interval: 300, message: `${command} never showed ${text}` }).toContain(text);
+  }
+
   /** Waits until the text is on the screen. */
   async shows(text: string | RegExp, timeout = 15_000): Promise<void> {
     await expect.poll(() => this.#shown, { timeout, message: `the terminal never showed ${text}` }).toMatch(text);
-  }
-
-  kill(): void {
-    this.#pty.kill();
   }
 }
