@@ -18,6 +18,8 @@ export const OUTCOMES = [
   "refused",
   "idle_limit",
   "duration_limit",
+  /** It could no longer be recorded, and the rule says that then it must end. */
+  "recording_failed",
   /** One side stopped reading what it was sent; see `reason`. */
   "stalled",
   /** Ended by an administrator; see ended_by. */
@@ -80,6 +82,16 @@ export interface Traffic {
   readonly unreadable?: true;
 }
 
+/** What of the session its recording has. */
+export interface RecordingSummary {
+  /** `complete`, or why a part of the session is not in it. */
+  readonly state: "complete" | "capped" | "failed" | "interrupted";
+  /** Size of the cast. */
+  readonly bytes: number;
+  /** For a person, where it is not complete. */
+  readonly reason: string | null;
+}
+
 export interface SessionEnd extends Counts, Traffic {
   readonly outcome: Outcome;
   readonly exit_code: number | null;
@@ -87,6 +99,8 @@ export interface SessionEnd extends Counts, Traffic {
   readonly reason: string | null;
   /** The administrator, for `terminated`. */
   readonly ended_by: string | null;
+  /** Missing where there is none. */
+  readonly recording?: RecordingSummary;
 }
 
 export type SessionEventBody =

@@ -1,4 +1,4 @@
-import type { Counts, Outcome, SessionEventBody, Traffic } from "../audit/events.ts";
+import type { Counts, Outcome, RecordingSummary, SessionEventBody, Traffic } from "../audit/events.ts";
 import { exitCodeOf, type Status } from "../kubernetes/status.ts";
 
 /** Which side hung up, and how. 1006 means that the connection broke without a close frame. */
@@ -45,7 +45,12 @@ export function readEnding(status: Status | undefined, hangUp: HangUp): Ending {
 }
 
 /** The last event of a session's record. */
-export function endEvent(how: Ending, counts: Counts, traffic: Traffic = {}): SessionEventBody {
-  const { outcome, exitCode, reason, endedBy } = how;
-  return { type: "end", data: { outcome, exit_code: exitCode, reason, ended_by: endedBy, ...counts, ...traffic } };
+export function endEvent(
+  { outcome, exitCode, reason, endedBy }: Ending,
+  counts: Counts,
+  traffic: Traffic = {},
+  recording?: RecordingSummary,
+): SessionEventBody {
+  const facts = { outcome, exit_code: exitCode, reason, ended_by: endedBy };
+  return { type: "end", data: { ...facts, ...counts, ...traffic, ...(recording && { recording }) } };
 }

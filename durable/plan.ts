@@ -1,5 +1,6 @@
 import type { SessionTarget } from "../kubernetes/classify.ts";
 import type { AuditPolicy, SessionLimits } from "./limits.ts";
+import type { RecordingPolicy } from "./recording/policy.ts";
 
 /** What the edge decided of one session attempt. The object carries it out and decides nothing of it again. */
 export interface SessionPlan {
@@ -12,6 +13,7 @@ export interface SessionPlan {
   readonly transport: "websocket" | "spdy";
   readonly limits: SessionLimits;
   readonly audit: AuditPolicy;
+  readonly recording: RecordingPolicy;
   readonly client: {
     readonly address: string | null;
     readonly country: string | null;

@@ -4,11 +4,13 @@ import type { HangUp } from "./ending.ts";
 import { FrameMerger } from "./frame-merger.ts";
 import { Outlet } from "./outlet.ts";
 import { type Message, type Observer, sizeOf } from "./protocols/observer.ts";
+import type { LiveRecording } from "./recording/live-recording.ts";
 
 export interface RelayParts {
   readonly client: WebSocket;
   readonly upstream: WebSocket;
   readonly observer: Observer;
+  readonly recording: LiveRecording | undefined;
   /** Keeps the object's other events waiting until the promise is done: the brake of back-pressure. */
   readonly hold: (until: () => Promise<void>) => void;
   /** When the session began, ms since the epoch: the first moment that counts as use. */
@@ -28,6 +30,7 @@ export class Relay {
   readonly #client: WebSocket;
   readonly #upstream: WebSocket;
   readonly #observer: Observer;
+  readonly #recording: LiveRecording | undefined;
   readonly #toClient: Outlet;
   readonly #toUpstream: Outlet;
   readonly #onHangUp: RelayParts["onHangUp"];
@@ -42,6 +45,7 @@ export class Relay {
     this.#client = parts.client;
     this.#upstream = parts.upstream;
     this.#observer = parts.observer;
+    this.#recording = parts.recording;
     this.#toClient = new Outlet(parts.client, parts.hold, CLOCK);
     this.#toUpstream = new Outlet(parts.upstream, parts.hold, CLOCK);
     this.#activeAt = parts.startedAt;
@@ -110,6 +114,7 @@ export class Relay {
     this.#counts.messages_in++;
     this.#counts.bytes_in += sizeOf(message);
     if (this.#observer.fromClient(message)) this.#activeAt = Date.now();
+    this.#recording?.fromClient(message, Date.now());
     if (!this.#toUpstream.send(message)) this.#onOverflow("upstream");
   }
 
@@ -118,6 +123,7 @@ export class Relay {
     this.#counts.messages_out++;
     this.#counts.bytes_out += sizeOf(message);
     if (this.#observer.fromUpstream(message)) this.#activeAt = Date.now();
+    this.#recording?.fromUpstream(message, Date.now());
     const channel = this.#observer.streamOf?.(message);
     if (channel !== undefined && typeof message !== "string") {
       this.#merger.push(channel, message);

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { NO_COUNTS, type SessionEventBody } from "../audit/events.ts";
+import { NO_COUNTS, type RecordingSummary, type SessionEventBody } from "../audit/events.ts";
 import { liveRow, type SessionRow } from "../audit/rows.ts";
 import type { SessionBindings } from "./bindings.ts";
 import { type Dialled, dial, statusRefusal } from "./dial.ts";
@@ -17,6 +17,11 @@ import { LiveSession, startFacts } from "./live-session.ts";
 import { Outbox } from "./outbox.ts";
 import { detachPlan, type SessionPlan } from "./plan.ts";
 import { observerFor } from "./protocols/choose.ts";
+import { endLabel } from "./recording/cast-lines.ts";
+import type { LiveRecording } from "./recording/live-recording.ts";
+import { isRecordable } from "./recording/policy.ts";
+import type { RecordingBlock } from "./recording/read-spooled.ts";
+import { Recordings } from "./recording/recordings.ts";
 import { attemptKey, RefusalRate, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
 import { Relay } from "./relay.ts";
 import { SessionStore } from "./store.ts";
@@ -38,6 +43,7 @@ const HEARTBEAT_MS = 30_000;
 export class UserSessions extends DurableObject<SessionBindings> {
   readonly #store: SessionStore;
   readonly #outbox: Outbox;
+  readonly #recordings: Recordings;
   readonly #refused = new RefusedAttempts();
   readonly #refusalRate = new RefusalRate();
   readonly #live = new Map<string, LiveSession>();
@@ -50,6 +56,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     super(ctx, env);
     this.#store = new SessionStore(ctx.storage.sql);
     this.#outbox = new Outbox(this.#store, env.AUDIT_DB);
+    this.#recordings = new Recordings(ctx.storage.sql, env.RECORDINGS, () => ctx.waitUntil(this.#upload()));
     this.#closeInterrupted();
   }
 
@@ -118,9 +125,14 @@ export class UserSessions extends DurableObject<SessionBindings> {
     return [...this.#live.keys()].filter((sessionId) => this.terminate(sessionId, by, reason));
   }
 
+  /** A piece of a recording that R2 does not have yet; see `Recordings.read`. */
+  readRecording(sessionId: string, offset: number): RecordingBlock | undefined {
+    return this.#recordings.read(sessionId, offset, Date.now());
+  }
+
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined;
-    await this.#deliver();
+    await Promise.all([this.#deliver(), this.#upload()]);
     if (this.#live.size > 0 || this.#store.queueLength() > 0) this.#alarmWithin(HEARTBEAT_MS);
   }
 
@@ -166,7 +178,34 @@ export class UserSessions extends DurableObject<SessionBindings> {
       this.#finish(session, ending("refused", dialled.words));
       return toResponse(dialled.refusal);
     }
-    return this.#open(session, dialled.socket, dialled.protocol);
+    const recording = this.#record(session, dialled.protocol);
+    if (recording === "failed" && session.plan.recording.onFailure === "end") {
+      const words = "the session cannot be recorded, and is not allowed without: try again";
+      const refusal = statusRefusal("ServiceUnavailable", words);
+      session.end(words);
+      this.#refused.remember(attempt, refusal, Date.now());
+      this.#finish(session, ending("refused", words));
+      return toResponse(refusal);
+    }
+    return this.#open(session, dialled.socket, dialled.protocol, recording === "failed" ? undefined : recording);
+  }
+
+  /** Starts the recording, where the plan asks for one. */
+  #record(session: LiveSession, subprotocol: string): LiveRecording | undefined | "failed" {
+    const { target, recording: policy, user, cluster } = session.plan;
+    if (policy.mode === "off" || !isRecordable(target.sessionKind)) return undefined;
+    const { sessionKind: kind, namespace, pod, container = null, command, tty } = target;
+    const facts = { sessionId: session.id, user, cluster, kind, namespace, pod, container, command, tty };
+    const onMustEnd = (words: string) => {
+      session.end(words);
+      this.#finish(session, ending("recording_failed", words));
+    };
+    try {
+      return this.#recordings.begin({ facts, policy, subprotocol, onMustEnd }, Date.now());
+    } catch (error) {
+      console.error(`recording: session ${session.id} cannot be recorded: ${String(error)}`);
+      return "failed";
+    }
   }
 
   #abandon(session: LiveSession): void {
@@ -174,7 +213,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     this.#finish(session, ending("disconnected", null));
   }
 
-  #open(session: LiveSession, upstream: WebSocket, protocol: string): Response {
+  #open(session: LiveSession, upstream: WebSocket, protocol: string, recording: LiveRecording | undefined): Response {
     const { 0: outside, 1: client } = new WebSocketPair();
     const { target } = session.plan;
     const relay = new Relay({
@@ -184,6 +223,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
         ports: target.ports,
         onNewPort: (port) => this.#append(session.id, { type: "forward", data: { port } }),
       }),
+      recording,
       hold: (until) => void this.ctx.blockConcurrencyWhile(until),
       startedAt: session.startedAt,
       onHangUp: (hangUp) => this.#finish(session, readEnding(relay.observer.finalStatus(), hangUp)),
@@ -202,7 +242,9 @@ export class UserSessions extends DurableObject<SessionBindings> {
   #finish(session: LiveSession, how: Ending): void {
     if (!this.#live.delete(session.id)) return;
     if (session.relay && session.relay.unsentBytes > 0) this.#draining.add(session.relay);
-    this.#append(session.id, endEvent(how, session.counts, session.traffic));
+    const label = endLabel(how.outcome, how.exitCode, how.reason);
+    const recording = this.#recordings.end(session.id, label, Date.now());
+    this.#append(session.id, endEvent(how, session.counts, session.traffic, recording));
     setTimeout(() => session.upstream.abort(), CLOSE_GRACE_MS);
     if (this.#live.size === 0) this.#stopTicking();
   }
@@ -241,15 +283,24 @@ export class UserSessions extends DurableObject<SessionBindings> {
     if (this.#outbox.isFailing) this.#alarmWithin(this.#outbox.retryInMs);
   }
 
+  async #upload(): Promise<void> {
+    await this.#recordings.upload();
+    // Also while nothing fails: whoever crashes between two parts must be woken for the rest.
+    if (this.#recordings.hasWaiting) {
+      this.#alarmWithin(this.#recordings.isFailing ? this.#recordings.retryInMs : HEARTBEAT_MS);
+    }
+  }
+
   /** Sessions on disk that are not in memory were open when an earlier life of this object stopped. */
   #closeInterrupted(): void {
+    const recordings: ReadonlyMap<string, RecordingSummary> = this.#recordings.endInterrupted();
     for (const { id, seen_at, bytes_in, bytes_out, messages_in, messages_out } of this.#store.openSessions()) {
       const seen = new Date(seen_at).toISOString();
       const how = ending(
         "interrupted",
         `the object that held the session stopped (crash, eviction or deploy) after ${seen}`,
       );
-      this.#append(id, endEvent(how, { bytes_in, bytes_out, messages_in, messages_out }));
+      this.#append(id, endEvent(how, { bytes_in, bytes_out, messages_in, messages_out }, {}, recordings.get(id)));
     }
   }
 

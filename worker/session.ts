@@ -1,5 +1,6 @@
 import type { AuditPolicy, SessionLimits } from "../durable/limits.ts";
 import { attachPlan, type SessionPlan } from "../durable/plan.ts";
+import type { RecordingPolicy } from "../durable/recording/policy.ts";
 import { makeSessionId } from "../durable/session-id.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
 import type { Bindings } from "./env.ts";
@@ -14,6 +15,7 @@ export interface SessionSetting {
   readonly cluster: string;
   readonly limits: SessionLimits;
   readonly audit: AuditPolicy;
+  readonly recording: RecordingPolicy;
 }
 
 /** Hands a session attempt to its user's object, with the upstream request all built but for the sending. */
@@ -23,7 +25,7 @@ export async function openSession(
   url: URL,
   identity: Identity,
   decision: Extract<Decision, { action: "session" }>,
-  { cluster, limits, audit }: SessionSetting,
+  { cluster, limits, audit, recording }: SessionSetting,
 ): Promise<Response> {
   const objectId = namespace.idFromName(identity.email);
   const sessionId = makeSessionId(objectId.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
@@ -39,6 +41,7 @@ export async function openSession(
     transport: decision.transport,
     limits,
     audit,
+    recording,
     client: clientOf(request),
   });
   // GET whatever the client's method was: a second half by SPDY is answered, never sent upstream. The `upgrade` header

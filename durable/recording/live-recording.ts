@@ -1,19 +1,10 @@
+import type { RecordingSummary } from "../../audit/events.ts";
 import type { Message } from "../protocols/observer.ts";
 import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastFacts } from "./cast-lines.ts";
 import { inUnits, type RecordingPolicy } from "./policy.ts";
 import type { Spool } from "./spool.ts";
 import { type Tap, tapFor } from "./tap.ts";
-
-/** What the record says of a session's recording. */
-export interface RecordingSummary {
-  /** `complete`, or why a part of the session is not in it. */
-  readonly state: "complete" | "capped" | "failed" | "interrupted";
-  /** Size of the cast. */
-  readonly bytes: number;
-  /** For a person, where it is not complete. */
-  readonly reason: string | null;
-}
 
 export interface LiveRecordingParts {
   readonly facts: CastFacts;

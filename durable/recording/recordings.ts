@@ -1,5 +1,6 @@
+import type { RecordingSummary } from "../../audit/events.ts";
 import { type CastFacts, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
-import { LiveRecording, type RecordingSummary } from "./live-recording.ts";
+import { LiveRecording } from "./live-recording.ts";
 import { FLUSH_MS, MAX_SPOOL_BYTES, PART_PAUSE_MS, READ_BLOCK_BYTES, type RecordingPolicy } from "./policy.ts";
 import { type RecordingBlock, readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";

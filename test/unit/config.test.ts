@@ -27,6 +27,7 @@ describe("a valid configuration", () => {
       identities: [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: [] }],
       limits: { maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800, stallTimeoutSeconds: 30 },
       audit: { onOutage: "buffer", maxQueuedEvents: 5_000 },
+      recording: { mode: "output", onFailure: "continue", maxBytes: 67_108_864 },
     });
   });
 

@@ -65,6 +65,6 @@ export function directlyAs(
 
 /** `env` does not list its bindings to a spread. */
 function bound(): Bindings {
-  const { USER_SESSIONS, AUDIT_DB, KUBE_API, SALLYPORT_CONFIG } = env;
-  return { USER_SESSIONS, AUDIT_DB, KUBE_API, SALLYPORT_CONFIG };
+  const { USER_SESSIONS, AUDIT_DB, RECORDINGS, KUBE_API, SALLYPORT_CONFIG } = env;
+  return { USER_SESSIONS, AUDIT_DB, RECORDINGS, KUBE_API, SALLYPORT_CONFIG };
 }

@@ -5,7 +5,8 @@ export type AdminErrorCode =
   | "forbidden"
   | "not_found"
   | "method_not_allowed"
-  | "audit_database_unavailable";
+  | "audit_database_unavailable"
+  | "recording_unavailable";
 
 const STATUS: Readonly<Record<AdminErrorCode, number>> = {
   bad_request: 400,
@@ -13,6 +14,7 @@ const STATUS: Readonly<Record<AdminErrorCode, number>> = {
   not_found: 404,
   method_not_allowed: 405,
   audit_database_unavailable: 503,
+  recording_unavailable: 503,
 };
 
 export function json(body: unknown): Response {

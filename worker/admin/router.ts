@@ -3,6 +3,7 @@ import type { Bindings } from "../env.ts";
 import type { Identity } from "../identify.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { jsonError } from "./json.ts";
+import { readRecording } from "./read-recording.ts";
 import { listSessions, showSession } from "./read-sessions.ts";
 
 export interface AdminRequest {
@@ -22,6 +23,7 @@ type Route = {
 const ROUTES: readonly Route[] = [
   { pattern: /^\/-\/admin\/sessions$/, methods: { GET: listSessions } },
   { pattern: /^\/-\/admin\/sessions\/([^/]+)$/, methods: { GET: showSession, DELETE: endSession } },
+  { pattern: /^\/-\/admin\/sessions\/([^/]+)\/recording$/, methods: { GET: readRecording } },
   { pattern: /^\/-\/admin\/users\/([^/]+)\/sessions$/, methods: { DELETE: endUserSessions } },
 ];
 

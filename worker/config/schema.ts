@@ -5,6 +5,7 @@
  * ignored, because a misspelt `idleTimeoutSeconds` must not become "no limit".
  */
 import * as z from "zod";
+import { DEFAULT_MAX_CAST_BYTES } from "../../durable/recording/policy.ts";
 
 const nonEmpty = z.string().trim().min(1);
 
@@ -74,6 +75,19 @@ const auditSchema = z.strictObject({
   maxQueuedEvents: z.int().min(10).max(100_000).default(5_000),
 });
 
+const recordingSchema = z.strictObject({
+  /** `output`: what exec, attach and console sessions show. `full`: also what is typed, passwords included. */
+  mode: z.enum(["off", "output", "full"]).default("output"),
+  /** What becomes of a session that cannot be recorded, or not any further. */
+  onFailure: z.enum(["continue", "end"]).default("continue"),
+  /** The largest recording. What comes after is not in it, and it says so. */
+  maxBytes: z
+    .int()
+    .min(64 * 1024)
+    .max(1024 * 1024 * 1024)
+    .default(DEFAULT_MAX_CAST_BYTES),
+});
+
 export const configSchema = z.strictObject({
   access: accessSchema,
   /** The cluster's name in the audit trail. */
@@ -82,6 +96,7 @@ export const configSchema = z.strictObject({
   identities: z.array(identityRuleSchema).min(1),
   limits: limitsSchema.prefault({}),
   audit: auditSchema.prefault({}),
+  recording: recordingSchema.prefault({}),
 });
 
 export type Config = z.output<typeof configSchema>;

@@ -1,0 +1,162 @@
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, expect, it, vi } from "vitest";
+import { recordingKey } from "../../durable/recording/policy.ts";
+import { Client, frame, SUCCESS } from "./client.ts";
+import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended, eventsOf } from "./record.ts";
+
+afterEach(() => void vi.restoreAllMocks());
+
+type CastEvent = [number, string, string];
+
+async function castOf(response: Response): Promise<{ header: Record<string, unknown>; events: CastEvent[] }> {
+  expect(response.status).toBe(200);
+  const [header, ...events] = new TextDecoder()
+    .decode(await response.arrayBuffer())
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  return { header, events };
+}
+
+const said = ({ events }: { events: CastEvent[] }) => events.map(([, code, data]) => [code, data]);
+const recording = (sessionId: string) => as(admin, `/-/admin/sessions/${sessionId}/recording`);
+
+async function uploaded(sessionId: string): Promise<R2Object> {
+  return vi.waitFor(
+    async () => {
+      const found = await env.RECORDINGS.head(recordingKey(sessionId));
+      if (!found) throw new Error("R2 has no such recording");
+      return found;
+    },
+    { timeout: 4_000, interval: 20 },
+  );
+}
+
+async function recordOf(sessionId: string) {
+  await ended(sessionId);
+  const data = (await eventsOf(sessionId)).at(-1)?.data ?? {};
+  return "recording" in data ? data.recording : undefined;
+}
+
+it.each(["exec", "attach"])(
+  "%s, live and ended: its administrator reads what it showed, not what was typed",
+  async (subresource) => {
+    const pod = await Puppet.make();
+    const client = await Client.open(
+      upgrade(someone(), pod.path("command=sh&stdin=true&stdout=true&tty=true", subresource)),
+    );
+    client.send(frame(4, '{"Width":100,"Height":40}'));
+    client.send(frame(0, "typed"));
+    await vi.waitFor(() => expect(pod.received).toHaveLength(2));
+    pod.send(frame(1, "shown"));
+    await vi.waitFor(() => expect(client.text(1)).toBe("shown"));
+    const live = await castOf(await recording(client.sessionId));
+    expect(live.header).toMatchObject({ width: 100, height: 40 });
+    expect(said(live)).toEqual([["o", "shown"]]);
+
+    pod.send(SUCCESS);
+    pod.close(1000);
+    const found = await uploaded(client.sessionId);
+    const response = await recording(client.sessionId);
+    expect(response.headers.get("Content-Type")).toBe("application/x-asciicast");
+    expect(response.headers.get("Content-Length")).toBe(String(found.size));
+    expect(said(await castOf(response))).toEqual([
+      ["o", "shown"],
+      ["m", "exit code 0"],
+    ]);
+    expect(await recordOf(client.sessionId)).toEqual({ state: "complete", bytes: found.size, reason: null });
+  },
+);
+
+it("a session whose object stops has a recording to the last second, finished by the alarm alone", async () => {
+  const person = someone();
+  const pod = await Puppet.make();
+  const client = await Client.open(upgrade(person, pod.path()));
+  pod.send(frame(2, "oh no\n"));
+  const stub = () => env.USER_SESSIONS.getByName(person.email);
+  await vi.waitFor(
+    () =>
+      runInDurableObject(stub(), (_, { storage }) =>
+        expect(storage.sql.exec("SELECT 1 FROM recording_chunks").toArray().length).toBeGreaterThan(0),
+      ),
+    { timeout: 1_500, interval: 50 },
+  );
+  await abortAllDurableObjects();
+  await runDurableObjectAlarm(stub());
+  await uploaded(client.sessionId);
+  const [mark, output, notice, end] = said(await castOf(await recording(client.sessionId)));
+  expect([mark, output]).toEqual([
+    ["e", "stderr"],
+    ["o", "\u001b[31moh no\r\n\u001b[39m"],
+  ]);
+  expect(notice?.[1]).toContain("recording interrupted here");
+  expect(end).toEqual(["m", "interrupted"]);
+  expect(await recordOf(client.sessionId)).toMatchObject({ state: "interrupted" });
+});
+
+it("an administrator's kill is the cast's last word", async () => {
+  const client = await Client.open(upgrade(someone(), "/api/v1/namespaces/demo/pods/silent/exec?command=sh"));
+  await as(admin, `/-/admin/sessions/${client.sessionId}?reason=because`, { method: "DELETE" });
+  await uploaded(client.sessionId);
+  expect(said(await castOf(await recording(client.sessionId)))).toEqual([["m", "ended: terminated: because"]]);
+});
+
+it("a port-forward has none, nor has a session whose rule is off, and the answer says so", async () => {
+  const pod = await Puppet.make();
+  const forward = await Client.open(upgrade(someone(), pod.path("ports=80", "portforward")));
+  const off = await Client.open(
+    directlyAs(
+      someone(),
+      "/api/v1/namespaces/demo/pods/silent/exec?command=sh",
+      { headers: UPGRADE },
+      {
+        config: { recording: { mode: "off", onFailure: "continue", maxBytes: 1 << 20 } },
+      },
+    ),
+  );
+  for (const { sessionId } of [forward, off]) {
+    const response = await recording(sessionId);
+    expect([response.status, await response.json()]).toEqual([
+      404,
+      {
+        error: {
+          code: "not_found",
+          message: "this session has no recording: its kind or its rule has none, or it never opened",
+        },
+      },
+    ]);
+  }
+  forward.close();
+  off.close();
+  expect(await recordOf(off.sessionId)).toBeUndefined();
+});
+
+it("mode full has what was typed; a recording that reaches its size says so in the record, too", async () => {
+  const pod = await Puppet.make();
+  const config = { recording: { mode: "full", onFailure: "continue", maxBytes: 65_536 } } as const;
+  const client = await Client.open(directlyAs(someone(), pod.path(), { headers: UPGRADE }, { config }));
+  client.send(frame(0, "typed"));
+  await vi.waitFor(() => expect(pod.received).toHaveLength(1));
+  for (let i = 0; i < 8; i++) pod.send(frame(1, "x".repeat(10_000)));
+  await vi.waitFor(() => expect(client.text(1)).toHaveLength(80_000));
+  pod.send(SUCCESS);
+  pod.close(1000);
+  await uploaded(client.sessionId);
+  const cast = await castOf(await recording(client.sessionId));
+  expect(said(cast)[0]).toEqual(["i", "typed"]);
+  expect(said(cast).at(-1)).toEqual(["m", "exit code 0"]);
+  expect(await recordOf(client.sessionId)).toMatchObject({
+    state: "capped",
+    reason: expect.stringContaining("64 KiB"),
+  });
+});
+
+it("only an administrator may read one", async () => {
+  const person = someone();
+  const client = await Client.open(upgrade(person, "/api/v1/namespaces/demo/pods/silent/exec?command=sh"));
+  expect((await as(person, `/-/admin/sessions/${client.sessionId}/recording`)).status).toBe(403);
+  client.close();
+});

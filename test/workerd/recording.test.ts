@@ -1,0 +1,507 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { CastFacts } from "../../durable/recording/cast-lines.ts";
+import type { LiveRecording } from "../../durable/recording/live-recording.ts";
+import { PART_BYTES, type RecordingPolicy, recordingKey } from "../../durable/recording/policy.ts";
+import { Recordings } from "../../durable/recording/recordings.ts";
+import { serveRecording } from "../../durable/recording/serve-recording.ts";
+import { frame } from "./client.ts";
+
+const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
+const POLICY: RecordingPolicy = { mode: "output", onFailure: "continue", maxBytes: 1 << 30 };
+// Megabytes go through a real bucket here, and the machine may be busy.
+vi.setConfig({ testTimeout: 30_000 });
+const SECRET = "hunter2-on-the-screen";
+
+/** Lives of one object, one after the other, on the same SQLite; each forgets all that is not there. */
+function inObject(work: (object: TestObject) => Promise<void>): Promise<void> {
+  const stub = env.USER_SESSIONS.getByName(crypto.randomUUID());
+  return runInDurableObject(stub, (_, { storage }) => work(new TestObject(storage.sql)));
+}
+
+class TestObject {
+  readonly sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.sql = sql;
+  }
+
+  live(bucket: R2Bucket = env.RECORDINGS, maxSpoolBytes?: number, sql = this.sql): Recordings {
+    return new Recordings(sql, bucket, () => {}, {
+      ...(maxSpoolBytes !== undefined && { maxSpoolBytes }),
+      partPauseMs: 0,
+    });
+  }
+
+  get spooled(): number {
+    return this.sql.exec<{ n: number }>("SELECT coalesce(sum(length(bytes)), 0) AS n FROM recording_chunks").one().n;
+  }
+
+  get rows(): number {
+    return this.sql.exec<{ n: number }>("SELECT count(*) AS n FROM recordings").one().n;
+  }
+}
+
+function begin(
+  recordings: Recordings,
+  policy: Partial<RecordingPolicy> = {},
+  onMustEnd: (words: string) => void = () => {},
+) {
+  const facts: CastFacts = {
+    sessionId: crypto.randomUUID(),
+    user: "josé@example.com",
+    cluster: "prod",
+    kind: "exec",
+    namespace: "demo",
+    pod: "shell",
+    container: null,
+    command: ["sh"],
+    tty: true,
+  };
+  const parts = { facts, policy: { ...POLICY, ...policy }, subprotocol: "v5.channel.k8s.io", onMustEnd };
+  return { id: facts.sessionId, recording: recordings.begin(parts, NOW) };
+}
+
+const say = (recording: LiveRecording, text: string, now = NOW) =>
+  recording.fromUpstream(frame(1, text).buffer as ArrayBuffer, now);
+
+/** So many whole lines of output, in messages as a cluster sends them. @returns the text */
+function sayMuch(recording: LiveRecording, mebibytes: number, from = 0): string {
+  let all = "";
+  for (let i = 0; i < mebibytes * 32; i++) {
+    const text = `${String(from + i).padStart(6, "0")} ${"x".repeat(32 * 1024 - 8)}\n`;
+    say(recording, text, NOW + (from + i) * 40);
+    all += text;
+  }
+  return all;
+}
+
+function parse(text: string) {
+  expect(text.endsWith("\n")).toBe(true);
+  const [header, ...events] = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  return { header, events: events as [number, string, string][] };
+}
+
+const shown = ({ events }: ReturnType<typeof parse>) =>
+  events.flatMap(([, code, data]) => (code === "o" ? [data] : [])).join("");
+
+async function castOf(response: Response | undefined) {
+  return parse(new TextDecoder().decode(await response?.arrayBuffer()));
+}
+
+async function inR2(id: string) {
+  const object = await env.RECORDINGS.get(recordingKey(id));
+  return object && parse(new TextDecoder().decode(await object.arrayBuffer()));
+}
+
+/** The real bucket, but for what a test does to it. */
+function bucketWith(
+  faults: Partial<Record<"put" | "head" | "createMultipartUpload" | "uploadPart" | "complete", Fault>>,
+): R2Bucket {
+  const real = env.RECORDINGS;
+  const wrap = <A extends unknown[], R>(name: keyof typeof faults, call: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => (faults[name] ? faults[name](() => call(...args)) : call(...args));
+  };
+  const upload = (it: R2MultipartUpload) => ({
+    uploadId: it.uploadId,
+    uploadPart: wrap("uploadPart", it.uploadPart.bind(it)),
+    complete: wrap("complete", it.complete.bind(it)),
+  });
+  return {
+    get: real.get.bind(real),
+    head: wrap("head", real.head.bind(real)),
+    put: wrap("put", real.put.bind(real) as R2Bucket["put"] as () => Promise<R2Object>),
+    createMultipartUpload: wrap("createMultipartUpload", real.createMultipartUpload.bind(real)),
+    resumeMultipartUpload: (key: string, uploadId: string) => upload(real.resumeMultipartUpload(key, uploadId)),
+  } as unknown as R2Bucket;
+}
+
+type Fault = <R>(call: () => Promise<R>) => Promise<R>;
+
+const down: Fault = () => Promise.reject(new Error("internal error; please try again (10001)"));
+
+/** R2 has done it, but its answer is lost; later calls go through. */
+function answerLost(): Fault {
+  let first = true;
+  return async (call) => {
+    const answer = await call();
+    if (!first) return answer;
+    first = false;
+    throw new Error("network connection lost");
+  };
+}
+
+const logged: string[] = [];
+beforeEach(() => {
+  logged.length = 0;
+  vi.spyOn(console, "error").mockImplementation((...words) => void logged.push(words.join(" ")));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  expect(logged.join("\n")).not.toContain(SECRET);
+});
+
+describe("on its way to R2", () => {
+  it("a small recording is one object, and leaves nothing behind", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      say(recording, "hello", NOW + 1_000);
+      const summary = recordings.end(id, "exit code 0", NOW + 2_500);
+      await recordings.upload();
+      const found = await env.RECORDINGS.head(recordingKey(id));
+      expect(found?.size).toBe(summary?.bytes);
+      expect(summary).toEqual({ state: "complete", bytes: expect.any(Number), reason: null });
+      expect(found?.httpMetadata?.contentType).toBe("application/x-asciicast");
+      expect(found?.customMetadata).toMatchObject({
+        session: id,
+        user: "josé@example.com",
+        cluster: "prod",
+        started: "2026-11-22T10:00:00.000Z",
+      });
+      expect(await inR2(id)).toMatchObject({
+        header: { version: 2, timestamp: NOW / 1000 + 1 },
+        events: [
+          [0, "o", "hello"],
+          [1.5, "m", "exit code 0"],
+        ],
+      });
+      expect([object.rows, object.spooled, recordings.hasWaiting]).toEqual([0, 0, false]);
+    }));
+
+  it("a large one goes in parts while the session goes on, so that the object holds little", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      let said = "";
+      for (let i = 0; i < 4; i++) {
+        said += sayMuch(recording, 3, i * 96);
+        await recordings.upload();
+        expect(object.spooled).toBeLessThan(PART_BYTES);
+      }
+      recordings.end(id, "exit code 0", NOW + 60_000);
+      await recordings.upload();
+      const cast = await inR2(id);
+      expect(cast && shown(cast) === said).toBe(true);
+      expect(cast?.events.at(-1)).toEqual([60, "m", "exit code 0"]);
+      expect([object.rows, object.spooled]).toEqual([0, 0]);
+    }));
+
+  it("what is said last is in SQLite within a second, whatever comes", () =>
+    inObject(async (object) => {
+      const { recording } = begin(object.live());
+      say(recording, "last words", Date.now());
+      const before = Date.now();
+      await vi.waitFor(() => expect(object.spooled).toBeGreaterThan(0), { interval: 10 });
+      expect(Date.now() - before).toBeLessThan(1_000);
+    }));
+});
+
+describe("when the object stops", () => {
+  it("between two chunks: the next life ends the recording, and says so", () =>
+    inObject(async (object) => {
+      const { id, recording } = begin(object.live());
+      say(recording, "hello");
+      say(recording, "there", NOW + 2_000);
+      recording.flush(NOW + 2_100);
+      say(recording, "lost", NOW + 2_200);
+      const next = object.live();
+      const summary = next.endInterrupted().get(id);
+      await next.upload();
+      expect(summary).toMatchObject({
+        state: "interrupted",
+        reason: expect.stringContaining("crash, eviction or deploy"),
+      });
+      const cast = await inR2(id);
+      expect(cast && shown(cast)).toMatch(/^hellothere\r\n.*recording interrupted here/);
+      expect(cast?.events.at(-1)).toEqual([2.1, "m", "interrupted"]);
+      expect((await env.RECORDINGS.head(recordingKey(id)))?.size).toBe(summary?.bytes);
+      expect(object.live().endInterrupted().size).toBe(0);
+    }));
+
+  it("before the first byte: there is a cast, and a player can read it", () =>
+    inObject(async (object) => {
+      const { id } = begin(object.live());
+      const next = object.live();
+      next.endInterrupted();
+      await next.upload();
+      expect(await inR2(id)).toMatchObject({
+        header: { version: 2, width: 80, height: 24 },
+        events: [
+          [0, "o", expect.stringContaining("interrupted")],
+          [0, "m", "interrupted"],
+        ],
+      });
+    }));
+
+  it("between two parts: the next life goes on with the same upload", () =>
+    inObject(async (object) => {
+      const create = vi.fn<Fault>((call) => call());
+      const bucket = bucketWith({ createMultipartUpload: create as Fault });
+      const first = object.live(bucket);
+      const { id, recording } = begin(first);
+      const said = sayMuch(recording, 7);
+      await first.upload();
+      recording.flush(NOW + 20_000);
+      const next = object.live(bucket);
+      next.endInterrupted();
+      await next.upload();
+      const cast = await inR2(id);
+      expect(cast && shown(cast).startsWith(said)).toBe(true);
+      expect(cast?.events.at(-1)?.[2]).toBe("interrupted");
+      expect(create).toHaveBeenCalledTimes(1);
+    }));
+
+  it("after its last session, before R2 had all: the next life brings the rest", () =>
+    inObject(async (object) => {
+      const first = object.live(bucketWith({ put: down }));
+      const { id, recording } = begin(first);
+      say(recording, "hello");
+      first.end(id, "exit code 3", NOW);
+      await first.upload();
+      const next = object.live();
+      expect([next.endInterrupted().size, next.hasWaiting]).toEqual([0, true]);
+      await next.upload();
+      expect((await inR2(id))?.events.at(-1)?.[2]).toBe("exit code 3");
+    }));
+
+  it.each(["createMultipartUpload", "uploadPart", "complete"] as const)(
+    "or loses the answer to %s: nothing is lost or twice",
+    (step) =>
+      inObject(async (object) => {
+        const bucket = bucketWith({ [step]: answerLost() });
+        const first = object.live(bucket);
+        const { id, recording } = begin(first);
+        const said = sayMuch(recording, 6);
+        first.end(id, "exit code 0", NOW + 60_000);
+        await first.upload();
+        const next = object.live(bucket);
+        await next.upload();
+        const cast = await inR2(id);
+        expect(cast && shown(cast) === said).toBe(true);
+        expect([object.rows, object.spooled]).toEqual([0, 0]);
+      }),
+  );
+
+  it("or loses the answer to a put that the bucket's lock lets nobody repeat", () =>
+    inObject(async (object) => {
+      let puts = 0;
+      const put: Fault = async (call) => {
+        if (++puts > 1) throw new Error("the object is locked by a bucket policy (10069)");
+        await call();
+        throw new Error("network connection lost");
+      };
+      const recordings = object.live(bucketWith({ put, head: answerLost() }));
+      const { id, recording } = begin(recordings);
+      say(recording, "hello");
+      recordings.end(id, "exit code 0", NOW);
+      await recordings.upload();
+      expect(recordings.hasWaiting).toBe(true);
+      await recordings.upload();
+      expect([recordings.hasWaiting, object.rows]).toEqual([false, 0]);
+      expect(await inR2(id)).toMatchObject({
+        events: [
+          [0, "o", "hello"],
+          [0, "m", "exit code 0"],
+        ],
+      });
+    }));
+});
+
+describe("while R2 takes nothing", () => {
+  it("recordings wait, with growing pauses, and go when it is back", () =>
+    inObject(async (object) => {
+      let isDown = true;
+      const put: Fault = (call) => (isDown ? down(call) : call());
+      const recordings = object.live(bucketWith({ put }));
+      const { id, recording } = begin(recordings);
+      say(recording, SECRET);
+      recordings.end(id, "exit code 0", NOW);
+      const pauses: number[] = [];
+      for (let i = 0; i < 12; i++) {
+        await recordings.upload();
+        pauses.push(recordings.retryInMs);
+      }
+      expect(pauses.slice(0, 3)).toEqual([1_000, 2_000, 4_000]);
+      expect(pauses.at(-1)).toBe(300_000);
+      isDown = false;
+      await recordings.upload();
+      expect(recordings.isFailing).toBe(false);
+      expect(await inR2(id)).toMatchObject({
+        events: [
+          [0, "o", SECRET],
+          [0, "m", "exit code 0"],
+        ],
+      });
+    }));
+
+  it("one recording that it will not take does not keep back the others", () =>
+    inObject(async (object) => {
+      let refused: string | undefined;
+      const recordings = object.live({
+        ...bucketWith({}),
+        put: (key: string, ...rest: [Uint8Array, R2PutOptions]) => {
+          refused ??= key;
+          return key === refused ? down(() => Promise.resolve(null)) : env.RECORDINGS.put(key, ...rest);
+        },
+      } as R2Bucket);
+      for (let i = 0; i < 3; i++) {
+        const { id, recording } = begin(recordings);
+        say(recording, "hello");
+        recordings.end(id, "exit code 0", NOW);
+      }
+      await recordings.upload();
+      await recordings.upload();
+      expect(object.rows).toBe(1);
+    }));
+
+  it.each(["continue", "end"] as const)(
+    "and the object is full: the recording says where it stops; policy %s",
+    (onFailure) =>
+      inObject(async (object) => {
+        const recordings = object.live(bucketWith({ put: down, createMultipartUpload: down }), 2 << 20);
+        const onMustEnd = vi.fn();
+        const { id, recording } = begin(recordings, { onFailure }, onMustEnd);
+        sayMuch(recording, 3);
+        await Promise.resolve();
+        expect(onMustEnd.mock.calls).toEqual(
+          onFailure === "end" ? [["session ended: it can no longer be recorded"]] : [],
+        );
+        const summary = recordings.end(id, "exit code 0", NOW + 60_000);
+        const words = "recording stopped here: 2 MiB of recordings wait for R2, which takes none";
+        expect(summary).toMatchObject({ state: "failed", reason: words });
+        expect(object.spooled).toBeLessThan(3 << 20);
+        await object.live().upload();
+        const cast = await inR2(id);
+        expect(cast?.events.slice(-3).map(([, code, data]) => [code, data])).toEqual([
+          ["m", words],
+          ["o", expect.stringContaining(words)],
+          ["m", "exit code 0"],
+        ]);
+      }),
+  );
+
+  it("and forgets an upload that it had begun: what is left stays, and can be read", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      sayMuch(recording, 6);
+      await recordings.upload();
+      const { upload_id } = object.sql.exec<{ upload_id: string }>("SELECT upload_id FROM recordings").one();
+      await env.RECORDINGS.resumeMultipartUpload(recordingKey(id), upload_id).abort();
+      recordings.end(id, "exit code 0", NOW + 60_000);
+      await recordings.upload();
+      expect([recordings.hasWaiting, recordings.isFailing, object.rows]).toEqual([false, false, 1]);
+      const response = await serveRecording(env.RECORDINGS, id, async (offset) => recordings.read(id, offset, NOW));
+      expect((await castOf(response)).events.at(-1)).toEqual([60, "m", "exit code 0"]);
+    }));
+});
+
+it("when the object's own storage fails, no message throws, and the record has it", () =>
+  inObject(async (object) => {
+    let isBroken = false;
+    const sql = {
+      exec: (query: string, ...bindings: unknown[]) => {
+        if (isBroken) throw new Error(`database or disk is full: ${SECRET}`);
+        return object.sql.exec(query, ...bindings);
+      },
+    } as unknown as SqlStorage;
+    const recordings = object.live(env.RECORDINGS, undefined, sql);
+    const onMustEnd = vi.fn();
+    const { id, recording } = begin(recordings, { onFailure: "end" }, onMustEnd);
+    say(recording, "hello");
+    isBroken = true;
+    sayMuch(recording, 1);
+    await Promise.resolve();
+    expect(onMustEnd).toHaveBeenCalledTimes(1);
+    expect(recordings.end(id, "exit code 0", NOW)).toMatchObject({
+      state: "failed",
+      reason: expect.stringContaining("could not be stored"),
+    });
+    isBroken = false;
+    const next = object.live();
+    next.endInterrupted();
+    await next.upload();
+    expect((await inR2(id))?.events.at(-1)?.[2]).toBe("interrupted");
+  }));
+
+describe("reading", () => {
+  const open = (recordings: Recordings, id: string, bucket: R2Bucket = env.RECORDINGS) =>
+    serveRecording(bucket, id, async (offset) => recordings.read(id, offset, NOW + 60_000));
+
+  it("a finished one: from R2, with its type and length", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      say(recording, "hello");
+      const summary = recordings.end(id, "exit code 0", NOW);
+      await recordings.upload();
+      const response = await open(recordings, id);
+      expect(response?.headers.get("Content-Type")).toBe("application/x-asciicast");
+      expect(response?.headers.get("Content-Disposition")).toBe(`attachment; filename="${id}.cast"`);
+      expect(response?.headers.get("Content-Length")).toBe(String(summary?.bytes));
+      expect(shown(await castOf(response))).toBe("hello");
+    }));
+
+  it("a live one: to the last byte, as it is at the moment", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      const said = sayMuch(recording, 3);
+      say(recording, "just now", NOW + 20_000);
+      const cast = await castOf(await open(recordings, id));
+      expect(shown(cast) === `${said}just now`).toBe(true);
+    }));
+
+  it("a live one whose beginning is on its way to R2: header, words, and the rest", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      const said = sayMuch(recording, 7);
+      await recordings.upload();
+      const cast = await castOf(await open(recordings, id));
+      expect(cast.header).toMatchObject({ version: 2, width: 80 });
+      expect(cast.events[0]?.slice(1)).toEqual([
+        "m",
+        "5 MiB before this are on their way to the bucket, readable when the session has ended",
+      ]);
+      const [, ...output] = cast.events.filter(([, code]) => code === "o").map(([, , data]) => data);
+      expect(output.join("").length).toBeGreaterThan(1 << 20);
+      expect(said.endsWith(output.join(""))).toBe(true);
+    }));
+
+  it("one that is uploaded while it is read goes on from R2", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      const said = sayMuch(recording, 4);
+      recordings.end(id, "exit code 0", NOW + 60_000);
+      let asked = 0;
+      const response = await serveRecording(env.RECORDINGS, id, async (offset) => {
+        if (asked++ === 2) await recordings.upload();
+        return recordings.read(id, offset, NOW);
+      });
+      const cast = await castOf(response);
+      expect(shown(cast) === said).toBe(true);
+      expect([asked, object.rows]).toEqual([3, 0]);
+    }));
+
+  it("one that was never made: none", () =>
+    inObject(async (object) => {
+      expect(await open(object.live(), "no-such-session")).toBeUndefined();
+    }));
+
+  it("while R2 fails: a live one still, any other is an error", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      say(recording, "hello");
+      const broken = { get: () => Promise.reject(new Error("internal error (10001)")) } as unknown as R2Bucket;
+      expect(shown(await castOf(await open(recordings, id, broken)))).toBe("hello");
+      await expect(open(recordings, "other", broken)).rejects.toThrow("internal error");
+    }));
+});
