@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { onStopRequest } from "../dev/stack/signals.ts";
 import { type Environment, startEnvironment } from "./environment.ts";
 import { type BenchCommand, parseCommandLine, USAGE } from "./options.ts";
+import { untilQuiet } from "./quiet.ts";
 import { describeMachine, evaluate, LEGEND, type Measured, type Result, renderResult } from "./report.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 import type { Scenario, Setting } from "./scenarios/scenario.ts";
@@ -71,6 +72,7 @@ async function runScenario(
     say(`${scenario.name}: ${round === 0 ? "warm-up" : `round ${round} of ${rounds}`} ...`);
     for (const variant of rotate(taking, round)) {
       signal.throwIfAborted();
+      await untilQuiet(variants, signal);
       const sample = await scenario.measure(variant, setting);
       if (round === 0) continue;
       scenario.metrics.forEach(({ key }, index) => {

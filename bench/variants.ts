@@ -15,6 +15,7 @@ export interface WorkerDefinition {
 
 export const WORKERS: readonly WorkerDefinition[] = [
   { name: "untouched", wranglerConfig: resolve(import.meta.dirname, "untouched/wrangler.jsonc") },
+  { name: "unrecorded", config: { recording: { mode: "off" } } },
   { name: "sallyport" },
 ];
 
@@ -32,6 +33,8 @@ export interface Variant {
   readonly isUpstream: boolean;
   /** What it was started from, for a scenario that needs a fresh one. */
   readonly worker: WorkerDefinition | undefined;
+  /** The process it runs in, where it is a Worker. */
+  readonly workerdPid?: () => number | undefined;
 }
 
 /** An address of the cluster that believes Impersonate headers: the embedded cluster, or a `kubectl proxy`. */
@@ -83,5 +86,6 @@ export async function startWorker(
     config: { ...config, limits: { ...config?.limits, ...limits } },
   });
   const kubectl = new Kubectl(stack.kubeconfig, "alice", stateDir);
-  return { stack, variant: { name, url: stack.personas.alice.url, headers: {}, kubectl, isUpstream: false, worker } };
+  const variant = { name, url: stack.personas.alice.url, headers: {}, kubectl, isUpstream: false, worker };
+  return { stack, variant: { ...variant, workerdPid: () => stack.workerdPid() } };
 }

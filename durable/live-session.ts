@@ -14,6 +14,7 @@ export class LiveSession {
   readonly upstream = new AbortController();
   /** Set once both sockets are joined. */
   relay: Relay | undefined;
+  #movedBytes = 0;
   /** When the counts were last written down. */
   checkpointAt: number;
   /** Why it was ended before the cluster had answered, as its client is to be told. */
@@ -35,6 +36,14 @@ export class LiveSession {
 
   get counts(): Counts {
     return this.relay?.counts ?? NO_COUNTS;
+  }
+
+  /** Bytes that have crossed, both ways, since this was last asked. */
+  takeMovedBytes(): number {
+    const { bytes_in, bytes_out } = this.counts;
+    const moved = bytes_in + bytes_out - this.#movedBytes;
+    this.#movedBytes += moved;
+    return moved;
   }
 
   get traffic(): Traffic {

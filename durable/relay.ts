@@ -1,8 +1,7 @@
 import type { Counts } from "../audit/events.ts";
 import { CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "./closing.ts";
 import type { HangUp } from "./ending.ts";
-import { FrameMerger } from "./frame-merger.ts";
-import { Outlet } from "./outlet.ts";
+import { Lane } from "./lane.ts";
 import { type Message, type Observer, sizeOf } from "./protocols/observer.ts";
 import type { LiveRecording } from "./recording/live-recording.ts";
 
@@ -20,8 +19,6 @@ export interface RelayParts {
   readonly onOverflow: (reader: HangUp["side"]) => void;
 }
 
-const CLOCK = { now: () => Date.now(), sleep: (ms: number) => scheduler.wait(ms) };
-
 /**
  * Two WebSockets joined: messages go across as they came, kind kept, and border too but where the observer says that it
  * means nothing, until one side hangs up or `end` is called. The relay decides nothing of the session.
@@ -31,13 +28,11 @@ export class Relay {
   readonly #upstream: WebSocket;
   readonly #observer: Observer;
   readonly #recording: LiveRecording | undefined;
-  readonly #toClient: Outlet;
-  readonly #toUpstream: Outlet;
+  readonly #toClient: Lane;
+  readonly #toUpstream: Lane;
   readonly #onHangUp: RelayParts["onHangUp"];
-  readonly #onOverflow: RelayParts["onOverflow"];
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
   #activeAt: number;
-  readonly #merger = new FrameMerger((message) => this.#give(message));
   #joined = false;
   #clientGone = false;
 
@@ -46,11 +41,13 @@ export class Relay {
     this.#upstream = parts.upstream;
     this.#observer = parts.observer;
     this.#recording = parts.recording;
-    this.#toClient = new Outlet(parts.client, parts.hold, CLOCK);
-    this.#toUpstream = new Outlet(parts.upstream, parts.hold, CLOCK);
+    const streamOf = (message: Message) => parts.observer.streamOf?.(message);
+    const laneTo = (reader: HangUp["side"]) =>
+      new Lane(parts[reader], parts.hold, streamOf, () => this.#joined && parts.onOverflow(reader));
+    this.#toClient = laneTo("client");
+    this.#toUpstream = laneTo("upstream");
     this.#activeAt = parts.startedAt;
     this.#onHangUp = parts.onHangUp;
-    this.#onOverflow = parts.onOverflow;
   }
 
   get counts(): Counts {
@@ -91,13 +88,18 @@ export class Relay {
   end(words: string): void {
     if (!this.#joined) return;
     this.#joined = false;
-    this.#merger.flush();
+    this.#flush();
     closeQuietly(this.#upstream, CLOSE_GOING_AWAY, words);
     const { lingerMs, wordsInClose } = this.#observer;
-    for (const message of this.#observer.farewell(words)) this.#toClient.send(message);
+    for (const message of this.#observer.farewell(words)) this.#toClient.sendApart(message);
     if (wordsInClose) closeQuietly(this.#client, CLOSE_GOING_AWAY, words);
     else if (lingerMs > 0) setTimeout(() => closeQuietly(this.#client, CLOSE_NORMAL), lingerMs);
     else closeQuietly(this.#client, CLOSE_NORMAL);
+  }
+
+  #flush(): void {
+    this.#toClient.flush();
+    this.#toUpstream.flush();
   }
 
   #listen(side: HangUp["side"], socket: WebSocket, onMessage: (message: Message) => void): void {
@@ -115,7 +117,7 @@ export class Relay {
     this.#counts.bytes_in += sizeOf(message);
     if (this.#observer.fromClient(message)) this.#activeAt = Date.now();
     this.#recording?.fromClient(message, Date.now());
-    if (!this.#toUpstream.send(message)) this.#onOverflow("upstream");
+    this.#toUpstream.send(message);
   }
 
   #fromUpstream(message: Message): void {
@@ -124,23 +126,13 @@ export class Relay {
     this.#counts.bytes_out += sizeOf(message);
     if (this.#observer.fromUpstream(message)) this.#activeAt = Date.now();
     this.#recording?.fromUpstream(message, Date.now());
-    const channel = this.#observer.streamOf?.(message);
-    if (channel !== undefined && typeof message !== "string") {
-      this.#merger.push(channel, message);
-      return;
-    }
-    this.#merger.flush();
-    this.#give(message);
-  }
-
-  #give(message: ArrayBuffer | Uint8Array<ArrayBuffer> | string): void {
-    if (!this.#toClient.send(message) && this.#joined) this.#onOverflow("client");
+    this.#toClient.send(message);
   }
 
   #hungUp(side: HangUp["side"], code: number, reason: string): void {
     if (side === "client") this.#clientGone = true;
     if (!this.#joined) return;
-    this.#merger.flush();
+    this.#flush();
     const lostWithoutAWord = side === "upstream" && code === 1006 && !this.#observer.finalStatus();
     this.#onHangUp({ side, code });
     if (lostWithoutAWord) {

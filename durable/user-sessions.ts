@@ -28,6 +28,8 @@ import { SessionStore } from "./store.ts";
 
 /** How often limits are looked at: a limit is reached at most this much late. */
 const TICK_MS = 1_000;
+/** Sessions that move more than this within a tick keep the object's thread busy. */
+const BUSY_BYTES = 4 * 1024 * 1024;
 /** How much of the counts a crash may lose. */
 const CHECKPOINT_MS = 5_000;
 /** A close frame only asks. Who has not answered it after so long is cut off. */
@@ -50,13 +52,17 @@ export class UserSessions extends DurableObject<SessionBindings> {
   /** Ended sessions whose clients have not read all they were sent: it is in memory until they do, or go away. */
   readonly #draining = new Set<Relay>();
   #ticker: ReturnType<typeof setInterval> | null = null;
+  /** A burst is being relayed: what can wait does. */
+  #isBusy = false;
   #alarmAt: number | undefined;
 
   constructor(ctx: DurableObjectState, env: SessionBindings) {
     super(ctx, env);
     this.#store = new SessionStore(ctx.storage.sql);
     this.#outbox = new Outbox(this.#store, env.AUDIT_DB);
-    this.#recordings = new Recordings(ctx.storage.sql, env.RECORDINGS, () => ctx.waitUntil(this.#upload()));
+    this.#recordings = new Recordings(ctx.storage.sql, env.RECORDINGS, () => ctx.waitUntil(this.#upload()), {
+      isBusy: () => this.#isBusy,
+    });
     this.#closeInterrupted();
   }
 
@@ -242,11 +248,11 @@ export class UserSessions extends DurableObject<SessionBindings> {
   #finish(session: LiveSession, how: Ending): void {
     if (!this.#live.delete(session.id)) return;
     if (session.relay && session.relay.unsentBytes > 0) this.#draining.add(session.relay);
+    if (this.#live.size === 0) this.#stopTicking();
     const label = endLabel(how.outcome, how.exitCode, how.reason);
     const recording = this.#recordings.end(session.id, label, Date.now());
     this.#append(session.id, endEvent(how, session.counts, session.traffic, recording));
     setTimeout(() => session.upstream.abort(), CLOSE_GRACE_MS);
-    if (this.#live.size === 0) this.#stopTicking();
   }
 
   #endByLimit(session: LiveSession, { outcome, words }: ReachedLimit): void {
@@ -321,9 +327,14 @@ export class UserSessions extends DurableObject<SessionBindings> {
   #stopTicking(): void {
     clearInterval(this.#ticker);
     this.#ticker = null;
+    this.#isBusy = false;
   }
 
   #tick(now: number): void {
+    let moved = 0;
+    for (const session of this.#live.values()) moved += session.takeMovedBytes();
+    this.#isBusy = moved > BUSY_BYTES;
+    if (this.#recordings.isDue) this.ctx.waitUntil(this.#upload());
     for (const session of this.#live.values()) {
       const { limits } = session.plan;
       const stalledReader = session.relay?.stalledReader(limits.stallTimeoutSeconds * 1000);

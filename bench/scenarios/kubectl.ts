@@ -4,10 +4,12 @@ import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../processes.ts";
 import { median } from "../statistics.ts";
+import type { Variant } from "../variants.ts";
 import type { Scenario, Setting } from "./scenario.ts";
 
 const MIB = 1024 * 1024;
 const OUT_MIB = 300;
+const TEXT_MIB = 10;
 const IN_BYTES = 100_000_000;
 /** One `exec -- true` takes no longer than the machine's next hiccup: each sample is the median of several. */
 const TRUE_RUNS = 5;
@@ -28,23 +30,38 @@ export const execTrue: Scenario = {
   },
 };
 
-export const out: Scenario = {
+/** Text, as logs and dumps are: lines of a hundred characters, in a file that is there before the clock runs. */
+export const outText: Scenario = {
   ...everywhere,
   name: "out",
-  metrics: [{ key: "seconds", title: `${OUT_MIB} MiB out of a pod`, unit: "s" }],
-  async measure({ name, kubectl }, setting) {
-    // `dd`, because busybox's `head -c` is slower than any proxy.
-    const { file, args, env } = kubectl.command(
-      ...exec(setting),
-      ...["sh", "-c", `dd if=/dev/zero bs=1048576 count=${OUT_MIB} 2>/dev/null`],
-    );
-    // Counted by a process that does nothing else.
-    const counted = ["-c", '"$0" "$@" | wc -c', file, ...args];
-    const { stdout, seconds } = await run("sh", counted, { env, signal: setting.signal });
-    verifyCount(name, stdout, OUT_MIB * MIB);
-    return { seconds };
+  metrics: [{ key: "seconds", title: `${OUT_MIB} MiB of text out of a pod`, unit: "s" }],
+  async measure(variant, setting) {
+    const file = "/tmp/bench-text";
+    const make = `[ -s ${file} ] || yes '${"2026-11-22T06:00:00Z INFO a line of a log, as there are many ".padEnd(99, ".")}' | head -n 104858 | head -c ${TEXT_MIB * MIB} > ${file}`;
+    const prepared = variant.kubectl.command(...exec(setting), "sh", "-c", make);
+    await run(prepared.file, prepared.args, { env: prepared.env, signal: setting.signal });
+    return countOut(variant, setting, "cat", ...Array<string>(OUT_MIB / TEXT_MIB).fill(file));
   },
 };
+
+/** Zeros: of all streams the one that a recording's JSON makes largest. */
+export const outZeros: Scenario = {
+  ...everywhere,
+  name: "out-zeros",
+  metrics: [{ key: "seconds", title: `${OUT_MIB} MiB of zeros out of a pod`, unit: "s" }],
+  // `dd`, because busybox's `head -c` is slower than any proxy.
+  measure: (variant, setting) =>
+    countOut(variant, setting, "sh", "-c", `dd if=/dev/zero bs=1048576 count=${OUT_MIB} 2>/dev/null`),
+};
+
+async function countOut({ name, kubectl }: Variant, setting: Setting, ...command: string[]) {
+  const { file, args, env } = kubectl.command(...exec(setting), ...command);
+  // Counted by a process that does nothing else.
+  const counted = ["-c", '"$0" "$@" | wc -c', file, ...args];
+  const { stdout, seconds } = await run("sh", counted, { env, signal: setting.signal });
+  verifyCount(name, stdout, OUT_MIB * MIB);
+  return { seconds };
+}
 
 export const into: Scenario = {
   ...everywhere,

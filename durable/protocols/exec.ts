@@ -25,11 +25,11 @@ export class ExecObserver implements Observer {
     return sizeOf(message) > 1;
   }
 
-  /** stdout and stderr with a payload. An empty frame has a meaning, if only to some clients. */
+  /** stdin, stdout and stderr with a payload. An empty frame has a meaning, if only to some clients. */
   streamOf(message: Message): number | undefined {
     if (typeof message === "string" || this.#protocol.encoding !== "binary" || message.byteLength < 2) return undefined;
     const channel = new Uint8Array(message, 0, 1)[0];
-    return channel === Channel.stdout || channel === Channel.stderr ? channel : undefined;
+    return channel !== undefined && channel <= Channel.stderr ? channel : undefined;
   }
 
   finalStatus(): Status | undefined {

@@ -15,6 +15,11 @@ const BACKSLASH = 0x5c;
 const QUOTE = 0x22;
 const LINE_FEED = 0x0a;
 const HEX = new TextEncoder().encode("0123456789abcdef");
+/** `\u00`, and the two digits after it for each control character, as little-endian numbers. */
+const CONTROL_START = 0x3030755c;
+const CONTROL_ENDS = Int16Array.from({ length: 0x20 }, (_, code) => {
+  return (HEX[code >> 4] as number) | ((HEX[code & 15] as number) << 8);
+});
 
 export class JsonEscaper {
   readonly #crlf: boolean;
@@ -63,12 +68,17 @@ export class JsonEscaper {
       } else if (byte >= 0x80) {
         const length = plainSequence(source, i - 1);
         if (length === 0) {
-          out = this.#begin(byte, target, out);
+          const isAlone = byte < 0xc2 || byte > 0xf4 || (i < end && ((source[i] as number) & 0xc0) !== 0x80);
+          out = isAlone ? replacement(target, out) : this.#begin(byte, target, out);
           continue;
         }
         target[out++] = byte;
         target[out++] = source[i++] as number;
         if (length === 3) target[out++] = source[i++] as number;
+      } else if (byte < 0x20 && byte !== LINE_FEED) {
+        to.setInt32(out, CONTROL_START, true);
+        to.setInt16(out + 4, CONTROL_ENDS[byte] as number, true);
+        out += 6;
       } else {
         out = this.#ascii(byte, target, out);
       }

@@ -18,7 +18,7 @@ export interface LiveRecordingParts {
   readonly maxSpoolBytes: number;
   /** There is something to flush. Called once until `flush`. */
   readonly onDirty: () => void;
-  /** A part is ready for R2. */
+  /** A part is full. */
   readonly onPart: () => void;
   /** It cannot go on, and the policy says that then the session must not either. Called once. */
   readonly onMustEnd: (words: string) => void;

@@ -28,10 +28,10 @@ export const PART_BYTES = 5 * 1024 * 1024;
 /** What all recordings of one object may hold in its SQLite while R2 takes nothing. The platform's own limit is 10 GB. */
 export const MAX_SPOOL_BYTES = 512 * 1024 * 1024;
 /**
- * Between two parts of uploads: a burst of output is to be relayed first and uploaded later, for both cost the object's one
- * thread. While more than a quarter of MAX_SPOOL_BYTES waits there is no pause.
+ * Up to so much may wait while the object relays a burst: both cost its one thread, and what waits is durable. With more
+ * than this, uploads go on whatever else there is to do.
  */
-export const PART_PAUSE_MS = 2_000;
+export const PATIENT_SHARE = 1 / 4;
 /** One answer of the object to a reader of a recording that R2 does not have yet: far below the limit of a call. */
 export const READ_BLOCK_BYTES = 1024 * 1024;
 

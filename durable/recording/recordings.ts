@@ -1,7 +1,7 @@
 import type { RecordingSummary } from "../../audit/events.ts";
 import { type CastFacts, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
 import { LiveRecording } from "./live-recording.ts";
-import { FLUSH_MS, MAX_SPOOL_BYTES, PART_PAUSE_MS, READ_BLOCK_BYTES, type RecordingPolicy } from "./policy.ts";
+import { FLUSH_MS, MAX_SPOOL_BYTES, PATIENT_SHARE, READ_BLOCK_BYTES, type RecordingPolicy } from "./policy.ts";
 import { type RecordingBlock, readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";
 import { uploadReady } from "./upload.ts";
@@ -25,25 +25,31 @@ export class Recordings {
   readonly #bucket: R2Bucket;
   readonly #onReady: () => void;
   readonly #maxSpoolBytes: number;
-  readonly #partPauseMs: number;
+  readonly #isBusy: () => boolean;
   readonly #live = new Map<string, LiveRecording>();
   readonly #dirty = new Set<LiveRecording>();
   #flushing: ReturnType<typeof setTimeout> | null = null;
   #uploading: Promise<void> | undefined;
   #again = false;
+  /** A part is full, or was left for later. */
+  #hasReady = false;
   #failures = 0;
-  /** @param onReady something waits for `upload` */
+
+  /**
+   * @param onReady a recording has ended and waits for `upload`
+   * @param options.isBusy the object has better things to do just now than to upload
+   */
   constructor(
     sql: SqlStorage,
     bucket: R2Bucket,
     onReady: () => void,
-    { maxSpoolBytes = MAX_SPOOL_BYTES, partPauseMs = PART_PAUSE_MS } = {},
+    { maxSpoolBytes = MAX_SPOOL_BYTES, isBusy = () => false }: { maxSpoolBytes?: number; isBusy?: () => boolean } = {},
   ) {
     this.#spool = new Spool(sql);
     this.#bucket = bucket;
     this.#onReady = onReady;
     this.#maxSpoolBytes = maxSpoolBytes;
-    this.#partPauseMs = partPauseMs;
+    this.#isBusy = isBusy;
   }
 
   /** Starts to record a session that the cluster has accepted. Throws where the object's storage takes nothing. */
@@ -56,7 +62,9 @@ export class Recordings {
       number: this.#spool.begin(facts, now),
       maxSpoolBytes: this.#maxSpoolBytes,
       onDirty: () => this.#flushSoon(recording),
-      onPart: this.#onReady,
+      onPart: () => {
+        this.#hasReady = true;
+      },
       onMustEnd,
     });
     this.#live.set(facts.sessionId, recording);
@@ -86,7 +94,7 @@ export class Recordings {
     return new Map(ended);
   }
 
-  /** Resolves when R2 has all that is ready, or failed. Joins an upload that is under way. Never rejects. */
+  /** Resolves when R2 has all that is ready, or failed, or the object is busy. Joins an upload that is under way. Never rejects. */
   upload(): Promise<void> {
     // What becomes ready while the others are brought would otherwise wait for the next call.
     this.#again = true;
@@ -94,6 +102,11 @@ export class Recordings {
       this.#uploading = undefined;
     });
     return this.#uploading;
+  }
+
+  /** Whether parts of open recordings are ready for `upload`, and this is a time for it. To be asked every second or so. */
+  get isDue(): boolean {
+    return this.#hasReady && !this.isFailing && this.#mayUpload();
   }
 
   get isFailing(): boolean {
@@ -119,8 +132,8 @@ export class Recordings {
     return readSpooled(this.#spool, sessionId, offset, READ_BLOCK_BYTES);
   }
 
-  async #pause(): Promise<void> {
-    if (this.#spool.bytesHeld <= this.#maxSpoolBytes / 4) await scheduler.wait(this.#partPauseMs);
+  #mayUpload(): boolean {
+    return !this.#isBusy() || this.#spool.bytesHeld > this.#maxSpoolBytes * PATIENT_SHARE;
   }
 
   #flushSoon(recording: LiveRecording): void {
@@ -148,16 +161,18 @@ export class Recordings {
   async #uploadAll(): Promise<void> {
     while (this.#again) {
       this.#again = false;
+      this.#hasReady = false;
       for (const { id } of this.#spool.waiting()) {
         if (!(await this.#uploadOne(id))) return;
       }
+      this.#hasReady ||= !this.#mayUpload();
     }
   }
 
   /** @returns whether R2 took what was ready */
   async #uploadOne(id: string): Promise<boolean> {
     try {
-      await uploadReady(this.#bucket, this.#spool, id, () => this.#pause());
+      await uploadReady(this.#bucket, this.#spool, id, () => this.#mayUpload());
       this.#failures = 0;
       return true;
     } catch (error) {

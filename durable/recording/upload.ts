@@ -13,20 +13,14 @@ export const CAST_CONTENT_TYPE = "application/x-asciicast";
  * There is no time limit on a part: R2 keeps the one that arrives last, and a late one would take the place of the one
  * whose etag is written down.
  *
- * @param pause is waited for before each part
+ * @param mayGoOn is asked before each step; where the answer is no, the rest is for the next call
  */
-export async function uploadReady(
-  bucket: R2Bucket,
-  spool: Spool,
-  id: string,
-  pause: () => Promise<void>,
-): Promise<void> {
+export async function uploadReady(bucket: R2Bucket, spool: Spool, id: string, mayGoOn: () => boolean): Promise<void> {
   for (;;) {
     const recording = spool.find(id);
     if (!recording || recording.state === "lost") return;
     const next = nextStep(recording, spool.size(recording));
-    if (next === "wait") return;
-    if (next === "part") await pause();
+    if (next === "wait" || !mayGoOn()) return;
     try {
       await take(next, bucket, spool, recording);
     } catch (error) {

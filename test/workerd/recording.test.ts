@@ -22,6 +22,7 @@ function inObject(work: (object: TestObject) => Promise<void>): Promise<void> {
 
 class TestObject {
   readonly sql: SqlStorage;
+  isBusy = false;
 
   constructor(sql: SqlStorage) {
     this.sql = sql;
@@ -29,8 +30,8 @@ class TestObject {
 
   live(bucket: R2Bucket = env.RECORDINGS, maxSpoolBytes?: number, sql = this.sql): Recordings {
     return new Recordings(sql, bucket, () => {}, {
+      isBusy: () => this.isBusy,
       ...(maxSpoolBytes !== undefined && { maxSpoolBytes }),
-      partPauseMs: 0,
     });
   }
 
@@ -189,6 +190,39 @@ describe("on its way to R2", () => {
       expect(cast && shown(cast) === said).toBe(true);
       expect(cast?.events.at(-1)).toEqual([60, "m", "exit code 0"]);
       expect([object.rows, object.spooled]).toEqual([0, 0]);
+    }));
+
+  it("waits while the object has a burst to relay, and goes when that is over", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const { id, recording } = begin(recordings);
+      object.isBusy = true;
+      const said = sayMuch(recording, 6);
+      expect(recordings.isDue).toBe(false);
+      await recordings.upload();
+      expect(object.spooled).toBeGreaterThan(PART_BYTES);
+      object.isBusy = false;
+      expect(recordings.isDue).toBe(true);
+      await recordings.upload();
+      expect(object.spooled).toBeLessThan(PART_BYTES);
+      expect(recordings.isDue).toBe(false);
+      recordings.end(id, "exit code 0", NOW + 60_000);
+      await recordings.upload();
+      const cast = await inR2(id);
+      expect(cast && shown(cast) === said).toBe(true);
+    }));
+
+  it("waits no longer once a quarter of what may be held is", () =>
+    inObject(async (object) => {
+      const recordings = object.live(env.RECORDINGS, 4 * PART_BYTES);
+      const { recording } = begin(recordings);
+      object.isBusy = true;
+      sayMuch(recording, 4);
+      expect(recordings.isDue).toBe(false);
+      sayMuch(recording, 3, 4 * 96);
+      expect(recordings.isDue).toBe(true);
+      await recordings.upload();
+      expect(object.spooled).toBeLessThan(PART_BYTES);
     }));
 
   it("what is said last is in SQLite within a second, whatever comes", () =>

@@ -27,7 +27,7 @@ describe("messages cross as they are", () => {
 
   it("in order, borders kept, from empty to a megabyte", async () => {
     const { pod, client } = await session();
-    // From channel 4 on: consecutive frames of stdout and stderr may be joined, see frame-merger.ts.
+    // From channel 4 on: consecutive frames of stdin, stdout and stderr may be joined, see frame-merger.ts.
     const messages = [0, 1, 2, 125, 126, 65_535, 65_536, 1_048_576, 3].map((length, i) =>
       new Uint8Array(length).fill(i + 4),
     );
@@ -39,6 +39,20 @@ describe("messages cross as they are", () => {
     await vi.waitFor(() => expect(pod.received.length).toBe(messages.length), { timeout: 4_000 });
     expect(client.received).toEqual(messages);
     expect(pod.received).toEqual(messages);
+    client.close();
+  });
+
+  it("with large stdin frames joined: every byte, in order, and the close of stdin after them", async () => {
+    const { pod, client } = await session();
+    const sent = Array.from({ length: 100 }, (_, i) => frame(0, new Uint8Array(8_000).fill(i)));
+    for (const message of sent) client.send(message);
+    client.send(Uint8Array.of(255, 0));
+    await vi.waitFor(() => expect(pod.received.at(-1)).toEqual(Uint8Array.of(255, 0)));
+    const stdin = pod.received.slice(0, -1) as Uint8Array[];
+    expect(stdin.length).toBeLessThan(100);
+    expect(stdin.every((message) => message[0] === 0)).toBe(true);
+    const bytes = stdin.flatMap((message) => [...message.subarray(1)]);
+    expect(bytes).toEqual(sent.flatMap((message) => [...message.subarray(1)]));
     client.close();
   });
 
