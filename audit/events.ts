@@ -20,6 +20,8 @@ export const OUTCOMES = [
   "duration_limit",
   /** It could no longer be recorded, and the rule says that then it must end. */
   "recording_failed",
+  /** Its recording reached the largest size, and the rule says that then it must end. */
+  "recording_limit",
   /** One side stopped reading what it was sent; see `reason`. */
   "stalled",
   /** Ended by an administrator; see ended_by. */
@@ -44,6 +46,8 @@ export interface SessionStart {
   readonly tty: boolean;
   readonly stdin: boolean;
   readonly ports: readonly number[];
+  /** What was to be recorded of it: nothing, what it shows, or also what is typed. */
+  readonly recording_mode: "off" | "output" | "full";
   readonly client_address: string | null;
   readonly country: string | null;
   readonly user_agent: string | null;
@@ -82,10 +86,12 @@ export interface Traffic {
   readonly unreadable?: true;
 }
 
+/** `complete`, or why a part of the session is not in its recording. */
+export const RECORDING_STATES = ["complete", "capped", "failed", "interrupted"] as const;
+
 /** What of the session its recording has. */
 export interface RecordingSummary {
-  /** `complete`, or why a part of the session is not in it. */
-  readonly state: "complete" | "capped" | "failed" | "interrupted";
+  readonly state: (typeof RECORDING_STATES)[number];
   /** Size of the cast. */
   readonly bytes: number;
   /** For a person, where it is not complete. */

@@ -26,6 +26,7 @@ export function liveRow(
     command: start.command,
     tty: start.tty,
     ports: start.ports,
+    recording_mode: start.recording_mode,
     client_address: start.client_address,
     country: start.country,
     user_agent: start.user_agent,
@@ -38,5 +39,7 @@ export function liveRow(
     ...counts,
     forwards: traffic.forwards ?? null,
     unreadable: traffic.unreadable ?? null,
+    recording: null,
+    recording_bytes: null,
   };
 }

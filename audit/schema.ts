@@ -7,7 +7,7 @@
  */
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
-import { type Forward, OUTCOMES } from "./events.ts";
+import { type Forward, OUTCOMES, RECORDING_STATES } from "./events.ts";
 
 export const events = sqliteTable(
   "events",
@@ -48,6 +48,7 @@ export const sessions = sqliteView("sessions", {
   command: text({ mode: "json" }).$type<readonly string[]>().notNull(),
   tty: integer({ mode: "boolean" }).notNull(),
   ports: text({ mode: "json" }).$type<readonly number[]>().notNull(),
+  recording_mode: text({ enum: ["off", "output", "full"] }).notNull(),
   client_address: text(),
   country: text(),
   user_agent: text(),
@@ -65,6 +66,9 @@ export const sessions = sqliteView("sessions", {
   forwards: text({ mode: "json" }).$type<readonly Forward[]>(),
   /** 1: the traffic did not fit its protocol, so that `forwards` and `exit_code` miss what came after. */
   unreadable: integer({ mode: "boolean" }),
+  /** `complete`, or why a part of the session is not in its recording; null where there is none, and while it is live. */
+  recording: text({ enum: RECORDING_STATES }),
+  recording_bytes: integer(),
 }).as(sql`
   SELECT
     s.session_id AS id,
@@ -80,6 +84,7 @@ export const sessions = sqliteView("sessions", {
     s.data ->> '$.command' AS command,
     s.data ->> '$.tty' AS tty,
     s.data ->> '$.ports' AS ports,
+    s.data ->> '$.recording_mode' AS recording_mode,
     s.data ->> '$.client_address' AS client_address,
     s.data ->> '$.country' AS country,
     s.data ->> '$.user_agent' AS user_agent,
@@ -94,7 +99,9 @@ export const sessions = sqliteView("sessions", {
     e.data ->> '$.messages_in' AS messages_in,
     e.data ->> '$.messages_out' AS messages_out,
     e.data ->> '$.forwards' AS forwards,
-    e.data ->> '$.unreadable' AS unreadable
+    e.data ->> '$.unreadable' AS unreadable,
+    e.data ->> '$.recording.state' AS recording,
+    e.data ->> '$.recording.bytes' AS recording_bytes
   FROM events AS s
   LEFT JOIN events AS e ON e.session_id = s.session_id AND e.type = 'end'
   WHERE s.type = 'start'`);

@@ -3,6 +3,7 @@ import { NO_COUNTS } from "../audit/events.ts";
 import type { StatusReason } from "../kubernetes/status.ts";
 import { statusRefusal } from "./dial.ts";
 import type { SessionPlan } from "./plan.ts";
+import { isRecordable } from "./recording/policy.ts";
 import type { RefusalResponse } from "./refused-attempts.ts";
 import type { Relay } from "./relay.ts";
 
@@ -67,7 +68,7 @@ export class LiveSession {
 
 /** What the record says of a session at its start. */
 export function startFacts(plan: SessionPlan): SessionStart {
-  const { target, client } = plan;
+  const { target, client, recording } = plan;
   return {
     user: plan.user,
     kubernetes_user: plan.kubernetesUser,
@@ -81,6 +82,7 @@ export function startFacts(plan: SessionPlan): SessionStart {
     tty: target.tty,
     stdin: target.stdin,
     ports: target.ports,
+    recording_mode: isRecordable(target.sessionKind) ? recording.mode : "off",
     client_address: client.address,
     country: client.country,
     user_agent: client.userAgent,

@@ -18,7 +18,7 @@ import { Outbox } from "./outbox.ts";
 import { detachPlan, type SessionPlan } from "./plan.ts";
 import { observerFor } from "./protocols/choose.ts";
 import { endLabel } from "./recording/cast-lines.ts";
-import type { LiveRecording } from "./recording/live-recording.ts";
+import type { LiveRecording, OnMustEnd } from "./recording/live-recording.ts";
 import { isRecordable } from "./recording/policy.ts";
 import type { RecordingBlock } from "./recording/read-spooled.ts";
 import { Recordings } from "./recording/recordings.ts";
@@ -202,9 +202,9 @@ export class UserSessions extends DurableObject<SessionBindings> {
     if (policy.mode === "off" || !isRecordable(target.sessionKind)) return undefined;
     const { sessionKind: kind, namespace, pod, container = null, command, tty } = target;
     const facts = { sessionId: session.id, user, cluster, kind, namespace, pod, container, command, tty };
-    const onMustEnd = (words: string) => {
+    const onMustEnd: OnMustEnd = (outcome, words) => {
       session.end(words);
-      this.#finish(session, ending("recording_failed", words));
+      this.#finish(session, ending(outcome, words));
     };
     try {
       return this.#recordings.begin({ facts, policy, subprotocol, onMustEnd }, Date.now());

@@ -28,6 +28,7 @@ CREATE VIEW `sessions` AS
     s.data ->> '$.command' AS command,
     s.data ->> '$.tty' AS tty,
     s.data ->> '$.ports' AS ports,
+    s.data ->> '$.recording_mode' AS recording_mode,
     s.data ->> '$.client_address' AS client_address,
     s.data ->> '$.country' AS country,
     s.data ->> '$.user_agent' AS user_agent,
@@ -42,7 +43,9 @@ CREATE VIEW `sessions` AS
     e.data ->> '$.messages_in' AS messages_in,
     e.data ->> '$.messages_out' AS messages_out,
     e.data ->> '$.forwards' AS forwards,
-    e.data ->> '$.unreadable' AS unreadable
+    e.data ->> '$.unreadable' AS unreadable,
+    e.data ->> '$.recording.state' AS recording,
+    e.data ->> '$.recording.bytes' AS recording_bytes
   FROM events AS s
   LEFT JOIN events AS e ON e.session_id = s.session_id AND e.type = 'end'
   WHERE s.type = 'start';

@@ -1,3 +1,5 @@
+import type { SessionLimits } from "../durable/limits.ts";
+import type { RecordingPolicy } from "../durable/recording/policy.ts";
 import type { Claims } from "./authenticate.ts";
 import type { IdentityRule, Role } from "./config/schema.ts";
 import type { Refusal } from "./refusal.ts";
@@ -11,6 +13,9 @@ export interface Identity {
   readonly user: string;
   readonly groups: readonly string[];
   readonly roles: readonly Role[];
+  /** What the rule says of this identity's sessions in place of the usual. */
+  readonly limits: Partial<SessionLimits>;
+  readonly recording: Partial<RecordingPolicy>;
 }
 
 export type Identified =
@@ -32,6 +37,8 @@ export function identify(claims: Claims, rules: readonly IdentityRule[]): Identi
       user: rule.user ?? claims.email,
       groups: rule.groups,
       roles: rule.roles,
+      limits: rule.limits,
+      recording: rule.recording,
     },
   };
 }

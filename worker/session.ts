@@ -39,9 +39,9 @@ export async function openSession(
     cluster,
     target: decision.target,
     transport: decision.transport,
-    limits,
+    limits: { ...limits, ...identity.limits },
     audit,
-    recording,
+    recording: { ...recording, ...identity.recording },
     client: clientOf(request),
   });
   // GET whatever the client's method was: a second half by SPDY is answered, never sent upstream. The `upgrade` header

@@ -6,6 +6,9 @@ import { inUnits, type RecordingPolicy } from "./policy.ts";
 import type { Spool } from "./spool.ts";
 import { type Tap, tapFor } from "./tap.ts";
 
+/** How a session ends whose recording cannot go on, and what its user reads. */
+export type OnMustEnd = (outcome: "recording_failed" | "recording_limit", words: string) => void;
+
 export interface LiveRecordingParts {
   readonly facts: CastFacts;
   readonly policy: RecordingPolicy;
@@ -21,7 +24,7 @@ export interface LiveRecordingParts {
   /** A part is full. */
   readonly onPart: () => void;
   /** It cannot go on, and the policy says that then the session must not either. Called once. */
-  readonly onMustEnd: (words: string) => void;
+  readonly onMustEnd: OnMustEnd;
 }
 
 /**
@@ -34,6 +37,7 @@ export class LiveRecording {
   readonly #writer: AsciicastWriter;
   readonly #tap: Tap;
   #failure: string | undefined;
+  #isFull = false;
   #isDirty = false;
   #hasHeader = false;
   #start = 0;
@@ -78,6 +82,7 @@ export class LiveRecording {
         now,
       );
     }
+    if (this.#writer.stopped !== undefined && this.#failure === undefined) this.#full();
     if (this.#isDirty || !this.#writer.hasUnflushed) return;
     this.#isDirty = true;
     this.#parts.onDirty();
@@ -102,8 +107,23 @@ export class LiveRecording {
     this.#failure = words;
     console.error(`recording: session ${this.#parts.facts.sessionId}: ${words}`);
     this.#writer.stop(words, now);
-    if (this.#parts.policy.onFailure === "continue") return;
-    // Not at once: this is in the middle of a message.
-    queueMicrotask(() => this.#parts.onMustEnd("session ended: it can no longer be recorded"));
+    if (this.#parts.policy.onFailure === "end") {
+      this.#mustEnd("recording_failed", "session ended: it can no longer be recorded");
+    }
+  }
+
+  #full(): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    const { onFull, maxBytes } = this.#parts.policy;
+    if (onFull === "end") {
+      const words = `session ended: its recording reached the largest size allowed, ${inUnits(maxBytes)}`;
+      this.#mustEnd("recording_limit", words);
+    }
+  }
+
+  /** Not at once: this is in the middle of a message. */
+  #mustEnd(...how: Parameters<OnMustEnd>): void {
+    queueMicrotask(() => this.#parts.onMustEnd(...how));
   }
 }

@@ -4,8 +4,10 @@ import type { SessionKind } from "../../kubernetes/session-target.ts";
 export interface RecordingPolicy {
   /** `output`: what the session shows. `full`: also what is typed, passwords included. */
   readonly mode: "off" | "output" | "full";
-  /** What becomes of a session that cannot be recorded any further. Reaching `maxBytes` is no such failure. */
+  /** What becomes of a session that cannot be recorded, or not any further. */
   readonly onFailure: "continue" | "end";
+  /** What becomes of a session whose cast has reached `maxBytes`. */
+  readonly onFull: "continue" | "end";
   /** The largest cast, in bytes of its text. What comes after is not recorded, and the cast says so. */
   readonly maxBytes: number;
 }

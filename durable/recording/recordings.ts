@@ -1,6 +1,6 @@
 import type { RecordingSummary } from "../../audit/events.ts";
 import { type CastFacts, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
-import { LiveRecording } from "./live-recording.ts";
+import { LiveRecording, type OnMustEnd } from "./live-recording.ts";
 import { FLUSH_MS, MAX_SPOOL_BYTES, PATIENT_SHARE, READ_BLOCK_BYTES, type RecordingPolicy } from "./policy.ts";
 import { type RecordingBlock, readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";
@@ -14,7 +14,7 @@ export interface NewRecording {
   readonly policy: RecordingPolicy;
   /** What the upstream chose, `""` for none. */
   readonly subprotocol: string;
-  readonly onMustEnd: (words: string) => void;
+  readonly onMustEnd: OnMustEnd;
 }
 
 /**

@@ -24,10 +24,12 @@ describe("a valid configuration", () => {
   test("gets the defaults for what it leaves out", () => {
     expect(loadConfig(VALID)).toEqual({
       ...VALID,
-      identities: [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: [] }],
+      identities: [
+        { match: { email: "alice@example.com" }, groups: ["developers"], roles: [], limits: {}, recording: {} },
+      ],
       limits: { maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800, stallTimeoutSeconds: 30 },
       audit: { onOutage: "buffer", maxQueuedEvents: 5_000 },
-      recording: { mode: "output", onFailure: "continue", maxBytes: 67_108_864 },
+      recording: { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 67_108_864 },
     });
   });
 
@@ -48,6 +50,19 @@ describe("a valid configuration", () => {
   ])("may have limits at the edge: %o", (limits) => {
     expect(loadConfig({ ...VALID, limits }).limits).toEqual(limits);
   });
+});
+
+test("a rule may say in place of the usual, field by field, and only what the document may say", () => {
+  const rule = {
+    match: { email: "alice@example.com" },
+    limits: { maxSessionsPerUser: 1 },
+    recording: { mode: "full" },
+  };
+  const [identity] = loadConfig({ ...VALID, identities: [rule] }).identities;
+  expect(identity).toMatchObject({ limits: { maxSessionsPerUser: 1 }, recording: { mode: "full" } });
+  for (const fault of [{ recording: { mod: "off" } }, { recording: { mode: "none" } }, { limits: { idle: 1 } }]) {
+    expect(() => loadConfig({ ...VALID, identities: [{ ...rule, ...fault }] })).toThrow(/identities\[0\]/);
+  }
 });
 
 describe("a configuration is refused with the place of the fault", () => {

@@ -7,7 +7,7 @@ import { type Identified, identify } from "../../worker/identify.ts";
 type Match = IdentityRule["match"];
 
 function rule(match: Match, group = "matched", more: Partial<IdentityRule> = {}): IdentityRule {
-  return { match, groups: [group], roles: [], ...more };
+  return { match, groups: [group], roles: [], limits: {}, recording: {}, ...more };
 }
 
 function claims(email: string, more: Record<string, unknown> = {}): Claims {
@@ -91,7 +91,7 @@ describe("a claim", () => {
 
 describe("of several rules", () => {
   const rules = [
-    rule({ email: "alice@example.com" }, "first", { user: "alice", roles: ["admin"] }),
+    rule({ email: "alice@example.com" }, "first", { user: "alice", roles: ["admin"], recording: { mode: "full" } }),
     rule({ claim: "groups", value: "sre" }, "second"),
     rule({ emailDomain: "example.com" }, "third"),
   ];
@@ -100,7 +100,10 @@ describe("of several rules", () => {
     const alice = identify(claims("alice@example.com", { groups: ["sre"] }), rules);
     expect(alice).toEqual({
       ok: true,
-      identity: { email: "alice@example.com", uid: "uid-1", user: "alice", groups: ["first"], roles: ["admin"] },
+      identity: {
+        ...{ email: "alice@example.com", uid: "uid-1", user: "alice", groups: ["first"], roles: ["admin"] },
+        ...{ limits: {}, recording: { mode: "full" } },
+      },
     });
     expect(groups(identify(claims("bob@example.com", { groups: ["sre"] }), rules))).toEqual(["second"]);
     expect(groups(identify(claims("carol@example.com"), rules))).toEqual(["third"]);

@@ -22,7 +22,7 @@ const PLAN: SessionPlan = {
   transport: "websocket",
   limits: { maxSessionsPerUser: 3, idleTimeoutSeconds: 60, maxDurationSeconds: 3_600, stallTimeoutSeconds: 30 },
   audit: { onOutage: "buffer", maxQueuedEvents: 100 },
-  recording: { mode: "output", onFailure: "end", maxBytes: 1_000 },
+  recording: { mode: "output", onFailure: "end", onFull: "continue", maxBytes: 1_000 },
   client: { address: "203.0.113.7", country: "DE", userAgent: "kubectl", attempt: null },
 };
 

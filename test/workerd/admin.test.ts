@@ -43,9 +43,10 @@ async function past(user: string, starts: { at: number; pod?: string; namespace?
   for (const { at, pod = "web", namespace = "demo", kind = "exec" } of starts) {
     const id = makeSessionId(objectId, at, crypto.getRandomValues(new Uint8Array(10)));
     const target = { cluster: "test-cluster", kind, namespace, pod, container: null, command: ["sh"], ports: [] };
+    const recorded = { recording_mode: "output" } as const;
     const who = { user, kubernetes_user: user, kubernetes_groups: [] };
     const from = { tty: false, stdin: false, client_address: null, country: null, user_agent: null };
-    await write({ session_id: id, seq: 0, at, type: "start", data: { ...who, ...target, ...from } });
+    await write({ session_id: id, seq: 0, at, type: "start", data: { ...who, ...target, ...recorded, ...from } });
     ids.push(id);
   }
   return ids;

@@ -22,6 +22,7 @@ const START: SessionStart = {
   tty: true,
   stdin: false,
   ports: [],
+  recording_mode: "output",
   client_address: null,
   country: null,
   user_agent: null,
@@ -75,6 +76,8 @@ describe("the record in D1", () => {
       bytes_out: 12,
       forwards: null,
       unreadable: null,
+      recording: null,
+      recording_bytes: null,
     });
   });
 

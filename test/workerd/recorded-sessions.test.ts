@@ -22,7 +22,7 @@ async function castOf(response: Response): Promise<{ header: Record<string, unkn
 }
 
 const said = ({ events }: { events: CastEvent[] }) => events.map(([, code, data]) => [code, data]);
-const recording = (sessionId: string) => as(admin, `/-/admin/sessions/${sessionId}/recording`);
+const recordingOf = (sessionId: string) => as(admin, `/-/admin/sessions/${sessionId}/recording`);
 
 async function uploaded(sessionId: string): Promise<R2Object> {
   return vi.waitFor(
@@ -53,14 +53,14 @@ it.each(["exec", "attach"])(
     await vi.waitFor(() => expect(pod.received).toHaveLength(2));
     pod.send(frame(1, "shown"));
     await vi.waitFor(() => expect(client.text(1)).toBe("shown"));
-    const live = await castOf(await recording(client.sessionId));
+    const live = await castOf(await recordingOf(client.sessionId));
     expect(live.header).toMatchObject({ width: 100, height: 40 });
     expect(said(live)).toEqual([["o", "shown"]]);
 
     pod.send(SUCCESS);
     pod.close(1000);
     const found = await uploaded(client.sessionId);
-    const response = await recording(client.sessionId);
+    const response = await recordingOf(client.sessionId);
     expect(response.headers.get("Content-Type")).toBe("application/x-asciicast");
     expect(response.headers.get("Content-Length")).toBe(String(found.size));
     expect(said(await castOf(response))).toEqual([
@@ -87,7 +87,7 @@ it("a session whose object stops has a recording to the last second, finished by
   await abortAllDurableObjects();
   await runDurableObjectAlarm(stub());
   await uploaded(client.sessionId);
-  const [mark, output, notice, end] = said(await castOf(await recording(client.sessionId)));
+  const [mark, output, notice, end] = said(await castOf(await recordingOf(client.sessionId)));
   expect([mark, output]).toEqual([
     ["e", "stderr"],
     ["o", "\u001b[31moh no\r\n\u001b[39m"],
@@ -101,7 +101,7 @@ it("an administrator's kill is the cast's last word", async () => {
   const client = await Client.open(upgrade(someone(), "/api/v1/namespaces/demo/pods/silent/exec?command=sh"));
   await as(admin, `/-/admin/sessions/${client.sessionId}?reason=because`, { method: "DELETE" });
   await uploaded(client.sessionId);
-  expect(said(await castOf(await recording(client.sessionId)))).toEqual([["m", "ended: terminated: because"]]);
+  expect(said(await castOf(await recordingOf(client.sessionId)))).toEqual([["m", "ended: terminated: because"]]);
 });
 
 it("a port-forward has none, nor has a session whose rule is off, and the answer says so", async () => {
@@ -113,12 +113,12 @@ it("a port-forward has none, nor has a session whose rule is off, and the answer
       "/api/v1/namespaces/demo/pods/silent/exec?command=sh",
       { headers: UPGRADE },
       {
-        config: { recording: { mode: "off", onFailure: "continue", maxBytes: 1 << 20 } },
+        config: { recording: { mode: "off", onFailure: "continue", onFull: "continue", maxBytes: 1 << 20 } },
       },
     ),
   );
   for (const { sessionId } of [forward, off]) {
-    const response = await recording(sessionId);
+    const response = await recordingOf(sessionId);
     expect([response.status, await response.json()]).toEqual([
       404,
       {
@@ -136,7 +136,7 @@ it("a port-forward has none, nor has a session whose rule is off, and the answer
 
 it("mode full has what was typed; a recording that reaches its size says so in the record, too", async () => {
   const pod = await Puppet.make();
-  const config = { recording: { mode: "full", onFailure: "continue", maxBytes: 65_536 } } as const;
+  const config = { recording: { mode: "full", onFailure: "continue", onFull: "continue", maxBytes: 65_536 } } as const;
   const client = await Client.open(directlyAs(someone(), pod.path(), { headers: UPGRADE }, { config }));
   client.send(frame(0, "typed"));
   await vi.waitFor(() => expect(pod.received).toHaveLength(1));
@@ -145,13 +145,58 @@ it("mode full has what was typed; a recording that reaches its size says so in t
   pod.send(SUCCESS);
   pod.close(1000);
   await uploaded(client.sessionId);
-  const cast = await castOf(await recording(client.sessionId));
+  const cast = await castOf(await recordingOf(client.sessionId));
   expect(said(cast)[0]).toEqual(["i", "typed"]);
   expect(said(cast).at(-1)).toEqual(["m", "exit code 0"]);
   expect(await recordOf(client.sessionId)).toMatchObject({
     state: "capped",
     reason: expect.stringContaining("64 KiB"),
   });
+});
+
+it("a rule may have its own mode, and that a session ends with its recording: the user reads why", async () => {
+  const pod = await Puppet.make();
+  const person = someone();
+  const recording = { mode: "full", onFull: "end", maxBytes: 65_536 } as const;
+  const identities = [{ match: { email: person.email }, groups: [], roles: [], limits: {}, recording }];
+  const client = await Client.open(directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { identities } }));
+  client.send(frame(0, "typed"));
+  await vi.waitFor(() => expect(pod.received).toHaveLength(1));
+  for (let i = 0; i < 8; i++) pod.send(frame(1, "x".repeat(10_000)));
+  expect((await client.closed).code).toBe(1000);
+  const words = "session ended: its recording reached the largest size allowed, 64 KiB";
+  expect(client.text(3)).toContain(words);
+  expect(await ended(client.sessionId)).toMatchObject({
+    ...{ outcome: "recording_limit", reason: words, recording_mode: "full", recording: "capped" },
+  });
+  await uploaded(client.sessionId);
+  const cast = await castOf(await recordingOf(client.sessionId));
+  expect(said(cast)[0]).toEqual(["i", "typed"]);
+  expect(said(cast).at(-1)).toEqual(["m", `ended: recording_limit: ${words}`]);
+});
+
+it("a virtual machine's console is recorded as a terminal, its screen and ports are not", async () => {
+  const path = (vm: Puppet, kind: string) =>
+    `/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/${vm.name}/${kind}`;
+  const open = async (vm: Puppet, kind: string) =>
+    Client.open(upgrade(someone(), path(vm, kind), { "Sec-WebSocket-Protocol": "plain.kubevirt.io" }));
+  const [machine, screen] = [await Puppet.make(), await Puppet.make()];
+  const client = await open(machine, "console");
+  const vnc = await open(screen, "vnc");
+  machine.send(new TextEncoder().encode("login: "));
+  screen.send(new TextEncoder().encode("RFB 003.008\n"));
+  await vi.waitFor(() => expect(client.received).toHaveLength(1));
+  client.close();
+  vnc.close();
+  await uploaded(client.sessionId);
+  const cast = await castOf(await recordingOf(client.sessionId));
+  expect(cast.header).toMatchObject({ env: { SALLYPORT_KIND: "console", SALLYPORT_TTY: "true" } });
+  expect(said(cast)).toEqual([
+    ["o", "login: "],
+    ["m", "ended: disconnected"],
+  ]);
+  expect(await ended(vnc.sessionId)).toMatchObject({ recording_mode: "off", recording: null });
+  expect((await recordingOf(vnc.sessionId)).status).toBe(404);
 });
 
 it("only an administrator may read one", async () => {

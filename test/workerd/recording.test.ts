@@ -9,7 +9,7 @@ import { serveRecording } from "../../durable/recording/serve-recording.ts";
 import { frame } from "./client.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
-const POLICY: RecordingPolicy = { mode: "output", onFailure: "continue", maxBytes: 1 << 30 };
+const POLICY: RecordingPolicy = { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 1 << 30 };
 // Megabytes go through a real bucket here, and the machine may be busy.
 vi.setConfig({ testTimeout: 30_000 });
 const SECRET = "hunter2-on-the-screen";

@@ -32,6 +32,9 @@ export function sessionJson(row: SessionRow) {
     messagesOut: row.messages_out,
     forwards: row.forwards?.map(forwardJson) ?? null,
     unreadable: row.unreadable ?? false,
+    recordingMode: row.recording_mode,
+    recording: row.recording,
+    recordingBytes: row.recording_bytes,
   };
 }
 

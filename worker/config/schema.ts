@@ -42,6 +42,33 @@ const kubernetesName = nonEmpty
   .regex(/^[\x21-\x7e]+$/, "printable ASCII without spaces: it travels in an HTTP header")
   .refine((name) => !name.startsWith("system:"), { message: "system: names are reserved by Kubernetes" });
 
+const seconds = (least: number, most: number) => z.int().min(least).max(most);
+
+const limitFields = {
+  /** Sessions at once per user. The platform's documented ceiling of outgoing connections is 6. */
+  maxSessionsPerUser: z.int().min(1).max(50),
+  /** A session without input or output for so long is ended. */
+  idleTimeoutSeconds: seconds(1, 14_400),
+  /** No session lasts longer than this, however busy. */
+  maxDurationSeconds: seconds(1, 86_400),
+  /** A session whose reader takes nothing for so long, although something waits for it, is ended. */
+  stallTimeoutSeconds: seconds(1, 120),
+};
+
+const recordingFields = {
+  /** `output`: what exec, attach and console sessions show. `full`: also what is typed, passwords included. */
+  mode: z.enum(["off", "output", "full"]),
+  /** What becomes of a session that cannot be recorded, or not any further. */
+  onFailure: z.enum(["continue", "end"]),
+  /** What becomes of a session whose recording has reached `maxBytes`. */
+  onFull: z.enum(["continue", "end"]),
+  /** The largest recording. What comes after is not in it, and it says so. */
+  maxBytes: z
+    .int()
+    .min(64 * 1024)
+    .max(1024 * 1024 * 1024),
+};
+
 const identityRuleSchema = z.strictObject({
   match: matchSchema,
   /** Kubernetes user name. Default: the email address. */
@@ -50,19 +77,31 @@ const identityRuleSchema = z.strictObject({
   groups: z.array(kubernetesName).default([]),
   /** Roles in Sallyport itself. `admin` may list and end everybody's sessions. */
   roles: z.array(z.enum(["admin"])).default([]),
+  /** In place of the document's own `limits`, field by field. */
+  limits: z
+    .strictObject({
+      maxSessionsPerUser: limitFields.maxSessionsPerUser.exactOptional(),
+      idleTimeoutSeconds: limitFields.idleTimeoutSeconds.exactOptional(),
+      maxDurationSeconds: limitFields.maxDurationSeconds.exactOptional(),
+      stallTimeoutSeconds: limitFields.stallTimeoutSeconds.exactOptional(),
+    })
+    .default({}),
+  /** In place of the document's own `recording`, field by field. */
+  recording: z
+    .strictObject({
+      mode: recordingFields.mode.exactOptional(),
+      onFailure: recordingFields.onFailure.exactOptional(),
+      onFull: recordingFields.onFull.exactOptional(),
+      maxBytes: recordingFields.maxBytes.exactOptional(),
+    })
+    .default({}),
 });
 
-const seconds = (least: number, most: number) => z.int().min(least).max(most);
-
 const limitsSchema = z.strictObject({
-  /** Sessions at once per user. The platform's documented ceiling of outgoing connections is 6. */
-  maxSessionsPerUser: z.int().min(1).max(50).default(6),
-  /** A session without input or output for so long is ended. */
-  idleTimeoutSeconds: seconds(1, 14_400).default(1_800),
-  /** No session lasts longer than this, however busy. */
-  maxDurationSeconds: seconds(1, 86_400).default(28_800),
-  /** A session whose reader takes nothing for so long, although something waits for it, is ended. */
-  stallTimeoutSeconds: seconds(1, 120).default(30),
+  maxSessionsPerUser: limitFields.maxSessionsPerUser.default(6),
+  idleTimeoutSeconds: limitFields.idleTimeoutSeconds.default(1_800),
+  maxDurationSeconds: limitFields.maxDurationSeconds.default(28_800),
+  stallTimeoutSeconds: limitFields.stallTimeoutSeconds.default(30),
 });
 
 const auditSchema = z.strictObject({
@@ -76,16 +115,10 @@ const auditSchema = z.strictObject({
 });
 
 const recordingSchema = z.strictObject({
-  /** `output`: what exec, attach and console sessions show. `full`: also what is typed, passwords included. */
-  mode: z.enum(["off", "output", "full"]).default("output"),
-  /** What becomes of a session that cannot be recorded, or not any further. */
-  onFailure: z.enum(["continue", "end"]).default("continue"),
-  /** The largest recording. What comes after is not in it, and it says so. */
-  maxBytes: z
-    .int()
-    .min(64 * 1024)
-    .max(1024 * 1024 * 1024)
-    .default(DEFAULT_MAX_CAST_BYTES),
+  mode: recordingFields.mode.default("output"),
+  onFailure: recordingFields.onFailure.default("continue"),
+  onFull: recordingFields.onFull.default("continue"),
+  maxBytes: recordingFields.maxBytes.default(DEFAULT_MAX_CAST_BYTES),
 });
 
 export const configSchema = z.strictObject({
