@@ -403,7 +403,7 @@ describe("while R2 takes nothing", () => {
         sayMuch(recording, 3);
         await Promise.resolve();
         expect(onMustEnd.mock.calls).toEqual(
-          onFailure === "end" ? [["session ended: it can no longer be recorded"]] : [],
+          onFailure === "end" ? [["recording_failed", "session ended: it can no longer be recorded"]] : [],
         );
         const summary = recordings.end(id, "exit code 0", NOW + 60_000);
         const words = "recording stopped here: 2 MiB of recordings wait for R2, which takes none";
