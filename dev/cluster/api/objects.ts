@@ -58,6 +58,8 @@ export const containerSchema = z.looseObject({
 
 export const podSpecSchema = z.looseObject({
   containers: z.array(containerSchema).min(1),
+  // Always there on a real cluster, and `kubectl debug` falls over its absence.
+  securityContext: z.looseObject({}).default({}),
   restartPolicy: z.enum(["Always", "OnFailure", "Never"]).default("Always"),
   terminationGracePeriodSeconds: z.int().min(0).default(30),
   nodeName: z.string().optional(),
