@@ -176,6 +176,7 @@ async function answerSubresource(
 ): Promise<void> {
   const { request, response, upgrade, query, audited } = exchange;
   if (!resource.subresources.some(({ name }) => name === info.subresource)) throw unknownPath();
+  if (info.subresource === "ephemeralcontainers") return answerObjects(context, resource, info, exchange);
   if (SESSION_SUBRESOURCES.includes(info.subresource)) {
     const session = prepareSession(context, request, info, query);
     if (upgrade === undefined) throw internalError("the connection was not upgraded");

@@ -1,6 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { type KubeObject, metadataSchema, podSpecSchema, serviceSpecSchema, workloadSpecSchema } from "./objects.ts";
+import {
+  type KubeObject,
+  metadataSchema,
+  type PodSpec,
+  podSpecSchema,
+  serviceSpecSchema,
+  workloadSpecSchema,
+} from "./objects.ts";
 import { apiVersionOf, type ResourceInfo } from "./resources.ts";
 import { badRequest, invalid } from "./status.ts";
 import type { NewObject } from "./storage.ts";
@@ -22,6 +29,8 @@ const objectSchema = z.looseObject({
   metadata: metadataSchema,
 });
 
+export type ParsedObject = z.infer<typeof objectSchema>;
+
 const SPEC_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   pods: podSpecSchema,
   services: serviceSpecSchema,
@@ -38,8 +47,10 @@ export function admitNew(info: ResourceInfo, namespace: string, body: unknown): 
   if (metadata.namespace !== undefined && info.namespaced && metadata.namespace !== namespace) {
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
+  const admitted = withSpec(info, name, object);
+  if (info.resource === "pods") checkNewPod(name, admitted["spec"] as PodSpec);
   return {
-    ...withSpec(info, name, object),
+    ...admitted,
     apiVersion: apiVersionOf(info),
     kind: info.kind,
     metadata: { ...withoutEmpty(metadata), name, ...(info.namespaced ? { namespace } : {}) },
@@ -49,12 +60,8 @@ export function admitNew(info: ResourceInfo, namespace: string, body: unknown): 
 
 /** Checks a body that is to replace `current`. What the server owns (identity, status) is taken from `current`. */
 export function admitUpdate(info: ResourceInfo, current: KubeObject, body: unknown): KubeObject {
-  const object = parseObject(info, body);
+  const object = parseUpdate(info, current, body);
   const { name, namespace, uid, creationTimestamp, deletionTimestamp } = current.metadata;
-  if (object.metadata.name !== name) {
-    throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
-  }
-  const sent = object.metadata["resourceVersion"];
   const { status: _status, ...rest } = withSpec(info, name, object);
   if (info.resource === "pods") checkPodUpdate(current, rest);
   return {
@@ -64,14 +71,30 @@ export function admitUpdate(info: ResourceInfo, current: KubeObject, body: unkno
     kind: info.kind,
     metadata: {
       ...withoutEmpty(object.metadata),
-      ...{ name, uid, creationTimestamp, resourceVersion: typeof sent === "string" ? sent : "" },
+      ...{ name, uid, creationTimestamp, resourceVersion: sentVersion(object) },
       ...(namespace === undefined ? {} : { namespace }),
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
     },
   };
 }
 
-function parseObject(info: ResourceInfo, body: unknown): z.infer<typeof objectSchema> {
+/** Reads a body that is to replace `current`; throws 400 when it is of another kind or name. */
+export function parseUpdate(info: ResourceInfo, current: KubeObject, body: unknown): ParsedObject {
+  const object = parseObject(info, body);
+  const { name } = current.metadata;
+  if (object.metadata.name !== name) {
+    throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
+  }
+  return object;
+}
+
+/** The version that the client says it changes; "" when it does not care. */
+export function sentVersion({ metadata }: ParsedObject): string {
+  const sent = metadata["resourceVersion"];
+  return typeof sent === "string" ? sent : "";
+}
+
+function parseObject(info: ResourceInfo, body: unknown): ParsedObject {
   const parsed = objectSchema.safeParse(body);
   if (!parsed.success)
     throw badRequest(`${info.kind} in version "${info.version}" cannot be handled as a ${info.kind}`);
@@ -85,19 +108,24 @@ function parseObject(info: ResourceInfo, body: unknown): z.infer<typeof objectSc
   return parsed.data;
 }
 
-function withSpec(info: ResourceInfo, name: string, object: z.infer<typeof objectSchema>): Record<string, unknown> {
+function withSpec(info: ResourceInfo, name: string, object: ParsedObject): Record<string, unknown> {
   if (info.resource === "secrets") return withSecretData(object);
   const schema = SPEC_SCHEMAS[info.resource];
   if (schema === undefined) return object;
   const spec = schema.safeParse(object["spec"] ?? {});
-  if (!spec.success) {
-    const causes = spec.error.issues.map(({ path, message }) => ({
-      field: ["spec", ...path].join("."),
-      message: message.endsWith("received undefined") ? "Required value" : message,
-    }));
-    throw invalid(info.kind, name, causes, info.group);
-  }
+  if (!spec.success) throw invalid(info.kind, name, specFaults(spec.error), info.group);
   return { ...object, spec: info.resource === "services" ? withClusterIp(spec.data) : spec.data };
+}
+
+/** What a schema has to say against a spec, by field. */
+export function specFaults({ issues }: z.ZodError): { field: string; message: string }[] {
+  return issues.map(({ path, message }) => ({
+    field: path.reduce<string>(
+      (at, step) => `${at}${typeof step === "number" ? `[${step}]` : `.${String(step)}`}`,
+      "spec",
+    ),
+    message: message.endsWith("received undefined") ? "Required value" : message,
+  }));
 }
 
 // Services have an address on a real cluster; here it only shows, as nothing routes to it.
@@ -117,15 +145,24 @@ function withSecretData(object: Record<string, unknown>): Record<string, unknown
   return { ...rest, data, type: rest["type"] ?? "Opaque" };
 }
 
+// Added later, and through their subresource only: who may debug is a question of its own.
+function checkNewPod(name: string, { ephemeralContainers = [] }: PodSpec): void {
+  if (ephemeralContainers.length === 0) return;
+  throw invalid("Pod", name, [{ field: "spec.ephemeralContainers", message: "Forbidden: cannot be set on create" }]);
+}
+
 function checkPodUpdate(current: KubeObject, next: Record<string, unknown>): void {
   // Of a pod's spec only images, tolerations and deadlines may change, none of which mean anything here.
-  if (JSON.stringify(sorted(current["spec"])) === JSON.stringify(sorted(next["spec"]))) return;
+  if (sameJson(current["spec"], next["spec"])) return;
   const message =
     "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`," +
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations)," +
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
   throw invalid("Pod", current.metadata.name, [{ field: "spec", message }]);
 }
+
+/** Whether two JSON values are the same, whatever the order of their keys. */
+export const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);

@@ -56,8 +56,14 @@ export const containerSchema = z.looseObject({
   tty: z.boolean().optional(),
 });
 
+export const ephemeralContainerSchema = containerSchema.extend({
+  image: z.string().min(1, "Required value"),
+  targetContainerName: z.string().optional(),
+});
+
 export const podSpecSchema = z.looseObject({
   containers: z.array(containerSchema).min(1),
+  ephemeralContainers: z.array(ephemeralContainerSchema).optional(),
   // Always there on a real cluster, and `kubectl debug` falls over its absence.
   securityContext: z.looseObject({}).default({}),
   restartPolicy: z.enum(["Always", "OnFailure", "Never"]).default("Always"),
@@ -66,7 +72,15 @@ export const podSpecSchema = z.looseObject({
 });
 
 const selectorSchema = z.looseObject({ matchLabels: stringMap });
-const templateSchema = z.looseObject({ metadata: z.looseObject({ labels: stringMap }), spec: podSpecSchema });
+const templateSchema = z.looseObject({
+  metadata: z.looseObject({ labels: stringMap }),
+  spec: podSpecSchema.extend({
+    ephemeralContainers: z
+      .array(ephemeralContainerSchema)
+      .max(0, "Forbidden: ephemeral containers not allowed in pod template")
+      .optional(),
+  }),
+});
 
 /** Both Deployment and ReplicaSet, as far as their controllers here look. */
 export const workloadSpecSchema = z.looseObject({
@@ -93,6 +107,7 @@ export const serviceSpecSchema = z.looseObject({
 });
 
 export type Container = z.infer<typeof containerSchema>;
+export type EphemeralContainer = z.infer<typeof ephemeralContainerSchema>;
 export type PodSpec = z.infer<typeof podSpecSchema>;
 export type WorkloadSpec = z.infer<typeof workloadSpecSchema>;
 export type ServiceSpec = z.infer<typeof serviceSpecSchema>;
@@ -113,7 +128,7 @@ export interface ContainerState {
 export interface ContainerStatus {
   name: string;
   ready: boolean;
-  started: boolean;
+  started?: boolean;
   restartCount: number;
   image: string;
   imageID: string;
@@ -126,6 +141,7 @@ export interface PodStatus {
   phase: "Pending" | "Running" | "Succeeded" | "Failed";
   conditions?: { type: string; status: "True" | "False"; lastTransitionTime: string; reason?: string }[];
   containerStatuses?: ContainerStatus[];
+  ephemeralContainerStatuses?: ContainerStatus[];
   hostIP?: string;
   podIP?: string;
   podIPs?: { ip: string }[];

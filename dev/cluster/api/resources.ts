@@ -59,6 +59,7 @@ export const RESOURCES: readonly ResourceInfo[] = [
     categories: ["all"],
     subresources: [
       { name: "attach", kind: "PodAttachOptions", verbs: SESSION },
+      { name: "ephemeralcontainers", kind: "Pod", verbs: ["get", "patch", "update"] },
       { name: "exec", kind: "PodExecOptions", verbs: SESSION },
       { name: "log", kind: "Pod", verbs: ["get"] },
       { name: "portforward", kind: "PodPortForwardOptions", verbs: SESSION },

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { ResourceRequest } from "../auth/request-info.ts";
 import { deletePod } from "../pods/kubelet.ts";
 import { admitNew, admitUpdate } from "./admission.ts";
+import { admitEphemeralContainers } from "./ephemeral-containers.ts";
 import type { KubeObject, Pod } from "./objects.ts";
 import { applyPatch } from "./patch.ts";
 import { RESOURCES, type ResourceInfo, resourceNamed } from "./resources.ts";
@@ -34,7 +35,7 @@ const SYSTEM_NAMESPACES = ["default", "kube-system"];
 /** Does what the verb says to the stored objects; throws StatusError. Watches are not answered here. */
 export function answerObjectRequest(store: Store, asked: ObjectRequest): Answer {
   const { info, request, query, representation } = asked;
-  if (!info.verbs.includes(request.verb)) throw methodNotAllowed();
+  if (!verbsOf(asked).includes(request.verb)) throw methodNotAllowed();
   const namespace = scopeOf(asked);
   const one = (code: number, object: KubeObject): Answer => ({ code, body: presentOne(info, object, representation) });
   switch (request.verb) {
@@ -66,6 +67,11 @@ export function answerObjectRequest(store: Store, asked: ObjectRequest): Answer 
     default:
       throw methodNotAllowed();
   }
+}
+
+function verbsOf({ info, request }: ObjectRequest): readonly string[] {
+  if (request.subresource === "") return info.verbs;
+  return info.subresources.find(({ name }) => name === request.subresource)?.verbs ?? [];
 }
 
 /** What `labelSelector` and `fieldSelector` of the query select. */
@@ -100,7 +106,10 @@ function replace(
   next: (current: KubeObject) => unknown,
 ): KubeObject {
   const current = store.get(info, namespace, request.name);
-  const object = admitUpdate(info, current, next(current));
+  // Of the subresources only this one is written as an object.
+  const isEphemeral = request.subresource === "ephemeralcontainers";
+  const body = next(current);
+  const object = isEphemeral ? admitEphemeralContainers(info, current as Pod, body) : admitUpdate(info, current, body);
   return isDryRun(query) ? object : store.update(info, object);
 }
 

@@ -42,6 +42,11 @@ const EDIT: readonly PolicyRule[] = [
   { verbs: WRITE, apiGroups: [""], resources: ["configmaps", "events", "secrets", "serviceaccounts", "services"] },
   { verbs: WRITE, apiGroups: ["apps"], resources: APPS },
 ];
+// Kubernetes keeps this out of `edit`, because policies that know only the creation of pods do not see what is added to
+// them later, and leaves it to each cluster to grant it.
+const DEBUG: readonly PolicyRule[] = [
+  { verbs: ["get", "patch", "update"], apiGroups: [""], resources: ["pods/ephemeralcontainers"] },
+];
 const DISCOVERY_PATHS = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"];
 const PUBLIC_PATHS = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
 
@@ -63,7 +68,7 @@ function binding(name: string, role: string, groups: readonly string[], namespac
 
 /**
  * Puts the roles and bindings into the store: what every cluster has (discovery and self reviews for everyone who is
- * authenticated), and for the demo `developers` = edit and `viewers` = view in the namespace.
+ * authenticated), and for the demo `developers` = edit with `kubectl debug`, and `viewers` = view, in the namespace.
  */
 export function installRbac(store: Store, demoNamespace: string): void {
   const reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
@@ -74,6 +79,7 @@ export function installRbac(store: Store, demoNamespace: string): void {
     ]),
     clusterRole("edit", EDIT),
     clusterRole("view", VIEW),
+    clusterRole("debug", DEBUG),
     clusterRole("system:discovery", [{ verbs: ["get"], nonResourceURLs: [...DISCOVERY_PATHS, ...PUBLIC_PATHS] }]),
     clusterRole("system:basic-user", [
       { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: reviews },
@@ -92,5 +98,6 @@ export function installRbac(store: Store, demoNamespace: string): void {
   ];
   for (const object of clusterBindings) store.create(resourceNamed("clusterrolebindings"), object);
   store.create(resourceNamed("rolebindings"), binding("developers-edit", "edit", ["developers"], demoNamespace));
+  store.create(resourceNamed("rolebindings"), binding("developers-debug", "debug", ["developers"], demoNamespace));
   store.create(resourceNamed("rolebindings"), binding("viewers-view", "view", ["viewers"], demoNamespace));
 }
