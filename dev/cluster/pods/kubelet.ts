@@ -45,6 +45,8 @@ export class Kubelet {
       void this.#end(pod, 0);
     } else if (deletionTimestamp !== undefined && previous?.metadata.deletionTimestamp === undefined) {
       void this.#end(pod, deletionGracePeriodSeconds * 1000);
+    } else {
+      this.#workers.get(uid)?.startEphemeral(pod);
     }
   }
 

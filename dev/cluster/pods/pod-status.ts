@@ -1,4 +1,11 @@
-import { type ContainerState, type ContainerStatus, type Pod, type PodStatus, timestamp } from "../api/objects.ts";
+import {
+  type Container,
+  type ContainerState,
+  type ContainerStatus,
+  type Pod,
+  type PodStatus,
+  timestamp,
+} from "../api/objects.ts";
 
 /** What a pod's worker knows of one container. */
 export interface ContainerRecord {
@@ -11,8 +18,19 @@ export interface ContainerRecord {
   pending: boolean;
 }
 
-/** The pod's status as the kubelet would report it. */
-export function podStatus(pod: Pod, containers: readonly ContainerRecord[], started: Date): PodStatus {
+/** What is known of a container before it runs. */
+export const newRecord = ({ name, image }: Container): ContainerRecord => ({
+  ...{ name, image, lastState: {}, restartCount: 0, pending: true },
+  state: { waiting: { reason: "ContainerCreating" } },
+});
+
+/** The pod's status as the kubelet would report it. Ephemeral containers show in it, and decide nothing. */
+export function podStatus(
+  pod: Pod,
+  containers: readonly ContainerRecord[],
+  ephemeral: readonly ContainerRecord[],
+  started: Date,
+): PodStatus {
   const phase = phaseOf(containers);
   const ready = containers.every(({ state }) => state.running !== undefined);
   const previous = pod.status.conditions ?? [];
@@ -41,6 +59,9 @@ export function podStatus(pod: Pod, containers: readonly ContainerRecord[], star
     podIPs: [{ ip: "127.0.0.1" }],
     startTime: timestamp(started),
     containerStatuses: containers.map((record) => containerStatus(pod, record)),
+    ...(ephemeral.length === 0
+      ? {}
+      : { ephemeralContainerStatuses: ephemeral.map((record) => ephemeralStatus(pod, record)) }),
     qosClass: "BestEffort",
   };
 }
@@ -51,6 +72,12 @@ function phaseOf(containers: readonly ContainerRecord[]): PodStatus["phase"] {
     return hasRun ? "Running" : "Pending";
   }
   return containers.every(({ state }) => state.terminated?.exitCode === 0) ? "Succeeded" : "Failed";
+}
+
+// Nobody asks whether one has started up or is ready to serve.
+function ephemeralStatus(pod: Pod, record: ContainerRecord): ContainerStatus {
+  const { started: _started, ...status } = containerStatus(pod, record);
+  return { ...status, ready: false };
 }
 
 function containerStatus(pod: Pod, { name, image, state, lastState, restartCount }: ContainerRecord): ContainerStatus {

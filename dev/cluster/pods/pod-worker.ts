@@ -6,7 +6,7 @@ import { ContainerRun } from "./container-run.ts";
 import { type DemoServers, SERVER_ANNOTATION, startDemoServers } from "./demo-servers.ts";
 import { PodFolder } from "./environment.ts";
 import type { EventRecorder } from "./events.ts";
-import { type ContainerRecord, podStatus } from "./pod-status.ts";
+import { type ContainerRecord, newRecord, podStatus } from "./pod-status.ts";
 import { CommandError, type ProcessRunner } from "./runner.ts";
 
 // The kubelet's: 10 s, doubled at each restart, at most 5 min; forgotten after 10 min of running.
@@ -34,6 +34,7 @@ export class PodWorker {
   readonly #context: WorkerContext;
   readonly #pod: Pod;
   readonly #records: ContainerRecord[];
+  readonly #ephemeral: ContainerRecord[] = [];
   readonly #runs = new Map<string, Runs>();
   readonly #stopping = new AbortController();
   readonly #started = new Date();
@@ -43,10 +44,7 @@ export class PodWorker {
     this.#context = context;
     this.#pod = pod;
     this.folder = new PodFolder(context.stateDir, pod);
-    this.#records = pod.spec.containers.map(({ name, image }) => ({
-      ...{ name, image, lastState: {}, restartCount: 0, pending: true },
-      state: { waiting: { reason: "ContainerCreating" } },
-    }));
+    this.#records = pod.spec.containers.map(newRecord);
   }
 
   /** Begins to run the pod; what happens from then on shows in its status. */
@@ -60,6 +58,18 @@ export class PodWorker {
     );
     for (const container of this.#pod.spec.containers) {
       this.#supervise(container).catch((error: unknown) =>
+        this.#record("Warning", "Failed", `Error: ${String(error)}`),
+      );
+    }
+  }
+
+  /** Starts the ephemeral containers that the pod has got since: each once, whatever the restart policy says. */
+  startEphemeral(pod: Pod): void {
+    for (const container of pod.spec.ephemeralContainers ?? []) {
+      if (this.#isOver || this.#ephemeral.some(({ name }) => name === container.name)) continue;
+      const record = newRecord(container);
+      this.#ephemeral.push(record);
+      this.#runEphemeral(container, record).catch((error: unknown) =>
         this.#record("Warning", "Failed", `Error: ${String(error)}`),
       );
     }
@@ -92,14 +102,15 @@ export class PodWorker {
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
     this.#servers?.close();
-    await Promise.all(
-      [...this.#runs.values()].map(async ({ current }) => {
-        if (current === undefined || current.log.finished) return;
-        this.#record("Normal", "Killing", `Stopping container ${current.container.name}`);
-        await current.stop(graceMs);
-      }),
-    );
+    await Promise.all([...this.#runs.keys()].map((name) => this.#stopRun(name, graceMs)));
     this.folder.remove();
+  }
+
+  async #stopRun(container: string, graceMs: number): Promise<void> {
+    const run = this.run(container);
+    if (run === undefined || run.log.finished) return;
+    this.#record("Normal", "Killing", `Stopping container ${container}`);
+    await run.stop(graceMs);
   }
 
   async #supervise(container: Container): Promise<void> {
@@ -117,6 +128,29 @@ export class PodWorker {
       record.restartCount++;
     }
     this.#publish();
+    if (this.#isComplete && !this.#stopping.signal.aborted) await this.#stopEphemeral();
+  }
+
+  async #runEphemeral(container: Container, record: ContainerRecord): Promise<void> {
+    record.state = { terminated: await this.#runOnce(container, record) };
+    record.pending = false;
+    this.#publish();
+  }
+
+  // Ephemeral containers keep no pod alive.
+  async #stopEphemeral(): Promise<void> {
+    const graceMs = this.#pod.spec.terminationGracePeriodSeconds * 1000;
+    await Promise.all(this.#ephemeral.map(({ name }) => this.#stopRun(name, graceMs)));
+  }
+
+  /** All of the pod's own containers have finally ended. */
+  get #isComplete(): boolean {
+    return this.#records.every(({ pending }) => !pending);
+  }
+
+  /** Nothing is to run any more. */
+  get #isOver(): boolean {
+    return this.#stopping.signal.aborted || this.#isComplete;
   }
 
   #restarts(code: number): boolean {
@@ -152,7 +186,7 @@ export class PodWorker {
         "Started",
         `Started container ${container.name} as a process of this machine, without isolation`,
       );
-      if (this.#stopping.signal.aborted) await run.stop(0);
+      if (this.#isOver) await run.stop(0);
       const code = await run.exited;
       return over(code, code === 0 ? "Completed" : "Error");
     } catch (error) {
@@ -179,7 +213,7 @@ export class PodWorker {
     const { namespace = "", name, uid } = this.#pod.metadata;
     const current = store.find(resourceNamed("pods"), namespace, name) as Pod | undefined;
     if (current === undefined || current.metadata.uid !== uid) return;
-    const status = podStatus(current, this.#records, this.#started);
+    const status = podStatus(current, this.#records, this.#ephemeral, this.#started);
     store.update(resourceNamed("pods"), { ...current, spec: { ...current.spec, nodeName }, status } as Pod);
   }
 }

@@ -11,18 +11,22 @@ export function targetPod(store: Store, { namespace, name }: ResourceRequest): P
   return store.get(resourceNamed("pods"), namespace, name) as Pod;
 }
 
-/** The container asked for, or the pod's only (or default) one; throws 400 in the words of podContainerFor. */
+/**
+ * The container asked for, or the pod's only (or default) one; throws 400 in the words of podContainerFor. An ephemeral
+ * container is there for who names it, and does not make the only one ambiguous.
+ */
 export function targetContainer(pod: Pod, asked: string): Container {
-  const { containers } = pod.spec;
+  const { containers, ephemeralContainers = [] } = pod.spec;
+  const all = [...containers, ...ephemeralContainers];
   const { name, annotations } = pod.metadata;
   const wanted = asked === "" ? annotations?.[DEFAULT_CONTAINER_ANNOTATION] : asked;
   const [only, second] = containers;
   if (wanted === undefined && only !== undefined && second === undefined) return only;
   if (wanted === undefined) {
-    const names = containers.map((container) => container.name).join(" ");
+    const names = all.map((container) => container.name).join(" ");
     throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names}]`);
   }
-  const found = containers.find((container) => container.name === wanted);
+  const found = all.find((container) => container.name === wanted);
   if (found === undefined) throw badRequest(`container ${wanted} is not valid for pod ${name}`);
   return found;
 }
