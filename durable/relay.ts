@@ -133,15 +133,18 @@ export class Relay {
     if (side === "client") this.#clientGone = true;
     if (!this.#joined) return;
     this.#flush();
-    const lostWithoutAWord = side === "upstream" && code === 1006 && !this.#observer.finalStatus();
+    const wasLost = side === "upstream" && code === 1006;
+    const isOver = this.#observer.finalStatus() !== undefined;
     this.#onHangUp({ side, code });
-    if (lostWithoutAWord) {
+    if (wasLost && !isOver) {
       this.end("the connection to the cluster was lost");
       return;
     }
     this.#joined = false;
     const [near, far] = side === "client" ? [this.#client, this.#upstream] : [this.#upstream, this.#client];
-    forwardClose(far, code, reason);
+    // The cluster had said all: on another code than 1000 kubectl throws its Status away, and fails.
+    if (wasLost) closeQuietly(far, CLOSE_NORMAL);
+    else forwardClose(far, code, reason);
     forwardClose(near, code, "");
   }
 }
