@@ -6,7 +6,7 @@
  */
 
 export const OUTCOMES = [
-  /** The command ended by itself; see exit_code. */
+  /** The command ended by itself; see exit_code. With a reason where the session did not end with it. */
   "exited",
   /** The client went away or hung up: kubectl's ordinary end for attach, port-forward and Ctrl-C. */
   "disconnected",
@@ -24,7 +24,7 @@ export const OUTCOMES = [
   "recording_limit",
   /** One side stopped reading what it was sent; see `reason`. */
   "stalled",
-  /** Ended by an administrator; see ended_by. */
+  /** Ended by an administrator; see ended_by. With an exit_code where the command had ended just before. */
   "terminated",
   /** The cluster's side went away without saying why. */
   "upstream_lost",

@@ -22,9 +22,20 @@ export function ending(outcome: Outcome, reason: string | null): Ending {
   return { outcome, exitCode: null, reason: reason?.slice(0, MAX_REASON_CHARS) ?? null, endedBy: null };
 }
 
-/** An administrator ended it. `words` are what the user was shown. */
-export function termination(by: string, words: string): Ending {
-  return { ...ending("terminated", words), endedBy: by };
+/**
+ * An administrator ended it. `words` are what the user was shown.
+ *
+ * @param status what the cluster had said by then: a kill that came after the command's end did not stop it
+ */
+export function termination(by: string, words: string, status?: Status): Ending {
+  return { ...ending("terminated", words), exitCode: (status && exitCodeOf(status)) ?? null, endedBy: by };
+}
+
+/** Sallyport ended it, at a limit for one. A command that was over by then stays over; see `readEnding`. */
+export function cutOff(outcome: Outcome, words: string, status?: Status): Ending {
+  if (!status) return ending(outcome, words);
+  const told = toldEnding(status);
+  return { ...told, reason: told.reason ?? words };
 }
 
 /**
@@ -34,14 +45,16 @@ export function termination(by: string, words: string): Ending {
  * command that is over is over whoever closes first.
  */
 export function readEnding(status: Status | undefined, hangUp: HangUp): Ending {
-  if (status) {
-    const exitCode = exitCodeOf(status);
-    if (exitCode !== undefined) return { ...ending("exited", null), exitCode };
-    return ending("failed", status.message ?? status.reason ?? "the cluster reported a failure without words");
-  }
+  if (status) return toldEnding(status);
   if (hangUp.side === "client") return ending("disconnected", null);
   if (hangUp.code === 1000 || hangUp.code === 1005) return ending("closed", null);
   return ending("upstream_lost", `the connection to the cluster was lost (WebSocket close ${hangUp.code})`);
+}
+
+function toldEnding(status: Status): Ending {
+  const exitCode = exitCodeOf(status);
+  if (exitCode !== undefined) return { ...ending("exited", null), exitCode };
+  return ending("failed", status.message ?? status.reason ?? "the cluster reported a failure without words");
 }
 
 /** The last event of a session's record. */

@@ -1,6 +1,6 @@
 import type { Counts, SessionStart, Traffic } from "../audit/events.ts";
 import { NO_COUNTS } from "../audit/events.ts";
-import type { StatusReason } from "../kubernetes/status.ts";
+import type { Status, StatusReason } from "../kubernetes/status.ts";
 import { statusRefusal } from "./dial.ts";
 import type { SessionPlan } from "./plan.ts";
 import { isRecordable } from "./recording/policy.ts";
@@ -49,6 +49,11 @@ export class LiveSession {
 
   get traffic(): Traffic {
     return this.relay?.observer.traffic?.() ?? {};
+  }
+
+  /** What the cluster has said of the command's end, once it has. */
+  get finalStatus(): Status | undefined {
+    return this.relay?.observer.finalStatus();
   }
 
   /**

@@ -3,7 +3,7 @@ import { NO_COUNTS, type RecordingSummary, type SessionEventBody } from "../audi
 import { liveRow, type SessionRow } from "../audit/rows.ts";
 import type { SessionBindings } from "./bindings.ts";
 import { type Dialled, dial, statusRefusal } from "./dial.ts";
-import { type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
+import { cutOff, type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
 import {
   type ReachedLimit,
   reachedLimit,
@@ -122,7 +122,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const session = this.#live.get(sessionId);
     if (!session) return false;
     session.end(`session terminated by ${by}: ${reason}`);
-    this.#finish(session, termination(by, reason));
+    this.#finish(session, termination(by, reason, session.finalStatus));
     return true;
   }
 
@@ -204,7 +204,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const facts = { sessionId: session.id, user, cluster, kind, namespace, pod, container, command, tty };
     const onMustEnd: OnMustEnd = (outcome, words) => {
       session.end(words);
-      this.#finish(session, ending(outcome, words));
+      this.#finish(session, cutOff(outcome, words, session.finalStatus));
     };
     try {
       return this.#recordings.begin({ facts, policy, subprotocol, onMustEnd }, Date.now());
@@ -257,7 +257,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
 
   #endByLimit(session: LiveSession, { outcome, words }: ReachedLimit): void {
     session.end(words);
-    this.#finish(session, ending(outcome, words));
+    this.#finish(session, cutOff(outcome, words, session.finalStatus));
   }
 
   #recordRefusal(plan: SessionPlan, words: string): void {

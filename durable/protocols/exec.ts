@@ -40,7 +40,8 @@ export class ExecObserver implements Observer {
 
   /**
    * A line on the terminal for whoever looks at it (browsers too), then the error, which kubectl prints as
-   * `error: <words>` and exits 1.
+   * `error: <words>` and exits 1. Not after the command's own Status: kubectl reads the channel as one JSON document, and
+   * two are none to it.
    */
   farewell(words: string): (Uint8Array<ArrayBuffer> | string)[] {
     const encode = (channel: number, text: string) =>
@@ -50,7 +51,8 @@ export class ExecObserver implements Observer {
         ? JSON.stringify(failureStatus({ reason: "Forbidden", message: words }))
         : words;
     const line = this.#terminal ? [encode(Channel.stdout, `\r\n${words}\r\n`)] : [];
-    return [...line, encode(Channel.error, error)];
+    const isTold = this.#protocol.errorFormat === "status" && this.finalStatus() !== undefined;
+    return isTold ? line : [...line, encode(Channel.error, error)];
   }
 
   #isErrorChannel(message: Message): boolean {

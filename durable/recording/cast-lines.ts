@@ -74,7 +74,7 @@ export function noticeLine(seconds: number, words: string): string {
 
 /** How a session ended, as the label of a cast's last marker. */
 export function endLabel(outcome: Outcome, exitCode: number | null, reason: string | null): string {
-  if (exitCode !== null) return `exit code ${exitCode}`;
+  if (outcome === "exited") return `exit code ${exitCode}`;
   return reason === null ? `ended: ${outcome}` : `ended: ${outcome}: ${reason}`;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { NO_COUNTS } from "../../audit/events.ts";
 import type { HangUp } from "../../durable/ending.ts";
-import { endEvent, ending, readEnding, termination } from "../../durable/ending.ts";
+import { cutOff, endEvent, ending, readEnding, termination } from "../../durable/ending.ts";
 import { parseStatus, type Status } from "../../kubernetes/status.ts";
 
 const CLIENT: HangUp = { side: "client", code: 1006 };
@@ -60,6 +60,22 @@ describe("without a status", () => {
     ],
   ])("%o", (hangUp, expected) => {
     expect(readEnding(undefined, hangUp)).toEqual(expected);
+  });
+});
+
+describe("a session that Sallyport ends after the command's own end", () => {
+  test("has the command's ending, and the words of what hung up", () => {
+    expect(cutOff("idle_limit", "idle", undefined)).toEqual(ending("idle_limit", "idle"));
+    expect(cutOff("idle_limit", "idle", exit("3"))).toEqual({ ...ending("exited", "idle"), exitCode: 3 });
+    const failure = status({ status: "Failure", message: "no such container" });
+    expect(cutOff("idle_limit", "idle", failure)).toEqual(ending("failed", "no such container"));
+  });
+
+  test("by an administrator is a termination, and says that it came too late", () => {
+    expect(termination("a@b.c", "because", exit("3"))).toEqual({
+      ...termination("a@b.c", "because"),
+      exitCode: 3,
+    });
   });
 });
 

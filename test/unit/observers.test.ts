@@ -94,6 +94,14 @@ describe("exec and attach", () => {
     expect(text(observe("v5.channel.k8s.io", true).farewell("bye"))[0]).toEqual([1, "\r\nbye\r\n"]);
   });
 
+  test("after the command's own Status the farewell adds nothing to the error channel, where kubectl reads one", () => {
+    const observer = observe("v5.channel.k8s.io", true);
+    observer.fromUpstream(binary(3, '{"status":"Succ'));
+    expect(text(observer.farewell("bye")).map(([channel]) => channel)).toEqual([1, 3]);
+    observer.fromUpstream(binary(3, 'ess"}'));
+    expect(text(observer.farewell("bye"))).toEqual([[1, "\r\nbye\r\n"]]);
+  });
+
   test("a protocol nobody knows is relayed, and all of it is use", () => {
     const observer = observe("v9.channel.k8s.io");
     expect([observer.fromClient(binary(0)), observer.fromUpstream("x"), observer.fromClient("")]).toEqual([
