@@ -9,6 +9,8 @@ export class Client {
   readonly response: Response;
   readonly received: (Uint8Array | string)[] = [];
   readonly closed: Promise<Closed>;
+  /** The same to look at: a promise of another object's client cannot be waited for. */
+  hungUp: Closed | undefined;
   readonly #socket: WebSocket;
 
   private constructor(response: Response, socket: WebSocket) {
@@ -19,8 +21,12 @@ export class Client {
       this.received.push(typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer));
     });
     this.closed = new Promise((resolve) => {
-      socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
-      socket.addEventListener("error", () => resolve({ code: 1006, reason: "" }));
+      const take = (closed: Closed) => {
+        this.hungUp ??= closed;
+        resolve(closed);
+      };
+      socket.addEventListener("close", ({ code, reason }) => take({ code, reason }));
+      socket.addEventListener("error", () => take({ code: 1006, reason: "" }));
     });
     socket.accept({ allowHalfOpen: true });
   }

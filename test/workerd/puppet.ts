@@ -63,6 +63,11 @@ export class Puppet {
     this.#order({ do: "crash" });
   }
 
+  /** Reads nothing for so long, neither of the session nor of the test's orders. Below 30 s. */
+  stall(ms: number): void {
+    this.#order({ do: "stall", ms });
+  }
+
   accept(status = 200, headers: Record<string, string> = {}): void {
     this.#order({ do: "accept", status, headers });
   }

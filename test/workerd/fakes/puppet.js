@@ -6,7 +6,7 @@ import { DurableObject } from "cloudflare:workers";
  *
  * On the control socket, binary messages are the stream's own bytes, both ways. Text is JSON:
  * - to the test `{event: "request" | "text" | "end" | "close" | "cancelled", …}`
- * - from the test `{do: "accept" | "refuse" | "text" | "close" | "crash", …}`
+ * - from the test `{do: "accept" | "refuse" | "text" | "close" | "crash" | "stall", …}`
  *
  * A WebSocket is accepted at once, unless `?hold` was asked for, with the last of the offered subprotocols, unless
  * `?protocol=` names another; plain HTTP is answered when told to accept.
@@ -56,6 +56,8 @@ export class Puppet extends DurableObject {
     if (order.do === "close") this.#sink.close(order.code, order.reason);
     // Both sockets break without a close frame, as when a tunnel dies.
     if (order.do === "crash") this.ctx.abort();
+    // Nothing is delivered to the object meanwhile, so that nothing is read from its sockets.
+    if (order.do === "stall") void this.ctx.blockConcurrencyWhile(() => scheduler.wait(order.ms));
   }
 
   #openSocket(request) {
