@@ -138,8 +138,12 @@ export class UserSessions extends DurableObject<SessionBindings> {
 
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined;
-    await Promise.all([this.#deliver(), this.#upload()]);
-    if (this.#live.size > 0 || this.#store.queueLength() > 0) this.#alarmWithin(HEARTBEAT_MS);
+    // Not waited for: R2 may take its time, and until this alarm is over none rings again, for D1 neither.
+    this.ctx.waitUntil(this.#upload());
+    await this.#deliver();
+    if (this.#live.size > 0 || this.#store.queueLength() > 0 || this.#recordings.hasWaiting) {
+      this.#alarmWithin(HEARTBEAT_MS);
+    }
   }
 
   #answerSpdy(plan: SessionPlan, attempt: string): Response {

@@ -112,6 +112,11 @@ it("an idle object with nothing to deliver sets no further alarm", async () => {
   const client = await Client.open(upgrade(person, SILENT));
   client.close();
   await ended(client.sessionId);
+  await vi.waitFor(() =>
+    runInDurableObject(objectOf(person), (_, { storage }) =>
+      expect(storage.sql.exec("SELECT id FROM recordings").toArray()).toEqual([]),
+    ),
+  );
   await runDurableObjectAlarm(objectOf(person));
   expect(await runInDurableObject(objectOf(person), (_, { storage }) => storage.getAlarm())).toBeNull();
 });
