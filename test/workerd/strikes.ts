@@ -7,7 +7,9 @@ import type { Config } from "../../worker/config/schema.ts";
 import type { Fault, Moment } from "../support/fault-matrix.ts";
 import { frame } from "./client.ts";
 import { admin, as } from "./people.ts";
+import { endedOf } from "./record.ts";
 import type { Stage } from "./stage.ts";
+import { shortenTimer } from "./timers.ts";
 
 export interface Strike {
   /** Other values than the usual ones. */
@@ -90,6 +92,10 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
       await vi.waitFor(() => {
         if (faults[0]?.mock.calls.length === 0) throw new Error("nothing has been put");
       });
+      const [row] = await endedOf(stage.person.email, 1);
+      const meanwhile = await as(admin, `/-/admin/sessions/${row?.id}/recording`);
+      if (!meanwhile.ok) throw new Error(`while R2 is away the recording is answered with ${meanwhile.status}`);
+      await meanwhile.arrayBuffer();
       for (const fault of faults) fault.mockRestore();
       await stage.ring();
     },
@@ -147,11 +153,4 @@ function spooled(stage: Stage): Promise<void> {
       }),
     { timeout: 4_000, interval: 50 },
   );
-}
-
-/** Timers of `from` ms ring after `to` ms. */
-function shortenTimer(from: number, to: number): void {
-  const real = globalThis.setTimeout;
-  const impatient = (work: () => void, ms?: number) => real(work, ms === from ? to : ms);
-  vi.spyOn(globalThis, "setTimeout").mockImplementation(impatient as typeof setTimeout);
 }
