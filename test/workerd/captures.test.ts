@@ -111,7 +111,7 @@ describe("a real session crosses byte for byte, and is recorded as what it was",
     else if (hangUp.type === "close") client.close(1000);
     else leaving.abort();
     const row = await ended(client.sessionId);
-    expect(pod.received).toEqual(toServer);
+    expect(joined(pod.received)).toEqual(joined(toServer));
     expect(joined(client.received)).toEqual(joined(toClient));
     expect(row).toMatchObject({
       ...ending,
@@ -179,14 +179,14 @@ function cutAtHangUp(frames: readonly Frame[]): [readonly Frame[], Frame] {
 }
 
 /**
- * Consecutive frames of stdout, or of stderr, as one: borders within a channel carry no meaning, and the relay joins them
+ * Consecutive frames of stdin, of stdout, or of stderr, as one: borders within a channel carry no meaning, and the relay joins them
  * when they come fast. All else must keep its borders.
  */
 function joined(list: readonly Message[]): Message[] {
   const joins: Message[] = [];
   for (const message of list) {
     const last = joins.at(-1);
-    if (isOutput(message) && last !== undefined && isOutput(last) && last[0] === message[0]) {
+    if (isStream(message) && last !== undefined && isStream(last) && last[0] === message[0]) {
       const both = new Uint8Array(last.length + message.length - 1);
       both.set(last);
       both.set(message.subarray(1), last.length);
@@ -196,8 +196,8 @@ function joined(list: readonly Message[]): Message[] {
   return joins;
 }
 
-function isOutput(message: Message): message is Uint8Array {
-  return typeof message !== "string" && message.length > 1 && (message[0] === 1 || message[0] === 2);
+function isStream(message: Message): message is Uint8Array {
+  return typeof message !== "string" && message.length > 1 && (message[0] ?? 3) <= 2;
 }
 
 /** Says every frame on its side; whoever answers has heard all that was said before. */
