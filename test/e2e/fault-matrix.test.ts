@@ -147,6 +147,22 @@ describe("workerd killed", () => {
   });
 
   it("the user's place is free at once: as many sessions open as before, and no more", async () => {
+    const answers = () =>
+      fetch(`${stack.personas.admin.url}/-/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await expect.poll(answers, { timeout: 20_000, interval: 100 }).toBe(true);
+    expect(await openAll(MAX_SESSIONS)).toEqual(ALL_OPEN);
+    expect(await openByHand()).toBe(429);
+
+    const pid = stack.workerdPid();
+    process.kill(pid ?? 0, "SIGKILL");
+    for (const moment of MOMENTS) ends[moment] = await running[moment].finished;
+    await expect.poll(() => stack.workerdPid() ?? pid, { timeout: 20_000 }).not.toBe(pid);
+  });
+
+  it("the user's place is free at once: as many sessions open as before, and no more", async () => {
     await expect
       .poll(() =>
         fetch(`${stack.personas.admin.url}/-/healthz`).then(
