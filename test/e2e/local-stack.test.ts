@@ -234,7 +234,9 @@ describe("a running stack", () => {
 
   it("keeps the Worker's trouble in the log, and tokens out of it", async () => {
     expect((await fetch(`${stack.personas.alice.url}/trouble`)).status).toBe(500);
-    await expect.poll(() => readFileSync(stack.logPath, "utf8")).toMatch(/ error .*some trouble \[token\]/);
+    await expect
+      .poll(() => readFileSync(stack.logPath, "utf8"), { timeout: 10_000 })
+      .toMatch(/ error .*some trouble \[token\]/);
     expect(readFileSync(stack.logPath, "utf8")).not.toMatch(/eyJ/);
   });
 
