@@ -72,6 +72,8 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // Real processes on a busy machine: a condition that comes late is not one that does not come.
+          expect: { poll: { timeout: 20_000 } },
           // Each file starts workerd and real clients of its own; two cores carry one at a time.
           fileParallelism: false,
         },
