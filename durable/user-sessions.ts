@@ -81,9 +81,10 @@ export class UserSessions extends DurableObject<SessionBindings> {
       return this.#refuse(plan, attempt, statusRefusal("ServiceUnavailable", unrecordable), unrecordable);
 
     const session = new LiveSession(plan, Date.now());
+    // Before it takes a place: where this throws, nobody would ever give the place back.
+    this.#append(session.id, { type: "start", data: startFacts(plan) });
     this.#live.set(session.id, session);
     this.#startTicking();
-    this.#append(session.id, { type: "start", data: startFacts(plan) });
     // A client that goes away now will have no socket to tell of it: the session would stay until its idle limit.
     const abandon = () => this.#abandon(session);
     if (request.signal.aborted) abandon();
@@ -314,7 +315,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     }
   }
 
-  /** What ended sessions have left in memory. */
+  /** What ended sessions have left in memory. Forgets those that have left nothing. */
   #unreadBytes(): number {
     let bytes = 0;
     for (const relay of this.#draining) {
@@ -338,6 +339,8 @@ export class UserSessions extends DurableObject<SessionBindings> {
     let moved = 0;
     for (const session of this.#live.values()) moved += session.takeMovedBytes();
     this.#isBusy = moved > BUSY_BYTES;
+    // A user who opens nothing more for hours would otherwise keep the last sessions' relays for as long.
+    this.#unreadBytes();
     if (this.#recordings.isDue) this.ctx.waitUntil(this.#upload());
     for (const session of this.#live.values()) {
       const { limits } = session.plan;

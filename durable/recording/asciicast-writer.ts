@@ -128,6 +128,8 @@ export class AsciicastWriter {
     }
     this.#addLine(markerLine(this.#seconds(now), label));
     this.flush(now);
+    // Whoever waits for a slow client to read the rest still holds this one.
+    this.#buffer = new Uint8Array(0);
   }
 
   /** Gives the sink everything so far, but for bytes that wait for the rest of their character. */

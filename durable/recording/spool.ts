@@ -143,20 +143,23 @@ export class Spool {
   }
 
   /** The bytes from `start` on, at most `length` of them. */
-  bytes({ number }: SpooledRecording, start: number, length: number): Uint8Array {
+  bytes(recording: SpooledRecording, start: number, length: number): Uint8Array {
+    const { number } = recording;
+    // No more than there is: most recordings are a few KiB, and this is asked for a whole part of each.
+    const wanted = Math.max(0, Math.min(length, this.size(recording) - start));
     // The chunk that has `start` may begin before it, but no more than a chunk's size.
     const chunks = this.#sql.exec<{ place: number; bytes: ArrayBuffer }>(
       "SELECT place, bytes FROM recording_chunks WHERE place > ? AND place < ? ORDER BY place",
       place(number, Math.max(-1, start - CHUNK_BYTES)),
-      place(number, start + length),
+      place(number, start + wanted),
     );
-    const joined = new Uint8Array(length);
+    const joined = new Uint8Array(wanted);
     let end = 0;
     for (const chunk of chunks) {
       const chunkStart = chunk.place - place(number, 0);
       const skipped = Math.max(0, start - chunkStart);
       const target = Math.max(0, chunkStart - start);
-      const piece = new Uint8Array(chunk.bytes).subarray(skipped, skipped + length - target);
+      const piece = new Uint8Array(chunk.bytes).subarray(skipped, skipped + wanted - target);
       joined.set(piece, target);
       end = target + piece.length;
     }

@@ -91,15 +91,15 @@ describe.concurrent("a session", () => {
     ["output", (_: Client, pod: Puppet) => pod.send(frame(1, "x"))],
   ])("that is used (%s) is not idle, but does not outlast the longest duration", async (_, use) => {
     const { pod, client } = await session({
-      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 5, stallTimeoutSeconds: 30 },
+      limits: { idleTimeoutSeconds: 5, maxDurationSeconds: 8, stallTimeoutSeconds: 30 },
     });
     const close = await whileOpen(client.closed, () => use(client, pod));
-    const words = "session ended: it reached the longest duration allowed (5s)";
+    const words = "session ended: it reached the longest duration allowed (8s)";
     expect(close.code).toBe(1000);
     expect(JSON.parse(client.text(3))).toMatchObject({ message: words });
     const row = await ended(client.sessionId);
     expect(row).toMatchObject({ outcome: "duration_limit", reason: words });
-    expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(5_000);
+    expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(8_000);
   });
 
   it("is idle although empty frames cross", async () => {
