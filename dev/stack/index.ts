@@ -55,6 +55,8 @@ export interface StackOptions {
    * with tokens that a test signs (more people than the personas).
    */
   readonly workerSocket?: boolean | undefined;
+  /** For tests only: opens workerd's inspector on a free port of loopback, for a look at the Workers' memory. */
+  readonly inspector?: boolean | undefined;
 }
 
 export interface PersonaEndpoint {
@@ -75,6 +77,8 @@ export interface Stack {
   readonly upstreamUrl: string;
   /** The Worker past the stand-in; only with `workerSocket`. */
   readonly workerUrl: string | undefined;
+  /** workerd's inspector; only with `inspector`, and another one once workerd was started again. */
+  readonly inspectorUrl: string | undefined;
   readonly embedded: boolean;
   /** Audit log of the embedded cluster. */
   readonly clusterAuditLog: string | undefined;
@@ -149,6 +153,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       config: buildLocalConfig({ issuer, audience: access.audience, cluster: cluster.name }, options.config),
       upstreamAddress: cluster.address,
       callerHandlesSignals: options.callerHandlesSignals ?? false,
+      inspector: options.inspector ?? false,
       log,
       onRestart: (pid) => {
         if (!stopping) print(`workerd had ended by itself and runs again${pid === undefined ? "" : ` (pid ${pid})`}.`);
@@ -169,6 +174,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
     logPath: paths.log,
     upstreamUrl: cluster.url,
     workerUrl: ports.worker === undefined ? undefined : `http://${LOOPBACK}:${ports.worker}`,
+    inspectorUrl: runtime.inspectorUrl,
     embedded: cluster.embedded,
     clusterAuditLog: cluster.auditLog,
     access: { issuer, audience: access.audience },

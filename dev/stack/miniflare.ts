@@ -35,12 +35,15 @@ export interface RuntimeInput {
   readonly log: WorkerLog;
   /** The caller stops everything in order when this process is told to end. */
   readonly callerHandlesSignals: boolean;
+  /** Opens workerd's inspector, on any free port of loopback. */
+  readonly inspector: boolean;
   /** Called when workerd had ended by itself and answers again. */
   readonly onRestart: (pid: number | undefined) => void;
 }
 
 export interface Runtime {
   readonly d1Path: string;
+  readonly inspectorUrl: string | undefined;
   workerdPid(): number | undefined;
   dispose(): Promise<void>;
 }
@@ -57,6 +60,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
     ...convertV4MiniflareOptions({
       host: LOOPBACK,
       port: 0,
+      ...(input.inspector && { inspectorHost: LOOPBACK, inspectorPort: 0 }),
       // Without this the runtime would ask the network where on earth this machine is.
       cf: false,
       log: new RuntimeLog(input.log),
@@ -75,15 +79,18 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
       for (const listener of added) process.off(signal, listener);
     }
   }
+  let inspectorUrl: string | undefined;
   try {
     await miniflare.ready;
+    if (input.inspector) inspectorUrl = (await miniflare.getInspectorURL()).href;
     const database = await miniflare.getD1Database("AUDIT_DB", "sallyport");
     await applyMigrations(database, readMigrations(input.migrationsDir));
   } catch (error) {
     await miniflare.dispose().catch(() => {});
     throw describeStartFailure(error);
   }
-  return { d1Path: findDatabaseFile(input.dataDir), workerdPid, dispose: () => miniflare.dispose() };
+  const d1Path = findDatabaseFile(input.dataDir);
+  return { d1Path, inspectorUrl, workerdPid, dispose: () => miniflare.dispose() };
 }
 
 function accessOptions({ accessModule, ports, access }: RuntimeInput): V4WorkerOptions {

@@ -2,7 +2,7 @@ import type { RecordingSummary } from "../../audit/events.ts";
 import type { Message } from "../protocols/observer.ts";
 import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastFacts } from "./cast-lines.ts";
-import { FLUSH_MS, inUnits, type RecordingPolicy } from "./policy.ts";
+import { inUnits, type RecordingPolicy } from "./policy.ts";
 import type { Spool } from "./spool.ts";
 import { type Tap, tapFor } from "./tap.ts";
 
@@ -38,8 +38,7 @@ export class LiveRecording {
   readonly #tap: Tap;
   #failure: string | undefined;
   #isFull = false;
-  /** When the oldest of what is not flushed came, ms since the epoch. */
-  #dirtyAt: number | undefined;
+  #isDirty = false;
   #hasHeader = false;
   #start = 0;
 
@@ -59,7 +58,7 @@ export class LiveRecording {
   }
 
   flush(now: number): void {
-    this.#dirtyAt = undefined;
+    this.#isDirty = false;
     this.#guard(now, () => this.#writer.flush(now));
   }
 
@@ -84,14 +83,9 @@ export class LiveRecording {
       );
     }
     if (this.#writer.stopped !== undefined && this.#failure === undefined) this.#full();
-    if (!this.#writer.hasUnflushed) return;
-    if (this.#dirtyAt === undefined) {
-      this.#dirtyAt = now;
-      this.#parts.onDirty();
-    } else if (now - this.#dirtyAt >= FLUSH_MS) {
-      // On a busy machine the timer comes later than the messages do: what has been shown must not wait for it.
-      this.flush(now);
-    }
+    if (this.#isDirty || !this.#writer.hasUnflushed) return;
+    this.#isDirty = true;
+    this.#parts.onDirty();
   }
 
   #store(lines: Uint8Array, now: number): void {

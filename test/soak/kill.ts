@@ -2,13 +2,15 @@
  * The kill run: workerd is killed with SIGKILL at bad moments, over and over, then everything is; afterwards the record
  * must have every session that a client was let into, with one honest end, without anybody having asked.
  *
+ * Recordings too: whatever a kill has cut must be readable to its last second, and say that it was cut.
+ *
  *   npm run soak:kill -- [--kills 50] [--seed N] [--keep]
  *
  * Exit code 0 when nothing was lost and nothing is left open, 1 when something was, 2 when it could not be run.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import type { PersonaName } from "../../dev/access/personas.ts";
+import { PERSONAS as PERSONA_EMAILS, type PersonaName } from "../../dev/access/personas.ts";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
 import { ClientSession } from "./support/client-session.ts";
 import { KubectlLoops } from "./support/kubectl-loops.ts";
@@ -23,7 +25,8 @@ import {
   readRecord,
   unrecordedInCluster,
 } from "./support/record.ts";
-import type { SessionKind } from "./support/session-kinds.ts";
+import { checkRecordings, readCast } from "./support/recordings.ts";
+import { isRecorded, type SessionKind } from "./support/session-kinds.ts";
 import { SoakStack } from "./support/soak-stack.ts";
 import { spread } from "./support/statistics.ts";
 
@@ -42,7 +45,7 @@ const PERSONAS: readonly PersonaName[] = ["alice", "bob", "admin", "mallory"];
 /** Below the limit by two, for kubectl and for a session whose end is still on its way. */
 const KEPT_PER_PERSONA = 4;
 const LONG_KINDS: readonly SessionKind[] = [
-  ...(["output", "bulk", "silent", "echo", "terminal", "port-forward", "attach"] as const),
+  ...(["output", "counter", "counter", "bulk", "silent", "echo", "terminal", "port-forward", "attach"] as const),
 ];
 const MOMENTS = ["opening", "streaming", "closing", "flushing", "recovering"] as const;
 type Moment = (typeof MOMENTS)[number];
@@ -64,6 +67,8 @@ class KillRun {
   readonly faults: string[] = [];
   /** How often workerd did not come back by itself. */
   restartedByHand = 0;
+  /** Recordings of cut sessions that were read as soon as workerd was back. */
+  castsReadAtOnce = 0;
   #keeping = true;
   readonly #keepers: Promise<void>[] = [];
   #strangers = 0;
@@ -180,7 +185,31 @@ class KillRun {
       this.restartedByHand++;
     }
     for (const kill of this.kills) if (Number.isNaN(kill.readyAt)) kill.readyAt = Date.now();
-    if (last) console.log(`  kill ${this.kills.length} (${last.moment}): back after ${last.readyAt - last.at} ms`);
+    if (!last) return;
+    console.log(`  kill ${this.kills.length} (${last.moment}): back after ${last.readyAt - last.at} ms`);
+    await this.#readCutCasts(last);
+  }
+
+  /**
+   * Whoever asks for the recording of a session that was cut gets it, finished, as soon as anybody answers at all. Those
+   * of strangers are left alone: to ask would wake their objects.
+   */
+  async #readCutCasts({ at }: Kill): Promise<void> {
+    const mine = new Set(PERSONAS.map((name) => PERSONA_EMAILS[name].email));
+    const cut = this.clients.filter((client) => {
+      const { openedAt = at, endedAt = at } = client;
+      const wasCut = openedAt < at && endedAt >= at && !client.farewell && !client.isFinite;
+      return wasCut && isRecorded(client.kind) && mine.has(client.email);
+    });
+    for (const { kind, email, id = "" } of cut) {
+      try {
+        const { ending } = await readCast(this.#stack.facts.personas.admin.url, id);
+        if (ending !== "interrupted") this.faults.push(`recording: ${kind} of ${email} ${id}: ends with ${ending}`);
+        this.castsReadAtOnce++;
+      } catch (error) {
+        this.faults.push(`recording: ${kind} of ${email} ${id}, asked at once: ${String(error)}`);
+      }
+    }
   }
 
   /** A user whose every place was taken when workerd died has every place again, at once, and not one more. */
@@ -269,9 +298,11 @@ async function main(): Promise<number> {
     const { logged, different } = compareLoggedHashes(stack.facts.logPath, record);
     const unrecorded = unrecordedInCluster(stack.facts.clusterAuditLog, record);
     const leases = leakedLeases(run.clients, MAX_SESSIONS_PER_USER);
+    const casts = await checkRecordings(stack.facts.personas.admin.url, run.clients, record, run.kills);
     faults = [
       ...run.faults,
       ...findings.faults,
+      ...casts.faults,
       ...kubectl.faults(record),
       ...leases.map((words) => `leases: ${words}`),
       ...unrecorded.map((id) => `the cluster heard of session ${id}, the record did not`),
@@ -295,6 +326,10 @@ leaked leases    ${leases.length}
 closed           ${spread(findings.closingMs.map((ms) => ms / 1000))} s of running after the kill that cut them (by alarm where nobody came again)
                  the last ones ${closedInMs === undefined ? "NOT" : `${(closedInMs / 1000).toFixed(1)} s`} after the last kill, without anybody connecting
 last counts      ${spread(findings.stalenessMs.map((ms) => ms / 1000))} s old
+recordings       ${casts.read} read, ${(casts.bytes / 2 ** 20).toFixed(0)} MiB: ${[...casts.states].map(([state, count]) => `${state} ${count}`).join(", ")}; ${casts.notUploaded} of them not in the bucket yet
+                 ${casts.interrupted} cut by a kill, all finalised but ${casts.faults.length}; ${run.castsReadAtOnce} of these read as soon as workerd was back
+output lost      ${spread(casts.lostMs, 0)} ms of what the client had got, more than 1 s in ${casts.lostMs.filter((ms) => ms > 1_000).length}
+                 last recorded line ${spread(casts.beforeKillMs, 0)} ms before the kill; lines were late by up to ${spread(casts.lagMs, 0)} ms
 log              ${logged} ends with a hash, ${different.length} of them not the one in D1
 took             ${((Date.now() - started) / 60_000).toFixed(1)} min`);
   } finally {

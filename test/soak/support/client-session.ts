@@ -1,13 +1,18 @@
 /** One session as its client sees it: everything that the record is later held against. */
 import { WebSocket } from "ws";
 import type { Person } from "./people.ts";
-import { type KindFacts, kindFacts, type SessionKind } from "./session-kinds.ts";
+import { type KindFacts, kindFacts, type SessionKind, ticksIn } from "./session-kinds.ts";
 
 const HANDSHAKE_MS = 45_000;
 const SAMPLE_MS = 500;
+const OUTPUT_CHANNEL = 1;
 const ERROR_CHANNEL = 3;
 const KEYSTROKE_BYTES = 1;
 const FORWARDED_BYTES = 256;
+/** Two seconds of a counter. */
+const KEPT_LAGS = 20;
+/** More than one line of a counter. */
+const LINE_CHARS = 64;
 
 export interface Traffic {
   readonly messages: number;
@@ -44,6 +49,11 @@ export class ClientSession {
   termination: "asked" | "confirmed" | undefined;
   sent: Traffic = { messages: 0, bytes: 0 };
   received: Traffic = { messages: 0, bytes: 0 };
+  firstTickAt: number | undefined;
+  /** A counter's clock when it said the last line that came here, ms since the epoch. */
+  tickAt: number | undefined;
+  /** How long the counter's last lines were on their way, ms: what a busy machine adds to everything. */
+  readonly tickLagsMs: number[] = [];
   /** Channel 3, as text. */
   error = "";
   readonly #facts: KindFacts;
@@ -51,6 +61,7 @@ export class ClientSession {
   #socket: WebSocket | undefined;
   #typedAt: number | undefined;
   #awaited = 0;
+  #line = "";
   #wasEnded = () => {};
   #wasOpened = (_: boolean) => {};
 
@@ -177,6 +188,20 @@ export class ClientSession {
   #receive(data: Buffer): void {
     this.received = { messages: this.received.messages + 1, bytes: this.received.bytes + data.length };
     const channel = data[0];
+    if (this.kind === "counter" && channel === OUTPUT_CHANNEL) {
+      const text = this.#line + data.toString("latin1", 1);
+      const known = this.tickAt ?? 0;
+      const ticks = ticksIn(text).filter((at) => at > known);
+      const [oldest] = ticks;
+      if (oldest !== undefined) {
+        this.firstTickAt ??= oldest;
+        this.tickAt = ticks.at(-1);
+        // Of the oldest: what has waited together comes together.
+        this.tickLagsMs.push(Date.now() - oldest);
+        if (this.tickLagsMs.length > KEPT_LAGS) this.tickLagsMs.shift();
+      }
+      this.#line = text.slice(-LINE_CHARS);
+    }
     // The two channels of a port-forward begin with the port's number.
     const isHead = this.kind === "port-forward" && this.#typedAt === undefined;
     if (channel === ERROR_CHANNEL && this.kind !== "port-forward") this.error += data.toString("utf8", 1);

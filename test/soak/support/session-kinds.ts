@@ -2,6 +2,7 @@
 
 export type SessionKind =
   | "output"
+  | "counter"
   | "stream"
   | "bulk"
   | "silent"
@@ -9,7 +10,8 @@ export type SessionKind =
   | "terminal"
   | "port-forward"
   | "attach"
-  | "short";
+  | "short"
+  | "refused";
 
 export interface KindFacts {
   readonly path: string;
@@ -25,16 +27,20 @@ export interface KindFacts {
 const V5 = "v5.channel.k8s.io";
 const V4 = "v4.channel.k8s.io";
 const OUTPUT = 'i=0; while :; do i=$((i+1)); echo "line $i of what a build might say"; sleep 0.05; done';
+/** Says when it said it: what of it a recording lacks can be told to a tenth of a second. */
+const COUNTER = "i=0; while :; do i=$((i+1)); echo tick $i $(date +%s%3N); sleep 0.1; done";
 /** 32 KB/s, and few new processes: many of these at once are still about the relay. */
 const STREAM = 'b=$(head -c 16384 /dev/zero | tr "\\0" x); while :; do printf %s "$b"; sleep 0.5; done';
 /** 1.3 MB/s: a large file at a limited rate. */
-const BULK = "while :; do head -c 131072 /dev/zero; sleep 0.1; done";
+const BULK = "while :; do yes a line of a large file | head -c 131072; sleep 0.1; done";
 
 export function kindFacts(kind: SessionKind, exitCode: number): KindFacts {
   const quiet = { everyMs: 0, echoChannel: undefined, finite: false };
   switch (kind) {
     case "output":
       return { ...quiet, path: exec("shell", ["sh", "-c", OUTPUT], { stdout: true }), protocol: V5 };
+    case "counter":
+      return { ...quiet, path: exec("shell", ["sh", "-c", COUNTER], { stdout: true }), protocol: V5 };
     case "stream":
       return { ...quiet, path: exec("shell", ["sh", "-c", STREAM], { stdout: true }), protocol: V5 };
     case "bulk":
@@ -59,6 +65,8 @@ export function kindFacts(kind: SessionKind, exitCode: number): KindFacts {
       return { path: pod("echo", "portforward", "ports=7"), protocol: V4, everyMs: 250, echoChannel: 0, finite: false };
     case "attach":
       return { ...quiet, path: pod("logger", "attach", "stdout=true"), protocol: V5 };
+    case "refused":
+      return { ...quiet, path: exec("nobody", ["true"], { stdout: true }), protocol: V5, finite: true };
     case "short":
       return {
         ...quiet,
@@ -67,6 +75,16 @@ export function kindFacts(kind: SessionKind, exitCode: number): KindFacts {
         finite: true,
       };
   }
+}
+
+/** Sessions of this kind have a recording, of what they show. */
+export function isRecorded(kind: SessionKind): boolean {
+  return kind !== "port-forward";
+}
+
+/** When a counter said the lines in `text`, ms since the epoch. */
+export function ticksIn(text: string): number[] {
+  return [...text.matchAll(/tick \d+ (\d{13})\r?\n/g)].map(([, at]) => Number(at));
 }
 
 function exec(name: string, command: readonly string[], streams: Readonly<Record<string, boolean>>): string {

@@ -29,9 +29,12 @@ export class SoakStack {
     this.#facts = facts;
   }
 
-  static async start(config: ConfigOverrides): Promise<SoakStack> {
+  static async start(
+    config: ConfigOverrides,
+    options: Pick<StackRequest, "wranglerConfig" | "inspector"> = {},
+  ): Promise<SoakStack> {
     const home = mkdtempSync(join(tmpdir(), "sallyport-soak-"));
-    const request = { stateDir: join(home, "state"), port: await freePorts(), config };
+    const request = { stateDir: join(home, "state"), port: await freePorts(), config, ...options };
     const { child, facts } = await spawnStack(request);
     const stack = new SoakStack(home, request, child, facts);
     for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -8,6 +8,10 @@ export interface StackRequest {
   readonly stateDir: string;
   readonly port: number;
   readonly config: ConfigOverrides;
+  /** Another Worker in Sallyport's place. */
+  readonly wranglerConfig?: string | undefined;
+  /** Opens workerd's inspector. */
+  readonly inspector?: boolean;
 }
 
 const request = JSON.parse(process.argv[2] ?? "") as StackRequest;
@@ -24,6 +28,7 @@ export interface StackFacts {
   readonly d1Path: string;
   readonly logPath: string;
   readonly workerUrl: string;
+  readonly inspectorUrl: string;
   readonly clusterAuditLog: string;
   readonly access: { readonly issuer: string; readonly audience: string };
 }
@@ -34,6 +39,7 @@ process.send?.({
   d1Path: stack.d1Path,
   logPath: stack.logPath,
   workerUrl: stack.workerUrl ?? "",
+  inspectorUrl: stack.inspectorUrl ?? "",
   clusterAuditLog: stack.clusterAuditLog ?? "",
   access: stack.access,
 } satisfies StackFacts);

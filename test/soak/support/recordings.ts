@@ -1,0 +1,138 @@
+/** Holds the recordings, as the admin API gives them, against what the clients saw and what the record says. */
+import type { RecordingSummary } from "../../../audit/events.ts";
+import type { ClientSession } from "./client-session.ts";
+import { type Kill, killOf, type RecordedAll, type RecordedSession } from "./record.ts";
+import { isRecorded, ticksIn } from "./session-kinds.ts";
+
+/** What a crash may lose of a recording. A machine that is behind by so much with everything may add that. */
+const MAX_LOST_MS = 1_000;
+const READ_TIMEOUT_MS = 60_000;
+const READ_AT_ONCE = 4;
+
+export interface Cast {
+  readonly bytes: number;
+  /** All output, as it would be shown. */
+  readonly output: string;
+  /** Label of the last line. */
+  readonly ending: string;
+  /** From the bucket, not from the object. */
+  readonly isUploaded: boolean;
+}
+
+/**
+ * Reads a session's recording through the admin API.
+ *
+ * @param adminUrl an administrator's address of the Worker
+ * @throws where there is none, or what came is not a finalised asciicast of this session
+ */
+export async function readCast(adminUrl: string, id: string): Promise<Cast> {
+  const url = `${adminUrl}/-/admin/sessions/${id}/recording`;
+  const response = await fetch(url, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+  const body = Buffer.from(await response.arrayBuffer());
+  const text = body.toString();
+  if (response.status !== 200) throw new Error(`${response.status} ${text.slice(0, 200)}`);
+  if (!text.endsWith("\n")) throw new Error("its last line has no end");
+  const [header, ...events] = text
+    .slice(0, -1)
+    .split("\n")
+    .map((line) => JSON.parse(line) as unknown);
+  const { version, env } = header as { version?: unknown; env?: Record<string, string> };
+  if (version !== 2 || env?.["SALLYPORT_SESSION"] !== id) throw new Error("its first line is not its header");
+  let [output, before] = ["", 0];
+  for (const event of events) {
+    const [seconds, code, data] = event as [number, string, string];
+    if (typeof seconds !== "number" || seconds < before || typeof data !== "string")
+      throw new Error("a line is no event");
+    before = seconds;
+    if (code === "o") output += data;
+  }
+  const [, code, ending] = (events.at(-1) ?? []) as [number?, string?, string?];
+  if (code !== "m" || ending === undefined) throw new Error(`its last line is ${JSON.stringify(events.at(-1))}`);
+  return { bytes: body.length, output, ending, isUploaded: response.headers.has("content-length") };
+}
+
+export interface RecordingFindings {
+  readonly faults: string[];
+  read: number;
+  /** Those that a kill has cut. */
+  interrupted: number;
+  bytes: number;
+  /** Not in the bucket yet. */
+  notUploaded: number;
+  readonly states: Map<string, number>;
+  /** Of counters cut by a kill: from the last recorded line to the last one that the client had got, ms. */
+  readonly lostMs: number[];
+  /** How late the latest of a counter's last lines came to its client, ms. */
+  readonly lagMs: number[];
+  /** From the last recorded line to the kill, ms: with the time that a line takes through cluster and Worker. */
+  readonly beforeKillMs: number[];
+}
+
+/** Every session whose client got a 101 and that is to be recorded. */
+export async function checkRecordings(
+  adminUrl: string,
+  clients: readonly ClientSession[],
+  { sessions }: RecordedAll,
+  kills: readonly Kill[],
+): Promise<RecordingFindings> {
+  const findings: RecordingFindings = {
+    ...{ faults: [], read: 0, interrupted: 0, bytes: 0, notUploaded: 0 },
+    ...{ states: new Map(), lostMs: [], lagMs: [], beforeKillMs: [] },
+  };
+  const waiting = clients.filter(({ kind, openedAt }) => openedAt !== undefined && isRecorded(kind));
+  const readers = Array.from({ length: READ_AT_ONCE }, async () => {
+    for (let client = waiting.pop(); client; client = waiting.pop()) {
+      const { kind, email, id = "" } = client;
+      const recorded = sessions.get(id);
+      // Told elsewhere.
+      if (!recorded?.ends[0]) continue;
+      const fault = (words: string) => findings.faults.push(`recording: ${kind} of ${email} ${id}: ${words}`);
+      try {
+        const cast = await readCast(adminUrl, id);
+        findings.read++;
+        checkCast(client, cast, recorded, kills, findings, fault);
+      } catch (error) {
+        fault(error instanceof Error ? error.message : String(error));
+      }
+    }
+  });
+  await Promise.all(readers);
+  return findings;
+}
+
+function checkCast(
+  client: ClientSession,
+  cast: Cast,
+  session: RecordedSession,
+  kills: readonly Kill[],
+  findings: RecordingFindings,
+  fault: (words: string) => void,
+): void {
+  const [end] = session.ends;
+  if (!end) return;
+  const { recording } = end;
+  const state: RecordingSummary["state"] | "none" = recording?.state ?? "none";
+  findings.states.set(state, (findings.states.get(state) ?? 0) + 1);
+  findings.bytes += cast.bytes;
+  if (!cast.isUploaded) findings.notUploaded++;
+  const isInterrupted = end.outcome === "interrupted";
+  if (isInterrupted) findings.interrupted++;
+  const allowed: readonly string[] = isInterrupted ? ["interrupted"] : ["complete", "capped"];
+  if (!allowed.includes(state)) fault(`its outcome is ${end.outcome}, its recording is ${state}`);
+  if (recording?.bytes !== cast.bytes) fault(`${recording?.bytes} bytes are recorded, ${cast.bytes} are there`);
+  if (isInterrupted !== (cast.ending === "interrupted")) fault(`${end.outcome}, but its last line says ${cast.ending}`);
+  if (client.kind !== "counter" || client.tickAt === undefined) return;
+
+  const recordedAt = ticksIn(cast.output).at(-1) ?? client.firstTickAt ?? 0;
+  const lost = Math.max(0, client.tickAt - recordedAt);
+  const kill = isInterrupted ? killOf(client, session, kills) : undefined;
+  if (!kill) {
+    if (lost > 0) fault(`its last ${lost} ms are not in it, and it was not interrupted`);
+    return;
+  }
+  findings.lostMs.push(lost);
+  findings.beforeKillMs.push(kill.at - recordedAt);
+  const lag = Math.max(0, ...client.tickLagsMs);
+  findings.lagMs.push(lag);
+  if (lost > MAX_LOST_MS + lag) fault(`its last ${lost} ms are lost, and all was late by no more than ${lag} ms`);
+}
