@@ -31,25 +31,25 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
   const fromClaim = (subject: Subject) => ("claim" in groups ? texts(readClaim(subject.claims, groups.claim)) : []);
   if (!asksAccess) return async (subject) => ({ ok: true, details: { groups: fromClaim(subject), posture: [] } });
 
-  const kept = new Map<string, { readonly until: number; readonly details: Promise<Details> }>();
+  const kept = new Map<string, { readonly until: number; readonly details: Details }>();
+  const keep = (key: string, until: number, details: Details) => {
+    kept.delete(key);
+    kept.set(key, { until, details });
+    const [oldest] = kept.keys();
+    if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
+  };
   const url = `${config.access.teamDomain}/cdn-cgi/access/get-identity`;
   return async (subject, token) => {
     // A service token has no identity to get.
     if (subject.email === undefined) return { ok: true, details: { groups: fromClaim(subject), posture: [] } };
     const key = await digest(token);
-    let entry = kept.get(key);
-    if (!entry || entry.until <= now()) {
-      entry = { until: Math.min(now() + MAX_AGE_MS, subject.expiresAt), details: ask(fetcher, url, token) };
-      kept.delete(key);
-      kept.set(key, entry);
-      const [oldest] = kept.keys();
-      if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
-    }
+    const known = kept.get(key);
     try {
-      const details = await entry.details;
+      // Only what has arrived is shared: the platform lets no request wait for another one's fetch.
+      const details = known && now() < known.until ? known.details : await ask(fetcher, url, token);
+      if (details !== known?.details) keep(key, Math.min(now() + MAX_AGE_MS, subject.expiresAt), details);
       return { ok: true, details: "claim" in groups ? { ...details, groups: fromClaim(subject) } : details };
     } catch (error) {
-      kept.delete(key);
       console.error(`access: get-identity cannot be used: ${error instanceof Error ? error.message : "failed"}`);
       const message = "Cloudflare Access does not tell your groups at the moment: try again in a minute";
       return { ok: false, refusal: { code: "identity_unreachable", message } };
