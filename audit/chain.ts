@@ -13,16 +13,19 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
-import type { SessionEventBody } from "./events.ts";
+import type { SessionEvent } from "./events.ts";
 
 /** An event as D1 stores it: `data` is the JSON text, byte for byte. */
 export interface ChainedEvent {
   readonly session_id: string;
   readonly seq: number;
   readonly at: number;
-  readonly type: SessionEventBody["type"];
+  readonly type: SessionEvent["type"];
   readonly data: string;
-  /** The hash before this one: in the session, or for a start in the user's chain of starts; "" for the very first. */
+  /**
+   * The hash before this one: in the session, or for a start (and for a lock, which is none of a session's) in the user's
+   * chain of starts; "" for the very first.
+   */
   readonly link: string;
   readonly hash: string;
 }

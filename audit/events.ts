@@ -18,6 +18,8 @@ export const OUTCOMES = [
   "refused",
   "idle_limit",
   "duration_limit",
+  /** With the Access token that opened it, where a rule says so. */
+  "token_expired",
   /** It could no longer be recorded, and the rule says that then it must end. */
   "recording_failed",
   /** Its recording reached the largest size, and the rule says that then it must end. */
@@ -50,6 +52,10 @@ export interface SessionStart {
   readonly recording_mode: "off" | "output" | "full";
   readonly client_address: string | null;
   readonly country: string | null;
+  /** The rule that allowed it, where one did. */
+  readonly rule: string | null;
+  /** What its user said it is for, where a rule asked or the user said it anyway. */
+  readonly access_reason: string | null;
   readonly user_agent: string | null;
 }
 
@@ -117,7 +123,20 @@ export type SessionEventBody =
   | { readonly type: "forward"; readonly data: { readonly port: number } }
   | { readonly type: "end"; readonly data: SessionEnd };
 
-export type SessionEvent = SessionEventBody & {
+/** What is done to a user rather than in a session. Such an event is alone under its id. */
+export type UserEventBody =
+  /** An administrator ended the user's sessions and lets none open; `until` in ms since the epoch, null for ever. */
+  | { readonly type: "lock"; readonly data: UserLock }
+  | { readonly type: "unlock"; readonly data: { readonly user: string; readonly by: string; readonly reason: string } };
+
+export interface UserLock {
+  readonly user: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly until: number | null;
+}
+
+export type SessionEvent = (SessionEventBody | UserEventBody) & {
   readonly session_id: string;
   /** 0, 1, 2 … within the session. */
   readonly seq: number;

@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gte, lt, or, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { SessionEvent, SessionEventBody } from "./events.ts";
+import type { SessionEvent } from "./events.ts";
 import type { SessionRow } from "./rows.ts";
 import { events, sessions } from "./schema.ts";
 
@@ -64,9 +64,6 @@ export async function findEvents(database: D1Database, sessionId: string): Promi
     .where(eq(events.session_id, sessionId))
     .orderBy(asc(events.seq));
   return rows.map(({ session_id, seq, at, type, data }) => ({
-    ...({ type, data: JSON.parse(data) } as SessionEventBody),
-    session_id,
-    seq,
-    at,
+    ...({ type, data: JSON.parse(data), session_id, seq, at } as SessionEvent),
   }));
 }

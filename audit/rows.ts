@@ -29,6 +29,8 @@ export function liveRow(
     recording_mode: start.recording_mode,
     client_address: start.client_address,
     country: start.country,
+    rule: start.rule,
+    access_reason: start.access_reason,
     user_agent: start.user_agent,
     started_at: startedAt,
     ended_at: null,

@@ -15,7 +15,7 @@ export const events = sqliteTable(
     session_id: text().notNull(),
     seq: integer().notNull(),
     at: integer().notNull(),
-    type: text({ enum: ["start", "connect", "forward", "end"] }).notNull(),
+    type: text({ enum: ["start", "connect", "forward", "end", "lock", "unlock"] }).notNull(),
     /** JSON, kept as the text it was hashed as. */
     data: text().notNull(),
     /** The hash before this one, and this one's: see chain.ts. */
@@ -51,6 +51,8 @@ export const sessions = sqliteView("sessions", {
   recording_mode: text({ enum: ["off", "output", "full"] }).notNull(),
   client_address: text(),
   country: text(),
+  rule: text(),
+  access_reason: text(),
   user_agent: text(),
   started_at: integer().notNull(),
   ended_at: integer(),
@@ -87,6 +89,8 @@ export const sessions = sqliteView("sessions", {
     s.data ->> '$.recording_mode' AS recording_mode,
     s.data ->> '$.client_address' AS client_address,
     s.data ->> '$.country' AS country,
+    s.data ->> '$.rule' AS rule,
+    s.data ->> '$.access_reason' AS access_reason,
     s.data ->> '$.user_agent' AS user_agent,
     s.at AS started_at,
     e.at AS ended_at,

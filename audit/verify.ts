@@ -1,5 +1,9 @@
 import { type ChainedEvent, hashEvent } from "./chain.ts";
 
+/** Types of event that nothing of the same id comes before, and after. */
+const BEGINS: ReadonlySet<string> = new Set(["start", "lock", "unlock"]);
+const ENDS: ReadonlySet<string> = new Set(["end", "lock", "unlock"]);
+
 /** One place where the record is not as it was written. */
 export interface BrokenLink {
   readonly session_id: string;
@@ -47,19 +51,19 @@ export class ChainVerifier {
   #checkNext(previous: ChainedEvent, event: ChainedEvent): void {
     if (event.seq !== previous.seq + 1) this.#fault(event, `event ${previous.seq + 1} before it is missing`);
     else if (event.link !== previous.hash) this.#fault(event, "it does not link to the event before it");
-    if (previous.type === "end") this.#fault(event, "it stands after the session's end");
+    if (ENDS.has(previous.type)) this.#fault(event, "it stands after the session's end");
     if (event.at < previous.at) this.#fault(event, "it is older than the event before it");
   }
 
   #checkFirst(previous: ChainedEvent | undefined, event: ChainedEvent): void {
     this.#leaveSession(previous);
-    this.#sessions++;
-    if (event.seq !== 0 || event.type !== "start") this.#fault(event, "the session's start is missing");
+    if (event.type !== "lock" && event.type !== "unlock") this.#sessions++;
+    if (event.seq !== 0 || !BEGINS.has(event.type)) this.#fault(event, "the session's start is missing");
     else this.#starts.set(event.hash, { event, user: userOf(event) });
   }
 
   #leaveSession(last: ChainedEvent | undefined): void {
-    if (last && last.type !== "end") this.#open.push(last.session_id);
+    if (last && !ENDS.has(last.type)) this.#open.push(last.session_id);
   }
 
   /** Every start but a user's first links to a start of the same user, and no two to the same one. */

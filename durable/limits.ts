@@ -29,14 +29,20 @@ export function refusalByCount(user: string, open: number, limits: SessionLimits
   return `${user} has ${open} of ${limits.maxSessionsPerUser} allowed sessions open; end one of them and try again`;
 }
 
-export type ReachedLimit = { readonly outcome: "idle_limit" | "duration_limit" | "stalled"; readonly words: string };
+export type ReachedLimit = {
+  readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled";
+  readonly words: string;
+};
 
 /** @returns the limit that a session has reached at `now`, if any. Times in milliseconds. */
 export function reachedLimit(
-  session: { readonly startedAt: number; readonly activeAt: number },
+  session: { readonly startedAt: number; readonly activeAt: number; readonly endsAt?: number | null },
   limits: SessionLimits,
   now: number,
 ): ReachedLimit | undefined {
+  if (session.endsAt && now >= session.endsAt) {
+    return { outcome: "token_expired", words: "session ended: the sign-in that opened it has expired; sign in again" };
+  }
   if (now - session.startedAt >= limits.maxDurationSeconds * 1000) {
     const words = `session ended: it reached the longest duration allowed (${inWords(limits.maxDurationSeconds)})`;
     return { outcome: "duration_limit", words };

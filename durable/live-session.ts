@@ -21,14 +21,22 @@ export class LiveSession {
   /** Why it was ended before the cluster had answered, as its client is to be told. */
   endedEarly: RefusalResponse | undefined;
 
-  constructor(plan: SessionPlan, startedAt: number) {
+  /** What its user said it is for. */
+  readonly reason: string | undefined;
+
+  constructor(plan: SessionPlan, startedAt: number, reason: string | undefined) {
     this.plan = plan;
+    this.reason = reason;
     this.startedAt = startedAt;
     this.checkpointAt = startedAt;
   }
 
   get id(): string {
     return this.plan.sessionId;
+  }
+
+  get endsAt(): number | null {
+    return this.plan.endsAt;
   }
 
   get activeAt(): number {
@@ -72,7 +80,7 @@ export class LiveSession {
 }
 
 /** What the record says of a session at its start. */
-export function startFacts(plan: SessionPlan): SessionStart {
+export function startFacts(plan: SessionPlan, reason: string | undefined): SessionStart {
   const { target, client, recording } = plan;
   return {
     user: plan.user,
@@ -90,6 +98,8 @@ export function startFacts(plan: SessionPlan): SessionStart {
     recording_mode: isRecordable(target.sessionKind) ? recording.mode : "off",
     client_address: client.address,
     country: client.country,
+    rule: plan.rule,
+    access_reason: reason ?? null,
     user_agent: client.userAgent,
   };
 }

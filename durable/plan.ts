@@ -9,6 +9,14 @@ export interface SessionPlan {
   readonly kubernetesUser: string;
   readonly kubernetesGroups: readonly string[];
   readonly cluster: string;
+  /** The binding that leads there. */
+  readonly binding: string;
+  /** The rule that allowed it, where one did. */
+  readonly rule: string | null;
+  /** Opens only for somebody who has said why. */
+  readonly requireReason: boolean;
+  /** When the session ends whatever it does, ms since the epoch: with the token that opened it, where a rule says so. */
+  readonly endsAt: number | null;
   readonly target: SessionTarget;
   readonly transport: "websocket" | "spdy";
   readonly limits: SessionLimits;

@@ -1,5 +1,5 @@
 import { type ChainedEvent, hashEvent } from "../audit/chain.ts";
-import type { Counts, SessionEventBody } from "../audit/events.ts";
+import type { Counts, SessionEvent, SessionEventBody, UserEventBody } from "../audit/events.ts";
 
 /** An event that waits for its way to D1; `n` is its place in the queue. */
 export type QueuedEvent = ChainedEvent & { readonly n: number };
@@ -45,36 +45,26 @@ export class SessionStore {
    */
   append(sessionId: string, at: number, event: SessionEventBody): string {
     const last = event.type === "start" ? this.#open(sessionId, at) : this.#last(sessionId);
-    const body = {
-      session_id: sessionId,
-      seq: last.next_seq,
-      at: Math.max(at, last.last_at),
-      type: event.type,
-      data: JSON.stringify(event.data),
-      link: last.last_hash,
-    };
-    const hash = hashEvent(body);
-    this.#sql.exec(
-      "INSERT INTO outbox (session_id, seq, at, type, data, link, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      body.session_id,
-      body.seq,
-      body.at,
-      body.type,
-      body.data,
-      body.link,
-      hash,
-    );
+    const when = Math.max(at, last.last_at);
+    const hash = this.#queue({ ...event, session_id: sessionId, seq: last.next_seq, at: when }, last.last_hash);
     if (event.type === "start") this.#setLastStart(hash);
     if (event.type === "end") {
       this.#sql.exec("DELETE FROM open_sessions WHERE id = ?", sessionId);
     } else {
       this.#sql.exec(
         "UPDATE open_sessions SET next_seq = next_seq + 1, last_at = ?, last_hash = ? WHERE id = ?",
-        body.at,
+        when,
         hash,
         sessionId,
       );
     }
+    return hash;
+  }
+
+  /** Writes an event that is no session's, in the user's chain of starts. @returns its hash */
+  appendApart(id: string, at: number, event: UserEventBody): string {
+    const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#lastStart());
+    this.#setLastStart(hash);
     return hash;
   }
 
@@ -125,7 +115,7 @@ export class SessionStore {
   }
 
   #open(sessionId: string, at: number): LastEvent {
-    const link = this.#sql.exec<{ hash: string }>("SELECT hash FROM last_start").toArray()[0]?.hash ?? "";
+    const link = this.#lastStart();
     this.#sql.exec(
       "INSERT INTO open_sessions (id, started_at, seen_at, next_seq, last_at, last_hash) VALUES (?, ?, ?, 0, ?, ?)",
       sessionId,
@@ -144,6 +134,20 @@ export class SessionStore {
         sessionId,
       )
       .one();
+  }
+
+  #queue({ session_id, seq, at, type, data }: SessionEvent, link: string): string {
+    const text = JSON.stringify(data);
+    const hash = hashEvent({ session_id, seq, at, type, data: text, link });
+    this.#sql.exec(
+      "INSERT INTO outbox (session_id, seq, at, type, data, link, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ...[session_id, seq, at, type, text, link, hash],
+    );
+    return hash;
+  }
+
+  #lastStart(): string {
+    return this.#sql.exec<{ hash: string }>("SELECT hash FROM last_start").toArray()[0]?.hash ?? "";
   }
 
   #setLastStart(hash: string): void {

@@ -1,7 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
-import { NO_COUNTS, type RecordingSummary, type SessionEventBody } from "../audit/events.ts";
+import {
+  NO_COUNTS,
+  type RecordingSummary,
+  type SessionEventBody,
+  type UserEventBody,
+  type UserLock,
+} from "../audit/events.ts";
 import { liveRow, type SessionRow } from "../audit/rows.ts";
-import type { SessionBindings } from "./bindings.ts";
+import { clusterBinding, type SessionBindings } from "./bindings.ts";
 import { type Dialled, dial, statusRefusal } from "./dial.ts";
 import { cutOff, type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
 import {
@@ -24,6 +30,8 @@ import type { RecordingBlock } from "./recording/read-spooled.ts";
 import { Recordings } from "./recording/recordings.ts";
 import { attemptKey, RefusalRate, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
 import { Relay } from "./relay.ts";
+import { makeSessionId } from "./session-id.ts";
+import { lockedOut, REASON_WANTED, Standing, type StatedReason } from "./standing.ts";
 import { SessionStore } from "./store.ts";
 
 /** How often limits are looked at: a limit is reached at most this much late. */
@@ -44,6 +52,7 @@ const HEARTBEAT_MS = 30_000;
  */
 export class UserSessions extends DurableObject<SessionBindings> {
   readonly #store: SessionStore;
+  readonly #standing: Standing;
   readonly #outbox: Outbox;
   readonly #recordings: Recordings;
   readonly #refused = new RefusedAttempts();
@@ -59,6 +68,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
   constructor(ctx: DurableObjectState, env: SessionBindings) {
     super(ctx, env);
     this.#store = new SessionStore(ctx.storage.sql);
+    this.#standing = new Standing(ctx.storage.sql);
     this.#outbox = new Outbox(this.#store, env.AUDIT_DB);
     this.#recordings = new Recordings(ctx.storage.sql, env.RECORDINGS, () => ctx.waitUntil(this.#upload()), {
       isBusy: () => this.#isBusy,
@@ -72,6 +82,8 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const attempt = attemptKey(request.url, plan.client.attempt);
     if (plan.transport === "spdy") return this.#answerSpdy(plan, attempt);
 
+    const barred = this.#barred(plan);
+    if (barred) return this.#refuse(plan, attempt, statusRefusal("Forbidden", barred), barred);
     const tooMany = refusalByCount(plan.user, this.#live.size, plan.limits);
     if (tooMany) return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", tooMany), tooMany);
     const unread = refusalByUnread(this.#unreadBytes());
@@ -80,9 +92,9 @@ export class UserSessions extends DurableObject<SessionBindings> {
     if (unrecordable)
       return this.#refuse(plan, attempt, statusRefusal("ServiceUnavailable", unrecordable), unrecordable);
 
-    const session = new LiveSession(plan, Date.now());
+    const session = new LiveSession(plan, Date.now(), this.#standing.reasonAt(Date.now()));
     // Before it takes a place: where this throws, nobody would ever give the place back.
-    this.#append(session.id, { type: "start", data: startFacts(plan) });
+    this.#append(session.id, { type: "start", data: startFacts(plan, session.reason) });
     this.#live.set(session.id, session);
     this.#startTicking();
     // A client that goes away now will have no socket to tell of it: the session would stay until its idle limit.
@@ -91,7 +103,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     request.signal.addEventListener("abort", abandon);
     try {
       const dialled = (await this.#isRecorded(session))
-        ? await dial(this.env.KUBE_API, request.url, headers, session.upstream.signal)
+        ? await dial(clusterBinding(this.env, plan.binding), request.url, headers, session.upstream.signal)
         : undefined;
       return this.#answer(session, attempt, dialled);
     } catch (error) {
@@ -132,6 +144,35 @@ export class UserSessions extends DurableObject<SessionBindings> {
     return [...this.#live.keys()].filter((sessionId) => this.terminate(sessionId, by, reason));
   }
 
+  /**
+   * Ends the user's sessions and lets none open, from this call on.
+   *
+   * @returns the ids of the ended ones
+   */
+  lock(lock: UserLock): string[] {
+    this.#standing.lock(lock);
+    this.#appendApart({ type: "lock", data: lock });
+    return this.terminateAll(lock.by, lock.reason);
+  }
+
+  /** Lifts the lock. @returns whether there was one */
+  unlock(user: string, by: string, reason: string): boolean {
+    if (!this.#standing.lockAt(Date.now())) return false;
+    this.#standing.unlock();
+    this.#appendApart({ type: "unlock", data: { user, by, reason } });
+    return true;
+  }
+
+  /** The lock that holds now, if any. */
+  currentLock(): UserLock | undefined {
+    return this.#standing.lockAt(Date.now());
+  }
+
+  /** What the user's next sessions are for. Each that opens before `until` has it in its record. */
+  stateReason(stated: StatedReason): void {
+    this.#standing.stateReason(stated);
+  }
+
   /** A piece of a recording that R2 does not have yet; see `Recordings.read`. */
   readRecording(sessionId: string, offset: number): RecordingBlock | undefined {
     return this.#recordings.read(sessionId, offset, Date.now());
@@ -145,6 +186,13 @@ export class UserSessions extends DurableObject<SessionBindings> {
     if (this.#live.size > 0 || this.#store.queueLength() > 0 || this.#recordings.hasWaiting) {
       this.#alarmWithin(HEARTBEAT_MS);
     }
+  }
+
+  /** @returns why this user may not open this session now, in words, if so */
+  #barred({ requireReason }: SessionPlan): string | undefined {
+    const lock = this.#standing.lockAt(Date.now());
+    if (lock) return lockedOut(lock);
+    return requireReason && this.#standing.reasonAt(Date.now()) === undefined ? REASON_WANTED : undefined;
   }
 
   #answerSpdy(plan: SessionPlan, attempt: string): Response {
@@ -275,7 +323,8 @@ export class UserSessions extends DurableObject<SessionBindings> {
       console.error("audit: a refused attempt is not recorded, too many events wait for D1");
       return;
     }
-    this.#append(plan.sessionId, { type: "start", data: startFacts(plan) });
+    const reason = this.#standing.reasonAt(Date.now());
+    this.#append(plan.sessionId, { type: "start", data: startFacts(plan, reason) });
     this.#append(plan.sessionId, endEvent(ending("refused", words), NO_COUNTS));
   }
 
@@ -283,6 +332,13 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const hash = this.#store.append(sessionId, Date.now(), event);
     // A copy of the chain's newest link where whoever can write to D1 cannot reach it.
     if (event.type === "end") console.log(`audit: session ${sessionId} ended, hash ${hash}`);
+    this.#alarmWithin(HEARTBEAT_MS);
+    this.ctx.waitUntil(this.#deliver());
+  }
+
+  #appendApart(event: UserEventBody): void {
+    const id = makeSessionId(this.ctx.id.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+    this.#store.appendApart(id, Date.now(), event);
     this.#alarmWithin(HEARTBEAT_MS);
     this.ctx.waitUntil(this.#deliver());
   }
@@ -365,7 +421,13 @@ export class UserSessions extends DurableObject<SessionBindings> {
 }
 
 function toRow(session: LiveSession): SessionRow {
-  return liveRow(session.id, session.startedAt, startFacts(session.plan), session.counts, session.traffic);
+  return liveRow(
+    session.id,
+    session.startedAt,
+    startFacts(session.plan, session.reason),
+    session.counts,
+    session.traffic,
+  );
 }
 
 function toResponse({ status, contentType, body }: RefusalResponse): Response {

@@ -2,7 +2,14 @@
 import { pathAmbiguity, type RequestTarget } from "./path.ts";
 import { parseQuery } from "./query.ts";
 import { parseRequestInfo, type RequestInfo } from "./request-info.ts";
-import { readSessionTarget, type SessionSurface, type SessionTarget, sessionSurface } from "./session-target.ts";
+import {
+  isWorkloadProxy,
+  proxyTarget,
+  readSessionTarget,
+  type SessionSurface,
+  type SessionTarget,
+  sessionSurface,
+} from "./session-target.ts";
 
 export type { SessionKind, SessionTarget } from "./session-target.ts";
 
@@ -62,7 +69,10 @@ export function classify(method: string, target: RequestTarget, upgrade: string 
   const surface = sessionSurface(info);
   if (surface !== undefined) return classifySession(method, target, info, surface, upgradeTo);
   if (upgradeTo === "none") return { kind: "rest", info };
-  if (upgradeTo === "websocket" && method === "GET" && isReadingStream(info)) return { kind: "stream", info };
+  if (upgradeTo === "websocket" && method === "GET") {
+    if (isReadingStream(info)) return { kind: "stream", info };
+    if (isWorkloadProxy(info)) return { kind: "session", info, session: proxyTarget(info), transport: "websocket" };
+  }
   return refuse(403, unrelayedUpgrade(info), info);
 }
 
@@ -70,10 +80,6 @@ export function classify(method: string, target: RequestTarget, upgrade: string 
 function closedSurface(info: RequestInfo): string | undefined {
   if (info.isResourceRequest && info.verb === "proxy") {
     return "the legacy /proxy/ prefix is not available here; use the proxy subresource of the pod or service";
-  }
-  // A GET here reaches the kubelet's exec, run and logs; the cluster's audit records no more than nodes/proxy.
-  if (info.apiGroup === "" && info.resource === "nodes" && info.subresource === "proxy") {
-    return "nodes/proxy is not available here: it reaches the kubelet, where commands run without being named in the audit";
   }
   return undefined;
 }

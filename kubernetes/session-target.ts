@@ -8,15 +8,19 @@ import { boolValue, firstValue, type Query } from "./query.ts";
 import type { RequestInfo } from "./request-info.ts";
 
 /** The kinds of session there are. */
-export type SessionKind =
-  | "exec"
-  | "attach"
-  | "port-forward"
-  | "console"
-  | "vnc"
-  | "usbredir"
-  | "vsock"
-  | "vm-port-forward";
+export const SESSION_KINDS = [
+  "exec",
+  "attach",
+  "port-forward",
+  /** A WebSocket of a workload's own, through the proxy subresource of its pod or service. */
+  "proxy",
+  "console",
+  "vnc",
+  "usbredir",
+  "vsock",
+  "vm-port-forward",
+] as const;
+export type SessionKind = (typeof SESSION_KINDS)[number];
 
 /** What a session reaches and how it was asked for, as the API server understands it. */
 export interface SessionTarget {
@@ -34,6 +38,25 @@ export interface SessionTarget {
   readonly stderr: boolean;
   /** The ports named in the request. kubectl names a port-forward's ports only inside the stream. */
   readonly ports: readonly number[];
+}
+
+/** Whether the path leads through a pod or a service to what it serves itself. A node's own leads to its kubelet. */
+export function isWorkloadProxy(info: RequestInfo): boolean {
+  const { isResourceRequest, apiGroup, apiVersion, namespace, resource, name, subresource } = info;
+  if (!isResourceRequest || apiGroup !== "" || apiVersion !== "v1" || namespace === "" || name === "") return false;
+  return (resource === "pods" || resource === "services") && subresource === "proxy";
+}
+
+/** The target of a WebSocket through it: its bytes are the workload's own affair. `pod` may name a service. */
+export function proxyTarget({ resource, namespace, name }: RequestInfo): SessionTarget {
+  const streams = { container: undefined, command: [], tty: false, stdin: false, stdout: false, stderr: false };
+  return {
+    sessionKind: "proxy",
+    namespace,
+    pod: resource === "pods" ? name : `${resource}/${name}`,
+    ...streams,
+    ports: [],
+  };
 }
 
 /** A path that belongs to a session, before its shape and query are checked. */
@@ -132,6 +155,7 @@ function readStreams(kind: SessionKind, query: Query): Streams {
       // A serial line: a terminal by nature, both ways, without parameters.
       return { container: undefined, command: [], tty: true, stdin: true, stdout: true, stderr: false };
     case "port-forward":
+    case "proxy":
     case "vnc":
     case "usbredir":
     case "vsock":
@@ -155,6 +179,7 @@ function readPorts(surface: SessionSurface, info: RequestInfo, query: Query): re
       return parsePorts((query.values.get("port") ?? []).slice(0, 1), 0xffff_ffff);
     case "exec":
     case "attach":
+    case "proxy":
     case "console":
     case "vnc":
     case "usbredir":

@@ -31,6 +31,8 @@ CREATE VIEW `sessions` AS
     s.data ->> '$.recording_mode' AS recording_mode,
     s.data ->> '$.client_address' AS client_address,
     s.data ->> '$.country' AS country,
+    s.data ->> '$.rule' AS rule,
+    s.data ->> '$.access_reason' AS access_reason,
     s.data ->> '$.user_agent' AS user_agent,
     s.at AS started_at,
     e.at AS ended_at,

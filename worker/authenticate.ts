@@ -17,13 +17,31 @@ const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
 const KEYS_COOLDOWN_MS = 30 * 1000;
 const KEYS_TIMEOUT_MS = 5 * 1000;
 
-/** One `@` between visible ASCII; `system:` would be a user name that Kubernetes reserves. */
-const PLAIN_EMAIL = /^(?!system:)[!-?A-~]+@[!-?A-~]+$/i;
+/** One `@` between visible ASCII; `system:` and `service:` would be somebody else's names. */
+const PLAIN_EMAIL = /^(?!system:|service:)[!-?A-~]+@[!-?A-~]+$/i;
+/** What stands before a service token's common name, so that no person's address can be one. */
+const SERVICE_PREFIX = "service:";
+/** Access makes them itself: a client id. */
+const PLAIN_COMMON_NAME = /^[\w.-]{1,128}$/;
 
-export type Claims = JWTPayload & { readonly email: string; readonly sub: string };
+/** Whom Access vouches for: a person, or a service token. */
+export interface Subject {
+  /** The email address in lower case, or `service:<common name>`. Names the user's object and stands in the record. */
+  readonly name: string;
+  readonly email: string | undefined;
+  readonly commonName: string | undefined;
+  /** The Access subject; empty for a service token. */
+  readonly sub: string;
+  /** When the token ends, ms since the epoch. */
+  readonly expiresAt: number;
+  /** Of the application tags that the token is for. */
+  readonly audiences: readonly string[];
+  /** The verified token's payload. */
+  readonly claims: JWTPayload;
+}
 
 export type Authenticated =
-  | { readonly ok: true; readonly claims: Claims }
+  | { readonly ok: true; readonly subject: Subject; readonly token: string }
   | { readonly ok: false; readonly refusal: Refusal };
 
 export type Authenticate = (request: Request) => Promise<Authenticated>;
@@ -53,7 +71,7 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
         // jose checks exp and nbf where they are; a token without them would be one for ever.
         requiredClaims: ["exp", "iat", "sub"],
       });
-      return readClaims(payload);
+      return readSubject(payload, token);
     } catch (error) {
       return rejected(error);
     }
@@ -70,12 +88,24 @@ function teamKeys(access: Config["access"]): JWTVerifyGetKey {
   });
 }
 
-/** A person's application token. Others that the same keys sign (an organisation's, a service's) are not taken for one. */
-function readClaims(payload: JWTPayload): Authenticated {
+/**
+ * Reads an application token: a person's, or a service's. Others that the same keys sign (an organisation's) are not taken
+ * for one, and neither is one that could be both.
+ *
+ * @param payload of a token whose signature and times are verified
+ */
+export function readSubject(payload: JWTPayload, token: string): Authenticated {
   if (payload["type"] !== "app") return refused("bad_token", BAD_TOKEN);
-  const email = payload["email"];
-  if (typeof email !== "string" || email === "" || !payload.sub) {
-    return refused("no_identity", "the Cloudflare Access token names no person: service tokens are not admitted here");
+  const { email, common_name: commonName, sub = "", exp = 0, aud = [] } = payload;
+  const rest = { sub, expiresAt: exp * 1000, audiences: [aud].flat(), claims: payload };
+  const isService = typeof commonName === "string" && commonName !== "" && sub === "" && !email;
+  if (isService) {
+    if (!PLAIN_COMMON_NAME.test(commonName)) return refused("bad_token", BAD_TOKEN);
+    const name = SERVICE_PREFIX + commonName;
+    return { ok: true, token, subject: { name, email: undefined, commonName, ...rest } };
+  }
+  if (typeof email !== "string" || email === "" || sub === "") {
+    return refused("no_identity", "the Cloudflare Access token names neither a person nor a service token");
   }
   // Before folding: the Kelvin sign folds to `k`, and would make another person of its bearer.
   if (!PLAIN_EMAIL.test(email)) {
@@ -84,7 +114,8 @@ function readClaims(payload: JWTPayload): Authenticated {
       "the Cloudflare Access token's email is not a plain ASCII address: it is not admitted here",
     );
   }
-  return { ok: true, claims: { ...payload, email: email.toLowerCase(), sub: payload.sub } };
+  const address = email.toLowerCase();
+  return { ok: true, token, subject: { name: address, email: address, commonName: undefined, ...rest } };
 }
 
 /**

@@ -1,6 +1,9 @@
+import type { RecordingPolicy } from "../durable/recording/policy.ts";
 import type { Classified, SessionTarget, SessionTransport } from "../kubernetes/classify.ts";
 import type { Impersonation } from "../kubernetes/upstream-headers.ts";
+import type { Cluster, Limits } from "./config/schema.ts";
 import type { Identity } from "./identify.ts";
+import { judge } from "./policy.ts";
 import type { Refusal } from "./refusal.ts";
 
 /**
@@ -8,12 +11,12 @@ import type { Refusal } from "./refusal.ts";
  * attributed cannot be built.
  */
 export type Decision =
-  | { readonly action: "refuse"; readonly refusal: Refusal }
+  | { readonly action: "refuse"; readonly refusal: Refusal; readonly rule?: string }
   | {
       readonly action: "stream";
       readonly as: Impersonation;
       readonly upgrade: boolean;
-      /** Answered by a workload, through the proxy subresource of a pod or service, not by the API server. */
+      /** Answered by a workload or a kubelet, through a proxy subresource, not by the API server. */
       readonly proxied: boolean;
     }
   | {
@@ -21,23 +24,44 @@ export type Decision =
       readonly as: Impersonation;
       readonly target: SessionTarget;
       readonly transport: SessionTransport;
+      /** The rule that allowed it, and what it says in place of the usual. */
+      readonly rule: string | null;
+      readonly requireReason: boolean;
+      readonly limits: Partial<Limits>;
+      readonly recording: Partial<RecordingPolicy>;
     };
 
 /** The extra under which the cluster's own audit log finds the session in ours. */
 export const SESSION_EXTRA = "sallyport-session";
 
-/** Decides by kind; what may be done within the cluster is the cluster's RBAC to say. */
-export function decide(identity: Identity, classified: Classified): Decision {
-  const as: Impersonation = { user: identity.user, groups: identity.groups, uid: identity.uid, extra: {} };
+/** Decides by kind, then by rule; what may be done within the cluster beyond that is the cluster's RBAC to say. */
+export function decide(identity: Identity, cluster: Cluster, classified: Classified): Decision {
+  if (classified.kind === "refused") {
+    return { action: "refuse", refusal: { code: refusalCode(classified.status), message: classified.reason } };
+  }
+  const { info } = classified;
+  const session = classified.kind === "session" ? classified.session : undefined;
+  const verdict = judge({ identity, cluster: cluster.name, info, session }, cluster.rules);
+  if (verdict.action === "refuse") {
+    return { action: "refuse", refusal: { code: "rule", message: verdict.message }, rule: verdict.rule };
+  }
+  const { user, groups, uid, extra } = identity;
+  const as: Impersonation = { user, groups, extra, ...(uid !== undefined && { uid }) };
   switch (classified.kind) {
-    case "refused":
-      return { action: "refuse", refusal: { code: refusalCode(classified.status), message: classified.reason } };
     case "rest":
-      return { action: "stream", as, upgrade: false, proxied: classified.info.subresource === "proxy" };
+      return { action: "stream", as, upgrade: false, proxied: info.subresource === "proxy" };
     case "stream":
       return { action: "stream", as, upgrade: true, proxied: false };
-    case "session":
-      return { action: "session", as, target: classified.session, transport: classified.transport };
+    case "session": {
+      const { session: target, transport } = classified;
+      const { rule } = verdict;
+      return {
+        ...{ action: "session", as, target, transport, rule: rule?.name ?? null },
+        requireReason: rule?.requireReason ?? false,
+        limits: { ...identity.limits, ...rule?.limits },
+        recording: { ...identity.recording, ...rule?.recording },
+      };
+    }
   }
 }
 

@@ -4,6 +4,8 @@ import type { UserSessions } from "../durable/user-sessions.ts";
 /** The Worker's bindings, as `wrangler.jsonc` declares them. */
 export interface Bindings extends SessionBindings {
   readonly USER_SESSIONS: DurableObjectNamespace<UserSessions>;
+  /** The cluster, where the configuration names no other binding; a deployment of several clusters has more of its kind. */
+  readonly KUBE_API: Fetcher;
   /** See worker/config/schema.ts. A JSON value, or its text. */
   readonly SALLYPORT_CONFIG: unknown;
 }

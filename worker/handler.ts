@@ -1,14 +1,17 @@
+import { clusterBinding } from "../durable/bindings.ts";
 import { classify } from "../kubernetes/classify.ts";
 import { spelledTarget } from "../kubernetes/path.ts";
 import { forbiddenClientHeader, ImpersonationError } from "../kubernetes/upstream-headers.ts";
-import { serveAdmin } from "./admin/router.ts";
 import { type Authenticate, authenticator } from "./authenticate.ts";
+import { clusterOfHost } from "./clusters.ts";
 import type { Config } from "./config/schema.ts";
 import { crossSite } from "./cross-site.ts";
 import { type Decision, decide } from "./decide.ts";
+import { type Detail, detailer } from "./details.ts";
 import type { Bindings } from "./env.ts";
 import { serveHealth } from "./health.ts";
 import { identify } from "./identify.ts";
+import { serveOwn } from "./own/router.ts";
 import { refuse } from "./refusal.ts";
 import { openSession } from "./session.ts";
 import { stream } from "./upstream.ts";
@@ -18,12 +21,19 @@ const OWN_PREFIX = "/-/";
 
 export type Handler = (request: Request, env: Bindings) => Promise<Response>;
 
+/** What only tests bring themselves. */
+export interface Doors {
+  readonly authenticate?: Authenticate;
+  readonly detail?: Detail;
+}
+
 /**
  * Makes the edge's request handler: authenticate → identify → classify → decide → stream or session.
- *
- * @param authenticate only tests pass their own
  */
-export function createHandler(config: Config, authenticate: Authenticate = authenticator(config.access)): Handler {
+export function createHandler(config: Config, doors: Doors = {}): Handler {
+  const authenticate = doors.authenticate ?? authenticator(config.access);
+  const detail = doors.detail ?? detailer(config);
+
   async function handle(request: Request, env: Bindings): Promise<Response> {
     const url = new URL(request.url);
     const { headers } = request;
@@ -31,24 +41,34 @@ export function createHandler(config: Config, authenticate: Authenticate = authe
 
     const authenticated = await authenticate(request);
     if (!authenticated.ok) return refuse(authenticated.refusal, headers);
-    const identified = identify(authenticated.claims, config.identities);
+    const { subject, token } = authenticated;
+    const cluster = clusterOfHost(config.clusters, url.hostname);
+    const isOwn = url.pathname.startsWith(OWN_PREFIX);
+    if (!cluster && !isOwn) {
+      return refuse({ code: "unknown_host", message: "no cluster answers to this host name here" }, headers);
+    }
+    const detailed = await detail(subject, token);
+    if (!detailed.ok) return refuse(detailed.refusal, headers);
+    const identified = identify(subject, detailed.details, cluster?.identities ?? config.identities);
     if (!identified.ok) return refuse(identified.refusal, headers);
     const { identity } = identified;
 
-    if (url.pathname.startsWith(OWN_PREFIX)) return serveAdmin(request, url, identity, env);
+    if (isOwn || !cluster) {
+      return serveOwn({ request, url, subject, details: detailed.details, identity, cluster, config, env });
+    }
 
     const forbidden = forbiddenClientHeader(headers);
     if (forbidden) return refuse({ code: "impersonation", message: forbidden.reason }, headers);
 
     // As the client spelled it: `new URL()` has resolved the dot segments that give an attempt away.
     const classified = classify(request.method, spelledTarget(request.url), headers.get("Upgrade"));
-    const decision = decide(identity, classified);
+    const decision = decide(identity, cluster, classified);
     if (decision.action === "refuse") return refuse(decision.refusal, headers);
     const foreign = isConsequential(decision, request.method) ? crossSite(headers, url) : undefined;
     if (foreign) return refuse(foreign, headers);
     return decision.action === "session"
-      ? openSession(env.USER_SESSIONS, request, url, identity, decision, config)
-      : stream(env.KUBE_API, request, url, decision);
+      ? openSession(env.USER_SESSIONS, { request, url, subject, identity, cluster, decision }, config)
+      : stream(clusterBinding(env, cluster.binding), request, url, decision);
   }
 
   return async (request, env) => {

@@ -1,12 +1,20 @@
 import { env } from "cloudflare:workers";
+import { clusterBinding } from "../durable/bindings.ts";
 import { loadConfig } from "./config/load.ts";
+import type { Config } from "./config/schema.ts";
 import type { Bindings } from "./env.ts";
 import { createHandler } from "./handler.ts";
 
 export { UserSessions } from "../durable/user-sessions.ts";
 
-// At start, not at the first request: a deployment whose configuration is not valid is refused as a whole.
-const handle = createHandler(loadConfig(env.SALLYPORT_CONFIG));
+/** At start, not at the first request: a deployment whose configuration is not valid is refused as a whole. */
+function loadDeployment(deployment: Cloudflare.Env): Config {
+  const config = loadConfig(deployment.SALLYPORT_CONFIG, (words) => console.warn(words));
+  for (const { binding } of config.clusters) clusterBinding(deployment, binding);
+  return config;
+}
+
+const handle = createHandler(loadDeployment(env));
 
 export default {
   fetch: (request, bindings) => handle(request, bindings),

@@ -10,6 +10,9 @@ export type RefusalCode =
   | "cross_site"
   | "bad_request"
   | "not_relayed"
+  | "rule"
+  | "identity_unreachable"
+  | "unknown_host"
   | "method_not_served"
   | "not_admin"
   | "not_found"
@@ -31,6 +34,9 @@ const REASONS: Readonly<Record<RefusalCode, StatusReason>> = {
   cross_site: "Forbidden",
   bad_request: "BadRequest",
   not_relayed: "Forbidden",
+  rule: "Forbidden",
+  identity_unreachable: "ServiceUnavailable",
+  unknown_host: "NotFound",
   method_not_served: "MethodNotAllowed",
   not_admin: "Forbidden",
   not_found: "NotFound",

@@ -1,7 +1,7 @@
-import type { AuditPolicy, SessionLimits } from "../durable/limits.ts";
 import { attachPlan, type SessionPlan } from "../durable/plan.ts";
-import type { RecordingPolicy } from "../durable/recording/policy.ts";
 import { makeSessionId } from "../durable/session-id.ts";
+import type { Subject } from "./authenticate.ts";
+import type { Cluster, Config } from "./config/schema.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
 import type { Bindings } from "./env.ts";
 import type { Identity } from "./identify.ts";
@@ -11,42 +11,39 @@ import { headersFor, upstreamUrl } from "./upstream.ts";
 const MAX_USER_AGENT_CHARS = 512;
 const MAX_ATTEMPT_CHARS = 128;
 
-export interface SessionSetting {
-  readonly cluster: string;
-  readonly limits: SessionLimits;
-  readonly audit: AuditPolicy;
-  readonly recording: RecordingPolicy;
+/** A session attempt that was let through, and whose it is. */
+export interface SessionAttempt {
+  readonly request: Request;
+  readonly url: URL;
+  readonly subject: Subject;
+  readonly identity: Identity;
+  readonly cluster: Cluster;
+  readonly decision: Extract<Decision, { action: "session" }>;
 }
 
 /** Hands a session attempt to its user's object, with the upstream request all built but for the sending. */
 export async function openSession(
   namespace: Bindings["USER_SESSIONS"],
-  request: Request,
-  url: URL,
-  identity: Identity,
-  decision: Extract<Decision, { action: "session" }>,
-  { cluster, limits, audit, recording }: SessionSetting,
+  { request, url, subject, identity, cluster, decision }: SessionAttempt,
+  config: Pick<Config, "limits" | "audit" | "recording">,
 ): Promise<Response> {
-  const objectId = namespace.idFromName(identity.email);
+  const objectId = namespace.idFromName(identity.name);
   const sessionId = makeSessionId(objectId.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const as = { ...decision.as, extra: { ...decision.as.extra, [SESSION_EXTRA]: [sessionId] } };
   const headers = headersFor(request, as, true);
+  const { target, transport, rule, requireReason } = decision;
+  const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
   attachPlan(headers, {
-    sessionId,
-    user: identity.email,
-    kubernetesUser: as.user,
-    kubernetesGroups: as.groups,
-    cluster,
-    target: decision.target,
-    transport: decision.transport,
-    limits: { ...limits, ...identity.limits },
-    audit,
-    recording: { ...recording, ...identity.recording },
+    ...{ sessionId, user: identity.name, kubernetesUser: as.user, kubernetesGroups: as.groups },
+    ...{ cluster: cluster.name, binding: cluster.binding, target, transport, rule, requireReason, limits },
+    endsAt: endWithToken ? subject.expiresAt : null,
+    audit: config.audit,
+    recording: { ...config.recording, ...decision.recording },
     client: clientOf(request),
   });
   // GET whatever the client's method was: a second half by SPDY is answered, never sent upstream. The `upgrade` header
   // of a WebSocket is set; a SPDY request must not look like one.
-  if (decision.transport === "spdy") headers.delete("upgrade");
+  if (transport === "spdy") headers.delete("upgrade");
   return namespace.get(objectId).fetch(upstreamUrl(url), { headers, signal: request.signal });
 }
 

@@ -18,17 +18,25 @@ interface Env {
 /** Signed tokens are the same for every request of a persona: I/O-free, so sharing them is safe. */
 const tokens = new TokenCache();
 
-async function forwardAs(name: PersonaName, request: Request, env: Env): Promise<Response> {
+/** The host under which the Worker knows the second cluster; see dev/stack/local-config.ts. */
+const SECOND_HOST = "second.localhost";
+
+async function forwardAs(name: PersonaName, request: Request, env: Env, host?: string): Promise<Response> {
   if (!isLoopbackHost(request.headers.get("host"), request.url)) return refuseForeignHost();
   const token = await tokens.get(name, env.ACCESS, Math.floor(Date.now() / 1000));
   // An empty `cf`: the runtime would take it from a client's header here.
-  const forwarded = new Request(request, { redirect: "manual", cf: {} });
+  const forwarded = new Request(host === undefined ? request : onHost(request, host), { redirect: "manual", cf: {} });
   for (const header of [...forwarded.headers.keys()]) {
     if (header.startsWith("cf-")) forwarded.headers.delete(header);
   }
   forwarded.headers.set("Cf-Access-Jwt-Assertion", token);
   forwarded.headers.set("CF-Connecting-IP", "127.0.0.1");
   return env.SALLYPORT.fetch(forwarded);
+}
+
+/** The same request for another host. Making a new URL resolves dot segments: what the first cluster refuses as spelled, this one may never see. */
+function onHost(request: Request, host: string): Request {
+  return new Request(request.url.replace(/^(http:\/\/)[^/]+/, `$1${host}`), request);
 }
 
 /** A web page that points its own name at 127.0.0.1 (DNS rebinding) must not become a persona. */
@@ -39,10 +47,10 @@ function refuseForeignHost(): Response {
   );
 }
 
-function entrypointFor(name: PersonaName) {
+function entrypointFor(name: PersonaName, host?: string) {
   return class extends WorkerEntrypoint<Env> {
     override fetch(request: Request): Promise<Response> {
-      return forwardAs(name, request, this.env);
+      return forwardAs(name, request, this.env, host);
     }
   };
 }
@@ -52,6 +60,11 @@ export const alice = entrypointFor("alice");
 export const bob = entrypointFor("bob");
 export const admin = entrypointFor("admin");
 export const mallory = entrypointFor("mallory");
+// And one before the second cluster, where there is one.
+export const alice_second = entrypointFor("alice", SECOND_HOST);
+export const bob_second = entrypointFor("bob", SECOND_HOST);
+export const admin_second = entrypointFor("admin", SECOND_HOST);
+export const mallory_second = entrypointFor("mallory", SECOND_HOST);
 
 /** The team's domain: the key set, and nothing else. */
 export default {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { APPLY_MEDIA_TYPE, mediaTypeOf } from "./api/patch.ts";
 import { decodeObject } from "./api/protobuf.ts";
 import { protobufSchema } from "./api/protobuf-schemas.ts";
 import { badRequest, StatusError, unsupportedMediaType } from "./api/status.ts";
@@ -52,7 +53,8 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   if (type.startsWith("application/vnd.kubernetes.protobuf")) {
     return decodeObject(Buffer.concat(chunks), protobufSchema);
   }
-  if (!type.includes("json")) {
+  // YAML by name, but every client there is sends the JSON that YAML includes.
+  if (!type.includes("json") && mediaTypeOf(type) !== APPLY_MEDIA_TYPE) {
     throw unsupportedMediaType(
       "the body of the request was in an unknown format - accepted media types include: application/json, application/vnd.kubernetes.protobuf",
     );

@@ -7,6 +7,7 @@ import {
   legacyDiscovery,
   openapiV3,
 } from "./api/discovery.ts";
+import { APPLY_MEDIA_TYPE, mediaTypeOf } from "./api/patch.ts";
 import { findResource, type ResourceInfo } from "./api/resources.ts";
 import { answerObjectRequest, selectorOf } from "./api/rest.ts";
 import { internalError, StatusError, unknownPath } from "./api/status.ts";
@@ -126,13 +127,13 @@ function documentAt(path: string): object {
 }
 
 async function answerObjects(
-  { store }: ServerContext,
+  { store, authorizer }: ServerContext,
   info: ResourceInfo,
   request: ResourceRequest,
   exchange: Exchange,
 ): Promise<void> {
   const { query } = exchange;
-  const { accept = "", "content-type": contentType = "" } = exchange.request.headers;
+  const { accept = "", "content-type": contentType = "", "user-agent": agent = "" } = exchange.request.headers;
   const representation = negotiate(accept, query.get("includeObject"));
   if (request.verb === "watch") {
     const namespace = info.namespaced ? request.namespace : "";
@@ -141,7 +142,15 @@ async function answerObjects(
   const body = ["create", "update", "patch", "delete", "deletecollection"].includes(request.verb)
     ? await readBody(exchange.request)
     : undefined;
-  const answer = answerObjectRequest(store, { info, request, query, representation, contentType, body });
+  // Who applies what is not there creates it, and must be allowed to.
+  if (request.verb === "patch" && mediaTypeOf(contentType) === APPLY_MEDIA_TYPE) {
+    const creation = { ...request, verb: "create" };
+    const isThere = store.find(info, info.namespaced ? request.namespace : "", request.name) !== undefined;
+    if (!isThere && !authorizer.decide(exchange.user, creation).allowed) throw refusal(exchange.user, creation);
+  }
+  const manager = query.get("fieldManager") || agent.split("/")[0] || "unknown";
+  const asked = { info, request, query, representation, contentType, body, manager };
+  const answer = answerObjectRequest(store, asked);
   return send(exchange, answer.code, answer.body);
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { randomSuffix } from "./api/admission.ts";
-import type { KubeObject, OwnerReference, Pod, Workload } from "./api/objects.ts";
+import { type KubeObject, type OwnerReference, type Pod, timestamp, type Workload } from "./api/objects.ts";
 import { resourceNamed } from "./api/resources.ts";
 import type { Store } from "./api/storage.ts";
 import { deletePod } from "./pods/kubelet.ts";
@@ -56,10 +56,38 @@ function reconcileDeployment(store: Store, deployment: Workload): void {
   }
   const counts = (current?.["status"] ?? {}) as { replicas?: number; readyReplicas?: number };
   const { replicas: existing = 0, readyReplicas = 0 } = counts;
+  const isAvailable = current !== undefined && readyReplicas >= replicas;
   setStatus(store, deployments, deployment, {
+    observedGeneration: deployment.metadata["generation"],
     ...{ replicas: existing, updatedReplicas: existing, readyReplicas, availableReplicas: readyReplicas },
     unavailableReplicas: Math.max(0, replicas - readyReplicas),
+    conditions: [
+      isAvailable
+        ? condition(deployment, "Available", "True", "MinimumReplicasAvailable")
+        : condition(deployment, "Available", "False", "MinimumReplicasUnavailable"),
+      isAvailable && existing === replicas
+        ? condition(deployment, "Progressing", "True", "NewReplicaSetAvailable")
+        : condition(deployment, "Progressing", "True", "ReplicaSetUpdated"),
+    ],
   });
+}
+
+interface Condition {
+  readonly type: string;
+  readonly status: "True" | "False";
+  readonly reason: string;
+  readonly lastUpdateTime: string;
+  readonly lastTransitionTime: string;
+}
+
+function condition(deployment: Workload, type: string, status: "True" | "False", reason: string): Condition {
+  const { conditions = [] } = (deployment["status"] ?? {}) as { conditions?: readonly Condition[] };
+  const before = conditions.find((candidate) => candidate.type === type && candidate.status === status);
+  if (before?.reason === reason) return before;
+  return {
+    ...{ type, status, reason, lastUpdateTime: timestamp() },
+    lastTransitionTime: before?.lastTransitionTime ?? timestamp(),
+  };
 }
 
 function reconcileReplicaSet(store: Store, replicaSet: Workload): void {
@@ -82,7 +110,10 @@ function reconcileReplicaSet(store: Store, replicaSet: Workload): void {
   }
   for (const pod of alive.slice(replicas)) deletePod(store, pod, pod.spec.terminationGracePeriodSeconds);
   const ready = alive.filter(({ status }) => status.containerStatuses?.every((container) => container.ready) === true);
-  const status = { replicas: alive.length, readyReplicas: ready.length, availableReplicas: ready.length };
+  const status = {
+    ...{ replicas: alive.length, readyReplicas: ready.length, availableReplicas: ready.length },
+    observedGeneration: replicaSet.metadata["generation"],
+  };
   setStatus(store, replicaSets, replicaSet, status);
 }
 
@@ -103,7 +134,7 @@ function collectGarbage(store: Store): void {
   }
 }
 
-function setStatus(store: Store, info: typeof pods, object: Workload, status: Record<string, number>): void {
+function setStatus(store: Store, info: typeof pods, object: Workload, status: object): void {
   const current = store.find(info, object.metadata.namespace ?? "", object.metadata.name);
   if (current === undefined || JSON.stringify(current["status"]) === JSON.stringify(status)) return;
   store.update(info, { ...current, status });

@@ -18,13 +18,14 @@ export function writeAddresses(stack: Stack, paths: StatePaths): void {
       string
     >;
   const certificateAuthority = stack.certificateAuthority;
-  writeFileAtomically(paths.kubeconfig, renderKubeconfig({ servers: servers("url") }));
+  writeFileAtomically(paths.kubeconfig, renderKubeconfig({ servers: servers("url"), second: stack.second }));
   writeFileAtomically(paths.kubeconfigTls, renderKubeconfig({ servers: servers("tlsUrl"), certificateAuthority }));
   const endpoints = {
     personas: stack.personas,
     d1: stack.d1Path,
     log: stack.logPath,
     access: { ...stack.access, certs: `${stack.access.issuer}/cdn-cgi/access/certs` },
+    ...(stack.second && { second: stack.second }),
     cluster: { url: stack.upstreamUrl, embedded: stack.embedded, auditLog: stack.clusterAuditLog },
   };
   writeFileAtomically(paths.endpoints, `${JSON.stringify(endpoints, null, 2)}\n`);

@@ -23,10 +23,9 @@ export function useUpstream(upstream: string, print: (line: string) => void): Cl
 }
 
 /** A cluster in this process and its children. */
-export async function startEmbedded(stateDir: string, cleanups: Cleanups): Promise<Cluster> {
+export async function startEmbedded(stateDir: string, cleanups: Cleanups, name = "embedded"): Promise<Cluster> {
   // Loaded only when needed: it brings a native module for its terminals.
   const { startEmbeddedCluster } = await import("../cluster/index.ts");
-  const name = "embedded";
   const cluster = await startEmbeddedCluster({ stateDir, name });
   cleanups.add(() => cluster.close());
   return { name, url: cluster.url, address: new URL(cluster.url).host, embedded: true, auditLog: cluster.auditLog };

@@ -11,7 +11,7 @@ import { Cleanups } from "./cleanups.ts";
 import { startEmbedded, useUpstream } from "./cluster.ts";
 import { StackError } from "./errors.ts";
 import { openStateDir, type StatePaths } from "./files.ts";
-import { buildLocalConfig, type ConfigOverrides } from "./local-config.ts";
+import { buildLocalConfig, type ConfigOverrides, SECOND } from "./local-config.ts";
 import { takeLock } from "./lock.ts";
 import { DEFAULT_STATE_DIR } from "./options.ts";
 import { LOOPBACK, type PortPlan, planPorts, withPortPlan } from "./ports.ts";
@@ -35,6 +35,8 @@ export interface StackOptions {
   readonly port?: number | undefined;
   /** A `kubectl proxy` in front of a real cluster. By default the embedded cluster. */
   readonly upstream?: string | undefined;
+  /** A second embedded cluster behind the same Worker. */
+  readonly secondCluster?: boolean | undefined;
   /** Other values for the local configuration document. */
   readonly config?: ConfigOverrides | undefined;
   /** Says nothing on the terminal. */
@@ -75,6 +77,8 @@ export interface Stack {
   readonly d1Path: string;
   readonly logPath: string;
   readonly upstreamUrl: string;
+  /** The personas' addresses before the second cluster; only with `secondCluster`. */
+  readonly second: Readonly<Record<PersonaName, string>> | undefined;
   /** The Worker past the stand-in; only with `workerSocket`. */
   readonly workerUrl: string | undefined;
   /** workerd's inspector; only with `inspector`, and another one once workerd was started again. */
@@ -115,31 +119,32 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   const leftover = await endLeftoverWorkerd(paths.dir);
   if (leftover.length > 0) print(`Ended what a killed run had left behind (workerd, pid ${leftover.join(", ")}).`);
   // The two commonest mistakes, found before the seconds it takes to bundle.
-  await planPorts(options.port, options.workerSocket ?? false);
-  buildLocalConfig(
-    { issuer: `http://${LOOPBACK}`, audience: "checked-later", cluster: "checked-later" },
-    options.config,
-  );
+  const hasSecond = options.secondCluster ?? false;
+  const morePorts = { workerSocket: options.workerSocket ?? false, second: hasSecond };
+  await planPorts(options.port, morePorts);
+  const placeholder = { audience: "checked-later", cluster: "checked-later" };
+  buildLocalConfig({ issuer: `http://${LOOPBACK}`, hasSecond, ...placeholder }, options.config);
 
   const log = new WorkerLog({ path: paths.log, verbose: options.verbose ?? false, print });
   cleanups.add(() => log.close());
   // Whatever Miniflare's own bookkeeping missed, for instance a restart that crossed with the stop.
   cleanups.add(async () => void (await endLeftoverWorkerd(paths.dir)));
 
-  const [bundles, access, tls, cluster, { startRuntime }] = await settleAll([
+  const [bundles, access, tls, cluster, second, { startRuntime }] = await settleAll([
     bundleBoth(paths, options),
     loadAccessKeys(paths.accessKeys),
     loadTlsIdentity(paths.tls, new Date()),
     options.upstream === undefined
       ? startEmbedded(paths.cluster, cleanups)
       : Promise.resolve(useUpstream(options.upstream, print)),
+    hasSecond ? startEmbedded(`${paths.cluster}-second`, cleanups, SECOND.name) : Promise.resolve(undefined),
     // Here, for it takes as long to load as the bundles take to be made.
     import("./miniflare.ts"),
   ]);
   options.signal?.throwIfAborted();
 
   let stopping = false;
-  const { runtime, ports, issuer } = await withPortPlan(options.port, options.workerSocket ?? false, async (ports) => {
+  const { runtime, ports, issuer } = await withPortPlan(options.port, morePorts, async (ports) => {
     const issuer = `http://${LOOPBACK}:${ports.issuer}`;
     const runtime = await startRuntime({
       stateDir: paths.dir,
@@ -150,8 +155,8 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       ...bundles,
       ports,
       access: { ...access, issuer },
-      config: buildLocalConfig({ issuer, audience: access.audience, cluster: cluster.name }, options.config),
-      upstreamAddress: cluster.address,
+      config: buildLocalConfig({ issuer, audience: access.audience, cluster: cluster.name, hasSecond }, options.config),
+      upstreams: { KUBE_API: cluster.address, ...(second && { [SECOND.binding]: second.address }) },
       callerHandlesSignals: options.callerHandlesSignals ?? false,
       inspector: options.inspector ?? false,
       log,
@@ -173,6 +178,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
     d1Path: runtime.d1Path,
     logPath: paths.log,
     upstreamUrl: cluster.url,
+    second: ports.second && addresses(ports.second),
     workerUrl: ports.worker === undefined ? undefined : `http://${LOOPBACK}:${ports.worker}`,
     inspectorUrl: runtime.inspectorUrl,
     embedded: cluster.embedded,
@@ -187,6 +193,11 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   };
   writeAddresses(stack, paths);
   return stack;
+}
+
+function addresses(ports: Readonly<Record<PersonaName, number>>): Record<PersonaName, string> {
+  const entries = PERSONA_NAMES.map((name) => [name, `http://${LOOPBACK}:${ports[name]}`]);
+  return Object.fromEntries(entries) as Record<PersonaName, string>;
 }
 
 /** All of them, also when one fails: what still starts while the others are undone would be left behind. */

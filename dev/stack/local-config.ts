@@ -12,7 +12,12 @@ export interface LocalFacts {
   readonly issuer: string;
   readonly audience: string;
   readonly cluster: string;
+  /** Whether there is a second cluster, see `SECOND`. */
+  readonly hasSecond?: boolean;
 }
+
+/** The second cluster's name, its host as the Worker sees it, and its binding. The first answers to the addresses. */
+export const SECOND = { name: "second", hostname: "second.localhost", binding: "KUBE_API_SECOND" } as const;
 
 /**
  * Builds the document and has the Worker's own loader judge it.
@@ -23,7 +28,7 @@ export interface LocalFacts {
 export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides = {}): ConfigInput {
   const document: Record<string, unknown> = {
     access: { teamDomain: facts.issuer, audiences: [facts.audience] },
-    cluster: facts.cluster,
+    ...(facts.hasSecond ? { clusters: twoClusters(facts.cluster) } : { cluster: facts.cluster }),
     identities: [
       // First, because the first match wins, and she has no group claim that could tell more.
       { match: { email: PERSONAS.admin.email }, groups: ["developers"], roles: ["admin"] },
@@ -43,6 +48,14 @@ export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides =
     throw error;
   }
   return document as ConfigInput;
+}
+
+function twoClusters(first: string) {
+  const { name, hostname, binding } = SECOND;
+  return [
+    { name: first, hostnames: ["127.0.0.1", "localhost"], binding: "KUBE_API" },
+    { name, hostnames: [hostname], binding },
+  ];
 }
 
 /** Reads `--config FILE`. The values themselves are judged later, in the whole document. */

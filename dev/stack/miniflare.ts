@@ -30,8 +30,8 @@ export interface RuntimeInput {
   readonly ports: PortPlan;
   readonly access: AccessSettings;
   readonly config: ConfigInput;
-  /** `host:port` of what plays the cluster. */
-  readonly upstreamAddress: string;
+  /** `host:port` of what plays each cluster, by binding. */
+  readonly upstreams: Readonly<Record<string, string>>;
   readonly log: WorkerLog;
   /** The caller stops everything in order when this process is told to end. */
   readonly callerHandlesSignals: boolean;
@@ -94,6 +94,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
 }
 
 function accessOptions({ accessModule, ports, access }: RuntimeInput): V4WorkerOptions {
+  const { second } = ports;
   return {
     name: "access",
     modules: true,
@@ -105,6 +106,9 @@ function accessOptions({ accessModule, ports, access }: RuntimeInput): V4WorkerO
     unsafeDirectSockets: [
       { host: LOOPBACK, port: ports.issuer },
       ...PERSONA_NAMES.map((name) => ({ host: LOOPBACK, port: ports.personas[name], entrypoint: name })),
+      ...(second
+        ? PERSONA_NAMES.map((name) => ({ host: LOOPBACK, port: second[name], entrypoint: `${name}_second` }))
+        : []),
     ],
   };
 }
@@ -122,7 +126,9 @@ function sallyportOptions(input: RuntimeInput): V4WorkerOptions {
     unsafeDirectSockets: input.ports.worker === undefined ? [] : [{ host: LOOPBACK, port: input.ports.worker }],
     serviceBindings: {
       ...workerOptions.serviceBindings,
-      KUBE_API: { external: { address: input.upstreamAddress, http: {} } },
+      ...Object.fromEntries(
+        Object.entries(input.upstreams).map(([binding, address]) => [binding, { external: { address, http: {} } }]),
+      ),
     },
   };
 }

@@ -12,6 +12,8 @@ export const USAGE = `Usage: npm start [-- options]
   --state DIR      where keys, databases and kubeconfigs are kept. Default: ${DEFAULT_STATE_DIR}
   --upstream URL   a real cluster behind "kubectl proxy", e.g. http://127.0.0.1:8001,
                    instead of the embedded one
+  --clusters 2     a second, embedded cluster behind the same Worker, under a host name of its own: the
+                   contexts alice-second, bob-second, admin-second and mallory-second
   --config FILE    JSON with other values for the local configuration, e.g.
                    {"limits": {"maxSessionsPerUser": 2, "idleTimeoutSeconds": 60}}
   --verbose        show the Worker's log here too
@@ -23,6 +25,7 @@ export interface StartCommand {
   readonly stateDir: string;
   readonly port: number | undefined;
   readonly upstream: string | undefined;
+  readonly secondCluster: boolean;
   readonly configFile: string | undefined;
   readonly verbose: boolean;
 }
@@ -50,11 +53,13 @@ export function parseCommandLine(args: readonly string[]): Command {
     const upstream = parseUpstream(values.upstream);
     if ("fault" in upstream) return misuse(`--upstream ${upstream.fault}`);
   }
+  if (!["1", "2", undefined].includes(values.clusters)) return misuse("--clusters must be 1 or 2");
   return {
     kind: "start",
     stateDir: values.state ?? DEFAULT_STATE_DIR,
     port,
     upstream: values.upstream,
+    secondCluster: values.clusters === "2",
     configFile: values.config,
     verbose: values.verbose ?? false,
   };
@@ -69,6 +74,7 @@ function parseFlags(args: readonly string[]) {
       port: { type: "string" },
       state: { type: "string" },
       upstream: { type: "string" },
+      clusters: { type: "string" },
       config: { type: "string" },
       verbose: { type: "boolean" },
       help: { type: "boolean", short: "h" },

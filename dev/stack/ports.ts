@@ -14,6 +14,8 @@ export interface PortPlan {
   /** The stand-in's own socket, which is also the tokens' issuer. */
   readonly issuer: number;
   readonly tls: Readonly<Record<PersonaName, number>>;
+  /** The personas before the second cluster; only where there is one. Any free ones. */
+  readonly second: Readonly<Record<PersonaName, number>> | undefined;
   /** The Worker itself, past the stand-in; only where it was asked for. */
   readonly worker: number | undefined;
   /** Another plan may be tried when somebody takes one of these ports meanwhile. */
@@ -28,15 +30,31 @@ export const MAX_BASE_PORT = 65_535 - PERSONA_NAMES.length + 1;
  * where those are free, and are any free ones otherwise.
  *
  * @param requested a base port, 0 for free ports, undefined for the usual ones if they are free
- * @param workerSocket whether the Worker gets a port of its own, any free one
+ * @param more what else needs one, any free ones
  * @throws StackError when a requested port is taken
  */
-export async function planPorts(requested: number | undefined, workerSocket: boolean): Promise<PortPlan> {
+export async function planPorts(requested: number | undefined, { workerSocket, second }: MorePorts): Promise<PortPlan> {
   const plan = await planStackPorts(requested);
-  if (!workerSocket) return plan;
   const known = new Set([...Object.values(plan.personas), plan.issuer, ...Object.values(plan.tls)]);
-  // One more than are known: the planned ones are not bound yet, and may be found free again.
-  return { ...plan, worker: (await pickFree(known.size + 1)).find((port) => !known.has(port)) };
+  // More than are wanted: the planned ones are not bound yet, and may be found free again.
+  const free = (await pickFree(known.size + PERSONA_NAMES.length + 1)).filter((port) => !known.has(port));
+  return {
+    ...plan,
+    ...(workerSocket && { worker: free[PERSONA_NAMES.length] }),
+    ...(second && { second: byPersona(free) }),
+  };
+}
+
+/** Ports that only some stacks have. */
+export interface MorePorts {
+  /** One for the Worker itself. */
+  readonly workerSocket: boolean;
+  /** One a persona before the second cluster. */
+  readonly second: boolean;
+}
+
+function byPersona(ports: readonly number[]): Record<PersonaName, number> {
+  return Object.fromEntries(PERSONA_NAMES.map((name, index) => [name, ports[index]])) as Record<PersonaName, number>;
 }
 
 async function planStackPorts(requested: number | undefined): Promise<PortPlan> {
@@ -64,11 +82,11 @@ export class PortsTakenError extends Error {
 /** Plans, tries, and plans anew when a port that was free is not any more. */
 export async function withPortPlan<T>(
   requested: number | undefined,
-  workerSocket: boolean,
+  more: MorePorts,
   attempt: (plan: PortPlan) => Promise<T>,
 ): Promise<T> {
   for (let plans = 1; ; plans++) {
-    const plan = await planPorts(requested, workerSocket);
+    const plan = await planPorts(requested, more);
     try {
       return await attempt(plan);
     } catch (error) {
@@ -84,15 +102,11 @@ export function portTakenWords(port: number): string {
 }
 
 function assign(ports: readonly number[], replaceable: boolean): PortPlan {
-  const at = (index: number): number => {
-    const port = ports[index];
-    if (port === undefined) throw new RangeError(`port plan has no place ${index}`);
-    return port;
-  };
-  const byPersona = (first: number) =>
-    Object.fromEntries(PERSONA_NAMES.map((name, index) => [name, at(first + index)])) as Record<PersonaName, number>;
   const count = PERSONA_NAMES.length;
-  return { personas: byPersona(0), issuer: at(count), tls: byPersona(count + 1), worker: undefined, replaceable };
+  const issuer = ports[count];
+  if (issuer === undefined || ports.length < 2 * count + 1) throw new RangeError("the port plan is too short");
+  const tls = byPersona(ports.slice(count + 1));
+  return { personas: byPersona(ports), issuer, tls, second: undefined, worker: undefined, replaceable };
 }
 
 function range(first: number, length: number): number[] {

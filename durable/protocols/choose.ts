@@ -34,6 +34,7 @@ export function observerFor(
       return new RawObserver({ forwards: [], unreadable: true });
     case "console":
       return new RawObserver({}, (words) => [Uint8Array.from(new TextEncoder().encode(`\r\n${words}\r\n`))]);
+    case "proxy":
     case "vnc":
     case "usbredir":
     case "vsock":

@@ -45,6 +45,7 @@ export function isRecordable(kind: SessionKind): boolean {
     case "console":
       return true;
     case "port-forward":
+    case "proxy":
     case "vnc":
     case "usbredir":
     case "vsock":

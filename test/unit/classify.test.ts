@@ -295,14 +295,6 @@ describe("refused: a session at a path or with a query that Kubernetes does not 
 
 describe("refused: surfaces that stay shut, with and without an upgrade", () => {
   test.each<[string, string, string]>([
-    ["GET", "/api/v1/nodes/n1/proxy", "nodes/proxy"],
-    ["GET", "/api/v1/nodes/n1/proxy/", "nodes/proxy"],
-    ["GET", "/api/v1/nodes/n1/proxy/exec/demo/shell/shell?command=id", "nodes/proxy"],
-    ["POST", "/api/v1/nodes/n1:10250/proxy/run/demo/shell/shell", "nodes/proxy"],
-    ["GET", "/api/v1/nodes/https:n1:10250/proxy/pods", "nodes/proxy"],
-    ["GET", "/api/v1/nodes/n1/%70roxy/pods", "nodes/proxy"],
-    ["GET", "/api/v1/namespaces/demo/nodes/n1/proxy/pods", "nodes/proxy"],
-    ["GET", "/api/v1/watch/nodes/n1/proxy", "nodes/proxy"],
     ["GET", "/api/v1/proxy/nodes/n1/exec/demo/shell/shell", "legacy /proxy/"],
     ["GET", "/api/v1/proxy/namespaces/demo/pods/shell/exec", "legacy /proxy/"],
     ["GET", "/api/v1/proxy/namespaces/demo/services/web/x", "legacy /proxy/"],
@@ -318,11 +310,28 @@ describe("refused: surfaces that stay shut, with and without an upgrade", () => 
   });
 });
 
+describe("a session with a workload itself, through the proxy subresource of its pod or service", () => {
+  test.each([
+    [`${POD}/proxy/ws`, "demo", "x"],
+    [`${POD}:8080/proxy`, "demo", "x:8080"],
+    ["/api/v1/namespaces/demo/services/web/proxy/socket", "demo", "services/web"],
+    ["/api/v1/namespaces/demo/services/https:web:443/proxy/x/pods/y/exec", "demo", "services/https:web:443"],
+  ])("GET %s", (path, namespace, pod) => {
+    const expected = { sessionKind: "proxy", namespace, pod: pod.replace("x", POD.split("/").at(-1) ?? ""), ports: [] };
+    expect(classifyUrl("GET", path, WS)).toMatchObject({ kind: "session", transport: "websocket", session: expected });
+  });
+});
+
 describe("refused: any other upgrade", () => {
   test.each<[string, string, string, string]>([
-    ["GET", `${POD}/proxy/ws`, WS, "pods/proxy"],
-    ["GET", "/api/v1/namespaces/demo/services/web/proxy/socket", WS, "services/proxy"],
-    ["GET", "/api/v1/namespaces/demo/services/web/proxy/x/pods/y/exec", WS, "services/proxy"],
+    ["POST", `${POD}/proxy/ws`, WS, "pods/proxy"],
+    ["GET", `${POD}/proxy/ws`, SPDY, "pods/proxy"],
+    ["PUT", "/api/v1/namespaces/demo/services/web/proxy/x/pods/y/exec", WS, "services/proxy"],
+    ["GET", "/api/v1/services/web/proxy/socket", WS, "services/proxy"],
+    ["GET", "/api/v1/nodes/n1/proxy/exec/demo/shell/shell?command=id", WS, "nodes/proxy"],
+    ["GET", "/api/v1/nodes/https:n1:10250/proxy/pods", WS, "nodes/proxy"],
+    ["GET", "/api/v1/namespaces/demo/nodes/n1/proxy/pods", WS, "nodes/proxy"],
+    ["POST", "/api/v1/nodes/n1:10250/proxy/run/demo/shell/shell", SPDY, "nodes/proxy"],
     ["POST", "/api/v1/namespaces/demo/services/web/proxy/socket", SPDY, "services/proxy"],
     ["GET", "/apis/example.org/v1/namespaces/demo/pods/x/exec", WS, "pods/exec of example.org"],
     [

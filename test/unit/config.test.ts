@@ -22,12 +22,19 @@ const withRule = (rule: unknown) => ({ identities: [...VALID.identities, rule] }
 
 describe("a valid configuration", () => {
   test("gets the defaults for what it leaves out", () => {
+    const identity = {
+      ...{ match: { email: "alice@example.com" }, groups: ["developers"] },
+      ...{ roles: [], extra: {}, limits: {}, recording: {} },
+    };
+    const cluster = { name: "prod", hostnames: [], binding: "KUBE_API", identities: [identity], rules: [] };
     expect(loadConfig(VALID)).toEqual({
-      ...VALID,
-      identities: [
-        { match: { email: "alice@example.com" }, groups: ["developers"], roles: [], limits: {}, recording: {} },
-      ],
-      limits: { maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800, stallTimeoutSeconds: 30 },
+      access: { ...VALID.access, groups: { claim: "custom.groups" } },
+      clusters: [cluster],
+      identities: [identity],
+      limits: {
+        ...{ maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800, stallTimeoutSeconds: 30 },
+        endWithToken: false,
+      },
       audit: { onOutage: "buffer", maxQueuedEvents: 5_000 },
       recording: { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 67_108_864 },
     });
@@ -48,7 +55,7 @@ describe("a valid configuration", () => {
     [{ maxSessionsPerUser: 1, idleTimeoutSeconds: 1, maxDurationSeconds: 1, stallTimeoutSeconds: 1 }],
     [{ maxSessionsPerUser: 50, idleTimeoutSeconds: 14_400, maxDurationSeconds: 86_400, stallTimeoutSeconds: 120 }],
   ])("may have limits at the edge: %o", (limits) => {
-    expect(loadConfig({ ...VALID, limits }).limits).toEqual(limits);
+    expect(loadConfig({ ...VALID, limits }).limits).toMatchObject(limits);
   });
 });
 
@@ -74,10 +81,49 @@ describe("a configuration is refused with the place of the fault", () => {
       withRule({ match: { email: "b@c.de" }, group: ["x"] }),
       /group[\s\S]*identities\[1\]/,
     ],
+    ["a rule that only narrows", withRule({ match: { country: ["DE"] } }), /identities\[1\]\.match/],
     [
-      "a rule that looks at two things",
-      withRule({ match: { email: "b@c.de", emailDomain: "c.de" } }),
-      /identities\[1\]\.match/,
+      "a service token with a domain",
+      withRule({ match: { serviceToken: "x", emailDomain: "c.de" } }),
+      /identities\[1\]/,
+    ],
+    ["a value without a claim", withRule({ match: { emailDomain: "c.de", value: "x" } }), /identities\[1\]\.match/],
+    ["a country in words", withRule({ match: { emailDomain: "c.de", country: ["Germany"] } }), /country\[0\]/],
+    [
+      "a template with half a brace",
+      withRule({ match: { emailDomain: "c.de" }, user: "{email" }),
+      /identities\[1\]\.user/,
+    ],
+    ["empty braces", withRule({ match: { emailDomain: "c.de" }, user: "a{}" }), /identities\[1\]\.user/],
+    [
+      "a local part of any domain",
+      withRule({ match: { claim: "a", value: "b" }, user: "{email.local}" }),
+      /one user[\s\S]*identities\[1\]\.user/,
+    ],
+    ["our own extra", withRule({ match: { emailDomain: "c.de" }, extra: { "sallyport-session": ["x"] } }), /extra/],
+    ["an extra in capitals", withRule({ match: { emailDomain: "c.de" }, extra: { Team: ["x"] } }), /extra/],
+    [
+      "a cluster and clusters",
+      { clusters: [{ name: "a", hostnames: ["a"], binding: "A" }] },
+      /either cluster or clusters/,
+    ],
+    [
+      "two clusters of one host",
+      { cluster: undefined, clusters: ["a", "b"].map((name) => ({ name, hostnames: ["x"], binding: "A" })) },
+      /clusters\[1\] has a hostname/,
+    ],
+    [
+      "a role that one cluster gives",
+      {
+        cluster: undefined,
+        clusters: [
+          {
+            ...{ name: "a", hostnames: ["x"], binding: "A" },
+            identities: [{ match: { emailDomain: "c.de" }, roles: ["admin"] }],
+          },
+        ],
+      },
+      /roles are for[\s\S]*clusters\[0\]\.identities/,
     ],
     ["a rule that looks at nothing", withRule({ match: {} }), /identities\[1\]\.match/],
     ["a claim without a value", withRule({ match: { claim: "groups" } }), /identities\[1\]\.match/],
@@ -85,16 +131,6 @@ describe("a configuration is refused with the place of the fault", () => {
     ["an address that is none", withRule({ match: { email: "everybody" } }), /identities\[1\]\.match/],
     ["a domain with an @", withRule({ match: { emailDomain: "@example.com" } }), /identities\[1\]\.match/],
     ["a whole top-level domain", withRule({ match: { emailDomain: "com" } }), /identities\[1\]\.match/],
-    [
-      "a group reserved by Kubernetes",
-      withRule({ match: { emailDomain: "c.de" }, groups: ["ok", "system:masters"] }),
-      /system: names are reserved[\s\S]*identities\[1\]\.groups\[1\]/,
-    ],
-    [
-      "a user reserved by Kubernetes",
-      withRule({ match: { emailDomain: "c.de" }, user: "system:admin" }),
-      /system: names are reserved[\s\S]*identities\[1\]\.user/,
-    ],
     [
       "a reserved group behind a space",
       withRule({ match: { emailDomain: "c.de" }, groups: [" system:masters"] }),
@@ -160,7 +196,25 @@ describe("a configuration is refused with the place of the fault", () => {
     const domain = { match: { emailDomain: "example.com" }, groups: ["staff"] };
     const person = { match: { email: "carol@example.com" }, groups: ["admins"] };
     expect(fault({ identities: [domain, person] })).toContain(
-      "identities[1] can never match: identities[0] matches all of its domain",
+      "identities[1] can never match: identities[0] matches all that it does",
+    );
+  });
+
+  test("a rule that narrows stays reachable below one that does not cover it", () => {
+    const narrow = { match: { emailDomain: "example.com", country: ["DE"] } };
+    const wide = { match: { emailDomain: "example.com" } };
+    expect(() => loadConfig({ ...VALID, identities: [narrow, wide] })).not.toThrow();
+    expect(fault({ identities: [wide, narrow] })).toContain("identities[1] can never match");
+  });
+
+  test("names that Kubernetes reserves are the administrator's to give, with a warning", () => {
+    const warned: string[] = [];
+    const rule = { match: { email: "root@example.com" }, user: "system:admin", groups: ["system:masters"] };
+    loadConfig({ ...VALID, ...withRule(rule) }, (words) => warned.push(words));
+    expect(warned).toEqual(
+      ["system:admin", "system:masters"].map((name) =>
+        expect.stringContaining(`identities[1] of cluster prod gives ${name}`),
+      ),
     );
   });
 

@@ -1,17 +1,23 @@
 import { describe, expect, test } from "vitest";
-import type { Claims } from "../../worker/authenticate.ts";
+import type { Subject } from "../../worker/authenticate.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { IdentityRule } from "../../worker/config/schema.ts";
-import { type Identified, identify } from "../../worker/identify.ts";
+import { type Details, type Identified, identify as identifyWith } from "../../worker/identify.ts";
 
 type Match = IdentityRule["match"];
 
+const NO_DETAILS: Details = { groups: [], posture: [] };
+const identify = (who: Subject, rules: readonly IdentityRule[], details = NO_DETAILS): Identified =>
+  identifyWith(who, details, rules);
+
 function rule(match: Match, group = "matched", more: Partial<IdentityRule> = {}): IdentityRule {
-  return { match, groups: [group], roles: [], limits: {}, recording: {}, ...more };
+  return { match, groups: [group], roles: [], extra: {}, limits: {}, recording: {}, ...more };
 }
 
-function claims(email: string, more: Record<string, unknown> = {}): Claims {
-  return { email, sub: "uid-1", ...more };
+/** A person's subject with whatever address: what may be one is authenticate's to say. */
+function claims(email: string, more: Record<string, unknown> = {}): Subject {
+  const about = { name: email.toLowerCase(), email: email.toLowerCase(), commonName: undefined, sub: "uid-1" };
+  return { ...about, expiresAt: 0, audiences: [], claims: { email, sub: "uid-1", ...more } };
 }
 
 /** The groups of whoever matched, or undefined for a refusal. */
@@ -19,7 +25,7 @@ function groups(identified: Identified): readonly string[] | undefined {
   return identified.ok ? identified.identity.groups : undefined;
 }
 
-function matches(match: Match, who: Claims): boolean {
+function matches(match: Match, who: Subject): boolean {
   return groups(identify(who, [rule(match)])) !== undefined;
 }
 
@@ -101,8 +107,8 @@ describe("of several rules", () => {
     expect(alice).toEqual({
       ok: true,
       identity: {
-        ...{ email: "alice@example.com", uid: "uid-1", user: "alice", groups: ["first"], roles: ["admin"] },
-        ...{ limits: {}, recording: { mode: "full" } },
+        ...{ name: "alice@example.com", uid: "uid-1", user: "alice", groups: ["first"], roles: ["admin"] },
+        ...{ extra: {}, limits: {}, recording: { mode: "full" }, rule: 0 },
       },
     });
     expect(groups(identify(claims("bob@example.com", { groups: ["sre"] }), rules))).toEqual(["second"]);
@@ -126,6 +132,75 @@ describe("of several rules", () => {
 
   test("there are none: nobody gets in", () => {
     expect(groups(identify(claims("alice@example.com"), []))).toBeUndefined();
+  });
+});
+
+describe("a service token", () => {
+  const ci: Subject = {
+    ...{ name: "service:ci.access", email: undefined, commonName: "ci.access", sub: "", expiresAt: 0, audiences: [] },
+    claims: { common_name: "ci.access" },
+  };
+
+  test("is an identity of its own, without a uid", () => {
+    expect(identify(ci, [rule({ serviceToken: "ci.access" }, "deployers")])).toMatchObject({
+      identity: { name: "service:ci.access", user: "service:ci.access", uid: undefined, groups: ["deployers"] },
+    });
+  });
+
+  test("matches no rule about people, and no person matches its rule", () => {
+    expect(groups(identify(ci, [rule({ emailDomain: "access" }), rule({ email: "ci.access" })]))).toBeUndefined();
+    const person = claims("a@b.c", { common_name: "ci.access" });
+    expect(groups(identify(person, [rule({ serviceToken: "ci.access" })]))).toBeUndefined();
+  });
+});
+
+describe("a rule of several conditions", () => {
+  const narrow = rule({ emailDomain: "example.com", country: ["DE", "FR"] });
+  test.each([
+    ["alice@example.com", "DE", true],
+    ["alice@example.com", "US", false],
+    ["alice@example.com", undefined, false],
+    ["alice@other.com", "DE", false],
+  ])("%s from %s: %s", (email, country, expected) => {
+    expect(groups(identify(claims(email, { country }), [narrow])) !== undefined).toBe(expected);
+  });
+
+  test("groups and posture are what Access says, not what a claim of that name says", () => {
+    const rules = [rule({ group: "sre", posture: "disk encrypted" })];
+    const details = { groups: ["sre"], posture: ["disk encrypted"] };
+    expect(groups(identify(claims("a@b.c"), rules, details))).toEqual(["matched"]);
+    expect(groups(identify(claims("a@b.c"), rules, { ...details, posture: [] }))).toBeUndefined();
+    expect(groups(identify(claims("a@b.c", { groups: ["sre"], posture: ["disk encrypted"] }), rules))).toBeUndefined();
+  });
+});
+
+describe("a user name from a template", () => {
+  const named = (user: string, who: Subject) => {
+    const identified = identify(who, [rule({ emailDomain: "example.com" }, "g", { user })]);
+    return identified.ok ? identified.identity.user : identified.refusal.message;
+  };
+  test.each([
+    ["{email.local}", "alice"],
+    ["corp:{email}", "corp:alice@example.com"],
+    ["{custom.employee}", "e-17"],
+    ["{sub}-{custom.employee}", "uid-1-e-17"],
+    ["alice", "alice"],
+  ])("%s: %s", (template, expected) => {
+    expect(named(template, claims("Alice@example.com", { custom: { employee: "e-17" } }))).toBe(expected);
+  });
+
+  test("with a claim that the token lacks, or that is no text, is nobody's", () => {
+    expect(named("{custom.employee}", claims("a@example.com"))).toContain("lacks a claim");
+    expect(named("{custom.employee}", claims("a@example.com", { custom: { employee: ["x"] } }))).toContain(
+      "lacks a claim",
+    );
+    expect(named("{__proto__}x", claims("a@example.com"))).toContain("lacks a claim");
+  });
+
+  test("never becomes one that Kubernetes reserves, unless the rule spells it", () => {
+    expect(named("{custom.name}", claims("a@example.com", { custom: { name: "system:admin" } }))).toContain("reserves");
+    expect(named("system:{custom.name}", claims("a@example.com", { custom: { name: "admin" } }))).toContain("reserves");
+    expect(named("system:admin", claims("a@example.com"))).toBe("system:admin");
   });
 });
 

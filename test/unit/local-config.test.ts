@@ -11,8 +11,8 @@ const facts = { issuer: "http://127.0.0.1:8714", audience: "an-audience", cluste
 describe("the local configuration document", () => {
   it("is one the Worker accepts, with the stand-in as its only issuer", () => {
     const config = loadConfig(buildLocalConfig(facts));
-    expect(config.access).toEqual({ teamDomain: facts.issuer, audiences: [facts.audience] });
-    expect(config.cluster).toBe("embedded");
+    expect(config.access).toMatchObject({ teamDomain: facts.issuer, audiences: [facts.audience] });
+    expect(config.clusters).toMatchObject([{ name: "embedded", hostnames: [], binding: "KUBE_API" }]);
   });
 
   it("looks for the administrator before any group", () => {

@@ -6,6 +6,10 @@ const PLAN: SessionPlan = {
   user: "alice@example.com",
   kubernetesUser: "alice",
   kubernetesGroups: ["a", "b"],
+  binding: "KUBE_API",
+  rule: null,
+  requireReason: false,
+  endsAt: null,
   cluster: "test",
   target: {
     sessionKind: "exec",

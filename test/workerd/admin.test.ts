@@ -43,7 +43,7 @@ async function past(user: string, starts: { at: number; pod?: string; namespace?
   for (const { at, pod = "web", namespace = "demo", kind = "exec" } of starts) {
     const id = makeSessionId(objectId, at, crypto.getRandomValues(new Uint8Array(10)));
     const target = { cluster: "test-cluster", kind, namespace, pod, container: null, command: ["sh"], ports: [] };
-    const recorded = { recording_mode: "output" } as const;
+    const recorded = { recording_mode: "output", rule: null, access_reason: null } as const;
     const who = { user, kubernetes_user: user, kubernetes_groups: [] };
     const from = { tty: false, stdin: false, client_address: null, country: null, user_agent: null };
     await write({ session_id: id, seq: 0, at, type: "start", data: { ...who, ...target, ...recorded, ...from } });
@@ -365,7 +365,12 @@ describe("ending a session", () => {
   ])("refuses a body that is %s, and ends nothing", async (_, body) => {
     const client = await silent(someone());
     const path = `${SESSIONS}/${client.sessionId}`;
-    await expectError(await as(admin, path, { method: "DELETE", body }), 400, "bad_request", /^the body must be/);
+    await expectError(
+      await as(admin, path, { method: "DELETE", body }),
+      400,
+      "bad_request",
+      /^(the body|reason) must be/,
+    );
     expect((await as(admin, path, { method: "DELETE" })).status).toBe(200);
   });
 });
@@ -378,7 +383,8 @@ describe("the admin API is for administrators", () => {
     ["DELETE", "/-/admin/users/alice@example.com/sessions"],
     ["GET", "/-/admin/unknown"],
   ])("not for others: %s %s", async (method, path) => {
-    const words = "alice@example.com has not the role admin here: ask whoever keeps the identity rules";
+    const role = method === "GET" ? "admin or auditor" : "admin";
+    const words = `alice@example.com has not the role ${role} here: ask whoever keeps the identity rules`;
     await expectError(await as(alice, path, { method }), 403, "forbidden", words);
   });
 

@@ -1,7 +1,6 @@
 import { env, exports } from "cloudflare:workers";
 import { exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { authenticator } from "../../worker/authenticate.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { createHandler, type Handler } from "../../worker/handler.ts";
 import { alice, HOST, TEAM, token } from "./people.ts";
@@ -11,7 +10,7 @@ const PATH = "/api/v1/namespaces/demo/pods";
 const BAD_TOKEN = "the Cloudflare Access token is not valid here: sign in again";
 const EXPIRED = "the Cloudflare Access token has expired: sign in again";
 const NO_TOKEN = "no Cloudflare Access token: sign in through Access (cloudflared or WARP) and try again";
-const NO_PERSON = "the Cloudflare Access token names no person: service tokens are not admitted here";
+const NO_PERSON = "the Cloudflare Access token names neither a person nor a service token";
 const NO_KEYS =
   "Cloudflare Access tokens cannot be checked at the moment, its keys are out of reach: try again in a minute";
 
@@ -235,7 +234,8 @@ describe("a rightly signed token is refused", () => {
   });
 
   it.each<[string, JWTPayload]>([
-    ["of a service", { ...without("email"), sub: "", common_name: "ci.access" }],
+    ["of a service and of a person", { ...CLAIMS, sub: "", common_name: "ci.access" }],
+    ["whose address is a service's name", { ...CLAIMS, email: "", common_name: "" }],
     ["of a service, with a subject", { ...without("email"), common_name: "ci.access" }],
     ["with an empty subject", { ...CLAIMS, sub: "" }],
     ["with an empty address", { ...CLAIMS, email: "" }],
@@ -245,6 +245,13 @@ describe("a rightly signed token is refused", () => {
   });
 });
 
+it.each(["ci/../admin", "ci@example.com", "ci access", "x".repeat(200)])(
+  "a service token of an odd common name is refused: %j",
+  async (common_name) => {
+    await expectRefused(await signed({ ...without("email"), sub: "", common_name }), "Unauthorized", BAD_TOKEN);
+  },
+);
+
 describe("the key set", () => {
   const config = loadConfig(env.SALLYPORT_CONFIG);
 
@@ -253,7 +260,7 @@ describe("the key set", () => {
     const team = `${behaviour}-${crypto.randomUUID()}`;
     const iss = `https://${team}.cloudflareaccess.com`;
     const access = { ...config.access, teamDomain: iss };
-    return { team, iss, handle: createHandler({ ...config, access }, authenticator(access)) };
+    return { team, iss, handle: createHandler({ ...config, access }) };
   }
 
   it.each(["failing", "html", "not-keys", "gone"])(

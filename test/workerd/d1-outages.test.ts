@@ -6,7 +6,7 @@ import type { ChainedEvent } from "../../audit/chain.ts";
 import { findSession } from "../../audit/queries.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { SessionStore } from "../../durable/store.ts";
-import type { Config } from "../../worker/config/schema.ts";
+import type { ConfigInput } from "../../worker/config/schema.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -24,16 +24,16 @@ type Person = ReturnType<typeof someone>;
 type Batch = D1Database["batch"];
 
 const HOURS = { maxSessionsPerUser: 50, idleTimeoutSeconds: 7_200, maxDurationSeconds: 7_200, stallTimeoutSeconds: 30 };
-const config = (audit: Partial<Config["audit"]> = {}): Partial<Config> => ({
+const config = (audit: NonNullable<ConfigInput["audit"]> = {}): Partial<ConfigInput> => ({
   limits: HOURS,
   audit: { onOutage: "buffer", maxQueuedEvents: 5_000, ...audit },
 });
 
-const attempt = (person: Person, path: string, audit?: Partial<Config["audit"]>) =>
+const attempt = (person: Person, path: string, audit?: NonNullable<ConfigInput["audit"]>) =>
   directlyAs(person, path, { headers: UPGRADE }, { config: config(audit) });
 
 /** A session with the test on both of its ends. */
-async function open(person: Person, audit?: Partial<Config["audit"]>) {
+async function open(person: Person, audit?: NonNullable<ConfigInput["audit"]>) {
   const pod = await Puppet.make();
   const client = await Client.open(attempt(person, pod.path(), audit));
   return {

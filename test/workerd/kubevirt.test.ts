@@ -29,7 +29,7 @@ async function session(rest: string) {
   return { vm, client };
 }
 
-async function limited(rest: string, limits: Omit<Limits, "maxSessionsPerUser">) {
+async function limited(rest: string, limits: Omit<Limits, "maxSessionsPerUser" | "endWithToken">) {
   const vm = await Puppet.make();
   const init = { headers: { Upgrade: "websocket", ...HEADERS } };
   const config = { limits: { maxSessionsPerUser: 3, ...limits } };

@@ -1,8 +1,8 @@
 import { env, exports } from "cloudflare:workers";
 import { importJWK, type JWTPayload, SignJWT } from "jose";
-import type { Claims } from "../../worker/authenticate.ts";
+import { readSubject } from "../../worker/authenticate.ts";
 import { loadConfig } from "../../worker/config/load.ts";
-import type { Config } from "../../worker/config/schema.ts";
+import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { Bindings } from "../../worker/env.ts";
 import { createHandler } from "../../worker/handler.ts";
 
@@ -55,12 +55,14 @@ export function directlyAs(
   who: JWTPayload,
   path: string,
   init: RequestInit = {},
-  { config = {}, bindings = {} }: { config?: Partial<Config>; bindings?: Partial<Bindings> } = {},
+  { config = {}, bindings = {}, host = HOST }: { config?: Partial<ConfigInput>; bindings?: object; host?: string } = {},
 ): Promise<Response> {
-  const handle = createHandler({ ...loadConfig(env.SALLYPORT_CONFIG), ...config }, () =>
-    Promise.resolve({ ok: true, claims: who as Claims }),
-  );
-  return handle(new Request(HOST + path, init), { ...bound(), ...bindings });
+  const document = typeof env.SALLYPORT_CONFIG === "string" ? JSON.parse(env.SALLYPORT_CONFIG) : env.SALLYPORT_CONFIG;
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const handle = createHandler(loadConfig({ ...document, ...config }), {
+    authenticate: async () => readSubject({ type: "app", exp, aud: ["test-audience"], ...who }, "a token"),
+  });
+  return handle(new Request(host + path, init), { ...bound(), ...bindings });
 }
 
 /** `env` does not list its bindings to a spread. */

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { NO_COUNTS, type SessionEvent, type SessionStart } from "../../audit/events.ts";
+import { NO_COUNTS, type SessionEvent, type SessionEventBody, type SessionStart } from "../../audit/events.ts";
 import { findEvents, findSession } from "../../audit/queries.ts";
 import { Outbox } from "../../durable/outbox.ts";
 import { SessionStore } from "../../durable/store.ts";
@@ -23,13 +23,17 @@ const START: SessionStart = {
   stdin: false,
   ports: [],
   recording_mode: "output",
+  rule: null,
+  access_reason: null,
   client_address: null,
   country: null,
   user_agent: null,
 };
 
+type OfSession = SessionEventBody & Pick<SessionEvent, "session_id" | "seq" | "at">;
+
 /** A session's record, begun and ended. */
-function recordOf(session_id: string): [SessionEvent, SessionEvent] {
+function recordOf(session_id: string): [OfSession, OfSession] {
   const end = { outcome: "exited", exit_code: 3, reason: null, ended_by: null, ...NO_COUNTS, bytes_out: 12 } as const;
   return [
     { session_id, seq: 0, at: 1_000, type: "start", data: START },

@@ -2,7 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { type Counts, NO_COUNTS } from "../../audit/events.ts";
-import type { Config } from "../../worker/config/schema.ts";
+import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { Moment } from "../support/fault-matrix.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
@@ -30,7 +30,7 @@ export class Stage {
   }
 
   /** @param canStall the client can be told to stop reading */
-  static async reach(moment: Moment, config: Partial<Config>, canStall = false): Promise<Stage> {
+  static async reach(moment: Moment, config: Partial<ConfigInput>, canStall = false): Promise<Stage> {
     const home = canStall ? env.USER_SESSIONS.getByName(`client-${crypto.randomUUID()}`) : undefined;
     const stage = new Stage(await Puppet.make({ hold: moment === "dialling" }), home);
     const attempted = stage.#attempt(config);
@@ -122,7 +122,7 @@ export class Stage {
     if (!(await runDurableObjectAlarm(this.object))) throw new Error("no alarm is set");
   }
 
-  async #attempt(config: Partial<Config>): Promise<void> {
+  async #attempt(config: Partial<ConfigInput>): Promise<void> {
     const open = async () => {
       const init = { headers: UPGRADE, signal: this.leaving.signal };
       const response = await directlyAs(this.person, this.pod.path(), init, { config });

@@ -3,7 +3,7 @@ import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { DEFAULT_MAX_CAST_BYTES } from "../../durable/recording/policy.ts";
-import type { Config } from "../../worker/config/schema.ts";
+import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { Fault, Moment } from "../support/fault-matrix.ts";
 import { frame } from "./client.ts";
 import { admin, as } from "./people.ts";
@@ -13,7 +13,7 @@ import { shortenTimer } from "./timers.ts";
 
 export interface Strike {
   /** Other values than the usual ones. */
-  readonly config?: Partial<Config>;
+  readonly config?: Partial<ConfigInput>;
   readonly canClientStall?: true;
   /** Before the session is attempted. */
   before?(moment: Moment): void;

@@ -15,7 +15,7 @@ const SETTINGS = Uint8Array.of(0x80, 3, 0, 4, 0, 0, 0, 4, 0, 0, 0, 0);
 const DATA = Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 1, 0x78);
 
 interface Setting {
-  readonly limits: Omit<Limits, "maxSessionsPerUser">;
+  readonly limits: Omit<Limits, "maxSessionsPerUser" | "endWithToken">;
   readonly query?: string;
   readonly subresource?: string;
   readonly protocol?: string;

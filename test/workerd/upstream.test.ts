@@ -252,7 +252,11 @@ describe("paths that the API server would read differently are refused, not sent
 
   it("the kubelet's door", async () => {
     const path = "/api/v1/nodes/worker/proxy/exec/demo/pod/c?command=sh";
-    await expectStatus(await upgrade(admin, path), "Forbidden", /^nodes\/proxy is not available here/);
+    await expectStatus(
+      await upgrade(admin, path),
+      "Forbidden",
+      /^connection upgrades for nodes\/proxy are not relayed/,
+    );
     await expectStatus(await as(admin, path), "Forbidden", /^nodes\/proxy is not available here/);
   });
 

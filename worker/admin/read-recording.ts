@@ -1,5 +1,5 @@
 import { serveRecording } from "../../durable/recording/serve-recording.ts";
-import { jsonError } from "./json.ts";
+import { jsonError } from "../json.ts";
 import { objectOf } from "./objects.ts";
 import type { AdminRequest } from "./router.ts";
 

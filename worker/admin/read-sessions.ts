@@ -1,8 +1,8 @@
 import { findEvents, findSession, findSessions, type SessionFilter } from "../../audit/queries.ts";
 import type { SessionRow } from "../../audit/rows.ts";
 import type { Bindings } from "../env.ts";
+import { json, jsonError } from "../json.ts";
 import { askDatabase } from "./database.ts";
-import { json, jsonError } from "./json.ts";
 import { objectOf } from "./objects.ts";
 import { readListQuery, writeCursor } from "./parameters.ts";
 import type { AdminRequest } from "./router.ts";

@@ -1,8 +1,10 @@
 import { crossSite } from "../cross-site.ts";
 import type { Bindings } from "../env.ts";
-import type { Identity } from "../identify.ts";
+import { type Identity, identify } from "../identify.ts";
+import { jsonError } from "../json.ts";
+import type { OwnRequest } from "../own/router.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
-import { jsonError } from "./json.ts";
+import { lockUser, showLock, unlockUser } from "./locks.ts";
 import { readRecording } from "./read-recording.ts";
 import { listSessions, showSession } from "./read-sessions.ts";
 
@@ -24,15 +26,26 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/-\/admin\/sessions$/, methods: { GET: listSessions } },
   { pattern: /^\/-\/admin\/sessions\/([^/]+)$/, methods: { GET: showSession, DELETE: endSession } },
   { pattern: /^\/-\/admin\/sessions\/([^/]+)\/recording$/, methods: { GET: readRecording } },
+  { pattern: /^\/-\/admin\/locks\/([^/]+)$/, methods: { GET: showLock, PUT: lockUser, DELETE: unlockUser } },
   { pattern: /^\/-\/admin\/users\/([^/]+)\/sessions$/, methods: { DELETE: endUserSessions } },
 ];
 
 /** Serves `/-/admin/…` to administrators, from clients or from pages of this host. */
-export async function serveAdmin(request: Request, url: URL, admin: Identity, env: Bindings): Promise<Response> {
+export async function serveAdmin({ request, url, subject, details, config, env }: OwnRequest): Promise<Response> {
   const foreign = crossSite(request.headers, url);
   if (foreign) return jsonError("forbidden", foreign.message);
-  if (!admin.roles.includes("admin")) {
-    return jsonError("forbidden", `${admin.email} has not the role admin here: ask whoever keeps the identity rules`);
+  const { adminAudiences } = config.access;
+  if (adminAudiences && !adminAudiences.some((audience) => subject.audiences.includes(audience))) {
+    return jsonError("forbidden", "the admin API is behind an Access application of its own: sign in there");
+  }
+  // The API is for all clusters, so a role for it is not one cluster's to give.
+  const identified = identify(subject, details, config.identities);
+  if (!identified.ok) return jsonError("forbidden", identified.refusal.message);
+  const admin = identified.identity;
+  const isReader = admin.roles.includes("auditor") && request.method === "GET";
+  if (!admin.roles.includes("admin") && !isReader) {
+    const role = request.method === "GET" ? "admin or auditor" : "admin";
+    return jsonError("forbidden", `${admin.name} has not the role ${role} here: ask whoever keeps the identity rules`);
   }
   for (const { pattern, methods } of ROUTES) {
     const match = pattern.exec(url.pathname);

@@ -19,6 +19,8 @@ export function sessionJson(row: SessionRow) {
     ports: row.ports,
     clientAddress: row.client_address,
     country: row.country,
+    rule: row.rule,
+    accessReason: row.access_reason,
     userAgent: row.user_agent,
     startedAt: time(row.started_at),
     endedAt: row.ended_at === null ? null : time(row.ended_at),

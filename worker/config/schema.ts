@@ -5,9 +5,12 @@
  * ignored, because a misspelt `idleTimeoutSeconds` must not become "no limit".
  */
 import * as z from "zod";
-import { DEFAULT_MAX_CAST_BYTES } from "../../durable/recording/policy.ts";
+import { identityRuleSchema } from "./identities.ts";
+import { limitsSchema, nonEmpty, recordingSchema } from "./parts.ts";
+import { ruleSchema } from "./rules.ts";
 
-const nonEmpty = z.string().trim().min(1);
+export type { IdentityRule, Role } from "./identities.ts";
+export type { Rule } from "./rules.ts";
 
 /** Loopback is where the local stack's Access stand-in lives; anything else must be TLS. */
 const issuerUrl = z
@@ -22,86 +25,12 @@ const accessSchema = z.strictObject({
   teamDomain: issuerUrl,
   /** Audience tags of the Access applications in front of this Worker. A token must carry one of them. */
   audiences: z.array(nonEmpty).min(1),
-});
-
-/** What a rule looks at. Exactly one of these: a rule reads as one sentence. */
-const matchSchema = z.union([
-  z.strictObject({ email: z.email() }),
-  z.strictObject({ emailDomain: nonEmpty.regex(/^[^@\s]+\.[^@\s]+$/, "a domain without the @, e.g. example.com") }),
-  z.strictObject({
-    /** A claim of the Access token, dotted for nested ones, e.g. `custom.groups`. */
-    claim: nonEmpty,
-    /** Equals the claim, or is one of its values when the claim is a list. */
-    value: nonEmpty,
-  }),
-]);
-
-/** `system:` names carry power that no mapping should hand out by accident. */
-const kubernetesName = nonEmpty
-  .max(256)
-  .regex(/^[\x21-\x7e]+$/, "printable ASCII without spaces: it travels in an HTTP header")
-  .refine((name) => !name.startsWith("system:"), { message: "system: names are reserved by Kubernetes" });
-
-const seconds = (least: number, most: number) => z.int().min(least).max(most);
-
-const limitFields = {
-  /** Sessions at once per user. The platform's documented ceiling of outgoing connections is 6. */
-  maxSessionsPerUser: z.int().min(1).max(50),
-  /** A session without input or output for so long is ended. */
-  idleTimeoutSeconds: seconds(1, 14_400),
-  /** No session lasts longer than this, however busy. */
-  maxDurationSeconds: seconds(1, 86_400),
-  /** A session whose reader takes nothing for so long, although something waits for it, is ended. */
-  stallTimeoutSeconds: seconds(1, 120),
-};
-
-const recordingFields = {
-  /** `output`: what exec, attach and console sessions show. `full`: also what is typed, passwords included. */
-  mode: z.enum(["off", "output", "full"]),
-  /** What becomes of a session that cannot be recorded, or not any further. */
-  onFailure: z.enum(["continue", "end"]),
-  /** What becomes of a session whose recording has reached `maxBytes`. */
-  onFull: z.enum(["continue", "end"]),
-  /** The largest recording. What comes after is not in it, and it says so. */
-  maxBytes: z
-    .int()
-    .min(64 * 1024)
-    .max(1024 * 1024 * 1024),
-};
-
-const identityRuleSchema = z.strictObject({
-  match: matchSchema,
-  /** Kubernetes user name. Default: the email address. */
-  user: kubernetesName.optional(),
-  /** Kubernetes groups. `system:authenticated` is added by the API server. */
-  groups: z.array(kubernetesName).default([]),
-  /** Roles in Sallyport itself. `admin` may list and end everybody's sessions. */
-  roles: z.array(z.enum(["admin"])).default([]),
-  /** In place of the document's own `limits`, field by field. */
-  limits: z
-    .strictObject({
-      maxSessionsPerUser: limitFields.maxSessionsPerUser.exactOptional(),
-      idleTimeoutSeconds: limitFields.idleTimeoutSeconds.exactOptional(),
-      maxDurationSeconds: limitFields.maxDurationSeconds.exactOptional(),
-      stallTimeoutSeconds: limitFields.stallTimeoutSeconds.exactOptional(),
-    })
-    .default({}),
-  /** In place of the document's own `recording`, field by field. */
-  recording: z
-    .strictObject({
-      mode: recordingFields.mode.exactOptional(),
-      onFailure: recordingFields.onFailure.exactOptional(),
-      onFull: recordingFields.onFull.exactOptional(),
-      maxBytes: recordingFields.maxBytes.exactOptional(),
-    })
-    .default({}),
-});
-
-const limitsSchema = z.strictObject({
-  maxSessionsPerUser: limitFields.maxSessionsPerUser.default(6),
-  idleTimeoutSeconds: limitFields.idleTimeoutSeconds.default(1_800),
-  maxDurationSeconds: limitFields.maxDurationSeconds.default(28_800),
-  stallTimeoutSeconds: limitFields.stallTimeoutSeconds.default(30),
+  /** Of these one must be in the token of who uses the admin API. Default: any of `audiences` will do. */
+  adminAudiences: z.array(nonEmpty).min(1).optional(),
+  /** Where the groups are that rules match on: a claim of the token (dotted), or Access's get-identity. */
+  groups: z
+    .union([z.strictObject({ claim: nonEmpty }), z.strictObject({ getIdentity: z.literal(true) })])
+    .prefault({ claim: "custom.groups" }),
 });
 
 const auditSchema = z.strictObject({
@@ -114,26 +43,82 @@ const auditSchema = z.strictObject({
   maxQueuedEvents: z.int().min(10).max(100_000).default(5_000),
 });
 
-const recordingSchema = z.strictObject({
-  mode: recordingFields.mode.default("output"),
-  onFailure: recordingFields.onFailure.default("continue"),
-  onFull: recordingFields.onFull.default("continue"),
-  maxBytes: recordingFields.maxBytes.default(DEFAULT_MAX_CAST_BYTES),
+const clusterName = nonEmpty.max(253);
+const hostname = nonEmpty.regex(
+  /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
+  "a host name in lower case, without port or scheme",
+);
+
+const clusterSchema = z.strictObject({
+  /** In the audit trail, in rules and in kubeconfigs. */
+  name: clusterName,
+  /** Requests to one of these hosts are for this cluster. */
+  hostnames: z.array(hostname).min(1),
+  /** The Workers VPC binding that leads to it. */
+  binding: z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding, e.g. KUBE_API"),
+  /** In place of the document's own. Roles are for all clusters, so they are not here. */
+  identities: z
+    .array(identityRuleSchema)
+    .min(1)
+    .refine((rules) => rules.every(({ roles }) => roles.length === 0), {
+      message: "roles are for the document's own rules",
+    })
+    .optional(),
+  /** Before the document's own. */
+  rules: z.array(ruleSchema).default([]),
 });
 
-export const configSchema = z.strictObject({
-  access: accessSchema,
-  /** The cluster's name in the audit trail. */
-  cluster: nonEmpty.max(253),
-  /** First match wins; no match is a refusal. */
-  identities: z.array(identityRuleSchema).min(1),
-  limits: limitsSchema.prefault({}),
-  audit: auditSchema.prefault({}),
-  recording: recordingSchema.prefault({}),
-});
+export const configSchema = z
+  .strictObject({
+    access: accessSchema,
+    /** The cluster's name in the audit trail, where there is but one: behind `KUBE_API`, on every hostname. */
+    cluster: clusterName.optional(),
+    /** Where there are several. */
+    clusters: z.array(clusterSchema).min(1).optional(),
+    /** First match wins; no match is a refusal. */
+    identities: z.array(identityRuleSchema).min(1),
+    /** First match wins; no match leaves it to the cluster's RBAC. */
+    rules: z.array(ruleSchema).default([]),
+    limits: limitsSchema.prefault({}),
+    audit: auditSchema.prefault({}),
+    recording: recordingSchema.prefault({}),
+  })
+  .refine(({ cluster, clusters }) => (cluster === undefined) !== (clusters === undefined), {
+    message: "name either cluster or clusters",
+  });
 
-export type Config = z.output<typeof configSchema>;
+type ConfigDocument = z.output<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
-export type IdentityRule = z.output<typeof identityRuleSchema>;
 export type Limits = z.output<typeof limitsSchema>;
-export type Role = IdentityRule["roles"][number];
+
+/** A cluster as requests are decided by: everything of the document that concerns it is here. */
+export interface Cluster {
+  readonly name: string;
+  /** Empty: any. */
+  readonly hostnames: readonly string[];
+  readonly binding: string;
+  readonly identities: ConfigDocument["identities"];
+  readonly rules: ConfigDocument["rules"];
+}
+
+/** The document with its clusters resolved. */
+export interface Config extends Omit<ConfigDocument, "cluster" | "clusters" | "rules"> {
+  readonly clusters: readonly Cluster[];
+}
+
+/** The binding of a document that names one cluster only. */
+const ONLY_BINDING = "KUBE_API";
+
+/** Gives each cluster the rules that apply to it. */
+export function resolve({ cluster, clusters, identities, rules, ...rest }: ConfigDocument): Config {
+  const only = { name: cluster ?? "", hostnames: [], binding: ONLY_BINDING, identities, rules };
+  return {
+    ...rest,
+    identities,
+    clusters: clusters?.map((one) => ({
+      ...one,
+      identities: one.identities ?? identities,
+      rules: [...one.rules, ...rules],
+    })) ?? [only],
+  };
+}

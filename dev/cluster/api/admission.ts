@@ -9,6 +9,7 @@ import {
   workloadSpecSchema,
 } from "./objects.ts";
 import { apiVersionOf, type ResourceInfo } from "./resources.ts";
+import { sameJson } from "./same-json.ts";
 import { badRequest, invalid } from "./status.ts";
 import type { NewObject } from "./storage.ts";
 
@@ -159,19 +160,6 @@ function checkPodUpdate(current: KubeObject, next: Record<string, unknown>): voi
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations)," +
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
   throw invalid("Pod", current.metadata.name, [{ field: "spec", message }]);
-}
-
-/** Whether two JSON values are the same, whatever the order of their keys. */
-export const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, item]) => [key, sorted(item)]),
-  );
 }
 
 function checkName(info: ResourceInfo, name: string): void {

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { parseUpdate, sameJson, sentVersion, specFaults } from "./admission.ts";
+import { parseUpdate, sentVersion, specFaults } from "./admission.ts";
 import { type EphemeralContainer, ephemeralContainerSchema, type KubeObject, type Pod } from "./objects.ts";
 import type { ResourceInfo } from "./resources.ts";
+import { sameJson } from "./same-json.ts";
 import { invalid } from "./status.ts";
 
 interface Fault {

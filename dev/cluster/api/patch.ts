@@ -1,8 +1,13 @@
 import { badRequest, unsupportedMediaType } from "./status.ts";
 
+/** Server-side apply: not a change of what is there, see apply.ts. */
+export const APPLY_MEDIA_TYPE = "application/apply-patch+yaml";
+
+export const mediaTypeOf = (contentType: string): string => contentType.split(";")[0]?.trim() ?? "";
+
 /** Applies a PATCH body to a JSON value. Nothing given is changed; the result may share parts with it. */
 export function applyPatch(contentType: string, target: unknown, patch: unknown): unknown {
-  switch (contentType.split(";")[0]?.trim()) {
+  switch (mediaTypeOf(contentType)) {
     case "application/merge-patch+json":
       return mergePatch(target, patch);
     case "application/strategic-merge-patch+json":
@@ -12,7 +17,8 @@ export function applyPatch(contentType: string, target: unknown, patch: unknown)
     default:
       throw unsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: " +
-          "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json",
+          "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml, " +
+          "application/strategic-merge-patch+json",
       );
   }
 }

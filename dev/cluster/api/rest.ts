@@ -2,13 +2,24 @@ import { z } from "zod";
 import type { ResourceRequest } from "../auth/request-info.ts";
 import { deletePod } from "../pods/kubelet.ts";
 import { admitNew, admitUpdate } from "./admission.ts";
+import { applyTo, trackUpdate } from "./apply.ts";
 import { admitEphemeralContainers } from "./ephemeral-containers.ts";
+import { isRecord } from "./field-sets.ts";
 import type { KubeObject, Pod } from "./objects.ts";
-import { applyPatch } from "./patch.ts";
+import { APPLY_MEDIA_TYPE, applyPatch, mediaTypeOf } from "./patch.ts";
 import { RESOURCES, type ResourceInfo, resourceNamed } from "./resources.ts";
 import { fieldSelector, labelSelector, type Selector } from "./selectors.ts";
-import { badRequest, conflict, forbidden, methodNotAllowed, notFound, type Status, success } from "./status.ts";
-import type { Store } from "./storage.ts";
+import {
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  methodNotAllowed,
+  notFound,
+  type Status,
+  success,
+} from "./status.ts";
+import type { NewObject, Store } from "./storage.ts";
 import { presentList, presentOne, type Representation } from "./table.ts";
 
 /** A request on objects, with its body parsed. */
@@ -19,6 +30,8 @@ export interface ObjectRequest {
   readonly representation: Representation;
   readonly contentType: string;
   readonly body: unknown;
+  /** Whose the fields are that the request sets: what it says, or else the program's name. */
+  readonly manager: string;
 }
 
 export interface Answer {
@@ -52,11 +65,16 @@ export function answerObjectRequest(store: Store, asked: ObjectRequest): Answer 
         200,
         replace(store, asked, namespace, () => asked.body),
       );
-    case "patch":
+    case "patch": {
+      if (mediaTypeOf(asked.contentType) === APPLY_MEDIA_TYPE) {
+        const isNew = store.find(info, namespace, request.name) === undefined;
+        return one(isNew ? 201 : 200, apply(store, asked, namespace));
+      }
       return one(
         200,
         replace(store, asked, namespace, (current) => applyPatch(asked.contentType, current, asked.body)),
       );
+    }
     case "delete":
       return remove(store, asked, store.get(info, namespace, request.name));
     case "deletecollection": {
@@ -90,10 +108,13 @@ function scopeOf({ info, request }: ObjectRequest): string {
 
 const isDryRun = (query: URLSearchParams): boolean => query.get("dryRun") === "All";
 
-function create(store: Store, { info, body, query }: ObjectRequest, namespace: string): KubeObject {
+function create(store: Store, { info, body, query, manager }: ObjectRequest, namespace: string): KubeObject {
   if (info.namespaced && namespace === "") throw methodNotAllowed();
   if (info.namespaced) store.get(resourceNamed("namespaces"), "", namespace);
-  const object = admitNew(info, namespace, body);
+  return createAdmitted(store, info, trackUpdate(undefined, admitNew(info, namespace, body), manager), query);
+}
+
+function createAdmitted(store: Store, info: ResourceInfo, object: NewObject, query: URLSearchParams): KubeObject {
   if (!isDryRun(query)) return store.create(info, object);
   const unstored = { uid: "", resourceVersion: "", creationTimestamp: "" };
   return { ...object, metadata: { ...object.metadata, ...unstored } };
@@ -101,7 +122,7 @@ function create(store: Store, { info, body, query }: ObjectRequest, namespace: s
 
 function replace(
   store: Store,
-  { info, request, query }: ObjectRequest,
+  { info, request, query, manager }: ObjectRequest,
   namespace: string,
   next: (current: KubeObject) => unknown,
 ): KubeObject {
@@ -110,6 +131,26 @@ function replace(
   const isEphemeral = request.subresource === "ephemeralcontainers";
   const body = next(current);
   const object = isEphemeral ? admitEphemeralContainers(info, current as Pod, body) : admitUpdate(info, current, body);
+  const tracked = trackUpdate(current, object, manager);
+  return isDryRun(query) ? tracked : store.update(info, tracked);
+}
+
+function apply(store: Store, { info, request, query, body, manager }: ObjectRequest, namespace: string): KubeObject {
+  if (!query.get("fieldManager")) {
+    const causes = [{ field: "fieldManager", message: "Required value: is required for apply patch" }];
+    throw invalid("PatchOptions", "", causes, "meta.k8s.io");
+  }
+  if (!isRecord(body)) throw badRequest("what is applied is an object");
+  const live = store.find(info, namespace, request.name);
+  const result = applyTo(live, { applied: body, manager, force: query.get("force") === "true" });
+  if (live === undefined) {
+    const object = admitNew(info, namespace, result);
+    if (object.metadata.name !== request.name) throw badRequest("the name of the object does not match the URL");
+    if (info.namespaced) store.get(resourceNamed("namespaces"), "", namespace);
+    return createAdmitted(store, info, object, query);
+  }
+  if (result === live) return live;
+  const object = admitUpdate(info, live, result);
   return isDryRun(query) ? object : store.update(info, object);
 }
 

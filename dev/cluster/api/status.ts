@@ -67,6 +67,22 @@ export const conflict = (resource: GroupResource, name: string, why: string): St
     detailsOf(resource, name),
   );
 
+/** Others have the fields that an apply would change; `who` is the manager as the API server names it. */
+export function applyConflict(conflicts: readonly { who: string; field: string }[]): StatusError {
+  const managers = [...new Set(conflicts.map(({ who }) => who))];
+  const fieldsOf = (manager: string) => conflicts.filter(({ who }) => who === manager).map(({ field }) => `- ${field}`);
+  const [first] = conflicts;
+  const words =
+    conflicts.length === 1
+      ? `1 conflict: conflict with ${first?.who}: ${first?.field}`
+      : `${conflicts.length} conflicts: ${managers.flatMap((who) => [`conflicts with ${who}:`, ...fieldsOf(who)]).join("\n")}`;
+  return new StatusError(409, "Conflict", `Apply failed with ${words}`, {
+    causes: conflicts.map(({ who, field }) => ({
+      ...{ reason: "FieldManagerConflict", message: `conflict with ${who}`, field },
+    })),
+  });
+}
+
 export const expired = (message: string): StatusError => new StatusError(410, "Expired", message);
 
 export const unsupportedMediaType = (message: string): StatusError =>

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type KubeObject, timestamp } from "./objects.ts";
 import type { ResourceInfo } from "./resources.ts";
+import { sameJson } from "./same-json.ts";
 import { alreadyExists, conflict, expired, notFound } from "./status.ts";
 
 export interface StoreEvent {
@@ -61,7 +62,8 @@ export class Store {
     if (objects.has(keyOf(namespace, name))) throw alreadyExists(info, name);
     const revision = ++this.#revision;
     const own = { uid: randomUUID(), resourceVersion: String(revision), creationTimestamp: timestamp() };
-    const object: KubeObject = { ...input, metadata: { ...input.metadata, ...own } };
+    const generation = hasGenerations(info) ? { generation: 1 } : {};
+    const object: KubeObject = { ...input, metadata: { ...input.metadata, ...own, ...generation } };
     objects.set(keyOf(namespace, name), object);
     this.#emit({ type: "ADDED", info, revision, object, previous: undefined });
     return object;
@@ -77,10 +79,8 @@ export class Store {
     }
     const revision = ++this.#revision;
     const { uid, creationTimestamp } = previous.metadata;
-    const object = {
-      ...next,
-      metadata: { ...next.metadata, uid, creationTimestamp, resourceVersion: String(revision) },
-    };
+    const own = { uid, creationTimestamp, resourceVersion: String(revision) };
+    const object = { ...next, metadata: { ...next.metadata, ...own, ...nextGeneration(info, previous, next) } };
     this.#of(info).set(keyOf(namespace, name), object);
     this.#emit({ type: "MODIFIED", info, revision, object, previous });
     return object;
@@ -131,3 +131,13 @@ export class Store {
 }
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
+
+// Counts the versions of what a controller is to bring about, so that its status can say which one it speaks of.
+const hasGenerations = ({ resource }: ResourceInfo): boolean =>
+  resource === "deployments" || resource === "replicasets";
+
+function nextGeneration(info: ResourceInfo, previous: KubeObject, next: KubeObject): { generation?: number } {
+  if (!hasGenerations(info)) return {};
+  const generation = Number(previous.metadata["generation"] ?? 1);
+  return { generation: sameJson(previous["spec"], next["spec"]) ? generation : generation + 1 };
+}

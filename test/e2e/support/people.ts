@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ConfigOverrides, type Stack, startStack } from "../../../dev/stack/index.ts";
+import { type ConfigOverrides, type Stack, type StackOptions, startStack } from "../../../dev/stack/index.ts";
 import { Kubectl } from "./kubectl.ts";
 
 export interface TestStack {
@@ -13,14 +13,20 @@ export interface TestStack {
   readonly mallory: Kubectl;
   kubectl(context: string, env?: Readonly<Record<string, string>>): Kubectl;
   /** A request to the admin API as the administrator. */
-  admin(method: "GET" | "DELETE", path: string): Promise<Response>;
+  admin(method: "GET" | "PUT" | "DELETE", path: string): Promise<Response>;
   stop(): Promise<void>;
 }
 
-/** @param config other limits than the usual ones */
-export async function startTestStack(config: ConfigOverrides = {}): Promise<TestStack> {
+/**
+ * @param config other limits than the usual ones
+ * @param more of the stack's own options
+ */
+export async function startTestStack(
+  config: ConfigOverrides = {},
+  more: Pick<StackOptions, "secondCluster"> = {},
+): Promise<TestStack> {
   const home = mkdtempSync(join(tmpdir(), "sallyport-e2e-"));
-  const stack = await startStack({ stateDir: join(home, "state"), port: 0, config, quiet: true });
+  const stack = await startStack({ stateDir: join(home, "state"), port: 0, config, quiet: true, ...more });
   const kubectl = (context: string, env = {}) => new Kubectl(stack.kubeconfig, context, home, env);
   return {
     stack,

@@ -1,0 +1,81 @@
+/** Rules, reasons, locks and several clusters, as people with real kubectl meet them. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startTestStack, type TestStack } from "./support/people.ts";
+import { sessionWhere } from "./support/record.ts";
+
+let people: TestStack;
+
+beforeAll(async () => {
+  people = await startTestStack(
+    {
+      rules: [
+        { name: "why exec", match: { kinds: ["exec"], names: ["echo"] }, action: "allow", requireReason: true },
+        {
+          ...{ name: "no attach", match: { kinds: ["attach"], clusters: ["second"] }, action: "refuse" },
+          message: "nobody attaches here: use kubectl logs",
+        },
+      ],
+    },
+    { secondCluster: true },
+  );
+});
+afterAll(() => people?.stop());
+
+it("who is refused by a rule reads its words, by both of kubectl's ways", async () => {
+  const refused = await people.kubectl("alice-second").run("attach", "logger");
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain("nobody attaches here: use kubectl logs");
+});
+
+it("a reason is said with plain kubectl, and is in the record of what it was for", async () => {
+  const exec = () => people.alice.run("exec", "echo", "--", "echo", "inside");
+  const refused = await exec();
+  expect(refused.stderr).toContain(
+    'this session needs a reason: say it with  echo "why" | kubectl create --raw /-/reason -f -',
+  );
+  const stated = await people.alice.runWithInput(
+    "INC-17: it answers no more\n",
+    "create",
+    "--raw",
+    "/-/reason",
+    "-f",
+    "-",
+  );
+  expect(JSON.parse(stated.stdout)).toMatchObject({ reason: "INC-17: it answers no more" });
+  expect((await exec()).stdout).toBe("inside\n");
+  const row = await sessionWhere(people.stack.d1Path, "outcome = 'exited' AND pod = 'echo'");
+  expect(row).toMatchObject({ access_reason: "INC-17: it answers no more", rule: "why exec" });
+});
+
+it("a lock ends what is open and keeps its user out, until it is lifted", async () => {
+  const open = people.alice.start(["exec", "shell", "--", "sleep", "99"]);
+  await sessionWhere(people.stack.d1Path, "state = 'live' AND command ->> '$[1]' = '99'");
+  await people.admin("PUT", "locks/alice@example.com?reason=drill");
+  expect((await open.finished).stderr).toBe("error: session terminated by admin@example.com: drill\n");
+  const refused = await people.alice.run("exec", "shell", "--", "true");
+  expect(refused.stderr).toContain("sessions of alice@example.com are locked by admin@example.com: drill");
+  expect((await people.bob.run("get", "pods")).code).toBe(0);
+  await people.admin("DELETE", "locks/alice@example.com");
+  expect((await people.alice.run("exec", "shell", "--", "true")).code).toBe(0);
+});
+
+describe("two clusters behind one Worker", () => {
+  it("each has its own objects, and the record says which it was", async () => {
+    const second = people.kubectl("alice-second");
+    expect((await second.run("create", "configmap", "only-here")).code).toBe(0);
+    expect((await second.run("get", "configmap", "only-here", "-o", "name")).stdout).toBe("configmap/only-here\n");
+    expect((await people.alice.run("get", "configmap", "only-here")).stderr).toContain("NotFound");
+    expect((await second.run("exec", "shell", "--", "sh", "-c", "exit 7")).code).toBe(7);
+    await sessionWhere(people.stack.d1Path, "cluster = 'second' AND exit_code = 7");
+  });
+
+  it("kubectl is told who it is on each", async () => {
+    const whoami = async (context: string) =>
+      JSON.parse((await people.kubectl(context).run("get", "--raw", "/-/whoami")).stdout) as { cluster: string };
+    expect(await whoami("alice")).toMatchObject({ cluster: "embedded", identity: "alice@example.com" });
+    expect(await whoami("alice-second")).toMatchObject({
+      cluster: "second",
+      clusters: [{ name: "embedded" }, { name: "second" }],
+    });
+  });
+});

@@ -1,0 +1,70 @@
+"""What python3-kubernetes does through Sallyport, one JSON line each: client.py KUBECONFIG CONTEXT"""
+
+import json
+import sys
+
+from kubernetes import __version__, client, config, watch
+from kubernetes.client.exceptions import ApiException
+from kubernetes.stream import portforward, stream
+
+api = client.CoreV1Api(config.new_client_from_config(sys.argv[1], context=sys.argv[2]))
+NAMESPACE = "demo"
+
+
+def say(what, **facts):
+    print(json.dumps({"what": what, **facts}), flush=True)
+
+
+def run(command, **options):
+    how = {"stdout": True, "stderr": True, "stdin": False, "tty": False, **options}
+    return stream(api.connect_get_namespaced_pod_exec, "shell", NAMESPACE, command=command, **how)
+
+
+def listing():
+    say("list", version=__version__, pods=[pod.metadata.name for pod in api.list_namespaced_pod(NAMESPACE).items])
+
+
+def exec_with_stdin():
+    script = "echo python-out; echo python-err >&2; read word; echo got $word; exit 5"
+    session = run(["sh", "-c", script], stdin=True, _preload_content=False)
+    session.write_stdin("typed\n")
+    session.run_forever(timeout=30)
+    say("exec", stdout=session.read_stdout(), stderr=session.read_stderr(), code=session.returncode)
+
+
+def watching():
+    seen = []
+    watcher = watch.Watch()
+    for event in watcher.stream(api.list_namespaced_config_map, NAMESPACE, timeout_seconds=60):
+        kind, name = event["type"], event["object"].metadata.name
+        if not seen:
+            api.create_namespaced_config_map(NAMESPACE, {"metadata": {"name": "seen-by-python"}})
+        seen.append(kind + " " + name)
+        if seen[-1] == "ADDED seen-by-python":
+            api.delete_namespaced_config_map(name, NAMESPACE)
+        if kind == "DELETED":
+            watcher.stop()
+    say("watch", seen=seen)
+
+
+def forwarding():
+    forward = portforward(api.connect_get_namespaced_pod_portforward, "echo", NAMESPACE, ports="8080")
+    socket = forward.socket(8080)
+    socket.setblocking(True)
+    socket.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
+    page = b""
+    while chunk := socket.recv(4096):
+        page += chunk
+    say("port-forward", page=page.decode(), error=forward.error(8080))
+
+
+def impersonating():
+    api.api_client.set_default_header("Impersonate-User", "bob@example.com")
+    listing()
+
+
+for act in [listing, exec_with_stdin, watching, forwarding, impersonating]:
+    try:
+        act()
+    except ApiException as error:
+        say("refused", act=act.__name__, code=error.status, reason=error.reason, body=error.body)

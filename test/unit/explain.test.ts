@@ -1,0 +1,75 @@
+import { describe, expect, test } from "vitest";
+import { explain, type Question } from "../../tools/explain.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+
+const config = loadConfig({
+  access: { teamDomain: "https://t.cloudflareaccess.com", audiences: ["a"] },
+  clusters: [
+    { name: "one", hostnames: ["one.example.com"], binding: "ONE" },
+    { name: "two", hostnames: ["two.example.com"], binding: "TWO" },
+  ],
+  identities: [
+    { match: { group: "sre", country: ["DE"] }, groups: ["admins"], roles: ["auditor"], recording: { mode: "full" } },
+    { match: { claim: "custom.team", value: "shop" }, user: "shop-{email}", groups: ["developers"] },
+    { match: { serviceToken: "ci.access" }, groups: ["deployers"] },
+  ],
+  rules: [
+    { name: "why", match: { kinds: ["exec"], clusters: ["one"] }, action: "allow", requireReason: true },
+    { name: "quiet", match: { clusters: ["two"], kinds: ["exec"] }, action: "refuse", message: "not on two" },
+  ],
+});
+
+const ask = (target: string, more: Partial<Question> = {}) => {
+  const nobody = { claims: [], groups: [], posture: [], country: undefined, host: undefined, upgrade: undefined };
+  const { lines, isAllowed } = explain({ who: "alice@example.com", method: "GET", target, ...nobody, ...more }, config);
+  return { text: lines.join("\n"), isAllowed };
+};
+
+const SHOP = { claims: [["custom.team", "shop"]] } as const;
+const EXEC = "/api/v1/namespaces/demo/pods/shell/exec?command=sh";
+
+describe("what would become of a request", () => {
+  test("a session: the rule, limits and recording", () => {
+    const { text, isAllowed } = ask(EXEC, SHOP);
+    expect(isAllowed).toBe(true);
+    expect(text).toContain("identity    alice@example.com, by identities[1]");
+    expect(text).toContain("becomes     user shop-alice@example.com, groups developers");
+    expect(text).toContain("session of kind exec: get pods/exec, namespace demo, name shell, Upgrade: websocket");
+    expect(text).toContain("rule        why, which asks for a reason");
+    expect(text).toContain("recording   output");
+  });
+
+  test("by groups, country and posture that are only said", () => {
+    expect(ask(EXEC, { groups: ["sre"], country: "DE" }).text).toContain("recording   full");
+    expect(ask(EXEC, { groups: ["sre"], country: "US" }).text).toContain(
+      "REFUSED     no rule here gives alice@example.com",
+    );
+  });
+
+  test("on another cluster, by its own rules", () => {
+    const { text, isAllowed } = ask(EXEC, { ...SHOP, host: "two.example.com" });
+    expect(isAllowed).toBe(false);
+    expect(text).toContain("REFUSED     not on two by the rule quiet");
+    expect(ask(EXEC, { ...SHOP, host: "three.example.com" }).text).toContain("no cluster answers");
+  });
+
+  test("of a service token", () => {
+    expect(ask("/api/v1/nodes", { who: "service:ci.access" }).text).toContain(
+      "user service:ci.access, groups deployers",
+    );
+  });
+
+  test("that is walked around with: what the Worker says, as it is spelled", () => {
+    expect(ask("/api/v1/namespaces/demo/pods/x%2Fexec", SHOP)).toMatchObject({ isAllowed: false });
+    expect(ask("/api/v1/a/../namespaces", SHOP)).toMatchObject({ isAllowed: false });
+    expect(ask("/api/v1/nodes/n/proxy/run", SHOP).text).toContain("by the rule nodes/proxy");
+  });
+
+  test("a claim given twice is a list of both", () => {
+    const claims = [
+      ["custom.team", "x"],
+      ["custom.team", "shop"],
+    ] as const;
+    expect(ask(EXEC, { claims }).isAllowed).toBe(true);
+  });
+});

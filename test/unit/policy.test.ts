@@ -1,0 +1,192 @@
+import { describe, expect, test } from "vitest";
+import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
+import type { SessionKind, SessionTarget } from "../../kubernetes/session-target.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+import type { Rule } from "../../worker/config/schema.ts";
+import { fits } from "../../worker/pattern.ts";
+import { judge, resourceOf } from "../../worker/policy.ts";
+
+type Match = Rule["match"];
+
+const rule = (name: string, match: Match, more: Partial<Rule> = {}): Rule => ({
+  ...{ name, match, action: "refuse", requireReason: false, limits: {}, recording: {} },
+  ...more,
+});
+
+function info(method: string, path: string): RequestInfo {
+  const url = new URL(path, "http://localhost");
+  const read = parseRequestInfo(method, url);
+  if ("error" in read) throw new Error(read.error);
+  return read;
+}
+
+function asked(path: string, { method = "GET", kind }: { method?: string; kind?: SessionKind } = {}) {
+  const streams = { container: undefined, command: [], tty: false, stdin: false, stdout: false, stderr: false };
+  const session: SessionTarget | undefined = kind && {
+    sessionKind: kind,
+    namespace: "",
+    pod: "",
+    ...streams,
+    ports: [],
+  };
+  const identity = { name: "alice@example.com", groups: ["developers", "oncall"] };
+  return { identity, cluster: "prod-eu", info: info(method, path), session };
+}
+
+const POD = "/api/v1/namespaces/demo/pods/web-1";
+const EXEC = asked(`${POD}/exec`, { kind: "exec" });
+
+describe("nodes/proxy is shut unless a rule opens it", () => {
+  const paths = [
+    "/api/v1/nodes/n1/proxy",
+    "/api/v1/nodes/n1/proxy/",
+    "/api/v1/nodes/n1/proxy/exec/demo/shell/shell?command=id",
+    "/api/v1/nodes/n1:10250/proxy/run/demo/shell/shell",
+    "/api/v1/nodes/https:n1:10250/proxy/pods",
+    "/api/v1/nodes/n1/%70roxy/pods",
+    "/api/v1/namespaces/demo/nodes/n1/proxy/pods",
+    "/api/v1/watch/nodes/n1/proxy",
+  ];
+  test.each(paths)("%s", (path) => {
+    for (const method of ["GET", "POST", "PUT", "DELETE"]) {
+      expect(judge(asked(path, { method }), [])).toMatchObject({
+        ...{ action: "refuse", rule: "nodes/proxy", message: expect.stringContaining("nodes/proxy") },
+      });
+    }
+  });
+
+  test("a rule that is wide enough opens it, one about something else does not", () => {
+    const open = rule("kubelet", { resources: ["nodes/proxy"], groups: ["oncall"] }, { action: "allow" });
+    expect(judge(asked(paths[0] ?? ""), [open]).action).toBe("allow");
+    const other = rule("nodes", { resources: ["nodes"] }, { action: "allow" });
+    expect(judge(asked(paths[0] ?? ""), [other]).action).toBe("refuse");
+  });
+});
+
+describe("a rule matches where all that it names holds", () => {
+  test.each<[Match, boolean]>([
+    [{}, true],
+    [{ kinds: ["exec"] }, true],
+    [{ kinds: ["attach", "exec"] }, true],
+    [{ kinds: ["attach"] }, false],
+    [{ resources: ["pods/exec"] }, true],
+    [{ resources: ["pods"] }, false],
+    [{ resources: ["pods*"] }, true],
+    [{ resources: ["*/exec"] }, true],
+    [{ verbs: ["get"] }, true],
+    [{ verbs: ["create"] }, false],
+    [{ clusters: ["prod-*"] }, true],
+    [{ clusters: ["prod"] }, false],
+    [{ namespaces: ["demo"] }, true],
+    [{ namespaces: ["kube-*", "de*"] }, true],
+    [{ namespaces: ["dem"] }, false],
+    [{ names: ["web-*"] }, true],
+    [{ names: ["*-2"] }, false],
+    [{ groups: ["oncall"] }, true],
+    [{ groups: ["on"] }, false],
+    [{ users: ["*@example.com"] }, true],
+    [{ users: ["bob@example.com"] }, false],
+    [{ kinds: ["exec"], namespaces: ["demo"], groups: ["developers"] }, true],
+    [{ kinds: ["exec"], namespaces: ["prod"], groups: ["developers"] }, false],
+  ])("%j: %s", (match, expected) => {
+    expect(judge(EXEC, [rule("it", match)]).action).toBe(expected ? "refuse" : "allow");
+  });
+
+  test("a rule on kinds says nothing of a plain request of the same path", () => {
+    expect(judge(asked(`${POD}/exec`), [rule("no exec", { kinds: ["exec"] })]).action).toBe("allow");
+  });
+
+  test("a rule on groups never fits somebody without any", () => {
+    const nobody = { ...EXEC, identity: { name: "ci", groups: [] } };
+    expect(judge(nobody, [rule("it", { groups: ["*"] })]).action).toBe("allow");
+  });
+});
+
+describe("of several", () => {
+  const rules = [
+    rule("oncall in prod", { kinds: ["exec"], groups: ["oncall"] }, { action: "allow", requireReason: true }),
+    rule("no exec", { kinds: ["exec"] }, { message: "not here: use logs" }),
+  ];
+
+  test("the first decides", () => {
+    expect(judge(EXEC, rules)).toMatchObject({
+      action: "allow",
+      rule: { name: "oncall in prod", requireReason: true },
+    });
+    const other = { ...EXEC, identity: { name: "bob@example.com", groups: ["developers"] } };
+    expect(judge(other, rules)).toEqual({ action: "refuse", rule: "no exec", message: "not here: use logs" });
+  });
+
+  test("none leaves it to the cluster", () => {
+    expect(judge(asked(POD), rules)).toEqual({ action: "allow", rule: undefined });
+  });
+});
+
+describe("a resource is written as RBAC writes it", () => {
+  test.each([
+    ["/api/v1/namespaces/demo/secrets/x", "secrets"],
+    ["/apis/apps/v1/namespaces/demo/deployments/x/scale", "deployments.apps/scale"],
+    ["/api/v1/namespaces/demo/serviceaccounts/x/token", "serviceaccounts/token"],
+    ["/apis/authentication.k8s.io/v1/selfsubjectreviews", "selfsubjectreviews.authentication.k8s.io"],
+    ["/version", ""],
+  ])("%s: %s", (path, expected) => {
+    expect(resourceOf(info("GET", path))).toBe(expected);
+  });
+});
+
+describe("a pattern", () => {
+  test.each([
+    ["a.c", "abc", false],
+    ["a.c", "a.c", true],
+    ["*", "", true],
+    ["(a|b)+$", "(a|b)+$", true],
+    ["a*c*", "abcd", true],
+    ["a*c", "ab\nc", true],
+    ["A*", "abc", false],
+  ])("%s and %j: %s", (pattern, text, expected) => {
+    expect(fits(pattern, text)).toBe(expected);
+  });
+
+  test("of many stars does not take for ever", () => {
+    expect(fits(`${"*".repeat(200)}x`, "y".repeat(10_000))).toBe(false);
+  });
+});
+
+describe("rules in the configuration", () => {
+  const document = (rules: unknown) => ({
+    ...{ access: { teamDomain: "https://t.cloudflareaccess.com", audiences: ["a"] }, cluster: "c", rules },
+    identities: [{ match: { email: "alice@example.com" } }],
+  });
+  const refuse = (name: string, match: object) => ({ name, match, action: "refuse" });
+
+  test.each<[string, unknown, RegExp]>([
+    ["an unknown kind", [refuse("a", { kinds: ["ssh"] })], /rules\[0\]\.match\.kinds\[0\]/],
+    ["an unknown field", [refuse("a", { pods: ["x"] })], /rules\[0\]\.match/],
+    ["an empty list", [refuse("a", { namespaces: [] })], /rules\[0\]\.match\.namespaces/],
+    ["a name twice", [refuse("a", { kinds: ["exec"] }), refuse("a", { kinds: ["attach"] })], /rules\[1\] has the name/],
+    ["one behind a wider one", [refuse("a", {}), refuse("b", { kinds: ["exec"] })], /rules\[1\] can never match/],
+    [
+      "the same again",
+      [refuse("a", { verbs: ["get"] }), refuse("b", { verbs: ["get"] })],
+      /rules\[1\] can never match/,
+    ],
+    ["a message that nobody reads", [{ ...refuse("a", {}), action: "allow", message: "x" }], /rules\[0\]/],
+    ["a reason for a refusal", [{ ...refuse("a", { kinds: ["exec"] }), requireReason: true }], /rules\[0\]/],
+    ["a reason for plain requests", [{ name: "a", match: {}, action: "allow", requireReason: true }], /rules\[0\]/],
+  ])("%s is a fault, with its place", (_, rules, place) => {
+    expect(() => loadConfig(document(rules))).toThrow(place);
+  });
+
+  test("of a cluster come before the document's", () => {
+    const cluster = (name: string, rules: unknown[] = []) => ({ name, hostnames: [name], binding: "KUBE_API", rules });
+    const { cluster: _, ...rest } = document([refuse("general", { kinds: ["exec"] })]);
+    const config = loadConfig({
+      ...rest,
+      clusters: [cluster("a", [refuse("own", { kinds: ["exec"] })]), cluster("b")],
+    });
+    expect(config.clusters.map(({ rules }) => rules.map(({ name }) => name))).toEqual([
+      ["own", "general"],
+      ["general"],
+    ]);
+  });
+});

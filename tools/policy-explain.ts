@@ -1,0 +1,79 @@
+/**
+ * `npm run policy:explain`: what would become of a request, and by which rules. Asks nobody and sends nothing.
+ *
+ *   npm run policy:explain -- --as alice@example.com 'GET /api/v1/namespaces/demo/pods/shell/exec?command=sh'
+ *
+ * Exit code 0 when it would be let through, 1 when it would be refused, 2 for a mistake in the question.
+ */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { unstable_readConfig } from "wrangler";
+import { ConfigError, loadConfig } from "../worker/config/load.ts";
+import { explain, type Question } from "./explain.ts";
+
+const USAGE = `Usage: npm run policy:explain -- --as WHO [options] 'METHOD PATH'
+
+  --as WHO            an email address, or service:COMMON_NAME
+  --claim NAME=VALUE  a claim of the token, dotted for nested ones; may be given several times
+  --group NAME        a group of the identity provider; may be given several times
+  --posture NAME      a device posture check that succeeded; may be given several times
+  --country CODE      where the request comes from, as in DE
+  --host NAME         the host that is asked, where there are several clusters. Default: the first cluster's
+  --upgrade NAME      websocket, SPDY/3.1 or none. Default: websocket where the path opens a session
+  --config FILE       a SALLYPORT_CONFIG document as JSON
+  --env NAME          otherwise: that of this environment of wrangler.jsonc. Default: production
+`;
+
+function readFlags() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      as: { type: "string" },
+      claim: { type: "string", multiple: true, default: [] },
+      group: { type: "string", multiple: true, default: [] },
+      posture: { type: "string", multiple: true, default: [] },
+      country: { type: "string" },
+      host: { type: "string" },
+      upgrade: { type: "string" },
+      config: { type: "string" },
+      env: { type: "string", default: "production" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+}
+
+function readDocument(file: string | undefined, env: string): unknown {
+  if (file !== undefined) return readFileSync(file, "utf8");
+  return unstable_readConfig({ config: "wrangler.jsonc", env }, { hideWarnings: true }).vars["SALLYPORT_CONFIG"];
+}
+
+/** @throws Error in words where the question cannot be understood */
+function readQuestion({ values, positionals }: ReturnType<typeof readFlags>): Question {
+  const [asked, ...more] = positionals;
+  const [, method = "", target = ""] = /^(\S+)\s+(\/\S*)$/.exec(asked ?? "") ?? [];
+  if (values.as === undefined || target === "" || more.length > 0) throw new Error(USAGE);
+  const claims = values.claim.map((claim): [string, string] => {
+    const at = claim.indexOf("=");
+    if (at < 1) throw new Error(`--claim ${claim} must look like NAME=VALUE`);
+    return [claim.slice(0, at), claim.slice(at + 1)];
+  });
+  const { as: who, group: groups, posture, country, host, upgrade } = values;
+  return { who, claims, groups, posture, country, host, upgrade, method, target };
+}
+
+try {
+  const flags = readFlags();
+  if (flags.values.help) {
+    console.log(USAGE);
+  } else {
+    const question = readQuestion(flags);
+    const config = loadConfig(readDocument(flags.values.config, flags.values.env), (words) => console.error(words));
+    const { lines, isAllowed } = explain(question, config);
+    console.log(lines.join("\n"));
+    process.exitCode = isAllowed ? 0 : 1;
+  }
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  if (error instanceof ConfigError) console.error("Mend the document first.");
+  process.exitCode = 2;
+}

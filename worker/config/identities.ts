@@ -1,0 +1,73 @@
+/** Identity rules: whom a token makes of its bearer in the cluster. */
+import * as z from "zod";
+import { kubernetesName, limitOverrides, nonEmpty, recordingOverrides } from "./parts.ts";
+import { templateFault } from "./template.ts";
+
+const emailDomain = nonEmpty.regex(/^[^@\s]+\.[^@\s]+$/, "a domain without the @, e.g. example.com");
+
+/** What a rule looks at: all that it names must hold. */
+const matchSchema = z
+  .strictObject({
+    email: z.email().exactOptional(),
+    emailDomain: emailDomain.exactOptional(),
+    /** A group of the identity provider's, from where `access.groups` says. */
+    group: nonEmpty.exactOptional(),
+    /** A claim of the Access token, dotted for nested ones, e.g. `custom.department`, together with `value`. */
+    claim: nonEmpty.exactOptional(),
+    /** Equals the claim, or is one of its values when the claim is a list. */
+    value: nonEmpty.exactOptional(),
+    /** The common name of an Access service token: its client id, e.g. `2f1a….access`. */
+    serviceToken: nonEmpty.exactOptional(),
+    /** Where Access saw the request come from: ISO 3166 codes of two letters, one of which must fit. */
+    country: z
+      .array(z.string().regex(/^[A-Z][A-Z0-9]$/, "two capital letters, as in DE"))
+      .min(1)
+      .exactOptional(),
+    /** The name or id of a device posture check that must have succeeded; asks get-identity. */
+    posture: nonEmpty.exactOptional(),
+  })
+  .superRefine((match, context) => {
+    const fault = (message: string) => context.addIssue({ code: "custom", message });
+    if ((match.claim === undefined) !== (match.value === undefined)) fault("claim and value go together");
+    const { email, emailDomain, group, claim, serviceToken } = match;
+    const people = [email, emailDomain, group, claim].filter((part) => part !== undefined).length;
+    if (people === 0 && serviceToken === undefined) {
+      fault("name at least one of email, emailDomain, group, claim or serviceToken: country and posture only narrow");
+    }
+    if (serviceToken !== undefined && (email ?? emailDomain ?? group ?? match.posture) !== undefined) {
+      fault("a service token has no email, group or device");
+    }
+  });
+
+export const identityRuleSchema = z
+  .strictObject({
+    match: matchSchema,
+    /**
+     * Kubernetes user name. `{email}`, `{email.local}` (what is before the @), `{common_name}`, `{sub}` and any claim in
+     * braces are put in. Default: the email address, or `service:{common_name}`.
+     */
+    user: kubernetesName.optional(),
+    /** Kubernetes groups. `system:authenticated` is added by the API server. */
+    groups: z.array(kubernetesName).default([]),
+    /** More about the identity, for the cluster's audit log and authorizers: sent as `Impersonate-Extra-…`. */
+    extra: z
+      .record(
+        z.string().regex(/^[a-z0-9][a-z0-9./_-]{0,127}$/, "lower case, as Kubernetes keeps it"),
+        z.array(kubernetesName).min(1),
+      )
+      .default({})
+      .refine((extra) => !Object.hasOwn(extra, "sallyport-session"), {
+        message: "sallyport-session is Sallyport's own",
+      }),
+    /** Roles in Sallyport itself: `auditor` reads sessions, recordings and locks; `admin` also ends and locks. */
+    roles: z.array(z.enum(["admin", "auditor"])).default([]),
+    limits: limitOverrides,
+    recording: recordingOverrides,
+  })
+  .superRefine(({ match, user }, context) => {
+    const fault = user === undefined ? undefined : templateFault(user, match);
+    if (fault) context.addIssue({ code: "custom", message: fault, path: ["user"] });
+  });
+
+export type IdentityRule = z.output<typeof identityRuleSchema>;
+export type Role = IdentityRule["roles"][number];

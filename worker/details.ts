@@ -1,0 +1,95 @@
+import type { Subject } from "./authenticate.ts";
+import type { Config } from "./config/schema.ts";
+import { type Details, readClaim } from "./identify.ts";
+import type { Refusal } from "./refusal.ts";
+
+export type Detailed =
+  | { readonly ok: true; readonly details: Details }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** Tells what Access knows of a subject beyond names and addresses. */
+export type Detail = (subject: Subject, token: string) => Promise<Detailed>;
+
+/** Groups change while a token lives; who lost one should not keep it for the token's whole day. */
+const MAX_AGE_MS = 5 * 60 * 1000;
+/** Of one isolate. The oldest goes first. */
+const MAX_KEPT = 1_000;
+const TIMEOUT_MS = 5_000;
+const MAX_ANSWER_BYTES = 256 * 1024;
+
+/**
+ * Makes the reader of groups and posture. Where no rule asks for more than the token has, Access is never asked.
+ *
+ * @param fetcher only tests pass their own
+ */
+export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () => number = Date.now): Detail {
+  const { groups } = config.access;
+  const matches = config.clusters.flatMap(({ identities }) => identities.map(({ match }) => match));
+  const asksAccess = matches.some(
+    ({ group, posture }) => posture !== undefined || (group !== undefined && "getIdentity" in groups),
+  );
+  const fromClaim = (subject: Subject) => ("claim" in groups ? texts(readClaim(subject.claims, groups.claim)) : []);
+  if (!asksAccess) return async (subject) => ({ ok: true, details: { groups: fromClaim(subject), posture: [] } });
+
+  const kept = new Map<string, { readonly until: number; readonly details: Details }>();
+  const keep = (key: string, until: number, details: Details) => {
+    kept.delete(key);
+    kept.set(key, { until, details });
+    const [oldest] = kept.keys();
+    if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
+  };
+  const url = `${config.access.teamDomain}/cdn-cgi/access/get-identity`;
+  return async (subject, token) => {
+    // A service token has no identity to get.
+    if (subject.email === undefined) return { ok: true, details: { groups: fromClaim(subject), posture: [] } };
+    const key = await digest(token);
+    const known = kept.get(key);
+    try {
+      // Only what has arrived is shared: the platform lets no request wait for another one's fetch.
+      const details = known && now() < known.until ? known.details : await ask(fetcher, url, token);
+      if (details !== known?.details) keep(key, Math.min(now() + MAX_AGE_MS, subject.expiresAt), details);
+      return { ok: true, details: "claim" in groups ? { ...details, groups: fromClaim(subject) } : details };
+    } catch (error) {
+      console.error(`access: get-identity cannot be used: ${error instanceof Error ? error.message : "failed"}`);
+      const message = "Cloudflare Access does not tell your groups at the moment: try again in a minute";
+      return { ok: false, refusal: { code: "identity_unreachable", message } };
+    }
+  };
+}
+
+async function ask(fetcher: typeof fetch, url: string, token: string): Promise<Details> {
+  const response = await fetcher(url, {
+    // The documented way to ask for somebody whose token one holds.
+    headers: { Cookie: `CF_Authorization=${token}` },
+    redirect: "manual",
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  if (response.status !== 200) throw new Error(`it answered ${response.status}`);
+  const text = await response.text();
+  if (text.length > MAX_ANSWER_BYTES) throw new Error("its answer is too large");
+  const identity: unknown = JSON.parse(text);
+  return {
+    groups: texts(readClaim(identity as object, "groups")),
+    posture: Object.entries((readClaim(identity as object, "devicePosture") ?? {}) as object).flatMap(([id, check]) =>
+      readClaim(check, "success") === true ? [id, ...texts(readClaim(check, "rule_name"))] : [],
+    ),
+  };
+}
+
+/** A text, or a list of texts or of objects with a name, an id or an address. */
+function texts(value: unknown): string[] {
+  return [value].flat().flatMap((one: unknown) => {
+    if (typeof one === "string") return [one];
+    if (typeof one !== "object" || one === null) return [];
+    return ["id", "name", "email"].flatMap((key) => {
+      const text = readClaim(one, key);
+      return typeof text === "string" ? [text] : [];
+    });
+  });
+}
+
+/** The key of what is kept: not the token itself, which would be one more place that has it. */
+async function digest(token: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
+  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,44 @@
+import { serveAdmin } from "../admin/router.ts";
+import type { Subject } from "../authenticate.ts";
+import type { Cluster, Config } from "../config/schema.ts";
+import type { Bindings } from "../env.ts";
+import type { Details, Identity } from "../identify.ts";
+import { jsonError } from "../json.ts";
+import { serveKubeconfig } from "./kubeconfig.ts";
+import { stateReason } from "./reason.ts";
+import { serveWhoami } from "./whoami.ts";
+
+/** A request to Sallyport itself, of somebody whom a rule knows. */
+export interface OwnRequest {
+  readonly request: Request;
+  readonly url: URL;
+  readonly subject: Subject;
+  readonly details: Details;
+  readonly identity: Identity;
+  /** By the host that was asked; a host may be Sallyport's own. */
+  readonly cluster: Cluster | undefined;
+  readonly config: Config;
+  readonly env: Bindings;
+}
+
+type Method = "GET" | "POST";
+
+const ROUTES: Readonly<Record<string, readonly [Method, (request: OwnRequest) => Response | Promise<Response>]>> = {
+  "/-/whoami": ["GET", serveWhoami],
+  "/-/kubeconfig": ["GET", serveKubeconfig],
+  "/-/reason": ["POST", stateReason],
+};
+
+const ADMIN_PREFIX = "/-/admin/";
+
+/** Serves what is ours and never Kubernetes'. */
+export async function serveOwn(own: OwnRequest): Promise<Response> {
+  const { pathname } = own.url;
+  if (pathname.startsWith(ADMIN_PREFIX)) return serveAdmin(own);
+  const route = Object.hasOwn(ROUTES, pathname) ? ROUTES[pathname] : undefined;
+  if (!route) return jsonError("not_found", `there is no ${pathname} here`);
+  const [method, serve] = route;
+  return own.request.method === method
+    ? serve(own)
+    : jsonError("method_not_allowed", `use ${method}`, { Allow: method });
+}

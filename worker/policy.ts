@@ -1,0 +1,64 @@
+import type { RequestInfo } from "../kubernetes/request-info.ts";
+import type { SessionTarget } from "../kubernetes/session-target.ts";
+import type { Rule } from "./config/schema.ts";
+import type { Identity } from "./identify.ts";
+import { fits } from "./pattern.ts";
+
+/** What a rule is asked about. */
+export interface Asked {
+  readonly identity: Pick<Identity, "name" | "groups">;
+  readonly cluster: string;
+  readonly info: RequestInfo;
+  /** Undefined for a plain request. */
+  readonly session: SessionTarget | undefined;
+}
+
+/** What the rules say: of a session, also how it is to be held. */
+export type Verdict =
+  | { readonly action: "refuse"; readonly rule: string; readonly message: string }
+  | { readonly action: "allow"; readonly rule: Rule | undefined };
+
+/** Stands behind every list of rules: what is shut unless a rule opens it. */
+const NODES_PROXY: Rule = {
+  name: "nodes/proxy",
+  match: { resources: ["nodes/proxy"] },
+  action: "refuse",
+  message:
+    "nodes/proxy is not available here: it reaches the kubelet, where commands run without being named in the audit",
+  requireReason: false,
+  limits: {},
+  recording: {},
+};
+
+/** Judges by the first rule that matches. None leaves it to the cluster's RBAC. */
+export function judge(asked: Asked, rules: readonly Rule[]): Verdict {
+  const rule = [...rules, NODES_PROXY].find(({ match }) => matches(match, asked));
+  if (rule?.action !== "refuse") return { action: "allow", rule };
+  return {
+    action: "refuse",
+    rule: rule.name,
+    message: rule.message ?? `the rule ${rule.name} refuses this: ask your administrator`,
+  };
+}
+
+function matches(match: Rule["match"], { identity, cluster, info, session }: Asked): boolean {
+  const { kinds, resources, verbs, clusters, namespaces, names, groups, users } = match;
+  const some = (patterns: readonly string[] | undefined, texts: readonly string[]) =>
+    patterns === undefined || patterns.some((pattern) => texts.some((text) => fits(pattern, text)));
+  return (
+    (kinds === undefined || (session !== undefined && kinds.includes(session.sessionKind))) &&
+    some(resources, [resourceOf(info)]) &&
+    some(verbs, [info.verb]) &&
+    some(clusters, [cluster]) &&
+    some(namespaces, [info.namespace]) &&
+    some(names, [info.name]) &&
+    some(groups, identity.groups) &&
+    some(users, [identity.name])
+  );
+}
+
+/** As RBAC writes it: `pods/exec`, `deployments.apps`; empty where the path names no resource. */
+export function resourceOf({ resource, apiGroup, subresource }: RequestInfo): string {
+  const group = apiGroup === "" ? "" : `.${apiGroup}`;
+  return `${resource}${group}${subresource === "" ? "" : `/${subresource}`}`;
+}
