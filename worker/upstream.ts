@@ -1,3 +1,4 @@
+import type { RequestTarget } from "../kubernetes/path.ts";
 import { buildUpstreamHeaders, type Impersonation } from "../kubernetes/upstream-headers.ts";
 import type { Decision } from "./decide.ts";
 import { refuse } from "./refusal.ts";
@@ -8,9 +9,9 @@ import { refuse } from "./refusal.ts";
  */
 const UPSTREAM_ORIGIN = "http://localhost";
 
-/** The same path and query, as they were classified, at the cluster. */
-export function upstreamUrl(url: URL): string {
-  return UPSTREAM_ORIGIN + url.pathname + url.search;
+/** The very path and query that were classified, at the cluster. */
+export function upstreamUrl({ pathname, search }: RequestTarget): string {
+  return UPSTREAM_ORIGIN + pathname + search;
 }
 
 /**
@@ -20,12 +21,12 @@ export function upstreamUrl(url: URL): string {
 export async function stream(
   cluster: Fetcher,
   request: Request,
-  url: URL,
+  spelled: RequestTarget,
   decision: Extract<Decision, { action: "stream" }>,
 ): Promise<Response> {
   const headers = headersFor(request, decision.as, decision.upgrade);
   try {
-    const response = await cluster.fetch(upstreamUrl(url), {
+    const response = await cluster.fetch(upstreamUrl(spelled), {
       method: request.method,
       headers,
       body: request.body,
