@@ -25,11 +25,17 @@ export async function stream(
   decision: Extract<Decision, { action: "stream" }>,
 ): Promise<Response> {
   const headers = headersFor(request, decision.as, decision.upgrade);
+  const { method } = request;
+  const isBodiless = method === "GET" || method === "HEAD";
+  // `fetch` takes none with these. Dropped, it would be another request for a workload that reads it.
+  if (isBodiless && request.body && request.headers.get("Content-Length") !== "0") {
+    return refuse({ code: "bad_request", message: `a ${method} with a body is not passed on` }, request.headers);
+  }
   try {
     const response = await cluster.fetch(upstreamUrl(spelled), {
-      method: request.method,
+      method,
       headers,
-      body: request.body,
+      body: isBodiless ? null : request.body,
       // A redirect is the client's to follow, as itself, through this same door.
       redirect: "manual",
       signal: request.signal,
@@ -38,7 +44,7 @@ export async function stream(
   } catch (error) {
     // Nobody is left to read it: nginx's code for a client that closed the request.
     if (request.signal.aborted) return new Response(null, { status: 499 });
-    console.error(`upstream: ${request.method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
+    console.error(`upstream: ${method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
     const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
     return refuse({ code: "cluster_unreachable", message }, request.headers);
   }

@@ -1,7 +1,7 @@
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
 import { Client } from "./client.ts";
-import { admin, alice, as, bob, directlyAs, requestAs, someone, stranger, UPGRADE, upgrade } from "./people.ts";
+import { admin, alice, as, bob, directlyAs, HOST, requestAs, someone, stranger, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { ended } from "./record.ts";
 import { expectStatus } from "./statuses.ts";
@@ -187,6 +187,17 @@ describe("a request reaches the cluster as the client sent it", () => {
     const arrived = await seen(await as(bob, PODS, { method, body, headers: { "Content-Type": "application/json" } }));
     expect(arrived).toMatchObject({ method, body: body ?? "" });
     expect(arrived.headers["content-type"]).toBe("application/json");
+  });
+
+  it("but for a GET or HEAD with a body, which is refused in words: to some it is a second request", async () => {
+    for (const method of ["GET", "HEAD"]) {
+      const { headers, signal } = await requestAs(bob, PODS, { headers: { "Content-Length": "3" } });
+      const body = new Blob(["abc"]).stream();
+      const raw = { url: HOST + PODS, method, headers, signal, body };
+      const { default: worker } = await import("../../worker/index.ts");
+      const response = await worker.fetch(raw as unknown as Parameters<typeof worker.fetch>[0], env);
+      await expectStatus(response, "BadRequest", `a ${method} with a body is not passed on`);
+    }
   });
 
   it.each([
