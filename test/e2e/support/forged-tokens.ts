@@ -20,7 +20,11 @@ export class TokenForge {
   readonly #teamKey: KeyObject;
   readonly #otherKey = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
 
-  constructor({ stateDir, access }: Pick<Stack, "stateDir" | "access">) {
+  readonly #email: string;
+
+  /** @param email whose tokens these are, where an entry does not say otherwise */
+  constructor({ stateDir, access }: Pick<Stack, "stateDir" | "access">, email: string = HOSTILE.email) {
+    this.#email = email;
     const { signingKey } = JSON.parse(readFileSync(join(stateDir, "access-keys.json"), "utf8")) as {
       signingKey: JWK & { kid: string };
     };
@@ -80,7 +84,7 @@ export class TokenForge {
   #claims(claims: Parts): Parts {
     const now = Math.floor(Date.now() / 1000);
     const usual = {
-      ...{ type: "app", email: HOSTILE.email, sub: HOSTILE.sub, iss: this.#issuer, aud: [this.#audience] },
+      ...{ type: "app", email: this.#email, sub: HOSTILE.sub, iss: this.#issuer, aud: [this.#audience] },
       ...{ iat: now, nbf: now, exp: now + LIFETIME_SECONDS },
     };
     return withoutNulls({ ...usual, ...(this.#fill(claims, now) as Parts) });

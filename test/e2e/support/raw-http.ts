@@ -22,11 +22,15 @@ export interface RawAnswer {
  */
 export function exchange(url: string, bytes: string, quietMs?: number): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
+  return exchangeOn(connect(Number(port), hostname), bytes, quietMs);
+}
+
+/** The same on a connection of any kind, which it ends. */
+export function exchangeOn(socket: Socket, bytes: string, quietMs?: number): Promise<RawAnswer> {
   const isHead = bytes.startsWith("HEAD ");
   return new Promise((resolve, reject) => {
     let text = "";
     let timer = setTimeout(() => fail("there was no answer"), ANSWER_MS);
-    const socket = connect(Number(port), hostname);
     const done = () => {
       clearTimeout(timer);
       socket.destroy();
@@ -61,6 +65,7 @@ function isWhole(text: string, isHead: boolean): boolean {
   if (end < 0) return false;
   const head = text.slice(0, end);
   if (isHead || /^HTTP\/1\.\d (1|204|304)/.test(head)) return true;
+  if (/^transfer-encoding: *chunked/im.test(head)) return chunksEnd(text, end + HEAD_END.length) !== undefined;
   const length = /^content-length: *(\d+)/im.exec(head)?.[1];
   return length !== undefined && text.length >= end + HEAD_END.length + Number(length);
 }
