@@ -1,6 +1,6 @@
 /** What kind of request this is, decided from its method, URL and Upgrade header alone. */
 import { pathAmbiguity, type RequestTarget } from "./path.ts";
-import { parseQuery } from "./query.ts";
+import { hasTwofoldBoolean, parseQuery } from "./query.ts";
 import { parseRequestInfo, type RequestInfo } from "./request-info.ts";
 import {
   isWorkloadProxy,
@@ -57,6 +57,9 @@ export function classify(method: string, target: RequestTarget, upgrade: string 
   if (!METHODS.has(method)) return refuse(405, "the API server does not serve this method");
   const ambiguity = pathAmbiguity(target.pathname);
   if (ambiguity !== undefined) return refuse(400, `${ambiguity}, which no Kubernetes client sends`);
+  if (hasTwofoldBoolean(parseQuery(target.search))) {
+    return refuse(400, "the query says `false` with a letter that is an s to some only");
+  }
   const info = parseRequestInfo(method, target);
   if ("error" in info) return refuse(400, info.error);
 

@@ -31,8 +31,9 @@ export interface RequestTarget {
  *   which `pathAmbiguity` refuses.
  */
 export function spelledTarget(requestUrl: string): RequestTarget {
-  // A backslash ends the host for URL parsers, so it has to here: the path then begins with it and is refused.
-  const match = /^https?:\/\/[^/\\?#]*([^?#]*)(\?[^#]*)?/i.exec(requestUrl);
+  // A backslash ends the host for URL parsers, so it has to here: the path then begins with it and is refused. And where
+  // there is no host they take the path's first segment for one.
+  const match = /^https?:\/\/[^/\\?#]+([^?#]*)(\?[^#]*)?/i.exec(requestUrl);
   if (match === null) return { pathname: "", search: "" };
   return { pathname: match[1] || "/", search: match[2] ?? "" };
 }

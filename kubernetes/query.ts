@@ -52,6 +52,20 @@ export function boolValue(query: Query, key: string): boolean {
   return value !== undefined && value !== "0" && !/^false$/iu.test(value);
 }
 
+/** The parameters by which a request is sorted and recorded. */
+const BOOLEANS = ["watch", "tty", "stdin", "stdout", "stderr"];
+
+/**
+ * Whether one of the booleans that matter is `falſe`, with U+017F: false to Go's `EqualFold`, which the conversion of
+ * parameters uses, and true to its `ToLower`, which requestinfo.go falls back on where another list option does not parse.
+ */
+export function hasTwofoldBoolean(query: Query): boolean {
+  return BOOLEANS.some((key) => {
+    const value = firstValue(query, key) ?? "";
+    return /^false$/iu.test(value) && !/^false$/i.test(value);
+  });
+}
+
 function unescapeQuery(text: string): string | undefined {
   if (/%(?![0-9a-f]{2})/i.test(text)) return undefined;
   return text.replaceAll("+", " ").replace(/(?:%[0-9a-f]{2})+/gi, decodeEscapes);

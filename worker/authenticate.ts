@@ -104,7 +104,7 @@ export function readSubject(payload: JWTPayload, token: string): Authenticated {
     const name = SERVICE_PREFIX + commonName;
     return { ok: true, token, subject: { name, email: undefined, commonName, ...rest } };
   }
-  if (typeof email !== "string" || email === "" || sub === "") {
+  if (typeof email !== "string" || email === "" || typeof sub !== "string" || sub === "") {
     return refused("no_identity", "the Cloudflare Access token names neither a person nor a service token");
   }
   // Before folding: the Kelvin sign folds to `k`, and would make another person of its bearer.

@@ -3,7 +3,7 @@ import { classify } from "../kubernetes/classify.ts";
 import { spelledTarget } from "../kubernetes/path.ts";
 import { forbiddenClientHeader, ImpersonationError } from "../kubernetes/upstream-headers.ts";
 import { type Authenticate, authenticator } from "./authenticate.ts";
-import { clusterOfHost } from "./clusters.ts";
+import { clusterOfHost, isPlainHost } from "./clusters.ts";
 import type { Config } from "./config/schema.ts";
 import { crossSite } from "./cross-site.ts";
 import { type Decision, decide } from "./decide.ts";
@@ -35,8 +35,11 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
   const detail = doors.detail ?? detailer(config);
 
   async function handle(request: Request, env: Bindings): Promise<Response> {
-    const url = new URL(request.url);
     const { headers } = request;
+    const url = URL.parse(request.url);
+    if (!url || !isPlainHost(headers.get("Host") ?? url.host)) {
+      return refuse({ code: "bad_request", message: "the Host header is not the name of a host" }, headers);
+    }
     if (url.pathname === `${OWN_PREFIX}healthz`) return serveHealth(request);
 
     const authenticated = await authenticate(request);
@@ -61,14 +64,15 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
     if (forbidden) return refuse({ code: "impersonation", message: forbidden.reason }, headers);
 
     // As the client spelled it: `new URL()` has resolved the dot segments that give an attempt away.
-    const classified = classify(request.method, spelledTarget(request.url), headers.get("Upgrade"));
+    const spelled = spelledTarget(request.url);
+    const classified = classify(request.method, spelled, headers.get("Upgrade"));
     const decision = decide(identity, cluster, classified);
     if (decision.action === "refuse") return refuse(decision.refusal, headers);
     const foreign = isConsequential(decision, request.method) ? crossSite(headers, url) : undefined;
     if (foreign) return refuse(foreign, headers);
     return decision.action === "session"
-      ? openSession(env.USER_SESSIONS, { request, url, subject, identity, cluster, decision }, config)
-      : stream(clusterBinding(env, cluster.binding), request, url, decision);
+      ? openSession(env.USER_SESSIONS, { request, spelled, subject, identity, cluster, decision }, config)
+      : stream(clusterBinding(env, cluster.binding), request, spelled, decision);
   }
 
   return async (request, env) => {

@@ -1,5 +1,6 @@
 import { attachPlan, type SessionPlan } from "../durable/plan.ts";
 import { makeSessionId } from "../durable/session-id.ts";
+import type { RequestTarget } from "../kubernetes/path.ts";
 import type { Subject } from "./authenticate.ts";
 import type { Cluster, Config } from "./config/schema.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
@@ -14,7 +15,7 @@ const MAX_ATTEMPT_CHARS = 128;
 /** A session attempt that was let through, and whose it is. */
 export interface SessionAttempt {
   readonly request: Request;
-  readonly url: URL;
+  readonly spelled: RequestTarget;
   readonly subject: Subject;
   readonly identity: Identity;
   readonly cluster: Cluster;
@@ -24,7 +25,7 @@ export interface SessionAttempt {
 /** Hands a session attempt to its user's object, with the upstream request all built but for the sending. */
 export async function openSession(
   namespace: Bindings["USER_SESSIONS"],
-  { request, url, subject, identity, cluster, decision }: SessionAttempt,
+  { request, spelled, subject, identity, cluster, decision }: SessionAttempt,
   config: Pick<Config, "limits" | "audit" | "recording">,
 ): Promise<Response> {
   const objectId = namespace.idFromName(identity.name);
@@ -44,7 +45,7 @@ export async function openSession(
   // GET whatever the client's method was: a second half by SPDY is answered, never sent upstream. The `upgrade` header
   // of a WebSocket is set; a SPDY request must not look like one.
   if (transport === "spdy") headers.delete("upgrade");
-  return namespace.get(objectId).fetch(upstreamUrl(url), { headers, signal: request.signal });
+  return namespace.get(objectId).fetch(upstreamUrl(spelled), { headers, signal: request.signal });
 }
 
 /** From where, as far as it is known. The address and the country are Cloudflare's word, the rest the client's. */

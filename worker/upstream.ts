@@ -1,3 +1,4 @@
+import type { RequestTarget } from "../kubernetes/path.ts";
 import { buildUpstreamHeaders, type Impersonation } from "../kubernetes/upstream-headers.ts";
 import type { Decision } from "./decide.ts";
 import { refuse } from "./refusal.ts";
@@ -8,9 +9,9 @@ import { refuse } from "./refusal.ts";
  */
 const UPSTREAM_ORIGIN = "http://localhost";
 
-/** The same path and query, as they were classified, at the cluster. */
-export function upstreamUrl(url: URL): string {
-  return UPSTREAM_ORIGIN + url.pathname + url.search;
+/** The very path and query that were classified, at the cluster. */
+export function upstreamUrl({ pathname, search }: RequestTarget): string {
+  return UPSTREAM_ORIGIN + pathname + search;
 }
 
 /**
@@ -20,15 +21,21 @@ export function upstreamUrl(url: URL): string {
 export async function stream(
   cluster: Fetcher,
   request: Request,
-  url: URL,
+  spelled: RequestTarget,
   decision: Extract<Decision, { action: "stream" }>,
 ): Promise<Response> {
   const headers = headersFor(request, decision.as, decision.upgrade);
+  const { method } = request;
+  const isBodiless = method === "GET" || method === "HEAD";
+  // `fetch` takes none with these. Dropped, it would be another request for a workload that reads it.
+  if (isBodiless && request.body && request.headers.get("Content-Length") !== "0") {
+    return refuse({ code: "bad_request", message: `a ${method} with a body is not passed on` }, request.headers);
+  }
   try {
-    const response = await cluster.fetch(upstreamUrl(url), {
-      method: request.method,
+    const response = await cluster.fetch(upstreamUrl(spelled), {
+      method,
       headers,
-      body: request.body,
+      body: isBodiless ? null : request.body,
       // A redirect is the client's to follow, as itself, through this same door.
       redirect: "manual",
       signal: request.signal,
@@ -37,7 +44,7 @@ export async function stream(
   } catch (error) {
     // Nobody is left to read it: nginx's code for a client that closed the request.
     if (request.signal.aborted) return new Response(null, { status: 499 });
-    console.error(`upstream: ${request.method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
+    console.error(`upstream: ${method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
     const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
     return refuse({ code: "cluster_unreachable", message }, request.headers);
   }

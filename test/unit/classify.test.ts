@@ -274,6 +274,9 @@ describe("refused: a session at a path or with a query that Kubernetes does not 
     [VMI.replace("/v1/", "/v2/").concat("/console"), "not a path"],
     ["/apis/subresources.kubevirt.io/v1/virtualmachineinstances/vm1/console", "not a path"],
     [`${POD}/exec?command=a;b`, "raw semicolon"],
+    // False to EqualFold, true to ToLower: Kubernetes asks now the one, now the other.
+    [`${POD}/exec?command=a&tty=fal%C5%BFe`, "an s to some only"],
+    ["/api/v1/namespaces/demo/pods?fieldSelector=x&watch=FAL%C5%BFE", "an s to some only"],
     [`${POD}/exec?command=id&tty=%zz`, "broken percent-escape"],
     [`${POD}/portforward?ports=http`, "port"],
     [`${POD}/portforward?ports=`, "port"],

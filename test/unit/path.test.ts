@@ -119,6 +119,9 @@ describe("taking the spelled target out of a URL", () => {
     ["http://h/a/%2e%2e/b", "/a/%2e%2e/b", ""],
     ["http://h\\api/v1/pods", "\\api/v1/pods", ""],
     ["/api/v1/pods", "", ""],
+    // URL parsers skip the slashes and take `x` for the host: what follows would be another path to them.
+    ["http:///x/api/v1/nodes/n1/proxy", "", ""],
+    ["http:////x/api/v1/nodes/n1/proxy", "", ""],
   ])("%s", (url, pathname, search) => {
     expect(spelledTarget(url)).toEqual({ pathname, search });
   });

@@ -74,6 +74,14 @@ async function signed(claims: JWTPayload, header: object = {}, key?: CryptoKey |
     .sign(key ?? (await importJWK(env.TEST_SIGNING_KEY, "RS256")));
 }
 
+/** Signs texts as they stand: what no library would write. */
+async function signedText(header: string, payload: string): Promise<string> {
+  const input = `${base64url(header)}.${base64url(payload)}`;
+  const key = (await importJWK(env.TEST_SIGNING_KEY, "RS256")) as CryptoKey;
+  const signature = await crypto.subtle.sign("RSASSA-PKCS1-v1_5", key, new TextEncoder().encode(input));
+  return `${input}.${base64url(String.fromCharCode(...new Uint8Array(signature)))}`;
+}
+
 function without(claim: string): JWTPayload {
   const { [claim]: _, ...rest } = CLAIMS;
   return rest;
@@ -238,6 +246,7 @@ describe("a rightly signed token is refused", () => {
     ["whose address is a service's name", { ...CLAIMS, email: "", common_name: "" }],
     ["of a service, with a subject", { ...without("email"), common_name: "ci.access" }],
     ["with an empty subject", { ...CLAIMS, sub: "" }],
+    ["whose subject is an object", { ...CLAIMS, sub: { toString: "uid" } as unknown as string }],
     ["with an empty address", { ...CLAIMS, email: "" }],
     ["whose address is a list", { ...CLAIMS, email: ["alice@example.com"] }],
   ])("as naming no person: %s", async (_, claims) => {
@@ -251,6 +260,50 @@ it.each(["ci/../admin", "ci@example.com", "ci access", "x".repeat(200)])(
     await expectRefused(await signed({ ...without("email"), sub: "", common_name }), "Unauthorized", BAD_TOKEN);
   },
 );
+
+describe("a rightly signed token that says things twice, or in another token", () => {
+  const HEADER = JSON.stringify({ alg: "RS256", kid: "test-key" });
+
+  /** The claims as JSON with some of them said again at the end. */
+  const saidAgain = (again: string, claims: JWTPayload = CLAIMS) => `${JSON.stringify(claims).slice(0, -1)},${again}}`;
+
+  it("is of whom it names last: there is one reading, from the email to the cluster", async () => {
+    const twice = saidAgain('"email":"bob@viewers.example.com"', { ...CLAIMS, email: "admin@example.com" });
+    const response = await present(await signedText(HEADER, twice));
+    const { headers } = (await response.json()) as { headers: Record<string, string> };
+    expect(headers).toMatchObject({
+      "impersonate-user": "bob@viewers.example.com",
+      "impersonate-group": "developers, oncall",
+    });
+  });
+
+  it.each([
+    ["another application last", saidAgain('"aud":["other-audience"]')],
+    ["another team last", saidAgain('"iss":"https://evil.cloudflareaccess.com"')],
+    ["the organisation's type last", saidAgain('"type":"org"')],
+    ["its end last as long past", saidAgain('"exp":1')],
+  ])("is refused with %s", async (_, payload) => {
+    const response = await present(await signedText(HEADER, payload));
+    expect(response.status).toBe(401);
+  });
+
+  it.each([
+    ["no algorithm first", '{"alg":"none","alg":"RS256","kid":"test-key"}', 200],
+    ["no algorithm last", '{"alg":"RS256","alg":"none","kid":"test-key"}', 401],
+    ["another key last", '{"alg":"RS256","kid":"test-key","kid":"other-key"}', 401],
+  ])("in its header: %s", async (_, header, status) => {
+    const response = await present(await signedText(header, JSON.stringify(CLAIMS)));
+    expect(response.status).toBe(status);
+  });
+
+  it("and one whose payload is a token, or no object, is no token", async () => {
+    const inner = await token(alice);
+    const nested = JSON.stringify({ alg: "RS256", kid: "test-key", cty: "JWT" });
+    for (const payload of [inner, JSON.stringify(inner), "[]", "null", '"text"', ""]) {
+      await expectRefused(await signedText(nested, payload), "Unauthorized", BAD_TOKEN);
+    }
+  });
+});
 
 describe("the key set", () => {
   const config = loadConfig(env.SALLYPORT_CONFIG);
@@ -344,11 +397,138 @@ describe("the key set", () => {
   });
 });
 
+describe("a poisoned key set", () => {
+  const config = loadConfig(env.SALLYPORT_CONFIG);
+  const { kty = "", n = "", e = "" } = env.TEST_SIGNING_KEY;
+  const good = { kty, n, e, kid: "test-key", alg: "RS256", use: "sig" };
+  const SECRET = new Uint8Array(64).fill(7);
+  const oct = { kty: "oct", k: base64url(String.fromCharCode(...SECRET)), kid: "test-key" };
+
+  /** What a Worker whose team serves this set answers to the token. */
+  async function answer(keys: unknown, make: (iss: string) => Promise<string>): Promise<Response> {
+    const team = `poisoned-${crypto.randomUUID()}`;
+    const iss = `https://${team}.cloudflareaccess.com`;
+    await publishAll(team, keys);
+    const handle = createHandler({ ...config, access: { ...config.access, teamDomain: iss } });
+    return handle(request(await make(iss)), env);
+  }
+
+  const rightly = (iss: string) => signed({ ...CLAIMS, iss });
+
+  it.each<[string, unknown]>([
+    ["a shared secret", [{ ...oct, alg: "HS256" }]],
+    ["a shared secret that calls itself RS256", [{ ...oct, alg: "RS256" }]],
+    ["a key for no algorithm", [{ ...oct, alg: "none" }]],
+  ])("with %s makes nobody's HMAC a signature", async (_, keys) => {
+    for (const alg of ["HS256", "HS512"]) {
+      const response = await answer(keys, (iss) => signed({ ...CLAIMS, iss }, { alg }, SECRET));
+      expect(response.status).toBe(401);
+    }
+    const unsigned = await answer(
+      keys,
+      async (iss) => `${base64url({ alg: "none", kid: "test-key" })}.${base64url({ ...CLAIMS, iss })}.`,
+    );
+    expect(unsigned.status).toBe(401);
+    expect((await answer(keys, rightly)).status).toBe(401);
+  });
+
+  it.each<[string, object]>([
+    ["none", { alg: "none" }],
+    ["HS256", { alg: "HS256" }],
+    ["RS512", { alg: "RS512" }],
+    ["encryption only", { use: "enc" }],
+    ["operations other than verifying", { key_ops: ["encrypt"] }],
+  ])("whose right key is for %s verifies nothing", async (_, labels) => {
+    expect((await answer([{ ...good, ...labels }], rightly)).status).toBe(401);
+  });
+
+  it("with an attacker's key of the same id beside the right one verifies neither's tokens", async () => {
+    const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
+    const theirs = { ...(await exportJWK(publicKey)), kid: "test-key", alg: "RS256", use: "sig" };
+    for (const keys of [
+      [good, theirs],
+      [theirs, good],
+    ]) {
+      expect((await answer(keys, (iss) => signed({ ...CLAIMS, iss }, {}, privateKey))).status).toBe(401);
+      expect((await answer(keys, rightly)).status).toBe(401);
+      // Without a key id either would be tried.
+      const anonymous = (iss: string) => signed({ ...CLAIMS, iss }, { kid: undefined }, privateKey);
+      expect((await answer(keys, anonymous)).status).toBe(401);
+    }
+  });
+
+  it.each<[string, unknown]>([
+    ["a key without its modulus", [{ ...good, n: undefined }]],
+    ["a key whose modulus is no base64", [{ ...good, n: "!!!" }]],
+    ["a key of 512 bits", [{ ...good, n: base64url(String.fromCharCode(...new Uint8Array(64).fill(0xc1))) }]],
+    ["an exponent of nothing", [{ ...good, e: "" }]],
+    [
+      "a key of another family under the same id",
+      [{ kty: "EC", crv: "P-256", x: n.slice(0, 43), y: n.slice(0, 43), kid: "test-key" }],
+    ],
+    ["nothing in it", []],
+    ["something that is no key", [null]],
+    ["a text for a list", "keys"],
+    ["an object for a list", { length: 1, 0: good }],
+  ])("with %s lets nobody in", async (_, keys) => {
+    const response = await answer(keys, rightly);
+    expect([401, 503]).toContain(response.status);
+    expect(logged.join("\n")).not.toContain(n.slice(0, 20));
+  });
+
+  it("of thousands of keys is read as well, and a token that names none of them is refused in time", async () => {
+    const many = Array.from({ length: 5_000 }, (_, index) => ({ ...good, kid: `key-${index}` }));
+    const began = performance.now();
+    expect((await answer([...many, good], rightly)).status).toBe(200);
+    expect((await answer(many, rightly)).status).toBe(401);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+});
+
+describe("keys that are rotated while requests come", () => {
+  it("lets in the old key's tokens as long as both are published, and the new key's once they are known", async () => {
+    const team = `overlapping-${crypto.randomUUID()}`;
+    const iss = `https://${team}.cloudflareaccess.com`;
+    const config = loadConfig(env.SALLYPORT_CONFIG);
+    const handle = createHandler({ ...config, access: { ...config.access, teamDomain: iss } });
+    const { kty = "", n = "", e = "" } = env.TEST_SIGNING_KEY;
+    const before = { kty, n, e, kid: "test-key", alg: "RS256", use: "sig" };
+    const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
+    const after = { ...(await exportJWK(publicKey)), kid: "new-key", alg: "RS256", use: "sig" };
+    const old = await signed({ ...CLAIMS, iss });
+    const fresh = await signed({ ...CLAIMS, iss }, { kid: "new-key" }, privateKey);
+    const statuses = (tokens: readonly string[]) =>
+      Promise.all(tokens.map(async (each) => (await handle(request(each), env)).status));
+    expect(await statuses([old])).toEqual([200]);
+
+    await publishAll(team, [before, after]);
+    const later = Date.now() + 31_000;
+    vi.spyOn(Date, "now").mockImplementation(() => later);
+    // All at once, while the set is being fetched: nobody gets through by it, and nobody falls.
+    expect(await statuses([old, fresh, old, fresh, old, fresh])).toEqual([200, 200, 200, 200, 200, 200]);
+
+    await publishAll(team, [after]);
+    vi.spyOn(Date, "now").mockImplementation(() => later + 10 * 60_000 + 1);
+    expect(await statuses([fresh])).toEqual([200]);
+    expect(await statuses([old, fresh, old, fresh])).toEqual([401, 200, 401, 200]);
+    // What the old key signs with the new key's id, and the other way round, is a forgery.
+    const crossed = [
+      await signed({ ...CLAIMS, iss }, { kid: "new-key" }),
+      await signed({ ...CLAIMS, iss }, {}, privateKey),
+    ];
+    expect(await statuses(crossed)).toEqual([401, 401]);
+  });
+});
+
 async function fetches(team: string): Promise<number> {
   return (await fetch(`https://${team}.cloudflareaccess.com/control/fetches`)).json();
 }
 
-async function publish(team: string, key: JWK): Promise<void> {
-  const body = JSON.stringify({ keys: [key] });
+function publish(team: string, key: JWK): Promise<void> {
+  return publishAll(team, [key]);
+}
+
+async function publishAll(team: string, keys: unknown): Promise<void> {
+  const body = JSON.stringify({ keys });
   await fetch(`https://${team}.cloudflareaccess.com/control/keys`, { method: "PUT", body });
 }

@@ -1,0 +1,184 @@
+/** HTTP as bytes, on both sides of the Worker: no client or server library has an opinion on what is sent and received. */
+import { createHash } from "node:crypto";
+import { connect, createServer, type Server, type Socket } from "node:net";
+
+const HEAD_END = "\r\n\r\n";
+const WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/** A close frame with the code 1000. */
+const CLOSE_NORMALLY = Buffer.from([0x88, 0x02, 0x03, 0xe8]);
+const ANSWER_MS = 15_000;
+
+export interface RawAnswer {
+  /** 0: the connection was closed without one. */
+  readonly status: number;
+  /** All that came, a character a byte. */
+  readonly text: string;
+}
+
+/**
+ * Sends bytes and reads one answer; bytes are given as a text, a character each.
+ *
+ * @param quietMs reads on until nothing has come for so long, for more answers than one
+ */
+export function exchange(url: string, bytes: string, quietMs?: number): Promise<RawAnswer> {
+  const { hostname, port } = new URL(url);
+  return exchangeOn(connect(Number(port), hostname), bytes, quietMs);
+}
+
+/** The same on a connection of any kind, which it ends. */
+export function exchangeOn(socket: Socket, bytes: string, quietMs?: number): Promise<RawAnswer> {
+  const isHead = bytes.startsWith("HEAD ");
+  return new Promise((resolve, reject) => {
+    let text = "";
+    let timer = setTimeout(() => fail("there was no answer"), ANSWER_MS);
+    const done = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ status: Number(/^HTTP\/1\.\d (\d{3})/.exec(text)?.[1] ?? 0), text });
+    };
+    const fail = (words: string) => {
+      socket.destroy();
+      reject(new Error(`${words} to ${JSON.stringify(bytes.slice(0, 200))}`));
+    };
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+      if (quietMs === undefined) {
+        if (isWhole(text, isHead)) done();
+        return;
+      }
+      clearTimeout(timer);
+      timer = setTimeout(done, quietMs);
+    });
+    // Whoever refuses early closes while we still write: the answer has come by then.
+    socket.on("error", () => {});
+    socket.on("close", done);
+    socket.write(Buffer.from(bytes, "latin1"));
+    if (quietMs !== undefined) {
+      clearTimeout(timer);
+      timer = setTimeout(done, quietMs * 2);
+    }
+  });
+}
+
+function isWhole(text: string, isHead: boolean): boolean {
+  const end = text.indexOf(HEAD_END);
+  if (end < 0) return false;
+  const head = text.slice(0, end);
+  if (isHead || /^HTTP\/1\.\d (1|204|304)/.test(head)) return true;
+  if (/^transfer-encoding: *chunked/im.test(head)) return chunksEnd(text, end + HEAD_END.length) !== undefined;
+  const length = /^content-length: *(\d+)/im.exec(head)?.[1];
+  return length !== undefined && text.length >= end + HEAD_END.length + Number(length);
+}
+
+/** A request as its bytes arrived. */
+export interface Arrived {
+  readonly requestLine: string;
+  readonly lines: readonly (readonly [name: string, value: string])[];
+  /** Everything behind the head, undecoded. */
+  readonly body: string;
+  /** What came on the connection once the request was over: somebody else's request. */
+  readonly surplus: string;
+}
+
+/** A cluster that has nothing but ears: 404 for all, and for an upgrade one that closes at once. */
+export class CapturingUpstream {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #connections: Buffer[][] = [];
+
+  constructor() {
+    this.#server = createServer((socket) => this.#listen(socket));
+  }
+
+  /** @returns where it answers */
+  async open(): Promise<string> {
+    await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
+    const address = this.#server.address();
+    return `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Of each connection that has said anything. */
+  get arrived(): Arrived[] {
+    return this.#connections
+      .map((chunks) => Buffer.concat(chunks).toString("latin1"))
+      .filter((text) => text !== "")
+      .map(readRequest);
+  }
+
+  #listen(socket: Socket): void {
+    const chunks: Buffer[] = [];
+    this.#connections.push(chunks);
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("error", () => {});
+    let isAnswered = false;
+    socket.on("data", (chunk: Buffer) => {
+      // Frames after an upgrade are no request's.
+      if (isAnswered && isUpgrade(chunks)) return;
+      chunks.push(chunk);
+      const text = Buffer.concat(chunks).toString("latin1");
+      if (isAnswered || bodyEnd(text) === undefined) return;
+      isAnswered = true;
+      answer(socket, readRequest(text));
+    });
+  }
+}
+
+function isUpgrade(chunks: readonly Buffer[]): boolean {
+  return /^upgrade:/im.test(Buffer.concat(chunks).toString("latin1"));
+}
+
+function answer(socket: Socket, { lines }: Arrived): void {
+  const key = lines.find(([name]) => name.toLowerCase() === "sec-websocket-key")?.[1];
+  if (key === undefined) {
+    socket.end("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    return;
+  }
+  const accept = createHash("sha1").update(`${key}${WEBSOCKET_GUID}`).digest("base64");
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+  );
+  socket.end(CLOSE_NORMALLY);
+}
+
+function readRequest(text: string): Arrived {
+  const headEnd = text.indexOf(HEAD_END);
+  const [requestLine = "", ...lines] = text.slice(0, headEnd < 0 ? undefined : headEnd).split("\r\n");
+  const end = bodyEnd(text) ?? text.length;
+  return {
+    requestLine,
+    lines: lines.map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+    }),
+    body: headEnd < 0 ? "" : text.slice(headEnd + HEAD_END.length, end),
+    surplus: text.slice(end),
+  };
+}
+
+/** Where the request is over; undefined while it is not. */
+function bodyEnd(text: string): number | undefined {
+  const headEnd = text.indexOf(HEAD_END);
+  if (headEnd < 0) return undefined;
+  const head = text.slice(0, headEnd);
+  const start = headEnd + HEAD_END.length;
+  if (/^transfer-encoding:/im.test(head)) return chunksEnd(text, start);
+  const end = start + Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
+  return text.length < end ? undefined : end;
+}
+
+function chunksEnd(text: string, start: number): number | undefined {
+  for (let at = start; ; ) {
+    const line = text.indexOf("\r\n", at);
+    if (line < 0) return undefined;
+    const size = Number.parseInt(text.slice(at, line), 16);
+    at = line + 2 + size + 2;
+    if (text.length < at) return undefined;
+    if (size === 0) return at;
+  }
+}

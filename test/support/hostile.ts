@@ -1,0 +1,148 @@
+/**
+ * The hostile corpus of test/vectors/hostile: what people have tried on proxies and on the Kubernetes API, as data, with the
+ * verdict that is expected here and why. See test/vectors/README.md for its format.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import * as z from "zod";
+import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
+
+const FOLDER = resolve(import.meta.dirname, "../vectors/hostile");
+
+/** The person whose requests these are, as the local stack is to know them. */
+export const HOSTILE = { email: "hostile@example.com", sub: "uid-hostile", groups: ["developers", "oncall"] } as const;
+/** What an entry smuggles in, and what must never be seen upstream or in a log. */
+export const SMUGGLED = /stolen|smuggled|c3RvbGVu|system:masters|evil\.example/i;
+
+const common = {
+  id: z.string().regex(/^[a-z]+\/[a-z0-9-]+$/),
+  /** For a person who wonders. */
+  why: z.string().min(2),
+  /** CVE, advisory, RFC, KEP, source file or issue. */
+  source: z.string().min(2),
+};
+
+/** `runtime`: workerd's own HTTP parser, before the Worker. `own`: `/-/…`. `object`: the user's, for SPDY. */
+const REFUSERS = ["runtime", "door", "classifier", "rule", "own", "object"] as const;
+
+const allowed = {
+  /** As RBAC writes it; empty for a path without a resource. */
+  resource: z.string().exactOptional(),
+  verb: z.string().exactOptional(),
+  namespace: z.string().exactOptional(),
+  name: z.string().exactOptional(),
+  /** Where the answer is another than the cluster's: workerd's own. */
+  status: z.int().exactOptional(),
+  /** The request target that arrives, where it is not the one that was sent. */
+  arrives: z.string().exactOptional(),
+  /** The subprotocols that arrive; null for none. */
+  protocols: z.string().nullable().exactOptional(),
+};
+
+const requestExpectation = z.discriminatedUnion("verdict", [
+  z.strictObject({
+    verdict: z.literal("refused"),
+    by: z.enum(REFUSERS),
+    status: z.int(),
+    kind: z.enum(SESSION_KINDS).exactOptional(),
+    resource: z.string().exactOptional(),
+  }),
+  z.strictObject({ verdict: z.literal("rest"), ...allowed }),
+  z.strictObject({ verdict: z.literal("stream"), ...allowed }),
+  z.strictObject({
+    verdict: z.literal("session"),
+    kind: z.enum(SESSION_KINDS),
+    command: z.array(z.string()).exactOptional(),
+    container: z.string().nullable().exactOptional(),
+    tty: z.boolean().exactOptional(),
+    ...allowed,
+  }),
+]);
+
+/** Name, value, and how many such lines. */
+const header = z.union([z.tuple([z.string(), z.string()]), z.tuple([z.string(), z.string(), z.int()])]);
+
+const requestEntry = z.strictObject({
+  ...common,
+  method: z.string(),
+  /** As spelled on the request line. */
+  target: z.string(),
+  headers: z.array(header),
+  /** Sent without the usual Host line, or without the usual token. */
+  bare: z.enum(["host", "token"]).exactOptional(),
+  expect: requestExpectation,
+});
+
+const framingEntry = z.strictObject({
+  ...common,
+  /** All that is sent. */
+  raw: z.string(),
+  /** Method and target of each request that may arrive, in order; `any`: whatever does must be attributed. */
+  expect: z.strictObject({ arrives: z.union([z.literal("any"), z.array(z.string())]) }),
+});
+
+const tokenEntry = z.strictObject({
+  ...common,
+  token: z.strictObject({
+    /** How it is signed: see test/e2e/support/forged-tokens.ts. */
+    sign: z.string(),
+    /** In place of the usual header parameters and claims; null takes one out. */
+    header: z.record(z.string(), z.unknown()).exactOptional(),
+    claims: z.record(z.string(), z.unknown()).exactOptional(),
+    first: z.string().exactOptional(),
+    last: z.string().exactOptional(),
+  }),
+  expect: z.discriminatedUnion("verdict", [
+    z.strictObject({ verdict: z.literal("refused"), by: z.literal("door"), status: z.int() }),
+    z.strictObject({ verdict: z.literal("rest") }),
+  ]),
+});
+
+export type RequestEntry = z.output<typeof requestEntry>;
+export type FramingEntry = z.output<typeof framingEntry>;
+export type TokenEntry = z.output<typeof tokenEntry>;
+
+export interface Corpus {
+  readonly requests: readonly RequestEntry[];
+  readonly framing: readonly FramingEntry[];
+  readonly tokens: readonly TokenEntry[];
+}
+
+/** Reads all of it. @throws where an entry is not of its file's shape, with its place */
+export function loadCorpus(): Corpus {
+  const requests: RequestEntry[] = [];
+  const framing: FramingEntry[] = [];
+  const tokens: TokenEntry[] = [];
+  for (const file of readdirSync(FOLDER).filter((name) => name.endsWith(".jsonl"))) {
+    const theme = basename(file, ".jsonl");
+    if (theme === "framing") framing.push(...readEntries(file, framingEntry));
+    else if (theme === "tokens") tokens.push(...readEntries(file, tokenEntry));
+    else requests.push(...readEntries(file, requestEntry));
+  }
+  return { requests, framing, tokens };
+}
+
+function readEntries<T extends { readonly id: string }>(file: string, schema: z.ZodType<T>): T[] {
+  const lines = readFileSync(join(FOLDER, file), "utf8").split("\n");
+  return lines.flatMap((line, index) => {
+    if (line === "") return [];
+    const read = schema.safeParse(JSON.parse(line));
+    if (!read.success) throw new Error(`${file}:${index + 1}: ${z.prettifyError(read.error)}`);
+    if (!read.data.id.startsWith(`${basename(file, ".jsonl")}/`)) {
+      throw new Error(`${file}:${index + 1}: ${read.data.id} is of another theme`);
+    }
+    return [read.data];
+  });
+}
+
+/** Writes out what an entry only describes: `{{a*3}}` is `aaa`, and `{{token}}` the person's token. */
+export function expand(text: string, token: string): string {
+  return text
+    .replaceAll("{{token}}", token)
+    .replaceAll(/\{\{(.+?)\*(\d+)\}\}/g, (_, unit: string, times: string) => unit.repeat(Number(times)));
+}
+
+/** An entry's header lines, each by itself. */
+export function headerLines({ headers }: RequestEntry): readonly (readonly [string, string])[] {
+  return headers.flatMap(([name, value, times = 1]) => Array.from({ length: times }, () => [name, value] as const));
+}

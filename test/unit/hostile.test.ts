@@ -1,0 +1,154 @@
+/** The hostile corpus against the pure part: the classifier, the rules, and what is asked of headers alone. */
+import { describe, expect, test } from "vitest";
+import { type Classified, classify } from "../../kubernetes/classify.ts";
+import { spelledTarget } from "../../kubernetes/path.ts";
+import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import { buildUpstreamHeaders, forbiddenClientHeader } from "../../kubernetes/upstream-headers.ts";
+import { isPlainHost } from "../../worker/clusters.ts";
+import { crossSite } from "../../worker/cross-site.ts";
+import { judge, resourceOf } from "../../worker/policy.ts";
+import { expand, HOSTILE, headerLines, loadCorpus, type RequestEntry, SMUGGLED } from "../support/hostile.ts";
+
+const { requests, framing, tokens } = loadCorpus();
+const TOKEN = "header.payload.signature";
+const LEAST = 300;
+
+/** What never reaches the Worker is not the classifier's to judge; the end-to-end test has it. */
+const reaching = requests.filter(({ expect: { verdict, ...rest } }) => !("by" in rest) || rest.by !== "runtime");
+
+function headersOf(entry: RequestEntry): Headers {
+  const headers = new Headers();
+  for (const [name, value] of headerLines(entry)) headers.append(name, expand(value, TOKEN));
+  return headers;
+}
+
+function classifyEntry({ method, target, ...entry }: RequestEntry): Classified {
+  const sent = expand(target, TOKEN);
+  const url = /^https?:/.test(sent) ? sent : `http://localhost${sent === "*" ? "/" : sent}`;
+  return classify(method, spelledTarget(url), headersOf({ method, target, ...entry }).get("Upgrade"));
+}
+
+function judgeInfo(info: RequestInfo) {
+  return judge(
+    { identity: { name: HOSTILE.email, groups: HOSTILE.groups }, cluster: "test", info, session: undefined },
+    [],
+  );
+}
+
+describe("the corpus", () => {
+  test(`has at least ${LEAST} entries`, () => {
+    expect(requests.length).toBeGreaterThanOrEqual(LEAST);
+  });
+
+  test("has an id for each, and no request twice", () => {
+    const all = [...requests, ...framing, ...tokens];
+    expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+    const spelled = requests.map(({ method, target, headers, bare }) =>
+      JSON.stringify([method, target, headers, bare]),
+    );
+    expect(spelled.filter((text, index) => spelled.indexOf(text) !== index)).toEqual([]);
+    expect(new Set(framing.map(({ raw }) => raw)).size).toBe(framing.length);
+    expect(new Set(tokens.map(({ token }) => JSON.stringify(token))).size).toBe(tokens.length);
+  });
+
+  test("changes nothing of a cluster's that lets it all through: it is run against real ones", () => {
+    const harmless = /hostile|\/proxy\/|subjectaccessreviews|\/(run|exec)\/|\/configmaps$/;
+    const writes = requests.filter(
+      ({ method, expect: { verdict } }) => verdict === "rest" && !/^(GET|HEAD|OPTIONS)$/.test(method),
+    );
+    for (const { target, id, method } of writes) {
+      expect(target, id).toMatch(harmless);
+      // A body that is missing creates nothing; a deletion needs none.
+      if (method === "DELETE") expect(target, id).toContain("hostile-none");
+    }
+  });
+});
+
+describe("the classifier", () => {
+  test.each(reaching.map((entry) => [entry.id, entry] as const))("%s", (_, entry) => {
+    const classified = classifyEntry(entry);
+    const { expect: expected } = entry;
+    switch (expected.verdict) {
+      case "refused":
+        expectRefused(entry, classified);
+        break;
+      case "rest":
+      case "stream":
+        expect(classified.kind).toBe(expected.verdict);
+        break;
+      case "session": {
+        const { kind, command, container, tty } = expected;
+        expect(classified).toMatchObject({
+          kind: "session",
+          transport: "websocket",
+          session: {
+            sessionKind: kind,
+            ...(command && { command }),
+            ...(container !== undefined && { container: container ?? undefined }),
+            ...(tty !== undefined && { tty }),
+          },
+        });
+      }
+    }
+    if (expected.verdict === "refused" || classified.kind === "refused") return;
+    const { info } = classified;
+    const { resource, verb, namespace, name } = expected;
+    if (resource !== undefined) expect(resourceOf(info)).toBe(resource);
+    if (verb !== undefined) expect(info.verb).toBe(verb);
+    if (namespace !== undefined) expect(info.namespace).toBe(namespace);
+    if (name !== undefined) expect(info.name).toBe(name);
+    expect(judgeInfo(info).action).toBe("allow");
+  });
+
+  function expectRefused(entry: RequestEntry, classified: Classified): void {
+    if (entry.expect.verdict !== "refused") throw new Error("not a refusal");
+    const { by, status, kind, resource } = entry.expect;
+    switch (by) {
+      case "classifier":
+        expect(classified).toMatchObject({ kind: "refused", status });
+        break;
+      case "rule":
+        if (classified.kind === "refused") throw new Error(classified.reason);
+        expect(resourceOf(classified.info)).toBe(resource);
+        expect(judgeInfo(classified.info)).toMatchObject({ action: "refuse", rule: resource });
+        break;
+      case "object":
+        expect(classified).toMatchObject({ kind: "session", transport: "spdy", session: { sessionKind: kind } });
+        break;
+      case "door":
+        expectAtTheDoor(entry);
+        break;
+      case "own":
+      case "runtime":
+    }
+  }
+
+  /** What is refused for its headers, but for tokens: they take a key set to judge. */
+  function expectAtTheDoor(entry: RequestEntry): void {
+    if (entry.bare === "token") return;
+    const headers = headersOf(entry);
+    const host = headers.get("Host") ?? "localhost";
+    const isRefused =
+      !URL.canParse(`http://${host}`) ||
+      !isPlainHost(host) ||
+      forbiddenClientHeader(headers) !== undefined ||
+      crossSite(headers, new URL("http://localhost")) !== undefined;
+    expect(isRefused).toBe(true);
+  }
+});
+
+describe("the headers that would be sent", () => {
+  const sent = reaching.filter(({ expect: { verdict } }) => verdict !== "refused");
+  test.each(sent.map((entry) => [entry.id, entry] as const))("%s", (_, entry) => {
+    const mode = entry.expect.verdict === "rest" ? {} : { upgrade: "websocket" as const };
+    const as = { user: HOSTILE.email, groups: HOSTILE.groups, uid: HOSTILE.sub, extra: {} };
+    const headers = buildUpstreamHeaders(headersOf(entry), as, mode);
+    expect(headers.get("impersonate-user")).toBe(HOSTILE.email);
+    expect(headers.get("impersonate-group")).toBe(HOSTILE.groups.join(", "));
+    expect([...headers].join("\n")).not.toMatch(SMUGGLED);
+    expect([...headers].join("\n")).not.toContain(TOKEN);
+    if (entry.expect.verdict !== "refused" && entry.expect.protocols !== undefined) {
+      expect(headers.get("sec-websocket-protocol")).toBe(entry.expect.protocols);
+    }
+  });
+});
