@@ -13,6 +13,12 @@ export function upstreamUrl(url: URL): string {
   return UPSTREAM_ORIGIN + url.pathname + url.search;
 }
 
+/** @property failure why this is not the cluster's own answer, for the record */
+export interface Streamed {
+  readonly response: Response;
+  readonly failure?: string;
+}
+
 /**
  * Sends a request on and returns the answer untouched: neither body is read, so neither is buffered, and a client that
  * goes away takes the upstream request with it.
@@ -22,7 +28,7 @@ export async function stream(
   request: Request,
   url: URL,
   decision: Extract<Decision, { action: "stream" }>,
-): Promise<Response> {
+): Promise<Streamed> {
   const headers = headersFor(request, decision.as, decision.upgrade);
   try {
     const response = await cluster.fetch(upstreamUrl(url), {
@@ -33,13 +39,16 @@ export async function stream(
       redirect: "manual",
       signal: request.signal,
     });
-    return decision.proxied ? contain(response) : response;
+    return { response: decision.proxied ? contain(response) : response };
   } catch (error) {
     // Nobody is left to read it: nginx's code for a client that closed the request.
-    if (request.signal.aborted) return new Response(null, { status: 499 });
+    if (request.signal.aborted) {
+      const failure = "the client went away before the cluster answered: what it asked for may have been done";
+      return { response: new Response(null, { status: 499 }), failure };
+    }
     console.error(`upstream: ${request.method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
     const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
-    return refuse({ code: "cluster_unreachable", message }, request.headers);
+    return { response: refuse({ code: "cluster_unreachable", message }, request.headers), failure: message };
   }
 }
 

@@ -1,3 +1,4 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
 import { Client } from "./client.ts";
@@ -240,7 +241,11 @@ describe("paths that the API server would read differently are refused, not sent
     const { method, headers, signal } = await requestAs(someone(), PODS, { headers: UPGRADE });
     const raw = { url: `https://sallyport.example.com${path}`, method, headers, signal, body: null };
     const { default: worker } = await import("../../worker/index.ts");
-    const response = await worker.fetch(raw as unknown as Parameters<typeof worker.fetch>[0], env);
+    const response = await worker.fetch(
+      raw as unknown as Parameters<typeof worker.fetch>[0],
+      env,
+      createExecutionContext(),
+    );
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ kind: "Status", reason: "BadRequest" });
   });
