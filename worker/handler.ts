@@ -110,15 +110,29 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
 
   return (request, env, context) => {
     const facts: Facts = { at: Date.now() };
+    const note = (status: number) => {
+      if (facts.isNoted) return;
+      facts.isNoted = true;
+      trail.note(request, facts, status, env.AUDIT_DB, context);
+    };
+    const late = setTimeout(() => {
+      if (facts.handedTo !== "cluster") return;
+      facts.failure = "the cluster had not answered yet when this was written";
+      note(0);
+    }, NOTED_WITHIN_MS);
     const answered = answer(request, env, facts).then((response) => {
-      trail.note(request, facts, response.status, env.AUDIT_DB, context);
+      clearTimeout(late);
+      note(response.status);
       return response;
     });
-    // A client that sends its order and hangs up ends this invocation, but not the cluster's work: it is noted all the same.
+    // Whoever sends an order and hangs up ends this invocation, but not the cluster's work: it is noted all the same.
     context.waitUntil(answered);
     return answered;
   };
 }
+
+/** After its client has gone, an invocation goes on for 30 s at most; some of them are for writing the row. */
+const NOTED_WITHIN_MS = 15_000;
 
 function internalRefusal(error: unknown, ray: string): Refusal {
   return error instanceof ImpersonationError

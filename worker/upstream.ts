@@ -31,7 +31,7 @@ export async function stream(
 ): Promise<Streamed> {
   const headers = headersFor(request, decision.as, decision.upgrade);
   try {
-    const response = await cluster.fetch(upstreamUrl(url), {
+    const answer = cluster.fetch(upstreamUrl(url), {
       method: request.method,
       headers,
       body: request.body,
@@ -39,6 +39,7 @@ export async function stream(
       redirect: "manual",
       signal: request.signal,
     });
+    const response = await Promise.race([answer, gone(request.signal)]);
     return { response: decision.proxied ? contain(response) : response };
   } catch (error) {
     // Nobody is left to read it: nginx's code for a client that closed the request.
@@ -50,6 +51,13 @@ export async function stream(
     const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
     return { response: refuse({ code: "cluster_unreachable", message }, request.headers), failure: message };
   }
+}
+
+/** Rejects when the client goes away: of a request that its client gave up, `fetch` may never say anything again. */
+function gone(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(new Error("the client went away")), { once: true });
+  });
 }
 
 /**

@@ -6,8 +6,11 @@ import type { ConfigInput } from "../../worker/config/schema.ts";
 import { Client } from "./client.ts";
 import { admin, as, directlyAs, HOST, handlerAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
+import { shortenTimer } from "./timers.ts";
 
 const NS = "/api/v1/namespaces/demo";
+/** In worker/handler.ts. */
+const NOTED_WITHIN_MS = 15_000;
 const WORDS_AS = "impersonation (kubectl's --as, --as-group and --as-uid) is not available here";
 
 afterEach(() => vi.restoreAllMocks());
@@ -139,6 +142,19 @@ describe("a request that is let through", () => {
     expect(await rowsOf(person.email)).toMatchObject([
       { category: "precursor", status: null, reason: expect.stringMatching(/client went away/) },
     ]);
+  });
+
+  it("and whose answer is long in coming is on record before the platform's patience ends", async () => {
+    shortenTimer(NOTED_WITHIN_MS, 100);
+    const person = someone();
+    const answer = Promise.withResolvers<Response>();
+    const KUBE_API = { fetch: () => answer.promise };
+    const answered = directlyAs(person, `${NS}/pods`, { method: "POST" }, { bindings: { KUBE_API } });
+    const words = "the cluster had not answered yet when this was written";
+    expect(await rowsOf(person.email)).toMatchObject([{ category: "precursor", status: null, reason: words }]);
+    answer.resolve(new Response(null, { status: 201 }));
+    expect((await answered).status).toBe(201);
+    await expectNothingBut(person, 1);
   });
 
   it("has the workload's own part of a proxied path cut off", async () => {
