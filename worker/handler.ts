@@ -12,6 +12,7 @@ import type { Bindings } from "./env.ts";
 import { serveHealth } from "./health.ts";
 import { identify } from "./identify.ts";
 import { jsonError } from "./json.ts";
+import { isRead } from "./methods.ts";
 import { serveOwn } from "./own/router.ts";
 import { type Refusal, refuse } from "./refusal.ts";
 import type { Facts } from "./request-audit/facts.ts";
@@ -108,27 +109,41 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
     }
   }
 
-  return (request, env, context) => {
+  return async (request, env, context) => {
     const facts: Facts = { at: Date.now() };
-    const note = (status: number) => {
-      if (facts.isNoted) return;
-      facts.isNoted = true;
-      trail.note(request, facts, status, env.AUDIT_DB, context);
-    };
-    const late = setTimeout(() => {
-      if (facts.handedTo !== "cluster") return;
-      facts.failure = "the cluster had not answered yet when this was written";
-      note(0);
-    }, NOTED_WITHIN_MS);
-    const answered = answer(request, env, facts).then((response) => {
-      clearTimeout(late);
-      note(response.status);
-      return response;
-    });
-    // Whoever sends an order and hangs up ends this invocation, but not the cluster's work: it is noted all the same.
-    context.waitUntil(answered);
-    return answered;
+    const note = (status: number) => trail.note(request, facts, status, env.AUDIT_DB, context);
+    const answering = answer(request, env, facts);
+    if (!isRead(request.method)) return noteAnyway(answering, facts, note, context);
+    const response = await answering;
+    note(response.status);
+    return response;
   };
+}
+
+/**
+ * Whoever sends an order and hangs up ends this invocation, but not the cluster's work: it is noted all the same, and so is
+ * one whose answer is long in coming. What is only read needs none of this: nobody has seen it.
+ */
+function noteAnyway(
+  answering: Promise<Response>,
+  facts: Facts,
+  note: (status: number) => void,
+  context: Context,
+): Promise<Response> {
+  let isNoted = false;
+  const late = setTimeout(() => {
+    if (facts.handedTo !== "cluster") return;
+    facts.failure = "the cluster had not answered yet when this was written";
+    isNoted = true;
+    note(0);
+  }, NOTED_WITHIN_MS);
+  const answered = answering.then((response) => {
+    clearTimeout(late);
+    if (!isNoted) note(response.status);
+    return response;
+  });
+  context.waitUntil(answered);
+  return answered;
 }
 
 /** After its client has gone, an invocation goes on for 30 s at most; some of them are for writing the row. */
@@ -148,8 +163,6 @@ function isConsequential(decision: Decision, method: string): boolean {
   return (
     decision.action === "session" ||
     (decision.action === "stream" && (decision.upgrade || decision.proxied)) ||
-    !READS.has(method)
+    !isRead(method)
   );
 }
-
-const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

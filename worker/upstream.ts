@@ -1,5 +1,6 @@
 import { buildUpstreamHeaders, type Impersonation } from "../kubernetes/upstream-headers.ts";
 import type { Decision } from "./decide.ts";
+import { isRead } from "./methods.ts";
 import { refuse } from "./refusal.ts";
 
 /**
@@ -39,7 +40,7 @@ export async function stream(
       redirect: "manual",
       signal: request.signal,
     });
-    const response = await Promise.race([answer, gone(request.signal)]);
+    const response = await (isRead(request.method) ? answer : Promise.race([answer, gone(request.signal)]));
     return { response: decision.proxied ? contain(response) : response };
   } catch (error) {
     // Nobody is left to read it: nginx's code for a client that closed the request.

@@ -2,11 +2,9 @@
 import type { Category } from "../../audit/requests.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
+import { isRead } from "../methods.ts";
 import { fits } from "../pattern.ts";
 import { type Asked, matches, resourceOf } from "../policy.ts";
-
-/** By method, never by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may still act on it. */
-const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** A plain request that Sallyport let through. */
 export interface Allowed {
@@ -26,7 +24,8 @@ export function categoryOf({ method, asked, status }: Allowed, config: RequestAu
   // Not 401: that is about Sallyport's own account at the cluster, and would be every request's answer.
   if (status === 403) return "denied";
   const { info } = asked;
-  const isWrite = !READS.has(method);
+  // By method, never by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may act on it.
+  const isWrite = !isRead(method);
   if (isTokenSurface(info, isWrite)) return "token";
   const { precursors, secretReads, mutations } = config;
   const isWanted = ({ record, except }: RequestAuditConfig["mutations"]) =>
@@ -91,5 +90,5 @@ function isSecret(info: RequestInfo, resources: readonly string[]): boolean {
 /** The part of a request to the admin API that is on record: orders, and who watched which recording. */
 export function isAdminOrder(method: string, pathname: string): boolean {
   if (!pathname.startsWith("/-/admin/")) return false;
-  return !READS.has(method) || pathname.endsWith("/recording");
+  return !isRead(method) || pathname.endsWith("/recording");
 }

@@ -16,8 +16,6 @@ export interface Facts {
   refusal?: Refusal;
   /** Why there is no answer of the cluster's to a request that was let through. */
   failure?: string | undefined;
-  /** Its row is made. */
-  isNoted?: true;
   /** What it is handed to: sessions have a record of their own. */
   handedTo?: "cluster" | "session" | "sallyport";
 }

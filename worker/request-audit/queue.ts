@@ -27,7 +27,7 @@ const COMMON: ReadonlySet<Category> = new Set(["denied", "mutation"]);
 
 export const BATCH_ROWS = 50;
 /** So that a command's requests share a write, and little is lost with an isolate. */
-export const FLUSH_AFTER_MS = 250;
+export const FLUSH_AFTER_MS = 500;
 /** Counted requests are written so often. Within the 30 s that a request may work on after its answer. */
 export const WINDOW_MS = 10_000;
 /** How long one request goes on writing; the next one takes over. */
