@@ -1,6 +1,7 @@
 /**
- * The D1 schema. One append-only table holds the whole record; `sessions` is a view of it, so that what a
- * query shows is what was written, and there is no second copy to keep true.
+ * The D1 schema. One append-only table holds the whole record of sessions; `sessions` is a view of it, so that what a
+ * query shows is what was written, and there is no second copy to keep true. Another, `requests`, has the plain requests
+ * that matter.
  *
  * `npm run migrations:generate` writes `migrations/` from this file. The triggers that refuse UPDATE and DELETE
  * are in a migration of their own, since drizzle has no notion of them.
@@ -8,6 +9,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { type Forward, OUTCOMES, RECORDING_STATES } from "./events.ts";
+import { CATEGORIES, DECISIONS } from "./requests.ts";
 
 export const events = sqliteTable(
   "events",
@@ -31,6 +33,52 @@ export const events = sqliteTable(
     index("events_starts_by_user").on(table.user, table.at).where(sql`type = 'start'`),
     uniqueIndex("events_one_end").on(table.session_id).where(sql`type = 'end'`),
   ],
+);
+
+/**
+ * Requests that matter, one row each: their metadata, never a body, a query or a credential. See worker/request-audit.
+ * null is what is not known or does not apply.
+ */
+export const requests = sqliteTable(
+  "requests",
+  {
+    /** `2026-11-17T09:30:00.000Z-…`: begins with the time, so that its own index is the one by time. */
+    id: text().primaryKey(),
+    /** When the request came, milliseconds since the epoch. */
+    at: integer().notNull(),
+    /** The Access identity; null where there was none to know. */
+    user: text(),
+    kubernetes_user: text(),
+    cluster: text(),
+    category: text({ enum: CATEGORIES }).notNull(),
+    /** Sallyport's own. What the cluster said of an allowed one is in `status`. */
+    decision: text({ enum: DECISIONS }),
+    /** The rule of the configuration that allowed or refused it, where one did. */
+    rule: text(),
+    /** Why it was refused, as a word for queries (`rule`, `impersonation`, …) and in the words that the person read. */
+    refusal: text(),
+    reason: text(),
+    method: text(),
+    /** As spelled, at most 2 KiB, without its query and without what follows `…/proxy/`. */
+    path: text(),
+    verb: text(),
+    api_group: text(),
+    resource: text(),
+    subresource: text(),
+    namespace: text(),
+    name: text(),
+    /** The HTTP status that the cluster answered with; of an administrator's order Sallyport's own. */
+    status: integer(),
+    /** How many requests this row stands for: above 1 where too many came to have one each. */
+    count: integer().notNull(),
+    client_address: text(),
+    country: text(),
+    user_agent: text(),
+    /** Cloudflare's id of the request. */
+    ray: text(),
+  },
+  // One more billed row a request; those without a user are read by time alone.
+  (table) => [index("requests_by_user").on(table.user, table.id).where(sql`user IS NOT NULL`)],
 );
 
 /** One row a session, live or ended: what security teams query. Times are milliseconds since the epoch. */

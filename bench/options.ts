@@ -9,7 +9,8 @@ const variantNames = ["direct", "kubectl-proxy", ...WORKERS.map(({ name }) => na
 export const USAGE = `Usage: npm run bench [-- options]
 
 Runs real kubectl side by side through the upstream itself, kubectl proxy, a Worker that returns the upstream's
-response untouched, and Sallyport, with recordings ("sallyport") and without ("unrecorded"). On the embedded cluster, or on any other:
+response untouched, and Sallyport, with everything on record ("sallyport"), without recordings ("unrecorded"), and with
+the fewest plain requests ("unaudited"). On the embedded cluster, or on any other:
 
   --kubeconfig FILE  a cluster, behind a "kubectl proxy" that the bench starts with this file. Its account must be
                      allowed to impersonate alice@example.com of group developers, and she to exec into the pod

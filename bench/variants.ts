@@ -13,9 +13,17 @@ export interface WorkerDefinition {
   readonly config?: ConfigOverrides;
 }
 
+/** Of plain requests, only what is always on record. */
+const AS_LITTLE_AS_CAN_BE = {
+  precursors: { record: false },
+  secretReads: { record: false },
+  mutations: { record: false },
+};
+
 export const WORKERS: readonly WorkerDefinition[] = [
   { name: "untouched", wranglerConfig: resolve(import.meta.dirname, "untouched/wrangler.jsonc") },
   { name: "unrecorded", config: { recording: { mode: "off" } } },
+  { name: "unaudited", config: { audit: { requests: AS_LITTLE_AS_CAN_BE } } },
   { name: "sallyport" },
 ];
 

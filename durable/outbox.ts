@@ -1,4 +1,5 @@
 import { recordEvents } from "../audit/record.ts";
+import { withTimeout } from "../audit/with-timeout.ts";
 import type { SessionStore } from "./store.ts";
 
 /** D1 takes far more in one batch; this keeps one delivery short enough to repeat. */
@@ -55,18 +56,5 @@ export class Outbox {
       this.#failures = 0;
       this.#store.delivered(last.n);
     }
-  }
-}
-
-/** Rejects when `work` takes longer. The work itself goes on: D1 has no way to call it back. */
-async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -13,6 +13,34 @@ CREATE TABLE `events` (
 CREATE INDEX `events_starts_by_time` ON `events` (`at`,`session_id`) WHERE type = 'start';--> statement-breakpoint
 CREATE INDEX `events_starts_by_user` ON `events` (`user`,`at`) WHERE type = 'start';--> statement-breakpoint
 CREATE UNIQUE INDEX `events_one_end` ON `events` (`session_id`) WHERE type = 'end';--> statement-breakpoint
+CREATE TABLE `requests` (
+	`id` text PRIMARY KEY NOT NULL,
+	`at` integer NOT NULL,
+	`user` text,
+	`kubernetes_user` text,
+	`cluster` text,
+	`category` text NOT NULL,
+	`decision` text,
+	`rule` text,
+	`refusal` text,
+	`reason` text,
+	`method` text,
+	`path` text,
+	`verb` text,
+	`api_group` text,
+	`resource` text,
+	`subresource` text,
+	`namespace` text,
+	`name` text,
+	`status` integer,
+	`count` integer NOT NULL,
+	`client_address` text,
+	`country` text,
+	`user_agent` text,
+	`ray` text
+);
+--> statement-breakpoint
+CREATE INDEX `requests_by_user` ON `requests` (`user`,`id`) WHERE user IS NOT NULL;--> statement-breakpoint
 CREATE VIEW `sessions` AS 
   SELECT
     s.session_id AS id,

@@ -10,13 +10,31 @@ BEGIN
 	SELECT RAISE(ABORT, 'the audit record is append-only: events are never deleted');
 END;
 --> statement-breakpoint
--- INSERT OR REPLACE would remove the old row without firing the DELETE trigger. A second copy of an event is what a
--- retried delivery looks like, so it is ignored rather than an error; the first one stands.
+-- INSERT OR REPLACE would remove the old row without firing the DELETE trigger, also the one whose rowid it names (-1 is
+-- what a statement that names none has here). A second copy of an event is what a retried delivery looks like, so it is
+-- ignored rather than an error; the first one stands.
 CREATE TRIGGER events_are_never_replaced BEFORE INSERT ON events
 WHEN EXISTS (
 	SELECT 1 FROM events
 	WHERE session_id = NEW.session_id AND (seq = NEW.seq OR (type = 'end' AND NEW.type = 'end'))
-)
+) OR (NEW.rowid <> -1 AND EXISTS (SELECT 1 FROM events WHERE rowid = NEW.rowid))
+BEGIN
+	SELECT RAISE(IGNORE);
+END;
+--> statement-breakpoint
+CREATE TRIGGER requests_are_never_updated BEFORE UPDATE ON requests
+BEGIN
+	SELECT RAISE(ABORT, 'the audit record is append-only: requests are never updated');
+END;
+--> statement-breakpoint
+CREATE TRIGGER requests_are_never_deleted BEFORE DELETE ON requests
+BEGIN
+	SELECT RAISE(ABORT, 'the audit record is append-only: requests are never deleted');
+END;
+--> statement-breakpoint
+CREATE TRIGGER requests_are_never_replaced BEFORE INSERT ON requests
+WHEN EXISTS (SELECT 1 FROM requests WHERE id = NEW.id)
+	OR (NEW.rowid <> -1 AND EXISTS (SELECT 1 FROM requests WHERE rowid = NEW.rowid))
 BEGIN
 	SELECT RAISE(IGNORE);
 END;

@@ -18,6 +18,8 @@ export type Decision =
       readonly upgrade: boolean;
       /** Answered by a workload or a kubelet, through a proxy subresource, not by the API server. */
       readonly proxied: boolean;
+      /** The rule that allowed it. */
+      readonly rule: string | null;
     }
   | {
       readonly action: "session";
@@ -47,19 +49,19 @@ export function decide(identity: Identity, cluster: Cluster, classified: Classif
   }
   const { user, groups, uid, extra } = identity;
   const as: Impersonation = { user, groups, extra, ...(uid !== undefined && { uid }) };
+  const rule = verdict.rule?.name ?? null;
   switch (classified.kind) {
     case "rest":
-      return { action: "stream", as, upgrade: false, proxied: info.subresource === "proxy" };
+      return { action: "stream", as, upgrade: false, proxied: info.subresource === "proxy", rule };
     case "stream":
-      return { action: "stream", as, upgrade: true, proxied: false };
+      return { action: "stream", as, upgrade: true, proxied: false, rule };
     case "session": {
       const { session: target, transport } = classified;
-      const { rule } = verdict;
       return {
-        ...{ action: "session", as, target, transport, rule: rule?.name ?? null },
-        requireReason: rule?.requireReason ?? false,
-        limits: { ...identity.limits, ...rule?.limits },
-        recording: { ...identity.recording, ...rule?.recording },
+        ...{ action: "session", as, target, transport, rule },
+        requireReason: verdict.rule?.requireReason ?? false,
+        limits: { ...identity.limits, ...verdict.rule?.limits },
+        recording: { ...identity.recording, ...verdict.rule?.recording },
       };
     }
   }

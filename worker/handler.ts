@@ -11,15 +11,22 @@ import { type Detail, detailer } from "./details.ts";
 import type { Bindings } from "./env.ts";
 import { serveHealth } from "./health.ts";
 import { identify } from "./identify.ts";
+import { jsonError } from "./json.ts";
+import { isRead } from "./methods.ts";
 import { serveOwn } from "./own/router.ts";
-import { refuse } from "./refusal.ts";
+import { type Refusal, refuse } from "./refusal.ts";
+import type { Facts } from "./request-audit/facts.ts";
+import { RequestTrail } from "./request-audit/trail.ts";
 import { openSession } from "./session.ts";
 import { stream } from "./upstream.ts";
 
 /** What is ours and never Kubernetes': the API server has no path that begins so. */
 const OWN_PREFIX = "/-/";
 
-export type Handler = (request: Request, env: Bindings) => Promise<Response>;
+/** What the handler asks of the invocation: time for the record, after the answer. */
+export type Context = Pick<ExecutionContext, "waitUntil">;
+
+export type Handler = (request: Request, env: Bindings, context: Context) => Promise<Response>;
 
 /** What only tests bring themselves. */
 export interface Doors {
@@ -34,66 +41,122 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
   const authenticate = doors.authenticate ?? authenticator(config.access);
   const detail = doors.detail ?? detailer(config);
 
-  async function handle(request: Request, env: Bindings): Promise<Response> {
+  const trail = new RequestTrail(config.audit.requests);
+
+  async function handle(request: Request, env: Bindings, facts: Facts): Promise<Response> {
     const { headers } = request;
+    const no = (refusal: Refusal) => {
+      facts.refusal = refusal;
+      return refuse(refusal, headers);
+    };
     const url = URL.parse(request.url);
     if (!url || !isPlainHost(headers.get("Host") ?? url.host)) {
-      return refuse({ code: "bad_request", message: "the Host header is not the name of a host" }, headers);
+      return no({ code: "bad_request", message: "the Host header is not the name of a host" });
     }
     if (url.pathname === `${OWN_PREFIX}healthz`) return serveHealth(request);
 
     const authenticated = await authenticate(request);
-    if (!authenticated.ok) return refuse(authenticated.refusal, headers);
+    if (!authenticated.ok) return no(authenticated.refusal);
     const { subject, token } = authenticated;
+    facts.user = subject.name;
     const cluster = clusterOfHost(config.clusters, url.hostname);
+    if (cluster) facts.cluster = cluster.name;
     const isOwn = url.pathname.startsWith(OWN_PREFIX);
-    if (!cluster && !isOwn) {
-      return refuse({ code: "unknown_host", message: "no cluster answers to this host name here" }, headers);
-    }
+    if (isOwn) facts.handedTo = "sallyport";
+    if (!cluster && !isOwn) return no({ code: "unknown_host", message: "no cluster answers to this host name here" });
     const detailed = await detail(subject, token);
-    if (!detailed.ok) return refuse(detailed.refusal, headers);
+    if (!detailed.ok) return no(detailed.refusal);
     const identified = identify(subject, detailed.details, cluster?.identities ?? config.identities);
-    if (!identified.ok) return refuse(identified.refusal, headers);
+    if (!identified.ok) return no(identified.refusal);
     const { identity } = identified;
+    facts.identity = identity;
 
     if (isOwn || !cluster) {
-      return serveOwn({ request, url, subject, details: detailed.details, identity, cluster, config, env });
+      const forbid = (message: string) => {
+        facts.refusal = { code: "not_admin", message };
+        return jsonError("forbidden", message);
+      };
+      return serveOwn({ request, url, subject, details: detailed.details, identity, cluster, config, env, forbid });
     }
 
     const forbidden = forbiddenClientHeader(headers);
-    if (forbidden) return refuse({ code: "impersonation", message: forbidden.reason }, headers);
+    if (forbidden) return no({ code: "impersonation", message: forbidden.reason });
 
     // As the client spelled it: `new URL()` has resolved the dot segments that give an attempt away.
     const spelled = spelledTarget(request.url);
     const classified = classify(request.method, spelled, headers.get("Upgrade"));
+    if (classified.info) facts.info = classified.info;
     const decision = decide(identity, cluster, classified);
-    if (decision.action === "refuse") return refuse(decision.refusal, headers);
+    facts.rule = decision.rule ?? undefined;
+    if (decision.action === "refuse") return no(decision.refusal);
     const foreign = isConsequential(decision, request.method) ? crossSite(headers, url) : undefined;
-    if (foreign) return refuse(foreign, headers);
-    return decision.action === "session"
-      ? openSession(env.USER_SESSIONS, { request, spelled, subject, identity, cluster, decision }, config)
-      : stream(clusterBinding(env, cluster.binding), request, spelled, decision);
+    if (foreign) return no(foreign);
+    if (decision.action === "session") {
+      facts.handedTo = "session";
+      return openSession(env.USER_SESSIONS, { request, spelled, subject, identity, cluster, decision }, config);
+    }
+    facts.handedTo = "cluster";
+    const { response, failure } = await stream(clusterBinding(env, cluster.binding), request, spelled, decision);
+    facts.failure = failure;
+    return response;
   }
 
-  return async (request, env) => {
+  async function answer(request: Request, env: Bindings, facts: Facts): Promise<Response> {
     try {
-      return await handle(request, env);
+      return await handle(request, env, facts);
     } catch (error) {
-      if (error instanceof ImpersonationError) {
-        return refuse(
-          { code: "no_identity", message: `${error.message}: ask your administrator to mend its rule` },
-          request.headers,
-        );
-      }
-      // The stack is for our log alone; the person gets words and the id to find it by.
       const ray = request.headers.get("CF-Ray") ?? "none";
-      console.error(`internal error (ray ${ray}):`, error);
-      return refuse(
-        { code: "internal", message: `Sallyport failed on this request (ray ${ray}): try again` },
-        request.headers,
-      );
+      facts.refusal = internalRefusal(error, ray);
+      // The stack is for our log alone; the person gets words and the id to find it by.
+      if (facts.refusal.code === "internal") console.error(`internal error (ray ${ray}):`, error);
+      return refuse(facts.refusal, request.headers);
     }
+  }
+
+  return async (request, env, context) => {
+    const facts: Facts = { at: Date.now() };
+    const note = (status: number) => trail.note(request, facts, status, env.AUDIT_DB, context);
+    const answering = answer(request, env, facts);
+    if (!isRead(request.method)) return noteAnyway(answering, facts, note, context);
+    const response = await answering;
+    note(response.status);
+    return response;
   };
+}
+
+/**
+ * Whoever sends an order and hangs up ends this invocation, but not the cluster's work: it is noted all the same, and so is
+ * one whose answer is long in coming. What is only read needs none of this: nobody has seen it.
+ */
+function noteAnyway(
+  answering: Promise<Response>,
+  facts: Facts,
+  note: (status: number) => void,
+  context: Context,
+): Promise<Response> {
+  let isNoted = false;
+  const late = setTimeout(() => {
+    if (facts.handedTo !== "cluster") return;
+    facts.failure = "the cluster had not answered yet when this was written";
+    isNoted = true;
+    note(0);
+  }, NOTED_WITHIN_MS);
+  const answered = answering.then((response) => {
+    clearTimeout(late);
+    if (!isNoted) note(response.status);
+    return response;
+  });
+  context.waitUntil(answered);
+  return answered;
+}
+
+/** After its client has gone, an invocation goes on for 30 s at most; some of them are for writing the row. */
+const NOTED_WITHIN_MS = 15_000;
+
+function internalRefusal(error: unknown, ray: string): Refusal {
+  return error instanceof ImpersonationError
+    ? { code: "no_identity", message: `${error.message}: ask your administrator to mend its rule` }
+    : { code: "internal", message: `Sallyport failed on this request (ray ${ray}): try again` };
 }
 
 /**
@@ -104,8 +167,6 @@ function isConsequential(decision: Decision, method: string): boolean {
   return (
     decision.action === "session" ||
     (decision.action === "stream" && (decision.upgrade || decision.proxied)) ||
-    !READS.has(method)
+    !isRead(method)
   );
 }
-
-const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

@@ -17,5 +17,5 @@ function loadDeployment(deployment: Cloudflare.Env): Config {
 const handle = createHandler(loadDeployment(env));
 
 export default {
-  fetch: (request, bindings) => handle(request, bindings),
+  fetch: (request, bindings, context) => handle(request, bindings, context),
 } satisfies ExportedHandler<Bindings>;

@@ -41,7 +41,8 @@ export function judge(asked: Asked, rules: readonly Rule[]): Verdict {
   };
 }
 
-function matches(match: Rule["match"], { identity, cluster, info, session }: Asked): boolean {
+/** Whether all that a match names holds. */
+export function matches(match: Rule["match"], { identity, cluster, info, session }: Asked): boolean {
   const { kinds, resources, verbs, clusters, namespaces, names, groups, users } = match;
   const some = (patterns: readonly string[] | undefined, texts: readonly string[]) =>
     patterns === undefined || patterns.some((pattern) => texts.some((text) => fits(pattern, text)));

@@ -34,11 +34,12 @@ export async function openSession(
   const headers = headersFor(request, as, true);
   const { target, transport, rule, requireReason } = decision;
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
+  const { onOutage, maxQueuedEvents } = config.audit;
   attachPlan(headers, {
     ...{ sessionId, user: identity.name, kubernetesUser: as.user, kubernetesGroups: as.groups },
     ...{ cluster: cluster.name, binding: cluster.binding, target, transport, rule, requireReason, limits },
     endsAt: endWithToken ? subject.expiresAt : null,
-    audit: config.audit,
+    audit: { onOutage, maxQueuedEvents },
     recording: { ...config.recording, ...decision.recording },
     client: clientOf(request),
   });

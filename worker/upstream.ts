@@ -1,6 +1,7 @@
 import type { RequestTarget } from "../kubernetes/path.ts";
 import { buildUpstreamHeaders, type Impersonation } from "../kubernetes/upstream-headers.ts";
 import type { Decision } from "./decide.ts";
+import { isRead } from "./methods.ts";
 import { refuse } from "./refusal.ts";
 
 /**
@@ -14,6 +15,12 @@ export function upstreamUrl({ pathname, search }: RequestTarget): string {
   return UPSTREAM_ORIGIN + pathname + search;
 }
 
+/** @property failure why this is not the cluster's own answer, for the record */
+export interface Streamed {
+  readonly response: Response;
+  readonly failure?: string;
+}
+
 /**
  * Sends a request on and returns the answer untouched: neither body is read, so neither is buffered, and a client that
  * goes away takes the upstream request with it.
@@ -23,16 +30,17 @@ export async function stream(
   request: Request,
   spelled: RequestTarget,
   decision: Extract<Decision, { action: "stream" }>,
-): Promise<Response> {
+): Promise<Streamed> {
   const headers = headersFor(request, decision.as, decision.upgrade);
   const { method } = request;
   const isBodiless = method === "GET" || method === "HEAD";
   // `fetch` takes none with these. Dropped, it would be another request for a workload that reads it.
   if (isBodiless && request.body && request.headers.get("Content-Length") !== "0") {
-    return refuse({ code: "bad_request", message: `a ${method} with a body is not passed on` }, request.headers);
+    const failure = `a ${method} with a body is not passed on`;
+    return { response: refuse({ code: "bad_request", message: failure }, request.headers), failure };
   }
   try {
-    const response = await cluster.fetch(upstreamUrl(spelled), {
+    const answer = cluster.fetch(upstreamUrl(spelled), {
       method,
       headers,
       body: isBodiless ? null : request.body,
@@ -40,14 +48,25 @@ export async function stream(
       redirect: "manual",
       signal: request.signal,
     });
-    return decision.proxied ? contain(response) : response;
+    const response = await (isRead(request.method) ? answer : Promise.race([answer, gone(request.signal)]));
+    return { response: decision.proxied ? contain(response) : response };
   } catch (error) {
     // Nobody is left to read it: nginx's code for a client that closed the request.
-    if (request.signal.aborted) return new Response(null, { status: 499 });
+    if (request.signal.aborted) {
+      const failure = "the client went away before the cluster answered: what it asked for may have been done";
+      return { response: new Response(null, { status: 499 }), failure };
+    }
     console.error(`upstream: ${method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
     const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
-    return refuse({ code: "cluster_unreachable", message }, request.headers);
+    return { response: refuse({ code: "cluster_unreachable", message }, request.headers), failure: message };
   }
+}
+
+/** Rejects when the client goes away: of a request that its client gave up, `fetch` may never say anything again. */
+function gone(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(new Error("the client went away")), { once: true });
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 import { echo } from "./echo.ts";
 import { execTrue, into, outText, outZeros } from "./kubectl.ts";
 import { memory } from "./memory.ts";
-import { rest } from "./rest.ts";
+import { rest, restChange } from "./rest.ts";
 import type { Scenario } from "./scenario.ts";
 
-export const SCENARIOS: readonly Scenario[] = [execTrue, outText, outZeros, into, rest, echo, memory];
+export const SCENARIOS: readonly Scenario[] = [execTrue, outText, outZeros, into, rest, restChange, echo, memory];

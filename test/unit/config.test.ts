@@ -35,7 +35,22 @@ describe("a valid configuration", () => {
         ...{ maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800, stallTimeoutSeconds: 30 },
         endWithToken: false,
       },
-      audit: { onOutage: "buffer", maxQueuedEvents: 5_000 },
+      audit: {
+        ...{ onOutage: "buffer", maxQueuedEvents: 5_000 },
+        requests: {
+          precursors: { record: true, except: [] },
+          secretReads: { record: true, resources: ["secrets", "secrets/*", "secrets.*"], except: [] },
+          mutations: {
+            record: true,
+            except: [
+              {
+                resources: ["leases.coordination.k8s.io", "events", "events.events.k8s.io"],
+                verbs: ["create", "update", "patch"],
+              },
+            ],
+          },
+        },
+      },
       recording: { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 67_108_864 },
     });
   });
@@ -185,6 +200,19 @@ describe("a configuration is refused with the place of the fault", () => {
     ["a limit as text", { limits: { maxDurationSeconds: "3600" } }, /limits\.maxDurationSeconds/],
     ["an unknown way to meet an outage", { audit: { onOutage: "ignore" } }, /audit\.onOutage/],
     ["a queue of next to nothing", { audit: { maxQueuedEvents: 9 } }, /audit\.maxQueuedEvents/],
+    ["tokens off the record", { audit: { requests: { tokens: { record: false } } } }, /tokens[\s\S]*audit\.requests/],
+    ["denials off the record", { audit: { requests: { denied: false } } }, /denied[\s\S]*audit\.requests/],
+    [
+      "an exception from everything",
+      { audit: { requests: { mutations: { except: [{}] } } } },
+      /name what is excepted[\s\S]*except\[0\]/,
+    ],
+    [
+      "an exception of sessions, which have a record of their own",
+      { audit: { requests: { mutations: { except: [{ kinds: ["exec"] }] } } } },
+      /kinds[\s\S]*except\[0\]/,
+    ],
+    ["no secrets at all", { audit: { requests: { secretReads: { resources: [] } } } }, /secretReads\.resources/],
     ["half a second", { limits: { idleTimeoutSeconds: 0.5 } }, /limits\.idleTimeoutSeconds/],
   ])("%s", (_, change, place) => {
     expect(fault(change)).toMatch(place);

@@ -1,8 +1,9 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { loadConfig } from "../../worker/config/load.ts";
-import { createHandler, type Handler } from "../../worker/handler.ts";
+import { createHandler } from "../../worker/handler.ts";
 import { alice, HOST, TEAM, token } from "./people.ts";
 import { expectStatus } from "./statuses.ts";
 
@@ -309,11 +310,12 @@ describe("the key set", () => {
   const config = loadConfig(env.SALLYPORT_CONFIG);
 
   /** A Worker of its own, of a team whose domain behaves as its name says: see fakes/access.js. */
-  function workerOf(behaviour: string): { team: string; iss: string; handle: Handler } {
+  function workerOf(behaviour: string) {
     const team = `${behaviour}-${crypto.randomUUID()}`;
     const iss = `https://${team}.cloudflareaccess.com`;
     const access = { ...config.access, teamDomain: iss };
-    return { team, iss, handle: createHandler({ ...config, access }) };
+    const handler = createHandler({ ...config, access });
+    return { team, iss, handle: (request: Request) => handler(request, env, createExecutionContext()) };
   }
 
   it.each(["failing", "html", "not-keys", "gone"])(
@@ -321,7 +323,7 @@ describe("the key set", () => {
     async (behaviour) => {
       const { iss, handle } = workerOf(behaviour);
       const good = await signed({ ...CLAIMS, iss });
-      await expectRefused(good, "ServiceUnavailable", NO_KEYS, await handle(request(good), env));
+      await expectRefused(good, "ServiceUnavailable", NO_KEYS, await handle(request(good)));
       expect(logged.join("\n")).toMatch(/^access: the key set cannot be used/);
     },
   );
@@ -329,14 +331,14 @@ describe("the key set", () => {
   it("that does not come within 5 seconds lets nobody in", { timeout: 8_000 }, async () => {
     const { iss, handle } = workerOf("silent");
     const good = await signed({ ...CLAIMS, iss });
-    await expectRefused(good, "ServiceUnavailable", NO_KEYS, await handle(request(good), env));
+    await expectRefused(good, "ServiceUnavailable", NO_KEYS, await handle(request(good)));
   });
 
   it("is asked for again by the next request when it could not be had", async () => {
     const { team, iss, handle } = workerOf("failing");
     const good = await signed({ ...CLAIMS, iss });
-    expect((await handle(request(good), env)).status).toBe(503);
-    expect((await handle(request(good), env)).status).toBe(503);
+    expect((await handle(request(good))).status).toBe(503);
+    expect((await handle(request(good))).status).toBe(503);
     expect(await fetches(team)).toBe(2);
   });
 
@@ -344,8 +346,8 @@ describe("the key set", () => {
     const { team, iss, handle } = workerOf("steady");
     const good = await signed({ ...CLAIMS, iss });
     // The first alone: a request may not wait for another one's fetch in Workers, so each of a cold start's does its own.
-    expect((await handle(request(good), env)).status).toBe(200);
-    const answers = await Promise.all(Array.from({ length: 5 }, () => handle(request(good), env)));
+    expect((await handle(request(good))).status).toBe(200);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => handle(request(good))));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     expect(await fetches(team)).toBe(1);
   });
@@ -353,16 +355,16 @@ describe("the key set", () => {
   it("is not asked for by tokens that can be refused without it", async () => {
     const { team, handle } = workerOf("steady");
     for (const bad of [undefined, "garbage", `${base64url({ alg: "none" })}.${base64url(CLAIMS)}.`]) {
-      expect((await handle(request(bad), env)).status).toBe(401);
+      expect((await handle(request(bad))).status).toBe(401);
     }
     expect(await fetches(team)).toBe(0);
   });
 
   it("is not fetched for each unknown key id within the cool-down, however many come", async () => {
     const { team, iss, handle } = workerOf("steady");
-    expect((await handle(request(await signed({ ...CLAIMS, iss })), env)).status).toBe(200);
+    expect((await handle(request(await signed({ ...CLAIMS, iss })))).status).toBe(200);
     for (let i = 0; i < 10; i++) {
-      const response = await handle(request(await signed({ ...CLAIMS, iss }, { kid: `made-up-${i}` })), env);
+      const response = await handle(request(await signed({ ...CLAIMS, iss }, { kid: `made-up-${i}` })));
       expect(response.status).toBe(401);
     }
     expect(await fetches(team)).toBe(1);
@@ -371,29 +373,29 @@ describe("the key set", () => {
   it("is fetched again for a new key after the cool-down, and the old key goes with it", async () => {
     const { team, iss, handle } = workerOf("rotating");
     const old = await signed({ ...CLAIMS, iss });
-    expect((await handle(request(old), env)).status).toBe(200);
+    expect((await handle(request(old))).status).toBe(200);
 
     const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
     await publish(team, { ...(await exportJWK(publicKey)), kid: "new-key", alg: "RS256", use: "sig" });
     const fresh = await signed({ ...CLAIMS, iss }, { kid: "new-key" }, privateKey);
-    expect((await handle(request(fresh), env)).status).toBe(401);
+    expect((await handle(request(fresh))).status).toBe(401);
 
     const later = Date.now() + 31_000;
     vi.spyOn(Date, "now").mockImplementation(() => later);
-    expect((await handle(request(fresh), env)).status).toBe(200);
-    expect((await handle(request(old), env)).status).toBe(401);
+    expect((await handle(request(fresh))).status).toBe(200);
+    expect((await handle(request(old))).status).toBe(401);
     expect(await fetches(team)).toBe(2);
   });
 
   it("is fetched again after 10 minutes, so that a key taken out of it does not stay good", async () => {
     const { team, iss, handle } = workerOf("retiring");
     const stolen = await signed({ ...CLAIMS, iss });
-    expect((await handle(request(stolen), env)).status).toBe(200);
+    expect((await handle(request(stolen))).status).toBe(200);
     const { publicKey } = await generateKeyPair("RS256", { extractable: true });
     await publish(team, { ...(await exportJWK(publicKey)), kid: "new-key", alg: "RS256", use: "sig" });
     const later = Date.now() + 10 * 60_000 + 1;
     vi.spyOn(Date, "now").mockImplementation(() => later);
-    expect((await handle(request(stolen), env)).status).toBe(401);
+    expect((await handle(request(stolen))).status).toBe(401);
   });
 });
 
@@ -410,7 +412,7 @@ describe("a poisoned key set", () => {
     const iss = `https://${team}.cloudflareaccess.com`;
     await publishAll(team, keys);
     const handle = createHandler({ ...config, access: { ...config.access, teamDomain: iss } });
-    return handle(request(await make(iss)), env);
+    return handle(request(await make(iss)), env, createExecutionContext());
   }
 
   const rightly = (iss: string) => signed({ ...CLAIMS, iss });
@@ -498,7 +500,7 @@ describe("keys that are rotated while requests come", () => {
     const old = await signed({ ...CLAIMS, iss });
     const fresh = await signed({ ...CLAIMS, iss }, { kid: "new-key" }, privateKey);
     const statuses = (tokens: readonly string[]) =>
-      Promise.all(tokens.map(async (each) => (await handle(request(each), env)).status));
+      Promise.all(tokens.map(async (each) => (await handle(request(each), env, createExecutionContext())).status));
     expect(await statuses([old])).toEqual([200]);
 
     await publishAll(team, [before, after]);

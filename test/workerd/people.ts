@@ -1,3 +1,4 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { importJWK, type JWTPayload, SignJWT } from "jose";
 import { readSubject } from "../../worker/authenticate.ts";
@@ -55,14 +56,26 @@ export function directlyAs(
   who: JWTPayload,
   path: string,
   init: RequestInit = {},
-  { config = {}, bindings = {}, host = HOST }: { config?: Partial<ConfigInput>; bindings?: object; host?: string } = {},
+  other: Other = {},
 ): Promise<Response> {
+  return handlerAs(who, other)(path, init);
+}
+
+export interface Other {
+  readonly config?: Partial<ConfigInput>;
+  readonly bindings?: object;
+  readonly host?: string;
+}
+
+/** The same for several requests to one handler, as one isolate has it. */
+export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = HOST }: Other = {}) {
   const document = typeof env.SALLYPORT_CONFIG === "string" ? JSON.parse(env.SALLYPORT_CONFIG) : env.SALLYPORT_CONFIG;
   const exp = Math.floor(Date.now() / 1000) + 3600;
   const handle = createHandler(loadConfig({ ...document, ...config }), {
     authenticate: async () => readSubject({ type: "app", exp, aud: ["test-audience"], ...who }, "a token"),
   });
-  return handle(new Request(host + path, init), { ...bound(), ...bindings });
+  return (path: string, init: RequestInit = {}) =>
+    handle(new Request(host + path, init), { ...bound(), ...bindings }, createExecutionContext());
 }
 
 /** `env` does not list its bindings to a spread. */

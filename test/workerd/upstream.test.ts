@@ -1,3 +1,4 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
 import { Client } from "./client.ts";
@@ -195,7 +196,11 @@ describe("a request reaches the cluster as the client sent it", () => {
       const body = new Blob(["abc"]).stream();
       const raw = { url: HOST + PODS, method, headers, signal, body };
       const { default: worker } = await import("../../worker/index.ts");
-      const response = await worker.fetch(raw as unknown as Parameters<typeof worker.fetch>[0], env);
+      const response = await worker.fetch(
+        raw as unknown as Parameters<typeof worker.fetch>[0],
+        env,
+        createExecutionContext(),
+      );
       await expectStatus(response, "BadRequest", `a ${method} with a body is not passed on`);
     }
   });
@@ -435,5 +440,5 @@ async function overTheWire(url: string, init: RequestInit): Promise<Response> {
   const { method, headers, signal } = await requestAs(someone(), PODS, init);
   const raw = { url, method, headers, signal, body: null };
   const { default: worker } = await import("../../worker/index.ts");
-  return worker.fetch(raw as unknown as Parameters<typeof worker.fetch>[0], env);
+  return worker.fetch(raw as unknown as Parameters<typeof worker.fetch>[0], env, createExecutionContext());
 }

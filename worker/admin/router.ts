@@ -6,6 +6,7 @@ import type { OwnRequest } from "../own/router.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { lockUser, showLock, unlockUser } from "./locks.ts";
 import { readRecording } from "./read-recording.ts";
+import { listRequests } from "./read-requests.ts";
 import { listSessions, showSession } from "./read-sessions.ts";
 
 export interface AdminRequest {
@@ -26,26 +27,28 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/-\/admin\/sessions$/, methods: { GET: listSessions } },
   { pattern: /^\/-\/admin\/sessions\/([^/]+)$/, methods: { GET: showSession, DELETE: endSession } },
   { pattern: /^\/-\/admin\/sessions\/([^/]+)\/recording$/, methods: { GET: readRecording } },
+  { pattern: /^\/-\/admin\/requests$/, methods: { GET: listRequests } },
   { pattern: /^\/-\/admin\/locks\/([^/]+)$/, methods: { GET: showLock, PUT: lockUser, DELETE: unlockUser } },
   { pattern: /^\/-\/admin\/users\/([^/]+)\/sessions$/, methods: { DELETE: endUserSessions } },
 ];
 
 /** Serves `/-/admin/…` to administrators, from clients or from pages of this host. */
-export async function serveAdmin({ request, url, subject, details, config, env }: OwnRequest): Promise<Response> {
+export async function serveAdmin(own: OwnRequest): Promise<Response> {
+  const { request, url, subject, details, config, env, forbid } = own;
   const foreign = crossSite(request.headers, url);
-  if (foreign) return jsonError("forbidden", foreign.message);
+  if (foreign) return forbid(foreign.message);
   const { adminAudiences } = config.access;
   if (adminAudiences && !adminAudiences.some((audience) => subject.audiences.includes(audience))) {
-    return jsonError("forbidden", "the admin API is behind an Access application of its own: sign in there");
+    return forbid("the admin API is behind an Access application of its own: sign in there");
   }
   // The API is for all clusters, so a role for it is not one cluster's to give.
   const identified = identify(subject, details, config.identities);
-  if (!identified.ok) return jsonError("forbidden", identified.refusal.message);
+  if (!identified.ok) return forbid(identified.refusal.message);
   const admin = identified.identity;
   const isReader = admin.roles.includes("auditor") && request.method === "GET";
   if (!admin.roles.includes("admin") && !isReader) {
     const role = request.method === "GET" ? "admin or auditor" : "admin";
-    return jsonError("forbidden", `${admin.name} has not the role ${role} here: ask whoever keeps the identity rules`);
+    return forbid(`${admin.name} has not the role ${role} here: ask whoever keeps the identity rules`);
   }
   for (const { pattern, methods } of ROUTES) {
     const match = pattern.exec(url.pathname);

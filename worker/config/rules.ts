@@ -5,10 +5,7 @@ import { limitOverrides, nonEmpty, pattern, recordingOverrides } from "./parts.t
 
 const patterns = z.array(pattern).min(1).exactOptional();
 
-/** All that a rule names must hold; a list holds when one of it does. The empty match holds for everything. */
-const matchSchema = z.strictObject({
-  /** Kinds of session; a rule that names some says nothing of plain requests. */
-  kinds: z.array(z.enum(SESSION_KINDS)).min(1).exactOptional(),
+const matchFields = {
   /** As RBAC writes them, the API group behind a dot: `pods/exec`, `secrets`, `deployments.apps`, `nodes/*`. */
   resources: patterns,
   /** Kubernetes verbs: get, list, watch, create, update, patch, delete, deletecollection. */
@@ -21,7 +18,19 @@ const matchSchema = z.strictObject({
   groups: patterns,
   /** The Access identity: an email address, or `service:<common name>`. */
   users: patterns,
+};
+
+/** All that a rule names must hold; a list holds when one of it does. The empty match holds for everything. */
+const matchSchema = z.strictObject({
+  /** Kinds of session; a rule that names some says nothing of plain requests. */
+  kinds: z.array(z.enum(SESSION_KINDS)).min(1).exactOptional(),
+  ...matchFields,
 });
+
+/** The same for plain requests that are left out of the record. It must name something. */
+export const exceptionSchema = z
+  .strictObject(matchFields)
+  .refine((match) => Object.keys(match).length > 0, { message: "an exception from everything: name what is excepted" });
 
 export const ruleSchema = z
   .strictObject({

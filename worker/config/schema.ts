@@ -7,9 +7,11 @@
 import * as z from "zod";
 import { identityRuleSchema } from "./identities.ts";
 import { limitsSchema, nonEmpty, recordingSchema } from "./parts.ts";
+import { requestsSchema } from "./requests.ts";
 import { ruleSchema } from "./rules.ts";
 
 export type { IdentityRule, Role } from "./identities.ts";
+export type { RequestAuditConfig } from "./requests.ts";
 export type { Rule } from "./rules.ts";
 
 /** Loopback is where the local stack's Access stand-in lives; anything else must be TLS. */
@@ -41,6 +43,8 @@ const auditSchema = z.strictObject({
   onOutage: z.enum(["buffer", "fail-closed"]).default("buffer"),
   /** No new session once so many of a user's events wait for D1. */
   maxQueuedEvents: z.int().min(10).max(100_000).default(5_000),
+  /** Which plain requests are in the record. */
+  requests: requestsSchema.prefault({}),
 });
 
 const clusterName = nonEmpty.max(253);

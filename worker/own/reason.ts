@@ -11,9 +11,9 @@ const MAX_CHARS = 500;
  * `POST /-/reason`: says what one's next sessions are for. `echo "why" | kubectl create --raw /-/reason -f -` does it: the
  * body is plain text, or JSON like `{"reason": "why"}`.
  */
-export async function stateReason({ request, url, identity, env }: OwnRequest): Promise<Response> {
+export async function stateReason({ request, url, identity, env, forbid }: OwnRequest): Promise<Response> {
   const foreign = crossSite(request.headers, url);
-  if (foreign) return jsonError("forbidden", foreign.message);
+  if (foreign) return forbid(foreign.message);
   const text = await readText(request);
   const reason = text === undefined ? undefined : printable(reasonOf(text)).slice(0, MAX_CHARS);
   if (!reason) return jsonError("bad_request", 'say the reason in the body, as text or as {"reason": "…"}');

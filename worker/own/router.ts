@@ -19,6 +19,8 @@ export interface OwnRequest {
   readonly cluster: Cluster | undefined;
   readonly config: Config;
   readonly env: Bindings;
+  /** Answers no, and leaves it to the record. */
+  forbid(message: string): Response;
 }
 
 type Method = "GET" | "POST";

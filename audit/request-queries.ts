@@ -1,0 +1,40 @@
+import { and, desc, eq, gte, lt } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/d1";
+import type { Category, DECISIONS, RequestRow } from "./requests.ts";
+import { requests } from "./schema.ts";
+
+export interface RequestFilter {
+  readonly user?: string | undefined;
+  readonly category?: Category | undefined;
+  readonly decision?: (typeof DECISIONS)[number] | undefined;
+  readonly namespace?: string | undefined;
+  /** At this time or later, ms since the epoch. */
+  readonly since?: number | undefined;
+  /** Before this time, ms since the epoch. */
+  readonly until?: number | undefined;
+}
+
+/** Requests, newest first. @param before the id of the last row that the reader has */
+export async function findRequests(
+  database: D1Database,
+  { user, category, decision, namespace, since, until }: RequestFilter,
+  limit: number,
+  before?: string,
+): Promise<RequestRow[]> {
+  // Ids begin with the time, so that one index has both the order and the span.
+  const conditions = [
+    user === undefined ? undefined : eq(requests.user, user),
+    category === undefined ? undefined : eq(requests.category, category),
+    decision === undefined ? undefined : eq(requests.decision, decision),
+    namespace === undefined ? undefined : eq(requests.namespace, namespace),
+    since === undefined ? undefined : gte(requests.id, new Date(since).toISOString()),
+    until === undefined ? undefined : lt(requests.id, new Date(until).toISOString()),
+    before === undefined ? undefined : lt(requests.id, before),
+  ];
+  return drizzle(database)
+    .select()
+    .from(requests)
+    .where(and(...conditions))
+    .orderBy(desc(requests.id))
+    .limit(limit);
+}

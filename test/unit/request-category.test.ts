@@ -1,0 +1,232 @@
+import { describe, expect, test } from "vitest";
+import { parseRequestInfo } from "../../kubernetes/request-info.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+import type { ConfigInput } from "../../worker/config/schema.ts";
+import { categoryOf, isAdminOrder } from "../../worker/request-audit/category.ts";
+
+type Requests = NonNullable<NonNullable<ConfigInput["audit"]>["requests"]>;
+
+const OFF = {
+  precursors: { record: false },
+  secretReads: { record: false },
+  mutations: { record: false },
+} satisfies Requests;
+
+/** Alice's request `METHOD PATH`, let through. */
+function category(request: string, requests: Requests = {}, status: number | null = 200) {
+  const config = loadConfig({
+    access: { teamDomain: "https://team.cloudflareaccess.com", audiences: ["aud"] },
+    cluster: "prod",
+    identities: [{ match: { email: "alice@example.com" } }],
+    audit: { requests },
+  });
+  const [method = "", path = ""] = request.split(" ");
+  const info = parseRequestInfo(method, new URL(path, "http://localhost"));
+  if ("error" in info) throw new Error(info.error);
+  const identity = { name: "alice@example.com", groups: ["developers"] };
+  const asked = { identity, cluster: "prod", info, session: undefined };
+  return categoryOf({ method, asked, status }, config.audit.requests);
+}
+
+const NS = "/api/v1/namespaces/demo";
+
+describe("a request that only reads is not on record", () => {
+  test.each([
+    `GET ${NS}/pods`,
+    `GET ${NS}/pods?watch=true`,
+    `GET /api/v1/watch/namespaces/demo/pods`,
+    `HEAD ${NS}/configmaps/settings`,
+    `GET ${NS}/pods/web/log`,
+    `GET ${NS}/pods/web/ephemeralcontainers`,
+    `GET ${NS}/serviceaccounts/default`,
+    `GET ${NS}/configmaps/secrets`,
+    `GET /api/v1/namespaces/secrets/pods`,
+    `GET /secrets`,
+    `OPTIONS ${NS}/secrets`,
+    "GET /apis",
+    "GET /version",
+  ])("%s", (request) => {
+    expect(category(request)).toBe("none");
+  });
+});
+
+describe("what makes, asks about or takes out credentials is on record, whatever the configuration says", () => {
+  const everything = [{ resources: ["*"] }, { verbs: ["*"] }, { users: ["*"] }];
+  test.each([
+    `POST ${NS}/serviceaccounts/default/token`,
+    `POST /api/v1/watch/namespaces/demo/serviceaccounts/default/token`,
+    `GET ${NS}/serviceaccounts/default/token`,
+    "POST /apis/certificates.k8s.io/v1/certificatesigningrequests",
+    "PUT /apis/certificates.k8s.io/v1/certificatesigningrequests/mine/approval",
+    "PATCH /apis/certificates.k8s.io/v1beta1/certificatesigningrequests/mine/status",
+    "GET /apis/certificates.k8s.io/v1/certificatesigningrequests/mine",
+    "GET /apis/certificates.k8s.io/v1/watch/certificatesigningrequests",
+    "DELETE /apis/certificates.k8s.io/v1/certificatesigningrequests",
+    "POST /apis/authentication.k8s.io/v1/tokenreviews",
+    "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
+    "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+    "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+    "POST /apis/authorization.k8s.io/v1/subjectaccessreviews",
+    "POST /apis/authorization.k8s.io/v1/namespaces/demo/localsubjectaccessreviews",
+  ])("%s", (request) => {
+    expect(category(request)).toBe("token");
+    expect(category(request, OFF)).toBe("token");
+    expect(category(request, { mutations: { except: everything }, precursors: { except: everything } })).toBe("token");
+  });
+
+  test("but not a namesake in somebody else's API group", () => {
+    const request = "POST /apis/example.com/v1/namespaces/demo/serviceaccounts/default/token";
+    expect(category(request)).toBe("mutation");
+  });
+});
+
+describe("what may run a command without a session, or prepares one, is a precursor", () => {
+  test.each([
+    `POST ${NS}/pods`,
+    "POST /api/v1/pods",
+    // Spelled through the watch prefix its verb is `watch`.
+    "POST /api/v1/watch/namespaces/demo/pods",
+    "PATCH /api/v1/watch/namespaces/demo/pods/web/ephemeralcontainers",
+    `PATCH ${NS}/pods/web/ephemeralcontainers`,
+    `PUT ${NS}/pods/web/ephemeralcontainers`,
+    // A server-side apply creates the pod.
+    `PATCH ${NS}/pods/web?fieldManager=kubectl`,
+    `PUT ${NS}/pods/web`,
+    `POST ${NS}/pods/web/binding`,
+    `POST ${NS}/bindings`,
+    `POST ${NS}/%70ods`,
+    "GET /api/v1/nodes/n1/proxy/pods",
+    "POST /api/v1/nodes/n1/proxy/run/demo/web/web",
+  ])("%s", (request) => {
+    expect(category(request)).toBe("precursor");
+  });
+
+  test.each([
+    `DELETE ${NS}/pods/web`,
+    `DELETE ${NS}/pods`,
+    `POST ${NS}/pods/web/eviction`,
+    `PATCH ${NS}/pods/web/status`,
+    `POST ${NS}/services/web/proxy/run`,
+    "POST /apis/apps/v1/namespaces/demo/deployments",
+    "POST /apis/batch/v1/namespaces/demo/jobs",
+    "PATCH /apis/batch/v1/namespaces/demo/cronjobs/nightly",
+    "POST /apis/metrics.k8s.io/v1/namespaces/demo/pods",
+  ])("and %s an ordinary mutation", (request) => {
+    expect(category(request)).toBe("mutation");
+  });
+
+  test("and where precursors are off, it still is a mutation", () => {
+    const request = `PATCH ${NS}/pods/web/ephemeralcontainers`;
+    expect(category(request, { precursors: { record: false } })).toBe("mutation");
+    expect(category(request, OFF)).toBe("none");
+  });
+});
+
+describe("a secret's reading is on record", () => {
+  test.each([
+    `GET ${NS}/secrets/demo`,
+    `HEAD ${NS}/secrets/demo`,
+    `GET ${NS}/secrets`,
+    "GET /api/v1/secrets",
+    `GET ${NS}/secrets?watch=1`,
+    "GET /api/v1/watch/secrets",
+    "GET /api/v1/watch/namespaces/demo/secrets/demo",
+    `GET ${NS}/secrets?fieldSelector=metadata.name=demo`,
+    `GET ${NS}/secrets/demo/status`,
+    `GET ${NS}/%73ecrets/demo`,
+    "GET /apis/aggregated.example.com/v1/namespaces/demo/secrets/demo",
+    "GET /apis/aggregated.example.com/v1/namespaces/demo/secrets/demo/data",
+  ])("%s", (request) => {
+    expect(category(request)).toBe("secret-read");
+    expect(category(request, OFF)).toBe("none");
+  });
+
+  test("also as the answer to a write that the record of mutations leaves out", () => {
+    const request = `PATCH ${NS}/secrets/demo?dryRun=All`;
+    expect(category(request)).toBe("mutation");
+    expect(category(request, { mutations: { except: [{ resources: ["secrets"] }] } })).toBe("secret-read");
+  });
+
+  test("by what the configuration calls a secret", () => {
+    const secretReads = { resources: ["sealedsecrets.bitnami.com", "configmaps"] };
+    expect(category("GET /apis/bitnami.com/v1alpha1/namespaces/demo/sealedsecrets/x", { secretReads })).toBe(
+      "secret-read",
+    );
+    expect(category(`GET ${NS}/configmaps/x`, { secretReads })).toBe("secret-read");
+    expect(category(`GET ${NS}/secrets/x`, { secretReads })).toBe("none");
+    expect(category("GET /version", { secretReads: { resources: ["*"] } })).toBe("none");
+  });
+});
+
+describe("whatever else may change something is a mutation", () => {
+  test.each([
+    `POST ${NS}/configmaps`,
+    `PUT ${NS}/configmaps/x`,
+    `PATCH ${NS}/configmaps/x`,
+    `DELETE ${NS}/configmaps/x`,
+    `DELETE ${NS}/configmaps`,
+    "POST /api/v1/watch/namespaces/demo/configmaps",
+    "DELETE /api/v1/watch/namespaces/demo/configmaps/x",
+    `POST ${NS}/secrets`,
+    "POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "POST /version",
+    "POST /",
+  ])("%s", (request) => {
+    expect(category(request)).toBe("mutation");
+    expect(category(request, OFF)).toBe("none");
+  });
+
+  test("but for what machines write all day, and not its deletion", () => {
+    const leases = "/apis/coordination.k8s.io/v1/namespaces/demo/leases";
+    for (const path of [leases, `${NS}/events`, "/apis/events.k8s.io/v1/namespaces/demo/events"]) {
+      expect(category(`POST ${path}`)).toBe("none");
+      expect(category(`PATCH ${path}/x`)).toBe("none");
+      expect(category(`DELETE ${path}/x`)).toBe("mutation");
+      expect(category(`DELETE ${path}`)).toBe("mutation");
+      expect(category(`POST ${path}`, { mutations: { except: [] } })).toBe("mutation");
+    }
+    // Not by the same name elsewhere, and not by a detour.
+    expect(category("POST /apis/example.com/v1/namespaces/demo/leases")).toBe("mutation");
+    expect(category("POST /api/v1/watch/namespaces/demo/events")).toBe("mutation");
+    expect(category(`POST ${NS}/events/x/proxy`)).toBe("mutation");
+  });
+
+  test("an exception holds where all that it names does", () => {
+    const mutations = { except: [{ resources: ["configmaps"], namespaces: ["ci-*"], users: ["service:*"] }] };
+    expect(category("POST /api/v1/namespaces/ci-1/configmaps", { mutations })).toBe("mutation");
+    mutations.except[0]?.users.push("alice@*");
+    expect(category("POST /api/v1/namespaces/ci-1/configmaps", { mutations })).toBe("none");
+    expect(category(`POST ${NS}/configmaps`, { mutations })).toBe("mutation");
+    expect(category("POST /api/v1/namespaces/ci-1/configmaps/x/y", { mutations })).toBe("mutation");
+    expect(category("POST /api/v1/namespaces/ci-1/pods", { mutations })).toBe("precursor");
+  });
+});
+
+describe("what the cluster refused is denied, whatever it was and whatever the configuration says", () => {
+  test.each([`GET ${NS}/pods`, `POST ${NS}/pods`, `GET ${NS}/secrets`, `POST ${NS}/serviceaccounts/default/token`])(
+    "%s",
+    (request) => {
+      expect(category(request, OFF, 403)).toBe("denied");
+    },
+  );
+
+  test("but neither what it did not find nor what it did not understand", () => {
+    for (const status of [200, 101, 201, 400, 401, 404, 409, 500, null]) {
+      expect(category(`GET ${NS}/pods`, {}, status)).toBe("none");
+      expect(category(`POST ${NS}/configmaps`, {}, status)).toBe("mutation");
+    }
+  });
+});
+
+test.each([
+  ["DELETE", "/-/admin/sessions/x", true],
+  ["PUT", "/-/admin/locks/a@example.com", true],
+  ["DELETE", "/-/admin/locks/a@example.com", true],
+  ["GET", "/-/admin/sessions/x/recording", true],
+  ["GET", "/-/admin/sessions", false],
+  ["GET", "/-/admin/requests", false],
+  ["POST", "/-/reason", false],
+  ["GET", "/-/whoami", false],
+])("an administrator's order, or the reading of a recording: %s %s is %s", (method, path, is) => {
+  expect(isAdminOrder(method, path)).toBe(is);
+});

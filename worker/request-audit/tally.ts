@@ -1,0 +1,54 @@
+import type { RequestRow } from "../../audit/requests.ts";
+
+/** A row before it has its id. */
+export type Unsaved = Omit<RequestRow, "id">;
+
+/** Rows that one window of time can have; what fits none of them is counted together. */
+const MAX_KEYS = 20;
+
+/** Counts requests that are too many for a row each: one row for all of the same kind, user and address. */
+export class Tally {
+  readonly #rows = new Map<string, Unsaved>();
+
+  get isEmpty(): boolean {
+    return this.#rows.size === 0;
+  }
+
+  /** How many requests are counted here. */
+  get total(): number {
+    return [...this.#rows.values()].reduce((sum, { count }) => sum + count, 0);
+  }
+
+  add(row: Unsaved): void {
+    const { category, user, cluster, refusal, reason, client_address } = row;
+    const key = JSON.stringify([category, user, cluster, refusal, reason, client_address]);
+    if (this.#rows.has(key) || this.#rows.size < MAX_KEYS) this.#count(key, row);
+    else this.#count(category, { ...row, ...NOBODYS, reason: "of several users, addresses or reasons" });
+  }
+
+  /** Takes out what was counted. */
+  drain(): Unsaved[] {
+    const rows = [...this.#rows.values()];
+    this.#rows.clear();
+    return rows;
+  }
+
+  #count(key: string, row: Unsaved): void {
+    const before = this.#rows.get(key);
+    this.#rows.set(key, before ? { ...before, count: before.count + row.count } : row);
+  }
+}
+
+const NOBODYS = { user: null, cluster: null, refusal: null, client_address: null };
+
+/** What a row says that stands for requests of one kind, rather than for one of them. */
+export function summary(row: Unsaved, change: Partial<Unsaved> = {}): Unsaved {
+  return {
+    ...{ at: row.at, user: row.user, kubernetes_user: null, cluster: row.cluster },
+    ...{ category: row.category, decision: row.decision, rule: null, refusal: row.refusal, reason: row.reason },
+    ...{ method: null, path: null, verb: null, api_group: null, resource: null, subresource: null },
+    ...{ namespace: null, name: null, status: null, count: row.count },
+    ...{ client_address: row.client_address, country: null, user_agent: null, ray: null },
+    ...change,
+  };
+}
