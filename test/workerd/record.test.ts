@@ -132,6 +132,10 @@ describe("the record in D1", () => {
       "INSERT INTO events (session_id, seq, at, type, data) VALUES (?, 0, 0, 'start', '{}') " +
         "ON CONFLICT (session_id, seq) DO UPDATE SET data = excluded.data",
     ],
+    [
+      "INSERT OR REPLACE INTO events (rowid, session_id, seq, at, type, data, link, hash) " +
+        "SELECT rowid, 'other', 0, 0, 'start', '{}', '', '' FROM events WHERE session_id = ? AND seq = 0",
+    ],
   ])("stands against %s", async (sql) => {
     const { id, events } = await written();
     await run(sql, id).catch(() => {});

@@ -3,6 +3,7 @@ import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RequestRow } from "../../audit/requests.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { WINDOW_MS } from "../../worker/request-audit/queue.ts";
 import { Client } from "./client.ts";
 import { admin, as, directlyAs, HOST, handlerAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -231,6 +232,7 @@ describe("a request that is refused here", () => {
   });
 
   it("by a user who is refused all the time is counted beyond a row each", async () => {
+    shortenTimer(WINDOW_MS, 1_000);
     const person = someone();
     const config = { rules: [{ name: "none", match: {}, action: "refuse" }] } satisfies Partial<ConfigInput>;
     const handled = await manyDirectly(person, 200, config);
@@ -247,6 +249,7 @@ describe("a request that is refused here", () => {
   });
 
   it("before anybody is known is counted, by reason and address", async () => {
+    shortenTimer(WINDOW_MS, 1_000);
     const address = "192.0.2.99";
     for (let i = 0; i < 30; i++) {
       const headers: Record<string, string> = { "CF-Connecting-IP": address };
@@ -268,6 +271,7 @@ describe("a request that is refused here", () => {
 });
 
 it("no row has anything of a body, a query, a credential or a header that is none of its columns", async () => {
+  shortenTimer(WINDOW_MS, 1_000);
   const marker = `s3cr3t-${crypto.randomUUID()}`;
   const person = someone();
   const headers = {

@@ -12,7 +12,7 @@ import { summary, type Unsaved } from "./tally.ts";
 
 /** Users of whom an isolate knows how often they were denied. */
 const MAX_RATES = 1_000;
-const WRITE_TIMEOUT_MS = 10_000;
+const WRITE_TIMEOUT_MS = 8_000;
 
 const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
 
