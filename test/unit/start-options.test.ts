@@ -9,6 +9,7 @@ describe("the command line of npm start", () => {
       stateDir: ".sallyport",
       port: undefined,
       upstream: undefined,
+      secondCluster: false,
       configFile: undefined,
       verbose: false,
     });
@@ -29,6 +30,7 @@ describe("the command line of npm start", () => {
       stateDir: "/tmp/s",
       port: 9000,
       upstream: "http://127.0.0.1:8001",
+      secondCluster: false,
       configFile: "c.json",
       verbose: true,
     });
