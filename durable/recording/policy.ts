@@ -23,8 +23,8 @@ export const MERGE_BYTES = 64 * 1024;
  * by the commit: in chunks of 256 KiB it took four times the processor's time. A row may have 2 MB.
  */
 export const CHUNK_BYTES = 992 * 1024;
-/** With the timer's own delay this keeps the promise that a crash loses at most the last second. */
-export const FLUSH_MS = 750;
+/** Half of the promise that a crash loses at most the last second: on a busy machine the timer comes late. */
+export const FLUSH_MS = 400;
 /** R2 wants parts of at least 5 MiB, all but the last of the same size. */
 export const PART_BYTES = 5 * 1024 * 1024;
 /** What all recordings of one object may hold in its SQLite while R2 takes nothing. The platform's own limit is 10 GB. */
