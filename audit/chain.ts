@@ -5,8 +5,8 @@
  *     session A   start ─► connect ─► end
  *                   │
  *     session B   start ─► end              a start's link is the same user's start before it, so that a
- *                   │                       whole session that is missing is noticed too
- *     session C   start ─► …
+ *                   │                       whole session that is missing is noticed too (each place where a user's
+ *     session C   start ─► …                object lives has a chain of its own)
  *
  * There is no secret in it: it shows what was not meant to be noticed (a row edited, deleted or lost), not a forger who
  * computes the whole chain anew. For that the newest hashes must be known elsewhere; each session's last one is logged.

@@ -30,8 +30,8 @@ export class ChainVerifier {
   #last: ChainedEvent | undefined;
   readonly #open: string[] = [];
   readonly #broken: BrokenLink[] = [];
-  /** hash of each start → who and where; and the link that each start claims. */
-  readonly #starts = new Map<string, { readonly event: ChainedEvent; readonly user: string }>();
+  /** hash of each start → whose. */
+  readonly #starts = new Map<string, { readonly event: ChainedEvent; readonly user: string; readonly place: string }>();
 
   add(event: ChainedEvent): void {
     this.#events++;
@@ -59,26 +59,28 @@ export class ChainVerifier {
     this.#leaveSession(previous);
     if (event.type !== "lock" && event.type !== "unlock") this.#sessions++;
     if (event.seq !== 0 || !BEGINS.has(event.type)) this.#fault(event, "the session's start is missing");
-    else this.#starts.set(event.hash, { event, user: userOf(event) });
+    else this.#starts.set(event.hash, { event, ...chainOf(event) });
   }
 
   #leaveSession(last: ChainedEvent | undefined): void {
     if (last && !ENDS.has(last.type)) this.#open.push(last.session_id);
   }
 
-  /** Every start but a user's first links to a start of the same user, and no two to the same one. */
+  /** Every start but the first of a user's place links to a start of the same one, and no two to the same start. */
   #checkStarts(): void {
     const linked = new Map<string, string>();
     const firsts = new Map<string, string>();
-    for (const { event, user } of this.#starts.values()) {
+    for (const { event, user, place } of this.#starts.values()) {
       if (event.link === "") {
-        if (firsts.has(user)) this.#fault(event, `it claims to be the first session of ${user}, and another does too`);
-        firsts.set(user, event.session_id);
+        if (firsts.has(`${user} ${place}`))
+          this.#fault(event, `it claims to be the first session of ${user}, and another does too`);
+        firsts.set(`${user} ${place}`, event.session_id);
         continue;
       }
       const before = this.#starts.get(event.link);
       if (!before) this.#fault(event, `the session of ${user} before it is missing`);
       else if (before.user !== user) this.#fault(event, "it links to another user's session");
+      else if (before.place !== place) this.#fault(event, "it links to a session of another place");
       if (linked.has(event.link)) this.#fault(event, "another session links to the same one: one of them was put in");
       linked.set(event.link, event.session_id);
     }
@@ -89,10 +91,12 @@ export class ChainVerifier {
   }
 }
 
-function userOf(event: ChainedEvent): string {
+/** Whose chain of starts an event is in. A user has one for each place where an object of theirs lives. */
+function chainOf(event: ChainedEvent): { user: string; place: string } {
   try {
-    return String((JSON.parse(event.data) as { user?: unknown } | null)?.user);
+    const data = JSON.parse(event.data) as { user?: unknown; place?: unknown } | null;
+    return { user: String(data?.user), place: String(data?.place ?? "") };
   } catch {
-    return "";
+    return { user: "", place: "" };
   }
 }

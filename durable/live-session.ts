@@ -87,6 +87,7 @@ export function startFacts(plan: SessionPlan, reason: string | undefined): Sessi
     kubernetes_user: plan.kubernetesUser,
     kubernetes_groups: plan.kubernetesGroups,
     cluster: plan.cluster,
+    place: plan.place,
     kind: target.sessionKind,
     namespace: target.namespace,
     pod: target.pod,

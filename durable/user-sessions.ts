@@ -147,19 +147,20 @@ export class UserSessions extends DurableObject<SessionBindings> {
   /**
    * Ends the user's sessions and lets none open, from this call on.
    *
+   * @param isOnRecord of a user's objects one puts it on record
    * @returns the ids of the ended ones
    */
-  lock(lock: UserLock): string[] {
+  lock(lock: UserLock, isOnRecord: boolean): string[] {
     this.#standing.lock(lock);
-    this.#appendApart({ type: "lock", data: lock });
+    if (isOnRecord) this.#appendApart({ type: "lock", data: lock });
     return this.terminateAll(lock.by, lock.reason);
   }
 
   /** Lifts the lock. @returns whether there was one */
-  unlock(user: string, by: string, reason: string): boolean {
+  unlock(user: string, by: string, reason: string, isOnRecord: boolean): boolean {
     if (!this.#standing.lockAt(Date.now())) return false;
     this.#standing.unlock();
-    this.#appendApart({ type: "unlock", data: { user, by, reason } });
+    if (isOnRecord) this.#appendApart({ type: "unlock", data: { user, by, reason } });
     return true;
   }
 

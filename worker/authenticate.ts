@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Config } from "./config/schema.ts";
 import type { Refusal } from "./refusal.ts";
+import { tokenKey, VerifiedTokens } from "./verified-tokens.ts";
 
 /** Set by Access on every request it lets through. The cookie of the same content is not read: browsers send it alone. */
 export const ASSERTION_HEADER = "Cf-Access-Jwt-Assertion";
@@ -53,6 +54,7 @@ export type Authenticate = (request: Request) => Promise<Authenticated>;
  * @param keys the team's key set; by default fetched from the team's domain
  */
 export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = teamKeys(access)): Authenticate {
+  const verified = new VerifiedTokens();
   return async (request) => {
     const token = request.headers.get(ASSERTION_HEADER);
     if (!token) {
@@ -62,6 +64,9 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
       );
     }
     if (token.length > MAX_TOKEN_CHARS) return refused("bad_token", BAD_TOKEN);
+    const key = await tokenKey(token);
+    const known = verified.get(key, Date.now());
+    if (known) return { ok: true, subject: known, token };
     try {
       const { payload } = await jwtVerify(token, keys, {
         algorithms: ALGORITHMS,
@@ -71,7 +76,9 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
         // jose checks exp and nbf where they are; a token without them would be one for ever.
         requiredClaims: ["exp", "iat", "sub"],
       });
-      return readSubject(payload, token);
+      const read = readSubject(payload, token);
+      if (read.ok) verified.keep(key, read.subject, Date.now());
+      return read;
     } catch (error) {
       return rejected(error);
     }

@@ -2,6 +2,7 @@ import type { Subject } from "./authenticate.ts";
 import type { Config } from "./config/schema.ts";
 import { type Details, readClaim } from "./identify.ts";
 import type { Refusal } from "./refusal.ts";
+import { tokenKey } from "./verified-tokens.ts";
 
 export type Detailed =
   | { readonly ok: true; readonly details: Details }
@@ -42,7 +43,7 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
   return async (subject, token) => {
     // A service token has no identity to get.
     if (subject.email === undefined) return { ok: true, details: { groups: fromClaim(subject), posture: [] } };
-    const key = await digest(token);
+    const key = await tokenKey(token);
     const known = kept.get(key);
     try {
       // Only what has arrived is shared: the platform lets no request wait for another one's fetch.
@@ -86,10 +87,4 @@ function texts(value: unknown): string[] {
       return typeof text === "string" ? [text] : [];
     });
   });
-}
-
-/** The key of what is kept: not the token itself, which would be one more place that has it. */
-async function digest(token: string): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
-  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

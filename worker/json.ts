@@ -6,6 +6,7 @@ export type AdminErrorCode =
   | "not_found"
   | "method_not_allowed"
   | "audit_database_unavailable"
+  | "object_unavailable"
   | "recording_unavailable";
 
 const STATUS: Readonly<Record<AdminErrorCode, number>> = {
@@ -14,6 +15,7 @@ const STATUS: Readonly<Record<AdminErrorCode, number>> = {
   not_found: 404,
   method_not_allowed: 405,
   audit_database_unavailable: 503,
+  object_unavailable: 503,
   recording_unavailable: 503,
 };
 

@@ -6,6 +6,7 @@ import type { Cluster, Config } from "./config/schema.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
 import type { Bindings } from "./env.ts";
 import type { Identity } from "./identify.ts";
+import { objectAt } from "./objects.ts";
 import { headersFor, upstreamUrl } from "./upstream.ts";
 
 /** The client writes these into the record: they must not fill it. */
@@ -28,8 +29,8 @@ export async function openSession(
   { request, spelled, subject, identity, cluster, decision }: SessionAttempt,
   config: Pick<Config, "limits" | "audit" | "recording">,
 ): Promise<Response> {
-  const objectId = namespace.idFromName(identity.name);
-  const sessionId = makeSessionId(objectId.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+  const object = objectAt(namespace, identity.name, cluster.place);
+  const sessionId = makeSessionId(object.id.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const as = { ...decision.as, extra: { ...decision.as.extra, [SESSION_EXTRA]: [sessionId] } };
   const headers = headersFor(request, as, true);
   const { target, transport, rule, requireReason } = decision;
@@ -37,7 +38,16 @@ export async function openSession(
   const { onOutage, maxQueuedEvents } = config.audit;
   attachPlan(headers, {
     ...{ sessionId, user: identity.name, kubernetesUser: as.user, kubernetesGroups: as.groups },
-    ...{ cluster: cluster.name, binding: cluster.binding, target, transport, rule, requireReason, limits },
+    ...{
+      cluster: cluster.name,
+      binding: cluster.binding,
+      place: cluster.place,
+      target,
+      transport,
+      rule,
+      requireReason,
+      limits,
+    },
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents },
     recording: { ...config.recording, ...decision.recording },
@@ -46,7 +56,7 @@ export async function openSession(
   // GET whatever the client's method was: a second half by SPDY is answered, never sent upstream. The `upgrade` header
   // of a WebSocket is set; a SPDY request must not look like one.
   if (transport === "spdy") headers.delete("upgrade");
-  return namespace.get(objectId).fetch(upstreamUrl(spelled), { headers, signal: request.signal });
+  return object.fetch(upstreamUrl(spelled), { headers, signal: request.signal });
 }
 
 /** From where, as far as it is known. The address and the country are Cloudflare's word, the rest the client's. */

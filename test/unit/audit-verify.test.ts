@@ -9,18 +9,19 @@ function chain(drafts: readonly Draft[]): ChainedEvent[] {
   const lastStart = new Map<string, string>();
   let last = "";
   return drafts.map((draft) => {
-    const { user = "" } = JSON.parse(draft.data) as { user?: string };
-    const link = draft.type === "start" ? (lastStart.get(user) ?? "") : last;
+    const { user = "", place = "" } = JSON.parse(draft.data) as { user?: string; place?: string | null };
+    const chainOf = `${user} ${place}`;
+    const link = draft.type === "start" ? (lastStart.get(chainOf) ?? "") : last;
     const hash = hashEvent({ ...draft, link });
-    if (draft.type === "start") lastStart.set(user, hash);
+    if (draft.type === "start") lastStart.set(chainOf, hash);
     last = hash;
     return { ...draft, link, hash };
   });
 }
 
-function session(id: string, user: string, at: number): Draft[] {
+function session(id: string, user: string, at: number, place: string | null = null): Draft[] {
   return [
-    { session_id: id, seq: 0, at, type: "start", data: JSON.stringify({ user }) },
+    { session_id: id, seq: 0, at, type: "start", data: JSON.stringify({ user, place }) },
     { session_id: id, seq: 1, at: at + 1, type: "connect", data: "{}" },
     { session_id: id, seq: 2, at: at + 2, type: "end", data: '{"outcome":"exited"}' },
   ];
@@ -49,6 +50,24 @@ describe("the record's verifier", () => {
     expect(verify(RECORD)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
     expect(verify(without("d", 2))).toMatchObject({ open: ["d"], broken: [] });
     expect(verify([])).toEqual({ sessions: 0, events: 0, open: [], broken: [] });
+  });
+
+  it("follows a chain for each place where a user's objects live", () => {
+    const events = chain([
+      ...session("a", "alice", 10),
+      ...session("b", "alice", 20, "weur"),
+      ...session("c", "alice", 30),
+      ...session("d", "alice", 40, "weur"),
+    ]);
+    expect(verify(events)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
+    const missing = verify(events.filter(({ session_id }) => session_id !== "b"));
+    expect(missing.broken).toMatchObject([{ session_id: "d", seq: 0 }]);
+    const moved = events.map((event) => {
+      if (event.session_id !== "d" || event.seq !== 0) return event;
+      const forged = { ...event, link: events.find(({ session_id }) => session_id === "c")?.hash ?? "" };
+      return { ...forged, hash: hashEvent(forged) };
+    });
+    expect(verify(moved).broken).toMatchObject([{ seq: 1 }, { fault: expect.stringMatching(/another place/) }]);
   });
 
   it.each<[string, readonly ChainedEvent[], string, number, RegExp]>([

@@ -26,7 +26,14 @@ describe("a valid configuration", () => {
       ...{ match: { email: "alice@example.com" }, groups: ["developers"] },
       ...{ roles: [], extra: {}, limits: {}, recording: {} },
     };
-    const cluster = { name: "prod", hostnames: [], binding: "KUBE_API", identities: [identity], rules: [] };
+    const cluster = {
+      name: "prod",
+      hostnames: [],
+      binding: "KUBE_API",
+      place: null,
+      identities: [identity],
+      rules: [],
+    };
     expect(loadConfig(VALID)).toEqual({
       access: { ...VALID.access, groups: { claim: "custom.groups" } },
       clusters: [cluster],

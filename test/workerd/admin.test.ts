@@ -42,7 +42,16 @@ async function past(user: string, starts: { at: number; pod?: string; namespace?
   const ids: string[] = [];
   for (const { at, pod = "web", namespace = "demo", kind = "exec" } of starts) {
     const id = makeSessionId(objectId, at, crypto.getRandomValues(new Uint8Array(10)));
-    const target = { cluster: "test-cluster", kind, namespace, pod, container: null, command: ["sh"], ports: [] };
+    const target = {
+      cluster: "test-cluster",
+      place: null,
+      kind,
+      namespace,
+      pod,
+      container: null,
+      command: ["sh"],
+      ports: [],
+    };
     const recorded = { recording_mode: "output", rule: null, access_reason: null } as const;
     const who = { user, kubernetes_user: user, kubernetes_groups: [] };
     const from = { tty: false, stdin: false, client_address: null, country: null, user_agent: null };

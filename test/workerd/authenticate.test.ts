@@ -370,6 +370,27 @@ describe("the key set", () => {
     expect(await fetches(team)).toBe(1);
   });
 
+  it("is not asked about a token that was verified a moment ago, but its times are looked at each time", async () => {
+    const { iss, handle } = workerOf("steady");
+    const verify = vi.spyOn(crypto.subtle, "verify");
+    const now = Math.floor(Date.now() / 1000);
+    const good = await signed({ ...CLAIMS, iss, exp: now + 20 });
+    for (let i = 0; i < 3; i++) expect((await handle(request(good))).status).toBe(200);
+    expect(verify).toHaveBeenCalledTimes(1);
+
+    const [header, payload, signature = ""] = good.split(".");
+    const forged = `${header}.${payload}.${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`;
+    expect((await handle(request(forged))).status).toBe(401);
+    expect((await handle(request(`${good} `))).status).toBe(200);
+
+    vi.useFakeTimers({ toFake: ["Date"], now: (now + 26) * 1000 });
+    try {
+      expect((await handle(request(good))).status).toBe(401);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("is fetched again for a new key after the cool-down, and the old key goes with it", async () => {
     const { team, iss, handle } = workerOf("rotating");
     const old = await signed({ ...CLAIMS, iss });

@@ -14,6 +14,7 @@ const START: SessionStart = {
   kubernetes_user: "carol",
   kubernetes_groups: ["a", "b"],
   cluster: "test-cluster",
+  place: null,
   kind: "exec",
   namespace: "demo",
   pod: "web",

@@ -2,7 +2,12 @@
 import { abortAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import type { ChainedEvent } from "../../audit/chain.ts";
+import { ChainVerifier } from "../../audit/verify.ts";
+import { objectIdOf } from "../../durable/session-id.ts";
+import { EVERY_PLACE } from "../../worker/config/places.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { objectAt } from "../../worker/objects.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, directlyAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -27,6 +32,17 @@ async function eventsOfUser(user: string) {
     expect(results.length).toBeGreaterThan(0);
     return results.map(({ type, data }) => ({ type, ...JSON.parse(data) }));
   });
+}
+
+async function brokenLinks(user: string) {
+  const { results } = await env.AUDIT_DB.prepare(
+    "SELECT * FROM events WHERE session_id IN (SELECT session_id FROM events WHERE user = ?) ORDER BY session_id, seq",
+  )
+    .bind(user)
+    .all<ChainedEvent>();
+  const verifier = new ChainVerifier();
+  for (const event of results) verifier.add(event);
+  return verifier.finish().broken;
 }
 
 describe("a lock", () => {
@@ -263,6 +279,99 @@ describe("several clusters", () => {
       directlyAs(nobody, "/version", {}, { config, host: `https://${host}`, bindings: { OTHER_API: other } });
     expect((await asBob("one.example.com")).status).toBe(200);
     expect((await asBob("two.example.com")).status).toBe(403);
+  });
+
+  describe("with objects near them", () => {
+    const near = [
+      { name: "one", hostnames: ["one.example.com"], binding: "KUBE_API" },
+      { name: "two", hostnames: ["two.example.com"], binding: "KUBE_API", locationHint: "weur" as const },
+    ];
+    const openAt = async (person: { email: string }, host: string) => {
+      const pod = await Puppet.make();
+      const init = { headers: UPGRADE };
+      return directlyAs(person, pod.path(), init, {
+        config: { cluster: undefined, clusters: near },
+        host: `https://${host}`,
+      });
+    };
+
+    it("a user's sessions live in an object for each place, each with a chain of its own, all ended and locked by one order", async () => {
+      const person = someone();
+      const one = await Client.open(openAt(person, "one.example.com"));
+      const two = await Client.open(openAt(person, "two.example.com"));
+      expect(objectIdOf(one.sessionId)).toBe(env.USER_SESSIONS.idFromName(person.email).toString());
+      expect(objectIdOf(two.sessionId)).toBe(env.USER_SESSIONS.idFromName(`${person.email} weur`).toString());
+
+      const killed = await as(admin, `/-/admin/users/${person.email}/sessions`, { method: "DELETE" });
+      expect(await killed.json()).toEqual({ ended: [one.sessionId, two.sessionId] });
+      expect(await Promise.all([one, two].map(async ({ sessionId }) => (await ended(sessionId)).outcome))).toEqual([
+        ...["terminated", "terminated"],
+      ]);
+      const starts = await Promise.all([one, two].map(async ({ sessionId }) => (await eventsOf(sessionId))[0]));
+      expect(starts.map((start) => start?.type === "start" && start.data.place)).toEqual([null, "weur"]);
+      expect(await brokenLinks(person.email)).toEqual([]);
+    });
+
+    it("a lock holds at each place, also at one that no cluster named when it was set, and is on record once", async () => {
+      const person = someone();
+      const two = await Client.open(openAt(person, "two.example.com"));
+      const locked = await as(admin, locks(person.email), { method: "PUT", ...body({ reason: "gone" }) });
+      expect(await locked.json()).toMatchObject({ locked: true, ended: [two.sessionId] });
+      for (const host of ["one.example.com", "two.example.com"]) {
+        expect(await statusOf(await openAt(person, host))).toMatchObject({
+          ...{ code: 403, message: `sessions of ${person.email} are locked by admin@example.com: gone` },
+        });
+      }
+      for (const place of EVERY_PLACE) {
+        expect(await objectAt(env.USER_SESSIONS, person.email, place).currentLock()).toMatchObject({ reason: "gone" });
+      }
+      expect((await as(admin, `${locks(person.email)}?reason=back`, { method: "DELETE" })).status).toBe(200);
+      (await Client.open(openAt(person, "two.example.com"))).close();
+      expect((await eventsOfUser(person.email)).map(({ type }) => type)).toEqual(["lock", "unlock"]);
+    });
+
+    it("an order that one of them did not hear is not called done", async () => {
+      const person = someone();
+      const broken = {
+        idFromName: (name: string) => env.USER_SESSIONS.idFromName(name),
+        get: (id: DurableObjectId, options?: { locationHint: string }) =>
+          options?.locationHint === "oc"
+            ? { lock: () => Promise.reject(new Error("no")), terminateAll: () => Promise.reject(new Error("no")) }
+            : env.USER_SESSIONS.get(id),
+      };
+      const order = (path: string, method: string) =>
+        directlyAs(admin, path, { method, ...body({ reason: "x" }) }, { bindings: { USER_SESSIONS: broken } });
+      for (const answer of [
+        await order(locks(person.email), "PUT"),
+        await order(`/-/admin/users/${person.email}/sessions`, "DELETE"),
+      ]) {
+        expect(answer.status).toBe(503);
+        expect(await answer.json()).toEqual({
+          error: {
+            code: "object_unavailable",
+            message: `one of the objects of ${person.email} did not answer: the order may not hold everywhere, give it again`,
+          },
+        });
+      }
+      expect((await upgrade(person, SILENT)).status).toBe(403);
+    });
+
+    it("a reason counts at each of them", async () => {
+      const person = someone();
+      const rules = [
+        { name: "say why", match: { kinds: ["exec" as const] }, action: "allow" as const, requireReason: true },
+      ];
+      const config = { cluster: undefined, clusters: near, rules };
+      const askAt = (host: string, path: string, init: RequestInit) =>
+        directlyAs(person, path, init, { config, host: `https://${host}` });
+      expect((await askAt("one.example.com", "/-/reason", { method: "POST", body: "INC-1" })).status).toBe(200);
+      for (const host of ["one.example.com", "two.example.com"]) {
+        const pod = await Puppet.make();
+        const client = await Client.open(askAt(host, pod.path(), { headers: UPGRADE }));
+        client.close();
+        expect((await ended(client.sessionId)).access_reason).toBe("INC-1");
+      }
+    });
   });
 
   it("one kubeconfig has all that one may reach", async () => {

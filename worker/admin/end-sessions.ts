@@ -1,5 +1,5 @@
 import { json, jsonError } from "../json.ts";
-import { objectOf } from "./objects.ts";
+import { notEverywhere, objectOf, orderAll } from "./objects.ts";
 import { readOrder } from "./order.ts";
 import type { AdminRequest } from "./router.ts";
 
@@ -18,6 +18,6 @@ export async function endSession({ request, url, admin, env, part: sessionId }: 
 export async function endUserSessions({ request, url, admin, env, part: email }: AdminRequest): Promise<Response> {
   const order = await readOrder(request, url);
   if (!order.ok) return jsonError("bad_request", order.words);
-  const ended = await env.USER_SESSIONS.getByName(email.toLowerCase()).terminateAll(admin.name, order.reason);
-  return json({ ended });
+  const lists = await orderAll(env, email, (object) => object.terminateAll(admin.name, order.reason));
+  return lists ? json({ ended: lists.flat() }) : notEverywhere(email);
 }

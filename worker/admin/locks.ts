@@ -1,5 +1,7 @@
 import type { UserLock } from "../../audit/events.ts";
 import { json, jsonError } from "../json.ts";
+import { objectAt } from "../objects.ts";
+import { notEverywhere, orderAll } from "./objects.ts";
 import { readOrder } from "./order.ts";
 import type { AdminRequest } from "./router.ts";
 
@@ -10,13 +12,13 @@ export async function lockUser({ request, url, admin, env, part: email }: AdminR
   const user = email.toLowerCase();
   const until = order.minutes === undefined ? null : Date.now() + order.minutes * 60_000;
   const lock: UserLock = { user, by: admin.name, reason: order.reason, until };
-  const ended = await env.USER_SESSIONS.getByName(user).lock(lock);
-  return json({ ...lockJson(lock), ended });
+  const lists = await orderAll(env, user, (object, place) => object.lock(lock, place === null));
+  return lists ? json({ ...lockJson(lock), ended: lists.flat() }) : notEverywhere(user);
 }
 
 /** `GET locks/{email}`. */
 export async function showLock({ env, part: email }: AdminRequest): Promise<Response> {
-  const lock = await env.USER_SESSIONS.getByName(email.toLowerCase()).currentLock();
+  const lock = await objectAt(env.USER_SESSIONS, email.toLowerCase(), null).currentLock();
   return lock ? json(lockJson(lock)) : notLocked(email);
 }
 
@@ -25,8 +27,11 @@ export async function unlockUser({ request, url, admin, env, part: email }: Admi
   const order = await readOrder(request, url);
   if (!order.ok) return jsonError("bad_request", order.words);
   const user = email.toLowerCase();
-  const wasLocked = await env.USER_SESSIONS.getByName(user).unlock(user, admin.name, order.reason);
-  return wasLocked ? json({ user, locked: false }) : notLocked(email);
+  const were = await orderAll(env, user, (object, place) =>
+    object.unlock(user, admin.name, order.reason, place === null),
+  );
+  if (!were) return notEverywhere(user);
+  return were.includes(true) ? json({ user, locked: false }) : notLocked(email);
 }
 
 function lockJson({ user, by, reason, until }: UserLock) {

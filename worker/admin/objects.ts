@@ -1,5 +1,9 @@
 import { objectIdOf } from "../../durable/session-id.ts";
+import type { UserSessions } from "../../durable/user-sessions.ts";
+import { EVERY_PLACE, type Place } from "../config/places.ts";
 import type { Bindings } from "../env.ts";
+import { jsonError } from "../json.ts";
+import { atPlaces } from "../objects.ts";
 
 /** The object that a session id names, or undefined for a text that is no session id of this deployment. */
 export function objectOf(env: Bindings, sessionId: string): ReturnType<Bindings["USER_SESSIONS"]["get"]> | undefined {
@@ -11,4 +15,31 @@ export function objectOf(env: Bindings, sessionId: string): ReturnType<Bindings[
     // Well-formed, but signed for another namespace.
     return undefined;
   }
+}
+
+/**
+ * Gives an order to all of a user's objects, wherever they may live: a session that yesterday's configuration placed must
+ * end too, and a lock of today must hold under tomorrow's.
+ *
+ * @returns what they answered, or undefined where one did not (which is logged): the others have carried it out
+ */
+export async function orderAll<T>(
+  env: Bindings,
+  user: string,
+  order: (object: DurableObjectStub<UserSessions>, place: Place) => Promise<T>,
+): Promise<T[] | undefined> {
+  try {
+    return await atPlaces(env.USER_SESSIONS, user.toLowerCase(), EVERY_PLACE, order);
+  } catch (error) {
+    console.error(`admin: one of a user's objects does not answer: ${String(error)}`);
+    return undefined;
+  }
+}
+
+/** The answer where it was not carried out everywhere. */
+export function notEverywhere(user: string): Response {
+  return jsonError(
+    "object_unavailable",
+    `one of the objects of ${user.toLowerCase()} did not answer: the order may not hold everywhere, give it again`,
+  );
 }

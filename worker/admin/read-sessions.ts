@@ -1,7 +1,9 @@
 import { findEvents, findSession, findSessions, type SessionFilter } from "../../audit/queries.ts";
 import type { SessionRow } from "../../audit/rows.ts";
+import { type Place, placesOf } from "../config/places.ts";
 import type { Bindings } from "../env.ts";
 import { json, jsonError } from "../json.ts";
+import { atPlaces } from "../objects.ts";
 import { askDatabase } from "./database.ts";
 import { objectOf } from "./objects.ts";
 import { readListQuery, writeCursor } from "./parameters.ts";
@@ -9,13 +11,13 @@ import type { AdminRequest } from "./router.ts";
 import { eventJson, sessionJson } from "./session-json.ts";
 
 /** `GET sessions`: newest first, in pages. */
-export async function listSessions({ url, env }: AdminRequest): Promise<Response> {
+export async function listSessions({ url, config, env }: AdminRequest): Promise<Response> {
   const query = readListQuery(url.searchParams);
   if (typeof query === "string") return jsonError("bad_request", query);
   const { filter, limit, after } = query;
   // One more than asked for tells whether there is a next page.
   const found = await askDatabase(findSessions(env.AUDIT_DB, filter, limit + 1, after));
-  if (!found) return listWithoutDatabase(env, filter, limit);
+  if (!found) return listWithoutDatabase(env, placesOf(config.clusters), filter, limit);
   return page(found.answer, limit);
 }
 
@@ -34,14 +36,20 @@ export async function showSession({ env, part: sessionId }: AdminRequest): Promi
 }
 
 /** The objects know what is live without D1, but only when told whose. */
-async function listWithoutDatabase(env: Bindings, filter: SessionFilter, limit: number): Promise<Response> {
+async function listWithoutDatabase(
+  env: Bindings,
+  places: readonly Place[],
+  filter: SessionFilter,
+  limit: number,
+): Promise<Response> {
   if (filter.user === undefined || filter.state !== "live") {
     return jsonError(
       "audit_database_unavailable",
       "D1 does not answer; ?state=live&user=EMAIL asks that user's object instead, and DELETE works without D1",
     );
   }
-  const rows = await env.USER_SESSIONS.getByName(filter.user).list();
+  const lists = await atPlaces(env.USER_SESSIONS, filter.user, places, (object) => object.list());
+  const rows = lists.flat().sort((one, other) => one.started_at - other.started_at);
   const wanted = rows.filter(
     (row) =>
       (filter.namespace ?? row.namespace) === row.namespace &&

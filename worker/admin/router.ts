@@ -1,3 +1,4 @@
+import type { Config } from "../config/schema.ts";
 import { crossSite } from "../cross-site.ts";
 import type { Bindings } from "../env.ts";
 import { type Identity, identify } from "../identify.ts";
@@ -13,6 +14,7 @@ export interface AdminRequest {
   readonly request: Request;
   readonly url: URL;
   readonly admin: Identity;
+  readonly config: Config;
   readonly env: Bindings;
   /** What the pattern's one variable part matched, decoded; empty where the pattern has none. */
   readonly part: string;
@@ -60,7 +62,7 @@ export async function serveAdmin(own: OwnRequest): Promise<Response> {
     }
     const part = decodePart(match[1] ?? "");
     if (part === undefined) return jsonError("bad_request", "the path has an invalid percent-encoding");
-    return serve({ request, url, admin, env, part });
+    return serve({ request, url, admin, config, env, part });
   }
   return jsonError("not_found", `there is no ${url.pathname} here; see the admin API in docs/OPERATIONS.md`);
 }

@@ -7,6 +7,7 @@
 import * as z from "zod";
 import { identityRuleSchema } from "./identities.ts";
 import { limitsSchema, nonEmpty, recordingSchema } from "./parts.ts";
+import { LOCATION_HINTS, type Place } from "./places.ts";
 import { requestsSchema } from "./requests.ts";
 import { ruleSchema } from "./rules.ts";
 
@@ -60,6 +61,8 @@ const clusterSchema = z.strictObject({
   hostnames: z.array(hostname).min(1),
   /** The Workers VPC binding that leads to it. */
   binding: z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding, e.g. KUBE_API"),
+  /** Where the objects are made to live that hold its users' sessions; by default near each user. */
+  locationHint: z.enum(LOCATION_HINTS).optional(),
   /** In place of the document's own. Roles are for all clusters, so they are not here. */
   identities: z
     .array(identityRuleSchema)
@@ -101,6 +104,7 @@ export interface Cluster {
   /** Empty: any. */
   readonly hostnames: readonly string[];
   readonly binding: string;
+  readonly place: Place;
   readonly identities: ConfigDocument["identities"];
   readonly rules: ConfigDocument["rules"];
 }
@@ -115,12 +119,13 @@ const ONLY_BINDING = "KUBE_API";
 
 /** Gives each cluster the rules that apply to it. */
 export function resolve({ cluster, clusters, identities, rules, ...rest }: ConfigDocument): Config {
-  const only = { name: cluster ?? "", hostnames: [], binding: ONLY_BINDING, identities, rules };
+  const only = { name: cluster ?? "", hostnames: [], binding: ONLY_BINDING, place: null, identities, rules };
   return {
     ...rest,
     identities,
-    clusters: clusters?.map((one) => ({
+    clusters: clusters?.map(({ locationHint = null, ...one }) => ({
       ...one,
+      place: locationHint,
       identities: one.identities ?? identities,
       rules: [...one.rules, ...rules],
     })) ?? [only],

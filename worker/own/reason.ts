@@ -1,6 +1,8 @@
 import { printable, readText } from "../admin/order.ts";
+import { placesOf } from "../config/places.ts";
 import { crossSite } from "../cross-site.ts";
 import { json, jsonError } from "../json.ts";
+import { atPlaces } from "../objects.ts";
 import type { OwnRequest } from "./router.ts";
 
 /** How long a reason counts. Long enough to type the next command, short enough to be about it. */
@@ -11,14 +13,16 @@ const MAX_CHARS = 500;
  * `POST /-/reason`: says what one's next sessions are for. `echo "why" | kubectl create --raw /-/reason -f -` does it: the
  * body is plain text, or JSON like `{"reason": "why"}`.
  */
-export async function stateReason({ request, url, identity, env, forbid }: OwnRequest): Promise<Response> {
+export async function stateReason({ request, url, identity, config, env, forbid }: OwnRequest): Promise<Response> {
   const foreign = crossSite(request.headers, url);
   if (foreign) return forbid(foreign.message);
   const text = await readText(request);
   const reason = text === undefined ? undefined : printable(reasonOf(text)).slice(0, MAX_CHARS);
   if (!reason) return jsonError("bad_request", 'say the reason in the body, as text or as {"reason": "…"}');
   const until = Date.now() + HOLDS_MS;
-  await env.USER_SESSIONS.getByName(identity.name).stateReason({ reason, until });
+  await atPlaces(env.USER_SESSIONS, identity.name, placesOf(config.clusters), (object) =>
+    object.stateReason({ reason, until }),
+  );
   return json({ reason, until: new Date(until).toISOString() });
 }
 

@@ -1,0 +1,29 @@
+/**
+ * Where an object may be made to live: Cloudflare's location hints. Only an object's first use can say; it never moves.
+ *
+ * https://developers.cloudflare.com/durable-objects/reference/data-location/
+ */
+export const LOCATION_HINTS = [
+  "wnam",
+  "enam",
+  "sam",
+  "weur",
+  "eeur",
+  "apac",
+  "apac-ne",
+  "apac-se",
+  "oc",
+  "afr",
+  "me",
+] as const;
+export type LocationHint = (typeof LOCATION_HINTS)[number];
+
+/** Of a user's objects: `null` is the one that came to live near the user, the others are near clusters. */
+export type Place = LocationHint | null;
+
+export const EVERY_PLACE: readonly Place[] = [null, ...LOCATION_HINTS];
+
+/** Where the configuration has sessions held. */
+export function placesOf(clusters: readonly { readonly place: Place }[]): Place[] {
+  return [...new Set(clusters.map(({ place }) => place))];
+}
