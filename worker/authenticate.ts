@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Config } from "./config/schema.ts";
 import type { Refusal } from "./refusal.ts";
-import { tokenKey, VerifiedTokens } from "./verified-tokens.ts";
+import { VerifiedTokens } from "./verified-tokens.ts";
 
 /** Set by Access on every request it lets through. The cookie of the same content is not read: browsers send it alone. */
 export const ASSERTION_HEADER = "Cf-Access-Jwt-Assertion";
@@ -64,8 +64,7 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
       );
     }
     if (token.length > MAX_TOKEN_CHARS) return refused("bad_token", BAD_TOKEN);
-    const key = await tokenKey(token);
-    const known = verified.get(key, Date.now());
+    const known = verified.get(token, Date.now());
     if (known) return { ok: true, subject: known, token };
     try {
       const { payload } = await jwtVerify(token, keys, {
@@ -77,7 +76,7 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
         requiredClaims: ["exp", "iat", "sub"],
       });
       const read = readSubject(payload, token);
-      if (read.ok) verified.keep(key, read.subject, Date.now());
+      if (read.ok) verified.keep(token, read.subject, Date.now());
       return read;
     } catch (error) {
       return rejected(error);

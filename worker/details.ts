@@ -2,7 +2,6 @@ import type { Subject } from "./authenticate.ts";
 import type { Config } from "./config/schema.ts";
 import { type Details, readClaim } from "./identify.ts";
 import type { Refusal } from "./refusal.ts";
-import { tokenKey } from "./verified-tokens.ts";
 
 export type Detailed =
   | { readonly ok: true; readonly details: Details }
@@ -30,12 +29,20 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
     ({ group, posture }) => posture !== undefined || (group !== undefined && "getIdentity" in groups),
   );
   const fromClaim = (subject: Subject) => ("claim" in groups ? texts(readClaim(subject.claims, groups.claim)) : []);
-  if (!asksAccess) return async (subject) => ({ ok: true, details: { groups: fromClaim(subject), posture: [] } });
+  if (!asksAccess) {
+    // One subject serves all requests of a token for a while; see VerifiedTokens.
+    const claimed = new WeakMap<Subject, Detailed>();
+    return async (subject) => {
+      const known = claimed.get(subject) ?? { ok: true, details: { groups: fromClaim(subject), posture: [] } };
+      claimed.set(subject, known);
+      return known;
+    };
+  }
 
   const kept = new Map<string, { readonly until: number; readonly details: Details }>();
-  const keep = (key: string, until: number, details: Details) => {
-    kept.delete(key);
-    kept.set(key, { until, details });
+  const keep = (token: string, until: number, details: Details) => {
+    kept.delete(token);
+    kept.set(token, { until, details });
     const [oldest] = kept.keys();
     if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
   };
@@ -43,12 +50,11 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
   return async (subject, token) => {
     // A service token has no identity to get.
     if (subject.email === undefined) return { ok: true, details: { groups: fromClaim(subject), posture: [] } };
-    const key = await tokenKey(token);
-    const known = kept.get(key);
+    const known = kept.get(token);
     try {
       // Only what has arrived is shared: the platform lets no request wait for another one's fetch.
       const details = known && now() < known.until ? known.details : await ask(fetcher, url, token);
-      if (details !== known?.details) keep(key, Math.min(now() + MAX_AGE_MS, subject.expiresAt), details);
+      if (details !== known?.details) keep(token, Math.min(now() + MAX_AGE_MS, subject.expiresAt), details);
       return { ok: true, details: "claim" in groups ? { ...details, groups: fromClaim(subject) } : details };
     } catch (error) {
       console.error(`access: get-identity cannot be used: ${error instanceof Error ? error.message : "failed"}`);

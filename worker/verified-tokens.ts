@@ -8,26 +8,22 @@ const MAX_KEPT = 1_000;
 /**
  * Subjects of tokens that were verified a moment ago: kubectl sends the same one with every request, and to verify it is most
  * of what Sallyport adds to a plain request. Only what has passed every check is kept, and it is forgotten at its `exp`.
+ *
+ * The key is the token itself: WebCrypto's digest of it would cost a request more than all else that is done for it here,
+ * and it is in this isolate's memory anyway.
  */
 export class VerifiedTokens {
   readonly #kept = new Map<string, { readonly until: number; readonly subject: Subject }>();
 
-  /** @param key of the token; see `tokenKey` */
-  get(key: string, now: number): Subject | undefined {
-    const known = this.#kept.get(key);
+  get(token: string, now: number): Subject | undefined {
+    const known = this.#kept.get(token);
     return known && now < known.until ? known.subject : undefined;
   }
 
-  keep(key: string, subject: Subject, now: number): void {
-    this.#kept.delete(key);
-    this.#kept.set(key, { until: Math.min(now + MAX_AGE_MS, subject.expiresAt), subject });
+  keep(token: string, subject: Subject, now: number): void {
+    this.#kept.delete(token);
+    this.#kept.set(token, { until: Math.min(now + MAX_AGE_MS, subject.expiresAt), subject });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
   }
-}
-
-/** The key of what is kept of a token: not the token itself, which would be one more place that has it. */
-export async function tokenKey(token: string): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
-  return btoa(String.fromCharCode(...new Uint8Array(bytes)));
 }
