@@ -6,7 +6,8 @@ export type AdminErrorCode =
   | "not_found"
   | "method_not_allowed"
   | "audit_database_unavailable"
-  | "recording_unavailable";
+  | "recording_unavailable"
+  | "export_unavailable";
 
 const STATUS: Readonly<Record<AdminErrorCode, number>> = {
   bad_request: 400,
@@ -15,6 +16,7 @@ const STATUS: Readonly<Record<AdminErrorCode, number>> = {
   method_not_allowed: 405,
   audit_database_unavailable: 503,
   recording_unavailable: 503,
+  export_unavailable: 503,
 };
 
 export function json(body: unknown): Response {

@@ -1,3 +1,4 @@
+import type { Config } from "../config/schema.ts";
 import { crossSite } from "../cross-site.ts";
 import type { Bindings } from "../env.ts";
 import { type Identity, identify } from "../identify.ts";
@@ -5,6 +6,7 @@ import { jsonError } from "../json.ts";
 import type { OwnRequest } from "../own/router.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { lockUser, showLock, unlockUser } from "./locks.ts";
+import { showExport } from "./read-export.ts";
 import { readRecording } from "./read-recording.ts";
 import { listRequests } from "./read-requests.ts";
 import { listSessions, showSession } from "./read-sessions.ts";
@@ -14,6 +16,7 @@ export interface AdminRequest {
   readonly url: URL;
   readonly admin: Identity;
   readonly env: Bindings;
+  readonly config: Config;
   /** What the pattern's one variable part matched, decoded; empty where the pattern has none. */
   readonly part: string;
 }
@@ -28,6 +31,7 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/-\/admin\/sessions\/([^/]+)$/, methods: { GET: showSession, DELETE: endSession } },
   { pattern: /^\/-\/admin\/sessions\/([^/]+)\/recording$/, methods: { GET: readRecording } },
   { pattern: /^\/-\/admin\/requests$/, methods: { GET: listRequests } },
+  { pattern: /^\/-\/admin\/export$/, methods: { GET: showExport } },
   { pattern: /^\/-\/admin\/locks\/([^/]+)$/, methods: { GET: showLock, PUT: lockUser, DELETE: unlockUser } },
   { pattern: /^\/-\/admin\/users\/([^/]+)\/sessions$/, methods: { DELETE: endUserSessions } },
 ];
@@ -60,7 +64,7 @@ export async function serveAdmin(own: OwnRequest): Promise<Response> {
     }
     const part = decodePart(match[1] ?? "");
     if (part === undefined) return jsonError("bad_request", "the path has an invalid percent-encoding");
-    return serve({ request, url, admin, env, part });
+    return serve({ request, url, admin, env, config, part });
   }
   return jsonError("not_found", `there is no ${url.pathname} here; see the admin API in docs/OPERATIONS.md`);
 }
