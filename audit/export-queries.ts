@@ -1,21 +1,5 @@
 /** The record as it is exported: rows in the order of their numbers, from one number on. */
-import type { ChainedEvent } from "./chain.ts";
-import type { RequestRow } from "./requests.ts";
-
-export const EXPORTED_TABLES = ["events", "requests"] as const;
-export type ExportedTable = (typeof EXPORTED_TABLES)[number];
-
-/** An event with what a reader of single lines wants to know of its session, from the session's start; null where unknown. */
-export interface NumberedEvent extends ChainedEvent {
-  readonly n: number;
-  readonly user: string | null;
-  readonly cluster: string | null;
-  readonly kind: string | null;
-  readonly namespace: string | null;
-  readonly pod: string | null;
-}
-
-export type NumberedRequest = RequestRow & { readonly n: number };
+import type { ExportedTable, NumberedEvent, NumberedRequest } from "./exported-rows.ts";
 
 /** Rows that D1 is asked for at once. A request's is at most some 6 KiB. */
 export const PAGE_ROWS = 500;

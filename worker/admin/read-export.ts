@@ -1,4 +1,5 @@
-import { EXPORTED_TABLES, type ExportedTable, waitingAfter } from "../../audit/export-queries.ts";
+import { waitingAfter } from "../../audit/export-queries.ts";
+import { EXPORTED_TABLES, type ExportedTable } from "../../audit/exported-rows.ts";
 import type { Bindings } from "../env.ts";
 import { ExportFault } from "../export/objects.ts";
 import { ExportStore } from "../export/store.ts";

@@ -55,7 +55,7 @@ const exportSchema = z.strictObject({
   prefix: z
     .string()
     .max(200)
-    .regex(/^([A-Za-z0-9_=.-]+\/)*$/, "folders of letters, digits and _ = . - with a slash after each")
+    .regex(/^([A-Za-z0-9_][A-Za-z0-9_=.-]*\/)*$/, "folders of letters, digits and _ = . - with a slash after each")
     .default(""),
 });
 

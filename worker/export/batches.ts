@@ -1,6 +1,7 @@
 /** Cuts a table, read in pages, into the rows of one object after the other. */
-import { ExportFault } from "./objects.ts";
+
 import type { ExportRow } from "./lines.ts";
+import { ExportFault } from "./objects.ts";
 
 export interface BatchLimits {
   readonly rows: number;

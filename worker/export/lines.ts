@@ -1,5 +1,5 @@
 /** One line of NDJSON a row: the schema that docs/EXPORT.md describes. */
-import type { NumberedEvent, NumberedRequest } from "../../audit/export-queries.ts";
+import type { NumberedEvent, NumberedRequest } from "../../audit/exported-rows.ts";
 
 /** Of the lines and of the objects' metadata. Fields are added under the same number; any other change is a new one. */
 export const EXPORT_SCHEMA = 1;

@@ -1,5 +1,5 @@
 /** What the exported objects are called, and what their metadata says. R2's list of them is the export's cursor. */
-import type { ExportedTable } from "../../audit/export-queries.ts";
+import type { ExportedTable } from "../../audit/exported-rows.ts";
 import { EXPORT_SCHEMA, type ExportRow } from "./lines.ts";
 
 /** As many as the largest number of a row can have, so that keys sort as the numbers do. */

@@ -7,12 +7,8 @@
  * the newest row that is in R2. Nothing is there twice: an object is named by its first row and put only where there is
  * none of that name, so of two runs at once one puts and the other one stops. A run may be cut off anywhere.
  */
-import {
-  EXPORTED_TABLES,
-  type ExportedTable,
-  eventsFrom,
-  requestsFrom,
-} from "../../audit/export-queries.ts";
+import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
+import { EXPORTED_TABLES, type ExportedTable } from "../../audit/exported-rows.ts";
 import { withTimeout } from "../../audit/with-timeout.ts";
 import { Batches, type ReadPage } from "./batches.ts";
 import { eventRow, requestRow } from "./lines.ts";

@@ -3,7 +3,7 @@
  * themselves are the truth; without this, or with nonsense in it, a run lists from the start.
  */
 import * as z from "zod";
-import type { ExportedTable } from "../../audit/export-queries.ts";
+import type { ExportedTable } from "../../audit/exported-rows.ts";
 import type { Cursor } from "./objects.ts";
 import { firstOf } from "./objects.ts";
 

@@ -1,5 +1,5 @@
 /** The export's side of R2: how far it is, and the next object. */
-import type { ExportedTable } from "../../audit/export-queries.ts";
+import type { ExportedTable } from "../../audit/exported-rows.ts";
 import { withTimeout } from "../../audit/with-timeout.ts";
 import type { ExportRow } from "./lines.ts";
 import { type Cursor, cursorOf, firstOf, folderOf, keyOf, metadataOf } from "./objects.ts";
