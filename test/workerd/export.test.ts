@@ -1,5 +1,5 @@
 /** The export to R2: every row once, whatever fails. */
-import { createExecutionContext, createScheduledController } from "cloudflare:test";
+import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { recordRequests } from "../../audit/record-requests.ts";
@@ -448,7 +448,7 @@ describe("the cron trigger", () => {
   const controller = () => createScheduledController({ scheduledTime: new Date(), cron: "*/5 * * * *" });
 
   it("exports to the bucket that is bound, under the configured prefix", async () => {
-    await worker.scheduled?.(controller(), env, createExecutionContext());
+    await worker.scheduled(controller(), env);
     const exported = (await objectsOf("events", "")).reduce(
       (sum, { customMetadata }) => sum + Number(customMetadata?.["rows"]),
       0,
