@@ -2,6 +2,7 @@
 import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { recordRequests } from "../../audit/record-requests.ts";
 import type { RequestRow } from "../../audit/requests.ts";
 import { loadConfig } from "../../worker/config/load.ts";
@@ -18,6 +19,16 @@ const TABLES = ["events", "requests"] as const;
 type Table = (typeof TABLES)[number];
 /** So that a few rows are several objects. */
 const SMALL: RunLimits = { ...RUN_LIMITS, rowsPerObject: 4 };
+
+const [guide = ""] = Object.values(
+  import.meta.glob<string>("../../docs/EXPORT.md", { query: "?raw", import: "default", eager: true }),
+);
+
+/** The fields that a table of the guide names, under this heading. */
+function documented(heading: string): string[] {
+  const section = guide.split(`### ${heading}\n`)[1]?.split(/^#/m)[0] ?? "";
+  return [...section.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, field = ""]) => field);
+}
 
 let prefix: string;
 let count = 0;
@@ -164,6 +175,37 @@ describe("a run", () => {
     for (const line of lines) {
       expect(line).toMatchObject({ user: "alice@example.com", cluster: "prod", kind: "exec", pod: "web-0" });
     }
+  });
+
+  it("writes the fields that the guide documents, all of them and no other", async () => {
+    await run();
+    const common = documented("Every line");
+    expect(common).toEqual(["schema", "table", "n", "time", "at"]);
+    for (const table of TABLES) {
+      const fields = [...common, ...documented(`Lines of \`${table}\``)];
+      expect(fields.length).toBeGreaterThan(15);
+      for (const line of await expectWhole(table)) expect(Object.keys(line)).toEqual(fields);
+    }
+  });
+
+  it("reads of D1 a row for each request, and some five for each event", async () => {
+    const read: number[] = [];
+    for (const query of [eventsFrom, requestsFrom]) {
+      const database = {
+        prepare: (sql: string) => ({
+          bind: (n: number) => ({
+            all: async () => {
+              const answer = await env.AUDIT_DB.prepare(sql).bind(n).all();
+              read.push(answer.meta.rows_read / answer.results.length);
+              return answer;
+            },
+          }),
+        }),
+      } as unknown as D1Database;
+      await query(database, 1);
+    }
+    expect(read[0]).toBeLessThan(6);
+    expect(read[1]).toBe(1);
   });
 
   it("writes nothing when there is nothing new, and later only what is new", async () => {
@@ -492,6 +534,10 @@ describe("GET /-/admin/export", () => {
   };
 
   it("says how far the export is, and what waits since when", async () => {
+    const example = JSON.parse(/^```json\n(.*?)^```$/ms.exec(guide)?.[1] ?? "{}");
+    const [, shown] = await status();
+    expect(Object.keys(shown as object)).toEqual(Object.keys(example));
+    expect(Object.keys((shown as typeof example).tables[0])).toEqual(Object.keys(example.tables[0]));
     const events = await newest("events");
     const oldest = await env.AUDIT_DB.prepare("SELECT at FROM events WHERE n = 1").first<number>("at");
     const waiting = { exported: 0, waiting: events, newest: events, lastObject: null, error: null };
