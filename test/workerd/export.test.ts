@@ -2,6 +2,7 @@
 import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { recordRequests } from "../../audit/record-requests.ts";
 import type { RequestRow } from "../../audit/requests.ts";
@@ -99,15 +100,16 @@ async function objectsOf(table: Table, where = prefix): Promise<R2Object[]> {
   }
 }
 
-async function linesOf(object: R2Object): Promise<Line[]> {
-  const stored = await bucket().get(object.key);
-  if (!stored) throw new Error(`${object.key} is not there`);
+async function textLinesOf(object: R2Object | undefined): Promise<string[]> {
+  const stored = object && (await bucket().get(object.key));
+  if (!stored) throw new Error(`${object?.key} is not there`);
   const text = await new Response(stored.body.pipeThrough(new DecompressionStream("gzip"))).text();
   expect(text.endsWith("\n")).toBe(true);
-  return text
-    .slice(0, -1)
-    .split("\n")
-    .map((line) => JSON.parse(line) as Line);
+  return text.slice(0, -1).split("\n");
+}
+
+async function linesOf(object: R2Object): Promise<Line[]> {
+  return (await textLinesOf(object)).map((line) => JSON.parse(line) as Line);
 }
 
 async function newest(table: Table): Promise<number> {
@@ -188,6 +190,16 @@ describe("a run", () => {
     }
   });
 
+  it("gives what a reader needs to compute the hash chain anew, from the line's own text", async () => {
+    await run();
+    const [object] = await objectsOf("events");
+    for (const text of await textLinesOf(object)) {
+      const { session_id, seq, at, type, link, hash } = JSON.parse(text) as ChainedEvent;
+      const data = text.slice(text.indexOf('"data":') + '"data":'.length, -1);
+      expect(hashEvent({ session_id, seq, at, type, link, data })).toBe(hash);
+    }
+  });
+
   it("reads of D1 a row for each request, and some five for each event", async () => {
     const read: number[] = [];
     for (const query of [eventsFrom, requestsFrom]) {
@@ -262,7 +274,7 @@ describe("a run", () => {
   });
 
   it("finds its way over more objects than one listing has, without its hint", async () => {
-    const limits = { ...SMALL, rowsPerObject: 1 };
+    const limits = { ...SMALL, rowsPerObject: 1, objectsPerTable: 1_000 };
     await run({ limits });
     await bucket().delete(TABLES.map((table) => stateKey(prefix, table)));
     const real = bucket();
@@ -598,5 +610,23 @@ describe("GET /-/admin/export", () => {
     const identities = [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: ["auditor" as const] }];
     expect((await directlyAs(alice, "/-/admin/export", {}, { config: { identities } })).status).toBe(200);
     expect((await as(admin, "/-/admin/export", { method: "DELETE" })).status).toBe(405);
+  });
+});
+
+// The last, for all that the others would have to export with them.
+describe("large events", () => {
+  it("are read in small pages, and their objects are cut by size", async () => {
+    const before = await newest("events");
+    const reason = "ä".repeat(300_000);
+    for (let i = 0; i < 8; i++) {
+      const data = { user: "eve@example.com", by: "ada@example.com", reason, until: null };
+      await write({ session_id: crypto.randomUUID(), seq: 0, at: i, type: "lock", data });
+    }
+    expect((await eventsFrom(env.AUDIT_DB, before + 1)).length).toBe(4);
+    await run({ limits: { ...RUN_LIMITS, charsPerObject: 1_000_000 } });
+    const sizes = (await objectsOf("events")).map(({ customMetadata }) => Number(customMetadata?.["rows"]));
+    // With the first four come all the small ones before them.
+    expect(sizes).toEqual([before + 4, 4]);
+    await expectWhole("events");
   });
 });
