@@ -20,5 +20,5 @@ export type Category = (typeof CATEGORIES)[number];
 
 export const DECISIONS = ["allowed", "refused"] as const;
 
-/** One row of D1's table `requests`. */
-export type RequestRow = typeof requests.$inferSelect;
+/** One row of D1's table `requests`, but for its number, which D1 gives it. */
+export type RequestRow = Omit<typeof requests.$inferSelect, "n">;

@@ -7,13 +7,18 @@
  * are in a migration of their own, since drizzle has no notion of them.
  */
 import { sql } from "drizzle-orm";
-import { index, integer, primaryKey, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { check, index, integer, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { type Forward, OUTCOMES, RECORDING_STATES } from "./events.ts";
 import { CATEGORIES, DECISIONS } from "./requests.ts";
 
 export const events = sqliteTable(
   "events",
   {
+    /**
+     * 1, 2, 3 … in the order in which D1 took them, without a gap: what an export goes on from. Declared, because SQLite
+     * keeps a rowid that has no name in no dump and through no VACUUM.
+     */
+    n: integer().primaryKey(),
     session_id: text().notNull(),
     seq: integer().notNull(),
     at: integer().notNull(),
@@ -27,11 +32,13 @@ export const events = sqliteTable(
     user: text().generatedAlwaysAs(sql`data ->> '$.user'`, { mode: "virtual" }),
   },
   (table) => [
-    primaryKey({ columns: [table.session_id, table.seq] }),
+    uniqueIndex("events_of_session").on(table.session_id, table.seq),
     // Each index touched is another billed row, so each is partial: a session pays for one start and one end.
     index("events_starts_by_time").on(table.at, table.session_id).where(sql`type = 'start'`),
     index("events_starts_by_user").on(table.user, table.at).where(sql`type = 'start'`),
     uniqueIndex("events_one_end").on(table.session_id).where(sql`type = 'end'`),
+    // Below 1 there is -1, by which a trigger knows a row that names no number.
+    check("events_are_counted_from_1", sql`n > 0`),
   ],
 );
 
@@ -43,7 +50,9 @@ export const requests = sqliteTable(
   "requests",
   {
     /** `2026-11-17T09:30:00.000Z-…`: begins with the time, so that its own index is the one by time. */
-    id: text().primaryKey(),
+    id: text().notNull(),
+    /** 1, 2, 3 … as in `events`. */
+    n: integer().primaryKey(),
     /** When the request came, milliseconds since the epoch. */
     at: integer().notNull(),
     /** The Access identity; null where there was none to know. */
@@ -77,8 +86,12 @@ export const requests = sqliteTable(
     /** Cloudflare's id of the request. */
     ray: text(),
   },
-  // One more billed row a request; those without a user are read by time alone.
-  (table) => [index("requests_by_user").on(table.user, table.id).where(sql`user IS NOT NULL`)],
+  (table) => [
+    uniqueIndex("requests_by_id").on(table.id),
+    // One more billed row a request; those without a user are read by time alone.
+    index("requests_by_user").on(table.user, table.id).where(sql`user IS NOT NULL`),
+    check("requests_are_counted_from_1", sql`n > 0`),
+  ],
 );
 
 /** One row a session, live or ended: what security teams query. Times are milliseconds since the epoch. */

@@ -1,4 +1,5 @@
 CREATE TABLE `events` (
+	`n` integer PRIMARY KEY NOT NULL,
 	`session_id` text NOT NULL,
 	`seq` integer NOT NULL,
 	`at` integer NOT NULL,
@@ -7,14 +8,16 @@ CREATE TABLE `events` (
 	`link` text NOT NULL,
 	`hash` text NOT NULL,
 	`user` text GENERATED ALWAYS AS (data ->> '$.user') VIRTUAL,
-	PRIMARY KEY(`session_id`, `seq`)
+	CONSTRAINT "events_are_counted_from_1" CHECK(n > 0)
 );
 --> statement-breakpoint
+CREATE UNIQUE INDEX `events_of_session` ON `events` (`session_id`,`seq`);--> statement-breakpoint
 CREATE INDEX `events_starts_by_time` ON `events` (`at`,`session_id`) WHERE type = 'start';--> statement-breakpoint
 CREATE INDEX `events_starts_by_user` ON `events` (`user`,`at`) WHERE type = 'start';--> statement-breakpoint
 CREATE UNIQUE INDEX `events_one_end` ON `events` (`session_id`) WHERE type = 'end';--> statement-breakpoint
 CREATE TABLE `requests` (
-	`id` text PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`n` integer PRIMARY KEY NOT NULL,
 	`at` integer NOT NULL,
 	`user` text,
 	`kubernetes_user` text,
@@ -37,9 +40,11 @@ CREATE TABLE `requests` (
 	`client_address` text,
 	`country` text,
 	`user_agent` text,
-	`ray` text
+	`ray` text,
+	CONSTRAINT "requests_are_counted_from_1" CHECK(n > 0)
 );
 --> statement-breakpoint
+CREATE UNIQUE INDEX `requests_by_id` ON `requests` (`id`);--> statement-breakpoint
 CREATE INDEX `requests_by_user` ON `requests` (`user`,`id`) WHERE user IS NOT NULL;--> statement-breakpoint
 CREATE VIEW `sessions` AS 
   SELECT

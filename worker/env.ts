@@ -6,6 +6,8 @@ export interface Bindings extends SessionBindings {
   readonly USER_SESSIONS: DurableObjectNamespace<UserSessions>;
   /** The cluster, where the configuration names no other binding; a deployment of several clusters has more of its kind. */
   readonly KUBE_API: Fetcher;
+  /** Where the record is exported to; without it, it is not. See worker/export. */
+  readonly EXPORT?: R2Bucket | undefined;
   /** See worker/config/schema.ts. A JSON value, or its text. */
   readonly SALLYPORT_CONFIG: unknown;
 }

@@ -3,6 +3,7 @@ import { clusterBinding } from "../durable/bindings.ts";
 import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import type { Bindings } from "./env.ts";
+import { createScheduled } from "./export/scheduled.ts";
 import { createHandler } from "./handler.ts";
 
 export { UserSessions } from "../durable/user-sessions.ts";
@@ -14,8 +15,11 @@ function loadDeployment(deployment: Cloudflare.Env): Config {
   return config;
 }
 
-const handle = createHandler(loadDeployment(env));
+const config = loadDeployment(env);
+const handle = createHandler(config);
+const onSchedule = createScheduled(config);
 
 export default {
   fetch: (request, bindings, context) => handle(request, bindings, context),
+  scheduled: (_, bindings) => onSchedule(bindings),
 } satisfies ExportedHandler<Bindings>;

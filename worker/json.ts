@@ -7,7 +7,8 @@ export type AdminErrorCode =
   | "method_not_allowed"
   | "audit_database_unavailable"
   | "object_unavailable"
-  | "recording_unavailable";
+  | "recording_unavailable"
+  | "export_unavailable";
 
 const STATUS: Readonly<Record<AdminErrorCode, number>> = {
   bad_request: 400,
@@ -17,6 +18,7 @@ const STATUS: Readonly<Record<AdminErrorCode, number>> = {
   audit_database_unavailable: 503,
   object_unavailable: 503,
   recording_unavailable: 503,
+  export_unavailable: 503,
 };
 
 export function json(body: unknown): Response {

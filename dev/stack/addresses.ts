@@ -25,6 +25,7 @@ export function writeAddresses(stack: Stack, paths: StatePaths): void {
     d1: stack.d1Path,
     log: stack.logPath,
     access: { ...stack.access, certs: `${stack.access.issuer}/cdn-cgi/access/certs` },
+    cron: stack.cronUrl,
     ...(stack.second && { second: stack.second }),
     cluster: { url: stack.upstreamUrl, embedded: stack.embedded, auditLog: stack.clusterAuditLog },
   };

@@ -87,6 +87,8 @@ export interface Stack {
   /** Audit log of the embedded cluster. */
   readonly clusterAuditLog: string | undefined;
   readonly access: { readonly issuer: string; readonly audience: string };
+  /** A POST here is what the cron trigger is in a deployment. */
+  readonly cronUrl: string;
   /** PEM of the local certificate authority. */
   readonly certificateAuthority: string;
   /** Undefined while it is down, and on systems without /proc. */
@@ -184,6 +186,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
     embedded: cluster.embedded,
     clusterAuditLog: cluster.auditLog,
     access: { issuer, audience: access.audience },
+    cronUrl: `${issuer}/cdn-cgi/local/scheduled`,
     certificateAuthority: tls.ca.cert,
     workerdPid: () => runtime.workerdPid(),
     stop: () => {

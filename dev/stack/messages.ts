@@ -30,6 +30,7 @@ See the sessions, end one, read the record:
   curl -s '${personas.admin.url}/-/admin/sessions?state=live'
   curl -s -X DELETE '${personas.admin.url}/-/admin/sessions/ID?reason=lunch'
   sqlite3 -readonly ${path(stack.d1Path)} .tables
+  curl -s -X POST ${stack.cronUrl} && curl -s '${personas.admin.url}/-/admin/export'
 
 Cluster:    ${stack.upstreamUrl}${stack.embedded ? " (embedded)" : ""}
 Over HTTPS: ${path(stack.kubeconfigTls)}

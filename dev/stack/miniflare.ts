@@ -101,6 +101,7 @@ function accessOptions({ accessModule, ports, access }: RuntimeInput): V4WorkerO
     scriptPath: accessModule,
     modulesRoot: dirname(accessModule),
     compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityFlags: ["service_binding_extra_handlers"],
     bindings: { ACCESS: JSON.parse(JSON.stringify(access)) },
     serviceBindings: { SALLYPORT: "sallyport" },
     unsafeDirectSockets: [

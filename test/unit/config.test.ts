@@ -59,6 +59,7 @@ describe("a valid configuration", () => {
         },
       },
       recording: { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 67_108_864 },
+      export: { prefix: "" },
     });
   });
 

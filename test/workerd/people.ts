@@ -80,6 +80,6 @@ export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = 
 
 /** `env` does not list its bindings to a spread. */
 function bound(): Bindings {
-  const { USER_SESSIONS, AUDIT_DB, RECORDINGS, KUBE_API, SALLYPORT_CONFIG } = env;
-  return { USER_SESSIONS, AUDIT_DB, RECORDINGS, KUBE_API, SALLYPORT_CONFIG };
+  const { USER_SESSIONS, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG } = env;
+  return { USER_SESSIONS, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG };
 }

@@ -6,6 +6,7 @@ import { jsonError } from "../json.ts";
 import type { OwnRequest } from "../own/router.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { lockUser, showLock, unlockUser } from "./locks.ts";
+import { showExport } from "./read-export.ts";
 import { readRecording } from "./read-recording.ts";
 import { listRequests } from "./read-requests.ts";
 import { listSessions, showSession } from "./read-sessions.ts";
@@ -30,6 +31,7 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/-\/admin\/sessions\/([^/]+)$/, methods: { GET: showSession, DELETE: endSession } },
   { pattern: /^\/-\/admin\/sessions\/([^/]+)\/recording$/, methods: { GET: readRecording } },
   { pattern: /^\/-\/admin\/requests$/, methods: { GET: listRequests } },
+  { pattern: /^\/-\/admin\/export$/, methods: { GET: showExport } },
   { pattern: /^\/-\/admin\/locks\/([^/]+)$/, methods: { GET: showLock, PUT: lockUser, DELETE: unlockUser } },
   { pattern: /^\/-\/admin\/users\/([^/]+)\/sessions$/, methods: { DELETE: endUserSessions } },
 ];

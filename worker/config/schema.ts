@@ -48,6 +48,18 @@ const auditSchema = z.strictObject({
   requests: requestsSchema.prefault({}),
 });
 
+const exportSchema = z.strictObject({
+  /**
+   * Before the keys of the export's objects, with a slash at its end. Another one exports the whole record anew, from its
+   * first row.
+   */
+  prefix: z
+    .string()
+    .max(200)
+    .regex(/^([A-Za-z0-9_][A-Za-z0-9_=.-]*\/)*$/, "folders of letters, digits and _ = . - with a slash after each")
+    .default(""),
+});
+
 const clusterName = nonEmpty.max(253);
 const hostname = nonEmpty.regex(
   /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
@@ -89,6 +101,8 @@ export const configSchema = z
     limits: limitsSchema.prefault({}),
     audit: auditSchema.prefault({}),
     recording: recordingSchema.prefault({}),
+    /** To the bucket bound as `EXPORT`, where there is one. */
+    export: exportSchema.prefault({}),
   })
   .refine(({ cluster, clusters }) => (cluster === undefined) !== (clusters === undefined), {
     message: "name either cluster or clusters",

@@ -1,0 +1,632 @@
+/** The export to R2: every row once, whatever fails. */
+import { createScheduledController } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
+import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
+import { recordRequests } from "../../audit/record-requests.ts";
+import type { RequestRow } from "../../audit/requests.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+import { keyOf } from "../../worker/export/objects.ts";
+import { RUN_LIMITS, type RunLimits, runExport } from "../../worker/export/run.ts";
+import { createScheduled } from "../../worker/export/scheduled.ts";
+import { stateKey } from "../../worker/export/state.ts";
+import worker from "../../worker/index.ts";
+import { admin, alice, as, directlyAs } from "./people.ts";
+import { write } from "./record.ts";
+import { sessionEvents } from "./session-events.ts";
+
+const TABLES = ["events", "requests"] as const;
+type Table = (typeof TABLES)[number];
+/** So that a few rows are several objects. */
+const SMALL: RunLimits = { ...RUN_LIMITS, rowsPerObject: 4 };
+
+const [guide = ""] = Object.values(
+  import.meta.glob<string>("../../docs/EXPORT.md", { query: "?raw", import: "default", eager: true }),
+);
+
+/** The fields that a table of the guide names, under this heading. */
+function documented(heading: string): string[] {
+  const section = guide.split(`### ${heading}\n`)[1]?.split(/^#/m)[0] ?? "";
+  return [...section.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, field = ""]) => field);
+}
+
+let prefix: string;
+let count = 0;
+beforeEach(() => {
+  prefix = `test-${++count}/`;
+  vi.spyOn(console, "log").mockImplementation(() => {});
+});
+afterEach(() => vi.restoreAllMocks());
+
+function bucket(): R2Bucket {
+  if (!env.EXPORT) throw new Error("the tests bind EXPORT");
+  return env.EXPORT;
+}
+
+function run(other: Partial<Parameters<typeof runExport>[0]> = {}) {
+  return runExport({
+    database: env.AUDIT_DB,
+    bucket: bucket(),
+    prefix,
+    now: Date.now,
+    limits: SMALL,
+    ...other,
+  });
+}
+
+const results = async (running: ReturnType<typeof run>) => (await running).map(({ result }) => result);
+
+/** A bucket of which one method does something else; the others are the real one's. */
+function bucketWith(other: Partial<Record<keyof R2Bucket, (...args: never[]) => unknown>>): R2Bucket {
+  const real = bucket();
+  const bound = Object.fromEntries(
+    (["get", "head", "list", "put"] as const).map((name) => [name, real[name].bind(real)]),
+  );
+  return { ...bound, ...other } as unknown as R2Bucket;
+}
+
+/** What fails when an object (not the state) is put for the nth time: before it is there, or only its answer. */
+function failingPut(nth: number, when: "before" | "after"): R2Bucket {
+  const real = bucket();
+  let puts = 0;
+  return bucketWith({
+    put: async (...args: Parameters<R2Bucket["put"]>) => {
+      const isFailing = args[0].endsWith(".ndjson.gz") && ++puts === nth;
+      if (isFailing && when === "before") throw new Error("put: internal error (10001)");
+      const put = await real.put(...args);
+      if (isFailing) throw new Error("put: connection lost");
+      return put;
+    },
+  });
+}
+
+interface Line {
+  readonly n: number;
+  readonly [field: string]: unknown;
+}
+
+async function objectsOf(table: Table, where = prefix): Promise<R2Object[]> {
+  const objects: R2Object[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const page: R2Objects = await bucket().list({
+      prefix: `${where}${table}/`,
+      include: ["customMetadata", "httpMetadata"],
+      ...(cursor !== undefined && { cursor }),
+    });
+    objects.push(...page.objects);
+    if (!page.truncated) return objects;
+    cursor = page.cursor;
+  }
+}
+
+async function textLinesOf(object: R2Object | undefined): Promise<string[]> {
+  const stored = object && (await bucket().get(object.key));
+  if (!stored) throw new Error(`${object?.key} is not there`);
+  const text = await new Response(stored.body.pipeThrough(new DecompressionStream("gzip"))).text();
+  expect(text.endsWith("\n")).toBe(true);
+  return text.slice(0, -1).split("\n");
+}
+
+async function linesOf(object: R2Object): Promise<Line[]> {
+  return (await textLinesOf(object)).map((line) => JSON.parse(line) as Line);
+}
+
+async function newest(table: Table): Promise<number> {
+  return (await env.AUDIT_DB.prepare(`SELECT coalesce(max(n), 0) AS n FROM ${table}`).first<number>("n")) ?? 0;
+}
+
+/** Every row up to the newest is in R2 once, in order, in objects that are named and labelled for what is in them. */
+async function expectWhole(table: Table): Promise<Line[]> {
+  const all: Line[] = [];
+  for (const object of await objectsOf(table)) {
+    const lines = await linesOf(object);
+    const [first, last] = [lines[0]?.n ?? 0, lines.at(-1)?.n ?? 0];
+    expect(object.key).toBe(keyOf(prefix, table, first));
+    expect(object.customMetadata).toMatchObject({ first: `${first}`, last: `${last}`, rows: `${lines.length}` });
+    all.push(...lines);
+  }
+  expect(all.map(({ n }) => n)).toEqual(Array.from({ length: await newest(table) }, (_, i) => i + 1));
+  return all;
+}
+
+async function expectAllWhole(): Promise<void> {
+  for (const table of TABLES) await expectWhole(table);
+}
+
+function requestRow(at: number, more: Partial<RequestRow> = {}): RequestRow {
+  return {
+    id: `${new Date(at).toISOString()}-${crypto.randomUUID().slice(0, 8)}`,
+    ...{ at, user: "alice@example.com", kubernetes_user: "alice@example.com", cluster: "prod", category: "mutation" },
+    ...{ decision: "allowed", rule: null, refusal: null, reason: null, method: "DELETE", path: "/api/v1/x" },
+    ...{ verb: "delete", api_group: "", resource: "pods", subresource: null, namespace: "shop", name: "web-0" },
+    ...{ status: 200, count: 1, client_address: "192.0.2.1", country: "DE", user_agent: "kubectl", ray: null },
+    ...more,
+  };
+}
+
+/** Some sessions and requests more in D1. */
+async function addRows(sessions: number, requests: number): Promise<void> {
+  for (let i = 0; i < sessions; i++) await write(...sessionEvents({ at: Date.parse("2026-11-17T09:00:00Z") + i }));
+  const at = Date.parse("2026-11-17T09:30:00Z");
+  if (requests > 0)
+    await recordRequests(
+      env.AUDIT_DB,
+      Array.from({ length: requests }, (_, i) => requestRow(at + i)),
+    );
+}
+
+beforeAll(() => addRows(5, 11));
+
+describe("a run", () => {
+  it("exports every row once, in order, in objects of a bounded size", async () => {
+    expect(await run()).toEqual([
+      { table: "events", rows: await newest("events"), objects: 4, result: "done", error: null },
+      { table: "requests", rows: await newest("requests"), objects: 3, result: "done", error: null },
+    ]);
+    await expectAllWhole();
+    const [object] = await objectsOf("events");
+    expect(object?.httpMetadata).toEqual({ contentType: "application/gzip" });
+    expect(object?.customMetadata).toMatchObject({ schema: "1", table: "events", first: "1", last: "4", rows: "4" });
+  });
+
+  it("says of each event whose session it is of, and where", async () => {
+    await run();
+    const lines = await expectWhole("events");
+    expect(new Set(lines.map(({ type }) => type))).toEqual(new Set(["start", "connect", "end"]));
+    for (const line of lines) {
+      expect(line).toMatchObject({ user: "alice@example.com", cluster: "prod", kind: "exec", pod: "web-0" });
+    }
+  });
+
+  it("writes the fields that the guide documents, all of them and no other", async () => {
+    await run();
+    const common = documented("Every line");
+    expect(common).toEqual(["schema", "table", "n", "time", "at"]);
+    for (const table of TABLES) {
+      const fields = [...common, ...documented(`Lines of \`${table}\``)];
+      expect(fields.length).toBeGreaterThan(15);
+      for (const line of await expectWhole(table)) expect(Object.keys(line)).toEqual(fields);
+    }
+  });
+
+  it("gives what a reader needs to compute the hash chain anew, from the line's own text", async () => {
+    await run();
+    const [object] = await objectsOf("events");
+    for (const text of await textLinesOf(object)) {
+      const { session_id, seq, at, type, link, hash } = JSON.parse(text) as ChainedEvent;
+      const data = text.slice(text.indexOf('"data":') + '"data":'.length, -1);
+      expect(hashEvent({ session_id, seq, at, type, link, data })).toBe(hash);
+    }
+  });
+
+  it("reads of D1 a row for each request, and some five for each event", async () => {
+    const read: number[] = [];
+    for (const query of [eventsFrom, requestsFrom]) {
+      const database = {
+        prepare: (sql: string) => ({
+          bind: (n: number) => ({
+            all: async () => {
+              const answer = await env.AUDIT_DB.prepare(sql).bind(n).all();
+              read.push(answer.meta.rows_read / answer.results.length);
+              return answer;
+            },
+          }),
+        }),
+      } as unknown as D1Database;
+      await query(database, 1);
+    }
+    expect(read[0]).toBeLessThan(6);
+    expect(read[1]).toBe(1);
+  });
+
+  it("writes nothing when there is nothing new, and later only what is new", async () => {
+    await run();
+    const put = vi.fn();
+    expect(await run({ bucket: bucketWith({ put }) })).toMatchObject([
+      { rows: 0, result: "done" },
+      { rows: 0, result: "done" },
+    ]);
+    expect(put).not.toHaveBeenCalled();
+    const before = (await objectsOf("requests")).map(({ key, etag }) => [key, etag]);
+    await addRows(0, 2);
+    expect(await run()).toMatchObject([{ rows: 0 }, { rows: 2, objects: 1 }]);
+    expect((await objectsOf("requests")).slice(0, -1).map(({ key, etag }) => [key, etag])).toEqual(before);
+    await expectAllWhole();
+  });
+
+  it("stops at its number of objects, and the next ones go on to the end", async () => {
+    const limits = { ...SMALL, rowsPerObject: 3, objectsPerTable: 2 };
+    expect(await results(run({ limits }))).toEqual(["more", "more"]);
+    expect((await objectsOf("events")).length).toBe(2);
+    let rounds = 1;
+    while ((await results(run({ limits }))).includes("more")) rounds++;
+    expect(rounds).toBeLessThan(20);
+    await expectAllWhole();
+  });
+
+  it("begins no object once its time is over", async () => {
+    let now = 0;
+    const slow = bucketWith({
+      put: (...args: Parameters<R2Bucket["put"]>) => {
+        now += 700;
+        return bucket().put(...args);
+      },
+    });
+    const limits = { ...SMALL, budgetMs: 1_000 };
+    const [events] = await run({ bucket: slow, now: () => now, limits });
+    expect(events).toMatchObject({ objects: 2, result: "more" });
+  });
+
+  it("lists from the last object on, not from the start", async () => {
+    await run();
+    const real = bucket();
+    const starts: (string | undefined)[] = [];
+    await run({
+      bucket: bucketWith({
+        list: (options: R2ListOptions) => {
+          starts.push(options.startAfter);
+          return real.list(options);
+        },
+      }),
+    });
+    expect(starts).toEqual([(await objectsOf("events")).at(-1)?.key, (await objectsOf("requests")).at(-1)?.key]);
+  });
+
+  it("finds its way over more objects than one listing has, without its hint", async () => {
+    const limits = { ...SMALL, rowsPerObject: 1, objectsPerTable: 1_000 };
+    await run({ limits });
+    await bucket().delete(TABLES.map((table) => stateKey(prefix, table)));
+    const real = bucket();
+    const list = vi.fn((options: R2ListOptions) => real.list({ ...options, limit: 3 }));
+    expect(await run({ limits, bucket: bucketWith({ list }) })).toMatchObject([{ rows: 0 }, { rows: 0 }]);
+    expect(list.mock.calls.length).toBeGreaterThan(4);
+  });
+});
+
+describe("nothing is lost and nothing is there twice, although", () => {
+  it.each([
+    [1, "before"],
+    [2, "before"],
+    [1, "after"],
+    [3, "after"],
+  ] as const)("R2 fails at put number %d, %s the object is there", async (nth, when) => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const outcomes = await run({ bucket: failingPut(nth, when) });
+    expect(outcomes[0]).toMatchObject({ table: "events", result: "failed", objects: nth - 1 });
+    // One table's failure is not the other's.
+    expect(outcomes[1]).toMatchObject({ table: "requests", result: "done" });
+    expect(await results(run())).toEqual(["done", "done"]);
+    await expectAllWhole();
+  });
+
+  it.each(["get", "head", "list"] as const)("R2 fails at %s", async (method) => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    await run({ limits: { ...SMALL, objectsPerTable: 1 } });
+    const broken = bucketWith({
+      [method]: () => {
+        throw new Error("internal error (10001)");
+      },
+    });
+    expect(await results(run({ bucket: broken }))).toEqual(["failed", "failed"]);
+    expect(logged).toHaveBeenCalledWith("export: failed after 0 rows of events in 0 objects: internal error (10001)");
+    await run();
+    await expectAllWhole();
+  });
+
+  it("the state cannot be written, as where a run stops between an object and its state", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    const real = bucket();
+    const stateless = bucketWith({
+      put: (...args: Parameters<R2Bucket["put"]>) => {
+        if (args[0].includes("state/")) throw new Error("gone");
+        return real.put(...args);
+      },
+    });
+    for (let i = 0; i < 3; i++) await run({ bucket: stateless, limits: { ...SMALL, objectsPerTable: 1 } });
+    expect(logged).toHaveBeenCalledWith("export: its state was not written: Error: gone");
+    await run();
+    await expectAllWhole();
+  });
+
+  it.each([1, 2, 3])("D1 fails at its answer number %d", async (nth) => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    let asked = 0;
+    const database = {
+      prepare: (sql: string) => {
+        if (++asked === nth) throw new Error("D1_ERROR: Network connection lost.");
+        return env.AUDIT_DB.prepare(sql);
+      },
+    } as unknown as D1Database;
+    const outcomes = await run({ database });
+    expect(outcomes.filter(({ result }) => result === "failed").map(({ error }) => error)).toEqual([
+      "D1_ERROR: Network connection lost.",
+    ]);
+    expect(await results(run())).toEqual(["done", "done"]);
+    await expectAllWhole();
+  });
+
+  it("several runs are at it at once", async () => {
+    const limits = { ...SMALL, rowsPerObject: 2 };
+    const all = (await Promise.all(Array.from({ length: 4 }, () => run({ limits })))).flat();
+    expect(all.some(({ result }) => result === "overtaken")).toBe(true);
+    expect(all.every(({ result }) => result !== "failed")).toBe(true);
+    await run();
+    await expectAllWhole();
+    for (const table of TABLES) {
+      const exported = all.filter((outcome) => outcome.table === table).reduce((sum, { rows }) => sum + rows, 0);
+      expect(exported).toBeLessThanOrEqual(await newest(table));
+    }
+  });
+
+  it("a run that read fewer rows comes late with its object", async () => {
+    const { promise: later, resolve: goOn } = Promise.withResolvers<void>();
+    const { promise: reached, resolve: atPut } = Promise.withResolvers<void>();
+    const real = bucket();
+    const late = bucketWith({
+      put: async (...args: Parameters<R2Bucket["put"]>) => {
+        atPut();
+        await later;
+        return real.put(...args);
+      },
+    });
+    const running = run({ bucket: late, limits: RUN_LIMITS });
+    await reached;
+    await addRows(1, 1);
+    await run({ limits: RUN_LIMITS });
+    goOn();
+    expect((await running)[0]).toMatchObject({ table: "events", result: "overtaken", rows: 0 });
+    await run();
+    await expectAllWhole();
+  });
+
+  it.each([
+    ["is not JSON", () => "{"],
+    ["is something else", () => '{"cursor": 7}'],
+    ["is empty", () => ""],
+    [
+      "names an object that is not there, far ahead",
+      (table: Table) =>
+        JSON.stringify({ cursor: { key: keyOf(prefix, table, 9e6), last: 9e6, mark: "x" }, error: null }),
+    ],
+    [
+      "names the other table's",
+      () => JSON.stringify({ cursor: { key: `${prefix}elsewhere`, last: 9e6, mark: "x" }, error: null }),
+    ],
+  ])("the state that a run left %s", async (_, text) => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    await run({ limits: { ...SMALL, objectsPerTable: 1 } });
+    for (const table of TABLES) await bucket().put(stateKey(prefix, table), text(table));
+    expect(await results(run())).toEqual(["done", "done"]);
+    await expectAllWhole();
+  });
+
+  it("foreign objects are among the export's", async () => {
+    await run({ limits: { ...SMALL, objectsPerTable: 1 } });
+    const foreign = [`${prefix}events/zzz`, `${prefix}events/9999999999999999.ndjson`, `${prefix}events/.keep`];
+    for (const key of foreign) await bucket().put(key, "x");
+    expect(await results(run())).toEqual(["done", "done"]);
+    await bucket().delete(foreign);
+    await expectAllWhole();
+  });
+
+  it("a lifecycle rule has removed the older objects, or all of them", async () => {
+    await run();
+    const [first] = await objectsOf("events");
+    await bucket().delete(first?.key ?? "");
+    expect(await run()).toMatchObject([{ rows: 0 }, { rows: 0 }]);
+    await bucket().delete((await objectsOf("events")).map(({ key }) => key));
+    expect(await run()).toMatchObject([{ rows: 0, error: null }, { rows: 0 }]);
+    await addRows(1, 0);
+    expect(await run()).toMatchObject([{ rows: 3, error: null }, { rows: 0 }]);
+  });
+});
+
+describe("an export that cannot be gone on with stops, and says why", () => {
+  async function replaceNewest(change: Record<string, string>): Promise<string> {
+    const last = (await objectsOf("events")).at(-1);
+    const body = await (await bucket().get(last?.key ?? ""))?.arrayBuffer();
+    if (!last || !body) throw new Error("there is no newest object");
+    await bucket().put(last.key, body, { customMetadata: change });
+    return last.key;
+  }
+
+  it("where the row that was exported last is another one now: the database was restored", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    await run();
+    const last = await newest("events");
+    await replaceNewest({ last: String(last), mark: "0".repeat(64) });
+    await addRows(1, 0);
+    const [events, requests] = await run();
+    expect(events).toMatchObject({ result: "failed", rows: 0 });
+    expect(events?.error).toContain(`row ${last} is not the one that was exported: the database was restored`);
+    expect(requests).toMatchObject({ result: "done" });
+  });
+
+  it("where the database has fewer rows than were exported", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    await run();
+    await replaceNewest({ last: String((await newest("events")) + 1_000), mark: "m" });
+    expect((await run())[0]).toMatchObject({ result: "failed", rows: 0 });
+  });
+
+  it("where the newest object lost its metadata, and goes on once it has it again", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    await run();
+    const { customMetadata = {} } = (await objectsOf("events")).at(-1) ?? {};
+    const key = await replaceNewest({});
+    const [events] = await run();
+    expect(events?.error).toContain(`the newest object, ${key}, has no metadata`);
+    await replaceNewest(customMetadata);
+    await addRows(1, 0);
+    expect((await run())[0]).toMatchObject({ result: "done", rows: 3 });
+    await expectAllWhole();
+  });
+});
+
+describe("the numbers that the export goes by", () => {
+  const insert = (n: string) =>
+    env.AUDIT_DB.prepare(
+      `INSERT OR REPLACE INTO events (n, session_id, seq, at, type, data, link, hash) VALUES (${n}, ?, 0, 0, 'lock', '{}', '', '')`,
+    )
+      .bind(crypto.randomUUID())
+      .run();
+
+  it.each(["-1", "0", "9223372036854775807", "1", "(SELECT max(n) + 2 FROM events)"])(
+    "cannot be chosen by who writes: %s",
+    async (n) => {
+      const before = await newest("events");
+      const total = () => env.AUDIT_DB.prepare("SELECT count(*) AS total FROM events").first<number>("total");
+      const rows = await total();
+      await insert(n).catch(() => {});
+      expect([await newest("events"), await total()]).toEqual([before, rows]);
+    },
+  );
+
+  it("have no gap where a delivery is repeated or fails", async () => {
+    const events = sessionEvents({ at: 1_000 });
+    await write(...events);
+    await write(...events);
+    await expect(write({ ...sessionEvents({})[0], type: null } as never)).rejects.toThrow();
+    const row = requestRow(Date.now());
+    await recordRequests(env.AUDIT_DB, [row]);
+    await recordRequests(env.AUDIT_DB, [row, requestRow(Date.now())]);
+    for (const table of TABLES) {
+      const sql = `SELECT max(n) - count(*) AS gaps, min(n) AS first FROM ${table}`;
+      expect(await env.AUDIT_DB.prepare(sql).first()).toEqual({ gaps: 0, first: 1 });
+    }
+  });
+});
+
+describe("the cron trigger", () => {
+  const controller = () => createScheduledController({ scheduledTime: new Date(), cron: "*/5 * * * *" });
+
+  it("exports to the bucket that is bound, under the configured prefix", async () => {
+    await worker.scheduled(controller(), env);
+    const exported = (await objectsOf("events", "")).reduce(
+      (sum, { customMetadata }) => sum + Number(customMetadata?.["rows"]),
+      0,
+    );
+    expect(exported).toBe(await newest("events"));
+    const scheduled = createScheduled(configWith({ export: { prefix } }));
+    await scheduled(env);
+    await expectAllWhole();
+  });
+
+  it("does nothing without a bucket, and says so once", async () => {
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const scheduled = createScheduled(configWith({}));
+    for (let i = 0; i < 3; i++) await scheduled({ AUDIT_DB: env.AUDIT_DB });
+    expect(warned.mock.calls).toEqual([["export: the deployment binds no bucket as EXPORT, so nothing is exported"]]);
+  });
+
+  it("counts as failed where an export failed", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const scheduled = createScheduled(configWith({ export: { prefix } }));
+    await expect(scheduled({ AUDIT_DB: env.AUDIT_DB, EXPORT: failingPut(1, "before") })).rejects.toThrow(
+      "export of events failed",
+    );
+  });
+
+  it.each(["siem", "/siem/", "a//", "../x/", "a b/", 7])("takes no prefix like %s", (bad) => {
+    expect(() => configWith({ export: { prefix: bad } })).toThrow("export.prefix");
+  });
+});
+
+function configWith(more: object) {
+  const document = typeof env.SALLYPORT_CONFIG === "string" ? JSON.parse(env.SALLYPORT_CONFIG) : env.SALLYPORT_CONFIG;
+  return loadConfig({ ...document, ...more });
+}
+
+describe("GET /-/admin/export", () => {
+  const status = async (bindings: object = {}) => {
+    const config = { export: { prefix } };
+    const response = await directlyAs(admin, "/-/admin/export", {}, { config, bindings });
+    return [response.status, await response.json()] as const;
+  };
+
+  it("says how far the export is, and what waits since when", async () => {
+    const example = JSON.parse(/^```json\n(.*?)^```$/ms.exec(guide)?.[1] ?? "{}");
+    const [, shown] = await status();
+    expect(Object.keys(shown as object)).toEqual(Object.keys(example));
+    expect(Object.keys((shown as typeof example).tables[0])).toEqual(Object.keys(example.tables[0]));
+    const events = await newest("events");
+    const oldest = await env.AUDIT_DB.prepare("SELECT at FROM events WHERE n = 1").first<number>("at");
+    const waiting = { exported: 0, waiting: events, newest: events, lastObject: null, error: null };
+    expect(await status()).toMatchObject([
+      200,
+      {
+        enabled: true,
+        prefix,
+        tables: [
+          { table: "events", ...waiting, oldestWaiting: new Date(oldest ?? 0).toISOString() },
+          { table: "requests" },
+        ],
+      },
+    ]);
+    await run({ limits: RUN_LIMITS });
+    const done = { exported: events, waiting: 0, newest: events, oldestWaiting: null, error: null };
+    expect(await status()).toMatchObject([
+      200,
+      {
+        tables: [
+          { ...done, lastObject: keyOf(prefix, "events", 1) },
+          { table: "requests", waiting: 0 },
+        ],
+      },
+    ]);
+  });
+
+  it("says what went wrong in the last run, until one goes well", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    await run({ bucket: failingPut(1, "before") });
+    const error = { at: expect.stringMatching(/^\d{4}-.*Z$/), message: "put: internal error (10001)" };
+    expect(await status()).toMatchObject([200, { tables: [{ error }, { error: null }] }]);
+    await run();
+    expect(await status()).toMatchObject([200, { tables: [{ error: null }, { error: null }] }]);
+  });
+
+  it("says that there is none, where no bucket is bound", async () => {
+    expect(await status({ EXPORT: undefined })).toEqual([200, { enabled: false }]);
+  });
+
+  it("says which of R2 and D1 does not answer", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const broken = () => {
+      throw new Error("internal error");
+    };
+    expect(await status({ EXPORT: bucketWith({ get: broken }) })).toMatchObject([
+      503,
+      { error: { code: "export_unavailable" } },
+    ]);
+    expect(await status({ AUDIT_DB: { prepare: broken } })).toMatchObject([
+      503,
+      { error: { code: "audit_database_unavailable" } },
+    ]);
+  });
+
+  it("is for administrators and auditors, to be read only", async () => {
+    expect((await as(alice, "/-/admin/export")).status).toBe(403);
+    const identities = [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: ["auditor" as const] }];
+    expect((await directlyAs(alice, "/-/admin/export", {}, { config: { identities } })).status).toBe(200);
+    expect((await as(admin, "/-/admin/export", { method: "DELETE" })).status).toBe(405);
+  });
+});
+
+// The last, for all that the others would have to export with them.
+describe("large events", () => {
+  it("are read in small pages, and their objects are cut by size", async () => {
+    const before = await newest("events");
+    const reason = "ä".repeat(300_000);
+    for (let i = 0; i < 8; i++) {
+      const data = { user: "eve@example.com", by: "ada@example.com", reason, until: null };
+      await write({ session_id: crypto.randomUUID(), seq: 0, at: i, type: "lock", data });
+    }
+    expect((await eventsFrom(env.AUDIT_DB, before + 1)).length).toBe(4);
+    await run({ limits: { ...RUN_LIMITS, charsPerObject: 1_000_000 } });
+    const sizes = (await objectsOf("events")).map(({ customMetadata }) => Number(customMetadata?.["rows"]));
+    // With the first four come all the small ones before them.
+    expect(sizes).toEqual([before + 4, 4]);
+    await expectWhole("events");
+  });
+});

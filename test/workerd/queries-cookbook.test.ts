@@ -1,0 +1,274 @@
+/** Every query of docs/QUERIES.md, run on a seeded D1: what it finds, and that it reads as little as the text says. */
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, it } from "vitest";
+import { CUT, DUMP, LIVE_SINCE, LONG, seed, VAULT } from "./cookbook-record.ts";
+
+const [text = ""] = Object.values(
+  import.meta.glob<string>("../../docs/QUERIES.md", { query: "?raw", import: "default", eager: true }),
+);
+
+interface Recipe {
+  readonly heading: string;
+  readonly sql: readonly string[];
+  readonly words: string;
+}
+
+const recipes: readonly Recipe[] = text
+  .split(/^### /m)
+  .slice(1)
+  .map((part) => {
+    const [section = ""] = part.split(/^## /m);
+    const sql = [...section.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, query = ""]) => query);
+    return { heading: section.split("\n")[0] ?? "", sql, words: section.replace(/^```.*?^```$/gms, "") };
+  });
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** What each finds. Where the order of a query's rows is not said by it, there is one row. */
+const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
+  "Who was in production last Tuesday night?": [
+    {
+      ...{ user: "carol@example.com", kind: "exec", namespace: "shop", pod: "web-0", command: '["bash"]' },
+      ...{ began: "2026-11-17 19:40:00", minutes: 40, outcome: "exited" },
+    },
+    {
+      ...{ user: "alice@example.com", kind: "exec", namespace: "payments", pod: "ledger-0" },
+      ...{ command: '["sh","-c","pg_dump ledger"]', began: "2026-11-17 22:30:00", minutes: 45, outcome: "exited" },
+    },
+  ],
+  "What did one person do all day?": [
+    ["22:25", "create pods", "prod/payments/*", "precursor 201"],
+    ["22:30", "exec begins", "prod/payments/ledger-0", '["sh","-c","pg_dump ledger"]'],
+    ["22:32", "get secrets", "prod/payments/db-password", "secret-read 200"],
+    ["23:15", "exec ends", "prod/payments/ledger-0", "exited"],
+  ].map(([time, what, place, detail]) => ({
+    ...{ local_time: `2026-11-17 ${time}:00`, what, place, detail, client_address: "192.0.2.1" },
+  })),
+  "Who is in a terminal now?": [
+    {
+      ...{ user: "bob@example.com", cluster: "staging", namespace: "shop", pod: "web-0", command: '["sh"]' },
+      ...{ client_address: "192.0.2.2", minutes: expect.closeTo(10, 0) },
+    },
+  ],
+  "Which were the longest sessions?": [
+    ["dave", "shop", "web-0", "attach", 480, "duration_limit"],
+    ["alice", "payments", "ledger-0", "exec", 45, "exited"],
+    ["carol", "shop", "web-0", "exec", 40, "exited"],
+  ].map(([name, namespace, pod, kind, minutes, outcome]) => ({
+    ...{ user: `${name}@example.com`, cluster: "prod", namespace, pod, kind, minutes, outcome },
+  })),
+  "Who touched a namespace for the first time ever?": [
+    { user: "dave@example.com", cluster: "prod", namespace: "vault", first_time: "2026-11-14 10:25:00" },
+    { user: "service:ci.access", cluster: "staging", namespace: "shop", first_time: "2026-11-16 02:00:00" },
+    { user: "alice@example.com", cluster: "prod", namespace: "payments", first_time: "2026-11-17 21:25:00" },
+  ],
+  "Who worked outside office hours?": [
+    { user: "dave@example.com", sessions: 3, bytes_out: 122_429_300, clusters: "prod,staging" },
+    { user: "alice@example.com", sessions: 1, bytes_out: 52_000, clusters: "prod" },
+    { user: "carol@example.com", sessions: 1, bytes_out: 3_000, clusters: "prod" },
+  ],
+  "Who ran a certain command?": [
+    {
+      ...{ id: DUMP, user: "alice@example.com", cluster: "prod", namespace: "payments", pod: "ledger-0" },
+      ...{ command: '["sh","-c","pg_dump ledger"]', outcome: "exited", exit_code: 0 },
+    },
+  ],
+  "What reasons did people give?": [
+    {
+      ...{ began: "2026-11-17 21:30:00", user: "alice@example.com", access_reason: "INC-17: checkout is down" },
+      ...{ rule: "say why in production", kind: "exec", namespace: "payments", pod: "ledger-0", minutes: 45 },
+    },
+  ],
+  "What came from a leaked address?": [
+    { at: "2026-11-14 10:20:00", user: "dave@example.com", what: "list secrets", place: "prod/*/*" },
+    { at: "2026-11-14 10:25:00", user: "dave@example.com", what: "exec", place: "prod/vault/vault-0" },
+  ],
+  "Who was in several countries within an hour?": [
+    { user: "dave@example.com", at: "2026-11-14 10:20:00", country_before: "DE", country: "BR", minutes: 40 },
+  ],
+  "From which country did somebody come for the first time?": [
+    { user: "dave@example.com", country: "BR", first_time: "2026-11-14 10:20:00", known_since: "2026-11-03" },
+  ],
+  "What do service tokens do?": [
+    { user: "service:ci.access", sessions: 2, requests: 1, addresses: 1, last_used: "2026-11-17 02:00:00" },
+  ],
+  "Who had forwards to databases?": [
+    {
+      ...{ began: "2026-11-11 14:02:00", user: "carol@example.com", cluster: "prod", namespace: "payments" },
+      ...{ pod: "redis-0", port: 6379, connections: null, bytes_out: null },
+    },
+    {
+      ...{ began: "2026-11-12 09:00:00", user: "alice@example.com", cluster: "staging", namespace: "payments" },
+      ...{ pod: "postgres-0", port: 5432, connections: 3, bytes_out: 90_000 },
+    },
+  ],
+  "Who took out how much?": [
+    { user: "dave@example.com", day: "2026-11-10", bytes_out: 70_000_000, other_days: 26_214_900 },
+    { user: "dave@example.com", day: "2026-11-14", bytes_out: 52_429_300, other_days: 35_000_250 },
+  ],
+  "Who read secrets?": [
+    {
+      ...{ at: "2026-11-14 10:20:00", user: "dave@example.com", verb: "list", cluster: "prod", namespace: null },
+      ...{ name: null, client_address: "203.0.113.66" },
+    },
+    {
+      ...{ at: "2026-11-17 21:32:00", user: "alice@example.com", verb: "get", cluster: "prod", namespace: "payments" },
+      ...{ name: "db-password", client_address: "192.0.2.1" },
+    },
+  ],
+  "Who made tokens of service accounts?": [
+    {
+      ...{ at: "2026-11-12 08:00:00", user: "bob@example.com", cluster: "staging", namespace: "ci" },
+      ...{ service_account: "deployer", status: 201 },
+    },
+  ],
+  "What was deleted in production?": [
+    {
+      ...{ at: "2026-11-13 12:03:00", user: "carol@example.com", verb: "delete", api_group: "apps" },
+      ...{ resource: "deployments", namespace: "shop", name: "web" },
+    },
+  ],
+  "Who created pods before a session?": [
+    {
+      ...{ user: "alice@example.com", at: "2026-11-17 21:25:00", verb: "create", resource: "pods", subresource: null },
+      ...{ namespace: "payments", name: null, session: DUMP, kind: "exec", pod: "ledger-0", seconds_before: 300 },
+    },
+  ],
+  "What was refused, by reason?": [
+    { what: "request", reason: "no_token: sign in through Access", user: null, attempts: 120 },
+    {
+      ...{ what: "session", user: "bob@example.com", attempts: 2 },
+      reason: 'pods "ledger-0" is forbidden: User "bob@example.com" cannot create resource "pods/exec"',
+    },
+    {
+      ...{ what: "request", user: "eve@example.com", attempts: 1 },
+      reason: "impersonation: impersonation is not available here",
+    },
+    { what: "request", reason: "no_identity: no rule knows you", user: "mallory@elsewhere.example", attempts: 1 },
+    { what: "session", reason: "locked by ada@example.com: not on the rota", user: "carol@example.com", attempts: 1 },
+  ],
+  "Who tried to be somebody else?": [
+    { user: "eve@example.com", client_address: "192.0.2.5", attempts: 1, first_time: "2026-11-15 20:03:00" },
+  ],
+  "Who tries what they may not?": [{ user: "eve@example.com", day: "2026-11-15", denied: 3, different: 3 }],
+  "Which sessions did administrators end?": [
+    {
+      ...{ at: "2026-11-13 12:05:00", user: "carol@example.com", cluster: "prod", pod: "web-0" },
+      ...{ ended_by: "ada@example.com", reason: "not on the rota" },
+    },
+    {
+      ...{ at: "2026-11-14 10:50:00", user: "dave@example.com", cluster: "prod", pod: "vault-0" },
+      ...{ ended_by: "ada@example.com", reason: "several countries" },
+    },
+  ],
+  "Who is locked out?": [
+    {
+      ...{ user: "dave@example.com", since: "2026-11-14 10:50:00", locked_by: "ada@example.com" },
+      ...{ reason: "several countries", until: null },
+    },
+  ],
+  "Who watched which recording?": [
+    { at: "2026-11-14 12:00:00", watched_by: "ada@example.com", of: "dave@example.com", pod: "vault-0" },
+  ],
+  "Which sessions have no complete recording?": [
+    {
+      id: LONG,
+      user: "dave@example.com",
+      cluster: "prod",
+      pod: "web-0",
+      outcome: "duration_limit",
+      recording: "capped",
+    },
+    {
+      id: CUT,
+      user: "bob@example.com",
+      cluster: "staging",
+      pod: "web-0",
+      outcome: "interrupted",
+      recording: "interrupted",
+    },
+  ],
+  "Which sessions did a deploy or a crash cut?": [
+    { minute: "2026-11-11 14:05:00", sessions: 2, kinds: expect.toBeOneOf(["exec,port-forward", "port-forward,exec"]) },
+  ],
+  "Which requests are not on record?": [
+    {
+      ...{ day: "2026-11-15", user: "eve@example.com", requests: 37 },
+      reason: "not written, the queue was full; they were of category denied",
+    },
+  ],
+  "Does the cluster's audit log say more than the record?": [
+    {
+      ...{ at: "2026-11-17T21:30:00Z", user: "alice@example.com", session: DUMP },
+      ...{ on_record_as: "alice@example.com", pod: "ledger-0" },
+    },
+    { at: "2026-11-17T23:58:12Z", user: "kubernetes-admin", session: null, on_record_as: null, pod: null },
+  ],
+  "How fast does the record grow?": () =>
+    expect.arrayContaining([
+      // Of the live session a start and a connect, on the clock's own day.
+      expect.objectContaining({ day: new Date(LIVE_SINCE).toISOString().slice(0, 10) }),
+      { day: "2026-11-17", events: 12, requests: 2, chars: expect.toSatisfy((chars: number) => chars > 4_000) },
+      { day: "2026-11-15", events: 0, requests: 5, chars: expect.toSatisfy((chars: number) => chars > 1_000) },
+    ]),
+};
+
+beforeAll(seed);
+
+it("the seeded ids are as long as real ones", () => {
+  for (const id of [DUMP, VAULT, LONG, CUT]) expect(id).toMatch(/^[\w-]{64}$/);
+});
+
+it("there is an expectation for each query, and a query for each expectation", () => {
+  expect(recipes.length).toBeGreaterThanOrEqual(18);
+  expect(recipes.map(({ heading }) => heading).toSorted(byText)).toEqual(Object.keys(EXPECTED).toSorted(byText));
+});
+
+it("no block of SQL stands where no test would find it", () => {
+  expect([...text.matchAll(/^```sql$/gm)].length).toBe(recipes.length);
+});
+
+function byText(one: string, other: string): number {
+  return one.localeCompare(other, "en");
+}
+
+describe.each(recipes)("$heading", ({ heading, sql, words }) => {
+  const [query = ""] = sql;
+
+  it("finds what is there, and nothing else", async () => {
+    expect(sql.length).toBe(1);
+    const { results } = await env.AUDIT_DB.prepare(query).all<Row>();
+    const expected = EXPECTED[heading];
+    expect(results).toEqual(typeof expected === "function" ? expected() : expected);
+  });
+
+  it("reads as much as its text says", async () => {
+    const { results } = await env.AUDIT_DB.prepare(`EXPLAIN QUERY PLAN ${query}`).all<{ detail: string }>();
+    const scans = results.map(({ detail }) => detail).filter((detail) => isWholeTable(detail, query));
+    const [promise, ...more] = words.match(/\bBy index\b|\bWhole table\b/g) ?? [];
+    expect(more).toEqual([]);
+    if (promise === "By index") expect(scans).toEqual([]);
+    else expect([promise, scans.length > 0]).toEqual(["Whole table", true]);
+  });
+});
+
+/** A scan of a table of the record, or of the view, under whatever name: not of a list in the query, or of its own results. */
+function isWholeTable(detail: string, query: string): boolean {
+  const [, scanned] = /^SCAN (\w+)(?! VIRTUAL TABLE)/.exec(detail) ?? [];
+  if (scanned === undefined || detail.includes("VIRTUAL TABLE")) return false;
+  const named = [...query.matchAll(/\b(?:FROM|JOIN) (?:events|requests|sessions)(?: AS (\w+))?/g)].map(
+    ([, alias]) => alias,
+  );
+  // `s` and `e` are the view's own names for its start and its end.
+  return new Set([...named, "events", "requests", "sessions", "s", "e"]).has(scanned);
+}
+
+it("the test knows a scan when it sees one", async () => {
+  const planOf = async (query: string) => {
+    const { results } = await env.AUDIT_DB.prepare(`EXPLAIN QUERY PLAN ${query}`).all<{ detail: string }>();
+    return results.filter(({ detail }) => isWholeTable(detail, query)).length;
+  };
+  expect(await planOf("SELECT * FROM sessions WHERE pod = 'x'")).toBe(1);
+  expect(await planOf("SELECT * FROM requests AS q WHERE status = 1")).toBe(1);
+  expect(await planOf("SELECT * FROM sessions WHERE user = 'x'")).toBe(0);
+});
