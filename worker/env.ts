@@ -6,7 +6,7 @@ export interface Bindings extends SessionBindings {
   readonly USER_SESSIONS: DurableObjectNamespace<UserSessions>;
   /** The cluster, where the configuration names no other binding; a deployment of several clusters has more of its kind. */
   readonly KUBE_API: Fetcher;
-  /** See worker/config/schema.ts. A JSON value, or its text. */
+  /** See worker/config/schema.ts. A JSON value, or its text; a long one goes on in others: worker/config/pieces.ts. */
   readonly SALLYPORT_CONFIG: unknown;
 }
 
