@@ -77,8 +77,6 @@ export const ASSUMPTIONS = {
   requestsPerDay: 300,
   /** Of them on record: changes, reads of secrets (helm's releases are some), tokens, refusals. */
   requestsOnRecordShare: 0.05,
-  /** Watches that an active person holds open. */
-  watchesPerPerson: 3,
   /** CPU of the Worker for a request: a signature to check, a path to read. */
   cpuMsPerRequest: 3,
   /** The busiest second of a day against its busiest minute. */

@@ -93,7 +93,7 @@ export function monthOf(day: Day): Quantity[] {
     month(
       "d1RowsWritten",
       growth.rows,
-      `${n(sessions)} sessions × ${rowsOfSession()} and more + ${n(requestsOnRecord)} requests × ${d1RowsOfRequest()}`,
+      `${n(sessions)} sessions × ${rowsOfSession()}, ports and refusals + ${n(requestsOnRecord)} requests × ${d1RowsOfRequest()}`,
     ),
     { id: "d1StorageGb", amount: d1Gb * kept, arithmetic: `${n(d1Gb)} GB a month × ${kept} months` },
     month("r2ClassA", day.r2Writes, `${n(recordings)} recordings: ${n(day.r2Writes)} puts and parts`),

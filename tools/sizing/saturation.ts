@@ -40,8 +40,7 @@ const LIMITS = {
     what: "D1's one thread",
     capacity: 1_000 / A.d1DeliveryMs,
     unit: "deliveries/s",
-    use: ({ peak, requestsOnRecord, requests }) =>
-      peak.starts * 3 + (peak.requestsPerSecond * requestsOnRecord) / requests,
+    use: d1DeliveriesPerSecond,
     remedy: "nothing is lost, the outboxes wait; a deployment for each group of clusters, with its own database",
   },
   accessHosts: {
@@ -104,6 +103,11 @@ export function loadsOf(day: Day): Load[] {
       return { id, what, used, capacity, unit, share: used / capacity, remedy };
     })
     .sort((one, other) => other.share - one.share);
+}
+
+/** In the busiest second, if each event and each request goes to D1 by itself: what is open must end as often as it starts. */
+export function d1DeliveriesPerSecond({ peak, events, sessions, requestsOnRecord, requests }: Day): number {
+  return (peak.starts * events) / sessions + (peak.requestsPerSecond * requestsOnRecord) / requests;
 }
 
 /** What the record grows by in a month. */

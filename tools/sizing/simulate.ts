@@ -6,6 +6,8 @@ import { Random } from "./random.ts";
 export interface Scale {
   readonly users: number;
   readonly clusters: number;
+  /** How much each person does, against what assumptions.ts says: 2 is twice as many sessions and requests. */
+  readonly busyness: number;
 }
 
 export interface Day {
@@ -87,7 +89,7 @@ export function simulateDay(scale: Scale, seed: number): Day {
   for (let user = 0; user < scale.users; user++) {
     if (random.next() >= A.activeShare) continue;
     activeUsers++;
-    const { taken, refused } = withinLimit(sessionsOf(random, shares));
+    const { taken, refused } = withinLimit(sessionsOf(random, shares, scale.busyness));
     sum.refused += refused;
     for (const session of taken) {
       const { start, end, habit, cluster } = session;
@@ -114,7 +116,7 @@ export function simulateDay(scale: Scale, seed: number): Day {
     }
   }
 
-  const requests = activeUsers * A.requestsPerDay;
+  const requests = activeUsers * A.requestsPerDay * scale.busyness;
   const hours = A.hours.reduce((total, hour) => total + hour, 0);
   const requestsPerSecond = (requests * A.burst * Math.max(...A.hours)) / hours / 3_600;
   const [largest = 1] = shares;
@@ -141,8 +143,8 @@ function sharesOf(clusters: number): number[] {
 }
 
 /** What one person does on a day, in order. */
-function sessionsOf(random: Random, shares: readonly number[]): Session[] {
-  const busyness = random.logNormal(Math.exp(-(A.busynessSigma ** 2) / 2), A.busynessSigma);
+function sessionsOf(random: Random, shares: readonly number[], factor: number): Session[] {
+  const busyness = factor * random.logNormal(Math.exp(-(A.busynessSigma ** 2) / 2), A.busynessSigma);
   const sessions = Object.values(HABITS).flatMap((habit: Habit) =>
     Array.from({ length: random.poisson(habit.perDay * busyness) }, () => {
       const start = (random.weighted(A.hours) + random.next()) * 3_600;

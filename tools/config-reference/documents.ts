@@ -1,0 +1,15 @@
+/** The documents that docs/CONFIGURATION.md explains. */
+import type * as z from "zod";
+import { configSchema } from "../../worker/config/schema.ts";
+
+export interface ConfigDocument {
+  /** Its part in docs/CONFIGURATION.md; its section's heading and anchors begin with it. */
+  readonly name: string;
+  readonly schema: z.ZodType;
+  /** Where its JSON Schema is written, for editors. */
+  readonly schemaFile: string;
+}
+
+export const CONFIG_DOCUMENTS: readonly ConfigDocument[] = [
+  { name: "worker", schema: configSchema, schemaFile: "docs/sallyport-config.schema.json" },
+];
