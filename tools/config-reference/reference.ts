@@ -28,7 +28,7 @@ export interface JsonSchema {
 
 /** What people write, not what the program makes of it: fields with a default may be left out. */
 export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
-  return z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
+  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
 }
 
 /** For a file: the ids are only for finding parts, and `id` has another meaning in older editors. */
