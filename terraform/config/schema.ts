@@ -15,13 +15,18 @@ const workerCluster = clusters.unwrap().element.shape;
 /**
  * Judged by the Worker's schema, kept as it was written: with all its defaults the Worker's document would be several times
  * as long, and a variable holds 5 KB.
+ *
+ * @param meaning for docs/CONFIGURATION.md, where the Worker's own document has the fields
  */
-function asWritten<S extends z.ZodType>(schema: S) {
-  return z.custom<z.input<S>>().superRefine((value, context) => {
-    for (const { message, path } of schema.safeParse(value).error?.issues ?? []) {
-      context.addIssue({ code: "custom", message, path: [...path] });
-    }
-  });
+function asWritten<S extends z.ZodType>(schema: S, meaning: string) {
+  return z
+    .custom<z.input<S>>()
+    .superRefine((value, context) => {
+      for (const { message, path } of schema.safeParse(value).error?.issues ?? []) {
+        context.addIssue({ code: "custom", message, path: [...path] });
+      }
+    })
+    .describe(meaning);
 }
 
 /** What names of resources, namespaces and Workers all allow. */
@@ -46,82 +51,124 @@ const pinnedImage = z
   });
 
 const accessSchema = z.strictObject({
-  /** `https://<team>.cloudflareaccess.com`. */
-  teamDomain: access.shape.teamDomain.refine((url) => url.startsWith("https://"), { message: "must be https://" }),
-  /** How long a sign-in lasts. */
-  sessionDuration: duration.default("8h"),
-  allow: whoList,
-  /** What people must have besides, such as a device posture check. */
-  require: requirementList.default([]),
-  /** Who reaches `/-/admin`. What they may do there, the roles of `sallyport.identities` say. */
-  admins: whoList,
-  adminRequire: requirementList.default([]),
-  adminSessionDuration: duration.default("1h"),
-  /** A session of the Cloudflare One client (WARP) counts as a sign-in: it is how plain kubectl gets in. Not for admins. */
-  warp: z.boolean().default(true),
-  /** Identity providers that people may choose from, by id. Default: all of the account's. */
-  identityProviders: z.array(uuid).default([]),
-  /** Made here; rules and policies speak of them by these names. */
-  serviceTokens: z.array(label(40)).default([]),
+  teamDomain: access.shape.teamDomain
+    .refine((url) => url.startsWith("https://"), { message: "must be https://" })
+    .describe("`https://<team>.cloudflareaccess.com`."),
+  sessionDuration: duration.default("8h").describe("How long a sign-in lasts."),
+  allow: whoList.describe("Who may come in."),
+  require: requirementList
+    .default([])
+    .describe("What people must have besides, such as a device posture check. All of these."),
+  admins: whoList.describe("Who reaches `/-/admin`. What they may do there, the roles of `sallyport.identities` say."),
+  adminRequire: requirementList.default([]).describe("What they must have besides."),
+  adminSessionDuration: duration.default("1h").describe("How long their sign-in for `/-/admin` lasts."),
+  warp: z
+    .boolean()
+    .default(true)
+    .describe(
+      "A session of the Cloudflare One client (WARP) counts as a sign-in: it is how plain kubectl gets in. Not for admins.",
+    ),
+  identityProviders: z
+    .array(uuid)
+    .default([])
+    .describe("Identity providers that people may choose from, by id. Where it is empty: all of the account's."),
+  serviceTokens: z.array(label(40)).default([]).describe("Made here; rules and policies speak of them by these names."),
   groups: access.shape.groups,
 });
 
-const connectorSchema = z.strictObject({
-  /** Cloudflare takes 25 connectors a tunnel; fewer than three are no high availability while one is being replaced. */
-  replicas: z.int().min(3).max(25).default(3),
-  /** Default: the deployment's name. */
-  namespace: label(63).exactOptional(),
-  /** The namespace that may read metrics. Default: none may. */
-  metricsFrom: label(63).exactOptional(),
-  /** Default: on. Off for clusters whose network plugin has policies of its own kind for the API server (Cilium). */
-  networkPolicy: z.boolean().default(true),
-  /** Networks of DNS servers besides those in kube-system and the node's own cache. */
-  dns: z.array(cidr).default([]),
-  /** From your own registry; the versions must be the same ones or later. */
-  images: z
-    .strictObject({ cloudflared: pinnedImage.exactOptional(), kubectl: pinnedImage.exactOptional() })
-    .default({}),
-});
+const connectorSchema = z
+  .strictObject({
+    replicas: z
+      .int()
+      .min(3)
+      .max(25)
+      .default(3)
+      .describe(
+        "Cloudflare takes 25 connectors a tunnel; fewer than three are no high availability while one is being replaced.",
+      ),
+    namespace: label(63).exactOptional().describe("Where it runs. Without it: the deployment's name."),
+    metricsFrom: label(63).exactOptional().describe("The namespace that may read metrics. Without it none may."),
+    networkPolicy: z
+      .boolean()
+      .default(true)
+      .describe("Off for clusters whose network plugin has policies of its own kind for the API server (Cilium)."),
+    dns: z
+      .array(cidr)
+      .default([])
+      .describe("Networks of DNS servers besides those in kube-system and the node's own cache."),
+    images: z
+      .strictObject({
+        cloudflared: pinnedImage.exactOptional().describe("The tunnel's image, with a version or a digest."),
+        kubectl: pinnedImage.exactOptional().describe("The sidecar's, likewise."),
+      })
+      .default({})
+      .describe("From your own registry; the versions must be the same ones or later."),
+  })
+  .meta({ id: "connector", description: "What runs in the cluster: cloudflared and its sidecar." });
 
-const clusterSchema = z.strictObject({
-  /** In the record, in rules, in kubeconfigs, and in the names of what is made for it. */
-  name: label(40),
-  hostnames: workerCluster.hostnames,
-  /** For Terraform; `"demo"` is the cluster that the demo stack makes. Without it nothing is applied: see `npm run manifests`. */
-  kubeconfig: z
-    .union([z.literal("demo"), z.strictObject({ path: nonEmpty, context: nonEmpty.exactOptional() })])
-    .exactOptional(),
-  /** Where pods find the API server, past the Service: `kubectl -n default get endpoints kubernetes`. */
-  apiServer: z.strictObject({ cidrs: z.array(cidr).min(1), port: z.int().min(1).max(65_535).default(443) }),
-  connector: connectorSchema.prefault({}),
-  /** Whom the connector's account may impersonate, where that does not follow from the identities. */
-  impersonate: z
-    .strictObject({
-      /**
-       * User names. Needed where identities make them from claims, which RBAC cannot enumerate: these names and no others, or
-       * `"any"`, which lets the connector be every user name that RBAC knows, `system:kube-controller-manager` included.
-       */
-      users: z.union([z.literal("any"), z.array(nonEmpty).min(1)]),
-    })
-    .exactOptional(),
-  /** Where its users' sessions are held. Default: near each user. */
-  locationHint: z.enum(LOCATION_HINTS).exactOptional(),
-  /** In place of `sallyport.identities`. */
-  identities: asWritten(identities).optional(),
-  /** Before `sallyport.rules`. */
-  rules: asWritten(rules).optional(),
-});
+const clusterSchema = z
+  .strictObject({
+    name: label(40).describe("In the record, in rules, in kubeconfigs, and in the names of what is made for it."),
+    hostnames: workerCluster.hostnames,
+    kubeconfig: z
+      .union([
+        z.literal("demo"),
+        z.strictObject({
+          path: nonEmpty.describe("The file."),
+          context: nonEmpty.exactOptional().describe("The context in it. Without it: the current one."),
+        }),
+      ])
+      .exactOptional()
+      .describe(
+        'For Terraform; `"demo"` is the cluster that the demo stack makes. Without it nothing is applied: see `npm run manifests`.',
+      ),
+    apiServer: z
+      .strictObject({
+        cidrs: z.array(cidr).min(1).describe("Its addresses, as networks."),
+        port: z.int().min(1).max(65_535).default(443).describe("Its port there."),
+      })
+      .describe("Where pods find the API server, past the Service: `kubectl -n default get endpoints kubernetes`."),
+    connector: connectorSchema.prefault({}),
+    impersonate: z
+      .strictObject({
+        users: z
+          .union([z.literal("any"), z.array(nonEmpty).min(1)])
+          .describe(
+            'User names. Needed where identities make them from claims, which RBAC cannot enumerate: these names and no others, or `"any"`, which lets the connector be every user name that RBAC knows, `system:kube-controller-manager` included.',
+          ),
+      })
+      .exactOptional()
+      .describe("Whom the connector's account may impersonate, where that does not follow from the identities."),
+    locationHint: z
+      .enum(LOCATION_HINTS)
+      .exactOptional()
+      .describe("Where its users' sessions are held. Without it: near each user."),
+    identities: asWritten(
+      identities,
+      "In place of `sallyport.identities`: a list of [identity rules](#worker-identityrule).",
+    ).optional(),
+    rules: asWritten(rules, "Before `sallyport.rules`: a list of [rules](#worker-rule).").optional(),
+  })
+  .meta({ id: "cluster", description: "One cluster." });
 
 const recordSchema = z
   .strictObject({
-    /** Where the audit database and the buckets are made. */
-    location: z.enum(RECORD_LOCATIONS),
-    /** Nobody deletes or overwrites a recording before, Cloudflare's own dashboard included. */
-    retentionDays: z.int().min(1).max(36_500),
-    /** Recordings are deleted then. Default: never. */
-    deleteAfterDays: z.int().min(1).max(36_500).exactOptional(),
-    /** `terraform destroy` stops before the audit database and the recordings. */
-    protect: z.boolean().default(true),
+    location: z.enum(RECORD_LOCATIONS).describe("Where the audit database and the buckets are made."),
+    retentionDays: z
+      .int()
+      .min(1)
+      .max(36_500)
+      .describe("Nobody deletes or overwrites a recording before, Cloudflare's own dashboard included."),
+    deleteAfterDays: z
+      .int()
+      .min(1)
+      .max(36_500)
+      .exactOptional()
+      .describe("Recordings are deleted then. Without it: never."),
+    protect: z
+      .boolean()
+      .default(true)
+      .describe("`terraform destroy` stops before the audit database and the recordings."),
   })
   .refine(({ retentionDays, deleteAfterDays = 36_501 }) => deleteAfterDays > retentionDays, {
     message: "must be more than retentionDays: the lock would forbid the deletion",
@@ -129,24 +176,29 @@ const recordSchema = z
   });
 
 export const deploymentSchema = z.strictObject({
-  $schema: z.string().exactOptional(),
-  /** The Worker's name, and the prefix of all else. */
-  name: label(30),
-  account: z.string().regex(/^[0-9a-f]{32}$/, "an account id: 32 hexadecimal digits, see `npx wrangler whoami`"),
-  access: accessSchema,
-  clusters: z.array(clusterSchema).min(1),
-  record: recordSchema,
-  /** Where Terraform keeps its state. */
+  $schema: z.string().exactOptional().describe("For editors: where the JSON Schema of this file is."),
+  name: label(30).describe("The Worker's name, and the prefix of all else."),
+  account: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/, "an account id: 32 hexadecimal digits, see `npx wrangler whoami`")
+    .describe("The account's id: `npx wrangler whoami`."),
+  access: accessSchema.describe("The Access applications that stand before the Worker."),
+  clusters: z.array(clusterSchema).min(1).describe("The clusters behind it."),
+  record: recordSchema.describe("Where the record and the recordings are kept, and for how long."),
   state: stateSchema.prefault({ kind: "local" }),
-  demo: demoSchema.nullable().default(null),
-  /** The rest of the Worker's document, as it is. */
-  sallyport: z.strictObject({
-    identities: asWritten(identities),
-    rules: asWritten(rules).optional(),
-    limits: asWritten(limits).optional(),
-    audit: asWritten(audit).optional(),
-    recording: asWritten(recording).optional(),
-  }),
+  demo: demoSchema
+    .nullable()
+    .default(null)
+    .describe("The demo cluster: somewhere to try things, made and destroyed at will. `null`: none."),
+  sallyport: z
+    .strictObject({
+      identities: asWritten(identities, "Who somebody is: a list of [identity rules](#worker-identityrule)."),
+      rules: asWritten(rules, "What they may do: a list of [rules](#worker-rule).").optional(),
+      limits: asWritten(limits, "What a session may use: [limits](#worker-limits).").optional(),
+      audit: asWritten(audit, "What is on record: `audit` of [the Worker's document](#worker).").optional(),
+      recording: asWritten(recording, "How sessions are recorded: [recording](#worker-recording).").optional(),
+    })
+    .describe("The rest of the Worker's document, as it is."),
 });
 
 export type Deployment = z.output<typeof deploymentSchema>;

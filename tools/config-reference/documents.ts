@@ -1,5 +1,6 @@
 /** The documents that docs/CONFIGURATION.md explains. */
 import type * as z from "zod";
+import { deploymentSchema } from "../../terraform/config/schema.ts";
 import { configSchema } from "../../worker/config/schema.ts";
 
 export interface ConfigDocument {
@@ -11,5 +12,6 @@ export interface ConfigDocument {
 }
 
 export const CONFIG_DOCUMENTS: readonly ConfigDocument[] = [
+  { name: "deployment", schema: deploymentSchema, schemaFile: "docs/deployment.schema.json" },
   { name: "worker", schema: configSchema, schemaFile: "docs/sallyport-config.schema.json" },
 ];

@@ -15,6 +15,8 @@ export interface JsonSchema {
   readonly items?: JsonSchema;
   readonly additionalProperties?: JsonSchema | boolean;
   readonly anyOf?: readonly JsonSchema[];
+  /** One kind or another, told apart by a field. */
+  readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   readonly format?: string;
@@ -96,32 +98,32 @@ export function referenceOf(schema: z.ZodType, anchor: string): string {
   return sections.join("\n\n");
 }
 
-function fieldsOf(
-  object: JsonSchema,
-  parts: Readonly<Record<string, JsonSchema>>,
-  prefix = "",
-  isEither = false,
-): Field[] {
-  return Object.entries(object.properties ?? {}).flatMap(([name, schema]) => {
-    const path = prefix + name;
-    const target = schema.$ref === undefined ? undefined : parts[idOf(schema.$ref)];
-    const field: Field = {
-      path,
-      type: typeOf(schema),
-      isRequired: object.required?.includes(name) ?? false,
-      isEither,
-      default: defaultOf(schema),
-      range: rangeOf(schema),
-      meaning: schema.description ?? target?.description ?? "",
-    };
-    const inner = inlineObjects(schema);
-    return [field, ...inner.flatMap((one) => fieldsOf(one, parts, `${path}.`, inner.length > 1))];
-  });
+/** Of the object itself, or of each that may stand there. Objects and lists without a name of their own stand where they are used. */
+function fieldsOf(schema: JsonSchema, parts: Readonly<Record<string, JsonSchema>>, prefix = ""): Field[] {
+  const objects = objectsIn(schema);
+  const isEither = objects.length > 1 && schema.oneOf === undefined;
+  return objects.flatMap((object) =>
+    Object.entries(object.properties ?? {}).flatMap(([name, field]) => {
+      const path = prefix + name;
+      const target = field.$ref === undefined ? undefined : parts[idOf(field.$ref)];
+      const told: Field = {
+        path,
+        type: typeOf(field),
+        isRequired: object.required?.includes(name) ?? false,
+        isEither,
+        default: defaultOf(field),
+        range: rangeOf(field),
+        meaning: field.description ?? target?.description ?? "",
+      };
+      const inner = field.items ? fieldsOf(field.items, parts, `${path}[].`) : fieldsOf(field, parts, `${path}.`);
+      return [told, ...inner];
+    }),
+  );
 }
 
-/** Objects without a name of their own stand where they are used. */
-function inlineObjects(schema: JsonSchema): readonly JsonSchema[] {
-  if (schema.anyOf) return schema.anyOf.flatMap(inlineObjects);
+function objectsIn(schema: JsonSchema): readonly JsonSchema[] {
+  const options = schema.anyOf ?? schema.oneOf;
+  if (options) return options.flatMap(objectsIn);
   return schema.properties ? [schema] : [];
 }
 
@@ -129,13 +131,15 @@ function typeOf(schema: JsonSchema): string {
   if (schema.$ref !== undefined) return `[${idOf(schema.$ref)}](#${idOf(schema.$ref).toLowerCase()})`;
   if (schema.enum) return schema.enum.map((value) => `\`${JSON.stringify(value)}\``).join(" or ");
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
-  if (schema.anyOf) return [...new Set(schema.anyOf.map(typeOf))].join(" or ");
+  const options = schema.anyOf ?? schema.oneOf;
+  if (options) return [...new Set(options.map(typeOf))].join(" or ");
   if (schema.items) return `list of ${schema.items.$ref ? typeOf(schema.items) : plural(typeOf(schema.items))}`;
   if (schema.properties) return "object";
   if (typeof schema.additionalProperties === "object")
     return `object of ${plural(typeOf(schema.additionalProperties))} by name`;
   return (
-    { integer: "whole number", boolean: "true or false", string: "text" }[String(schema.type)] ?? String(schema.type)
+    { integer: "whole number", boolean: "true or false", string: "text" }[String(schema.type)] ??
+    String(schema.type ?? "as described")
   );
 }
 
