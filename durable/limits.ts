@@ -61,7 +61,7 @@ export function stalled(reader: "client" | "upstream"): ReachedLimit {
 }
 
 /** An object has 128 MB for everything; what sessions that are over have left in it must leave room for those that live. */
-const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
+export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /** @returns undefined when there is room for another session, else the words for the person who asked */
 export function refusalByUnread(unreadBytes: number): string | undefined {

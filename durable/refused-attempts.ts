@@ -43,7 +43,7 @@ export function attemptKey(url: string, kubectlSession: string | null): string {
 
 const RATE_WINDOW_MS = 60_000;
 /** More than a person, or a retrying script, makes; fewer than would fill the record. */
-const MAX_RECORDED_PER_WINDOW = 120;
+export const MAX_RECORDED_PER_WINDOW = 120;
 
 /** How many refused attempts of one user go into the record: each costs two rows there, and nothing to make. */
 export class RefusalRate {

@@ -10,6 +10,7 @@ import { liveRow, type SessionRow } from "../audit/rows.ts";
 import { clusterBinding, type SessionBindings } from "./bindings.ts";
 import { type Dialled, dial, statusRefusal } from "./dial.ts";
 import { cutOff, type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
+import { CHECKPOINT_MS, CLOSE_GRACE_MS, HEARTBEAT_MS, TICK_MS } from "./intervals.ts";
 import {
   type ReachedLimit,
   reachedLimit,
@@ -34,16 +35,8 @@ import { makeSessionId } from "./session-id.ts";
 import { lockedOut, REASON_WANTED, Standing, type StatedReason } from "./standing.ts";
 import { SessionStore } from "./store.ts";
 
-/** How often limits are looked at: a limit is reached at most this much late. */
-const TICK_MS = 1_000;
 /** Sessions that move more than this within a tick keep the object's thread busy. */
 const BUSY_BYTES = 4 * 1024 * 1024;
-/** How much of the counts a crash may lose. */
-const CHECKPOINT_MS = 5_000;
-/** A close frame only asks. Who has not answered it after so long is cut off. */
-const CLOSE_GRACE_MS = 5_000;
-/** While sessions are open an alarm is always due, so that a crashed object is woken and closes them. */
-const HEARTBEAT_MS = 30_000;
 
 /**
  * One user's sessions: admits them, holds both their sockets, ends them, and keeps their record until D1 has it.

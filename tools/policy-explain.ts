@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { unstable_readConfig } from "wrangler";
 import { ConfigError, loadConfig } from "../worker/config/load.ts";
+import { joinPieces } from "../worker/config/pieces.ts";
 import { explain, type Question } from "./explain.ts";
 
 const USAGE = `Usage: npm run policy:explain -- --as WHO [options] 'METHOD PATH'
@@ -44,7 +45,7 @@ function readFlags() {
 
 function readDocument(file: string | undefined, env: string): unknown {
   if (file !== undefined) return readFileSync(file, "utf8");
-  return unstable_readConfig({ config: "wrangler.jsonc", env }, { hideWarnings: true }).vars["SALLYPORT_CONFIG"];
+  return joinPieces(unstable_readConfig({ config: "wrangler.jsonc", env }, { hideWarnings: true }).vars);
 }
 
 /** @throws Error in words where the question cannot be understood */

@@ -8,7 +8,7 @@ export interface Bindings extends SessionBindings {
   readonly KUBE_API: Fetcher;
   /** Where the record is exported to; without it, it is not. See worker/export. */
   readonly EXPORT?: R2Bucket | undefined;
-  /** See worker/config/schema.ts. A JSON value, or its text. */
+  /** See worker/config/schema.ts. A JSON value, or its text; a long one goes on in others: worker/config/pieces.ts. */
   readonly SALLYPORT_CONFIG: unknown;
 }
 

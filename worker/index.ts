@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { clusterBinding } from "../durable/bindings.ts";
 import { loadConfig } from "./config/load.ts";
+import { joinPieces } from "./config/pieces.ts";
 import type { Config } from "./config/schema.ts";
 import type { Bindings } from "./env.ts";
 import { createScheduled } from "./export/scheduled.ts";
@@ -10,7 +11,7 @@ export { UserSessions } from "../durable/user-sessions.ts";
 
 /** At start, not at the first request: a deployment whose configuration is not valid is refused as a whole. */
 function loadDeployment(deployment: Cloudflare.Env): Config {
-  const config = loadConfig(deployment.SALLYPORT_CONFIG, (words) => console.warn(words));
+  const config = loadConfig(joinPieces(deployment), (words) => console.warn(words));
   for (const { binding } of config.clusters) clusterBinding(deployment, binding);
   return config;
 }

@@ -8,23 +8,26 @@ const emailDomain = nonEmpty.regex(/^[^@\s]+\.[^@\s]+$/, "a domain without the @
 /** What a rule looks at: all that it names must hold. */
 const matchSchema = z
   .strictObject({
-    email: z.email().exactOptional(),
-    emailDomain: emailDomain.exactOptional(),
-    /** A group of the identity provider's, from where `access.groups` says. */
-    group: nonEmpty.exactOptional(),
-    /** A claim of the Access token, dotted for nested ones, e.g. `custom.department`, together with `value`. */
-    claim: nonEmpty.exactOptional(),
-    /** Equals the claim, or is one of its values when the claim is a list. */
-    value: nonEmpty.exactOptional(),
-    /** The common name of an Access service token: its client id, e.g. `2f1a….access`. */
-    serviceToken: nonEmpty.exactOptional(),
-    /** Where Access saw the request come from: ISO 3166 codes of two letters, one of which must fit. */
+    email: z.email().exactOptional().describe("This address, without regard to case."),
+    emailDomain: emailDomain.exactOptional().describe("Addresses of exactly this domain, no subdomain."),
+    group: nonEmpty.exactOptional().describe("A group of the identity provider's, from where `access.groups` says."),
+    claim: nonEmpty
+      .exactOptional()
+      .describe(
+        "A claim of the Access token, dotted for nested ones, e.g. `custom.department`, together with `value`.",
+      ),
+    value: nonEmpty.exactOptional().describe("Equals the claim, or is one of its values when the claim is a list."),
+    serviceToken: nonEmpty
+      .exactOptional()
+      .describe("The common name of an Access service token: its client id, e.g. `2f1a….access`."),
     country: z
       .array(z.string().regex(/^[A-Z][A-Z0-9]$/, "two capital letters, as in DE"))
       .min(1)
-      .exactOptional(),
-    /** The name or id of a device posture check that must have succeeded; asks get-identity. */
-    posture: nonEmpty.exactOptional(),
+      .exactOptional()
+      .describe("Where Access saw the request come from: ISO 3166 codes of two letters, one of which must fit."),
+    posture: nonEmpty
+      .exactOptional()
+      .describe("The name or id of a device posture check that must have succeeded; asks get-identity."),
   })
   .superRefine((match, context) => {
     const fault = (message: string) => context.addIssue({ code: "custom", message });
@@ -37,19 +40,21 @@ const matchSchema = z
     if (serviceToken !== undefined && (email ?? emailDomain ?? group ?? match.posture) !== undefined) {
       fault("a service token has no email, group or device");
     }
-  });
+  })
+  .meta({ id: "identityMatch", description: "Whom an identity rule is for: all that it names must hold." });
 
 export const identityRuleSchema = z
   .strictObject({
     match: matchSchema,
-    /**
-     * Kubernetes user name. `{email}`, `{email.local}` (what is before the @), `{common_name}`, `{sub}` and any claim in
-     * braces are put in. Default: the email address, or `service:{common_name}`.
-     */
-    user: kubernetesName.optional(),
-    /** Kubernetes groups. `system:authenticated` is added by the API server. */
-    groups: z.array(kubernetesName).default([]),
-    /** More about the identity, for the cluster's audit log and authorizers: sent as `Impersonate-Extra-…`. */
+    user: kubernetesName
+      .optional()
+      .describe(
+        "Kubernetes user name. `{email}`, `{email.local}` (what is before the @), `{common_name}`, `{sub}` and any claim in braces are put in. Without it: the email address in lower case, or `service:{common_name}`.",
+      ),
+    groups: z
+      .array(kubernetesName)
+      .default([])
+      .describe("Kubernetes groups. `system:authenticated` is added by the API server."),
     extra: z
       .record(
         z.string().regex(/^[a-z0-9][a-z0-9./_-]{0,127}$/, "lower case, as Kubernetes keeps it"),
@@ -58,15 +63,26 @@ export const identityRuleSchema = z
       .default({})
       .refine((extra) => !Object.hasOwn(extra, "sallyport-session"), {
         message: "sallyport-session is Sallyport's own",
-      }),
-    /** Roles in Sallyport itself: `auditor` reads sessions, recordings and locks; `admin` also ends and locks. */
-    roles: z.array(z.enum(["admin", "auditor"])).default([]),
+      })
+      .describe(
+        "More about the identity, for the cluster's audit log and authorizers: sent as `Impersonate-Extra-…`. `sallyport-session` is taken.",
+      ),
+    roles: z
+      .array(z.enum(["admin", "auditor"]))
+      .default([])
+      .describe(
+        "Roles in Sallyport itself: `auditor` reads sessions, recordings and locks; `admin` also ends and locks.",
+      ),
     limits: limitOverrides,
     recording: recordingOverrides,
   })
   .superRefine(({ match, user }, context) => {
     const fault = user === undefined ? undefined : templateFault(user, match);
     if (fault) context.addIssue({ code: "custom", message: fault, path: ["user"] });
+  })
+  .meta({
+    id: "identityRule",
+    description: "Whom a token makes of its bearer in the cluster. The first that matches decides, whole.",
   });
 
 export type IdentityRule = z.output<typeof identityRuleSchema>;

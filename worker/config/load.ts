@@ -126,15 +126,15 @@ function canonical(match: IdentityRule["match"] | undefined): string {
 function reservedNames({ clusters }: Config): string[] {
   const found = clusters.flatMap(({ name, identities }) =>
     identities.flatMap(({ user = "", groups }, index) =>
-      [user, ...groups]
-        .filter(isReserved)
-        .map(
-          (reserved) =>
-            `configuration: identities[${index}] of cluster ${name} gives ${reserved}, a name reserved by Kubernetes`,
-        ),
+      [user, ...groups].filter(isReserved).map((reserved) => reservedNamesWarning(index, name, reserved)),
     ),
   );
   return [...new Set(found)];
+}
+
+/** The words that an operator finds in the log. */
+export function reservedNamesWarning(index: number | string, cluster: string, name: string): string {
+  return `configuration: identities[${index}] of cluster ${cluster} gives ${name}, a name reserved by Kubernetes`;
 }
 
 /** Names that Kubernetes keeps for itself (RBAC, "Default roles and role bindings"). */

@@ -24,40 +24,52 @@ const issuerUrl = z
   .refine((url) => !url.endsWith("/"), { message: "must not end with a slash: it is compared with the token's iss" });
 
 const accessSchema = z.strictObject({
-  /** The team's domain, which is also the tokens' `iss`, e.g. `https://example.cloudflareaccess.com`. */
-  teamDomain: issuerUrl,
-  /** Audience tags of the Access applications in front of this Worker. A token must carry one of them. */
-  audiences: z.array(nonEmpty).min(1),
-  /** Of these one must be in the token of who uses the admin API. Default: any of `audiences` will do. */
-  adminAudiences: z.array(nonEmpty).min(1).optional(),
-  /** Where the groups are that rules match on: a claim of the token (dotted), or Access's get-identity. */
+  teamDomain: issuerUrl.describe(
+    "The team's domain, which is also the tokens' `iss`, e.g. `https://example.cloudflareaccess.com`. `https://` without a slash at the end; plain http on loopback only.",
+  ),
+  audiences: z
+    .array(nonEmpty)
+    .min(1)
+    .describe("Audience tags of the Access applications in front of this Worker. A token must carry one of them."),
+  adminAudiences: z
+    .array(nonEmpty)
+    .min(1)
+    .optional()
+    .describe("Of these one must be in the token of who uses the admin API. Without it any of `audiences` will do."),
   groups: z
-    .union([z.strictObject({ claim: nonEmpty }), z.strictObject({ getIdentity: z.literal(true) })])
-    .prefault({ claim: "custom.groups" }),
+    .union([
+      z.strictObject({ claim: nonEmpty.describe("A claim of the token, dotted for nested ones.") }),
+      z.strictObject({ getIdentity: z.literal(true).describe("Access is asked, once per token and five minutes.") }),
+    ])
+    .prefault({ claim: "custom.groups" })
+    .describe("Where the groups are that rules match on."),
 });
 
 const auditSchema = z.strictObject({
-  /**
-   * While D1 does not take events: `buffer` lets sessions go on and queues their events in the user's object;
-   * `fail-closed` opens no session whose start is not in D1.
-   */
-  onOutage: z.enum(["buffer", "fail-closed"]).default("buffer"),
-  /** No new session once so many of a user's events wait for D1. */
-  maxQueuedEvents: z.int().min(10).max(100_000).default(5_000),
-  /** Which plain requests are in the record. */
+  onOutage: z
+    .enum(["buffer", "fail-closed"])
+    .default("buffer")
+    .describe(
+      "While D1 does not take events: `buffer` lets sessions go on and queues their events in the user's object; `fail-closed` opens no session whose start is not in D1.",
+    ),
+  maxQueuedEvents: z
+    .int()
+    .min(10)
+    .max(100_000)
+    .default(5_000)
+    .describe("No new session once so many of a user's events wait for D1."),
   requests: requestsSchema.prefault({}),
 });
 
 const exportSchema = z.strictObject({
-  /**
-   * Before the keys of the export's objects, with a slash at its end. Another one exports the whole record anew, from its
-   * first row.
-   */
   prefix: z
     .string()
     .max(200)
     .regex(/^([A-Za-z0-9_][A-Za-z0-9_=.-]*\/)*$/, "folders of letters, digits and _ = . - with a slash after each")
-    .default(""),
+    .default("")
+    .describe(
+      "Before the keys of the export's objects, with a slash at its end. Another one exports the whole record anew, from its first row.",
+    ),
 });
 
 const clusterName = nonEmpty.max(253);
@@ -66,43 +78,53 @@ const hostname = nonEmpty.regex(
   "a host name in lower case, without port or scheme",
 );
 
-const clusterSchema = z.strictObject({
-  /** In the audit trail, in rules and in kubeconfigs. */
-  name: clusterName,
-  /** Requests to one of these hosts are for this cluster. */
-  hostnames: z.array(hostname).min(1),
-  /** The Workers VPC binding that leads to it. */
-  binding: z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding, e.g. KUBE_API"),
-  /** Where the objects are made to live that hold its users' sessions; by default near each user. */
-  locationHint: z.enum(LOCATION_HINTS).optional(),
-  /** In place of the document's own. Roles are for all clusters, so they are not here. */
-  identities: z
-    .array(identityRuleSchema)
-    .min(1)
-    .refine((rules) => rules.every(({ roles }) => roles.length === 0), {
-      message: "roles are for the document's own rules",
-    })
-    .optional(),
-  /** Before the document's own. */
-  rules: z.array(ruleSchema).default([]),
-});
+const clusterSchema = z
+  .strictObject({
+    name: clusterName.describe("In the audit trail, in rules and in kubeconfigs. No two clusters have the same."),
+    hostnames: z.array(hostname).min(1).describe("Requests to one of these hosts are for this cluster."),
+    binding: z
+      .string()
+      .regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding, e.g. KUBE_API")
+      .describe("The Workers VPC binding that leads to it."),
+    locationHint: z
+      .enum(LOCATION_HINTS)
+      .optional()
+      .describe("Where the objects are made to live that hold its users' sessions; by default near each user."),
+    identities: z
+      .array(identityRuleSchema)
+      .min(1)
+      .refine((rules) => rules.every(({ roles }) => roles.length === 0), {
+        message: "roles are for the document's own rules",
+      })
+      .optional()
+      .describe("In place of the document's own. Roles are for all clusters, so they are not here."),
+    rules: z.array(ruleSchema).default([]).describe("Before the document's own."),
+  })
+  .meta({ id: "cluster", description: "One of several clusters." });
 
 export const configSchema = z
   .strictObject({
-    access: accessSchema,
-    /** The cluster's name in the audit trail, where there is but one: behind `KUBE_API`, on every hostname. */
-    cluster: clusterName.optional(),
-    /** Where there are several. */
-    clusters: z.array(clusterSchema).min(1).optional(),
-    /** First match wins; no match is a refusal. */
-    identities: z.array(identityRuleSchema).min(1),
-    /** First match wins; no match leaves it to the cluster's RBAC. */
-    rules: z.array(ruleSchema).default([]),
+    access: accessSchema.describe("The Cloudflare Access that stands before this Worker."),
+    cluster: clusterName
+      .optional()
+      .describe("The cluster's name in the audit trail, where there is but one: behind `KUBE_API`, on every hostname."),
+    clusters: z
+      .array(clusterSchema)
+      .min(1)
+      .optional()
+      .describe("In place of `cluster`, where there are several. A request's host name says which."),
+    identities: z
+      .array(identityRuleSchema)
+      .min(1)
+      .describe("Who somebody is. First match wins; no match is a refusal."),
+    rules: z
+      .array(ruleSchema)
+      .default([])
+      .describe("What they may do. First match wins; no match leaves it to the cluster's RBAC."),
     limits: limitsSchema.prefault({}),
-    audit: auditSchema.prefault({}),
+    audit: auditSchema.prefault({}).describe("What is on record, and what happens while the record cannot be kept."),
     recording: recordingSchema.prefault({}),
-    /** To the bucket bound as `EXPORT`, where there is one. */
-    export: exportSchema.prefault({}),
+    export: exportSchema.prefault({}).describe("Of the record, to the bucket bound as `EXPORT`, where there is one."),
   })
   .refine(({ cluster, clusters }) => (cluster === undefined) !== (clusters === undefined), {
     message: "name either cluster or clusters",

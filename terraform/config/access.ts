@@ -1,0 +1,87 @@
+/** Who may reach the Access applications, as the deployment file writes it. */
+import * as z from "zod";
+import { nonEmpty } from "../../worker/config/parts.ts";
+
+export const uuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "an id such as 699d98f1-5f9f-4b1b-a7d5-6a1b2c3d4e5f");
+/** As the Access API writes durations: nothing that lasts for ever, and nothing that is over at once. */
+export const duration = z.string().regex(/^[1-9]\d{0,3}[mh]$/, "minutes or hours, as in 30m or 8h");
+
+const identityProvider = uuid.describe("The identity provider's id.");
+
+const kind = <K extends string>(name: K) => z.literal(name).describe("The kind of identity provider.");
+
+const groupSchema = z
+  .discriminatedUnion("kind", [
+    z.strictObject({ kind: kind("okta"), identityProvider, name: nonEmpty.describe("The group's name.") }),
+    z.strictObject({ kind: kind("entra"), identityProvider, id: uuid.describe("The group's object id.") }),
+    z.strictObject({ kind: kind("google"), identityProvider, email: z.email().describe("The group's address.") }),
+    z.strictObject({
+      kind: kind("github"),
+      identityProvider,
+      organization: nonEmpty.describe("The organization's name."),
+      team: nonEmpty.exactOptional().describe("One team of it. Without it: the whole organization."),
+    }),
+    z.strictObject({
+      kind: kind("oidc"),
+      identityProvider,
+      claim: nonEmpty.default("groups").describe("The claim that lists groups."),
+      value: nonEmpty.describe("What must be in it."),
+    }),
+    z.strictObject({
+      kind: kind("saml"),
+      identityProvider,
+      attribute: nonEmpty.default("groups").describe("The attribute that lists groups."),
+      value: nonEmpty.describe("What must be in it."),
+    }),
+  ])
+  .meta({
+    id: "group",
+    description: "A group of an identity provider's. Each kind of provider is asked in its own way.",
+  });
+
+/**
+ * One of these must hold. There is no "everyone": an application in front of clusters that anybody with a one-time PIN may
+ * enter is a mistake.
+ */
+const whoSchema = z
+  .union(
+    [
+      z.strictObject({ email: z.email().describe("One person's address.") }),
+      z.strictObject({
+        emailDomain: nonEmpty
+          .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, "a domain in lower case, without the @: example.com")
+          .describe("Everybody with an address of this domain."),
+      }),
+      z.strictObject({ group: groupSchema }),
+      z.strictObject({ accessGroup: uuid.describe("The id of an Access group that exists already.") }),
+      z.strictObject({ serviceToken: nonEmpty.describe("One of `serviceTokens`.") }),
+    ],
+    { error: "write one of email, emailDomain, group, accessGroup or serviceToken, each with its own fields" },
+  )
+  .meta({ id: "who", description: "Somebody who may come in." });
+
+const requirementSchema = z
+  .union(
+    [
+      z.strictObject({ posture: uuid.describe("The id of a device posture check.") }),
+      z.strictObject({
+        country: z
+          .string()
+          .regex(/^[A-Z]{2}$/, "two capital letters, as in DE")
+          .describe("Where they come from: an ISO 3166 code."),
+      }),
+      z.strictObject({ ip: z.union([z.cidrv4(), z.cidrv6()]).describe("The network they come from.") }),
+      z.strictObject({ loginMethod: uuid.describe("The id of the one identity provider that counts.") }),
+    ],
+    { error: "write one of posture, country, ip or loginMethod" },
+  )
+  .meta({ id: "requirement", description: "What must hold for people, too." });
+
+export const whoList = z.array(whoSchema).min(1);
+export const requirementList = z.array(requirementSchema);
+
+export type Who = z.output<typeof whoSchema>;
+export type Requirement = z.output<typeof requirementSchema>;
+export type ProviderGroup = z.output<typeof groupSchema>;

@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { loadConfig } from "../../worker/config/load.ts";
+import { joinPieces, PIECE_BYTES, splitIntoPieces } from "../../worker/config/pieces.ts";
+
+const document = (clusters: number) => ({
+  access: { teamDomain: "https://example.cloudflareaccess.com", audiences: ["audience"] },
+  clusters: Array.from({ length: clusters }, (_, index) => ({
+    name: `cluster-${index}`,
+    hostnames: [`c${index}.k8s.example.com`],
+    binding: `KUBE_API_C${index}`,
+    rules: [{ name: "warum? 🔒", match: { kinds: ["exec"] }, action: "refuse", message: "für niemanden 🔒" }],
+  })),
+  identities: [{ match: { emailDomain: "example.com" }, groups: ["developers"] }],
+});
+
+const bytesOf = (text: string) => new TextEncoder().encode(text).length;
+
+describe("a document in several variables", () => {
+  it("is the one variable, untouched, where there is but one", () => {
+    const value = document(1);
+    expect(joinPieces({ SALLYPORT_CONFIG: value, OTHER: 1 })).toBe(value);
+    expect(splitIntoPieces(value)).toEqual({ SALLYPORT_CONFIG: JSON.stringify(value) });
+    expect(joinPieces({})).toBeUndefined();
+  });
+
+  it("comes back whole from as many as it needs, none larger than the platform takes, no character cut", () => {
+    const value = document(50);
+    const pieces = splitIntoPieces(value);
+    expect(Object.keys(pieces).length).toBe(Math.ceil(bytesOf(JSON.stringify(value)) / PIECE_BYTES));
+    expect(Object.keys(pieces).length).toBeGreaterThan(1);
+    for (const piece of Object.values(pieces)) expect(bytesOf(piece)).toBeLessThanOrEqual(PIECE_BYTES);
+    expect(loadConfig(joinPieces(pieces)).clusters).toHaveLength(50);
+    // Every border there can be, among them those within a character of four bytes.
+    const text = JSON.stringify({ lock: "a🔒b🔒c" });
+    for (let bytes = 4; bytes < bytesOf(text); bytes++) {
+      expect(joinPieces(splitIntoPieces({ lock: "a🔒b🔒c" }, bytes))).toBe(text);
+    }
+  });
+
+  it("does not go on without a piece, nor with one that is no text", () => {
+    const pieces = splitIntoPieces(document(100));
+    const without = (name: string) => Object.fromEntries(Object.entries(pieces).filter(([other]) => other !== name));
+    expect(Object.keys(pieces).length).toBeGreaterThan(3);
+    for (const name of Object.keys(pieces).slice(1)) {
+      expect(() => loadConfig(joinPieces(without(name)))).toThrow("not valid JSON");
+    }
+    expect(() => joinPieces(without("SALLYPORT_CONFIG"))).toThrow("SALLYPORT_CONFIG is not set");
+    expect(() => joinPieces({ ...pieces, SALLYPORT_CONFIG_3: { a: 1 } })).toThrow("SALLYPORT_CONFIG_3 is no text");
+  });
+
+  it("refuses what a longer document left behind", () => {
+    const [first = "", ...rest] = Object.values(splitIntoPieces(document(50)));
+    const short = JSON.stringify(document(1));
+    expect(() => loadConfig(joinPieces({ SALLYPORT_CONFIG: short, SALLYPORT_CONFIG_2: rest[0] }))).toThrow(
+      "not valid JSON",
+    );
+    expect(() => loadConfig(joinPieces({ SALLYPORT_CONFIG: short, SALLYPORT_CONFIG_2: first }))).toThrow(
+      "not valid JSON",
+    );
+  });
+});

@@ -1,0 +1,169 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { PART_BYTES } from "../../durable/recording/policy.ts";
+import { fillGenerated } from "../../tools/generated.ts";
+import { ASSUMPTIONS, HABITS } from "../../tools/sizing/assumptions.ts";
+import { costOf, d1Growth, monthOf, n, rowsOfSession, sessionHour, total } from "../../tools/sizing/cost.ts";
+import { d1RowsOfEvent, d1RowsOfRequest, objectRowsOfSession, r2Writes } from "../../tools/sizing/facts.ts";
+import { directMs, echoMs, WAYS } from "../../tools/sizing/keystroke.ts";
+import { PLATFORM_LIMITS } from "../../tools/sizing/platform.ts";
+import { FREE_SEATS, PRICES } from "../../tools/sizing/prices.ts";
+import { Random } from "../../tools/sizing/random.ts";
+import { documentSize, exampleDocument, loadsOf } from "../../tools/sizing/saturation.ts";
+import { simulateDay } from "../../tools/sizing/simulate.ts";
+import { SEED, sizingTables } from "../../tools/sizing/tables.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+
+const small = { users: 200, clusters: 3, busyness: 1 };
+
+describe("what a session costs in rows", () => {
+  it("follows the schema's indexes", () => {
+    expect((["start", "connect", "forward", "end"] as const).map(d1RowsOfEvent)).toEqual([4, 2, 2, 3]);
+    expect(d1RowsOfRequest()).toBe(3);
+    expect(rowsOfSession()).toBe(9);
+    expect(objectRowsOfSession({ events: 3, isRecorded: true })).toBe(19);
+  });
+
+  it("puts a small recording at once, a larger one in parts", () => {
+    expect([0, 1, PART_BYTES, PART_BYTES + 1, 10 * PART_BYTES].map(r2Writes)).toEqual([0, 1, 1, 4, 12]);
+  });
+
+  it("grows D1 by what is written", () => {
+    const one = d1Growth(1, 0, 0, 0);
+    expect(one.rows).toBe(rowsOfSession());
+    expect(d1Growth(10, 0, 0, 0)).toEqual({ rows: 10 * one.rows, bytes: 10 * one.bytes });
+    // Refused: it never connected.
+    expect(d1Growth(0, 0, 1, 0).rows).toBe(d1RowsOfEvent("start") + d1RowsOfEvent("end"));
+  });
+});
+
+describe("a simulated day", () => {
+  it("is the same for the same seed, and another for another", () => {
+    expect(simulateDay(small, 1)).toEqual(simulateDay(small, 1));
+    expect(simulateDay(small, 2)).not.toEqual(simulateDay(small, 1));
+  });
+
+  it("has as many sessions as the habits say, and nobody above the limit", () => {
+    const day = simulateDay({ users: 5_000, clusters: 1, busyness: 1 }, SEED);
+    const perDay = Object.values(HABITS).reduce((sum, habit) => sum + habit.perDay, 0);
+    expect(day.sessions / (5_000 * ASSUMPTIONS.activeShare * perDay)).toBeCloseTo(1, 1);
+    expect(day.activeUsers / 5_000).toBeCloseTo(ASSUMPTIONS.activeShare, 1);
+    expect(day.peak.objects).toBeLessThanOrEqual(day.peak.sessions + day.activeUsers);
+    expect(day.peak.clusterSessions).toBe(day.peak.sessions);
+    expect(day.objectSeconds).toBeLessThan(day.sessionSeconds + day.sessions * ASSUMPTIONS.lingerSeconds + 1);
+  });
+
+  it("refuses whoever has too many open", () => {
+    expect(simulateDay({ ...small, busyness: 1 }, 3).refused).toBeLessThan(10);
+    expect(simulateDay({ ...small, busyness: 60 }, 3).refused).toBeGreaterThan(100);
+  });
+
+  it("grows with people and with how much they do", () => {
+    const [one, many, busy] = [small, { ...small, users: 2_000 }, { ...small, busyness: 3 }].map((scale) =>
+      simulateDay(scale, 4),
+    );
+    for (const key of ["sessions", "objectSeconds", "castBytes", "requests", "messages"] as const) {
+      expect(many?.[key]).toBeGreaterThan((one?.[key] ?? 0) * 7);
+      expect(busy?.[key]).toBeGreaterThan((one?.[key] ?? 0) * 2);
+    }
+  });
+});
+
+describe("random numbers", () => {
+  it("have the shapes that they are asked for", () => {
+    const random = new Random(7);
+    const many = Array.from({ length: 20_000 });
+    const normal = many.map(() => random.normal());
+    const mean = normal.reduce((sum, one) => sum + one, 0) / many.length;
+    expect(mean).toBeCloseTo(0, 1);
+    expect(normal.reduce((sum, one) => sum + one * one, 0) / many.length).toBeCloseTo(1, 1);
+    expect(many.filter(() => random.logNormal(300, 1.3) < 300).length / many.length).toBeCloseTo(0.5, 1);
+    for (const expected of [0.4, 8, 200]) {
+      const counts = many.map(() => random.poisson(expected));
+      expect(counts.reduce((sum, one) => sum + one, 0) / many.length / expected).toBeCloseTo(1, 1);
+    }
+    const places = many.map(() => random.weighted([1, 0, 3]));
+    expect(places).not.toContain(1);
+    expect(places.filter((place) => place === 2).length / many.length).toBeCloseTo(0.75, 1);
+  });
+});
+
+describe("the bill", () => {
+  it("asks only for what a month does not include, and for the next one all", () => {
+    const quantity = { id: "objectRequests", amount: 3_000_000, arithmetic: "" } as const;
+    expect(total(costOf([quantity]))).toBeCloseTo(0.3);
+    expect(total(costOf([quantity], true))).toBeCloseTo(0.45);
+    expect(total(costOf([{ ...quantity, amount: 999_999 }]))).toBe(0);
+  });
+
+  it("has the hour of an object that the platform's own example has", () => {
+    const hour = costOf(sessionHour(), true).find(({ id }) => id === "objectGbSeconds");
+    expect(hour?.amount).toBeCloseTo(460.8 + 0.128 * ASSUMPTIONS.lingerSeconds);
+    expect(hour?.usd).toBeCloseTo(0.0058, 4);
+  });
+
+  it("counts seats from the first person on once the free ones do not suffice", () => {
+    const seatsOf = (users: number) =>
+      total(costOf(monthOf(simulateDay({ ...small, users }, 1)).filter(({ id }) => id === "seats")));
+    expect(seatsOf(FREE_SEATS)).toBe(0);
+    expect(seatsOf(FREE_SEATS + 1)).toBe(7 * (FREE_SEATS + 1));
+  });
+
+  it("cites a source for every price and every limit", () => {
+    for (const { source } of [...Object.values(PRICES), ...PLATFORM_LIMITS])
+      expect(new URL(source).protocol).toBe("https:");
+  });
+});
+
+describe("what becomes too small", () => {
+  it("is told the fullest first, with something to do", () => {
+    const loads = loadsOf(simulateDay({ users: 3_000, clusters: 8, busyness: 1 }, SEED));
+    expect(loads.map(({ share }) => share)).toEqual(loads.map(({ share }) => share).sort((one, other) => other - one));
+    for (const { used, capacity, share, remedy } of loads) {
+      expect(share).toBeCloseTo(used / capacity);
+      expect(remedy).not.toBe("");
+    }
+    expect(loads.find(({ id }) => id === "accessHosts")?.share).toBeCloseTo(8 / 5);
+  });
+
+  it("counts with a document that the Worker takes", () => {
+    expect(loadConfig(exampleDocument(50)).clusters).toHaveLength(50);
+    expect(documentSize(50).variables).toBe(Math.ceil(documentSize(50).bytes / 5_000));
+  });
+});
+
+describe("a keystroke's way", () => {
+  it("is the same with the object at either end, and longer with it elsewhere", () => {
+    for (const { user, cluster, elsewhere } of WAYS) {
+      expect(echoMs(user, user, cluster)).toBe(echoMs(user, cluster, cluster));
+      expect(echoMs(user, elsewhere, cluster)).toBeGreaterThan(echoMs(user, user, cluster));
+      expect(echoMs(user, user, cluster)).toBeGreaterThan(directMs(user, cluster));
+    }
+  });
+});
+
+describe("docs/SIZING.md", () => {
+  it("has the tables that the code makes", () => {
+    const text = readFileSync("docs/SIZING.md", "utf8");
+    expect(fillGenerated(text, sizingTables()), "run `npm run sizing -- --write`").toBe(text);
+  });
+
+  it("is filled between marks only, each of them once", () => {
+    const page = "a\n<!-- generated:one by hand -->\nold\n<!-- /generated:one -->\nb";
+    expect(fillGenerated(page, { one: "new" })).toBe(page.replace("old", "new"));
+    expect(fillGenerated(page.replace("old\n", ""), { one: "new" })).toBe(page.replace("old", "new"));
+    expect(() => fillGenerated(page, {})).toThrow("nothing makes the generated part one");
+    expect(() => fillGenerated(page, { one: "", two: "" })).toThrow("no place for two");
+  });
+
+  it("shows numbers to three places", () => {
+    expect([0, 0.00123456, 12.345, 999.4, 1_234.5, 12_345_678].map(n)).toEqual([
+      "0",
+      "0.00123",
+      "12.3",
+      "999",
+      "1,230",
+      "12,300,000",
+    ]);
+  });
+});

@@ -1,0 +1,235 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import type { ChainedEvent } from "../../audit/chain.ts";
+import { recordEvents } from "../../audit/record.ts";
+import { recordRequests } from "../../audit/record-requests.ts";
+import { recordingKey } from "../../durable/recording/policy.ts";
+import { Spool } from "../../durable/recording/spool.ts";
+import { makeSessionId } from "../../durable/session-id.ts";
+import { SessionStore } from "../../durable/store.ts";
+import {
+  D1_BYTES,
+  d1RowsOfEvent,
+  d1RowsOfRequest,
+  OBJECT_ROWS,
+  objectRowsOfSession,
+} from "../../tools/sizing/facts.ts";
+import { Client, frame, SUCCESS } from "./client.ts";
+import { someone, upgrade } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended, eventsOf } from "./record.ts";
+
+const HASH = "0123456789abcdef".repeat(4);
+
+/** Of usual length; `n` makes each another one. */
+const DATA = {
+  start: {
+    user: "alice.anderson@example.com",
+    kubernetes_user: "alice.anderson@example.com",
+    kubernetes_groups: ["developers", "team-payments", "oncall"],
+    cluster: "production-eu",
+    kind: "exec",
+    namespace: "payments-production",
+    pod: "checkout-7d9c5b8f6d-x2x7k",
+    container: null,
+    command: ["sh", "-c", "clear; (bash || ash || sh)"],
+    tty: true,
+    stdin: true,
+    ports: [],
+    recording_mode: "output",
+    client_address: "2001:db8:1234:5678:9abc:def0:1234:5678",
+    country: "DE",
+    rule: "say why in production",
+    access_reason: "INC-1723: checkout is down",
+    user_agent: "kubectl/v1.36.3 (linux/amd64) kubernetes/a1b2c3d",
+  },
+  connect: { protocol: "v5.channel.k8s.io" },
+  forward: { port: 5432 },
+  end: {
+    outcome: "exited",
+    exit_code: 0,
+    reason: null,
+    ended_by: null,
+    bytes_in: 12_345,
+    bytes_out: 678_901,
+    messages_in: 1_234,
+    messages_out: 2_345,
+    recording: { state: "complete", bytes: 701_234, reason: null },
+  },
+} as const;
+type EventType = keyof typeof DATA;
+const TYPES = Object.keys(DATA) as EventType[];
+
+function eventOf(type: EventType): ChainedEvent {
+  // Many users' objects: keys come in no order, so that the index's pages are as full as they will be.
+  const object = [...crypto.getRandomValues(new Uint8Array(32))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+  const session_id = makeSessionId(object, Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+  const data = JSON.stringify(DATA[type]);
+  return { session_id, seq: TYPES.indexOf(type), at: Date.now(), type, data, link: HASH, hash: HASH };
+}
+
+function requestOf(index: number): Parameters<typeof recordRequests>[1][number] {
+  return {
+    id: `${new Date().toISOString()}-${String(index).padStart(4, "0")}-${crypto.randomUUID().slice(0, 8)}`,
+    at: Date.now(),
+    user: "alice.anderson@example.com",
+    kubernetes_user: "alice.anderson@example.com",
+    cluster: "production-eu",
+    category: "mutation",
+    decision: "allowed",
+    rule: null,
+    refusal: null,
+    reason: null,
+    method: "PATCH",
+    path: "/apis/apps/v1/namespaces/payments-production/deployments/checkout",
+    verb: "patch",
+    api_group: "apps",
+    resource: "deployments",
+    subresource: null,
+    namespace: "payments-production",
+    name: "checkout",
+    status: 200,
+    count: 1,
+    client_address: "2001:db8:1234:5678:9abc:def0:1234:5678",
+    country: "DE",
+    user_agent: "kubectl/v1.36.3 (linux/amd64) kubernetes/a1b2c3d",
+    ray: "8f2a1b3c4d5e6f70-FRA",
+  };
+}
+
+/** D1 as it is, telling what each of its statements said of itself. */
+function watched(metas: D1Meta[]): D1Database {
+  const note = <T extends D1Result>(result: T): T => {
+    metas.push(result.meta);
+    return result;
+  };
+  const bound = (statement: D1PreparedStatement): D1PreparedStatement =>
+    ({
+      bind: (...values: unknown[]) => bound(statement.bind(...values)),
+      run: async () => note(await statement.run()),
+    }) as D1PreparedStatement;
+  return {
+    prepare: (sql: string) =>
+      sql.startsWith("INSERT INTO requests") ? bound(env.AUDIT_DB.prepare(sql)) : env.AUDIT_DB.prepare(sql),
+    batch: async (statements: D1PreparedStatement[]) => (await env.AUDIT_DB.batch(statements)).map(note),
+  } as unknown as D1Database;
+}
+
+/** Counts the rows that statements write from now on. */
+function rowsWritten(sql: SqlStorage, { all = true } = {}): () => { rows: number; ofChunks: number } {
+  const cursors: { readonly query: string; readonly cursor: SqlStorageCursor<Record<string, SqlStorageValue>> }[] = [];
+  const { exec } = sql;
+  sql.exec = ((query: string, ...values: unknown[]) => {
+    const cursor = exec.call(sql, query, ...values);
+    cursors.push({ query, cursor });
+    return cursor;
+  }) as typeof sql.exec;
+  return () => {
+    sql.exec = exec;
+    const sum = (some: typeof cursors) => some.reduce((rows, { cursor }) => rows + cursor.rowsWritten, 0);
+    // A slow machine may let a session live to see a checkpoint; those are counted apart.
+    const others = cursors.filter(({ query }) => all || !query.includes("SET seen_at"));
+    return { rows: sum(others), ofChunks: sum(cursors.filter(({ query }) => query.includes("recording_chunks"))) };
+  };
+}
+
+describe("what the sizing model counts with is what happens", () => {
+  it("rows of D1 for each event, its indexes counted", async () => {
+    for (const type of TYPES) {
+      const metas: D1Meta[] = [];
+      await recordEvents(watched(metas), [eventOf(type)]);
+      expect([type, metas.map(({ rows_written }) => rows_written)]).toEqual([type, [d1RowsOfEvent(type)]]);
+    }
+  });
+
+  it("rows of D1 for each request on record", async () => {
+    const metas: D1Meta[] = [];
+    await recordRequests(watched(metas), [requestOf(1), requestOf(2), requestOf(3)]);
+    expect(metas.map(({ rows_written }) => rows_written)).toEqual([3 * d1RowsOfRequest()]);
+  });
+
+  it("bytes of D1 for each, within a quarter", async () => {
+    const many = 1_000;
+    const bytesOf = async (write: () => Promise<void>) => {
+      const size = async () => (await env.AUDIT_DB.prepare("SELECT 1").run()).meta.size_after;
+      const before = await size();
+      await write();
+      return ((await size()) - before) / many;
+    };
+    const measured: Record<string, number> = {};
+    for (const type of TYPES) {
+      measured[type] = await bytesOf(() =>
+        recordEvents(
+          env.AUDIT_DB,
+          Array.from({ length: many }, () => eventOf(type)),
+        ),
+      );
+    }
+    const rows = Array.from({ length: many }, (_, index) => requestOf(index));
+    measured["request"] = await bytesOf(() => recordRequests(env.AUDIT_DB, rows));
+    for (const [type, bytes] of Object.entries(D1_BYTES)) {
+      const ratio = bytes / (measured[type] ?? 0);
+      expect(ratio, `${type}: ${measured[type]} bytes were measured`).toBeGreaterThan(0.75);
+      expect(ratio, `${type}: ${measured[type]} bytes were measured`).toBeLessThan(1.25);
+    }
+  });
+
+  it("rows of the user's object for a whole recorded session", async () => {
+    const person = someone();
+    const session = async () => {
+      const pod = await Puppet.make();
+      const client = await Client.open(upgrade(person, pod.path()));
+      pod.send(frame(1, "shown"));
+      await vi.waitFor(() => expect(client.text(1)).toBe("shown"));
+      pod.send(SUCCESS);
+      pod.close(1000);
+      await ended(client.sessionId);
+      await vi.waitFor(async () => expect(await env.RECORDINGS.head(recordingKey(client.sessionId))).not.toBeNull());
+      return client.sessionId;
+    };
+    // The first of a user has no start before it to forget.
+    await session();
+    const stub = env.USER_SESSIONS.getByName(person.email);
+    let counted = () => ({ rows: 0, ofChunks: 0 });
+    await runInDurableObject(stub, (_, { storage }) => {
+      counted = rowsWritten(storage.sql, { all: false });
+    });
+    const id = await session();
+    await runInDurableObject(stub, (_, { storage }) =>
+      vi.waitFor(() => {
+        const [left] = storage.sql.exec<{ n: number }>(
+          "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM recordings) AS n",
+        );
+        expect(left?.n).toBe(0);
+      }),
+    );
+    const events = (await eventsOf(id)).length;
+    const { rows, ofChunks } = await runInDurableObject(stub, () => counted());
+    expect(rows - ofChunks).toBe(objectRowsOfSession({ events, isRecorded: true }));
+    expect(ofChunks % OBJECT_ROWS.chunk).toBe(0);
+    expect(ofChunks).toBeGreaterThan(0);
+  });
+
+  it("rows of a checkpoint and of a chunk", () =>
+    runInDurableObject(env.USER_SESSIONS.getByName(`rows-${crypto.randomUUID()}`), (_, { storage }) => {
+      const store = new SessionStore(storage.sql);
+      const spool = new Spool(storage.sql);
+      store.append("s", 1, { type: "start", data: DATA.start });
+      const counts = { bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4 };
+      const checkpoint = rowsWritten(storage.sql);
+      store.checkpoint("s", 2, counts);
+      expect(checkpoint().rows).toBe(OBJECT_ROWS.checkpoint);
+      const { kind, namespace, pod, container, command, tty, user, cluster } = DATA.start;
+      const number = spool.begin({ sessionId: "s", user, cluster, kind, namespace, pod, container, command, tty }, 3);
+      const chunk = rowsWritten(storage.sql);
+      spool.append(number, 0, new Uint8Array(100), 4);
+      spool.append(number, 100, new Uint8Array(100), 5);
+      const found = spool.find("s");
+      if (!found) throw new Error("the spool has no recording");
+      spool.partUploaded(found, "etag");
+      expect(chunk().ofChunks).toBe(2 * OBJECT_ROWS.chunk);
+    }));
+});

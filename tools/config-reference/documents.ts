@@ -1,0 +1,17 @@
+/** The documents that docs/CONFIGURATION.md explains. */
+import type * as z from "zod";
+import { deploymentSchema } from "../../terraform/config/schema.ts";
+import { configSchema } from "../../worker/config/schema.ts";
+
+export interface ConfigDocument {
+  /** Its part in docs/CONFIGURATION.md; its section's heading and anchors begin with it. */
+  readonly name: string;
+  readonly schema: z.ZodType;
+  /** Where its JSON Schema is written, for editors. */
+  readonly schemaFile: string;
+}
+
+export const CONFIG_DOCUMENTS: readonly ConfigDocument[] = [
+  { name: "deployment", schema: deploymentSchema, schemaFile: "docs/deployment.schema.json" },
+  { name: "worker", schema: configSchema, schemaFile: "docs/sallyport-config.schema.json" },
+];

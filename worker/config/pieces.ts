@@ -1,0 +1,64 @@
+/** One document in several variables: a Worker's variable holds 5 KB, and a document of a dozen clusters is more. Pure. */
+
+const FIRST = "SALLYPORT_CONFIG";
+
+/**
+ * How much of the document one variable takes, in bytes of UTF-8. The platform's limit is 5 KB; which K it means is not said,
+ * so it is the smaller one (https://developers.cloudflare.com/workers/platform/limits/#environment-variables).
+ */
+export const PIECE_BYTES = 5_000;
+
+/**
+ * Puts the document together: `SALLYPORT_CONFIG`, then `SALLYPORT_CONFIG_2`, `SALLYPORT_CONFIG_3` and so on.
+ *
+ * A piece that a longer document left behind does not go unnoticed, nor one that is missing: nothing but blanks may follow
+ * a JSON object, and no beginning of one is one.
+ *
+ * @param environment the Worker's bindings
+ * @returns what `loadConfig` takes: the only variable as it is, or the text of all of them
+ * @throws Error in words where the first is missing, or one is no text
+ */
+export function joinPieces(environment: object): unknown {
+  const read = (number: number): unknown => Reflect.get(environment, nameOf(number));
+  if (read(2) === undefined) return read(1);
+  // Counted up rather than listed: not every runtime lists its bindings.
+  let document = "";
+  for (let number = 1; number === 1 || read(number) !== undefined; number++) {
+    const piece = read(number);
+    if (typeof piece !== "string") {
+      const fault = piece === undefined ? "is not set" : "is no text";
+      throw new Error(`${nameOf(number)} ${fault}: the configuration is in several variables`);
+    }
+    document += piece;
+  }
+  return document;
+}
+
+/**
+ * Cuts a document for as many variables as it needs.
+ *
+ * @param document as `loadConfig` takes it
+ * @param pieceBytes the most in one variable
+ * @returns name → text, to be set as text variables (or secrets), all of them together
+ */
+export function splitIntoPieces(document: unknown, pieceBytes: number = PIECE_BYTES): Record<string, string> {
+  const pieces: string[] = [];
+  let piece = "";
+  let bytes = 0;
+  // By code points: a variable is UTF-8, and half a character would not survive its way.
+  for (const character of JSON.stringify(document)) {
+    const more = new TextEncoder().encode(character).length;
+    if (bytes + more > pieceBytes) {
+      pieces.push(piece);
+      piece = "";
+      bytes = 0;
+    }
+    piece += character;
+    bytes += more;
+  }
+  return Object.fromEntries([...pieces, piece].map((text, index) => [nameOf(index + 1), text]));
+}
+
+function nameOf(number: number): string {
+  return number === 1 ? FIRST : `${FIRST}_${number}`;
+}
