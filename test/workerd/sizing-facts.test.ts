@@ -29,6 +29,7 @@ const DATA = {
     kubernetes_user: "alice.anderson@example.com",
     kubernetes_groups: ["developers", "team-payments", "oncall"],
     cluster: "production-eu",
+    place: null,
     kind: "exec",
     namespace: "payments-production",
     pod: "checkout-7d9c5b8f6d-x2x7k",
