@@ -30,7 +30,7 @@ function run(program: string, ...args: string[]): Promise<Run> {
   });
 }
 
-describe("npm run synth", () => {
+describe("npm run synth", { timeout: 60_000 }, () => {
   it("writes a folder for each stack, and says where", async () => {
     const out = join(home, "out");
     const { code, stdout } = await run("synth", "--config", config, "--out", out);
@@ -86,7 +86,7 @@ describe("npm run synth", () => {
   });
 });
 
-describe("npm run manifests", () => {
+describe("npm run manifests", { timeout: 60_000 }, () => {
   it("prints what Terraform would apply, as YAML, without the token and with where it goes", async () => {
     const { code, stdout, stderr } = await run("print-manifests", "--config", config, "--cluster", "prod");
     expect(code).toBe(0);
