@@ -4,6 +4,7 @@ import { IMAGES } from "../../../terraform/manifests/names.ts";
 import type { Container, Deployment, KubernetesObject } from "../../../terraform/manifests/types.ts";
 import { UPSTREAM_HOST } from "../../../worker/upstream-url.ts";
 import { type ClusterInput, clusterInput, deploymentOf } from "../../support/deployment.ts";
+import { unknownFields } from "../../support/kubernetes-schema.ts";
 
 function manifestsOf(change: Partial<ClusterInput> = {}): KubernetesObject[] {
   const deployment = deploymentOf({ clusters: [clusterInput("prod", change)] });
@@ -39,6 +40,17 @@ describe("the connector's manifests", () => {
       "PodDisruptionBudget",
       "Deployment",
     ]);
+  });
+
+  it("have no field that Kubernetes does not know", () => {
+    for (const object of manifestsOf({ connector: { metricsFrom: "monitoring" } })) {
+      expect(unknownFields(object, `V1${object.kind}`), object.kind).toEqual([]);
+    }
+    // It would see one, deep inside.
+    const { spec, ...rest } = ofKind("Deployment") as Deployment;
+    const pod = { ...spec.template.spec, containers: [{ ...cloudflared(), readyProbe: {} }] };
+    const misspelt = { ...rest, spec: { ...spec, template: { ...spec.template, spec: pod } } };
+    expect(unknownFields(misspelt, "V1Deployment")).toEqual([".spec.template.spec.containers[0].readyProbe"]);
   });
 
   it("hold no secret", () => {
