@@ -50,6 +50,9 @@ const pinnedImage = z
     message: "an image with a version or a digest, and not :latest",
   });
 
+/** Terraform runs elsewhere, in its stack's folder. */
+const kubeconfigPath = z.string().regex(/^(~?\/)./, "a path that begins with / or ~/");
+
 const accessSchema = z.strictObject({
   teamDomain: access.shape.teamDomain
     .refine((url) => url.startsWith("https://"), { message: "must be https://" })
@@ -114,7 +117,7 @@ const clusterSchema = z
       .union([
         z.literal("demo"),
         z.strictObject({
-          path: nonEmpty.describe("The file."),
+          path: kubeconfigPath.describe("The file: Terraform runs in its stack's folder, so it begins with / or ~/."),
           context: nonEmpty.exactOptional().describe("The context in it. Without it: the current one."),
         }),
       ])
@@ -127,7 +130,7 @@ const clusterSchema = z
         cidrs: z.array(cidr).min(1).describe("Its addresses, as networks."),
         port: z.int().min(1).max(65_535).default(443).describe("Its port there."),
       })
-      .describe("Where pods find the API server, past the Service: `kubectl -n default get endpoints kubernetes`."),
+      .describe("Where pods find the API server, past the Service: `kubectl -n default get endpointslices`."),
     connector: connectorSchema.prefault({}),
     impersonate: z
       .strictObject({
