@@ -123,6 +123,8 @@ const recordSchema = z
     retentionDays: z.int().min(1).max(36_500),
     /** Recordings are deleted then. Default: never. */
     deleteAfterDays: z.int().min(1).max(36_500).exactOptional(),
+    /** A bucket to which the record is exported for a SIEM. */
+    export: z.boolean().default(true),
     /** `terraform destroy` stops before the audit database and the recordings. */
     protect: z.boolean().default(true),
   })
