@@ -9,7 +9,7 @@ import { duration, requirementList, uuid, whoList } from "./access.ts";
 import { demoSchema } from "./demo.ts";
 import { stateSchema } from "./state.ts";
 
-const { access, identities, rules, limits, audit, recording, clusters } = configSchema.shape;
+const { access, identities, rules, limits, audit, recording, export: exported, clusters } = configSchema.shape;
 const workerCluster = clusters.unwrap().element.shape;
 
 /**
@@ -38,8 +38,6 @@ const label = (most: number) =>
 
 /** https://developers.cloudflare.com/r2/reference/data-location/ and, with the same names, D1's. */
 export const RECORD_LOCATIONS = ["wnam", "enam", "weur", "eeur", "apac", "oc"] as const;
-/** https://developers.cloudflare.com/durable-objects/reference/data-location/ */
-export const LOCATION_HINTS = [...RECORD_LOCATIONS, "sam", "apac-ne", "apac-se", "afr", "me"] as const;
 
 const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: "a network such as 10.0.0.1/32" });
 
@@ -142,10 +140,7 @@ const clusterSchema = z
       })
       .exactOptional()
       .describe("Whom the connector's account may impersonate, where that does not follow from the identities."),
-    locationHint: z
-      .enum(LOCATION_HINTS)
-      .exactOptional()
-      .describe("Where its users' sessions are held. Without it: near each user."),
+    locationHint: workerCluster.locationHint,
     identities: asWritten(
       identities,
       "In place of `sallyport.identities`: a list of [identity rules](#worker-identityrule).",
@@ -168,6 +163,7 @@ const recordSchema = z
       .max(36_500)
       .exactOptional()
       .describe("Recordings are deleted then. Without it: never."),
+    export: z.boolean().default(true).describe("A bucket to which the record is exported for a SIEM."),
     protect: z
       .boolean()
       .default(true)
@@ -200,6 +196,7 @@ export const deploymentSchema = z.strictObject({
       limits: asWritten(limits, "What a session may use: [limits](#worker-limits).").optional(),
       audit: asWritten(audit, "What is on record: `audit` of [the Worker's document](#worker).").optional(),
       recording: asWritten(recording, "How sessions are recorded: [recording](#worker-recording).").optional(),
+      export: asWritten(exported, "Where in the export's bucket: [export](#worker-export).").optional(),
     })
     .describe("The rest of the Worker's document, as it is."),
 });

@@ -7,7 +7,7 @@ const text = readFileSync("docs/MONITORING.md", "utf8");
 
 /** The quoted lines of the table, each as what it says between the `…`. */
 const quoted = [
-  ...text.matchAll(/^\| `((?:audit|recording|upstream|access|admin|internal|configuration)[^`]*)` \|/gm),
+  ...text.matchAll(/^\| `((?:audit|recording|upstream|access|admin|export|internal|configuration)[^`]*)` \|/gm),
 ].map(([, line]) => line ?? "");
 
 interface Call {

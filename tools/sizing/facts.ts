@@ -24,8 +24,7 @@ export function d1RowsOfEvent(type: EventType): number {
 
 /** The same for a request on record, of somebody who is known. */
 export function d1RowsOfRequest(): number {
-  const { indexes, columns } = getTableConfig(requests);
-  return 1 + columns.filter(({ primary }) => primary).length + indexes.length;
+  return 1 + getTableConfig(requests).indexes.length;
 }
 
 /** Bytes of a database that a row takes together with its entries in indexes, of usual content. Measured, to a quarter. */

@@ -116,6 +116,12 @@ describe("the record's place", () => {
     }
   });
 
+  it("has no bucket for an export that is not wanted", () => {
+    const { resource, output } = edgeOf({ record: { location: "weur", retentionDays: 30, export: false } });
+    expect(Object.keys(resource["cloudflare_r2_bucket"] ?? {})).toEqual(["recordings-bucket"]);
+    expect(output).not.toHaveProperty("export_bucket");
+  });
+
   it("locks recordings, and nothing else, for as long as they must be kept", () => {
     const { resource } = edgeOf();
     expect(resource["cloudflare_r2_bucket_lock"]?.["recordings-lock"]).toMatchObject({
