@@ -60,7 +60,27 @@ export function stalled(reader: "client" | "upstream"): ReachedLimit {
   return { outcome: "stalled", words: `session ended: ${who} stopped reading what it was sent` };
 }
 
-/** An object has 128 MB for everything; what sessions that are over have left in it must leave room for those that live. */
+/**
+ * What all sessions of an object, live and over, may have given to readers who have not taken it. Each alone may have much
+ * (see outlet.ts), but an object has 128 MB for everything.
+ */
+export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Where too much waits: the session to end, which is the one that has the most.
+ *
+ * @param overBytes what sessions that are over have left
+ */
+export function overfull<S extends { readonly waitingBytes: number }>(
+  live: Iterable<S>,
+  overBytes: number,
+): S | undefined {
+  const sessions = [...live].sort((one, other) => other.waitingBytes - one.waitingBytes);
+  const all = sessions.reduce((bytes, { waitingBytes }) => bytes + waitingBytes, overBytes);
+  return all > MAX_WAITING_BYTES ? sessions[0] : undefined;
+}
+
+/** What sessions that are over have left must leave room for those that live. */
 export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /** @returns undefined when there is room for another session, else the words for the person who asked */

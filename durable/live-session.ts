@@ -55,6 +55,11 @@ export class LiveSession {
     return moved;
   }
 
+  /** Bytes that its readers have been given and not taken. */
+  get waitingBytes(): number {
+    return this.relay?.waitingBytes ?? 0;
+  }
+
   get traffic(): Traffic {
     return this.relay?.observer.traffic?.() ?? {};
   }

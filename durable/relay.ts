@@ -68,6 +68,16 @@ export class Relay {
     return this.#clientGone ? 0 : this.#toClient.unsentBytes;
   }
 
+  /** Bytes that either side has been given and not taken. */
+  get waitingBytes(): number {
+    return this.unsentBytes + this.#toUpstream.unsentBytes;
+  }
+
+  /** The side that has more to take than the other. */
+  get slowerReader(): HangUp["side"] {
+    return this.#toClient.unsentBytes >= this.#toUpstream.unsentBytes ? "client" : "upstream";
+  }
+
   /** The side that has taken nothing for so long although something waits for it, if any. */
   stalledReader(stallTimeoutMs: number): HangUp["side"] | undefined {
     if (this.#toClient.stalledMs() >= stallTimeoutMs) return "client";

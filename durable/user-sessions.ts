@@ -12,6 +12,7 @@ import { type Dialled, dial, statusRefusal } from "./dial.ts";
 import { cutOff, type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
 import { CHECKPOINT_MS, CLOSE_GRACE_MS, HEARTBEAT_MS, TICK_MS } from "./intervals.ts";
 import {
+  overfull,
   type ReachedLimit,
   reachedLimit,
   refusalByCount,
@@ -389,8 +390,9 @@ export class UserSessions extends DurableObject<SessionBindings> {
     let moved = 0;
     for (const session of this.#live.values()) moved += session.takeMovedBytes();
     this.#isBusy = moved > BUSY_BYTES;
-    // A user who opens nothing more for hours would otherwise keep the last sessions' relays for as long.
-    this.#unreadBytes();
+    // Also: a user who opens nothing more for hours would otherwise keep the last sessions' relays for as long.
+    const fullest = overfull(this.#live.values(), this.#unreadBytes());
+    if (fullest?.relay) this.#endByLimit(fullest, stalled(fullest.relay.slowerReader));
     if (this.#recordings.isDue) this.ctx.waitUntil(this.#upload());
     for (const session of this.#live.values()) {
       const { limits } = session.plan;

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { inWords, reachedLimit, refusalByCount, type SessionLimits } from "../../durable/limits.ts";
+import {
+  inWords,
+  MAX_WAITING_BYTES,
+  overfull,
+  reachedLimit,
+  refusalByCount,
+  type SessionLimits,
+} from "../../durable/limits.ts";
 
 const LIMITS: SessionLimits = {
   maxSessionsPerUser: 3,
@@ -51,4 +58,16 @@ test.each([
   [86_400, "24h"],
 ])("%d seconds are %s", (seconds, words) => {
   expect(inWords(seconds)).toBe(words);
+});
+
+describe("what all sessions of an object leave unread", () => {
+  const session = (waitingBytes: number) => ({ waitingBytes });
+
+  test("ends the one that has the most, once it is too much together", () => {
+    const [small, large] = [session(1), session(MAX_WAITING_BYTES - 1)];
+    expect(overfull([small, large], 0)).toBeUndefined();
+    expect(overfull([small, large], 1)).toBe(large);
+    expect(overfull([large, small, session(MAX_WAITING_BYTES / 2)], 0)).toBe(large);
+    expect(overfull([], 2 * MAX_WAITING_BYTES)).toBeUndefined();
+  });
 });

@@ -1,6 +1,6 @@
 /** The platform's limits: the figure, where it stands, and what happens here when it is met. As data, for docs/SIZING.md. */
 
-import { MAX_UNREAD_BYTES } from "../../durable/limits.ts";
+import { MAX_UNREAD_BYTES, MAX_WAITING_BYTES } from "../../durable/limits.ts";
 import { MAX_UNSENT_BYTES } from "../../durable/outlet.ts";
 import { CHUNK_BYTES, inUnits, MAX_SPOOL_BYTES, PART_BYTES } from "../../durable/recording/policy.ts";
 import { limitsSchema } from "../../worker/config/parts.ts";
@@ -24,9 +24,8 @@ const access = `${DOCS}/cloudflare-one/account-limits/`;
 const kubernetes = "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/";
 
 const SESSIONS = limitsSchema.parse({}).maxSessionsPerUser;
-/** One session's worst: both sides unread, and a chunk of its recording. */
-const WORST_SESSION = 2 * MAX_UNSENT_BYTES + CHUNK_BYTES;
-const WORST_OBJECT = SESSIONS * WORST_SESSION + MAX_UNREAD_BYTES + 2 * PART_BYTES;
+/** What nobody has taken, a chunk of each session's recording, and what is being put into R2. */
+const WORST_OBJECT = MAX_WAITING_BYTES + SESSIONS * CHUNK_BYTES + 2 * PART_BYTES;
 
 function limit(limit: string, figure: string, source: string, here: string, remedy: string): PlatformLimit {
   return { limit, figure, source, here, remedy };
@@ -72,8 +71,8 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     "Object: memory",
     "128 MB, and objects of one class may share one isolate",
     `${DOCS}/durable-objects/platform/pricing/`,
-    `a reader that takes nothing costs ${inUnits(MAX_UNSENT_BYTES)} a side before its session is ended; ${inUnits(MAX_UNREAD_BYTES)} left unread by ended sessions refuse the next one (429). With ${SESSIONS} sessions whose both sides stall at once that is ${inUnits(WORST_OBJECT)}: the isolate is reset, its sessions end as \`interrupted\``,
-    "keep `maxSessionsPerUser` at 6 or less; watch `interrupted` (docs/MONITORING.md)",
+    `a reader that takes nothing costs ${inUnits(MAX_UNSENT_BYTES)} a side before its session is ended; ${inUnits(MAX_UNREAD_BYTES)} left unread by ended sessions refuse the next one (429). Above ${inUnits(MAX_WAITING_BYTES)} of all that waits in an object the session that has the most is ended. With ${SESSIONS} sessions at their worst that is ${inUnits(WORST_OBJECT)}; several such objects in one isolate are reset together, and their sessions end as \`interrupted\``,
+    "watch `interrupted` (docs/MONITORING.md)",
   ),
   limit(
     "Object: requests",

@@ -1,0 +1,36 @@
+import { expect, it, vi } from "vitest";
+import { MAX_WAITING_BYTES } from "../../durable/limits.ts";
+import { MAX_UNSENT_BYTES } from "../../durable/outlet.ts";
+import { Client } from "./client.ts";
+import { directlyAs, someone, UPGRADE } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+import { ended } from "./record.ts";
+
+const CHUNK = MAX_UNSENT_BYTES - 1024 * 1024;
+
+it("of sessions that each leave less unread than they may, the one with the most is ended before all fill the object", {
+  timeout: 30_000,
+}, async () => {
+  const person = someone();
+  const limits = { maxSessionsPerUser: 20, idleTimeoutSeconds: 600, maxDurationSeconds: 3600, stallTimeoutSeconds: 60 };
+  const count = Math.ceil(MAX_WAITING_BYTES / CHUNK) + 1;
+  const sessions: { client: Client; pod: Puppet }[] = [];
+  for (let i = 0; i < count; i++) {
+    const pod = await Puppet.make();
+    const client = await Client.open(directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { limits } }));
+    sessions.push({ client, pod });
+  }
+  for (const [i, { client, pod }] of sessions.entries()) {
+    pod.stall(20_000);
+    // What is on its way when the reader stops is taken all the same.
+    for (const size of [1, 1, i === 2 ? CHUNK + 1024 : CHUNK]) client.send(new Uint8Array(size));
+  }
+  const fullest = sessions[2]?.client;
+  await vi.waitFor(() => expect(fullest?.hungUp).toBeDefined(), 15_000);
+  expect(await ended(fullest?.sessionId ?? "")).toMatchObject({
+    ...{ outcome: "stalled", reason: "session ended: the cluster stopped reading what it was sent" },
+  });
+  const others = sessions.filter(({ client }) => client !== fullest).map(({ client }) => client);
+  expect(others.filter(({ hungUp }) => hungUp !== undefined).length).toBeLessThan(others.length);
+  for (const client of others) client.close();
+});
