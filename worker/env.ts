@@ -8,6 +8,8 @@ export interface Bindings extends SessionBindings {
   readonly KUBE_API: Fetcher;
   /** See worker/config/schema.ts. A JSON value, or its text. */
   readonly SALLYPORT_CONFIG: unknown;
+  /** Which version of the Worker this is, where the deployment binds it. */
+  readonly VERSION?: { readonly id: string };
 }
 
 declare global {

@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { clusterBinding } from "../durable/bindings.ts";
 import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
+import { readVariables } from "./config/variables.ts";
 import type { Bindings } from "./env.ts";
 import { createHandler } from "./handler.ts";
 
@@ -9,7 +10,7 @@ export { UserSessions } from "../durable/user-sessions.ts";
 
 /** At start, not at the first request: a deployment whose configuration is not valid is refused as a whole. */
 function loadDeployment(deployment: Cloudflare.Env): Config {
-  const config = loadConfig(deployment.SALLYPORT_CONFIG, (words) => console.warn(words));
+  const config = loadConfig(readVariables(deployment), (words) => console.warn(words));
   for (const { binding } of config.clusters) clusterBinding(deployment, binding);
   return config;
 }
