@@ -70,7 +70,9 @@ class Account {
         wrangler: this.wrangler,
         http: this.http,
         now: () => this.now,
-        wait: async (ms) => void (this.now += ms),
+        wait: async (ms) => {
+          this.now += ms;
+        },
         print: (line) => void this.printed.push(line),
       },
     );
@@ -201,7 +203,9 @@ describe("waiting for sessions to end", () => {
     const left = await drain(60_000, {
       live: async () => [session("alice@acme.test")],
       now: () => now,
-      wait: async (ms) => void (now += ms),
+      wait: async (ms) => {
+        now += ms;
+      },
       print: (line) => void lines.push(line),
     });
     expect(now).toBe(60_000);

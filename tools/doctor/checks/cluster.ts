@@ -195,11 +195,14 @@ export function sidecarCheck({ name }: PlannedCluster, view: ClusterView): Check
         [...command, ...args].includes("proxy"),
       );
       const lines = proxies.map(({ command, args }) => [...command, ...args].join(" "));
-      const address = lines.map((line) => /--address[= ](\S+)/.exec(line)?.[1] ?? "127.0.0.1");
+      // All of them, whichever wins.
+      const address = lines.flatMap((line) => [...line.matchAll(/--address[= ](\S+)/g)].map(([, each = ""]) => each));
       const open = address.filter((each) => !/^(127\.\d+\.\d+\.\d+|localhost|::1)$/.test(each));
       if (open.length > 0)
         return fail(`the sidecar listens on ${open.join(", ")}`, "bind it to 127.0.0.1: apply the cluster's stack");
-      const verbosity = lines.map((line) => Number(/(?:--v|-v)[= ]?(\d+)/.exec(line)?.[1] ?? 0));
+      const verbosity = lines.flatMap((line) =>
+        [...line.matchAll(/(?:^|\s)--?v[= ]?(\d+)/g)].map(([, level]) => Number(level)),
+      );
       if (Math.max(0, ...verbosity) >= 6)
         return fail("the sidecar logs requests, bodies included", "take its -v flag away");
       return ok(
@@ -261,8 +264,6 @@ function needed({ groups, users }: PlannedCluster): Question[] {
   ];
 }
 
-const reviews = z.object({ items: z.array(z.object({ status: z.object({ allowed: z.boolean() }) })) });
-
 /** The cluster's own answers to what the connector's account may do: more than the role says, other bindings included. */
 export function impersonationCheck(cluster: PlannedCluster, view: ClusterView, { nonce }: Pick<Ports, "nonce">): Check {
   return {
@@ -310,8 +311,14 @@ async function askReviews(
       spec: { ...spec, resourceAttributes: attributes },
     })),
   };
-  const { items } = await view.json(reviews, ["create", "-f", "-"], JSON.stringify(list));
-  return items.map(({ status }) => status.allowed);
+  // One line for each: as JSON kubectl prints what it created one after the other, which is no JSON.
+  const template = 'jsonpath={.status.allowed}{"\\n"}';
+  const { stdout } = await view.run(["create", "--validate=false", "-f", "-", "-o", template], JSON.stringify(list));
+  const answers = stdout.trim().split("\n");
+  if (answers.length !== questions.length || answers.some((answer) => answer !== "true" && answer !== "false")) {
+    throw new Error("kubectl printed something else than the answers to access reviews");
+  }
+  return answers.map((answer) => answer === "true");
 }
 
 const clusterRole = z.object({ rules: z.array(z.record(z.string(), z.array(z.string()))).nullish() });
