@@ -1,86 +1,90 @@
-/** A deployment as tests need one: a file as an operator writes it, and outputs as Terraform prints them. */
-
+/** Deployments for tests, and what Terraform would be given for them. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildApp } from "../../terraform/app.ts";
 import { parseDeployment } from "../../terraform/config/load.ts";
-import { parseOutputs } from "../../tools/deployment/outputs.ts";
-import type { Plan } from "../../tools/deployment/plan.ts";
-import { planOf } from "../../tools/deployment/project.ts";
+import type { Deployment, DeploymentInput } from "../../terraform/config/schema.ts";
 
-const hex = (seed: number, length: number) =>
-  Array.from({ length }, (_, index) => ((seed * (index + 7) * 2654435761) >>> 11) % 16)
-    .map((digit) => digit.toString(16))
-    .join("");
-const uuid = (seed: number) => hex(seed, 32).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+type Input = Omit<DeploymentInput, "$schema">;
+export type ClusterInput = Input["clusters"][number];
+export type Identities = Input["sallyport"]["identities"];
 
-export const ACCOUNT = hex(3, 32);
-export const HOSTNAME = "prod.k8s.acme.test";
-export const TEAM_DOMAIN = "https://acme.cloudflareaccess.com";
-export const AUDIENCE = hex(5, 64);
-export const ADMIN_AUDIENCE = hex(9, 64);
-export const DATABASE_ID = uuid(11);
-export const TUNNEL_ID = uuid(13);
-export const VPC_SERVICE_ID = uuid(17);
+export const ACCOUNT = "0123456789abcdef0123456789abcdef";
+export const PROVIDER_ID = "699d98f1-5f9f-4b1b-a7d5-6a1b2c3d4e5f";
 
-/** The deployment file as text, comments and all. */
-export function deploymentText(more: Readonly<Record<string, unknown>> = {}): string {
-  const deployment = {
+export const IDENTITIES: Identities = [
+  { match: { email: "Alice@example.com" }, groups: ["platform"], roles: ["admin"], extra: { team: ["sre", "core"] } },
+  { match: { serviceToken: "ci" }, user: "ci-deployer", groups: ["deployers"] },
+];
+
+/** The smallest whole deployment, with a part of it changed. */
+export function deploymentInput(change: Partial<Input> = {}): Input {
+  return {
     name: "sallyport",
     account: ACCOUNT,
     access: {
-      teamDomain: TEAM_DOMAIN,
-      allow: [{ emailDomain: "acme.test" }, { serviceToken: "ci" }],
-      admins: [{ email: "root@acme.test" }],
+      teamDomain: "https://example.cloudflareaccess.com",
+      allow: [{ emailDomain: "example.com" }, { serviceToken: "ci" }],
+      admins: [{ email: "alice@example.com" }],
       serviceTokens: ["ci"],
     },
-    clusters: [
-      {
-        name: "prod",
-        hostnames: [HOSTNAME],
-        kubeconfig: { path: "/nowhere/kubeconfig", context: "prod" },
-        apiServer: { cidrs: ["10.0.0.1/32"] },
-      },
-    ],
-    record: { location: "weur", retentionDays: 365 },
-    sallyport: {
-      identities: [
-        { match: { email: "alice@acme.test" }, groups: ["developers"] },
-        { match: { email: "root@acme.test" }, groups: ["sre"], roles: ["admin"] },
-        { match: { serviceToken: "ci" }, user: "ci-deployer", groups: ["developers"] },
-      ],
-    },
-    ...more,
+    clusters: [clusterInput("prod")],
+    record: { location: "weur", retentionDays: 30 },
+    sallyport: { identities: IDENTITIES },
+    ...change,
   };
-  return `// A deployment of the tests.\n${JSON.stringify(deployment, null, 2)}\n`;
 }
 
-/** What `terraform output -json` prints for it. */
-export function outputsText(more: Readonly<Record<string, unknown>> = {}): string {
-  const values = {
-    account_id: ACCOUNT,
-    audit_database_id: DATABASE_ID,
-    audit_database_name: "sallyport-audit",
-    recordings_bucket: "sallyport-recordings",
-    access_audience: AUDIENCE,
-    admin_audience: ADMIN_AUDIENCE,
-    team_domain: TEAM_DOMAIN,
-    vpc_service_ids: { prod: VPC_SERVICE_ID },
-    tunnel_ids: { prod: TUNNEL_ID },
-    service_token_client_ids: { ci: `${hex(19, 32)}.access` },
-    tunnel_tokens: { prod: "a-tunnel-token-that-nobody-may-see" },
-    ...more,
-  };
-  const present = Object.entries(values).filter(([, value]) => value !== undefined);
-  const outputs = present.map(([name, value]) => [
+export function clusterInput(name: string, change: Partial<ClusterInput> = {}): ClusterInput {
+  return {
     name,
-    { sensitive: name === "tunnel_tokens", type: "dynamic", value },
-  ]);
-  return JSON.stringify(Object.fromEntries(outputs), null, 2);
+    hostnames: [`${name}.k8s.example.com`],
+    kubeconfig: { path: "~/.kube/config", context: name },
+    apiServer: { cidrs: ["10.0.0.1/32"], port: 6443 },
+    ...change,
+  };
 }
 
-/** The plan that both make. */
-export function testPlan(
-  deployment: Readonly<Record<string, unknown>> = {},
-  outputs: Readonly<Record<string, unknown>> = {},
-): Plan {
-  const file = parseDeployment(deploymentText(deployment), "deployment.jsonc");
-  return planOf(file, parseOutputs(outputsText(outputs), "outputs"));
+/** Judges it as the file's own text would be. @throws DeploymentError */
+export function deploymentOf(change: Partial<Input> = {}, warn?: (words: string) => void): Deployment {
+  return parseDeployment(JSON.stringify(deploymentInput(change)), "deployment.jsonc", warn);
+}
+
+/** Blocks by type and name: a resource's or data source's attributes. */
+export type Blocks = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+
+/** A stack's JSON, as far as tests look. */
+export interface StackJson {
+  readonly terraform: {
+    readonly required_version: string;
+    readonly required_providers: Readonly<Record<string, { readonly source: string; readonly version: string }>>;
+    readonly backend: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  };
+  readonly provider: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+  readonly resource: Blocks;
+  readonly data?: Blocks;
+  readonly output?: Readonly<Record<string, { readonly value: unknown; readonly sensitive?: boolean }>>;
+}
+
+/** Writes the stacks to a folder of their own and reads them back, without cdktf's notes (`//`). */
+export function synthesise(deployment: Deployment): Readonly<Record<string, StackJson>> {
+  const home = mkdtempSync(join(tmpdir(), "sallyport-synth-"));
+  try {
+    const outDir = join(home, "terraform", "out");
+    buildApp(deployment, { outDir, configDir: home }).synth();
+    const manifest = JSON.parse(readFileSync(join(outDir, "manifest.json"), "utf8")) as {
+      stacks: Record<string, { synthesizedStackPath: string }>;
+    };
+    return Object.fromEntries(
+      Object.entries(manifest.stacks).map(([name, { synthesizedStackPath }]) => [
+        name,
+        JSON.parse(readFileSync(join(outDir, synthesizedStackPath), "utf8"), (key, value: unknown) =>
+          key === "//" ? undefined : value,
+        ) as StackJson,
+      ]),
+    );
+  } finally {
+    rmSync(home, { recursive: true });
+  }
 }

@@ -4,7 +4,7 @@ import { drain, type LiveSession, parseDuration } from "../../tools/deploy/drain
 import { OperatorError } from "../../tools/deployment/fault.ts";
 import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/ports/http.ts";
 import type { Finished } from "../../tools/ports/wrangler.ts";
-import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/deployment.ts";
+import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
 
 const FILES = ["0000_session_events.sql", "0001_append_only.sql"];
 const VERSION = "6d2a7b3e-1111-4222-8333-944455566677";

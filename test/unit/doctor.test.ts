@@ -17,7 +17,7 @@ import {
   passAccess,
 } from "../support/cloudflare-stand-in.ts";
 import { type ClusterState, goodCluster, standInKubectl } from "../support/cluster-stand-in.ts";
-import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/deployment.ts";
+import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
 
 const MIGRATIONS = readMigrations(resolve(import.meta.dirname, "../../migrations"));
 const TOKEN = { id: "ci.access", secret: "a-secret-that-nobody-may-see" };

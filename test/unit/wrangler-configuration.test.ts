@@ -10,7 +10,7 @@ import { parseOutputs } from "../../tools/deployment/outputs.ts";
 import { placeholders } from "../../tools/deployment/placeholders.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { readVariables } from "../../worker/config/variables.ts";
-import { ACCOUNT, DATABASE_ID, HOSTNAME, outputsText, testPlan, VPC_SERVICE_ID } from "../support/deployment.ts";
+import { ACCOUNT, DATABASE_ID, HOSTNAME, outputsText, testPlan, VPC_SERVICE_ID } from "../support/planned.ts";
 
 const PROJECT_FILE = resolve(import.meta.dirname, "../../wrangler.jsonc");
 const project = readProjectConfiguration(PROJECT_FILE);

@@ -1,0 +1,186 @@
+/** Reads and judges the deployment file. */
+import { readFileSync } from "node:fs";
+import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
+import * as z from "zod";
+import { ConfigError, isReserved, loadConfig } from "../../worker/config/load.ts";
+import { identitiesOf, impersonated, openUsers } from "./identities.ts";
+import type { DocumentOutputs } from "./outputs.ts";
+import { type DeployedCluster, type Deployment, deploymentSchema } from "./schema.ts";
+import { workerDocument } from "./worker-document.ts";
+
+/** Where the deployment file is unless somebody says otherwise, from the project's top. */
+export const DEFAULT_DEPLOYMENT_FILE = "deployment.jsonc";
+
+/** The deployment file cannot be used. The message names the file and each place, for an operator to read. */
+export class DeploymentError extends Error {
+  override readonly name = "DeploymentError";
+}
+
+/**
+ * Reads the deployment file.
+ *
+ * @param warn is told what is allowed, but should be meant
+ * @throws DeploymentError with the file and, a line each, the places of its faults
+ */
+export function loadDeployment(path: string, warn: (words: string) => void = () => {}): Deployment {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+    throw new DeploymentError(`cannot read ${path} (${code}): begin with terraform/deployment.example.jsonc`);
+  }
+  return parseDeployment(text, path, warn);
+}
+
+/** The same for text that is at hand. @param place is what messages call it */
+export function parseDeployment(text: string, place: string, warn: (words: string) => void = () => {}): Deployment {
+  const refuse = (faults: readonly string[]) =>
+    new DeploymentError(`${place} is not valid:\n${faults.map((fault) => `✖ ${fault}`).join("\n")}`);
+  const parsed = parseJsonc(text);
+  if ("faults" in parsed) throw refuse(parsed.faults);
+  const result = deploymentSchema.safeParse(parsed.value);
+  if (!result.success) throw new DeploymentError(`${place} is not valid:\n${z.prettifyError(result.error)}`);
+  const deployment = result.data;
+  const faults = contradictions(deployment);
+  if (faults.length > 0) throw refuse(faults);
+  try {
+    loadConfig(workerDocument(deployment, stateless(deployment)), warn);
+  } catch (error) {
+    if (error instanceof ConfigError)
+      throw new DeploymentError(`${place} makes a Worker's document that the Worker refuses:\n${error.message}`);
+    throw error;
+  }
+  for (const words of powers(deployment)) warn(words);
+  return deployment;
+}
+
+/** JSON with comments and trailing commas. A key that stands twice is an error: one of the two would be ignored. */
+function parseJsonc(text: string): { readonly value: unknown } | { readonly faults: readonly string[] } {
+  const errors: ParseError[] = [];
+  const root = parseTree(text, errors, { allowTrailingComma: true });
+  const faults = errors.map(({ error, offset }) => `${printParseErrorCode(error)} at ${positionOf(text, offset)}`);
+  if (!root || faults.length > 0) return { faults: faults.length > 0 ? faults : ["it is empty"] };
+  const twice = duplicates(root).map(
+    ({ value, offset }) => `the key ${String(value)} stands twice, at ${positionOf(text, offset)}`,
+  );
+  return twice.length > 0 ? { faults: twice } : { value: getNodeValue(root) };
+}
+
+function duplicates(node: Node): Node[] {
+  const own =
+    node.type === "object" ? (node.children ?? []).flatMap(({ children: [key] = [] }) => (key ? [key] : [])) : [];
+  const again = own.filter(({ value }, index) => own.findIndex((other) => other.value === value) < index);
+  return [...again, ...(node.children ?? []).flatMap(duplicates)];
+}
+
+function positionOf(text: string, offset: number): string {
+  const before = text.slice(0, offset).split("\n");
+  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+}
+
+/** What no schema of one field can see. */
+function contradictions(deployment: Deployment): string[] {
+  const { access, clusters, demo, sallyport } = deployment;
+  const names = new Set(access.serviceTokens);
+  const faults = [
+    ...repeated(access.serviceTokens).map((name) => `access.serviceTokens names ${name} twice`),
+    // The Worker's loader would find these two, too, but speaks of another document.
+    ...repeated(clusters.map(({ name }) => name)).map((name) => `two clusters are called ${name}`),
+    ...repeated(clusters.flatMap(({ hostnames }) => hostnames)).map((name) => `two clusters answer to ${name}`),
+    ...(["allow", "admins"] as const).flatMap((list) =>
+      access[list].flatMap((who, index) =>
+        "serviceToken" in who && !names.has(who.serviceToken)
+          ? [
+              `access.${list}[${index}] names the service token ${who.serviceToken}, which is not in access.serviceTokens`,
+            ]
+          : [],
+      ),
+    ),
+    ...namelessTokens("sallyport", sallyport.identities, names),
+    ...clusters.flatMap((cluster, index) => namelessTokens(`clusters[${index}]`, cluster.identities ?? [], names)),
+    ...clusters.flatMap((cluster, index) => unlimited(`clusters[${index}]`, deployment, cluster)),
+  ];
+  const ofDemo = clusters.filter(({ kubeconfig }) => kubeconfig === "demo");
+  if (ofDemo.length > 0 && demo === null) faults.push(`the cluster ${ofDemo[0]?.name} is the demo's, but demo is null`);
+  if (ofDemo.length > 1) faults.push("the demo is one cluster, and two say that it is theirs");
+  return faults;
+}
+
+/** A service token that is made here has a client id only afterwards, so the default user name cannot be in a ClusterRole. */
+function namelessTokens(
+  place: string,
+  rules: Deployment["sallyport"]["identities"],
+  names: ReadonlySet<string>,
+): string[] {
+  return rules.flatMap(({ match, user }, index) =>
+    match.serviceToken !== undefined &&
+    names.has(match.serviceToken) &&
+    (user === undefined || user.includes("{common_name}"))
+      ? [
+          `${place}.identities[${index}] needs a user of its own: ${match.serviceToken} has no client id before it is made`,
+        ]
+      : [],
+  );
+}
+
+/** Identities for which the connector's role could not be kept small. */
+function unlimited(place: string, deployment: Deployment, cluster: DeployedCluster): string[] {
+  const rules = identitiesOf(deployment, cluster);
+  const { groups, users } = impersonated(rules, cluster.impersonate?.users);
+  const faults: string[] = [];
+  if (groups.includes("system:masters")) {
+    faults.push(
+      `${place} gives system:masters, whom RBAC never refuses: bind cluster-admin to a group of your own instead`,
+    );
+  }
+  for (const user of users === "any" ? [] : users) {
+    // Checked as `serviceaccounts` of a namespace, not as `users`, and a ClusterRole would allow the name in every namespace.
+    if (user.startsWith("system:serviceaccount:")) {
+      faults.push(`${place} makes somebody ${user}: give a user name or a group, and bind the roles to that`);
+    }
+    if (user === "system:masters") faults.push(`${place} has system:masters, which is a group, among its users`);
+  }
+  const open = openUsers(rules);
+  if (open.length > 0 && cluster.impersonate === undefined) {
+    const where = cluster.identities === undefined ? "sallyport" : place;
+    faults.push(
+      `${place}: ${where}.identities[${open.join("], [")}] make user names from the token, which RBAC cannot enumerate. ` +
+        `Give them a "user" that is written out, list the names in "impersonate": {"users": […]}, or write "any" there ` +
+        `and read "What the connector may be" in docs/DEPLOY.md`,
+    );
+  }
+  return faults;
+}
+
+/** What the file allows, and an operator should have meant. */
+function powers(deployment: Deployment): string[] {
+  return deployment.clusters.flatMap((cluster) => {
+    const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
+    const words: string[] = [];
+    if (users === "any") {
+      words.push(
+        `cluster ${cluster.name}: its connector may be any user name, system:kube-controller-manager included; ` +
+          `list its users in impersonate.users to end that`,
+      );
+    }
+    for (const name of [...groups, ...(users === "any" ? [] : users)].filter(isReserved)) {
+      words.push(`cluster ${cluster.name}: its connector may be ${name}, a name reserved by Kubernetes`);
+    }
+    return words;
+  });
+}
+
+/** Stands for outputs while there are none: the Worker's loader looks at the rest. */
+function stateless({ access }: Deployment): DocumentOutputs {
+  const clientIds = access.serviceTokens.map((name) => [name, `${name}.access`] as const);
+  return {
+    access_audience: "not-applied-yet",
+    admin_audience: "not-applied-yet-admin",
+    service_token_client_ids: Object.fromEntries(clientIds),
+  };
+}
+
+function repeated(names: readonly string[]): string[] {
+  return [...new Set(names.filter((name, index) => names.indexOf(name) < index))];
+}

@@ -1,0 +1,189 @@
+/** Access: the applications in front of the clusters' host names, and who gets through them. */
+
+import {
+  ZeroTrustAccessApplication,
+  type ZeroTrustAccessApplicationPolicies,
+} from "@cdktf/provider-cloudflare/lib/zero-trust-access-application/index.js";
+import {
+  ZeroTrustAccessPolicy,
+  type ZeroTrustAccessPolicyInclude,
+  type ZeroTrustAccessPolicyRequire,
+} from "@cdktf/provider-cloudflare/lib/zero-trust-access-policy/index.js";
+import { ZeroTrustAccessServiceToken } from "@cdktf/provider-cloudflare/lib/zero-trust-access-service-token/index.js";
+import type { Construct } from "constructs";
+import type { ProviderGroup, Requirement, Who } from "../config/access.ts";
+import type { Deployment } from "../config/schema.ts";
+import { literal } from "./literal.ts";
+
+/**
+ * Host names of one application: the most that Access takes by default.
+ * https://developers.cloudflare.com/cloudflare-one/account-limits/
+ */
+const HOSTNAMES_PER_APPLICATION = 5;
+
+/** Behind this path is the admin API (worker/admin). The longer path wins over the host name's own application. */
+const ADMIN_PATH = "/-/admin";
+
+export interface AccessResources {
+  readonly tokens: ReadonlyMap<string, ZeroTrustAccessServiceToken>;
+  /** For the clusters, in the order of their host names. */
+  readonly applications: readonly ZeroTrustAccessApplication[];
+  /** For the admin API, likewise. */
+  readonly adminApplications: readonly ZeroTrustAccessApplication[];
+}
+
+/** Makes service tokens, reusable policies and applications. */
+export function accessResources(scope: Construct, deployment: Deployment): AccessResources {
+  const { name, account: accountId, access, clusters } = deployment;
+  const tokens = new Map(
+    access.serviceTokens.map((token) => [
+      token,
+      // A year, Access's default: `terraform apply` renews nothing by itself, so the date is in docs/DEPLOY.md's list.
+      new ZeroTrustAccessServiceToken(scope, `service-token-${token}`, { accountId, name: `${name}-${token}` }),
+    ]),
+  );
+  const hostnames = clusters.flatMap((cluster) => cluster.hostnames);
+  const common = {
+    accountId,
+    type: "self_hosted",
+    // What kubectl talks to is no page to visit.
+    appLauncherVisible: false,
+    httpOnlyCookieAttribute: true,
+    // Not "strict", with which the cookie would not come along from the sign-in page. Foreign pages the Worker refuses itself.
+    sameSiteCookieAttribute: "lax",
+    // Anything but the host name's own requests must be seen by Access.
+    optionsPreflightBypass: false,
+    ...(access.identityProviders.length > 0 && { allowedIdps: [...access.identityProviders] }),
+  };
+  const users = policies(scope, deployment, tokens, { kind: "user", who: access.allow, require: access.require });
+  const admins = policies(scope, deployment, tokens, {
+    kind: "admin",
+    who: access.admins,
+    require: access.adminRequire,
+  });
+  return {
+    tokens,
+    applications: chunks(hostnames).map(
+      (hosts, index) =>
+        new ZeroTrustAccessApplication(scope, numbered("application", index), {
+          ...common,
+          name: numbered(name, index),
+          destinations: hosts.map((uri) => ({ type: "public", uri })),
+          domain: hosts[0] ?? "",
+          policies: users,
+          sessionDuration: access.sessionDuration,
+          allowAuthenticateViaWarp: access.warp,
+          // A second cookie that binds the first to the browser: a WARP session has none.
+          enableBindingCookie: !access.warp,
+        }),
+    ),
+    adminApplications: chunks(hostnames).map(
+      (hosts, index) =>
+        new ZeroTrustAccessApplication(scope, numbered("admin-application", index), {
+          ...common,
+          name: numbered(`${name}-admin`, index),
+          destinations: hosts.map((host) => ({ type: "public", uri: `${host}${ADMIN_PATH}` })),
+          domain: `${hosts[0] ?? ""}${ADMIN_PATH}`,
+          policies: admins,
+          sessionDuration: access.adminSessionDuration,
+          // A laptop that is on the network is not enough: administrators sign in.
+          allowAuthenticateViaWarp: false,
+          // Its cookie goes to this path only, and leaves the other application's on the same host alone.
+          pathCookieAttribute: true,
+        }),
+    ),
+  };
+}
+
+interface PolicyKind {
+  readonly kind: "user" | "admin";
+  readonly who: readonly Who[];
+  readonly require: readonly Requirement[];
+}
+
+/** People sign in ("allow"); service tokens have no identity and need a policy of their own kind, which comes first. */
+function policies(
+  scope: Construct,
+  { name, account: accountId }: Deployment,
+  tokens: AccessResources["tokens"],
+  { kind, who, require }: PolicyKind,
+): ZeroTrustAccessApplicationPolicies[] {
+  const services = who.flatMap((one) => ("serviceToken" in one ? [tokens.get(one.serviceToken)] : []));
+  const people = who.flatMap((one) => ("serviceToken" in one ? [] : [include(one)]));
+  const made: ZeroTrustAccessPolicy[] = [];
+  if (services.length > 0) {
+    made.push(
+      new ZeroTrustAccessPolicy(scope, `${kind}-services`, {
+        accountId,
+        name: `${name}: ${kind} services`,
+        decision: "non_identity",
+        include: services.map((token) => ({ serviceToken: { tokenId: token?.id ?? "" } })),
+        // Where a request comes from holds for machines, too; how somebody signed in does not.
+        ...required(require.filter((one) => "ip" in one || "country" in one)),
+      }),
+    );
+  }
+  if (people.length > 0) {
+    made.push(
+      new ZeroTrustAccessPolicy(scope, `${kind}-people`, {
+        accountId,
+        name: `${name}: ${kind}s`,
+        decision: "allow",
+        include: people,
+        ...required(require),
+      }),
+    );
+  }
+  return made.map(({ id }, index) => ({ id, precedence: index + 1 }));
+}
+
+function include(who: Exclude<Who, { serviceToken: string }>): ZeroTrustAccessPolicyInclude {
+  if ("email" in who) return literal({ email: { email: who.email } });
+  if ("emailDomain" in who) return literal({ emailDomain: { domain: who.emailDomain } });
+  if ("accessGroup" in who) return { group: { id: who.accessGroup } };
+  return literal(includeGroup(who.group));
+}
+
+function includeGroup(group: ProviderGroup): ZeroTrustAccessPolicyInclude {
+  const { identityProvider: identityProviderId } = group;
+  switch (group.kind) {
+    case "okta":
+      return { okta: { identityProviderId, name: group.name } };
+    case "entra":
+      return { azureAd: { identityProviderId, id: group.id } };
+    case "google":
+      return { gsuite: { identityProviderId, email: group.email } };
+    case "github": {
+      const { organization, team } = group;
+      return { githubOrganization: { identityProviderId, name: organization, ...(team !== undefined && { team }) } };
+    }
+    case "oidc":
+      return { oidc: { identityProviderId, claimName: group.claim, claimValue: group.value } };
+    case "saml":
+      return { saml: { identityProviderId, attributeName: group.attribute, attributeValue: group.value } };
+  }
+}
+
+function required(requirements: readonly Requirement[]): { require?: ZeroTrustAccessPolicyRequire[] } {
+  if (requirements.length === 0) return {};
+  return {
+    require: requirements.map((one) => {
+      if ("posture" in one) return { devicePosture: { integrationUid: one.posture } };
+      if ("country" in one) return { geo: { countryCode: one.country } };
+      if ("ip" in one) return { ip: { ip: one.ip } };
+      return { loginMethod: { id: one.loginMethod } };
+    }),
+  };
+}
+
+function chunks(hostnames: readonly string[]): string[][] {
+  const count = Math.ceil(hostnames.length / HOSTNAMES_PER_APPLICATION);
+  return Array.from({ length: count }, (_, index) =>
+    hostnames.slice(index * HOSTNAMES_PER_APPLICATION, (index + 1) * HOSTNAMES_PER_APPLICATION),
+  );
+}
+
+/** The first has no number, so that a sixth host name changes nothing about the first five's application. */
+function numbered(name: string, index: number): string {
+  return index === 0 ? name : `${name}-${index + 1}`;
+}

@@ -1,0 +1,101 @@
+/**
+ * What one cluster holds: the connector.
+ *
+ * `kubernetes_manifest` takes the very objects of terraform/manifests. It asks the cluster for their types when it plans, so
+ * the cluster must be there, but not the namespace; it does no dry run of kinds that have a schema (provider's
+ * manifest/provider/plan.go). The Secret is `kubernetes_secret_v1`, for `kubernetes_manifest` would show its data in plans.
+ */
+import { TerraformStack } from "cdktf";
+import type { Construct } from "constructs";
+import { OUTPUT } from "../config/outputs.ts";
+import type { DeployedCluster, Deployment } from "../config/schema.ts";
+import { connectorManifests } from "../manifests/connector.ts";
+import { LABELS, namespaceOf, TOKEN_SECRET } from "../manifests/names.ts";
+import type { KubernetesObject } from "../manifests/types.ts";
+import { keepState, outputsOf, type StateOptions } from "./backend.ts";
+import { demoClusterName } from "./demo.ts";
+import { EDGE_STACK } from "./edge.ts";
+import { literal } from "./literal.ts";
+import { DIGITALOCEAN, KUBERNETES } from "./providers.ts";
+import { RawProvider, rawData, rawResource } from "./raw.ts";
+
+/** In the pod's template: another tunnel has another token, and pods read theirs when they start. */
+const TUNNEL_ANNOTATION = "sallyport/tunnel-id";
+
+export function clusterStackName({ name }: DeployedCluster): string {
+  return `cluster-${name}`;
+}
+
+export class ClusterStack extends TerraformStack {
+  constructor(scope: Construct, deployment: Deployment, cluster: DeployedCluster, state: StateOptions) {
+    super(scope, clusterStackName(cluster));
+    keepState(this, state);
+    new RawProvider(this, "kubernetes", { ...KUBERNETES, config: this.#connection(deployment, cluster) });
+    const edge = outputsOf(this, EDGE_STACK, state);
+    const ofThis = (output: string) => `${edge(output)}["${cluster.name}"]`;
+
+    const [namespace, ...others] = connectorManifests(deployment, cluster);
+    if (!namespace) throw new RangeError("there are no manifests");
+    const place = rawResource(this, "kubernetes_manifest", "namespace", { manifest: literal(namespace) });
+    const secret = rawResource(
+      this,
+      "kubernetes_secret_v1",
+      "tunnel-token",
+      {
+        metadata: { name: TOKEN_SECRET.name, namespace: namespaceOf(deployment, cluster), labels: LABELS },
+        type: "Opaque",
+        // Marked, for outputs lose their mark on the way through another stack's state.
+        data: { [TOKEN_SECRET.key]: `\${sensitive(${ofThis(OUTPUT.tunnelTokens)})}` },
+      },
+      [place],
+    );
+    const before = others.filter(({ kind }) => kind !== "Deployment");
+    const made = before.map((manifest) =>
+      rawResource(this, "kubernetes_manifest", resourceId(manifest), { manifest: literal(manifest) }, [place]),
+    );
+    for (const manifest of others.filter(({ kind }) => kind === "Deployment")) {
+      rawResource(
+        this,
+        "kubernetes_manifest",
+        resourceId(manifest),
+        {
+          manifest: annotated(literal(manifest), { [TUNNEL_ANNOTATION]: `\${${ofThis(OUTPUT.tunnelIds)}}` }),
+          // An apply that says it is done means pods that are connected to Cloudflare and reach the API server.
+          wait: { rollout: true },
+          timeouts: { create: "5m", update: "15m" },
+        },
+        // Pods that start before their account may do anything, or without a policy, would have to be restarted.
+        [...made, secret],
+      );
+    }
+  }
+
+  /** How the provider reaches the cluster. */
+  #connection(deployment: Deployment, { kubeconfig }: DeployedCluster): Readonly<Record<string, unknown>> {
+    if (kubeconfig === undefined) throw new RangeError("a cluster without kubeconfig has no stack");
+    if (kubeconfig !== "demo") {
+      const { path, context } = literal(kubeconfig);
+      return { config_path: path, ...(context !== undefined && { config_context: context }) };
+    }
+    // Asked anew at each plan, for its token lasts a week.
+    new RawProvider(this, "digitalocean", { ...DIGITALOCEAN, config: {} });
+    rawData(this, "digitalocean_kubernetes_cluster", "demo", { name: demoClusterName(deployment) });
+    const data = "data.digitalocean_kubernetes_cluster.demo";
+    return {
+      host: `\${${data}.endpoint}`,
+      token: `\${${data}.kube_config[0].token}`,
+      cluster_ca_certificate: `\${base64decode(${data}.kube_config[0].cluster_ca_certificate)}`,
+    };
+  }
+}
+
+/** A stable address in Terraform's state. */
+function resourceId({ kind }: KubernetesObject): string {
+  return kind.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase();
+}
+
+function annotated(manifest: KubernetesObject, annotations: Readonly<Record<string, string>>): unknown {
+  const { spec } = manifest as unknown as { spec: { template: { metadata: object } } };
+  const { template } = spec;
+  return { ...manifest, spec: { ...spec, template: { ...template, metadata: { ...template.metadata, annotations } } } };
+}

@@ -1,0 +1,45 @@
+/** A cluster to try things on, as in Cloudflare's public example: DigitalOcean Kubernetes in a network of its own. */
+import { TerraformOutput, TerraformStack } from "cdktf";
+import type { Construct } from "constructs";
+import type { Demo } from "../config/demo.ts";
+import type { Deployment } from "../config/schema.ts";
+import { keepState, type StateOptions } from "./backend.ts";
+import { DIGITALOCEAN } from "./providers.ts";
+import { RawProvider, rawData, rawResource } from "./raw.ts";
+
+export const DEMO_STACK = "demo";
+
+export function demoClusterName({ name }: Deployment): string {
+  return `${name}-demo`;
+}
+
+export class DemoStack extends TerraformStack {
+  constructor(scope: Construct, deployment: Deployment, { digitalocean }: Demo, state: StateOptions) {
+    super(scope, DEMO_STACK);
+    keepState(this, state);
+    // Its token comes from DIGITALOCEAN_TOKEN.
+    new RawProvider(this, "digitalocean", { ...DIGITALOCEAN, config: {} });
+    const { region, version, nodes, nodeSize, ipRange } = digitalocean;
+    const name = demoClusterName(deployment);
+    const vpc = rawResource(this, "digitalocean_vpc", "vpc", { name, region, ip_range: ipRange });
+    const versions = rawData(this, "digitalocean_kubernetes_versions", "versions", { version_prefix: `${version}.` });
+    const cluster = rawResource(this, "digitalocean_kubernetes_cluster", "cluster", {
+      name,
+      region,
+      version: versions.getStringAttribute("latest_version"),
+      vpc_uuid: vpc.getStringAttribute("id"),
+      auto_upgrade: true,
+      surge_upgrade: true,
+      // Volumes and load balancers that were made from inside go with it: nothing is left to pay for.
+      destroy_all_associated_resources: true,
+      maintenance_policy: { day: "sunday", start_time: "04:00" },
+      node_pool: { name: "workers", size: nodeSize, node_count: nodes },
+      // The newest patch changes under a cluster that upgrades itself.
+      lifecycle: { ignore_changes: ["version"] },
+    });
+    new TerraformOutput(this, "cluster_id", { value: cluster.getStringAttribute("id") }).overrideLogicalId(
+      "cluster_id",
+    );
+    new TerraformOutput(this, "cluster_name", { value: name }).overrideLogicalId("cluster_name");
+  }
+}

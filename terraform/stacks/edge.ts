@@ -1,0 +1,109 @@
+/**
+ * What one deployment has in its Cloudflare account, but for the Worker.
+ *
+ * wrangler deploys the Worker, its objects' migrations, variables, custom domains and cron triggers: it builds the code, moves
+ * Durable Object classes step by step, and a custom domain needs the Worker to be there. Terraform doing that too would mean
+ * two applies, and a provider whose binding drops a VPC binding's `service_id`. The ids go over by this stack's outputs.
+ */
+import { ConnectivityDirectoryService } from "@cdktf/provider-cloudflare/lib/connectivity-directory-service/index.js";
+import { DataCloudflareZeroTrustTunnelCloudflaredToken } from "@cdktf/provider-cloudflare/lib/data-cloudflare-zero-trust-tunnel-cloudflared-token/index.js";
+import { CloudflareProvider } from "@cdktf/provider-cloudflare/lib/provider/index.js";
+import { ZeroTrustTunnelCloudflared } from "@cdktf/provider-cloudflare/lib/zero-trust-tunnel-cloudflared/index.js";
+import { TerraformOutput, TerraformStack } from "cdktf";
+import type { Construct } from "constructs";
+import { OUTPUT } from "../config/outputs.ts";
+import type { DeployedCluster, Deployment } from "../config/schema.ts";
+import { PROXY_PORT } from "../manifests/names.ts";
+import { accessResources } from "./access.ts";
+import { keepState, type StateOptions } from "./backend.ts";
+import { recordResources } from "./record.ts";
+
+export const EDGE_STACK = "edge";
+/** Its binding here was made from 5.14; VPC services' TLS settings and much of Access were mended by 5.19. */
+const CLOUDFLARE_PROVIDER = ">= 5.19, < 6";
+
+export class EdgeStack extends TerraformStack {
+  constructor(scope: Construct, deployment: Deployment, state: StateOptions) {
+    super(scope, EDGE_STACK);
+    keepState(this, state);
+    // Its token comes from CLOUDFLARE_API_TOKEN: no secret stands in a file.
+    new CloudflareProvider(this, "cloudflare", {});
+    this.addOverride("terraform.required_providers.cloudflare.version", CLOUDFLARE_PROVIDER);
+
+    const { database, recordings, exports } = recordResources(this, deployment);
+    const { tokens, applications, adminApplications } = accessResources(this, deployment);
+    const links = deployment.clusters.map((cluster) => ({ name: cluster.name, ...link(this, deployment, cluster) }));
+    const byCluster = <T>(pick: (link: (typeof links)[number]) => T) =>
+      Object.fromEntries(links.map((each) => [each.name, pick(each)]));
+    const byToken = <T>(pick: (token: { clientId: string; clientSecret: string }) => T) =>
+      Object.fromEntries([...tokens].map(([name, token]) => [name, pick(token)]));
+
+    this.#output(OUTPUT.account, deployment.account);
+    this.#output(OUTPUT.teamDomain, deployment.access.teamDomain);
+    this.#output(OUTPUT.auditDatabaseId, database.id);
+    this.#output(OUTPUT.auditDatabaseName, database.name);
+    this.#output(OUTPUT.recordingsBucket, recordings.name);
+    this.#output(OUTPUT.exportBucket, exports.name);
+    this.#output(OUTPUT.audience, applications[0]?.aud);
+    this.#output(OUTPUT.adminAudience, adminApplications[0]?.aud);
+    this.#output(
+      OUTPUT.audiences,
+      applications.map(({ aud }) => aud),
+    );
+    this.#output(
+      OUTPUT.adminAudiences,
+      adminApplications.map(({ aud }) => aud),
+    );
+    this.#output(
+      OUTPUT.vpcServiceIds,
+      byCluster(({ service }) => service.serviceId),
+    );
+    this.#output(
+      OUTPUT.tunnelIds,
+      byCluster(({ tunnel }) => tunnel.id),
+    );
+    this.#output(
+      OUTPUT.tunnelTokens,
+      byCluster(({ token }) => token.token),
+      true,
+    );
+    this.#output(
+      OUTPUT.serviceTokenClientIds,
+      byToken(({ clientId }) => clientId),
+    );
+    this.#output(
+      OUTPUT.serviceTokenSecrets,
+      byToken(({ clientSecret }) => clientSecret),
+      true,
+    );
+  }
+
+  #output(name: string, value: unknown, sensitive = false): void {
+    new TerraformOutput(this, name, { value, ...(sensitive && { sensitive }) }).overrideLogicalId(name);
+  }
+}
+
+/** The way into one cluster: a tunnel, and the one service that the Worker may reach through it. */
+function link(scope: Construct, { name, account: accountId }: Deployment, cluster: DeployedCluster) {
+  // Configured from the account, and with nothing published: without a public host name nobody reaches it from the Internet.
+  const tunnel = new ZeroTrustTunnelCloudflared(scope, `tunnel-${cluster.name}`, {
+    accountId,
+    name: `${name}-${cluster.name}`,
+    configSrc: "cloudflare",
+  });
+  const token = new DataCloudflareZeroTrustTunnelCloudflaredToken(scope, `tunnel-token-${cluster.name}`, {
+    accountId,
+    tunnelId: tunnel.id,
+  });
+  const service = new ConnectivityDirectoryService(scope, `vpc-service-${cluster.name}`, {
+    accountId,
+    name: `${name}-${cluster.name}`,
+    type: "http",
+    // HTTP only, to loopback within the pod: TLS begins at the sidecar, which verifies the cluster's own CA. Without an
+    // HTTPS port no certificate is looked at here, so there is nothing to switch off. An address, for the name `localhost`
+    // may be ::1 to a resolver, where nobody listens.
+    httpPort: PROXY_PORT,
+    host: { ipv4: "127.0.0.1", network: { tunnelId: tunnel.id } },
+  });
+  return { tunnel, token, service };
+}

@@ -1,0 +1,18 @@
+/** Text that Terraform must not read as one of its templates. Pure. */
+
+/**
+ * Escapes `${` and `%{` in every string of a value, keys included: a group or a user may be called `${file("/etc/passwd")}`, and
+ * Terraform would go and read it.
+ *
+ * https://developer.hashicorp.com/terraform/language/syntax/json#string-expressions
+ */
+export function literal<T>(value: T): T {
+  return escaped(value) as T;
+}
+
+function escaped(value: unknown): unknown {
+  if (typeof value === "string") return value.replaceAll("${", "$${").replaceAll("%{", "%%{");
+  if (Array.isArray(value)) return value.map(escaped);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [escaped(key), escaped(inner)]));
+}

@@ -1,0 +1,210 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DeploymentError, loadDeployment, parseDeployment } from "../../../terraform/config/load.ts";
+import { clusterInput, deploymentInput, deploymentOf, IDENTITIES, PROVIDER_ID } from "../../support/deployment.ts";
+
+/** As it comes from a file, where no compiler looks. */
+function refusal(change: object): string {
+  return refusalOf(JSON.stringify({ ...deploymentInput(), ...change }));
+}
+
+function refusalOf(text: string): string {
+  try {
+    parseDeployment(text, "deployment.jsonc");
+  } catch (error) {
+    expect(error).toBeInstanceOf(DeploymentError);
+    return error instanceof Error ? error.message : "";
+  }
+  return "";
+}
+
+const access = deploymentInput().access;
+const prod = clusterInput("prod");
+
+describe("the deployment file", () => {
+  it("has defaults for what most leave alone", () => {
+    const { access, clusters, record, state, demo } = deploymentOf();
+    expect(access).toMatchObject({ sessionDuration: "8h", adminSessionDuration: "1h", warp: true, require: [] });
+    expect(clusters[0]?.connector).toEqual({ replicas: 3, networkPolicy: true, dns: [], images: {} });
+    expect(record).toMatchObject({ protect: true });
+    expect(state).toEqual({ kind: "local", directory: "terraform/state" });
+    expect(demo).toBeNull();
+  });
+
+  it.each([
+    ["an unknown field", { colour: "red" }, /colour/],
+    ["a misspelt field of access", { access: { ...access, sesionDuration: "8h" } }, /sesionDuration[\s\S]*access/],
+    ["a misspelt field of a cluster", { clusters: [{ ...prod, apiserver: {} }] }, /apiserver[\s\S]*clusters\[0\]/],
+    [
+      "a misspelt field of a rule",
+      { sallyport: { identities: [{ ...IDENTITIES[0], group: [] }] } },
+      /"group"[\s\S]*sallyport\.identities\[0\]/,
+    ],
+    [
+      "a misspelt limit",
+      { sallyport: { identities: IDENTITIES, limits: { idleTimeout: 5 } } },
+      /idleTimeout[\s\S]*sallyport\.limits/,
+    ],
+    ["no identities", { sallyport: {} }, /sallyport\.identities/],
+    ["no clusters", { clusters: [] }, /clusters/],
+    ["an account that is none", { account: "mine" }, /32 hexadecimal digits/],
+    ["a team domain over plain HTTP", { access: { ...access, teamDomain: "http://localhost" } }, /must be https/],
+    ["a session without end", { access: { ...access, sessionDuration: "0h" } }, /sessionDuration/],
+    ["everyone", { access: { ...access, allow: [{ everyone: true }] } }, /access\.allow\[0\]/],
+    ["nobody", { access: { ...access, allow: [] } }, /access\.allow/],
+    ["a name that no bucket can have", { name: "Sally Port" }, /lower case letters/],
+    ["two replicas", { clusters: [{ ...prod, connector: { replicas: 2 } }] }, /connector\.replicas/],
+    [
+      "an address that is no network",
+      { clusters: [{ ...prod, apiServer: { cidrs: ["10.0.0.1"] } }] },
+      /apiServer\.cidrs\[0\]/,
+    ],
+    ["a hostname with a scheme", { clusters: [{ ...prod, hostnames: ["https://a.example.com"] }] }, /hostnames\[0\]/],
+    ["a hint that is no place", { clusters: [{ ...prod, locationHint: "europe" }] }, /locationHint/],
+    ["a location that R2 has not", { record: { location: "sam", retentionDays: 1 } }, /record\.location/],
+    [
+      "an image that moves",
+      { clusters: [{ ...prod, connector: { images: { kubectl: "r.example/kubectl:latest" } } }] },
+      /images\.kubectl/,
+    ],
+    [
+      "an image without a version",
+      { clusters: [{ ...prod, connector: { images: { kubectl: "r.example/kubectl" } } }] },
+      /images\.kubectl/,
+    ],
+    [
+      "a deletion before the lock is over",
+      { record: { location: "weur", retentionDays: 30, deleteAfterDays: 30 } },
+      /deleteAfterDays/,
+    ],
+    ["a group of no provider", { access: { ...access, allow: [{ group: { name: "sre" } }] } }, /access\.allow\[0\]/],
+  ])("is refused with %s, and the place", (_what, change, words) => {
+    expect(refusal(change)).toMatch(words);
+  });
+
+  it("takes a pinned image of one's own registry, with its port", () => {
+    const images = { kubectl: "registry.example.com:5000/mirror/kubectl:v1.36.3" };
+    expect(deploymentOf({ clusters: [{ ...prod, connector: { images } }] }).clusters[0]?.connector.images).toEqual(
+      images,
+    );
+  });
+
+  it("says where a comma is missing", () => {
+    expect(refusalOf('{\n  "name": "a"\n  "account": "b"\n}')).toMatch(/deployment\.jsonc[\s\S]*line 3, column 3/);
+  });
+
+  it("is refused when a key stands twice: one of the two would be ignored", () => {
+    const text = JSON.stringify(deploymentInput(), null, 1).replace(
+      '"retentionDays": 30',
+      '"retentionDays": 3650,\n"retentionDays": 1',
+    );
+    expect(refusalOf(text)).toMatch(/the key retentionDays stands twice, at line \d+/);
+  });
+
+  it("is refused when two clusters have one name, or one hostname", () => {
+    expect(refusal({ clusters: [prod, { ...prod, hostnames: ["other.example.com"] }] })).toMatch(
+      /two clusters are called prod/,
+    );
+    expect(refusal({ clusters: [prod, { ...clusterInput("dev"), hostnames: prod.hostnames }] })).toMatch(
+      /two clusters answer to prod\.k8s\.example\.com/,
+    );
+  });
+
+  it("is refused when a policy names a service token that is not made", () => {
+    expect(refusal({ access: { ...access, admins: [{ serviceToken: "cd" }] } })).toMatch(/access\.admins\[0\].*cd/);
+  });
+
+  it("is refused when a service token's user would be its client id, which is not known yet", () => {
+    const identities = [{ match: { serviceToken: "ci" }, groups: ["deployers"] }];
+    expect(refusal({ sallyport: { identities } })).toMatch(/sallyport\.identities\[0\] needs a user of its own/);
+  });
+
+  it("is refused in the Worker's own words where only the Worker sees the fault", () => {
+    const identities = [IDENTITIES[0], IDENTITIES[0]];
+    expect(refusal({ sallyport: { identities } })).toMatch(/Worker refuses[\s\S]*can never match/);
+  });
+
+  it("is refused when the demo's cluster has no demo, or is two", () => {
+    expect(refusal({ clusters: [{ ...prod, kubeconfig: "demo" }] })).toMatch(/demo is null/);
+    const demo = { digitalocean: { region: "fra1", version: "1.36" } };
+    const clusters = [clusterInput("a", { kubeconfig: "demo" }), clusterInput("b", { kubeconfig: "demo" })];
+    expect(refusal({ demo, clusters })).toMatch(/two say that it is theirs/);
+  });
+
+  it("takes each kind of group as its provider knows it", () => {
+    const allow = [
+      { group: { kind: "okta" as const, identityProvider: PROVIDER_ID, name: "sre" } },
+      { group: { kind: "github" as const, identityProvider: PROVIDER_ID, organization: "example" } },
+    ];
+    expect(deploymentOf({ access: { ...access, allow } }).access.allow).toEqual(allow);
+  });
+});
+
+describe("what the connector may be", () => {
+  const open = { match: { emailDomain: "example.com" }, groups: ["developers"] };
+
+  it("must be said where user names come from tokens: RBAC has no patterns", () => {
+    expect(refusal({ sallyport: { identities: [...IDENTITIES, open] } })).toMatch(
+      /clusters\[0\]: sallyport\.identities\[2\] make user names from the token/,
+    );
+  });
+
+  it("is asked for of the cluster's own identities, where it has some", () => {
+    expect(refusal({ clusters: [{ ...prod, identities: [open] }] })).toMatch(/clusters\[0\]\.identities\[0\]/);
+    expect(
+      refusal({
+        sallyport: { identities: [...IDENTITIES, open] },
+        clusters: [{ ...prod, identities: IDENTITIES.map(({ roles: _, ...rule }) => rule) }],
+      }),
+    ).toBe("");
+  });
+
+  it("is warned of where it is anybody", () => {
+    const warnings: string[] = [];
+    deploymentOf(
+      { sallyport: { identities: [...IDENTITIES, open] }, clusters: [{ ...prod, impersonate: { users: "any" } }] },
+      (words) => warnings.push(words),
+    );
+    expect(warnings.join("\n")).toMatch(
+      /cluster prod: its connector may be any user name, system:kube-controller-manager included/,
+    );
+  });
+
+  it("is never system:masters", () => {
+    const identities = [{ match: { email: "alice@example.com" }, groups: ["system:masters"] }];
+    expect(refusal({ sallyport: { identities } })).toMatch(/gives system:masters, whom RBAC never refuses/);
+  });
+
+  it("is never a service account", () => {
+    const identities = [{ match: { email: "alice@example.com" }, user: "system:serviceaccount:kube-system:admin" }];
+    expect(refusal({ sallyport: { identities } })).toMatch(/makes somebody system:serviceaccount:kube-system:admin/);
+    expect(refusal({ clusters: [{ ...prod, impersonate: { users: ["system:serviceaccount:a:b"] } }] })).toMatch(
+      /system:serviceaccount:a:b/,
+    );
+  });
+});
+
+describe("loadDeployment", () => {
+  let home: string;
+  beforeAll(() => {
+    home = mkdtempSync(join(tmpdir(), "sallyport-deployment-"));
+  });
+  afterAll(() => rmSync(home, { recursive: true }));
+
+  it("reads comments and trailing commas", () => {
+    const file = join(home, "deployment.jsonc");
+    writeFileSync(file, `// ours\n${JSON.stringify(deploymentInput()).replace(/}$/, ",}")}`);
+    expect(loadDeployment(file).name).toBe("sallyport");
+  });
+
+  it("reads the example, which is whole but for the account", () => {
+    const { clusters } = loadDeployment("terraform/deployment.example.jsonc");
+    expect(clusters.map(({ name }) => name)).toEqual(["prod"]);
+  });
+
+  it("says what to begin with where there is no file", () => {
+    expect(() => loadDeployment(join(home, "absent.jsonc"))).toThrow(/cannot read .*absent\.jsonc \(ENOENT\).*example/);
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import { bindingOf, workerDocument } from "../../../terraform/config/worker-document.ts";
+import { loadConfig } from "../../../worker/config/load.ts";
+import { clusterInput, deploymentOf, IDENTITIES } from "../../support/deployment.ts";
+
+const outputs = {
+  access_audience: "app-1",
+  admin_audience: "admin-1",
+  access_audiences: ["app-1", "app-2"],
+  admin_audiences: ["admin-1", "admin-2"],
+  service_token_client_ids: { ci: "2f1a.access" },
+};
+
+describe("the Worker's document", () => {
+  it("is one that the Worker takes, with what Terraform made in it", () => {
+    const config = loadConfig(workerDocument(deploymentOf(), outputs));
+    expect(config.access).toMatchObject({
+      teamDomain: "https://example.cloudflareaccess.com",
+      adminAudiences: ["admin-1", "admin-2"],
+      groups: { claim: "custom.groups" },
+    });
+    expect(config.clusters).toMatchObject([
+      { name: "prod", hostnames: ["prod.k8s.example.com"], binding: "KUBE_API_PROD" },
+    ]);
+  });
+
+  it("lets the admin application's tokens in: a request there has no other", () => {
+    expect(workerDocument(deploymentOf(), outputs).access.audiences).toEqual(["app-1", "app-2", "admin-1", "admin-2"]);
+    const { access_audience, admin_audience } = outputs;
+    const document = workerDocument(deploymentOf(), {
+      ...outputs,
+      access_audience,
+      admin_audience,
+      access_audiences: undefined,
+      admin_audiences: undefined,
+    });
+    expect(document.access).toMatchObject({ audiences: ["app-1", "admin-1"], adminAudiences: ["admin-1"] });
+  });
+
+  it("has a service token's client id in place of its name, and leaves other client ids alone", () => {
+    const identities = [...IDENTITIES, { match: { serviceToken: "77.access" }, user: "cd", groups: [] }];
+    const { identities: rules } = workerDocument(deploymentOf({ sallyport: { identities } }), outputs);
+    expect(rules.map(({ match }) => match.serviceToken)).toEqual([undefined, "2f1a.access", "77.access"]);
+  });
+
+  it("is not made while a service token has no client id", () => {
+    const without = { ...outputs, service_token_client_ids: {} };
+    expect(() => workerDocument(deploymentOf(), without)).toThrow(
+      /the service token ci has no client id: apply the edge stack/,
+    );
+  });
+
+  it("stays as short as it was written: defaults are the Worker's to fill in", () => {
+    const document = workerDocument(
+      deploymentOf({ sallyport: { identities: IDENTITIES, limits: { maxSessionsPerUser: 2 } } }),
+      outputs,
+    );
+    expect(document.limits).toEqual({ maxSessionsPerUser: 2 });
+    expect(document.identities[1]).toEqual({
+      match: { serviceToken: "2f1a.access" },
+      user: "ci-deployer",
+      groups: ["deployers"],
+    });
+    expect(document).not.toHaveProperty("recording");
+  });
+
+  it("keeps from the Worker what is only Terraform's", () => {
+    const text = JSON.stringify(workerDocument(deploymentOf(), outputs));
+    expect(text).not.toMatch(/kubeconfig|apiServer|connector|retentionDays|account/);
+  });
+
+  it("has a cluster's own identities and rules", () => {
+    const own = [{ match: { email: "bob@example.com" }, groups: ["dev"] }];
+    const rules = [{ name: "read only", match: { verbs: ["delete"] }, action: "refuse" as const }];
+    const clusters = [clusterInput("prod"), clusterInput("dev-eu", { identities: own, rules })];
+    const config = loadConfig(workerDocument(deploymentOf({ clusters }), outputs));
+    expect(config.clusters[1]).toMatchObject({
+      binding: "KUBE_API_DEV_EU",
+      identities: [{ groups: ["dev"] }],
+      rules: [{ name: "read only" }],
+    });
+  });
+
+  it("names bindings so that they are identifiers", () => {
+    expect(bindingOf("prod-eu-1")).toBe("KUBE_API_PROD_EU_1");
+  });
+});
