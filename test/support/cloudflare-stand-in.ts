@@ -143,7 +143,7 @@ export function passAccess(request: HttpRequest, state: AccessState, teamDomain:
   const application = [...state.applications]
     .sort((one, other) => other.path.length - one.path.length)
     .find(({ path }) => url.pathname.startsWith(path));
-  if (!application || state.bypassed.some((path) => url.pathname.startsWith(path))) {
+  if (!application || state.bypassed.some((path) => `${url.pathname}/`.startsWith(`${path}/`))) {
     return { passes: true, audience: "", cookie: undefined, token: undefined };
   }
   const { audience, tokens } = application;

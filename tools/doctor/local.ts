@@ -8,7 +8,7 @@ import { OperatorError } from "../deployment/fault.ts";
 import type { HttpAnswer } from "../ports/http.ts";
 import { type Check, fail, ok, type Ports } from "./check.ts";
 import { kubectlVersionCheck } from "./checks/machine.ts";
-import { auditRow, clocksCheck, type Query, REVIEW_REQUEST, signingKeysCheck } from "./checks/outside.ts";
+import { auditRow, type Query, REVIEW_REQUEST, signingKeysCheck } from "./checks/outside.ts";
 import { longestSession, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/record.ts";
 
 const endpoints = z.object({
@@ -51,7 +51,6 @@ export function localChecks(
   ports: Ports,
 ): Check[] {
   const query = localQuery(d1);
-  const certs = { url: `${access.issuer}/cdn-cgi/access/certs` };
   const asAlice = (path: string, more = {}) => ports.http({ url: `${personas.alice.url}${path}`, ...more });
   const answers = (
     id: string,
@@ -70,7 +69,6 @@ export function localChecks(
   return [
     kubectlVersionCheck(ports, env),
     signingKeysCheck({ access: { teamDomain: access.issuer, audiences: [], adminAudiences: [] } }, ports),
-    clocksCheck([{ name: "the local stack", read: async () => (await ports.http(certs)).headers["date"] }], ports),
     answers("health", () => asAlice("/-/healthz"), 200, "the Worker runs", log),
     answers("whoami", () => asAlice("/-/whoami"), 200, `the Worker knows ${personas.alice.email}`, log),
     answers(

@@ -346,12 +346,14 @@ function comparable(rules: readonly (PolicyRule | Record<string, readonly string
       Object.fromEntries(
         Object.entries(rule)
           .filter(([, values]) => (values as readonly string[]).length > 0)
-          .map(([key, values]) => [key, [...(values as readonly string[])].sort()]),
+          .map(([key, values]) => [key, [...(values as readonly string[])].sort(byText)]),
       ),
     ),
   );
-  return sorted.sort().join("\n");
+  return sorted.sort(byText).join("\n");
 }
+
+const byText = (one: string, other: string) => (one < other ? -1 : Number(one > other));
 
 const serverVersion = z.object({ gitVersion: z.string() });
 
