@@ -54,7 +54,7 @@ function readFlags() {
 }
 
 async function run(flags: ReturnType<typeof readFlags>): Promise<void> {
-  const plan = readPlan(flags, (words) => console.error(`Note: ${words}`));
+  const plan = readPlan({ ...flags, mayHaveGaps: flags["dry-run"] }, (words) => console.error(`Note: ${words}`));
   const project = readProjectConfiguration(join(PROJECT, "wrangler.jsonc"));
   const file = join(PROJECT, CONFIGURATION);
   const configuration = wranglerConfiguration(plan, project, relative(dirname(file), PROJECT));

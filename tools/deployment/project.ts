@@ -22,6 +22,8 @@ export const MIGRATIONS = "migrations";
 export interface PlanFlags {
   readonly config?: string | undefined;
   readonly outputs?: string | undefined;
+  /** Where Terraform has no outputs yet, a plan with gaps will do: `placeholders` names them. */
+  readonly mayHaveGaps?: boolean | undefined;
 }
 
 /**
@@ -30,9 +32,33 @@ export interface PlanFlags {
  * @param warn is told what is allowed, but should be meant
  * @throws OperatorError in words
  */
-export function readPlan({ config, outputs }: PlanFlags, warn: (words: string) => void = () => {}): Plan {
+export function readPlan({ config, outputs, mayHaveGaps }: PlanFlags, warn: (words: string) => void = () => {}): Plan {
   const deployment = readDeployment(config, warn);
-  return planOf(deployment, readOutputs(outputs, join(OUT, "stacks/edge")));
+  try {
+    return planOf(deployment, readOutputs(outputs, join(OUT, "stacks/edge")));
+  } catch (error) {
+    if (!mayHaveGaps || outputs !== undefined || !(error instanceof OperatorError)) throw error;
+    warn(`${error.message}; going on without its ids`);
+    return planOf(deployment, gaps(deployment));
+  }
+}
+
+/** What the outputs of an edge stack that is not applied would be. No id of Cloudflare's is all zeros. */
+function gaps({ account, access, clusters, name }: Deployment): Outputs {
+  const none = "00000000-0000-0000-0000-000000000000";
+  const ofClusters = Object.fromEntries(clusters.map((cluster) => [cluster.name, none]));
+  return {
+    account_id: account,
+    audit_database_id: none,
+    audit_database_name: `${name}-audit`,
+    recordings_bucket: `${name}-recordings`,
+    access_audience: "not-applied-yet",
+    admin_audience: "not-applied-yet-admin",
+    team_domain: access.teamDomain,
+    vpc_service_ids: ofClusters,
+    tunnel_ids: ofClusters,
+    service_token_client_ids: Object.fromEntries(access.serviceTokens.map((token) => [token, `${token}.access`])),
+  };
 }
 
 /** @throws OperatorError in words */

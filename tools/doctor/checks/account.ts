@@ -6,7 +6,7 @@ import type { Cloudflare } from "../../ports/cloudflare.ts";
 import { type Check, type Finding, fail, ok, skipped, warn } from "../check.ts";
 import { isAtLeast, parseVersion } from "../version.ts";
 
-const NO_API = "no CLOUDFLARE_API_TOKEN: set one that may read (docs/OPERATIONS.md lists its permissions)";
+const NO_API = "no CLOUDFLARE_API_TOKEN: set one that may read (docs/UPGRADES.md lists its permissions)";
 
 /** A check that needs the API. */
 function account(id: string, api: Cloudflare | undefined, run: (api: Cloudflare) => Promise<Finding>): Check {

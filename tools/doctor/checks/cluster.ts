@@ -44,8 +44,7 @@ const lastLine = (text: string) => text.trim().split("\n").at(-1) ?? "no words";
 
 function adviceOn(stderr: string): string {
   if (/NotFound/.test(stderr)) return "apply the cluster's stack";
-  if (/Forbidden/.test(stderr))
-    return "use a kubeconfig whose account may read this: see docs/OPERATIONS.md, least privilege";
+  if (/Forbidden/.test(stderr)) return "use a kubeconfig whose account may do this: docs/UPGRADES.md says what";
   return "try the same kubeconfig and context with kubectl";
 }
 
