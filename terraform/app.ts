@@ -1,4 +1,5 @@
 /** The stacks of a deployment. */
+import { mkdirSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { App } from "cdktf";
 import type { Deployment } from "./config/schema.ts";
@@ -14,8 +15,9 @@ export interface Places {
   readonly configDir: string;
 }
 
-/** Puts the stacks together. Nothing is written, and nobody asked, until `synth()`. */
+/** Puts the stacks together. Makes the folder; the rest is written by `synth()`, which asks nobody. */
 export function buildApp(deployment: Deployment, { outDir, configDir }: Places): App {
+  mkdirSync(outDir, { recursive: true });
   const app = new App({ outdir: outDir, stackTraces: false });
   const { state, account, clusters, demo } = deployment;
   const directory = state.kind === "local" ? state.directory : ".";

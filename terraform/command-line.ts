@@ -1,19 +1,8 @@
 /** What the commands here have in common. */
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { DEFAULT_DEPLOYMENT_FILE, DeploymentError } from "./config/load.ts";
+import { DeploymentError } from "./config/load.ts";
 
-const PROJECT = fileURLToPath(new URL("..", import.meta.url));
-/** From the project's top. The stack `edge` is in `stacks/edge` there. */
+/** From where npm starts every script, the project's top. The stack `edge` is in `stacks/edge` there. */
 export const DEFAULT_OUT_DIR = "terraform/out";
-
-export function defaultDeploymentFile(): string {
-  return join(PROJECT, DEFAULT_DEPLOYMENT_FILE);
-}
-
-export function defaultOutDir(): string {
-  return join(PROJECT, DEFAULT_OUT_DIR);
-}
 
 /**
  * Runs a command and sets the exit code: 0, 1 when the deployment file is not valid, 2 for a mistake on the command line.

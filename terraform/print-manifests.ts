@@ -4,15 +4,15 @@
  */
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { defaultDeploymentFile, runTool } from "./command-line.ts";
-import { DeploymentError, loadDeployment } from "./config/load.ts";
+import { runTool } from "./command-line.ts";
+import { DEFAULT_DEPLOYMENT_FILE, DeploymentError, loadDeployment } from "./config/load.ts";
 import { connectorManifests } from "./manifests/connector.ts";
 import { namespaceOf, TOKEN_SECRET } from "./manifests/names.ts";
 
 const USAGE = `Usage: npm run manifests -- --cluster NAME [options]
 
   --cluster NAME  one of the deployment's clusters
-  --config FILE   the deployment file. Default: deployment.jsonc
+  --config FILE   the deployment file. Default: ${DEFAULT_DEPLOYMENT_FILE}
   --json          a List as JSON, in place of YAML documents
   --help          this text
 `;
@@ -22,7 +22,7 @@ await runTool(USAGE, async () => {
     allowPositionals: false,
     options: {
       cluster: { type: "string" },
-      config: { type: "string", default: defaultDeploymentFile() },
+      config: { type: "string", default: DEFAULT_DEPLOYMENT_FILE },
       json: { type: "boolean", default: false },
     },
   });

@@ -3,16 +3,16 @@
  *
  * Exit code 0 when it is written, 1 when the deployment file is not valid, 2 for a mistake on the command line.
  */
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { defaultDeploymentFile, defaultOutDir, runTool } from "./command-line.ts";
-import { loadDeployment } from "./config/load.ts";
+import { DEFAULT_OUT_DIR, runTool } from "./command-line.ts";
+import { DEFAULT_DEPLOYMENT_FILE, loadDeployment } from "./config/load.ts";
 
 const USAGE = `Usage: npm run synth [-- options]
 
-  --config FILE  the deployment file. Default: deployment.jsonc
-  --out DIR      where the JSON goes, each stack in DIR/stacks/NAME. Default: terraform/out
+  --config FILE  the deployment file. Default: ${DEFAULT_DEPLOYMENT_FILE}
+  --out DIR      where the JSON goes, each stack in DIR/stacks/NAME. Default: ${DEFAULT_OUT_DIR}
   --help         this text
 `;
 
@@ -20,8 +20,8 @@ await runTool(USAGE, async () => {
   const { values } = parseArgs({
     allowPositionals: false,
     options: {
-      config: { type: "string", default: defaultDeploymentFile() },
-      out: { type: "string", default: defaultOutDir() },
+      config: { type: "string", default: DEFAULT_DEPLOYMENT_FILE },
+      out: { type: "string", default: DEFAULT_OUT_DIR },
     },
   });
   const outDir = resolve(values.out);
@@ -29,7 +29,6 @@ await runTool(USAGE, async () => {
     const deployment = loadDeployment(values.config, (words) => process.stderr.write(`note: ${words}\n`));
     // Loaded here, not above: it takes half a second, and a mistyped flag or file need not wait for it.
     const { buildApp } = await import("./app.ts");
-    mkdirSync(outDir, { recursive: true });
     buildApp(deployment, { outDir, configDir: dirname(resolve(values.config)) }).synth();
     const stacks = stacksIn(outDir);
     for (const stack of stacks) process.stdout.write(`${folderOf(outDir, stack)}\n`);
@@ -45,7 +44,7 @@ await runTool(USAGE, async () => {
 
 function stacksIn(outDir: string): string[] {
   const manifest = JSON.parse(readFileSync(join(outDir, "manifest.json"), "utf8")) as { stacks: object };
-  return Object.keys(manifest.stacks).sort();
+  return Object.keys(manifest.stacks);
 }
 
 function folderOf(outDir: string, stack: string): string {

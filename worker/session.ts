@@ -6,7 +6,8 @@ import type { Cluster, Config } from "./config/schema.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
 import type { Bindings } from "./env.ts";
 import type { Identity } from "./identify.ts";
-import { headersFor, upstreamUrl } from "./upstream.ts";
+import { headersFor } from "./upstream.ts";
+import { upstreamUrl } from "./upstream-url.ts";
 
 /** The client writes these into the record: they must not fill it. */
 const MAX_USER_AGENT_CHARS = 512;

@@ -3,17 +3,7 @@ import { buildUpstreamHeaders, type Impersonation } from "../kubernetes/upstream
 import type { Decision } from "./decide.ts";
 import { isRead } from "./methods.ts";
 import { refuse } from "./refusal.ts";
-
-/**
- * The binding decides where a request goes; the host only becomes the Host header. `localhost` is what a
- * `kubectl proxy` beside the tunnel accepts without further flags.
- */
-const UPSTREAM_ORIGIN = "http://localhost";
-
-/** The very path and query that were classified, at the cluster. */
-export function upstreamUrl({ pathname, search }: RequestTarget): string {
-  return UPSTREAM_ORIGIN + pathname + search;
-}
+import { upstreamUrl } from "./upstream-url.ts";
 
 /** @property failure why this is not the cluster's own answer, for the record */
 export interface Streamed {

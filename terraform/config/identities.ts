@@ -27,8 +27,8 @@ export function impersonated(rules: readonly IdentityRule[], named?: readonly st
   // Named ones are added to what the rules spell out. Where all is spelled out, "any" would only be more than is needed.
   const users = known.length === literal.length || Array.isArray(named) ? [...known, ...listOf(named)] : "any";
   const extra: Record<string, string[]> = {};
-  for (const [key, values] of rules.flatMap((rule) => Object.entries(rule.extra))) {
-    extra[key] = sorted([...(extra[key] ?? []), ...values]);
+  for (const key of sorted(rules.flatMap((rule) => Object.keys(rule.extra)))) {
+    extra[key] = sorted(rules.flatMap((rule) => rule.extra[key] ?? []));
   }
   return {
     groups: sorted(rules.flatMap(({ groups }) => groups)),
@@ -68,5 +68,6 @@ function listOf(named: readonly string[] | "any" | undefined): readonly string[]
 }
 
 function sorted(names: readonly string[]): string[] {
-  return [...new Set(names)].sort();
+  // By code units, wherever it runs: the same rules are the same role.
+  return [...new Set(names)].sort((one, other) => (one < other ? -1 : 1));
 }

@@ -6,6 +6,7 @@ export const OUTPUT = {
   auditDatabaseId: "audit_database_id",
   auditDatabaseName: "audit_database_name",
   recordingsBucket: "recordings_bucket",
+  /** Only where the record is exported. */
   exportBucket: "export_bucket",
   teamDomain: "team_domain",
   /** Of the first application: see `audiences`. */

@@ -45,6 +45,9 @@ const pinnedImage = z
     message: "an image with a version or a digest, and not :latest",
   });
 
+/** Terraform runs elsewhere, in its stack's folder. */
+const kubeconfigPath = z.string().regex(/^(~?\/)./, "a path that begins with / or ~/");
+
 const accessSchema = z.strictObject({
   /** `https://<team>.cloudflareaccess.com`. */
   teamDomain: access.shape.teamDomain.refine((url) => url.startsWith("https://"), { message: "must be https://" }),
@@ -89,9 +92,9 @@ const clusterSchema = z.strictObject({
   hostnames: workerCluster.hostnames,
   /** For Terraform; `"demo"` is the cluster that the demo stack makes. Without it nothing is applied: see `npm run manifests`. */
   kubeconfig: z
-    .union([z.literal("demo"), z.strictObject({ path: nonEmpty, context: nonEmpty.exactOptional() })])
+    .union([z.literal("demo"), z.strictObject({ path: kubeconfigPath, context: nonEmpty.exactOptional() })])
     .exactOptional(),
-  /** Where pods find the API server, past the Service: `kubectl -n default get endpoints kubernetes`. */
+  /** Where pods find the API server, past the Service: `kubectl -n default get endpointslices`. */
   apiServer: z.strictObject({ cidrs: z.array(cidr).min(1), port: z.int().min(1).max(65_535).default(443) }),
   connector: connectorSchema.prefault({}),
   /** Whom the connector's account may impersonate, where that does not follow from the identities. */
@@ -120,6 +123,8 @@ const recordSchema = z
     retentionDays: z.int().min(1).max(36_500),
     /** Recordings are deleted then. Default: never. */
     deleteAfterDays: z.int().min(1).max(36_500).exactOptional(),
+    /** A bucket to which the record is exported for a SIEM. */
+    export: z.boolean().default(true),
     /** `terraform destroy` stops before the audit database and the recordings. */
     protect: z.boolean().default(true),
   })

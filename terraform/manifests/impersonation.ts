@@ -29,9 +29,7 @@ export function impersonationRules({ groups, users, extra }: Impersonated): Poli
     ...(users === "any" ? [impersonate(CORE, "users")] : named(CORE, "users", users)),
     impersonate(AUTHENTICATION, "uids"),
     impersonate(AUTHENTICATION, `userextras/${SESSION_EXTRA}`),
-    ...Object.keys(extra)
-      .sort()
-      .flatMap((key) => named(AUTHENTICATION, `userextras/${key}`, extra[key] ?? [])),
+    ...Object.entries(extra).flatMap(([key, values]) => named(AUTHENTICATION, `userextras/${key}`, values)),
   ];
 }
 

@@ -5,6 +5,7 @@
  * API server by the cluster's own CA, gives it every upgrade as it comes, and is released and mended with Kubernetes, in an
  * image without a shell. The others would need the token written into their configuration again and again.
  */
+import { UPSTREAM_HOST } from "../../worker/upstream-url.ts";
 import { METRICS_PORT, PROXY_PORT, TOKEN_SECRET } from "./names.ts";
 import type { Container } from "./types.ts";
 
@@ -23,7 +24,7 @@ const TUNNEL_TOKEN_PATH = "/etc/cloudflared";
 
 /**
  * - `--address`: loopback only, so nothing but this pod reaches it.
- * - `--accept-hosts`: the Worker asks for http://localhost (worker/upstream.ts), and that name becomes the Host header.
+ * - `--accept-hosts`: what the Worker puts into the URL becomes the Host header. A port behind it is not looked at.
  * - `--reject-paths`, `--reject-methods`: by default exec and attach are refused; these refuse nothing. What is refused is
  *   decided by the Worker and by RBAC. `--disable-filter` would open the host check, too.
  * - `--v=0`: from 6 up it logs requests, from 8 up their bodies.
@@ -34,7 +35,7 @@ export const PROXY_ARGS: readonly string[] = [
   "proxy",
   "--address=127.0.0.1",
   `--port=${PROXY_PORT}`,
-  "--accept-hosts=^localhost$",
+  `--accept-hosts=^${UPSTREAM_HOST.replaceAll(".", String.raw`\.`)}$`,
   "--reject-paths=^$",
   "--reject-methods=^$",
   "--v=0",
@@ -54,7 +55,7 @@ function proxy(image: string): Container {
   const exec = {
     command: [
       "/bin/kubectl",
-      `--server=http://localhost:${PROXY_PORT}`,
+      `--server=http://${UPSTREAM_HOST}:${PROXY_PORT}`,
       "--request-timeout=5s",
       "get",
       "--raw=/readyz",

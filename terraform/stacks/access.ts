@@ -38,7 +38,7 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
   const tokens = new Map(
     access.serviceTokens.map((token) => [
       token,
-      // A year, Access's default: `terraform apply` renews nothing by itself, so the date is in docs/DEPLOY.md's list.
+      // For a year, Access's default.
       new ZeroTrustAccessServiceToken(scope, `service-token-${token}`, { accountId, name: `${name}-${token}` }),
     ]),
   );
@@ -51,6 +51,8 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
     httpOnlyCookieAttribute: true,
     // Not "strict", with which the cookie would not come along from the sign-in page. Foreign pages the Worker refuses itself.
     sameSiteCookieAttribute: "lax",
+    // A second cookie that binds the first to one browser. WARP sessions and clients that are no browsers have none.
+    enableBindingCookie: false,
     // Anything but the host name's own requests must be seen by Access.
     optionsPreflightBypass: false,
     ...(access.identityProviders.length > 0 && { allowedIdps: [...access.identityProviders] }),
@@ -73,8 +75,6 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
           policies: users,
           sessionDuration: access.sessionDuration,
           allowAuthenticateViaWarp: access.warp,
-          // A second cookie that binds the first to the browser: a WARP session has none.
-          enableBindingCookie: !access.warp,
         }),
     ),
     adminApplications: chunks(hostnames).map(

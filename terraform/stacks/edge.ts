@@ -43,7 +43,7 @@ export class EdgeStack extends TerraformStack {
     this.#output(OUTPUT.auditDatabaseId, database.id);
     this.#output(OUTPUT.auditDatabaseName, database.name);
     this.#output(OUTPUT.recordingsBucket, recordings.name);
-    this.#output(OUTPUT.exportBucket, exports.name);
+    if (exports) this.#output(OUTPUT.exportBucket, exports.name);
     this.#output(OUTPUT.audience, applications[0]?.aud);
     this.#output(OUTPUT.adminAudience, adminApplications[0]?.aud);
     this.#output(

@@ -11,7 +11,7 @@ export function literal<T>(value: T): T {
 }
 
 function escaped(value: unknown): unknown {
-  if (typeof value === "string") return value.replaceAll("${", "$${").replaceAll("%{", "%%{");
+  if (typeof value === "string") return value.replaceAll(/[$%](?=\{)/g, (sign) => sign + sign);
   if (Array.isArray(value)) return value.map(escaped);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [escaped(key), escaped(inner)]));

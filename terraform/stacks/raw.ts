@@ -38,7 +38,7 @@ export function rawResource(
   const resource = new TerraformResource(scope, id, {
     terraformResourceType: type,
     terraformGeneratorMetadata: { providerName: providerOf(type) },
-    dependsOn: [...dependsOn],
+    ...(dependsOn.length > 0 && { dependsOn: [...dependsOn] }),
   });
   for (const [key, value] of Object.entries(attributes)) resource.addOverride(key, value);
   return resource;

@@ -15,7 +15,8 @@ const UNFINISHED_UPLOAD_DAYS = 7;
 export interface RecordResources {
   readonly database: D1Database;
   readonly recordings: R2Bucket;
-  readonly exports: R2Bucket;
+  /** Undefined where nothing is exported. */
+  readonly exports: R2Bucket | undefined;
 }
 
 export function recordResources(scope: Construct, { name, account: accountId, record }: Deployment): RecordResources {
@@ -68,10 +69,8 @@ export function recordResources(scope: Construct, { name, account: accountId, re
           ]),
     ],
   });
-  const exports = new R2Bucket(scope, "export-bucket", {
-    accountId,
-    name: `${name}-export`,
-    location: record.location,
-  });
+  const exports = record.export
+    ? new R2Bucket(scope, "export-bucket", { accountId, name: `${name}-export`, location: record.location })
+    : undefined;
   return { database, recordings, exports };
 }

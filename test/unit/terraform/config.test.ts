@@ -62,6 +62,11 @@ describe("the deployment file", () => {
       /apiServer\.cidrs\[0\]/,
     ],
     ["a hostname with a scheme", { clusters: [{ ...prod, hostnames: ["https://a.example.com"] }] }, /hostnames\[0\]/],
+    [
+      "a kubeconfig that Terraform would look for elsewhere",
+      { clusters: [{ ...prod, kubeconfig: { path: "kubeconfig" } }] },
+      /clusters\[0\]\.kubeconfig/,
+    ],
     ["a hint that is no place", { clusters: [{ ...prod, locationHint: "europe" }] }, /locationHint/],
     ["a location that R2 has not", { record: { location: "sam", retentionDays: 1 } }, /record\.location/],
     [

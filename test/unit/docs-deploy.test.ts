@@ -1,0 +1,123 @@
+/** docs/DEPLOY.md: what can be run here is run, and the rest names only what there is. */
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseDeployment } from "../../terraform/config/load.ts";
+import { deploymentInput, deploymentOf, synthesise } from "../support/deployment.ts";
+
+interface Block {
+  readonly line: number;
+  /** What stands behind the three backticks. */
+  readonly info: string;
+  readonly text: string;
+}
+
+const DOC = "docs/DEPLOY.md";
+const text = readFileSync(DOC, "utf8");
+const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(
+  ([, info = "", body = ""], index, all): Block => ({
+    line: text.slice(0, all[index]?.index).split("\n").length,
+    info,
+    text: body,
+  }),
+);
+const shell = blocks.filter(({ info }) => info.startsWith("sh"));
+const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
+
+/** Every `npm run NAME -- FLAGS` of the document, in blocks and in sentences. */
+const runs = [...text.matchAll(/npm run ([\w:]+)(?: -- ([^`\n>|]*))?/g)].map(([, name = "", flags = ""]) => ({
+  name,
+  flags: flags.match(/--[\w-]+/g) ?? [],
+}));
+
+describe("docs/DEPLOY.md", { timeout: 30_000 }, () => {
+  it("marks every shell block: run here, or needs an account", () => {
+    expect(shell.length).toBeGreaterThan(8);
+    for (const { info, line } of shell) expect(["sh", "sh account"], `line ${line}`).toContain(info);
+  });
+
+  it.each(shell.map(({ line, text }) => [line, text] as const))(
+    "has a block at line %i that a shell reads",
+    (_line, script) => {
+      expect(spawnSync("sh", ["-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    },
+  );
+
+  it.each([...new Set(runs.map(({ name }) => name))])("names npm run %s, and flags that it knows", (name) => {
+    const script = scripts[name];
+    if (script === undefined && ["deploy", "doctor"].includes(name)) {
+      console.error(`SKIP npm run ${name}: there is no such script here yet`);
+      return;
+    }
+    const program = /^node (\S+\.ts)$/.exec(script ?? "")?.[1];
+    if (program === undefined) throw new Error(`there is no npm run ${name} of one program`);
+    const help = spawnSync(process.execPath, [program, "--help"], { encoding: "utf8" });
+    expect(help.status).toBe(0);
+    for (const flag of runs.filter((run) => run.name === name).flatMap(({ flags }) => flags)) {
+      expect(help.stdout).toContain(flag);
+    }
+  });
+
+  it("names stacks, outputs and resources that there are", () => {
+    const demo = { digitalocean: { region: "fra1", version: "1.36" } };
+    const stacks = synthesise(deploymentOf({ demo }));
+    for (const [, stack = ""] of text.matchAll(/out\/stacks\/([\w-]+)/g)) expect(Object.keys(stacks)).toContain(stack);
+    for (const [, output = ""] of text.matchAll(/output -json (\w+)/g))
+      expect(stacks["edge"]?.output).toHaveProperty(output);
+    for (const [, type = "", name = ""] of text.matchAll(/(cloudflare_\w+)\.([\w-]+)/g)) {
+      expect(stacks["edge"]?.resource[type]).toHaveProperty(name);
+    }
+  });
+
+  it("shows a state and a demo that the file takes", () => {
+    const written: readonly [key: string, value: RegExp][] = [
+      ["state", /"state": (\{[^}]*\})/g],
+      ["demo", /"demo": (\{ "digitalocean": \{[^}]*\} \})/g],
+    ];
+    for (const [key, form] of written) {
+      const values = [...text.matchAll(form)].map(([, value = ""]) => JSON.parse(value) as unknown);
+      expect(values.length).toBeGreaterThan(0);
+      for (const value of values)
+        expect(() => parseDeployment(JSON.stringify({ ...deploymentInput(), [key]: value }), key)).not.toThrow();
+    }
+  });
+
+  it("names files that there are", () => {
+    for (const [, path = ""] of text.matchAll(/`((?:docs|terraform)\/[\w./-]+\.\w+)`/g))
+      expect(existsSync(path), path).toBe(true);
+  });
+});
+
+/** What the commands run. Node finds what these import from where they really are. */
+const PROGRAMS = ["terraform/synth.ts", "terraform/print-manifests.ts"];
+
+describe("its commands that need no account", { timeout: 60_000 }, () => {
+  let project: string;
+  beforeAll(() => {
+    // A project's top with nothing in it but what commands read: nobody's own deployment.jsonc is touched.
+    project = mkdtempSync(join(tmpdir(), "sallyport-deploy-"));
+    mkdirSync(join(project, "terraform"));
+    for (const shared of ["package.json", "node_modules", ...PROGRAMS, "terraform/deployment.example.jsonc"]) {
+      symlinkSync(resolve(shared), join(project, shared));
+    }
+  });
+  afterAll(() => rmSync(project, { recursive: true }));
+
+  it("run one after the other, and leave what the text says", async () => {
+    // Not again what brought this test here.
+    const script = shell
+      .filter(({ info }) => info === "sh")
+      .map(({ text }) => text.replace("npm install\n", ""))
+      .join("");
+    const { code, stderr } = await new Promise<{ code: number | null; stderr: string }>((done) => {
+      const child = execFile("sh", ["-e", "-c", script], { cwd: project }, (_error, _stdout, stderr) =>
+        done({ code: child.exitCode, stderr }),
+      );
+    });
+    expect(code, stderr).toBe(0);
+    expect(readdirSync(join(project, "terraform/out/stacks")).length).toBe(2);
+    expect(readFileSync(join(project, "connector.yaml"), "utf8")).toMatch(/^kind: Deployment$/m);
+  });
+});

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "vitest";
+import { connectorManifests } from "../../../terraform/manifests/connector.ts";
+import { literal } from "../../../terraform/stacks/literal.ts";
+import { clusterInput, deploymentOf, synthesise } from "../../support/deployment.ts";
+
+describe("a cluster's stack", () => {
+  const deployment = deploymentOf();
+  const stack = synthesise(deployment)["cluster-prod"];
+  const manifests = stack?.resource["kubernetes_manifest"] ?? {};
+
+  it("applies the very objects that npm run manifests prints, and only they", () => {
+    const [cluster] = deployment.clusters;
+    if (!cluster) throw new Error("there is no cluster");
+    const applied = Object.values(manifests).map(({ manifest }) => {
+      const copy = structuredClone(manifest) as { spec?: { template?: { metadata?: { annotations?: object } } } };
+      // The one thing that is Terraform's: which tunnel, so that pods are replaced with it.
+      delete copy.spec?.template?.metadata?.annotations;
+      return copy;
+    });
+    const printed = connectorManifests(deployment, cluster);
+    expect(applied).toHaveLength(printed.length);
+    for (const object of printed) expect(applied).toContainEqual(object);
+  });
+
+  it("takes the token from the edge stack's state, and shows it nowhere", () => {
+    expect(stack?.resource["kubernetes_secret_v1"]).toEqual({
+      "tunnel-token": {
+        metadata: expect.objectContaining({ name: "tunnel-token", namespace: "sallyport" }) as unknown,
+        type: "Opaque",
+        data: { token: '${sensitive(data.terraform_remote_state.edge.outputs.tunnel_tokens["prod"])}' },
+        depends_on: ["kubernetes_manifest.namespace"],
+      },
+    });
+    expect(JSON.stringify(manifests)).not.toContain("tunnel_tokens");
+  });
+
+  it("starts pods last, when all they need is there, and waits until they are ready", () => {
+    expect(manifests["deployment"]?.["depends_on"]).toEqual([
+      "kubernetes_manifest.service-account",
+      "kubernetes_manifest.cluster-role",
+      "kubernetes_manifest.cluster-role-binding",
+      "kubernetes_manifest.network-policy",
+      "kubernetes_manifest.pod-disruption-budget",
+      "kubernetes_secret_v1.tunnel-token",
+    ]);
+    expect(manifests["deployment"]?.["wait"]).toEqual({ rollout: true });
+    expect(manifests["service-account"]?.["depends_on"]).toEqual(["kubernetes_manifest.namespace"]);
+  });
+
+  it("replaces pods when the tunnel is another one", () => {
+    expect(manifests["deployment"]).toMatchObject({
+      manifest: {
+        spec: {
+          template: {
+            metadata: {
+              annotations: { "sallyport/tunnel-id": '${data.terraform_remote_state.edge.outputs.tunnel_ids["prod"]}' },
+            },
+          },
+        },
+      },
+    });
+  });
+
+  it("reaches the cluster as the kubeconfig says", () => {
+    expect(stack?.provider).toEqual({ kubernetes: [{ config_path: "~/.kube/config", config_context: "prod" }] });
+    expect(stack?.terraform.required_providers["kubernetes"]).toEqual({
+      source: "hashicorp/kubernetes",
+      version: ">= 3.0, < 4",
+    });
+  });
+
+  it("is not made for a cluster without a kubeconfig, whose objects others apply", () => {
+    const { kubeconfig: _, ...byGitOps } = clusterInput("ops");
+    const stacks = synthesise(deploymentOf({ clusters: [clusterInput("prod"), byGitOps] }));
+    expect(new Set(Object.keys(stacks))).toEqual(new Set(["cluster-prod", "edge"]));
+  });
+
+  it("has namespaces and roles of the deployment's name, so that two deployments share a cluster", () => {
+    const other =
+      synthesise(deploymentOf({ name: "sallyport-eu" }))["cluster-prod"]?.resource["kubernetes_manifest"] ?? {};
+    expect(other["namespace"]).toMatchObject({ manifest: { metadata: { name: "sallyport-eu" } } });
+    expect(other["cluster-role"]).toMatchObject({ manifest: { metadata: { name: "sallyport-eu-connector" } } });
+    expect(other["cluster-role-binding"]).toMatchObject({
+      manifest: { subjects: [{ kind: "ServiceAccount", name: "connector", namespace: "sallyport-eu" }] },
+    });
+  });
+});
+
+describe("names that look like Terraform's templates", () => {
+  const evil = '${file("/etc/passwd")}';
+
+  it("reach the cluster as they are, and Terraform does not read them", () => {
+    const identities = [{ match: { email: "alice@example.com" }, groups: [evil, "%{if(true)}"] }];
+    const stack = synthesise(deploymentOf({ sallyport: { identities }, access: accessWithoutTokens }))["cluster-prod"];
+    expect(stack?.resource["kubernetes_manifest"]?.["cluster-role"]).toMatchObject({
+      manifest: {
+        rules: [{ resources: ["groups"], resourceNames: ['$${file("/etc/passwd")}', "%%{if(true)}"] }, {}, {}, {}],
+      },
+    });
+    expect(JSON.stringify(stack)).not.toMatch(/[^$]\$\{file/);
+  });
+
+  const accessWithoutTokens = {
+    teamDomain: "https://example.cloudflareaccess.com",
+    allow: [{ email: "alice@example.com" }],
+    admins: [{ email: "alice@example.com" }],
+  };
+
+  it("are escaped in keys and lists, too", () => {
+    expect(literal({ [evil]: [evil, 1, null, { a: "plain $ { }" }] })).toEqual({
+      [`$${evil}`]: [`$${evil}`, 1, null, { a: "plain $ { }" }],
+    });
+  });
+});
+
+describe("the demo", () => {
+  const demo = { digitalocean: { region: "fra1", version: "1.36" } };
+
+  it("is off by default", () => {
+    expect(new Set(Object.keys(synthesise(deploymentOf())))).toEqual(new Set(["cluster-prod", "edge"]));
+  });
+
+  it("is a cluster in a network of its own, which leaves nothing behind", () => {
+    const { demo: stack } = synthesise(deploymentOf({ demo }));
+    expect(stack?.resource["digitalocean_vpc"]?.["vpc"]).toEqual({
+      name: "sallyport-demo",
+      region: "fra1",
+      ip_range: "10.110.0.0/20",
+    });
+    expect(stack?.resource["digitalocean_kubernetes_cluster"]?.["cluster"]).toMatchObject({
+      vpc_uuid: "${digitalocean_vpc.vpc.id}",
+      version: "${data.digitalocean_kubernetes_versions.versions.latest_version}",
+      destroy_all_associated_resources: true,
+      node_pool: { node_count: 3, size: "s-2vcpu-4gb" },
+    });
+    expect(stack?.data?.["digitalocean_kubernetes_versions"]?.["versions"]).toEqual({ version_prefix: "1.36." });
+  });
+
+  it("gives its cluster's stack fresh credentials at each plan", () => {
+    const stack = synthesise(deploymentOf({ demo, clusters: [clusterInput("try", { kubeconfig: "demo" })] }))[
+      "cluster-try"
+    ];
+    expect(stack?.data?.["digitalocean_kubernetes_cluster"]?.["demo"]).toEqual({ name: "sallyport-demo" });
+    expect(stack?.provider["kubernetes"]).toEqual([
+      {
+        host: "${data.digitalocean_kubernetes_cluster.demo.endpoint}",
+        token: "${data.digitalocean_kubernetes_cluster.demo.kube_config[0].token}",
+        cluster_ca_certificate:
+          "${base64decode(data.digitalocean_kubernetes_cluster.demo.kube_config[0].cluster_ca_certificate)}",
+      },
+    ]);
+  });
+});

@@ -1,0 +1,351 @@
+import { describe, expect, it } from "vitest";
+import type { DeploymentInput } from "../../../terraform/config/schema.ts";
+import { upstreamUrl } from "../../../worker/upstream-url.ts";
+import {
+  ACCOUNT,
+  clusterInput,
+  deploymentInput,
+  deploymentOf,
+  PROVIDER_ID,
+  type StackJson,
+  synthesise,
+} from "../../support/deployment.ts";
+
+type Change = Partial<Omit<DeploymentInput, "$schema">>;
+
+function edgeOf(change: Change = {}): StackJson {
+  const { edge } = synthesise(deploymentOf(change));
+  if (!edge) throw new Error("there is no edge stack");
+  return edge;
+}
+
+const access = deploymentInput().access;
+
+describe("the edge stack", () => {
+  const edge = edgeOf();
+
+  it("wants a provider that has what the binding lacks, and no token in a file", () => {
+    expect(edge.terraform.required_providers["cloudflare"]).toEqual({
+      source: "cloudflare/cloudflare",
+      version: ">= 5.19, < 6",
+    });
+    expect(edge.provider).toEqual({ cloudflare: [{}] });
+  });
+
+  it("has nothing but what the deployment needs, all in its account", () => {
+    const made = Object.entries(edge.resource).flatMap(([type, byName]) =>
+      Object.keys(byName).map((name) => `${type}.${name}`),
+    );
+    expect(new Set(made)).toEqual(
+      new Set([
+        "cloudflare_connectivity_directory_service.vpc-service-prod",
+        "cloudflare_d1_database.audit-database",
+        "cloudflare_r2_bucket.export-bucket",
+        "cloudflare_r2_bucket.recordings-bucket",
+        "cloudflare_r2_bucket_lifecycle.recordings-lifecycle",
+        "cloudflare_r2_bucket_lock.recordings-lock",
+        "cloudflare_zero_trust_access_application.admin-application",
+        "cloudflare_zero_trust_access_application.application",
+        "cloudflare_zero_trust_access_policy.admin-people",
+        "cloudflare_zero_trust_access_policy.user-people",
+        "cloudflare_zero_trust_access_policy.user-services",
+        "cloudflare_zero_trust_access_service_token.service-token-ci",
+        "cloudflare_zero_trust_tunnel_cloudflared.tunnel-prod",
+      ]),
+    );
+    for (const byName of Object.values(edge.resource)) {
+      for (const attributes of Object.values(byName)) expect(attributes["account_id"]).toBe(ACCOUNT);
+    }
+  });
+
+  it("hands over every id that wrangler and the clusters need", () => {
+    const outputs = Object.fromEntries(Object.entries(edge.output ?? {}).map(([name, { value }]) => [name, value]));
+    expect(outputs).toEqual({
+      account_id: ACCOUNT,
+      team_domain: "https://example.cloudflareaccess.com",
+      audit_database_id: "${cloudflare_d1_database.audit-database.id}",
+      audit_database_name: "${cloudflare_d1_database.audit-database.name}",
+      recordings_bucket: "${cloudflare_r2_bucket.recordings-bucket.name}",
+      export_bucket: "${cloudflare_r2_bucket.export-bucket.name}",
+      access_audience: "${cloudflare_zero_trust_access_application.application.aud}",
+      admin_audience: "${cloudflare_zero_trust_access_application.admin-application.aud}",
+      access_audiences: ["${cloudflare_zero_trust_access_application.application.aud}"],
+      admin_audiences: ["${cloudflare_zero_trust_access_application.admin-application.aud}"],
+      vpc_service_ids: { prod: "${cloudflare_connectivity_directory_service.vpc-service-prod.service_id}" },
+      tunnel_ids: { prod: "${cloudflare_zero_trust_tunnel_cloudflared.tunnel-prod.id}" },
+      tunnel_tokens: { prod: "${data.cloudflare_zero_trust_tunnel_cloudflared_token.tunnel-token-prod.token}" },
+      service_token_client_ids: { ci: "${cloudflare_zero_trust_access_service_token.service-token-ci.client_id}" },
+      service_token_secrets: { ci: "${cloudflare_zero_trust_access_service_token.service-token-ci.client_secret}" },
+    });
+  });
+
+  it("marks what is secret among them, and only that", () => {
+    const marked = Object.entries(edge.output ?? {}).filter(([, { sensitive }]) => sensitive === true);
+    expect(marked.map(([name]) => name)).toEqual(["service_token_secrets", "tunnel_tokens"]);
+  });
+});
+
+describe("the record's place", () => {
+  it("is the same for database and buckets, and protected from terraform destroy", () => {
+    const { resource } = edgeOf();
+    expect(resource["cloudflare_d1_database"]?.["audit-database"]).toEqual({
+      account_id: ACCOUNT,
+      name: "sallyport-audit",
+      primary_location_hint: "weur",
+      lifecycle: { prevent_destroy: true },
+    });
+    expect(resource["cloudflare_r2_bucket"]).toEqual({
+      "recordings-bucket": {
+        account_id: ACCOUNT,
+        name: "sallyport-recordings",
+        location: "weur",
+        lifecycle: { prevent_destroy: true },
+      },
+      "export-bucket": { account_id: ACCOUNT, name: "sallyport-export", location: "weur" },
+    });
+  });
+
+  it("can be destroyed once the file says so", () => {
+    const { resource } = edgeOf({ record: { location: "weur", retentionDays: 30, protect: false } });
+    for (const [type, name] of [
+      ["cloudflare_d1_database", "audit-database"],
+      ["cloudflare_r2_bucket", "recordings-bucket"],
+      ["cloudflare_r2_bucket_lock", "recordings-lock"],
+    ] as const) {
+      expect(resource[type]?.[name]?.["lifecycle"]).toEqual({ prevent_destroy: false });
+    }
+  });
+
+  it("has no bucket for an export that is not wanted", () => {
+    const { resource, output } = edgeOf({ record: { location: "weur", retentionDays: 30, export: false } });
+    expect(Object.keys(resource["cloudflare_r2_bucket"] ?? {})).toEqual(["recordings-bucket"]);
+    expect(output).not.toHaveProperty("export_bucket");
+  });
+
+  it("locks recordings, and nothing else, for as long as they must be kept", () => {
+    const { resource } = edgeOf();
+    expect(resource["cloudflare_r2_bucket_lock"]?.["recordings-lock"]).toMatchObject({
+      bucket_name: "${cloudflare_r2_bucket.recordings-bucket.name}",
+      rules: [
+        {
+          id: "keep-recordings",
+          enabled: true,
+          prefix: "recordings/",
+          condition: { type: "Age", max_age_seconds: 30 * 24 * 60 * 60 },
+        },
+      ],
+    });
+  });
+
+  it("gives up uploads that nobody finished after seven days, and deletes nothing", () => {
+    expect(edgeOf().resource["cloudflare_r2_bucket_lifecycle"]?.["recordings-lifecycle"]?.["rules"]).toEqual([
+      {
+        id: "abort-unfinished-uploads",
+        enabled: true,
+        conditions: { prefix: "" },
+        abort_multipart_uploads_transition: { condition: { type: "Age", max_age: 604_800 } },
+      },
+    ]);
+  });
+
+  it("deletes recordings when the file says after how long", () => {
+    const edge = edgeOf({ record: { location: "weur", retentionDays: 30, deleteAfterDays: 31 } });
+    expect(edge.resource["cloudflare_r2_bucket_lifecycle"]?.["recordings-lifecycle"]?.["rules"]).toContainEqual({
+      id: "delete-old-recordings",
+      enabled: true,
+      conditions: { prefix: "recordings/" },
+      delete_objects_transition: { condition: { type: "Age", max_age: 31 * 86_400 } },
+    });
+  });
+});
+
+describe("the way into a cluster", () => {
+  it("is one service on the sidecar's loopback port, and no host name that the Internet could ask", () => {
+    const { resource } = edgeOf();
+    expect(resource["cloudflare_zero_trust_tunnel_cloudflared"]).toEqual({
+      "tunnel-prod": { account_id: ACCOUNT, name: "sallyport-prod", config_src: "cloudflare" },
+    });
+    expect(resource["cloudflare_connectivity_directory_service"]?.["vpc-service-prod"]).toEqual({
+      account_id: ACCOUNT,
+      name: "sallyport-prod",
+      type: "http",
+      http_port: 8001,
+      host: {
+        ipv4: "127.0.0.1",
+        network: { tunnel_id: "${cloudflare_zero_trust_tunnel_cloudflared.tunnel-prod.id}" },
+      },
+    });
+    expect(resource).not.toHaveProperty("cloudflare_zero_trust_tunnel_cloudflared_config");
+    expect(resource).not.toHaveProperty("cloudflare_dns_record");
+  });
+
+  it("speaks HTTP, as the Worker asks, for the service has no HTTPS port", () => {
+    expect(upstreamUrl({ pathname: "/version", search: "" })).toMatch(/^http:/);
+  });
+
+  it("is a tunnel of its own for each", () => {
+    const edge = edgeOf({ clusters: [clusterInput("prod"), clusterInput("dev")] });
+    expect(edge.output?.["vpc_service_ids"]?.value).toEqual({
+      prod: "${cloudflare_connectivity_directory_service.vpc-service-prod.service_id}",
+      dev: "${cloudflare_connectivity_directory_service.vpc-service-dev.service_id}",
+    });
+    const services = edge.resource["cloudflare_connectivity_directory_service"] ?? {};
+    expect(services["vpc-service-dev"]).toMatchObject({
+      host: { network: { tunnel_id: "${cloudflare_zero_trust_tunnel_cloudflared.tunnel-dev.id}" } },
+    });
+  });
+});
+
+describe("Access", () => {
+  const applications = (change: Change = {}) =>
+    edgeOf(change).resource["cloudflare_zero_trust_access_application"] ?? {};
+  const policies = (change: Change = {}) => edgeOf(change).resource["cloudflare_zero_trust_access_policy"] ?? {};
+
+  it("stands before the host names, and lets WARP sessions in", () => {
+    expect(applications()["application"]).toEqual({
+      account_id: ACCOUNT,
+      type: "self_hosted",
+      name: "sallyport",
+      domain: "prod.k8s.example.com",
+      destinations: [{ type: "public", uri: "prod.k8s.example.com" }],
+      policies: [
+        { id: "${cloudflare_zero_trust_access_policy.user-services.id}", precedence: 1 },
+        { id: "${cloudflare_zero_trust_access_policy.user-people.id}", precedence: 2 },
+      ],
+      session_duration: "8h",
+      allow_authenticate_via_warp: true,
+      enable_binding_cookie: false,
+      app_launcher_visible: false,
+      http_only_cookie_attribute: true,
+      same_site_cookie_attribute: "lax",
+      options_preflight_bypass: false,
+    });
+  });
+
+  it("is stricter before the admin API: fewer people, a shorter time, a real sign-in, a cookie of its own", () => {
+    expect(applications()["admin-application"]).toMatchObject({
+      domain: "prod.k8s.example.com/-/admin",
+      destinations: [{ type: "public", uri: "prod.k8s.example.com/-/admin" }],
+      policies: [{ id: "${cloudflare_zero_trust_access_policy.admin-people.id}", precedence: 1 }],
+      session_duration: "1h",
+      allow_authenticate_via_warp: false,
+      path_cookie_attribute: true,
+      app_launcher_visible: false,
+    });
+    expect(policies()["admin-people"]).toMatchObject({
+      decision: "allow",
+      include: [{ email: { email: "alice@example.com" } }],
+    });
+  });
+
+  it("never bypasses, and asks service tokens by a policy of their own kind", () => {
+    const all = policies();
+    const decisions = Object.entries(all).map(([name, { decision }]) => [name, decision]);
+    expect(Object.fromEntries(decisions)).toEqual({
+      "user-services": "non_identity",
+      "user-people": "allow",
+      "admin-people": "allow",
+    });
+    expect(all["user-services"]).toMatchObject({
+      include: [{ service_token: { token_id: "${cloudflare_zero_trust_access_service_token.service-token-ci.id}" } }],
+    });
+    expect(all["user-people"]).toMatchObject({ include: [{ email_domain: { domain: "example.com" } }] });
+  });
+
+  it.each([
+    [
+      { kind: "okta", identityProvider: PROVIDER_ID, name: "sre" },
+      { okta: { identity_provider_id: PROVIDER_ID, name: "sre" } },
+    ],
+    [
+      { kind: "entra", identityProvider: PROVIDER_ID, id: PROVIDER_ID },
+      { azure_ad: { identity_provider_id: PROVIDER_ID, id: PROVIDER_ID } },
+    ],
+    [
+      { kind: "google", identityProvider: PROVIDER_ID, email: "sre@example.com" },
+      { gsuite: { identity_provider_id: PROVIDER_ID, email: "sre@example.com" } },
+    ],
+    [
+      { kind: "github", identityProvider: PROVIDER_ID, organization: "example", team: "sre" },
+      { github_organization: { identity_provider_id: PROVIDER_ID, name: "example", team: "sre" } },
+    ],
+    [
+      { kind: "oidc", identityProvider: PROVIDER_ID, value: "sre" },
+      { oidc: { identity_provider_id: PROVIDER_ID, claim_name: "groups", claim_value: "sre" } },
+    ],
+    [
+      { kind: "saml", identityProvider: PROVIDER_ID, attribute: "memberOf", value: "sre" },
+      { saml: { identity_provider_id: PROVIDER_ID, attribute_name: "memberOf", attribute_value: "sre" } },
+    ],
+  ] as const)("asks for the group %j", (group, include) => {
+    expect(policies({ access: { ...access, allow: [{ group }] } })["user-people"]).toMatchObject({
+      include: [include],
+    });
+  });
+
+  it("wants from people all that is required, and from service tokens what they can have", () => {
+    const require = [{ posture: PROVIDER_ID }, { country: "DE" }];
+    const all = policies({ access: { ...access, require } });
+    expect(all["user-people"]?.["require"]).toEqual([
+      { device_posture: { integration_uid: PROVIDER_ID } },
+      { geo: { country_code: "DE" } },
+    ]);
+    expect(all["user-services"]?.["require"]).toEqual([{ geo: { country_code: "DE" } }]);
+    expect(all["admin-people"]).not.toHaveProperty("require");
+  });
+
+  it("has another application from the sixth host name on, and leaves the first as it is", () => {
+    const hostnames = Array.from({ length: 6 }, (_, index) => `c${index}.k8s.example.com`);
+    const six = edgeOf({ clusters: [clusterInput("prod", { hostnames })] });
+    const made = six.resource["cloudflare_zero_trust_access_application"] ?? {};
+    expect(made["application"]?.["destinations"]).toHaveLength(5);
+    expect(made["application-2"]).toMatchObject({ name: "sallyport-2", destinations: [{ uri: "c5.k8s.example.com" }] });
+    expect(made["admin-application-2"]).toMatchObject({ destinations: [{ uri: "c5.k8s.example.com/-/admin" }] });
+    expect(six.output?.["access_audiences"]?.value).toHaveLength(2);
+    expect(six.output?.["admin_audiences"]?.value).toHaveLength(2);
+    const five = applications({ clusters: [clusterInput("prod", { hostnames: hostnames.slice(0, 5) })] });
+    expect(made["application"]).toEqual(five["application"]);
+  });
+});
+
+describe("the state", () => {
+  it("is in files beside the deployment file, named from where Terraform runs", () => {
+    const stacks = synthesise(deploymentOf());
+    expect(stacks["edge"]?.terraform.backend).toEqual({ local: { path: "../../../state/edge.tfstate" } });
+    expect(stacks["cluster-prod"]?.data?.["terraform_remote_state"]?.["edge"]).toEqual({
+      backend: "local",
+      config: { path: "../../../state/edge.tfstate" },
+    });
+  });
+
+  it("is in R2, locked, when the file says so, and other stacks read it there", () => {
+    const stacks = synthesise(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } }));
+    const backend = stacks["edge"]?.terraform.backend["s3"];
+    expect(backend).toMatchObject({
+      bucket: "terraform-state",
+      key: "sallyport/edge.tfstate",
+      use_lockfile: true,
+      region: "auto",
+      endpoints: { s3: `https://${ACCOUNT}.r2.cloudflarestorage.com` },
+    });
+    expect(stacks["cluster-prod"]?.data?.["terraform_remote_state"]?.["edge"]).toEqual({
+      backend: "s3",
+      config: backend,
+    });
+    expect(stacks["cluster-prod"]?.terraform.backend["s3"]).toMatchObject({ key: "sallyport/cluster-prod.tfstate" });
+  });
+
+  it("is in S3, encrypted, and then no check is skipped", () => {
+    const { edge } = synthesise(
+      deploymentOf({ state: { kind: "s3", bucket: "state", prefix: "a/b", region: "eu-west-1" } }),
+    );
+    expect(edge?.terraform.backend).toEqual({
+      s3: { bucket: "state", key: "a/b/edge.tfstate", region: "eu-west-1", use_lockfile: true, encrypt: true },
+    });
+  });
+
+  it("never has credentials in the JSON", () => {
+    const text = JSON.stringify(synthesise(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } })));
+    expect(text).not.toMatch(/access_key|secret_key|api_token/);
+  });
+});

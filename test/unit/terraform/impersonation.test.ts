@@ -1,0 +1,152 @@
+import { describe, expect, it } from "vitest";
+import * as z from "zod";
+import { impersonated, literalUser } from "../../../terraform/config/identities.ts";
+import { impersonationRules } from "../../../terraform/manifests/impersonation.ts";
+import type { PolicyRule } from "../../../terraform/manifests/types.ts";
+import { type IdentityRule, identityRuleSchema } from "../../../worker/config/identities.ts";
+import { identify } from "../../../worker/identify.ts";
+
+type RuleInput = z.input<typeof identityRuleSchema>;
+
+function identities(...rules: RuleInput[]): IdentityRule[] {
+  return z.array(identityRuleSchema).parse(rules);
+}
+
+function rulesFor(rules: readonly RuleInput[], named?: readonly string[] | "any"): PolicyRule[] {
+  return impersonationRules(impersonated(identities(...rules), named));
+}
+
+/** RBAC's own reading (k8s.io/kubernetes, plugin/pkg/auth/authorizer/rbac): no names, or an empty list of them, is every name. */
+function allows(rules: readonly PolicyRule[], apiGroup: string, resource: string, name: string): boolean {
+  return rules.some(
+    (rule) =>
+      rule.verbs.includes("impersonate") &&
+      rule.apiGroups.includes(apiGroup) &&
+      rule.resources.includes(resource) &&
+      (rule.resourceNames === undefined || rule.resourceNames.length === 0 || rule.resourceNames.includes(name)),
+  );
+}
+
+const AUTHENTICATION = "authentication.k8s.io";
+const alice: RuleInput = { match: { email: "Alice@example.com" }, groups: ["platform"] };
+const ci: RuleInput = { match: { serviceToken: "2f1a.access" }, user: "ci-deployer", groups: ["deployers"] };
+const everybody: RuleInput = { match: { emailDomain: "example.com" }, groups: ["developers"] };
+
+describe("the connector's role", () => {
+  it("allows every part of what the Worker sends for somebody whom a rule fits", () => {
+    const rules = identities({ ...alice, extra: { "example.com/team": ["sre"] } }, ci);
+    const role = impersonationRules(impersonated(rules));
+    const subject = {
+      name: "alice@example.com",
+      email: "alice@example.com",
+      commonName: undefined,
+      sub: "s",
+      expiresAt: 0,
+      audiences: [],
+      claims: {},
+    };
+    const identified = identify(
+      subject as unknown as Parameters<typeof identify>[0],
+      { groups: [], posture: [] },
+      rules,
+    );
+    if (!identified.ok) throw new Error(identified.refusal.message);
+    const { user, groups, uid, extra } = identified.identity;
+    expect(allows(role, "", "users", user)).toBe(true);
+    for (const group of groups) expect(allows(role, "", "groups", group)).toBe(true);
+    expect(allows(role, AUTHENTICATION, "uids", uid ?? "")).toBe(true);
+    for (const [key, values] of Object.entries({ ...extra, "sallyport-session": ["any id"] })) {
+      for (const value of values) expect(allows(role, AUTHENTICATION, `userextras/${key}`, value)).toBe(true);
+    }
+  });
+
+  it.each([
+    ["a group that no rule gives", "", "groups", "finance"],
+    ["system:masters", "", "groups", "system:masters"],
+    ["system:nodes", "", "groups", "system:nodes"],
+    ["system:authenticated", "", "groups", "system:authenticated"],
+    ["a user whom no rule gives", "", "users", "mallory@example.com"],
+    ["the controller manager, who may mint any account's token", "", "users", "system:kube-controller-manager"],
+    ["an address in another case, which RBAC takes for somebody else", "", "users", "Alice@example.com"],
+    ["a service account", "", "serviceaccounts", "default"],
+    ["an extra that no rule gives", AUTHENTICATION, "userextras/scopes", "all"],
+    ["another value of an extra", AUTHENTICATION, "userextras/team", "finance"],
+    ["every extra at once", AUTHENTICATION, "userextras", "team"],
+  ])("refuses %s", (_what, apiGroup, resource, name) => {
+    expect(allows(rulesFor([{ ...alice, extra: { team: ["sre"] } }, ci]), apiGroup, resource, name)).toBe(false);
+  });
+
+  it("grants nothing but impersonation, and no resource by a star", () => {
+    for (const rule of rulesFor([alice, ci, everybody], "any")) {
+      expect(rule.verbs).toEqual(["impersonate"]);
+      expect([...rule.resources, ...rule.apiGroups, ...rule.verbs]).not.toContain("*");
+    }
+  });
+
+  it("has no rule for groups where no identity has any: an empty list of names would be all", () => {
+    const rules = rulesFor([{ match: { email: "alice@example.com" } }]);
+    expect(rules.some(({ resources }) => resources.includes("groups"))).toBe(false);
+    expect(allows(rules, "", "groups", "system:masters")).toBe(false);
+    for (const { resourceNames } of rules) expect(resourceNames).not.toEqual([]);
+  });
+
+  it("keeps groups by name even where users are open", () => {
+    const rules = rulesFor([alice, everybody], "any");
+    expect(allows(rules, "", "users", "anybody@example.com")).toBe(true);
+    expect(allows(rules, "", "groups", "system:masters")).toBe(false);
+    expect(allows(rules, "", "groups", "developers")).toBe(true);
+  });
+
+  it("adds named users to those that the rules spell out", () => {
+    const rules = rulesFor([alice, everybody], ["bob@example.com"]);
+    expect(rules.find(({ resources }) => resources.includes("users"))?.resourceNames).toEqual([
+      "alice@example.com",
+      "bob@example.com",
+    ]);
+  });
+
+  it("stays closed where all users are spelled out, whatever the file says", () => {
+    expect(allows(rulesFor([alice, ci], "any"), "", "users", "mallory@example.com")).toBe(false);
+  });
+
+  it("joins the values of one extra that several rules give", () => {
+    const rules = rulesFor([
+      { ...alice, extra: { team: ["sre"] } },
+      { ...ci, extra: { team: ["core", "sre"] } },
+    ]);
+    expect(rules.filter(({ resources }) => resources.includes("userextras/team"))).toEqual([
+      {
+        apiGroups: [AUTHENTICATION],
+        resources: ["userextras/team"],
+        verbs: ["impersonate"],
+        resourceNames: ["core", "sre"],
+      },
+    ]);
+  });
+
+  it("is the same text for the same rules in another order", () => {
+    expect(rulesFor([alice, ci])).toEqual(rulesFor([ci, alice]));
+  });
+});
+
+describe("a rule's user name", () => {
+  it.each<[string, RuleInput, string | undefined]>([
+    ["written out", ci, "ci-deployer"],
+    ["the address, as the Worker folds it", alice, "alice@example.com"],
+    ["before the @", { match: { email: "Alice@example.com" }, user: "dev-{email.local}" }, "dev-alice"],
+    ["a service token's client id", { match: { serviceToken: "2f1a.access" } }, "service:2f1a.access"],
+    [
+      "a client id in a template",
+      { match: { serviceToken: "2f1a.access" }, user: "ci-{common_name}" },
+      "ci-2f1a.access",
+    ],
+    ["of a domain", everybody, undefined],
+    ["of a domain, before the @", { match: { emailDomain: "example.com" }, user: "{email.local}" }, undefined],
+    ["of a group", { match: { group: "sre" } }, undefined],
+    ["made of a claim", { match: { email: "alice@example.com" }, user: "{custom.employee_id}" }, undefined],
+    ["one for a whole domain", { match: { emailDomain: "contractor.example" }, user: "contractor" }, "contractor"],
+  ])("is known, or not: %s", (_what, rule, user) => {
+    const [parsed] = identities(rule);
+    expect(parsed && literalUser(parsed)).toBe(user);
+  });
+});

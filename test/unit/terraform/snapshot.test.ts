@@ -1,0 +1,37 @@
+/**
+ * All of a deployment's Terraform, to read: a change of these files is a change of somebody's infrastructure.
+ * `npx vitest run --project unit test/unit/terraform/snapshot.test.ts -u` writes them anew.
+ */
+import { describe, expect, it } from "vitest";
+import { clusterInput, deploymentOf, IDENTITIES, synthesise } from "../../support/deployment.ts";
+
+const stacks = synthesise(
+  deploymentOf({
+    clusters: [
+      clusterInput("prod", { locationHint: "weur" }),
+      clusterInput("try", {
+        kubeconfig: "demo",
+        identities: [{ match: { emailDomain: "example.com" }, groups: ["developers"] }],
+        impersonate: { users: "any" },
+        connector: { replicas: 5, metricsFrom: "monitoring" },
+      }),
+    ],
+    demo: { digitalocean: { region: "fra1", version: "1.36" } },
+    sallyport: { identities: IDENTITIES },
+  }),
+);
+
+describe("the synthesised stacks", () => {
+  it("are these", () => {
+    expect(Object.keys(stacks).toSorted((one, other) => one.localeCompare(other))).toEqual([
+      "cluster-prod",
+      "cluster-try",
+      "demo",
+      "edge",
+    ]);
+  });
+
+  it.each(Object.keys(stacks))("%s is as it is written down", async (name) => {
+    await expect(`${JSON.stringify(stacks[name], null, 2)}\n`).toMatchFileSnapshot(`./snapshots/${name}.json`);
+  });
+});
