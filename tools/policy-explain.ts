@@ -5,10 +5,11 @@
  *
  * Exit code 0 when it would be let through, 1 when it would be refused, 2 for a mistake in the question.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { unstable_readConfig } from "wrangler";
 import { ConfigError, loadConfig } from "../worker/config/load.ts";
+import { readVariables } from "../worker/config/variables.ts";
 import { explain, type Question } from "./explain.ts";
 
 const USAGE = `Usage: npm run policy:explain -- --as WHO [options] 'METHOD PATH'
@@ -21,7 +22,7 @@ const USAGE = `Usage: npm run policy:explain -- --as WHO [options] 'METHOD PATH'
   --host NAME         the host that is asked, where there are several clusters. Default: the first cluster's
   --upgrade NAME      websocket, SPDY/3.1 or none. Default: websocket where the path opens a session
   --config FILE       a SALLYPORT_CONFIG document as JSON
-  --env NAME          otherwise: that of this environment of wrangler.jsonc. Default: production
+                      otherwise: that of the last npm run deploy (--dry-run will do)
 `;
 
 function readFlags() {
@@ -36,15 +37,19 @@ function readFlags() {
       host: { type: "string" },
       upgrade: { type: "string" },
       config: { type: "string" },
-      env: { type: "string", default: "production" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
 }
 
-function readDocument(file: string | undefined, env: string): unknown {
+/** What `npm run deploy` writes. */
+const DEPLOYED = "terraform/out/wrangler.json";
+
+function readDocument(file: string | undefined): unknown {
   if (file !== undefined) return readFileSync(file, "utf8");
-  return unstable_readConfig({ config: "wrangler.jsonc", env }, { hideWarnings: true }).vars["SALLYPORT_CONFIG"];
+  if (!existsSync(DEPLOYED))
+    throw new Error(`there is no ${DEPLOYED}: run "npm run deploy -- --dry-run", or name --config`);
+  return readVariables(unstable_readConfig({ config: DEPLOYED }, { hideWarnings: true }).vars);
 }
 
 /** @throws Error in words where the question cannot be understood */
@@ -67,7 +72,7 @@ try {
     console.log(USAGE);
   } else {
     const question = readQuestion(flags);
-    const config = loadConfig(readDocument(flags.values.config, flags.values.env), (words) => console.error(words));
+    const config = loadConfig(readDocument(flags.values.config), (words) => console.error(words));
     const { lines, isAllowed } = explain(question, config);
     console.log(lines.join("\n"));
     process.exitCode = isAllowed ? 0 : 1;

@@ -19,6 +19,8 @@ export interface AccountState {
   vpcService: { type: string; http_port: number | null; https_port: number | null; host: Rule };
   lockRules: Rule[];
   lifecycleRules: Rule[];
+  /** Paths that the token may not read. */
+  forbidden: RegExp | undefined;
   /** D1's answer to a statement; throws what SQLite throws. */
   query: (sql: string) => unknown[];
 }
@@ -70,6 +72,7 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
         abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 604_800 } },
       },
     ],
+    forbidden: undefined,
     query,
   };
 }
@@ -82,6 +85,7 @@ export function answerApi(request: HttpRequest, state: AccountState, plan: Plan,
     return refusal(403, 10_000, "Authentication error");
   }
   const path = request.url.slice(prefix.length);
+  if (state.forbidden?.test(path)) return refusal(403, 10_000, "Authentication error");
   const [cluster] = plan.clusters;
   const results: Record<string, () => unknown> = {
     [`workers/scripts/${plan.name}/subdomain`]: () => state.subdomain,

@@ -358,6 +358,19 @@ describe("what cannot be looked at", () => {
     expect(unwell).toEqual(["whoami", "through", "audit-trail"].map((id) => `skipped ${id}:${HOSTNAME}`));
   });
 
+  it("is skipped where the token may not read it, with the permission's name; one that may read nothing is a fault", async () => {
+    world.account.forbidden = /^(cfd_tunnel|connectivity|r2)/;
+    const { results, unwell } = await world.examine();
+    expect(unwell).toEqual([
+      ...["tunnel:prod", "cloudflared-version:prod", "vpc-service:prod"].map((id) => `skipped ${id}`),
+      ...["r2-lock", "r2-multipart"].map((id) => `skipped ${id}`),
+    ]);
+    expect(results.find(({ id }) => id === "tunnel:prod")?.words).toContain("Cloudflare Tunnel Read");
+    const other = new World();
+    other.account.forbidden = /./;
+    expect((await other.examine()).unwell).toContain("fail workers-dev");
+  });
+
   it("is never taken for well: a service that does not answer, a cluster out of reach, an API that says something else", async () => {
     world.cluster.isReachable = false;
     expect((await world.examine(["connector", "impersonation:prod", "cluster-role"])).unwell).toEqual([
@@ -375,7 +388,7 @@ describe("what cannot be looked at", () => {
     expect((await world.examine(["whoami"])).results[0]?.words).toBe("Access does not let this service token in");
   });
 
-  it("one that every program takes for granted: the tunnel's service token is refused, not its Worker", async () => {
+  it("is told apart: a token that Access lets in and the Worker does not take is the Worker's configuration", async () => {
     world.answers.whoami = 401;
     expect((await world.examine(["whoami"])).results[0]?.advice).toContain("audiences or team domain");
   });

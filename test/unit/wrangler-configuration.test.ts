@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { experimental_readRawConfig, unstable_readConfig } from "wrangler";
+import { OUTPUT } from "../../terraform/config/outputs.ts";
 import { readProjectConfiguration } from "../../tools/deploy/project-configuration.ts";
 import { wranglerConfiguration } from "../../tools/deploy/wrangler-configuration.ts";
 import { OperatorError } from "../../tools/deployment/fault.ts";
-import { parseOutputs } from "../../tools/deployment/outputs.ts";
+import { OUTPUT_NAMES, parseOutputs } from "../../tools/deployment/outputs.ts";
 import { placeholders } from "../../tools/deployment/placeholders.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { readVariables } from "../../worker/config/variables.ts";
@@ -115,6 +116,11 @@ describe("what is still to be filled in", () => {
 });
 
 describe("Terraform's outputs", () => {
+  it("that are read are those that the edge stack has, by its own names", () => {
+    const names: readonly string[] = Object.values(OUTPUT);
+    expect(OUTPUT_NAMES.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
   it("that lack something are refused with its name, and never with a value", () => {
     const text = outputsText({ tunnel_ids: undefined, audit_database_id: 7 });
     const read = () => parseOutputs(text, "outputs.json");

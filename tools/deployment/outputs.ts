@@ -25,6 +25,9 @@ const outputsSchema = z.object({
 
 export type Outputs = z.output<typeof outputsSchema>;
 
+/** Names of all that is read. */
+export const OUTPUT_NAMES = Object.keys(outputsSchema.shape);
+
 const wrapped = z.record(z.string(), z.object({ value: z.unknown() }));
 
 /**

@@ -2,15 +2,36 @@
 import * as z from "zod";
 import { readVariables, writeVariables } from "../../../worker/config/variables.ts";
 import type { Plan, PlannedCluster } from "../../deployment/plan.ts";
-import type { Cloudflare } from "../../ports/cloudflare.ts";
+import { type Cloudflare, CloudflareError } from "../../ports/cloudflare.ts";
 import { type Check, type Finding, fail, ok, skipped, warn } from "../check.ts";
 import { isAtLeast, parseVersion } from "../version.ts";
 
 const NO_API = "no CLOUDFLARE_API_TOKEN: set one that may read (docs/UPGRADES.md lists its permissions)";
 
-/** A check that needs the API. */
-function account(id: string, api: Cloudflare | undefined, run: (api: Cloudflare) => Promise<Finding>): Check {
-  return { id, run: async () => (api ? run(api) : skipped(NO_API)) };
+/**
+ * A check that needs the API.
+ *
+ * @param permission that a token may well lack; a check without one is for tokens that can do anything here at all
+ */
+function account(
+  id: string,
+  api: Cloudflare | undefined,
+  run: (api: Cloudflare) => Promise<Finding>,
+  permission?: string,
+): Check {
+  return {
+    id,
+    run: async () => {
+      if (!api) return skipped(NO_API);
+      try {
+        return await run(api);
+      } catch (error) {
+        const isForbidden = error instanceof CloudflareError && (error.status === 401 || error.status === 403);
+        if (!isForbidden || permission === undefined) throw error;
+        return skipped(`the API token may not read this: give it ${permission}`);
+      }
+    },
+  };
 }
 
 const subdomain = z.object({ enabled: z.boolean(), previews_enabled: z.boolean() });
@@ -120,19 +141,24 @@ const connectorsOf = async (cloudflare: Cloudflare, tunnelId: string) =>
 
 /** As many connectors as there should be replicas. */
 export function tunnelCheck({ name, tunnelId, connector }: PlannedCluster, api: Cloudflare | undefined): Check {
-  return account(`tunnel:${name}`, api, async (cloudflare) => {
-    const { status, deleted_at } = await cloudflare.get(`cfd_tunnel/${tunnelId}`, tunnelSchema);
-    const look = `see "kubectl -n ${connector.namespace} logs deployment/${connector.deployment}"`;
-    if (deleted_at) return fail("the tunnel is deleted", "terraform apply the edge stack, then the cluster's");
-    const connectors = await connectorsOf(cloudflare, tunnelId);
-    const count = `${connectors.length} of ${connector.replicas} connectors`;
-    if (status === "down" || status === "inactive" || connectors.length === 0) {
-      return fail(`the tunnel is ${status}, ${count}`, `${look}; QUIC needs UDP to port 7844 outward`);
-    }
-    if (connectors.length < connector.replicas) return fail(`the tunnel has only ${count}`, look);
-    if (status !== "healthy") return warn(`the tunnel is ${status}, ${count}`, look);
-    return ok(`healthy, ${count}`);
-  });
+  return account(
+    `tunnel:${name}`,
+    api,
+    async (cloudflare) => {
+      const { status, deleted_at } = await cloudflare.get(`cfd_tunnel/${tunnelId}`, tunnelSchema);
+      const look = `see "kubectl -n ${connector.namespace} logs deployment/${connector.deployment}"`;
+      if (deleted_at) return fail("the tunnel is deleted", "terraform apply the edge stack, then the cluster's");
+      const connectors = await connectorsOf(cloudflare, tunnelId);
+      const count = `${connectors.length} of ${connector.replicas} connectors`;
+      if (status === "down" || status === "inactive" || connectors.length === 0) {
+        return fail(`the tunnel is ${status}, ${count}`, `${look}; QUIC needs UDP to port 7844 outward`);
+      }
+      if (connectors.length < connector.replicas) return fail(`the tunnel has only ${count}`, look);
+      if (status !== "healthy") return warn(`the tunnel is ${status}, ${count}`, look);
+      return ok(`healthy, ${count}`);
+    },
+    "Cloudflare Tunnel Read",
+  );
 }
 
 /** Before it, WebSockets do not pass Workers VPC. */
@@ -145,16 +171,23 @@ export function cloudflaredVersionCheck(
   api: Cloudflare | undefined,
   { now }: { readonly now: () => number },
 ): Check {
-  return account(`cloudflared-version:${name}`, api, async (cloudflare) => {
-    const versions = [...new Set((await connectorsOf(cloudflare, tunnelId)).map(({ version = "unknown" }) => version))];
-    if (versions.length === 0) return skipped("no connector is there to ask");
-    const update = "raise the cloudflared version in the deployment file, npm run synth, apply the cluster's stack";
-    const old = versions.filter((version) => !isAtLeast(version, LEAST_CLOUDFLARED));
-    if (old.length > 0) return fail(`cloudflared ${old.join(", ")}: older than ${LEAST_CLOUDFLARED}`, update);
-    const aged = versions.filter((version) => monthsSince(version, now()) > MAX_AGE_MONTHS);
-    if (aged.length > 0) return warn(`cloudflared ${aged.join(", ")}: more than a year old, out of support`, update);
-    return ok(`cloudflared ${versions.join(", ")}`);
-  });
+  return account(
+    `cloudflared-version:${name}`,
+    api,
+    async (cloudflare) => {
+      const versions = [
+        ...new Set((await connectorsOf(cloudflare, tunnelId)).map(({ version = "unknown" }) => version)),
+      ];
+      if (versions.length === 0) return skipped("no connector is there to ask");
+      const update = "raise the cloudflared version in the deployment file, npm run synth, apply the cluster's stack";
+      const old = versions.filter((version) => !isAtLeast(version, LEAST_CLOUDFLARED));
+      if (old.length > 0) return fail(`cloudflared ${old.join(", ")}: older than ${LEAST_CLOUDFLARED}`, update);
+      const aged = versions.filter((version) => monthsSince(version, now()) > MAX_AGE_MONTHS);
+      if (aged.length > 0) return warn(`cloudflared ${aged.join(", ")}: more than a year old, out of support`, update);
+      return ok(`cloudflared ${versions.join(", ")}`);
+    },
+    "Cloudflare Tunnel Read",
+  );
 }
 
 /** Its versions are year and month. */
@@ -176,19 +209,24 @@ const vpcService = z.object({
 /** The Worker's binding leads into this cluster's tunnel, to the sidecar. */
 export function vpcServiceCheck(cluster: PlannedCluster, api: Cloudflare | undefined): Check {
   const { name, vpcServiceId, tunnelId, connector } = cluster;
-  return account(`vpc-service:${name}`, api, async (cloudflare) => {
-    const service = await cloudflare.get(`connectivity/directory/services/${vpcServiceId}`, vpcService);
-    const through = (service.host.network ?? service.host.resolver_network)?.tunnel_id;
-    const apply = "terraform apply the edge stack: it puts this right";
-    if (through !== tunnelId) return fail("it leads into another tunnel", apply);
-    if (service.type !== "http" || service.http_port !== connector.port) {
-      return fail(
-        `it points to ${service.type} port ${service.http_port ?? "none"}, not http ${connector.port}`,
-        apply,
-      );
-    }
-    return ok(`it leads into the cluster's tunnel, port ${connector.port}`);
-  });
+  return account(
+    `vpc-service:${name}`,
+    api,
+    async (cloudflare) => {
+      const service = await cloudflare.get(`connectivity/directory/services/${vpcServiceId}`, vpcService);
+      const through = (service.host.network ?? service.host.resolver_network)?.tunnel_id;
+      const apply = "terraform apply the edge stack: it puts this right";
+      if (through !== tunnelId) return fail("it leads into another tunnel", apply);
+      if (service.type !== "http" || service.http_port !== connector.port) {
+        return fail(
+          `it points to ${service.type} port ${service.http_port ?? "none"}, not http ${connector.port}`,
+          apply,
+        );
+      }
+      return ok(`it leads into the cluster's tunnel, port ${connector.port}`);
+    },
+    "Connectivity Directory Read",
+  );
 }
 
 const lock = z.object({
@@ -213,19 +251,24 @@ const DAY_SECONDS = 86_400;
 
 /** Nobody deletes or overwrites a recording before its time, Sallyport included. */
 export function recordingsLockCheck({ recordings }: Plan, api: Cloudflare | undefined): Check {
-  return account("r2-lock", api, async (cloudflare) => {
-    const { rules } = await cloudflare.get(`r2/buckets/${recordings.bucket}/lock`, lock);
-    const covering = rules.filter(({ enabled, prefix }) => enabled && RECORDINGS_PREFIX.startsWith(prefix));
-    const apply = "terraform apply the edge stack: it sets the lock";
-    if (covering.length === 0) return fail(`no lock covers ${RECORDINGS_PREFIX}`, apply);
-    const days = Math.max(...covering.map(({ condition }) => lockedDays(condition)));
-    if (days < recordings.retentionDays) {
-      return fail(`recordings are locked for ${days} days, not ${recordings.retentionDays}`, apply);
-    }
-    return ok(
-      days === Number.POSITIVE_INFINITY ? "recordings are locked for good" : `recordings are locked for ${days} days`,
-    );
-  });
+  return account(
+    "r2-lock",
+    api,
+    async (cloudflare) => {
+      const { rules } = await cloudflare.get(`r2/buckets/${recordings.bucket}/lock`, lock);
+      const covering = rules.filter(({ enabled, prefix }) => enabled && RECORDINGS_PREFIX.startsWith(prefix));
+      const apply = "terraform apply the edge stack: it sets the lock";
+      if (covering.length === 0) return fail(`no lock covers ${RECORDINGS_PREFIX}`, apply);
+      const days = Math.max(...covering.map(({ condition }) => lockedDays(condition)));
+      if (days < recordings.retentionDays) {
+        return fail(`recordings are locked for ${days} days, not ${recordings.retentionDays}`, apply);
+      }
+      return ok(
+        days === Number.POSITIVE_INFINITY ? "recordings are locked for good" : `recordings are locked for ${days} days`,
+      );
+    },
+    "Workers R2 Storage Read",
+  );
 }
 
 function lockedDays(condition: z.output<typeof lock>["rules"][number]["condition"]): number {
@@ -251,27 +294,32 @@ const LEAST_UPLOAD_DAYS = 7;
 
 /** Recordings go up in parts while a session goes on. */
 export function multipartCheck({ recordings }: Plan, api: Cloudflare | undefined): Check {
-  return account("r2-multipart", api, async (cloudflare) => {
-    const { rules } = await cloudflare.get(`r2/buckets/${recordings.bucket}/lifecycle`, lifecycle);
-    const ages = rules
-      .filter(({ enabled, conditions: { prefix } }) => enabled && overlaps(prefix, RECORDINGS_PREFIX))
-      .flatMap(({ abortMultipartUploadsTransition: abort }) => abort?.condition?.maxAge ?? [])
-      .map((seconds) => seconds / DAY_SECONDS);
-    const least = Math.min(...ages);
-    if (least < LEAST_UPLOAD_DAYS) {
-      return fail(
-        `unfinished uploads are given up after ${least} days`,
-        `set that lifecycle rule to ${LEAST_UPLOAD_DAYS} days or more: a recording that waits for R2 is lost with it`,
-      );
-    }
-    if (ages.length === 0) {
-      return warn(
-        "unfinished uploads are never given up",
-        `add a lifecycle rule of ${LEAST_UPLOAD_DAYS} days: parts cost money`,
-      );
-    }
-    return ok(`unfinished uploads are given up after ${least} days`);
-  });
+  return account(
+    "r2-multipart",
+    api,
+    async (cloudflare) => {
+      const { rules } = await cloudflare.get(`r2/buckets/${recordings.bucket}/lifecycle`, lifecycle);
+      const ages = rules
+        .filter(({ enabled, conditions: { prefix } }) => enabled && overlaps(prefix, RECORDINGS_PREFIX))
+        .flatMap(({ abortMultipartUploadsTransition: abort }) => abort?.condition?.maxAge ?? [])
+        .map((seconds) => seconds / DAY_SECONDS);
+      const least = Math.min(...ages);
+      if (least < LEAST_UPLOAD_DAYS) {
+        return fail(
+          `unfinished uploads are given up after ${least} days`,
+          `set that lifecycle rule to ${LEAST_UPLOAD_DAYS} days or more: a recording that waits for R2 is lost with it`,
+        );
+      }
+      if (ages.length === 0) {
+        return warn(
+          "unfinished uploads are never given up",
+          `add a lifecycle rule of ${LEAST_UPLOAD_DAYS} days: parts cost money`,
+        );
+      }
+      return ok(`unfinished uploads are given up after ${least} days`);
+    },
+    "Workers R2 Storage Read",
+  );
 }
 
 const overlaps = (one: string, other: string) => one.startsWith(other) || other.startsWith(one);
