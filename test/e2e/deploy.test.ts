@@ -3,8 +3,15 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
+import { parseDeployment } from "../../terraform/config/load.ts";
+import { type DeployOptions, deploy as runDeploy } from "../../tools/deploy/deploy.ts";
+import { parseOutputs } from "../../tools/deployment/outputs.ts";
+import { migrationNames, planOf } from "../../tools/deployment/project.ts";
+import { nodeHttp } from "../../tools/ports/http.ts";
+import { type Wrangler, wranglerDatabase, wranglerProcess } from "../../tools/ports/wrangler.ts";
 import { deploymentText, HOSTNAME, outputsText } from "../support/planned.ts";
 import { kubectlPath } from "./support/kubectl.ts";
 
@@ -69,6 +76,82 @@ describe("npm run deploy, without an account", () => {
     expect(stderr).toMatch(/^deploy: D1 did not answer:\n/);
     expect(stderr).toContain("CLOUDFLARE_API_TOKEN");
     expect(stdout).not.toContain("Deploying the Worker");
+  });
+});
+
+describe("npm run deploy, with real D1", () => {
+  const data = join(home, "d1");
+  const printed: string[] = [];
+  const done: string[] = [];
+  /** The real wrangler and its local D1 in place of the deployed one; the Worker is neither bundled nor uploaded here. */
+  const wrangler: Wrangler = (args) => {
+    const real = wranglerProcess(join(ROOT, "terraform/out/wrangler.json"));
+    done.push(args.slice(0, 2).join(" "));
+    if (args[0] === "d1")
+      return real([...args.map((arg) => (arg === "--remote" ? "--local" : arg)), "--persist-to", data]);
+    return Promise.resolve({ code: 0, stdout: "", stderr: "", records: [{ type: "deploy", version_id: "v1" }] });
+  };
+  const again = (options: Partial<DeployOptions> = {}, migrations = migrationNames()) => {
+    done.length = 0;
+    printed.length = 0;
+    const plan = planOf(parseDeployment(deploymentText(), config), parseOutputs(outputsText(), outputs));
+    const input = {
+      plan,
+      placeholders: [],
+      configuration: "out",
+      databaseBinding: "AUDIT_DB",
+      serviceToken: undefined,
+    };
+    return runDeploy(
+      { ...input, migrations },
+      { dryRun: false, skipSmoke: true, rollback: false, drainMs: 0, ...options },
+      {
+        wrangler,
+        http: nodeHttp(),
+        now: Date.now,
+        wait: (ms) => wait(ms),
+        print: (line) => void printed.push(line),
+      },
+    );
+  };
+  const ask = <Row>(sql: string) => wranglerDatabase(wrangler, "AUDIT_DB")<Row>(sql);
+
+  it("makes a new database's schema without asking anybody, and the second time nothing", async () => {
+    await again();
+    expect(done).toContain("d1 migrations");
+    expect(printed.join("\n")).toContain(`D1: applying ${migrationNames().join(", ")} ...`);
+    const triggers = await ask<{ n: number }>("SELECT count(*) AS n FROM sqlite_master WHERE type = 'trigger'");
+    expect(triggers[0]?.n).toBeGreaterThan(3);
+    await again();
+    expect(done).not.toContain("d1 migrations");
+    expect(printed).toContain("D1: all migrations are applied.");
+  });
+
+  it("lists who would be cut, by the deployed view of sessions", async () => {
+    const data = JSON.stringify({
+      user: "alice@acme.test",
+      kind: "exec",
+      cluster: "prod",
+      namespace: "shop",
+      pod: "web-0",
+    });
+    await ask(
+      "INSERT INTO events (session_id, seq, at, type, data, link, hash) " +
+        `VALUES ('a', 0, ${Date.now() - 600_000}, 'start', '${data}', '', '')`,
+    );
+    await again();
+    expect(printed.join("\n")).toMatch(
+      /alice@acme\.test: exec in shop\/web-0 on prod, for 10 min\n {2}Going on: 1 will be cut/,
+    );
+  });
+
+  it("as an older checkout is refused, and goes over it only when told to, with the schema as it was", async () => {
+    const older = migrationNames().slice(0, -1);
+    await expect(again({}, older)).rejects.toThrow(/does not know: .*--rollback/s);
+    expect(done).not.toContain("deploy");
+    await again({ rollback: true }, older);
+    expect(done.at(-1)).toBe("deploy");
+    expect(await ask("SELECT name FROM d1_migrations")).toHaveLength(migrationNames().length);
   });
 });
 

@@ -76,6 +76,8 @@ async function bundle({ wrangler, print }: DeployPorts): Promise<void> {
   print("Bundling the Worker (wrangler deploy --dry-run) ...");
   const finished = await wrangler(["deploy", "--dry-run"]);
   if (finished.code !== 0) throw new OperatorError(`wrangler could not bundle the Worker:\n${wranglerWords(finished)}`);
+  // What wrangler only warns of may be a field that it does not know.
+  if (/WARNING/.test(finished.stderr)) print(finished.stderr.trim());
   const size = /Total Upload: .*/.exec(finished.stdout)?.[0];
   if (size) print(`  ${size}`);
 }
