@@ -31,32 +31,32 @@ function readEndpoints(stateDir: string): string {
   }
 }
 
-/** @param environment of wrangler.jsonc */
-export function* remoteEvents(environment: string): Generator<ChainedEvent> {
+/** @param configuration of wrangler: the one that `npm run deploy` writes, or another */
+export function* remoteEvents(configuration: string): Generator<ChainedEvent> {
   // Append-only, so all up to this row is a whole that no session started meanwhile can be missing from.
-  const [last] = ask<{ newest: number | null }>(environment, "SELECT max(rowid) AS newest FROM events");
+  const [last] = ask<{ newest: number | null }>(configuration, "SELECT max(rowid) AS newest FROM events");
   let after: ChainedEvent | undefined;
   for (;;) {
-    const page = remotePage(environment, Number(last?.newest ?? 0), after);
+    const page = remotePage(configuration, Number(last?.newest ?? 0), after);
     yield* page;
     after = page.at(-1);
     if (page.length < REMOTE_PAGE_EVENTS) return;
   }
 }
 
-function remotePage(environment: string, newest: number, after: ChainedEvent | undefined): ChainedEvent[] {
+function remotePage(configuration: string, newest: number, after: ChainedEvent | undefined): ChainedEvent[] {
   const id = after?.session_id.replaceAll("'", "''");
   const rest = after ? `AND (session_id, seq) > ('${id}', ${Number(after.seq)})` : "";
   return ask<ChainedEvent>(
-    environment,
+    configuration,
     `SELECT ${COLUMNS} FROM events WHERE rowid <= ${newest} ${rest} ORDER BY session_id, seq LIMIT ${REMOTE_PAGE_EVENTS}`,
   );
 }
 
-function ask<Row>(environment: string, sql: string): Row[] {
+function ask<Row>(configuration: string, sql: string): Row[] {
   const output = execFileSync(
     "npx",
-    ["wrangler", "d1", "execute", "AUDIT_DB", "--remote", "--json", "--env", environment, "--command", sql],
+    ["wrangler", "d1", "execute", "AUDIT_DB", "--remote", "--json", "--config", configuration, "--command", sql],
     { encoding: "utf8", maxBuffer: 256 * 1024 * 1024, stdio: ["ignore", "pipe", "inherit"] },
   );
   const [answer] = JSON.parse(output) as [{ results: Row[] }?];

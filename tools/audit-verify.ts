@@ -3,7 +3,7 @@
  *
  *   npm run audit:verify                         the local stack's D1 (.sallyport)
  *   npm run audit:verify -- --state DIR          another local stack's
- *   npm run audit:verify -- --remote [--env E]   the deployed D1, through wrangler
+ *   npm run audit:verify -- --remote          the deployed D1, through wrangler, as the last npm run deploy left it
  *
  * Exit code 0 when the record is whole, 1 when it is not, 2 when it could not be read.
  */
@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { ChainVerifier, type Verdict } from "../audit/verify.ts";
 import { localEvents, remoteEvents } from "./audit-source.ts";
 
-const USAGE = "Usage: npm run audit:verify [-- --state DIR | --remote [--env NAME]]";
+const USAGE = "Usage: npm run audit:verify [-- --state DIR | --remote [--config FILE]]";
 const MAX_SHOWN = 20;
 
 function readFlags() {
@@ -19,7 +19,7 @@ function readFlags() {
     return parseArgs({
       options: {
         remote: { type: "boolean", default: false },
-        env: { type: "string", default: "production" },
+        config: { type: "string", default: "terraform/out/wrangler.json" },
         state: { type: "string", default: ".sallyport" },
         help: { type: "boolean", default: false },
       },
@@ -53,7 +53,7 @@ if (flags.help) {
 }
 try {
   const verifier = new ChainVerifier();
-  const source = flags.remote ? remoteEvents(flags.env) : localEvents(flags.state);
+  const source = flags.remote ? remoteEvents(flags.config) : localEvents(flags.state);
   for (const event of source) verifier.add(event);
   const verdict = verifier.finish();
   console.log(describeVerdict(verdict));

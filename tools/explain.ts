@@ -51,7 +51,12 @@ export function explain(question: Question, config: Config): Explanation {
   return describeDecision(lines, decide(identity, cluster, classified), config);
 }
 
-function payloadOf({ who, claims, country }: Question): Record<string, unknown> {
+/** What a token would say. */
+export function payloadOf({
+  who,
+  claims,
+  country,
+}: Pick<Question, "who" | "claims" | "country">): Record<string, unknown> {
   const payload: Record<string, unknown> = { type: "app", sub: "explained", ...(country !== undefined && { country }) };
   for (const [name, value] of claims) put(payload, name.split("."), value);
   if (who.startsWith(SERVICE)) return { ...payload, sub: "", common_name: who.slice(SERVICE.length) };

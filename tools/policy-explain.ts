@@ -5,9 +5,12 @@
  *
  * Exit code 0 when it would be let through, 1 when it would be refused, 2 for a mistake in the question.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { unstable_readConfig } from "wrangler";
+import { loadDeployment } from "../terraform/config/load.ts";
+import type { Deployment } from "../terraform/config/schema.ts";
+import { workerDocument } from "../terraform/config/worker-document.ts";
 import { ConfigError, loadConfig } from "../worker/config/load.ts";
 import { joinPieces } from "../worker/config/pieces.ts";
 import { explain, type Question } from "./explain.ts";
@@ -22,7 +25,8 @@ const USAGE = `Usage: npm run policy:explain -- --as WHO [options] 'METHOD PATH'
   --host NAME         the host that is asked, where there are several clusters. Default: the first cluster's
   --upgrade NAME      websocket, SPDY/3.1 or none. Default: websocket where the path opens a session
   --config FILE       a SALLYPORT_CONFIG document as JSON
-  --env NAME          otherwise: that of this environment of wrangler.jsonc. Default: production
+                      otherwise: that of the last npm run deploy (--dry-run will do), else what deployment.jsonc, or
+                      the example, is to become
 `;
 
 function readFlags() {
@@ -37,15 +41,31 @@ function readFlags() {
       host: { type: "string" },
       upgrade: { type: "string" },
       config: { type: "string" },
-      env: { type: "string", default: "production" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
 }
 
-function readDocument(file: string | undefined, env: string): unknown {
+/** What `npm run deploy` writes. */
+const DEPLOYED = "terraform/out/wrangler.json";
+const DEPLOYMENT = "deployment.jsonc";
+const EXAMPLE = "terraform/deployment.example.jsonc";
+
+function readDocument(file: string | undefined): unknown {
   if (file !== undefined) return readFileSync(file, "utf8");
-  return joinPieces(unstable_readConfig({ config: "wrangler.jsonc", env }, { hideWarnings: true }).vars);
+  if (existsSync(DEPLOYED)) return joinPieces(unstable_readConfig({ config: DEPLOYED }, { hideWarnings: true }).vars);
+  const planned = existsSync(DEPLOYMENT) ? DEPLOYMENT : EXAMPLE;
+  process.stderr.write(`Nothing was deployed from here; this is what ${planned} says.\n`);
+  return plannedDocument(loadDeployment(planned));
+}
+
+/** Without Terraform's outputs. A service token that it is to make goes by its name there: `--as service:ci`. */
+function plannedDocument(deployment: Deployment): unknown {
+  const audience = "none-yet";
+  return workerDocument(deployment, {
+    ...{ access_audience: audience, admin_audience: audience },
+    service_token_client_ids: Object.fromEntries(deployment.access.serviceTokens.map((name) => [name, name])),
+  });
 }
 
 /** @throws Error in words where the question cannot be understood */
@@ -68,7 +88,7 @@ try {
     console.log(USAGE);
   } else {
     const question = readQuestion(flags);
-    const config = loadConfig(readDocument(flags.values.config, flags.values.env), (words) => console.error(words));
+    const config = loadConfig(readDocument(flags.values.config), (words) => console.error(words));
     const { lines, isAllowed } = explain(question, config);
     console.log(lines.join("\n"));
     process.exitCode = isAllowed ? 0 : 1;

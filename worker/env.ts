@@ -10,6 +10,8 @@ export interface Bindings extends SessionBindings {
   readonly EXPORT?: R2Bucket | undefined;
   /** See worker/config/schema.ts. A JSON value, or its text; a long one goes on in others: worker/config/pieces.ts. */
   readonly SALLYPORT_CONFIG: unknown;
+  /** Which version of the Worker this is, where the deployment binds it. */
+  readonly VERSION?: { readonly id: string };
 }
 
 declare global {

@@ -53,7 +53,7 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
     if (!url || !isPlainHost(headers.get("Host") ?? url.host)) {
       return no({ code: "bad_request", message: "the Host header is not the name of a host" });
     }
-    if (url.pathname === `${OWN_PREFIX}healthz`) return serveHealth(request);
+    if (url.pathname === `${OWN_PREFIX}healthz`) return serveHealth(request, env.VERSION?.id);
 
     const authenticated = await authenticate(request);
     if (!authenticated.ok) return no(authenticated.refusal);

@@ -19,7 +19,7 @@ describe("a document in several variables", () => {
   it("is the one variable, untouched, where there is but one", () => {
     const value = document(1);
     expect(joinPieces({ SALLYPORT_CONFIG: value, OTHER: 1 })).toBe(value);
-    expect(splitIntoPieces(value)).toEqual({ SALLYPORT_CONFIG: JSON.stringify(value) });
+    expect(splitIntoPieces(value)).toEqual({ SALLYPORT_CONFIG: value });
     expect(joinPieces({})).toBeUndefined();
   });
 
@@ -28,7 +28,7 @@ describe("a document in several variables", () => {
     const pieces = splitIntoPieces(value);
     expect(Object.keys(pieces).length).toBe(Math.ceil(bytesOf(JSON.stringify(value)) / PIECE_BYTES));
     expect(Object.keys(pieces).length).toBeGreaterThan(1);
-    for (const piece of Object.values(pieces)) expect(bytesOf(piece)).toBeLessThanOrEqual(PIECE_BYTES);
+    for (const piece of Object.values(pieces)) expect(bytesOf(String(piece))).toBeLessThanOrEqual(PIECE_BYTES);
     expect(loadConfig(joinPieces(pieces)).clusters).toHaveLength(50);
     // Every border there can be, among them those within a character of four bytes.
     const text = JSON.stringify({ lock: "a🔒b🔒c" });
@@ -46,6 +46,7 @@ describe("a document in several variables", () => {
     }
     expect(() => joinPieces(without("SALLYPORT_CONFIG"))).toThrow("SALLYPORT_CONFIG is not set");
     expect(() => joinPieces({ ...pieces, SALLYPORT_CONFIG_3: { a: 1 } })).toThrow("SALLYPORT_CONFIG_3 is no text");
+    expect(() => joinPieces({ ...pieces, SALLYPORT_CONFIG: document(1) })).toThrow("SALLYPORT_CONFIG is no text");
   });
 
   it("refuses what a longer document left behind", () => {
@@ -56,6 +57,12 @@ describe("a document in several variables", () => {
     );
     expect(() => loadConfig(joinPieces({ SALLYPORT_CONFIG: short, SALLYPORT_CONFIG_2: first }))).toThrow(
       "not valid JSON",
+    );
+  });
+
+  it("is an error where no Worker could hold it", () => {
+    expect(() => splitIntoPieces(document(3_000))).toThrow(
+      /^the configuration document needs \d+ variables of 5000 bytes/,
     );
   });
 });

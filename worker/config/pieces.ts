@@ -7,6 +7,8 @@ const FIRST = "SALLYPORT_CONFIG";
  * so it is the smaller one (https://developers.cloudflare.com/workers/platform/limits/#environment-variables).
  */
 export const PIECE_BYTES = 5_000;
+/** Of the 64 variables that a Worker has on the smallest plan. */
+const MAX_PIECES = 60;
 
 /**
  * Puts the document together: `SALLYPORT_CONFIG`, then `SALLYPORT_CONFIG_2`, `SALLYPORT_CONFIG_3` and so on.
@@ -39,9 +41,12 @@ export function joinPieces(environment: object): unknown {
  *
  * @param document as `loadConfig` takes it
  * @param pieceBytes the most in one variable
- * @returns name → text, to be set as text variables (or secrets), all of them together
+ * @returns name → value, to be set all together: the document as it is where it fits (a dashboard shows it readably),
+ *   else texts
+ * @throws RangeError for a document that no Worker can hold
  */
-export function splitIntoPieces(document: unknown, pieceBytes: number = PIECE_BYTES): Record<string, string> {
+export function splitIntoPieces(document: unknown, pieceBytes: number = PIECE_BYTES): Record<string, unknown> {
+  if (new TextEncoder().encode(JSON.stringify(document)).length <= pieceBytes) return { [FIRST]: document };
   const pieces: string[] = [];
   let piece = "";
   let bytes = 0;
@@ -56,7 +61,13 @@ export function splitIntoPieces(document: unknown, pieceBytes: number = PIECE_BY
     piece += character;
     bytes += more;
   }
-  return Object.fromEntries([...pieces, piece].map((text, index) => [nameOf(index + 1), text]));
+  pieces.push(piece);
+  if (pieces.length > MAX_PIECES) {
+    throw new RangeError(
+      `the configuration document needs ${pieces.length} variables of ${pieceBytes} bytes; a Worker takes ${MAX_PIECES}`,
+    );
+  }
+  return Object.fromEntries(pieces.map((text, index) => [nameOf(index + 1), text]));
 }
 
 function nameOf(number: number): string {

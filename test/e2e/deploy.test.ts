@@ -1,0 +1,180 @@
+/** `npm run deploy` as a command, with the real wrangler, and the commands of docs/UPGRADES.md that need no account. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Stack, startStack } from "../../dev/stack/index.ts";
+import { parseDeployment } from "../../terraform/config/load.ts";
+import { type DeployOptions, deploy as runDeploy } from "../../tools/deploy/deploy.ts";
+import { parseOutputs } from "../../tools/deployment/outputs.ts";
+import { migrationNames, planOf } from "../../tools/deployment/project.ts";
+import { nodeHttp } from "../../tools/ports/http.ts";
+import { type Wrangler, wranglerDatabase, wranglerProcess } from "../../tools/ports/wrangler.ts";
+import { deploymentText, HOSTNAME, outputsText } from "../support/planned.ts";
+import { kubectlPath } from "./support/kubectl.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const home = mkdtempSync(join(tmpdir(), "sallyport-deploy-"));
+const config = join(home, "deployment.jsonc");
+const outputs = join(home, "outputs.json");
+
+beforeAll(() => {
+  writeFileSync(config, deploymentText());
+  writeFileSync(outputs, outputsText());
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function run(file: string, args: readonly string[], more: Record<string, string> = {}) {
+  return new Promise<{ code: number; stdout: string; stderr: string }>((done) => {
+    // Nobody's sign-in takes part.
+    const env = { PATH: process.env["PATH"], HOME: home, KUBECTL: kubectlPath(), ...more };
+    execFile(file, [...args], { cwd: ROOT, env }, (error, stdout, stderr) => {
+      done({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
+    });
+  });
+}
+const deploy = (...args: string[]) => run(process.execPath, ["tools/deploy.ts", ...args]);
+
+describe("npm run deploy, without an account", () => {
+  it("bundles the Worker as it would be deployed, and says what is left to do", async () => {
+    const { code, stdout, stderr } = await deploy("--config", config, "--outputs", outputs, "--dry-run");
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Total Upload: [\d.]+ KiB/);
+    expect(stdout).toMatch(/ {2}1\. apply those of these D1 migrations .*: 0000_session_events\.sql, /);
+    const generated = readFileSync(join(ROOT, "terraform/out/wrangler.json"), "utf8");
+    expect(generated).toContain(HOSTNAME);
+    expect(generated + stdout).not.toContain("a-tunnel-token");
+  });
+
+  it("stops before anything else where something is not filled in, or the Worker would refuse its document", async () => {
+    const noId = join(home, "no-id.json");
+    writeFileSync(noId, outputsText({ audit_database_id: "00000000-0000-0000-0000-000000000000" }));
+    expect(await deploy("--config", config, "--outputs", noId)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^deploy: not everything is filled in:\n {2}audit_database_id is not one of yours yet/,
+      ),
+    });
+    const bad = join(home, "bad.jsonc");
+    writeFileSync(bad, deploymentText({ sallyport: { identities: [], idleTimeoutSeconds: 5 } }));
+    expect(await deploy("--config", bad, "--outputs", outputs)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/bad\.jsonc is not valid:(.|\n)*idleTimeoutSeconds/),
+    });
+    expect(await deploy("--drain-wait", "soon")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--drain-wait soon must look like 90s, 30m or 2h"),
+    });
+  });
+
+  it("with an account that is none, fails at D1 with wrangler's words, and has deployed nothing", async () => {
+    const { code, stdout, stderr } = await deploy("--config", config, "--outputs", outputs);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^deploy: D1 did not answer:\n/);
+    expect(stderr).toContain("CLOUDFLARE_API_TOKEN");
+    expect(stdout).not.toContain("Deploying the Worker");
+  });
+});
+
+describe("npm run deploy, with real D1", () => {
+  const data = join(home, "d1");
+  const printed: string[] = [];
+  const done: string[] = [];
+  /** The real wrangler and its local D1 in place of the deployed one; the Worker is neither bundled nor uploaded here. */
+  const wrangler: Wrangler = (args) => {
+    const real = wranglerProcess(join(ROOT, "terraform/out/wrangler.json"));
+    done.push(args.slice(0, 2).join(" "));
+    if (args[0] === "d1")
+      return real([...args.map((arg) => (arg === "--remote" ? "--local" : arg)), "--persist-to", data]);
+    return Promise.resolve({ code: 0, stdout: "", stderr: "", records: [{ type: "deploy", version_id: "v1" }] });
+  };
+  const again = (options: Partial<DeployOptions> = {}, migrations = migrationNames()) => {
+    done.length = 0;
+    printed.length = 0;
+    const plan = planOf(parseDeployment(deploymentText(), config), parseOutputs(outputsText(), outputs));
+    const input = {
+      plan,
+      placeholders: [],
+      configuration: "out",
+      databaseBinding: "AUDIT_DB",
+      serviceToken: undefined,
+    };
+    return runDeploy(
+      { ...input, migrations },
+      { dryRun: false, skipSmoke: true, rollback: false, drainMs: 0, ...options },
+      {
+        wrangler,
+        http: nodeHttp(),
+        now: Date.now,
+        wait: (ms) => wait(ms),
+        print: (line) => void printed.push(line),
+      },
+    );
+  };
+  const ask = <Row>(sql: string) => wranglerDatabase(wrangler, "AUDIT_DB")<Row>(sql);
+
+  it("makes a new database's schema without asking anybody, and the second time nothing", async () => {
+    await again();
+    expect(done).toContain("d1 migrations");
+    expect(printed.join("\n")).toContain(`D1: applying ${migrationNames().join(", ")} ...`);
+    const triggers = await ask<{ n: number }>("SELECT count(*) AS n FROM sqlite_master WHERE type = 'trigger'");
+    expect(triggers[0]?.n).toBeGreaterThan(3);
+    await again();
+    expect(done).not.toContain("d1 migrations");
+    expect(printed).toContain("D1: all migrations are applied.");
+  });
+
+  it("lists who would be cut, by the deployed view of sessions", async () => {
+    const data = JSON.stringify({
+      user: "alice@acme.test",
+      kind: "exec",
+      cluster: "prod",
+      namespace: "shop",
+      pod: "web-0",
+    });
+    await ask(
+      "INSERT INTO events (session_id, seq, at, type, data, link, hash) " +
+        `VALUES ('a', 0, ${Date.now() - 600_000}, 'start', '${data}', '', '')`,
+    );
+    await again();
+    expect(printed.join("\n")).toMatch(
+      /alice@acme\.test: exec in shop\/web-0 on prod, for 10 min\n {2}Going on: 1 will be cut/,
+    );
+  });
+
+  it("as an older checkout is refused, and goes over it only when told to, with the schema as it was", async () => {
+    const older = migrationNames().slice(0, -1);
+    await expect(again({}, older)).rejects.toThrow(/does not know: .*--rollback/s);
+    expect(done).not.toContain("deploy");
+    await again({ rollback: true }, older);
+    expect(done.at(-1)).toBe("deploy");
+    expect(await ask("SELECT name FROM d1_migrations")).toHaveLength(migrationNames().length);
+  });
+});
+
+describe("docs/UPGRADES.md", () => {
+  const text = readFileSync(join(ROOT, "docs/UPGRADES.md"), "utf8");
+  const blocks = [...text.matchAll(/^```sh([^\n]*)\n(.*?)^```$/gms)];
+  const free = blocks.filter(([, mark]) => mark === "").map(([, , commands = ""]) => commands);
+  let stack: Stack;
+
+  beforeAll(async () => {
+    stack = await startStack({ stateDir: join(home, "state"), port: 0, quiet: true });
+  });
+  afterAll(() => stack?.stop());
+
+  it("marks what needs an account, and nothing else stands in a block", () => {
+    expect(free.length).toBeGreaterThan(1);
+    expect(blocks.every(([, mark]) => mark === "" || mark === " account")).toBe(true);
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: object };
+    for (const [, name = ""] of text.matchAll(/npm run ([\w:-]+)/g)) expect(Object.keys(scripts)).toContain(name);
+  });
+
+  it.each(free.map((commands) => [commands]))("runs: %s", async (commands) => {
+    const { code, stderr } = await run("bash", ["-euc", commands], { STATE: stack.stateDir });
+    expect(code, stderr).toBe(0);
+  });
+});

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { experimental_readRawConfig, unstable_readConfig } from "wrangler";
+import { OUTPUT } from "../../terraform/config/outputs.ts";
+import { readProjectConfiguration } from "../../tools/deploy/project-configuration.ts";
+import { wranglerConfiguration } from "../../tools/deploy/wrangler-configuration.ts";
+import { OperatorError } from "../../tools/deployment/fault.ts";
+import { OUTPUT_NAMES, parseOutputs } from "../../tools/deployment/outputs.ts";
+import { placeholders } from "../../tools/deployment/placeholders.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+import { joinPieces } from "../../worker/config/pieces.ts";
+import { ACCOUNT, DATABASE_ID, HOSTNAME, outputsText, testPlan, VPC_SERVICE_ID } from "../support/planned.ts";
+
+const PROJECT_FILE = resolve(import.meta.dirname, "../../wrangler.jsonc");
+const project = readProjectConfiguration(PROJECT_FILE);
+const generated = (plan = testPlan()) => wranglerConfiguration(plan, project, "../..");
+const folder = mkdtempSync(join(tmpdir(), "sallyport-wrangler-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the generated wrangler configuration", () => {
+  it("has everything, and nothing to be asked or set elsewhere", () => {
+    const { vars, ...rest } = generated();
+    expect(rest).toEqual({
+      name: "sallyport",
+      main: "../../worker/index.ts",
+      account_id: ACCOUNT,
+      compatibility_date: project.compatibility_date,
+      workers_dev: false,
+      preview_urls: false,
+      routes: [{ pattern: HOSTNAME, custom_domain: true }],
+      durable_objects: { bindings: [{ name: "USER_SESSIONS", class_name: "UserSessions" }] },
+      migrations: [{ tag: "v1", new_sqlite_classes: ["UserSessions"] }],
+      d1_databases: [
+        {
+          binding: "AUDIT_DB",
+          database_name: "sallyport-audit",
+          database_id: DATABASE_ID,
+          migrations_dir: "../../migrations",
+        },
+      ],
+      r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
+      vpc_services: [{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }],
+      version_metadata: { binding: "VERSION" },
+      observability: { enabled: true },
+      triggers: { crons: [] },
+    });
+    expect(loadConfig(joinPieces(vars)).clusters[0]?.binding).toBe("KUBE_API_PROD");
+  });
+
+  it("is one that wrangler reads without a word of warning, with every binding the Worker looks for", () => {
+    const file = join(folder, "wrangler.json");
+    writeFileSync(file, JSON.stringify(generated()));
+    const warnings: string[] = [];
+    const { warn } = console;
+    console.warn = (...words: unknown[]) => void warnings.push(words.join(" "));
+    const read = unstable_readConfig({ config: file });
+    console.warn = warn;
+    expect(warnings).toEqual([]);
+    expect(read.workers_dev).toBe(false);
+    expect(read.preview_urls).toBe(false);
+    const bound = read.vpc_services.map(({ binding }: { binding: string }) => binding);
+    expect(loadConfig(joinPieces(read.vars)).clusters.map(({ binding }) => binding)).toEqual(bound);
+  });
+
+  it("takes what is the same everywhere from wrangler.jsonc, and leaves nothing of that out", () => {
+    const { rawConfig } = experimental_readRawConfig({ config: PROJECT_FILE });
+    const { $schema: _, env: __, name: ___, main, ...facts } = rawConfig as Record<string, unknown>;
+    expect(generated()).toMatchObject(facts);
+    expect(generated().main).toBe(`../../${String(main)}`);
+  });
+
+  it("binds the export's bucket and its schedule where there is one", () => {
+    const { r2_buckets, triggers } = generated(testPlan({}, { export_bucket: "sallyport-export" }));
+    expect(r2_buckets).toContainEqual({ binding: "EXPORT", bucket_name: "sallyport-export" });
+    expect(triggers.crons).toEqual(project.exportCrons);
+    expect(triggers.crons.length).toBeGreaterThan(0);
+  });
+
+  it("holds no token of a tunnel or of a service", () => {
+    expect(JSON.stringify(generated())).not.toMatch(/a-tunnel-token|secret/i);
+  });
+});
+
+describe("what is still to be filled in", () => {
+  it("is nothing in a real deployment", () => {
+    expect(placeholders(testPlan())).toEqual([]);
+  });
+
+  it.each([
+    ["database", {}, { audit_database_id: "00000000-0000-0000-0000-000000000000" }, /^audit_database_id/],
+    ["VPC service", {}, { vpc_service_ids: { prod: "replace-me" } }, /^vpc_service_ids\.prod/],
+    ["tunnel", {}, { tunnel_ids: { prod: "" } }, /^tunnel_ids\.prod/],
+    ["audience", {}, { access_audience: "replace-with-the-application-audience-tag" }, /^access_audience/],
+    ["admin audience that is the other's", {}, { admin_audience: testPlan().access.audiences[0] }, /admin API needs/],
+  ])("is named with its place: %s", (_what, deployment, outputs, words) => {
+    expect(placeholders(testPlan(deployment, outputs))).toEqual([expect.stringMatching(words)]);
+  });
+
+  it("are the example's own account, host names and team", () => {
+    const plan = testPlan();
+    const [cluster] = plan.clusters;
+    const example = {
+      ...plan,
+      account: "0123456789abcdef0123456789abcdef",
+      access: { ...plan.access, teamDomain: "https://example.cloudflareaccess.com" },
+      clusters: cluster ? [{ ...cluster, hostnames: ["prod.k8s.example.com"] }] : [],
+    };
+    expect(placeholders(example).map((line) => line.split(" ")[0])).toEqual([
+      "account",
+      "access.teamDomain",
+      "prod.k8s.example.com",
+    ]);
+  });
+});
+
+describe("Terraform's outputs", () => {
+  it("that are read are those that the edge stack has, by its own names", () => {
+    const names: readonly string[] = Object.values(OUTPUT);
+    expect(OUTPUT_NAMES.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  it("that lack something are refused with its name, and never with a value", () => {
+    const text = outputsText({ tunnel_ids: undefined, audit_database_id: 7 });
+    const read = () => parseOutputs(text, "outputs.json");
+    expect(read).toThrow(OperatorError);
+    expect(read).toThrow("outputs.json lacks audit_database_id, tunnel_ids: apply the edge stack");
+    expect(read).not.toThrow(/a-tunnel-token/);
+  });
+
+  it("of a stack that is not applied yet, or that are no outputs at all, are refused in words", () => {
+    expect(() => parseOutputs("{}", "o")).toThrow('o has no outputs yet: run "terraform apply"');
+    expect(() => parseOutputs("no JSON", "o")).toThrow(/is not the JSON that/);
+    expect(() => parseOutputs('{"account_id": "bare"}', "o")).toThrow(/is not the JSON that/);
+  });
+
+  it("of another account, team or set of clusters than the file's are refused", () => {
+    expect(() => testPlan({}, { account_id: "f".repeat(32) })).toThrow(/another account/);
+    expect(() => testPlan({}, { team_domain: "https://other.cloudflareaccess.com" })).toThrow(/another team domain/);
+    expect(() => testPlan({}, { vpc_service_ids: {} })).toThrow("the output vpc_service_ids has no prod");
+    expect(() => testPlan({}, { service_token_client_ids: {} })).toThrow("the service token ci has no client id");
+  });
+});

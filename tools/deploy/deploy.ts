@@ -1,0 +1,151 @@
+/** The steps of a deploy, one after the other; the first that fails is the last. */
+import type { ServiceToken } from "../deployment/access.ts";
+import { OperatorError } from "../deployment/fault.ts";
+import { hostnamesOf, type Plan } from "../deployment/plan.ts";
+import type { Http } from "../ports/http.ts";
+import { type Wrangler, wranglerDatabase, wranglerWords } from "../ports/wrangler.ts";
+import { drain, LIVE_SQL, type LiveSession } from "./drain.ts";
+import { appliedMigrations, compareMigrations } from "./migrations.ts";
+import { smoke } from "./smoke.ts";
+
+export interface DeployOptions {
+  readonly dryRun: boolean;
+  readonly skipSmoke: boolean;
+  /** An older checkout may go over a newer database: its schema stays. */
+  readonly rollback: boolean;
+  /** How long to wait for live sessions to end. */
+  readonly drainMs: number | undefined;
+}
+
+export interface DeployInput {
+  readonly plan: Plan;
+  /** What is still to be filled in. */
+  readonly placeholders: readonly string[];
+  /** Path of the generated configuration, as a person may type it. */
+  readonly configuration: string;
+  /** The database's binding in it. */
+  readonly databaseBinding: string;
+  /** Migration files of this checkout, in order. */
+  readonly migrations: readonly string[];
+  readonly serviceToken: ServiceToken | undefined;
+}
+
+export interface DeployPorts {
+  readonly wrangler: Wrangler;
+  readonly http: Http;
+  readonly now: () => number;
+  readonly wait: (ms: number) => Promise<void>;
+  readonly print: (line: string) => void;
+}
+
+/** @throws OperatorError in words; what was done before stays done, and the next deploy goes on from there */
+export async function deploy(input: DeployInput, options: DeployOptions, ports: DeployPorts): Promise<void> {
+  const { plan, placeholders, configuration } = input;
+  const { print } = ports;
+  print(`Deployment ${plan.name}: ${hostnamesOf(plan).join(", ")}`);
+  if (placeholders.length > 0 && !options.dryRun) {
+    throw new OperatorError(`not everything is filled in:\n${placeholders.map((line) => `  ${line}`).join("\n")}`);
+  }
+  print(`Wrote ${configuration}.`);
+  await bundle(ports);
+  if (options.dryRun) {
+    listPending(input, options, print);
+    return;
+  }
+  const ask = wranglerDatabase(ports.wrangler, input.databaseBinding);
+  await migrate(input, options, ask, ports);
+  if (options.drainMs !== undefined) await waitForSessions(options.drainMs, ask, ports);
+  const version = await upload(ports);
+  if (options.skipSmoke) {
+    print("Smoke check: skipped.");
+    return;
+  }
+  print("Smoke check:");
+  const { isGood, lines } = await smoke(plan, version, input.serviceToken, ports);
+  for (const line of lines) print(line);
+  if (!isGood) {
+    throw new OperatorError(
+      'the new version is deployed, but the smoke check failed; "npm run doctor" says more, "npx wrangler rollback" undoes it',
+    );
+  }
+  print("Deployed.");
+}
+
+/** Before anything is changed: what cannot be bundled is not half deployed. */
+async function bundle({ wrangler, print }: DeployPorts): Promise<void> {
+  print("Bundling the Worker (wrangler deploy --dry-run) ...");
+  const finished = await wrangler(["deploy", "--dry-run"]);
+  if (finished.code !== 0) throw new OperatorError(`wrangler could not bundle the Worker:\n${wranglerWords(finished)}`);
+  // What wrangler only warns of may be a field that it does not know.
+  if (/WARNING/.test(finished.stderr)) print(finished.stderr.trim());
+  const size = /Total Upload: .*/.exec(finished.stdout)?.[0];
+  if (size) print(`  ${size}`);
+}
+
+function listPending(
+  { placeholders, migrations, plan }: DeployInput,
+  options: DeployOptions,
+  print: (line: string) => void,
+) {
+  const steps = [
+    ...placeholders.map((line) => `fill in: ${line}`),
+    `apply those of these D1 migrations that ${plan.database.name} has not yet: ${migrations.join(", ")}`,
+    ...(options.drainMs === undefined ? [] : ["wait until no session is live, or the time is over"]),
+    `deploy the Worker ${plan.name} to account ${plan.account}`,
+    ...(options.skipSmoke ? [] : [`check ${hostnamesOf(plan).join(", ")} from outside`]),
+  ];
+  print("Dry run: nothing was changed. Still to do:");
+  for (const [index, step] of steps.entries()) print(`  ${index + 1}. ${step}`);
+}
+
+type Ask = ReturnType<typeof wranglerDatabase>;
+
+async function migrate(input: DeployInput, options: DeployOptions, ask: Ask, ports: DeployPorts): Promise<void> {
+  const { print, wrangler } = ports;
+  const { pending, unknown } = compareMigrations(input.migrations, await appliedMigrations(ask));
+  if (unknown.length > 0) {
+    const words = `${input.plan.database.name} has migrations that this checkout does not know: ${unknown.join(", ")}`;
+    if (!options.rollback) {
+      throw new OperatorError(
+        `${words}.\nA newer version has been deployed: check that one out. To go back to this one on purpose, add --rollback ` +
+          "(the schema stays as it is; docs/UPGRADES.md says when that is safe).",
+      );
+    }
+    print(`Going back: ${words}. They stay.`);
+  }
+  if (pending.length === 0) {
+    print("D1: all migrations are applied.");
+    return;
+  }
+  // Before the new code, which may need them; the old code lives with them, see docs/UPGRADES.md.
+  print(`D1: applying ${pending.join(", ")} ...`);
+  const finished = await wrangler(["d1", "migrations", "apply", input.databaseBinding, "--remote"]);
+  if (finished.code !== 0) {
+    throw new OperatorError(
+      `a migration failed; the one that failed is not applied, those before it are. Nothing was deployed.\n${wranglerWords(finished)}`,
+    );
+  }
+  const { pending: left } = compareMigrations(input.migrations, await appliedMigrations(ask));
+  if (left.length > 0) throw new OperatorError(`D1 still lacks ${left.join(", ")}. Nothing was deployed.`);
+}
+
+async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployPorts): Promise<void> {
+  const { print } = ports;
+  print(`Waiting up to ${Math.round(patienceMs / 60_000)} min for live sessions to end ...`);
+  const left = await drain(patienceMs, { ...ports, live: () => ask<LiveSession>(LIVE_SQL) });
+  print(
+    left.length === 0
+      ? "  No session is live."
+      : `  Going on: ${left.length} will be cut, and recorded as interrupted.`,
+  );
+}
+
+/** @returns the id of the version */
+async function upload({ wrangler, print }: DeployPorts): Promise<string | undefined> {
+  print("Deploying the Worker ...");
+  const finished = await wrangler(["deploy"]);
+  if (finished.code !== 0) throw new OperatorError(`wrangler did not deploy:\n${wranglerWords(finished)}`);
+  const version = finished.records.find(({ type }) => type === "deploy")?.["version_id"];
+  print(`  Version ${typeof version === "string" ? version : "unknown"}`);
+  return typeof version === "string" ? version : undefined;
+}

@@ -1,0 +1,64 @@
+/** Waiting until nobody is in a session, because a deploy cuts them all. */
+
+export interface LiveSession {
+  readonly id: string;
+  readonly user: string;
+  readonly cluster: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly started_at: number;
+}
+
+export const LIVE_SQL =
+  "SELECT id, user, cluster, kind, namespace, pod, started_at FROM sessions WHERE state = 'live' ORDER BY started_at";
+
+const POLL_MS = 15_000;
+
+export interface DrainPorts {
+  readonly live: () => Promise<readonly LiveSession[]>;
+  readonly now: () => number;
+  readonly wait: (ms: number) => Promise<void>;
+  readonly print: (line: string) => void;
+}
+
+/**
+ * Waits until no session is live, or the time is over.
+ *
+ * @param patienceMs 0 to look once
+ * @returns the sessions that a deploy now would cut
+ */
+export async function drain(
+  patienceMs: number,
+  { live, now, wait, print }: DrainPorts,
+): Promise<readonly LiveSession[]> {
+  const until = now() + patienceMs;
+  let shown = "";
+  for (;;) {
+    const sessions = await live();
+    if (sessions.length === 0) return sessions;
+    // Only what is new is said again: a wait of half an hour is not a page of the same lines.
+    const ids = sessions.map(({ id }) => id).join();
+    if (ids !== shown) {
+      print(`  ${sessions.length} live:`);
+      for (const session of sessions) print(`    ${describeSession(session, now())}`);
+      shown = ids;
+    }
+    const left = until - now();
+    if (left <= 0) return sessions;
+    await wait(Math.min(POLL_MS, left));
+  }
+}
+
+function describeSession({ user, kind, cluster, namespace, pod, started_at }: LiveSession, now: number): string {
+  const minutes = Math.max(0, Math.round((now - started_at) / 60_000));
+  return `${user}: ${kind} in ${namespace}/${pod} on ${cluster}, for ${minutes} min`;
+}
+
+const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** @returns milliseconds of `90s`, `30m` or `2h`; undefined for anything else */
+export function parseDuration(text: string): number | undefined {
+  const [, amount, unit] = /^(\d{1,5})([smh])$/.exec(text) ?? [];
+  return amount === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS];
+}

@@ -1,0 +1,40 @@
+/** Values that stand in examples for somebody's own: nothing is deployed with one. Pure. */
+import type { Plan } from "./plan.ts";
+
+/** RFC 2606 keeps these for documentation, so nobody's cluster answers there. */
+const EXAMPLE_HOST = /(^|\.)example(\.com|\.net|\.org)?$/;
+const ACCOUNT = /^[0-9a-f]{32}$/;
+const AUDIENCE = /^[0-9a-f]{64}$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** The same digits over and over, or counted up: made by a hand on a keyboard. */
+const TYPED = /^(.)\1*$|^(0123456789abcdef)+$/;
+
+/** @returns one line for each, with its place and what to put there; empty when all is filled in */
+export function placeholders(plan: Plan): string[] {
+  const found: string[] = [];
+  const check = (place: string, value: string, form: RegExp, advice: string) => {
+    if (!form.test(value) || TYPED.test(value.replaceAll("-", "")))
+      found.push(`${place} is not one of yours yet: ${advice}`);
+  };
+  check("account", plan.account, ACCOUNT, '"npx wrangler whoami" shows your account id, 32 hexadecimal digits');
+  const fromTerraform = "it comes from the edge stack's outputs";
+  for (const audience of plan.access.audiences) check("access_audience", audience, AUDIENCE, fromTerraform);
+  for (const audience of plan.access.adminAudiences) check("admin_audience", audience, AUDIENCE, fromTerraform);
+  check("audit_database_id", plan.database.id, UUID, fromTerraform);
+  for (const { name, vpcServiceId, tunnelId } of plan.clusters) {
+    check(`vpc_service_ids.${name}`, vpcServiceId, UUID, fromTerraform);
+    check(`tunnel_ids.${name}`, tunnelId, UUID, fromTerraform);
+  }
+  if (plan.access.audiences.some((audience) => plan.access.adminAudiences.includes(audience))) {
+    found.push("admin_audience is access_audience: the admin API needs an Access application of its own");
+  }
+  if (/^https:\/\/example\.cloudflareaccess\.com$/.test(plan.access.teamDomain)) {
+    found.push("access.teamDomain is the example's: Zero Trust, Settings, shows your team's domain");
+  }
+  for (const { name, hostnames } of plan.clusters) {
+    for (const hostname of hostnames.filter((each) => EXAMPLE_HOST.test(each))) {
+      found.push(`${hostname} of cluster ${name} is an example's: use a host name of a zone in your account`);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,151 @@
+/** How a deployment's plan is made: from the deployment file, what Terraform made, and what is generated from both. */
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
+import { DEFAULT_DEPLOYMENT_FILE, DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
+import type { DeployedCluster, Deployment } from "../../terraform/config/schema.ts";
+import { bindingOf, workerDocument } from "../../terraform/config/worker-document.ts";
+import { connectorRole } from "../../terraform/manifests/connector.ts";
+import { DEPLOYMENT_NAME, namespaceOf, PROXY_PORT, SERVICE_ACCOUNT_NAME } from "../../terraform/manifests/names.ts";
+import { ConfigError, loadConfig } from "../../worker/config/load.ts";
+import type { ConfigInput } from "../../worker/config/schema.ts";
+import { OperatorError } from "./fault.ts";
+import { type Outputs, readOutputs } from "./outputs.ts";
+import type { Plan, PlannedCluster } from "./plan.ts";
+
+/** The project's top. */
+export const PROJECT = resolve(import.meta.dirname, "../..");
+/** Where `npm run synth` writes, and what is generated here lies beside it. */
+export const OUT = "terraform/out";
+export const MIGRATIONS = "migrations";
+
+export interface PlanFlags {
+  readonly config?: string | undefined;
+  readonly outputs?: string | undefined;
+  /** Where Terraform has no outputs yet, a plan with gaps will do: `placeholders` names them. */
+  readonly mayHaveGaps?: boolean | undefined;
+}
+
+/**
+ * Reads and judges everything.
+ *
+ * @param warn is told what is allowed, but should be meant
+ * @throws OperatorError in words
+ */
+export function readPlan({ config, outputs, mayHaveGaps }: PlanFlags, warn: (words: string) => void = () => {}): Plan {
+  const deployment = readDeployment(config, warn);
+  try {
+    return planOf(deployment, readOutputs(outputs, join(OUT, "stacks/edge")));
+  } catch (error) {
+    if (!mayHaveGaps || outputs !== undefined || !(error instanceof OperatorError)) throw error;
+    warn(`${error.message}; going on without its ids`);
+    return planOf(deployment, gaps(deployment));
+  }
+}
+
+/** What the outputs of an edge stack that is not applied would be. No id of Cloudflare's is all zeros. */
+function gaps({ account, access, clusters, name }: Deployment): Outputs {
+  const none = "00000000-0000-0000-0000-000000000000";
+  const ofClusters = Object.fromEntries(clusters.map((cluster) => [cluster.name, none]));
+  return {
+    account_id: account,
+    audit_database_id: none,
+    audit_database_name: `${name}-audit`,
+    recordings_bucket: `${name}-recordings`,
+    access_audience: "not-applied-yet",
+    admin_audience: "not-applied-yet-admin",
+    team_domain: access.teamDomain,
+    vpc_service_ids: ofClusters,
+    tunnel_ids: ofClusters,
+    service_token_client_ids: Object.fromEntries(access.serviceTokens.map((token) => [token, `${token}.access`])),
+  };
+}
+
+/** @throws OperatorError in words */
+export function readDeployment(config: string | undefined, warn: (words: string) => void = () => {}): Deployment {
+  try {
+    return loadDeployment(config ?? DEFAULT_DEPLOYMENT_FILE, warn);
+  } catch (error) {
+    if (error instanceof DeploymentError) throw new OperatorError(error.message);
+    throw error;
+  }
+}
+
+/** Pure. @throws OperatorError where the two do not fit each other */
+export function planOf(deployment: Deployment, outputs: Outputs): Plan {
+  if (outputs.account_id !== deployment.account) {
+    throw new OperatorError(
+      "the outputs are of another account than the deployment file names: check --outputs and account",
+    );
+  }
+  if (outputs.team_domain !== deployment.access.teamDomain) {
+    throw new OperatorError(
+      "the outputs are of another team domain than the deployment file names: apply the edge stack",
+    );
+  }
+  return {
+    name: deployment.name,
+    account: deployment.account,
+    access: {
+      teamDomain: deployment.access.teamDomain,
+      audiences: outputs.access_audiences ?? [outputs.access_audience],
+      adminAudiences: outputs.admin_audiences ?? [outputs.admin_audience],
+    },
+    database: { id: outputs.audit_database_id, name: outputs.audit_database_name },
+    recordings: { bucket: outputs.recordings_bucket, retentionDays: deployment.record.retentionDays },
+    exportBucket: outputs.export_bucket ?? undefined,
+    clusters: deployment.clusters.map((cluster) => planCluster(deployment, cluster, outputs)),
+    document: judgedDocument(deployment, outputs),
+  };
+}
+
+function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: Outputs): PlannedCluster {
+  const { name, hostnames, kubeconfig, connector } = cluster;
+  const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
+  const role = connectorRole(deployment, cluster);
+  return {
+    name,
+    hostnames,
+    binding: bindingOf(name),
+    vpcServiceId: idOf("vpc_service_ids", outputs.vpc_service_ids, name),
+    tunnelId: idOf("tunnel_ids", outputs.tunnel_ids, name),
+    // The demo's is in Terraform's state, and its address changes with it.
+    kubeconfig: typeof kubeconfig === "object" ? { path: kubeconfig.path, context: kubeconfig.context } : undefined,
+    connector: {
+      namespace: namespaceOf(deployment, cluster),
+      deployment: DEPLOYMENT_NAME,
+      serviceAccount: SERVICE_ACCOUNT_NAME,
+      replicas: connector.replicas,
+      port: PROXY_PORT,
+    },
+    role: { name: role.metadata.name, rules: role.rules },
+    groups,
+    users,
+  };
+}
+
+function idOf(output: string, ids: Readonly<Record<string, string>>, cluster: string): string {
+  const id = ids[cluster];
+  if (id === undefined) {
+    throw new OperatorError(`the output ${output} has no ${cluster}: run "npm run synth" and apply the edge stack`);
+  }
+  return id;
+}
+
+/** The Worker's own loader has the last word, before anything is deployed. */
+function judgedDocument(deployment: Deployment, outputs: Outputs): ConfigInput {
+  try {
+    const document = workerDocument(deployment, outputs);
+    loadConfig(document);
+    return document;
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof RangeError) throw new OperatorError(error.message);
+    throw error;
+  }
+}
+
+/** Names of this checkout's D1 migrations, in the order in which wrangler applies them. */
+export function migrationNames(): string[] {
+  const files = readdirSync(join(PROJECT, MIGRATIONS)).filter((name) => name.endsWith(".sql"));
+  return files.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
+}
