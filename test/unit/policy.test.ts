@@ -61,6 +61,16 @@ describe("nodes/proxy is shut unless a rule opens it", () => {
     const other = rule("nodes", { resources: ["nodes"] }, { action: "allow" });
     expect(judge(asked(paths[0] ?? ""), [other]).action).toBe("refuse");
   });
+
+  test.each<Match>([{}, { groups: ["oncall"] }, { verbs: ["*"] }, { clusters: ["prod-eu"] }, { resources: ["*"] }])(
+    "a rule that allows and does not name nodes does not open it: %j",
+    (match) => {
+      const wide = rule("wide", match, { action: "allow" });
+      expect(judge(asked("/api/v1/nodes/n1/proxy/run/demo/shell/shell", { method: "POST" }), [wide])).toMatchObject({
+        ...{ action: "refuse", rule: "nodes/proxy" },
+      });
+    },
+  );
 });
 
 describe("a rule matches where all that it names holds", () => {
@@ -99,6 +109,24 @@ describe("a rule matches where all that it names holds", () => {
   test("a rule on groups never fits somebody without any", () => {
     const nobody = { ...EXEC, identity: { name: "ci", groups: [] } };
     expect(judge(nobody, [rule("it", { groups: ["*"] })]).action).toBe("allow");
+  });
+});
+
+describe("a name below a proxy subresource", () => {
+  const path = (name: string) => `/api/v1/namespaces/demo/services/${name}/proxy/v1/sys`;
+
+  test.each(["vault", "vault:8200", "vault:", "http:vault:8200", "https:vault:", "https:vault:web"])(
+    "is refused for every spelling: %s",
+    (name) => {
+      expect(judge(asked(path(name)), [rule("it", { names: ["vault"] })]).action).toBe("refuse");
+      expect(judge(asked(path(name), { kind: "proxy" }), [rule("it", { names: ["va*"] })]).action).toBe("refuse");
+    },
+  );
+
+  test("is allowed as it is spelled only", () => {
+    const rules = [rule("one port", { names: ["vault"] }, { action: "allow" }), rule("no other", {})];
+    expect(judge(asked(path("vault")), rules).action).toBe("allow");
+    expect(judge(asked(path("https:vault:22")), rules).action).toBe("refuse");
   });
 });
 
