@@ -175,6 +175,24 @@ describe("a pattern", () => {
     expect(fits(pattern, text)).toBe(expected);
   });
 
+  test("of several parts takes a moment on any text", () => {
+    const began = performance.now();
+    expect(fits("*-a-*-a-*-a-*-b", "-a-".repeat(5_000))).toBe(false);
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
+  test.each([
+    ["*ab", "aab", true],
+    ["*ab*ba*", "aba", false],
+    ["a*a", "a", false],
+    ["a*b*c", "a-b-b-c", true],
+    ["**", "", true],
+    ["", "a", false],
+    ["*.?+^$[x]\\*", "a.?+^$[x]\\b", true],
+  ])("%s and %s: %s, wherever its stars are", (pattern, text, expected) => {
+    expect(fits(pattern, text)).toBe(expected);
+  });
+
   test("of many stars does not take for ever", () => {
     expect(fits(`${"*".repeat(200)}x`, "y".repeat(10_000))).toBe(false);
   });
