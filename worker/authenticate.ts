@@ -27,7 +27,7 @@ const PLAIN_COMMON_NAME = /^[\w.-]{1,128}$/;
 
 /** Whom Access vouches for: a person, or a service token. */
 export interface Subject {
-  /** The email address in lower case, or `service:<common name>`. Names the user's object and stands in the record. */
+  /** In lower case: the email address, or `service:<common name>`. Names the user's object and stands in the record. */
   readonly name: string;
   readonly email: string | undefined;
   readonly commonName: string | undefined;
@@ -107,7 +107,8 @@ export function readSubject(payload: JWTPayload, token: string): Authenticated {
   const isService = typeof commonName === "string" && commonName !== "" && sub === "" && !email;
   if (isService) {
     if (!PLAIN_COMMON_NAME.test(commonName)) return refused("bad_token", BAD_TOKEN);
-    const name = SERVICE_PREFIX + commonName;
+    // Folded like an address: administrators' orders name the user's object without regard to case.
+    const name = SERVICE_PREFIX + commonName.toLowerCase();
     return { ok: true, token, subject: { name, email: undefined, commonName, ...rest } };
   }
   if (typeof email !== "string" || email === "" || typeof sub !== "string" || sub === "") {

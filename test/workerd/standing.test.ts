@@ -203,6 +203,17 @@ describe("a service token", () => {
     expect((await ended(client.sessionId)).user).toBe("service:ci.access");
   });
 
+  it("is locked and ended by its name, whatever the case of its letters", async () => {
+    const mixed = { ...claims, common_name: "Deploy-Bot.access" };
+    const rules = { identities: [{ match: { serviceToken: "Deploy-Bot.access" }, groups: ["deployers"] }] };
+    const open = () => directlyAs(mixed, SILENT, { headers: UPGRADE }, { config: rules });
+    const client = await Client.open(open());
+    const locked = await as(admin, locks("service:Deploy-Bot.access"), { method: "PUT" });
+    expect(await locked.json()).toMatchObject({ locked: true, ended: [client.sessionId] });
+    expect((await open()).status).toBe(403);
+    expect((await as(admin, locks("service:Deploy-Bot.access"), { method: "DELETE" })).status).toBe(200);
+  });
+
   it("that no rule knows is told so", async () => {
     const response = await as(claims, "/api/v1/namespaces");
     expect(await statusOf(response)).toMatchObject({
