@@ -223,6 +223,11 @@ describe("rules in the configuration", () => {
     expect(() => loadConfig(document(rules))).toThrow(place);
   });
 
+  test("name users without regard to case, as identities are", () => {
+    const [{ rules = [] } = {}] = loadConfig(document([refuse("a", { users: ["Alice@Example.com"] })])).clusters;
+    expect(judge(EXEC, rules).action).toBe("refuse");
+  });
+
   test("of a cluster come before the document's", () => {
     const cluster = (name: string, rules: unknown[] = []) => ({ name, hostnames: [name], binding: "KUBE_API", rules });
     const { cluster: _, ...rest } = document([refuse("general", { kinds: ["exec"] })]);

@@ -16,8 +16,8 @@ const matchFields = {
   names: patterns,
   /** Kubernetes groups that the identity rule gave. */
   groups: patterns,
-  /** The Access identity: an email address, or `service:<common name>`. */
-  users: patterns,
+  /** The Access identity: an email address, or `service:<common name>`, without regard to case. */
+  users: z.array(pattern.toLowerCase()).min(1).exactOptional(),
 };
 
 /** All that a rule names must hold; a list holds when one of it does. The empty match holds for everything. */
