@@ -62,6 +62,8 @@ export async function serveAdmin(own: OwnRequest): Promise<Response> {
     }
     const part = decodePart(match[1] ?? "");
     if (part === undefined) return jsonError("bad_request", "the path has an invalid percent-encoding");
+    // No user has such a name (worker/authenticate.ts), and with a space in it, it could be another's object.
+    if (!/^[!-~]*$/.test(part)) return jsonError("bad_request", "a name here is visible ASCII without spaces");
     return serve({ request, url, admin, config, env, part });
   }
   return jsonError("not_found", `there is no ${url.pathname} here; see the admin API in docs/OPERATIONS.md`);
