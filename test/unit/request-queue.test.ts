@@ -162,6 +162,15 @@ describe("while D1 fails", () => {
     expect(logged.at(-1)).toBe("audit: 9 request rows were lost");
   });
 
+  test("a flood of access reviews, which anybody may ask, leaves room for what is worse to miss", async () => {
+    d1.isSilent = true;
+    const review = { api_group: "authorization.k8s.io", resource: "selfsubjectaccessreviews", user: "mallory@example.com" };
+    for (let i = 0; i < 2 * MAX_ROWS; i++) queue.push({ ...row(`review${i}`, "token"), ...review }, d1.means);
+    expect(queue.length).toBe(MAX_COMMON_ROWS);
+    for (const category of ["token", "precursor", "secret-read", "admin"] as const) push(1, category, category);
+    expect(queue.length).toBe(MAX_COMMON_ROWS + 4);
+  });
+
   test("a flood of what costs nothing leaves room for what matters more", async () => {
     d1.isDown = true;
     push(2 * MAX_ROWS, "flood", "denied");
