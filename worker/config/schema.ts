@@ -23,17 +23,26 @@ const issuerUrl = z
   })
   .refine((url) => !url.endsWith("/"), { message: "must not end with a slash: it is compared with the token's iss" });
 
-const accessSchema = z.strictObject({
+const accessFields = z.strictObject({
   /** The team's domain, which is also the tokens' `iss`, e.g. `https://example.cloudflareaccess.com`. */
   teamDomain: issuerUrl,
   /** Audience tags of the Access applications in front of this Worker. A token must carry one of them. */
   audiences: z.array(nonEmpty).min(1),
-  /** Of these one must be in the token of who uses the admin API. Default: any of `audiences` will do. */
+  /** Of `audiences` those one of which must be in the token of who uses the admin API. Default: any will do. */
   adminAudiences: z.array(nonEmpty).min(1).optional(),
   /** Where the groups are that rules match on: a claim of the token (dotted), or Access's get-identity. */
   groups: z
     .union([z.strictObject({ claim: nonEmpty }), z.strictObject({ getIdentity: z.literal(true) })])
     .prefault({ claim: "custom.groups" }),
+});
+
+/** Otherwise a token for it is refused before anybody looks for this, and nobody could give an order. */
+const accessSchema = accessFields.superRefine(({ audiences, adminAudiences = [] }, context) => {
+  for (const [index, audience] of adminAudiences.entries()) {
+    if (audiences.includes(audience)) continue;
+    const message = "must be in audiences, too: no other token is accepted here";
+    context.addIssue({ code: "custom", message, path: ["adminAudiences", index] });
+  }
 });
 
 const auditSchema = z.strictObject({
