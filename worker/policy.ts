@@ -42,14 +42,30 @@ export function judge(asked: Asked, rules: readonly Rule[]): Verdict {
 }
 
 /**
- * What is refused is refused for every spelling of a name; what is allowed is allowed as it is spelled. And `nodes/proxy` is
+ * What is refused is refused for every spelling of a name, and for all namespaces at once where it is for some; what is
+ * allowed is allowed as it is spelled. And `nodes/proxy` is
  * opened by a rule that speaks of it, not by one that allows somebody everything.
  */
 function decides({ action, match }: Rule, asked: Asked): boolean {
-  if (action === "refuse") return spellings(asked.info).some((info) => matches(match, { ...asked, info }));
+  if (action === "refuse") {
+    const wide = isOfAllNamespaces(match, asked.info) ? withoutNamespaces(match) : match;
+    return spellings(asked.info).some((info) => matches(wide, { ...asked, info }));
+  }
   const isOpen =
     resourceOf(asked.info) !== "nodes/proxy" || match.resources?.some((pattern) => pattern.startsWith("nodes/"));
   return isOpen === true && matches(match, asked);
+}
+
+/** Only of resources that the match names: no path says whether a resource has namespaces at all. */
+function isOfAllNamespaces({ namespaces, resources }: Rule["match"], { namespace, verb }: RequestInfo): boolean {
+  if (namespaces === undefined || namespace !== "" || !COLLECTIVE_VERBS.has(verb)) return false;
+  return resources?.every((pattern) => pattern !== "*") ?? false;
+}
+
+const COLLECTIVE_VERBS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
+
+function withoutNamespaces({ namespaces: _, ...rest }: Rule["match"]): Rule["match"] {
+  return rest;
 }
 
 /** Below `proxy` a name may have a scheme and a port (`SplitSchemeNamePort` of apimachinery): `https:web-0:8443` is web-0. */

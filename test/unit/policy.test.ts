@@ -130,6 +130,35 @@ describe("a name below a proxy subresource", () => {
   });
 });
 
+describe("a rule that refuses a resource in some namespaces", () => {
+  const rules = [rule("no secrets of prod", { resources: ["secrets"], namespaces: ["prod-*"] })];
+
+  test.each([
+    "/api/v1/namespaces/prod-1/secrets",
+    "/api/v1/secrets",
+    "/api/v1/secrets?watch=1",
+    "/api/v1/watch/secrets",
+    "/api/v1/secrets?fieldSelector=metadata.namespace%3Dprod-1",
+    "/api/v1/secrets?fieldSelector=metadata.name%3Dvault&limit=5",
+  ])("refuses it in all at once, too: %s", (path) => {
+    expect(judge(asked(path), rules).action).toBe("refuse");
+  });
+
+  test.each(["/api/v1/namespaces/demo/secrets", "/api/v1/configmaps", "/api/v1/nodes", "/version"])(
+    "says nothing of others: %s",
+    (path) => {
+      expect(judge(asked(path), rules).action).toBe("allow");
+      const all = rule("all of prod", { namespaces: ["prod-*"] });
+      if (!path.includes("namespaces")) expect(judge(asked(path), [all]).action).toBe("allow");
+    },
+  );
+
+  test("and one that allows it there does not allow it in all", () => {
+    const allow = rule("prod", { resources: ["secrets"], namespaces: ["prod-*"] }, { action: "allow" });
+    expect(judge(asked("/api/v1/secrets"), [allow, rule("no other", {})]).action).toBe("refuse");
+  });
+});
+
 describe("of several", () => {
   const rules = [
     rule("oncall in prod", { kinds: ["exec"], groups: ["oncall"] }, { action: "allow", requireReason: true }),
