@@ -196,6 +196,23 @@ describe("a WebSocket to a workload", () => {
   });
 });
 
+describe("a rule on countries", () => {
+  const config = {
+    identities: [{ match: { emailDomain: "example.com", country: ["DE"] }, groups: ["developers"] }],
+  } satisfies Partial<ConfigInput>;
+
+  it.each([
+    ["DE", "DE", 200],
+    ["DE", "RU", 403],
+    ["DE", "T1", 403],
+    ["US", "DE", 403],
+  ])("looks at where the sign-in was and where the request comes from: %s, %s", async (signedIn, country, status) => {
+    const path = "/api/v1/namespaces";
+    const response = await directlyAs({ ...alice, country: signedIn }, path, { cf: { country } }, { config });
+    expect(response.status).toBe(status);
+  });
+});
+
 describe("a service token", () => {
   const claims = { type: "app", sub: "", common_name: "ci.access" };
   const config = {

@@ -18,7 +18,7 @@ const matchSchema = z
     value: nonEmpty.exactOptional(),
     /** The common name of an Access service token: its client id, e.g. `2f1a….access`. */
     serviceToken: nonEmpty.exactOptional(),
-    /** Where Access saw the request come from: ISO 3166 codes of two letters, one of which must fit. */
+    /** Where the person signed in and where the request comes from, both: ISO 3166 codes of two letters, one of which must fit. */
     country: z
       .array(z.string().regex(/^[A-Z][A-Z0-9]$/, "two capital letters, as in DE"))
       .min(1)
