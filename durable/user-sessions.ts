@@ -11,11 +11,11 @@ import { clusterBinding, type SessionBindings } from "./bindings.ts";
 import { type Dialled, dial, statusRefusal } from "./dial.ts";
 import { cutOff, type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
 import {
+  REFUSED_TOO_OFTEN,
   type ReachedLimit,
   reachedLimit,
   refusalByCount,
   refusalByQueue,
-  REFUSED_TOO_OFTEN,
   refusalByUnread,
   stalled,
   UNRECORDED,

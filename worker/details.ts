@@ -76,7 +76,8 @@ async function ask(fetcher: typeof fetch, url: string, email: string, token: str
   if (text.length > MAX_ANSWER_BYTES) throw new Error("its answer is too large");
   const identity = JSON.parse(text) as object;
   // An error comes as 200, too. Taken for somebody without groups, it would lead on to a rule further down.
-  if (String(readClaim(identity, "email")).toLowerCase() !== email) throw new Error("its answer is about nobody or another");
+  if (String(readClaim(identity, "email")).toLowerCase() !== email)
+    throw new Error("its answer is about nobody or another");
   return {
     groups: texts(readClaim(identity, "groups")),
     posture: Object.entries((readClaim(identity, "devicePosture") ?? {}) as object).flatMap(([id, check]) =>

@@ -164,7 +164,11 @@ describe("while D1 fails", () => {
 
   test("a flood of access reviews, which anybody may ask, leaves room for what is worse to miss", async () => {
     d1.isSilent = true;
-    const review = { api_group: "authorization.k8s.io", resource: "selfsubjectaccessreviews", user: "mallory@example.com" };
+    const review = {
+      api_group: "authorization.k8s.io",
+      resource: "selfsubjectaccessreviews",
+      user: "mallory@example.com",
+    };
     for (let i = 0; i < 2 * MAX_ROWS; i++) queue.push({ ...row(`review${i}`, "token"), ...review }, d1.means);
     expect(queue.length).toBe(MAX_COMMON_ROWS);
     for (const category of ["token", "precursor", "secret-read", "admin"] as const) push(1, category, category);

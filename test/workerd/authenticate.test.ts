@@ -395,7 +395,12 @@ describe("the key set", () => {
     const { iss, handle } = workerOf("spelled");
     const good = await signed({ ...CLAIMS, iss });
     expect((await handle(request(good))).status).toBe(200);
-    for (const spelled of [`${good.slice(0, -9)} ${good.slice(-9)}`, `${good}=`, `${good}==`, `${good.slice(0, -9)}\t${good.slice(-9)}`]) {
+    for (const spelled of [
+      `${good.slice(0, -9)} ${good.slice(-9)}`,
+      `${good}=`,
+      `${good}==`,
+      `${good.slice(0, -9)}\t${good.slice(-9)}`,
+    ]) {
       expect((await handle(request(spelled))).status).toBe(401);
     }
   });

@@ -113,12 +113,15 @@ describe("a lock", () => {
 });
 
 describe("an order about a name that nobody can have", () => {
-  it.each(["alice@example.com%20weur", "%20", "a%09b", "a%0Ab", "%C3%A9@example.com"])("is not taken: %s", async (name) => {
-    for (const method of ["GET", "PUT", "DELETE"]) {
-      expect((await as(admin, locks(name), { method })).status).toBe(400);
-    }
-    expect((await as(admin, `/-/admin/users/${name}/sessions`, { method: "DELETE" })).status).toBe(400);
-  });
+  it.each(["alice@example.com%20weur", "%20", "a%09b", "a%0Ab", "%C3%A9@example.com"])(
+    "is not taken: %s",
+    async (name) => {
+      for (const method of ["GET", "PUT", "DELETE"]) {
+        expect((await as(admin, locks(name), { method })).status).toBe(400);
+      }
+      expect((await as(admin, `/-/admin/users/${name}/sessions`, { method: "DELETE" })).status).toBe(400);
+    },
+  );
 });
 
 describe("a session that needs a reason", () => {
