@@ -89,6 +89,9 @@ export function refusalByUnread(unreadBytes: number): string | undefined {
   return "earlier sessions were ended with much of their output unread; close their clients and try again";
 }
 
+/** The words for a user whose attempts the cluster goes on refusing: each is on record, and nothing to make. */
+export const REFUSED_TOO_OFTEN = "the cluster refused too many of your sessions within a minute; try again in a minute";
+
 /** `5400` → `1h30m`, in the manner of kubectl's ages. */
 export function inWords(seconds: number): string {
   const hours = Math.floor(seconds / 3600);

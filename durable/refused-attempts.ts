@@ -58,4 +58,9 @@ export class RefusalRate {
     }
     return ++this.#recorded <= MAX_RECORDED_PER_WINDOW;
   }
+
+  /** Whether as many are recorded as may be. */
+  isSpent(now: number): boolean {
+    return now - this.#windowStart < RATE_WINDOW_MS && this.#recorded >= MAX_RECORDED_PER_WINDOW;
+  }
 }

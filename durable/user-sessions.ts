@@ -13,6 +13,7 @@ import { cutOff, type Ending, endEvent, ending, readEnding, termination } from "
 import { CHECKPOINT_MS, CLOSE_GRACE_MS, HEARTBEAT_MS, TICK_MS } from "./intervals.ts";
 import {
   overfull,
+  REFUSED_TOO_OFTEN,
   type ReachedLimit,
   reachedLimit,
   refusalByCount,
@@ -51,6 +52,8 @@ export class UserSessions extends DurableObject<SessionBindings> {
   readonly #recordings: Recordings;
   readonly #refused = new RefusedAttempts();
   readonly #refusalRate = new RefusalRate();
+  /** The same for attempts that the cluster refuses: what it is asked is on record before, so too many are not asked. */
+  readonly #clusterRefusals = new RefusalRate();
   readonly #live = new Map<string, LiveSession>();
   /** Ended sessions whose clients have not read all they were sent: it is in memory until they do, or go away. */
   readonly #draining = new Set<Relay>();
@@ -85,6 +88,10 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const unrecordable = refusalByQueue(this.#store.queueLength(), plan.audit);
     if (unrecordable)
       return this.#refuse(plan, attempt, statusRefusal("ServiceUnavailable", unrecordable), unrecordable);
+
+    if (this.#clusterRefusals.isSpent(Date.now())) {
+      return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", REFUSED_TOO_OFTEN), REFUSED_TOO_OFTEN);
+    }
 
     const session = new LiveSession(plan, Date.now(), this.#standing.reasonAt(Date.now()));
     // Before it takes a place: where this throws, nobody would ever give the place back.
@@ -228,6 +235,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
       return toResponse(refusal);
     }
     if (!dialled.accepted) {
+      this.#clusterRefusals.admits(Date.now());
       this.#refused.remember(attempt, dialled.refusal, Date.now());
       this.#finish(session, ending("refused", dialled.words));
       return toResponse(dialled.refusal);

@@ -13,6 +13,9 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 /** Real tokens are 1 to 2 KiB. */
 const MAX_TOKEN_CHARS = 16 * 1024;
 
+/** RFC 7515, 3.1: three parts of base64url without padding. */
+const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
 const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
 /** However many unknown key ids arrive, the team's domain is asked at most so often. */
 const KEYS_COOLDOWN_MS = 30 * 1000;
@@ -27,7 +30,7 @@ const PLAIN_COMMON_NAME = /^[\w.-]{1,128}$/;
 
 /** Whom Access vouches for: a person, or a service token. */
 export interface Subject {
-  /** The email address in lower case, or `service:<common name>`. Names the user's object and stands in the record. */
+  /** In lower case: the email address, or `service:<common name>`. Names the user's object and stands in the record. */
   readonly name: string;
   readonly email: string | undefined;
   readonly commonName: string | undefined;
@@ -66,6 +69,8 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
     if (token.length > MAX_TOKEN_CHARS) return refused("bad_token", BAD_TOKEN);
     const known = verified.get(token, Date.now());
     if (known) return { ok: true, subject: known, token };
+    // Base64 is read with spaces in it, too: of one token there would be any number, each kept and asked about apart.
+    if (!COMPACT.test(token)) return refused("bad_token", BAD_TOKEN);
     try {
       const { payload } = await jwtVerify(token, keys, {
         algorithms: ALGORITHMS,
@@ -107,7 +112,8 @@ export function readSubject(payload: JWTPayload, token: string): Authenticated {
   const isService = typeof commonName === "string" && commonName !== "" && sub === "" && !email;
   if (isService) {
     if (!PLAIN_COMMON_NAME.test(commonName)) return refused("bad_token", BAD_TOKEN);
-    const name = SERVICE_PREFIX + commonName;
+    // Folded like an address: administrators' orders name the user's object without regard to case.
+    const name = SERVICE_PREFIX + commonName.toLowerCase();
     return { ok: true, token, subject: { name, email: undefined, commonName, ...rest } };
   }
   if (typeof email !== "string" || email === "" || typeof sub !== "string" || sub === "") {

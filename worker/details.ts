@@ -53,7 +53,7 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
     const known = kept.get(token);
     try {
       // Only what has arrived is shared: the platform lets no request wait for another one's fetch.
-      const details = known && now() < known.until ? known.details : await ask(fetcher, url, token);
+      const details = known && now() < known.until ? known.details : await ask(fetcher, url, subject.email, token);
       if (details !== known?.details) keep(token, Math.min(now() + MAX_AGE_MS, subject.expiresAt), details);
       return { ok: true, details: "claim" in groups ? { ...details, groups: fromClaim(subject) } : details };
     } catch (error) {
@@ -64,7 +64,7 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
   };
 }
 
-async function ask(fetcher: typeof fetch, url: string, token: string): Promise<Details> {
+async function ask(fetcher: typeof fetch, url: string, email: string, token: string): Promise<Details> {
   const response = await fetcher(url, {
     // The documented way to ask for somebody whose token one holds.
     headers: { Cookie: `CF_Authorization=${token}` },
@@ -74,10 +74,13 @@ async function ask(fetcher: typeof fetch, url: string, token: string): Promise<D
   if (response.status !== 200) throw new Error(`it answered ${response.status}`);
   const text = await response.text();
   if (text.length > MAX_ANSWER_BYTES) throw new Error("its answer is too large");
-  const identity: unknown = JSON.parse(text);
+  const identity = JSON.parse(text) as object;
+  // An error comes as 200, too. Taken for somebody without groups, it would lead on to a rule further down.
+  if (String(readClaim(identity, "email")).toLowerCase() !== email)
+    throw new Error("its answer is about nobody or another");
   return {
-    groups: texts(readClaim(identity as object, "groups")),
-    posture: Object.entries((readClaim(identity as object, "devicePosture") ?? {}) as object).flatMap(([id, check]) =>
+    groups: texts(readClaim(identity, "groups")),
+    posture: Object.entries((readClaim(identity, "devicePosture") ?? {}) as object).flatMap(([id, check]) =>
       readClaim(check, "success") === true ? [id, ...texts(readClaim(check, "rule_name"))] : [],
     ),
   };

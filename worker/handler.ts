@@ -66,7 +66,8 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
     if (!cluster && !isOwn) return no({ code: "unknown_host", message: "no cluster answers to this host name here" });
     const detailed = await detail(subject, token);
     if (!detailed.ok) return no(detailed.refusal);
-    const identified = identify(subject, detailed.details, cluster?.identities ?? config.identities);
+    const details = { ...detailed.details, country: request.cf?.["country"] };
+    const identified = identify(subject, details, cluster?.identities ?? config.identities);
     if (!identified.ok) return no(identified.refusal);
     const { identity } = identified;
     facts.identity = identity;
@@ -76,7 +77,7 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
         facts.refusal = { code: "not_admin", message };
         return jsonError("forbidden", message);
       };
-      return serveOwn({ request, url, subject, details: detailed.details, identity, cluster, config, env, forbid });
+      return serveOwn({ request, url, subject, details, identity, cluster, config, env, forbid });
     }
 
     const forbidden = forbiddenClientHeader(headers);

@@ -22,12 +22,14 @@ export interface Identity {
   readonly rule: number;
 }
 
-/** What Access knows of somebody beyond the token. */
+/** What is known of somebody beyond the token. */
 export interface Details {
   /** Names, ids and addresses of groups. */
   readonly groups: readonly string[];
   /** Names and ids of the device posture checks that succeeded. */
   readonly posture: readonly string[];
+  /** Where this request comes from. The token only says where its bearer signed in, up to a day ago. */
+  readonly country?: unknown;
 }
 
 export type Identified =
@@ -68,9 +70,15 @@ function matches(match: IdentityRule["match"], subject: Subject, details: Detail
     (group === undefined || details.groups.includes(group)) &&
     (claim === undefined || value === undefined || hasValue(readClaim(subject.claims, claim), value)) &&
     (serviceToken === undefined || subject.commonName === serviceToken) &&
-    (country === undefined || country.includes(String(subject.claims["country"]))) &&
+    (country === undefined || isFrom(country, subject, details)) &&
     (posture === undefined || details.posture.includes(posture))
   );
+}
+
+/** Both: a token signed for at home does not serve abroad. Locally nobody knows where a request comes from. */
+function isFrom(countries: readonly string[], subject: Subject, { country }: Details): boolean {
+  const isSignedInThere = countries.includes(String(subject.claims["country"]));
+  return isSignedInThere && (country === undefined || countries.includes(String(country)));
 }
 
 /** The part behind the LAST @, whole: `evil@example.com@other.org` and `alice@notexample.com` are not example.com's. */

@@ -32,13 +32,48 @@ const NODES_PROXY: Rule = {
 
 /** Judges by the first rule that matches. None leaves it to the cluster's RBAC. */
 export function judge(asked: Asked, rules: readonly Rule[]): Verdict {
-  const rule = [...rules, NODES_PROXY].find(({ match }) => matches(match, asked));
+  const rule = [...rules, NODES_PROXY].find((one) => decides(one, asked));
   if (rule?.action !== "refuse") return { action: "allow", rule };
   return {
     action: "refuse",
     rule: rule.name,
     message: rule.message ?? `the rule ${rule.name} refuses this: ask your administrator`,
   };
+}
+
+/**
+ * What is refused is refused for every spelling of a name, and for all namespaces at once where it is for some; what is
+ * allowed is allowed as it is spelled. And `nodes/proxy` is
+ * opened by a rule that speaks of it, not by one that allows somebody everything.
+ */
+function decides({ action, match }: Rule, asked: Asked): boolean {
+  if (action === "refuse") {
+    const wide = isOfAllNamespaces(match, asked.info) ? withoutNamespaces(match) : match;
+    return spellings(asked.info).some((info) => matches(wide, { ...asked, info }));
+  }
+  const isOpen =
+    resourceOf(asked.info) !== "nodes/proxy" || match.resources?.some((pattern) => pattern.startsWith("nodes/"));
+  return isOpen === true && matches(match, asked);
+}
+
+/** Only of resources that the match names: no path says whether a resource has namespaces at all. */
+function isOfAllNamespaces({ namespaces, resources }: Rule["match"], { namespace, verb }: RequestInfo): boolean {
+  if (namespaces === undefined || namespace !== "" || !COLLECTIVE_VERBS.has(verb)) return false;
+  return resources?.every((pattern) => pattern !== "*") ?? false;
+}
+
+const COLLECTIVE_VERBS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
+
+function withoutNamespaces({ namespaces: _, ...rest }: Rule["match"]): Rule["match"] {
+  return rest;
+}
+
+/** Below `proxy` a name may have a scheme and a port (`SplitSchemeNamePort` of apimachinery): `https:web-0:8443` is web-0. */
+function spellings(info: RequestInfo): RequestInfo[] {
+  const parts = info.name.split(":");
+  const bare = parts.length === 3 ? parts[1] : parts[0];
+  const isSpelled = info.subresource === "proxy" && parts.length > 1 && bare !== undefined;
+  return isSpelled ? [info, { ...info, name: bare }] : [info];
 }
 
 /** Whether all that a match names holds. */

@@ -61,17 +61,33 @@ function gone(signal: AbortSignal): Promise<never> {
 
 /**
  * A workload wrote this answer, and a browser would take it for a page of this origin: one with the person's sign-in, that
- * may open sessions and, for an administrator, end them. So it gets an origin of its own, and neither cookies nor a
- * service worker here.
+ * may open sessions and, for an administrator, end them. So it gets an origin of its own, and no say over
+ * this one.
  */
 function contain(response: Response): Response {
   const contained = new Response(response.body, response);
   contained.headers.set("Content-Security-Policy", "sandbox");
   contained.headers.set("X-Content-Type-Options", "nosniff");
-  contained.headers.delete("Set-Cookie");
-  contained.headers.delete("Service-Worker-Allowed");
+  for (const name of OF_THE_ORIGIN) contained.headers.delete(name);
   return contained;
 }
+
+/**
+ * What a browser keeps for a whole origin, or lets other origins do with it, sandboxed or not. NEL with Report-To would have
+ * it tell somebody else of each of the person's requests here, with their paths.
+ */
+const OF_THE_ORIGIN = [
+  "Set-Cookie",
+  "Service-Worker-Allowed",
+  "NEL",
+  "Report-To",
+  "Reporting-Endpoints",
+  "Clear-Site-Data",
+  "Strict-Transport-Security",
+  "Alt-Svc",
+  "Access-Control-Allow-Origin",
+  "Access-Control-Allow-Credentials",
+];
 
 export function headersFor(request: Request, as: Impersonation, upgrade: boolean): Headers {
   return buildUpstreamHeaders(request.headers, as, upgrade ? { upgrade: "websocket" } : {});

@@ -177,6 +177,11 @@ describe("a configuration is refused with the place of the fault", () => {
     ["an empty group", withRule({ match: { emailDomain: "c.de" }, groups: [""] }), /identities\[1\]\.groups\[0\]/],
     ["an unknown role", withRule({ match: { emailDomain: "c.de" }, roles: ["root"] }), /identities\[1\]\.roles\[0\]/],
     ["no rule at all", { identities: [] }, /identities/],
+    [
+      "an audience of administrators whose tokens are not taken",
+      { access: { ...VALID.access, adminAudiences: ["aud", "admin-app"] } },
+      /access\.adminAudiences\[1\]/,
+    ],
     ["no audience", { access: { ...VALID.access, audiences: [] } }, /access\.audiences/],
     ["an empty audience", { access: { ...VALID.access, audiences: [""] } }, /access\.audiences\[0\]/],
     [

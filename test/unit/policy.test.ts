@@ -61,6 +61,16 @@ describe("nodes/proxy is shut unless a rule opens it", () => {
     const other = rule("nodes", { resources: ["nodes"] }, { action: "allow" });
     expect(judge(asked(paths[0] ?? ""), [other]).action).toBe("refuse");
   });
+
+  test.each<Match>([{}, { groups: ["oncall"] }, { verbs: ["*"] }, { clusters: ["prod-eu"] }, { resources: ["*"] }])(
+    "a rule that allows and does not name nodes does not open it: %j",
+    (match) => {
+      const wide = rule("wide", match, { action: "allow" });
+      expect(judge(asked("/api/v1/nodes/n1/proxy/run/demo/shell/shell", { method: "POST" }), [wide])).toMatchObject({
+        ...{ action: "refuse", rule: "nodes/proxy" },
+      });
+    },
+  );
 });
 
 describe("a rule matches where all that it names holds", () => {
@@ -99,6 +109,53 @@ describe("a rule matches where all that it names holds", () => {
   test("a rule on groups never fits somebody without any", () => {
     const nobody = { ...EXEC, identity: { name: "ci", groups: [] } };
     expect(judge(nobody, [rule("it", { groups: ["*"] })]).action).toBe("allow");
+  });
+});
+
+describe("a name below a proxy subresource", () => {
+  const path = (name: string) => `/api/v1/namespaces/demo/services/${name}/proxy/v1/sys`;
+
+  test.each(["vault", "vault:8200", "vault:", "http:vault:8200", "https:vault:", "https:vault:web"])(
+    "is refused for every spelling: %s",
+    (name) => {
+      expect(judge(asked(path(name)), [rule("it", { names: ["vault"] })]).action).toBe("refuse");
+      expect(judge(asked(path(name), { kind: "proxy" }), [rule("it", { names: ["va*"] })]).action).toBe("refuse");
+    },
+  );
+
+  test("is allowed as it is spelled only", () => {
+    const rules = [rule("one port", { names: ["vault"] }, { action: "allow" }), rule("no other", {})];
+    expect(judge(asked(path("vault")), rules).action).toBe("allow");
+    expect(judge(asked(path("https:vault:22")), rules).action).toBe("refuse");
+  });
+});
+
+describe("a rule that refuses a resource in some namespaces", () => {
+  const rules = [rule("no secrets of prod", { resources: ["secrets"], namespaces: ["prod-*"] })];
+
+  test.each([
+    "/api/v1/namespaces/prod-1/secrets",
+    "/api/v1/secrets",
+    "/api/v1/secrets?watch=1",
+    "/api/v1/watch/secrets",
+    "/api/v1/secrets?fieldSelector=metadata.namespace%3Dprod-1",
+    "/api/v1/secrets?fieldSelector=metadata.name%3Dvault&limit=5",
+  ])("refuses it in all at once, too: %s", (path) => {
+    expect(judge(asked(path), rules).action).toBe("refuse");
+  });
+
+  test.each(["/api/v1/namespaces/demo/secrets", "/api/v1/configmaps", "/api/v1/nodes", "/version"])(
+    "says nothing of others: %s",
+    (path) => {
+      expect(judge(asked(path), rules).action).toBe("allow");
+      const all = rule("all of prod", { namespaces: ["prod-*"] });
+      if (!path.includes("namespaces")) expect(judge(asked(path), [all]).action).toBe("allow");
+    },
+  );
+
+  test("and one that allows it there does not allow it in all", () => {
+    const allow = rule("prod", { resources: ["secrets"], namespaces: ["prod-*"] }, { action: "allow" });
+    expect(judge(asked("/api/v1/secrets"), [allow, rule("no other", {})]).action).toBe("refuse");
   });
 });
 
@@ -147,6 +204,24 @@ describe("a pattern", () => {
     expect(fits(pattern, text)).toBe(expected);
   });
 
+  test("of several parts takes a moment on any text", () => {
+    const began = performance.now();
+    expect(fits("*-a-*-a-*-a-*-b", "-a-".repeat(5_000))).toBe(false);
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
+  test.each([
+    ["*ab", "aab", true],
+    ["*ab*ba*", "aba", false],
+    ["a*a", "a", false],
+    ["a*b*c", "a-b-b-c", true],
+    ["**", "", true],
+    ["", "a", false],
+    ["*.?+^$[x]\\*", "a.?+^$[x]\\b", true],
+  ])("%s and %s: %s, wherever its stars are", (pattern, text, expected) => {
+    expect(fits(pattern, text)).toBe(expected);
+  });
+
   test("of many stars does not take for ever", () => {
     expect(fits(`${"*".repeat(200)}x`, "y".repeat(10_000))).toBe(false);
   });
@@ -175,6 +250,11 @@ describe("rules in the configuration", () => {
     ["a reason for plain requests", [{ name: "a", match: {}, action: "allow", requireReason: true }], /rules\[0\]/],
   ])("%s is a fault, with its place", (_, rules, place) => {
     expect(() => loadConfig(document(rules))).toThrow(place);
+  });
+
+  test("name users without regard to case, as identities are", () => {
+    const [{ rules = [] } = {}] = loadConfig(document([refuse("a", { users: ["Alice@Example.com"] })])).clusters;
+    expect(judge(EXEC, rules).action).toBe("refuse");
   });
 
   test("of a cluster come before the document's", () => {

@@ -391,6 +391,20 @@ describe("the key set", () => {
     }
   });
 
+  it("is not asked about a token that is spelled in another way, with spaces for one: each would be kept apart", async () => {
+    const { iss, handle } = workerOf("spelled");
+    const good = await signed({ ...CLAIMS, iss });
+    expect((await handle(request(good))).status).toBe(200);
+    for (const spelled of [
+      `${good.slice(0, -9)} ${good.slice(-9)}`,
+      `${good}=`,
+      `${good}==`,
+      `${good.slice(0, -9)}\t${good.slice(-9)}`,
+    ]) {
+      expect((await handle(request(spelled))).status).toBe(401);
+    }
+  });
+
   it("is fetched again for a new key after the cool-down, and the old key goes with it", async () => {
     const { team, iss, handle } = workerOf("rotating");
     const old = await signed({ ...CLAIMS, iss });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { as, someone } from "./people.ts";
+import { as, directlyAs, someone } from "./people.ts";
 
 const PAGE = "/api/v1/namespaces/demo/pods/evil/proxy/";
 
@@ -16,6 +16,23 @@ describe("what a workload answers through the proxy subresource", () => {
   it("cannot be asked for by a foreign page, not even with a GET: what the workload does on it is its own affair", async () => {
     const response = await as(someone(), PAGE, { headers: { "Sec-Fetch-Site": "cross-site" } });
     expect(response.status).toBe(403);
+  });
+
+  it.each([
+    ["NEL", '{"report_to":"evil","max_age":31536000,"success_fraction":1}'],
+    ["Report-To", '{"group":"evil","max_age":31536000,"endpoints":[{"url":"https://evil.example"}]}'],
+    ["Reporting-Endpoints", 'default="https://evil.example"'],
+    ["Clear-Site-Data", '"*"'],
+    ["Strict-Transport-Security", "max-age=0"],
+    ["Alt-Svc", 'h3="evil.example:443"'],
+    ["Access-Control-Allow-Origin", "https://evil.example"],
+    ["Access-Control-Allow-Credentials", "true"],
+    ["Set-Cookie", "CF_Authorization=x"],
+  ])("has no say over this origin: %s", async (name, value) => {
+    const workload = { fetch: async () => new Response("hello", { headers: { [name]: value, "X-Own": "kept" } }) };
+    const response = await directlyAs(someone(), PAGE, {}, { bindings: { KUBE_API: workload } });
+    expect(await response.text()).toBe("hello");
+    expect([response.headers.get("X-Own"), response.headers.get(name)]).toEqual(["kept", null]);
   });
 
   it("leaves the API server's own answers as they are", async () => {

@@ -1,4 +1,4 @@
-import { exports } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { Client, frame } from "./client.ts";
 import { as, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
@@ -68,6 +68,20 @@ describe("a session that the cluster refuses", () => {
     expect((await response.text()).length).toBeLessThanOrEqual(64 * 1024);
     const [row] = await endedOf(person.email, 1);
     expect(row?.reason?.length).toBeLessThanOrEqual(1_024);
+  });
+
+  it("a hundred times a minute and more is not asked for any longer, and does not fill the record", async () => {
+    const person = someone();
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    vi.spyOn(console, "log").mockImplementation(() => {});
+    for (let i = 0; i < 120; i++) expect((await upgrade(person, EXEC("forbidden"))).status).toBe(403);
+    const pod = await Puppet.make({ hold: true });
+    await expectStatus(await firstHalf(person, pod.path()), "TooManyRequests", /^the cluster refused too many/);
+    for (let i = 0; i < 130; i++) expect((await upgrade(person, EXEC("forbidden"))).status).toBe(429);
+    expect(pod.isAsked).toBe(false);
+    const starts = env.AUDIT_DB.prepare("SELECT count(*) AS n FROM events WHERE user = ?").bind(person.email);
+    await vi.waitFor(async () => expect(await starts.first("n")).toBe(240), { timeout: 4_000 });
+    vi.restoreAllMocks();
   });
 
   it("does not count against the person's limit", async () => {

@@ -112,6 +112,18 @@ describe("a lock", () => {
   });
 });
 
+describe("an order about a name that nobody can have", () => {
+  it.each(["alice@example.com%20weur", "%20", "a%09b", "a%0Ab", "%C3%A9@example.com"])(
+    "is not taken: %s",
+    async (name) => {
+      for (const method of ["GET", "PUT", "DELETE"]) {
+        expect((await as(admin, locks(name), { method })).status).toBe(400);
+      }
+      expect((await as(admin, `/-/admin/users/${name}/sessions`, { method: "DELETE" })).status).toBe(400);
+    },
+  );
+});
+
 describe("a session that needs a reason", () => {
   const rules = [
     { name: "say why", match: { kinds: ["exec"] }, action: "allow", requireReason: true },
@@ -187,6 +199,23 @@ describe("a WebSocket to a workload", () => {
   });
 });
 
+describe("a rule on countries", () => {
+  const config = {
+    identities: [{ match: { emailDomain: "example.com", country: ["DE"] }, groups: ["developers"] }],
+  } satisfies Partial<ConfigInput>;
+
+  it.each([
+    ["DE", "DE", 200],
+    ["DE", "RU", 403],
+    ["DE", "T1", 403],
+    ["US", "DE", 403],
+  ])("looks at where the sign-in was and where the request comes from: %s, %s", async (signedIn, country, status) => {
+    const path = "/api/v1/namespaces";
+    const response = await directlyAs({ ...alice, country: signedIn }, path, { cf: { country } }, { config });
+    expect(response.status).toBe(status);
+  });
+});
+
 describe("a service token", () => {
   const claims = { type: "app", sub: "", common_name: "ci.access" };
   const config = {
@@ -201,6 +230,17 @@ describe("a service token", () => {
     expect(headers).not.toHaveProperty("impersonate-uid");
     client.close();
     expect((await ended(client.sessionId)).user).toBe("service:ci.access");
+  });
+
+  it("is locked and ended by its name, whatever the case of its letters", async () => {
+    const mixed = { ...claims, common_name: "Deploy-Bot.access" };
+    const rules = { identities: [{ match: { serviceToken: "Deploy-Bot.access" }, groups: ["deployers"] }] };
+    const open = () => directlyAs(mixed, SILENT, { headers: UPGRADE }, { config: rules });
+    const client = await Client.open(open());
+    const locked = await as(admin, locks("service:Deploy-Bot.access"), { method: "PUT" });
+    expect(await locked.json()).toMatchObject({ locked: true, ended: [client.sessionId] });
+    expect((await open()).status).toBe(403);
+    expect((await as(admin, locks("service:Deploy-Bot.access"), { method: "DELETE" })).status).toBe(200);
   });
 
   it("that no rule knows is told so", async () => {

@@ -36,6 +36,8 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/-\/admin\/users\/([^/]+)\/sessions$/, methods: { DELETE: endUserSessions } },
 ];
 
+const NAMES_USER = /^\/-\/admin\/(?:locks|users)\//;
+
 /** Serves `/-/admin/…` to administrators, from clients or from pages of this host. */
 export async function serveAdmin(own: OwnRequest): Promise<Response> {
   const { request, url, subject, details, config, env, forbid } = own;
@@ -64,6 +66,9 @@ export async function serveAdmin(own: OwnRequest): Promise<Response> {
     }
     const part = decodePart(match[1] ?? "");
     if (part === undefined) return jsonError("bad_request", "the path has an invalid percent-encoding");
+    // No user has such a name (worker/authenticate.ts), and with a space in it, it could be another's object.
+    if (NAMES_USER.test(url.pathname) && !/^[!-~]+$/.test(part))
+      return jsonError("bad_request", "a name here is visible ASCII without spaces");
     return serve({ request, url, admin, config, env, part });
   }
   return jsonError("not_found", `there is no ${url.pathname} here; see the admin API in docs/OPERATIONS.md`);

@@ -24,7 +24,9 @@ const matchSchema = z
       .array(z.string().regex(/^[A-Z][A-Z0-9]$/, "two capital letters, as in DE"))
       .min(1)
       .exactOptional()
-      .describe("Where Access saw the request come from: ISO 3166 codes of two letters, one of which must fit."),
+      .describe(
+        "Where the person signed in and where the request comes from, both: ISO 3166 codes, one of which must fit.",
+      ),
     posture: nonEmpty
       .exactOptional()
       .describe("The name or id of a device posture check that must have succeeded; asks get-identity."),

@@ -16,7 +16,11 @@ const matchFields = {
     "The object's name: the pod, for a session. A list names none, so no pattern but `*` fits it.",
   ),
   groups: patterns.describe("Kubernetes groups that the identity rule gave."),
-  users: patterns.describe("The Access identity: an email address, or `service:<common name>`."),
+  users: z
+    .array(pattern.toLowerCase())
+    .min(1)
+    .exactOptional()
+    .describe("The Access identity: an email address, or `service:<common name>`, without regard to case."),
 };
 
 const matchSchema = z

@@ -23,7 +23,7 @@ const issuerUrl = z
   })
   .refine((url) => !url.endsWith("/"), { message: "must not end with a slash: it is compared with the token's iss" });
 
-const accessSchema = z.strictObject({
+const accessFields = z.strictObject({
   teamDomain: issuerUrl.describe(
     "The team's domain, which is also the tokens' `iss`, e.g. `https://example.cloudflareaccess.com`. `https://` without a slash at the end; plain http on loopback only.",
   ),
@@ -35,7 +35,9 @@ const accessSchema = z.strictObject({
     .array(nonEmpty)
     .min(1)
     .optional()
-    .describe("Of these one must be in the token of who uses the admin API. Without it any of `audiences` will do."),
+    .describe(
+      "Of `audiences` those one of which must be in the token of who uses the admin API. Without it any will do.",
+    ),
   groups: z
     .union([
       z.strictObject({ claim: nonEmpty.describe("A claim of the token, dotted for nested ones.") }),
@@ -43,6 +45,15 @@ const accessSchema = z.strictObject({
     ])
     .prefault({ claim: "custom.groups" })
     .describe("Where the groups are that rules match on."),
+});
+
+/** Otherwise a token for it is refused before anybody looks for this, and nobody could give an order. */
+const accessSchema = accessFields.superRefine(({ audiences, adminAudiences = [] }, context) => {
+  for (const [index, audience] of adminAudiences.entries()) {
+    if (audiences.includes(audience)) continue;
+    const message = "must be in audiences, too: no other token is accepted here";
+    context.addIssue({ code: "custom", message, path: ["adminAudiences", index] });
+  }
 });
 
 const auditSchema = z.strictObject({

@@ -24,6 +24,8 @@ export const MAX_ROWS = 1_000;
 /** Of these places for what anybody makes many of at no cost; the rest is kept for what is worse to miss. */
 export const MAX_COMMON_ROWS = 750;
 const COMMON: ReadonlySet<Category> = new Set(["denied", "mutation"]);
+/** Of tokens' rows these: whoever has signed in may ask what they may do, as often as they like. */
+const REVIEWS: ReadonlySet<string | null> = new Set(["authentication.k8s.io", "authorization.k8s.io"]);
 
 export const BATCH_ROWS = 50;
 /** So that a command's requests share a write, and little is lost with an isolate. */
@@ -37,6 +39,10 @@ const RETRY_FIRST_MS = 1_000;
 const GRACE_MS = 12_000;
 /** A row that D1 refused so often by itself, while it took others, is given up. */
 const MAX_STRIKES = 3;
+
+function isCommon({ category, api_group }: Unsaved): boolean {
+  return COMMON.has(category) || (category === "token" && REVIEWS.has(api_group));
+}
 
 interface Entry {
   readonly row: RequestRow;
@@ -71,7 +77,8 @@ export class RequestQueue {
 
   /** Queues a row, or counts it as lost where there is no room. Returns at once. */
   push(row: Unsaved, means: Means): void {
-    if (this.#entries.length >= (COMMON.has(row.category) ? MAX_COMMON_ROWS : MAX_ROWS)) {
+    const isFull = this.#entries.length >= (isCommon(row) ? MAX_COMMON_ROWS : MAX_ROWS);
+    if (isFull && !this.#makeRoomFor(row, means)) {
       this.#lose(row, "the queue was full");
       this.#wake("window", WINDOW_MS, means);
     } else {
@@ -90,6 +97,25 @@ export class RequestQueue {
   #enqueue(row: Unsaved): void {
     const entry = { row: { id: this.#makeId(row.at), ...row }, strikes: 0, takenBefore: Number.POSITIVE_INFINITY };
     this.#entries.push(entry);
+  }
+
+  /**
+   * The newest row of the user who has most of them gives way: nobody's flood may hide what others did.
+   *
+   * @returns whether there was one with more than this row's user
+   */
+  #makeRoomFor(row: Unsaved, means: Means): boolean {
+    const rivals = isCommon(row) ? this.#entries.filter((entry) => isCommon(entry.row)) : this.#entries;
+    const counts = new Map<string | null, number>();
+    for (const { row: waiting } of rivals) counts.set(waiting.user, (counts.get(waiting.user) ?? 0) + 1);
+    const most = Math.max(0, ...counts.values());
+    if (most <= (counts.get(row.user) ?? 0) + 1) return false;
+    const newest = rivals.findLast((entry) => counts.get(entry.row.user) === most);
+    if (!newest) return false;
+    this.#entries.splice(this.#entries.lastIndexOf(newest), 1);
+    this.#lose(newest.row, "the queue was full");
+    this.#wake("window", WINDOW_MS, means);
+    return true;
   }
 
   #lose(row: Unsaved, why: string): void {
