@@ -8,7 +8,7 @@ import type { Migration } from "../../dev/stack/migrations.ts";
 interface Column {
   readonly name: string;
   readonly type: string;
-  /** Nothing may be inserted into it. */
+  /** Nothing may be inserted into it, or it is SQLite that numbers the rows. */
   readonly generated: boolean;
 }
 type Schema = ReadonlyMap<string, { readonly isView: boolean; readonly columns: readonly Column[] }>;
@@ -43,8 +43,12 @@ function readSchema(database: DatabaseSync): Schema {
         name: string;
         type: string;
         hidden: number;
+        pk: number;
       }[];
-      const columns = rows.map((row) => ({ name: row.name, type: row.type.toLowerCase(), generated: row.hidden > 1 }));
+      const columns = rows.map((row) => {
+        const type = row.type.toLowerCase();
+        return { name: row.name, type, generated: row.hidden > 1 || (row.pk > 0 && type === "integer") };
+      });
       return [name, { isView: type === "view", columns }];
     }),
   );

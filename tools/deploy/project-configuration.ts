@@ -10,6 +10,7 @@ const schema = z.object({
   main: z.string(),
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()).optional(),
+  keep_names: z.boolean().optional(),
   migrations: z.array(z.looseObject({ tag: z.string() })).min(1),
   observability: z.looseObject({}),
   triggers: z.object({ crons: z.array(z.string()).min(1) }).optional(),
@@ -31,12 +32,14 @@ const schema = z.object({
 export function readProjectConfiguration(file: string): ProjectConfiguration {
   const parsed = schema.safeParse(experimental_readRawConfig({ config: file }).rawConfig);
   if (!parsed.success) throw new OperatorError(`${file}:\n${z.prettifyError(parsed.error)}`);
-  const { main, compatibility_date, compatibility_flags, migrations, observability, triggers, env } = parsed.data;
+  const { main, compatibility_date, compatibility_flags, keep_names, migrations, observability, triggers, env } =
+    parsed.data;
   const { durable_objects, d1_databases, r2_buckets } = env.local;
   return {
     main,
     compatibility_date,
     ...(compatibility_flags && { compatibility_flags }),
+    ...(keep_names !== undefined && { keep_names }),
     migrations,
     observability,
     durable_objects,

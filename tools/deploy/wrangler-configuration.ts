@@ -8,6 +8,7 @@ export interface ProjectConfiguration {
   readonly main: string;
   readonly compatibility_date: string;
   readonly compatibility_flags?: readonly string[];
+  readonly keep_names?: boolean;
   readonly migrations: readonly object[];
   readonly observability: object;
   readonly durable_objects: { readonly bindings: readonly { readonly name: string; readonly class_name: string }[] };
@@ -29,13 +30,15 @@ export const EXPORT_BINDING = "EXPORT";
  * @throws RangeError where the configuration document fits into no Worker
  */
 export function wranglerConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
-  const { compatibility_date, compatibility_flags, migrations, observability, durable_objects, database } = project;
+  const { compatibility_date, compatibility_flags, keep_names, migrations, observability, durable_objects, database } =
+    project;
   return {
     name: plan.name,
     main: `${toProject}/${project.main}`,
     account_id: plan.account,
     compatibility_date,
     ...(compatibility_flags && { compatibility_flags }),
+    ...(keep_names !== undefined && { keep_names }),
     // Both lead past Access: only the custom domains, which the Access application guards, may lead here.
     workers_dev: false,
     preview_urls: false,

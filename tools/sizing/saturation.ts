@@ -120,7 +120,7 @@ export function exampleDocument(clusters: number) {
   return {
     access: {
       teamDomain: "https://example.cloudflareaccess.com",
-      audiences: ["0".repeat(64)],
+      audiences: ["0".repeat(64), "1".repeat(64)],
       adminAudiences: ["1".repeat(64)],
     },
     clusters: Array.from({ length: clusters }, (_, index) => ({
