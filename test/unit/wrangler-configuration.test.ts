@@ -27,6 +27,7 @@ describe("the generated wrangler configuration", () => {
       main: "../../worker/index.ts",
       account_id: ACCOUNT,
       compatibility_date: project.compatibility_date,
+      keep_names: project.keep_names,
       workers_dev: false,
       preview_urls: false,
       routes: [{ pattern: HOSTNAME, custom_domain: true }],
