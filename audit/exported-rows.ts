@@ -1,6 +1,6 @@
 /** What of the record is exported, row by row. */
 import type { ChainedEvent } from "./chain.ts";
-import type { RequestRow } from "./requests.ts";
+import type { RequestRow } from "./rows.ts";
 
 export const EXPORTED_TABLES = ["events", "requests"] as const;
 export type ExportedTable = (typeof EXPORTED_TABLES)[number];

@@ -1,5 +1,5 @@
 import { getTableColumns } from "drizzle-orm";
-import type { RequestRow } from "./requests.ts";
+import type { RequestRow } from "./rows.ts";
 import { requests } from "./schema.ts";
 
 const COLUMNS = Object.keys(getTableColumns(requests)).filter((name) => name !== "n");

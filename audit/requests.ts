@@ -1,5 +1,4 @@
-/** What the record says of plain requests: which of them are in it, and what a row has. */
-import type { requests } from "./schema.ts";
+/** What the record says of plain requests: which of them are in it. */
 
 export const CATEGORIES = [
   /** Somebody was told no: by Sallyport (`decision` refused), or by the cluster (allowed, `status` 403). */
@@ -19,6 +18,3 @@ export const CATEGORIES = [
 export type Category = (typeof CATEGORIES)[number];
 
 export const DECISIONS = ["allowed", "refused"] as const;
-
-/** One row of D1's table `requests`, but for its number, which D1 gives it. */
-export type RequestRow = Omit<typeof requests.$inferSelect, "n">;

@@ -1,8 +1,11 @@
 import type { Counts, SessionStart, Traffic } from "./events.ts";
-import type { sessions } from "./schema.ts";
+import type { requests, sessions } from "./schema.ts";
 
 /** One session as the `sessions` view of D1 shows it. */
 export type SessionRow = typeof sessions.$inferSelect;
+
+/** One row of D1's table `requests`, but for its number, which D1 gives it. */
+export type RequestRow = Omit<typeof requests.$inferSelect, "n">;
 
 /** A live session's row from the object that holds it: like D1's, but with the counts and traffic of this moment. */
 export function liveRow(

@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Config } from "./config/schema.ts";
 import type { Refusal } from "./refusal.ts";
+import type { Subject } from "./subject.ts";
 import { VerifiedTokens } from "./verified-tokens.ts";
 
 /** Set by Access on every request it lets through. The cookie of the same content is not read: browsers send it alone. */
@@ -27,22 +28,6 @@ const PLAIN_EMAIL = /^(?!system:|service:)[!-?A-~]+@[!-?A-~]+$/i;
 const SERVICE_PREFIX = "service:";
 /** Access makes them itself: a client id. */
 const PLAIN_COMMON_NAME = /^[\w.-]{1,128}$/;
-
-/** Whom Access vouches for: a person, or a service token. */
-export interface Subject {
-  /** In lower case: the email address, or `service:<common name>`. Names the user's object and stands in the record. */
-  readonly name: string;
-  readonly email: string | undefined;
-  readonly commonName: string | undefined;
-  /** The Access subject; empty for a service token. */
-  readonly sub: string;
-  /** When the token ends, ms since the epoch. */
-  readonly expiresAt: number;
-  /** Of the application tags that the token is for. */
-  readonly audiences: readonly string[];
-  /** The verified token's payload. */
-  readonly claims: JWTPayload;
-}
 
 export type Authenticated =
   | { readonly ok: true; readonly subject: Subject; readonly token: string }

@@ -1,7 +1,7 @@
-import type { Subject } from "./authenticate.ts";
 import type { Config } from "./config/schema.ts";
 import { type Details, readClaim } from "./identify.ts";
 import type { Refusal } from "./refusal.ts";
+import type { Subject } from "./subject.ts";
 
 export type Detailed =
   | { readonly ok: true; readonly details: Details }

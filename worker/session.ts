@@ -1,12 +1,12 @@
 import { attachPlan, type SessionPlan } from "../durable/plan.ts";
 import { makeSessionId } from "../durable/session-id.ts";
 import type { RequestTarget } from "../kubernetes/path.ts";
-import type { Subject } from "./authenticate.ts";
 import type { Cluster, Config } from "./config/schema.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
 import type { Bindings } from "./env.ts";
 import type { Identity } from "./identify.ts";
 import { objectAt } from "./objects.ts";
+import type { Subject } from "./subject.ts";
 import { headersFor } from "./upstream.ts";
 import { upstreamUrl } from "./upstream-url.ts";
 

@@ -1,4 +1,4 @@
-import type { Subject } from "./authenticate.ts";
+import type { Subject } from "./subject.ts";
 
 /** Not longer than the cool-down of the key set: a withdrawn key is believed no longer than without this. */
 const MAX_AGE_MS = 30 * 1000;

@@ -2,8 +2,8 @@
 import { rmSync } from "node:fs";
 import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
 import { type StatePaths, writeFileAtomically } from "./files.ts";
-import type { Stack } from "./index.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
+import type { Stack } from "./stack.ts";
 
 /** Takes an earlier run's addresses away: whoever waits for the files must not find those. */
 export function removeAddresses(paths: StatePaths): void {

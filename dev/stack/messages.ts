@@ -1,7 +1,7 @@
 /** What the local stack says on the terminal. */
 import { isAbsolute, relative } from "node:path";
 import { PERSONA_NAMES } from "../access/personas.ts";
-import type { Stack } from "./index.ts";
+import type { Stack } from "./stack.ts";
 
 /** What this is, and what to type next. */
 export function readyMessage(stack: Stack, cwd: string): string {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Subject } from "../../worker/authenticate.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { detailer } from "../../worker/details.ts";
+import type { Subject } from "../../worker/subject.ts";
 
 const TEAM = "https://team.cloudflareaccess.com";
 const TOKEN = "header.payload.signature";

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Category, RequestRow } from "../../audit/requests.ts";
+import type { Category } from "../../audit/requests.ts";
+import type { RequestRow } from "../../audit/rows.ts";
 import { idMaker } from "../../worker/request-audit/ids.ts";
 import {
   BATCH_ROWS,

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import type { Forward, SessionEvent, SessionStart } from "../../audit/events.ts";
 import { recordRequests } from "../../audit/record-requests.ts";
-import type { RequestRow } from "../../audit/requests.ts";
+import type { RequestRow } from "../../audit/rows.ts";
 import { write } from "./record.ts";
 import { type MadeSession, sessionEvents } from "./session-events.ts";
 

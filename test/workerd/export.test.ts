@@ -5,7 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { recordRequests } from "../../audit/record-requests.ts";
-import type { RequestRow } from "../../audit/requests.ts";
+import type { RequestRow } from "../../audit/rows.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { keyOf } from "../../worker/export/objects.ts";
 import { RUN_LIMITS, type RunLimits, runExport } from "../../worker/export/run.ts";

@@ -1,7 +1,7 @@
 /** The record of plain requests: what is in it, what never is, and that nobody waits for it. */
 import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { RequestRow } from "../../audit/requests.ts";
+import type { RequestRow } from "../../audit/rows.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { WINDOW_MS } from "../../worker/request-audit/queue.ts";
 import { Client } from "./client.ts";

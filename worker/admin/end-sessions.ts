@@ -1,7 +1,7 @@
 import { json, jsonError } from "../json.ts";
 import { notEverywhere, objectOf, orderAll } from "./objects.ts";
 import { readOrder } from "./order.ts";
-import type { AdminRequest } from "./router.ts";
+import type { AdminRequest } from "./request.ts";
 
 /** `DELETE sessions/{id}`: ends one session. Asks the object alone, so it works without D1. */
 export async function endSession({ request, url, admin, env, part: sessionId }: AdminRequest): Promise<Response> {

@@ -3,7 +3,7 @@ import { json, jsonError } from "../json.ts";
 import { objectAt } from "../objects.ts";
 import { notEverywhere, orderAll } from "./objects.ts";
 import { readOrder } from "./order.ts";
-import type { AdminRequest } from "./router.ts";
+import type { AdminRequest } from "./request.ts";
 
 /** `PUT locks/{email}`: ends the user's sessions and lets none open, for so many minutes or until it is lifted. */
 export async function lockUser({ request, url, admin, env, part: email }: AdminRequest): Promise<Response> {

@@ -5,7 +5,7 @@ import { ExportFault } from "../export/objects.ts";
 import { ExportStore } from "../export/store.ts";
 import { json, jsonError } from "../json.ts";
 import { askDatabase } from "./database.ts";
-import type { AdminRequest } from "./router.ts";
+import type { AdminRequest } from "./request.ts";
 
 /** `GET export`: how far the export to R2 is, what waits for it and since when, and what is wrong with it. */
 export async function showExport({ env, config }: AdminRequest): Promise<Response> {

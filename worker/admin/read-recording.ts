@@ -1,7 +1,7 @@
 import { serveRecording } from "../../durable/recording/serve-recording.ts";
 import { jsonError } from "../json.ts";
 import { objectOf } from "./objects.ts";
-import type { AdminRequest } from "./router.ts";
+import type { AdminRequest } from "./request.ts";
 
 /** `GET sessions/{id}/recording`: the asciicast, as far as it goes where the session is live. */
 export async function readRecording({ env, part: sessionId }: AdminRequest): Promise<Response> {

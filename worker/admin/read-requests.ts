@@ -1,9 +1,9 @@
 import { findRequests } from "../../audit/request-queries.ts";
-import type { RequestRow } from "../../audit/requests.ts";
+import type { RequestRow } from "../../audit/rows.ts";
 import { json, jsonError } from "../json.ts";
 import { askDatabase } from "./database.ts";
 import { readRequestsQuery } from "./parameters.ts";
-import type { AdminRequest } from "./router.ts";
+import type { AdminRequest } from "./request.ts";
 
 /** `GET requests`: the plain requests on record, newest first, in pages. */
 export async function listRequests({ url, env }: AdminRequest): Promise<Response> {

@@ -7,7 +7,7 @@ import { atPlaces } from "../objects.ts";
 import { askDatabase } from "./database.ts";
 import { objectOf } from "./objects.ts";
 import { readListQuery, writeCursor } from "./parameters.ts";
-import type { AdminRequest } from "./router.ts";
+import type { AdminRequest } from "./request.ts";
 import { eventJson, sessionJson } from "./session-json.ts";
 
 /** `GET sessions`: newest first, in pages. */

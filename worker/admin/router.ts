@@ -1,25 +1,14 @@
-import type { Config } from "../config/schema.ts";
 import { crossSite } from "../cross-site.ts";
-import type { Bindings } from "../env.ts";
-import { type Identity, identify } from "../identify.ts";
+import { identify } from "../identify.ts";
 import { jsonError } from "../json.ts";
-import type { OwnRequest } from "../own/router.ts";
+import type { OwnRequest } from "../own/request.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { lockUser, showLock, unlockUser } from "./locks.ts";
 import { showExport } from "./read-export.ts";
 import { readRecording } from "./read-recording.ts";
 import { listRequests } from "./read-requests.ts";
 import { listSessions, showSession } from "./read-sessions.ts";
-
-export interface AdminRequest {
-  readonly request: Request;
-  readonly url: URL;
-  readonly admin: Identity;
-  readonly config: Config;
-  readonly env: Bindings;
-  /** What the pattern's one variable part matched, decoded; empty where the pattern has none. */
-  readonly part: string;
-}
+import type { AdminRequest } from "./request.ts";
 
 type Route = {
   readonly pattern: RegExp;

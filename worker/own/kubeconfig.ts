@@ -1,6 +1,6 @@
 import type { Cluster } from "../config/schema.ts";
 import { identify } from "../identify.ts";
-import type { OwnRequest } from "./router.ts";
+import type { OwnRequest } from "./request.ts";
 
 /**
  * `GET /-/kubeconfig`: a kubeconfig with a context for each cluster that one may reach. It has no credentials: Access is

@@ -3,7 +3,7 @@ import { placesOf } from "../config/places.ts";
 import { crossSite } from "../cross-site.ts";
 import { json, jsonError } from "../json.ts";
 import { atPlaces } from "../objects.ts";
-import type { OwnRequest } from "./router.ts";
+import type { OwnRequest } from "./request.ts";
 
 /** How long a reason counts. Long enough to type the next command, short enough to be about it. */
 const HOLDS_MS = 15 * 60 * 1000;

@@ -1,27 +1,9 @@
 import { serveAdmin } from "../admin/router.ts";
-import type { Subject } from "../authenticate.ts";
-import type { Cluster, Config } from "../config/schema.ts";
-import type { Bindings } from "../env.ts";
-import type { Details, Identity } from "../identify.ts";
 import { jsonError } from "../json.ts";
 import { serveKubeconfig } from "./kubeconfig.ts";
 import { stateReason } from "./reason.ts";
+import type { OwnRequest } from "./request.ts";
 import { serveWhoami } from "./whoami.ts";
-
-/** A request to Sallyport itself, of somebody whom a rule knows. */
-export interface OwnRequest {
-  readonly request: Request;
-  readonly url: URL;
-  readonly subject: Subject;
-  readonly details: Details;
-  readonly identity: Identity;
-  /** By the host that was asked; a host may be Sallyport's own. */
-  readonly cluster: Cluster | undefined;
-  readonly config: Config;
-  readonly env: Bindings;
-  /** Answers no, and leaves it to the record. */
-  forbid(message: string): Response;
-}
 
 type Method = "GET" | "POST";
 

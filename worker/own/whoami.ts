@@ -1,6 +1,6 @@
 import { identify } from "../identify.ts";
 import { json } from "../json.ts";
-import type { OwnRequest } from "./router.ts";
+import type { OwnRequest } from "./request.ts";
 
 /** `GET /-/whoami`: who one is here, by which rule, and with which limits. `kubectl get --raw /-/whoami` asks it. */
 export function serveWhoami({ subject, details, identity, cluster, config }: OwnRequest): Response {

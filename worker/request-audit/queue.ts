@@ -5,7 +5,8 @@
  * be cut off by the platform while it holds the queue's timer or write; so each of these has a deadline, after which the
  * next request takes over. Rows leave the queue when D1 has confirmed them, and D1 ignores a second copy.
  */
-import type { Category, RequestRow } from "../../audit/requests.ts";
+import type { Category } from "../../audit/requests.ts";
+import type { RequestRow } from "../../audit/rows.ts";
 import { summary, Tally, type Unsaved } from "./tally.ts";
 
 /** What a request lends: time after its answer, and its way to D1. */

@@ -1,4 +1,4 @@
-import type { RequestRow } from "../../audit/requests.ts";
+import type { RequestRow } from "../../audit/rows.ts";
 
 /** A row before it has its id. */
 export type Unsaved = Omit<RequestRow, "id">;
