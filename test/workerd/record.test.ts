@@ -66,7 +66,7 @@ describe("the record in D1", () => {
       bytes_out: null,
     });
     await write(end);
-    const { stdin: _, ...shown } = START;
+    const { stdin: _, place: __, ...shown } = START;
     expect(await findSession(env.AUDIT_DB, id)).toEqual({
       id,
       state: "ended",
