@@ -11,11 +11,19 @@ import { referenceOf, schemaFileOf } from "./config-reference/reference.ts";
 import { fillGenerated } from "./generated.ts";
 
 const DOCUMENT = "docs/CONFIGURATION.md";
+const USAGE = `Usage: npm run config:reference [-- --write]
+
+Shows every field of the configuration; with --write it goes into ${DOCUMENT}, and the JSON Schemas beside it.
+`;
 
 try {
-  const { write } = parseArgs({ options: { write: { type: "boolean", default: false } } }).values;
+  const { write, help } = parseArgs({
+    options: { write: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },
+  }).values;
   const parts = Object.fromEntries(CONFIG_DOCUMENTS.map(({ name, schema }) => [name, referenceOf(schema, name)]));
-  if (write) {
+  if (help) {
+    process.stdout.write(USAGE);
+  } else if (write) {
     writeFileSync(DOCUMENT, fillGenerated(readFileSync(DOCUMENT, "utf8"), parts));
     for (const { schema, schemaFile } of CONFIG_DOCUMENTS) writeFileSync(schemaFile, schemaFileOf(schema));
   } else {

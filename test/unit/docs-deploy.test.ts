@@ -1,5 +1,5 @@
 /** docs/DEPLOY.md: what can be run here is run, and the rest names only what there is. */
-import { execFile, spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -24,42 +24,7 @@ const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(
   }),
 );
 const shell = blocks.filter(({ info }) => info.startsWith("sh"));
-const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
-
-/** Every `npm run NAME -- FLAGS` of the document, in blocks and in sentences. */
-const runs = [...text.matchAll(/npm run ([\w:]+)(?: -- ([^`\n>|]*))?/g)].map(([, name = "", flags = ""]) => ({
-  name,
-  flags: flags.match(/--[\w-]+/g) ?? [],
-}));
-
 describe("docs/DEPLOY.md", { timeout: 30_000 }, () => {
-  it("marks every shell block: run here, or needs an account", () => {
-    expect(shell.length).toBeGreaterThan(8);
-    for (const { info, line } of shell) expect(["sh", "sh account"], `line ${line}`).toContain(info);
-  });
-
-  it.each(shell.map(({ line, text }) => [line, text] as const))(
-    "has a block at line %i that a shell reads",
-    (_line, script) => {
-      expect(spawnSync("sh", ["-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
-    },
-  );
-
-  it.each([...new Set(runs.map(({ name }) => name))])("names npm run %s, and flags that it knows", (name) => {
-    const script = scripts[name];
-    if (script === undefined && ["deploy", "doctor"].includes(name)) {
-      console.error(`SKIP npm run ${name}: there is no such script here yet`);
-      return;
-    }
-    const program = /^node (\S+\.ts)$/.exec(script ?? "")?.[1];
-    if (program === undefined) throw new Error(`there is no npm run ${name} of one program`);
-    const help = spawnSync(process.execPath, [program, "--help"], { encoding: "utf8" });
-    expect(help.status).toBe(0);
-    for (const flag of runs.filter((run) => run.name === name).flatMap(({ flags }) => flags)) {
-      expect(help.stdout).toContain(flag);
-    }
-  });
-
   it("names stacks, outputs and resources that there are", () => {
     const demo = { digitalocean: { region: "fra1", version: "1.36" } };
     const stacks = synthesise(deploymentOf({ demo }));

@@ -72,16 +72,21 @@ const auditSchema = z.strictObject({
   requests: requestsSchema.prefault({}),
 });
 
-const exportSchema = z.strictObject({
-  prefix: z
-    .string()
-    .max(200)
-    .regex(/^([A-Za-z0-9_][A-Za-z0-9_=.-]*\/)*$/, "folders of letters, digits and _ = . - with a slash after each")
-    .default("")
-    .describe(
-      "Before the keys of the export's objects, with a slash at its end. Another one exports the whole record anew, from its first row.",
-    ),
-});
+const exportSchema = z
+  .strictObject({
+    prefix: z
+      .string()
+      .max(200)
+      .regex(/^([A-Za-z0-9_][A-Za-z0-9_=.-]*\/)*$/, "folders of letters, digits and _ = . - with a slash after each")
+      .default("")
+      .describe(
+        "Before the keys of the export's objects, with a slash at its end. Another one exports the whole record anew, from its first row.",
+      ),
+  })
+  .meta({
+    id: "export",
+    description: "The record's way to a SIEM: to the bucket bound as `EXPORT`, where there is one.",
+  });
 
 const clusterName = nonEmpty.max(253);
 const hostname = nonEmpty.regex(
@@ -135,7 +140,7 @@ export const configSchema = z
     limits: limitsSchema.prefault({}),
     audit: auditSchema.prefault({}).describe("What is on record, and what happens while the record cannot be kept."),
     recording: recordingSchema.prefault({}),
-    export: exportSchema.prefault({}).describe("Of the record, to the bucket bound as `EXPORT`, where there is one."),
+    export: exportSchema.prefault({}),
   })
   .refine(({ cluster, clusters }) => (cluster === undefined) !== (clusters === undefined), {
     message: "name either cluster or clusters",

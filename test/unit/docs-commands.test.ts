@@ -1,0 +1,130 @@
+/** The commands in README and docs: each is marked, readable, and either run by a test or one that needs an account. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+
+const DOCUMENTS = ["README.md", "CONTRIBUTING.md", ...readdirSync("docs").filter(isMarkdown).map(inDocs)];
+const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
+
+/** The first line of each block that can be run here → the test that runs it, or what it shows, and a word of it there. */
+const RUN_BY: Readonly<Record<string, readonly [file: string, words: string]>> = {
+  "npm install && npm start": [".ci/smoke", "npm start"],
+  "kubectl --kubeconfig .sallyport/kubeconfig --context alice exec -it shell -- sh": [
+    ...(["test/e2e/kubectl.test.ts", "exec"] as const),
+  ],
+  "kubectl proxy --port=8001 --reject-paths='^$'": [".ci/smoke", "--reject-paths='^$'"],
+  "npm install && npm test": [".ci/run", "npm install && npm test"],
+  "npm install": [".ci/run", "npm run check"],
+  'echo "INC-17: checkout is down" | kubectl create --raw /-/reason -f -': ["test/e2e/policy.test.ts", "/-/reason"],
+  'sqlite3 -readonly -box "$(node -p': ["test/e2e/export.test.ts", "sqlite3"],
+  "npm run policy:explain --": ["test/unit/docs-commands.test.ts", "policy:explain"],
+};
+/** These run their own blocks. */
+const RUN_ALL: Readonly<Record<string, string>> = {
+  "docs/DEPLOY.md": "test/unit/docs-deploy.test.ts",
+  "docs/UPGRADES.md": "test/e2e/deploy.test.ts",
+};
+
+describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
+  const text = readFileSync(document, "utf8");
+  const shell = [...text.matchAll(/^```(sh\b.*)\n([\s\S]*?)^```$/gm)].map(([, info = "", script = ""]) => ({
+    info,
+    script,
+  }));
+  const runs = [...text.matchAll(/npm run ([\w:-]+)(?: -- ([^`\n>|]*))?/g)].map(([, name = "", flags = ""]) => ({
+    name,
+    flags: flags.match(/--[\w-]+/g) ?? [],
+  }));
+
+  it("marks its shell blocks: run here, or in need of an account", () => {
+    for (const { info } of shell) expect(["sh", "sh account"]).toContain(info);
+  });
+
+  it("has blocks that a shell reads", () => {
+    for (const { script } of shell) {
+      expect(spawnSync("sh", ["-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    }
+  });
+
+  it("has no block that should be run and is not", () => {
+    const runner = RUN_ALL[document];
+    if (runner !== undefined) {
+      expect(readFileSync(runner, "utf8")).toContain(document);
+      return;
+    }
+    for (const { script } of shell.filter(({ info }) => info === "sh")) {
+      const found = Object.entries(RUN_BY).find(([start]) => script.startsWith(start));
+      expect(found, script).toBeDefined();
+      const [file, words] = found?.[1] ?? ["", ""];
+      expect(existsSync(file) && readFileSync(file, "utf8").includes(words), `${file}: ${words}`).toBe(true);
+    }
+  });
+
+  it("names npm scripts that there are, and flags that they know", () => {
+    for (const { name, flags } of runs) {
+      const script = scripts[name];
+      expect(script, `npm run ${name}`).toBeDefined();
+      if (flags.length === 0) continue;
+      const program = /^(?:exec )?node (\S+\.ts)$/.exec(script ?? "")?.[1];
+      expect(program, `npm run ${name} is one program`).toBeDefined();
+      const source = helpOf(program ?? "");
+      for (const flag of flags) expect(source, `npm run ${name} -- ${flag}`).toContain(flag);
+    }
+  });
+
+  it("leads to files and headings that there are", () => {
+    const prose = text.replaceAll(/`[^`\n]*`/g, "");
+    for (const [, target = ""] of prose.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      const [path = "", anchor] = target.split("#");
+      const file = path === "" ? document : new URL(path, `file:///${document}`).pathname.slice(1);
+      expect(existsSync(file), `${document} → ${target}`).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(readFileSync(file, "utf8")), target).toContain(anchor);
+    }
+  });
+});
+
+it("explains a request by the example, where nothing was deployed", () => {
+  const explained = spawnSync(
+    process.execPath,
+    [
+      "tools/policy-explain.ts",
+      "--as",
+      "alice@example.com",
+      "GET /api/v1/namespaces/prod-1/pods/web-0/exec?command=sh",
+    ],
+    { encoding: "utf8" },
+  );
+  expect(explained).toMatchObject({ status: 0, stdout: expect.stringContaining("say why in production") });
+});
+
+const helps = new Map<string, string>();
+
+/** Programs of minutes have no help worth starting them for: their flags stand in their first comment. */
+function helpOf(program: string): string {
+  if (program.startsWith("test/")) return readFileSync(program, "utf8");
+  const known = helps.get(program);
+  if (known !== undefined) return known;
+  const { status, stdout } = spawnSync(process.execPath, [program, "--help"], { encoding: "utf8" });
+  expect(status, program).toBe(0);
+  helps.set(program, stdout);
+  return stdout;
+}
+
+/** As GitHub makes them of headings, and those that are written out. */
+function anchorsOf(markdown: string): string[] {
+  const headings = [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+  return [...headings, ...[...markdown.matchAll(/<a (?:id|name)="([^"]+)"/g)].map(([, id = ""]) => id)];
+}
+
+function isMarkdown(name: string): boolean {
+  return name.endsWith(".md");
+}
+
+function inDocs(name: string): string {
+  return `docs/${name}`;
+}
