@@ -43,8 +43,8 @@ export function judge(asked: Asked, rules: readonly Rule[]): Verdict {
 
 /**
  * What is refused is refused for every spelling of a name, and for all namespaces at once where it is for some; what is
- * allowed is allowed as it is spelled. And `nodes/proxy` is
- * opened by a rule that speaks of it, not by one that allows somebody everything.
+ * allowed is allowed as it is spelled. And `nodes/proxy` is opened by a rule that speaks of it, not by one that allows
+ * somebody everything.
  */
 function decides({ action, match }: Rule, asked: Asked): boolean {
   if (action === "refuse") {

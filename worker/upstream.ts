@@ -61,8 +61,7 @@ function gone(signal: AbortSignal): Promise<never> {
 
 /**
  * A workload wrote this answer, and a browser would take it for a page of this origin: one with the person's sign-in, that
- * may open sessions and, for an administrator, end them. So it gets an origin of its own, and no say over
- * this one.
+ * may open sessions and, for an administrator, end them. So it gets an origin of its own, and no say over this one.
  */
 function contain(response: Response): Response {
   const contained = new Response(response.body, response);
