@@ -1,8 +1,8 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Config } from "./config/schema.ts";
+import { KeptByToken } from "./kept-by-token.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Subject } from "./subject.ts";
-import { VerifiedTokens } from "./verified-tokens.ts";
 
 /** Set by Access on every request it lets through. The cookie of the same content is not read: browsers send it alone. */
 export const ASSERTION_HEADER = "Cf-Access-Jwt-Assertion";
@@ -21,6 +21,11 @@ const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
 /** However many unknown key ids arrive, the team's domain is asked at most so often. */
 const KEYS_COOLDOWN_MS = 30 * 1000;
 const KEYS_TIMEOUT_MS = 5 * 1000;
+/**
+ * To verify a token is most of what Sallyport adds to a plain request. One that has passed every check is believed so long, and
+ * never beyond its `exp`: not longer than the cool-down, so a withdrawn key is believed no longer than without this.
+ */
+const VERIFIED_MAX_AGE_MS = KEYS_COOLDOWN_MS;
 
 /** One `@` between visible ASCII; `system:` and `service:` would be somebody else's names. */
 const PLAIN_EMAIL = /^(?!system:|service:)[!-?A-~]+@[!-?A-~]+$/i;
@@ -42,7 +47,7 @@ export type Authenticate = (request: Request) => Promise<Authenticated>;
  * @param keys the team's key set; by default fetched from the team's domain
  */
 export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = teamKeys(access)): Authenticate {
-  const verified = new VerifiedTokens();
+  const verified = new KeptByToken<Subject>();
   return async (request) => {
     const token = request.headers.get(ASSERTION_HEADER);
     if (!token) {
@@ -66,7 +71,10 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
         requiredClaims: ["exp", "iat", "sub"],
       });
       const read = readSubject(payload, token);
-      if (read.ok) verified.keep(token, read.subject, Date.now());
+      if (read.ok) {
+        const { subject } = read;
+        verified.keep(token, subject, Math.min(Date.now() + VERIFIED_MAX_AGE_MS, subject.expiresAt));
+      }
       return read;
     } catch (error) {
       return rejected(error);

@@ -1,5 +1,6 @@
 import type { Config } from "./config/schema.ts";
 import { type Details, readClaim } from "./identify.ts";
+import { KeptByToken } from "./kept-by-token.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Subject } from "./subject.ts";
 
@@ -12,8 +13,6 @@ export type Detail = (subject: Subject, token: string) => Promise<Detailed>;
 
 /** Groups change while a token lives; who lost one should not keep it for the token's whole day. */
 const MAX_AGE_MS = 5 * 60 * 1000;
-/** Of one isolate. The oldest goes first. */
-const MAX_KEPT = 1_000;
 const TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 
@@ -30,7 +29,7 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
   );
   const fromClaim = (subject: Subject) => ("claim" in groups ? texts(readClaim(subject.claims, groups.claim)) : []);
   if (!asksAccess) {
-    // One subject serves all requests of a token for a while; see VerifiedTokens.
+    // One subject serves all requests of a token for a while; see `authenticator`.
     const claimed = new WeakMap<Subject, Detailed>();
     return async (subject) => {
       const known = claimed.get(subject) ?? { ok: true, details: { groups: fromClaim(subject), posture: [] } };
@@ -39,22 +38,16 @@ export function detailer(config: Config, fetcher: typeof fetch = fetch, now: () 
     };
   }
 
-  const kept = new Map<string, { readonly until: number; readonly details: Details }>();
-  const keep = (token: string, until: number, details: Details) => {
-    kept.delete(token);
-    kept.set(token, { until, details });
-    const [oldest] = kept.keys();
-    if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
-  };
+  const kept = new KeptByToken<Details>();
   const url = `${config.access.teamDomain}/cdn-cgi/access/get-identity`;
   return async (subject, token) => {
     // A service token has no identity to get.
     if (subject.email === undefined) return { ok: true, details: { groups: fromClaim(subject), posture: [] } };
-    const known = kept.get(token);
+    const known = kept.get(token, now());
     try {
       // Only what has arrived is shared: the platform lets no request wait for another one's fetch.
-      const details = known && now() < known.until ? known.details : await ask(fetcher, url, subject.email, token);
-      if (details !== known?.details) keep(token, Math.min(now() + MAX_AGE_MS, subject.expiresAt), details);
+      const details = known ?? (await ask(fetcher, url, subject.email, token));
+      if (!known) kept.keep(token, details, Math.min(now() + MAX_AGE_MS, subject.expiresAt));
       return { ok: true, details: "claim" in groups ? { ...details, groups: fromClaim(subject) } : details };
     } catch (error) {
       console.error(`access: get-identity cannot be used: ${error instanceof Error ? error.message : "failed"}`);
