@@ -1,31 +1,9 @@
+import { Seeded } from "../../tools/seeded.ts";
+
 const POOL_BYTES = 64 * 1024;
 
-/** Randomness that can be had again: the same seed gives the same run. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** mulberry32: 32 bits of state are plenty for tests, and it is four lines. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  }
-
-  /** 0 to `end - 1`. */
-  below(end: number): number {
-    return Math.floor((this.next() / 0x1_0000_0000) * end);
-  }
-
-  chance(probability: number): boolean {
-    return this.next() < probability * 0x1_0000_0000;
-  }
-
+/** The same seed gives the same run. */
+export class Random extends Seeded {
   pick<T>(list: readonly [T, ...T[]]): T {
     return list[this.below(list.length)] ?? list[0];
   }
@@ -53,7 +31,7 @@ export class Random {
 }
 
 const poolRandom = new Random(0);
-const pool = Uint8Array.from({ length: POOL_BYTES }, () => poolRandom.next());
+const pool = Uint8Array.from({ length: POOL_BYTES }, () => poolRandom.uint32());
 
 /** `SALLYPORT_SEED` where it is set, to have a run again; else a new one. */
 export function seedOfRun(): number {

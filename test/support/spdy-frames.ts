@@ -7,7 +7,7 @@ const VALUES = ["error", "data", "8080", "0", "", "naïve \u{1F6AA}", "\uFEFFx",
 
 /** Any frame there is. Their ids and headers need not make sense together: a parser has no business with that. */
 export function randomFrame(random: Random): SpdyFrame {
-  const streamId = random.pick([1, 3, 5, 7, 0x7fff_ffff, random.next() >>> 1]);
+  const streamId = random.pick([1, 3, 5, 7, 0x7fff_ffff, random.uint32() >>> 1]);
   if (random.chance(0.8)) {
     return { type: "DATA", streamId, fin: random.chance(0.1), data: random.bytes(random.length(20_000)) };
   }
@@ -15,7 +15,7 @@ export function randomFrame(random: Random): SpdyFrame {
   switch (random.below(24)) {
     case 0:
       return {
-        ...{ type: "SYN_STREAM", streamId, associatedStreamId: random.next() >>> 1, priority: random.below(8) },
+        ...{ type: "SYN_STREAM", streamId, associatedStreamId: random.uint32() >>> 1, priority: random.below(8) },
         ...{ fin, unidirectional: random.chance(0.2), headers: randomHeaders(random) },
       };
     case 1:
@@ -23,20 +23,20 @@ export function randomFrame(random: Random): SpdyFrame {
     case 2:
       return { type: "HEADERS", streamId, fin, headers: randomHeaders(random) };
     case 3:
-      return { type: "RST_STREAM", streamId, status: random.next() };
+      return { type: "RST_STREAM", streamId, status: random.uint32() };
     case 4: {
       const settings = Array.from({ length: random.below(4) }, () => ({
-        ...{ flags: random.below(256), id: random.below(0x1_00_00_00), value: random.next() },
+        ...{ flags: random.below(256), id: random.below(0x1_00_00_00), value: random.uint32() },
       }));
       return { type: "SETTINGS", clearPersisted: random.chance(0.5), settings };
     }
     case 5:
-      return { type: "GOAWAY", lastStreamId: streamId, status: random.next() };
+      return { type: "GOAWAY", lastStreamId: streamId, status: random.uint32() };
     case 6:
-      return { type: "WINDOW_UPDATE", streamId, delta: random.next() >>> 1 };
+      return { type: "WINDOW_UPDATE", streamId, delta: random.uint32() >>> 1 };
     default:
       // kubectl's most frequent one but for DATA.
-      return { type: "PING", id: random.next() };
+      return { type: "PING", id: random.uint32() };
   }
 }
 

@@ -181,7 +181,7 @@ function expectSame(read: Iterable<SpdyFrame>, sent: readonly SpdyFrame[]): void
 /** Flipped, cut out, doubled: at most a few places, so that much of the stream stays what it was. */
 function damaged(stream: Uint8Array, random: Random): Uint8Array {
   const bytes = stream.slice();
-  for (let n = random.below(4); n >= 0; n--) bytes[random.below(bytes.length)] = random.next();
+  for (let n = random.below(4); n >= 0; n--) bytes[random.below(bytes.length)] = random.uint32();
   if (random.chance(0.7)) return bytes;
   const [from, to] = [random.below(bytes.length), random.below(bytes.length)];
   return new Uint8Array(Buffer.concat([bytes.subarray(0, from), bytes.subarray(to)]));

@@ -1,25 +1,7 @@
-/** Randomness that can be had again: the same seed makes the same day. */
-export class Random {
-  #state: number;
+import { Seeded } from "../seeded.ts";
 
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** mulberry32: from 0 up to, not including, 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  /** 0 to `end - 1`. */
-  below(end: number): number {
-    return Math.floor(this.next() * end);
-  }
-
+/** Randomness of a simulated day. */
+export class Random extends Seeded {
   /** Standard normal (Box and Muller). */
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());

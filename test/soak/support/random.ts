@@ -1,31 +1,14 @@
-/** Randomness that can be had again: the same seed makes the same choices (the machine's own timing stays its own). */
-export class Random {
-  #state: number;
+import { Seeded } from "../../../tools/seeded.ts";
 
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** Mulberry32: from 0 up to, not including, 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
+/** The same seed makes the same choices; the machine's own timing stays its own. */
+export class Random extends Seeded {
   /** A whole number, both ends included. */
   between(least: number, most: number): number {
-    return least + Math.floor(this.next() * (most - least + 1));
-  }
-
-  chance(probability: number): boolean {
-    return this.next() < probability;
+    return least + this.below(most - least + 1);
   }
 
   pick<T>(items: readonly T[]): T {
-    const item = items[Math.floor(this.next() * items.length)];
+    const item = items[this.below(items.length)];
     if (item === undefined) throw new RangeError("nothing to pick from");
     return item;
   }
