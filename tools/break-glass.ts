@@ -20,7 +20,8 @@ import { type Identity, identify } from "../worker/identify.ts";
 import { breakGlass, ordersOf, type Place, whoGives } from "./break-glass/break-glass.ts";
 import { type Order, recordStatement } from "./break-glass/order.ts";
 import { parseDuration } from "./deploy/drain.ts";
-import { OperatorError, wordsOf } from "./deployment/fault.ts";
+import { runCommand } from "./deployment/command.ts";
+import { OperatorError } from "./deployment/fault.ts";
 import { OUT, PROJECT, readDeployment } from "./deployment/project.ts";
 import { payloadOf } from "./explain.ts";
 import { kubectlProcess } from "./ports/kubectl.ts";
@@ -164,19 +165,4 @@ async function run(flags: Flags): Promise<void> {
   console.log(`Entered in the record: ${orders.length}, in the table requests, rule "break-glass".`);
 }
 
-let flags: Flags | undefined;
-try {
-  flags = readFlags();
-} catch (error) {
-  console.error(`${wordsOf(error)}\n\n${USAGE}`);
-  process.exitCode = 2;
-}
-if (flags?.help) console.log(USAGE);
-else if (flags) {
-  try {
-    await run(flags);
-  } catch (error) {
-    console.error(error instanceof OperatorError ? `break-glass: ${wordsOf(error)}` : error);
-    process.exitCode = 1;
-  }
-}
+await runCommand({ name: "break-glass", usage: USAGE, read: readFlags, run });

@@ -14,7 +14,7 @@ import { parseDuration } from "./deploy/drain.ts";
 import { readProjectConfiguration } from "./deploy/project-configuration.ts";
 import { wranglerConfiguration } from "./deploy/wrangler-configuration.ts";
 import { serviceTokenOf } from "./deployment/access.ts";
-import { OperatorError, wordsOf } from "./deployment/fault.ts";
+import { runCommand } from "./deployment/command.ts";
 import { placeholders } from "./deployment/placeholders.ts";
 import { migrationNames, OUT, PROJECT, readPlan } from "./deployment/project.ts";
 import { nodeHttp } from "./ports/http.ts";
@@ -80,20 +80,4 @@ async function run(flags: ReturnType<typeof readFlags>): Promise<void> {
   );
 }
 
-let flags: ReturnType<typeof readFlags> | undefined;
-try {
-  flags = readFlags();
-} catch (error) {
-  console.error(`${wordsOf(error)}\n\n${USAGE}`);
-  process.exitCode = 2;
-}
-if (flags?.help) console.log(USAGE);
-else if (flags) {
-  try {
-    await run(flags);
-  } catch (error) {
-    // What is not an operator's to mend is a fault of ours, and its stack is needed.
-    console.error(error instanceof OperatorError ? `deploy: ${error.message}` : error);
-    process.exitCode = 1;
-  }
-}
+await runCommand({ name: "deploy", usage: USAGE, read: readFlags, run });
