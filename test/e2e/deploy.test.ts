@@ -12,6 +12,7 @@ import { parseOutputs } from "../../tools/deployment/outputs.ts";
 import { migrationNames, planOf } from "../../tools/deployment/project.ts";
 import { nodeHttp } from "../../tools/ports/http.ts";
 import { type Wrangler, wranglerDatabase, wranglerProcess } from "../../tools/ports/wrangler.ts";
+import { fencedBlocks } from "../support/markdown.ts";
 import { deploymentText, HOSTNAME, outputsText } from "../support/planned.ts";
 import { kubectlPath } from "./support/kubectl.ts";
 
@@ -157,8 +158,8 @@ describe("npm run deploy, with real D1", () => {
 
 describe("docs/UPGRADES.md", () => {
   const text = readFileSync(join(ROOT, "docs/UPGRADES.md"), "utf8");
-  const blocks = [...text.matchAll(/^```sh([^\n]*)\n(.*?)^```$/gms)];
-  const free = blocks.filter(([, mark]) => mark === "").map(([, , commands = ""]) => commands);
+  const blocks = fencedBlocks(text).filter(({ info }) => info.startsWith("sh"));
+  const free = blocks.filter(({ info }) => info === "sh").map(({ text: commands }) => commands);
   let stack: Stack;
 
   beforeAll(async () => {
@@ -168,7 +169,7 @@ describe("docs/UPGRADES.md", () => {
 
   it("marks what needs an account, and nothing else stands in a block", () => {
     expect(free.length).toBeGreaterThan(1);
-    expect(blocks.every(([, mark]) => mark === "" || mark === " account")).toBe(true);
+    expect(blocks.every(({ info }) => info === "sh" || info === "sh account")).toBe(true);
     const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: object };
     for (const [, name = ""] of text.matchAll(/npm run ([\w:-]+)/g)) expect(Object.keys(scripts)).toContain(name);
   });

@@ -7,6 +7,7 @@ import { fillGenerated } from "../../tools/generated.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { type ConfigInput, configSchema } from "../../worker/config/schema.ts";
 import { parseJsonc } from "../support/jsonc.ts";
+import { fencedBlocks } from "../support/markdown.ts";
 
 const HINT = "run `npm run config:reference -- --write`";
 
@@ -142,10 +143,9 @@ function documentOf(example: string): ConfigInput {
 
 describe("examples of the Worker's configuration", () => {
   const examples = ["docs/OPERATIONS.md", "docs/CONFIGURATION.md", "README.md"].flatMap((file) =>
-    [...readFileSync(file, "utf8").matchAll(/```jsonc\n([\s\S]*?)```/g)].map(([, text = ""], index) => ({
-      place: `${file}, example ${index + 1}`,
-      text,
-    })),
+    fencedBlocks(readFileSync(file, "utf8"))
+      .filter(({ info }) => info === "jsonc")
+      .map(({ text }, index) => ({ place: `${file}, example ${index + 1}`, text })),
   );
 
   it("are there", () => expect(examples.length).toBeGreaterThanOrEqual(5));

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { fencedBlocks } from "../support/markdown.ts";
 
 const DOCUMENTS = ["README.md", "CONTRIBUTING.md", ...readdirSync("docs").filter(isMarkdown).map(inDocs)];
 const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
@@ -27,10 +28,7 @@ const RUN_ALL: Readonly<Record<string, string>> = {
 
 describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
   const text = readFileSync(document, "utf8");
-  const shell = [...text.matchAll(/^```(sh\b.*)\n([\s\S]*?)^```$/gm)].map(([, info = "", script = ""]) => ({
-    info,
-    script,
-  }));
+  const shell = fencedBlocks(text).filter(({ info }) => /^sh\b/.test(info));
   const runs = [...text.matchAll(/npm run ([\w:-]+)(?: -- ([^`\n>|]*))?/g)].map(([, name = "", flags = ""]) => ({
     name,
     flags: flags.match(/--[\w-]+/g) ?? [],
@@ -41,7 +39,7 @@ describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
   });
 
   it("has blocks that a shell reads", () => {
-    for (const { script } of shell) {
+    for (const { text: script } of shell) {
       expect(spawnSync("sh", ["-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
     }
   });
@@ -52,7 +50,7 @@ describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
       expect(readFileSync(runner, "utf8")).toContain(document);
       return;
     }
-    for (const { script } of shell.filter(({ info }) => info === "sh")) {
+    for (const { text: script } of shell.filter(({ info }) => info === "sh")) {
       const found = Object.entries(RUN_BY).find(([start]) => script.startsWith(start));
       expect(found, script).toBeDefined();
       const [file, words] = found?.[1] ?? ["", ""];

@@ -6,24 +6,13 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseDeployment } from "../../terraform/config/load.ts";
 import { deploymentInput, deploymentOf, synthesise } from "../support/deployment.ts";
-
-interface Block {
-  readonly line: number;
-  /** What stands behind the three backticks. */
-  readonly info: string;
-  readonly text: string;
-}
+import { fencedBlocks } from "../support/markdown.ts";
 
 const DOC = "docs/DEPLOY.md";
 const text = readFileSync(DOC, "utf8");
-const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(
-  ([, info = "", body = ""], index, all): Block => ({
-    line: text.slice(0, all[index]?.index).split("\n").length,
-    info,
-    text: body,
-  }),
-);
+const blocks = fencedBlocks(text);
 const shell = blocks.filter(({ info }) => info.startsWith("sh"));
+
 describe("docs/DEPLOY.md", { timeout: 30_000 }, () => {
   it("names stacks, outputs and resources that there are", () => {
     const demo = { digitalocean: { region: "fra1", version: "1.36" } };

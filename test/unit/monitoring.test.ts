@@ -2,6 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { reservedNamesWarning } from "../../worker/config/load.ts";
+import { fencedBlocks } from "../support/markdown.ts";
 
 const text = readFileSync("docs/MONITORING.md", "utf8");
 
@@ -40,8 +41,9 @@ describe("the queries in docs/MONITORING.md", () => {
     session("cut yesterday", "interrupted", now - 90_000_000, now - 80_000_000);
     session("over", "exited", now - 60_000, now - 30_000);
     for (let attempt = 0; attempt < 61; attempt++) session(`no ${attempt}`, "refused", now - attempt, now);
-    const queries = [...text.matchAll(/```sql\n([\s\S]*?)```/g)]
-      .flatMap(([, block = ""]) => block.trim().split(/;\s*/))
+    const queries = fencedBlocks(text)
+      .filter(({ info }) => info === "sql")
+      .flatMap((block) => block.text.trim().split(/;\s*/))
       .filter(Boolean);
     expect(
       queries.map((query) =>
