@@ -65,5 +65,3 @@ export function wranglerConfiguration(plan: Plan, project: ProjectConfiguration,
     vars: splitIntoPieces(plan.document),
   };
 }
-
-export type WranglerConfiguration = ReturnType<typeof wranglerConfiguration>;

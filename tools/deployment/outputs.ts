@@ -2,25 +2,26 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import * as z from "zod";
+import { OUTPUT } from "../../terraform/config/outputs.ts";
 import { OperatorError } from "./fault.ts";
 
 /** Of `terraform output -json`; other outputs are none of ours, `tunnel_tokens` least of all. */
 const outputsSchema = z.object({
-  account_id: z.string(),
-  audit_database_id: z.string(),
-  audit_database_name: z.string(),
-  recordings_bucket: z.string(),
-  export_bucket: z.string().nullish(),
-  access_audience: z.string(),
-  admin_audience: z.string(),
+  [OUTPUT.account]: z.string(),
+  [OUTPUT.auditDatabaseId]: z.string(),
+  [OUTPUT.auditDatabaseName]: z.string(),
+  [OUTPUT.recordingsBucket]: z.string(),
+  [OUTPUT.exportBucket]: z.string().nullish(),
+  [OUTPUT.audience]: z.string(),
+  [OUTPUT.adminAudience]: z.string(),
   /** All of them, where there are several applications of a kind. */
-  access_audiences: z.array(z.string()).optional(),
-  admin_audiences: z.array(z.string()).optional(),
-  team_domain: z.string(),
-  vpc_service_ids: z.record(z.string(), z.string()),
-  tunnel_ids: z.record(z.string(), z.string()),
+  [OUTPUT.audiences]: z.array(z.string()).optional(),
+  [OUTPUT.adminAudiences]: z.array(z.string()).optional(),
+  [OUTPUT.teamDomain]: z.string(),
+  [OUTPUT.vpcServiceIds]: z.record(z.string(), z.string()),
+  [OUTPUT.tunnelIds]: z.record(z.string(), z.string()),
   /** Client ids of the service tokens that were made here, by name. */
-  service_token_client_ids: z.record(z.string(), z.string()).optional(),
+  [OUTPUT.serviceTokenClientIds]: z.record(z.string(), z.string()).optional(),
 });
 
 export type Outputs = z.output<typeof outputsSchema>;

@@ -60,7 +60,6 @@ export const HABITS = {
     events: 4,
   },
 } as const satisfies Record<string, Habit>;
-export type HabitName = keyof typeof HABITS;
 
 const { maxSessionsPerUser, maxDurationSeconds } = limitsSchema.parse({});
 const { maxBytes } = recordingSchema.parse({});
