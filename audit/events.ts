@@ -41,7 +41,7 @@ export interface SessionStart {
   readonly kubernetes_groups: readonly string[];
   readonly cluster: string;
   /** Which of the user's objects held it: null for the one near the user, or a location hint. Each has a chain of its own. */
-  readonly place: string | null;
+  readonly location_hint: string | null;
   readonly kind: string;
   readonly namespace: string;
   readonly pod: string;

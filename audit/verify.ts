@@ -4,7 +4,7 @@ import { type ChainedEvent, hashEvent } from "./chain.ts";
 const BEGINS: ReadonlySet<string> = new Set(["start", "lock", "unlock"]);
 const ENDS: ReadonlySet<string> = new Set(["end", "lock", "unlock"]);
 
-/** One place where the record is not as it was written. */
+/** One locationHint where the record is not as it was written. */
 export interface BrokenLink {
   readonly session_id: string;
   readonly seq: number;
@@ -31,7 +31,10 @@ export class ChainVerifier {
   readonly #open: string[] = [];
   readonly #broken: BrokenLink[] = [];
   /** hash of each start → whose. */
-  readonly #starts = new Map<string, { readonly event: ChainedEvent; readonly user: string; readonly place: string }>();
+  readonly #starts = new Map<
+    string,
+    { readonly event: ChainedEvent; readonly user: string; readonly locationHint: string }
+  >();
 
   add(event: ChainedEvent): void {
     this.#events++;
@@ -66,21 +69,22 @@ export class ChainVerifier {
     if (last && !ENDS.has(last.type)) this.#open.push(last.session_id);
   }
 
-  /** Every start but the first of a user's place links to a start of the same one, and no two to the same start. */
+  /** Every start but the first of a user's object links to a start of the same object, and no two to the same start. */
   #checkStarts(): void {
     const linked = new Map<string, string>();
     const firsts = new Map<string, string>();
-    for (const { event, user, place } of this.#starts.values()) {
+    for (const { event, user, locationHint } of this.#starts.values()) {
       if (event.link === "") {
-        if (firsts.has(`${user} ${place}`))
+        if (firsts.has(`${user} ${locationHint}`))
           this.#fault(event, `it claims to be the first session of ${user}, and another does too`);
-        firsts.set(`${user} ${place}`, event.session_id);
+        firsts.set(`${user} ${locationHint}`, event.session_id);
         continue;
       }
       const before = this.#starts.get(event.link);
       if (!before) this.#fault(event, `the session of ${user} before it is missing`);
       else if (before.user !== user) this.#fault(event, "it links to another user's session");
-      else if (before.place !== place) this.#fault(event, "it links to a session of another place");
+      else if (before.locationHint !== locationHint)
+        this.#fault(event, "it links to a session of another of the user's objects");
       if (linked.has(event.link)) this.#fault(event, "another session links to the same one: one of them was put in");
       linked.set(event.link, event.session_id);
     }
@@ -91,12 +95,12 @@ export class ChainVerifier {
   }
 }
 
-/** Whose chain of starts an event is in. A user has one for each place where an object of theirs lives. */
-function chainOf(event: ChainedEvent): { user: string; place: string } {
+/** Whose chain of starts an event is in. A user has one for each locationHint where an object of theirs lives. */
+function chainOf(event: ChainedEvent): { user: string; locationHint: string } {
   try {
-    const data = JSON.parse(event.data) as { user?: unknown; place?: unknown } | null;
-    return { user: String(data?.user), place: String(data?.place ?? "") };
+    const data = JSON.parse(event.data) as { user?: unknown; location_hint?: unknown } | null;
+    return { user: String(data?.user), locationHint: String(data?.location_hint ?? "") };
   } catch {
-    return { user: "", place: "" };
+    return { user: "", locationHint: "" };
   }
 }

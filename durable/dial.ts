@@ -6,7 +6,7 @@ const CONNECT_TIMEOUT_MS = 40_000;
 /** A Status is under 2 KiB; what a broken upstream sends beyond this is not worth the memory. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
-export type Dialled =
+export type DialResult =
   | { readonly accepted: true; readonly socket: WebSocket; readonly protocol: string }
   | { readonly accepted: false; readonly refusal: RefusalResponse; readonly words: string };
 
@@ -16,7 +16,7 @@ export type Dialled =
  * @param headers what `buildUpstreamHeaders` made, with `Upgrade: websocket`
  * @param signal cuts the connection, also when it is long established
  */
-export async function dial(cluster: Fetcher, url: string, headers: Headers, signal: AbortSignal): Promise<Dialled> {
+export async function dial(cluster: Fetcher, url: string, headers: Headers, signal: AbortSignal): Promise<DialResult> {
   try {
     return await withTimeout(async (timeout) => {
       const response = await cluster.fetch(url, {
@@ -57,7 +57,7 @@ function isTimeout(error: unknown): boolean {
 }
 
 /** The cluster's own refusal, in its own words. A 2xx without an upgrade is one too, but not fit to be shown as success. */
-async function passOn(response: Response): Promise<Dialled> {
+async function passOn(response: Response): Promise<DialResult> {
   const body = await readBounded(response);
   if (response.status < 400) {
     return refused("InternalError", `the cluster answered ${response.status} instead of opening a stream`);
@@ -89,7 +89,7 @@ function messageOf(body: string): string {
   return body;
 }
 
-function refused(reason: StatusReason, words: string): Dialled {
+function refused(reason: StatusReason, words: string): DialResult {
   return { accepted: false, refusal: statusRefusal(reason, words), words };
 }
 

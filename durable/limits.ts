@@ -15,49 +15,52 @@ export interface AuditPolicy {
 }
 
 /** @returns undefined when another session's events may wait for D1, else the words for the person who asked */
-export function refusalByQueue(queuedEvents: number, policy: AuditPolicy): string | undefined {
+export function checkQueueLength(queuedEvents: number, policy: AuditPolicy): string | undefined {
   if (queuedEvents < policy.maxQueuedEvents) return undefined;
-  return `${UNRECORDED}, and too many events wait for it; try again, and tell your administrator if it stays`;
+  return `${UNRECORDED_MESSAGE}, and too many events wait for it; try again, and tell your administrator if it stays`;
 }
 
 /** The words where no session may open without its start in D1. */
-export const UNRECORDED = "the audit database does not take the record of this session";
+export const UNRECORDED_MESSAGE = "the audit database does not take the record of this session";
 
 /** @returns undefined when one more session may open, else the words for the person who asked */
-export function refusalByCount(user: string, open: number, limits: SessionLimits): string | undefined {
+export function checkSessionCount(user: string, open: number, limits: SessionLimits): string | undefined {
   if (open < limits.maxSessionsPerUser) return undefined;
   return `${user} has ${open} of ${limits.maxSessionsPerUser} allowed sessions open; end one of them and try again`;
 }
 
 export type ReachedLimit = {
   readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled";
-  readonly words: string;
+  readonly message: string;
 };
 
 /** @returns the limit that a session has reached at `now`, if any. Times in milliseconds. */
-export function reachedLimit(
+export function findReachedLimit(
   session: { readonly startedAt: number; readonly activeAt: number; readonly endsAt?: number | null },
   limits: SessionLimits,
   now: number,
 ): ReachedLimit | undefined {
   if (session.endsAt && now >= session.endsAt) {
-    return { outcome: "token_expired", words: "session ended: the sign-in that opened it has expired; sign in again" };
+    return {
+      outcome: "token_expired",
+      message: "session ended: the sign-in that opened it has expired; sign in again",
+    };
   }
   if (now - session.startedAt >= limits.maxDurationSeconds * 1000) {
-    const words = `session ended: it reached the longest duration allowed (${inWords(limits.maxDurationSeconds)})`;
-    return { outcome: "duration_limit", words };
+    const message = `session ended: it reached the longest duration allowed (${formatDuration(limits.maxDurationSeconds)})`;
+    return { outcome: "duration_limit", message };
   }
   if (now - session.activeAt >= limits.idleTimeoutSeconds * 1000) {
-    const words = `session ended: idle for ${inWords(limits.idleTimeoutSeconds)}, the longest allowed`;
-    return { outcome: "idle_limit", words };
+    const message = `session ended: idle for ${formatDuration(limits.idleTimeoutSeconds)}, the longest allowed`;
+    return { outcome: "idle_limit", message };
   }
   return undefined;
 }
 
 /** The ending of a session one side of which has stopped reading. */
-export function stalled(reader: "client" | "upstream"): ReachedLimit {
+export function stalledLimit(reader: "client" | "upstream"): ReachedLimit {
   const who = reader === "client" ? "its client" : "the cluster";
-  return { outcome: "stalled", words: `session ended: ${who} stopped reading what it was sent` };
+  return { outcome: "stalled", message: `session ended: ${who} stopped reading what it was sent` };
 }
 
 /**
@@ -71,7 +74,7 @@ export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
  *
  * @param overBytes what sessions that are over have left
  */
-export function overfull<S extends { readonly waitingBytes: number }>(
+export function findOverfullSession<S extends { readonly waitingBytes: number }>(
   live: Iterable<S>,
   overBytes: number,
 ): S | undefined {
@@ -84,16 +87,17 @@ export function overfull<S extends { readonly waitingBytes: number }>(
 export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /** @returns undefined when there is room for another session, else the words for the person who asked */
-export function refusalByUnread(unreadBytes: number): string | undefined {
+export function checkUnreadBytes(unreadBytes: number): string | undefined {
   if (unreadBytes < MAX_UNREAD_BYTES) return undefined;
   return "earlier sessions were ended with much of their output unread; close their clients and try again";
 }
 
 /** The words for a user whose attempts the cluster goes on refusing: each is on record, and nothing to make. */
-export const REFUSED_TOO_OFTEN = "the cluster refused too many of your sessions within a minute; try again in a minute";
+export const TOO_MANY_REFUSALS_MESSAGE =
+  "the cluster refused too many of your sessions within a minute; try again in a minute";
 
 /** `5400` → `1h30m`, in the manner of kubectl's ages. */
-export function inWords(seconds: number): string {
+export function formatDuration(seconds: number): string {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
   const rest = seconds % 60;

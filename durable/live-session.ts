@@ -85,14 +85,14 @@ export class LiveSession {
 }
 
 /** What the record says of a session at its start. */
-export function startFacts(plan: SessionPlan, reason: string | undefined): SessionStart {
+export function startEvent(plan: SessionPlan, reason: string | undefined): SessionStart {
   const { target, client, recording } = plan;
   return {
     user: plan.user,
     kubernetes_user: plan.kubernetesUser,
     kubernetes_groups: plan.kubernetesGroups,
     cluster: plan.cluster,
-    place: plan.place,
+    location_hint: plan.locationHint,
     kind: target.sessionKind,
     namespace: target.namespace,
     pod: target.pod,

@@ -1,4 +1,4 @@
-import { recordEvents } from "../audit/record.ts";
+import { insertEvents } from "../audit/insert-events.ts";
 import { withTimeout } from "../audit/with-timeout.ts";
 import type { SessionStore } from "./store.ts";
 
@@ -47,7 +47,7 @@ export class Outbox {
       const last = batch.at(-1);
       if (!last) return;
       try {
-        await withTimeout(recordEvents(this.#database, batch), DELIVERY_TIMEOUT_MS);
+        await withTimeout(insertEvents(this.#database, batch), DELIVERY_TIMEOUT_MS);
       } catch (error) {
         this.#failures++;
         console.error(`audit: D1 took none of ${batch.length} events (try ${this.#failures}): ${String(error)}`);

@@ -12,7 +12,7 @@ export interface SessionPlan {
   /** The binding that leads there. */
   readonly binding: string;
   /** Where this object was asked to live for that cluster's sake; null for near its user. */
-  readonly place: string | null;
+  readonly locationHint: string | null;
   /** The rule that allowed it, where one did. */
   readonly rule: string | null;
   /** Opens only for somebody who has said why. */

@@ -46,12 +46,12 @@ const RATE_WINDOW_MS = 60_000;
 export const MAX_RECORDED_PER_WINDOW = 120;
 
 /** How many refused attempts of one user go into the record: each costs two rows there, and nothing to make. */
-export class RefusalRate {
+export class RateLimiter {
   #windowStart = 0;
   #recorded = 0;
 
   /** @returns whether one more is recorded */
-  admits(now: number): boolean {
+  tryAcquire(now: number): boolean {
     if (now - this.#windowStart >= RATE_WINDOW_MS) {
       this.#windowStart = now;
       this.#recorded = 0;

@@ -1,7 +1,7 @@
 import type { Counts } from "../audit/events.ts";
-import { CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "./closing.ts";
-import type { HangUp } from "./ending.ts";
-import { Lane } from "./lane.ts";
+import { CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "./close-codes.ts";
+import type { HangUp } from "./outcome.ts";
+import { Pipe } from "./pipe.ts";
 import { type Message, type Observer, sizeOf } from "./protocols/observer.ts";
 import type { LiveRecording } from "./recording/live-recording.ts";
 
@@ -11,7 +11,7 @@ export interface RelayParts {
   readonly observer: Observer;
   readonly recording: LiveRecording | undefined;
   /** Keeps the object's other events waiting until the promise is done: the brake of back-pressure. */
-  readonly hold: (until: () => Promise<void>) => void;
+  readonly pauseInput: (until: () => Promise<void>) => void;
   /** When the session began, ms since the epoch: the first moment that counts as use. */
   readonly startedAt: number;
   readonly onHangUp: (hangUp: HangUp) => void;
@@ -28,8 +28,8 @@ export class Relay {
   readonly #upstream: WebSocket;
   readonly #observer: Observer;
   readonly #recording: LiveRecording | undefined;
-  readonly #toClient: Lane;
-  readonly #toUpstream: Lane;
+  readonly #toClient: Pipe;
+  readonly #toUpstream: Pipe;
   readonly #onHangUp: RelayParts["onHangUp"];
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
   #activeAt: number;
@@ -43,7 +43,7 @@ export class Relay {
     this.#recording = parts.recording;
     const streamOf = (message: Message) => parts.observer.streamOf?.(message);
     const laneTo = (reader: HangUp["side"]) =>
-      new Lane(parts[reader], parts.hold, streamOf, () => this.#joined && parts.onOverflow(reader));
+      new Pipe(parts[reader], parts.pauseInput, streamOf, () => this.#joined && parts.onOverflow(reader));
     this.#toClient = laneTo("client");
     this.#toUpstream = laneTo("upstream");
     this.#activeAt = parts.startedAt;
@@ -100,9 +100,9 @@ export class Relay {
     this.#joined = false;
     this.#flush();
     closeQuietly(this.#upstream, CLOSE_GOING_AWAY, words);
-    const { lingerMs, wordsInClose } = this.#observer;
-    for (const message of this.#observer.farewell(words)) this.#toClient.sendApart(message);
-    if (wordsInClose) closeQuietly(this.#client, CLOSE_GOING_AWAY, words);
+    const { lingerMs, messageInCloseReason } = this.#observer;
+    for (const message of this.#observer.goodbyeFrames(words)) this.#toClient.sendUnmerged(message);
+    if (messageInCloseReason) closeQuietly(this.#client, CLOSE_GOING_AWAY, words);
     else if (lingerMs > 0) setTimeout(() => closeQuietly(this.#client, CLOSE_NORMAL), lingerMs);
     else closeQuietly(this.#client, CLOSE_NORMAL);
   }

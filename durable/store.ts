@@ -62,7 +62,7 @@ export class SessionStore {
   }
 
   /** Writes an event that is no session's, in the user's chain of starts. @returns its hash */
-  appendApart(id: string, at: number, event: UserEventBody): string {
+  appendUserEvent(id: string, at: number, event: UserEventBody): string {
     const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#lastStart());
     this.#setLastStart(hash);
     return hash;

@@ -8,34 +8,41 @@ import {
 } from "../audit/events.ts";
 import { liveRow, type SessionRow } from "../audit/rows.ts";
 import { clusterBinding, type SessionBindings } from "./bindings.ts";
-import { type Dialled, dial, statusRefusal } from "./dial.ts";
-import { cutOff, type Ending, endEvent, ending, readEnding, termination } from "./ending.ts";
+import { type DialResult, dial, statusRefusal } from "./dial.ts";
 import { CHECKPOINT_MS, CLOSE_GRACE_MS, HEARTBEAT_MS, TICK_MS } from "./intervals.ts";
 import {
-  overfull,
-  REFUSED_TOO_OFTEN,
+  checkQueueLength,
+  checkSessionCount,
+  checkUnreadBytes,
+  findOverfullSession,
+  findReachedLimit,
   type ReachedLimit,
-  reachedLimit,
-  refusalByCount,
-  refusalByQueue,
-  refusalByUnread,
-  stalled,
-  UNRECORDED,
+  stalledLimit,
+  TOO_MANY_REFUSALS_MESSAGE,
+  UNRECORDED_MESSAGE,
 } from "./limits.ts";
-import { LiveSession, startFacts } from "./live-session.ts";
+import { LiveSession, startEvent } from "./live-session.ts";
 import { Outbox } from "./outbox.ts";
+import {
+  endEvent,
+  outcomeOf,
+  outcomeOfHangUp,
+  outcomeOfLimit,
+  outcomeOfTermination,
+  type SessionOutcome,
+} from "./outcome.ts";
 import { detachPlan, type SessionPlan } from "./plan.ts";
-import { observerFor } from "./protocols/choose.ts";
+import { createObserver } from "./protocols/choose.ts";
 import { endLabel } from "./recording/cast-lines.ts";
 import type { LiveRecording, OnMustEnd } from "./recording/live-recording.ts";
 import { isRecordable } from "./recording/policy.ts";
 import type { RecordingBlock } from "./recording/read-spooled.ts";
 import { Recordings } from "./recording/recordings.ts";
-import { attemptKey, RefusalRate, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
+import { attemptKey, RateLimiter, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
 import { Relay } from "./relay.ts";
 import { makeSessionId } from "./session-id.ts";
-import { lockedOut, REASON_WANTED, Standing, type StatedReason } from "./standing.ts";
 import { SessionStore } from "./store.ts";
+import { lockedMessage, REASON_REQUIRED_MESSAGE, type StatedReason, UserLocks } from "./user-locks.ts";
 
 /** Sessions that move more than this within a tick keep the object's thread busy. */
 const BUSY_BYTES = 4 * 1024 * 1024;
@@ -47,13 +54,13 @@ const BUSY_BYTES = 4 * 1024 * 1024;
  */
 export class UserSessions extends DurableObject<SessionBindings> {
   readonly #store: SessionStore;
-  readonly #standing: Standing;
+  readonly #standing: UserLocks;
   readonly #outbox: Outbox;
   readonly #recordings: Recordings;
   readonly #refused = new RefusedAttempts();
-  readonly #refusalRate = new RefusalRate();
+  readonly #refusalRate = new RateLimiter();
   /** The same for attempts that the cluster refuses: what it is asked is on record before, so too many are not asked. */
-  readonly #clusterRefusals = new RefusalRate();
+  readonly #clusterRefusals = new RateLimiter();
   readonly #live = new Map<string, LiveSession>();
   /** Ended sessions whose clients have not read all they were sent: it is in memory until they do, or go away. */
   readonly #draining = new Set<Relay>();
@@ -65,7 +72,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
   constructor(ctx: DurableObjectState, env: SessionBindings) {
     super(ctx, env);
     this.#store = new SessionStore(ctx.storage.sql);
-    this.#standing = new Standing(ctx.storage.sql);
+    this.#standing = new UserLocks(ctx.storage.sql);
     this.#outbox = new Outbox(this.#store, env.AUDIT_DB);
     this.#recordings = new Recordings(ctx.storage.sql, env.RECORDINGS, () => ctx.waitUntil(this.#upload()), {
       isBusy: () => this.#isBusy,
@@ -81,21 +88,26 @@ export class UserSessions extends DurableObject<SessionBindings> {
 
     const barred = this.#barred(plan);
     if (barred) return this.#refuse(plan, attempt, statusRefusal("Forbidden", barred), barred);
-    const tooMany = refusalByCount(plan.user, this.#live.size, plan.limits);
+    const tooMany = checkSessionCount(plan.user, this.#live.size, plan.limits);
     if (tooMany) return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", tooMany), tooMany);
-    const unread = refusalByUnread(this.#unreadBytes());
+    const unread = checkUnreadBytes(this.#unreadBytes());
     if (unread) return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", unread), unread);
-    const unrecordable = refusalByQueue(this.#store.queueLength(), plan.audit);
+    const unrecordable = checkQueueLength(this.#store.queueLength(), plan.audit);
     if (unrecordable)
       return this.#refuse(plan, attempt, statusRefusal("ServiceUnavailable", unrecordable), unrecordable);
 
     if (this.#clusterRefusals.isSpent(Date.now())) {
-      return this.#refuse(plan, attempt, statusRefusal("TooManyRequests", REFUSED_TOO_OFTEN), REFUSED_TOO_OFTEN);
+      return this.#refuse(
+        plan,
+        attempt,
+        statusRefusal("TooManyRequests", TOO_MANY_REFUSALS_MESSAGE),
+        TOO_MANY_REFUSALS_MESSAGE,
+      );
     }
 
     const session = new LiveSession(plan, Date.now(), this.#standing.reasonAt(Date.now()));
     // Before it takes a place: where this throws, nobody would ever give the place back.
-    this.#append(session.id, { type: "start", data: startFacts(plan, session.reason) });
+    this.#append(session.id, { type: "start", data: startEvent(plan, session.reason) });
     this.#live.set(session.id, session);
     this.#startTicking();
     // A client that goes away now will have no socket to tell of it: the session would stay until its idle limit.
@@ -109,7 +121,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
       return this.#answer(session, attempt, dialled);
     } catch (error) {
       session.upstream.abort();
-      this.#finish(session, ending("failed", "Sallyport failed while it opened the session"));
+      this.#finish(session, outcomeOf("failed", "Sallyport failed while it opened the session"));
       throw error;
     } finally {
       request.signal.removeEventListener("abort", abandon);
@@ -136,7 +148,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const session = this.#live.get(sessionId);
     if (!session) return false;
     session.end(`session terminated by ${by}: ${reason}`);
-    this.#finish(session, termination(by, reason, session.finalStatus));
+    this.#finish(session, outcomeOfTermination(by, reason, session.finalStatus));
     return true;
   }
 
@@ -193,8 +205,8 @@ export class UserSessions extends DurableObject<SessionBindings> {
   /** @returns why this user may not open this session now, in words, if so */
   #barred({ requireReason }: SessionPlan): string | undefined {
     const lock = this.#standing.lockAt(Date.now());
-    if (lock) return lockedOut(lock);
-    return requireReason && this.#standing.reasonAt(Date.now()) === undefined ? REASON_WANTED : undefined;
+    if (lock) return lockedMessage(lock);
+    return requireReason && this.#standing.reasonAt(Date.now()) === undefined ? REASON_REQUIRED_MESSAGE : undefined;
   }
 
   #answerSpdy(plan: SessionPlan, attempt: string): Response {
@@ -219,14 +231,14 @@ export class UserSessions extends DurableObject<SessionBindings> {
     if (session.plan.audit.onOutage === "fail-closed") {
       await this.#deliver();
       if (!session.endedEarly && this.#store.isQueued(session.id)) {
-        session.end(UNRECORDED, "ServiceUnavailable");
-        this.#finish(session, ending("refused", UNRECORDED));
+        session.end(UNRECORDED_MESSAGE, "ServiceUnavailable");
+        this.#finish(session, outcomeOf("refused", UNRECORDED_MESSAGE));
       }
     }
     return !session.endedEarly;
   }
 
-  #answer(session: LiveSession, attempt: string, dialled: Dialled | undefined): Response {
+  #answer(session: LiveSession, attempt: string, dialled: DialResult | undefined): Response {
     if (session.endedEarly || !dialled) {
       // Ended while the cluster was being asked; its end is recorded already.
       const refusal = session.endedEarly ?? statusRefusal("Forbidden", "the session was ended");
@@ -235,9 +247,9 @@ export class UserSessions extends DurableObject<SessionBindings> {
       return toResponse(refusal);
     }
     if (!dialled.accepted) {
-      this.#clusterRefusals.admits(Date.now());
+      this.#clusterRefusals.tryAcquire(Date.now());
       this.#refused.remember(attempt, dialled.refusal, Date.now());
-      this.#finish(session, ending("refused", dialled.words));
+      this.#finish(session, outcomeOf("refused", dialled.words));
       return toResponse(dialled.refusal);
     }
     const recording = this.#record(session, dialled.protocol);
@@ -246,7 +258,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
       const refusal = statusRefusal("ServiceUnavailable", words);
       session.end(words);
       this.#refused.remember(attempt, refusal, Date.now());
-      this.#finish(session, ending("refused", words));
+      this.#finish(session, outcomeOf("refused", words));
       return toResponse(refusal);
     }
     return this.#open(session, dialled.socket, dialled.protocol, recording === "failed" ? undefined : recording);
@@ -260,7 +272,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const facts = { sessionId: session.id, user, cluster, kind, namespace, pod, container, command, tty };
     const onMustEnd: OnMustEnd = (outcome, words) => {
       session.end(words);
-      this.#finish(session, cutOff(outcome, words, session.finalStatus));
+      this.#finish(session, outcomeOfLimit(outcome, words, session.finalStatus));
     };
     try {
       return this.#recordings.begin({ facts, policy, subprotocol, onMustEnd }, Date.now());
@@ -272,7 +284,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
 
   #abandon(session: LiveSession): void {
     session.end("the client went away");
-    this.#finish(session, ending("disconnected", null));
+    this.#finish(session, outcomeOf("disconnected", null));
   }
 
   #open(session: LiveSession, upstream: WebSocket, protocol: string, recording: LiveRecording | undefined): Response {
@@ -281,15 +293,15 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const relay = new Relay({
       client,
       upstream,
-      observer: observerFor(target.sessionKind, protocol, target.tty, {
+      observer: createObserver(target.sessionKind, protocol, target.tty, {
         ports: target.ports,
         onNewPort: (port) => this.#append(session.id, { type: "forward", data: { port } }),
       }),
       recording,
-      hold: (until) => void this.ctx.blockConcurrencyWhile(until),
+      pauseInput: (until) => void this.ctx.blockConcurrencyWhile(until),
       startedAt: session.startedAt,
-      onHangUp: (hangUp) => this.#finish(session, readEnding(relay.observer.finalStatus(), hangUp)),
-      onOverflow: (reader) => this.#endByLimit(session, stalled(reader)),
+      onHangUp: (hangUp) => this.#finish(session, outcomeOfHangUp(relay.observer.finalStatus(), hangUp)),
+      onOverflow: (reader) => this.#endByLimit(session, stalledLimit(reader)),
     });
     session.relay = relay;
     this.#append(session.id, { type: "connect", data: { protocol } });
@@ -301,7 +313,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
   }
 
   /** Records a session's end, once, and frees its place. */
-  #finish(session: LiveSession, how: Ending): void {
+  #finish(session: LiveSession, how: SessionOutcome): void {
     if (!this.#live.delete(session.id)) return;
     if (session.relay && session.relay.unsentBytes > 0) this.#draining.add(session.relay);
     if (this.#live.size === 0) this.#stopTicking();
@@ -311,13 +323,13 @@ export class UserSessions extends DurableObject<SessionBindings> {
     setTimeout(() => session.upstream.abort(), CLOSE_GRACE_MS);
   }
 
-  #endByLimit(session: LiveSession, { outcome, words }: ReachedLimit): void {
-    session.end(words);
-    this.#finish(session, cutOff(outcome, words, session.finalStatus));
+  #endByLimit(session: LiveSession, { outcome, message }: ReachedLimit): void {
+    session.end(message);
+    this.#finish(session, outcomeOfLimit(outcome, message, session.finalStatus));
   }
 
   #recordRefusal(plan: SessionPlan, words: string): void {
-    if (!this.#refusalRate.admits(Date.now())) {
+    if (!this.#refusalRate.tryAcquire(Date.now())) {
       console.error("audit: too many refused attempts of one user within a minute; this one is not recorded");
       return;
     }
@@ -327,8 +339,8 @@ export class UserSessions extends DurableObject<SessionBindings> {
       return;
     }
     const reason = this.#standing.reasonAt(Date.now());
-    this.#append(plan.sessionId, { type: "start", data: startFacts(plan, reason) });
-    this.#append(plan.sessionId, endEvent(ending("refused", words), NO_COUNTS));
+    this.#append(plan.sessionId, { type: "start", data: startEvent(plan, reason) });
+    this.#append(plan.sessionId, endEvent(outcomeOf("refused", words), NO_COUNTS));
   }
 
   #append(sessionId: string, event: SessionEventBody): void {
@@ -341,7 +353,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
 
   #appendApart(event: UserEventBody): void {
     const id = makeSessionId(this.ctx.id.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
-    this.#store.appendApart(id, Date.now(), event);
+    this.#store.appendUserEvent(id, Date.now(), event);
     this.#alarmWithin(HEARTBEAT_MS);
     this.ctx.waitUntil(this.#deliver());
   }
@@ -366,7 +378,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     const recordings: ReadonlyMap<string, RecordingSummary> = this.#recordings.endInterrupted();
     for (const { id, seen_at, bytes_in, bytes_out, messages_in, messages_out } of this.#store.openSessions()) {
       const seen = new Date(seen_at).toISOString();
-      const how = ending(
+      const how = outcomeOf(
         "interrupted",
         `the object that held the session stopped (crash, eviction or deploy) after ${seen}`,
       );
@@ -399,13 +411,13 @@ export class UserSessions extends DurableObject<SessionBindings> {
     for (const session of this.#live.values()) moved += session.takeMovedBytes();
     this.#isBusy = moved > BUSY_BYTES;
     // Also: a user who opens nothing more for hours would otherwise keep the last sessions' relays for as long.
-    const fullest = overfull(this.#live.values(), this.#unreadBytes());
-    if (fullest?.relay) this.#endByLimit(fullest, stalled(fullest.relay.slowerReader));
+    const fullest = findOverfullSession(this.#live.values(), this.#unreadBytes());
+    if (fullest?.relay) this.#endByLimit(fullest, stalledLimit(fullest.relay.slowerReader));
     if (this.#recordings.isDue) this.ctx.waitUntil(this.#upload());
     for (const session of this.#live.values()) {
       const { limits } = session.plan;
       const stalledReader = session.relay?.stalledReader(limits.stallTimeoutSeconds * 1000);
-      const limit = stalledReader ? stalled(stalledReader) : reachedLimit(session, limits, now);
+      const limit = stalledReader ? stalledLimit(stalledReader) : findReachedLimit(session, limits, now);
       if (limit) {
         this.#endByLimit(session, limit);
       } else if (now - session.checkpointAt >= CHECKPOINT_MS) {
@@ -428,7 +440,7 @@ function toRow(session: LiveSession): SessionRow {
   return liveRow(
     session.id,
     session.startedAt,
-    startFacts(session.plan, session.reason),
+    startEvent(session.plan, session.reason),
     session.counts,
     session.traffic,
   );

@@ -1,14 +1,14 @@
 /** What kind of request this is, decided from its method, URL and Upgrade header alone. */
 import { pathAmbiguity, type RequestTarget } from "./path.ts";
-import { hasTwofoldBoolean, parseQuery } from "./query.ts";
+import { hasAmbiguousBoolean, parseQuery } from "./query.ts";
 import { parseRequestInfo, type RequestInfo } from "./request-info.ts";
 import {
+  findSessionEndpoint,
   isWorkloadProxy,
   proxyTarget,
   readSessionTarget,
-  type SessionSurface,
+  type SessionEndpoint,
   type SessionTarget,
-  sessionSurface,
 } from "./session-target.ts";
 
 export type { SessionKind, SessionTarget } from "./session-target.ts";
@@ -57,7 +57,7 @@ export function classify(method: string, target: RequestTarget, upgrade: string 
   if (!METHODS.has(method)) return refuse(405, "the API server does not serve this method");
   const ambiguity = pathAmbiguity(target.pathname);
   if (ambiguity !== undefined) return refuse(400, `${ambiguity}, which no Kubernetes client sends`);
-  if (hasTwofoldBoolean(parseQuery(target.search))) {
+  if (hasAmbiguousBoolean(parseQuery(target.search))) {
     return refuse(400, "the query says `false` with a letter that is an s to some only");
   }
   const info = parseRequestInfo(method, target);
@@ -69,7 +69,7 @@ export function classify(method: string, target: RequestTarget, upgrade: string 
   if (upgradeTo === "unknown") {
     return refuse(400, "the Upgrade header names a protocol that is neither WebSocket nor SPDY/3.1", info);
   }
-  const surface = sessionSurface(info);
+  const surface = findSessionEndpoint(info);
   if (surface !== undefined) return classifySession(method, target, info, surface, upgradeTo);
   if (upgradeTo === "none") return { kind: "rest", info };
   if (upgradeTo === "websocket" && method === "GET") {
@@ -102,7 +102,7 @@ function classifySession(
   method: string,
   target: RequestTarget,
   info: RequestInfo,
-  surface: SessionSurface,
+  surface: SessionEndpoint,
   upgradeTo: "none" | SessionTransport,
 ): Classified {
   const { subresource } = info;

@@ -30,7 +30,7 @@ export interface RequestTarget {
  * @param requestUrl an absolute URL. A fragment is left out, as it is never sent. Anything else gives an empty path,
  *   which `pathAmbiguity` refuses.
  */
-export function spelledTarget(requestUrl: string): RequestTarget {
+export function rawRequestTarget(requestUrl: string): RequestTarget {
   // A backslash ends the host for URL parsers, so it has to here: the path then begins with it and is refused. And where
   // there is no host they take the path's first segment for one.
   const match = /^https?:\/\/[^/\\?#]+([^?#]*)(\?[^#]*)?/i.exec(requestUrl);

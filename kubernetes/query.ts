@@ -59,7 +59,7 @@ const BOOLEANS = ["watch", "tty", "stdin", "stdout", "stderr"];
  * Whether one of the booleans that matter is `falſe`, with U+017F: false to Go's `EqualFold`, which the conversion of
  * parameters uses, and true to its `ToLower`, which requestinfo.go falls back on where another list option does not parse.
  */
-export function hasTwofoldBoolean(query: Query): boolean {
+export function hasAmbiguousBoolean(query: Query): boolean {
   return BOOLEANS.some((key) => {
     const value = firstValue(query, key) ?? "";
     return /^false$/iu.test(value) && !/^false$/i.test(value);

@@ -60,7 +60,7 @@ export function proxyTarget({ resource, namespace, name }: RequestInfo): Session
 }
 
 /** A path that belongs to a session, before its shape and query are checked. */
-export interface SessionSurface {
+export interface SessionEndpoint {
   readonly sessionKind: SessionKind;
   readonly api: "pod" | "kubevirt";
 }
@@ -85,7 +85,7 @@ const VM_SESSIONS: ReadonlyMap<string, SessionKind> = new Map([
  * Deliberately wider than the routes that exist: `pods/x/exec/y` has no route, but the API server still authorises it as
  * pods/exec, so it must never be taken for something plainer than that.
  */
-export function sessionSurface(info: RequestInfo): SessionSurface | undefined {
+export function findSessionEndpoint(info: RequestInfo): SessionEndpoint | undefined {
   if (!info.isResourceRequest) return undefined;
   if (info.apiGroup === "" && info.resource === "pods") {
     const sessionKind = POD_SESSIONS.get(info.subresource);
@@ -107,7 +107,7 @@ export function sessionSurface(info: RequestInfo): SessionSurface | undefined {
  *   query differently than an auditor, or not at all.
  */
 export function readSessionTarget(
-  surface: SessionSurface,
+  surface: SessionEndpoint,
   info: RequestInfo,
   query: Query,
 ): SessionTarget | { readonly reason: string } {
@@ -127,7 +127,7 @@ function isVncScreenshot(info: RequestInfo): boolean {
   return info.subresource === "vnc" && info.parts[3] === "screenshot" && info.parts.length === 4;
 }
 
-function isServedShape(surface: SessionSurface, info: RequestInfo): boolean {
+function isServedShape(surface: SessionEndpoint, info: RequestInfo): boolean {
   const { apiVersion, parts } = info;
   if (surface.api === "pod") return apiVersion === "v1" && parts.length === 3;
   if (!/^v1(?:(?:alpha|beta)\d+)?$/.test(apiVersion)) return false;
@@ -165,7 +165,7 @@ function readStreams(kind: SessionKind, query: Query): Streams {
 }
 
 /** Undefined when a port does not parse: the API server refuses the request then, and so do we. */
-function readPorts(surface: SessionSurface, info: RequestInfo, query: Query): readonly number[] | undefined {
+function readPorts(surface: SessionEndpoint, info: RequestInfo, query: Query): readonly number[] | undefined {
   switch (surface.sessionKind) {
     case "port-forward":
       // Convert_Slice_string_To_Slice_int32: repeated or separated by commas, each an unsigned 16-bit number.

@@ -17,11 +17,11 @@ import type { DeployedCluster, Deployment } from "../terraform/config/schema.ts"
 import { namespaceOf, SERVICE_ACCOUNT_NAME } from "../terraform/manifests/names.ts";
 import { readSubject } from "../worker/authenticate.ts";
 import { type Identity, identify } from "../worker/identify.ts";
+import { type Access, recordStatement } from "./break-glass/access.ts";
 import { breakGlass, ordersOf, type Place, whoGives } from "./break-glass/break-glass.ts";
-import { type Order, recordStatement } from "./break-glass/order.ts";
 import { parseDuration } from "./deploy/drain.ts";
 import { runCommand } from "./deployment/command.ts";
-import { OperatorError } from "./deployment/fault.ts";
+import { OperatorError } from "./deployment/operator-error.ts";
 import { OUT, PROJECT, readDeployment } from "./deployment/project.ts";
 import { payloadOf } from "./explain.ts";
 import { kubectlProcess } from "./ports/kubectl.ts";
@@ -68,11 +68,11 @@ function readFlags() {
   });
   const { cluster, method } = values;
   const duration = parseDuration(values.for);
-  if (values.help) return { ...values, cluster: "", method: "certificate" as Order["method"], duration: 0 };
+  if (values.help) return { ...values, cluster: "", method: "certificate" as Access["method"], duration: 0 };
   if (cluster === undefined) throw new TypeError("--cluster is missing");
   if (method !== "certificate" && method !== "token") throw new TypeError("--method is certificate or token");
   if (duration === undefined) throw new TypeError("--for must look like 30m or 2h");
-  return { ...values, cluster, method: method as Order["method"], duration };
+  return { ...values, cluster, method: method as Access["method"], duration };
 }
 type Flags = ReturnType<typeof readFlags>;
 
@@ -112,7 +112,7 @@ async function give(flags: Flags, deployment: Deployment, cluster: DeployedClust
   const file = flags.out ?? `break-glass-${cluster.name}.kubeconfig`;
   if (existsSync(file)) throw new OperatorError(`${file} is there already: name another --out`);
   const from = Date.now();
-  const order: Order = {
+  const order: Access = {
     id: `bg${randomBytes(6).toString("hex")}`,
     cluster: cluster.name,
     identity,
@@ -127,7 +127,7 @@ async function give(flags: Flags, deployment: Deployment, cluster: DeployedClust
   console.log(describeGift(order, file, place));
 }
 
-function describeGift({ id, cluster, identity, method, until }: Order, file: string, { namespace }: Place): string {
+function describeGift({ id, cluster, identity, method, until }: Access, file: string, { namespace }: Place): string {
   const { user, groups } = identity;
   const inLog =
     method === "certificate"

@@ -13,10 +13,10 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { readMigrations } from "../dev/stack/migrations.ts";
 import { serviceTokenOf } from "./deployment/access.ts";
-import { OperatorError, wordsOf } from "./deployment/fault.ts";
+import { errorMessage, OperatorError } from "./deployment/operator-error.ts";
 import { placeholders } from "./deployment/placeholders.ts";
 import { MIGRATIONS, PROJECT, readPlan } from "./deployment/project.ts";
-import { type Check, type Ports, runChecks, select } from "./doctor/check.ts";
+import { type Check, type Dependencies, runChecks, select } from "./doctor/check.ts";
 import { deployedChecks } from "./doctor/deployed.ts";
 import { localChecks, readEndpoints } from "./doctor/local.ts";
 import { describeResult, describeSummary, exitCode } from "./doctor/report.ts";
@@ -56,7 +56,7 @@ type Flags = ReturnType<typeof readFlags>;
 function listChecks(flags: Flags): Check[] {
   const { env } = process;
   const http = nodeHttp();
-  const ports: Ports = {
+  const ports: Dependencies = {
     http,
     kubectl: kubectlProcess(),
     now: Date.now,
@@ -94,6 +94,6 @@ try {
   else process.exitCode = await run(flags);
 } catch (error) {
   const isMisuse = error instanceof TypeError && "code" in error;
-  console.error(error instanceof OperatorError || isMisuse ? `doctor: ${wordsOf(error)}` : error);
+  console.error(error instanceof OperatorError || isMisuse ? `doctor: ${errorMessage(error)}` : error);
   process.exitCode = 2;
 }

@@ -1,9 +1,9 @@
 import { classify } from "../kubernetes/classify.ts";
-import { spelledTarget } from "../kubernetes/path.ts";
+import { rawRequestTarget } from "../kubernetes/path.ts";
 import { parseRequestInfo } from "../kubernetes/request-info.ts";
-import { sessionSurface } from "../kubernetes/session-target.ts";
+import { findSessionEndpoint } from "../kubernetes/session-target.ts";
 import { readSubject } from "../worker/authenticate.ts";
-import { clusterOfHost } from "../worker/clusters.ts";
+import { findClusterByHost } from "../worker/clusters.ts";
 import type { Config } from "../worker/config/schema.ts";
 import { type Decision, decide } from "../worker/decide.ts";
 import { type Identity, identify } from "../worker/identify.ts";
@@ -33,7 +33,7 @@ const SERVICE = "service:";
 
 /** Takes a request the Worker's own way, stage by stage, and says what each made of it. */
 export function explain(question: Question, config: Config): Explanation {
-  const cluster = question.host === undefined ? config.clusters[0] : clusterOfHost(config.clusters, question.host);
+  const cluster = question.host === undefined ? config.clusters[0] : findClusterByHost(config.clusters, question.host);
   if (!cluster) return refused([], "no cluster answers to this host name");
   const lines = [`cluster     ${cluster.name}`];
 
@@ -46,7 +46,7 @@ export function explain(question: Question, config: Config): Explanation {
 
   const url = `http://localhost${question.target}`;
   const upgrade = upgradeOf(question);
-  const classified = classify(question.method, spelledTarget(url), upgrade);
+  const classified = classify(question.method, rawRequestTarget(url), upgrade);
   lines.push(`request     ${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`);
   return describeDecision(lines, decide(identity, cluster, classified), config);
 }
@@ -78,8 +78,8 @@ function put(into: Record<string, unknown>, [key = "", ...rest]: readonly string
 function upgradeOf({ upgrade, method, target }: Question): string | null {
   if (upgrade === "none") return null;
   if (upgrade !== undefined) return upgrade;
-  const info = parseRequestInfo(method, spelledTarget(`http://localhost${target}`));
-  return !("error" in info) && sessionSurface(info) !== undefined ? "websocket" : null;
+  const info = parseRequestInfo(method, rawRequestTarget(`http://localhost${target}`));
+  return !("error" in info) && findSessionEndpoint(info) !== undefined ? "websocket" : null;
 }
 
 function describeIdentity({ name, user, groups, extra, roles, rule }: Identity): string[] {

@@ -12,7 +12,7 @@ import { loadDeployment } from "../terraform/config/load.ts";
 import type { Deployment } from "../terraform/config/schema.ts";
 import { workerDocument } from "../terraform/config/worker-document.ts";
 import { ConfigError, loadConfig } from "../worker/config/load.ts";
-import { joinPieces } from "../worker/config/pieces.ts";
+import { joinConfigVariables } from "../worker/config/variables.ts";
 import { explain, type Question } from "./explain.ts";
 
 const USAGE = `Usage: npm run policy:explain -- --as WHO [options] 'METHOD PATH'
@@ -53,7 +53,8 @@ const EXAMPLE = "terraform/deployment.example.jsonc";
 
 function readDocument(file: string | undefined): unknown {
   if (file !== undefined) return readFileSync(file, "utf8");
-  if (existsSync(DEPLOYED)) return joinPieces(unstable_readConfig({ config: DEPLOYED }, { hideWarnings: true }).vars);
+  if (existsSync(DEPLOYED))
+    return joinConfigVariables(unstable_readConfig({ config: DEPLOYED }, { hideWarnings: true }).vars);
   const planned = existsSync(DEPLOYMENT) ? DEPLOYMENT : EXAMPLE;
   process.stderr.write(`Nothing was deployed from here; this is what ${planned} says.\n`);
   return plannedDocument(loadDeployment(planned));

@@ -1,8 +1,8 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Config } from "./config/schema.ts";
-import { KeptByToken } from "./kept-by-token.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Subject } from "./subject.ts";
+import { TokenCache } from "./token-cache.ts";
 
 /** Set by Access on every request it lets through. The cookie of the same content is not read: browsers send it alone. */
 export const ASSERTION_HEADER = "Cf-Access-Jwt-Assertion";
@@ -34,11 +34,11 @@ const SERVICE_PREFIX = "service:";
 /** Access makes them itself: a client id. */
 const PLAIN_COMMON_NAME = /^[\w.-]{1,128}$/;
 
-export type Authenticated =
+export type AuthenticateResult =
   | { readonly ok: true; readonly subject: Subject; readonly token: string }
   | { readonly ok: false; readonly refusal: Refusal };
 
-export type Authenticate = (request: Request) => Promise<Authenticated>;
+export type Authenticate = (request: Request) => Promise<AuthenticateResult>;
 
 /**
  * Makes the check of Access tokens. To be made once: the key set is kept across requests and fetched again for an
@@ -46,8 +46,8 @@ export type Authenticate = (request: Request) => Promise<Authenticated>;
  *
  * @param keys the team's key set; by default fetched from the team's domain
  */
-export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = teamKeys(access)): Authenticate {
-  const verified = new KeptByToken<Subject>();
+export function createAuthenticator(access: Config["access"], keys: JWTVerifyGetKey = teamKeys(access)): Authenticate {
+  const verified = new TokenCache<Subject>();
   return async (request) => {
     const token = request.headers.get(ASSERTION_HEADER);
     if (!token) {
@@ -73,7 +73,7 @@ export function authenticator(access: Config["access"], keys: JWTVerifyGetKey = 
       const read = readSubject(payload, token);
       if (read.ok) {
         const { subject } = read;
-        verified.keep(token, subject, Math.min(Date.now() + VERIFIED_MAX_AGE_MS, subject.expiresAt));
+        verified.set(token, subject, Math.min(Date.now() + VERIFIED_MAX_AGE_MS, subject.expiresAt));
       }
       return read;
     } catch (error) {
@@ -98,7 +98,7 @@ function teamKeys(access: Config["access"]): JWTVerifyGetKey {
  *
  * @param payload of a token whose signature and times are verified
  */
-export function readSubject(payload: JWTPayload, token: string): Authenticated {
+export function readSubject(payload: JWTPayload, token: string): AuthenticateResult {
   if (payload["type"] !== "app") return refused("bad_token", BAD_TOKEN);
   const { email, common_name: commonName, sub = "", exp = 0, aud = [] } = payload;
   const rest = { sub, expiresAt: exp * 1000, audiences: [aud].flat(), claims: payload };
@@ -127,7 +127,7 @@ export function readSubject(payload: JWTPayload, token: string): Authenticated {
  * What is wrong with the token is its bearer's to mend (401); all else means that it could not be judged (503).
  * Neither lets anything through.
  */
-function rejected(error: unknown): Authenticated {
+function rejected(error: unknown): AuthenticateResult {
   if (error instanceof errors.JWTExpired) {
     return refused("bad_token", "the Cloudflare Access token has expired: sign in again");
   }
@@ -150,6 +150,6 @@ function rejected(error: unknown): Authenticated {
   );
 }
 
-function refused(code: Refusal["code"], message: string): Authenticated {
+function refused(code: Refusal["code"], message: string): AuthenticateResult {
   return { ok: false, refusal: { code, message } };
 }

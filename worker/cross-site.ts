@@ -10,7 +10,7 @@ import type { Refusal } from "./refusal.ts";
  *
  * @param url the request's own URL: its host is what Origin must name
  */
-export function crossSite(headers: Headers, url: URL): Refusal | undefined {
+export function crossSiteDenial(headers: Headers, url: URL): Refusal | undefined {
   const site = headers.get("Sec-Fetch-Site");
   const origin = headers.get("Origin");
   const isForeign = (site !== null && site !== "same-origin" && site !== "none") || isForeignOrigin(origin, url);

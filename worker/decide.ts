@@ -3,7 +3,7 @@ import type { Classified, SessionTarget, SessionTransport } from "../kubernetes/
 import type { Impersonation } from "../kubernetes/upstream-headers.ts";
 import type { Cluster, Limits } from "./config/schema.ts";
 import type { Identity } from "./identify.ts";
-import { judge } from "./policy.ts";
+import { evaluateRules } from "./policy.ts";
 import type { Refusal } from "./refusal.ts";
 
 /**
@@ -43,7 +43,7 @@ export function decide(identity: Identity, cluster: Cluster, classified: Classif
   }
   const { info } = classified;
   const session = classified.kind === "session" ? classified.session : undefined;
-  const verdict = judge({ identity, cluster: cluster.name, info, session }, cluster.rules);
+  const verdict = evaluateRules({ identity, cluster: cluster.name, info, session }, cluster.rules);
   if (verdict.action === "refuse") {
     return { action: "refuse", refusal: { code: "rule", message: verdict.message }, rule: verdict.rule };
   }

@@ -1,24 +1,24 @@
 import { clusterBinding } from "../durable/bindings.ts";
 import { classify } from "../kubernetes/classify.ts";
-import { spelledTarget } from "../kubernetes/path.ts";
+import { rawRequestTarget } from "../kubernetes/path.ts";
 import { forbiddenClientHeader, ImpersonationError } from "../kubernetes/upstream-headers.ts";
-import { type Authenticate, authenticator } from "./authenticate.ts";
-import { clusterOfHost, isPlainHost } from "./clusters.ts";
+import { accessIdentityReader, type ReadAccessIdentity } from "./access-identity.ts";
+import { serveApi } from "./api/router.ts";
+import { type Authenticate, createAuthenticator } from "./authenticate.ts";
+import { findClusterByHost, isPlainHost } from "./clusters.ts";
 import type { Config } from "./config/schema.ts";
-import { crossSite } from "./cross-site.ts";
+import { crossSiteDenial } from "./cross-site.ts";
 import { type Decision, decide } from "./decide.ts";
-import { type Detail, detailer } from "./details.ts";
 import type { Bindings } from "./env.ts";
 import { serveHealth } from "./health.ts";
 import { identify } from "./identify.ts";
 import { jsonError } from "./json.ts";
-import { isRead } from "./methods.ts";
-import { serveOwn } from "./own/router.ts";
+import { isReadMethod } from "./methods.ts";
+import { openSession } from "./open-session.ts";
 import { type Refusal, refuse } from "./refusal.ts";
-import type { Facts } from "./request-audit/facts.ts";
-import { RequestTrail } from "./request-audit/trail.ts";
-import { openSession } from "./session.ts";
-import { stream } from "./upstream.ts";
+import { RequestRecorder } from "./request-audit/request-recorder.ts";
+import type { RequestTrace } from "./request-audit/request-trace.ts";
+import { forwardToCluster } from "./upstream.ts";
 
 /** What is ours and never Kubernetes': the API server has no path that begins so. */
 const OWN_PREFIX = "/-/";
@@ -29,21 +29,21 @@ export type Context = Pick<ExecutionContext, "waitUntil">;
 export type Handler = (request: Request, env: Bindings, context: Context) => Promise<Response>;
 
 /** What only tests bring themselves. */
-export interface Doors {
+export interface Dependencies {
   readonly authenticate?: Authenticate;
-  readonly detail?: Detail;
+  readonly detail?: ReadAccessIdentity;
 }
 
 /**
  * Makes the edge's request handler: authenticate → identify → classify → decide → stream or session.
  */
-export function createHandler(config: Config, doors: Doors = {}): Handler {
-  const authenticate = doors.authenticate ?? authenticator(config.access);
-  const detail = doors.detail ?? detailer(config);
+export function createHandler(config: Config, doors: Dependencies = {}): Handler {
+  const authenticate = doors.authenticate ?? createAuthenticator(config.access);
+  const detail = doors.detail ?? accessIdentityReader(config);
 
-  const trail = new RequestTrail(config.audit.requests);
+  const trail = new RequestRecorder(config.audit.requests);
 
-  async function handle(request: Request, env: Bindings, facts: Facts): Promise<Response> {
+  async function handle(request: Request, env: Bindings, facts: RequestTrace): Promise<Response> {
     const { headers } = request;
     const no = (refusal: Refusal) => {
       facts.refusal = refusal;
@@ -59,10 +59,10 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
     if (!authenticated.ok) return no(authenticated.refusal);
     const { subject, token } = authenticated;
     facts.user = subject.name;
-    const cluster = clusterOfHost(config.clusters, url.hostname);
+    const cluster = findClusterByHost(config.clusters, url.hostname);
     if (cluster) facts.cluster = cluster.name;
     const isOwn = url.pathname.startsWith(OWN_PREFIX);
-    if (isOwn) facts.handedTo = "sallyport";
+    if (isOwn) facts.destination = "sallyport";
     if (!cluster && !isOwn) return no({ code: "unknown_host", message: "no cluster answers to this host name here" });
     const detailed = await detail(subject, token);
     if (!detailed.ok) return no(detailed.refusal);
@@ -77,32 +77,37 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
         facts.refusal = { code: "not_admin", message };
         return jsonError("forbidden", message);
       };
-      return serveOwn({ request, url, subject, details, identity, cluster, config, env, forbid });
+      return serveApi({ request, url, subject, details, identity, cluster, config, env, forbid });
     }
 
     const forbidden = forbiddenClientHeader(headers);
     if (forbidden) return no({ code: "impersonation", message: forbidden.reason });
 
     // As the client spelled it: `new URL()` has resolved the dot segments that give an attempt away.
-    const spelled = spelledTarget(request.url);
+    const spelled = rawRequestTarget(request.url);
     const classified = classify(request.method, spelled, headers.get("Upgrade"));
     if (classified.info) facts.info = classified.info;
     const decision = decide(identity, cluster, classified);
     facts.rule = decision.rule ?? undefined;
     if (decision.action === "refuse") return no(decision.refusal);
-    const foreign = isConsequential(decision, request.method) ? crossSite(headers, url) : undefined;
+    const foreign = hasSideEffects(decision, request.method) ? crossSiteDenial(headers, url) : undefined;
     if (foreign) return no(foreign);
     if (decision.action === "session") {
-      facts.handedTo = "session";
+      facts.destination = "session";
       return openSession(env.USER_SESSIONS, { request, spelled, subject, identity, cluster, decision }, config);
     }
-    facts.handedTo = "cluster";
-    const { response, failure } = await stream(clusterBinding(env, cluster.binding), request, spelled, decision);
+    facts.destination = "cluster";
+    const { response, failure } = await forwardToCluster(
+      clusterBinding(env, cluster.binding),
+      request,
+      spelled,
+      decision,
+    );
     facts.failure = failure;
     return response;
   }
 
-  async function answer(request: Request, env: Bindings, facts: Facts): Promise<Response> {
+  async function answer(request: Request, env: Bindings, facts: RequestTrace): Promise<Response> {
     try {
       return await handle(request, env, facts);
     } catch (error) {
@@ -115,10 +120,10 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
   }
 
   return async (request, env, context) => {
-    const facts: Facts = { at: Date.now() };
-    const note = (status: number) => trail.note(request, facts, status, env.AUDIT_DB, context);
+    const facts: RequestTrace = { at: Date.now() };
+    const note = (status: number) => trail.record(request, facts, status, env.AUDIT_DB, context);
     const answering = answer(request, env, facts);
-    if (!isRead(request.method)) return noteAnyway(answering, facts, note, context);
+    if (!isReadMethod(request.method)) return recordEvenIfAbandoned(answering, facts, note, context);
     const response = await answering;
     note(response.status);
     return response;
@@ -129,19 +134,19 @@ export function createHandler(config: Config, doors: Doors = {}): Handler {
  * Whoever sends an order and hangs up ends this invocation, but not the cluster's work: it is noted all the same, and so is
  * one whose answer is long in coming. What is only read needs none of this: nobody has seen it.
  */
-function noteAnyway(
+function recordEvenIfAbandoned(
   answering: Promise<Response>,
-  facts: Facts,
+  facts: RequestTrace,
   note: (status: number) => void,
   context: Context,
 ): Promise<Response> {
   let isNoted = false;
   const late = setTimeout(() => {
-    if (facts.handedTo !== "cluster") return;
+    if (facts.destination !== "cluster") return;
     facts.failure = "the cluster had not answered yet when this was written";
     isNoted = true;
     note(0);
-  }, NOTED_WITHIN_MS);
+  }, RECORD_WITHIN_MS);
   const answered = answering.then((response) => {
     clearTimeout(late);
     if (!isNoted) note(response.status);
@@ -152,7 +157,7 @@ function noteAnyway(
 }
 
 /** After its client has gone, an invocation goes on for 30 s at most; some of them are for writing the row. */
-const NOTED_WITHIN_MS = 15_000;
+const RECORD_WITHIN_MS = 15_000;
 
 function internalRefusal(error: unknown, ray: string): Refusal {
   return error instanceof ImpersonationError
@@ -164,10 +169,10 @@ function internalRefusal(error: unknown, ray: string): Refusal {
  * A foreign page may cause a plain read: without CORS headers, which nobody here sends, it never sees the answer. What a
  * workload does on a GET is its own affair, so a proxied one counts as more than a read.
  */
-function isConsequential(decision: Decision, method: string): boolean {
+function hasSideEffects(decision: Decision, method: string): boolean {
   return (
     decision.action === "session" ||
     (decision.action === "stream" && (decision.upgrade || decision.proxied)) ||
-    !isRead(method)
+    !isReadMethod(method)
   );
 }

@@ -1,5 +1,5 @@
 import type { RecordingPolicy } from "../durable/recording/policy.ts";
-import { isReserved } from "./config/load.ts";
+import { isReservedName } from "./config/load.ts";
 import type { IdentityRule, Limits, Role } from "./config/schema.ts";
 import { fillTemplate } from "./config/template.ts";
 import type { Refusal } from "./refusal.ts";
@@ -23,7 +23,7 @@ export interface Identity {
 }
 
 /** What is known of somebody beyond the token. */
-export interface Details {
+export interface AccessIdentity {
   /** Names, ids and addresses of groups. */
   readonly groups: readonly string[];
   /** Names and ids of the device posture checks that succeeded. */
@@ -32,12 +32,12 @@ export interface Details {
   readonly country?: unknown;
 }
 
-export type Identified =
+export type IdentifyResult =
   | { readonly ok: true; readonly identity: Identity }
   | { readonly ok: false; readonly refusal: Refusal };
 
 /** Maps a verified subject to an identity by the first rule that matches. No rule, no access. */
-export function identify(subject: Subject, details: Details, rules: readonly IdentityRule[]): Identified {
+export function identify(subject: Subject, details: AccessIdentity, rules: readonly IdentityRule[]): IdentifyResult {
   const index = rules.findIndex(({ match }) => matches(match, subject, details));
   const rule = rules[index];
   if (!rule) return refused(`no rule here gives ${subject.name} access: ask your administrator to add one`);
@@ -47,7 +47,7 @@ export function identify(subject: Subject, details: Details, rules: readonly Ide
     return refused("your Access token lacks a claim that your user name is made of: ask your administrator");
   }
   // Spelled out in the rule it is the administrator's word; made from a claim it would be the identity provider's.
-  if (isReserved(user) && user !== rule.user) {
+  if (isReservedName(user) && user !== rule.user) {
     return refused("your user name would be one that Kubernetes reserves: ask your administrator");
   }
   const { groups, extra, roles, limits, recording } = rule;
@@ -58,11 +58,11 @@ export function identify(subject: Subject, details: Details, rules: readonly Ide
   };
 }
 
-function refused(message: string): Identified {
+function refused(message: string): IdentifyResult {
   return { ok: false, refusal: { code: "no_identity", message } };
 }
 
-function matches(match: IdentityRule["match"], subject: Subject, details: Details): boolean {
+function matches(match: IdentityRule["match"], subject: Subject, details: AccessIdentity): boolean {
   const { email, emailDomain, group, claim, value, serviceToken, country, posture } = match;
   return (
     (email === undefined || subject.email === email.toLowerCase()) &&
@@ -76,7 +76,7 @@ function matches(match: IdentityRule["match"], subject: Subject, details: Detail
 }
 
 /** Both: a token signed for at home does not serve abroad. Locally nobody knows where a request comes from. */
-function isFrom(countries: readonly string[], subject: Subject, { country }: Details): boolean {
+function isFrom(countries: readonly string[], subject: Subject, { country }: AccessIdentity): boolean {
   const isSignedInThere = countries.includes(String(subject.claims["country"]));
   return isSignedInThere && (country === undefined || countries.includes(String(country)));
 }

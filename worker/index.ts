@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
 import { clusterBinding } from "../durable/bindings.ts";
 import { loadConfig } from "./config/load.ts";
-import { joinPieces } from "./config/pieces.ts";
 import type { Config } from "./config/schema.ts";
+import { joinConfigVariables } from "./config/variables.ts";
 import type { Bindings } from "./env.ts";
 import { createScheduled } from "./export/scheduled.ts";
 import { createHandler } from "./handler.ts";
@@ -11,7 +11,7 @@ export { UserSessions } from "../durable/user-sessions.ts";
 
 /** At start, not at the first request: a deployment whose configuration is not valid is refused as a whole. */
 function loadDeployment(deployment: Cloudflare.Env): Config {
-  const config = loadConfig(joinPieces(deployment), (words) => console.warn(words));
+  const config = loadConfig(joinConfigVariables(deployment), (words) => console.warn(words));
   for (const { binding } of config.clusters) clusterBinding(deployment, binding);
   return config;
 }

@@ -1,6 +1,6 @@
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Whether a method only reads, as far as Kubernetes is concerned. By spelling: Kubernetes compares it exactly. */
-export function isRead(method: string): boolean {
+export function isReadMethod(method: string): boolean {
   return READS.has(method);
 }

@@ -1,11 +1,11 @@
 import type { RequestInfo } from "../kubernetes/request-info.ts";
 import type { SessionTarget } from "../kubernetes/session-target.ts";
 import type { Rule } from "./config/schema.ts";
+import { matchesGlob } from "./glob.ts";
 import type { Identity } from "./identify.ts";
-import { fits } from "./pattern.ts";
 
 /** What a rule is asked about. */
-export interface Asked {
+export interface RuleQuery {
   readonly identity: Pick<Identity, "name" | "groups">;
   readonly cluster: string;
   readonly info: RequestInfo;
@@ -31,8 +31,8 @@ const NODES_PROXY: Rule = {
 };
 
 /** Judges by the first rule that matches. None leaves it to the cluster's RBAC. */
-export function judge(asked: Asked, rules: readonly Rule[]): Verdict {
-  const rule = [...rules, NODES_PROXY].find((one) => decides(one, asked));
+export function evaluateRules(asked: RuleQuery, rules: readonly Rule[]): Verdict {
+  const rule = [...rules, NODES_PROXY].find((one) => ruleApplies(one, asked));
   if (rule?.action !== "refuse") return { action: "allow", rule };
   return {
     action: "refuse",
@@ -46,10 +46,10 @@ export function judge(asked: Asked, rules: readonly Rule[]): Verdict {
  * allowed is allowed as it is spelled. And `nodes/proxy` is opened by a rule that speaks of it, not by one that allows
  * somebody everything.
  */
-function decides({ action, match }: Rule, asked: Asked): boolean {
+function ruleApplies({ action, match }: Rule, asked: RuleQuery): boolean {
   if (action === "refuse") {
-    const wide = isOfAllNamespaces(match, asked.info) ? withoutNamespaces(match) : match;
-    return spellings(asked.info).some((info) => matches(wide, { ...asked, info }));
+    const wide = spansAllNamespaces(match, asked.info) ? withoutNamespaces(match) : match;
+    return nameVariants(asked.info).some((info) => matches(wide, { ...asked, info }));
   }
   const isOpen =
     resourceOf(asked.info) !== "nodes/proxy" || match.resources?.some((pattern) => pattern.startsWith("nodes/"));
@@ -57,7 +57,7 @@ function decides({ action, match }: Rule, asked: Asked): boolean {
 }
 
 /** Only of resources that the match names: no path says whether a resource has namespaces at all. */
-function isOfAllNamespaces({ namespaces, resources }: Rule["match"], { namespace, verb }: RequestInfo): boolean {
+function spansAllNamespaces({ namespaces, resources }: Rule["match"], { namespace, verb }: RequestInfo): boolean {
   if (namespaces === undefined || namespace !== "" || !COLLECTIVE_VERBS.has(verb)) return false;
   return resources?.every((pattern) => pattern !== "*") ?? false;
 }
@@ -69,7 +69,7 @@ function withoutNamespaces({ namespaces: _, ...rest }: Rule["match"]): Rule["mat
 }
 
 /** Below `proxy` a name may have a scheme and a port (`SplitSchemeNamePort` of apimachinery): `https:web-0:8443` is web-0. */
-function spellings(info: RequestInfo): RequestInfo[] {
+function nameVariants(info: RequestInfo): RequestInfo[] {
   const parts = info.name.split(":");
   const bare = parts.length === 3 ? parts[1] : parts[0];
   const isSpelled = info.subresource === "proxy" && parts.length > 1 && bare !== undefined;
@@ -77,10 +77,10 @@ function spellings(info: RequestInfo): RequestInfo[] {
 }
 
 /** Whether all that a match names holds. */
-export function matches(match: Rule["match"], { identity, cluster, info, session }: Asked): boolean {
+export function matches(match: Rule["match"], { identity, cluster, info, session }: RuleQuery): boolean {
   const { kinds, resources, verbs, clusters, namespaces, names, groups, users } = match;
   const some = (patterns: readonly string[] | undefined, texts: readonly string[]) =>
-    patterns === undefined || patterns.some((pattern) => texts.some((text) => fits(pattern, text)));
+    patterns === undefined || patterns.some((pattern) => texts.some((text) => matchesGlob(pattern, text)));
   return (
     (kinds === undefined || (session !== undefined && kinds.includes(session.sessionKind))) &&
     some(resources, [resourceOf(info)]) &&

@@ -7,6 +7,6 @@ import type { RequestTarget } from "../kubernetes/path.ts";
 export const UPSTREAM_HOST = "localhost";
 
 /** The very path and query that were classified, at the cluster. TLS begins at the proxy, so this is plain HTTP. */
-export function upstreamUrl({ pathname, search }: RequestTarget): string {
+export function buildUpstreamUrl({ pathname, search }: RequestTarget): string {
   return `http://${UPSTREAM_HOST}${pathname}${search}`;
 }

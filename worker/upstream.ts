@@ -1,12 +1,12 @@
 import type { RequestTarget } from "../kubernetes/path.ts";
 import { buildUpstreamHeaders, type Impersonation } from "../kubernetes/upstream-headers.ts";
 import type { Decision } from "./decide.ts";
-import { isRead } from "./methods.ts";
+import { isReadMethod } from "./methods.ts";
 import { refuse } from "./refusal.ts";
-import { upstreamUrl } from "./upstream-url.ts";
+import { buildUpstreamUrl } from "./upstream-url.ts";
 
 /** @property failure why this is not the cluster's own answer, for the record */
-export interface Streamed {
+export interface ClusterAnswer {
   readonly response: Response;
   readonly failure?: string;
 }
@@ -15,13 +15,13 @@ export interface Streamed {
  * Sends a request on and returns the answer untouched: neither body is read, so neither is buffered, and a client that
  * goes away takes the upstream request with it.
  */
-export async function stream(
+export async function forwardToCluster(
   cluster: Fetcher,
   request: Request,
   spelled: RequestTarget,
   decision: Extract<Decision, { action: "stream" }>,
-): Promise<Streamed> {
-  const headers = headersFor(request, decision.as, decision.upgrade);
+): Promise<ClusterAnswer> {
+  const headers = upstreamHeadersFor(request, decision.as, decision.upgrade);
   const { method } = request;
   const isBodiless = method === "GET" || method === "HEAD";
   // `fetch` takes none with these. Dropped, it would be another request for a workload that reads it.
@@ -30,7 +30,7 @@ export async function stream(
     return { response: refuse({ code: "bad_request", message: failure }, request.headers), failure };
   }
   try {
-    const answer = cluster.fetch(upstreamUrl(spelled), {
+    const answer = cluster.fetch(buildUpstreamUrl(spelled), {
       method,
       headers,
       body: isBodiless ? null : request.body,
@@ -38,8 +38,10 @@ export async function stream(
       redirect: "manual",
       signal: request.signal,
     });
-    const response = await (isRead(request.method) ? answer : Promise.race([answer, gone(request.signal)]));
-    return { response: decision.proxied ? contain(response) : response };
+    const response = await (isReadMethod(request.method)
+      ? answer
+      : Promise.race([answer, rejectWhenAborted(request.signal)]));
+    return { response: decision.proxied ? sandboxResponse(response) : response };
   } catch (error) {
     // Nobody is left to read it: nginx's code for a client that closed the request.
     if (request.signal.aborted) {
@@ -53,7 +55,7 @@ export async function stream(
 }
 
 /** Rejects when the client goes away: of a request that its client gave up, `fetch` may never say anything again. */
-function gone(signal: AbortSignal): Promise<never> {
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(new Error("the client went away")), { once: true });
   });
@@ -63,11 +65,11 @@ function gone(signal: AbortSignal): Promise<never> {
  * A workload wrote this answer, and a browser would take it for a page of this origin: one with the person's sign-in, that
  * may open sessions and, for an administrator, end them. So it gets an origin of its own, and no say over this one.
  */
-function contain(response: Response): Response {
+function sandboxResponse(response: Response): Response {
   const contained = new Response(response.body, response);
   contained.headers.set("Content-Security-Policy", "sandbox");
   contained.headers.set("X-Content-Type-Options", "nosniff");
-  for (const name of OF_THE_ORIGIN) contained.headers.delete(name);
+  for (const name of ORIGIN_SCOPED_HEADERS) contained.headers.delete(name);
   return contained;
 }
 
@@ -75,7 +77,7 @@ function contain(response: Response): Response {
  * What a browser keeps for a whole origin, or lets other origins do with it, sandboxed or not. NEL with Report-To would have
  * it tell somebody else of each of the person's requests here, with their paths.
  */
-const OF_THE_ORIGIN = [
+const ORIGIN_SCOPED_HEADERS = [
   "Set-Cookie",
   "Service-Worker-Allowed",
   "NEL",
@@ -88,6 +90,6 @@ const OF_THE_ORIGIN = [
   "Access-Control-Allow-Credentials",
 ];
 
-export function headersFor(request: Request, as: Impersonation, upgrade: boolean): Headers {
+export function upstreamHeadersFor(request: Request, as: Impersonation, upgrade: boolean): Headers {
   return buildUpstreamHeaders(request.headers, as, upgrade ? { upgrade: "websocket" } : {});
 }

@@ -66,7 +66,7 @@ async function planStackPorts(requested: number | undefined): Promise<PortPlan> 
   const taken = await firstTaken(wanted);
   if (taken !== undefined) {
     if (requested === undefined) return assign(await pickFree(2 * count + 1), true);
-    throw new StackError(portTakenWords(taken));
+    throw new StackError(portTakenMessage(taken));
   }
   const following = range(base + count, count + 1);
   const rest =
@@ -97,7 +97,7 @@ export async function withPortPlan<T>(
 }
 
 /** Words for a port somebody else listens on. */
-export function portTakenWords(port: number): string {
+export function portTakenMessage(port: number): string {
   return `port ${port} on ${LOOPBACK} is taken by another program\nChoose another with --port N (N to N+3 are the personas'), or --port 0 for any free ones.`;
 }
 

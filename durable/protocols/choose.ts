@@ -17,7 +17,7 @@ export interface Forwarding {
 const NO_FORWARDING: Forwarding = { ports: [], onNewPort: () => {} };
 
 /** @param subprotocol what the upstream chose, `""` for none */
-export function observerFor(
+export function createObserver(
   kind: SessionKind,
   subprotocol: string,
   terminal: boolean,

@@ -43,7 +43,7 @@ export class ExecObserver implements Observer {
    * `error: <words>` and exits 1. Not after the command's own Status: kubectl reads the channel as one JSON document, and
    * two are none to it.
    */
-  farewell(words: string): (Uint8Array<ArrayBuffer> | string)[] {
+  goodbyeFrames(words: string): (Uint8Array<ArrayBuffer> | string)[] {
     const encode = (channel: number, text: string) =>
       encodeFrame(this.#protocol, channel, new TextEncoder().encode(text));
     const error =

@@ -20,14 +20,14 @@ export interface Observer {
   /** What the cluster said of the session's end, once it has. */
   finalStatus(): Status | undefined;
   /** The messages that make the client show `words` when they are the last before a close with 1000. */
-  farewell(words: string): (Uint8Array<ArrayBuffer> | string)[];
+  goodbyeFrames(words: string): (Uint8Array<ArrayBuffer> | string)[];
   /** What has been read of the traffic so far, for the record; absent where there is nothing to say. */
   traffic?(): Traffic;
   /**
    * The words of a session's end go into its close frame too. With code 1001: on any other, some virtual machine
    * clients connect again at once. kubectl needs 1000 and has its words in `farewell`.
    */
-  readonly wordsInClose?: true;
+  readonly messageInCloseReason?: true;
   /** How long the client needs to show a farewell before it is hung up on, ms. */
   readonly lingerMs: number;
 }

@@ -63,7 +63,7 @@ export class PortForwardChannelsObserver implements Observer {
     return { forwards: this.#ledger.summary() };
   }
 
-  farewell(words: string): (Uint8Array<ArrayBuffer> | string)[] {
+  goodbyeFrames(words: string): (Uint8Array<ArrayBuffer> | string)[] {
     const text = new TextEncoder().encode(words);
     return [...this.#announced]
       .filter((channel) => !isData(channel))

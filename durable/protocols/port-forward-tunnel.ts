@@ -74,7 +74,7 @@ export class PortForwardTunnelObserver implements Observer {
    * connection open there is nothing to say it on, and with a frame half sent there is no place to put it; kubectl then
    * says `lost connection to pod`.
    */
-  farewell(words: string): Uint8Array<ArrayBuffer>[] {
+  goodbyeFrames(words: string): Uint8Array<ArrayBuffer>[] {
     if (!this.#upstream?.atFrameBorder) return [];
     const text = new TextEncoder().encode(words);
     return this.#unfinished().map(([streamId, { type }]) =>

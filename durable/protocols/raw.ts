@@ -6,7 +6,7 @@ import { type Message, type Observer, sizeOf } from "./observer.ts";
  * nothing can be said among them, except on a console, which is a screen.
  */
 export class RawObserver implements Observer {
-  readonly wordsInClose = true;
+  readonly messageInCloseReason = true;
   readonly lingerMs = 0;
   readonly #traffic: Traffic;
   readonly #say: (words: string) => Uint8Array<ArrayBuffer>[];
@@ -28,7 +28,7 @@ export class RawObserver implements Observer {
     return undefined;
   }
 
-  farewell(words: string): Uint8Array<ArrayBuffer>[] {
+  goodbyeFrames(words: string): Uint8Array<ArrayBuffer>[] {
     return this.#say(words);
   }
 

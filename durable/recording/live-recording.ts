@@ -4,7 +4,7 @@ import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastFacts } from "./cast-lines.ts";
 import { inUnits, type RecordingPolicy } from "./policy.ts";
 import type { Spool } from "./spool.ts";
-import { type Tap, tapFor } from "./tap.ts";
+import { createTap, type Tap } from "./tap.ts";
 
 /** How a session ends whose recording cannot go on, and what its user reads. */
 export type OnMustEnd = (outcome: "recording_failed" | "recording_limit", words: string) => void;
@@ -46,7 +46,7 @@ export class LiveRecording {
     this.#parts = parts;
     const { facts, policy, subprotocol } = parts;
     this.#writer = new AsciicastWriter(facts, policy.maxBytes, (lines, now) => this.#store(lines, now));
-    this.#tap = tapFor(facts.kind, subprotocol, policy.mode === "full", this.#writer);
+    this.#tap = createTap(facts.kind, subprotocol, policy.mode === "full", this.#writer);
   }
 
   fromClient(message: Message, now: number): void {

@@ -33,7 +33,7 @@ export const MAX_SPOOL_BYTES = 512 * 1024 * 1024;
  * Up to so much may wait while the object relays a burst: both cost its one thread, and what waits is durable. With more
  * than this, uploads go on whatever else there is to do.
  */
-export const PATIENT_SHARE = 1 / 4;
+export const UPLOAD_PRESSURE_RATIO = 1 / 4;
 /** One answer of the object to a reader of a recording that R2 does not have yet: far below the limit of a call. */
 export const READ_BLOCK_BYTES = 1024 * 1024;
 

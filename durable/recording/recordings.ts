@@ -1,7 +1,7 @@
 import type { RecordingSummary } from "../../audit/events.ts";
 import { type CastFacts, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
 import { LiveRecording, type OnMustEnd } from "./live-recording.ts";
-import { FLUSH_MS, MAX_SPOOL_BYTES, PATIENT_SHARE, READ_BLOCK_BYTES, type RecordingPolicy } from "./policy.ts";
+import { FLUSH_MS, MAX_SPOOL_BYTES, READ_BLOCK_BYTES, type RecordingPolicy, UPLOAD_PRESSURE_RATIO } from "./policy.ts";
 import { type RecordingBlock, readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";
 import { uploadReady } from "./upload.ts";
@@ -133,7 +133,7 @@ export class Recordings {
   }
 
   #mayUpload(): boolean {
-    return !this.#isBusy() || this.#spool.bytesHeld > this.#maxSpoolBytes * PATIENT_SHARE;
+    return !this.#isBusy() || this.#spool.bytesHeld > this.#maxSpoolBytes * UPLOAD_PRESSURE_RATIO;
   }
 
   #flushSoon(recording: LiveRecording): void {

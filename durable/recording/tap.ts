@@ -18,7 +18,7 @@ const MAX_CELLS = 65_535;
  * @param subprotocol what the upstream chose. Where it names no channels (KubeVirt's, and any that exec may learn) all
  *   bytes are taken as they come: better an odd cast than none.
  */
-export function tapFor(kind: SessionKind, subprotocol: string, withInput: boolean, writer: AsciicastWriter): Tap {
+export function createTap(kind: SessionKind, subprotocol: string, withInput: boolean, writer: AsciicastWriter): Tap {
   const channels = kind === "console" ? undefined : channelProtocol(subprotocol);
   return channels ? new ChannelTap(channels, withInput, writer) : new RawTap(withInput, writer);
 }

@@ -1,6 +1,6 @@
 /** Who may reach the Access applications, as the deployment file writes it. */
 import * as z from "zod";
-import { nonEmpty } from "../../worker/config/parts.ts";
+import { nonEmpty } from "../../worker/config/shared-fields.ts";
 
 export const uuid = z
   .string()

@@ -1,6 +1,6 @@
 /** The demo cluster: somewhere to try things, made and destroyed at will. */
 import * as z from "zod";
-import { nonEmpty } from "../../worker/config/parts.ts";
+import { nonEmpty } from "../../worker/config/shared-fields.ts";
 
 export const demoSchema = z
   .strictObject({

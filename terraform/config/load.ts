@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import * as z from "zod";
-import { ConfigError, isReserved, loadConfig } from "../../worker/config/load.ts";
+import { ConfigError, isReservedName, loadConfig } from "../../worker/config/load.ts";
 import { identitiesOf, impersonated, openUsers } from "./identities.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import { type DeployedCluster, type Deployment, deploymentSchema } from "./schema.ts";
@@ -164,7 +164,7 @@ function powers(deployment: Deployment): string[] {
           `list its users in impersonate.users to end that`,
       );
     }
-    for (const name of [...groups, ...(users === "any" ? [] : users)].filter(isReserved)) {
+    for (const name of [...groups, ...(users === "any" ? [] : users)].filter(isReservedName)) {
       words.push(`cluster ${cluster.name}: its connector may be ${name}, a name reserved by Kubernetes`);
     }
     return words;

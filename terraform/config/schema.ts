@@ -3,8 +3,8 @@
  * schemas judge the parts of it that stand here (identities, rules, limits, …), so that each fact has one place.
  */
 import * as z from "zod";
-import { nonEmpty } from "../../worker/config/parts.ts";
 import { configSchema } from "../../worker/config/schema.ts";
+import { nonEmpty } from "../../worker/config/shared-fields.ts";
 import { duration, requirementList, uuid, whoList } from "./access.ts";
 import { demoSchema } from "./demo.ts";
 import { stateSchema } from "./state.ts";

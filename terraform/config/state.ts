@@ -1,6 +1,6 @@
 /** Where Terraform keeps its state, which has the tunnels' tokens in it. */
 import * as z from "zod";
-import { nonEmpty } from "../../worker/config/parts.ts";
+import { nonEmpty } from "../../worker/config/shared-fields.ts";
 
 const bucket = z
   .string()

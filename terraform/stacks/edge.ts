@@ -15,8 +15,8 @@ import { OUTPUT } from "../config/outputs.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
 import { PROXY_PORT } from "../manifests/names.ts";
 import { accessResources } from "./access.ts";
+import { auditStorageResources } from "./audit-storage.ts";
 import { keepState, type StateOptions } from "./backend.ts";
-import { recordResources } from "./record.ts";
 
 export const EDGE_STACK = "edge";
 /** Its binding here was made from 5.14; VPC services' TLS settings and much of Access were mended by 5.19. */
@@ -30,7 +30,7 @@ export class EdgeStack extends TerraformStack {
     new CloudflareProvider(this, "cloudflare", {});
     this.addOverride("terraform.required_providers.cloudflare.version", CLOUDFLARE_PROVIDER);
 
-    const { database, recordings, exports } = recordResources(this, deployment);
+    const { database, recordings, exports } = auditStorageResources(this, deployment);
     const { tokens, applications, adminApplications } = accessResources(this, deployment);
     const links = deployment.clusters.map((cluster) => ({ name: cluster.name, ...link(this, deployment, cluster) }));
     const byCluster = <T>(pick: (link: (typeof links)[number]) => T) =>

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { query, sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { query, sessionWhere } from "./support/record.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 let people: TestStack;

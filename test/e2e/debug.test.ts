@@ -5,8 +5,8 @@ import { Store } from "../../dev/cluster/api/storage.ts";
 import { Authorizer } from "../../dev/cluster/auth/authorizer.ts";
 import { installRbac } from "../../dev/cluster/auth/rbac.ts";
 import { requestInfo } from "../../dev/cluster/auth/request-info.ts";
+import { query, sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { query, sessionWhere } from "./support/record.ts";
 import { Terminal } from "./support/terminal.ts";
 
 let people: TestStack;

@@ -10,9 +10,9 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
-import { spelledTarget } from "../../kubernetes/path.ts";
+import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
-import { judge } from "../../worker/policy.ts";
+import { evaluateRules } from "../../worker/policy.ts";
 import { Random, seedOfRun } from "../support/random.ts";
 import { type GeneratedRequest, generateRequest } from "./support/path-grammar.ts";
 import { exchangeOn, type RawAnswer } from "./support/raw-http.ts";
@@ -40,13 +40,15 @@ interface Probe extends GeneratedRequest {
 
 /** What we would let through, if anything, under any upgrade. */
 function read({ method, target }: GeneratedRequest): Allowed | undefined {
-  const classified = UPGRADES.map((upgrade) => classify(method, spelledTarget(`http://localhost${target}`), upgrade));
+  const classified = UPGRADES.map((upgrade) =>
+    classify(method, rawRequestTarget(`http://localhost${target}`), upgrade),
+  );
   const allowed = classified.filter((one) => one.kind !== "refused");
   const [first] = allowed;
   if (!first) return undefined;
   const { info } = first;
   const asked = { identity: { name: "nobody", groups: [] }, cluster: "test", info, session: undefined };
-  if (judge(asked, []).action === "refuse") return undefined;
+  if (evaluateRules(asked, []).action === "refuse") return undefined;
   return { info, kinds: allowed.map(({ kind }) => kind) };
 }
 

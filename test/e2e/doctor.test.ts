@@ -18,8 +18,8 @@ import { deployedChecks } from "../../tools/doctor/deployed.ts";
 import { cloudflareApi } from "../../tools/ports/cloudflare.ts";
 import { nodeHttp } from "../../tools/ports/http.ts";
 import { kubectlProcess } from "../../tools/ports/kubectl.ts";
-import { type AccessState, type AccountState, API_TOKEN, goodAccount } from "../support/cloudflare-stand-in.ts";
-import { type ClusterState, goodCluster, standInKubectl } from "../support/cluster-stand-in.ts";
+import { type AccessState, type AccountState, API_TOKEN, goodAccount } from "../support/cloudflare-fake.ts";
+import { type ClusterState, fakeKubectl, goodCluster } from "../support/kubectl-fake.ts";
 import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, testPlan } from "../support/planned.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { Front } from "./support/front.ts";
@@ -95,7 +95,7 @@ function withDatabase<T>(use: (database: DatabaseSync) => T): T {
 
 async function examine(serviceToken = TOKEN) {
   const http = nodeHttp({ [HOSTNAME]: front.url });
-  const standIn = standInKubectl(plan, cluster, Date.now);
+  const standIn = fakeKubectl(plan, cluster, Date.now);
   const real = kubectlProcess(kubectlPath());
   const results = await runChecks(
     deployedChecks(

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { sessionWhere } from "./support/record.ts";
 
 const hasSqlite = spawnSync("sqlite3", ["--version"]).status === 0;
 if (!hasSqlite) console.info("SKIP the cookbook's local command: sqlite3 is not installed");

@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { expand, HOSTILE, loadCorpus } from "../support/hostile.ts";
+import { query } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { exchange } from "./support/raw-http.ts";
 import { requestBytes } from "./support/raw-requests.ts";
 import { type AuditEvent, AuditTail, KubectlProxy, realCluster } from "./support/real-cluster.ts";
-import { query } from "./support/record.ts";
 
 const cluster = realCluster("the hostile corpus against a real cluster");
 const { requests, framing, tokens } = loadCorpus();

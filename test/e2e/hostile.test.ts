@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { expand, HOSTILE, loadCorpus, SMUGGLED } from "../support/hostile.ts";
+import { query, type Row } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { type Arrived, CapturingUpstream, exchange } from "./support/raw-http.ts";
 import { requestBytes } from "./support/raw-requests.ts";
-import { query, type Row } from "./support/record.ts";
 
 const { requests, framing, tokens } = loadCorpus();
 const CONFIGMAPS = "/api/v1/namespaces/demo/configmaps";

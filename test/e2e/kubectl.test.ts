@@ -4,9 +4,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { query, sessionWhere } from "./support/audit-log.ts";
 import { Kubectl, type Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { query, sessionWhere } from "./support/record.ts";
 import { Terminal } from "./support/terminal.ts";
 
 let people: TestStack;

@@ -1,8 +1,8 @@
 /** What a person at real kubectl reads when a limit is reached. */
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { sessionWhere } from "./support/record.ts";
 import { Terminal } from "./support/terminal.ts";
 
 let people: TestStack;

@@ -1,7 +1,7 @@
 /** Rules, reasons, locks and several clusters, as people with real kubectl meet them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { sessionWhere } from "./support/record.ts";
 
 let people: TestStack;
 

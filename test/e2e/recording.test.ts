@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Row, sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { type Row, sessionWhere } from "./support/record.ts";
 import { Terminal } from "./support/terminal.ts";
 
 const hasPlayer = spawnSync("asciinema", ["--version"]).status === 0;

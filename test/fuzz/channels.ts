@@ -3,7 +3,7 @@
  * borders change nothing about a Status, and the record stays small. See harness.ts for its options.
  */
 import { deepStrictEqual, ok } from "node:assert";
-import { observerFor } from "../../durable/protocols/choose.ts";
+import { createObserver } from "../../durable/protocols/choose.ts";
 import type { Message, Observer } from "../../durable/protocols/observer.ts";
 import { channelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
 import { exitCodeOf, MAX_STATUS_BYTES } from "../../kubernetes/status.ts";
@@ -56,8 +56,8 @@ fuzz({
 function checkObservers(name: string, input: Uint8Array, random: Random): void {
   const ports = Array.from({ length: random.below(200) }, (_, n) => n + 1);
   const observers: Observer[] = [
-    observerFor("exec", name, true),
-    observerFor("port-forward", name, false, { ports, onNewPort: (port) => ok(ports.includes(port)) }),
+    createObserver("exec", name, true),
+    createObserver("port-forward", name, false, { ports, onNewPort: (port) => ok(ports.includes(port)) }),
   ];
   for (const observer of observers) {
     for (const piece of random.cut(input, random.pick([5, 100, 4_000]))) {
@@ -66,7 +66,7 @@ function checkObservers(name: string, input: Uint8Array, random: Random): void {
       observer.fromUpstream(message);
     }
     observer.finalStatus();
-    observer.farewell("the end");
+    observer.goodbyeFrames("the end");
     const traffic = observer.traffic?.() ?? {};
     ok((traffic.forwards?.length ?? 0) <= 65, "too many ports");
     ok(JSON.stringify(traffic).length < MAX_RECORD_CHARS, "the record is too long");
@@ -77,7 +77,7 @@ function checkObservers(name: string, input: Uint8Array, random: Random): void {
 function checkStatus(name: string, input: Uint8Array, random: Random): void {
   if (input.length === 0 || input.length > MAX_STATUS_BYTES) return;
   const statusOf = (pieces: Iterable<Uint8Array>) => {
-    const observer = observerFor("exec", name, false);
+    const observer = createObserver("exec", name, false);
     const protocol = channelProtocol(name);
     if (!protocol) throw new Error(`${name} is no channel protocol`);
     for (const piece of pieces) observer.fromUpstream(asMessage(encodeFrame(protocol, 3, piece)));

@@ -3,7 +3,7 @@
  * read encodes to what reads the same, and the record stays small. See harness.ts for its options.
  */
 import { deepStrictEqual, ok } from "node:assert";
-import { observerFor } from "../../durable/protocols/choose.ts";
+import { createObserver } from "../../durable/protocols/choose.ts";
 import { PORT_FORWARD_TUNNEL } from "../../durable/protocols/port-forward-tunnel.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError, type SpdyErrorCode } from "../../kubernetes/spdy/errors.ts";
@@ -74,7 +74,7 @@ function checkObserver(input: Uint8Array, random: Random): void {
     ok(!ports.has(port), `port ${port} is new for the second time`);
     ports.add(port);
   };
-  const observer = observerFor("port-forward", PORT_FORWARD_TUNNEL, false, { ports: [], onNewPort });
+  const observer = createObserver("port-forward", PORT_FORWARD_TUNNEL, false, { ports: [], onNewPort });
   for (const piece of random.cut(input, random.pick([5, 500, 20_000]))) {
     const message = piece.slice().buffer;
     observer.fromClient(message);
@@ -85,7 +85,7 @@ function checkObserver(input: Uint8Array, random: Random): void {
   ok(JSON.stringify(traffic).length < MAX_RECORD_CHARS, "the record is too long");
   const carried = (traffic?.forwards ?? []).reduce((sum, { bytes_in }) => sum + bytes_in, 0);
   ok(carried <= input.length, "more was carried than was sent");
-  observer.farewell("the end");
+  observer.goodbyeFrames("the end");
 }
 
 /** Frames as they compare: pieces of DATA joined, the values of one name together as the encoder writes them. */

@@ -12,10 +12,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { PERSONAS as PERSONA_EMAILS, type PersonaName } from "../../dev/access/personas.ts";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
-import { ClientSession } from "./support/client-session.ts";
-import { KubectlLoops } from "./support/kubectl-loops.ts";
-import { type Person, persona, tokenUser } from "./support/people.ts";
-import { Random } from "./support/random.ts";
 import {
   checkSessions,
   compareLoggedHashes,
@@ -24,7 +20,11 @@ import {
   leakedLeases,
   readRecord,
   unrecordedInCluster,
-} from "./support/record.ts";
+} from "./support/audit-log.ts";
+import { ClientSession } from "./support/client-session.ts";
+import { KubectlLoops } from "./support/kubectl-loops.ts";
+import { type Person, persona, tokenUser } from "./support/people.ts";
+import { Random } from "./support/random.ts";
 import { checkRecordings, readCast } from "./support/recordings.ts";
 import { isRecorded, type SessionKind } from "./support/session-kinds.ts";
 import { SoakStack } from "./support/soak-stack.ts";

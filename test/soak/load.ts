@@ -12,9 +12,6 @@
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { ClientSession } from "./support/client-session.ts";
-import { type Person, tokenUser } from "./support/people.ts";
-import { Random } from "./support/random.ts";
 import {
   checkSessions,
   compareLoggedHashes,
@@ -22,7 +19,10 @@ import {
   leakedLeases,
   readRecord,
   unrecordedInCluster,
-} from "./support/record.ts";
+} from "./support/audit-log.ts";
+import { ClientSession } from "./support/client-session.ts";
+import { type Person, tokenUser } from "./support/people.ts";
+import { Random } from "./support/random.ts";
 import type { SessionKind } from "./support/session-kinds.ts";
 import type { SoakStack } from "./support/soak-stack.ts";
 import { quantile, slope, spread } from "./support/statistics.ts";

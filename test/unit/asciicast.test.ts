@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { AsciicastWriter } from "../../durable/recording/asciicast-writer.ts";
 import { type CastFacts, endLabel } from "../../durable/recording/cast-lines.ts";
 import { CHUNK_BYTES, MERGE_BYTES, MERGE_MS } from "../../durable/recording/policy.ts";
-import { type Tap, tapFor } from "../../durable/recording/tap.ts";
+import { createTap, type Tap } from "../../durable/recording/tap.ts";
 import { encodeFrame } from "../../kubernetes/channels.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
@@ -45,7 +45,7 @@ function recorder({
   const chunks: Uint8Array[] = [];
   const all = { ...FACTS, ...facts };
   const writer = new AsciicastWriter(all, maxBytes, (lines) => chunks.push(lines.slice()));
-  const tap: Tap = tapFor(all.kind, subprotocol, full, writer);
+  const tap: Tap = createTap(all.kind, subprotocol, full, writer);
   const text = () => Buffer.concat(chunks).toString("utf8");
   return { writer, tap, chunks, text, cast: () => parse(text()) };
 }

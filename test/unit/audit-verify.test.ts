@@ -9,8 +9,11 @@ function chain(drafts: readonly Draft[]): ChainedEvent[] {
   const lastStart = new Map<string, string>();
   let last = "";
   return drafts.map((draft) => {
-    const { user = "", place = "" } = JSON.parse(draft.data) as { user?: string; place?: string | null };
-    const chainOf = `${user} ${place}`;
+    const { user = "", location_hint = "" } = JSON.parse(draft.data) as {
+      user?: string;
+      location_hint?: string | null;
+    };
+    const chainOf = `${user} ${location_hint}`;
     const link = draft.type === "start" ? (lastStart.get(chainOf) ?? "") : last;
     const hash = hashEvent({ ...draft, link });
     if (draft.type === "start") lastStart.set(chainOf, hash);
@@ -19,9 +22,9 @@ function chain(drafts: readonly Draft[]): ChainedEvent[] {
   });
 }
 
-function session(id: string, user: string, at: number, place: string | null = null): Draft[] {
+function session(id: string, user: string, at: number, locationHint: string | null = null): Draft[] {
   return [
-    { session_id: id, seq: 0, at, type: "start", data: JSON.stringify({ user, place }) },
+    { session_id: id, seq: 0, at, type: "start", data: JSON.stringify({ user, location_hint: locationHint }) },
     { session_id: id, seq: 1, at: at + 1, type: "connect", data: "{}" },
     { session_id: id, seq: 2, at: at + 2, type: "end", data: '{"outcome":"exited"}' },
   ];
@@ -67,7 +70,10 @@ describe("the record's verifier", () => {
       const forged = { ...event, link: events.find(({ session_id }) => session_id === "c")?.hash ?? "" };
       return { ...forged, hash: hashEvent(forged) };
     });
-    expect(verify(moved).broken).toMatchObject([{ seq: 1 }, { fault: expect.stringMatching(/another place/) }]);
+    expect(verify(moved).broken).toMatchObject([
+      { seq: 1 },
+      { fault: expect.stringMatching(/another of the user's objects/) },
+    ]);
   });
 
   it.each<[string, readonly ChainedEvent[], string, number, RegExp]>([

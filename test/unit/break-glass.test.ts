@@ -4,15 +4,15 @@ import { DatabaseSync } from "node:sqlite";
 import * as x509 from "@peculiar/x509";
 import { describe, expect, it } from "vitest";
 import { readMigrations } from "../../dev/stack/migrations.ts";
+import { type Access, readRecordObject, recordObject, recordStatement } from "../../tools/break-glass/access.ts";
 import { breakGlass, ordersOf, type Place } from "../../tools/break-glass/break-glass.ts";
 import { makeRequest } from "../../tools/break-glass/certificate.ts";
-import { type Order, readRecordObject, recordObject, recordStatement } from "../../tools/break-glass/order.ts";
-import { OperatorError } from "../../tools/deployment/fault.ts";
+import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import type { KubectlAnswer } from "../../tools/ports/kubectl.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00.000Z");
 const HOUR = 3_600_000;
-const ORDER: Order = {
+const ORDER: Access = {
   ...{ id: "bg0123456789ab", cluster: "prod", reason: "INC-17: it's down", by: "kubernetes-admin" },
   identity: {
     name: "alice@acme.test",
@@ -92,7 +92,7 @@ class Cluster {
     return Buffer.from(certificate.toString("pem")).toString("base64");
   }
 
-  give(order: Partial<Order> = {}): Promise<string> {
+  give(order: Partial<Access> = {}): Promise<string> {
     const wait = async (ms: number) => {
       this.now += ms;
     };
@@ -150,7 +150,7 @@ describe("break-glass with a certificate", () => {
     await expect(cluster.give()).rejects.toThrow(words);
   });
 
-  it.each<[string, Partial<Order>]>([
+  it.each<[string, Partial<Access>]>([
     ["for longer than a day's work", { until: NOW + 9 * HOUR }],
     ["for less than Kubernetes makes", { until: NOW + 60_000 }],
     ["without a reason", { reason: "  " }],

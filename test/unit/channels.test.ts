@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { observerFor } from "../../durable/protocols/choose.ts";
+import { createObserver } from "../../durable/protocols/choose.ts";
 import type { Message } from "../../durable/protocols/observer.ts";
 import { type ChannelProtocol, channelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
 import { exitCodeOf } from "../../kubernetes/status.ts";
@@ -104,7 +104,7 @@ describe("in real sessions", () => {
     const { chosen } = captureOf(name);
     const status = streamOf(name, "to-client", 3);
     for (let cut = 0; cut <= status.length; cut++) {
-      const observer = observerFor("exec", chosen, false);
+      const observer = createObserver("exec", chosen, false);
       for (const piece of [status.subarray(0, cut), status.subarray(cut)]) {
         observer.fromUpstream(Uint8Array.of(3, ...piece).buffer);
       }
@@ -116,7 +116,7 @@ describe("in real sessions", () => {
   test.each(["kubectl-1.36.3-exec-exit-3", "python-exec"])(
     "%s: nor does it matter that each byte comes alone",
     (name) => {
-      const observer = observerFor("exec", captureOf(name).chosen, false);
+      const observer = createObserver("exec", captureOf(name).chosen, false);
       for (const byte of streamOf(name, "to-client", 3)) observer.fromUpstream(Uint8Array.of(3, byte).buffer);
       const final = observer.finalStatus();
       expect(final && exitCodeOf(final)).toBe(3);
@@ -215,7 +215,7 @@ describe("what is no frame", () => {
   });
 
   test("half a Status says nothing either, where it should be one", () => {
-    const observer = observerFor("exec", "v5.channel.k8s.io", true);
+    const observer = createObserver("exec", "v5.channel.k8s.io", true);
     observer.fromUpstream("\u0003{");
     expect(observer.finalStatus()).toBeUndefined();
   });
@@ -223,7 +223,7 @@ describe("what is no frame", () => {
   test.each(["v5.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", ""])(
     "says nothing of the session's end, and throws nothing (%s)",
     (protocol) => {
-      const observer = observerFor("exec", protocol, true);
+      const observer = createObserver("exec", protocol, true);
       const hostile: Message[] = [
         "",
         "3",

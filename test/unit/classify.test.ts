@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
-import { spelledTarget } from "../../kubernetes/path.ts";
+import { rawRequestTarget } from "../../kubernetes/path.ts";
 
 const POD = "/api/v1/namespaces/demo/pods/shell";
 const VMI = "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm1";
@@ -9,7 +9,7 @@ const WS = "websocket";
 const SPDY = "SPDY/3.1";
 
 function classifyUrl(method: string, path: string, upgrade: string | null): Classified {
-  return classify(method, spelledTarget(`https://kube.example.org${path}`), upgrade);
+  return classify(method, rawRequestTarget(`https://kube.example.org${path}`), upgrade);
 }
 
 describe("requests as real clients make them", () => {

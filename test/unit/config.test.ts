@@ -30,7 +30,7 @@ describe("a valid configuration", () => {
       name: "prod",
       hostnames: [],
       binding: "KUBE_API",
-      place: null,
+      locationHint: null,
       identities: [identity],
       rules: [],
     };

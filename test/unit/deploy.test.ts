@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type DeployInput, type DeployOptions, deploy } from "../../tools/deploy/deploy.ts";
 import { drain, type LiveSession, parseDuration } from "../../tools/deploy/drain.ts";
-import { OperatorError } from "../../tools/deployment/fault.ts";
+import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/ports/http.ts";
 import type { Finished } from "../../tools/ports/wrangler.ts";
 import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";

@@ -15,8 +15,8 @@ import {
   answerApi,
   goodAccount,
   passAccess,
-} from "../support/cloudflare-stand-in.ts";
-import { type ClusterState, goodCluster, standInKubectl } from "../support/cluster-stand-in.ts";
+} from "../support/cloudflare-fake.ts";
+import { type ClusterState, fakeKubectl, goodCluster } from "../support/kubectl-fake.ts";
 import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
 
 const MIGRATIONS = readMigrations(resolve(import.meta.dirname, "../../migrations"));
@@ -110,7 +110,7 @@ class World {
       { plan: this.plan, migrations: MIGRATIONS, cloudflare, env: this.env },
       {
         http: this.http,
-        kubectl: standInKubectl(this.plan, this.cluster, () => this.now),
+        kubectl: fakeKubectl(this.plan, this.cluster, () => this.now),
         now: () => this.now,
         wait: async (ms) => {
           this.now += ms;

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { NumberedEvent, NumberedRequest } from "../../audit/exported-rows.ts";
 import { Batches } from "../../worker/export/batches.ts";
-import { type ExportRow, eventRow, requestRow } from "../../worker/export/lines.ts";
-import { cursorOf, firstOf, keyOf, metadataOf } from "../../worker/export/objects.ts";
+import { type ExportRow, eventToExportRow, requestToExportRow } from "../../worker/export/lines.ts";
+import { exportKey, exportMetadata, firstRowOfKey, readCursor } from "../../worker/export/r2-keys.ts";
 import { parseState } from "../../worker/export/state.ts";
 import { Random } from "../support/random.ts";
 
@@ -25,7 +25,7 @@ const EVENT: NumberedEvent = {
 
 describe("an event's line", () => {
   it("has what the row has, its time for people, and the data as the text that was hashed", () => {
-    const { line, ...rest } = eventRow(EVENT);
+    const { line, ...rest } = eventToExportRow(EVENT);
     expect(rest).toEqual({ n: 17, mark: "h-17", at: EVENT.at });
     expect(JSON.parse(line)).toEqual({
       schema: 1,
@@ -47,20 +47,20 @@ describe("an event's line", () => {
     ["null", "null"],
     ["a number", "1e999"],
   ])("stays one line of the same fields where somebody forged data with %s", (_, data) => {
-    const { line } = eventRow({ ...EVENT, data });
+    const { line } = eventToExportRow({ ...EVENT, data });
     expect(line).not.toMatch(/[\r\n]/);
     expect(JSON.parse(line)).toMatchObject({ user: EVENT.user, n: 17, data: null, data_text: data });
   });
 
   it("has no time where a forger wrote a number that is none", () => {
-    expect(JSON.parse(eventRow({ ...EVENT, at: 1e300 }).line)).toMatchObject({ time: null });
+    expect(JSON.parse(eventToExportRow({ ...EVENT, at: 1e300 }).line)).toMatchObject({ time: null });
   });
 });
 
 describe("a request's line", () => {
   it("has all columns, and its id as its mark", () => {
     const request = { n: 3, id: "2026-11-17T09:30:00.000Z-x", at: EVENT.at, user: null, count: 2, path: "/a\nb" };
-    const { line, mark } = requestRow(request as unknown as NumberedRequest);
+    const { line, mark } = requestToExportRow(request as unknown as NumberedRequest);
     expect(mark).toBe(request.id);
     expect(line).not.toContain("\n");
     expect(JSON.parse(line)).toEqual({ schema: 1, table: "requests", time: "2026-11-17T09:30:00.125Z", ...request });
@@ -70,9 +70,9 @@ describe("a request's line", () => {
 describe("a key", () => {
   it("says the first number, and sorts as numbers do", () => {
     const numbers = [1, 2, 9, 10, 11, 99, 100, 123_456_789, Number.MAX_SAFE_INTEGER];
-    const keys = numbers.map((n) => keyOf("p/", "events", n));
+    const keys = numbers.map((n) => exportKey("p/", "events", n));
     expect(keys.toSorted((one, other) => (one < other ? -1 : 1))).toEqual(keys);
-    expect(keys.map((key) => firstOf("p/", "events", key))).toEqual(numbers);
+    expect(keys.map((key) => firstRowOfKey("p/", "events", key))).toEqual(numbers);
     expect(keys[0]).toBe("p/events/0000000000000001.ndjson.gz");
   });
 
@@ -85,7 +85,7 @@ describe("a key", () => {
     "p/events/000000000000000x.ndjson.gz",
     "p/events/.keep",
   ])("that is none of the table's is told apart: %s", (key) => {
-    expect(firstOf("p/", "events", key)).toBeUndefined();
+    expect(firstRowOfKey("p/", "events", key)).toBeUndefined();
   });
 });
 
@@ -93,9 +93,9 @@ describe("an object's metadata", () => {
   const rows = [rowOf(5), rowOf(6), rowOf(9)] as const;
 
   it("says how far it goes", () => {
-    const metadata = metadataOf("events", rows);
+    const metadata = exportMetadata("events", rows);
     expect(metadata).toEqual({ schema: "1", table: "events", first: "5", last: "9", rows: "3", mark: "m9" });
-    expect(cursorOf("k", 5, metadata)).toEqual({ key: "k", last: 9, mark: "m9" });
+    expect(readCursor("k", 5, metadata)).toEqual({ key: "k", last: 9, mark: "m9" });
   });
 
   it.each([
@@ -107,12 +107,12 @@ describe("an object's metadata", () => {
     ["has a number that is none", { last: "9e9", mark: "m" }],
     ["has a negative number", { last: "-9", mark: "m" }],
   ])("is a fault in words where it %s", (_, metadata) => {
-    expect(() => cursorOf("events/x", 5, metadata)).toThrow("the newest object, events/x, has no metadata");
+    expect(() => readCursor("events/x", 5, metadata)).toThrow("the newest object, events/x, has no metadata");
   });
 });
 
 describe("what a former run left", () => {
-  const key = keyOf("p/", "events", 5);
+  const key = exportKey("p/", "events", 5);
   const state = {
     cursor: { key, last: 9, mark: "m9" },
     error: { at: "2026-11-17T09:30:00.000Z", message: "R2 fails" },
@@ -134,7 +134,7 @@ describe("what a former run left", () => {
     JSON.stringify({ ...state, cursor: { key, last: "9", mark: "m" } }),
     JSON.stringify({ ...state, cursor: { key, last: 9, mark: "" } }),
     JSON.stringify({ ...state, cursor: { key: "elsewhere", last: 9, mark: "m" } }),
-    JSON.stringify({ ...state, cursor: { key: keyOf("p/", "requests", 5), last: 9, mark: "m" } }),
+    JSON.stringify({ ...state, cursor: { key: exportKey("p/", "requests", 5), last: 9, mark: "m" } }),
     JSON.stringify({ ...state, error: { at: "yesterday", message: "x" } }),
   ])("counts for nothing where it is %s", (text) => {
     expect(parseState(text, "p/", "events")).toBeUndefined();

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
 import type { Forward } from "../../audit/events.ts";
-import { observerFor } from "../../durable/protocols/choose.ts";
+import { createObserver } from "../../durable/protocols/choose.ts";
 import type { Observer } from "../../durable/protocols/observer.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
@@ -12,7 +12,7 @@ const TUNNEL = "SPDY/3.1+portforward.k8s.io";
 
 function observe(protocol = TUNNEL, ports: readonly number[] = []) {
   const used: number[] = [];
-  const observer = observerFor("port-forward", protocol, false, { ports, onNewPort: (port) => used.push(port) });
+  const observer = createObserver("port-forward", protocol, false, { ports, onNewPort: (port) => used.push(port) });
   return { observer, used };
 }
 
@@ -224,7 +224,7 @@ describe("a client that wants to fill the record or the memory", () => {
       forward(80, { connections: 3_000, bytes_in: 20_480 }),
       forward(null, { bytes_in: 9_520 }),
     ]);
-    expect(t.observer.farewell("bye").length).toBe(2_048);
+    expect(t.observer.goodbyeFrames("bye").length).toBe(2_048);
   });
 
   test("with errors on every port leaves a record of bounded size", () => {
@@ -268,11 +268,11 @@ describe("what cannot be read", () => {
 
   test("is also a protocol that nobody here knows", () => {
     expect(observe("v9.portforward.k8s.io").observer.traffic?.()).toEqual({ forwards: [], unreadable: true });
-    expect(observerFor("exec", "v9.channel.k8s.io", false).traffic?.()).toEqual({ unreadable: true });
+    expect(createObserver("exec", "v9.channel.k8s.io", false).traffic?.()).toEqual({ unreadable: true });
   });
 
   test("is not what has no form: a virtual machine's bytes", () => {
-    expect(observerFor("vnc", "plain.kubevirt.io", false).traffic?.()).toEqual({});
+    expect(createObserver("vnc", "plain.kubevirt.io", false).traffic?.()).toEqual({});
   });
 });
 

@@ -1,12 +1,12 @@
 /** The hostile corpus against the pure part: the classifier, the rules, and what is asked of headers alone. */
 import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
-import { spelledTarget } from "../../kubernetes/path.ts";
+import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import { buildUpstreamHeaders, forbiddenClientHeader } from "../../kubernetes/upstream-headers.ts";
 import { isPlainHost } from "../../worker/clusters.ts";
-import { crossSite } from "../../worker/cross-site.ts";
-import { judge, resourceOf } from "../../worker/policy.ts";
+import { crossSiteDenial } from "../../worker/cross-site.ts";
+import { evaluateRules, resourceOf } from "../../worker/policy.ts";
 import { expand, HOSTILE, headerLines, loadCorpus, type RequestEntry, SMUGGLED } from "../support/hostile.ts";
 
 const { requests, framing, tokens } = loadCorpus();
@@ -25,11 +25,11 @@ function headersOf(entry: RequestEntry): Headers {
 function classifyEntry({ method, target, ...entry }: RequestEntry): Classified {
   const sent = expand(target, TOKEN);
   const url = /^https?:/.test(sent) ? sent : `http://localhost${sent === "*" ? "/" : sent}`;
-  return classify(method, spelledTarget(url), headersOf({ method, target, ...entry }).get("Upgrade"));
+  return classify(method, rawRequestTarget(url), headersOf({ method, target, ...entry }).get("Upgrade"));
 }
 
 function judgeInfo(info: RequestInfo) {
-  return judge(
+  return evaluateRules(
     { identity: { name: HOSTILE.email, groups: HOSTILE.groups }, cluster: "test", info, session: undefined },
     [],
   );
@@ -132,7 +132,7 @@ describe("the classifier", () => {
       !URL.canParse(`http://${host}`) ||
       !isPlainHost(host) ||
       forbiddenClientHeader(headers) !== undefined ||
-      crossSite(headers, new URL("http://localhost")) !== undefined;
+      crossSiteDenial(headers, new URL("http://localhost")) !== undefined;
     expect(isRefused).toBe(true);
   }
 });

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { IdentityRule } from "../../worker/config/schema.ts";
-import { type Details, type Identified, identify as identifyWith } from "../../worker/identify.ts";
+import { type AccessIdentity, type IdentifyResult, identify as identifyWith } from "../../worker/identify.ts";
 import type { Subject } from "../../worker/subject.ts";
 
 type Match = IdentityRule["match"];
 
-const NO_DETAILS: Details = { groups: [], posture: [] };
-const identify = (who: Subject, rules: readonly IdentityRule[], details = NO_DETAILS): Identified =>
+const NO_DETAILS: AccessIdentity = { groups: [], posture: [] };
+const identify = (who: Subject, rules: readonly IdentityRule[], details = NO_DETAILS): IdentifyResult =>
   identifyWith(who, details, rules);
 
 function rule(match: Match, group = "matched", more: Partial<IdentityRule> = {}): IdentityRule {
@@ -21,7 +21,7 @@ function claims(email: string, more: Record<string, unknown> = {}): Subject {
 }
 
 /** The groups of whoever matched, or undefined for a refusal. */
-function groups(identified: Identified): readonly string[] | undefined {
+function groups(identified: IdentifyResult): readonly string[] | undefined {
   return identified.ok ? identified.identity.groups : undefined;
 }
 

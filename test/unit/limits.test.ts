@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import {
-  inWords,
+  checkSessionCount,
+  findOverfullSession,
+  findReachedLimit,
+  formatDuration,
   MAX_WAITING_BYTES,
-  overfull,
-  reachedLimit,
-  refusalByCount,
   type SessionLimits,
 } from "../../durable/limits.ts";
 
@@ -23,7 +23,7 @@ describe("the limit of sessions at once", () => {
     [3, "alice@example.com has 3 of 3 allowed sessions open; end one of them and try again"],
     [4, "alice@example.com has 4 of 3 allowed sessions open; end one of them and try again"],
   ])("with %d open", (open, words) => {
-    expect(refusalByCount("alice@example.com", open, LIMITS)).toBe(words);
+    expect(checkSessionCount("alice@example.com", open, LIMITS)).toBe(words);
   });
 });
 
@@ -33,15 +33,15 @@ describe("the limits by time", () => {
 
   test.each([
     ["nothing, a moment before the idle limit", 0, 59_999, undefined],
-    ["the idle limit", 0, 60_000, { outcome: "idle_limit", words: idle }],
-    ["the idle limit, a moment later", 0, 60_001, { outcome: "idle_limit", words: idle }],
+    ["the idle limit", 0, 60_000, { outcome: "idle_limit", message: idle }],
+    ["the idle limit, a moment later", 0, 60_001, { outcome: "idle_limit", message: idle }],
     ["nothing, as it was used just now", 5_399_998, 5_399_999, undefined],
-    ["the longest duration, however busy", 5_400_000, 5_400_000, { outcome: "duration_limit", words: duration }],
-    ["both: the duration is what is said", 0, 5_400_000, { outcome: "duration_limit", words: duration }],
+    ["the longest duration, however busy", 5_400_000, 5_400_000, { outcome: "duration_limit", message: duration }],
+    ["both: the duration is what is said", 0, 5_400_000, { outcome: "duration_limit", message: duration }],
     ["nothing, when the clock went backwards", 0, -60_000, undefined],
   ])("reach %s", (_, activeAfterMs, nowAfterMs, expected) => {
     const session = { startedAt: START, activeAt: START + activeAfterMs };
-    expect(reachedLimit(session, LIMITS, START + nowAfterMs)).toEqual(expected);
+    expect(findReachedLimit(session, LIMITS, START + nowAfterMs)).toEqual(expected);
   });
 });
 
@@ -57,7 +57,7 @@ test.each([
   [5_400, "1h30m"],
   [86_400, "24h"],
 ])("%d seconds are %s", (seconds, words) => {
-  expect(inWords(seconds)).toBe(words);
+  expect(formatDuration(seconds)).toBe(words);
 });
 
 describe("what all sessions of an object leave unread", () => {
@@ -65,9 +65,9 @@ describe("what all sessions of an object leave unread", () => {
 
   test("ends the one that has the most, once it is too much together", () => {
     const [small, large] = [session(1), session(MAX_WAITING_BYTES - 1)];
-    expect(overfull([small, large], 0)).toBeUndefined();
-    expect(overfull([small, large], 1)).toBe(large);
-    expect(overfull([large, small, session(MAX_WAITING_BYTES / 2)], 0)).toBe(large);
-    expect(overfull([], 2 * MAX_WAITING_BYTES)).toBeUndefined();
+    expect(findOverfullSession([small, large], 0)).toBeUndefined();
+    expect(findOverfullSession([small, large], 1)).toBe(large);
+    expect(findOverfullSession([large, small, session(MAX_WAITING_BYTES / 2)], 0)).toBe(large);
+    expect(findOverfullSession([], 2 * MAX_WAITING_BYTES)).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { observerFor } from "../../durable/protocols/choose.ts";
+import { createObserver } from "../../durable/protocols/choose.ts";
 import type { Message } from "../../durable/protocols/observer.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
@@ -20,7 +20,7 @@ const text = (messages: readonly (Uint8Array | string)[]) =>
   );
 
 describe("exec and attach", () => {
-  const observe = (protocol = "v5.channel.k8s.io", terminal = false) => observerFor("exec", protocol, terminal);
+  const observe = (protocol = "v5.channel.k8s.io", terminal = false) => createObserver("exec", protocol, terminal);
 
   test.each([
     ["stdin", binary(0, "x"), true],
@@ -84,22 +84,22 @@ describe("exec and attach", () => {
     const observer = observe("channel.k8s.io");
     observer.fromUpstream(binary(3, "command terminated"));
     expect(observer.finalStatus()).toMatchObject({ status: "Failure", message: "command terminated" });
-    expect(text(observer.farewell("bye"))).toEqual([[3, "bye"]]);
+    expect(text(observer.goodbyeFrames("bye"))).toEqual([[3, "bye"]]);
   });
 
   test("the farewell is an error that kubectl prints, and on a terminal a line before it", () => {
-    const [error] = text(observe().farewell("bye"));
+    const [error] = text(observe().goodbyeFrames("bye"));
     expect(error?.[0]).toBe(3);
     expect(JSON.parse(String(error?.[1]))).toMatchObject({ kind: "Status", status: "Failure", message: "bye" });
-    expect(text(observe("v5.channel.k8s.io", true).farewell("bye"))[0]).toEqual([1, "\r\nbye\r\n"]);
+    expect(text(observe("v5.channel.k8s.io", true).goodbyeFrames("bye"))[0]).toEqual([1, "\r\nbye\r\n"]);
   });
 
   test("after the command's own Status the farewell adds nothing to the error channel, where kubectl reads one", () => {
     const observer = observe("v5.channel.k8s.io", true);
     observer.fromUpstream(binary(3, '{"status":"Succ'));
-    expect(text(observer.farewell("bye")).map(([channel]) => channel)).toEqual([1, 3]);
+    expect(text(observer.goodbyeFrames("bye")).map(([channel]) => channel)).toEqual([1, 3]);
     observer.fromUpstream(binary(3, 'ess"}'));
-    expect(text(observer.farewell("bye"))).toEqual([[1, "\r\nbye\r\n"]]);
+    expect(text(observer.goodbyeFrames("bye"))).toEqual([[1, "\r\nbye\r\n"]]);
   });
 
   test("a protocol nobody knows is relayed, and all of it is use", () => {
@@ -109,12 +109,12 @@ describe("exec and attach", () => {
       true,
       false,
     ]);
-    expect([observer.finalStatus(), observer.farewell("bye")]).toEqual([undefined, []]);
+    expect([observer.finalStatus(), observer.goodbyeFrames("bye")]).toEqual([undefined, []]);
   });
 });
 
 describe("port-forward in a tunnel", () => {
-  const observe = () => observerFor("port-forward", TUNNEL, false);
+  const observe = () => createObserver("port-forward", TUNNEL, false);
 
   function bytesOf(...frames: SpdyFrame[]): Uint8Array {
     const headers = new HeaderBlockWriter();
@@ -172,7 +172,7 @@ describe("port-forward in a tunnel", () => {
     observer.fromUpstream(message(bytesOf({ type: "DATA", streamId: 5, fin: true, data: new Uint8Array(0) })));
     observer.fromClient(message(Uint8Array.of(0x80, 3, 0, 3, 0, 0, 0, 8, 0, 0, 0, 7, 0, 0, 0, 5)));
     const parser = new SpdyFrameParser();
-    const frames = observer.farewell("the end").flatMap((bytes) => parser.push(bytes as Uint8Array));
+    const frames = observer.goodbyeFrames("the end").flatMap((bytes) => parser.push(bytes as Uint8Array));
     expect(frames).toEqual([
       { type: "DATA", streamId: 1, fin: true, data: new TextEncoder().encode("the end") },
       { type: "DATA", streamId: 3, fin: true, data: new Uint8Array(0) },
@@ -184,7 +184,7 @@ describe("port-forward in a tunnel", () => {
     const observer = observe();
     observer.fromClient(message(bytesOf(open(1, "error"))));
     observer.fromUpstream(message(bytesOf(data(3, 10)).subarray(0, 12)));
-    expect(observer.farewell("the end")).toEqual([]);
+    expect(observer.goodbyeFrames("the end")).toEqual([]);
   });
 
   test.each(["fromClient", "fromUpstream"] as const)(
@@ -216,7 +216,7 @@ describe("port-forward in a tunnel", () => {
 });
 
 describe("the older port-forward", () => {
-  const observe = () => observerFor("port-forward", "v4.channel.k8s.io", false);
+  const observe = () => createObserver("port-forward", "v4.channel.k8s.io", false);
 
   test("announces a port on every channel, which is no use; what follows is, also of two bytes", () => {
     const observer = observe();
@@ -224,11 +224,11 @@ describe("the older port-forward", () => {
     expect(observer.fromUpstream(binary(0, [1, 2]))).toBe(true);
     expect(observer.fromClient(binary(0, "GET"))).toBe(true);
     expect(observer.fromClient(binary(0))).toBe(false);
-    expect(text(observer.farewell("bye"))).toEqual([[1, "bye"]]);
+    expect(text(observer.goodbyeFrames("bye"))).toEqual([[1, "bye"]]);
   });
 
   test("has nothing to say on before a channel is announced", () => {
-    expect(observe().farewell("bye")).toEqual([]);
+    expect(observe().goodbyeFrames("bye")).toEqual([]);
   });
 });
 
@@ -236,16 +236,16 @@ describe("a virtual machine's console", () => {
   test.each(["console", "vnc", "usbredir", "vsock", "vm-port-forward"] as const)(
     "%s is bytes, all of them use",
     (kind) => {
-      const observer = observerFor(kind, "plain.kubevirt.io", true);
+      const observer = createObserver(kind, "plain.kubevirt.io", true);
       expect([observer.fromClient(binary(0)), observer.fromUpstream(binary(3, "x"))]).toEqual([true, true]);
       expect(observer.finalStatus()).toBeUndefined();
       // kubectl's clients need 1000; these have nothing but the close frame to be told in.
-      expect(observer.wordsInClose).toBe(true);
+      expect(observer.messageInCloseReason).toBe(true);
     },
   );
 
   test("has the words on its screen, the others have no place for them", () => {
-    const farewell = (kind: "console" | "vnc") => observerFor(kind, "plain.kubevirt.io", true).farewell("bye");
+    const farewell = (kind: "console" | "vnc") => createObserver(kind, "plain.kubevirt.io", true).goodbyeFrames("bye");
     expect(farewell("console")).toEqual([Uint8Array.from(new TextEncoder().encode("\r\nbye\r\n"))]);
     expect(farewell("vnc")).toEqual([]);
   });
@@ -257,7 +257,7 @@ describe("no capture of a real session", () => {
   test.each(names)("is misread: %s", (name) => {
     const kind = name.includes("port-forward") ? "port-forward" : "exec";
     const { chosen } = handshake(name);
-    const observer = observerFor(kind, chosen ?? "", false);
+    const observer = createObserver(kind, chosen ?? "", false);
     for (const { dir, bytes } of capture(name)) {
       if (dir === "to-server") observer.fromClient(bytes);
       else observer.fromUpstream(bytes);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decodePathname, pathAmbiguity, spelledTarget } from "../../kubernetes/path.ts";
+import { decodePathname, pathAmbiguity, rawRequestTarget } from "../../kubernetes/path.ts";
 
 const POD = "/api/v1/namespaces/demo/pods/shell";
 const SERVICE_PROXY = "/api/v1/namespaces/demo/services/web/proxy";
@@ -123,7 +123,7 @@ describe("taking the spelled target out of a URL", () => {
     ["http:///x/api/v1/nodes/n1/proxy", "", ""],
     ["http:////x/api/v1/nodes/n1/proxy", "", ""],
   ])("%s", (url, pathname, search) => {
-    expect(spelledTarget(url)).toEqual({ pathname, search });
+    expect(rawRequestTarget(url)).toEqual({ pathname, search });
   });
 
   test("agrees with a URL parser wherever the spelling is clear", () => {
@@ -150,7 +150,7 @@ describe("taking the spelled target out of a URL", () => {
     for (const first of pieces) {
       for (const second of pieces) {
         for (const third of pieces) {
-          const spelled = spelledTarget(`https://h/${first}/${second}/${third}?q=${first}`);
+          const spelled = rawRequestTarget(`https://h/${first}/${second}/${third}?q=${first}`);
           if (pathAmbiguity(spelled.pathname) !== undefined) continue;
           clear++;
           const parsed = new URL(`https://h/${first}/${second}/${third}`);

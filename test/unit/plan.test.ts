@@ -7,7 +7,7 @@ const PLAN: SessionPlan = {
   kubernetesUser: "alice",
   kubernetesGroups: ["a", "b"],
   binding: "KUBE_API",
-  place: null,
+  locationHint: null,
   rule: null,
   requireReason: false,
   endsAt: null,

@@ -3,8 +3,8 @@ import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-inf
 import type { SessionKind, SessionTarget } from "../../kubernetes/session-target.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { Rule } from "../../worker/config/schema.ts";
-import { fits } from "../../worker/pattern.ts";
-import { judge, resourceOf } from "../../worker/policy.ts";
+import { matchesGlob } from "../../worker/glob.ts";
+import { evaluateRules, resourceOf } from "../../worker/policy.ts";
 
 type Match = Rule["match"];
 
@@ -49,7 +49,7 @@ describe("nodes/proxy is shut unless a rule opens it", () => {
   ];
   test.each(paths)("%s", (path) => {
     for (const method of ["GET", "POST", "PUT", "DELETE"]) {
-      expect(judge(asked(path, { method }), [])).toMatchObject({
+      expect(evaluateRules(asked(path, { method }), [])).toMatchObject({
         ...{ action: "refuse", rule: "nodes/proxy", message: expect.stringContaining("nodes/proxy") },
       });
     }
@@ -57,16 +57,18 @@ describe("nodes/proxy is shut unless a rule opens it", () => {
 
   test("a rule that is wide enough opens it, one about something else does not", () => {
     const open = rule("kubelet", { resources: ["nodes/proxy"], groups: ["oncall"] }, { action: "allow" });
-    expect(judge(asked(paths[0] ?? ""), [open]).action).toBe("allow");
+    expect(evaluateRules(asked(paths[0] ?? ""), [open]).action).toBe("allow");
     const other = rule("nodes", { resources: ["nodes"] }, { action: "allow" });
-    expect(judge(asked(paths[0] ?? ""), [other]).action).toBe("refuse");
+    expect(evaluateRules(asked(paths[0] ?? ""), [other]).action).toBe("refuse");
   });
 
   test.each<Match>([{}, { groups: ["oncall"] }, { verbs: ["*"] }, { clusters: ["prod-eu"] }, { resources: ["*"] }])(
     "a rule that allows and does not name nodes does not open it: %j",
     (match) => {
       const wide = rule("wide", match, { action: "allow" });
-      expect(judge(asked("/api/v1/nodes/n1/proxy/run/demo/shell/shell", { method: "POST" }), [wide])).toMatchObject({
+      expect(
+        evaluateRules(asked("/api/v1/nodes/n1/proxy/run/demo/shell/shell", { method: "POST" }), [wide]),
+      ).toMatchObject({
         ...{ action: "refuse", rule: "nodes/proxy" },
       });
     },
@@ -99,16 +101,16 @@ describe("a rule matches where all that it names holds", () => {
     [{ kinds: ["exec"], namespaces: ["demo"], groups: ["developers"] }, true],
     [{ kinds: ["exec"], namespaces: ["prod"], groups: ["developers"] }, false],
   ])("%j: %s", (match, expected) => {
-    expect(judge(EXEC, [rule("it", match)]).action).toBe(expected ? "refuse" : "allow");
+    expect(evaluateRules(EXEC, [rule("it", match)]).action).toBe(expected ? "refuse" : "allow");
   });
 
   test("a rule on kinds says nothing of a plain request of the same path", () => {
-    expect(judge(asked(`${POD}/exec`), [rule("no exec", { kinds: ["exec"] })]).action).toBe("allow");
+    expect(evaluateRules(asked(`${POD}/exec`), [rule("no exec", { kinds: ["exec"] })]).action).toBe("allow");
   });
 
   test("a rule on groups never fits somebody without any", () => {
     const nobody = { ...EXEC, identity: { name: "ci", groups: [] } };
-    expect(judge(nobody, [rule("it", { groups: ["*"] })]).action).toBe("allow");
+    expect(evaluateRules(nobody, [rule("it", { groups: ["*"] })]).action).toBe("allow");
   });
 });
 
@@ -118,15 +120,17 @@ describe("a name below a proxy subresource", () => {
   test.each(["vault", "vault:8200", "vault:", "http:vault:8200", "https:vault:", "https:vault:web"])(
     "is refused for every spelling: %s",
     (name) => {
-      expect(judge(asked(path(name)), [rule("it", { names: ["vault"] })]).action).toBe("refuse");
-      expect(judge(asked(path(name), { kind: "proxy" }), [rule("it", { names: ["va*"] })]).action).toBe("refuse");
+      expect(evaluateRules(asked(path(name)), [rule("it", { names: ["vault"] })]).action).toBe("refuse");
+      expect(evaluateRules(asked(path(name), { kind: "proxy" }), [rule("it", { names: ["va*"] })]).action).toBe(
+        "refuse",
+      );
     },
   );
 
   test("is allowed as it is spelled only", () => {
     const rules = [rule("one port", { names: ["vault"] }, { action: "allow" }), rule("no other", {})];
-    expect(judge(asked(path("vault")), rules).action).toBe("allow");
-    expect(judge(asked(path("https:vault:22")), rules).action).toBe("refuse");
+    expect(evaluateRules(asked(path("vault")), rules).action).toBe("allow");
+    expect(evaluateRules(asked(path("https:vault:22")), rules).action).toBe("refuse");
   });
 });
 
@@ -141,21 +145,21 @@ describe("a rule that refuses a resource in some namespaces", () => {
     "/api/v1/secrets?fieldSelector=metadata.namespace%3Dprod-1",
     "/api/v1/secrets?fieldSelector=metadata.name%3Dvault&limit=5",
   ])("refuses it in all at once, too: %s", (path) => {
-    expect(judge(asked(path), rules).action).toBe("refuse");
+    expect(evaluateRules(asked(path), rules).action).toBe("refuse");
   });
 
   test.each(["/api/v1/namespaces/demo/secrets", "/api/v1/configmaps", "/api/v1/nodes", "/version"])(
     "says nothing of others: %s",
     (path) => {
-      expect(judge(asked(path), rules).action).toBe("allow");
+      expect(evaluateRules(asked(path), rules).action).toBe("allow");
       const all = rule("all of prod", { namespaces: ["prod-*"] });
-      if (!path.includes("namespaces")) expect(judge(asked(path), [all]).action).toBe("allow");
+      if (!path.includes("namespaces")) expect(evaluateRules(asked(path), [all]).action).toBe("allow");
     },
   );
 
   test("and one that allows it there does not allow it in all", () => {
     const allow = rule("prod", { resources: ["secrets"], namespaces: ["prod-*"] }, { action: "allow" });
-    expect(judge(asked("/api/v1/secrets"), [allow, rule("no other", {})]).action).toBe("refuse");
+    expect(evaluateRules(asked("/api/v1/secrets"), [allow, rule("no other", {})]).action).toBe("refuse");
   });
 });
 
@@ -166,16 +170,16 @@ describe("of several", () => {
   ];
 
   test("the first decides", () => {
-    expect(judge(EXEC, rules)).toMatchObject({
+    expect(evaluateRules(EXEC, rules)).toMatchObject({
       action: "allow",
       rule: { name: "oncall in prod", requireReason: true },
     });
     const other = { ...EXEC, identity: { name: "bob@example.com", groups: ["developers"] } };
-    expect(judge(other, rules)).toEqual({ action: "refuse", rule: "no exec", message: "not here: use logs" });
+    expect(evaluateRules(other, rules)).toEqual({ action: "refuse", rule: "no exec", message: "not here: use logs" });
   });
 
   test("none leaves it to the cluster", () => {
-    expect(judge(asked(POD), rules)).toEqual({ action: "allow", rule: undefined });
+    expect(evaluateRules(asked(POD), rules)).toEqual({ action: "allow", rule: undefined });
   });
 });
 
@@ -201,12 +205,12 @@ describe("a pattern", () => {
     ["a*c", "ab\nc", true],
     ["A*", "abc", false],
   ])("%s and %j: %s", (pattern, text, expected) => {
-    expect(fits(pattern, text)).toBe(expected);
+    expect(matchesGlob(pattern, text)).toBe(expected);
   });
 
   test("of several parts takes a moment on any text", () => {
     const began = performance.now();
-    expect(fits("*-a-*-a-*-a-*-b", "-a-".repeat(5_000))).toBe(false);
+    expect(matchesGlob("*-a-*-a-*-a-*-b", "-a-".repeat(5_000))).toBe(false);
     expect(performance.now() - began).toBeLessThan(1_000);
   });
 
@@ -219,11 +223,11 @@ describe("a pattern", () => {
     ["", "a", false],
     ["*.?+^$[x]\\*", "a.?+^$[x]\\b", true],
   ])("%s and %s: %s, wherever its stars are", (pattern, text, expected) => {
-    expect(fits(pattern, text)).toBe(expected);
+    expect(matchesGlob(pattern, text)).toBe(expected);
   });
 
   test("of many stars does not take for ever", () => {
-    expect(fits(`${"*".repeat(200)}x`, "y".repeat(10_000))).toBe(false);
+    expect(matchesGlob(`${"*".repeat(200)}x`, "y".repeat(10_000))).toBe(false);
   });
 });
 
@@ -254,7 +258,7 @@ describe("rules in the configuration", () => {
 
   test("name users without regard to case, as identities are", () => {
     const [{ rules = [] } = {}] = loadConfig(document([refuse("a", { users: ["Alice@Example.com"] })])).clusters;
-    expect(judge(EXEC, rules).action).toBe("refuse");
+    expect(evaluateRules(EXEC, rules).action).toBe("refuse");
   });
 
   test("of a cluster come before the document's", () => {

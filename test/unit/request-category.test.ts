@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseRequestInfo } from "../../kubernetes/request-info.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { categoryOf, isAdminOrder } from "../../worker/request-audit/category.ts";
+import { categorize, isAuditedAdminRequest } from "../../worker/request-audit/category.ts";
 
 type Requests = NonNullable<NonNullable<ConfigInput["audit"]>["requests"]>;
 
@@ -25,7 +25,7 @@ function category(request: string, requests: Requests = {}, status: number | nul
   if ("error" in info) throw new Error(info.error);
   const identity = { name: "alice@example.com", groups: ["developers"] };
   const asked = { identity, cluster: "prod", info, session: undefined };
-  return categoryOf({ method, asked, status }, config.audit.requests);
+  return categorize({ method, asked, status }, config.audit.requests);
 }
 
 const NS = "/api/v1/namespaces/demo";
@@ -228,5 +228,5 @@ test.each([
   ["POST", "/-/reason", false],
   ["GET", "/-/whoami", false],
 ])("an administrator's order, or the reading of a recording: %s %s is %s", (method, path, is) => {
-  expect(isAdminOrder(method, path)).toBe(is);
+  expect(isAuditedAdminRequest(method, path)).toBe(is);
 });

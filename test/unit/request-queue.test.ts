@@ -1,21 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Category } from "../../audit/requests.ts";
 import type { RequestRow } from "../../audit/rows.ts";
-import { idMaker } from "../../worker/request-audit/ids.ts";
+import { createIdGenerator } from "../../worker/request-audit/ids.ts";
 import {
   BATCH_ROWS,
   FLUSH_AFTER_MS,
   MAX_COMMON_ROWS,
   MAX_ROWS,
-  type Means,
+  type QueueDependencies,
   RequestQueue,
   WINDOW_MS,
 } from "../../worker/request-audit/queue.ts";
-import { summary, type Unsaved } from "../../worker/request-audit/tally.ts";
+import { summaryRow, type UnsavedRow } from "../../worker/request-audit/tally.ts";
 
 const CLOCK = { now: () => Date.now(), sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)) };
 
-function row(name: string, category: Category = "mutation", user: string | null = "alice@example.com"): Unsaved {
+function row(name: string, category: Category = "mutation", user: string | null = "alice@example.com"): UnsavedRow {
   return {
     ...{ at: Date.now(), user, kubernetes_user: user, cluster: "prod", category, decision: "allowed", rule: null },
     ...{ refusal: null, reason: null, method: "POST", path: `/${name}`, verb: "create", api_group: "" },
@@ -31,7 +31,7 @@ class D1 {
   readonly refuses = new Set<string | null>();
   isDown = false;
   isSilent = false;
-  readonly means: Means = {
+  readonly means: QueueDependencies = {
     waitUntil: (work) => void work,
     write: async (rows) => {
       this.writes.push(rows.length);
@@ -53,7 +53,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.setSystemTime("2026-11-17T09:30:00Z");
   d1 = new D1();
-  queue = new RequestQueue(idMaker(), CLOCK);
+  queue = new RequestQueue(createIdGenerator(), CLOCK);
   logged = [];
   vi.spyOn(console, "error").mockImplementation((words: string) => void logged.push(words));
 });
@@ -224,7 +224,7 @@ describe("while D1 fails", () => {
 
 describe("a request that the platform cuts off", () => {
   test("while it waits: the next one takes over", async () => {
-    queue = new RequestQueue(idMaker(), { ...CLOCK, sleep: () => new Promise(() => {}) });
+    queue = new RequestQueue(createIdGenerator(), { ...CLOCK, sleep: () => new Promise(() => {}) });
     push(1, "a");
     await pass(60_000);
     expect(d1.writes).toEqual([]);
@@ -247,7 +247,7 @@ describe("a request that the platform cuts off", () => {
 
 describe("requests that have no row of their own", () => {
   const refused = (address: string, refusal = "no_token") =>
-    summary({ ...row("x", "denied", null), decision: "refused", refusal, client_address: address });
+    summaryRow({ ...row("x", "denied", null), decision: "refused", refusal, client_address: address });
 
   test("are one row with their number for each reason and address, every ten seconds", async () => {
     for (let i = 0; i < 500; i++) queue.count(refused(i % 2 ? "192.0.2.1" : "192.0.2.2"), d1.means);

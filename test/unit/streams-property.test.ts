@@ -5,7 +5,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, test } from "vitest";
-import { observerFor } from "../../durable/protocols/choose.ts";
+import { createObserver } from "../../durable/protocols/choose.ts";
 import { channelProtocol, decodeFrame, encodeFrame as encodeChannelFrame } from "../../kubernetes/channels.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
@@ -75,7 +75,7 @@ describe(`random streams (SALLYPORT_SEED=${SEED})`, { timeout: 120_000 }, () => 
       const name = random.pick(["v5.channel.k8s.io", "v4.base64.channel.k8s.io"]);
       const protocol = channelProtocol(name);
       if (!protocol) throw new Error("not a channel protocol");
-      const observer = observerFor("exec", name, false);
+      const observer = createObserver("exec", name, false);
       const say = (channel: number, payload: Uint8Array) => {
         const message = encodeChannelFrame(protocol, channel, payload);
         observer.fromUpstream(typeof message === "string" ? message : message.buffer);

@@ -6,11 +6,11 @@ import { experimental_readRawConfig, unstable_readConfig } from "wrangler";
 import { OUTPUT } from "../../terraform/config/outputs.ts";
 import { readProjectConfiguration } from "../../tools/deploy/project-configuration.ts";
 import { wranglerConfiguration } from "../../tools/deploy/wrangler-configuration.ts";
-import { OperatorError } from "../../tools/deployment/fault.ts";
+import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { OUTPUT_NAMES, parseOutputs } from "../../tools/deployment/outputs.ts";
 import { placeholders } from "../../tools/deployment/placeholders.ts";
 import { loadConfig } from "../../worker/config/load.ts";
-import { joinPieces } from "../../worker/config/pieces.ts";
+import { joinConfigVariables } from "../../worker/config/variables.ts";
 import { ACCOUNT, DATABASE_ID, HOSTNAME, outputsText, testPlan, VPC_SERVICE_ID } from "../support/planned.ts";
 
 const PROJECT_FILE = resolve(import.meta.dirname, "../../wrangler.jsonc");
@@ -47,7 +47,7 @@ describe("the generated wrangler configuration", () => {
       observability: { enabled: true },
       triggers: { crons: [] },
     });
-    expect(loadConfig(joinPieces(vars)).clusters[0]?.binding).toBe("KUBE_API_PROD");
+    expect(loadConfig(joinConfigVariables(vars)).clusters[0]?.binding).toBe("KUBE_API_PROD");
   });
 
   it("is one that wrangler reads without a word of warning, with every binding the Worker looks for", () => {
@@ -62,7 +62,7 @@ describe("the generated wrangler configuration", () => {
     expect(read.workers_dev).toBe(false);
     expect(read.preview_urls).toBe(false);
     const bound = read.vpc_services.map(({ binding }: { binding: string }) => binding);
-    expect(loadConfig(joinPieces(read.vars)).clusters.map(({ binding }) => binding)).toEqual(bound);
+    expect(loadConfig(joinConfigVariables(read.vars)).clusters.map(({ binding }) => binding)).toEqual(bound);
   });
 
   it("takes what is the same everywhere from wrangler.jsonc, and leaves nothing of that out", () => {

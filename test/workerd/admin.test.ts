@@ -4,10 +4,10 @@ import { makeSessionId } from "../../durable/session-id.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { ended, endedOf, write } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, alice, as, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, endedOf, write } from "./record.ts";
 
 const SESSIONS = "/-/admin/sessions";
 const PODS = "/api/v1/namespaces/demo/pods";
@@ -44,7 +44,7 @@ async function past(user: string, starts: { at: number; pod?: string; namespace?
     const id = makeSessionId(objectId, at, crypto.getRandomValues(new Uint8Array(10)));
     const target = {
       cluster: "test-cluster",
-      place: null,
+      location_hint: null,
       kind,
       namespace,
       pod,

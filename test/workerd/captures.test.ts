@@ -1,9 +1,9 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { ended, endedOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { as, requestAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, endedOf } from "./record.ts";
 
 /**
  * What real clients and a real API server said to each other, said again with the object between them.

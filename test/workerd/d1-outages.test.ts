@@ -7,10 +7,10 @@ import { findSession } from "../../audit/queries.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { SessionStore } from "../../durable/store.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { ended, endedOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, endedOf } from "./record.ts";
 import { expectStatus } from "./statuses.ts";
 import { shortenTimer } from "./timers.ts";
 

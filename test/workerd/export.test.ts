@@ -4,16 +4,16 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
-import { recordRequests } from "../../audit/record-requests.ts";
+import { insertRequests } from "../../audit/insert-requests.ts";
 import type { RequestRow } from "../../audit/rows.ts";
 import { loadConfig } from "../../worker/config/load.ts";
-import { keyOf } from "../../worker/export/objects.ts";
+import { exportKey } from "../../worker/export/r2-keys.ts";
 import { RUN_LIMITS, type RunLimits, runExport } from "../../worker/export/run.ts";
 import { createScheduled } from "../../worker/export/scheduled.ts";
 import { stateKey } from "../../worker/export/state.ts";
 import worker from "../../worker/index.ts";
+import { write } from "./audit-rows.ts";
 import { admin, alice, as, directlyAs } from "./people.ts";
-import { write } from "./record.ts";
 import { sessionEvents } from "./session-events.ts";
 
 const TABLES = ["events", "requests"] as const;
@@ -122,7 +122,7 @@ async function expectWhole(table: Table): Promise<Line[]> {
   for (const object of await objectsOf(table)) {
     const lines = await linesOf(object);
     const [first, last] = [lines[0]?.n ?? 0, lines.at(-1)?.n ?? 0];
-    expect(object.key).toBe(keyOf(prefix, table, first));
+    expect(object.key).toBe(exportKey(prefix, table, first));
     expect(object.customMetadata).toMatchObject({ first: `${first}`, last: `${last}`, rows: `${lines.length}` });
     all.push(...lines);
   }
@@ -150,7 +150,7 @@ async function addRows(sessions: number, requests: number): Promise<void> {
   for (let i = 0; i < sessions; i++) await write(...sessionEvents({ at: Date.parse("2026-11-17T09:00:00Z") + i }));
   const at = Date.parse("2026-11-17T09:30:00Z");
   if (requests > 0)
-    await recordRequests(
+    await insertRequests(
       env.AUDIT_DB,
       Array.from({ length: requests }, (_, i) => requestRow(at + i)),
     );
@@ -387,7 +387,7 @@ describe("nothing is lost and nothing is there twice, although", () => {
     [
       "names an object that is not there, far ahead",
       (table: Table) =>
-        JSON.stringify({ cursor: { key: keyOf(prefix, table, 9e6), last: 9e6, mark: "x" }, error: null }),
+        JSON.stringify({ cursor: { key: exportKey(prefix, table, 9e6), last: 9e6, mark: "x" }, error: null }),
     ],
     [
       "names the other table's",
@@ -489,8 +489,8 @@ describe("the numbers that the export goes by", () => {
     await write(...events);
     await expect(write({ ...sessionEvents({})[0], type: null } as never)).rejects.toThrow();
     const row = requestRow(Date.now());
-    await recordRequests(env.AUDIT_DB, [row]);
-    await recordRequests(env.AUDIT_DB, [row, requestRow(Date.now())]);
+    await insertRequests(env.AUDIT_DB, [row]);
+    await insertRequests(env.AUDIT_DB, [row, requestRow(Date.now())]);
     for (const table of TABLES) {
       const sql = `SELECT max(n) - count(*) AS gaps, min(n) AS first FROM ${table}`;
       expect(await env.AUDIT_DB.prepare(sql).first()).toEqual({ gaps: 0, first: 1 });
@@ -570,7 +570,7 @@ describe("GET /-/admin/export", () => {
       200,
       {
         tables: [
-          { ...done, lastObject: keyOf(prefix, "events", 1) },
+          { ...done, lastObject: exportKey(prefix, "events", 1) },
           { table: "requests", waiting: 0 },
         ],
       },

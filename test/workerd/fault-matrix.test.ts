@@ -14,10 +14,10 @@ import { ChainVerifier } from "../../audit/verify.ts";
 import { recordingKey } from "../../durable/recording/policy.ts";
 import { SessionStore } from "../../durable/store.ts";
 import { type Cell, FAULTS, type Fault, type Line, MOMENTS, type Moment, type Row } from "../support/fault-matrix.ts";
+import { endedOf } from "./audit-rows.ts";
+import { STRIKES } from "./faults.ts";
 import { admin, as } from "./people.ts";
-import { endedOf } from "./record.ts";
 import { Stage } from "./stage.ts";
-import { STRIKES } from "./strikes.ts";
 
 const LOST = "the connection to the cluster was lost";
 const LOST_1006 = `${LOST} (WebSocket close 1006)`;

@@ -5,10 +5,10 @@ import type { SessionRow } from "../../audit/rows.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, as, someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, eventsOf } from "./record.ts";
 
 const TUNNEL = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
 const PORT_80 = { port: 80, connections: 1, bytes_in: 5, bytes_out: 100, errors: 0, first_error: null };

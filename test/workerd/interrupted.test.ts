@@ -3,10 +3,10 @@ import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { NO_COUNTS } from "../../audit/events.ts";
 import { SessionStore } from "../../durable/store.ts";
+import { ended, endedOf, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, as, someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, endedOf, eventsOf } from "./record.ts";
 
 const SILENT = "/api/v1/namespaces/demo/pods/silent/exec?command=sh";
 const WORDS = /^the object that held the session stopped \(crash, eviction or deploy\) after \d{4}-\d\d-\d\dT/;

@@ -1,10 +1,10 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { Limits } from "../../worker/config/schema.ts";
+import { ended, endedOf, eventsOf } from "./audit-rows.ts";
 import { Client, type Closed } from "./client.ts";
 import { admin, as, directlyAs, requestAs, someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, endedOf, eventsOf } from "./record.ts";
 
 const PLAIN = "plain.kubevirt.io";
 const HEADERS = { "Sec-WebSocket-Protocol": PLAIN };

@@ -1,7 +1,7 @@
 /** Every query of docs/QUERIES.md, run on a seeded D1: what it finds, and that it reads as little as the text says. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { CUT, DUMP, LIVE_SINCE, LONG, seed, VAULT } from "./cookbook-record.ts";
+import { CUT, DUMP, LIVE_SINCE, LONG, seed, VAULT } from "./cookbook-seed.ts";
 
 const [text = ""] = Object.values(
   import.meta.glob<string>("../../docs/QUERIES.md", { query: "?raw", import: "default", eager: true }),

@@ -2,10 +2,10 @@ import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } fro
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { recordingKey } from "../../durable/recording/policy.ts";
+import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, eventsOf } from "./record.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 

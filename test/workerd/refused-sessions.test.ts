@@ -1,9 +1,9 @@
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { ended, endedOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { as, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, endedOf } from "./record.ts";
 import { expectStatus } from "./statuses.ts";
 
 const EXEC = (pod: string) => `/api/v1/namespaces/demo/pods/${pod}/exec?command=sh&stdout=true`;

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
+import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { as, requestAs, someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, eventsOf } from "./record.ts";
 
 const PODS = "/api/v1/namespaces/demo/pods";
 

@@ -14,7 +14,15 @@ export interface MadeSession {
 
 const START: SessionStart = {
   ...{ user: "alice@example.com", kubernetes_user: "alice@example.com", kubernetes_groups: ["developers"] },
-  ...{ cluster: "prod", place: null, kind: "exec", namespace: "shop", pod: "web-0", container: null, command: ["sh"] },
+  ...{
+    cluster: "prod",
+    location_hint: null,
+    kind: "exec",
+    namespace: "shop",
+    pod: "web-0",
+    container: null,
+    command: ["sh"],
+  },
   ...{ tty: true, stdin: true, ports: [], recording_mode: "output", client_address: "192.0.2.1", country: "DE" },
   ...{ rule: null, access_reason: null, user_agent: "kubectl/v1.36.3" },
 };

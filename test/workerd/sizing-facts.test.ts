@@ -2,8 +2,8 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
-import { recordEvents } from "../../audit/record.ts";
-import { recordRequests } from "../../audit/record-requests.ts";
+import { insertEvents } from "../../audit/insert-events.ts";
+import { insertRequests } from "../../audit/insert-requests.ts";
 import { recordingKey } from "../../durable/recording/policy.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { makeSessionId } from "../../durable/session-id.ts";
@@ -15,10 +15,10 @@ import {
   OBJECT_ROWS,
   objectRowsOfSession,
 } from "../../tools/sizing/facts.ts";
+import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended, eventsOf } from "./record.ts";
 
 const HASH = "0123456789abcdef".repeat(4);
 
@@ -29,7 +29,7 @@ const DATA = {
     kubernetes_user: "alice.anderson@example.com",
     kubernetes_groups: ["developers", "team-payments", "oncall"],
     cluster: "production-eu",
-    place: null,
+    location_hint: null,
     kind: "exec",
     namespace: "payments-production",
     pod: "checkout-7d9c5b8f6d-x2x7k",
@@ -72,7 +72,7 @@ function eventOf(type: EventType): ChainedEvent {
   return { session_id, seq: TYPES.indexOf(type), at: Date.now(), type, data, link: HASH, hash: HASH };
 }
 
-function requestOf(index: number): Parameters<typeof recordRequests>[1][number] {
+function requestOf(index: number): Parameters<typeof insertRequests>[1][number] {
   return {
     id: `${new Date().toISOString()}-${String(index).padStart(4, "0")}-${crypto.randomUUID().slice(0, 8)}`,
     at: Date.now(),
@@ -141,14 +141,14 @@ describe("what the sizing model counts with is what happens", () => {
   it("rows of D1 for each event, its indexes counted", async () => {
     for (const type of TYPES) {
       const metas: D1Meta[] = [];
-      await recordEvents(watched(metas), [eventOf(type)]);
+      await insertEvents(watched(metas), [eventOf(type)]);
       expect([type, metas.map(({ rows_written }) => rows_written)]).toEqual([type, [d1RowsOfEvent(type)]]);
     }
   });
 
   it("rows of D1 for each request on record", async () => {
     const metas: D1Meta[] = [];
-    await recordRequests(watched(metas), [requestOf(1), requestOf(2), requestOf(3)]);
+    await insertRequests(watched(metas), [requestOf(1), requestOf(2), requestOf(3)]);
     expect(metas.map(({ rows_written }) => rows_written)).toEqual([3 * d1RowsOfRequest()]);
   });
 
@@ -163,14 +163,14 @@ describe("what the sizing model counts with is what happens", () => {
     const measured: Record<string, number> = {};
     for (const type of TYPES) {
       measured[type] = await bytesOf(() =>
-        recordEvents(
+        insertEvents(
           env.AUDIT_DB,
           Array.from({ length: many }, () => eventOf(type)),
         ),
       );
     }
     const rows = Array.from({ length: many }, (_, index) => requestOf(index));
-    measured["request"] = await bytesOf(() => recordRequests(env.AUDIT_DB, rows));
+    measured["request"] = await bytesOf(() => insertRequests(env.AUDIT_DB, rows));
     for (const [type, bytes] of Object.entries(D1_BYTES)) {
       const ratio = bytes / (measured[type] ?? 0);
       expect(ratio, `${type}: ${measured[type]} bytes were measured`).toBeGreaterThan(0.75);

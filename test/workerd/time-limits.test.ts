@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Limits } from "../../worker/config/schema.ts";
+import { ended } from "./audit-rows.ts";
 import { Client, type Closed, frame } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended } from "./record.ts";
 
 const IDLE = "session ended: idle for 1s, the longest allowed";
 const PORT_FORWARD = "SPDY/3.1+portforward.k8s.io";

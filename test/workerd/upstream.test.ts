@@ -1,10 +1,10 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
+import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, bob, directlyAs, HOST, requestAs, someone, stranger, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended } from "./record.ts";
 import { expectStatus } from "./statuses.ts";
 
 const PODS = "/api/v1/namespaces/demo/pods";

@@ -1,10 +1,10 @@
 import { expect, it, vi } from "vitest";
+import { MAX_UNSENT_BYTES } from "../../durable/backpressured-sender.ts";
 import { MAX_WAITING_BYTES } from "../../durable/limits.ts";
-import { MAX_UNSENT_BYTES } from "../../durable/outlet.ts";
+import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { ended } from "./record.ts";
 
 const CHUNK = MAX_UNSENT_BYTES - 1024 * 1024;
 

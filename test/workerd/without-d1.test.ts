@@ -2,9 +2,9 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SessionStore } from "../../durable/store.ts";
+import { ended, eventsOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, as, directlyAs, someone, upgrade } from "./people.ts";
-import { ended, eventsOf } from "./record.ts";
 
 const SESSIONS = "/-/admin/sessions";
 const silent = (who: ReturnType<typeof someone>, pod = "silent") =>

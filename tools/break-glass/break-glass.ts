@@ -1,23 +1,23 @@
 /** Gives somebody a way into a cluster past Cloudflare, under the names that Sallyport gives them, and writes it down first. */
 import * as z from "zod";
-import { OperatorError } from "../deployment/fault.ts";
+import { OperatorError } from "../deployment/operator-error.ts";
 import { isAtLeast } from "../doctor/version.ts";
 import type { Kubectl, KubectlTarget } from "../ports/kubectl.ts";
-import { makeRequest, readCertificate, requestObject } from "./certificate.ts";
 import {
+  type Access,
   type ClusterAddress,
   type Credential,
   kubeconfig,
   LABEL,
   LEAST_MS,
   MOST_MS,
-  type Order,
   readRecordObject,
   recordObject,
   tooLong,
-} from "./order.ts";
+} from "./access.ts";
+import { makeRequest, readCertificate, requestObject } from "./certificate.ts";
 
-export interface BreakGlassPorts {
+export interface BreakGlassDependencies {
   readonly kubectl: Kubectl;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
@@ -37,7 +37,7 @@ const CERTIFICATE_PATIENCE_MS = 30_000;
 const POLL_MS = 500;
 
 /** @returns the text of a kubeconfig. @throws OperatorError; then nobody has anything */
-export async function breakGlass(order: Order, place: Place, ports: BreakGlassPorts): Promise<string> {
+export async function breakGlass(order: Access, place: Place, ports: BreakGlassDependencies): Promise<string> {
   const lasts = order.until - order.from;
   if (lasts < LEAST_MS || lasts > MOST_MS)
     throw new OperatorError("--for must be from 10m to 8h: it cannot be taken back");
@@ -103,7 +103,7 @@ async function refuseOldCluster(run: Run): Promise<void> {
   }
 }
 
-async function certify(order: Order, run: Run, ports: BreakGlassPorts): Promise<Credential> {
+async function certify(order: Access, run: Run, ports: BreakGlassDependencies): Promise<Credential> {
   const { key, request } = await makeRequest(order);
   const name = `break-glass-${order.id}`;
   await run(["create", "-f", "-"], JSON.stringify(requestObject(order, request)));
@@ -122,7 +122,7 @@ async function certify(order: Order, run: Run, ports: BreakGlassPorts): Promise<
 }
 
 /** The key leaves this process only with a certificate that is what was ordered. */
-function judge(order: Order, certificate: string, key: string): Credential {
+function judge(order: Access, certificate: string, key: string): Credential {
   const { notAfter, user, groups } = readCertificate(certificate);
   const fault = tooLong(order, notAfter);
   if (fault !== undefined)
@@ -136,7 +136,7 @@ function judge(order: Order, certificate: string, key: string): Credential {
 }
 
 /** The connector's own account, which may be whom the rules name and nobody else. */
-async function mint(order: Order, { namespace, serviceAccount }: Place, run: Run): Promise<Credential> {
+async function mint(order: Access, { namespace, serviceAccount }: Place, run: Run): Promise<Credential> {
   const seconds = Math.round((order.until - order.from) / 1000);
   const token = (await run(["create", "token", serviceAccount, "-n", namespace, `--duration=${seconds}s`])).trim();
   const fault = tooLong(order, expiryOf(token));
@@ -153,7 +153,7 @@ function expiryOf(token: string): number {
 /** Who the cluster says that the admin is; older ones have no words for it (before Kubernetes 1.28). */
 export async function whoGives(
   { target }: Pick<Place, "target">,
-  { kubectl }: Pick<BreakGlassPorts, "kubectl">,
+  { kubectl }: Pick<BreakGlassDependencies, "kubectl">,
 ): Promise<string> {
   const { code, stdout } = await kubectl(target, ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]);
   return code === 0 && stdout !== "" ? stdout : "unknown, see the cluster's audit log";
@@ -162,7 +162,7 @@ export async function whoGives(
 const recordList = z.object({ items: z.array(z.object({ data: z.record(z.string(), z.string()).default({}) })) });
 
 /** All that was ever given on a cluster and not taken away, oldest first. */
-export async function ordersOf(place: Place, { kubectl }: Pick<BreakGlassPorts, "kubectl">): Promise<Order[]> {
+export async function ordersOf(place: Place, { kubectl }: Pick<BreakGlassDependencies, "kubectl">): Promise<Access[]> {
   const stdout = await runner(
     place.target,
     kubectl,

@@ -1,6 +1,6 @@
 /** A key made here and a certificate of the cluster's own authority for it: nobody but its holder can be this person. */
 import * as x509 from "@peculiar/x509";
-import type { Order } from "./order.ts";
+import type { Access } from "./access.ts";
 
 const EC = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNING = { name: "ECDSA", hash: "SHA-256" };
@@ -13,7 +13,7 @@ export interface KeyAndRequest {
 }
 
 /** The API server reads the user from the common name and the groups from the organisations (X.509 client certificates). */
-export async function makeRequest({ identity }: Pick<Order, "identity">): Promise<KeyAndRequest> {
+export async function makeRequest({ identity }: Pick<Access, "identity">): Promise<KeyAndRequest> {
   const keys = await crypto.subtle.generateKey(EC, true, ["sign", "verify"]);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: new x509.Name([
@@ -31,7 +31,7 @@ export async function makeRequest({ identity }: Pick<Order, "identity">): Promis
 const exactly = (name: string) => ({ utf8String: name });
 
 /** The request as the cluster takes it. */
-export function requestObject({ id, reason, by, from, until }: Order, request: string): object {
+export function requestObject({ id, reason, by, from, until }: Access, request: string): object {
   return {
     apiVersion: "certificates.k8s.io/v1",
     kind: "CertificateSigningRequest",

@@ -1,9 +1,9 @@
 /** The steps of a deploy, one after the other; the first that fails is the last. */
 import type { ServiceToken } from "../deployment/access.ts";
-import { OperatorError } from "../deployment/fault.ts";
+import { OperatorError } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import type { Http } from "../ports/http.ts";
-import { type Wrangler, wranglerDatabase, wranglerWords } from "../ports/wrangler.ts";
+import { type Wrangler, wranglerDatabase, wranglerOutput } from "../ports/wrangler.ts";
 import { drain, LIVE_SQL, type LiveSession } from "./drain.ts";
 import { appliedMigrations, compareMigrations } from "./migrations.ts";
 import { smoke } from "./smoke.ts";
@@ -30,7 +30,7 @@ export interface DeployInput {
   readonly serviceToken: ServiceToken | undefined;
 }
 
-export interface DeployPorts {
+export interface DeployDependencies {
   readonly wrangler: Wrangler;
   readonly http: Http;
   readonly now: () => number;
@@ -39,7 +39,7 @@ export interface DeployPorts {
 }
 
 /** @throws OperatorError in words; what was done before stays done, and the next deploy goes on from there */
-export async function deploy(input: DeployInput, options: DeployOptions, ports: DeployPorts): Promise<void> {
+export async function deploy(input: DeployInput, options: DeployOptions, ports: DeployDependencies): Promise<void> {
   const { plan, placeholders, configuration } = input;
   const { print } = ports;
   print(`Deployment ${plan.name}: ${hostnamesOf(plan).join(", ")}`);
@@ -72,10 +72,11 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
 }
 
 /** Before anything is changed: what cannot be bundled is not half deployed. */
-async function bundle({ wrangler, print }: DeployPorts): Promise<void> {
+async function bundle({ wrangler, print }: DeployDependencies): Promise<void> {
   print("Bundling the Worker (wrangler deploy --dry-run) ...");
   const finished = await wrangler(["deploy", "--dry-run"]);
-  if (finished.code !== 0) throw new OperatorError(`wrangler could not bundle the Worker:\n${wranglerWords(finished)}`);
+  if (finished.code !== 0)
+    throw new OperatorError(`wrangler could not bundle the Worker:\n${wranglerOutput(finished)}`);
   // What wrangler only warns of may be a field that it does not know.
   if (/WARNING/.test(finished.stderr)) print(finished.stderr.trim());
   const size = /Total Upload: .*/.exec(finished.stdout)?.[0];
@@ -100,7 +101,7 @@ function listPending(
 
 type Ask = ReturnType<typeof wranglerDatabase>;
 
-async function migrate(input: DeployInput, options: DeployOptions, ask: Ask, ports: DeployPorts): Promise<void> {
+async function migrate(input: DeployInput, options: DeployOptions, ask: Ask, ports: DeployDependencies): Promise<void> {
   const { print, wrangler } = ports;
   const { pending, unknown } = compareMigrations(input.migrations, await appliedMigrations(ask));
   if (unknown.length > 0) {
@@ -122,14 +123,14 @@ async function migrate(input: DeployInput, options: DeployOptions, ask: Ask, por
   const finished = await wrangler(["d1", "migrations", "apply", input.databaseBinding, "--remote"]);
   if (finished.code !== 0) {
     throw new OperatorError(
-      `a migration failed; the one that failed is not applied, those before it are. Nothing was deployed.\n${wranglerWords(finished)}`,
+      `a migration failed; the one that failed is not applied, those before it are. Nothing was deployed.\n${wranglerOutput(finished)}`,
     );
   }
   const { pending: left } = compareMigrations(input.migrations, await appliedMigrations(ask));
   if (left.length > 0) throw new OperatorError(`D1 still lacks ${left.join(", ")}. Nothing was deployed.`);
 }
 
-async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployPorts): Promise<void> {
+async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployDependencies): Promise<void> {
   const { print } = ports;
   print(`Waiting up to ${Math.round(patienceMs / 60_000)} min for live sessions to end ...`);
   const left = await drain(patienceMs, { ...ports, live: () => ask<LiveSession>(LIVE_SQL) });
@@ -141,10 +142,10 @@ async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployPorts)
 }
 
 /** @returns the id of the version */
-async function upload({ wrangler, print }: DeployPorts): Promise<string | undefined> {
+async function upload({ wrangler, print }: DeployDependencies): Promise<string | undefined> {
   print("Deploying the Worker ...");
   const finished = await wrangler(["deploy"]);
-  if (finished.code !== 0) throw new OperatorError(`wrangler did not deploy:\n${wranglerWords(finished)}`);
+  if (finished.code !== 0) throw new OperatorError(`wrangler did not deploy:\n${wranglerOutput(finished)}`);
   const version = finished.records.find(({ type }) => type === "deploy")?.["version_id"];
   print(`  Version ${typeof version === "string" ? version : "unknown"}`);
   return typeof version === "string" ? version : undefined;

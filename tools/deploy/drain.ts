@@ -15,7 +15,7 @@ export const LIVE_SQL =
 
 const POLL_MS = 15_000;
 
-export interface DrainPorts {
+export interface DrainDependencies {
   readonly live: () => Promise<readonly LiveSession[]>;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
@@ -30,7 +30,7 @@ export interface DrainPorts {
  */
 export async function drain(
   patienceMs: number,
-  { live, now, wait, print }: DrainPorts,
+  { live, now, wait, print }: DrainDependencies,
 ): Promise<readonly LiveSession[]> {
   const until = now() + patienceMs;
   let shown = "";

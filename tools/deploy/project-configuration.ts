@@ -1,6 +1,6 @@
 import { experimental_readRawConfig } from "wrangler";
 import * as z from "zod";
-import { OperatorError } from "../deployment/fault.ts";
+import { OperatorError } from "../deployment/operator-error.ts";
 import type { ProjectConfiguration } from "./wrangler-configuration.ts";
 
 /** How often the export runs where wrangler.jsonc does not say. */

@@ -1,10 +1,10 @@
 /** After a deploy: does Access stand in front, and is it the new version that answers? */
 import { readAccessAnswer, type ServiceToken, serviceTokenHeaders } from "../deployment/access.ts";
-import { wordsOf } from "../deployment/fault.ts";
+import { errorMessage } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import type { Http, HttpAnswer } from "../ports/http.ts";
 
-export interface SmokePorts {
+export interface SmokeDependencies {
   readonly http: Http;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
@@ -22,7 +22,7 @@ export async function smoke(
   plan: Plan,
   version: string | undefined,
   token: ServiceToken | undefined,
-  ports: SmokePorts,
+  ports: SmokeDependencies,
 ): Promise<{ readonly isGood: boolean; readonly lines: readonly string[] }> {
   const until = ports.now() + PATIENCE_MS;
   const results = [];
@@ -40,7 +40,11 @@ interface Outcome {
   readonly said?: string;
 }
 
-async function patiently(check: () => Promise<Outcome>, until: number, { now, wait }: SmokePorts): Promise<Outcome> {
+async function patiently(
+  check: () => Promise<Outcome>,
+  until: number,
+  { now, wait }: SmokeDependencies,
+): Promise<Outcome> {
   for (;;) {
     const outcome = await check();
     if (outcome.fault === undefined || now() >= until) return outcome;
@@ -73,7 +77,7 @@ async function checkHost(
     }
     return checkHealth(hostname, version, await http({ url, headers: serviceTokenHeaders(token) }));
   } catch (error) {
-    return { fault: `${wordsOf(error)}: a new custom domain takes some minutes; "npm run doctor" looks again` };
+    return { fault: `${errorMessage(error)}: a new custom domain takes some minutes; "npm run doctor" looks again` };
   }
 }
 

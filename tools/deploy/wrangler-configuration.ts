@@ -1,5 +1,5 @@
 /** The wrangler configuration of a deployment. Pure. */
-import { splitIntoPieces } from "../../worker/config/pieces.ts";
+import { splitIntoVariables } from "../../worker/config/variables.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 
 /** What wrangler.jsonc says for every deployment: the one place of these facts. */
@@ -62,6 +62,6 @@ export function wranglerConfiguration(plan: Plan, project: ProjectConfiguration,
     observability,
     // An empty list takes away those of an earlier deployment; leaving it out would keep them.
     triggers: { crons: plan.exportBucket === undefined ? [] : project.exportCrons },
-    vars: splitIntoPieces(plan.document),
+    vars: splitIntoVariables(plan.document),
   };
 }

@@ -1,4 +1,4 @@
-import { OperatorError, wordsOf } from "./fault.ts";
+import { errorMessage, OperatorError } from "./operator-error.ts";
 
 interface Command<Flags extends { readonly help?: boolean | undefined }> {
   /** Stands before the words of an error. */
@@ -20,7 +20,7 @@ export async function runCommand<Flags extends { readonly help?: boolean | undef
   try {
     flags = read();
   } catch (error) {
-    console.error(`${wordsOf(error)}\n\n${usage}`);
+    console.error(`${errorMessage(error)}\n\n${usage}`);
     process.exitCode = 2;
     return;
   }

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import * as z from "zod";
 import { OUTPUT } from "../../terraform/config/outputs.ts";
-import { OperatorError } from "./fault.ts";
+import { OperatorError } from "./operator-error.ts";
 
 /** Of `terraform output -json`; other outputs are none of ours, `tunnel_tokens` least of all. */
 const outputsSchema = z.object({

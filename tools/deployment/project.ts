@@ -9,7 +9,7 @@ import { connectorRole } from "../../terraform/manifests/connector.ts";
 import { DEPLOYMENT_NAME, namespaceOf, PROXY_PORT, SERVICE_ACCOUNT_NAME } from "../../terraform/manifests/names.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { OperatorError } from "./fault.ts";
+import { OperatorError } from "./operator-error.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import type { Plan, PlannedCluster } from "./plan.ts";
 

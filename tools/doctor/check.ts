@@ -1,6 +1,6 @@
 /** What a check is, and how one is run. */
 import type { ServiceToken } from "../deployment/access.ts";
-import { wordsOf } from "../deployment/fault.ts";
+import { errorMessage } from "../deployment/operator-error.ts";
 import type { Http } from "../ports/http.ts";
 import type { Kubectl } from "../ports/kubectl.ts";
 
@@ -23,7 +23,7 @@ export interface Result extends Finding {
 }
 
 /** What checks ask. */
-export interface Ports {
+export interface Dependencies {
   readonly http: Http;
   readonly kubectl: Kubectl;
   readonly now: () => number;
@@ -78,6 +78,6 @@ async function settle(run: () => Promise<Finding>): Promise<Finding> {
   } catch (error) {
     if (error instanceof Unanswered) return error.finding;
     // No answer is not "well": somebody has to look.
-    return fail(wordsOf(error), "mend that, and run the doctor again");
+    return fail(errorMessage(error), "mend that, and run the doctor again");
   }
 }

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { Migration } from "../../dev/stack/migrations.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import type { Cloudflare } from "../ports/cloudflare.ts";
-import type { Check, Ports } from "./check.ts";
+import type { Check, Dependencies } from "./check.ts";
 import {
   cloudflaredVersionCheck,
   customDomainCheck,
@@ -14,6 +14,7 @@ import {
   workerConfigCheck,
   workersDevCheck,
 } from "./checks/account.ts";
+import { longestOpenSession, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-log.ts";
 import {
   ClusterView,
   clusterDate,
@@ -37,7 +38,6 @@ import {
   throughCheck,
   whoamiCheck,
 } from "./checks/outside.ts";
-import { longestSession, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/record.ts";
 
 export interface DoctorInput {
   readonly plan: Plan;
@@ -48,7 +48,7 @@ export interface DoctorInput {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export function deployedChecks({ plan, migrations, cloudflare, env }: DoctorInput, ports: Ports): Check[] {
+export function deployedChecks({ plan, migrations, cloudflare, env }: DoctorInput, ports: Dependencies): Check[] {
   const query: Query | undefined =
     cloudflare && (async <Row>(sql: string) => (await cloudflare.query(plan.database.id, sql, z.unknown())) as Row[]);
   const outside = hostnamesOf(plan).map((hostname) => ({ access: plan.access, hostname }));
@@ -83,7 +83,7 @@ export function deployedChecks({ plan, migrations, cloudflare, env }: DoctorInpu
     ]),
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),
-    sessionsCheck(longestSession(plan.document), query, ports.now),
+    sessionsCheck(longestOpenSession(plan.document), query, ports.now),
     recordingsLockCheck(plan, cloudflare),
     multipartCheck(plan, cloudflare),
     ...outside.flatMap((each) => [

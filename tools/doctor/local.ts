@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import * as z from "zod";
 import type { Migration } from "../../dev/stack/migrations.ts";
-import { OperatorError } from "../deployment/fault.ts";
+import { OperatorError } from "../deployment/operator-error.ts";
 import type { HttpAnswer } from "../ports/http.ts";
-import { type Check, fail, ok, type Ports } from "./check.ts";
+import { type Check, type Dependencies, fail, ok } from "./check.ts";
+import { longestOpenSession, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-log.ts";
 import { kubectlVersionCheck } from "./checks/machine.ts";
 import { auditRow, type Query, REVIEW_REQUEST, signingKeysCheck } from "./checks/outside.ts";
-import { longestSession, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/record.ts";
 
 const endpoints = z.object({
   personas: z.object({
@@ -48,7 +48,7 @@ export function localChecks(
   { personas, d1, access }: Endpoints,
   migrations: readonly Migration[],
   env: Readonly<Record<string, string | undefined>>,
-  ports: Ports,
+  ports: Dependencies,
 ): Check[] {
   const query = localQuery(d1);
   const asAlice = (path: string, more = {}) => ports.http({ url: `${personas.alice.url}${path}`, ...more });
@@ -88,7 +88,7 @@ export function localChecks(
     answers("through", () => asAlice("/version"), 200, "a request comes through to the cluster", log),
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),
-    sessionsCheck(longestSession({}), query, ports.now),
+    sessionsCheck(longestOpenSession({}), query, ports.now),
     {
       id: "audit-trail",
       run: () => auditRow(query, ports, (headers) => asAlice(REVIEW_REQUEST.path, { ...REVIEW_REQUEST, headers })),

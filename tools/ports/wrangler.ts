@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { OperatorError } from "../deployment/fault.ts";
+import { OperatorError } from "../deployment/operator-error.ts";
 
 export interface Finished {
   readonly code: number;
@@ -78,7 +78,7 @@ export function wranglerDatabase(wrangler: Wrangler, database: string) {
       "--command",
       sql,
     ]);
-    if (code !== 0) throw new OperatorError(`D1 did not answer:\n${wranglerWords({ stdout, stderr })}`);
+    if (code !== 0) throw new OperatorError(`D1 did not answer:\n${wranglerOutput({ stdout, stderr })}`);
     const [answer] = JSON.parse(stdout.slice(stdout.indexOf("["))) as [{ results: Row[] }?];
     if (!answer) throw new OperatorError("wrangler gave no answer of D1");
     return answer.results;
@@ -86,6 +86,6 @@ export function wranglerDatabase(wrangler: Wrangler, database: string) {
 }
 
 /** What wrangler said of its failure. With --json its errors are on stdout. */
-export function wranglerWords({ stdout, stderr }: Pick<Finished, "stdout" | "stderr">): string {
+export function wranglerOutput({ stdout, stderr }: Pick<Finished, "stdout" | "stderr">): string {
   return [stderr.trim(), stdout.trim()].filter((text) => text !== "").join("\n");
 }

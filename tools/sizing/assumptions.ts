@@ -1,5 +1,5 @@
 /** How people work: the model's guesses, all in one place. Change them to your own and run `npm run sizing` again. */
-import { limitsSchema, recordingSchema } from "../../worker/config/parts.ts";
+import { limitsSchema, recordingSchema } from "../../worker/config/shared-fields.ts";
 
 /** One way to use a session. Times in seconds, sizes in bytes, log-normal: half of the values are below the median. */
 export interface Habit {

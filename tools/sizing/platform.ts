@@ -1,10 +1,10 @@
 /** The platform's limits: the figure, where it stands, and what happens here when it is met. As data, for docs/SIZING.md. */
 
+import { MAX_UNSENT_BYTES } from "../../durable/backpressured-sender.ts";
 import { MAX_UNREAD_BYTES, MAX_WAITING_BYTES } from "../../durable/limits.ts";
-import { MAX_UNSENT_BYTES } from "../../durable/outlet.ts";
 import { CHUNK_BYTES, inUnits, MAX_SPOOL_BYTES, PART_BYTES } from "../../durable/recording/policy.ts";
-import { limitsSchema } from "../../worker/config/parts.ts";
-import { PIECE_BYTES } from "../../worker/config/pieces.ts";
+import { limitsSchema } from "../../worker/config/shared-fields.ts";
+import { MAX_VARIABLE_BYTES } from "../../worker/config/variables.ts";
 import { MAX_COMMON_ROWS, MAX_ROWS } from "../../worker/request-audit/queue.ts";
 
 export interface PlatformLimit {
@@ -36,7 +36,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     "Worker: variable",
     `5 KB each, 128 of them`,
     `${worker}#environment-variables`,
-    `a document of some 15 clusters is more. It goes on in \`SALLYPORT_CONFIG_2\`, \`SALLYPORT_CONFIG_3\` …, ${PIECE_BYTES} bytes of text each (\`worker/config/pieces.ts\`); one that is missing or left over is an error at start`,
+    `a document of some 15 clusters is more. It goes on in \`SALLYPORT_CONFIG_2\`, \`SALLYPORT_CONFIG_3\` …, ${MAX_VARIABLE_BYTES} bytes of text each (\`worker/config/pieces.ts\`); one that is missing or left over is an error at start`,
     "let the tools cut it; 120 variables hold a thousand clusters",
   ),
   limit(

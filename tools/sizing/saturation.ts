@@ -1,5 +1,5 @@
 /** What becomes too small first as people and clusters come, and what to do then. Pure. */
-import { PIECE_BYTES, splitIntoPieces } from "../../worker/config/pieces.ts";
+import { MAX_VARIABLE_BYTES, splitIntoVariables } from "../../worker/config/variables.ts";
 import { ASSUMPTIONS as A } from "./assumptions.ts";
 import { d1Growth } from "./cost.ts";
 import type { Day } from "./simulate.ts";
@@ -52,7 +52,7 @@ const LIMITS = {
   },
   document: {
     what: "the configuration in the Worker's variables",
-    capacity: VARIABLES * PIECE_BYTES,
+    capacity: VARIABLES * MAX_VARIABLE_BYTES,
     unit: "bytes",
     use: ({ scale }) => documentBytes(scale.clusters),
     remedy: "common identities and rules once, for all clusters",
@@ -152,6 +152,6 @@ function documentBytes(clusters: number): number {
 
 /** @returns bytes of a usual document of so many clusters, and the variables that it takes */
 export function documentSize(clusters: number): { bytes: number; variables: number } {
-  const variables = Object.keys(splitIntoPieces(exampleDocument(clusters))).length;
+  const variables = Object.keys(splitIntoVariables(exampleDocument(clusters))).length;
   return { bytes: documentBytes(clusters), variables };
 }

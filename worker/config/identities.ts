@@ -1,7 +1,7 @@
 /** Identity rules: whom a token makes of its bearer in the cluster. */
 import * as z from "zod";
-import { kubernetesName, limitOverrides, nonEmpty, recordingOverrides } from "./parts.ts";
-import { templateFault } from "./template.ts";
+import { kubernetesName, limitOverrides, nonEmpty, recordingOverrides } from "./shared-fields.ts";
+import { findTemplateError } from "./template.ts";
 
 const emailDomain = nonEmpty.regex(/^[^@\s]+\.[^@\s]+$/, "a domain without the @, e.g. example.com");
 
@@ -79,7 +79,7 @@ export const identityRuleSchema = z
     recording: recordingOverrides,
   })
   .superRefine(({ match, user }, context) => {
-    const fault = user === undefined ? undefined : templateFault(user, match);
+    const fault = user === undefined ? undefined : findTemplateError(user, match);
     if (fault) context.addIssue({ code: "custom", message: fault, path: ["user"] });
   })
   .meta({

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Config, configSchema, type IdentityRule, type Rule, resolve } from "./schema.ts";
+import { type Config, configSchema, type IdentityRule, type Rule, resolveClusters } from "./schema.ts";
 
 /** The configuration cannot be used. The message names each place, for an operator to read. */
 export class ConfigError extends Error {
@@ -25,12 +25,12 @@ export function loadConfig(value: unknown, warn: (words: string) => void = () =>
       unreachableIdentity(`clusters[${index}].identities`, cluster.identities ?? []),
       unreachableRule(`clusters[${index}].rules`, cluster.rules),
     ]),
-    twiceIn(
+    findDuplicate(
       "clusters",
       "name",
       clusters.map(({ name }) => [name]),
     ),
-    twiceIn(
+    findDuplicate(
       "clusters",
       "hostname",
       clusters.map(({ hostnames }) => hostnames),
@@ -39,7 +39,7 @@ export function loadConfig(value: unknown, warn: (words: string) => void = () =>
   if (faults.length > 0) {
     throw new ConfigError(`SALLYPORT_CONFIG is not valid:\n${faults.map((fault) => `✖ ${fault}`).join("\n")}`);
   }
-  const config = resolve(parsed.data);
+  const config = resolveClusters(parsed.data);
   for (const words of reservedNames(config)) warn(words);
   return config;
 }
@@ -100,7 +100,7 @@ function coversLists(wide: Rule["match"], narrow: Rule["match"]): boolean {
   });
 }
 
-function twiceIn(place: string, what: string, lists: readonly (readonly string[])[]): string | undefined {
+function findDuplicate(place: string, what: string, lists: readonly (readonly string[])[]): string | undefined {
   const seen = new Set<string>();
   for (const [index, list] of lists.entries()) {
     for (const value of list) {
@@ -126,7 +126,7 @@ function canonical(match: IdentityRule["match"] | undefined): string {
 function reservedNames({ clusters }: Config): string[] {
   const found = clusters.flatMap(({ name, identities }) =>
     identities.flatMap(({ user = "", groups }, index) =>
-      [user, ...groups].filter(isReserved).map((reserved) => reservedNamesWarning(index, name, reserved)),
+      [user, ...groups].filter(isReservedName).map((reserved) => reservedNamesWarning(index, name, reserved)),
     ),
   );
   return [...new Set(found)];
@@ -138,6 +138,6 @@ export function reservedNamesWarning(index: number | string, cluster: string, na
 }
 
 /** Names that Kubernetes keeps for itself (RBAC, "Default roles and role bindings"). */
-export function isReserved(name: string): boolean {
+export function isReservedName(name: string): boolean {
   return name.startsWith("system:");
 }

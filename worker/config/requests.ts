@@ -1,7 +1,7 @@
 /** Which plain requests the record has. Denied ones, those for tokens and administrators' orders it has always. */
 import * as z from "zod";
-import { pattern } from "./parts.ts";
 import { exceptionSchema } from "./rules.ts";
+import { pattern } from "./shared-fields.ts";
 
 const exceptions = z.array(exceptionSchema);
 

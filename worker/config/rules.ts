@@ -1,7 +1,7 @@
 /** Rules on what somebody may do here, beyond what the cluster's RBAC says. */
 import * as z from "zod";
 import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
-import { limitOverrides, nonEmpty, pattern, recordingOverrides } from "./parts.ts";
+import { limitOverrides, nonEmpty, pattern, recordingOverrides } from "./shared-fields.ts";
 
 const patterns = z.array(pattern).min(1).exactOptional();
 

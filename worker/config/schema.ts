@@ -6,10 +6,10 @@
  */
 import * as z from "zod";
 import { identityRuleSchema } from "./identities.ts";
-import { limitsSchema, nonEmpty, recordingSchema } from "./parts.ts";
-import { LOCATION_HINTS, type Place } from "./places.ts";
+import { LOCATION_HINTS, type NullableLocationHint } from "./location-hints.ts";
 import { requestsSchema } from "./requests.ts";
 import { ruleSchema } from "./rules.ts";
+import { limitsSchema, nonEmpty, recordingSchema } from "./shared-fields.ts";
 
 export type { IdentityRule, Role } from "./identities.ts";
 export type { RequestAuditConfig } from "./requests.ts";
@@ -156,7 +156,7 @@ export interface Cluster {
   /** Empty: any. */
   readonly hostnames: readonly string[];
   readonly binding: string;
-  readonly place: Place;
+  readonly locationHint: NullableLocationHint;
   readonly identities: ConfigDocument["identities"];
   readonly rules: ConfigDocument["rules"];
 }
@@ -170,14 +170,14 @@ export interface Config extends Omit<ConfigDocument, "cluster" | "clusters" | "r
 const ONLY_BINDING = "KUBE_API";
 
 /** Gives each cluster the rules that apply to it. */
-export function resolve({ cluster, clusters, identities, rules, ...rest }: ConfigDocument): Config {
-  const only = { name: cluster ?? "", hostnames: [], binding: ONLY_BINDING, place: null, identities, rules };
+export function resolveClusters({ cluster, clusters, identities, rules, ...rest }: ConfigDocument): Config {
+  const only = { name: cluster ?? "", hostnames: [], binding: ONLY_BINDING, locationHint: null, identities, rules };
   return {
     ...rest,
     identities,
     clusters: clusters?.map(({ locationHint = null, ...one }) => ({
       ...one,
-      place: locationHint,
+      locationHint,
       identities: one.identities ?? identities,
       rules: [...one.rules, ...rules],
     })) ?? [only],

@@ -3,7 +3,7 @@
 const PLACEHOLDER = /\{([^{}]*)\}/g;
 
 /** @returns what is wrong with a template under the rule it stands in, if anything */
-export function templateFault(
+export function findTemplateError(
   template: string,
   match: { readonly email?: string; readonly emailDomain?: string; readonly serviceToken?: string },
 ): string | undefined {

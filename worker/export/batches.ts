@@ -1,7 +1,7 @@
 /** Cuts a table, read in pages, into the rows of one object after the other. */
 
 import type { ExportRow } from "./lines.ts";
-import { ExportFault } from "./objects.ts";
+import { ExportError } from "./r2-keys.ts";
 
 export interface BatchLimits {
   readonly rows: number;
@@ -41,7 +41,7 @@ export class Batches {
     if (!after) return new Batches(read, limits, 1, []);
     const [exported, ...rest] = await read(after.last);
     if (exported?.n !== after.last || exported.mark !== after.mark) {
-      throw new ExportFault(
+      throw new ExportError(
         `row ${after.last} is not the one that was exported: the database was restored to an earlier time, or changed; ` +
           "once that is understood, export it anew under another prefix",
       );

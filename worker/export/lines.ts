@@ -16,7 +16,7 @@ export interface ExportRow {
 }
 
 /** An event's line. `data` is there as it was hashed, byte for byte, so that a reader can compute the chain anew. */
-export function eventRow(row: NumberedEvent): ExportRow {
+export function eventToExportRow(row: NumberedEvent): ExportRow {
   const { n, session_id, seq, at, type, data, link, hash, user, cluster, kind, namespace, pod } = row;
   const head = JSON.stringify({
     ...{ schema: EXPORT_SCHEMA, table: "events", n, time: time(at), at },
@@ -28,7 +28,7 @@ export function eventRow(row: NumberedEvent): ExportRow {
 }
 
 /** A plain request's line: the columns of its row. */
-export function requestRow({ n, id, at, ...columns }: NumberedRequest): ExportRow {
+export function requestToExportRow({ n, id, at, ...columns }: NumberedRequest): ExportRow {
   const line = JSON.stringify({ schema: EXPORT_SCHEMA, table: "requests", n, time: time(at), at, id, ...columns });
   return { n, mark: id, at, line };
 }

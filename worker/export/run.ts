@@ -11,9 +11,9 @@ import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { EXPORTED_TABLES, type ExportedTable } from "../../audit/exported-rows.ts";
 import { withTimeout } from "../../audit/with-timeout.ts";
 import { Batches, type ReadPage } from "./batches.ts";
-import { eventRow, requestRow } from "./lines.ts";
-import type { Cursor } from "./objects.ts";
-import { type ExportState, sameState } from "./state.ts";
+import { eventToExportRow, requestToExportRow } from "./lines.ts";
+import type { Cursor } from "./r2-keys.ts";
+import { type ExportState, isSameState } from "./state.ts";
 import { ExportStore } from "./store.ts";
 
 const D1_TIMEOUT_MS = 10_000;
@@ -38,7 +38,7 @@ export const RUN_LIMITS: RunLimits = {
   budgetMs: 60_000,
 };
 
-export interface ExportMeans {
+export interface ExportDependencies {
   readonly database: D1Database;
   readonly bucket: R2Bucket;
   readonly prefix: string;
@@ -59,11 +59,11 @@ export interface TableOutcome {
 }
 
 /** Runs for each table, whatever becomes of the other; each outcome is logged. Never rejects. */
-export async function runExport(means: ExportMeans): Promise<readonly TableOutcome[]> {
+export async function runExport(means: ExportDependencies): Promise<readonly TableOutcome[]> {
   const outcomes: TableOutcome[] = [];
   for (const table of EXPORTED_TABLES) {
     const outcome = await exportTable(table, means);
-    report(outcome);
+    logOutcome(outcome);
     outcomes.push(outcome);
   }
   return outcomes;
@@ -75,7 +75,7 @@ interface Progress {
   objects: number;
 }
 
-async function exportTable(table: ExportedTable, means: ExportMeans): Promise<TableOutcome> {
+async function exportTable(table: ExportedTable, means: ExportDependencies): Promise<TableOutcome> {
   const store = new ExportStore(means.bucket, means.prefix, table);
   const progress: Progress = { cursor: null, rows: 0, objects: 0 };
   let before: ExportState | undefined;
@@ -84,18 +84,18 @@ async function exportTable(table: ExportedTable, means: ExportMeans): Promise<Ta
   try {
     before = await store.readState();
     progress.cursor = before.cursor;
-    result = await goOn(table, means, store, progress);
+    result = await exportNewRows(table, means, store, progress);
   } catch (thrown) {
     error = thrown instanceof Error ? thrown.message : String(thrown);
   }
   const at = new Date(means.now()).toISOString();
-  await keepState(store, before, { cursor: progress.cursor, error: error === null ? null : { at, message: error } });
+  await saveState(store, before, { cursor: progress.cursor, error: error === null ? null : { at, message: error } });
   return { table, rows: progress.rows, objects: progress.objects, result, error };
 }
 
-async function goOn(
+async function exportNewRows(
   table: ExportedTable,
-  { database, now, limits = RUN_LIMITS }: ExportMeans,
+  { database, now, limits = RUN_LIMITS }: ExportDependencies,
   store: ExportStore,
   progress: Progress,
 ): Promise<"done" | "more" | "overtaken"> {
@@ -120,16 +120,16 @@ async function goOn(
 function pagesOf(table: ExportedTable, database: D1Database): ReadPage {
   switch (table) {
     case "events":
-      return async (n) => (await withTimeout(eventsFrom(database, n), D1_TIMEOUT_MS)).map(eventRow);
+      return async (n) => (await withTimeout(eventsFrom(database, n), D1_TIMEOUT_MS)).map(eventToExportRow);
     case "requests":
-      return async (n) => (await withTimeout(requestsFrom(database, n), D1_TIMEOUT_MS)).map(requestRow);
+      return async (n) => (await withTimeout(requestsFrom(database, n), D1_TIMEOUT_MS)).map(requestToExportRow);
   }
 }
 
 /** Best effort: without it the next run lists more, and the error is in the log all the same. */
-async function keepState(store: ExportStore, before: ExportState | undefined, after: ExportState): Promise<void> {
+async function saveState(store: ExportStore, before: ExportState | undefined, after: ExportState): Promise<void> {
   // R2 did not even say what was there: what is not known must not be overwritten.
-  if (!before || sameState(before, after)) return;
+  if (!before || isSameState(before, after)) return;
   try {
     await store.writeState(after);
   } catch (error) {
@@ -137,7 +137,7 @@ async function keepState(store: ExportStore, before: ExportState | undefined, af
   }
 }
 
-function report({ table, rows, objects, result, error }: TableOutcome): void {
+function logOutcome({ table, rows, objects, result, error }: TableOutcome): void {
   const done = `${rows} rows of ${table} in ${objects} objects`;
   if (error !== null) console.error(`export: failed after ${done}: ${error}`);
   else if (rows > 0 || result !== "done") console.log(`export: ${done}, ${WORDS[result]}`);

@@ -4,8 +4,8 @@
  */
 import * as z from "zod";
 import type { ExportedTable } from "../../audit/exported-rows.ts";
-import type { Cursor } from "./objects.ts";
-import { firstOf } from "./objects.ts";
+import type { Cursor } from "./r2-keys.ts";
+import { firstRowOfKey } from "./r2-keys.ts";
 
 const stateSchema = z.strictObject({
   cursor: z.strictObject({ key: z.string(), last: z.int().min(1), mark: z.string().min(1) }).nullable(),
@@ -36,10 +36,10 @@ export function parseState(text: string, prefix: string, table: ExportedTable): 
   const parsed = stateSchema.safeParse(value);
   if (!parsed.success) return undefined;
   const { cursor } = parsed.data;
-  if (cursor && (firstOf(prefix, table, cursor.key) ?? Number.POSITIVE_INFINITY) > cursor.last) return undefined;
+  if (cursor && (firstRowOfKey(prefix, table, cursor.key) ?? Number.POSITIVE_INFINITY) > cursor.last) return undefined;
   return parsed.data;
 }
 
-export function sameState(one: ExportState, other: ExportState): boolean {
+export function isSameState(one: ExportState, other: ExportState): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -2,7 +2,7 @@
 import type { ExportedTable } from "../../audit/exported-rows.ts";
 import { withTimeout } from "../../audit/with-timeout.ts";
 import type { ExportRow } from "./lines.ts";
-import { type Cursor, cursorOf, firstOf, folderOf, keyOf, metadataOf } from "./objects.ts";
+import { type Cursor, exportFolder, exportKey, exportMetadata, firstRowOfKey, readCursor } from "./r2-keys.ts";
 import { type ExportState, NO_STATE, parseState, stateKey } from "./state.ts";
 
 /** An object is some megabytes at most. One that comes later all the same finds its key taken, or takes it rightly. */
@@ -46,7 +46,7 @@ export class ExportStore {
     const newest = (await this.#lastAfter(hinted?.key)) ?? hinted;
     // All objects gone, as with a short lifecycle and a quiet month, is no reason to export everything again.
     if (!newest) return hint;
-    return cursorOf(newest.key, this.#firstOf(newest.key) ?? 0, newest.customMetadata);
+    return readCursor(newest.key, this.#firstOf(newest.key) ?? 0, newest.customMetadata);
   }
 
   /**
@@ -55,8 +55,8 @@ export class ExportStore {
    * @returns how far the export is now, or null where another run was first: its object stays as it is
    */
   async put(rows: readonly [ExportRow, ...ExportRow[]]): Promise<Cursor | null> {
-    const key = keyOf(this.#prefix, this.#table, rows[0].n);
-    const metadata = metadataOf(this.#table, rows);
+    const key = exportKey(this.#prefix, this.#table, rows[0].n);
+    const metadata = exportMetadata(this.#table, rows);
     const body = await gzip(rows.map(({ line }) => `${line}\n`).join(""));
     const written = await withTimeout(
       this.#bucket.put(key, body, {
@@ -67,7 +67,7 @@ export class ExportStore {
       }),
       R2_TIMEOUT_MS,
     );
-    return written && cursorOf(key, rows[0].n, metadata);
+    return written && readCursor(key, rows[0].n, metadata);
   }
 
   async #lastAfter(startAfter: string | undefined): Promise<R2Object | undefined> {
@@ -75,7 +75,7 @@ export class ExportStore {
     for (let cursor: string | undefined; ; ) {
       const page: R2Objects = await withTimeout(
         this.#bucket.list({
-          prefix: folderOf(this.#prefix, this.#table),
+          prefix: exportFolder(this.#prefix, this.#table),
           include: ["customMetadata"],
           ...(startAfter !== undefined && { startAfter }),
           ...(cursor !== undefined && { cursor }),
@@ -89,7 +89,7 @@ export class ExportStore {
   }
 
   #firstOf(key: string): number | undefined {
-    return firstOf(this.#prefix, this.#table, key);
+    return firstRowOfKey(this.#prefix, this.#table, key);
   }
 }
 

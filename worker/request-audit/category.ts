@@ -2,14 +2,14 @@
 import type { Category } from "../../audit/requests.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
-import { isRead } from "../methods.ts";
-import { fits } from "../pattern.ts";
-import { type Asked, matches, resourceOf } from "../policy.ts";
+import { matchesGlob } from "../glob.ts";
+import { isReadMethod } from "../methods.ts";
+import { matches, type RuleQuery, resourceOf } from "../policy.ts";
 
 /** A plain request that Sallyport let through. */
 export interface Allowed {
   readonly method: string;
-  readonly asked: Asked;
+  readonly asked: RuleQuery;
   /** What the cluster answered; null where no answer came. */
   readonly status: number | null;
 }
@@ -20,12 +20,12 @@ export interface Allowed {
  * Denied and token requests are always written. Of the others a request is written under the first category that it fits
  * and that the configuration has not narrowed away: a pod's creation is still a mutation where precursors are off.
  */
-export function categoryOf({ method, asked, status }: Allowed, config: RequestAuditConfig): Category | "none" {
+export function categorize({ method, asked, status }: Allowed, config: RequestAuditConfig): Category | "none" {
   // Not 401: that is about Sallyport's own account at the cluster, and would be every request's answer.
   if (status === 403) return "denied";
   const { info } = asked;
   // By method, never by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may act on it.
-  const isWrite = !isRead(method);
+  const isWrite = !isReadMethod(method);
   if (isTokenSurface(info, isWrite)) return "token";
   const { precursors, secretReads, mutations } = config;
   const isWanted = ({ record, except }: RequestAuditConfig["mutations"]) =>
@@ -84,11 +84,11 @@ const POD_PRECURSORS: ReadonlySet<string> = new Set(["ephemeralcontainers", "bin
 
 function isSecret(info: RequestInfo, resources: readonly string[]): boolean {
   const resource = resourceOf(info);
-  return resource !== "" && resources.some((pattern) => fits(pattern, resource));
+  return resource !== "" && resources.some((pattern) => matchesGlob(pattern, resource));
 }
 
 /** The part of a request to the admin API that is on record: orders, and who watched which recording. */
-export function isAdminOrder(method: string, pathname: string): boolean {
+export function isAuditedAdminRequest(method: string, pathname: string): boolean {
   if (!pathname.startsWith("/-/admin/")) return false;
-  return !isRead(method) || pathname.endsWith("/recording");
+  return !isReadMethod(method) || pathname.endsWith("/recording");
 }

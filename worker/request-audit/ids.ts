@@ -2,7 +2,7 @@
  * Makes ids that sort by time, however many isolates make them: `2026-11-17T09:30:00.000Z-` and a suffix of this isolate's
  * own. Readable, so that `WHERE id >= '2026-11-17'` is the query by time.
  */
-export function idMaker(): (at: number) => string {
+export function createIdGenerator(): (at: number) => string {
   let isolate = "";
   let count = 0;
   return (at) => {

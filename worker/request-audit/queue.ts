@@ -7,10 +7,10 @@
  */
 import type { Category } from "../../audit/requests.ts";
 import type { RequestRow } from "../../audit/rows.ts";
-import { summary, Tally, type Unsaved } from "./tally.ts";
+import { summaryRow, Tally, type UnsavedRow } from "./tally.ts";
 
 /** What a request lends: time after its answer, and its way to D1. */
-export interface Means {
+export interface QueueDependencies {
   waitUntil(work: Promise<unknown>): void;
   write(rows: readonly RequestRow[]): Promise<void>;
 }
@@ -41,7 +41,7 @@ const GRACE_MS = 12_000;
 /** A row that D1 refused so often by itself, while it took others, is given up. */
 const MAX_STRIKES = 3;
 
-function isCommon({ category, api_group }: Unsaved): boolean {
+function isCommon({ category, api_group }: UnsavedRow): boolean {
   return COMMON.has(category) || (category === "token" && REVIEWS.has(api_group));
 }
 
@@ -77,7 +77,7 @@ export class RequestQueue {
   }
 
   /** Queues a row, or counts it as lost where there is no room. Returns at once. */
-  push(row: Unsaved, means: Means): void {
+  push(row: UnsavedRow, means: QueueDependencies): void {
     const isFull = this.#entries.length >= (isCommon(row) ? MAX_COMMON_ROWS : MAX_ROWS);
     if (isFull && !this.#makeRoomFor(row, means)) {
       this.#lose(row, "the queue was full");
@@ -90,12 +90,12 @@ export class RequestQueue {
   }
 
   /** Counts a request that gets no row of its own. Returns at once. */
-  count(row: Unsaved, means: Means): void {
+  count(row: UnsavedRow, means: QueueDependencies): void {
     this.#counted.add(row);
     this.#wake("window", WINDOW_MS, means);
   }
 
-  #enqueue(row: Unsaved): void {
+  #enqueue(row: UnsavedRow): void {
     const entry = { row: { id: this.#makeId(row.at), ...row }, strikes: 0, takenBefore: Number.POSITIVE_INFINITY };
     this.#entries.push(entry);
   }
@@ -105,7 +105,7 @@ export class RequestQueue {
    *
    * @returns whether there was one with more than this row's user
    */
-  #makeRoomFor(row: Unsaved, means: Means): boolean {
+  #makeRoomFor(row: UnsavedRow, means: QueueDependencies): boolean {
     const rivals = isCommon(row) ? this.#entries.filter((entry) => isCommon(entry.row)) : this.#entries;
     const counts = new Map<string | null, number>();
     for (const { row: waiting } of rivals) counts.set(waiting.user, (counts.get(waiting.user) ?? 0) + 1);
@@ -119,13 +119,15 @@ export class RequestQueue {
     return true;
   }
 
-  #lose(row: Unsaved, why: string): void {
+  #lose(row: UnsavedRow, why: string): void {
     if (this.#lost.isEmpty) console.error(`audit: request rows are lost from here on, ${why}; how many will follow`);
     const reason = `not written, ${why}; they were of category ${row.category}`;
-    this.#lost.add(summary(row, { category: "dropped", decision: null, refusal: null, reason, client_address: null }));
+    this.#lost.add(
+      summaryRow(row, { category: "dropped", decision: null, refusal: null, reason, client_address: null }),
+    );
   }
 
-  #wake(timer: "rows" | "window", ms: number, means: Means): void {
+  #wake(timer: "rows" | "window", ms: number, means: QueueDependencies): void {
     const now = this.#clock.now();
     if (now < this.#due[timer] + GRACE_MS) return;
     this.#due[timer] = now + ms;
@@ -137,12 +139,12 @@ export class RequestQueue {
     );
   }
 
-  #flushBy(means: Means): void {
+  #flushBy(means: QueueDependencies): void {
     if (this.#clock.now() >= this.#flushingUntil) means.waitUntil(this.#flush(means));
   }
 
   /** Writes until nothing waits, D1 has failed for too long, or this request's time is over. */
-  async #flush({ write }: Means): Promise<void> {
+  async #flush({ write }: QueueDependencies): Promise<void> {
     const start = this.#clock.now();
     if (start < this.#flushingUntil) return;
     this.#flushingUntil = start + FLUSH_BUDGET_MS + GRACE_MS;
@@ -165,7 +167,7 @@ export class RequestQueue {
     for (const row of [...this.#counted.drain(), ...this.#lost.drain()]) this.#enqueue(row);
   }
 
-  async #deliver(write: Means["write"], batch: readonly Entry[]): Promise<boolean> {
+  async #deliver(write: QueueDependencies["write"], batch: readonly Entry[]): Promise<boolean> {
     try {
       await write(batch.map(({ row }) => row));
     } catch (error) {

@@ -1,8 +1,8 @@
 import type { Category } from "../../audit/requests.ts";
-import { pathAmbiguity, spelledTarget } from "../../kubernetes/path.ts";
+import { pathAmbiguity, rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
-import type { Facts } from "./facts.ts";
-import type { Unsaved } from "./tally.ts";
+import type { RequestTrace } from "./request-trace.ts";
+import type { UnsavedRow } from "./tally.ts";
 
 /** The client writes these into the record: they must not fill it. */
 const MAX_PATH_CHARS = 2_048;
@@ -23,29 +23,29 @@ const PROXIED = /^(\/api\/v1\/(?:watch\/)?namespaces\/[^/]+\/(?:pods|services)\/
  *
  * @param status of the answer
  */
-export function rowOf(request: Request, facts: Facts, category: Category, status: number): Unsaved {
-  const { at, user = null, identity, cluster = null, rule = null, refusal, failure, handedTo } = facts;
+export function buildRequestRow(request: Request, facts: RequestTrace, category: Category, status: number): UnsavedRow {
+  const { at, user = null, identity, cluster = null, rule = null, refusal, failure, destination } = facts;
   const { method, headers } = request;
-  const target = spelledTarget(request.url);
+  const target = rawRequestTarget(request.url);
   const country = request.cf?.["country"];
   return {
     ...{ at, user, kubernetes_user: identity?.user ?? null, cluster, category },
     ...{ decision: refusal ? "refused" : "allowed", rule, refusal: refusal?.code ?? null },
-    reason: cut(refusal?.message ?? failure, MAX_REASON_CHARS),
-    method: cut(method, MAX_HEADER_CHARS),
-    path: cut(target.pathname.replace(PROXIED, "$1…"), MAX_PATH_CHARS),
-    ...describe(handedTo === "sallyport" ? undefined : (facts.info ?? readInfo(method, target))),
+    reason: truncate(refusal?.message ?? failure, MAX_REASON_CHARS),
+    method: truncate(method, MAX_HEADER_CHARS),
+    path: truncate(target.pathname.replace(PROXIED, "$1…"), MAX_PATH_CHARS),
+    ...describe(destination === "sallyport" ? undefined : (facts.info ?? readInfo(method, target))),
     status: refusal || failure !== undefined ? null : status,
     count: 1,
-    client_address: cut(headers.get("CF-Connecting-IP"), MAX_HEADER_CHARS),
+    client_address: truncate(headers.get("CF-Connecting-IP"), MAX_HEADER_CHARS),
     country: typeof country === "string" ? country : null,
-    user_agent: cut(headers.get("User-Agent"), MAX_USER_AGENT_CHARS),
-    ray: cut(headers.get("CF-Ray"), MAX_HEADER_CHARS),
+    user_agent: truncate(headers.get("User-Agent"), MAX_USER_AGENT_CHARS),
+    ray: truncate(headers.get("CF-Ray"), MAX_HEADER_CHARS),
   };
 }
 
 /** A request that was refused before it was read has its reading here, where there is only one. */
-function readInfo(method: string, target: ReturnType<typeof spelledTarget>): RequestInfo | undefined {
+function readInfo(method: string, target: ReturnType<typeof rawRequestTarget>): RequestInfo | undefined {
   if (pathAmbiguity(target.pathname) !== undefined) return undefined;
   const info = parseRequestInfo(method, target);
   return "error" in info ? undefined : info;
@@ -53,11 +53,11 @@ function readInfo(method: string, target: ReturnType<typeof spelledTarget>): Req
 
 function describe(info: RequestInfo | undefined) {
   const isResource = info?.isResourceRequest ?? false;
-  const part = (text: string | undefined) => (isResource ? cut(text, MAX_NAME_CHARS) : null);
+  const part = (text: string | undefined) => (isResource ? truncate(text, MAX_NAME_CHARS) : null);
   return {
-    verb: cut(info?.verb, MAX_HEADER_CHARS),
+    verb: truncate(info?.verb, MAX_HEADER_CHARS),
     // The core group is "", and "" it is in RBAC's own terms.
-    api_group: isResource ? cut(info?.apiGroup, MAX_NAME_CHARS) : null,
+    api_group: isResource ? truncate(info?.apiGroup, MAX_NAME_CHARS) : null,
     resource: part(info?.resource),
     subresource: part(info?.subresource) || null,
     namespace: part(info?.namespace) || null,
@@ -65,6 +65,6 @@ function describe(info: RequestInfo | undefined) {
   };
 }
 
-function cut(text: string | null | undefined, chars: number): string | null {
+function truncate(text: string | null | undefined, chars: number): string | null {
   return text?.slice(0, chars) ?? null;
 }

@@ -1,14 +1,14 @@
 import type { RequestRow } from "../../audit/rows.ts";
 
 /** A row before it has its id. */
-export type Unsaved = Omit<RequestRow, "id">;
+export type UnsavedRow = Omit<RequestRow, "id">;
 
 /** Rows that one window of time can have; what fits none of them is counted together. */
 const MAX_KEYS = 20;
 
 /** Counts requests that are too many for a row each: one row for all of the same kind, user and address. */
 export class Tally {
-  readonly #rows = new Map<string, Unsaved>();
+  readonly #rows = new Map<string, UnsavedRow>();
 
   get isEmpty(): boolean {
     return this.#rows.size === 0;
@@ -19,7 +19,7 @@ export class Tally {
     return [...this.#rows.values()].reduce((sum, { count }) => sum + count, 0);
   }
 
-  add(row: Unsaved): void {
+  add(row: UnsavedRow): void {
     const { category, user, cluster, refusal, reason, client_address } = row;
     const key = JSON.stringify([category, user, cluster, refusal, reason, client_address]);
     if (this.#rows.has(key) || this.#rows.size < MAX_KEYS) this.#count(key, row);
@@ -27,13 +27,13 @@ export class Tally {
   }
 
   /** Takes out what was counted. */
-  drain(): Unsaved[] {
+  drain(): UnsavedRow[] {
     const rows = [...this.#rows.values()];
     this.#rows.clear();
     return rows;
   }
 
-  #count(key: string, row: Unsaved): void {
+  #count(key: string, row: UnsavedRow): void {
     const before = this.#rows.get(key);
     this.#rows.set(key, before ? { ...before, count: before.count + row.count } : row);
   }
@@ -42,7 +42,7 @@ export class Tally {
 const NOBODYS = { user: null, cluster: null, refusal: null, client_address: null };
 
 /** What a row says that stands for requests of one kind, rather than for one of them. */
-export function summary(row: Unsaved, change: Partial<Unsaved> = {}): Unsaved {
+export function summaryRow(row: UnsavedRow, change: Partial<UnsavedRow> = {}): UnsavedRow {
   return {
     ...{ at: row.at, user: row.user, kubernetes_user: null, cluster: row.cluster },
     ...{ category: row.category, decision: row.decision, rule: null, refusal: row.refusal, reason: row.reason },

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, r
 import type { AddressInfo } from "node:net";
 import type { Plan } from "../../../tools/deployment/plan.ts";
 import type { HttpAnswer } from "../../../tools/ports/http.ts";
-import { type AccessState, type AccountState, answerApi, passAccess } from "../../support/cloudflare-stand-in.ts";
+import { type AccessState, type AccountState, answerApi, passAccess } from "../../support/cloudflare-fake.ts";
 
 export interface FrontInput {
   readonly plan: Plan;

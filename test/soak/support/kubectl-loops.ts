@@ -2,8 +2,8 @@
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kubectl, type Running } from "../../e2e/support/kubectl.ts";
+import type { RecordedAll } from "./audit-log.ts";
 import type { Random } from "./random.ts";
-import type { RecordedAll } from "./record.ts";
 import type { SoakStack } from "./soak-stack.ts";
 
 interface Run {

@@ -7,7 +7,7 @@ import type { SoakStack } from "./soak-stack.ts";
 
 const TOKEN_LIFETIME_SECONDS = 60 * 60;
 
-export interface Door {
+export interface Entrance {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -15,7 +15,7 @@ export interface Door {
 export interface Person {
   readonly email: string;
   /** Where this person's requests go, and with what. */
-  door(): Promise<Door>;
+  door(): Promise<Entrance>;
 }
 
 export function persona(stack: SoakStack, name: PersonaName): Person {

@@ -1,7 +1,7 @@
 /** Holds the recordings, as the admin API gives them, against what the clients saw and what the record says. */
 import type { RecordingSummary } from "../../../audit/events.ts";
+import { type Kill, killOf, type RecordedAll, type RecordedSession } from "./audit-log.ts";
 import type { ClientSession } from "./client-session.ts";
-import { type Kill, killOf, type RecordedAll, type RecordedSession } from "./record.ts";
 import { isRecorded, ticksIn } from "./session-kinds.ts";
 
 /** What a crash may lose of a recording. A machine that is behind by so much with everything may add that. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DeploymentInput } from "../../../terraform/config/schema.ts";
-import { upstreamUrl } from "../../../worker/upstream-url.ts";
+import { buildUpstreamUrl } from "../../../worker/upstream-url.ts";
 import {
   ACCOUNT,
   clusterInput,
@@ -180,7 +180,7 @@ describe("the way into a cluster", () => {
   });
 
   it("speaks HTTP, as the Worker asks, for the service has no HTTPS port", () => {
-    expect(upstreamUrl({ pathname: "/version", search: "" })).toMatch(/^http:/);
+    expect(buildUpstreamUrl({ pathname: "/version", search: "" })).toMatch(/^http:/);
   });
 
   it("is a tunnel of its own for each", () => {

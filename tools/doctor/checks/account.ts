@@ -1,6 +1,6 @@
 /** What Cloudflare's API says of the Worker, its domains, tunnels and buckets. Shapes: Cloudflare's API v4. */
 import * as z from "zod";
-import { joinPieces, splitIntoPieces } from "../../../worker/config/pieces.ts";
+import { joinConfigVariables, splitIntoVariables } from "../../../worker/config/variables.ts";
 import type { Plan, PlannedCluster } from "../../deployment/plan.ts";
 import { type Cloudflare, CloudflareError } from "../../ports/cloudflare.ts";
 import { type Check, type Finding, fail, ok, skipped, warn } from "../check.ts";
@@ -78,9 +78,9 @@ export function workerConfigCheck(plan: Plan, api: Cloudflare | undefined): Chec
 /** Names of the document's parts only: values may be nobody's business. */
 function differingFields({ document }: Plan, bindings: readonly Binding[]): string[] {
   const variables = Object.fromEntries(bindings.map(({ name, json, text }) => [name, json ?? text]));
-  const deployed = asObject(joinPieces(variables));
+  const deployed = asObject(joinConfigVariables(variables));
   if (!deployed) return ["SALLYPORT_CONFIG"];
-  const derived = asObject(joinPieces(splitIntoPieces(document))) ?? {};
+  const derived = asObject(joinConfigVariables(splitIntoVariables(document))) ?? {};
   const names = [...new Set([...Object.keys(deployed), ...Object.keys(derived)])];
   return names.filter((name) => canonical(deployed[name]) !== canonical(derived[name]));
 }

@@ -1,17 +1,17 @@
 /** What the cluster itself says, asked with the operator's own kubectl. */
 import * as z from "zod";
 import type { PlannedCluster, PolicyRule } from "../../deployment/plan.ts";
-import { type Check, type Finding, fail, ok, type Ports, skipped, Unanswered, warn } from "../check.ts";
+import { type Check, type Dependencies, type Finding, fail, ok, skipped, Unanswered, warn } from "../check.ts";
 import { isAtLeast } from "../version.ts";
 import { canonical } from "./account.ts";
 
 /** One cluster as kubectl shows it. What is asked twice is fetched once. */
 export class ClusterView {
   readonly #cluster: PlannedCluster;
-  readonly #kubectl: Ports["kubectl"];
+  readonly #kubectl: Dependencies["kubectl"];
   readonly #asked = new Map<string, Promise<unknown>>();
 
-  constructor(cluster: PlannedCluster, { kubectl }: Pick<Ports, "kubectl">) {
+  constructor(cluster: PlannedCluster, { kubectl }: Pick<Dependencies, "kubectl">) {
     this.#cluster = cluster;
     this.#kubectl = kubectl;
   }
@@ -264,7 +264,11 @@ function needed({ groups, users }: PlannedCluster): Question[] {
 }
 
 /** The cluster's own answers to what the connector's account may do: more than the role says, other bindings included. */
-export function impersonationCheck(cluster: PlannedCluster, view: ClusterView, { nonce }: Pick<Ports, "nonce">): Check {
+export function impersonationCheck(
+  cluster: PlannedCluster,
+  view: ClusterView,
+  { nonce }: Pick<Dependencies, "nonce">,
+): Check {
   return {
     id: `impersonation:${cluster.name}`,
     run: async () => {

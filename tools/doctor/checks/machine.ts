@@ -1,6 +1,6 @@
 /** This machine's own kubectl. */
 import * as z from "zod";
-import { type Check, fail, ok, type Ports, skipped } from "../check.ts";
+import { type Check, type Dependencies, fail, ok, skipped } from "../check.ts";
 import { isAtLeast } from "../version.ts";
 
 const schema = z.object({ clientVersion: z.object({ gitVersion: z.string() }) });
@@ -8,7 +8,7 @@ const VARIABLE = "KUBECTL_REMOTE_COMMAND_WEBSOCKETS";
 
 /** Only WebSockets are relayed: kubectl opens them since 1.31, and since 1.29 when told to. */
 export function kubectlVersionCheck(
-  { kubectl }: Pick<Ports, "kubectl">,
+  { kubectl }: Pick<Dependencies, "kubectl">,
   env: Readonly<Record<string, string | undefined>>,
 ): Check {
   return {

@@ -2,7 +2,7 @@
 import { readAccessAnswer, serviceTokenHeaders } from "../../deployment/access.ts";
 import type { Plan } from "../../deployment/plan.ts";
 import type { HttpAnswer } from "../../ports/http.ts";
-import { type Check, type Finding, fail, ok, type Ports, skipped, Unanswered, warn } from "../check.ts";
+import { type Check, type Dependencies, type Finding, fail, ok, skipped, Unanswered, warn } from "../check.ts";
 
 const NO_TOKEN =
   "no service token: set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET to one that may use this deployment";
@@ -11,7 +11,7 @@ const ADMIN_PATH = "/-/admin/sessions?limit=1";
 type Outside = Pick<Plan, "access"> & { readonly hostname: string };
 
 /** A stranger's request is answered by Access, for the right application, and never by the Worker. */
-export function accessCheck({ access, hostname }: Outside, { http }: Ports): Check {
+export function accessCheck({ access, hostname }: Outside, { http }: Dependencies): Check {
   return {
     id: `access:${hostname}`,
     run: async () => {
@@ -41,7 +41,7 @@ export function accessCheck({ access, hostname }: Outside, { http }: Ports): Che
 }
 
 /** The admin API is behind an application of its own, into which the plain application's sign-in does not lead. */
-export function adminAccessCheck({ access, hostname }: Outside, { http, serviceToken }: Ports): Check {
+export function adminAccessCheck({ access, hostname }: Outside, { http, serviceToken }: Dependencies): Check {
   const url = `https://${hostname}${ADMIN_PATH}`;
   const advice = `make an Access application for ${hostname}/-/admin with the administrators' policy`;
   return {
@@ -80,7 +80,7 @@ function plainSignIn({ headers }: HttpAnswer): string | undefined {
 }
 
 /** The team's keys, which the Worker verifies tokens with. */
-export function signingKeysCheck({ access }: Pick<Plan, "access">, { http }: Ports): Check {
+export function signingKeysCheck({ access }: Pick<Plan, "access">, { http }: Dependencies): Check {
   const url = `${access.teamDomain}/cdn-cgi/access/certs`;
   return {
     id: "signing-keys",
@@ -108,7 +108,7 @@ function countKeys(body: string): number {
 
 /** A request as the service token, which must have come to the Worker. */
 async function asService(
-  ports: Ports,
+  ports: Dependencies,
   { access, hostname }: Outside,
   path: string,
   more: { readonly method?: "POST"; readonly headers?: Record<string, string>; readonly body?: string } = {},
@@ -133,7 +133,7 @@ async function asService(
 }
 
 /** Who the service token is behind Access: the Worker runs, takes the token, and a rule knows it. */
-export function whoamiCheck(outside: Outside, ports: Ports): Check {
+export function whoamiCheck(outside: Outside, ports: Dependencies): Check {
   return {
     id: `whoami:${outside.hostname}`,
     run: async () => {
@@ -171,7 +171,7 @@ function adviceOnStatus(status: number): string {
 }
 
 /** All the way to the cluster and back. */
-export function throughCheck(outside: Outside, ports: Ports): Check {
+export function throughCheck(outside: Outside, ports: Dependencies): Check {
   return {
     id: `through:${outside.hostname}`,
     run: async () => {
@@ -199,7 +199,7 @@ const ROW_PATIENCE_MS = 20_000;
 const ROW_POLL_MS = 500;
 
 /** Makes a request that must be on record, and looks for it there. */
-export function auditTrailCheck(outside: Outside, query: Query | undefined, ports: Ports): Check {
+export function auditTrailCheck(outside: Outside, query: Query | undefined, ports: Dependencies): Check {
   return {
     id: `audit-trail:${outside.hostname}`,
     run: async () => {
@@ -214,7 +214,7 @@ export function auditTrailCheck(outside: Outside, query: Query | undefined, port
 /** @param send makes the request, with these headers */
 export async function auditRow(
   query: Query,
-  ports: Pick<Ports, "now" | "wait" | "nonce">,
+  ports: Pick<Dependencies, "now" | "wait" | "nonce">,
   send: (headers: Record<string, string>) => Promise<unknown>,
 ): Promise<Finding> {
   const began = ports.now();
@@ -247,7 +247,7 @@ export interface Clock {
 }
 
 /** This machine's clock beside others': tokens have a beginning and an end. */
-export function clocksCheck(clocks: readonly Clock[], { now }: Pick<Ports, "now">): Check {
+export function clocksCheck(clocks: readonly Clock[], { now }: Pick<Dependencies, "now">): Check {
   return {
     id: "clocks",
     run: async (): Promise<Finding> => {

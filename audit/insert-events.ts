@@ -1,0 +1,16 @@
+import { drizzle } from "drizzle-orm/d1";
+import type { ChainedEvent } from "./chain.ts";
+import { events } from "./schema.ts";
+
+/**
+ * Writes events to D1, all or none, and any of them any number of times: an event that is there already is left
+ * as it is, so a delivery whose answer was lost can be repeated.
+ */
+export async function insertEvents(database: D1Database, batch: readonly ChainedEvent[]): Promise<void> {
+  const db = drizzle(database);
+  const inserts = batch.map(({ session_id, seq, at, type, data, link, hash }) =>
+    db.insert(events).values({ session_id, seq, at, type, data, link, hash }).onConflictDoNothing(),
+  );
+  const [first, ...rest] = inserts;
+  if (first) await db.batch([first, ...rest]);
+}

@@ -1,0 +1,36 @@
+/** Rules of WebSocket close codes: RFC 6455, section 7.4, and what `WebSocket.close()` accepts. */
+
+export const CLOSE_NORMAL = 1000;
+export const CLOSE_GOING_AWAY = 1001;
+const CLOSE_NO_STATUS = 1005;
+const MAX_REASON_BYTES = 123;
+
+/**
+ * Passes a close on from one leg to the other. What must not appear on the wire (1005, 1006, 1015 and unassigned
+ * codes) is replaced: 1005 by an empty close, the others by "going away".
+ */
+export function forwardClose(socket: WebSocket, code: number, reason: string): void {
+  if (code === CLOSE_NO_STATUS) closeQuietly(socket);
+  else if (isSendable(code)) closeQuietly(socket, code, reason);
+  else closeQuietly(socket, CLOSE_GOING_AWAY);
+}
+
+/** Closes a socket that may be closed or broken already. */
+export function closeQuietly(socket: WebSocket, code?: number, reason?: string): void {
+  try {
+    socket.close(code, reason && truncateReason(reason));
+  } catch {
+    // Already closed: what was wanted.
+  }
+}
+
+function isSendable(code: number): boolean {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+/** Cuts at a character's border: a longer reason throws, half a character is a protocol error. */
+export function truncateReason(reason: string): string {
+  const bytes = new TextEncoder().encode(reason);
+  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  return new TextDecoder().decode(bytes.subarray(0, MAX_REASON_BYTES)).replace(/\uFFFD+$/, "");
+}

@@ -1,0 +1,79 @@
+/** Where the record is kept: the audit database, the recordings and the export. */
+import { D1Database } from "@cdktf/provider-cloudflare/lib/d1-database/index.js";
+import { R2Bucket } from "@cdktf/provider-cloudflare/lib/r2-bucket/index.js";
+import { R2BucketLifecycle } from "@cdktf/provider-cloudflare/lib/r2-bucket-lifecycle/index.js";
+import { R2BucketLock } from "@cdktf/provider-cloudflare/lib/r2-bucket-lock/index.js";
+import type { Construct } from "constructs";
+import type { Deployment } from "../config/schema.ts";
+
+const DAY_SECONDS = 86_400;
+/** Where recordings lie in their bucket (durable/recording/upload.ts). */
+const RECORDINGS_PREFIX = "recordings/";
+/** A session lasts a day at most, and what R2 did not take is tried again for days. */
+const UNFINISHED_UPLOAD_DAYS = 7;
+
+export interface AuditStorageResources {
+  readonly database: D1Database;
+  readonly recordings: R2Bucket;
+  /** Undefined where nothing is exported. */
+  readonly exports: R2Bucket | undefined;
+}
+
+export function auditStorageResources(
+  scope: Construct,
+  { name, account: accountId, record }: Deployment,
+): AuditStorageResources {
+  const lifecycle = { preventDestroy: record.protect };
+  const database = new D1Database(scope, "audit-database", {
+    accountId,
+    name: `${name}-audit`,
+    primaryLocationHint: record.location,
+    lifecycle,
+  });
+  const recordings = new R2Bucket(scope, "recordings-bucket", {
+    accountId,
+    name: `${name}-recordings`,
+    location: record.location,
+    lifecycle,
+  });
+  new R2BucketLock(scope, "recordings-lock", {
+    accountId,
+    bucketName: recordings.name,
+    rules: [
+      {
+        id: "keep-recordings",
+        enabled: true,
+        prefix: RECORDINGS_PREFIX,
+        condition: { type: "Age", maxAgeSeconds: record.retentionDays * DAY_SECONDS },
+      },
+    ],
+    lifecycle,
+  });
+  new R2BucketLifecycle(scope, "recordings-lifecycle", {
+    accountId,
+    bucketName: recordings.name,
+    rules: [
+      {
+        id: "abort-unfinished-uploads",
+        enabled: true,
+        // A new bucket has this rule for everything; a bucket's rules are set as a whole, so it is said again.
+        conditions: { prefix: "" },
+        abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: UNFINISHED_UPLOAD_DAYS * DAY_SECONDS } },
+      },
+      ...(record.deleteAfterDays === undefined
+        ? []
+        : [
+            {
+              id: "delete-old-recordings",
+              enabled: true,
+              conditions: { prefix: RECORDINGS_PREFIX },
+              deleteObjectsTransition: { condition: { type: "Age", maxAge: record.deleteAfterDays * DAY_SECONDS } },
+            },
+          ]),
+    ],
+  });
+  const exports = record.export
+    ? new R2Bucket(scope, "export-bucket", { accountId, name: `${name}-export`, location: record.location })
+    : undefined;
+  return { database, recordings, exports };
+}

@@ -1,0 +1,325 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { NO_COUNTS, type SessionEvent, type SessionEventBody, type SessionStart } from "../../audit/events.ts";
+import { findEvents, findSession } from "../../audit/queries.ts";
+import { Outbox } from "../../durable/outbox.ts";
+import { SessionStore } from "../../durable/store.ts";
+import { endedOf, write } from "./audit-rows.ts";
+import { someone, upgrade } from "./people.ts";
+import { Puppet } from "./puppet.ts";
+
+const START: SessionStart = {
+  user: "carol@example.com",
+  kubernetes_user: "carol",
+  kubernetes_groups: ["a", "b"],
+  cluster: "test-cluster",
+  location_hint: null,
+  kind: "exec",
+  namespace: "demo",
+  pod: "web",
+  container: null,
+  command: ["sh", "-c", "echo 'ü'; \u{1F6AA}"],
+  tty: true,
+  stdin: false,
+  ports: [],
+  recording_mode: "output",
+  rule: null,
+  access_reason: null,
+  client_address: null,
+  country: null,
+  user_agent: null,
+};
+
+type OfSession = SessionEventBody & Pick<SessionEvent, "session_id" | "seq" | "at">;
+
+/** A session's record, begun and ended. */
+function recordOf(session_id: string): [OfSession, OfSession] {
+  const end = { outcome: "exited", exit_code: 3, reason: null, ended_by: null, ...NO_COUNTS, bytes_out: 12 } as const;
+  return [
+    { session_id, seq: 0, at: 1_000, type: "start", data: START },
+    { session_id, seq: 1, at: 2_000, type: "end", data: end },
+  ];
+}
+
+async function written(): Promise<{ id: string; events: SessionEvent[] }> {
+  const id = crypto.randomUUID();
+  const events = recordOf(id);
+  await write(...events);
+  return { id, events };
+}
+
+const run = (sql: string, ...values: unknown[]) =>
+  env.AUDIT_DB.prepare(sql)
+    .bind(...values)
+    .run();
+
+describe("the record in D1", () => {
+  it("has one row a session, live until its end is there", async () => {
+    const id = crypto.randomUUID();
+    const [start, end] = recordOf(id);
+    await write(start);
+    expect(await findSession(env.AUDIT_DB, id)).toMatchObject({
+      state: "live",
+      ended_at: null,
+      outcome: null,
+      bytes_out: null,
+    });
+    await write(end);
+    const { stdin: _, location_hint: __, ...shown } = START;
+    expect(await findSession(env.AUDIT_DB, id)).toEqual({
+      id,
+      state: "ended",
+      ...shown,
+      started_at: 1_000,
+      ended_at: 2_000,
+      outcome: "exited",
+      exit_code: 3,
+      reason: null,
+      ended_by: null,
+      ...NO_COUNTS,
+      bytes_out: 12,
+      forwards: null,
+      unreadable: null,
+      recording: null,
+      recording_bytes: null,
+    });
+  });
+
+  it("takes the same events again, in part or whole, and keeps the first", async () => {
+    const { id, events } = await written();
+    const [start, end] = recordOf(id);
+    await write(start, end);
+    await write(end);
+    await write({ ...start, at: 9_999 });
+    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+  });
+
+  it("takes nothing when there is nothing to write", async () => {
+    await expect(write()).resolves.toBeUndefined();
+  });
+
+  it("writes a batch whole or not at all", async () => {
+    const id = crypto.randomUUID();
+    const [start, end] = recordOf(id);
+    const broken = { ...end, type: null } as unknown as SessionEvent;
+    await expect(write(start, broken)).rejects.toThrow();
+    expect(await findEvents(env.AUDIT_DB, id)).toEqual([]);
+  });
+
+  it("has one end a session: a second one at another place is left out", async () => {
+    const { id, events } = await written();
+    const [, end] = recordOf(id);
+    await write({ ...end, seq: 2, at: 9_999 });
+    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+  });
+
+  it.each([
+    ["UPDATE events SET data = '{}' WHERE session_id = ?", "never updated"],
+    ["UPDATE events SET at = 0 WHERE session_id = ? AND type = 'end'", "never updated"],
+    ["UPDATE OR REPLACE events SET seq = 1 WHERE session_id = ? AND seq = 0", "never updated"],
+    ["DELETE FROM events WHERE session_id = ?", "never deleted"],
+  ])("refuses %s", async (sql, words) => {
+    const { id, events } = await written();
+    await expect(run(sql, id)).rejects.toThrow(words);
+    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+  });
+
+  it.each([
+    ["INSERT OR REPLACE INTO events (session_id, seq, at, type, data) VALUES (?, 0, 0, 'start', '{}')"],
+    ["REPLACE INTO events (session_id, seq, at, type, data) VALUES (?, 1, 0, 'end', '{}')"],
+    ["INSERT OR REPLACE INTO events (session_id, seq, at, type, data) VALUES (?, 7, 0, 'end', '{}')"],
+    [
+      "INSERT INTO events (session_id, seq, at, type, data) VALUES (?, 0, 0, 'start', '{}') " +
+        "ON CONFLICT (session_id, seq) DO UPDATE SET data = excluded.data",
+    ],
+    [
+      "INSERT OR REPLACE INTO events (n, session_id, seq, at, type, data, link, hash) " +
+        "SELECT n, 'other', 0, 0, 'start', '{}', '', '' FROM events WHERE session_id = ? AND seq = 0",
+    ],
+    [
+      "INSERT OR REPLACE INTO events (rowid, session_id, seq, at, type, data, link, hash) " +
+        "SELECT rowid, 'other', 0, 0, 'start', '{}', '', '' FROM events WHERE session_id = ? AND seq = 0",
+    ],
+  ])("stands against %s", async (sql) => {
+    const { id, events } = await written();
+    await run(sql, id).catch(() => {});
+    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+  });
+
+  it("cannot be rewritten through the view either", async () => {
+    const { id, events } = await written();
+    for (const sql of ["UPDATE sessions SET outcome = 'failed' WHERE id = ?", "DELETE FROM sessions WHERE id = ?"]) {
+      await expect(run(sql, id)).rejects.toThrow();
+    }
+    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+  });
+
+  it.each([
+    ["by time", "SELECT * FROM sessions ORDER BY started_at DESC, id DESC LIMIT 10", "events_starts_by_time"],
+    [
+      "of one user",
+      "SELECT * FROM sessions WHERE user = 'a' ORDER BY started_at DESC LIMIT 10",
+      "events_starts_by_user",
+    ],
+  ])("is read %s by an index, not whole", async (_, sql, index) => {
+    const plan = await env.AUDIT_DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).all<{ detail: string }>();
+    const details = plan.results.map(({ detail }) => detail).join("\n");
+    expect(details).toContain(index);
+    expect(details).not.toMatch(/SCAN e\b/);
+  });
+});
+
+describe("the start of a session", () => {
+  it("is on the object's disk before the cluster is asked", async () => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const answer = upgrade(person, pod.path("command=id"));
+    const { headers } = await pod.request();
+    const id = headers["impersonate-extra-sallyport-session"];
+    const stub = env.USER_SESSIONS.getByName(person.email);
+    const open = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).openSessions());
+    expect(open).toEqual([expect.objectContaining({ id, ...NO_COUNTS })]);
+    pod.refuse(404, "{}");
+    await answer;
+    await endedOf(person.email, 1);
+    const left = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).openSessions());
+    expect(left).toEqual([]);
+  });
+
+  it("is in D1 while the session is open, for whoever watches", async () => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const answer = upgrade(person, pod.path());
+    const { headers } = await pod.request();
+    const id = headers["impersonate-extra-sallyport-session"] ?? "";
+    await vi.waitFor(async () => expect(await findSession(env.AUDIT_DB, id)).toMatchObject({ state: "live" }));
+    pod.refuse(404, "{}");
+    await answer;
+  });
+});
+
+/** An object's storage that nothing else uses. */
+function withStore<R>(work: (store: SessionStore, state: DurableObjectState) => R | Promise<R>): Promise<R> {
+  const stub = env.USER_SESSIONS.getByName(crypto.randomUUID());
+  return runInDurableObject(stub, (_, state) => work(new SessionStore(state.storage.sql), state));
+}
+
+describe("the object's store", () => {
+  const [start, end] = recordOf("s");
+
+  it("numbers a session's events from 0 and queues them in order", () =>
+    withStore((store) => {
+      store.append("s", 1, start);
+      store.append("t", 2, start);
+      store.append("s", 3, { type: "connect", data: { protocol: "v5" } });
+      store.append("s", 4, end);
+      const queued = store.queued(10).map(({ session_id, seq, at, type }) => [session_id, seq, at, type]);
+      expect(queued).toEqual([
+        ["s", 0, 1, "start"],
+        ["t", 0, 2, "start"],
+        ["s", 1, 3, "connect"],
+        ["s", 2, 4, "end"],
+      ]);
+      expect(store.queued(10)[0]?.data).toBe(JSON.stringify(START));
+      expect(store.openSessions().map(({ id }) => id)).toEqual(["t"]);
+    }));
+
+  it("forgets what was delivered and never uses a place again", () =>
+    withStore((store) => {
+      store.append("s", 1, start);
+      store.append("s", 2, end);
+      const [first, second] = store.queued(10);
+      store.delivered(first?.n ?? 0);
+      expect(store.queued(10)).toEqual([second]);
+      store.delivered(second?.n ?? 0);
+      expect(store.queueLength()).toBe(0);
+      store.append("t", 3, start);
+      expect(store.queued(10)[0]?.n).toBeGreaterThan(second?.n ?? 0);
+    }));
+
+  it("takes no event of a session that it does not know or that has ended, and no second start", () =>
+    withStore((store) => {
+      expect(() => store.append("unknown", 1, end)).toThrow();
+      store.append("s", 1, start);
+      expect(() => store.append("s", 2, start)).toThrow();
+      store.append("s", 2, end);
+      expect(() => store.append("s", 3, end)).toThrow();
+      expect(store.queued(10).map(({ type }) => type)).toEqual(["start", "end"]);
+    }));
+
+  it("keeps the last known counts of an open session", () =>
+    withStore((store) => {
+      store.append("s", 1, start);
+      const counts = { bytes_in: 1, bytes_out: 2 ** 40, messages_in: 3, messages_out: 4 };
+      store.checkpoint("s", 7, counts);
+      expect(store.openSessions()).toEqual([{ id: "s", started_at: 1, seen_at: 7, ...counts }]);
+    }));
+});
+
+describe("the outbox", () => {
+  it("delivers any number of events, in order, once each", () =>
+    withStore(async (store) => {
+      const id = crypto.randomUUID();
+      store.append(id, 1, recordOf(id)[0]);
+      for (let at = 2; at <= 120; at++) store.append(id, at, { type: "connect", data: { protocol: String(at) } });
+      const outbox = new Outbox(store, env.AUDIT_DB);
+      await Promise.all([outbox.deliver(), outbox.deliver()]);
+      expect(store.queueLength()).toBe(0);
+      const events = await findEvents(env.AUDIT_DB, id);
+      expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 120 }, (_, seq) => seq));
+      expect(events.map(({ at }) => at)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
+    }));
+
+  it("keeps everything while D1 fails, waits longer each time up to 30 s, and recovers", () =>
+    withStore(async (store) => {
+      const log = vi.spyOn(console, "error").mockImplementation(() => {});
+      const id = crypto.randomUUID();
+      store.append(id, 1, recordOf(id)[0]);
+      const d1 = { isDown: true };
+      const database = {
+        prepare: (sql: string) => env.AUDIT_DB.prepare(sql),
+        batch: (statements: D1PreparedStatement[]) =>
+          d1.isDown ? Promise.reject(new Error("D1 is down")) : env.AUDIT_DB.batch(statements),
+      } as D1Database;
+      const outbox = new Outbox(store, database);
+      const waits: number[] = [];
+      for (let i = 0; i < 7; i++) {
+        await outbox.deliver();
+        waits.push(outbox.retryInMs);
+      }
+      expect(outbox.isFailing).toBe(true);
+      expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+      expect(store.queued(10).length).toBe(1);
+      d1.isDown = false;
+      await outbox.deliver();
+      expect([outbox.isFailing, outbox.retryInMs, store.queueLength()]).toEqual([false, 1_000, 0]);
+      expect((await findEvents(env.AUDIT_DB, id)).length).toBe(1);
+      log.mockRestore();
+    }));
+
+  it("delivers again, without a second copy, what D1 took but did not confirm", () =>
+    withStore(async (store) => {
+      const log = vi.spyOn(console, "error").mockImplementation(() => {});
+      const id = crypto.randomUUID();
+      const [start, end] = recordOf(id);
+      store.append(id, 1, start);
+      store.append(id, 2, end);
+      let answers = 0;
+      const database = {
+        prepare: (sql: string) => env.AUDIT_DB.prepare(sql),
+        batch: async (statements: D1PreparedStatement[]) => {
+          const results = await env.AUDIT_DB.batch(statements);
+          if (answers++ === 0) throw new Error("the answer was lost");
+          return results;
+        },
+      } as D1Database;
+      const outbox = new Outbox(store, database);
+      await outbox.deliver();
+      expect(store.queued(10).length).toBe(2);
+      await outbox.deliver();
+      expect(store.queueLength()).toBe(0);
+      expect((await findEvents(env.AUDIT_DB, id)).map(({ type }) => type)).toEqual(["start", "end"]);
+      log.mockRestore();
+    }));
+});

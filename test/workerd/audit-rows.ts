@@ -1,0 +1,46 @@
+import { env } from "cloudflare:workers";
+import { vi } from "vitest";
+import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
+import type { SessionEvent } from "../../audit/events.ts";
+import { insertEvents } from "../../audit/insert-events.ts";
+import { findEvents, findSession, findSessions } from "../../audit/queries.ts";
+import type { SessionRow } from "../../audit/rows.ts";
+
+/** What D1 says of a session, once it says that it has ended. */
+export function ended(sessionId: string): Promise<SessionRow> {
+  return vi.waitFor(
+    async () => {
+      const row = await findSession(env.AUDIT_DB, sessionId);
+      if (row?.state !== "ended") throw new Error(`in D1 the session is ${row?.state ?? "unknown"}`);
+      return row;
+    },
+    { timeout: 4_000, interval: 10 },
+  );
+}
+
+export function eventsOf(sessionId: string) {
+  return findEvents(env.AUDIT_DB, sessionId);
+}
+
+/** A user's sessions in D1, oldest first, once there are `count` of them and all have ended. */
+export function endedOf(user: string, count: number): Promise<SessionRow[]> {
+  return vi.waitFor(
+    async () => {
+      const rows = await findSessions(env.AUDIT_DB, { state: "ended", user }, 100);
+      if (rows.length !== count) throw new Error(`in D1 ${rows.length} sessions of ${user} have ended, not ${count}`);
+      return rows.reverse();
+    },
+    { timeout: 4_000, interval: 10 },
+  );
+}
+
+/** Puts events into D1 as a user's object would. */
+export function write(...events: readonly SessionEvent[]): Promise<void> {
+  let link = "";
+  const chained = events.map((event): ChainedEvent => {
+    const body = { ...event, data: JSON.stringify(event.data), link };
+    link = hashEvent(body);
+    return { ...body, hash: link };
+  });
+  return insertEvents(env.AUDIT_DB, chained);
+}

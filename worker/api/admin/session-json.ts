@@ -1,0 +1,60 @@
+import type { Forward, SessionEvent } from "../../../audit/events.ts";
+import type { SessionRow } from "../../../audit/rows.ts";
+
+/** A session as the admin API shows it: times in RFC 3339, UTC. */
+export function sessionJson(row: SessionRow) {
+  return {
+    id: row.id,
+    state: row.state,
+    user: row.user,
+    kubernetesUser: row.kubernetes_user,
+    kubernetesGroups: row.kubernetes_groups,
+    cluster: row.cluster,
+    kind: row.kind,
+    namespace: row.namespace,
+    pod: row.pod,
+    container: row.container,
+    command: row.command,
+    tty: row.tty,
+    ports: row.ports,
+    clientAddress: row.client_address,
+    country: row.country,
+    rule: row.rule,
+    accessReason: row.access_reason,
+    userAgent: row.user_agent,
+    startedAt: time(row.started_at),
+    endedAt: row.ended_at === null ? null : time(row.ended_at),
+    outcome: row.outcome,
+    exitCode: row.exit_code,
+    reason: row.reason,
+    endedBy: row.ended_by,
+    bytesIn: row.bytes_in,
+    bytesOut: row.bytes_out,
+    messagesIn: row.messages_in,
+    messagesOut: row.messages_out,
+    forwards: row.forwards?.map(forwardJson) ?? null,
+    unreadable: row.unreadable ?? false,
+    recordingMode: row.recording_mode,
+    recording: row.recording,
+    recordingBytes: row.recording_bytes,
+  };
+}
+
+function forwardJson(forward: Forward) {
+  return {
+    port: forward.port,
+    connections: forward.connections,
+    bytesIn: forward.bytes_in,
+    bytesOut: forward.bytes_out,
+    errors: forward.errors,
+    firstError: forward.first_error,
+  };
+}
+
+export function eventJson(event: SessionEvent) {
+  return { seq: event.seq, at: time(event.at), type: event.type, data: event.data };
+}
+
+function time(ms: number): string {
+  return new Date(ms).toISOString();
+}
