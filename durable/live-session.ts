@@ -1,8 +1,8 @@
 import type { Counts, SessionStart, Traffic } from "../audit/events.ts";
 import { NO_COUNTS } from "../audit/events.ts";
+import type { SessionPlan } from "../contract/session-plan.ts";
 import type { Status, StatusReason } from "../kubernetes/status.ts";
 import { statusRefusal } from "./dial.ts";
-import type { SessionPlan } from "./plan.ts";
 import { isRecordable } from "./recording/policy.ts";
 import type { RefusalResponse } from "./refused-attempts.ts";
 import type { Relay } from "./relay.ts";

@@ -1,5 +1,5 @@
 import { insertEvents } from "../audit/insert-events.ts";
-import { withTimeout } from "../audit/with-timeout.ts";
+import { withTimeout } from "../common/with-timeout.ts";
 import type { SessionStore } from "./store.ts";
 
 /** D1 takes far more in one batch; this keeps one delivery short enough to repeat. */

@@ -1,3 +1,5 @@
+import type { RateLimit } from "../common/rate-limiter.ts";
+
 /**
  * kubectl answers every refused WebSocket upgrade with a SPDY POST of the same request, and shows the person the
  * answer to that one. So the refusal of the first half is kept for a moment, to be given again to the second: the
@@ -41,26 +43,5 @@ export function attemptKey(url: string, kubectlSession: string | null): string {
   return JSON.stringify([url, kubectlSession]);
 }
 
-const RATE_WINDOW_MS = 60_000;
-/** More than a person, or a retrying script, makes; fewer than would fill the record. */
-export const MAX_RECORDED_PER_WINDOW = 120;
-
-/** How many refused attempts of one user go into the record: each costs two rows there, and nothing to make. */
-export class RateLimiter {
-  #windowStart = 0;
-  #recorded = 0;
-
-  /** @returns whether one more is recorded */
-  tryAcquire(now: number): boolean {
-    if (now - this.#windowStart >= RATE_WINDOW_MS) {
-      this.#windowStart = now;
-      this.#recorded = 0;
-    }
-    return ++this.#recorded <= MAX_RECORDED_PER_WINDOW;
-  }
-
-  /** Whether as many are recorded as may be. */
-  isSpent(now: number): boolean {
-    return now - this.#windowStart < RATE_WINDOW_MS && this.#recorded >= MAX_RECORDED_PER_WINDOW;
-  }
-}
+/** More than a person, or a retrying script, makes; fewer than would fill the audit log: each costs two rows there. */
+export const REFUSED_ATTEMPTS_LIMIT: RateLimit = { maxPerWindow: 120, windowMs: 60_000 };

@@ -7,6 +7,9 @@ import {
   type UserLock,
 } from "../audit/events.ts";
 import { liveRow, type SessionRow } from "../audit/rows.ts";
+import { RateLimiter } from "../common/rate-limiter.ts";
+import { makeSessionId } from "../contract/session-id.ts";
+import { detachSessionPlan, type SessionPlan } from "../contract/session-plan.ts";
 import { clusterBinding, type SessionBindings } from "./bindings.ts";
 import { type DialResult, dial, statusRefusal } from "./dial.ts";
 import { CHECKPOINT_MS, CLOSE_GRACE_MS, HEARTBEAT_MS, TICK_MS } from "./intervals.ts";
@@ -31,16 +34,14 @@ import {
   outcomeOfTermination,
   type SessionOutcome,
 } from "./outcome.ts";
-import { detachPlan, type SessionPlan } from "./plan.ts";
 import { createObserver } from "./protocols/choose.ts";
 import { endLabel } from "./recording/cast-lines.ts";
 import type { LiveRecording, OnMustEnd } from "./recording/live-recording.ts";
 import { isRecordable } from "./recording/policy.ts";
 import type { RecordingBlock } from "./recording/read-spooled.ts";
 import { Recordings } from "./recording/recordings.ts";
-import { attemptKey, RateLimiter, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
+import { attemptKey, REFUSED_ATTEMPTS_LIMIT, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
 import { Relay } from "./relay.ts";
-import { makeSessionId } from "./session-id.ts";
 import { SessionStore } from "./store.ts";
 import { lockedMessage, REASON_REQUIRED_MESSAGE, type StatedReason, UserLocks } from "./user-locks.ts";
 
@@ -58,9 +59,9 @@ export class UserSessions extends DurableObject<SessionBindings> {
   readonly #outbox: Outbox;
   readonly #recordings: Recordings;
   readonly #refused = new RefusedAttempts();
-  readonly #refusalRate = new RateLimiter();
+  readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
   /** The same for attempts that the cluster refuses: what it is asked is on record before, so too many are not asked. */
-  readonly #clusterRefusals = new RateLimiter();
+  readonly #clusterRefusals = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
   readonly #live = new Map<string, LiveSession>();
   /** Ended sessions whose clients have not read all they were sent: it is in memory until they do, or go away. */
   readonly #draining = new Set<Relay>();
@@ -82,7 +83,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
 
   /** One session attempt from the edge. The request's URL and headers are what goes upstream, plus the plan. */
   override async fetch(request: Request): Promise<Response> {
-    const { plan, headers } = detachPlan(request);
+    const { plan, headers } = detachSessionPlan(request);
     const attempt = attemptKey(request.url, plan.client.attempt);
     if (plan.transport === "spdy") return this.#answerSpdy(plan, attempt);
 
@@ -96,7 +97,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
     if (unrecordable)
       return this.#refuse(plan, attempt, statusRefusal("ServiceUnavailable", unrecordable), unrecordable);
 
-    if (this.#clusterRefusals.isSpent(Date.now())) {
+    if (this.#clusterRefusals.isExhausted(Date.now())) {
       return this.#refuse(
         plan,
         attempt,

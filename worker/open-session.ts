@@ -1,5 +1,5 @@
-import { attachPlan, type SessionPlan } from "../durable/plan.ts";
-import { makeSessionId } from "../durable/session-id.ts";
+import { makeSessionId } from "../contract/session-id.ts";
+import { attachSessionPlan, type SessionPlan } from "../contract/session-plan.ts";
 import type { RequestTarget } from "../kubernetes/path.ts";
 import type { Cluster, Config } from "./config/schema.ts";
 import { type Decision, SESSION_EXTRA } from "./decide.ts";
@@ -37,7 +37,7 @@ export async function openSession(
   const { target, transport, rule, requireReason } = decision;
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
   const { onOutage, maxQueuedEvents } = config.audit;
-  attachPlan(headers, {
+  attachSessionPlan(headers, {
     ...{ sessionId, user: identity.name, kubernetesUser: as.user, kubernetesGroups: as.groups },
     ...{
       cluster: cluster.name,

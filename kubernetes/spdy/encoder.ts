@@ -7,7 +7,7 @@ import {
   SPDY_VERSION,
   type SpdyFrame,
 } from "./frames.ts";
-import { concat, type HeaderBlockWriter, uint32 } from "./header-block.ts";
+import { concatBytes, type HeaderBlockWriter, uint32 } from "./header-block.ts";
 
 /**
  * The bytes of one frame. `headers` is the writer of this direction of the connection; it is advanced by the frames that
@@ -58,11 +58,11 @@ function control(type: keyof typeof CONTROL_TYPE, flags: number, body: readonly 
     uint32(((0x8000 | SPDY_VERSION) << 16) | CONTROL_TYPE[type]),
     Uint8Array.of(flags, length >>> 16, length >>> 8, length),
   ]);
-  return concat([head, ...body], FRAME_HEAD_BYTES + length);
+  return concatBytes([head, ...body], FRAME_HEAD_BYTES + length);
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
-  return concat(
+  return concatBytes(
     parts,
     parts.reduce((sum, part) => sum + part.length, 0),
   );

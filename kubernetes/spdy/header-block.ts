@@ -48,7 +48,7 @@ export class HeaderBlockReader {
       if (error instanceof SpdyError) throw error;
       throw new SpdyError("bad-header-block", `header block does not inflate: ${String(error)}`);
     }
-    return parseHeaderBlock(concat(this.#out, this.#outBytes));
+    return parseHeaderBlock(concatBytes(this.#out, this.#outBytes));
   }
 }
 
@@ -78,7 +78,7 @@ export class HeaderBlockWriter {
       parts.push(Uint8Array.of(0, low, high, low ^ 0xff, high ^ 0xff), piece);
     }
     parts.push(FLUSH);
-    return concat(
+    return concatBytes(
       parts,
       parts.reduce((sum, part) => sum + part.length, 0),
     );
@@ -126,14 +126,14 @@ function serializeHeaderBlock(headers: SpdyHeaders): Uint8Array {
     const encoded = bytes.encode(string);
     parts.push(uint32(encoded.length), encoded);
   }
-  return concat(
+  return concatBytes(
     parts,
     parts.reduce((sum, part) => sum + part.length, 0),
   );
 }
 
 /** Joins byte arrays whose lengths sum up to `total`. */
-export function concat(parts: readonly Uint8Array[], total: number): Uint8Array {
+export function concatBytes(parts: readonly Uint8Array[], total: number): Uint8Array {
   if (parts.length === 1 && parts[0] !== undefined) return parts[0];
   const joined = new Uint8Array(total);
   let at = 0;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { makeSessionId, objectIdOf } from "../../durable/session-id.ts";
+import { makeSessionId, objectIdOf } from "../../contract/session-id.ts";
 
 const OBJECT = "0123456789abcdef".repeat(4);
 const RANDOM = Uint8Array.from({ length: 10 }, (_, i) => 250 + i);

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { makeSessionId } from "../../durable/session-id.ts";
+import { makeSessionId } from "../../contract/session-id.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";

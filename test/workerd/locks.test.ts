@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
-import { objectIdOf } from "../../durable/session-id.ts";
+import { objectIdOf } from "../../contract/session-id.ts";
 import { ALL_OBJECT_LOCATIONS } from "../../worker/config/location-hints.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { userObjectAt } from "../../worker/user-objects.ts";

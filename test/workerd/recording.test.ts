@@ -5,8 +5,8 @@ import type { CastFacts } from "../../durable/recording/cast-lines.ts";
 import type { LiveRecording } from "../../durable/recording/live-recording.ts";
 import { PART_BYTES, type RecordingPolicy, recordingKey } from "../../durable/recording/policy.ts";
 import { Recordings } from "../../durable/recording/recordings.ts";
-import { serveRecording } from "../../durable/recording/serve-recording.ts";
 import { Spool } from "../../durable/recording/spool.ts";
+import { serveRecording } from "../../worker/api/admin/stream-recording.ts";
 import { frame } from "./client.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);

@@ -9,7 +9,7 @@
  */
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { EXPORTED_TABLES, type ExportedTable } from "../../audit/exported-rows.ts";
-import { withTimeout } from "../../audit/with-timeout.ts";
+import { withTimeout } from "../../common/with-timeout.ts";
 import { Batches, type ReadPage } from "./batches.ts";
 import { eventToExportRow, requestToExportRow } from "./lines.ts";
 import type { Cursor } from "./r2-keys.ts";

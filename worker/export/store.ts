@@ -1,6 +1,6 @@
 /** The export's side of R2: how far it is, and the next object. */
 import type { ExportedTable } from "../../audit/exported-rows.ts";
-import { withTimeout } from "../../audit/with-timeout.ts";
+import { withTimeout } from "../../common/with-timeout.ts";
 import type { ExportRow } from "./lines.ts";
 import { type Cursor, exportFolder, exportKey, exportMetadata, firstRowOfKey, readCursor } from "./r2-keys.ts";
 import { type ExportState, NO_STATE, parseState, stateKey } from "./state.ts";

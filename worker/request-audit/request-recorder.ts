@@ -1,7 +1,8 @@
 import { insertRequests } from "../../audit/insert-requests.ts";
 import type { Category } from "../../audit/requests.ts";
-import { withTimeout } from "../../audit/with-timeout.ts";
-import { RateLimiter } from "../../durable/refused-attempts.ts";
+import { RateLimiter } from "../../common/rate-limiter.ts";
+import { withTimeout } from "../../common/with-timeout.ts";
+import { REFUSED_ATTEMPTS_LIMIT } from "../../durable/refused-attempts.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
 import { categorize, isAuditedAdminRequest } from "./category.ts";
 import { createIdGenerator } from "./ids.ts";
@@ -78,7 +79,7 @@ export class RequestRecorder {
   }
 
   #rateOf(user: string): RateLimiter {
-    const rate = this.#rates.get(user) ?? new RateLimiter();
+    const rate = this.#rates.get(user) ?? new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
     // All at once, rather than the oldest: who is forgotten has 120 more.
     if (!this.#rates.has(user) && this.#rates.size >= MAX_RATES) this.#rates.clear();
     this.#rates.set(user, rate);

@@ -1,4 +1,4 @@
-import { withTimeout } from "../../../audit/with-timeout.ts";
+import { withTimeout } from "../../../common/with-timeout.ts";
 
 /** What the admin API waits for D1 before it says, or does, something else. */
 const D1_TIMEOUT_MS = 4_000;

@@ -1,6 +1,6 @@
-import { serveRecording } from "../../../durable/recording/serve-recording.ts";
 import { jsonError } from "../../json.ts";
 import type { AdminRequest } from "./request.ts";
+import { serveRecording } from "./stream-recording.ts";
 import { findUserObject } from "./user-objects.ts";
 
 /** `GET sessions/{id}/recording`: the asciicast, as far as it goes where the session is live. */

@@ -1,4 +1,4 @@
-import { objectIdOf } from "../../../durable/session-id.ts";
+import { objectIdOf } from "../../../contract/session-id.ts";
 import type { UserSessions } from "../../../durable/user-sessions.ts";
 import { ALL_OBJECT_LOCATIONS, type NullableLocationHint } from "../../config/location-hints.ts";
 import type { Bindings } from "../../env.ts";

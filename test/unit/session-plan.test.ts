@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { attachPlan, detachPlan, type SessionPlan } from "../../durable/plan.ts";
+import { attachSessionPlan, detachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
 
 const PLAN: SessionPlan = {
   sessionId: "s".repeat(64),
@@ -38,14 +38,14 @@ function sent(headers: Headers): Request {
 describe("a plan travels from the edge to the object", () => {
   test("whole, whatever characters a command is made of", () => {
     const headers = new Headers();
-    attachPlan(headers, PLAN);
-    expect(detachPlan(sent(headers)).plan).toEqual(PLAN);
+    attachSessionPlan(headers, PLAN);
+    expect(detachSessionPlan(sent(headers)).plan).toEqual(PLAN);
   });
 
   test("and no further: what goes upstream is what the edge built", () => {
     const headers = new Headers({ "impersonate-user": "alice", "user-agent": "kubectl" });
-    attachPlan(headers, PLAN);
-    expect([...detachPlan(sent(headers)).headers]).toEqual([
+    attachSessionPlan(headers, PLAN);
+    expect([...detachSessionPlan(sent(headers)).headers]).toEqual([
       ["impersonate-user", "alice"],
       ["user-agent", "kubectl"],
     ]);
@@ -53,12 +53,12 @@ describe("a plan travels from the edge to the object", () => {
 
   test("alone: a header of that name that was there before is gone", () => {
     const headers = new Headers({ "Sallyport-Plan": encodeURIComponent('{"user":"admin@example.com"}') });
-    attachPlan(headers, PLAN);
-    expect(detachPlan(sent(headers)).plan.user).toBe("alice@example.com");
+    attachSessionPlan(headers, PLAN);
+    expect(detachSessionPlan(sent(headers)).plan.user).toBe("alice@example.com");
   });
 
   test("or the request is not served", () => {
-    expect(() => detachPlan(sent(new Headers()))).toThrow("a session request without a plan reached the object");
-    expect(() => detachPlan(sent(new Headers({ "Sallyport-Plan": "%" })))).toThrow();
+    expect(() => detachSessionPlan(sent(new Headers()))).toThrow("a session request without a plan reached the object");
+    expect(() => detachSessionPlan(sent(new Headers({ "Sallyport-Plan": "%" })))).toThrow();
   });
 });

@@ -1,6 +1,6 @@
+import type { AuditPolicy, SessionLimits } from "../durable/limits.ts";
+import type { RecordingPolicy } from "../durable/recording/policy.ts";
 import type { SessionTarget } from "../kubernetes/classify.ts";
-import type { AuditPolicy, SessionLimits } from "./limits.ts";
-import type { RecordingPolicy } from "./recording/policy.ts";
 
 /** What the edge decided of one session attempt. The object carries it out and decides nothing of it again. */
 export interface SessionPlan {
@@ -41,12 +41,12 @@ const PLAN_HEADER = "Sallyport-Plan";
  * Percent-encoded JSON, since a command may hold any character and a header only Latin-1. The header set of that
  * request is built by the edge alone, so nothing a client sends can take this header's place.
  */
-export function attachPlan(headers: Headers, plan: SessionPlan): void {
+export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
   headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(plan)));
 }
 
 /** Takes the plan out of the request, leaving exactly the headers that go upstream. */
-export function detachPlan(request: Request): { plan: SessionPlan; headers: Headers } {
+export function detachSessionPlan(request: Request): { plan: SessionPlan; headers: Headers } {
   const headers = new Headers(request.headers);
   const packed = headers.get(PLAN_HEADER);
   if (packed === null) throw new Error("a session request without a plan reached the object");

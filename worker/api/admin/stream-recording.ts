@@ -1,6 +1,6 @@
-import { recordingKey } from "./policy.ts";
-import type { RecordingBlock } from "./read-spooled.ts";
-import { CAST_CONTENT_TYPE } from "./upload.ts";
+import { recordingKey } from "../../../durable/recording/policy.ts";
+import type { RecordingBlock } from "../../../durable/recording/read-spooled.ts";
+import { CAST_CONTENT_TYPE } from "../../../durable/recording/upload.ts";
 
 /** Asks the session's object for what R2 does not have; see `Recordings.read`. */
 export type SpoolReader = (offset: number) => Promise<RecordingBlock | undefined>;
