@@ -44,7 +44,7 @@ export function openUsers(rules: readonly IdentityRule[]): number[] {
 
 /**
  * The one user name that a rule gives, if it is one: written out, or made of nothing but what the rule itself matches on.
- * The same as `identify` makes of it (worker/identify.ts), which has addresses in lower case.
+ * The same as `identify` makes of it (worker/policy/identify.ts), which has addresses in lower case.
  */
 export function literalUser({ match, user }: IdentityRule): string | undefined {
   const email = match.email?.toLowerCase();

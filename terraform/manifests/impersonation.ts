@@ -15,7 +15,7 @@
  * `impersonate-on:user-info:<verb>` limit also what may be done while being somebody. It is not used here: clusters before
  * 1.36 would refuse everything, and since the API server falls back to `impersonate`, granting both would limit nothing.
  */
-import { SESSION_EXTRA } from "../../worker/decide.ts";
+import { SESSION_EXTRA } from "../../worker/policy/decide.ts";
 import type { Impersonated } from "../config/identities.ts";
 import type { PolicyRule } from "./types.ts";
 

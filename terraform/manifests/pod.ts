@@ -5,7 +5,7 @@
  * API server by the cluster's own CA, gives it every upgrade as it comes, and is released and mended with Kubernetes, in an
  * image without a shell. The others would need the token written into their configuration again and again.
  */
-import { UPSTREAM_HOST } from "../../worker/upstream-url.ts";
+import { UPSTREAM_HOST } from "../../worker/upstream/url.ts";
 import { METRICS_PORT, PROXY_PORT, TOKEN_SECRET } from "./names.ts";
 import type { Container } from "./types.ts";
 

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
-import { evaluateRules } from "../../worker/policy.ts";
+import { evaluateRules } from "../../worker/policy/evaluate-rules.ts";
 import { Random, seedOfRun } from "../support/random.ts";
 import { type GeneratedRequest, generateRequest } from "./support/path-grammar.ts";
 import { exchangeOn, type RawAnswer } from "./support/raw-http.ts";

@@ -14,7 +14,7 @@ import { planPorts } from "../../dev/stack/ports.ts";
 import { connectorManifests } from "../../terraform/manifests/connector.ts";
 import { PROXY_PORT, TOKEN_SECRET } from "../../terraform/manifests/names.ts";
 import type { Deployment, KubernetesObject } from "../../terraform/manifests/types.ts";
-import { UPSTREAM_HOST } from "../../worker/upstream-url.ts";
+import { UPSTREAM_HOST } from "../../worker/upstream/url.ts";
 import { clusterInput, deploymentOf, type Identities } from "../support/deployment.ts";
 import { runnable, spokenBy } from "./support/connector.ts";
 import { Kubectl, kubectlPath } from "./support/kubectl.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { accessIdentityReader } from "../../worker/access-identity.ts";
+import { accessIdentityReader } from "../../worker/access/access-identity.ts";
+import type { Subject } from "../../worker/access/subject.ts";
 import { loadConfig } from "../../worker/config/load.ts";
-import type { Subject } from "../../worker/subject.ts";
 
 const TEAM = "https://team.cloudflareaccess.com";
 const TOKEN = "header.payload.signature";

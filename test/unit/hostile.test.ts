@@ -4,9 +4,9 @@ import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import { buildUpstreamHeaders, forbiddenClientHeader } from "../../kubernetes/upstream-headers.ts";
-import { isPlainHost } from "../../worker/clusters.ts";
-import { crossSiteDenial } from "../../worker/cross-site.ts";
-import { evaluateRules, resourceOf } from "../../worker/policy.ts";
+import { crossSiteDenial } from "../../worker/access/cross-site.ts";
+import { evaluateRules, resourceOf } from "../../worker/policy/evaluate-rules.ts";
+import { isPlainHost } from "../../worker/upstream/cluster-by-host.ts";
 import { expand, HOSTILE, headerLines, loadCorpus, type RequestEntry, SMUGGLED } from "../support/hostile.ts";
 
 const { requests, framing, tokens } = loadCorpus();

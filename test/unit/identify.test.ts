@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { Subject } from "../../worker/access/subject.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { IdentityRule } from "../../worker/config/schema.ts";
-import { type AccessIdentity, type IdentifyResult, identify as identifyWith } from "../../worker/identify.ts";
-import type { Subject } from "../../worker/subject.ts";
+import { type AccessIdentity, type IdentifyResult, identify as identifyWith } from "../../worker/policy/identify.ts";
 
 type Match = IdentityRule["match"];
 

@@ -3,8 +3,8 @@ import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-inf
 import type { SessionKind, SessionTarget } from "../../kubernetes/session-target.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { Rule } from "../../worker/config/schema.ts";
-import { matchesGlob } from "../../worker/glob.ts";
-import { evaluateRules, resourceOf } from "../../worker/policy.ts";
+import { evaluateRules, resourceOf } from "../../worker/policy/evaluate-rules.ts";
+import { matchesGlob } from "../../worker/policy/glob.ts";
 
 type Match = Rule["match"];
 

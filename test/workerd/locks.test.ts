@@ -7,7 +7,7 @@ import { ChainVerifier } from "../../audit/verify.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
 import { ALL_OBJECT_LOCATIONS } from "../../worker/config/location-hints.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { userObjectAt } from "../../worker/user-objects.ts";
+import { userObjectAt } from "../../worker/sessions/user-objects.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, directlyAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";

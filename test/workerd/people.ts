@@ -1,7 +1,7 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { importJWK, type JWTPayload, SignJWT } from "jose";
-import { readSubject } from "../../worker/authenticate.ts";
+import { readSubject } from "../../worker/access/authenticate.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { Bindings } from "../../worker/env.ts";

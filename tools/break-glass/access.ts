@@ -1,5 +1,5 @@
 /** What somebody is given in an emergency, and what of it is kept. Pure. */
-import type { Identity } from "../../worker/identify.ts";
+import type { Identity } from "../../worker/policy/identify.ts";
 
 export interface Access {
   /** In the record, in the cluster's audit log and in the names of what is made. Fits the ids of the table `requests`. */

@@ -1,5 +1,5 @@
 import type { Cluster } from "../config/schema.ts";
-import { identify } from "../identify.ts";
+import { identify } from "../policy/identify.ts";
 import type { ApiRequest } from "./request.ts";
 
 /**

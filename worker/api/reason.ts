@@ -1,7 +1,7 @@
+import { crossSiteDenial } from "../access/cross-site.ts";
 import { configuredLocations } from "../config/location-hints.ts";
-import { crossSiteDenial } from "../cross-site.ts";
 import { json, jsonError } from "../json.ts";
-import { broadcastToUserObjects } from "../user-objects.ts";
+import { broadcastToUserObjects } from "../sessions/user-objects.ts";
 import { printable, readText } from "./admin/command.ts";
 import type { ApiRequest } from "./request.ts";
 

@@ -1,7 +1,7 @@
+import type { Subject } from "../access/subject.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
-import type { AccessIdentity, Identity } from "../identify.ts";
-import type { Subject } from "../subject.ts";
+import type { AccessIdentity, Identity } from "../policy/identify.ts";
 
 /** A request to Sallyport itself, of somebody whom a rule knows. */
 export interface ApiRequest {

@@ -1,5 +1,5 @@
-import { identify } from "../identify.ts";
 import { json } from "../json.ts";
+import { identify } from "../policy/identify.ts";
 import type { ApiRequest } from "./request.ts";
 
 /** `GET /-/whoami`: who one is here, by which rule, and with which limits. `kubectl get --raw /-/whoami` asks it. */

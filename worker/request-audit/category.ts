@@ -2,9 +2,9 @@
 import type { Category } from "../../audit/requests.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
-import { matchesGlob } from "../glob.ts";
 import { isReadMethod } from "../methods.ts";
-import { matches, type RuleQuery, resourceOf } from "../policy.ts";
+import { matches, type RuleQuery, resourceOf } from "../policy/evaluate-rules.ts";
+import { matchesGlob } from "../policy/glob.ts";
 
 /** A plain request that Sallyport let through. */
 export interface Allowed {

@@ -1,5 +1,5 @@
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
-import type { Identity } from "../identify.ts";
+import type { Identity } from "../policy/identify.ts";
 import type { Refusal } from "../refusal.ts";
 
 /** What becomes known of a request on its way through the edge. Each stage adds its own; the record is made of it. */

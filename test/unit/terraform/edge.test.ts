@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DeploymentInput } from "../../../terraform/config/schema.ts";
-import { buildUpstreamUrl } from "../../../worker/upstream-url.ts";
+import { buildUpstreamUrl } from "../../../worker/upstream/url.ts";
 import {
   ACCOUNT,
   clusterInput,

@@ -4,7 +4,7 @@ import { impersonated, literalUser } from "../../../terraform/config/identities.
 import { impersonationRules } from "../../../terraform/manifests/impersonation.ts";
 import type { PolicyRule } from "../../../terraform/manifests/types.ts";
 import { type IdentityRule, identityRuleSchema } from "../../../worker/config/identities.ts";
-import { identify } from "../../../worker/identify.ts";
+import { identify } from "../../../worker/policy/identify.ts";
 
 type RuleInput = z.input<typeof identityRuleSchema>;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { connectorManifests } from "../../../terraform/manifests/connector.ts";
 import { IMAGES } from "../../../terraform/manifests/names.ts";
 import type { Container, Deployment, KubernetesObject } from "../../../terraform/manifests/types.ts";
-import { UPSTREAM_HOST } from "../../../worker/upstream-url.ts";
+import { UPSTREAM_HOST } from "../../../worker/upstream/url.ts";
 import { type ClusterInput, clusterInput, deploymentOf } from "../../support/deployment.ts";
 import { unknownFields } from "../../support/kubernetes-schema.ts";
 

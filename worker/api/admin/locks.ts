@@ -1,6 +1,6 @@
 import type { UserLock } from "../../../audit/events.ts";
 import { json, jsonError } from "../../json.ts";
-import { userObjectAt } from "../../user-objects.ts";
+import { userObjectAt } from "../../sessions/user-objects.ts";
 import { readCommand } from "./command.ts";
 import type { AdminRequest } from "./request.ts";
 import { broadcastCommand, partialFailure } from "./user-objects.ts";

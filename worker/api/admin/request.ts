@@ -1,6 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import type { Bindings } from "../../env.ts";
-import type { Identity } from "../../identify.ts";
+import type { Identity } from "../../policy/identify.ts";
 
 /** A request to the admin API, of somebody whose role allows it. */
 export interface AdminRequest {

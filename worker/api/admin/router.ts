@@ -1,6 +1,6 @@
-import { crossSiteDenial } from "../../cross-site.ts";
-import { identify } from "../../identify.ts";
+import { crossSiteDenial } from "../../access/cross-site.ts";
 import { jsonError } from "../../json.ts";
+import { identify } from "../../policy/identify.ts";
 import type { ApiRequest } from "../request.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { showExport } from "./export.ts";
@@ -55,7 +55,7 @@ export async function serveAdmin(own: ApiRequest): Promise<Response> {
     }
     const part = decodePart(match[1] ?? "");
     if (part === undefined) return jsonError("bad_request", "the path has an invalid percent-encoding");
-    // No user has such a name (worker/authenticate.ts), and with a space in it, it could be another's object.
+    // No user has such a name (worker/access/authenticate.ts), and with a space in it, it could be another's object.
     if (NAMES_USER.test(url.pathname) && !/^[!-~]+$/.test(part))
       return jsonError("bad_request", "a name here is visible ASCII without spaces");
     return serve({ request, url, admin, config, env, part });

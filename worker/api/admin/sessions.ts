@@ -3,7 +3,7 @@ import type { SessionRow } from "../../../audit/rows.ts";
 import { configuredLocations, type NullableLocationHint } from "../../config/location-hints.ts";
 import type { Bindings } from "../../env.ts";
 import { json, jsonError } from "../../json.ts";
-import { broadcastToUserObjects } from "../../user-objects.ts";
+import { broadcastToUserObjects } from "../../sessions/user-objects.ts";
 import { queryDatabase } from "./database.ts";
 import { readListQuery, writeCursor } from "./parameters.ts";
 import type { AdminRequest } from "./request.ts";

@@ -3,7 +3,7 @@ import type { UserSessions } from "../../../durable/user-sessions.ts";
 import { ALL_OBJECT_LOCATIONS, type NullableLocationHint } from "../../config/location-hints.ts";
 import type { Bindings } from "../../env.ts";
 import { jsonError } from "../../json.ts";
-import { broadcastToUserObjects } from "../../user-objects.ts";
+import { broadcastToUserObjects } from "../../sessions/user-objects.ts";
 
 /** The object that a session id names, or undefined for a text that is no session id of this deployment. */
 export function findUserObject(

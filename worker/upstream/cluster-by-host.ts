@@ -1,4 +1,4 @@
-import type { Cluster } from "./config/schema.ts";
+import type { Cluster } from "../config/schema.ts";
 
 /** The cluster that a host name stands for. A cluster without hostnames answers to all. */
 export function findClusterByHost(clusters: readonly Cluster[], hostname: string): Cluster | undefined {

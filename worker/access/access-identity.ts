@@ -1,6 +1,6 @@
-import type { Config } from "./config/schema.ts";
-import { type AccessIdentity, readClaim } from "./identify.ts";
-import type { Refusal } from "./refusal.ts";
+import type { Config } from "../config/schema.ts";
+import { type AccessIdentity, readClaim } from "../policy/identify.ts";
+import type { Refusal } from "../refusal.ts";
 import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
 

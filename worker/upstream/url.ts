@@ -1,4 +1,4 @@
-import type { RequestTarget } from "../kubernetes/path.ts";
+import type { RequestTarget } from "../../kubernetes/path.ts";
 
 /**
  * The binding decides where a request goes; the host only becomes the Host header. It is the one that the `kubectl proxy`

@@ -1,6 +1,6 @@
-import type { RequestInfo } from "../kubernetes/request-info.ts";
-import type { SessionTarget } from "../kubernetes/session-target.ts";
-import type { Rule } from "./config/schema.ts";
+import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import type { SessionTarget } from "../../kubernetes/session-target.ts";
+import type { Rule } from "../config/schema.ts";
 import { matchesGlob } from "./glob.ts";
 import type { Identity } from "./identify.ts";
 

@@ -1,5 +1,5 @@
-import type { UserSessions } from "../durable/user-sessions.ts";
-import type { NullableLocationHint } from "./config/location-hints.ts";
+import type { UserSessions } from "../../durable/user-sessions.ts";
+import type { NullableLocationHint } from "../config/location-hints.ts";
 
 type Namespace = DurableObjectNamespace<UserSessions>;
 
@@ -7,7 +7,7 @@ type Namespace = DurableObjectNamespace<UserSessions>;
  * The object that holds a user's sessions with the clusters that share a location hint. A cluster without a hint shares the one near the
  * user with all others of its kind.
  *
- * @param user as in the record; it has no space in it (see worker/authenticate.ts), so no name is another's object
+ * @param user as in the record; it has no space in it (see worker/access/authenticate.ts), so no name is another's object
  */
 export function userObjectName(user: string, locationHint: NullableLocationHint): string {
   return locationHint === null ? user : `${user} ${locationHint}`;

@@ -1,9 +1,9 @@
-import type { RequestTarget } from "../kubernetes/path.ts";
-import { buildUpstreamHeaders, type Impersonation } from "../kubernetes/upstream-headers.ts";
-import type { Decision } from "./decide.ts";
-import { isReadMethod } from "./methods.ts";
-import { refuse } from "./refusal.ts";
-import { buildUpstreamUrl } from "./upstream-url.ts";
+import type { RequestTarget } from "../../kubernetes/path.ts";
+import { buildUpstreamHeaders, type Impersonation } from "../../kubernetes/upstream-headers.ts";
+import { isReadMethod } from "../methods.ts";
+import type { Decision } from "../policy/decide.ts";
+import { refuse } from "../refusal.ts";
+import { buildUpstreamUrl } from "./url.ts";
 
 /** @property failure why this is not the cluster's own answer, for the record */
 export interface ClusterAnswer {

@@ -1,9 +1,9 @@
-import type { RecordingPolicy } from "../durable/recording/policy.ts";
-import { isReservedName } from "./config/load.ts";
-import type { IdentityRule, Limits, Role } from "./config/schema.ts";
-import { fillTemplate } from "./config/template.ts";
-import type { Refusal } from "./refusal.ts";
-import type { Subject } from "./subject.ts";
+import type { RecordingPolicy } from "../../durable/recording/policy.ts";
+import type { Subject } from "../access/subject.ts";
+import { isReservedName } from "../config/load.ts";
+import type { IdentityRule, Limits, Role } from "../config/schema.ts";
+import { fillTemplate } from "../config/template.ts";
+import type { Refusal } from "../refusal.ts";
 
 /** Who somebody is here, and as whom they act in the cluster. */
 export interface Identity {

@@ -1,10 +1,10 @@
-import type { RecordingPolicy } from "../durable/recording/policy.ts";
-import type { Classified, SessionTarget, SessionTransport } from "../kubernetes/classify.ts";
-import type { Impersonation } from "../kubernetes/upstream-headers.ts";
-import type { Cluster, Limits } from "./config/schema.ts";
+import type { RecordingPolicy } from "../../durable/recording/policy.ts";
+import type { Classified, SessionTarget, SessionTransport } from "../../kubernetes/classify.ts";
+import type { Impersonation } from "../../kubernetes/upstream-headers.ts";
+import type { Cluster, Limits } from "../config/schema.ts";
+import type { Refusal } from "../refusal.ts";
+import { evaluateRules } from "./evaluate-rules.ts";
 import type { Identity } from "./identify.ts";
-import { evaluateRules } from "./policy.ts";
-import type { Refusal } from "./refusal.ts";
 
 /**
  * What happens to a request. An upstream request is built from an allowing decision only, so one that cannot be

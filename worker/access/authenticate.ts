@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import type { Config } from "./config/schema.ts";
-import type { Refusal } from "./refusal.ts";
+import type { Config } from "../config/schema.ts";
+import type { Refusal } from "../refusal.ts";
 import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
 

@@ -1,13 +1,13 @@
-import { makeSessionId } from "../contract/session-id.ts";
-import { attachSessionPlan, type SessionPlan } from "../contract/session-plan.ts";
-import type { RequestTarget } from "../kubernetes/path.ts";
-import type { Cluster, Config } from "./config/schema.ts";
-import { type Decision, SESSION_EXTRA } from "./decide.ts";
-import type { Bindings } from "./env.ts";
-import type { Identity } from "./identify.ts";
-import type { Subject } from "./subject.ts";
-import { upstreamHeadersFor } from "./upstream.ts";
-import { buildUpstreamUrl } from "./upstream-url.ts";
+import { makeSessionId } from "../../contract/session-id.ts";
+import { attachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
+import type { RequestTarget } from "../../kubernetes/path.ts";
+import type { Subject } from "../access/subject.ts";
+import type { Cluster, Config } from "../config/schema.ts";
+import type { Bindings } from "../env.ts";
+import { type Decision, SESSION_EXTRA } from "../policy/decide.ts";
+import type { Identity } from "../policy/identify.ts";
+import { upstreamHeadersFor } from "../upstream/forward.ts";
+import { buildUpstreamUrl } from "../upstream/url.ts";
 import { userObjectAt } from "./user-objects.ts";
 
 /** The client writes these into the record: they must not fill it. */
