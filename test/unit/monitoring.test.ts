@@ -1,29 +1,24 @@
+/** docs/MONITORING.md: its queries run, its log table is the code's, and its alerts match events that exist. */
 import { globSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { reservedNamesWarning } from "../../worker/config/load.ts";
+import { LOG_EVENTS, type LogEvent } from "../../common/log-events.ts";
+import { fillGenerated } from "../../tools/generated.ts";
+import { logEventsTable } from "../../tools/log-events-table.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
 const text = readFileSync("docs/MONITORING.md", "utf8");
 
-/** The quoted lines of the table, each as what it says between the `…`. */
-const quoted = [
-  ...text.matchAll(/^\| `((?:audit|recording|upstream|access|admin|export|internal|configuration)[^`]*)` \|/gm),
-].map(([, line]) => line ?? "");
-
-interface Call {
-  readonly file: string;
-  /** The text with `…` for each value; undefined where it is not written at the call. */
-  readonly line: string | undefined;
-}
-
-/** Every console call of what runs in the Worker. */
-const calls: Call[] = globSync(["worker/**/*.ts", "durable/**/*.ts", "audit/**/*.ts", "kubernetes/**/*.ts"]).flatMap(
-  (file) =>
-    [...readFileSync(file, "utf8").matchAll(/console\.\w+\(\s*(?:`((?:[^`\\]|\\.)*)`|"((?:[^"\\]|\\.)*)"|)/g)].map(
-      ([, template, string]) => ({ file, line: (template ?? string)?.replaceAll(/\$\{[^{}]*\}/g, "…") }),
-    ),
+/** Everything that runs inside the two Workers. */
+const SOURCES = globSync(
+  ["worker", "durable", "contract", "audit", "kubernetes", "common"].map((dir) => `${dir}/**/*.ts`),
 );
+
+/** The one place that may write to the console. */
+const LOGGER = "common/log.ts";
+
+/** Calls that still write prose to the console; to be 0. */
+const NOT_MIGRATED = 30;
 
 describe("the queries in docs/MONITORING.md", () => {
   it("find the sessions that alerts are for", () => {
@@ -56,27 +51,41 @@ describe("the queries in docs/MONITORING.md", () => {
   });
 });
 
-describe("the log lines in docs/MONITORING.md", () => {
-  it("are those of the code, all of them", () => {
-    const written = calls.flatMap(({ line }) => (line === undefined ? [] : [line]));
-    expect(written.length).toBeGreaterThan(15);
-    const warning = reservedNamesWarning("…", "…", "…");
-    expect(new Set(quoted)).toEqual(new Set([...written, warning]));
-    expect(quoted).toHaveLength(written.length + 1);
+describe("the log table in docs/MONITORING.md", () => {
+  it("is the code's list", () => {
+    expect(fillGenerated(text, { "log-events": logEventsTable() }), "common/log-events.ts changed").toBe(text);
   });
 
-  it("are written at the call, but for the configuration's warning", () => {
-    expect(calls.filter(({ line }) => line === undefined).map(({ file }) => file)).toEqual(["worker/index.ts"]);
+  it("has every line that the Workers write: only common/log.ts writes to the console", () => {
+    const calls = SOURCES.filter((file) => file !== LOGGER).flatMap((file) =>
+      Array.from(readFileSync(file, "utf8").matchAll(/\bconsole\s*[.[]/g), () => file),
+    );
+    expect(calls.length, calls.join(", ")).toBeLessThanOrEqual(NOT_MIGRATED);
   });
 
-  it("are what alerts look for", () => {
+  it("says which Worker writes an event", () => {
+    for (const file of SOURCES) {
+      for (const [, event = ""] of readFileSync(file, "utf8").matchAll(/\blogEvent\(\s*"(\w+)"/g)) {
+        const { worker } = LOG_EVENTS[event as LogEvent];
+        const writer = file.startsWith("durable/") ? "objects" : file.startsWith("worker/") ? "edge" : "both";
+        expect([writer, "both"], `${file}: ${event}`).toContain(worker);
+      }
+    }
+  });
+
+  it("tells operators what each event means, and what to do", () => {
+    for (const [event, { meaning, action }] of Object.entries(LOG_EVENTS)) {
+      expect(meaning, event).toMatch(/\.$/);
+      expect(action, event).toMatch(/\.$/);
+    }
+  });
+});
+
+describe("the alerts in docs/MONITORING.md", () => {
+  it("match on events that exist", () => {
     const alerts = text.slice(text.indexOf("## Alerts"));
-    const looked = [...alerts.matchAll(/lines? `([^`]+)`/g)].map(([, part]) => part ?? "");
-    expect(looked.length).toBeGreaterThan(4);
-    for (const part of looked)
-      expect(
-        quoted.filter((line) => line.includes(part)),
-        part,
-      ).not.toEqual([]);
+    const matched = [...alerts.matchAll(/`event = (\w+)`/g)].map(([, event]) => event);
+    expect(matched.length).toBeGreaterThan(4);
+    for (const event of matched) expect(Object.keys(LOG_EVENTS)).toContain(event);
   });
 });
