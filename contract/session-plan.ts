@@ -1,6 +1,6 @@
-import type { AuditPolicy, SessionLimits } from "../durable/limits.ts";
-import type { RecordingPolicy } from "../durable/recording/policy.ts";
 import type { SessionTarget } from "../kubernetes/classify.ts";
+import type { AuditPolicy, SessionLimits } from "./limits.ts";
+import type { RecordingPolicy } from "./recording.ts";
 
 /** What the edge decided of one session attempt. The object carries it out and decides nothing of it again. */
 export interface SessionPlan {

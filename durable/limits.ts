@@ -1,18 +1,5 @@
 /** The limits of a session, and when each of them is reached. Pure: the time is an argument. */
-
-export interface SessionLimits {
-  readonly maxSessionsPerUser: number;
-  readonly idleTimeoutSeconds: number;
-  readonly maxDurationSeconds: number;
-  /** A session whose reader takes nothing for so long, although something waits for it, is ended. */
-  readonly stallTimeoutSeconds: number;
-}
-
-/** What happens to new sessions while D1 does not take events. */
-export interface AuditPolicy {
-  readonly onOutage: "buffer" | "fail-closed";
-  readonly maxQueuedEvents: number;
-}
+import type { AuditPolicy, SessionLimits } from "../contract/limits.ts";
 
 /** @returns undefined when another session's events may wait for D1, else the words for the person who asked */
 export function checkQueueLength(queuedEvents: number, policy: AuditPolicy): string | undefined {

@@ -1,5 +1,3 @@
-import type { RateLimit } from "../common/rate-limiter.ts";
-
 /**
  * kubectl answers every refused WebSocket upgrade with a SPDY POST of the same request, and shows the person the
  * answer to that one. So the refusal of the first half is kept for a moment, to be given again to the second: the
@@ -42,6 +40,3 @@ export class RefusedAttempts {
 export function attemptKey(url: string, kubectlSession: string | null): string {
   return JSON.stringify([url, kubectlSession]);
 }
-
-/** More than a person, or a retrying script, makes; fewer than would fill the audit log: each costs two rows there. */
-export const REFUSED_ATTEMPTS_LIMIT: RateLimit = { maxPerWindow: 120, windowMs: 60_000 };

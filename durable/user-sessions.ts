@@ -8,9 +8,11 @@ import {
 } from "../audit/events.ts";
 import { liveRow, type SessionRow } from "../audit/rows.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
+import { clusterBinding, type SharedBindings } from "../contract/bindings.ts";
+import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
+import type { RecordingBlock } from "../contract/recording.ts";
 import { makeSessionId } from "../contract/session-id.ts";
 import { detachSessionPlan, type SessionPlan } from "../contract/session-plan.ts";
-import { clusterBinding, type SessionBindings } from "./bindings.ts";
 import { type DialResult, dial, statusRefusal } from "./dial.ts";
 import { CHECKPOINT_MS, CLOSE_GRACE_MS, HEARTBEAT_MS, TICK_MS } from "./intervals.ts";
 import {
@@ -38,9 +40,8 @@ import { createObserver } from "./protocols/choose.ts";
 import { endLabel } from "./recording/cast-lines.ts";
 import type { LiveRecording, OnMustEnd } from "./recording/live-recording.ts";
 import { isRecordable } from "./recording/policy.ts";
-import type { RecordingBlock } from "./recording/read-spooled.ts";
 import { Recordings } from "./recording/recordings.ts";
-import { attemptKey, REFUSED_ATTEMPTS_LIMIT, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
+import { attemptKey, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
 import { Relay } from "./relay.ts";
 import { SessionStore } from "./store.ts";
 import { lockedMessage, REASON_REQUIRED_MESSAGE, type StatedReason, UserLocks } from "./user-locks.ts";
@@ -53,7 +54,7 @@ const BUSY_BYTES = 4 * 1024 * 1024;
  *
  * What is live is in memory, and only there: after a crash nothing counts against the user's limit any more.
  */
-export class UserSessions extends DurableObject<SessionBindings> {
+export class UserSessions extends DurableObject<SharedBindings> {
   readonly #store: SessionStore;
   readonly #standing: UserLocks;
   readonly #outbox: Outbox;
@@ -70,7 +71,7 @@ export class UserSessions extends DurableObject<SessionBindings> {
   #isBusy = false;
   #alarmAt: number | undefined;
 
-  constructor(ctx: DurableObjectState, env: SessionBindings) {
+  constructor(ctx: DurableObjectState, env: SharedBindings) {
     super(ctx, env);
     this.#store = new SessionStore(ctx.storage.sql);
     this.#standing = new UserLocks(ctx.storage.sql);

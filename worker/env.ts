@@ -1,8 +1,8 @@
-import type { SessionBindings } from "../durable/bindings.ts";
+import type { SharedBindings } from "../contract/bindings.ts";
 import type { UserSessions } from "../durable/user-sessions.ts";
 
 /** The Worker's bindings, as `wrangler.jsonc` declares them. */
-export interface Bindings extends SessionBindings {
+export interface Bindings extends SharedBindings {
   readonly USER_SESSIONS: DurableObjectNamespace<UserSessions>;
   /** The cluster, where the configuration names no other binding; a deployment of several clusters has more of its kind. */
   readonly KUBE_API: Fetcher;

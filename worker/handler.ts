@@ -1,4 +1,4 @@
-import { clusterBinding } from "../durable/bindings.ts";
+import { clusterBinding } from "../contract/bindings.ts";
 import { classify } from "../kubernetes/classify.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
 import { forbiddenClientHeader, ImpersonationError } from "../kubernetes/upstream-headers.ts";

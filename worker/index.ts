@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { clusterBinding } from "../durable/bindings.ts";
+import { clusterBinding } from "../contract/bindings.ts";
 import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { joinConfigVariables } from "./config/variables.ts";

@@ -1,8 +1,9 @@
 import type { RecordingSummary } from "../../audit/events.ts";
+import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { Message } from "../protocols/observer.ts";
 import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastFacts } from "./cast-lines.ts";
-import { inUnits, type RecordingPolicy } from "./policy.ts";
+import { inUnits } from "./policy.ts";
 import type { Spool } from "./spool.ts";
 import { createTap, type Tap } from "./tap.ts";
 

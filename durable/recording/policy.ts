@@ -1,19 +1,5 @@
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 
-/** How a session is recorded. */
-export interface RecordingPolicy {
-  /** `output`: what the session shows. `full`: also what is typed, passwords included. */
-  readonly mode: "off" | "output" | "full";
-  /** What becomes of a session that cannot be recorded, or not any further. */
-  readonly onFailure: "continue" | "end";
-  /** What becomes of a session whose cast has reached `maxBytes`. */
-  readonly onFull: "continue" | "end";
-  /** The largest cast, in bytes of its text. What comes after is not recorded, and the cast says so. */
-  readonly maxBytes: number;
-}
-
-export const DEFAULT_MAX_CAST_BYTES = 64 * 1024 * 1024;
-
 /** Output of one channel within this time is one event. Two frames of a 30 Hz screen stay two. */
 export const MERGE_MS = 30;
 /** An event's text is not larger than this and one slice: players take an event whole. */
@@ -52,10 +38,6 @@ export function isRecordable(kind: SessionKind): boolean {
     case "vm-port-forward":
       return false;
   }
-}
-
-export function recordingKey(sessionId: string): string {
-  return `recordings/${sessionId}.cast`;
 }
 
 /** `67108864` → `64 MiB`. */

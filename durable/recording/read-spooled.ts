@@ -1,15 +1,7 @@
+import type { RecordingBlock } from "../../contract/recording.ts";
 import { markerLine, noticeLine } from "./cast-lines.ts";
 import { inUnits, PART_BYTES } from "./policy.ts";
 import type { Spool } from "./spool.ts";
-
-/** Whole lines of a cast that R2 does not have yet. */
-export interface RecordingBlock {
-  readonly bytes: Uint8Array;
-  /** The place in the cast to ask for next. */
-  readonly next: number;
-  /** There is no more than this at the moment. */
-  readonly isLast: boolean;
-}
 
 const LINE_FEED = 0x0a;
 

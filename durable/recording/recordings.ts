@@ -1,8 +1,9 @@
 import type { RecordingSummary } from "../../audit/events.ts";
+import type { RecordingBlock, RecordingPolicy } from "../../contract/recording.ts";
 import { type CastFacts, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
 import { LiveRecording, type OnMustEnd } from "./live-recording.ts";
-import { FLUSH_MS, MAX_SPOOL_BYTES, READ_BLOCK_BYTES, type RecordingPolicy, UPLOAD_PRESSURE_RATIO } from "./policy.ts";
-import { type RecordingBlock, readSpooled } from "./read-spooled.ts";
+import { FLUSH_MS, MAX_SPOOL_BYTES, READ_BLOCK_BYTES, UPLOAD_PRESSURE_RATIO } from "./policy.ts";
+import { readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";
 import { uploadReady } from "./upload.ts";
 

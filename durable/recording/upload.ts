@@ -1,7 +1,6 @@
-import { PART_BYTES, recordingKey } from "./policy.ts";
+import { CAST_CONTENT_TYPE, recordingKey } from "../../contract/recording.ts";
+import { PART_BYTES } from "./policy.ts";
 import type { Spool, SpooledRecording } from "./spool.ts";
-
-export const CAST_CONTENT_TYPE = "application/x-asciicast";
 
 /**
  * Brings one recording to R2 as far as it is ready: whole parts while the session goes on, everything once it has ended.

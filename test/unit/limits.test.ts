@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
+import type { SessionLimits } from "../../contract/limits.ts";
 import {
   checkSessionCount,
   findOverfullSession,
   findReachedLimit,
   formatDuration,
   MAX_WAITING_BYTES,
-  type SessionLimits,
 } from "../../durable/limits.ts";
 
 const LIMITS: SessionLimits = {

@@ -11,7 +11,7 @@ import type { ChainedEvent } from "../../audit/chain.ts";
 import type { SessionEnd } from "../../audit/events.ts";
 import type { SessionRow } from "../../audit/rows.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
-import { recordingKey } from "../../durable/recording/policy.ts";
+import { recordingKey } from "../../contract/recording.ts";
 import { SessionStore } from "../../durable/store.ts";
 import { type Cell, FAULTS, type Fault, type Line, MOMENTS, type Moment, type Row } from "../support/fault-matrix.ts";
 import { endedOf } from "./audit-rows.ts";

@@ -2,7 +2,6 @@
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import { DEFAULT_MAX_CAST_BYTES } from "../../durable/recording/policy.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { Fault, Moment } from "../support/fault-matrix.ts";
 import { endedOf } from "./audit-rows.ts";
@@ -27,7 +26,7 @@ const RECORDING = {
   mode: "output",
   onFailure: "continue",
   onFull: "continue",
-  maxBytes: DEFAULT_MAX_CAST_BYTES,
+  maxBytes: 64 * 1024 * 1024,
 } as const;
 /** How long the cluster has for its answer to the upgrade, in durable/dial.ts. */
 const CONNECT_TIMEOUT_MS = 40_000;

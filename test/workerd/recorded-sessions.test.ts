@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
-import { recordingKey } from "../../durable/recording/policy.ts";
+import { recordingKey } from "../../contract/recording.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";

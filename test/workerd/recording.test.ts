@@ -1,9 +1,10 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type RecordingPolicy, recordingKey } from "../../contract/recording.ts";
 import type { CastFacts } from "../../durable/recording/cast-lines.ts";
 import type { LiveRecording } from "../../durable/recording/live-recording.ts";
-import { PART_BYTES, type RecordingPolicy, recordingKey } from "../../durable/recording/policy.ts";
+import { PART_BYTES } from "../../durable/recording/policy.ts";
 import { Recordings } from "../../durable/recording/recordings.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { serveRecording } from "../../worker/api/admin/stream-recording.ts";

@@ -4,8 +4,8 @@ import { describe, expect, it, vi } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
 import { insertEvents } from "../../audit/insert-events.ts";
 import { insertRequests } from "../../audit/insert-requests.ts";
+import { recordingKey } from "../../contract/recording.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
-import { recordingKey } from "../../durable/recording/policy.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { SessionStore } from "../../durable/store.ts";
 import {

@@ -5,7 +5,6 @@
  * stands in one place.
  */
 import * as z from "zod";
-import { DEFAULT_MAX_CAST_BYTES } from "../../durable/recording/policy.ts";
 
 export const nonEmpty = z.string().trim().min(1);
 
@@ -73,6 +72,8 @@ const recordingFields = {
     .max(1024 * 1024 * 1024)
     .describe("The largest recording, in bytes of the cast's text. What comes after is not in it, and it says so."),
 };
+
+const DEFAULT_MAX_CAST_BYTES = 64 * 1024 * 1024;
 
 export const recordingSchema = z
   .strictObject({

@@ -1,4 +1,4 @@
-import type { RecordingPolicy } from "../../durable/recording/policy.ts";
+import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { Classified, SessionTarget, SessionTransport } from "../../kubernetes/classify.ts";
 import type { Impersonation } from "../../kubernetes/upstream-headers.ts";
 import type { Cluster, Limits } from "../config/schema.ts";

@@ -1,4 +1,4 @@
-import type { RecordingPolicy } from "../../durable/recording/policy.ts";
+import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { Subject } from "../access/subject.ts";
 import { isReservedName } from "../config/load.ts";
 import type { IdentityRule, Limits, Role } from "../config/schema.ts";

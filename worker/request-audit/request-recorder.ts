@@ -2,7 +2,7 @@ import { insertRequests } from "../../audit/insert-requests.ts";
 import type { Category } from "../../audit/requests.ts";
 import { RateLimiter } from "../../common/rate-limiter.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
-import { REFUSED_ATTEMPTS_LIMIT } from "../../durable/refused-attempts.ts";
+import { REFUSED_ATTEMPTS_LIMIT } from "../../contract/limits.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
 import { categorize, isAuditedAdminRequest } from "./category.ts";
 import { createIdGenerator } from "./ids.ts";

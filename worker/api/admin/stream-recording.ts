@@ -1,6 +1,4 @@
-import { recordingKey } from "../../../durable/recording/policy.ts";
-import type { RecordingBlock } from "../../../durable/recording/read-spooled.ts";
-import { CAST_CONTENT_TYPE } from "../../../durable/recording/upload.ts";
+import { CAST_CONTENT_TYPE, type RecordingBlock, recordingKey } from "../../../contract/recording.ts";
 
 /** Asks the session's object for what R2 does not have; see `Recordings.read`. */
 export type SpoolReader = (offset: number) => Promise<RecordingBlock | undefined>;
