@@ -4,7 +4,7 @@
  *
  *     session A   start ─► connect ─► end
  *                   │
- *     session B   start ─► end              a start's link is the same user's start before it, so that a
+ *     session B   start ─► end              a start's prev_hash is the same user's start before it, so that a
  *                   │                       whole session that is missing is noticed too (each place where a user's
  *     session C   start ─► …                object lives has a chain of its own)
  *
@@ -26,7 +26,7 @@ export interface ChainedEvent {
    * The hash before this one: in the session, or for a start (and for a lock, which is none of a session's) in the user's
    * chain of starts; "" for the very first.
    */
-  readonly link: string;
+  readonly prev_hash: string;
   readonly hash: string;
 }
 
@@ -34,6 +34,6 @@ export interface ChainedEvent {
  * SHA-256 over a JSON array of everything, in hexadecimal: JSON keeps the parts apart whatever is in them. Synchronous,
  * unlike WebCrypto's, so that an event is written and chained in one turn.
  */
-export function hashEvent({ link, session_id, seq, at, type, data }: Omit<ChainedEvent, "hash">): string {
-  return bytesToHex(sha256(utf8ToBytes(JSON.stringify([link, session_id, seq, at, type, data]))));
+export function hashEvent({ prev_hash, session_id, seq, at, type, data }: Omit<ChainedEvent, "hash">): string {
+  return bytesToHex(sha256(utf8ToBytes(JSON.stringify([prev_hash, session_id, seq, at, type, data]))));
 }

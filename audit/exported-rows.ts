@@ -7,7 +7,7 @@ export type ExportedTable = (typeof EXPORTED_TABLES)[number];
 
 /** An event with what a reader of single lines wants to know of its session, from the session's start; null where unknown. */
 export interface NumberedEvent extends ChainedEvent {
-  readonly n: number;
+  readonly row_number: number;
   readonly user: string | null;
   readonly cluster: string | null;
   readonly kind: string | null;
@@ -15,4 +15,4 @@ export interface NumberedEvent extends ChainedEvent {
   readonly pod: string | null;
 }
 
-export type NumberedRequest = RequestRow & { readonly n: number };
+export type NumberedRequest = RequestRow & { readonly row_number: number };

@@ -8,8 +8,8 @@ import { events } from "./schema.ts";
  */
 export async function insertEvents(database: D1Database, batch: readonly ChainedEvent[]): Promise<void> {
   const db = drizzle(database);
-  const inserts = batch.map(({ session_id, seq, at, type, data, link, hash }) =>
-    db.insert(events).values({ session_id, seq, at, type, data, link, hash }).onConflictDoNothing(),
+  const inserts = batch.map(({ session_id, seq, at, type, data, prev_hash, hash }) =>
+    db.insert(events).values({ session_id, seq, at, type, data, prev_hash, hash }).onConflictDoNothing(),
   );
   const [first, ...rest] = inserts;
   if (first) await db.batch([first, ...rest]);

@@ -2,7 +2,7 @@ import { getTableColumns } from "drizzle-orm";
 import type { RequestRow } from "./rows.ts";
 import { requests } from "./schema.ts";
 
-const COLUMNS = Object.keys(getTableColumns(requests)).filter((name) => name !== "n");
+const COLUMNS = Object.keys(getTableColumns(requests)).filter((name) => name !== "row_number");
 
 /** One statement and one value, however many rows: D1 binds at most 100 values, and each row has two dozen. */
 const INSERT = `INSERT INTO requests (${COLUMNS.join(", ")})

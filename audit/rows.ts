@@ -5,7 +5,7 @@ import type { requests, sessions } from "./schema.ts";
 export type SessionRow = typeof sessions.$inferSelect;
 
 /** One row of D1's table `requests`, but for its number, which D1 gives it. */
-export type RequestRow = Omit<typeof requests.$inferSelect, "n">;
+export type RequestRow = Omit<typeof requests.$inferSelect, "row_number">;
 
 /** A live session's row from the object that holds it: like D1's, but with the counts and traffic of this moment. */
 export function liveRow(

@@ -18,7 +18,7 @@ export const events = sqliteTable(
      * 1, 2, 3 … in the order in which D1 took them, without a gap: what an export goes on from. Declared, because SQLite
      * keeps a rowid that has no name in no dump and through no VACUUM.
      */
-    n: integer().primaryKey(),
+    row_number: integer().primaryKey(),
     session_id: text().notNull(),
     seq: integer().notNull(),
     at: integer().notNull(),
@@ -26,7 +26,7 @@ export const events = sqliteTable(
     /** JSON, kept as the text it was hashed as. */
     data: text().notNull(),
     /** The hash before this one, and this one's: see chain.ts. */
-    link: text().notNull(),
+    prev_hash: text().notNull(),
     hash: text().notNull(),
     /** Whose session; computed, so that "what did alice do" has an index. */
     user: text().generatedAlwaysAs(sql`data ->> '$.user'`, { mode: "virtual" }),
@@ -38,7 +38,7 @@ export const events = sqliteTable(
     index("events_starts_by_user").on(table.user, table.at).where(sql`type = 'start'`),
     uniqueIndex("events_one_end").on(table.session_id).where(sql`type = 'end'`),
     // Below 1 there is -1, by which a trigger knows a row that names no number.
-    check("events_are_counted_from_1", sql`n > 0`),
+    check("events_row_number_is_positive", sql`row_number > 0`),
   ],
 );
 
@@ -52,7 +52,7 @@ export const requests = sqliteTable(
     /** `2026-11-17T09:30:00.000Z-…`: begins with the time, so that its own index is the one by time. */
     id: text().notNull(),
     /** 1, 2, 3 … as in `events`. */
-    n: integer().primaryKey(),
+    row_number: integer().primaryKey(),
     /** When the request came, milliseconds since the epoch. */
     at: integer().notNull(),
     /** The Access identity; null where there was none to know. */
@@ -90,7 +90,7 @@ export const requests = sqliteTable(
     uniqueIndex("requests_by_id").on(table.id),
     // One more billed row a request; those without a user are read by time alone.
     index("requests_by_user").on(table.user, table.id).where(sql`user IS NOT NULL`),
-    check("requests_are_counted_from_1", sql`n > 0`),
+    check("requests_row_number_is_positive", sql`row_number > 0`),
   ],
 );
 

@@ -53,7 +53,7 @@ export class ChainVerifier {
 
   #checkNext(previous: ChainedEvent, event: ChainedEvent): void {
     if (event.seq !== previous.seq + 1) this.#fault(event, `event ${previous.seq + 1} before it is missing`);
-    else if (event.link !== previous.hash) this.#fault(event, "it does not link to the event before it");
+    else if (event.prev_hash !== previous.hash) this.#fault(event, "it does not link to the event before it");
     if (ENDS.has(previous.type)) this.#fault(event, "it stands after the session's end");
     if (event.at < previous.at) this.#fault(event, "it is older than the event before it");
   }
@@ -74,19 +74,20 @@ export class ChainVerifier {
     const linked = new Map<string, string>();
     const firsts = new Map<string, string>();
     for (const { event, user, locationHint } of this.#starts.values()) {
-      if (event.link === "") {
+      if (event.prev_hash === "") {
         if (firsts.has(`${user} ${locationHint}`))
           this.#fault(event, `it claims to be the first session of ${user}, and another does too`);
         firsts.set(`${user} ${locationHint}`, event.session_id);
         continue;
       }
-      const before = this.#starts.get(event.link);
+      const before = this.#starts.get(event.prev_hash);
       if (!before) this.#fault(event, `the session of ${user} before it is missing`);
       else if (before.user !== user) this.#fault(event, "it links to another user's session");
       else if (before.locationHint !== locationHint)
         this.#fault(event, "it links to a session of another of the user's objects");
-      if (linked.has(event.link)) this.#fault(event, "another session links to the same one: one of them was put in");
-      linked.set(event.link, event.session_id);
+      if (linked.has(event.prev_hash))
+        this.#fault(event, "another session links to the same one: one of them was put in");
+      linked.set(event.prev_hash, event.session_id);
     }
   }
 

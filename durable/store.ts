@@ -33,7 +33,7 @@ export class SessionStore {
       CREATE TABLE IF NOT EXISTS last_start (hash TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS outbox (
         n INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
-        type TEXT NOT NULL, data TEXT NOT NULL, link TEXT NOT NULL, hash TEXT NOT NULL
+        type TEXT NOT NULL, data TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL
       );`);
   }
 
@@ -93,7 +93,7 @@ export class SessionStore {
   queued(limit: number): QueuedEvent[] {
     return this.#sql
       .exec<QueuedEvent & Record<string, SqlStorageValue>>(
-        "SELECT n, session_id, seq, at, type, data, link, hash FROM outbox ORDER BY n LIMIT ?",
+        "SELECT n, session_id, seq, at, type, data, prev_hash, hash FROM outbox ORDER BY n LIMIT ?",
         limit,
       )
       .toArray();
@@ -115,16 +115,16 @@ export class SessionStore {
   }
 
   #open(sessionId: string, at: number): LastEvent {
-    const link = this.#lastStart();
+    const prev_hash = this.#lastStart();
     this.#sql.exec(
       "INSERT INTO open_sessions (id, started_at, seen_at, next_seq, last_at, last_hash) VALUES (?, ?, ?, 0, ?, ?)",
       sessionId,
       at,
       at,
       at,
-      link,
+      prev_hash,
     );
-    return { next_seq: 0, last_at: at, last_hash: link };
+    return { next_seq: 0, last_at: at, last_hash: prev_hash };
   }
 
   #last(sessionId: string): LastEvent {
@@ -136,12 +136,12 @@ export class SessionStore {
       .one();
   }
 
-  #queue({ session_id, seq, at, type, data }: SessionEvent, link: string): string {
+  #queue({ session_id, seq, at, type, data }: SessionEvent, prev_hash: string): string {
     const text = JSON.stringify(data);
-    const hash = hashEvent({ session_id, seq, at, type, data: text, link });
+    const hash = hashEvent({ session_id, seq, at, type, data: text, prev_hash });
     this.#sql.exec(
-      "INSERT INTO outbox (session_id, seq, at, type, data, link, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      ...[session_id, seq, at, type, text, link, hash],
+      "INSERT INTO outbox (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ...[session_id, seq, at, type, text, prev_hash, hash],
     );
     return hash;
   }

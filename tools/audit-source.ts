@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { ChainedEvent } from "../audit/chain.ts";
 
-const COLUMNS = "session_id, seq, at, type, data, link, hash";
+const COLUMNS = "session_id, seq, at, type, data, prev_hash, hash";
 /** D1 answers at most some megabytes at a time; an event is under 64 KiB, most under 1 KiB. */
 const REMOTE_PAGE_EVENTS = 500;
 

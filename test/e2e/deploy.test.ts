@@ -44,7 +44,7 @@ describe("npm run deploy, without an account", () => {
     expect(stderr).toBe("");
     expect(code).toBe(0);
     expect(stdout).toMatch(/Total Upload: [\d.]+ KiB/);
-    expect(stdout).toMatch(/ {2}1\. apply those of these D1 migrations .*: 0000_session_events\.sql, /);
+    expect(stdout).toMatch(/ {2}1\. apply those of these D1 migrations .*: 0000_audit_log\.sql, /);
     const generated = readFileSync(join(ROOT, "terraform/out/wrangler.json"), "utf8");
     expect(generated).toContain(HOSTNAME);
     expect(generated + stdout).not.toContain("a-tunnel-token");
@@ -137,7 +137,7 @@ describe("npm run deploy, with real D1", () => {
       pod: "web-0",
     });
     await ask(
-      "INSERT INTO events (session_id, seq, at, type, data, link, hash) " +
+      "INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) " +
         `VALUES ('a', 0, ${Date.now() - 600_000}, 'start', '${data}', '', '')`,
     );
     await again();

@@ -14,11 +14,11 @@ function chain(drafts: readonly Draft[]): ChainedEvent[] {
       location_hint?: string | null;
     };
     const chainOf = `${user} ${location_hint}`;
-    const link = draft.type === "start" ? (lastStart.get(chainOf) ?? "") : last;
-    const hash = hashEvent({ ...draft, link });
+    const prev_hash = draft.type === "start" ? (lastStart.get(chainOf) ?? "") : last;
+    const hash = hashEvent({ ...draft, prev_hash });
     if (draft.type === "start") lastStart.set(chainOf, hash);
     last = hash;
-    return { ...draft, link, hash };
+    return { ...draft, prev_hash, hash };
   });
 }
 
@@ -67,7 +67,7 @@ describe("the record's verifier", () => {
     expect(missing.broken).toMatchObject([{ session_id: "d", seq: 0 }]);
     const moved = events.map((event) => {
       if (event.session_id !== "d" || event.seq !== 0) return event;
-      const forged = { ...event, link: events.find(({ session_id }) => session_id === "c")?.hash ?? "" };
+      const forged = { ...event, prev_hash: events.find(({ session_id }) => session_id === "c")?.hash ?? "" };
       return { ...forged, hash: hashEvent(forged) };
     });
     expect(verify(moved).broken).toMatchObject([
@@ -106,7 +106,7 @@ describe("the record's verifier", () => {
       "an event stands after the end",
       (() => {
         const last = RECORD[2] as ChainedEvent;
-        const late = { session_id: "a", seq: 3, at: 13, type: "connect" as const, data: "{}", link: last.hash };
+        const late = { session_id: "a", seq: 3, at: 13, type: "connect" as const, data: "{}", prev_hash: last.hash };
         return [...RECORD.slice(0, 3), { ...late, hash: hashEvent(late) }, ...RECORD.slice(3)];
       })(),
       "a",
@@ -119,8 +119,8 @@ describe("the record's verifier", () => {
   });
 
   it("keeps the parts of an event apart: moving a character between them changes the hash", () => {
-    const base = { session_id: "a", seq: 1, at: 23, type: "end" as const, data: "{}", link: "x" };
+    const base = { session_id: "a", seq: 1, at: 23, type: "end" as const, data: "{}", prev_hash: "x" };
     expect(hashEvent({ ...base, seq: 12, at: 3 })).not.toBe(hashEvent({ ...base, seq: 1, at: 23 }));
-    expect(hashEvent({ ...base, link: "xa", session_id: "" })).not.toBe(hashEvent(base));
+    expect(hashEvent({ ...base, prev_hash: "xa", session_id: "" })).not.toBe(hashEvent(base));
   });
 });

@@ -6,7 +6,7 @@ import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/port
 import type { Finished } from "../../tools/ports/wrangler.ts";
 import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
 
-const FILES = ["0000_session_events.sql", "0001_append_only.sql"];
+const FILES = ["0000_audit_log.sql", "0001_append_only.sql"];
 const VERSION = "6d2a7b3e-1111-4222-8333-944455566677";
 const TOKEN = { id: "ci.access", secret: "a-secret-that-nobody-may-see" };
 

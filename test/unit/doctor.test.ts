@@ -63,7 +63,9 @@ class World {
   openSession(id: string, startedAt: number): void {
     const data = JSON.stringify({ user: "alice@acme.test", kind: "exec" });
     this.database
-      .prepare("INSERT INTO events (session_id, seq, at, type, data, link, hash) VALUES (?, 0, ?, 'start', ?, '', '')")
+      .prepare(
+        "INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, 0, ?, 'start', ?, '', '')",
+      )
       .run(id, startedAt, data);
   }
 

@@ -8,13 +8,13 @@ import { parseState } from "../../worker/export/state.ts";
 import { Random } from "../support/random.ts";
 
 const EVENT: NumberedEvent = {
-  n: 17,
+  row_number: 17,
   session_id: "s-1",
   seq: 0,
   at: Date.parse("2026-11-17T09:30:00.125Z"),
   type: "start",
   data: '{"user":"alice@example.com","command":["sh","-c","echo \\"ä\\""]}',
-  link: "",
+  prev_hash: "",
   hash: "h-17",
   user: "alice@example.com",
   cluster: "prod",
@@ -26,9 +26,9 @@ const EVENT: NumberedEvent = {
 describe("an event's line", () => {
   it("has what the row has, its time for people, and the data as the text that was hashed", () => {
     const { line, ...rest } = eventToExportRow(EVENT);
-    expect(rest).toEqual({ n: 17, mark: "h-17", at: EVENT.at });
+    expect(rest).toEqual({ rowNumber: 17, mark: "h-17", at: EVENT.at });
     expect(JSON.parse(line)).toEqual({
-      schema: 1,
+      schema: 2,
       table: "events",
       time: "2026-11-17T09:30:00.125Z",
       ...EVENT,
@@ -49,7 +49,7 @@ describe("an event's line", () => {
   ])("stays one line of the same fields where somebody forged data with %s", (_, data) => {
     const { line } = eventToExportRow({ ...EVENT, data });
     expect(line).not.toMatch(/[\r\n]/);
-    expect(JSON.parse(line)).toMatchObject({ user: EVENT.user, n: 17, data: null, data_text: data });
+    expect(JSON.parse(line)).toMatchObject({ user: EVENT.user, row_number: 17, data: null, data_text: data });
   });
 
   it("has no time where a forger wrote a number that is none", () => {
@@ -59,11 +59,18 @@ describe("an event's line", () => {
 
 describe("a request's line", () => {
   it("has all columns, and its id as its mark", () => {
-    const request = { n: 3, id: "2026-11-17T09:30:00.000Z-x", at: EVENT.at, user: null, count: 2, path: "/a\nb" };
+    const request = {
+      row_number: 3,
+      id: "2026-11-17T09:30:00.000Z-x",
+      at: EVENT.at,
+      user: null,
+      count: 2,
+      path: "/a\nb",
+    };
     const { line, mark } = requestToExportRow(request as unknown as NumberedRequest);
     expect(mark).toBe(request.id);
     expect(line).not.toContain("\n");
-    expect(JSON.parse(line)).toEqual({ schema: 1, table: "requests", time: "2026-11-17T09:30:00.125Z", ...request });
+    expect(JSON.parse(line)).toEqual({ schema: 2, table: "requests", time: "2026-11-17T09:30:00.125Z", ...request });
   });
 });
 
@@ -94,7 +101,7 @@ describe("an object's metadata", () => {
 
   it("says how far it goes", () => {
     const metadata = exportMetadata("events", rows);
-    expect(metadata).toEqual({ schema: "1", table: "events", first: "5", last: "9", rows: "3", mark: "m9" });
+    expect(metadata).toEqual({ schema: "2", table: "events", first: "5", last: "9", rows: "3", mark: "m9" });
     expect(readCursor("k", 5, metadata)).toEqual({ key: "k", last: 9, mark: "m9" });
   });
 
@@ -142,12 +149,12 @@ describe("what a former run left", () => {
 });
 
 function rowOf(n: number, line = `line ${n}`): ExportRow {
-  return { n, mark: `m${n}`, at: n, line };
+  return { rowNumber: n, mark: `m${n}`, at: n, line };
 }
 
 /** Reads rows as D1 would, in pages of so many. */
 function pagesOf(rows: readonly ExportRow[], size: number) {
-  return async (n: number) => rows.filter((row) => row.n >= n).slice(0, size);
+  return async (n: number) => rows.filter((row) => row.rowNumber >= n).slice(0, size);
 }
 
 const never = () => {
@@ -173,7 +180,9 @@ describe("rows are cut into objects", () => {
       const after = total > 0 && random.chance(0.5) ? 1 + random.below(total) : 0;
       const cursor = after === 0 ? null : { last: after, mark: `m${after}` };
       const batches = await drain(await Batches.after(cursor, pagesOf(rows, 1 + random.below(10)), limits));
-      expect(batches.flat().map(({ n }) => n)).toEqual(rows.slice(after).map(({ n }) => n));
+      expect(batches.flat().map(({ rowNumber }) => rowNumber)).toEqual(
+        rows.slice(after).map(({ rowNumber }) => rowNumber),
+      );
       for (const batch of batches) {
         expect(batch.length).toBeLessThanOrEqual(limits.rows);
         const chars = batch.slice(0, -1).reduce((sum, { line }) => sum + line.length + 1, 0);
@@ -187,7 +196,7 @@ describe("rows are cut into objects", () => {
     const missing: (readonly [number, number])[] = [];
     const limits = { rows: 3, chars: 1_000 };
     const batches = await drain(await Batches.after(null, pagesOf(rows, 2), limits), (...gap) => missing.push(gap));
-    expect(batches.map((batch) => batch.map(({ n }) => n))).toEqual([[2, 3, 7], [8]]);
+    expect(batches.map((batch) => batch.map(({ rowNumber }) => rowNumber))).toEqual([[2, 3, 7], [8]]);
     expect(missing).toEqual([
       [1, 1],
       [4, 6],

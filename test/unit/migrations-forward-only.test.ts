@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
 import { readMigrations, splitStatements } from "../../dev/stack/migrations.ts";
@@ -43,4 +44,18 @@ it("a checkout older than the database is told apart from one that has something
   expect(compareMigrations(["0.sql", "1.sql"], ["0.sql"])).toEqual({ pending: ["1.sql"], unknown: [] });
   expect(compareMigrations(["0.sql"], ["0.sql", "1.sql"])).toEqual({ pending: [], unknown: ["1.sql"] });
   expect(compareMigrations(["0.sql"], [])).toEqual({ pending: ["0.sql"], unknown: [] });
+});
+
+// D1 splits a migration into statements on the server (`wrangler d1 migrations apply --remote`), and less carefully than locally.
+it("every trigger survives the splitting by the D1 server: one line, LF, upper case, plain comments", () => {
+  const folder = resolve(import.meta.dirname, "../../migrations");
+  const text = migrations.map(({ name }) => readFileSync(resolve(folder, name), "utf8")).join("\n");
+  expect(text).not.toContain("\r");
+  const lines = text.split("\n");
+  const triggers = lines.filter((line) => /\btrigger\b/i.test(line) && !line.startsWith("--"));
+  expect(triggers.length).toBeGreaterThanOrEqual(6);
+  for (const line of triggers) expect(line).toMatch(/^CREATE TRIGGER \w+ BEFORE [A-Z]+ ON \w+ .*\bBEGIN\b .*; END;$/);
+  for (const comment of lines.filter((line) => line.includes("--"))) {
+    expect(comment.slice(comment.indexOf("--"))).not.toMatch(/[;'"`]/);
+  }
 });

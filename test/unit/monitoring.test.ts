@@ -25,7 +25,7 @@ describe("the queries in docs/MONITORING.md", () => {
     const database = new DatabaseSync(":memory:");
     for (const file of globSync("migrations/*.sql").sort()) database.exec(readFileSync(file, "utf8"));
     const add = database.prepare(
-      "INSERT INTO events (session_id, seq, at, type, data, link, hash) VALUES (?, ?, ?, ?, ?, '', '')",
+      "INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, ?, ?, ?, ?, '', '')",
     );
     const now = Date.now();
     const session = (id: string, outcome: string, startedAt: number, endedAt: number) => {

@@ -134,11 +134,11 @@ describe("the record in D1", () => {
         "ON CONFLICT (session_id, seq) DO UPDATE SET data = excluded.data",
     ],
     [
-      "INSERT OR REPLACE INTO events (n, session_id, seq, at, type, data, link, hash) " +
-        "SELECT n, 'other', 0, 0, 'start', '{}', '', '' FROM events WHERE session_id = ? AND seq = 0",
+      "INSERT OR REPLACE INTO events (row_number, session_id, seq, at, type, data, prev_hash, hash) " +
+        "SELECT row_number, 'other', 0, 0, 'start', '{}', '', '' FROM events WHERE session_id = ? AND seq = 0",
     ],
     [
-      "INSERT OR REPLACE INTO events (rowid, session_id, seq, at, type, data, link, hash) " +
+      "INSERT OR REPLACE INTO events (rowid, session_id, seq, at, type, data, prev_hash, hash) " +
         "SELECT rowid, 'other', 0, 0, 'start', '{}', '', '' FROM events WHERE session_id = ? AND seq = 0",
     ],
   ])("stands against %s", async (sql) => {

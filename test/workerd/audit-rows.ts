@@ -36,11 +36,11 @@ export function endedOf(user: string, count: number): Promise<SessionRow[]> {
 
 /** Puts events into D1 as a user's object would. */
 export function write(...events: readonly SessionEvent[]): Promise<void> {
-  let link = "";
+  let prev_hash = "";
   const chained = events.map((event): ChainedEvent => {
-    const body = { ...event, data: JSON.stringify(event.data), link };
-    link = hashEvent(body);
-    return { ...body, hash: link };
+    const body = { ...event, data: JSON.stringify(event.data), prev_hash };
+    prev_hash = hashEvent(body);
+    return { ...body, hash: prev_hash };
   });
   return insertEvents(env.AUDIT_DB, chained);
 }

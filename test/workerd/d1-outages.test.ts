@@ -62,7 +62,7 @@ const queued = (person: Person) =>
 /** What D1 has of a person, which must be a whole: nothing lost, nothing twice, nothing out of order. */
 async function recordOf(person: Person): Promise<ChainedEvent[]> {
   const { results } = await env.AUDIT_DB.prepare(
-    `SELECT session_id, seq, at, type, data, link, hash FROM events WHERE session_id IN
+    `SELECT session_id, seq, at, type, data, prev_hash, hash FROM events WHERE session_id IN
        (SELECT session_id FROM events WHERE user = ? AND type = 'start') ORDER BY session_id, seq`,
   )
     .bind(person.email)

@@ -20,7 +20,7 @@ async function fill(): Promise<void> {
   });
   const end = JSON.stringify({ outcome: "exited", exit_code: 0, bytes_in: 12, bytes_out: 3_456 });
   await env.AUDIT_DB.prepare(
-    `${numbers} INSERT INTO events (session_id, seq, at, type, data, link, hash)
+    `${numbers} INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash)
      SELECT printf('%064d', i / 3), i % 3, 1763371800000 + i, CASE i % 3 WHEN 0 THEN 'start' WHEN 1 THEN 'connect' ELSE 'end' END,
        CASE i % 3 WHEN 0 THEN ? WHEN 1 THEN '{"protocol":"v5.channel.k8s.io"}' ELSE ? END, lower(hex(randomblob(32))), lower(hex(randomblob(32)))
      FROM numbers`,

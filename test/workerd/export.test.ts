@@ -82,7 +82,7 @@ function failingPut(nth: number, when: "before" | "after"): R2Bucket {
 }
 
 interface Line {
-  readonly n: number;
+  readonly row_number: number;
   readonly [field: string]: unknown;
 }
 
@@ -113,7 +113,7 @@ async function linesOf(object: R2Object): Promise<Line[]> {
 }
 
 async function newest(table: Table): Promise<number> {
-  return (await env.AUDIT_DB.prepare(`SELECT coalesce(max(n), 0) AS n FROM ${table}`).first<number>("n")) ?? 0;
+  return (await env.AUDIT_DB.prepare(`SELECT coalesce(max(row_number), 0) AS n FROM ${table}`).first<number>("n")) ?? 0;
 }
 
 /** Every row up to the newest is in R2 once, in order, in objects that are named and labelled for what is in them. */
@@ -121,12 +121,12 @@ async function expectWhole(table: Table): Promise<Line[]> {
   const all: Line[] = [];
   for (const object of await objectsOf(table)) {
     const lines = await linesOf(object);
-    const [first, last] = [lines[0]?.n ?? 0, lines.at(-1)?.n ?? 0];
+    const [first, last] = [lines[0]?.row_number ?? 0, lines.at(-1)?.row_number ?? 0];
     expect(object.key).toBe(exportKey(prefix, table, first));
     expect(object.customMetadata).toMatchObject({ first: `${first}`, last: `${last}`, rows: `${lines.length}` });
     all.push(...lines);
   }
-  expect(all.map(({ n }) => n)).toEqual(Array.from({ length: await newest(table) }, (_, i) => i + 1));
+  expect(all.map(({ row_number }) => row_number)).toEqual(Array.from({ length: await newest(table) }, (_, i) => i + 1));
   return all;
 }
 
@@ -167,7 +167,7 @@ describe("a run", () => {
     await expectAllWhole();
     const [object] = await objectsOf("events");
     expect(object?.httpMetadata).toEqual({ contentType: "application/gzip" });
-    expect(object?.customMetadata).toMatchObject({ schema: "1", table: "events", first: "1", last: "4", rows: "4" });
+    expect(object?.customMetadata).toMatchObject({ schema: "2", table: "events", first: "1", last: "4", rows: "4" });
   });
 
   it("says of each event whose session it is of, and where", async () => {
@@ -182,7 +182,7 @@ describe("a run", () => {
   it("writes the fields that the guide documents, all of them and no other", async () => {
     await run();
     const common = documented("Every line");
-    expect(common).toEqual(["schema", "table", "n", "time", "at"]);
+    expect(common).toEqual(["schema", "table", "row_number", "time", "at"]);
     for (const table of TABLES) {
       const fields = [...common, ...documented(`Lines of \`${table}\``)];
       expect(fields.length).toBeGreaterThan(15);
@@ -194,9 +194,9 @@ describe("a run", () => {
     await run();
     const [object] = await objectsOf("events");
     for (const text of await textLinesOf(object)) {
-      const { session_id, seq, at, type, link, hash } = JSON.parse(text) as ChainedEvent;
+      const { session_id, seq, at, type, prev_hash, hash } = JSON.parse(text) as ChainedEvent;
       const data = text.slice(text.indexOf('"data":') + '"data":'.length, -1);
-      expect(hashEvent({ session_id, seq, at, type, link, data })).toBe(hash);
+      expect(hashEvent({ session_id, seq, at, type, prev_hash, data })).toBe(hash);
     }
   });
 
@@ -467,12 +467,12 @@ describe("an export that cannot be gone on with stops, and says why", () => {
 describe("the numbers that the export goes by", () => {
   const insert = (n: string) =>
     env.AUDIT_DB.prepare(
-      `INSERT OR REPLACE INTO events (n, session_id, seq, at, type, data, link, hash) VALUES (${n}, ?, 0, 0, 'lock', '{}', '', '')`,
+      `INSERT OR REPLACE INTO events (row_number, session_id, seq, at, type, data, prev_hash, hash) VALUES (${n}, ?, 0, 0, 'lock', '{}', '', '')`,
     )
       .bind(crypto.randomUUID())
       .run();
 
-  it.each(["-1", "0", "9223372036854775807", "1", "(SELECT max(n) + 2 FROM events)"])(
+  it.each(["-1", "0", "9223372036854775807", "1", "(SELECT max(row_number) + 2 FROM events)"])(
     "cannot be chosen by who writes: %s",
     async (n) => {
       const before = await newest("events");
@@ -492,7 +492,7 @@ describe("the numbers that the export goes by", () => {
     await insertRequests(env.AUDIT_DB, [row]);
     await insertRequests(env.AUDIT_DB, [row, requestRow(Date.now())]);
     for (const table of TABLES) {
-      const sql = `SELECT max(n) - count(*) AS gaps, min(n) AS first FROM ${table}`;
+      const sql = `SELECT max(row_number) - count(*) AS gaps, min(row_number) AS first FROM ${table}`;
       expect(await env.AUDIT_DB.prepare(sql).first()).toEqual({ gaps: 0, first: 1 });
     }
   });
@@ -551,7 +551,7 @@ describe("GET /-/admin/export", () => {
     expect(Object.keys(shown as object)).toEqual(Object.keys(example));
     expect(Object.keys((shown as typeof example).tables[0])).toEqual(Object.keys(example.tables[0]));
     const events = await newest("events");
-    const oldest = await env.AUDIT_DB.prepare("SELECT at FROM events WHERE n = 1").first<number>("at");
+    const oldest = await env.AUDIT_DB.prepare("SELECT at FROM events WHERE row_number = 1").first<number>("at");
     const waiting = { exported: 0, waiting: events, newest: events, lastObject: null, error: null };
     expect(await status()).toMatchObject([
       200,

@@ -319,7 +319,7 @@ async function expectRecord(stage: Stage, row: SessionRow, expected: Cell["d1Has
     else expect([key, has]).toEqual([key, flowed]);
   }
   const { results } = await env.AUDIT_DB.prepare(
-    "SELECT session_id, seq, at, type, data, link, hash FROM events WHERE session_id = ? ORDER BY seq",
+    "SELECT session_id, seq, at, type, data, prev_hash, hash FROM events WHERE session_id = ? ORDER BY seq",
   )
     .bind(row.id)
     .all<ChainedEvent>();

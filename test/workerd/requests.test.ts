@@ -58,7 +58,7 @@ describe("a request that is let through", () => {
     const [row] = await rowsOf(person.email);
     expect(row).toEqual({
       id: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z-[0-9a-z]{22}$/),
-      n: expect.any(Number),
+      row_number: expect.any(Number),
       at: expect.any(Number),
       ...{ user: person.email, kubernetes_user: person.email, cluster: "test-cluster", category: "mutation" },
       ...{ decision: "allowed", rule: null, refusal: null, reason: null },
@@ -429,7 +429,7 @@ describe("the table", () => {
     "INSERT OR REPLACE INTO requests (id, at, category, count) VALUES (?, 0, 'x', 1)",
     "INSERT INTO requests (id, at, category, count) VALUES (?, 0, 'x', 1) ON CONFLICT (id) DO UPDATE SET at = 0",
     "INSERT OR REPLACE INTO requests (rowid, id, at, category, count) SELECT rowid, 'other', 0, 'x', 1 FROM requests WHERE id = ?",
-    "INSERT OR REPLACE INTO requests (n, id, at, category, count) SELECT n, 'other', 0, 'x', 1 FROM requests WHERE id = ?",
+    "INSERT OR REPLACE INTO requests (row_number, id, at, category, count) SELECT row_number, 'other', 0, 'x', 1 FROM requests WHERE id = ?",
   ])("stands against %s", async (sql) => {
     const row = await sample();
     await run(sql, row.id).catch(() => {});

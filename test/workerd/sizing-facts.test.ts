@@ -69,7 +69,7 @@ function eventOf(type: EventType): ChainedEvent {
     .join("");
   const session_id = makeSessionId(object, Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const data = JSON.stringify(DATA[type]);
-  return { session_id, seq: TYPES.indexOf(type), at: Date.now(), type, data, link: HASH, hash: HASH };
+  return { session_id, seq: TYPES.indexOf(type), at: Date.now(), type, data, prev_hash: HASH, hash: HASH };
 }
 
 function requestOf(index: number): Parameters<typeof insertRequests>[1][number] {

@@ -10,7 +10,7 @@ export interface BatchLimits {
 }
 
 /** A page of rows from this number on; empty where there are no more. */
-export type ReadPage = (n: number) => Promise<readonly ExportRow[]>;
+export type ReadPage = (rowNumber: number) => Promise<readonly ExportRow[]>;
 
 export class Batches {
   readonly #read: ReadPage;
@@ -40,7 +40,7 @@ export class Batches {
   ): Promise<Batches> {
     if (!after) return new Batches(read, limits, 1, []);
     const [exported, ...rest] = await read(after.last);
-    if (exported?.n !== after.last || exported.mark !== after.mark) {
+    if (exported?.rowNumber !== after.last || exported.mark !== after.mark) {
       throw new ExportError(
         `row ${after.last} is not the one that was exported: the database was restored to an earlier time, or changed; ` +
           "once that is understood, export it anew under another prefix",
@@ -60,8 +60,8 @@ export class Batches {
       if (this.#waiting.length === 0) this.#waiting.push(...(await this.#read(this.#next)));
       const row = this.#waiting.shift();
       if (!row) break;
-      if (row.n > this.#next) onMissing(this.#next, row.n - 1);
-      this.#next = row.n + 1;
+      if (row.rowNumber > this.#next) onMissing(this.#next, row.rowNumber - 1);
+      this.#next = row.rowNumber + 1;
       chars += row.line.length + 1;
       batch.push(row);
     }

@@ -47,8 +47,8 @@ export function exportMetadata(
   return {
     schema: String(EXPORT_SCHEMA),
     table,
-    first: String(first.n),
-    last: String(last.n),
+    first: String(first.rowNumber),
+    last: String(last.rowNumber),
     rows: String(rows.length),
     mark: last.mark,
   };

@@ -120,9 +120,11 @@ async function exportNewRows(
 function pagesOf(table: ExportedTable, database: D1Database): ReadPage {
   switch (table) {
     case "events":
-      return async (n) => (await withTimeout(eventsFrom(database, n), D1_TIMEOUT_MS)).map(eventToExportRow);
+      return async (rowNumber) =>
+        (await withTimeout(eventsFrom(database, rowNumber), D1_TIMEOUT_MS)).map(eventToExportRow);
     case "requests":
-      return async (n) => (await withTimeout(requestsFrom(database, n), D1_TIMEOUT_MS)).map(requestToExportRow);
+      return async (rowNumber) =>
+        (await withTimeout(requestsFrom(database, rowNumber), D1_TIMEOUT_MS)).map(requestToExportRow);
   }
 }
 

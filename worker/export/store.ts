@@ -55,7 +55,7 @@ export class ExportStore {
    * @returns how far the export is now, or null where another run was first: its object stays as it is
    */
   async put(rows: readonly [ExportRow, ...ExportRow[]]): Promise<Cursor | null> {
-    const key = exportKey(this.#prefix, this.#table, rows[0].n);
+    const key = exportKey(this.#prefix, this.#table, rows[0].rowNumber);
     const metadata = exportMetadata(this.#table, rows);
     const body = await gzip(rows.map(({ line }) => `${line}\n`).join(""));
     const written = await withTimeout(
@@ -67,7 +67,7 @@ export class ExportStore {
       }),
       R2_TIMEOUT_MS,
     );
-    return written && readCursor(key, rows[0].n, metadata);
+    return written && readCursor(key, rows[0].rowNumber, metadata);
   }
 
   async #lastAfter(startAfter: string | undefined): Promise<R2Object | undefined> {

@@ -40,7 +40,7 @@ export function readRecord(d1Path: string): RecordedAll {
   const verifier = new ChainVerifier();
   try {
     const rows = database
-      .prepare("SELECT session_id, seq, at, type, data, link, hash FROM events ORDER BY session_id, seq")
+      .prepare("SELECT session_id, seq, at, type, data, prev_hash, hash FROM events ORDER BY session_id, seq")
       .iterate();
     for (const row of rows) {
       const event = row as unknown as ChainedEvent;

@@ -1,14 +1,14 @@
 CREATE TABLE `events` (
-	`n` integer PRIMARY KEY NOT NULL,
+	`row_number` integer PRIMARY KEY NOT NULL,
 	`session_id` text NOT NULL,
 	`seq` integer NOT NULL,
 	`at` integer NOT NULL,
 	`type` text NOT NULL,
 	`data` text NOT NULL,
-	`link` text NOT NULL,
+	`prev_hash` text NOT NULL,
 	`hash` text NOT NULL,
 	`user` text GENERATED ALWAYS AS (data ->> '$.user') VIRTUAL,
-	CONSTRAINT "events_are_counted_from_1" CHECK(n > 0)
+	CONSTRAINT "events_row_number_is_positive" CHECK(row_number > 0)
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `events_of_session` ON `events` (`session_id`,`seq`);--> statement-breakpoint
@@ -17,7 +17,7 @@ CREATE INDEX `events_starts_by_user` ON `events` (`user`,`at`) WHERE type = 'sta
 CREATE UNIQUE INDEX `events_one_end` ON `events` (`session_id`) WHERE type = 'end';--> statement-breakpoint
 CREATE TABLE `requests` (
 	`id` text NOT NULL,
-	`n` integer PRIMARY KEY NOT NULL,
+	`row_number` integer PRIMARY KEY NOT NULL,
 	`at` integer NOT NULL,
 	`user` text,
 	`kubernetes_user` text,
@@ -41,7 +41,7 @@ CREATE TABLE `requests` (
 	`country` text,
 	`user_agent` text,
 	`ray` text,
-	CONSTRAINT "requests_are_counted_from_1" CHECK(n > 0)
+	CONSTRAINT "requests_row_number_is_positive" CHECK(row_number > 0)
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `requests_by_id` ON `requests` (`id`);--> statement-breakpoint
