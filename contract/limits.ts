@@ -1,19 +1,26 @@
+import * as z from "zod";
 import type { RateLimit } from "../common/rate-limiter.ts";
 
 /** The limits of one session, as the configuration document and the matching rule set them. */
-export interface SessionLimits {
-  readonly maxSessionsPerUser: number;
-  readonly idleTimeoutSeconds: number;
-  readonly maxDurationSeconds: number;
-  /** A session ends when its reader takes nothing for so long although data waits for it. */
-  readonly stallTimeoutSeconds: number;
-}
+export const sessionLimitsSchema = z
+  .strictObject({
+    maxSessionsPerUser: z.int().positive(),
+    idleTimeoutSeconds: z.int().positive(),
+    maxDurationSeconds: z.int().positive(),
+    /** A session ends when its reader takes nothing for so long although data waits for it. */
+    stallTimeoutSeconds: z.int().positive(),
+  })
+  .readonly();
+export type SessionLimits = z.output<typeof sessionLimitsSchema>;
 
 /** What happens to new sessions while D1 does not accept events. */
-export interface AuditPolicy {
-  readonly onOutage: "buffer" | "fail-closed";
-  readonly maxQueuedEvents: number;
-}
+export const auditPolicySchema = z
+  .strictObject({
+    onOutage: z.enum(["buffer", "fail-closed"]),
+    maxQueuedEvents: z.int().positive(),
+  })
+  .readonly();
+export type AuditPolicy = z.output<typeof auditPolicySchema>;
 
 /**
  * How many refusals of one user are written to the audit log, by the edge and by the user's object each. More than a person or

@@ -1,23 +1,31 @@
+import * as z from "zod";
+
 /** How a session is recorded. */
-export interface RecordingPolicy {
-  /** `output`: what the session shows. `full`: also what the user types, passwords included. */
-  readonly mode: "off" | "output" | "full";
-  /** What happens to a session that cannot be recorded, or no longer. */
-  readonly onFailure: "continue" | "end";
-  /** What happens to a session whose cast has reached `maxBytes`. */
-  readonly onFull: "continue" | "end";
-  /** The largest cast, in bytes of its text. The cast marks the place where it was cut. */
-  readonly maxBytes: number;
-}
+export const recordingPolicySchema = z
+  .strictObject({
+    /** `output`: what the session shows. `full`: also what the user types, passwords included. */
+    mode: z.enum(["off", "output", "full"]),
+    /** What happens to a session that cannot be recorded, or no longer. */
+    onFailure: z.enum(["continue", "end"]),
+    /** What happens to a session whose cast has reached `maxBytes`. */
+    onFull: z.enum(["continue", "end"]),
+    /** The largest cast, in bytes of its text. The cast marks the place where it was cut. */
+    maxBytes: z.int().positive(),
+  })
+  .readonly();
+export type RecordingPolicy = z.output<typeof recordingPolicySchema>;
 
 /** Whole lines of a cast that R2 does not have yet. */
-export interface RecordingBlock {
-  readonly bytes: Uint8Array;
-  /** The offset in the cast to ask for next. */
-  readonly next: number;
-  /** There is no more than this at the moment. */
-  readonly isLast: boolean;
-}
+export const recordingBlockSchema = z
+  .strictObject({
+    bytes: z.instanceof(Uint8Array),
+    /** The offset in the cast to ask for next. */
+    next: z.int().nonnegative(),
+    /** There is no more than this at the moment. */
+    isLast: z.boolean(),
+  })
+  .readonly();
+export type RecordingBlock = z.output<typeof recordingBlockSchema>;
 
 /** The media type of asciicast files. */
 export const CAST_CONTENT_TYPE = "application/x-asciicast";

@@ -1,55 +1,105 @@
-import type { SessionTarget } from "../kubernetes/classify.ts";
-import type { AuditPolicy, SessionLimits } from "./limits.ts";
-import type { RecordingPolicy } from "./recording.ts";
+import * as z from "zod";
+import { err, ok, type Result } from "../common/result.ts";
+import { SESSION_KINDS } from "../kubernetes/session-target.ts";
+import { auditPolicySchema, sessionLimitsSchema } from "./limits.ts";
+import { recordingPolicySchema } from "./recording.ts";
+import { type ContractMismatch, contractMismatch, parseVersioned, withVersion } from "./version.ts";
 
-/** What the edge decided of one session attempt. The object carries it out and decides nothing of it again. */
-export interface SessionPlan {
-  readonly sessionId: string;
-  readonly user: string;
-  readonly kubernetesUser: string;
-  readonly kubernetesGroups: readonly string[];
-  readonly cluster: string;
-  /** The binding that leads there. */
-  readonly binding: string;
-  /** Where this object was asked to live for that cluster's sake; null for near its user. */
-  readonly locationHint: string | null;
-  /** The rule that allowed it, where one did. */
-  readonly rule: string | null;
-  /** Opens only for somebody who has said why. */
-  readonly requireReason: boolean;
-  /** When the session ends whatever it does, ms since the epoch: with the token that opened it, where a rule says so. */
-  readonly endsAt: number | null;
-  readonly target: SessionTarget;
-  readonly transport: "websocket" | "spdy";
-  readonly limits: SessionLimits;
-  readonly audit: AuditPolicy;
-  readonly recording: RecordingPolicy;
-  readonly client: {
-    readonly address: string | null;
-    readonly country: string | null;
-    readonly userAgent: string | null;
+const milliseconds = z.number();
+const text = z.string();
+const name = text.min(1);
+
+/** What a session reaches, and how; `SessionTarget` of kubernetes/ in a form that JSON keeps. */
+const targetSchema = z
+  .strictObject({
+    sessionKind: z.enum(SESSION_KINDS),
+    namespace: text,
+    /** The pod, or the virtual machine of a KubeVirt session. */
+    pod: text,
+    /** null where the API server picks the pod's default, and where there is none. */
+    container: text.nullable(),
+    command: z.array(text).readonly(),
+    tty: z.boolean(),
+    stdin: z.boolean(),
+    stdout: z.boolean(),
+    stderr: z.boolean(),
+    /** The ports named in the request. kubectl names a port-forward's ports only inside the stream. */
+    ports: z.array(z.int()).readonly(),
+  })
+  .readonly();
+
+const clientSchema = z
+  .strictObject({
+    address: text.nullable(),
+    country: text.nullable(),
+    userAgent: text.nullable(),
     /** kubectl's `Kubectl-Session`, the same on both halves of a retried attempt. A hint: clients choose it. */
-    readonly attempt: string | null;
-  };
-}
+    attempt: text.nullable(),
+  })
+  .readonly();
+
+/** What the edge decided about one session attempt. The object carries it out and decides none of it again. */
+const planSchema = z
+  .strictObject({
+    /** Made by `makeSessionId`. */
+    sessionId: name,
+    user: name,
+    kubernetesUser: name,
+    kubernetesGroups: z.array(text).readonly(),
+    cluster: name,
+    /** The binding that leads to the cluster. */
+    binding: name,
+    /** The location hint of this object; null for the object near its user. */
+    locationHint: name.nullable(),
+    /** The rule that allowed the session, if one did. */
+    rule: text.nullable(),
+    /** The session opens only after its user has stated a reason. */
+    requireReason: z.boolean(),
+    /** When the session ends at the latest, ms since the epoch: with the token that opened it. null for never. */
+    endsAt: milliseconds.nullable(),
+    target: targetSchema,
+    transport: z.enum(["websocket", "spdy"]),
+    limits: sessionLimitsSchema,
+    audit: auditPolicySchema,
+    recording: recordingPolicySchema,
+    client: clientSchema,
+  })
+  .readonly();
+
+export type SessionPlan = z.output<typeof planSchema>;
 
 const PLAN_HEADER = "Sallyport-Plan";
 
 /**
  * Packs a plan into the request that goes from the edge to the object.
  *
- * Percent-encoded JSON, since a command may hold any character and a header only Latin-1. The header set of that
- * request is built by the edge alone, so nothing a client sends can take this header's place.
+ * It travels as percent-encoded JSON, because a command may hold any character and a header only Latin-1. The edge
+ * alone builds the headers of that request, so a header of this name from a client never gets there.
  */
 export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
-  headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(plan)));
+  headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(withVersion(plan))));
 }
 
-/** Takes the plan out of the request, leaving exactly the headers that go upstream. */
-export function detachSessionPlan(request: Request): { plan: SessionPlan; headers: Headers } {
+/**
+ * Takes the plan out of a request.
+ *
+ * @param acceptedVersions only tests pass their own
+ * @returns the plan, and exactly the headers that go upstream
+ */
+export function detachSessionPlan(
+  request: Request,
+  acceptedVersions?: readonly number[],
+): Result<{ readonly plan: SessionPlan; readonly headers: Headers }, ContractMismatch> {
   const headers = new Headers(request.headers);
   const packed = headers.get(PLAN_HEADER);
-  if (packed === null) throw new Error("a session request without a plan reached the object");
   headers.delete(PLAN_HEADER);
-  return { plan: JSON.parse(decodeURIComponent(packed)) as SessionPlan, headers };
+  if (packed === null) return err(contractMismatch("a session request without a plan"));
+  let unpacked: unknown;
+  try {
+    unpacked = JSON.parse(decodeURIComponent(packed));
+  } catch {
+    return err(contractMismatch("the plan is not JSON"));
+  }
+  const plan = parseVersioned(planSchema, unpacked, acceptedVersions);
+  return plan.ok ? ok({ plan: plan.value, headers }) : plan;
 }

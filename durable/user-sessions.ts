@@ -1,18 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
-import {
-  NO_COUNTS,
-  type RecordingSummary,
-  type SessionEventBody,
-  type UserEventBody,
-  type UserLock,
-} from "../audit/events.ts";
+import { NO_COUNTS, type RecordingSummary, type SessionEventBody, type UserEventBody } from "../audit/events.ts";
 import { liveRow, type SessionRow } from "../audit/rows.ts";
+import { logEvent } from "../common/log.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
+import { ok } from "../common/result.ts";
 import { clusterBinding, type SharedBindings } from "../contract/bindings.ts";
+import { DENIALS } from "../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
-import type { RecordingBlock } from "../contract/recording.ts";
 import { makeSessionId } from "../contract/session-id.ts";
 import { detachSessionPlan, type SessionPlan } from "../contract/session-plan.ts";
+import { answerCall, type UserObjectAnswer } from "../contract/user-object.ts";
+import type { ContractMismatch } from "../contract/version.ts";
 import { type DialResult, dial, statusRefusal } from "./dial.ts";
 import { CHECKPOINT_MS, CLOSE_GRACE_MS, HEARTBEAT_MS, TICK_MS } from "./intervals.ts";
 import {
@@ -44,7 +42,7 @@ import { Recordings } from "./recording/recordings.ts";
 import { attemptKey, type RefusalResponse, RefusedAttempts } from "./refused-attempts.ts";
 import { Relay } from "./relay.ts";
 import { SessionStore } from "./store.ts";
-import { lockedMessage, REASON_REQUIRED_MESSAGE, type StatedReason, UserLocks } from "./user-locks.ts";
+import { lockedMessage, REASON_REQUIRED_MESSAGE, UserLocks } from "./user-locks.ts";
 
 /** Sessions that move more than this within a tick keep the object's thread busy. */
 const BUSY_BYTES = 4 * 1024 * 1024;
@@ -84,7 +82,9 @@ export class UserSessions extends DurableObject<SharedBindings> {
 
   /** One session attempt from the edge. The request's URL and headers are what goes upstream, plus the plan. */
   override async fetch(request: Request): Promise<Response> {
-    const { plan, headers } = detachSessionPlan(request);
+    const detached = detachSessionPlan(request);
+    if (!detached.ok) return refuseMismatch(detached.error);
+    const { plan, headers } = detached.value;
     const attempt = attemptKey(request.url, plan.client.attempt);
     if (plan.transport === "spdy") return this.#answerSpdy(plan, attempt);
 
@@ -130,68 +130,59 @@ export class UserSessions extends DurableObject<SharedBindings> {
     }
   }
 
-  /** The user's open sessions. */
-  list(): SessionRow[] {
-    return [...this.#live.values()].map(toRow);
+  // What the edge may call; contract/user-object.ts describes each.
+
+  list(argument: unknown): UserObjectAnswer<"list"> {
+    return answerCall("list", argument, () => ok([...this.#live.values()].map(toRow)));
   }
 
-  /** One open session, or undefined where it is not open here. */
-  describe(sessionId: string): SessionRow | undefined {
-    const session = this.#live.get(sessionId);
-    return session && toRow(session);
+  describe(argument: unknown): UserObjectAnswer<"describe"> {
+    return answerCall("describe", argument, ({ sessionId }) => {
+      const session = this.#live.get(sessionId);
+      return ok(session ? toRow(session) : null);
+    });
   }
 
-  /**
-   * Ends one session. Needs nothing but this object.
-   *
-   * @returns whether it was open
-   */
-  terminate(sessionId: string, by: string, reason: string): boolean {
-    const session = this.#live.get(sessionId);
-    if (!session) return false;
-    session.end(`session terminated by ${by}: ${reason}`);
-    this.#finish(session, outcomeOfTermination(by, reason, session.finalStatus));
-    return true;
+  terminate(argument: unknown): UserObjectAnswer<"terminate"> {
+    return answerCall("terminate", argument, ({ sessionId, by, reason }) => ok(this.#terminate(sessionId, by, reason)));
   }
 
-  /** Ends all of the user's sessions. @returns their ids */
-  terminateAll(by: string, reason: string): string[] {
-    return [...this.#live.keys()].filter((sessionId) => this.terminate(sessionId, by, reason));
+  terminateAll(argument: unknown): UserObjectAnswer<"terminateAll"> {
+    return answerCall("terminateAll", argument, ({ by, reason }) => ok(this.#terminateAll(by, reason)));
   }
 
-  /**
-   * Ends the user's sessions and lets none open, from this call on.
-   *
-   * @param isOnRecord of a user's objects one puts it on record
-   * @returns the ids of the ended ones
-   */
-  lock(lock: UserLock, isOnRecord: boolean): string[] {
-    this.#standing.lock(lock);
-    if (isOnRecord) this.#appendApart({ type: "lock", data: lock });
-    return this.terminateAll(lock.by, lock.reason);
+  lock(argument: unknown): UserObjectAnswer<"lock"> {
+    return answerCall("lock", argument, ({ lock, isAudited }) => {
+      this.#standing.lock(lock);
+      if (isAudited) this.#appendApart({ type: "lock", data: lock });
+      return ok(this.#terminateAll(lock.by, lock.reason));
+    });
   }
 
-  /** Lifts the lock. @returns whether there was one */
-  unlock(user: string, by: string, reason: string, isOnRecord: boolean): boolean {
-    if (!this.#standing.lockAt(Date.now())) return false;
-    this.#standing.unlock();
-    if (isOnRecord) this.#appendApart({ type: "unlock", data: { user, by, reason } });
-    return true;
+  unlock(argument: unknown): UserObjectAnswer<"unlock"> {
+    return answerCall("unlock", argument, ({ user, by, reason, isAudited }) => {
+      if (!this.#standing.lockAt(Date.now())) return ok(false);
+      this.#standing.unlock();
+      if (isAudited) this.#appendApart({ type: "unlock", data: { user, by, reason } });
+      return ok(true);
+    });
   }
 
-  /** The lock that holds now, if any. */
-  currentLock(): UserLock | undefined {
-    return this.#standing.lockAt(Date.now());
+  currentLock(argument: unknown): UserObjectAnswer<"currentLock"> {
+    return answerCall("currentLock", argument, () => ok(this.#standing.lockAt(Date.now()) ?? null));
   }
 
-  /** What the user's next sessions are for. Each that opens before `until` has it in its record. */
-  stateReason(stated: StatedReason): void {
-    this.#standing.stateReason(stated);
+  stateReason(argument: unknown): UserObjectAnswer<"stateReason"> {
+    return answerCall("stateReason", argument, (stated) => {
+      this.#standing.stateReason(stated);
+      return ok(null);
+    });
   }
 
-  /** A piece of a recording that R2 does not have yet; see `Recordings.read`. */
-  readRecording(sessionId: string, offset: number): RecordingBlock | undefined {
-    return this.#recordings.read(sessionId, offset, Date.now());
+  readRecording(argument: unknown): UserObjectAnswer<"readRecording"> {
+    return answerCall("readRecording", argument, ({ sessionId, offset }) =>
+      ok(this.#recordings.read(sessionId, offset, Date.now())),
+    );
   }
 
   override async alarm(): Promise<void> {
@@ -202,6 +193,20 @@ export class UserSessions extends DurableObject<SharedBindings> {
     if (this.#live.size > 0 || this.#store.queueLength() > 0 || this.#recordings.hasWaiting) {
       this.#alarmWithin(HEARTBEAT_MS);
     }
+  }
+
+  /** @returns whether the session was open */
+  #terminate(sessionId: string, by: string, reason: string): boolean {
+    const session = this.#live.get(sessionId);
+    if (!session) return false;
+    session.end(`session terminated by ${by}: ${reason}`);
+    this.#finish(session, outcomeOfTermination(by, reason, session.finalStatus));
+    return true;
+  }
+
+  /** @returns the ids of the ended sessions */
+  #terminateAll(by: string, reason: string): string[] {
+    return [...this.#live.keys()].filter((sessionId) => this.#terminate(sessionId, by, reason));
   }
 
   /** @returns why this user may not open this session now, in words, if so */
@@ -450,4 +455,9 @@ function toRow(session: LiveSession): SessionRow {
 
 function toResponse({ status, contentType, body }: RefusalResponse): Response {
   return new Response(body, { status, headers: { "Content-Type": contentType, "Cache-Control": "no-cache, private" } });
+}
+
+function refuseMismatch({ code, message, detail }: ContractMismatch): Response {
+  logEvent("contract_mismatch", { method: "fetch", detail });
+  return toResponse(statusRefusal(DENIALS[code], message));
 }

@@ -1,9 +1,9 @@
 import type { SharedBindings } from "../contract/bindings.ts";
-import type { UserSessions } from "../durable/user-sessions.ts";
+import type { UserObject } from "../contract/user-object-binding.ts";
 
 /** The Worker's bindings, as `wrangler.jsonc` declares them. */
 export interface Bindings extends SharedBindings {
-  readonly USER_SESSIONS: DurableObjectNamespace<UserSessions>;
+  readonly USER_SESSIONS: DurableObjectNamespace<UserObject>;
   /** The cluster, where the configuration names no other binding; a deployment of several clusters has more of its kind. */
   readonly KUBE_API: Fetcher;
   /** Where the record is exported to; without it, it is not. See worker/export. */

@@ -1,3 +1,4 @@
+import { concatBytes } from "../../common/bytes.ts";
 import type { RecordingBlock } from "../../contract/recording.ts";
 import { markerLine, noticeLine } from "./cast-lines.ts";
 import { inUnits, PART_BYTES } from "./policy.ts";
@@ -12,11 +13,11 @@ const LINE_FEED = 0x0a;
  * its header, words about what is missing, and its latest part.
  *
  * @param length the block's largest size; every line must fit
- * @returns undefined where there is no such recording here
+ * @returns null where there is no such recording here
  */
-export function readSpooled(spool: Spool, id: string, offset: number, length: number): RecordingBlock | undefined {
+export function readSpooled(spool: Spool, id: string, offset: number, length: number): RecordingBlock | null {
   const recording = spool.find(id);
-  if (!recording) return undefined;
+  if (!recording) return null;
   const size = spool.size(recording);
   const inR2 = recording.etags.length * PART_BYTES;
   const start = Math.max(offset, inR2);
@@ -31,12 +32,5 @@ export function readSpooled(spool: Spool, id: string, offset: number, length: nu
   const seconds = Number(/^\[([\d.]+),/.exec(new TextDecoder().decode(lines.subarray(0, 32)))?.[1] ?? 0);
   const words = `${inUnits(inR2 - offset)} before this are on their way to the bucket, readable when the session has ended`;
   const prefix = `${offset === 0 ? (spool.header(id) ?? "") : ""}${markerLine(seconds, words)}${noticeLine(seconds, words)}`;
-  return { bytes: joined(new TextEncoder().encode(prefix), lines), next, isLast };
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
+  return { bytes: concatBytes([new TextEncoder().encode(prefix), lines]), next, isLast };
 }

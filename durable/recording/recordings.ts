@@ -128,7 +128,7 @@ export class Recordings {
    * A piece of a recording that is not in R2, from a byte of the cast on; see `readSpooled`. A live one's last
    * second is in it.
    */
-  read(sessionId: string, offset: number, now: number): RecordingBlock | undefined {
+  read(sessionId: string, offset: number, now: number): RecordingBlock | null {
     if (offset === 0) this.#live.get(sessionId)?.flush(now);
     return readSpooled(this.#spool, sessionId, offset, READ_BLOCK_BYTES);
   }

@@ -143,7 +143,7 @@ export class Spool {
   }
 
   /** The bytes from `start` on, at most `length` of them. */
-  bytes(recording: SpooledRecording, start: number, length: number): Uint8Array {
+  bytes(recording: SpooledRecording, start: number, length: number): Uint8Array<ArrayBuffer> {
     const { number } = recording;
     // No more than there is: most recordings are a few KiB, and this is asked for a whole part of each.
     const wanted = Math.max(0, Math.min(length, this.size(recording) - start));

@@ -4,6 +4,7 @@
  * fault is made. In every cell D1 has besides: one start, first, and one end, last, numbered without a gap, in a chain
  * that verifies; and afterwards the place is free and nothing is left in the person's object.
  */
+
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -13,6 +14,7 @@ import type { SessionRow } from "../../audit/rows.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { recordingKey } from "../../contract/recording.ts";
 import { SessionStore } from "../../durable/store.ts";
+import { askUserObject } from "../../worker/sessions/user-objects.ts";
 import { type Cell, FAULTS, type Fault, type Line, MOMENTS, type Moment, type Row } from "../support/fault-matrix.ts";
 import { endedOf } from "./audit-rows.ts";
 import { STRIKES } from "./faults.ts";
@@ -367,7 +369,7 @@ async function expectRecording(sessionId: string, moment: Moment, expected: Cell
 }
 
 async function expectNothingLeft({ object }: Stage): Promise<void> {
-  expect(await object.list()).toEqual([]);
+  expect(await askUserObject(object, "list", {})).toEqual([]);
   await vi.waitFor(() =>
     runInDurableObject(object, (_, { storage }) => {
       const store = new SessionStore(storage.sql);

@@ -1,8 +1,10 @@
 /** How each fault of the matrix is made to happen. */
+
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { askUserObject } from "../../worker/sessions/user-objects.ts";
 import type { Fault, Moment } from "../support/fault-matrix.ts";
 import { endedOf } from "./audit-rows.ts";
 import { frame } from "./client.ts";
@@ -72,7 +74,7 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
       if (moment === "during close") stage.pod.close(1000);
       await vi.waitFor(
         async () => {
-          if ((await stage.object.list()).length > 0) throw new Error("the session is still open");
+          if ((await askUserObject(stage.object, "list", {})).length > 0) throw new Error("the session is still open");
         },
         { timeout: 6_000 },
       );

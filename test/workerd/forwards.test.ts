@@ -5,6 +5,7 @@ import type { SessionRow } from "../../audit/rows.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { askUserObject } from "../../worker/sessions/user-objects.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, as, someone, upgrade } from "./people.ts";
@@ -84,8 +85,13 @@ describe("the record of a port-forward", () => {
     say(open(1, "error", 80), open(3, "data", 80), data(3, 5));
     answer(data(3, 100));
     const object = env.USER_SESSIONS.getByName(person.email);
-    await vi.waitFor(async () => expect((await object.list())[0]).toMatchObject({ forwards: [PORT_80] }));
-    expect(await object.describe(client.sessionId)).toMatchObject({ state: "live", forwards: [PORT_80] });
+    await vi.waitFor(async () =>
+      expect((await askUserObject(object, "list", {}))[0]).toMatchObject({ forwards: [PORT_80] }),
+    );
+    expect(await askUserObject(object, "describe", { sessionId: client.sessionId })).toMatchObject({
+      state: "live",
+      forwards: [PORT_80],
+    });
     const shown = await as(admin, `/-/admin/sessions/${client.sessionId}`);
     expect(await shown.json()).toMatchObject({
       state: "live",

@@ -7,7 +7,7 @@ import { ChainVerifier } from "../../audit/verify.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
 import { ALL_OBJECT_LOCATIONS } from "../../worker/config/location-hints.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { userObjectAt } from "../../worker/sessions/user-objects.ts";
+import { askUserObject, userObjectAt } from "../../worker/sessions/user-objects.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, directlyAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
@@ -363,7 +363,9 @@ describe("several clusters", () => {
         });
       }
       for (const place of ALL_OBJECT_LOCATIONS) {
-        expect(await userObjectAt(env.USER_SESSIONS, person.email, place).currentLock()).toMatchObject({
+        expect(
+          await askUserObject(userObjectAt(env.USER_SESSIONS, person.email, place), "currentLock", {}),
+        ).toMatchObject({
           reason: "gone",
         });
       }

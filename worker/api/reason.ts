@@ -1,7 +1,7 @@
 import { crossSiteDenial } from "../access/cross-site.ts";
 import { configuredLocations } from "../config/location-hints.ts";
 import { json, jsonError } from "../json.ts";
-import { broadcastToUserObjects } from "../sessions/user-objects.ts";
+import { askUserObject, broadcastToUserObjects } from "../sessions/user-objects.ts";
 import { printable, readText } from "./admin/command.ts";
 import type { ApiRequest } from "./request.ts";
 
@@ -21,7 +21,7 @@ export async function stateReason({ request, url, identity, config, env, forbid 
   if (!reason) return jsonError("bad_request", 'say the reason in the body, as text or as {"reason": "…"}');
   const until = Date.now() + HOLDS_MS;
   await broadcastToUserObjects(env.USER_SESSIONS, identity.name, configuredLocations(config.clusters), (object) =>
-    object.stateReason({ reason, until }),
+    askUserObject(object, "stateReason", { reason, until }),
   );
   return json({ reason, until: new Date(until).toISOString() });
 }

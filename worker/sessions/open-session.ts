@@ -43,7 +43,7 @@ export async function openSession(
       cluster: cluster.name,
       binding: cluster.binding,
       locationHint: cluster.locationHint,
-      target,
+      target: { ...target, container: target.container ?? null },
       transport,
       rule,
       requireReason,

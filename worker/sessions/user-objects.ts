@@ -1,7 +1,14 @@
-import type { UserSessions } from "../../durable/user-sessions.ts";
+import {
+  callUserObject,
+  type UserObjectCalls,
+  type UserObjectFields,
+  type UserObjectMethod,
+  type UserObjectValue,
+} from "../../contract/user-object.ts";
+import type { UserObject } from "../../contract/user-object-binding.ts";
 import type { NullableLocationHint } from "../config/location-hints.ts";
 
-type Namespace = DurableObjectNamespace<UserSessions>;
+type Namespace = DurableObjectNamespace<UserObject>;
 
 /**
  * The object that holds a user's sessions with the clusters that share a location hint. A cluster without a hint shares the one near the
@@ -18,7 +25,7 @@ export function userObjectAt(
   namespace: Namespace,
   user: string,
   locationHint: NullableLocationHint,
-): DurableObjectStub<UserSessions> {
+): DurableObjectStub<UserObject> {
   const id = namespace.idFromName(userObjectName(user, locationHint));
   return locationHint === null ? namespace.get(id) : namespace.get(id, { locationHint: locationHint });
 }
@@ -32,7 +39,7 @@ export async function broadcastToUserObjects<T>(
   namespace: Namespace,
   user: string,
   places: readonly NullableLocationHint[],
-  ask: (object: DurableObjectStub<UserSessions>, locationHint: NullableLocationHint) => Promise<T>,
+  ask: (object: DurableObjectStub<UserObject>, locationHint: NullableLocationHint) => Promise<T>,
 ): Promise<T[]> {
   const answers = await Promise.allSettled(
     places.map(async (locationHint) => ask(userObjectAt(namespace, user, locationHint), locationHint)),
@@ -41,4 +48,15 @@ export async function broadcastToUserObjects<T>(
     if (answer.status === "rejected") throw answer.reason;
     return answer.value;
   });
+}
+
+/** Calls one method of an object. @throws where the object cannot be reached, or refuses */
+export async function askUserObject<M extends UserObjectMethod>(
+  object: UserObjectCalls,
+  method: M,
+  fields: UserObjectFields<M>,
+): Promise<UserObjectValue<M>> {
+  const answer = await callUserObject(object, method, fields);
+  if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}`);
+  return answer.value;
 }

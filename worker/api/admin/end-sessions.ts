@@ -1,4 +1,5 @@
 import { json, jsonError } from "../../json.ts";
+import { askUserObject } from "../../sessions/user-objects.ts";
 import { readCommand } from "./command.ts";
 import type { AdminRequest } from "./request.ts";
 import { broadcastCommand, findUserObject, partialFailure } from "./user-objects.ts";
@@ -8,7 +9,8 @@ export async function endSession({ request, url, admin, env, part: sessionId }: 
   const order = await readCommand(request, url);
   if (!order.ok) return jsonError("bad_request", order.words);
   const stub = findUserObject(env, sessionId);
-  const ended = stub !== undefined && (await stub.terminate(sessionId, admin.name, order.reason));
+  const ended =
+    stub !== undefined && (await askUserObject(stub, "terminate", { sessionId, by: admin.name, reason: order.reason }));
   return ended
     ? json({ ended: [sessionId] })
     : jsonError("not_found", "no live session has this id: it may have ended by itself");
@@ -18,6 +20,8 @@ export async function endSession({ request, url, admin, env, part: sessionId }: 
 export async function endUserSessions({ request, url, admin, env, part: email }: AdminRequest): Promise<Response> {
   const order = await readCommand(request, url);
   if (!order.ok) return jsonError("bad_request", order.words);
-  const lists = await broadcastCommand(env, email, (object) => object.terminateAll(admin.name, order.reason));
+  const lists = await broadcastCommand(env, email, (object) =>
+    askUserObject(object, "terminateAll", { by: admin.name, reason: order.reason }),
+  );
   return lists ? json({ ended: lists.flat() }) : partialFailure(email);
 }

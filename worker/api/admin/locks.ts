@@ -1,6 +1,6 @@
 import type { UserLock } from "../../../audit/events.ts";
 import { json, jsonError } from "../../json.ts";
-import { userObjectAt } from "../../sessions/user-objects.ts";
+import { askUserObject, userObjectAt } from "../../sessions/user-objects.ts";
 import { readCommand } from "./command.ts";
 import type { AdminRequest } from "./request.ts";
 import { broadcastCommand, partialFailure } from "./user-objects.ts";
@@ -12,13 +12,15 @@ export async function lockUser({ request, url, admin, env, part: email }: AdminR
   const user = email.toLowerCase();
   const until = order.minutes === undefined ? null : Date.now() + order.minutes * 60_000;
   const lock: UserLock = { user, by: admin.name, reason: order.reason, until };
-  const lists = await broadcastCommand(env, user, (object, place) => object.lock(lock, place === null));
+  const lists = await broadcastCommand(env, user, (object, place) =>
+    askUserObject(object, "lock", { lock, isAudited: place === null }),
+  );
   return lists ? json({ ...lockJson(lock), ended: lists.flat() }) : partialFailure(user);
 }
 
 /** `GET locks/{email}`. */
 export async function showLock({ env, part: email }: AdminRequest): Promise<Response> {
-  const lock = await userObjectAt(env.USER_SESSIONS, email.toLowerCase(), null).currentLock();
+  const lock = await askUserObject(userObjectAt(env.USER_SESSIONS, email.toLowerCase(), null), "currentLock", {});
   return lock ? json(lockJson(lock)) : notLocked(email);
 }
 
@@ -28,7 +30,7 @@ export async function unlockUser({ request, url, admin, env, part: email }: Admi
   if (!order.ok) return jsonError("bad_request", order.words);
   const user = email.toLowerCase();
   const were = await broadcastCommand(env, user, (object, place) =>
-    object.unlock(user, admin.name, order.reason, place === null),
+    askUserObject(object, "unlock", { user, by: admin.name, reason: order.reason, isAudited: place === null }),
   );
   if (!were) return partialFailure(user);
   return were.includes(true) ? json({ user, locked: false }) : notLocked(email);

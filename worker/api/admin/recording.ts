@@ -1,4 +1,5 @@
 import { jsonError } from "../../json.ts";
+import { askUserObject } from "../../sessions/user-objects.ts";
 import type { AdminRequest } from "./request.ts";
 import { serveRecording } from "./stream-recording.ts";
 import { findUserObject } from "./user-objects.ts";
@@ -8,7 +9,9 @@ export async function readRecording({ env, part: sessionId }: AdminRequest): Pro
   const stub = findUserObject(env, sessionId);
   if (!stub) return jsonError("not_found", "there is no session of this id");
   try {
-    const response = await serveRecording(env.RECORDINGS, sessionId, (offset) => stub.readRecording(sessionId, offset));
+    const response = await serveRecording(env.RECORDINGS, sessionId, (offset) =>
+      askUserObject(stub, "readRecording", { sessionId, offset }),
+    );
     return (
       response ??
       jsonError("not_found", "this session has no recording: its kind or its rule has none, or it never opened")

@@ -3,7 +3,7 @@ import type { SessionRow } from "../../../audit/rows.ts";
 import { configuredLocations, type NullableLocationHint } from "../../config/location-hints.ts";
 import type { Bindings } from "../../env.ts";
 import { json, jsonError } from "../../json.ts";
-import { broadcastToUserObjects } from "../../sessions/user-objects.ts";
+import { askUserObject, broadcastToUserObjects } from "../../sessions/user-objects.ts";
 import { queryDatabase } from "./database.ts";
 import { readListQuery, writeCursor } from "./parameters.ts";
 import type { AdminRequest } from "./request.ts";
@@ -48,7 +48,9 @@ async function listWithoutDatabase(
       "D1 does not answer; ?state=live&user=EMAIL asks that user's object instead, and DELETE works without D1",
     );
   }
-  const lists = await broadcastToUserObjects(env.USER_SESSIONS, filter.user, places, (object) => object.list());
+  const lists = await broadcastToUserObjects(env.USER_SESSIONS, filter.user, places, (object) =>
+    askUserObject(object, "list", {}),
+  );
   const rows = lists.flat().sort((one, other) => one.started_at - other.started_at);
   const wanted = rows.filter(
     (row) =>
@@ -61,10 +63,10 @@ async function listWithoutDatabase(
   return page(wanted.reverse().slice(0, limit), limit);
 }
 
-async function describeLive(env: Bindings, sessionId: string): Promise<SessionRow | undefined> {
+async function describeLive(env: Bindings, sessionId: string): Promise<SessionRow | null | undefined> {
   const stub = findUserObject(env, sessionId);
   // An object that cannot answer must not keep D1's own answer back.
-  return stub && (await stub.describe(sessionId).catch(() => undefined));
+  return stub && (await askUserObject(stub, "describe", { sessionId }).catch(() => undefined));
 }
 
 function page(rows: readonly SessionRow[], limit: number): Response {

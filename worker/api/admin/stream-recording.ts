@@ -1,7 +1,7 @@
 import { CAST_CONTENT_TYPE, type RecordingBlock, recordingKey } from "../../../contract/recording.ts";
 
 /** Asks the session's object for what R2 does not have; see `Recordings.read`. */
-export type SpoolReader = (offset: number) => Promise<RecordingBlock | undefined>;
+export type SpoolReader = (offset: number) => Promise<RecordingBlock | null>;
 
 /**
  * Streams a recording: from R2, or what the object has of one that is live or not uploaded yet. For the Worker: a long
@@ -31,7 +31,7 @@ async function* spooled(
   first: RecordingBlock,
   readSpool: SpoolReader,
 ): AsyncGenerator<Uint8Array> {
-  let block: RecordingBlock | undefined = first;
+  let block: RecordingBlock | null = first;
   while (block) {
     yield block.bytes;
     if (block.isLast) return;

@@ -1,5 +1,5 @@
 import { objectIdOf } from "../../../contract/session-id.ts";
-import type { UserSessions } from "../../../durable/user-sessions.ts";
+import type { UserObject } from "../../../contract/user-object-binding.ts";
 import { ALL_OBJECT_LOCATIONS, type NullableLocationHint } from "../../config/location-hints.ts";
 import type { Bindings } from "../../env.ts";
 import { jsonError } from "../../json.ts";
@@ -29,7 +29,7 @@ export function findUserObject(
 export async function broadcastCommand<T>(
   env: Bindings,
   user: string,
-  order: (object: DurableObjectStub<UserSessions>, place: NullableLocationHint) => Promise<T>,
+  order: (object: DurableObjectStub<UserObject>, place: NullableLocationHint) => Promise<T>,
 ): Promise<T[] | undefined> {
   try {
     return await broadcastToUserObjects(env.USER_SESSIONS, user.toLowerCase(), ALL_OBJECT_LOCATIONS, order);

@@ -1,0 +1,132 @@
+/**
+ * What the edge may ask of a user's object: `METHODS` is the whole interface. A session itself is opened by
+ * `fetch()` with a plan; see session-plan.ts.
+ *
+ * Each method takes one argument object, which carries the version. Each answers with a plain object, which the
+ * edge parses too: an answer that it does not understand is refused, never half read.
+ */
+import * as z from "zod";
+import { logEvent } from "../common/log.ts";
+import { err, type Result } from "../common/result.ts";
+import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
+import { recordingBlockSchema } from "./recording.ts";
+import { sessionRowSchema } from "./session-row.ts";
+import { contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
+
+const text = z.string();
+const name = text.min(1);
+const milliseconds = z.number();
+
+const lockSchema = z
+  .strictObject({
+    user: name,
+    /** The administrator. */
+    by: name,
+    reason: text,
+    /** ms since the epoch; null until it is lifted. */
+    until: milliseconds.nullable(),
+  })
+  .readonly();
+
+function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(fields: Fields, value: Value) {
+  const failure = z.strictObject({
+    ok: z.literal(false),
+    error: z.strictObject({ code: z.enum(Object.keys(DENIALS) as DenialCode[]), message: text }),
+  });
+  return { fields, answer: z.union([z.strictObject({ ok: z.literal(true), value }), failure]) };
+}
+
+const METHODS = {
+  /** The user's open sessions in this object. */
+  list: defineMethod(z.strictObject({}), z.array(sessionRowSchema)),
+  /** One open session; null where it is not open here. */
+  describe: defineMethod(z.strictObject({ sessionId: name }), sessionRowSchema.nullable()),
+  /** Ends one session. Answers whether it was open. */
+  terminate: defineMethod(z.strictObject({ sessionId: name, by: name, reason: text }), z.boolean()),
+  /** Ends all of the user's sessions. Answers their ids. */
+  terminateAll: defineMethod(z.strictObject({ by: name, reason: text }), z.array(name)),
+  /** Ends the user's sessions and opens none from then on. Answers the ids of the ended ones. */
+  lock: defineMethod(
+    z.strictObject({
+      lock: lockSchema,
+      /** Whether this object writes it to the audit log: one of a user's objects does. */
+      isAudited: z.boolean(),
+    }),
+    z.array(name),
+  ),
+  /** Lifts the lock. Answers whether there was one. */
+  unlock: defineMethod(z.strictObject({ user: name, by: name, reason: text, isAudited: z.boolean() }), z.boolean()),
+  /** The lock that holds now; null where there is none. */
+  currentLock: defineMethod(z.strictObject({}), lockSchema.nullable()),
+  /** States what the user's next sessions are for. Each that opens before `until` has it in the audit log. */
+  stateReason: defineMethod(z.strictObject({ reason: name, until: milliseconds }), z.null()),
+  /** Reads from a recording that R2 does not have yet, from a byte offset; null where there is none here. */
+  readRecording: defineMethod(
+    z.strictObject({ sessionId: name, offset: z.int().nonnegative() }),
+    recordingBlockSchema.nullable(),
+  ),
+} as const;
+
+export type UserObjectMethod = keyof typeof METHODS;
+/** What a method takes, without the version. */
+export type UserObjectFields<M extends UserObjectMethod> = z.output<(typeof METHODS)[M]["fields"]>;
+/** What a method answers when it succeeds. */
+export type UserObjectValue<M extends UserObjectMethod> = Extract<
+  z.output<(typeof METHODS)[M]["answer"]>,
+  { ok: true }
+>["value"];
+export type UserObjectAnswer<M extends UserObjectMethod> = Result<UserObjectValue<M>, Denial>;
+
+export const USER_OBJECT_METHODS = Object.keys(METHODS) as readonly UserObjectMethod[];
+
+/** The methods as they are called through a stub. Use `callUserObject`, which types them. */
+export type UserObjectCalls = Readonly<Record<UserObjectMethod, (argument: unknown) => Promise<unknown>>>;
+
+/**
+ * The edge's half of a call.
+ *
+ * @returns the value, or why the object refused; `contract_mismatch` where the two do not understand each other
+ * @throws what the platform throws where the object cannot be reached, or failed
+ */
+export async function callUserObject<M extends UserObjectMethod>(
+  stub: UserObjectCalls,
+  method: M,
+  fields: UserObjectFields<M>,
+): Promise<UserObjectAnswer<M>> {
+  let answer: unknown;
+  try {
+    answer = await stub[method](withVersion(fields as object));
+  } catch (error) {
+    if (!isMissingMethod(error)) throw error;
+    return mismatch(method, "the object has no such method");
+  }
+  const parsed = parseContract(METHODS[method].answer, answer);
+  return parsed.ok ? (parsed.value as UserObjectAnswer<M>) : mismatch(method, parsed.error.detail);
+}
+
+/**
+ * The object's half of a call.
+ *
+ * @param argument as it came: nothing of it is trusted before it is parsed
+ * @param acceptedVersions only tests pass their own
+ */
+export function answerCall<M extends UserObjectMethod>(
+  method: M,
+  argument: unknown,
+  answer: (fields: UserObjectFields<M>) => UserObjectAnswer<M>,
+  acceptedVersions?: readonly number[],
+): UserObjectAnswer<M> {
+  const fields = parseVersioned(METHODS[method].fields, argument, acceptedVersions);
+  return fields.ok ? answer(fields.value as UserObjectFields<M>) : mismatch(method, fields.error.detail);
+}
+
+function mismatch(method: UserObjectMethod, detail: string): { readonly ok: false; readonly error: Denial } {
+  logEvent("contract_mismatch", { method, detail });
+  const { code, message } = contractMismatch(detail);
+  return err({ code, message });
+}
+
+/** workerd's own message. Older objects lack what newer edges ask for. */
+function isMissingMethod(error: unknown): boolean {
+  return error instanceof TypeError && error.message.includes("does not implement the method");
+}

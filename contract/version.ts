@@ -1,0 +1,71 @@
+import type * as z from "zod";
+import { err, ok, type Result } from "../common/result.ts";
+import { type Denial, denial } from "./denial.ts";
+
+/**
+ * The version of everything that the edge sends to a user's object: session plans and arguments of calls.
+ *
+ * Raise it with any change of a schema in this folder, an added optional field included. The edge sends its own
+ * version. The objects' Worker, which is deployed first, may accept the previous one beside it.
+ */
+export const CONTRACT_VERSION = 1;
+
+/** What this build's objects accept. An answer has the form that the version of its question asks for. */
+export const ACCEPTED_VERSIONS: readonly number[] = [CONTRACT_VERSION];
+
+/** The edge and an object do not fit together. */
+export interface ContractMismatch extends Denial {
+  readonly code: "contract_mismatch";
+  /** For the log: which version or field. Never a value. */
+  readonly detail: string;
+}
+
+/** Makes a refusal for an edge and an object that do not fit together. */
+export function contractMismatch(detail: string): ContractMismatch {
+  const message =
+    "two parts of Sallyport do not fit together, which is normal for a moment during an update: try again in a minute; " +
+    "if this persists, contact your administrator";
+  return { ...denial("contract_mismatch", message), code: "contract_mismatch", detail };
+}
+
+/** Adds the version to what the edge sends. */
+export function withVersion<T extends object>(fields: T): T & { readonly version: number } {
+  return { version: CONTRACT_VERSION, ...fields };
+}
+
+/**
+ * Reads what the edge sent. The version comes first: the fields of an unknown version say nothing.
+ *
+ * @param schema of the fields beside `version`; a strict object
+ * @param acceptedVersions only tests pass their own
+ */
+export function parseVersioned<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  acceptedVersions: readonly number[] = ACCEPTED_VERSIONS,
+): Result<z.output<Schema>, ContractMismatch> {
+  if (typeof input !== "object" || input === null) return err(contractMismatch("it is not an object"));
+  const { version, ...fields }: { version?: unknown } = input;
+  if (typeof version !== "number" || !acceptedVersions.includes(version)) {
+    const found = typeof version === "number" ? String(version) : "none";
+    return err(contractMismatch(`version ${found} instead of ${acceptedVersions.join(" or ")}`));
+  }
+  return parseContract(schema, fields);
+}
+
+/** Reads what has no version of its own: an answer. */
+export function parseContract<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+): Result<z.output<Schema>, ContractMismatch> {
+  const parsed = schema.safeParse(input);
+  return parsed.success ? ok(parsed.data) : err(contractMismatch(describeIssues(parsed.error)));
+}
+
+/** Paths and codes only: zod's own messages may quote what somebody typed. */
+function describeIssues({ issues }: z.ZodError): string {
+  return issues
+    .slice(0, 5)
+    .map(({ path, code }) => `${path.join(".") || "(whole)"}: ${code}`)
+    .join(", ");
+}

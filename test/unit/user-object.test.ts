@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { SessionRow } from "../../audit/rows.ts";
+import { ok } from "../../common/result.ts";
+import {
+  answerCall,
+  callUserObject,
+  USER_OBJECT_METHODS,
+  type UserObjectCalls,
+  type UserObjectFields,
+  type UserObjectMethod,
+  type UserObjectValue,
+} from "../../contract/user-object.ts";
+
+const LOCK = { user: "alice@example.com", by: "admin@example.com", reason: "gone", until: null };
+
+const ROW: SessionRow = {
+  ...{ id: "s", state: "live", user: "alice@example.com", kubernetes_user: "alice", kubernetes_groups: ["a"] },
+  ...{ cluster: "test", kind: "port-forward", namespace: "demo", pod: "web", container: null, command: [], tty: false },
+  ...{ ports: [80], recording_mode: "off", client_address: null, country: "DE", rule: null, access_reason: null },
+  ...{ user_agent: null, started_at: 1, ended_at: null, outcome: null, exit_code: null, reason: null, ended_by: null },
+  ...{ bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4, unreadable: null },
+  forwards: [{ port: 80, connections: 1, bytes_in: 1, bytes_out: 2, errors: 1, first_error: "refused" }],
+  ...{ recording: null, recording_bytes: null },
+};
+
+/** For each method, something to ask and something to answer. */
+const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: UserObjectValue<M> } } = {
+  list: { fields: {}, value: [ROW] },
+  describe: { fields: { sessionId: "s" }, value: ROW },
+  terminate: { fields: { sessionId: "s", by: "admin@example.com", reason: "gone" }, value: true },
+  terminateAll: { fields: { by: "admin@example.com", reason: "gone" }, value: ["s"] },
+  lock: { fields: { lock: LOCK, isAudited: true }, value: ["s"] },
+  unlock: {
+    fields: { user: "alice@example.com", by: "admin@example.com", reason: "", isAudited: false },
+    value: false,
+  },
+  currentLock: { fields: {}, value: LOCK },
+  stateReason: { fields: { reason: "ticket 1", until: 1 }, value: null },
+  readRecording: { fields: { sessionId: "s", offset: 0 }, value: { bytes: new Uint8Array(2), next: 2, isLast: true } },
+};
+
+/** An object of which every method answers by `answer`. */
+function objectThat(answer: (method: UserObjectMethod, argument: unknown) => unknown): UserObjectCalls {
+  const methods = USER_OBJECT_METHODS.map((method) => [method, async (argument: unknown) => answer(method, argument)]);
+  return Object.fromEntries(methods) as unknown as UserObjectCalls;
+}
+
+function objectOf(acceptedVersions: readonly number[]): UserObjectCalls {
+  return objectThat((method, argument) =>
+    answerCall(method, argument, () => ok(CALLS[method].value) as never, acceptedVersions),
+  );
+}
+
+function call<M extends UserObjectMethod>(object: UserObjectCalls, method: M) {
+  return callUserObject(object, method, CALLS[method].fields as UserObjectFields<M>);
+}
+
+const MISMATCH = {
+  ok: false,
+  error: { code: "contract_mismatch", message: expect.stringContaining("try again in a minute") },
+};
+
+let logged: { event: string; method: string; detail: string }[];
+
+beforeEach(() => {
+  logged = [];
+  vi.spyOn(console, "error").mockImplementation((line: string) => logged.push(JSON.parse(line)));
+});
+afterEach(() => vi.restoreAllMocks());
+
+describe.each(USER_OBJECT_METHODS)("%s", (method) => {
+  test("is asked and answered in one version", async () => {
+    expect(await call(objectOf([1]), method)).toEqual({ ok: true, value: CALLS[method].value });
+    expect(logged).toEqual([]);
+  });
+
+  test.each([0, 2])("is refused by an object of version %i", async (version) => {
+    expect(await call(objectOf([version]), method)).toEqual(MISMATCH);
+    expect(logged).toEqual([
+      { event: "contract_mismatch", level: "error", method, detail: `version 1 instead of ${version}` },
+    ]);
+  });
+
+  test.each([0, 2])("refuses an edge of version %i", (version) => {
+    const answer = answerCall(method, { version, ...CALLS[method].fields }, () => ok(CALLS[method].value) as never);
+    expect(answer).toEqual(MISMATCH);
+  });
+
+  test("refuses missing and extra fields, and never runs", () => {
+    const run = vi.fn();
+    const { fields } = CALLS[method];
+    const incomplete = Object.keys(fields).map((left) =>
+      Object.fromEntries(Object.entries(fields).filter(([key]) => key !== left)),
+    );
+    for (const argument of [...incomplete, { ...fields, more: 1 }]) {
+      expect(answerCall(method, { version: 1, ...argument }, run)).toEqual(MISMATCH);
+    }
+    for (const argument of [undefined, null, "s", fields]) expect(answerCall(method, argument, run)).toEqual(MISMATCH);
+    expect(run).not.toHaveBeenCalled();
+  });
+
+  test("does not half read an answer that it does not know", async () => {
+    const { value } = CALLS[method];
+    const answers = [
+      undefined,
+      value,
+      { ok: true },
+      { ok: true, value, more: 1 },
+      { ok: true, value: { of: "a newer object" } },
+      { ok: true, value: [{ of: "a newer object" }] },
+      { ok: false },
+      { ok: false, error: { code: "a_newer_code", message: "" } },
+    ];
+    for (const answer of answers)
+      expect(
+        await call(
+          objectThat(() => answer),
+          method,
+        ),
+      ).toEqual(MISMATCH);
+    expect(logged).toHaveLength(answers.length);
+  });
+
+  test("passes on why an object refuses", async () => {
+    const error = { code: "object_unavailable", message: "try again" };
+    expect(
+      await call(
+        objectThat(() => ({ ok: false, error })),
+        method,
+      ),
+    ).toEqual({ ok: false, error });
+  });
+
+  test("is a mismatch where the object does not have it", async () => {
+    const object = objectThat(() => {
+      throw new TypeError(`The RPC receiver does not implement the method "${method}".`);
+    });
+    expect(await call(object, method)).toEqual(MISMATCH);
+    expect(logged).toMatchObject([{ event: "contract_mismatch", method, detail: "the object has no such method" }]);
+  });
+
+  test("throws what the platform throws", async () => {
+    const object = objectThat(() => {
+      throw new Error("Network connection lost.");
+    });
+    await expect(call(object, method)).rejects.toThrow("Network connection lost.");
+  });
+});
+
+test("a session row with any field less or more is not understood", async () => {
+  for (const field of Object.keys(ROW)) {
+    const row = Object.fromEntries(Object.entries(ROW).filter(([key]) => key !== field));
+    expect(
+      await call(
+        objectThat(() => ({ ok: true, value: [row] })),
+        "list",
+      ),
+    ).toEqual(MISMATCH);
+  }
+  expect(
+    await call(
+      objectThat(() => ({ ok: true, value: [{ ...ROW, more: 1 }] })),
+      "list",
+    ),
+  ).toEqual(MISMATCH);
+});
