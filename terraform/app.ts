@@ -8,7 +8,7 @@ import { ClusterStack } from "./stacks/cluster.ts";
 import { DEMO_STACK, DemoStack } from "./stacks/demo.ts";
 import { EdgeStack } from "./stacks/edge.ts";
 
-export interface Places {
+export interface AppOptions {
   /** Where the JSON goes. */
   readonly outDir: string;
   /** The deployment file's folder: local state is named from there. */
@@ -16,7 +16,7 @@ export interface Places {
 }
 
 /** Puts the stacks together. Makes the folder; the rest is written by `synth()`, which asks nobody. */
-export function buildApp(deployment: Deployment, { outDir, configDir }: Places): App {
+export function buildApp(deployment: Deployment, { outDir, configDir }: AppOptions): App {
   mkdirSync(outDir, { recursive: true });
   const app = new App({ outdir: outDir, stackTraces: false });
   const { state, account, clusters, demo } = deployment;

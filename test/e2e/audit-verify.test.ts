@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => people?.stop());
 
 function verify(): Promise<{ code: number; output: string }> {
-  const args = ["tools/audit-verify.ts", "--state", people.stack.stateDir];
+  const args = ["tools/sallyport.js", "audit-verify", "--state", people.stack.stateDir];
   return new Promise((done) => {
     execFile(process.execPath, args, { cwd: ROOT }, (error, stdout, stderr) => {
       done({ code: typeof error?.code === "number" ? error.code : 0, output: stdout + stderr });
@@ -51,9 +51,8 @@ it("finds the record of real sessions whole, and names the event that somebody c
 
 it("says in words that there is no record to read", async () => {
   const nowhere = await new Promise<string>((done) => {
-    execFile(process.execPath, ["tools/audit-verify.ts", "--state", people.home], { cwd: ROOT }, (_e, _o, stderr) =>
-      done(stderr),
-    );
+    const args = ["tools/sallyport.js", "audit-verify", "--state", people.home];
+    execFile(process.execPath, args, { cwd: ROOT }, (_error, _stdout, stderr) => done(stderr));
   });
   expect(nowhere).toContain("there is no local stack's endpoints.json");
 });

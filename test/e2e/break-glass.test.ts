@@ -79,7 +79,7 @@ describe.skipIf(!cluster || !adminPath)("on a real cluster", () => {
   function command(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     return new Promise((done) => {
       const env = { PATH: process.env["PATH"], HOME: home, KUBECTL: kubectlPath() };
-      const all = ["tools/break-glass.ts", "--config", config, "--cluster", "prod", ...args];
+      const all = ["tools/sallyport.js", "break-glass", "--config", config, "--cluster", "prod", ...args];
       execFile(process.execPath, all, { cwd: ROOT, env }, (error, stdout, stderr) => {
         done({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
       });

@@ -36,7 +36,7 @@ function run(file: string, args: readonly string[], more: Record<string, string>
     });
   });
 }
-const deploy = (...args: string[]) => run(process.execPath, ["tools/deploy.ts", ...args]);
+const deploy = (...args: string[]) => run(process.execPath, ["tools/sallyport.js", "deploy", ...args]);
 
 describe("npm run deploy, without an account", () => {
   it("bundles the Worker as it would be deployed, and says what is left to do", async () => {
@@ -56,7 +56,7 @@ describe("npm run deploy, without an account", () => {
     expect(await deploy("--config", config, "--outputs", noId)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /^deploy: not everything is filled in:\n {2}audit_database_id is not one of yours yet/,
+        /^sallyport deploy: not everything is filled in:\n {2}audit_database_id is not one of yours yet/,
       ),
     });
     const bad = join(home, "bad.jsonc");
@@ -74,7 +74,7 @@ describe("npm run deploy, without an account", () => {
   it("with an account that is none, fails at D1 with wrangler's words, and has deployed nothing", async () => {
     const { code, stdout, stderr } = await deploy("--config", config, "--outputs", outputs);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^deploy: D1 did not answer:\n/);
+    expect(stderr).toMatch(/^sallyport deploy: D1 did not answer:\n/);
     expect(stderr).toContain("CLOUDFLARE_API_TOKEN");
     expect(stdout).not.toContain("Deploying the Worker");
   });

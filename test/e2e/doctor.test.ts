@@ -186,9 +186,14 @@ it("finds that the Worker demands the admin application's own audience, whatever
 function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((done) => {
     const env = { PATH: process.env["PATH"], HOME: home, KUBECTL: kubectlPath() };
-    execFile(process.execPath, ["tools/doctor.ts", ...args], { cwd: ROOT, env }, (error, stdout, stderr) => {
-      done({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
-    });
+    execFile(
+      process.execPath,
+      ["tools/sallyport.js", "doctor", ...args],
+      { cwd: ROOT, env },
+      (error, stdout, stderr) => {
+        done({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
+      },
+    );
   });
 }
 
@@ -213,11 +218,11 @@ it("as a command looks at a local stack", async () => {
 
 it("as a command says in words what it cannot begin with", async () => {
   expect(await run("--local", "--state", join(home, "nowhere"))).toMatchObject({
-    code: 2,
+    code: 1,
     stderr: expect.stringContaining('run "npm start" first'),
   });
   expect(await run("--config", join(home, "none.jsonc"))).toMatchObject({
-    code: 2,
+    code: 1,
     stderr: expect.stringContaining("begin with terraform/deployment.example.jsonc"),
   });
   expect(await run("--no-such-flag")).toMatchObject({ code: 2 });

@@ -221,7 +221,7 @@ describe("workerd killed", () => {
 });
 
 function verify(): Promise<{ code: number; output: string }> {
-  const args = ["tools/audit-verify.ts", "--state", stack.stateDir];
+  const args = ["tools/sallyport.js", "audit-verify", "--state", stack.stateDir];
   return new Promise((done) => {
     execFile(process.execPath, args, { cwd: ROOT }, (error, stdout, stderr) => {
       done({ code: typeof error?.code === "number" ? error.code : 0, output: stdout + stderr });

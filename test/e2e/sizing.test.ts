@@ -1,12 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 
-function run(tool: string, ...flags: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [`tools/${tool}.ts`, ...flags], { encoding: "utf8" });
+function run(command: string, ...flags: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["tools/sallyport.js", command, ...flags], {
+    encoding: "utf8",
+  });
   return { status, stdout, stderr };
 }
 
-describe("npm run sizing", () => {
+describe("sallyport sizing", () => {
   it("tells what a size costs and what is full first, to people and to programs", () => {
     const { status, stdout } = run("sizing", "--users", "300", "--clusters", "4");
     expect(status).toBe(0);
@@ -35,7 +37,7 @@ describe("npm run sizing", () => {
   });
 });
 
-describe("npm run config:reference", () => {
+describe("sallyport config-reference", () => {
   it("shows every document's fields", () => {
     const { status, stdout } = run("config-reference");
     expect(status).toBe(0);

@@ -2,6 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { COMMANDS } from "../../tools/cli/commands.ts";
+import { commandHelp } from "../../tools/cli/help.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
 const DOCUMENTS = ["README.md", "CONTRIBUTING.md", ...readdirSync("docs").filter(isMarkdown).map(inDocs)];
@@ -29,10 +31,8 @@ const RUN_ALL: Readonly<Record<string, string>> = {
 describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
   const text = readFileSync(document, "utf8");
   const shell = fencedBlocks(text).filter(({ info }) => /^sh\b/.test(info));
-  const runs = [...text.matchAll(/npm run ([\w:-]+)(?: -- ([^`\n>|]*))?/g)].map(([, name = "", flags = ""]) => ({
-    name,
-    flags: flags.match(/--[\w-]+/g) ?? [],
-  }));
+  const scriptRuns = runsIn(text, /npm run ([\w:-]+)(?: -- ([^`\n>|]*))?/g);
+  const commandRuns = runsIn(text, /npx sallyport ([a-z-]+)([^`\n>|]*)/g);
 
   it("marks its shell blocks: run here, or in need of an account", () => {
     for (const { info } of shell) expect(["sh", "sh account"]).toContain(info);
@@ -58,15 +58,25 @@ describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
     }
   });
 
-  it("names npm scripts that there are, and flags that they know", () => {
-    for (const { name, flags } of runs) {
+  it("names npm scripts that exist, and options that they have", async () => {
+    for (const { name, flags } of scriptRuns) {
       const script = scripts[name];
       expect(script, `npm run ${name}`).toBeDefined();
       if (flags.length === 0) continue;
-      const program = /^(?:exec )?node (\S+\.ts)$/.exec(script ?? "")?.[1];
+      const [, program, command] = /^(?:exec )?node (\S+\.ts)(?: ([\w-]+))?$/.exec(script ?? "") ?? [];
       expect(program, `npm run ${name} is one program`).toBeDefined();
-      const source = helpOf(program ?? "");
-      for (const flag of flags) expect(source, `npm run ${name} -- ${flag}`).toContain(flag);
+      const help = await helpOf(program ?? "", command);
+      for (const flag of flags) expect(help, `npm run ${name} -- ${flag}`).toContain(flag);
+    }
+  });
+
+  it("names commands that exist, and options that they have", async () => {
+    for (const { name, flags } of commandRuns) {
+      if (name === "help") continue;
+      const entry = COMMANDS.find((each) => each.name === name);
+      expect(entry, `npx sallyport ${name}`).toBeDefined();
+      const known = Object.keys((await entry?.load())?.options ?? {}).map((option) => `--${option}`);
+      for (const flag of flags) expect([...known, "--help"], `npx sallyport ${name} ${flag}`).toContain(flag);
     }
   });
 
@@ -85,7 +95,8 @@ it("explains a request by the example, where nothing was deployed", () => {
   const explained = spawnSync(
     process.execPath,
     [
-      "tools/policy-explain.ts",
+      "tools/cli/main.ts",
+      "policy-explain",
       "--as",
       "alice@example.com",
       "GET /api/v1/namespaces/prod-1/pods/web-0/exec?command=sh",
@@ -95,11 +106,26 @@ it("explains a request by the example, where nothing was deployed", () => {
   expect(explained).toMatchObject({ status: 0, stdout: expect.stringContaining("say why in production") });
 });
 
+interface Run {
+  readonly name: string;
+  readonly flags: readonly string[];
+}
+
+/** @param pattern matches the name, then the rest of the command line */
+function runsIn(text: string, pattern: RegExp): Run[] {
+  return [...text.matchAll(pattern)].map(([, name = "", rest = ""]) => ({
+    name,
+    flags: rest.match(/--[\w-]+/g) ?? [],
+  }));
+}
+
 const helps = new Map<string, string>();
 
-/** Programs of minutes have no help worth starting them for: their flags stand in their first comment. */
-function helpOf(program: string): string {
+/** Programs that run for minutes document their flags in their first comment; they are not started for their help. */
+async function helpOf(program: string, command: string | undefined): Promise<string> {
   if (program.startsWith("test/")) return readFileSync(program, "utf8");
+  const entry = COMMANDS.find(({ name }) => name === command);
+  if (entry) return commandHelp(entry, await entry.load());
   const known = helps.get(program);
   if (known !== undefined) return known;
   const { status, stdout } = spawnSync(process.execPath, [program, "--help"], { encoding: "utf8" });

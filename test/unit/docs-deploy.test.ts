@@ -45,14 +45,14 @@ describe("docs/DEPLOY.md", { timeout: 30_000 }, () => {
 });
 
 /** What the commands run. Node finds what these import from where they really are. */
-const PROGRAMS = ["terraform/synth.ts", "terraform/print-manifests.ts"];
+const PROGRAMS = ["tools/cli/main.ts"];
 
 describe("its commands that need no account", { timeout: 60_000 }, () => {
   let project: string;
   beforeAll(() => {
     // A project's top with nothing in it but what commands read: nobody's own deployment.jsonc is touched.
     project = mkdtempSync(join(tmpdir(), "sallyport-deploy-"));
-    mkdirSync(join(project, "terraform"));
+    for (const folder of ["terraform", "tools/cli"]) mkdirSync(join(project, folder), { recursive: true });
     for (const shared of ["package.json", "node_modules", ...PROGRAMS, "terraform/deployment.example.jsonc"]) {
       symlinkSync(resolve(shared), join(project, shared));
     }

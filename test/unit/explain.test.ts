@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { explain, type Question } from "../../tools/explain.ts";
+import { explain, type Question } from "../../tools/policy-explain/explain.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 
 const config = loadConfig({

@@ -3,8 +3,6 @@ import { globSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { LOG_EVENTS, type LogEvent } from "../../common/log-events.ts";
-import { fillGenerated } from "../../tools/generated.ts";
-import { logEventsTable } from "../../tools/log-events-table.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
 const text = readFileSync("docs/MONITORING.md", "utf8");
@@ -52,10 +50,6 @@ describe("the queries in docs/MONITORING.md", () => {
 });
 
 describe("the log table in docs/MONITORING.md", () => {
-  it("is the code's list", () => {
-    expect(fillGenerated(text, { "log-events": logEventsTable() }), "common/log-events.ts changed").toBe(text);
-  });
-
   it("has every line that the Workers write: only common/log.ts writes to the console", () => {
     const calls = SOURCES.filter((file) => file !== LOGGER).flatMap((file) =>
       Array.from(readFileSync(file, "utf8").matchAll(/\bconsole\s*[.[]/g), () => file),

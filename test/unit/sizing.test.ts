@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
-import { fillGenerated } from "../../tools/generated.ts";
 import { ASSUMPTIONS, HABITS } from "../../tools/sizing/assumptions.ts";
 import { costOf, d1Growth, monthOf, n, rowsOfSession, sessionHour, total } from "../../tools/sizing/cost.ts";
 import { d1RowsOfEvent, d1RowsOfRequest, objectRowsOfSession, r2Writes } from "../../tools/sizing/facts.ts";
@@ -11,7 +9,7 @@ import { FREE_SEATS, PRICES } from "../../tools/sizing/prices.ts";
 import { Random } from "../../tools/sizing/random.ts";
 import { documentSize, exampleDocument, loadsOf } from "../../tools/sizing/saturation.ts";
 import { simulateDay } from "../../tools/sizing/simulate.ts";
-import { SEED, sizingTables } from "../../tools/sizing/tables.ts";
+import { SEED } from "../../tools/sizing/tables.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 
 const small = { users: 200, clusters: 3, busyness: 1 };
@@ -143,19 +141,6 @@ describe("a keystroke's way", () => {
 });
 
 describe("docs/SIZING.md", () => {
-  it("has the tables that the code makes", () => {
-    const text = readFileSync("docs/SIZING.md", "utf8");
-    expect(fillGenerated(text, sizingTables()), "run `npm run sizing -- --write`").toBe(text);
-  });
-
-  it("is filled between marks only, each of them once", () => {
-    const page = "a\n<!-- generated:one by hand -->\nold\n<!-- /generated:one -->\nb";
-    expect(fillGenerated(page, { one: "new" })).toBe(page.replace("old", "new"));
-    expect(fillGenerated(page.replace("old\n", ""), { one: "new" })).toBe(page.replace("old", "new"));
-    expect(() => fillGenerated(page, {})).toThrow("nothing makes the generated part one");
-    expect(() => fillGenerated(page, { one: "", two: "" })).toThrow("no place for two");
-  });
-
   it("shows numbers to three places", () => {
     expect([0, 0.00123456, 12.345, 999.4, 1_234.5, 12_345_678].map(n)).toEqual([
       "0",

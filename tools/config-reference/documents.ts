@@ -2,6 +2,7 @@
 import type * as z from "zod";
 import { deploymentSchema } from "../../terraform/config/schema.ts";
 import { configSchema } from "../../worker/config/schema.ts";
+import { referenceOf } from "./reference.ts";
 
 export interface ConfigDocument {
   /** Its part in docs/CONFIGURATION.md; its section's heading and anchors begin with it. */
@@ -15,3 +16,8 @@ export const CONFIG_DOCUMENTS: readonly ConfigDocument[] = [
   { name: "deployment", schema: deploymentSchema, schemaFile: "docs/deployment.schema.json" },
   { name: "worker", schema: configSchema, schemaFile: "docs/sallyport-config.schema.json" },
 ];
+
+/** The generated parts of docs/CONFIGURATION.md, by name. */
+export function configurationParts(): Record<string, string> {
+  return Object.fromEntries(CONFIG_DOCUMENTS.map(({ name, schema }) => [name, referenceOf(schema, name)]));
+}

@@ -54,11 +54,3 @@ function describeSession({ user, kind, cluster, namespace, pod, started_at }: Li
   const minutes = Math.max(0, Math.round((now - started_at) / 60_000));
   return `${user}: ${kind} in ${namespace}/${pod} on ${cluster}, for ${minutes} min`;
 }
-
-const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
-
-/** @returns milliseconds of `90s`, `30m` or `2h`; undefined for anything else */
-export function parseDuration(text: string): number | undefined {
-  const [, amount, unit] = /^(\d{1,5})([smh])$/.exec(text) ?? [];
-  return amount === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS];
-}

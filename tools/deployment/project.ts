@@ -1,8 +1,8 @@
 /** How a deployment's plan is made: from the deployment file, what Terraform made, and what is generated from both. */
 import { readdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
-import { DEFAULT_DEPLOYMENT_FILE, DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
+import { DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
 import type { DeployedCluster, Deployment } from "../../terraform/config/schema.ts";
 import { bindingOf, workerDocument } from "../../terraform/config/worker-document.ts";
 import { connectorRole } from "../../terraform/manifests/connector.ts";
@@ -12,15 +12,14 @@ import type { ConfigInput } from "../../worker/config/schema.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import type { Plan, PlannedCluster } from "./plan.ts";
+import { PROJECT, projectFile } from "./project-files.ts";
 
-/** The project's top. */
-export const PROJECT = resolve(import.meta.dirname, "../..");
-/** Where `npm run synth` writes, and what is generated here lies beside it. */
-export const OUT = "terraform/out";
+/** From the project's top. */
 export const MIGRATIONS = "migrations";
 
-export interface PlanFlags {
-  readonly config?: string | undefined;
+export interface PlanOptions {
+  /** The deployment file. */
+  readonly config: string;
   readonly outputs?: string | undefined;
   /** Where Terraform has no outputs yet, a plan with gaps will do: `placeholders` names them. */
   readonly mayHaveGaps?: boolean | undefined;
@@ -32,10 +31,13 @@ export interface PlanFlags {
  * @param warn is told what is allowed, but should be meant
  * @throws OperatorError in words
  */
-export function readPlan({ config, outputs, mayHaveGaps }: PlanFlags, warn: (words: string) => void = () => {}): Plan {
+export function readPlan(
+  { config, outputs, mayHaveGaps }: PlanOptions,
+  warn: (words: string) => void = () => {},
+): Plan {
   const deployment = readDeployment(config, warn);
   try {
-    return planOf(deployment, readOutputs(outputs, join(OUT, "stacks/edge")));
+    return planOf(deployment, readOutputs(outputs, projectFile("terraform/out/stacks/edge")));
   } catch (error) {
     if (!mayHaveGaps || outputs !== undefined || !(error instanceof OperatorError)) throw error;
     warn(`${error.message}; going on without its ids`);
@@ -62,13 +64,21 @@ function gaps({ account, access, clusters, name }: Deployment): Outputs {
 }
 
 /** @throws OperatorError in words */
-export function readDeployment(config: string | undefined, warn: (words: string) => void = () => {}): Deployment {
+export function readDeployment(file: string, warn: (words: string) => void = () => {}): Deployment {
   try {
-    return loadDeployment(config ?? DEFAULT_DEPLOYMENT_FILE, warn);
+    return loadDeployment(file, warn);
   } catch (error) {
     if (error instanceof DeploymentError) throw new OperatorError(error.message);
     throw error;
   }
+}
+
+/** @throws OperatorError where the deployment has no cluster of this name */
+export function findCluster({ clusters }: Deployment, name: string): DeployedCluster {
+  const cluster = clusters.find((each) => each.name === name);
+  if (cluster) return cluster;
+  const names = clusters.map((each) => each.name).join(", ");
+  throw new OperatorError(`the deployment file has no cluster ${name}; it has ${names}`);
 }
 
 /** Pure. @throws OperatorError where the two do not fit each other */

@@ -23,7 +23,7 @@ export function describeSummary(results: readonly Result[]): string {
   return parts.join(", ");
 }
 
-/** 0 when nothing is to be mended, 1 when something is. */
-export function exitCode(results: readonly Result[]): 0 | 1 {
-  return results.some(({ status }) => status === "fail") ? 1 : 0;
+/** Whether a check failed. A warning is not a failure. */
+export function hasFailures(results: readonly Result[]): boolean {
+  return results.some(({ status }) => status === "fail");
 }

@@ -22,15 +22,15 @@ interface Run {
   readonly stderr: string;
 }
 
-function run(program: string, ...args: string[]): Promise<Run> {
+function run(command: string, ...args: string[]): Promise<Run> {
   return new Promise((done) => {
-    const child = execFile(process.execPath, [`terraform/${program}.ts`, ...args], (_error, stdout, stderr) =>
+    const child = execFile(process.execPath, ["tools/cli/main.ts", command, ...args], (_error, stdout, stderr) =>
       done({ code: child.exitCode, stdout, stderr }),
     );
   });
 }
 
-describe("npm run synth", { timeout: 60_000 }, () => {
+describe("sallyport synth", { timeout: 60_000 }, () => {
   it("writes a folder for each stack, and says where", async () => {
     const out = join(home, "out");
     const { code, stdout } = await run("synth", "--config", config, "--out", out);
@@ -51,7 +51,7 @@ describe("npm run synth", { timeout: 60_000 }, () => {
     const without = join(home, "without.jsonc");
     writeFileSync(without, JSON.stringify({ ...deploymentInput(), clusters: [clusterInput("dev")] }));
     const { stdout, stderr } = await run("synth", "--config", without, "--out", out);
-    expect(stderr).toMatch(/cluster-prod is not in the deployment any more.*destroy/);
+    expect(stderr).toMatch(/cluster-prod belongs to no stack of the deployment any more.*destroy/);
     expect(stdout).not.toContain("cluster-prod");
     expect(readdirSync(join(out, "stacks")).toSorted((one, other) => one.localeCompare(other))).toEqual([
       "cluster-dev",
@@ -75,7 +75,7 @@ describe("npm run synth", { timeout: 60_000 }, () => {
   it("does not take a flag that it does not know", async () => {
     const { code, stderr } = await run("synth", "--colour");
     expect(code).toBe(2);
-    expect(stderr).toMatch(/--colour[\s\S]*Usage: npm run synth/);
+    expect(stderr).toMatch(/--colour[\s\S]*Usage: npx sallyport synth/);
   });
 
   it("explains itself", async () => {
@@ -86,9 +86,9 @@ describe("npm run synth", { timeout: 60_000 }, () => {
   });
 });
 
-describe("npm run manifests", { timeout: 60_000 }, () => {
+describe("sallyport manifests", { timeout: 60_000 }, () => {
   it("prints what Terraform would apply, as YAML, without the token and with where it goes", async () => {
-    const { code, stdout, stderr } = await run("print-manifests", "--config", config, "--cluster", "prod");
+    const { code, stdout, stderr } = await run("manifests", "--config", config, "--cluster", "prod");
     expect(code).toBe(0);
     const deployment = deploymentOf();
     const [cluster] = deployment.clusters;
@@ -100,17 +100,17 @@ describe("npm run manifests", { timeout: 60_000 }, () => {
   });
 
   it("prints a List as JSON", async () => {
-    const { stdout } = await run("print-manifests", "--config", config, "--cluster", "prod", "--json");
+    const { stdout } = await run("manifests", "--config", config, "--cluster", "prod", "--json");
     expect(JSON.parse(stdout)).toMatchObject({ apiVersion: "v1", kind: "List" });
   });
 
   it("says which clusters there are", async () => {
-    const { code, stderr } = await run("print-manifests", "--config", config, "--cluster", "qa");
+    const { code, stderr } = await run("manifests", "--config", config, "--cluster", "qa");
     expect(code).toBe(1);
     expect(stderr).toMatch(/has no cluster qa; it has prod/);
   });
 
   it("needs to know for which cluster", async () => {
-    expect(await run("print-manifests", "--config", config)).toMatchObject({ code: 2 });
+    expect(await run("manifests", "--config", config)).toMatchObject({ code: 2 });
   });
 });

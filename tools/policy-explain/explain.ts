@@ -1,13 +1,13 @@
-import { classify } from "../kubernetes/classify.ts";
-import { rawRequestTarget } from "../kubernetes/path.ts";
-import { parseRequestInfo } from "../kubernetes/request-info.ts";
-import { findSessionEndpoint } from "../kubernetes/session-target.ts";
-import { readSubject } from "../worker/access/authenticate.ts";
-import type { Config } from "../worker/config/schema.ts";
-import { type Decision, decide } from "../worker/policy/decide.ts";
-import { resourceOf } from "../worker/policy/evaluate-rules.ts";
-import { type Identity, identify } from "../worker/policy/identify.ts";
-import { findClusterByHost } from "../worker/upstream/cluster-by-host.ts";
+import { classify } from "../../kubernetes/classify.ts";
+import { rawRequestTarget } from "../../kubernetes/path.ts";
+import { parseRequestInfo } from "../../kubernetes/request-info.ts";
+import { findSessionEndpoint } from "../../kubernetes/session-target.ts";
+import { readSubject } from "../../worker/access/authenticate.ts";
+import type { Config } from "../../worker/config/schema.ts";
+import { type Decision, decide } from "../../worker/policy/decide.ts";
+import { resourceOf } from "../../worker/policy/evaluate-rules.ts";
+import { type Identity, identify } from "../../worker/policy/identify.ts";
+import { findClusterByHost } from "../../worker/upstream/cluster-by-host.ts";
 
 /** A request that nobody sent, of somebody who did not sign in. */
 export interface Question {

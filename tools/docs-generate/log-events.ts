@@ -1,6 +1,6 @@
 /** The table of log events in docs/MONITORING.md, rendered from `common/log-events.ts`. Pure. */
-import { LOG_EVENTS } from "../common/log-events.ts";
-import { markdownTable } from "./markdown.ts";
+import { LOG_EVENTS } from "../../common/log-events.ts";
+import { markdownTable } from "../markdown.ts";
 
 const HEAD = ["event", "level", "Worker", "fields", "meaning", "what to do"];
 

@@ -1,0 +1,63 @@
+import type { Command } from "./command.ts";
+
+export interface CommandEntry {
+  readonly name: string;
+  /** What it does, in one line without a full stop. */
+  readonly summary: string;
+  /** Loads the command's module. Only the one that runs is loaded: some take a second to. */
+  readonly load: () => Promise<Command>;
+}
+
+/** Every command, in the order of help. Each has an npm script as an alias. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "synth",
+    summary: "Writes the Terraform configuration of a deployment file",
+    load: async () => (await import("./commands/synth.ts")).synth,
+  },
+  {
+    name: "manifests",
+    summary: "Prints the Kubernetes objects of a cluster's connector, for GitOps",
+    load: async () => (await import("./commands/manifests.ts")).manifests,
+  },
+  {
+    name: "deploy",
+    summary: "Applies D1 migrations, deploys the Workers, and checks that they answer",
+    load: async () => (await import("./commands/deploy.ts")).deploy,
+  },
+  {
+    name: "doctor",
+    summary: "Checks a deployment from outside, through Cloudflare's API and in its clusters, and changes nothing",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  {
+    name: "break-glass",
+    summary: "Gives a person access to a cluster while Cloudflare or Sallyport is down",
+    load: async () => (await import("./commands/break-glass.ts")).breakGlass,
+  },
+  {
+    name: "audit-verify",
+    summary: "Verifies the hash chain of the audit log",
+    load: async () => (await import("./commands/audit-verify.ts")).auditVerify,
+  },
+  {
+    name: "policy-explain",
+    summary: "Explains what would happen to a request, and by which rules, without sending it",
+    load: async () => (await import("./commands/policy-explain.ts")).policyExplain,
+  },
+  {
+    name: "sizing",
+    summary: "Estimates what a deployment of a size costs, and which limit it reaches first",
+    load: async () => (await import("./commands/sizing.ts")).sizing,
+  },
+  {
+    name: "config-reference",
+    summary: "Prints every field of the configuration",
+    load: async () => (await import("./commands/config-reference.ts")).configReference,
+  },
+  {
+    name: "docs-generate",
+    summary: "Writes the generated parts of the documentation",
+    load: async () => (await import("./commands/docs-generate.ts")).docsGenerate,
+  },
+];

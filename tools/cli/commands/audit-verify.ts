@@ -1,0 +1,24 @@
+import { localEvents, remoteEvents } from "../../audit-source.ts";
+import { describeVerdict, verifyEvents } from "../../audit-verify.ts";
+import { errorMessage, OperatorError } from "../../deployment/operator-error.ts";
+import { defineCommand } from "../command.ts";
+import { EXIT_CODES } from "../exit-codes.ts";
+import { flag, projectPath } from "../options.ts";
+import { stateFolder } from "../shared-options.ts";
+
+export const auditVerify = defineCommand({
+  options: {
+    state: stateFolder,
+    remote: flag("verify the deployed D1 database, through wrangler, instead of the local stack's"),
+    config: projectPath("FILE", "wrangler configuration of the deployment", "terraform/out/wrangler.json"),
+  },
+  run: async ({ state, remote, config }, { print }) => {
+    try {
+      const verdict = verifyEvents(remote ? remoteEvents(config) : localEvents(state));
+      print(describeVerdict(verdict));
+      return verdict.broken.length === 0 ? EXIT_CODES.done : EXIT_CODES.failed;
+    } catch (error) {
+      throw new OperatorError(`the audit log cannot be read: ${errorMessage(error)}`);
+    }
+  },
+});

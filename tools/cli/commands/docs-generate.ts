@@ -1,0 +1,27 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { PROJECT } from "../../deployment/project-files.ts";
+import { GENERATED_FILES } from "../../docs-generate/files.ts";
+import { defineCommand } from "../command.ts";
+import { EXIT_CODES } from "../exit-codes.ts";
+import { flag } from "../options.ts";
+
+export const docsGenerate = defineCommand({
+  options: {
+    check: flag("write nothing; fail if a file is not current"),
+  },
+  run: async ({ check }, { print }) => {
+    const stale = GENERATED_FILES.flatMap(({ path, render }) => {
+      const file = join(PROJECT, path);
+      const current = existsSync(file) ? readFileSync(file, "utf8") : "";
+      const text = render(current);
+      return text === current ? [] : [{ path, file, text }];
+    });
+    for (const { path, file, text } of stale) {
+      if (!check) writeFileSync(file, text);
+      print(`${path}: ${check ? "not current" : "written"}`);
+    }
+    if (stale.length === 0) print("All generated documentation is current.");
+    return check && stale.length > 0 ? EXIT_CODES.failed : EXIT_CODES.done;
+  },
+});

@@ -1,0 +1,54 @@
+import { err, ok, type Result } from "../../../common/result.ts";
+import { ConfigError, loadConfig } from "../../../worker/config/load.ts";
+import { OperatorError } from "../../deployment/operator-error.ts";
+import { explain } from "../../policy-explain/explain.ts";
+import { defineCommand } from "../command.ts";
+import { EXIT_CODES } from "../exit-codes.ts";
+import { nameAndValue, parsedTexts, requiredParsed, requiredText, text, texts } from "../options.ts";
+
+export const policyExplain = defineCommand({
+  options: {
+    as: requiredText("WHO", "an email address, or service:COMMON_NAME"),
+    claim: parsedTexts("NAME=VALUE", "a claim of the token, dotted for nested ones", nameAndValue),
+    group: texts("NAME", "a group of the identity provider"),
+    posture: texts("NAME", "a device posture check that succeeded"),
+    country: text("CODE", "country that the request comes from, such as DE"),
+    host: text("NAME", "host name of the request; without it, that of the first cluster"),
+    upgrade: text("NAME", "websocket, SPDY/3.1 or none; without it, websocket where the path opens a session"),
+    config: text(
+      "FILE",
+      "a SALLYPORT_CONFIG document as JSON; without it, that of the last deploy or dry run, or else what " +
+        "deployment.jsonc, or the example, would deploy",
+    ),
+  },
+  positionals: {
+    request: requiredParsed("'METHOD PATH'", "the request", readRequest),
+  },
+  notes: `Example: npx sallyport policy-explain --as alice@example.com 'GET /api/v1/namespaces/demo/pods'`,
+  run: async ({ as: who, claim: claims, group: groups, posture, country, host, upgrade, config, request }, context) => {
+    // wrangler takes seconds to load: help and mistakes do not wait for it.
+    const { readConfigDocument } = await import("../../policy-explain/config-document.ts");
+    const document = readConfigDocument(config, context.note);
+    const { lines, isAllowed } = explain(
+      { who, claims, groups, posture, country, host, upgrade, ...request },
+      parseConfig(document, context.note),
+    );
+    for (const line of lines) context.print(line);
+    return isAllowed ? EXIT_CODES.done : EXIT_CODES.failed;
+  },
+});
+
+function readRequest(given: string): Result<{ readonly method: string; readonly target: string }, string> {
+  const [, method = "", target = ""] = /^(\S+)\s+(\/\S*)$/.exec(given) ?? [];
+  return target === "" ? err("must look like 'GET /api/v1/pods'") : ok({ method, target });
+}
+
+/** @throws OperatorError with every fault of the document */
+function parseConfig(document: unknown, note: (line: string) => void) {
+  try {
+    return loadConfig(document, note);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new OperatorError(`fix the configuration first: ${error.message}`);
+    throw error;
+  }
+}

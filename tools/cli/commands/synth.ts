@@ -1,0 +1,28 @@
+import { dirname, relative, resolve } from "node:path";
+import { readDeployment } from "../../deployment/project.ts";
+import { defineCommand } from "../command.ts";
+import { EXIT_CODES } from "../exit-codes.ts";
+import { projectPath } from "../options.ts";
+import { deploymentFile } from "../shared-options.ts";
+
+export const synth = defineCommand({
+  options: {
+    config: deploymentFile,
+    out: projectPath("DIR", "folder to write to, each stack to DIR/stacks/NAME", "terraform/out"),
+  },
+  run: async ({ config, out }, { print, note }) => {
+    const deployment = readDeployment(config, note);
+    // Loading the CDK takes half a second: a mistake in the deployment file is reported before.
+    const { writeStacks } = await import("../../../terraform/write-stacks.ts");
+    const { written, left } = writeStacks(deployment, { outDir: resolve(out), configDir: dirname(resolve(config)) });
+    for (const folder of written) print(relative(process.cwd(), folder));
+    for (const absolute of left) {
+      const folder = relative(process.cwd(), absolute);
+      note(
+        `${folder} belongs to no stack of the deployment any more. If it was applied, run ` +
+          `"terraform -chdir=${folder} destroy", then delete it.`,
+      );
+    }
+    return EXIT_CODES.done;
+  },
+});

@@ -1,0 +1,77 @@
+/** Finds the command, parses its arguments, runs it, and reports a failure: the same way for all of them. */
+import { OperatorError } from "../deployment/operator-error.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import type { CommandEntry } from "./commands.ts";
+import { EXIT_CODES, type ExitCode } from "./exit-codes.ts";
+import { commandHelp, overviewHelp } from "./help.ts";
+
+export interface Program {
+  readonly commands: readonly CommandEntry[];
+  readonly version: string;
+}
+
+/**
+ * Runs the program.
+ *
+ * @param args what follows the program's name
+ * @returns the exit code; everything else has been written through the context
+ */
+export async function dispatch(args: readonly string[], program: Program, context: CommandContext): Promise<ExitCode> {
+  const [first, ...rest] = args;
+  if (first === "--version") {
+    context.print(program.version);
+    return EXIT_CODES.done;
+  }
+  if (first === "help" || first === "--help" || first === "-h") return help(rest, program, context);
+  if (first === undefined) return wrongUsage("no command given", program, context);
+  if (first.startsWith("-")) return wrongUsage(`unknown option ${first}`, program, context);
+  const entry = program.commands.find(({ name }) => name === first);
+  if (!entry) return wrongUsage(`unknown command ${JSON.stringify(first)}`, program, context);
+  return runCommand(entry, rest, context);
+}
+
+async function help(args: readonly string[], program: Program, context: CommandContext): Promise<ExitCode> {
+  const [name, ...surplus] = args;
+  if (surplus.length > 0) return wrongUsage("help takes one command", program, context);
+  if (name === undefined) {
+    context.print(overviewHelp(program.commands));
+    return EXIT_CODES.done;
+  }
+  const entry = program.commands.find((each) => each.name === name);
+  if (!entry) return wrongUsage(`unknown command ${JSON.stringify(name)}`, program, context);
+  context.print(commandHelp(entry, await entry.load()));
+  return EXIT_CODES.done;
+}
+
+function wrongUsage(message: string, { commands }: Program, { note }: CommandContext): ExitCode {
+  note(`sallyport: ${message}\n\n${overviewHelp(commands)}`);
+  return EXIT_CODES.usage;
+}
+
+async function runCommand(entry: CommandEntry, args: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const command = await entry.load();
+  const wrongUsageOfCommand = (message: string): ExitCode => {
+    context.note(`sallyport ${entry.name}: ${message}\n\n${commandHelp(entry, command)}`);
+    return EXIT_CODES.usage;
+  };
+  const prepared = command.prepare(args);
+  if (prepared === "help") {
+    context.print(commandHelp(entry, command));
+    return EXIT_CODES.done;
+  }
+  if (!prepared.ok) return wrongUsageOfCommand(prepared.error);
+  try {
+    return await prepared.value(context);
+  } catch (error) {
+    if (error instanceof UsageError) return wrongUsageOfCommand(error.message);
+    context.note(`sallyport ${entry.name}: ${describeFailure(error)}`);
+    return EXIT_CODES.failed;
+  }
+}
+
+/** An operator gets a message. Anything else is a bug, whose stack is needed; an error's other fields may hold secrets. */
+function describeFailure(error: unknown): string {
+  if (error instanceof OperatorError) return error.message;
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return `unexpected error, please report it:\n${stack}`;
+}

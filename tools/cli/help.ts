@@ -1,0 +1,81 @@
+/** Help texts. Pure. */
+import type { Command } from "./command.ts";
+import type { CommandEntry } from "./commands.ts";
+import { EXIT_CODE_RULE } from "./exit-codes.ts";
+import { flag, type Option, type Options } from "./options.ts";
+
+export const PROGRAM = "npx sallyport";
+const MAX_LINE = 110;
+
+const HELP = flag("show this help");
+
+/** Help of one command. */
+export function commandHelp({ name, summary }: CommandEntry, { options, positionals, notes }: Command): string {
+  const all: Options = { ...options, help: HELP };
+  const required = Object.entries(options).filter(([, { isRequired }]) => isRequired);
+  const parts = [
+    PROGRAM,
+    name,
+    ...required.map(([each, { placeholder }]) => `--${each} ${placeholder}`),
+    "[options]",
+    ...Object.values(positionals).map(({ placeholder }) => placeholder),
+  ];
+  return [
+    `Usage: ${parts.join(" ")}`,
+    "",
+    `${summary}.`,
+    "",
+    ...columns(Object.entries(all).map(([each, option]) => [optionLabel(each, option), describeOption(option)])),
+    ...(notes === undefined ? [] : ["", notes]),
+    "",
+    EXIT_CODE_RULE,
+  ].join("\n");
+}
+
+/** Help of the program: its commands. */
+export function overviewHelp(entries: readonly CommandEntry[]): string {
+  return [
+    `Usage: ${PROGRAM} <command> [options]`,
+    "",
+    "Deploys, checks and explains a Sallyport deployment.",
+    "",
+    ...columns(entries.map(({ name, summary }) => [name, summary])),
+    "",
+    `Options of a command: ${PROGRAM} help <command>, or ${PROGRAM} <command> --help. Version: ${PROGRAM} --version.`,
+    EXIT_CODE_RULE,
+  ].join("\n");
+}
+
+function optionLabel(name: string, { placeholder }: Option<unknown>): string {
+  if (name === "help") return "-h, --help";
+  return placeholder === undefined ? `--${name}` : `--${name} ${placeholder}`;
+}
+
+function describeOption({ description, defaultText, isRepeatable }: Option<unknown>): string {
+  const more = [
+    ...(isRepeatable ? ["may be given several times"] : []),
+    ...(defaultText === undefined ? [] : [`default: ${defaultText}`]),
+  ];
+  return more.length === 0 ? description : `${description} (${more.join("; ")})`;
+}
+
+/** Two columns; what does not fit on a line of the second one goes on below. */
+function columns(rows: readonly (readonly [label: string, text: string])[]): string[] {
+  const width = Math.max(...rows.map(([label]) => label.length));
+  const indent = " ".repeat(width + 4);
+  return rows.flatMap(([label, text]) =>
+    wrap(text, MAX_LINE - indent.length).map((line, index) =>
+      index === 0 ? `  ${label.padEnd(width)}  ${line}` : `${indent}${line}`,
+    ),
+  );
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + word.length >= width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}

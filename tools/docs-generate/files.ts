@@ -1,0 +1,25 @@
+/** Every file of the documentation that is generated, whole or in part. */
+import { CONFIG_DOCUMENTS, configurationParts } from "../config-reference/documents.ts";
+import { schemaFileOf } from "../config-reference/reference.ts";
+import { sizingTables } from "../sizing/tables.ts";
+import { fillGenerated } from "./generated-parts.ts";
+import { logEventsTable } from "./log-events.ts";
+
+export interface GeneratedFile {
+  /** From the project's top. */
+  readonly path: string;
+  /** @param current the file's text; empty where there is none yet */
+  readonly render: (current: string) => string;
+}
+
+/** A document with generated parts between its marks. */
+function withParts(path: string, parts: () => Readonly<Record<string, string>>): GeneratedFile {
+  return { path, render: (current) => fillGenerated(current, parts()) };
+}
+
+export const GENERATED_FILES: readonly GeneratedFile[] = [
+  withParts("docs/CONFIGURATION.md", configurationParts),
+  ...CONFIG_DOCUMENTS.map(({ schema, schemaFile }) => ({ path: schemaFile, render: () => schemaFileOf(schema) })),
+  withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),
+  withParts("docs/SIZING.md", sizingTables),
+];

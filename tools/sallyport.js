@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+/**
+ * `npx sallyport`: starts the operators' command with the Node.js version that this project pins.
+ *
+ * Plain JavaScript without dependencies, because it runs on whatever Node.js the machine has (20 or later), also in a
+ * checkout where `npm install` has not been run.
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const project = dirname(dirname(fileURLToPath(import.meta.url)));
+const main = join(project, "tools", "cli", "main.ts");
+const node = ["node", "node.exe"]
+  .map((name) => join(project, "node_modules", "node", "bin", name))
+  .find((path) => existsSync(path));
+
+if (node === undefined) {
+  console.error(`sallyport: dependencies are not installed; run "npm install" in ${project}`);
+  process.exitCode = 1;
+} else {
+  run(node);
+}
+
+/** @param {string} program */
+function run(program) {
+  const child = spawn(program, [main, ...process.argv.slice(2)], { stdio: "inherit" });
+  // Without a handler this process would end first and leave the child behind.
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+    process.on(signal, () => child.kill(signal));
+  }
+  child.on("error", (error) => {
+    console.error(`sallyport: cannot start ${program}: ${error.message}`);
+    process.exitCode = 1;
+  });
+  child.on("exit", (code, signal) => {
+    if (signal === null) {
+      process.exitCode = code ?? 1;
+      return;
+    }
+    // Ends by the same signal, so that the caller sees what happened.
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
