@@ -1,5 +1,5 @@
 -- Makes both tables append-only for every statement that runs through the binding of the Worker.
--- Whoever may change the schema can still drop a trigger. docs/OPERATIONS.md lists who that is.
+-- Whoever may change the schema can still drop a trigger. docs/GUIDE.md lists who that is.
 -- D1 splits a migration into statements on the server, so each trigger is one line, and comments have no quotes or semicolons.
 
 CREATE TRIGGER events_are_never_updated BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'the audit log is append-only: events are never updated'); END;

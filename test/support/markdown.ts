@@ -5,11 +5,13 @@ export interface Block {
   readonly text: string;
 }
 
-/** The fenced blocks of a document, in order. */
+/** The fenced blocks of a document, in order. A block in a list is taken without the list's indentation. */
 export function fencedBlocks(markdown: string): Block[] {
-  return [...markdown.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(({ index, 1: info = "", 2: text = "" }) => ({
-    line: markdown.slice(0, index).split("\n").length,
-    info,
-    text,
-  }));
+  return [...markdown.matchAll(/^( *)```(.*)\n([\s\S]*?)^\1```$/gm)].map(
+    ({ index, 1: indent = "", 2: info = "", 3: text = "" }) => ({
+      line: markdown.slice(0, index).split("\n").length,
+      info,
+      text: text.replaceAll(new RegExp(`^${indent}`, "gm"), ""),
+    }),
+  );
 }

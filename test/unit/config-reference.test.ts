@@ -130,7 +130,13 @@ function documentOf(example: string): ConfigInput {
 }
 
 describe("examples of the Worker's configuration", () => {
-  const examples = ["docs/OPERATIONS.md", "docs/CONFIGURATION.md", "README.md"].flatMap((file) =>
+  const examples = [
+    "docs/GUIDE.md",
+    "docs/REFERENCE.md",
+    "docs/RUNBOOK.md",
+    "docs/CONFIGURATION.md",
+    "README.md",
+  ].flatMap((file) =>
     fencedBlocks(readFileSync(file, "utf8"))
       .filter(({ info }) => info === "jsonc")
       .map(({ text }, index) => ({ place: `${file}, example ${index + 1}`, text })),

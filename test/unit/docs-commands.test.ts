@@ -1,15 +1,20 @@
-/** The commands in README and docs: each is marked, readable, and either run by a test or one that needs an account. */
+/**
+ * The commands in README and docs. Each shell block is marked: `sh` runs anywhere and a test runs it, `sh stack` is run
+ * against a local stack in place of a deployment, `sh account` needs an account or a cluster and is checked for syntax.
+ */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { COMMANDS } from "../../tools/cli/commands.ts";
 import { commandHelp } from "../../tools/cli/help.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
-const DOCUMENTS = ["README.md", "CONTRIBUTING.md", ...readdirSync("docs").filter(isMarkdown).map(inDocs)];
+const DOCUMENTS = [...readdirSync("."), ...readdirSync("docs").map((name) => `docs/${name}`)].filter((name) =>
+  name.endsWith(".md"),
+);
 const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
 
-/** The first line of each block that can be run here → the test that runs it, or what it shows, and a word of it there. */
+/** The first line of each `sh` block → the test that runs it, or what it shows, and a text of it there. */
 const RUN_BY: Readonly<Record<string, readonly [file: string, words: string]>> = {
   "npm install && npm start": [".ci/smoke", "npm start"],
   "kubectl --kubeconfig .sallyport/kubeconfig --context alice exec -it shell -- sh": [
@@ -18,10 +23,12 @@ const RUN_BY: Readonly<Record<string, readonly [file: string, words: string]>> =
   "kubectl proxy --port=8001 --reject-paths='^$'": [".ci/smoke", "--reject-paths='^$'"],
   "npm install && npm test": [".ci/run", "npm install && npm test"],
   "npm install": [".ci/run", "npm run check"],
-  'echo "INC-17: checkout is down" | kubectl create --raw /-/reason -f -': ["test/e2e/policy.test.ts", "/-/reason"],
   'sqlite3 -readonly -box "$(node -p': ["test/e2e/export.test.ts", "sqlite3"],
   "npm run policy:explain --": ["test/unit/docs-commands.test.ts", "policy:explain"],
+  "npm run bench -- --help": ["test/unit/docs-commands.test.ts", "bench"],
 };
+/** Runs every `sh stack` block of the documents that it names. */
+const STACK_RUNNER = "test/e2e/docs-commands.test.ts";
 /** These run their own blocks. */
 const RUN_ALL: Readonly<Record<string, string>> = {
   "docs/DEPLOY.md": "test/unit/docs-deploy.test.ts",
@@ -34,8 +41,8 @@ describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
   const scriptRuns = runsIn(text, /npm run ([\w:-]+)(?: -- ([^`\n>|]*))?/g);
   const commandRuns = runsIn(text, /npx sallyport ([a-z-]+)([^`\n>|]*)/g);
 
-  it("marks its shell blocks: run here, or in need of an account", () => {
-    for (const { info } of shell) expect(["sh", "sh account"]).toContain(info);
+  it("marks its shell blocks: run anywhere, on a local stack, or with an account", () => {
+    for (const { info } of shell) expect(["sh", "sh stack", "sh account"]).toContain(info);
   });
 
   it("has blocks that a shell reads", () => {
@@ -55,6 +62,9 @@ describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
       expect(found, script).toBeDefined();
       const [file, words] = found?.[1] ?? ["", ""];
       expect(existsSync(file) && readFileSync(file, "utf8").includes(words), `${file}: ${words}`).toBe(true);
+    }
+    if (shell.some(({ info }) => info === "sh stack")) {
+      expect(readFileSync(STACK_RUNNER, "utf8")).toContain(document);
     }
   });
 
@@ -77,6 +87,16 @@ describe.each(DOCUMENTS)("%s", { timeout: 30_000 }, (document) => {
       expect(entry, `npx sallyport ${name}`).toBeDefined();
       const known = Object.keys((await entry?.load())?.options ?? {}).map((option) => `--${option}`);
       for (const flag of flags) expect([...known, "--help"], `npx sallyport ${name} ${flag}`).toContain(flag);
+    }
+  });
+
+  it("names checks of the doctor that there are", () => {
+    const checks = globSync("tools/doctor/**/*.ts").map((file) => readFileSync(file, "utf8"));
+    for (const [, check = ""] of text.matchAll(/\bdoctor (?:-- )?--only ([\w-]+)/g)) {
+      expect(
+        checks.some((source) => source.includes(`"${check}"`) || source.includes(`\`${check}:`)),
+        check,
+      ).toBe(true);
     }
   });
 
@@ -143,12 +163,4 @@ function anchorsOf(markdown: string): string[] {
       .replaceAll(" ", "-"),
   );
   return [...headings, ...[...markdown.matchAll(/<a (?:id|name)="([^"]+)"/g)].map(([, id = ""]) => id)];
-}
-
-function isMarkdown(name: string): boolean {
-  return name.endsWith(".md");
-}
-
-function inDocs(name: string): string {
-  return `docs/${name}`;
 }
