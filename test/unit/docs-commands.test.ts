@@ -24,7 +24,7 @@ const RUN_BY: Readonly<Record<string, readonly [file: string, words: string]>> =
   "npm install && npm test": [".ci/run", "npm install && npm test"],
   "npm install": [".ci/run", "npm run check"],
   'sqlite3 -readonly -box "$(node -p': ["test/e2e/export.test.ts", "sqlite3"],
-  "npm run policy:explain --": ["test/unit/docs-commands.test.ts", "policy:explain"],
+  "npx sallyport policy-explain": ["test/unit/docs-commands.test.ts", "policy-explain"],
   "npm run bench -- --help": ["test/unit/docs-commands.test.ts", "bench"],
 };
 /** Runs every `sh stack` block of the documents that it names. */
