@@ -1,18 +1,5 @@
 /** The bench's arithmetic. Pure. */
-
-/** The middle value, or the mean of the two in the middle. NaN for none. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
-}
-
-/** The smallest value that at least `share` (0 to 1) of all values do not exceed (nearest rank). NaN for none. */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-}
+import { median, percentile } from "../tools/statistics.ts";
 
 export interface Summary {
   readonly median: number;

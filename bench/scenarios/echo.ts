@@ -1,6 +1,6 @@
 /** What typing feels like: one byte in, one byte back, one at a time. */
 import type { WebSocket } from "ws";
-import { percentile } from "../statistics.ts";
+import { percentile } from "../../tools/statistics.ts";
 import { hangUp, openExec, STDIN, STDOUT } from "./exec-socket.ts";
 import type { Scenario } from "./scenario.ts";
 

@@ -2,8 +2,8 @@
 import { randomFillSync } from "node:crypto";
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { median } from "../../tools/statistics.ts";
 import { run } from "../processes.ts";
-import { median } from "../statistics.ts";
 import type { Variant } from "../variants.ts";
 import type { Scenario, Setting } from "./scenario.ts";
 

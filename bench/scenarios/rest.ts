@@ -1,6 +1,6 @@
 /** What every plain request pays, one after the other over one connection: a small object read, and one changed. */
 import { Agent, request } from "node:http";
-import { percentile } from "../statistics.ts";
+import { percentile } from "../../tools/statistics.ts";
 import type { Variant } from "../variants.ts";
 import type { Scenario } from "./scenario.ts";
 

@@ -33,7 +33,7 @@ interface Finished {
 
 function run(cwd: string, file: string, ...args: readonly string[]): Promise<Finished> {
   return new Promise((done) => {
-    const env = { PATH: MACHINE_PATH, HOME: home, npm_config_offline: "true" };
+    const env = { PATH: MACHINE_PATH, HOME: home, npm_config_offline: "true", npm_config_update_notifier: "false" };
     const child = execFile(file, [...args], { cwd, env }, (_error, stdout, stderr) =>
       done({ code: child.exitCode, stdout, stderr }),
     );

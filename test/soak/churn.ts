@@ -14,13 +14,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
+import { Random } from "../../tools/random.ts";
+import { slope } from "../../tools/statistics.ts";
 import { ClientSession } from "./support/client-session.ts";
 import { type HeapContent, Inspector } from "./support/inspector.ts";
 import { type Person, tokenUser } from "./support/people.ts";
-import { Random } from "./support/random.ts";
 import type { SessionKind } from "./support/session-kinds.ts";
 import type { SoakStack } from "./support/soak-stack.ts";
-import { slope } from "./support/statistics.ts";
 import { oneOf, residentMib, startVariant, VARIANTS, type Variant } from "./support/variants.ts";
 
 const CONFIG: ConfigOverrides = {

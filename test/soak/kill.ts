@@ -12,6 +12,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { PERSONAS as PERSONA_EMAILS, type PersonaName } from "../../dev/access/personas.ts";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
+import { Random } from "../../tools/random.ts";
 import {
   checkSessions,
   compareLoggedHashes,
@@ -24,7 +25,6 @@ import {
 import { ClientSession } from "./support/client-session.ts";
 import { KubectlLoops } from "./support/kubectl-loops.ts";
 import { type Person, persona, tokenUser } from "./support/people.ts";
-import { Random } from "./support/random.ts";
 import { checkRecordings, readCast } from "./support/recordings.ts";
 import { isRecorded, type SessionKind } from "./support/session-kinds.ts";
 import { SoakStack } from "./support/soak-stack.ts";
@@ -195,7 +195,7 @@ class KillRun {
    * of strangers are left alone: to ask would wake their objects.
    */
   async #readCutCasts({ at }: Kill): Promise<void> {
-    const mine = new Set(PERSONAS.map((name) => PERSONA_EMAILS[name].email));
+    const mine = new Set<string>(PERSONAS.map((name) => PERSONA_EMAILS[name].email));
     const cut = this.clients.filter((client) => {
       const { openedAt = at, endedAt = at } = client;
       const wasCut = openedAt < at && endedAt >= at && !client.farewell && !client.isFinite;

@@ -12,6 +12,8 @@
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { Random } from "../../tools/random.ts";
+import { percentile, slope } from "../../tools/statistics.ts";
 import {
   checkSessions,
   compareLoggedHashes,
@@ -22,10 +24,9 @@ import {
 } from "./support/audit-log.ts";
 import { ClientSession } from "./support/client-session.ts";
 import { type Person, tokenUser } from "./support/people.ts";
-import { Random } from "./support/random.ts";
 import type { SessionKind } from "./support/session-kinds.ts";
 import type { SoakStack } from "./support/soak-stack.ts";
-import { quantile, slope, spread } from "./support/statistics.ts";
+import { spread } from "./support/statistics.ts";
 import { oneOf, residentMib, startVariant, VARIANTS } from "./support/variants.ts";
 
 const MAX_SESSIONS_PER_USER = 6;
@@ -158,10 +159,10 @@ class LoadRun {
     const sizes = second.map(({ mib }) => mib);
     const minutes = ((second.at(-1)?.at ?? 0) - (second[0]?.at ?? 0)) / 60_000;
     return {
-      ...{ min: Math.min(...sizes), median: quantile(sizes, 0.5), max: Math.max(...sizes) },
+      ...{ min: Math.min(...sizes), median: percentile(sizes, 0.5), max: Math.max(...sizes) },
       firstMibPerMinute: line(first),
       mibPerMinute: line(second),
-      growth: (line(second) * minutes) / quantile(sizes, 0.5),
+      growth: (line(second) * minutes) / percentile(sizes, 0.5),
     };
   }
 
@@ -337,7 +338,7 @@ sessions         ${run.clients.length} attempts, ${opened.length} opened; refuse
         .map(([status, all]) => `${status}: ${all?.length}`)
         .join(", ") || "none"
     }
-live at once     ${run.liveListed.length ? `min ${Math.min(...run.liveListed)}, median ${quantile(run.liveListed, 0.5)}, max ${Math.max(...run.liveListed)} as the admin API lists` : "none"}
+live at once     ${run.liveListed.length ? `min ${Math.min(...run.liveListed)}, median ${percentile(run.liveListed, 0.5)}, max ${Math.max(...run.liveListed)} as the admin API lists` : "none"}
 carried          ${mib.toFixed(0)} MiB, ${opened.reduce((sum, { received, sent }) => sum + received.messages + sent.messages, 0)} messages
 ended            ${run.killed} by administrators, ${opened.filter(({ farewell }) => farewell === "terminate").length} by client deaths
 outcomes         ${[...findings.outcomes].map(([outcome, count]) => `${outcome} ${count}`).join(", ")}

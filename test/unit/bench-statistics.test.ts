@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { added, compare, median, percentile, rotate, summarize } from "../../bench/statistics.ts";
+import { added, compare, rotate, summarize } from "../../bench/statistics.ts";
+import { median, percentile, slope } from "../../tools/statistics.ts";
 
 describe("a median", () => {
   test("is the middle of an odd number, in whatever order", () => {
@@ -73,5 +74,12 @@ describe("a rotation", () => {
 
   test("of nothing is nothing", () => {
     expect(rotate([], 2)).toEqual([]);
+  });
+});
+
+describe("the slope", () => {
+  test("is that of the line with the least squares", () => {
+    expect(slope([1, 2, 3].map((x) => ({ x, y: 2 * x + 1 })))).toBe(2);
+    expect(slope([0, 1, 2, 3].map((x, index) => ({ x, y: [0, 1, 1, 2][index] ?? 0 })))).toBeCloseTo(0.6);
   });
 });

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
+import { Random } from "../../tools/random.ts";
 import { ASSUMPTIONS, HABITS } from "../../tools/sizing/assumptions.ts";
 import { costOf, d1Growth, monthOf, n, rowsOfSession, sessionHour, total } from "../../tools/sizing/cost.ts";
 import { d1RowsOfEvent, d1RowsOfRequest, objectRowsOfSession, r2Writes } from "../../tools/sizing/facts.ts";
 import { directMs, echoMs, WAYS } from "../../tools/sizing/keystroke.ts";
 import { PLATFORM_LIMITS } from "../../tools/sizing/platform.ts";
 import { FREE_SEATS, PRICES } from "../../tools/sizing/prices.ts";
-import { Random } from "../../tools/sizing/random.ts";
 import { documentSize, exampleDocument, loadsOf } from "../../tools/sizing/saturation.ts";
 import { simulateDay } from "../../tools/sizing/simulate.ts";
 import { SEED } from "../../tools/sizing/tables.ts";

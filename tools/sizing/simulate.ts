@@ -1,7 +1,8 @@
 /** One day of many people, with chance from a seed: who opens which session when, and what is open at once. Pure. */
+
+import { Random } from "../random.ts";
 import { ASSUMPTIONS as A, HABITS, type Habit } from "./assumptions.ts";
 import { CHUNKS_PER_SECOND, r2Writes } from "./facts.ts";
-import { Random } from "./random.ts";
 
 export interface Scale {
   readonly users: number;

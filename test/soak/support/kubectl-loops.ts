@@ -1,9 +1,9 @@
 /** Real kubectl, over and over, while workerd comes and goes. */
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Random } from "../../../tools/random.ts";
 import { Kubectl, type Running } from "../../e2e/support/kubectl.ts";
 import type { RecordedAll } from "./audit-log.ts";
-import type { Random } from "./random.ts";
 import type { SoakStack } from "./soak-stack.ts";
 
 interface Run {
