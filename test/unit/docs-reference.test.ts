@@ -1,0 +1,64 @@
+/** docs/REFERENCE.md: its lists are the code's, and every message that it quotes is one that the code writes. */
+import { globSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { OUTCOMES, RECORDING_STATES } from "../../audit/events.ts";
+import { CATEGORIES } from "../../audit/requests.ts";
+import { DENIALS } from "../../contract/denial.ts";
+import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
+import { STATUS_CODES } from "../../kubernetes/status.ts";
+import { buildUpstreamHeaders } from "../../kubernetes/upstream-headers.ts";
+
+const text = readFileSync("docs/REFERENCE.md", "utf8");
+
+/** The rows of the tables between a heading and the next, each as its cells. */
+function rowsOf(heading: string): string[][] {
+  const from = text.indexOf(`\n${heading}\n`);
+  expect(from, heading).toBeGreaterThan(-1);
+  const level = heading.slice(0, heading.indexOf(" "));
+  const section = text.slice(from + heading.length + 2).split(new RegExp(`^#{1,${level.length}} `, "m"))[0] ?? "";
+  return [...section.matchAll(/^\| (.*) \|$/gm)].map(([, row = ""]) => row.split(" | "));
+}
+
+/** The code spans of the first cells. */
+const namesOf = (rows: readonly (readonly string[])[]) =>
+  rows.flatMap(([first = ""]) => Array.from(first.matchAll(/`([^`]+)`/g), ([, name = ""]) => name));
+
+describe("docs/REFERENCE.md", () => {
+  it("lists every refusal code, with its HTTP status", () => {
+    const rows = rowsOf("## Messages").filter(([first = ""]) => /^`\w+`$/.test(first));
+    const listed = Object.fromEntries(
+      rows.map(([code = "", status = ""]) => [code.replaceAll("`", ""), Number(status)]),
+    );
+    const codes = Object.entries(DENIALS).map(([code, reason]) => [code, STATUS_CODES[reason]]);
+    expect(listed).toEqual(Object.fromEntries(codes));
+  });
+
+  it("lists every outcome, kind of session, category and recording state", () => {
+    expect(namesOf(rowsOf("## Session outcomes")).sort()).toEqual([...OUTCOMES].sort());
+    expect(namesOf(rowsOf("### Kinds of session")).sort()).toEqual([...SESSION_KINDS].sort());
+    expect(namesOf(rowsOf("### Requests")).sort()).toEqual([...CATEGORIES].sort());
+    expect(namesOf(rowsOf("## Recordings"))).toEqual(expect.arrayContaining([...RECORDING_STATES]));
+  });
+
+  it("quotes messages of sessions that the code writes", () => {
+    const sources = globSync(["durable/**/*.ts", "contract/**/*.ts"]).map((file) => readFileSync(file, "utf8"));
+    const written = sources.join("\n").replaceAll(/\$\{[^{}]*\}/g, "…");
+    const quoted = namesOf(rowsOf("## Messages")).filter((name) => name.includes(" "));
+    expect(quoted.length).toBeGreaterThan(5);
+    for (const message of quoted) {
+      for (const part of message.split("…").filter((each) => each.trim().length > 3)) {
+        expect(written, message).toContain(part);
+      }
+    }
+  });
+
+  it("names the headers that reach the cluster, all of them", () => {
+    const sentence = /allow-list: ([^.]+)\./.exec(text)?.[1] ?? "";
+    const named = Array.from(sentence.matchAll(/`([\w-]+)`/g), ([, name = ""]) => name.toLowerCase());
+    const others = ["authorization", "cookie", "x-forwarded-for", "range", "audit-id", "traceparent", "x-remote-user"];
+    const client = new Headers([...named, ...others].map((name) => [name, "value"]));
+    const upstream = buildUpstreamHeaders(client, { user: "alice", groups: [], extra: {} }, {});
+    expect([...upstream.keys()].filter((name) => name !== "impersonate-user").sort()).toEqual([...named].sort());
+    expect(named.length).toBeGreaterThan(8);
+  });
+});
