@@ -1,11 +1,11 @@
 export interface BoundedText {
+  /** The whole body, or as much of its beginning as fits into the bound, without a character cut in two. */
   readonly text: string;
-  /** The body was longer; `text` is its beginning. */
   readonly isTruncated: boolean;
 }
 
 /**
- * Reads a body as UTF-8, and never holds more than `maxBytes` of it plus one chunk. A longer body is cancelled.
+ * Reads a body as UTF-8. Holds at most `maxBytes` of it plus one chunk, and cancels a longer body.
  *
  * @param body null for a message without one
  */
@@ -13,12 +13,12 @@ export async function readBoundedText(body: ReadableStream<Uint8Array> | null, m
   if (!body) return { text: "", isTruncated: false };
   const decoder = new TextDecoder();
   let text = "";
-  let bytes = 0;
+  let room = maxBytes;
   for await (const chunk of body) {
-    bytes += chunk.byteLength;
+    text += decoder.decode(chunk.subarray(0, room), { stream: true });
     // Leaving the loop cancels the stream.
-    if (bytes > maxBytes) return { text, isTruncated: true };
-    text += decoder.decode(chunk, { stream: true });
+    if (chunk.byteLength > room) return { text, isTruncated: true };
+    room -= chunk.byteLength;
   }
   return { text: text + decoder.decode(), isTruncated: false };
 }

@@ -1,11 +1,17 @@
-/** Rejects when `work` takes longer. The work itself goes on: D1 has no way to call it back. */
-export async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
+/**
+ * Waits for `work`, but not for ever.
+ *
+ * The work itself continues: neither D1 nor R2 can cancel a call. Only use it for work that is safe to repeat.
+ *
+ * @throws Error when `work` takes longer than `timeoutMs`
+ */
+export async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([work, timeout]);
   } finally {
     clearTimeout(timer);
   }
