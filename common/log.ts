@@ -3,16 +3,17 @@ import { LOG_EVENTS, type LogEvent } from "./log-events.ts";
 type LogValue = string | number | boolean | null | undefined;
 
 /**
- * What the line of an event may carry beside `event` and `level`: the fields that `LOG_EVENTS` lists for it, and nothing
- * else. No token, header value, query or command of a user's belongs into a log.
+ * What the line of an event may carry beside `event` and `level`: the fields that `LOG_EVENTS` lists for it,
+ * and nothing else. No token, header value, query or command of a user's belongs into a log.
  */
 export type LogFields<Event extends LogEvent = LogEvent> = {
   readonly [Field in (typeof LOG_EVENTS)[Event]["fields"][number]]?: LogValue;
 };
 
 /**
- * Writes one line of JSON: `{"event": …, "level": …, …fields}`. Workers Logs indexes the fields, so operators filter by
- * `event` and never by prose. docs/MONITORING.md, made from `LOG_EVENTS`, says what each event means and what to do.
+ * Writes one line of JSON: `{"event": …, "level": …, …fields}`. Workers Logs indexes the fields, so operators
+ * filter by `event` and never by prose. docs/MONITORING.md, made from `LOG_EVENTS`, says what each event
+ * means and what to do.
  *
  * @param fields undefined ones are left out
  */

@@ -3,7 +3,7 @@ export interface RateLimit {
   readonly windowMs: number;
 }
 
-/** Admits so many in each window of time. Windows begin with the first attempt after the one before has ended. */
+/** Admits a maximum per window of time. A window starts with the first attempt after the previous one ended. */
 export class RateLimiter {
   readonly #limit: RateLimit;
   #windowStart = 0;

@@ -1,16 +1,16 @@
 /**
- * How long each caller waits for D1 or R2, in milliseconds. Neither can cancel a call, so a late call still takes effect.
- * Every write behind these limits is therefore safe to repeat.
+ * How long each caller waits for D1 or R2, in milliseconds. Neither can cancel a call, so a late call still
+ * takes effect. Every write behind these limits is therefore safe to repeat.
  */
 export const STORAGE_TIMEOUTS_MS = {
-  /** A query of the API under `/-/`. A person waits: a 503 that says "try again" is better than a long silence. */
+  /** A query of the API under `/-/`. A person waits: an early 503 "try again" beats a long silence. */
   d1Query: 4_000,
-  /** Rows of API requests. Several attempts must fit into the 30 s that `waitUntil` grants after the answer. */
+  /** Rows of API requests. Several attempts must fit into the 30 s of `waitUntil` after an answer. */
   d1InsertRequests: 8_000,
-  /** Events of a user's outbox. Slow beats failed: a batch is at most 50 rows, and its user waits only with `fail-closed`. */
+  /** A batch of a user's outbox, at most 50 events. Nobody waits for it, except with `fail-closed`. */
   d1InsertEvents: 10_000,
   /** A page of rows for the export. Nobody waits, and a run has a budget of its own. */
   d1ExportPage: 10_000,
-  /** One call of the export to R2. An object has some megabytes. */
+  /** One call of the export to R2. An object has a few megabytes. */
   r2Export: 30_000,
 } as const;

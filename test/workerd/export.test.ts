@@ -1,7 +1,7 @@
-/** The export to R2: every row once, whatever fails. */
+/** The export to R2: every row exactly once, whatever fails. */
 import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { insertRequests } from "../../audit/insert-requests.ts";
@@ -18,14 +18,14 @@ import { sessionEvents } from "./session-events.ts";
 
 const TABLES = ["events", "requests"] as const;
 type Table = (typeof TABLES)[number];
-/** So that a few rows are several objects. */
-const SMALL: RunLimits = { ...RUN_LIMITS, rowsPerObject: 4 };
+/** Cuts a few rows into several objects. */
+const SMALL: RunLimits = { ...RUN_LIMITS, maxRowsPerObject: 4 };
 
 const [guide = ""] = Object.values(
   import.meta.glob<string>("../../docs/EXPORT.md", { query: "?raw", import: "default", eager: true }),
 );
 
-/** The fields that a table of the guide names, under this heading. */
+/** The fields in the guide's table under this heading. */
 function documented(heading: string): string[] {
   const section = guide.split(`### ${heading}\n`)[1]?.split(/^#/m)[0] ?? "";
   return [...section.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, field = ""]) => field);
@@ -57,7 +57,7 @@ function run(other: Partial<Parameters<typeof runExport>[0]> = {}) {
 
 const results = async (running: ReturnType<typeof run>) => (await running).map(({ result }) => result);
 
-/** A bucket of which one method does something else; the others are the real one's. */
+/** The real bucket with some methods replaced. */
 function bucketWith(other: Partial<Record<keyof R2Bucket, (...args: never[]) => unknown>>): R2Bucket {
   const real = bucket();
   const bound = Object.fromEntries(
@@ -66,7 +66,7 @@ function bucketWith(other: Partial<Record<keyof R2Bucket, (...args: never[]) => 
   return { ...bound, ...other } as unknown as R2Bucket;
 }
 
-/** What fails when an object (not the state) is put for the nth time: before it is there, or only its answer. */
+/** A bucket that fails the nth put of an object (not of the state), before it is stored or after. */
 function failingPut(nth: number, when: "before" | "after"): R2Bucket {
   const real = bucket();
   let puts = 0;
@@ -108,7 +108,7 @@ async function textLinesOf(object: R2Object | undefined): Promise<string[]> {
   return text.slice(0, -1).split("\n");
 }
 
-async function linesOf(object: R2Object): Promise<Line[]> {
+async function exportedLines(object: R2Object): Promise<Line[]> {
   return (await textLinesOf(object)).map((line) => JSON.parse(line) as Line);
 }
 
@@ -116,11 +116,11 @@ async function newest(table: Table): Promise<number> {
   return (await env.AUDIT_DB.prepare(`SELECT coalesce(max(row_number), 0) AS n FROM ${table}`).first<number>("n")) ?? 0;
 }
 
-/** Every row up to the newest is in R2 once, in order, in objects that are named and labelled for what is in them. */
-async function expectWhole(table: Table): Promise<Line[]> {
+/** Expects every row of a table in R2 once, in order, in objects whose key and metadata fit their content. */
+async function expectComplete(table: Table): Promise<Line[]> {
   const all: Line[] = [];
   for (const object of await objectsOf(table)) {
-    const lines = await linesOf(object);
+    const lines = await exportedLines(object);
     const [first, last] = [lines[0]?.row_number ?? 0, lines.at(-1)?.row_number ?? 0];
     expect(object.key).toBe(exportKey(prefix, table, first));
     expect(object.customMetadata).toMatchObject({ first: `${first}`, last: `${last}`, rows: `${lines.length}` });
@@ -130,8 +130,8 @@ async function expectWhole(table: Table): Promise<Line[]> {
   return all;
 }
 
-async function expectAllWhole(): Promise<void> {
-  for (const table of TABLES) await expectWhole(table);
+async function expectAllComplete(): Promise<void> {
+  for (const table of TABLES) await expectComplete(table);
 }
 
 function requestRow(at: number, more: Partial<RequestRow> = {}): RequestRow {
@@ -145,7 +145,12 @@ function requestRow(at: number, more: Partial<RequestRow> = {}): RequestRow {
   };
 }
 
-/** Some sessions and requests more in D1. */
+/** The lines that were logged on one level. */
+function linesOf(logged: MockInstance<(line: string) => void>): unknown[] {
+  return logged.mock.calls.map(([line]) => JSON.parse(line));
+}
+
+/** Adds sessions and requests to D1. */
 async function addRows(sessions: number, requests: number): Promise<void> {
   for (let i = 0; i < sessions; i++) await write(...sessionEvents({ at: Date.parse("2026-11-17T09:00:00Z") + i }));
   const at = Date.parse("2026-11-17T09:30:00Z");
@@ -164,33 +169,33 @@ describe("a run", () => {
       { table: "events", rows: await newest("events"), objects: 4, result: "done", error: null },
       { table: "requests", rows: await newest("requests"), objects: 3, result: "done", error: null },
     ]);
-    await expectAllWhole();
+    await expectAllComplete();
     const [object] = await objectsOf("events");
     expect(object?.httpMetadata).toEqual({ contentType: "application/gzip" });
     expect(object?.customMetadata).toMatchObject({ schema: "2", table: "events", first: "1", last: "4", rows: "4" });
   });
 
-  it("says of each event whose session it is of, and where", async () => {
+  it("adds the user and the target of its session to each event", async () => {
     await run();
-    const lines = await expectWhole("events");
+    const lines = await expectComplete("events");
     expect(new Set(lines.map(({ type }) => type))).toEqual(new Set(["start", "connect", "end"]));
     for (const line of lines) {
       expect(line).toMatchObject({ user: "alice@example.com", cluster: "prod", kind: "exec", pod: "web-0" });
     }
   });
 
-  it("writes the fields that the guide documents, all of them and no other", async () => {
+  it("writes exactly the fields that the guide documents", async () => {
     await run();
     const common = documented("Every line");
     expect(common).toEqual(["schema", "table", "row_number", "time", "at"]);
     for (const table of TABLES) {
       const fields = [...common, ...documented(`Lines of \`${table}\``)];
       expect(fields.length).toBeGreaterThan(15);
-      for (const line of await expectWhole(table)) expect(Object.keys(line)).toEqual(fields);
+      for (const line of await expectComplete(table)) expect(Object.keys(line)).toEqual(fields);
     }
   });
 
-  it("gives what a reader needs to compute the hash chain anew, from the line's own text", async () => {
+  it("lets a reader verify the hash chain from the text of the lines", async () => {
     await run();
     const [object] = await objectsOf("events");
     for (const text of await textLinesOf(object)) {
@@ -200,7 +205,7 @@ describe("a run", () => {
     }
   });
 
-  it("reads of D1 a row for each request, and some five for each event", async () => {
+  it("reads one row of D1 for each request, and about five for each event", async () => {
     const read: number[] = [];
     for (const query of [eventsFrom, requestsFrom]) {
       const database = {
@@ -232,20 +237,20 @@ describe("a run", () => {
     await addRows(0, 2);
     expect(await run()).toMatchObject([{ rows: 0 }, { rows: 2, objects: 1 }]);
     expect((await objectsOf("requests")).slice(0, -1).map(({ key, etag }) => [key, etag])).toEqual(before);
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it("stops at its number of objects, and the next ones go on to the end", async () => {
-    const limits = { ...SMALL, rowsPerObject: 3, objectsPerTable: 2 };
+  it("stops at its maximum of objects, and later runs continue to the end", async () => {
+    const limits = { ...SMALL, maxRowsPerObject: 3, maxObjectsPerTable: 2 };
     expect(await results(run({ limits }))).toEqual(["more", "more"]);
     expect((await objectsOf("events")).length).toBe(2);
     let rounds = 1;
     while ((await results(run({ limits }))).includes("more")) rounds++;
     expect(rounds).toBeLessThan(20);
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it("begins no object once its time is over", async () => {
+  it("starts no object after its time budget", async () => {
     let now = 0;
     const slow = bucketWith({
       put: (...args: Parameters<R2Bucket["put"]>) => {
@@ -258,7 +263,7 @@ describe("a run", () => {
     expect(events).toMatchObject({ objects: 2, result: "more" });
   });
 
-  it("lists from the last object on, not from the start", async () => {
+  it("lists from the newest object on, not from the start", async () => {
     await run();
     const real = bucket();
     const starts: (string | undefined)[] = [];
@@ -273,8 +278,8 @@ describe("a run", () => {
     expect(starts).toEqual([(await objectsOf("events")).at(-1)?.key, (await objectsOf("requests")).at(-1)?.key]);
   });
 
-  it("finds its way over more objects than one listing has, without its hint", async () => {
-    const limits = { ...SMALL, rowsPerObject: 1, objectsPerTable: 1_000 };
+  it("finds the newest object behind several pages of the list, without a state", async () => {
+    const limits = { ...SMALL, maxRowsPerObject: 1, maxObjectsPerTable: 1_000 };
     await run({ limits });
     await bucket().delete(TABLES.map((table) => stateKey(prefix, table)));
     const real = bucket();
@@ -284,37 +289,40 @@ describe("a run", () => {
   });
 });
 
-describe("nothing is lost and nothing is there twice, although", () => {
+describe("no row is lost or exported twice when", () => {
   it.each([
     [1, "before"],
     [2, "before"],
     [1, "after"],
     [3, "after"],
-  ] as const)("R2 fails at put number %d, %s the object is there", async (nth, when) => {
+  ] as const)("put number %d fails %s R2 has stored the object", async (nth, when) => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const outcomes = await run({ bucket: failingPut(nth, when) });
     expect(outcomes[0]).toMatchObject({ table: "events", result: "failed", objects: nth - 1 });
-    // One table's failure is not the other's.
+    // The failure of one table does not affect the other.
     expect(outcomes[1]).toMatchObject({ table: "requests", result: "done" });
     expect(await results(run())).toEqual(["done", "done"]);
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it.each(["get", "head", "list"] as const)("R2 fails at %s", async (method) => {
+  it.each(["get", "head", "list"] as const)("%s fails", async (method) => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => {});
-    await run({ limits: { ...SMALL, objectsPerTable: 1 } });
+    await run({ limits: { ...SMALL, maxObjectsPerTable: 1 } });
     const broken = bucketWith({
       [method]: () => {
         throw new Error("internal error (10001)");
       },
     });
     expect(await results(run({ bucket: broken }))).toEqual(["failed", "failed"]);
-    expect(logged).toHaveBeenCalledWith("export: failed after 0 rows of events in 0 objects: internal error (10001)");
+    const error = "internal error (10001)";
+    expect(linesOf(logged)).toContainEqual({
+      ...{ event: "export_failed", level: "error", table: "events", rows: 0, objects: 0, error },
+    });
     await run();
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it("the state cannot be written, as where a run stops between an object and its state", async () => {
+  it("the state cannot be written, as if a run stopped between an object and its state", async () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const real = bucket();
     const stateless = bucketWith({
@@ -323,13 +331,15 @@ describe("nothing is lost and nothing is there twice, although", () => {
         return real.put(...args);
       },
     });
-    for (let i = 0; i < 3; i++) await run({ bucket: stateless, limits: { ...SMALL, objectsPerTable: 1 } });
-    expect(logged).toHaveBeenCalledWith("export: its state was not written: Error: gone");
+    for (let i = 0; i < 3; i++) await run({ bucket: stateless, limits: { ...SMALL, maxObjectsPerTable: 1 } });
+    expect(linesOf(logged)).toContainEqual({
+      ...{ event: "export_state_not_written", level: "error", table: "events", error: "Error: gone" },
+    });
     await run();
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it.each([1, 2, 3])("D1 fails at its answer number %d", async (nth) => {
+  it.each([1, 2, 3])("query number %d of D1 fails", async (nth) => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     let asked = 0;
     const database = {
@@ -343,24 +353,24 @@ describe("nothing is lost and nothing is there twice, although", () => {
       "D1_ERROR: Network connection lost.",
     ]);
     expect(await results(run())).toEqual(["done", "done"]);
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it("several runs are at it at once", async () => {
-    const limits = { ...SMALL, rowsPerObject: 2 };
+  it("several runs export at once", async () => {
+    const limits = { ...SMALL, maxRowsPerObject: 2 };
     const all = (await Promise.all(Array.from({ length: 4 }, () => run({ limits })))).flat();
     expect(all.some(({ result }) => result === "overtaken")).toBe(true);
     expect(all.every(({ result }) => result !== "failed")).toBe(true);
     await run();
-    await expectAllWhole();
+    await expectAllComplete();
     for (const table of TABLES) {
       const exported = all.filter((outcome) => outcome.table === table).reduce((sum, { rows }) => sum + rows, 0);
       expect(exported).toBeLessThanOrEqual(await newest(table));
     }
   });
 
-  it("a run that read fewer rows comes late with its object", async () => {
-    const { promise: later, resolve: goOn } = Promise.withResolvers<void>();
+  it("a slow run that read fewer rows puts its object last", async () => {
+    const { promise: later, resolve: release } = Promise.withResolvers<void>();
     const { promise: reached, resolve: atPut } = Promise.withResolvers<void>();
     const real = bucket();
     const late = bucketWith({
@@ -374,43 +384,43 @@ describe("nothing is lost and nothing is there twice, although", () => {
     await reached;
     await addRows(1, 1);
     await run({ limits: RUN_LIMITS });
-    goOn();
+    release();
     expect((await running)[0]).toMatchObject({ table: "events", result: "overtaken", rows: 0 });
     await run();
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
   it.each([
     ["is not JSON", () => "{"],
-    ["is something else", () => '{"cursor": 7}'],
+    ["has another shape", () => '{"cursor": 7}'],
     ["is empty", () => ""],
     [
-      "names an object that is not there, far ahead",
+      "names an object far ahead that does not exist",
       (table: Table) =>
-        JSON.stringify({ cursor: { key: exportKey(prefix, table, 9e6), last: 9e6, mark: "x" }, error: null }),
+        JSON.stringify({ cursor: { key: exportKey(prefix, table, 9e6), last: 9e6, fingerprint: "x" }, error: null }),
     ],
     [
-      "names the other table's",
-      () => JSON.stringify({ cursor: { key: `${prefix}elsewhere`, last: 9e6, mark: "x" }, error: null }),
+      "names an object elsewhere",
+      () => JSON.stringify({ cursor: { key: `${prefix}elsewhere`, last: 9e6, fingerprint: "x" }, error: null }),
     ],
   ])("the state that a run left %s", async (_, text) => {
     vi.spyOn(console, "error").mockImplementation(() => {});
-    await run({ limits: { ...SMALL, objectsPerTable: 1 } });
+    await run({ limits: { ...SMALL, maxObjectsPerTable: 1 } });
     for (const table of TABLES) await bucket().put(stateKey(prefix, table), text(table));
     expect(await results(run())).toEqual(["done", "done"]);
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it("foreign objects are among the export's", async () => {
-    await run({ limits: { ...SMALL, objectsPerTable: 1 } });
+  it("other objects are in the same folder", async () => {
+    await run({ limits: { ...SMALL, maxObjectsPerTable: 1 } });
     const foreign = [`${prefix}events/zzz`, `${prefix}events/9999999999999999.ndjson`, `${prefix}events/.keep`];
     for (const key of foreign) await bucket().put(key, "x");
     expect(await results(run())).toEqual(["done", "done"]);
     await bucket().delete(foreign);
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it("a lifecycle rule has removed the older objects, or all of them", async () => {
+  it("a lifecycle rule has removed some objects, or all", async () => {
     await run();
     const [first] = await objectsOf("events");
     await bucket().delete(first?.key ?? "");
@@ -422,7 +432,7 @@ describe("nothing is lost and nothing is there twice, although", () => {
   });
 });
 
-describe("an export that cannot be gone on with stops, and says why", () => {
+describe("an export stops with a message", () => {
   async function replaceNewest(change: Record<string, string>): Promise<string> {
     const last = (await objectsOf("events")).at(-1);
     const body = await (await bucket().get(last?.key ?? ""))?.arrayBuffer();
@@ -431,40 +441,40 @@ describe("an export that cannot be gone on with stops, and says why", () => {
     return last.key;
   }
 
-  it("where the row that was exported last is another one now: the database was restored", async () => {
+  it("when D1 has another row under the last exported number, because it was restored", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     await run();
     const last = await newest("events");
-    await replaceNewest({ last: String(last), mark: "0".repeat(64) });
+    await replaceNewest({ last: String(last), fingerprint: "0".repeat(64) });
     await addRows(1, 0);
     const [events, requests] = await run();
     expect(events).toMatchObject({ result: "failed", rows: 0 });
-    expect(events?.error).toContain(`row ${last} is not the one that was exported: the database was restored`);
+    expect(events?.error).toContain(`row ${last} in D1 is not the row that was exported: the database was restored`);
     expect(requests).toMatchObject({ result: "done" });
   });
 
-  it("where the database has fewer rows than were exported", async () => {
+  it("when D1 has fewer rows than were exported", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     await run();
-    await replaceNewest({ last: String((await newest("events")) + 1_000), mark: "m" });
+    await replaceNewest({ last: String((await newest("events")) + 1_000), fingerprint: "m" });
     expect((await run())[0]).toMatchObject({ result: "failed", rows: 0 });
   });
 
-  it("where the newest object lost its metadata, and goes on once it has it again", async () => {
+  it("when the newest object has lost its metadata, and continues once it is restored", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     await run();
     const { customMetadata = {} } = (await objectsOf("events")).at(-1) ?? {};
     const key = await replaceNewest({});
     const [events] = await run();
-    expect(events?.error).toContain(`the newest object, ${key}, has no metadata`);
+    expect(events?.error).toContain(`the newest object, ${key}, has no valid metadata`);
     await replaceNewest(customMetadata);
     await addRows(1, 0);
     expect((await run())[0]).toMatchObject({ result: "done", rows: 3 });
-    await expectAllWhole();
+    await expectAllComplete();
   });
 });
 
-describe("the numbers that the export goes by", () => {
+describe("the row numbers that the export relies on", () => {
   const insert = (n: string) =>
     env.AUDIT_DB.prepare(
       `INSERT OR REPLACE INTO events (row_number, session_id, seq, at, type, data, prev_hash, hash) VALUES (${n}, ?, 0, 0, 'lock', '{}', '', '')`,
@@ -473,7 +483,7 @@ describe("the numbers that the export goes by", () => {
       .run();
 
   it.each(["-1", "0", "9223372036854775807", "1", "(SELECT max(row_number) + 2 FROM events)"])(
-    "cannot be chosen by who writes: %s",
+    "cannot be chosen by a writer: %s",
     async (n) => {
       const before = await newest("events");
       const total = () => env.AUDIT_DB.prepare("SELECT count(*) AS total FROM events").first<number>("total");
@@ -483,7 +493,7 @@ describe("the numbers that the export goes by", () => {
     },
   );
 
-  it("have no gap where a delivery is repeated or fails", async () => {
+  it("have no gap after a repeated or failed delivery", async () => {
     const events = sessionEvents({ at: 1_000 });
     await write(...events);
     await write(...events);
@@ -501,7 +511,7 @@ describe("the numbers that the export goes by", () => {
 describe("the cron trigger", () => {
   const controller = () => createScheduledController({ scheduledTime: new Date(), cron: "*/5 * * * *" });
 
-  it("exports to the bucket that is bound, under the configured prefix", async () => {
+  it("exports to the bound bucket, under the configured prefix", async () => {
     await worker.scheduled(controller(), env);
     const exported = (await objectsOf("events", "")).reduce(
       (sum, { customMetadata }) => sum + Number(customMetadata?.["rows"]),
@@ -510,17 +520,17 @@ describe("the cron trigger", () => {
     expect(exported).toBe(await newest("events"));
     const scheduled = createScheduled(configWith({ export: { prefix } }));
     await scheduled(env);
-    await expectAllWhole();
+    await expectAllComplete();
   });
 
-  it("does nothing without a bucket, and says so once", async () => {
+  it("does nothing without a bucket, and logs that once", async () => {
     const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
     const scheduled = createScheduled(configWith({}));
     for (let i = 0; i < 3; i++) await scheduled({ AUDIT_DB: env.AUDIT_DB });
-    expect(warned.mock.calls).toEqual([["export: the deployment binds no bucket as EXPORT, so nothing is exported"]]);
+    expect(linesOf(warned)).toEqual([{ event: "export_without_bucket", level: "warn" }]);
   });
 
-  it("counts as failed where an export failed", async () => {
+  it("fails when the export of a table fails", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const scheduled = createScheduled(configWith({ export: { prefix } }));
     await expect(scheduled({ AUDIT_DB: env.AUDIT_DB, EXPORT: failingPut(1, "before") })).rejects.toThrow(
@@ -528,7 +538,7 @@ describe("the cron trigger", () => {
     );
   });
 
-  it.each(["siem", "/siem/", "a//", "../x/", "a b/", 7])("takes no prefix like %s", (bad) => {
+  it.each(["siem", "/siem/", "a//", "../x/", "a b/", 7])("rejects the prefix %s", (bad) => {
     expect(() => configWith({ export: { prefix: bad } })).toThrow("export.prefix");
   });
 });
@@ -545,7 +555,7 @@ describe("GET /-/admin/export", () => {
     return [response.status, await response.json()] as const;
   };
 
-  it("says how far the export is, and what waits since when", async () => {
+  it("shows how far the export is, how many rows wait and since when", async () => {
     const example = JSON.parse(/^```json\n(.*?)^```$/ms.exec(guide)?.[1] ?? "{}");
     const [, shown] = await status();
     expect(Object.keys(shown as object)).toEqual(Object.keys(example));
@@ -577,7 +587,7 @@ describe("GET /-/admin/export", () => {
     ]);
   });
 
-  it("says what went wrong in the last run, until one goes well", async () => {
+  it("shows the error of the last run, until a run succeeds", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     await run({ bucket: failingPut(1, "before") });
     const error = { at: expect.stringMatching(/^\d{4}-.*Z$/), message: "put: internal error (10001)" };
@@ -586,11 +596,11 @@ describe("GET /-/admin/export", () => {
     expect(await status()).toMatchObject([200, { tables: [{ error: null }, { error: null }] }]);
   });
 
-  it("says that there is none, where no bucket is bound", async () => {
+  it("says that the export is off when no bucket is bound", async () => {
     expect(await status({ EXPORT: undefined })).toEqual([200, { enabled: false }]);
   });
 
-  it("says which of R2 and D1 does not answer", async () => {
+  it("says whether R2 or D1 does not answer", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const broken = () => {
       throw new Error("internal error");
@@ -605,7 +615,7 @@ describe("GET /-/admin/export", () => {
     ]);
   });
 
-  it("is for administrators and auditors, to be read only", async () => {
+  it("is read-only, for administrators and auditors", async () => {
     expect((await as(alice, "/-/admin/export")).status).toBe(403);
     const identities = [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: ["auditor" as const] }];
     expect((await directlyAs(alice, "/-/admin/export", {}, { config: { identities } })).status).toBe(200);
@@ -613,7 +623,7 @@ describe("GET /-/admin/export", () => {
   });
 });
 
-// The last, for all that the others would have to export with them.
+// The last one, because every later test would export these rows too.
 describe("large events", () => {
   it("are read in small pages, and their objects are cut by size", async () => {
     const before = await newest("events");
@@ -623,10 +633,10 @@ describe("large events", () => {
       await write({ session_id: crypto.randomUUID(), seq: 0, at: i, type: "lock", data });
     }
     expect((await eventsFrom(env.AUDIT_DB, before + 1)).length).toBe(4);
-    await run({ limits: { ...RUN_LIMITS, charsPerObject: 1_000_000 } });
+    await run({ limits: { ...RUN_LIMITS, maxCharsPerObject: 1_000_000 } });
     const sizes = (await objectsOf("events")).map(({ customMetadata }) => Number(customMetadata?.["rows"]));
-    // With the first four come all the small ones before them.
+    // The first object has all the small events too.
     expect(sizes).toEqual([before + 4, 4]);
-    await expectWhole("events");
+    await expectComplete("events");
   });
 });

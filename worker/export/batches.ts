@@ -1,67 +1,69 @@
-/** Cuts a table, read in pages, into the rows of one object after the other. */
-
+import { err, ok, type Result } from "../../common/result.ts";
+import type { ExportFailure } from "./failure.ts";
 import type { ExportRow } from "./lines.ts";
-import { ExportError } from "./r2-keys.ts";
 
 export interface BatchLimits {
-  readonly rows: number;
-  /** Characters of the lines. The row that reaches it is still in. */
-  readonly chars: number;
+  readonly maxRows: number;
+  /** Characters of the lines. The row that reaches the limit is still in the batch. */
+  readonly maxChars: number;
 }
 
-/** A page of rows from this number on; empty where there are no more. */
-export type ReadPage = (rowNumber: number) => Promise<readonly ExportRow[]>;
+/** Reads a page of rows in order, from this row number on. An empty page means that there are no more. */
+export type ReadPage = (fromRow: number) => Promise<readonly ExportRow[]>;
 
+/** Reads a table page by page and cuts it into batches: the rows of one object each. */
 export class Batches {
-  readonly #read: ReadPage;
+  readonly #readPage: ReadPage;
   readonly #limits: BatchLimits;
-  #waiting: ExportRow[] = [];
-  /** The number of the next row. */
-  #next: number;
+  readonly #buffered: ExportRow[];
+  #nextRow: number;
 
-  private constructor(read: ReadPage, limits: BatchLimits, next: number, waiting: readonly ExportRow[]) {
-    this.#read = read;
+  private constructor(readPage: ReadPage, limits: BatchLimits, nextRow: number, buffered: readonly ExportRow[]) {
+    this.#readPage = readPage;
     this.#limits = limits;
-    this.#next = next;
-    this.#waiting.push(...waiting);
+    this.#nextRow = nextRow;
+    this.#buffered = [...buffered];
   }
 
   /**
-   * Begins after a row, when it is still the one that was exported: numbers begin anew where a database was restored to an
-   * earlier time, and going on from a number would then leave rows out.
+   * Starts after the row that was exported last, if D1 still has that row. Row numbers start again when a
+   * database is restored to an earlier time. Continuing by number alone would then leave rows out.
    *
-   * @param after null: at the beginning
-   * @throws ExportFault where another row, or none, is in its place
+   * @param exported the last exported row, or null to start with the first row
+   * @returns the failure `row_replaced` when D1 has another row, or none, under that number
    */
-  static async after(
-    after: { readonly last: number; readonly mark: string } | null,
-    read: ReadPage,
+  static async startAfter(
+    exported: { readonly last: number; readonly fingerprint: string } | null,
+    readPage: ReadPage,
     limits: BatchLimits,
-  ): Promise<Batches> {
-    if (!after) return new Batches(read, limits, 1, []);
-    const [exported, ...rest] = await read(after.last);
-    if (exported?.rowNumber !== after.last || exported.mark !== after.mark) {
-      throw new ExportError(
-        `row ${after.last} is not the one that was exported: the database was restored to an earlier time, or changed; ` +
-          "once that is understood, export it anew under another prefix",
-      );
+  ): Promise<Result<Batches, ExportFailure>> {
+    if (!exported) return ok(new Batches(readPage, limits, 1, []));
+    const [row, ...rest] = await readPage(exported.last);
+    if (row?.rowNumber === exported.last && row.fingerprint === exported.fingerprint) {
+      return ok(new Batches(readPage, limits, exported.last + 1, rest));
     }
-    return new Batches(read, limits, after.last + 1, rest);
+    return err({
+      code: "row_replaced",
+      message:
+        `row ${exported.last} in D1 is not the row that was exported: the database was restored or changed; ` +
+        "find out why, then export everything again under a new prefix",
+    });
   }
 
   /**
-   * @param onMissing is told of numbers that have no row (from, to): only somebody who may change the schema can make such
-   * @returns the rows of the next object; undefined where there are none
+   * @param onMissing is called with the first and last of row numbers that have no row. Only somebody who can
+   *   change the schema can delete rows.
+   * @returns the rows of the next object, or undefined when there are no more
    */
   async next(onMissing: (from: number, to: number) => void): Promise<readonly [ExportRow, ...ExportRow[]] | undefined> {
     const batch: ExportRow[] = [];
     let chars = 0;
-    while (batch.length < this.#limits.rows && chars < this.#limits.chars) {
-      if (this.#waiting.length === 0) this.#waiting.push(...(await this.#read(this.#next)));
-      const row = this.#waiting.shift();
+    while (batch.length < this.#limits.maxRows && chars < this.#limits.maxChars) {
+      if (this.#buffered.length === 0) this.#buffered.push(...(await this.#readPage(this.#nextRow)));
+      const row = this.#buffered.shift();
       if (!row) break;
-      if (row.rowNumber > this.#next) onMissing(this.#next, row.rowNumber - 1);
-      this.#next = row.rowNumber + 1;
+      if (row.rowNumber > this.#nextRow) onMissing(this.#nextRow, row.rowNumber - 1);
+      this.#nextRow = row.rowNumber + 1;
       chars += row.line.length + 1;
       batch.push(row);
     }

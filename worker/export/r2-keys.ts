@@ -1,26 +1,26 @@
-/** What the exported objects are called, and what their metadata says. R2's list of them is the export's cursor. */
+/**
+ * Names and metadata of the exported objects. Together they are the cursor: R2's list says how far the export
+ * is.
+ */
 import type { ExportedTable } from "../../audit/exported-rows.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import type { ExportFailure } from "./failure.ts";
 import { EXPORT_SCHEMA, type ExportRow } from "./lines.ts";
 
-/** As many as the largest number of a row can have, so that keys sort as the numbers do. */
+/** The digits of the largest row number, so that keys sort as the numbers do. */
 const KEY_DIGITS = 16;
 
 /** How far a table is exported. */
 export interface Cursor {
-  /** The newest object. */
+  /** Key of the newest object. */
   readonly key: string;
-  /** Number of the newest exported row. */
+  /** Number of the last exported row. */
   readonly last: number;
-  /** That row's mark: see ExportRow. */
-  readonly mark: string;
+  /** That row's fingerprint. */
+  readonly fingerprint: string;
 }
 
-/** What lies in the way of an export until somebody looks at it. The words are for that person. */
-export class ExportError extends Error {
-  override readonly name = "ExportFault";
-}
-
-/** Where a table's objects are. */
+/** The prefix of a table's objects. */
 export function exportFolder(prefix: string, table: ExportedTable): string {
   return `${prefix}${table}/`;
 }
@@ -30,14 +30,17 @@ export function exportKey(prefix: string, table: ExportedTable, first: number): 
   return `${exportFolder(prefix, table)}${String(first).padStart(KEY_DIGITS, "0")}.ndjson.gz`;
 }
 
-/** @returns the number of the first row of the object with this key, or undefined where the key is none of this table's */
+/**
+ * @returns the number of the first row in the object, or undefined when the key is not one of this table's
+ * objects
+ */
 export function firstRowOfKey(prefix: string, table: ExportedTable, key: string): number | undefined {
   const folder = exportFolder(prefix, table);
   const match = key.startsWith(folder) ? /^(\d{16})\.ndjson\.gz$/.exec(key.slice(folder.length)) : null;
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-/** For readers, and for the next run. */
+/** The metadata of an object, for its readers and for the next run. */
 export function exportMetadata(
   table: ExportedTable,
   rows: readonly [ExportRow, ...ExportRow[]],
@@ -50,22 +53,30 @@ export function exportMetadata(
     first: String(first.rowNumber),
     last: String(last.rowNumber),
     rows: String(rows.length),
-    mark: last.mark,
+    fingerprint: last.fingerprint,
   };
 }
 
 /**
- * Reads how far an object goes.
+ * Reads from an object's metadata how far it goes.
  *
- * @param first its first row's number, from its key
- * @throws ExportFault where its metadata is not an export's: it was copied without, or put there by somebody else
+ * @param first the object's first row, from its key
+ * @returns the failure `metadata_missing` when the metadata is not the export's: somebody copied or replaced
+ *   the object
  */
-export function readCursor(key: string, first: number, metadata: Readonly<Record<string, string>> = {}): Cursor {
-  const { last, mark } = metadata;
-  if (last !== undefined && /^\d{1,16}$/.test(last) && Number(last) >= first && mark) {
-    return { key, last: Number(last), mark };
+export function readCursor(
+  key: string,
+  first: number,
+  metadata: Readonly<Record<string, string>> = {},
+): Result<Cursor, ExportFailure> {
+  const { last, fingerprint } = metadata;
+  if (last !== undefined && /^\d{1,16}$/.test(last) && Number(last) >= first && fingerprint) {
+    return ok({ key, last: Number(last), fingerprint });
   }
-  throw new ExportError(
-    `the newest object, ${key}, has no metadata that says how far it goes: put it back as the export wrote it, or remove it`,
-  );
+  return err({
+    code: "metadata_missing",
+    message:
+      `the newest object, ${key}, has no valid metadata: somebody copied or replaced it; ` +
+      "restore it with its metadata, or remove it",
+  });
 }

@@ -1,14 +1,18 @@
 /**
- * One run of the export: new rows of the record become objects in R2, once each.
+ * One run of the export: new rows of the audit log become objects in R2, each row in exactly one object.
  *
- *     where am I (R2's newest object) ─► is D1 still the one I read from ─► rows ─► put, if the key is free ─► …
+ *     find the newest object ─► check that D1 still has its last row ─► read rows ─► put if the key is free ─► …
  *
- * Nothing is lost: D1 has one writer, so a row's number is visible no later than any larger one, and a run begins right after
- * the newest row that is in R2. Nothing is there twice: an object is named by its first row and put only where there is
- * none of that name, so of two runs at once one puts and the other one stops. A run may be cut off anywhere.
+ * No row is left out: D1 has one writer, so a row becomes visible no later than any row with a larger number,
+ * and a run starts right after the last row in R2. No row is exported twice: an object is named after its
+ * first row and written only when that name is free, so of two concurrent runs one writes and the other
+ * stops. A run may be cut off at any point.
  */
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { EXPORTED_TABLES, type ExportedTable } from "../../audit/exported-rows.ts";
+import { describeError, logEvent } from "../../common/log.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
 import { Batches, type ReadPage } from "./batches.ts";
 import { eventToExportRow, requestToExportRow } from "./lines.ts";
@@ -16,25 +20,23 @@ import type { Cursor } from "./r2-keys.ts";
 import { type ExportState, isSameState } from "./state.ts";
 import { ExportStore } from "./store.ts";
 
-const D1_TIMEOUT_MS = 10_000;
-
 /**
- * What one run does at most, so that it ends long before the next one begins; that one goes on. 20 objects of 20 pages each
- * are 400 queries a table, below the 1,000 that D1 answers one invocation.
+ * What one run does at most, so that it ends long before the next one starts. 20 objects of 20 pages each are
+ * 400 queries a table, below the 1,000 that D1 answers in one invocation.
  */
 export interface RunLimits {
-  readonly rowsPerObject: number;
-  /** Characters before compression: an isolate has 128 MB, and an object is in it some four times over. */
-  readonly charsPerObject: number;
-  readonly objectsPerTable: number;
-  /** No further object is begun after so long. */
+  readonly maxRowsPerObject: number;
+  /** Characters before compression. An isolate has 128 MB and holds an object about four times over. */
+  readonly maxCharsPerObject: number;
+  readonly maxObjectsPerTable: number;
+  /** A run starts no further object after this time. */
   readonly budgetMs: number;
 }
 
 export const RUN_LIMITS: RunLimits = {
-  rowsPerObject: 10_000,
-  charsPerObject: 8 * 1024 * 1024,
-  objectsPerTable: 20,
+  maxRowsPerObject: 10_000,
+  maxCharsPerObject: 8 * 1024 * 1024,
+  maxObjectsPerTable: 20,
   budgetMs: 60_000,
 };
 
@@ -42,55 +44,63 @@ export interface ExportDependencies {
   readonly database: D1Database;
   readonly bucket: R2Bucket;
   readonly prefix: string;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly limits?: RunLimits;
 }
 
+/**
+ * `done`: every row is exported. `more`: the run reached its limits. `overtaken`: another run is exporting.
+ */
+type Progressed = "done" | "more" | "overtaken";
+
 export interface TableOutcome {
   readonly table: ExportedTable;
+  /** Rows that this run exported, also when it failed later. */
   readonly rows: number;
   readonly objects: number;
-  /**
-   * `done`: all that was there is exported. `more`: the run was at its limits. `overtaken`: another run was at it.
-   * `failed`: see `error`; what `rows` counts is exported all the same.
-   */
-  readonly result: "done" | "more" | "overtaken" | "failed";
+  readonly result: Progressed | "failed";
+  /** For a person. null unless failed. */
   readonly error: string | null;
 }
 
-/** Runs for each table, whatever becomes of the other; each outcome is logged. Never rejects. */
-export async function runExport(means: ExportDependencies): Promise<readonly TableOutcome[]> {
+/** Exports each table, even when the other one fails, and logs each outcome. Never rejects. */
+export async function runExport(dependencies: ExportDependencies): Promise<readonly TableOutcome[]> {
   const outcomes: TableOutcome[] = [];
   for (const table of EXPORTED_TABLES) {
-    const outcome = await exportTable(table, means);
+    const outcome = await exportTable(table, dependencies);
     logOutcome(outcome);
     outcomes.push(outcome);
   }
   return outcomes;
 }
 
+/** Kept outside the functions that may fail, so that a failure does not lose it. */
 interface Progress {
   cursor: Cursor | null;
   rows: number;
   objects: number;
 }
 
-async function exportTable(table: ExportedTable, means: ExportDependencies): Promise<TableOutcome> {
-  const store = new ExportStore(means.bucket, means.prefix, table);
+async function exportTable(table: ExportedTable, dependencies: ExportDependencies): Promise<TableOutcome> {
+  const { bucket, prefix, now } = dependencies;
+  const store = new ExportStore(bucket, prefix, table);
   const progress: Progress = { cursor: null, rows: 0, objects: 0 };
   let before: ExportState | undefined;
-  let result: TableOutcome["result"] = "failed";
-  let error: string | null = null;
+  let exported: Result<Progressed, string>;
   try {
     before = await store.readState();
     progress.cursor = before.cursor;
-    result = await exportNewRows(table, means, store, progress);
-  } catch (thrown) {
-    error = thrown instanceof Error ? thrown.message : String(thrown);
+    exported = await exportNewRows(table, dependencies, store, progress);
+  } catch (error) {
+    // D1 or R2 failed. The next run tries again.
+    exported = err(error instanceof Error ? error.message : String(error));
   }
-  const at = new Date(means.now()).toISOString();
-  await saveState(store, before, { cursor: progress.cursor, error: error === null ? null : { at, message: error } });
-  return { table, rows: progress.rows, objects: progress.objects, result, error };
+  const error = exported.ok ? null : { at: new Date(now()).toISOString(), message: exported.error };
+  // Without the state of before, R2 is away. What is unknown must not be overwritten.
+  if (before) await saveState(table, store, before, { cursor: progress.cursor, error });
+  const { rows, objects } = progress;
+  return { table, rows, objects, result: exported.ok ? exported.value : "failed", error: error?.message ?? null };
 }
 
 async function exportNewRows(
@@ -98,56 +108,57 @@ async function exportNewRows(
   { database, now, limits = RUN_LIMITS }: ExportDependencies,
   store: ExportStore,
   progress: Progress,
-): Promise<"done" | "more" | "overtaken"> {
-  const end = now() + limits.budgetMs;
-  progress.cursor = await store.findCursor(progress.cursor);
-  const batchLimits = { rows: limits.rowsPerObject, chars: limits.charsPerObject };
-  const batches = await Batches.after(progress.cursor, pagesOf(table, database), batchLimits);
-  while (progress.objects < limits.objectsPerTable && now() < end) {
-    const rows = await batches.next((from, to) =>
-      console.error(`export: rows ${from} to ${to} of ${table} are missing: somebody has removed them from the record`),
-    );
-    if (!rows) return "done";
-    const cursor = await store.put(rows);
-    if (!cursor) return "overtaken";
-    progress.cursor = cursor;
+): Promise<Result<Progressed, string>> {
+  const deadline = now() + limits.budgetMs;
+  const cursor = await store.findCursor(progress.cursor);
+  if (!cursor.ok) return err(cursor.error.message);
+  progress.cursor = cursor.value;
+  const batches = await Batches.startAfter(cursor.value, pageReader(table, database), {
+    maxRows: limits.maxRowsPerObject,
+    maxChars: limits.maxCharsPerObject,
+  });
+  if (!batches.ok) return err(batches.error.message);
+  while (progress.objects < limits.maxObjectsPerTable && now() < deadline) {
+    const rows = await batches.value.next((from, to) => logEvent("export_rows_missing", { table, from, to }));
+    if (!rows) return ok("done");
+    const written = await store.put(rows);
+    if (!written) return ok("overtaken");
+    progress.cursor = written;
     progress.rows += rows.length;
     progress.objects++;
   }
-  return "more";
+  return ok("more");
 }
 
-function pagesOf(table: ExportedTable, database: D1Database): ReadPage {
+function pageReader(table: ExportedTable, database: D1Database): ReadPage {
   switch (table) {
     case "events":
-      return async (rowNumber) =>
-        (await withTimeout(eventsFrom(database, rowNumber), D1_TIMEOUT_MS)).map(eventToExportRow);
+      return async (fromRow) => (await withD1Timeout(eventsFrom(database, fromRow))).map(eventToExportRow);
     case "requests":
-      return async (rowNumber) =>
-        (await withTimeout(requestsFrom(database, rowNumber), D1_TIMEOUT_MS)).map(requestToExportRow);
+      return async (fromRow) => (await withD1Timeout(requestsFrom(database, fromRow))).map(requestToExportRow);
   }
 }
 
-/** Best effort: without it the next run lists more, and the error is in the log all the same. */
-async function saveState(store: ExportStore, before: ExportState | undefined, after: ExportState): Promise<void> {
-  // R2 did not even say what was there: what is not known must not be overwritten.
-  if (!before || isSameState(before, after)) return;
+function withD1Timeout<T>(work: Promise<T>): Promise<T> {
+  return withTimeout(work, STORAGE_TIMEOUTS_MS.d1ExportPage);
+}
+
+/** Best effort: without the state, the next run lists more objects, and the log has the error. */
+async function saveState(
+  table: ExportedTable,
+  store: ExportStore,
+  before: ExportState,
+  after: ExportState,
+): Promise<void> {
+  if (isSameState(before, after)) return;
   try {
     await store.writeState(after);
   } catch (error) {
-    console.error(`export: its state was not written: ${String(error)}`);
+    logEvent("export_state_not_written", { table, error: describeError(error) });
   }
 }
 
 function logOutcome({ table, rows, objects, result, error }: TableOutcome): void {
-  const done = `${rows} rows of ${table} in ${objects} objects`;
-  if (error !== null) console.error(`export: failed after ${done}: ${error}`);
-  else if (rows > 0 || result !== "done") console.log(`export: ${done}, ${WORDS[result]}`);
+  if (error !== null) logEvent("export_failed", { table, rows, objects, error });
+  else if (rows > 0 || result !== "done") logEvent("export_progressed", { table, rows, objects, result });
 }
-
-const WORDS: Readonly<Record<TableOutcome["result"], string>> = {
-  done: "nothing waits",
-  more: "the next run goes on",
-  overtaken: "another run goes on",
-  failed: "",
-};

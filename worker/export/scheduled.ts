@@ -1,21 +1,26 @@
+import { logEvent } from "../../common/log.ts";
 import type { Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
 import { runExport } from "./run.ts";
 
 /**
- * Makes the handler of the cron trigger: it exports what is new in the record to the bucket `EXPORT`, where there is one.
- * It rejects when a table's export failed, so that the run counts as failed on Cloudflare's side too.
+ * Makes the handler of the cron trigger. It exports new rows of the audit log to the bucket that is bound as
+ * `EXPORT`.
+ *
+ * Without the binding it does nothing and logs that once per isolate. It rejects when the export of a table
+ * failed, so that Cloudflare counts the invocation as failed.
  */
 export function createScheduled(config: Config): (env: Pick<Bindings, "AUDIT_DB" | "EXPORT">) => Promise<void> {
-  let hasSaidSo = false;
+  let isMissingBucketLogged = false;
   return async ({ AUDIT_DB, EXPORT }) => {
     if (!EXPORT) {
-      if (!hasSaidSo) console.warn("export: the deployment binds no bucket as EXPORT, so nothing is exported");
-      hasSaidSo = true;
+      if (!isMissingBucketLogged) logEvent("export_without_bucket");
+      isMissingBucketLogged = true;
       return;
     }
-    const means = { database: AUDIT_DB, bucket: EXPORT, prefix: config.export.prefix, now: Date.now };
-    const failed = (await runExport(means)).filter(({ result }) => result === "failed");
-    if (failed.length > 0) throw new Error(`export of ${failed.map(({ table }) => table).join(" and ")} failed`);
+    const { prefix } = config.export;
+    const outcomes = await runExport({ database: AUDIT_DB, bucket: EXPORT, prefix, now: Date.now });
+    const failed = outcomes.filter(({ result }) => result === "failed").map(({ table }) => table);
+    if (failed.length > 0) throw new Error(`export of ${failed.join(" and ")} failed`);
   };
 }

@@ -1,7 +1,6 @@
 import { waitingAfter } from "../../../audit/export-queries.ts";
 import { EXPORTED_TABLES, type ExportedTable } from "../../../audit/exported-rows.ts";
 import type { Bindings } from "../../env.ts";
-import { ExportError } from "../../export/r2-keys.ts";
 import { ExportStore } from "../../export/store.ts";
 import { json, jsonError } from "../../json.ts";
 import { queryDatabase } from "./database.ts";
@@ -34,14 +33,10 @@ interface Stored {
 async function read(bucket: R2Bucket, prefix: string, table: ExportedTable): Promise<Stored> {
   const store = new ExportStore(bucket, prefix, table);
   const { cursor: hint, error } = await store.readState();
-  try {
-    const cursor = await store.findCursor(hint);
-    return { table, last: cursor?.last ?? 0, lastObject: cursor?.key ?? null, error };
-  } catch (fault) {
-    if (!(fault instanceof ExportError)) throw fault;
-    const known = error ?? { at: null, message: fault.message };
-    return { table, last: hint?.last ?? 0, lastObject: hint?.key ?? null, error: known };
-  }
+  const cursor = await store.findCursor(hint);
+  if (cursor.ok) return { table, last: cursor.value?.last ?? 0, lastObject: cursor.value?.key ?? null, error };
+  const known = error ?? { at: null, message: cursor.error.message };
+  return { table, last: hint?.last ?? 0, lastObject: hint?.key ?? null, error: known };
 }
 
 async function describe({ AUDIT_DB }: Bindings, { table, last, lastObject, error }: Stored) {
