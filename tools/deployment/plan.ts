@@ -5,8 +5,10 @@ import type { ConfigInput } from "../../worker/config/schema.ts";
  * See project.ts for how it is made.
  */
 export interface Plan {
-  /** The Worker's name, and the prefix of all else. */
+  /** The deployment's name, the prefix of everything that belongs to it. */
   readonly name: string;
+  /** Names of the two Workers. */
+  readonly workers: { readonly edge: string; readonly objects: string };
   /** Cloudflare's account id. */
   readonly account: string;
   readonly access: {

@@ -95,6 +95,7 @@ export function planOf(deployment: Deployment, outputs: Outputs): Plan {
   }
   return {
     name: deployment.name,
+    workers: { edge: deployment.name, objects: `${deployment.name}-objects` },
     account: deployment.account,
     access: {
       teamDomain: deployment.access.teamDomain,
