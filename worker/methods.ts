@@ -1,6 +1,6 @@
-const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** Whether a method only reads, as far as Kubernetes is concerned. By spelling: Kubernetes compares it exactly. */
+/** Whether a method only reads, as far as Kubernetes is concerned. Kubernetes compares methods with regard to case. */
 export function isReadMethod(method: string): boolean {
-  return READS.has(method);
+  return READ_METHODS.has(method);
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { accessIdentityReader } from "../../worker/access/access-identity.ts";
+import { createAccessIdentityReader } from "../../worker/access/access-identity.ts";
 import type { Subject } from "../../worker/access/subject.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 
@@ -9,19 +9,17 @@ const TOKEN = "header.payload.signature";
 let logged: string[];
 beforeEach(() => {
   logged = [];
-  vi.spyOn(console, "error").mockImplementation((...words) => void logged.push(words.join(" ")));
+  vi.spyOn(console, "error").mockImplementation((...parts) => void logged.push(parts.join(" ")));
 });
 afterEach(() => {
   vi.restoreAllMocks();
   expect(logged.join("\n")).not.toContain(TOKEN);
 });
 
+const ACCESS = { teamDomain: TEAM, audiences: ["a"] };
+
 function config(match: object, groups: object = { getIdentity: true }) {
-  return loadConfig({
-    access: { teamDomain: TEAM, audiences: ["a"], groups },
-    cluster: "c",
-    identities: [{ match }],
-  });
+  return loadConfig({ access: { ...ACCESS, groups }, cluster: "c", identities: [{ match }] });
 }
 
 const subject = (more: Partial<Subject> = {}): Subject => ({
@@ -30,14 +28,14 @@ const subject = (more: Partial<Subject> = {}): Subject => ({
   ...more,
 });
 
-/** An Access that answers with this, and what it was asked. */
+/** A fake Access that gives this answer, and the requests that it got. */
 function access(answer: () => Response | Promise<Response>) {
-  const asked: { url: string; cookie: string | null }[] = [];
+  const requests: { url: string; cookie: string | null }[] = [];
   const fetcher = (async (url: string, init?: RequestInit) => {
-    asked.push({ url, cookie: new Headers(init?.headers).get("Cookie") });
+    requests.push({ url, cookie: new Headers(init?.headers).get("Cookie") });
     return answer();
   }) as typeof fetch;
-  return { asked, fetcher };
+  return { requests, fetcher };
 }
 
 const IDENTITY = {
@@ -50,98 +48,115 @@ const IDENTITY = {
   },
 };
 
-test("where rules need no more than the token has, Access is never asked", async () => {
-  const { asked, fetcher } = access(() => Response.json(IDENTITY));
-  for (const detail of [
-    accessIdentityReader(config({ email: "alice@example.com" }), fetcher),
-    accessIdentityReader(config({ group: "x" }, { claim: "custom.groups" }), fetcher),
-  ]) {
-    expect(await detail(subject(), TOKEN)).toMatchObject({ ok: true, details: { posture: [] } });
-  }
-  expect(asked).toEqual([]);
-  const fromToken = await accessIdentityReader(config({ group: "x" }, { claim: "custom.groups" }), fetcher)(
-    subject(),
-    TOKEN,
-  );
-  expect(fromToken).toMatchObject({ details: { groups: ["from the token"] } });
+describe("Access is asked", () => {
+  test("never, if the token has all that the rules need", async () => {
+    const { requests, fetcher } = access(() => Response.json(IDENTITY));
+    const byClaim = config({ group: "x" }, { claim: "custom.groups" });
+    for (const read of [
+      createAccessIdentityReader(config({ email: "alice@example.com" }), fetcher),
+      createAccessIdentityReader(byClaim, fetcher),
+    ]) {
+      expect(await read(subject(), TOKEN)).toMatchObject({ ok: true, value: { posture: [] } });
+    }
+    expect(requests).toEqual([]);
+    const fromToken = await createAccessIdentityReader(byClaim, fetcher)(subject(), TOKEN);
+    expect(fromToken).toMatchObject({ value: { groups: ["from the token"] } });
+  });
+
+  test("if only the document's own rules need it, which say who is an administrator", async () => {
+    const { requests, fetcher } = access(() => Response.json(IDENTITY));
+    const identities = [{ match: { email: "alice@example.com" } }];
+    const document = {
+      access: { ...ACCESS, groups: { getIdentity: true } },
+      clusters: [{ name: "c", hostnames: ["c.example.com"], binding: "KUBE_API", identities }],
+      identities: [{ match: { group: "sre" }, roles: ["admin"] }],
+    };
+    const read = createAccessIdentityReader(loadConfig(document), fetcher);
+    expect(await read(subject(), TOKEN)).toMatchObject({ value: { groups: expect.arrayContaining(["sre"]) } });
+    expect(requests.length).toBe(1);
+  });
 });
 
 describe("get-identity", () => {
-  test("is asked with the person's own token, and gives names, ids and addresses, and what succeeded", async () => {
-    const { asked, fetcher } = access(() => Response.json(IDENTITY));
-    expect(await accessIdentityReader(config({ group: "sre" }), fetcher)(subject(), TOKEN)).toEqual({
+  test("is sent the person's own token, and returns names, ids and addresses of groups, and passed checks", async () => {
+    const { requests, fetcher } = access(() => Response.json(IDENTITY));
+    expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(subject(), TOKEN)).toEqual({
       ok: true,
-      details: {
+      value: {
         groups: ["17", "sre", "sre@example.com", "plain"],
         posture: ["a-b-c", "disk encrypted"],
       },
     });
-    expect(asked).toEqual([{ url: `${TEAM}/cdn-cgi/access/get-identity`, cookie: `CF_Authorization=${TOKEN}` }]);
+    expect(requests).toEqual([{ url: `${TEAM}/cdn-cgi/access/get-identity`, cookie: `CF_Authorization=${TOKEN}` }]);
   });
 
-  test("is kept per token for five minutes, and never past the token's end", async () => {
-    const { asked, fetcher } = access(() => Response.json(IDENTITY));
+  test("is cached per token for five minutes, but not after the token has expired", async () => {
+    const { requests, fetcher } = access(() => Response.json(IDENTITY));
     let now = 0;
-    const detail = accessIdentityReader(config({ group: "sre" }), fetcher, () => now);
-    for (const token of [TOKEN, TOKEN, "another"]) await detail(subject(), token);
-    expect(asked.length).toBe(2);
+    const read = createAccessIdentityReader(config({ group: "sre" }), fetcher, () => now);
+    for (const token of [TOKEN, TOKEN, "another"]) await read(subject(), token);
+    expect(requests.length).toBe(2);
     now = 299_999;
-    await detail(subject(), TOKEN);
-    expect(asked.length).toBe(2);
+    await read(subject(), TOKEN);
+    expect(requests.length).toBe(2);
     now = 300_000;
-    await detail(subject(), TOKEN);
-    expect(asked.length).toBe(3);
-    const brief = accessIdentityReader(config({ group: "sre" }), fetcher, () => now);
-    await brief(subject({ expiresAt: now + 1 }), TOKEN);
+    await read(subject(), TOKEN);
+    expect(requests.length).toBe(3);
+    const readBriefly = createAccessIdentityReader(config({ group: "sre" }), fetcher, () => now);
+    await readBriefly(subject({ expiresAt: now + 1 }), TOKEN);
     now += 1;
-    await brief(subject({ expiresAt: now + 1 }), TOKEN);
-    expect(asked.length).toBe(5);
+    await readBriefly(subject({ expiresAt: now + 1 }), TOKEN);
+    expect(requests.length).toBe(5);
   });
 
-  test("keeps a thousand, the newest ones", async () => {
-    const { asked, fetcher } = access(() => Response.json(IDENTITY));
-    const detail = accessIdentityReader(config({ group: "sre" }), fetcher, () => 0);
-    for (let i = 0; i <= 1_000; i++) await detail(subject(), `token ${i}`);
-    await detail(subject(), "token 1000");
-    expect(asked.length).toBe(1_001);
-    await detail(subject(), "token 0");
-    expect(asked.length).toBe(1_002);
+  test("is cached for a thousand tokens; the oldest is evicted", async () => {
+    const { requests, fetcher } = access(() => Response.json(IDENTITY));
+    const read = createAccessIdentityReader(config({ group: "sre" }), fetcher, () => 0);
+    for (let i = 0; i <= 1_000; i++) await read(subject(), `token ${i}`);
+    await read(subject(), "token 1000");
+    expect(requests.length).toBe(1_001);
+    await read(subject(), "token 0");
+    expect(requests.length).toBe(1_002);
   });
 
   test.each<[string, () => Response | Promise<Response>]>([
-    ["fails", () => Promise.reject(new Error(`connection with ${TOKEN.length} bytes lost`))],
-    ["refuses", () => new Response(null, { status: 403 })],
-    ["sends to a sign-in", () => new Response(null, { status: 302, headers: { Location: "https://x" } })],
-    ["answers a page", () => new Response("<html>")],
-    ["answers nothing", () => Response.json(null)],
+    ["is not reached", () => Promise.reject(new Error(`connection with ${TOKEN.length} bytes lost`))],
+    ["answers 403", () => new Response(null, { status: 403 })],
+    ["redirects to a sign-in", () => new Response(null, { status: 302, headers: { Location: "https://x" } })],
+    ["answers with a page", () => new Response("<html>")],
+    ["answers null", () => Response.json(null)],
     ["answers without end", () => new Response("x".repeat(300_000))],
-    ["answers a text", () => Response.json("alice@example.com")],
-    ["answers an error", () => Response.json({ err: "no app token set" })],
+    ["answers with a string", () => Response.json("alice@example.com")],
+    ["answers with an error", () => Response.json({ err: "no app token set" })],
     ["answers about somebody else", () => Response.json({ ...IDENTITY, email: "bob@example.com" })],
-  ])("that %s refuses who needs it, and is asked again", async (_, answer) => {
-    const { asked, fetcher } = access(answer);
-    const detail = accessIdentityReader(config({ group: "sre" }), fetcher);
+  ])("that %s denies access, is logged, and is asked again", async (_, answer) => {
+    const { requests, fetcher } = access(answer);
+    const read = createAccessIdentityReader(config({ group: "sre" }), fetcher);
     for (let i = 1; i <= 2; i++) {
-      expect(await detail(subject(), TOKEN)).toMatchObject({ ok: false, refusal: { code: "identity_unreachable" } });
+      expect(await read(subject(), TOKEN)).toMatchObject({ ok: false, error: { code: "identity_unreachable" } });
     }
-    expect(asked.length).toBe(2);
+    expect(requests.length).toBe(2);
+    expect(logged.map((line) => JSON.parse(line))).toMatchObject([
+      { event: "access_identity_unavailable", error: expect.any(String) },
+      { event: "access_identity_unavailable", error: expect.any(String) },
+    ]);
   });
 
-  test("that knows no groups of a person is believed, in any case of the address", async () => {
+  test("may know no groups of a person, whose address is compared without regard to case", async () => {
     const { fetcher } = access(() => Response.json({ email: "Alice@Example.com" }));
-    expect(await accessIdentityReader(config({ group: "sre" }), fetcher)(subject(), TOKEN)).toEqual({
+    expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(subject(), TOKEN)).toEqual({
       ok: true,
-      details: { groups: [], posture: [] },
+      value: { groups: [], posture: [] },
     });
   });
 
-  test("is not asked for a service token, which has none", async () => {
-    const { asked, fetcher } = access(() => Response.json(IDENTITY));
+  test("is not asked about a service token", async () => {
+    const { requests, fetcher } = access(() => Response.json(IDENTITY));
     const ci = subject({ name: "service:ci.access", email: undefined, commonName: "ci.access", claims: {} });
-    expect(await accessIdentityReader(config({ group: "sre" }), fetcher)(ci, TOKEN)).toEqual({
+    expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(ci, TOKEN)).toEqual({
       ok: true,
-      details: { groups: [], posture: [] },
+      value: { groups: [], posture: [] },
     });
-    expect(asked).toEqual([]);
+    expect(requests).toEqual([]);
   });
 });

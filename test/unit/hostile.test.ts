@@ -1,10 +1,10 @@
-/** The hostile corpus against the pure part: the classifier, the rules, and what is asked of headers alone. */
+/** The hostile corpus against the pure stages: the classifier, the rules, and the checks of headers. */
 import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import { buildUpstreamHeaders, forbiddenClientHeader } from "../../kubernetes/upstream-headers.ts";
-import { crossSiteDenial } from "../../worker/access/cross-site.ts";
+import { checkCrossSite } from "../../worker/access/cross-site.ts";
 import { evaluateRules, resourceOf } from "../../worker/policy/evaluate-rules.ts";
 import { isPlainHost } from "../../worker/upstream/cluster-by-host.ts";
 import { expand, HOSTILE, headerLines, loadCorpus, type RequestEntry, SMUGGLED } from "../support/hostile.ts";
@@ -13,7 +13,7 @@ const { requests, framing, tokens } = loadCorpus();
 const TOKEN = "header.payload.signature";
 const LEAST = 300;
 
-/** What never reaches the Worker is not the classifier's to judge; the end-to-end test has it. */
+/** Requests that reach the Worker. The runtime refuses the others; the end-to-end test has those. */
 const reaching = requests.filter(({ expect: { verdict, ...rest } }) => !("by" in rest) || rest.by !== "runtime");
 
 function headersOf(entry: RequestEntry): Headers {
@@ -28,7 +28,7 @@ function classifyEntry({ method, target, ...entry }: RequestEntry): Classified {
   return classify(method, rawRequestTarget(url), headersOf({ method, target, ...entry }).get("Upgrade"));
 }
 
-function judgeInfo(info: RequestInfo) {
+function evaluate(info: RequestInfo) {
   return evaluateRules(
     { identity: { name: HOSTILE.email, groups: HOSTILE.groups }, cluster: "test", info, session: undefined },
     [],
@@ -40,25 +40,23 @@ describe("the corpus", () => {
     expect(requests.length).toBeGreaterThanOrEqual(LEAST);
   });
 
-  test("has an id for each, and no request twice", () => {
+  test("has unique ids, and no request twice", () => {
     const all = [...requests, ...framing, ...tokens];
     expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
-    const spelled = requests.map(({ method, target, headers, bare }) =>
-      JSON.stringify([method, target, headers, bare]),
-    );
-    expect(spelled.filter((text, index) => spelled.indexOf(text) !== index)).toEqual([]);
+    const texts = requests.map(({ method, target, headers, bare }) => JSON.stringify([method, target, headers, bare]));
+    expect(texts.filter((text, index) => texts.indexOf(text) !== index)).toEqual([]);
     expect(new Set(framing.map(({ raw }) => raw)).size).toBe(framing.length);
     expect(new Set(tokens.map(({ token }) => JSON.stringify(token))).size).toBe(tokens.length);
   });
 
-  test("changes nothing of a cluster's that lets it all through: it is run against real ones", () => {
+  test("changes nothing in a cluster that lets everything through, because it runs against real ones", () => {
     const harmless = /hostile|\/proxy\/|subjectaccessreviews|\/(run|exec)\/|\/configmaps$/;
     const writes = requests.filter(
       ({ method, expect: { verdict } }) => verdict === "rest" && !/^(GET|HEAD|OPTIONS)$/.test(method),
     );
     for (const { target, id, method } of writes) {
       expect(target, id).toMatch(harmless);
-      // A body that is missing creates nothing; a deletion needs none.
+      // Without a body nothing is created, but a deletion needs none.
       if (method === "DELETE") expect(target, id).toContain("hostile-none");
     }
   });
@@ -97,7 +95,7 @@ describe("the classifier", () => {
     if (verb !== undefined) expect(info.verb).toBe(verb);
     if (namespace !== undefined) expect(info.namespace).toBe(namespace);
     if (name !== undefined) expect(info.name).toBe(name);
-    expect(judgeInfo(info).action).toBe("allow");
+    expect(evaluate(info).ok).toBe(true);
   });
 
   function expectRefused(entry: RequestEntry, classified: Classified): void {
@@ -110,21 +108,21 @@ describe("the classifier", () => {
       case "rule":
         if (classified.kind === "refused") throw new Error(classified.reason);
         expect(resourceOf(classified.info)).toBe(resource);
-        expect(judgeInfo(classified.info)).toMatchObject({ action: "refuse", rule: resource });
+        expect(evaluate(classified.info)).toMatchObject({ ok: false, error: { rule: resource } });
         break;
       case "object":
         expect(classified).toMatchObject({ kind: "session", transport: "spdy", session: { sessionKind: kind } });
         break;
       case "door":
-        expectAtTheDoor(entry);
+        expectRefusedByHeaders(entry);
         break;
       case "own":
       case "runtime":
     }
   }
 
-  /** What is refused for its headers, but for tokens: they take a key set to judge. */
-  function expectAtTheDoor(entry: RequestEntry): void {
+  /** Requests refused for their headers. Those refused for their token need a key set: see the workerd tests. */
+  function expectRefusedByHeaders(entry: RequestEntry): void {
     if (entry.bare === "token") return;
     const headers = headersOf(entry);
     const host = headers.get("Host") ?? "localhost";
@@ -132,7 +130,7 @@ describe("the classifier", () => {
       !URL.canParse(`http://${host}`) ||
       !isPlainHost(host) ||
       forbiddenClientHeader(headers) !== undefined ||
-      crossSiteDenial(headers, new URL("http://localhost")) !== undefined;
+      !checkCrossSite(headers, new URL("http://localhost")).ok;
     expect(isRefused).toBe(true);
   }
 });

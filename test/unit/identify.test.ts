@@ -1,28 +1,31 @@
 import { describe, expect, test } from "vitest";
+import type { Result } from "../../common/result.ts";
+import type { Denial } from "../../contract/denial.ts";
+import type { AccessIdentity } from "../../worker/access/access-identity.ts";
 import type { Subject } from "../../worker/access/subject.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { IdentityRule } from "../../worker/config/schema.ts";
-import { type AccessIdentity, type IdentifyResult, identify as identifyWith } from "../../worker/policy/identify.ts";
+import { type Identity, identify as identifyWith } from "../../worker/policy/identify.ts";
 
 type Match = IdentityRule["match"];
 
-const NO_DETAILS: AccessIdentity = { groups: [], posture: [] };
-const identify = (who: Subject, rules: readonly IdentityRule[], details = NO_DETAILS): IdentifyResult =>
-  identifyWith(who, details, rules);
+const NOTHING_KNOWN: AccessIdentity = { groups: [], posture: [] };
+const identify = (subject: Subject, rules: readonly IdentityRule[], accessIdentity = NOTHING_KNOWN) =>
+  identifyWith(subject, accessIdentity, rules);
 
 function rule(match: Match, group = "matched", more: Partial<IdentityRule> = {}): IdentityRule {
   return { match, groups: [group], roles: [], extra: {}, limits: {}, recording: {}, ...more };
 }
 
-/** A person's subject with whatever address: what may be one is authenticate's to say. */
+/** A person's subject with any address; `authenticate` decides which addresses there can be. */
 function claims(email: string, more: Record<string, unknown> = {}): Subject {
   const about = { name: email.toLowerCase(), email: email.toLowerCase(), commonName: undefined, sub: "uid-1" };
   return { ...about, expiresAt: 0, audiences: [], claims: { email, sub: "uid-1", ...more } };
 }
 
-/** The groups of whoever matched, or undefined for a refusal. */
-function groups(identified: IdentifyResult): readonly string[] | undefined {
-  return identified.ok ? identified.identity.groups : undefined;
+/** The identity's groups, or undefined for a denial. */
+function groups(identified: Result<Identity, Denial>): readonly string[] | undefined {
+  return identified.ok ? identified.value.groups : undefined;
 }
 
 function matches(match: Match, who: Subject): boolean {
@@ -38,14 +41,14 @@ describe("an exact address", () => {
     ["alice@example.com", "alice+admin@example.com", false],
     ["alice@example.com", "alice@example.co", false],
     ["alice@example.com", " alice@example.com", false],
-    // Looks the same, is another: Cyrillic а.
+    // Looks the same, but begins with a Cyrillic а.
     ["alice@example.com", "аlice@example.com", false],
   ])("%s and %s: %s", (email, who, expected) => {
     expect(matches({ email }, claims(who))).toBe(expected);
   });
 });
 
-describe("a domain", () => {
+describe("an email domain", () => {
   test.each([
     ["alice@example.com", true],
     ["alice@notexample.com", false],
@@ -63,7 +66,7 @@ describe("a domain", () => {
     expect(matches({ emailDomain: "example.com" }, claims(who))).toBe(expected);
   });
 
-  test("is compared without case", () => {
+  test("is compared without regard to case", () => {
     expect(matches({ emailDomain: "Example.COM" }, claims("alice@example.com"))).toBe(true);
   });
 });
@@ -76,11 +79,11 @@ describe("a claim", () => {
     ["is only a part of the scalar", "department", "it", { department: "it-support" }, false],
     ["is in a nested list", "custom.oidc.groups", "sre", { custom: { oidc: { groups: ["sre"] } } }, true],
     ["is at the top, not nested", "custom.groups", "sre", { "custom.groups": ["sre"] }, false],
-    ["is written in another case", "groups", "sre", { groups: ["SRE"] }, false],
+    ["differs in case", "groups", "sre", { groups: ["SRE"] }, false],
     ["is missing", "groups", "sre", {}, false],
     ["is null", "custom.groups", "sre", { custom: null }, false],
-    ["is reached through a text", "custom.length", "3", { custom: "sre" }, false],
-    ["is a number that reads the same", "level", "5", { level: 5 }, false],
+    ["is a property of a string", "custom.length", "3", { custom: "sre" }, false],
+    ["is a number with the same digits", "level", "5", { level: 5 }, false],
     ["is a list within the list", "groups", "sre", { groups: [["sre"]] }, false],
     ["is an object with the value as a key", "groups", "sre", { groups: { sre: true } }, false],
   ])("that %s", (_, claim, value, more, expected) => {
@@ -88,25 +91,25 @@ describe("a claim", () => {
   });
 
   test.each(["__proto__", "constructor", "constructor.name", "toString", "__proto__.polluted", "hasOwnProperty"])(
-    "named like a property of every object (%s) is found only where the token has it",
+    "named like a property of every object (%s) is not found unless the token has it",
     (claim) => {
       expect(matches({ claim, value: "Object" }, claims("a@b.c"))).toBe(false);
     },
   );
 });
 
-describe("of several rules", () => {
+describe("several rules", () => {
   const rules = [
     rule({ email: "alice@example.com" }, "first", { user: "alice", roles: ["admin"], recording: { mode: "full" } }),
     rule({ claim: "groups", value: "sre" }, "second"),
     rule({ emailDomain: "example.com" }, "third"),
   ];
 
-  test("the first that matches wins, whole: groups and roles are not collected", () => {
+  test("the first match decides alone: groups and roles of later rules are not added", () => {
     const alice = identify(claims("alice@example.com", { groups: ["sre"] }), rules);
     expect(alice).toEqual({
       ok: true,
-      identity: {
+      value: {
         ...{ name: "alice@example.com", uid: "uid-1", user: "alice", groups: ["first"], roles: ["admin"] },
         ...{ extra: {}, limits: {}, recording: { mode: "full" }, rule: 0 },
       },
@@ -115,22 +118,22 @@ describe("of several rules", () => {
     expect(groups(identify(claims("carol@example.com"), rules))).toEqual(["third"]);
   });
 
-  test("the user is the address where the rule names none", () => {
+  test("the user is the email address if the rule names none", () => {
     const bob = identify(claims("bob@example.com"), rules);
-    expect(bob.ok && bob.identity.user).toBe("bob@example.com");
+    expect(bob.ok && bob.value.user).toBe("bob@example.com");
   });
 
-  test("none that matches is a refusal that says whom to ask", () => {
+  test("without a match the denial says whom to ask", () => {
     expect(identify(claims("mallory@elsewhere.example"), rules)).toEqual({
       ok: false,
-      refusal: {
+      error: {
         code: "no_identity",
         message: "no rule here gives mallory@elsewhere.example access: ask your administrator to add one",
       },
     });
   });
 
-  test("there are none: nobody gets in", () => {
+  test("without any rule nobody is identified", () => {
     expect(groups(identify(claims("alice@example.com"), []))).toBeUndefined();
   });
 });
@@ -141,20 +144,20 @@ describe("a service token", () => {
     claims: { common_name: "ci.access" },
   };
 
-  test("is an identity of its own, without a uid", () => {
+  test("is identified by its common name, without a uid", () => {
     expect(identify(ci, [rule({ serviceToken: "ci.access" }, "deployers")])).toMatchObject({
-      identity: { name: "service:ci.access", user: "service:ci.access", uid: undefined, groups: ["deployers"] },
+      value: { name: "service:ci.access", user: "service:ci.access", uid: undefined, groups: ["deployers"] },
     });
   });
 
-  test("matches no rule about people, and no person matches its rule", () => {
+  test("matches no rule for people, and no person matches its rule", () => {
     expect(groups(identify(ci, [rule({ emailDomain: "access" }), rule({ email: "ci.access" })]))).toBeUndefined();
     const person = claims("a@b.c", { common_name: "ci.access" });
     expect(groups(identify(person, [rule({ serviceToken: "ci.access" })]))).toBeUndefined();
   });
 });
 
-describe("a rule of several conditions", () => {
+describe("a rule with several conditions", () => {
   const narrow = rule({ emailDomain: "example.com", country: ["DE", "FR"] });
   test.each([
     ["alice@example.com", "DE", true],
@@ -165,11 +168,11 @@ describe("a rule of several conditions", () => {
     expect(groups(identify(claims(email, { country }), [narrow])) !== undefined).toBe(expected);
   });
 
-  test("groups and posture are what Access says, not what a claim of that name says", () => {
+  test("groups and posture come from Access, not from a claim of the same name", () => {
     const rules = [rule({ group: "sre", posture: "disk encrypted" })];
-    const details = { groups: ["sre"], posture: ["disk encrypted"] };
-    expect(groups(identify(claims("a@b.c"), rules, details))).toEqual(["matched"]);
-    expect(groups(identify(claims("a@b.c"), rules, { ...details, posture: [] }))).toBeUndefined();
+    const accessIdentity = { groups: ["sre"], posture: ["disk encrypted"] };
+    expect(groups(identify(claims("a@b.c"), rules, accessIdentity))).toEqual(["matched"]);
+    expect(groups(identify(claims("a@b.c"), rules, { ...accessIdentity, posture: [] }))).toBeUndefined();
     expect(groups(identify(claims("a@b.c", { groups: ["sre"], posture: ["disk encrypted"] }), rules))).toBeUndefined();
   });
 });
@@ -177,7 +180,7 @@ describe("a rule of several conditions", () => {
 describe("a user name from a template", () => {
   const named = (user: string, who: Subject) => {
     const identified = identify(who, [rule({ emailDomain: "example.com" }, "g", { user })]);
-    return identified.ok ? identified.identity.user : identified.refusal.message;
+    return identified.ok ? identified.value.user : identified.error.message;
   };
   test.each([
     ["{email.local}", "alice"],
@@ -189,7 +192,7 @@ describe("a user name from a template", () => {
     expect(named(template, claims("Alice@example.com", { custom: { employee: "e-17" } }))).toBe(expected);
   });
 
-  test("with a claim that the token lacks, or that is no text, is nobody's", () => {
+  test("is denied if a claim is missing or not a string", () => {
     expect(named("{custom.employee}", claims("a@example.com"))).toContain("lacks a claim");
     expect(named("{custom.employee}", claims("a@example.com", { custom: { employee: ["x"] } }))).toContain(
       "lacks a claim",
@@ -197,14 +200,14 @@ describe("a user name from a template", () => {
     expect(named("{__proto__}x", claims("a@example.com"))).toContain("lacks a claim");
   });
 
-  test("never becomes one that Kubernetes reserves, unless the rule spells it", () => {
+  test("is denied if it becomes a reserved name that the rule does not contain literally", () => {
     expect(named("{custom.name}", claims("a@example.com", { custom: { name: "system:admin" } }))).toContain("reserves");
     expect(named("system:{custom.name}", claims("a@example.com", { custom: { name: "admin" } }))).toContain("reserves");
     expect(named("system:admin", claims("a@example.com"))).toBe("system:admin");
   });
 });
 
-test("what the configuration accepts is what identify understands", () => {
+test("rules as the configuration loads them are understood", () => {
   const { identities } = loadConfig({
     access: { teamDomain: "https://t.cloudflareaccess.com", audiences: ["a"] },
     cluster: "c",

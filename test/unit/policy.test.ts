@@ -20,7 +20,7 @@ function info(method: string, path: string): RequestInfo {
   return read;
 }
 
-function asked(path: string, { method = "GET", kind }: { method?: string; kind?: SessionKind } = {}) {
+function queryOf(path: string, { method = "GET", kind }: { method?: string; kind?: SessionKind } = {}) {
   const streams = { container: undefined, command: [], tty: false, stdin: false, stdout: false, stderr: false };
   const session: SessionTarget | undefined = kind && {
     sessionKind: kind,
@@ -33,10 +33,13 @@ function asked(path: string, { method = "GET", kind }: { method?: string; kind?:
   return { identity, cluster: "prod-eu", info: info(method, path), session };
 }
 
-const POD = "/api/v1/namespaces/demo/pods/web-1";
-const EXEC = asked(`${POD}/exec`, { kind: "exec" });
+const REFUSED = expect.objectContaining({ ok: false });
+const ALLOWED = expect.objectContaining({ ok: true });
 
-describe("nodes/proxy is shut unless a rule opens it", () => {
+const POD = "/api/v1/namespaces/demo/pods/web-1";
+const EXEC = queryOf(`${POD}/exec`, { kind: "exec" });
+
+describe("nodes/proxy is refused unless a rule allows it", () => {
   const paths = [
     "/api/v1/nodes/n1/proxy",
     "/api/v1/nodes/n1/proxy/",
@@ -49,33 +52,33 @@ describe("nodes/proxy is shut unless a rule opens it", () => {
   ];
   test.each(paths)("%s", (path) => {
     for (const method of ["GET", "POST", "PUT", "DELETE"]) {
-      expect(evaluateRules(asked(path, { method }), [])).toMatchObject({
-        ...{ action: "refuse", rule: "nodes/proxy", message: expect.stringContaining("nodes/proxy") },
+      expect(evaluateRules(queryOf(path, { method }), [])).toMatchObject({
+        error: { code: "rule", rule: "nodes/proxy", message: expect.stringContaining("nodes/proxy") },
       });
     }
   });
 
-  test("a rule that is wide enough opens it, one about something else does not", () => {
+  test("a rule that names it allows it; a rule about other resources does not", () => {
     const open = rule("kubelet", { resources: ["nodes/proxy"], groups: ["oncall"] }, { action: "allow" });
-    expect(evaluateRules(asked(paths[0] ?? ""), [open]).action).toBe("allow");
+    expect(evaluateRules(queryOf(paths[0] ?? ""), [open])).toEqual(ALLOWED);
     const other = rule("nodes", { resources: ["nodes"] }, { action: "allow" });
-    expect(evaluateRules(asked(paths[0] ?? ""), [other]).action).toBe("refuse");
+    expect(evaluateRules(queryOf(paths[0] ?? ""), [other])).toEqual(REFUSED);
   });
 
   test.each<Match>([{}, { groups: ["oncall"] }, { verbs: ["*"] }, { clusters: ["prod-eu"] }, { resources: ["*"] }])(
-    "a rule that allows and does not name nodes does not open it: %j",
+    "an allowing rule that does not name nodes does not allow it: %j",
     (match) => {
       const wide = rule("wide", match, { action: "allow" });
       expect(
-        evaluateRules(asked("/api/v1/nodes/n1/proxy/run/demo/shell/shell", { method: "POST" }), [wide]),
+        evaluateRules(queryOf("/api/v1/nodes/n1/proxy/run/demo/shell/shell", { method: "POST" }), [wide]),
       ).toMatchObject({
-        ...{ action: "refuse", rule: "nodes/proxy" },
+        error: { rule: "nodes/proxy" },
       });
     },
   );
 });
 
-describe("a rule matches where all that it names holds", () => {
+describe("a rule matches if everything that it names holds", () => {
   test.each<[Match, boolean]>([
     [{}, true],
     [{ kinds: ["exec"] }, true],
@@ -101,16 +104,16 @@ describe("a rule matches where all that it names holds", () => {
     [{ kinds: ["exec"], namespaces: ["demo"], groups: ["developers"] }, true],
     [{ kinds: ["exec"], namespaces: ["prod"], groups: ["developers"] }, false],
   ])("%j: %s", (match, expected) => {
-    expect(evaluateRules(EXEC, [rule("it", match)]).action).toBe(expected ? "refuse" : "allow");
+    expect(evaluateRules(EXEC, [rule("it", match)])).toEqual(expected ? REFUSED : ALLOWED);
   });
 
-  test("a rule on kinds says nothing of a plain request of the same path", () => {
-    expect(evaluateRules(asked(`${POD}/exec`), [rule("no exec", { kinds: ["exec"] })]).action).toBe("allow");
+  test("a rule on kinds does not match an API request with the same path", () => {
+    expect(evaluateRules(queryOf(`${POD}/exec`), [rule("no exec", { kinds: ["exec"] })])).toEqual(ALLOWED);
   });
 
-  test("a rule on groups never fits somebody without any", () => {
+  test("a rule on groups never matches an identity without groups", () => {
     const nobody = { ...EXEC, identity: { name: "ci", groups: [] } };
-    expect(evaluateRules(nobody, [rule("it", { groups: ["*"] })]).action).toBe("allow");
+    expect(evaluateRules(nobody, [rule("it", { groups: ["*"] })])).toEqual(ALLOWED);
   });
 });
 
@@ -118,19 +121,17 @@ describe("a name below a proxy subresource", () => {
   const path = (name: string) => `/api/v1/namespaces/demo/services/${name}/proxy/v1/sys`;
 
   test.each(["vault", "vault:8200", "vault:", "http:vault:8200", "https:vault:", "https:vault:web"])(
-    "is refused for every spelling: %s",
+    "is refused in every variant: %s",
     (name) => {
-      expect(evaluateRules(asked(path(name)), [rule("it", { names: ["vault"] })]).action).toBe("refuse");
-      expect(evaluateRules(asked(path(name), { kind: "proxy" }), [rule("it", { names: ["va*"] })]).action).toBe(
-        "refuse",
-      );
+      expect(evaluateRules(queryOf(path(name)), [rule("it", { names: ["vault"] })])).toEqual(REFUSED);
+      expect(evaluateRules(queryOf(path(name), { kind: "proxy" }), [rule("it", { names: ["va*"] })])).toEqual(REFUSED);
     },
   );
 
-  test("is allowed as it is spelled only", () => {
+  test("is allowed only as it is written", () => {
     const rules = [rule("one port", { names: ["vault"] }, { action: "allow" }), rule("no other", {})];
-    expect(evaluateRules(asked(path("vault")), rules).action).toBe("allow");
-    expect(evaluateRules(asked(path("https:vault:22")), rules).action).toBe("refuse");
+    expect(evaluateRules(queryOf(path("vault")), rules)).toEqual(ALLOWED);
+    expect(evaluateRules(queryOf(path("https:vault:22")), rules)).toEqual(REFUSED);
   });
 });
 
@@ -144,42 +145,45 @@ describe("a rule that refuses a resource in some namespaces", () => {
     "/api/v1/watch/secrets",
     "/api/v1/secrets?fieldSelector=metadata.namespace%3Dprod-1",
     "/api/v1/secrets?fieldSelector=metadata.name%3Dvault&limit=5",
-  ])("refuses it in all at once, too: %s", (path) => {
-    expect(evaluateRules(asked(path), rules).action).toBe("refuse");
+  ])("also refuses requests for all namespaces: %s", (path) => {
+    expect(evaluateRules(queryOf(path), rules)).toEqual(REFUSED);
   });
 
   test.each(["/api/v1/namespaces/demo/secrets", "/api/v1/configmaps", "/api/v1/nodes", "/version"])(
-    "says nothing of others: %s",
+    "does not match other requests: %s",
     (path) => {
-      expect(evaluateRules(asked(path), rules).action).toBe("allow");
+      expect(evaluateRules(queryOf(path), rules)).toEqual(ALLOWED);
       const all = rule("all of prod", { namespaces: ["prod-*"] });
-      if (!path.includes("namespaces")) expect(evaluateRules(asked(path), [all]).action).toBe("allow");
+      if (!path.includes("namespaces")) expect(evaluateRules(queryOf(path), [all])).toEqual(ALLOWED);
     },
   );
 
-  test("and one that allows it there does not allow it in all", () => {
+  test("an allowing rule for some namespaces does not allow requests for all of them", () => {
     const allow = rule("prod", { resources: ["secrets"], namespaces: ["prod-*"] }, { action: "allow" });
-    expect(evaluateRules(asked("/api/v1/secrets"), [allow, rule("no other", {})]).action).toBe("refuse");
+    expect(evaluateRules(queryOf("/api/v1/secrets"), [allow, rule("no other", {})])).toEqual(REFUSED);
   });
 });
 
-describe("of several", () => {
+describe("several rules", () => {
   const rules = [
     rule("oncall in prod", { kinds: ["exec"], groups: ["oncall"] }, { action: "allow", requireReason: true }),
     rule("no exec", { kinds: ["exec"] }, { message: "not here: use logs" }),
   ];
 
-  test("the first decides", () => {
+  test("the first match decides", () => {
     expect(evaluateRules(EXEC, rules)).toMatchObject({
-      action: "allow",
-      rule: { name: "oncall in prod", requireReason: true },
+      ok: true,
+      value: { name: "oncall in prod", requireReason: true },
     });
     const other = { ...EXEC, identity: { name: "bob@example.com", groups: ["developers"] } };
-    expect(evaluateRules(other, rules)).toEqual({ action: "refuse", rule: "no exec", message: "not here: use logs" });
+    expect(evaluateRules(other, rules)).toEqual({
+      ok: false,
+      error: { code: "rule", rule: "no exec", message: "not here: use logs" },
+    });
   });
 
-  test("none leaves it to the cluster", () => {
-    expect(evaluateRules(asked(POD), rules)).toEqual({ action: "allow", rule: undefined });
+  test("without a match the cluster decides", () => {
+    expect(evaluateRules(queryOf(POD), rules)).toEqual({ ok: true, value: null });
   });
 });
 
@@ -208,7 +212,7 @@ describe("a pattern", () => {
     expect(matchesGlob(pattern, text)).toBe(expected);
   });
 
-  test("of several parts takes a moment on any text", () => {
+  test("with several parts is matched in linear time", () => {
     const began = performance.now();
     expect(matchesGlob("*-a-*-a-*-a-*-b", "-a-".repeat(5_000))).toBe(false);
     expect(performance.now() - began).toBeLessThan(1_000);
@@ -222,11 +226,11 @@ describe("a pattern", () => {
     ["**", "", true],
     ["", "a", false],
     ["*.?+^$[x]\\*", "a.?+^$[x]\\b", true],
-  ])("%s and %s: %s, wherever its stars are", (pattern, text, expected) => {
+  ])("may have stars anywhere: %s and %s: %s", (pattern, text, expected) => {
     expect(matchesGlob(pattern, text)).toBe(expected);
   });
 
-  test("of many stars does not take for ever", () => {
+  test("with many stars is matched in linear time", () => {
     expect(matchesGlob(`${"*".repeat(200)}x`, "y".repeat(10_000))).toBe(false);
   });
 });
@@ -243,25 +247,33 @@ describe("rules in the configuration", () => {
     ["an unknown field", [refuse("a", { pods: ["x"] })], /rules\[0\]\.match/],
     ["an empty list", [refuse("a", { namespaces: [] })], /rules\[0\]\.match\.namespaces/],
     ["a name twice", [refuse("a", { kinds: ["exec"] }), refuse("a", { kinds: ["attach"] })], /rules\[1\] has the name/],
-    ["one behind a wider one", [refuse("a", {}), refuse("b", { kinds: ["exec"] })], /rules\[1\] can never match/],
+    ["a rule behind a wider one", [refuse("a", {}), refuse("b", { kinds: ["exec"] })], /rules\[1\] can never match/],
     [
-      "the same again",
+      "a rule with the same match",
       [refuse("a", { verbs: ["get"] }), refuse("b", { verbs: ["get"] })],
       /rules\[1\] can never match/,
     ],
-    ["a message that nobody reads", [{ ...refuse("a", {}), action: "allow", message: "x" }], /rules\[0\]/],
-    ["a reason for a refusal", [{ ...refuse("a", { kinds: ["exec"] }), requireReason: true }], /rules\[0\]/],
-    ["a reason for plain requests", [{ name: "a", match: {}, action: "allow", requireReason: true }], /rules\[0\]/],
-  ])("%s is a fault, with its place", (_, rules, place) => {
+    ["a message in an allowing rule", [{ ...refuse("a", {}), action: "allow", message: "x" }], /rules\[0\]/],
+    [
+      "a required reason in a refusing rule",
+      [{ ...refuse("a", { kinds: ["exec"] }), requireReason: true }],
+      /rules\[0\]/,
+    ],
+    [
+      "a required reason for API requests",
+      [{ name: "a", match: {}, action: "allow", requireReason: true }],
+      /rules\[0\]/,
+    ],
+  ])("the error names the place of %s", (_, rules, place) => {
     expect(() => loadConfig(document(rules))).toThrow(place);
   });
 
-  test("name users without regard to case, as identities are", () => {
+  test("match users without regard to case", () => {
     const [{ rules = [] } = {}] = loadConfig(document([refuse("a", { users: ["Alice@Example.com"] })])).clusters;
-    expect(evaluateRules(EXEC, rules).action).toBe("refuse");
+    expect(evaluateRules(EXEC, rules)).toEqual(REFUSED);
   });
 
-  test("of a cluster come before the document's", () => {
+  test("a cluster's rules come before the document's", () => {
     const cluster = (name: string, rules: unknown[] = []) => ({ name, hostnames: [name], binding: "KUBE_API", rules });
     const { cluster: _, ...rest } = document([refuse("general", { kinds: ["exec"] })]);
     const config = loadConfig({

@@ -12,7 +12,7 @@ const OFF = {
   mutations: { record: false },
 } satisfies Requests;
 
-/** Alice's request `METHOD PATH`, let through. */
+/** The category of Alice's allowed request `METHOD PATH`. */
 function category(request: string, requests: Requests = {}, status: number | null = 200) {
   const config = loadConfig({
     access: { teamDomain: "https://team.cloudflareaccess.com", audiences: ["aud"] },
@@ -24,13 +24,13 @@ function category(request: string, requests: Requests = {}, status: number | nul
   const info = parseRequestInfo(method, new URL(path, "http://localhost"));
   if ("error" in info) throw new Error(info.error);
   const identity = { name: "alice@example.com", groups: ["developers"] };
-  const asked = { identity, cluster: "prod", info, session: undefined };
-  return categorize({ method, asked, status }, config.audit.requests);
+  const query = { identity, cluster: "prod", info, session: undefined };
+  return categorize({ method, query, status }, config.audit.requests);
 }
 
 const NS = "/api/v1/namespaces/demo";
 
-describe("a request that only reads is not on record", () => {
+describe("a request that only reads is not recorded", () => {
   test.each([
     `GET ${NS}/pods`,
     `GET ${NS}/pods?watch=true`,
@@ -50,7 +50,7 @@ describe("a request that only reads is not on record", () => {
   });
 });
 
-describe("what makes, asks about or takes out credentials is on record, whatever the configuration says", () => {
+describe("requests that issue, review or return credentials are recorded, whatever the configuration says", () => {
   const everything = [{ resources: ["*"] }, { verbs: ["*"] }, { users: ["*"] }];
   test.each([
     `POST ${NS}/serviceaccounts/default/token`,
@@ -74,17 +74,17 @@ describe("what makes, asks about or takes out credentials is on record, whatever
     expect(category(request, { mutations: { except: everything }, precursors: { except: everything } })).toBe("token");
   });
 
-  test("but not a namesake in somebody else's API group", () => {
+  test("but not a resource of the same name in another API group", () => {
     const request = "POST /apis/example.com/v1/namespaces/demo/serviceaccounts/default/token";
     expect(category(request)).toBe("mutation");
   });
 });
 
-describe("what may run a command without a session, or prepares one, is a precursor", () => {
+describe("a request that may run a command without a session, or prepares one, is a precursor", () => {
   test.each([
     `POST ${NS}/pods`,
     "POST /api/v1/pods",
-    // Spelled through the watch prefix its verb is `watch`.
+    // Under the watch prefix its verb is `watch`.
     "POST /api/v1/watch/namespaces/demo/pods",
     "PATCH /api/v1/watch/namespaces/demo/pods/web/ephemeralcontainers",
     `PATCH ${NS}/pods/web/ephemeralcontainers`,
@@ -111,18 +111,18 @@ describe("what may run a command without a session, or prepares one, is a precur
     "POST /apis/batch/v1/namespaces/demo/jobs",
     "PATCH /apis/batch/v1/namespaces/demo/cronjobs/nightly",
     "POST /apis/metrics.k8s.io/v1/namespaces/demo/pods",
-  ])("and %s an ordinary mutation", (request) => {
+  ])("but %s is a mutation", (request) => {
     expect(category(request)).toBe("mutation");
   });
 
-  test("and where precursors are off, it still is a mutation", () => {
+  test("is still a mutation if precursors are off", () => {
     const request = `PATCH ${NS}/pods/web/ephemeralcontainers`;
     expect(category(request, { precursors: { record: false } })).toBe("mutation");
     expect(category(request, OFF)).toBe("none");
   });
 });
 
-describe("a secret's reading is on record", () => {
+describe("the reading of a secret is recorded", () => {
   test.each([
     `GET ${NS}/secrets/demo`,
     `HEAD ${NS}/secrets/demo`,
@@ -141,13 +141,13 @@ describe("a secret's reading is on record", () => {
     expect(category(request, OFF)).toBe("none");
   });
 
-  test("also as the answer to a write that the record of mutations leaves out", () => {
+  test("also as the answer to a write that is excepted from mutations", () => {
     const request = `PATCH ${NS}/secrets/demo?dryRun=All`;
     expect(category(request)).toBe("mutation");
     expect(category(request, { mutations: { except: [{ resources: ["secrets"] }] } })).toBe("secret-read");
   });
 
-  test("by what the configuration calls a secret", () => {
+  test("for the resources that the configuration calls secrets", () => {
     const secretReads = { resources: ["sealedsecrets.bitnami.com", "configmaps"] };
     expect(category("GET /apis/bitnami.com/v1alpha1/namespaces/demo/sealedsecrets/x", { secretReads })).toBe(
       "secret-read",
@@ -158,7 +158,7 @@ describe("a secret's reading is on record", () => {
   });
 });
 
-describe("whatever else may change something is a mutation", () => {
+describe("any other request that may change something is a mutation", () => {
   test.each([
     `POST ${NS}/configmaps`,
     `PUT ${NS}/configmaps/x`,
@@ -176,7 +176,7 @@ describe("whatever else may change something is a mutation", () => {
     expect(category(request, OFF)).toBe("none");
   });
 
-  test("but for what machines write all day, and not its deletion", () => {
+  test("except for what controllers write all day, but not its deletion", () => {
     const leases = "/apis/coordination.k8s.io/v1/namespaces/demo/leases";
     for (const path of [leases, `${NS}/events`, "/apis/events.k8s.io/v1/namespaces/demo/events"]) {
       expect(category(`POST ${path}`)).toBe("none");
@@ -185,13 +185,13 @@ describe("whatever else may change something is a mutation", () => {
       expect(category(`DELETE ${path}`)).toBe("mutation");
       expect(category(`POST ${path}`, { mutations: { except: [] } })).toBe("mutation");
     }
-    // Not by the same name elsewhere, and not by a detour.
+    // Not the same name in another group, and not by other prefixes or subresources.
     expect(category("POST /apis/example.com/v1/namespaces/demo/leases")).toBe("mutation");
     expect(category("POST /api/v1/watch/namespaces/demo/events")).toBe("mutation");
     expect(category(`POST ${NS}/events/x/proxy`)).toBe("mutation");
   });
 
-  test("an exception holds where all that it names does", () => {
+  test("an exception applies if everything that it names holds", () => {
     const mutations = { except: [{ resources: ["configmaps"], namespaces: ["ci-*"], users: ["service:*"] }] };
     expect(category("POST /api/v1/namespaces/ci-1/configmaps", { mutations })).toBe("mutation");
     mutations.except[0]?.users.push("alice@*");
@@ -202,7 +202,7 @@ describe("whatever else may change something is a mutation", () => {
   });
 });
 
-describe("what the cluster refused is denied, whatever it was and whatever the configuration says", () => {
+describe("what the cluster answers with 403 is denied, whatever the request and the configuration", () => {
   test.each([`GET ${NS}/pods`, `POST ${NS}/pods`, `GET ${NS}/secrets`, `POST ${NS}/serviceaccounts/default/token`])(
     "%s",
     (request) => {
@@ -210,7 +210,7 @@ describe("what the cluster refused is denied, whatever it was and whatever the c
     },
   );
 
-  test("but neither what it did not find nor what it did not understand", () => {
+  test("other statuses are not", () => {
     for (const status of [200, 101, 201, 400, 401, 404, 409, 500, null]) {
       expect(category(`GET ${NS}/pods`, {}, status)).toBe("none");
       expect(category(`POST ${NS}/configmaps`, {}, status)).toBe("mutation");
@@ -227,6 +227,6 @@ test.each([
   ["GET", "/-/admin/requests", false],
   ["POST", "/-/reason", false],
   ["GET", "/-/whoami", false],
-])("an administrator's order, or the reading of a recording: %s %s is %s", (method, path, is) => {
+])("commands of administrators and the reading of recordings are audited: %s %s: %s", (method, path, is) => {
   expect(isAuditedAdminRequest(method, path)).toBe(is);
 });

@@ -24,14 +24,14 @@ function row(name: string, category: Category = "mutation", user: string | null 
   };
 }
 
-/** D1 as the queue sees it, and the requests that lend it their time. */
+/** D1 as the queue sees it, and the requests that lend it time. */
 class D1 {
   readonly rows: RequestRow[] = [];
   readonly writes: number[] = [];
   readonly refuses = new Set<string | null>();
   isDown = false;
   isSilent = false;
-  readonly means: QueueDependencies = {
+  readonly dependencies: QueueDependencies = {
     waitUntil: (work) => void work,
     write: async (rows) => {
       this.writes.push(rows.length);
@@ -55,7 +55,7 @@ beforeEach(() => {
   d1 = new D1();
   queue = new RequestQueue(createIdGenerator(), CLOCK);
   logged = [];
-  vi.spyOn(console, "error").mockImplementation((words: string) => void logged.push(words));
+  vi.spyOn(console, "error").mockImplementation((line: string) => void logged.push(line));
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -64,11 +64,11 @@ afterEach(() => {
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 const push = (count: number, prefix: string, category?: Category) => {
-  for (let i = 0; i < count; i++) queue.push(row(`${prefix}${i}`, category), d1.means);
+  for (let i = 0; i < count; i++) queue.push(row(`${prefix}${i}`, category), d1.dependencies);
 };
 
 describe("rows", () => {
-  test("that come within a moment share a write, after it", async () => {
+  test("that arrive together share a write", async () => {
     push(3, "a");
     expect(d1.writes).toEqual([]);
     await pass(FLUSH_AFTER_MS);
@@ -77,7 +77,7 @@ describe("rows", () => {
     expect(queue.length).toBe(0);
   });
 
-  test("that are many are written at once, in batches, one write at a time", async () => {
+  test("that fill a batch are written at once, one batch after the other", async () => {
     push(2 * BATCH_ROWS + 1, "a");
     await pass(0);
     expect(d1.writes).toEqual([BATCH_ROWS, BATCH_ROWS, 1]);
@@ -86,7 +86,7 @@ describe("rows", () => {
     expect(d1.writes.length).toBe(3);
   });
 
-  test("have ids that begin with their time, sort by it and are never the same", async () => {
+  test("have unique ids that begin with their time and sort by it", async () => {
     push(40, "a");
     await pass(1_000);
     push(1, "b");
@@ -99,12 +99,14 @@ describe("rows", () => {
 });
 
 describe("while D1 fails", () => {
-  test("rows wait, are tried again, and arrive, once each", async () => {
+  test("rows wait, are retried, and are written once each", async () => {
     d1.isDown = true;
     push(3, "a");
     await pass(2_000);
     expect(d1.rows).toEqual([]);
-    expect(logged.join("\n")).toMatch(/D1 took none of 3 request rows, 3 wait: Error: D1_ERROR/);
+    expect(logged.join("\n")).toMatch(
+      /"event":"request_rows_not_delivered".*"rows":3,"waiting":3,"lost":0,"error":"Error: D1_ERROR"/,
+    );
     d1.isDown = false;
     await pass(20_000);
     expect(new Set(d1.names)).toEqual(new Set(["a0", "a1", "a2"]));
@@ -112,7 +114,7 @@ describe("while D1 fails", () => {
     expect(queue.length).toBe(0);
   });
 
-  test("one request gives up after a while; the next one goes on with what it left, however long that takes", async () => {
+  test("one request stops after a while, and the next one continues, however long the outage", async () => {
     d1.isDown = true;
     push(3, "a");
     await pass(60_000);
@@ -129,10 +131,10 @@ describe("while D1 fails", () => {
     await pass(60_000);
     expect(d1.names.length).toBe(34);
     expect(new Set(d1.names).size).toBe(34);
-    expect(logged.some((words) => words.includes("lost"))).toBe(false);
+    expect(logged.some((line) => /request_rows_los(ing|t)"/.test(line))).toBe(false);
   });
 
-  test("D1 is not asked more often because more requests come", async () => {
+  test("more requests do not mean more writes", async () => {
     d1.isDown = true;
     for (let i = 0; i < 300; i++) {
       push(1, `${i}-`);
@@ -141,33 +143,35 @@ describe("while D1 fails", () => {
     expect(d1.writes.length).toBeLessThan(5);
   });
 
-  test("what finds no room is counted by user, said in the log, and a row once D1 takes rows again", async () => {
+  test("rows without room are counted by user, logged, and become one row once D1 accepts rows again", async () => {
     d1.isDown = true;
     push(MAX_COMMON_ROWS + 7, "a");
-    queue.push(row("b", "mutation", "bob@example.com"), d1.means);
+    queue.push(row("b", "mutation", "bob@example.com"), d1.dependencies);
     expect(queue.length).toBe(MAX_COMMON_ROWS);
     await pass(WINDOW_MS);
-    expect(logged.join("\n")).toMatch(/lost from here on, the queue was full[\s\S]*8 are lost/);
+    expect(logged.join("\n")).toMatch(
+      /"request_rows_losing".*"cause":"the queue was full"[\s\S]*"request_rows_not_delivered".*"lost":8/,
+    );
     d1.isDown = false;
     await pass(60_000);
-    // It finds no room either, but it brings the others on their way.
+    // There is no room for this row either, but its request writes the others.
     push(1, "later");
     await pass(60_000);
     const dropped = d1.rows.filter(({ category }) => category === "dropped");
-    const words = "not written, the queue was full; they were of category mutation";
+    const lostReason = "not written: the queue was full; of category mutation";
     expect(dropped.map(({ user, count, reason, path }) => ({ user, count, reason, path }))).toEqual([
-      { user: "alice@example.com", count: 9, reason: words, path: null },
+      { user: "alice@example.com", count: 9, reason: lostReason, path: null },
     ]);
     expect(d1.rows.length).toBe(MAX_COMMON_ROWS + 1);
-    expect(logged.at(-1)).toBe("audit: 9 request rows were lost");
+    expect(JSON.parse(logged.at(-1) ?? "")).toMatchObject({ event: "request_rows_lost", rows: 9 });
   });
 
   test.each<Category>(["mutation", "precursor"])(
-    "one user's flood pushes out none of another's: %s",
+    "one user's flood evicts no row of another user: %s",
     async (category) => {
       d1.isDown = true;
       push(2 * MAX_ROWS, "flood", category);
-      for (let i = 0; i < 20; i++) queue.push(row(`bob${i}`, category, "bob@example.com"), d1.means);
+      for (let i = 0; i < 20; i++) queue.push(row(`bob${i}`, category, "bob@example.com"), d1.dependencies);
       expect(queue.length).toBe(category === "mutation" ? MAX_COMMON_ROWS : MAX_ROWS);
       d1.isDown = false;
       await pass(60_000);
@@ -180,20 +184,20 @@ describe("while D1 fails", () => {
     },
   );
 
-  test("a flood of access reviews, which anybody may ask, leaves room for what is worse to miss", async () => {
+  test("a flood of access reviews, which anybody may send, leaves room for rows that are worse to miss", async () => {
     d1.isSilent = true;
     const review = {
       api_group: "authorization.k8s.io",
       resource: "selfsubjectaccessreviews",
       user: "mallory@example.com",
     };
-    for (let i = 0; i < 2 * MAX_ROWS; i++) queue.push({ ...row(`review${i}`, "token"), ...review }, d1.means);
+    for (let i = 0; i < 2 * MAX_ROWS; i++) queue.push({ ...row(`review${i}`, "token"), ...review }, d1.dependencies);
     expect(queue.length).toBe(MAX_COMMON_ROWS);
     for (const category of ["token", "precursor", "secret-read", "admin"] as const) push(1, category, category);
     expect(queue.length).toBe(MAX_COMMON_ROWS + 4);
   });
 
-  test("a flood of what costs nothing leaves room for what matters more", async () => {
+  test("a flood of denied requests leaves room for other categories", async () => {
     d1.isDown = true;
     push(2 * MAX_ROWS, "flood", "denied");
     for (const category of ["precursor", "token", "secret-read", "admin"] as const) push(10, category, category);
@@ -204,10 +208,10 @@ describe("while D1 fails", () => {
     expect(queue.length).toBe(MAX_ROWS);
   });
 
-  test("a row that D1 takes from nobody is given up, and keeps no other waiting", async () => {
+  test("a row that D1 refuses by itself is dropped, and blocks no other", async () => {
     d1.refuses.add("bad");
     push(10, "a");
-    queue.push(row("bad"), d1.means);
+    queue.push(row("bad"), d1.dependencies);
     push(10, "b");
     for (let i = 0; i < 5; i++) {
       await pass(60_000);
@@ -217,13 +221,13 @@ describe("while D1 fails", () => {
     expect(queue.length).toBe(0);
     expect(d1.names.filter((name) => name !== null).length).toBe(25);
     expect(d1.rows.filter(({ category }) => category === "dropped")).toMatchObject([
-      { count: 1, user: "alice@example.com", reason: "not written, D1 refused them; they were of category mutation" },
+      { count: 1, user: "alice@example.com", reason: "not written: D1 refused the row; of category mutation" },
     ]);
   });
 });
 
-describe("a request that the platform cuts off", () => {
-  test("while it waits: the next one takes over", async () => {
+describe("after the platform cuts off a request", () => {
+  test("that held the timer, the next one takes over", async () => {
     queue = new RequestQueue(createIdGenerator(), { ...CLOCK, sleep: () => new Promise(() => {}) });
     push(1, "a");
     await pass(60_000);
@@ -233,7 +237,7 @@ describe("a request that the platform cuts off", () => {
     expect(d1.names.length).toBe(BATCH_ROWS + 1);
   });
 
-  test("while it writes: the next one takes over, with the same ids", async () => {
+  test("that was writing, the next one takes over with the same ids", async () => {
     d1.isSilent = true;
     push(1, "a");
     await pass(60_000);
@@ -245,13 +249,13 @@ describe("a request that the platform cuts off", () => {
   });
 });
 
-describe("requests that have no row of their own", () => {
+describe("requests without a row of their own", () => {
   const refused = (address: string, refusal = "no_token") =>
     summaryRow({ ...row("x", "denied", null), decision: "refused", refusal, client_address: address });
 
-  test("are one row with their number for each reason and address, every ten seconds", async () => {
-    for (let i = 0; i < 500; i++) queue.count(refused(i % 2 ? "192.0.2.1" : "192.0.2.2"), d1.means);
-    queue.count(refused("192.0.2.1", "bad_token"), d1.means);
+  test("become one row per reason and address every ten seconds, with their count", async () => {
+    for (let i = 0; i < 500; i++) queue.count(refused(i % 2 ? "192.0.2.1" : "192.0.2.2"), d1.dependencies);
+    queue.count(refused("192.0.2.1", "bad_token"), d1.dependencies);
     expect(queue.length).toBe(0);
     await pass(WINDOW_MS);
     expect(d1.rows.map(({ refusal, client_address, count, path }) => [refusal, client_address, count, path])).toEqual([
@@ -259,23 +263,23 @@ describe("requests that have no row of their own", () => {
       ["no_token", "192.0.2.1", 250, null],
       ["bad_token", "192.0.2.1", 1, null],
     ]);
-    queue.count(refused("192.0.2.1"), d1.means);
+    queue.count(refused("192.0.2.1"), d1.dependencies);
     await pass(WINDOW_MS);
     expect(d1.rows.length).toBe(4);
   });
 
-  test("from ever more addresses are counted together beyond the first", async () => {
-    for (let i = 0; i < 5_000; i++) queue.count(refused(`2001:db8::${i}`), d1.means);
+  test("from too many addresses are counted together", async () => {
+    for (let i = 0; i < 5_000; i++) queue.count(refused(`2001:db8::${i}`), d1.dependencies);
     await pass(WINDOW_MS);
     expect(d1.rows.length).toBe(21);
     expect(d1.rows.at(-1)).toMatchObject({ client_address: null, count: 4_980, category: "denied" });
   });
 
-  test("take no room, however long D1 is away", async () => {
+  test("take no room in the queue, however long the outage", async () => {
     d1.isDown = true;
     push(1, "a");
     for (let i = 0; i < 100; i++) {
-      for (let j = 0; j < 50; j++) queue.count(refused(`2001:db8::${j}`), d1.means);
+      for (let j = 0; j < 50; j++) queue.count(refused(`2001:db8::${j}`), d1.dependencies);
       await pass(WINDOW_MS);
     }
     expect(queue.length).toBe(1);

@@ -31,7 +31,7 @@ async function pods(query: Record<string, string>): Promise<string[]> {
 async function expectError(response: Response, status: number, code: string, message: string | RegExp): Promise<void> {
   expect(response.status).toBe(status);
   expect(response.headers.get("content-type")).toBe("application/json");
-  expect(await response.json()).toEqual({
+  expect(await response.json()).toMatchObject({
     error: { code, message: typeof message === "string" ? message : expect.stringMatching(message) },
   });
 }

@@ -228,7 +228,7 @@ const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<Reque
     { ...EVE, client_address: null, country: null },
     {
       ...{ ...NOT_READ, category: "dropped", decision: null, method: null, path: null, count: 37 },
-      reason: "not written, the queue was full; they were of category denied",
+      reason: "not written: the queue was full; of category denied",
     },
   ],
   [

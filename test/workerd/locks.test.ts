@@ -309,7 +309,11 @@ describe("several clusters", () => {
 
   it("a host that is none of theirs is told so, with a Status", async () => {
     expect(await statusOf(await ask("three.example.com", "/version"))).toEqual({
-      ...{ code: 404, reason: "NotFound", message: "no cluster answers to this host name here" },
+      ...{
+        code: 404,
+        reason: "NotFound",
+        message: "no cluster has this host name here: check the server in your kubeconfig",
+      },
     });
   });
 

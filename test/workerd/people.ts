@@ -1,6 +1,7 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { importJWK, type JWTPayload, SignJWT } from "jose";
+import { ok } from "../../common/result.ts";
 import { readSubject } from "../../worker/access/authenticate.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
@@ -72,7 +73,10 @@ export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = 
   const document = typeof env.SALLYPORT_CONFIG === "string" ? JSON.parse(env.SALLYPORT_CONFIG) : env.SALLYPORT_CONFIG;
   const exp = Math.floor(Date.now() / 1000) + 3600;
   const handle = createHandler(loadConfig({ ...document, ...config }), {
-    authenticate: async () => readSubject({ type: "app", exp, aud: ["test-audience"], ...who }, "a token"),
+    authenticate: async () => {
+      const subject = readSubject({ type: "app", exp, aud: ["test-audience"], ...who });
+      return subject.ok ? ok({ subject: subject.value, token: "a token" }) : subject;
+    },
   });
   return (path: string, init: RequestInit = {}) =>
     handle(new Request(host + path, init), { ...bound(), ...bindings }, createExecutionContext());

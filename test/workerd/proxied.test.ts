@@ -3,8 +3,8 @@ import { as, directlyAs, someone } from "./people.ts";
 
 const PAGE = "/api/v1/namespaces/demo/pods/evil/proxy/";
 
-describe("what a workload answers through the proxy subresource", () => {
-  it("is no page of this origin: a browser gives it an origin of its own", async () => {
+describe("a workload's answer through the proxy subresource", () => {
+  it("is sandboxed: a browser gives it an opaque origin", async () => {
     for (const path of [PAGE, "/api/v1/namespaces/demo/services/http:evil:80/proxy/index.html"]) {
       const response = await as(someone(), path);
       expect(response.status).toBe(200);
@@ -13,7 +13,7 @@ describe("what a workload answers through the proxy subresource", () => {
     }
   });
 
-  it("cannot be asked for by a foreign page, not even with a GET: what the workload does on it is its own affair", async () => {
+  it("cannot be requested by a page of another site, not even with GET, because the workload may act on it", async () => {
     const response = await as(someone(), PAGE, { headers: { "Sec-Fetch-Site": "cross-site" } });
     expect(response.status).toBe(403);
   });
@@ -28,23 +28,23 @@ describe("what a workload answers through the proxy subresource", () => {
     ["Access-Control-Allow-Origin", "https://evil.example"],
     ["Access-Control-Allow-Credentials", "true"],
     ["Set-Cookie", "CF_Authorization=x"],
-  ])("has no say over this origin: %s", async (name, value) => {
+  ])("cannot affect this origin: %s", async (name, value) => {
     const workload = { fetch: async () => new Response("hello", { headers: { [name]: value, "X-Own": "kept" } }) };
     const response = await directlyAs(someone(), PAGE, {}, { bindings: { KUBE_API: workload } });
     expect(await response.text()).toBe("hello");
     expect([response.headers.get("X-Own"), response.headers.get(name)]).toEqual(["kept", null]);
   });
 
-  it("leaves the API server's own answers as they are", async () => {
+  it("is sandboxed, the API server's own answers are not", async () => {
     const response = await as(someone(), "/api/v1/namespaces/demo/pods");
     expect(response.headers.get("content-security-policy")).toBeNull();
   });
 });
 
-describe("an Access identity whose address is not plain", () => {
+describe("an Access identity with an address that is not plain ASCII", () => {
   it.each([
-    ["a letter that folds to another person's", "\u212Aim@example.com"],
-    ["no @ but a domain", "example.com"],
+    ["a letter whose lower case is another person's", "\u212Aim@example.com"],
+    ["no @", "example.com"],
     ["two @", "a@b@example.com"],
     ["a reserved name", "system:masters@example.com"],
     ["a control character", "a\u001b[2J@example.com"],

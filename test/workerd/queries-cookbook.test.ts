@@ -194,7 +194,7 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
   "Which requests are not on record?": [
     {
       ...{ day: "2026-11-15", user: "eve@example.com", requests: 37 },
-      reason: "not written, the queue was full; they were of category denied",
+      reason: "not written: the queue was full; of category denied",
     },
   ],
   "Does the cluster's audit log say more than the record?": [

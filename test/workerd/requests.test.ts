@@ -1,4 +1,4 @@
-/** The record of plain requests: what is in it, what never is, and that nobody waits for it. */
+/** API requests in the audit log: which are recorded, what of them never is, and that no answer waits for it. */
 import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RequestRow } from "../../audit/rows.ts";
@@ -10,9 +10,9 @@ import { Puppet } from "./puppet.ts";
 import { shortenTimer } from "./timers.ts";
 
 const NS = "/api/v1/namespaces/demo";
-/** In worker/handler.ts. */
-const NOTED_WITHIN_MS = 15_000;
-const WORDS_AS = "impersonation (kubectl's --as, --as-group and --as-uid) is not available here";
+/** In worker/request-audit/record-answer.ts. */
+const RECORD_WITHIN_MS = 15_000;
+const NO_IMPERSONATION = "impersonation (kubectl's --as, --as-group and --as-uid) is not available here";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -23,7 +23,10 @@ async function select(where: string, ...values: unknown[]): Promise<RequestRow[]
   return results;
 }
 
-/** The rows of a user, once there are so many. */
+/**
+ * The rows of a user, once there are so many. They are in the order of their ids: rows of one handler in the order of its
+ * requests, rows of several handlers in no particular order within a millisecond.
+ */
 function rowsOf(user: string, count = 1): Promise<RequestRow[]> {
   return vi.waitFor(
     async () => {
@@ -35,17 +38,17 @@ function rowsOf(user: string, count = 1): Promise<RequestRow[]> {
   );
 }
 
-/** Something is written for this user at last, and it is all: whatever was before it had no row. */
+/** Makes one more request, which is recorded. Once its row is there, earlier requests without a row will not get one. */
 async function expectNothingBut(person: ReturnType<typeof someone>, count = 0): Promise<RequestRow[]> {
   await as(person, `${NS}/configmaps/last`, { method: "DELETE" });
   return rowsOf(person.email, count + 1);
 }
 
-/** A cluster that answers with this. */
+/** A binding to a cluster that answers with this status. */
 const answering = (status: number) => ({ KUBE_API: { fetch: async () => new Response("{}", { status }) } });
 
-describe("a request that is let through", () => {
-  it("has a row with what it was, whose, and what the cluster answered", async () => {
+describe("an allowed request", () => {
+  it("has a row with the user, the request and the status of the answer", async () => {
     const person = someone();
     const before = Date.now();
     const headers = { "User-Agent": "kubectl/v1.36", "CF-Connecting-IP": "192.0.2.7", "CF-Ray": "abc-FRA" };
@@ -71,18 +74,18 @@ describe("a request that is let through", () => {
   });
 
   it.each([
-    ["a debug container that runs without a session", "PATCH", `${NS}/pods/web/ephemeralcontainers`, "precursor"],
-    ["a pod, also a node's debug pod", "POST", `${NS}/pods`, "precursor"],
+    ["a debug container without a session", "PATCH", `${NS}/pods/web/ephemeralcontainers`, "precursor"],
+    ["a pod, which may debug a node", "POST", `${NS}/pods`, "precursor"],
     ["a service account's token", "POST", `${NS}/serviceaccounts/default/token`, "token"],
-    ["a secret's reading", "GET", `${NS}/secrets/demo`, "secret-read"],
+    ["the reading of a secret", "GET", `${NS}/secrets/demo`, "secret-read"],
     ["a watch of secrets", "GET", "/api/v1/secrets?watch=1", "secret-read"],
-  ])("is on record: %s", async (_, method, path, category) => {
+  ])("is recorded: %s", async (_, method, path, category) => {
     const person = someone();
     await as(person, path, { method });
     expect(await rowsOf(person.email)).toMatchObject([{ category, method, status: 200, decision: "allowed" }]);
   });
 
-  it("is not, where it only reads, is a session, or asks Sallyport about oneself", async () => {
+  it("is not recorded if it only reads, opens a session, or asks Sallyport about oneself", async () => {
     const person = someone();
     await as(person, `${NS}/pods`);
     await as(person, "/apis");
@@ -105,21 +108,17 @@ describe("a request that is let through", () => {
     expect(await rowsOf(person.email)).toMatchObject([{ category: "mutation", status, rule: "maps" }]);
   });
 
-  it("but refused by the cluster is denied, whatever it was", async () => {
+  it("is denied if the cluster answers with 403, whatever it was", async () => {
     const person = someone();
-    for (const [method, path] of [
-      ["GET", `${NS}/pods`],
-      ["POST", `${NS}/pods`],
-    ] as const) {
-      await directlyAs(person, path, { method }, { bindings: answering(403) });
-    }
+    const handle = handlerAs(person, { bindings: answering(403) });
+    for (const method of ["GET", "POST"]) await handle(`${NS}/pods`, { method });
     expect(await rowsOf(person.email, 2)).toMatchObject([
       { category: "denied", decision: "allowed", status: 403, verb: "list", refusal: null },
       { category: "denied", decision: "allowed", status: 403, verb: "create", refusal: null },
     ]);
   });
 
-  it("and does not reach the cluster has no status, but says why", async () => {
+  it("has a reason and no status if the cluster cannot be reached", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const person = someone();
     const KUBE_API = { fetch: () => Promise.reject(new Error("connection refused")) };
@@ -130,7 +129,7 @@ describe("a request that is let through", () => {
     ]);
   });
 
-  it("and whose client hangs up before the answer is on record all the same", async () => {
+  it("is recorded even if its client hangs up before the answer", async () => {
     const person = someone();
     const pod = await Puppet.make();
     const leaving = new AbortController();
@@ -146,20 +145,20 @@ describe("a request that is let through", () => {
     ]);
   });
 
-  it("and whose answer is long in coming is on record before the platform's patience ends", async () => {
-    shortenTimer(NOTED_WITHIN_MS, 100);
+  it("is recorded before the platform ends the invocation, however late its answer", async () => {
+    shortenTimer(RECORD_WITHIN_MS, 100);
     const person = someone();
     const answer = Promise.withResolvers<Response>();
     const KUBE_API = { fetch: () => answer.promise };
     const answered = directlyAs(person, `${NS}/pods`, { method: "POST" }, { bindings: { KUBE_API } });
-    const words = "the cluster had not answered yet when this was written";
-    expect(await rowsOf(person.email)).toMatchObject([{ category: "precursor", status: null, reason: words }]);
+    const reason = "the cluster had not answered yet when this row was written";
+    expect(await rowsOf(person.email)).toMatchObject([{ category: "precursor", status: null, reason }]);
     answer.resolve(new Response(null, { status: 201 }));
     expect((await answered).status).toBe(201);
     await expectNothingBut(person, 1);
   });
 
-  it("has the workload's own part of a proxied path cut off", async () => {
+  it("has no workload's own part of a proxied path in its row", async () => {
     const person = someone();
     await as(person, `${NS}/services/web:80/proxy/reset/TOP-SECRET-LINK?t=x`, { method: "POST" });
     await as(person, `${NS}/services/web:80/proxy/reset/../TOP-SECRET-LINK`, { headers: { "Impersonate-User": "x" } });
@@ -168,35 +167,35 @@ describe("a request that is let through", () => {
   });
 });
 
-describe("a request that is refused here", () => {
+describe("a request that Sallyport refuses", () => {
   it.each<[string, string, RequestInit, Partial<RequestRow>]>([
     [
       "for asking to be somebody else",
       `${NS}/secrets/demo`,
       { headers: { "Impersonate-User": "system:admin" } },
-      { refusal: "impersonation", reason: WORDS_AS, verb: "get", resource: "secrets", name: "demo" },
+      { refusal: "impersonation", reason: NO_IMPERSONATION, verb: "get", resource: "secrets", name: "demo" },
     ],
     [
-      "because another site's page made it",
+      "for being made by a page of another site",
       `${NS}/pods`,
       { method: "POST", headers: { Origin: "https://evil.example" } },
       { refusal: "cross_site", verb: "create", resource: "pods" },
     ],
     [
-      "a session, because another site's page made it",
+      "a session, for being made by a page of another site",
       `${NS}/pods/web/exec?command=sh`,
       { headers: { ...UPGRADE, Origin: "https://evil.example" } },
       { refusal: "cross_site", subresource: "exec", name: "web" },
     ],
     ["for its path", `${NS}//pods`, {}, { refusal: "bad_request", path: `${NS}//pods`, verb: null, resource: null }],
     [
-      "for what it would upgrade",
+      "for an upgrade that is not relayed",
       `${NS}/configmaps/x`,
       { headers: UPGRADE },
       { refusal: "not_relayed", resource: "configmaps" },
     ],
     [
-      "by the rule that stands behind all",
+      "by the built-in rule",
       "/api/v1/nodes/n1/proxy/run/demo/web/web",
       {},
       { refusal: "rule", rule: "nodes/proxy", path: "/api/v1/nodes/n1/proxy/run/demo/web/web" },
@@ -212,7 +211,7 @@ describe("a request that is refused here", () => {
     ]);
   });
 
-  it("by a rule, or by no identity rule, or by the admin API has its user", async () => {
+  it("has its user, whether a rule, the identity rules or the admin API refused it", async () => {
     const person = someone();
     const rules = [
       { name: "no prod", match: { namespaces: ["demo"] }, action: "refuse" },
@@ -220,19 +219,15 @@ describe("a request that is refused here", () => {
     await directlyAs(person, `${NS}/pods`, {}, { config: { rules } });
     await directlyAs(person, `${NS}/pods`, {}, { config: { identities: [{ match: { email: "a@b.example" } }] } });
     await as(person, "/-/admin/requests");
-    expect(await rowsOf(person.email, 3)).toMatchObject([
-      { refusal: "rule", rule: "no prod" },
-      { refusal: "no_identity", kubernetes_user: null, resource: "pods" },
-      {
-        refusal: "not_admin",
-        path: "/-/admin/requests",
-        reason: expect.stringMatching(/has not the role/),
-        verb: null,
-      },
-    ]);
+    const rows = await rowsOf(person.email, 3);
+    expect(Object.fromEntries(rows.map((row) => [row.refusal, row]))).toMatchObject({
+      rule: { rule: "no prod", kubernetes_user: person.email },
+      no_identity: { kubernetes_user: null, resource: "pods" },
+      not_admin: { path: "/-/admin/requests", reason: expect.stringMatching(/the role/), verb: null },
+    });
   });
 
-  it("by a user who is refused all the time is counted beyond a row each", async () => {
+  it("is only counted once its user has had 120 of them in a minute", async () => {
     shortenTimer(WINDOW_MS, 1_000);
     const person = someone();
     const config = { rules: [{ name: "none", match: {}, action: "refuse" }] } satisfies Partial<ConfigInput>;
@@ -249,7 +244,7 @@ describe("a request that is refused here", () => {
     expect(rows.reduce((sum, { count }) => sum + count, 0)).toBe(200);
   });
 
-  it("before anybody is known is counted, by reason and address", async () => {
+  it("is only counted if nobody is authenticated, by reason and address", async () => {
     shortenTimer(WINDOW_MS, 1_000);
     const address = "192.0.2.99";
     for (let i = 0; i < 30; i++) {
@@ -271,7 +266,7 @@ describe("a request that is refused here", () => {
   });
 });
 
-it("no row has anything of a body, a query, a credential or a header that is none of its columns", async () => {
+it("no row has any part of a body, a query, a credential or a header without a column", async () => {
   shortenTimer(WINDOW_MS, 1_000);
   const marker = `s3cr3t-${crypto.randomUUID()}`;
   const person = someone();
@@ -303,7 +298,7 @@ it("no row has anything of a body, a query, a credential or a header that is non
   expect(new Set(rows.map(({ category }) => category))).toEqual(
     new Set(["mutation", "precursor", "token", "secret-read", "denied"]),
   );
-  // The one without a user is written last.
+  // Requests without a user are counted, and their row is written last.
   await vi.waitFor(async () => expect((await select("refusal = 'bad_token'")).length).toBeGreaterThan(0), {
     timeout: 15_000,
     interval: 200,
@@ -313,10 +308,10 @@ it("no row has anything of a body, a query, a credential or a header that is non
   expect(everything).not.toMatch(/eyJ[\w-]{8,}\./);
 });
 
-describe("narrowing", () => {
+describe("the configuration", () => {
   const requests = (mutations: object): Partial<ConfigInput> => ({ audit: { requests: { mutations } } });
 
-  it("leaves out what is excepted, and no more", async () => {
+  it("excludes what it excepts, and no more", async () => {
     const person = someone();
     const config = requests({ except: [{ resources: ["configmaps"], users: [person.email] }] });
     await manyDirectly(person, 3, config, `${NS}/configmaps`, "POST");
@@ -326,8 +321,8 @@ describe("narrowing", () => {
   });
 });
 
-describe("while D1 is away", () => {
-  it("requests are answered as ever, and their rows arrive when it is back", async () => {
+describe("while D1 fails", () => {
+  it("requests are answered, and their rows are written once it works again", async () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const person = someone();
     const d1 = { isDown: true };
@@ -339,13 +334,15 @@ describe("while D1 is away", () => {
     };
     const statuses = await manyDirectly(person, 5, {}, `${NS}/configmaps`, "POST", { AUDIT_DB });
     expect(statuses).toEqual(Array(5).fill(200));
-    await vi.waitFor(() => expect(String(logged.mock.calls)).toContain("D1 took none of"), { timeout: 4_000 });
+    await vi.waitFor(() => expect(String(logged.mock.calls)).toContain("request_rows_not_delivered"), {
+      timeout: 4_000,
+    });
     expect(await select("user = ?", person.email)).toEqual([]);
     d1.isDown = false;
     expect((await rowsOf(person.email, 5)).map(({ status }) => status)).toEqual(Array(5).fill(200));
   });
 
-  it("or keeps silent, an answer does not wait for it", async () => {
+  it("to answer, no request waits for it", async () => {
     const person = someone();
     const AUDIT_DB = { prepare: () => ({ bind: () => ({ run: () => new Promise(() => {}) }) }) };
     const before = Date.now();
@@ -353,18 +350,18 @@ describe("while D1 is away", () => {
     expect(Date.now() - before).toBeLessThan(4_000);
   });
 
-  it("and the record throws, the request is answered", async () => {
+  it("no request fails because its row cannot be made", async () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     vi.spyOn(Date.prototype, "toISOString").mockImplementation(() => {
       throw new Error("no time");
     });
     expect(await manyDirectly(someone(), 1, {}, `${NS}/configmaps`, "POST")).toEqual([200]);
-    expect(String(logged.mock.calls[0])).toContain("a request is missing from the record");
+    expect(String(logged.mock.calls[0])).toContain("request_not_recorded");
   });
 });
 
 describe("an administrator's", () => {
-  it("order is on record: which, and what came of it", async () => {
+  it("command is recorded, with the status of its answer", async () => {
     const person = someone();
     const by = { ...admin, email: "admin@example.com" };
     const locks = `/-/admin/locks/${person.email}`;
@@ -384,17 +381,18 @@ describe("an administrator's", () => {
     ]);
   });
 
-  it("or auditor's reading of a recording is on record", async () => {
+  it("or auditor's reading of a recording is recorded", async () => {
     const reader = someone();
     const config = {
       identities: [{ match: { email: reader.email }, roles: ["auditor"] }],
     } satisfies Partial<ConfigInput>;
     const client = await Client.open(upgrade(someone(), `${NS}/pods/silent/exec?command=sh`));
     const path = `/-/admin/sessions/${client.sessionId}/recording`;
-    const response = await directlyAs(reader, path, {}, { config });
+    const handle = handlerAs(reader, { config });
+    const response = await handle(path);
     expect(response.status).toBe(200);
     await response.text();
-    await directlyAs(reader, path, { method: "DELETE" }, { config });
+    await handle(path, { method: "DELETE" });
     client.close();
     expect(await rowsOf(reader.email, 2)).toMatchObject([
       { category: "admin", method: "GET", path, status: 200, decision: "allowed" },
@@ -419,9 +417,9 @@ describe("the table", () => {
     ["UPDATE requests SET user = 'x' WHERE id = ?", "never updated"],
     ["UPDATE OR REPLACE requests SET id = 'x' WHERE id = ?", "never updated"],
     ["DELETE FROM requests WHERE id = ?", "never deleted"],
-  ])("refuses %s", async (sql, words) => {
+  ])("refuses %s", async (sql, message) => {
     const row = await sample();
-    await expect(run(sql, row.id)).rejects.toThrow(words);
+    await expect(run(sql, row.id)).rejects.toThrow(message);
     expect(await select("id = ?", row.id)).toEqual([row]);
   });
 
@@ -430,7 +428,7 @@ describe("the table", () => {
     "INSERT INTO requests (id, at, category, count) VALUES (?, 0, 'x', 1) ON CONFLICT (id) DO UPDATE SET at = 0",
     "INSERT OR REPLACE INTO requests (rowid, id, at, category, count) SELECT rowid, 'other', 0, 'x', 1 FROM requests WHERE id = ?",
     "INSERT OR REPLACE INTO requests (row_number, id, at, category, count) SELECT row_number, 'other', 0, 'x', 1 FROM requests WHERE id = ?",
-  ])("stands against %s", async (sql) => {
+  ])("is not changed by %s", async (sql) => {
     const row = await sample();
     await run(sql, row.id).catch(() => {});
     expect(await select("id = ?", row.id)).toEqual([row]);
@@ -496,7 +494,7 @@ describe("GET requests", () => {
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(name)]);
   });
 
-  it("is for administrators and auditors, and says when D1 is away", async () => {
+  it("is for administrators and auditors, and answers 503 while D1 fails", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const auditor = someone();
     const config = {
@@ -510,7 +508,7 @@ describe("GET requests", () => {
   });
 });
 
-/** Many requests through one and the same handler, as an isolate sees them. */
+/** Sends many requests through one handler, as one isolate gets them. */
 async function manyDirectly(
   who: ReturnType<typeof someone>,
   count: number,

@@ -5,7 +5,7 @@ import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, bob, directlyAs, HOST, requestAs, someone, stranger, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { expectStatus } from "./statuses.ts";
+import { expectApiDenial, expectStatus } from "./statuses.ts";
 
 const PODS = "/api/v1/namespaces/demo/pods";
 
@@ -33,7 +33,7 @@ describe("the headers that reach the cluster", () => {
   const rawObject = `/api/v1/namespaces/demo/configmaps/raw-${inject("rawHeadersPort")}`;
   const rawPod = `/api/v1/namespaces/demo/pods/raw-${inject("rawHeadersPort")}/exec?command=sh`;
 
-  it("are what kubectl says of its request and who its user is, each group in a line of its own", async () => {
+  it("are what kubectl says about its request, and the user, with each group in a line of its own", async () => {
     const response = await as(alice, rawObject, {
       headers: {
         Accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
@@ -54,7 +54,7 @@ describe("the headers that reach the cluster", () => {
     ]);
   });
 
-  it("of a session have the same, the offered subprotocols and the session's id, and nothing of the plan", async () => {
+  it("of a session are the same with subprotocols and the session id, without the plan", async () => {
     const response = await upgrade(alice, rawPod, { "User-Agent": "kubectl/v1.36.3", Authorization: "Bearer x" });
     expect(response.status).toBe(403);
     expect(await lines(response)).toEqual([
@@ -69,7 +69,7 @@ describe("the headers that reach the cluster", () => {
     ]);
   });
 
-  it("carry nobody else's credentials or claims, however the client sends them", async () => {
+  it("carry no credentials or claims of the client's choice", async () => {
     const smuggled = {
       Authorization: "Bearer stolen",
       "Proxy-Authorization": "Basic stolen",
@@ -104,7 +104,7 @@ describe("the headers that reach the cluster", () => {
     );
   });
 
-  it("never include a token that hides among the subprotocols", async () => {
+  it("never include a bearer token from the subprotocols", async () => {
     const offered = "base64url.bearer.authorization.k8s.io.c3RvbGVu, v4.channel.k8s.io";
     const session = await lines(await upgrade(bob, rawPod, { "Sec-WebSocket-Protocol": offered }));
     expect(session).toContainEqual(["sec-websocket-protocol", "v4.channel.k8s.io"]);
@@ -119,17 +119,21 @@ describe("the headers that reach the cluster", () => {
     ["impersonate-extra-scopes"],
     ["Impersonate_User"],
   ])(
-    "are not asked for when the client wants to be someone else (%s): kubectl --as is refused with words",
+    "are not sent if the client asks for impersonation (%s): kubectl --as is refused with a message",
     async (header) => {
-      const words = "impersonation (kubectl's --as, --as-group and --as-uid) is not available here";
-      await expectStatus(await as(admin, PODS, { headers: { [header]: "system:admin" } }), "Forbidden", words);
-      await expectStatus(await upgrade(admin, `${PODS}/silent/exec?command=sh`, { [header]: "x" }), "Forbidden", words);
-      // Nor when the header is there but empty: to some servers on the way it might be a header all the same.
-      await expectStatus(await as(admin, PODS, { headers: { [header]: "" } }), "Forbidden", words);
+      const message = "impersonation (kubectl's --as, --as-group and --as-uid) is not available here";
+      await expectStatus(await as(admin, PODS, { headers: { [header]: "system:admin" } }), "Forbidden", message);
+      await expectStatus(
+        await upgrade(admin, `${PODS}/silent/exec?command=sh`, { [header]: "x" }),
+        "Forbidden",
+        message,
+      );
+      // An empty header counts too: a server on the way might not ignore it.
+      await expectStatus(await as(admin, PODS, { headers: { [header]: "" } }), "Forbidden", message);
     },
   );
 
-  it("keep the identity although the client names it hop-by-hop (CVE-2021-31999)", async () => {
+  it("keep the identity if the client declares it hop-by-hop (CVE-2021-31999)", async () => {
     const headers = { Connection: "Impersonate-User, Impersonate-Group, Impersonate-Uid" };
     expect(await lines(await as(bob, rawObject, { headers }))).toEqual([
       ["impersonate-group", "viewers"],
@@ -138,7 +142,7 @@ describe("the headers that reach the cluster", () => {
     ]);
   });
 
-  it("name in a session's request the id that the record, the client and the admin API know it by", async () => {
+  it("of a session carry the id that is also in the audit log, at the client and in the admin API", async () => {
     const pod = await Puppet.make();
     const client = await Client.open(upgrade(someone(), pod.path()));
     const { headers } = await pod.request();
@@ -149,29 +153,29 @@ describe("the headers that reach the cluster", () => {
   });
 });
 
-describe("somebody no rule knows", () => {
-  const words = "no rule here gives mallory@elsewhere.example access: ask your administrator to add one";
+describe("somebody whom no identity rule matches", () => {
+  const message = "no rule here gives mallory@elsewhere.example access: ask your administrator to add one";
 
-  it("gets nothing from the cluster, and is told whom to ask", async () => {
-    await expectStatus(await as(stranger, PODS), "Forbidden", words);
-    await expectStatus(await upgrade(stranger, `${PODS}/silent/exec?command=sh`), "Forbidden", words);
-    await expectStatus(await as(stranger, "/-/admin/sessions"), "Forbidden", words);
+  it("gets no answer of the cluster, and is told whom to ask", async () => {
+    await expectStatus(await as(stranger, PODS), "Forbidden", message);
+    await expectStatus(await upgrade(stranger, `${PODS}/silent/exec?command=sh`), "Forbidden", message);
+    await expectApiDenial(await as(stranger, "/-/admin/sessions"), "no_identity", message);
   });
 });
 
-describe("somebody who cannot be named to the cluster exactly", () => {
-  it("gets nothing from it: no request goes out as the proxy itself, or as somebody of a like name", async () => {
+describe("somebody whose name cannot be sent to the cluster exactly", () => {
+  it("gets no answer of it: no request is sent as the proxy itself, or as somebody with a similar name", async () => {
     const person = { email: "m\u00fcller@viewers.example.com", sub: "uid" };
-    const words = "the Cloudflare Access token's email is not a plain ASCII address: it is not admitted here";
-    await expectStatus(await as(person, PODS), "Forbidden", words);
-    await expectStatus(await upgrade(person, `${PODS}/silent/exec?command=sh`), "Forbidden", words);
+    const message = "the email in the Cloudflare Access token is not a plain ASCII address, so it is not accepted here";
+    await expectStatus(await as(person, PODS), "Forbidden", message);
+    await expectStatus(await upgrade(person, `${PODS}/silent/exec?command=sh`), "Forbidden", message);
     const uid = { ...bob, sub: "uid\u00fc" };
     await expectStatus(await as(uid, PODS), "Forbidden", /^cannot impersonate: the uid/);
   });
 });
 
-describe("a refusal of kubectl's API discovery", () => {
-  it("is plain text, the only form of which kubectl shows the words", async () => {
+describe("a denial of API discovery", () => {
+  it("is plain text, the only form in which kubectl shows the message", async () => {
     const headers = { Accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json" };
     const response = await as(stranger, "/api", { headers });
     expect(response.status).toBe(403);
@@ -190,7 +194,7 @@ describe("a request reaches the cluster as the client sent it", () => {
     expect(arrived.headers["content-type"]).toBe("application/json");
   });
 
-  it("but for a GET or HEAD with a body, which is refused in words: to some it is a second request", async () => {
+  it("except a GET or HEAD with a body, which is refused: some servers take the body for a second request", async () => {
     for (const method of ["GET", "HEAD"]) {
       const { headers, signal } = await requestAs(bob, PODS, { headers: { "Content-Length": "3" } });
       const body = new Blob(["abc"]).stream();
@@ -201,7 +205,7 @@ describe("a request reaches the cluster as the client sent it", () => {
         env,
         createExecutionContext(),
       );
-      await expectStatus(response, "BadRequest", `a ${method} with a body is not passed on`);
+      await expectStatus(response, "BadRequest", `a ${method} with a body is not forwarded`);
     }
   });
 
@@ -251,14 +255,14 @@ describe("paths that the API server would read differently are refused, not sent
     `${PODS}/silent/./exec?command=sh`,
     `${PODS}/silent/%2e%2E/silent/exec?command=sh`,
     `${PODS}/silent\\exec?command=sh`,
-  ])("%s, although URL parsers tidy it up", async (path) => {
+  ])("%s, although URL parsers normalize it", async (path) => {
     const response = await overTheWire(`https://sallyport.example.com${path}`, { headers: UPGRADE });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ kind: "Status", reason: "BadRequest" });
   });
 
   it.each([
-    // The URL is made of the Host header as text: for a URL parser the first of these is nodes/proxy at the host `x`.
+    // The Host header is part of the URL as text: for a URL parser the first of these is nodes/proxy at the host `x`.
     ["/x", "http:///x/api/v1/nodes/worker/proxy/run/demo/pod/c"],
     [
       "localhost/api/v1/nodes/worker/proxy/run/demo/pod/c?",
@@ -270,7 +274,7 @@ describe("paths that the API server would read differently are refused, not sent
     ["a b", "http://a b/api/v1/pods"],
     ["[", "http://[/api/v1/pods"],
     ["a, b", "http://a, b/api/v1/pods"],
-  ])("a request whose Host header is no host: %j", async (host, url) => {
+  ])("a request whose Host header is not a host: %j", async (host, url) => {
     const response = await overTheWire(url, { method: "POST", headers: { Host: host } });
     await expectStatus(response, "BadRequest", "the Host header is not the name of a host");
   });
@@ -280,7 +284,7 @@ describe("paths that the API server would read differently are refused, not sent
     await expectStatus(response, "BadRequest", "exec by WebSocket needs the method GET");
   });
 
-  it("the kubelet's door", async () => {
+  it("requests to the kubelet", async () => {
     const path = "/api/v1/nodes/worker/proxy/exec/demo/pod/c?command=sh";
     await expectStatus(
       await upgrade(admin, path),
@@ -290,13 +294,13 @@ describe("paths that the API server would read differently are refused, not sent
     await expectStatus(await as(admin, path), "Forbidden", /^nodes\/proxy is not available here/);
   });
 
-  it("an escaped spelling of a session's word is the session itself, and recorded as one", async () => {
+  it("a percent-encoded subresource of a session is still a session, and recorded", async () => {
     const client = await Client.open(upgrade(someone(), `${PODS}/exit-3/%65xec?command=sh&stdout=true`));
     expect(await ended(client.sessionId)).toMatchObject({ kind: "exec", pod: "exit-3", exit_code: 3 });
   });
 });
 
-describe("the cluster's answer arrives untouched", () => {
+describe("the cluster's answer arrives unchanged", () => {
   async function answered(status: number, body: string, headers: Record<string, string>): Promise<Response> {
     const upstream = await Puppet.make();
     const path = `/api/v1/namespaces/demo/configmaps/${upstream.name}`;
@@ -307,7 +311,7 @@ describe("the cluster's answer arrives untouched", () => {
   }
 
   it.each([200, 201, 202, 400, 401, 404, 409, 410, 422, 429, 500, 503])("with the status %d", async (status) => {
-    const body = JSON.stringify({ kind: "Status", message: "the cluster's own words", code: status });
+    const body = JSON.stringify({ kind: "Status", message: "the cluster's own message", code: status });
     const headers = {
       "Content-Type": "application/json",
       "Retry-After": "7",
@@ -320,7 +324,7 @@ describe("the cluster's answer arrives untouched", () => {
     for (const [name, value] of Object.entries(headers)) expect(response.headers.get(name)).toBe(value);
   });
 
-  it("with bytes that are no text", async () => {
+  it("with bytes that are not text", async () => {
     const upstream = await Puppet.make();
     const answer = as(someone(), `/api/v1/namespaces/demo/configmaps/${upstream.name}`);
     await upstream.request();
@@ -332,27 +336,29 @@ describe("the cluster's answer arrives untouched", () => {
     expect([...(await response.bytes())]).toEqual([0x6b, 0x38, 0x73, 0x00, 0xff, 0xfe]);
   });
 
-  it.each([301, 302, 307, 308])("with a redirect (%d), which is the client's to follow", async (status) => {
+  it.each([301, 302, 307, 308])("with a redirect (%d), which only the client follows", async (status) => {
     const response = await answered(status, "", { Location: "http://localhost/version" });
     expect(response.status).toBe(status);
     expect(response.headers.get("location")).toBe("http://localhost/version");
   });
 
-  it("unless there is none: then the person reads so, and the log says no more than that", async () => {
+  it("or is a message if it does not come, and the log has no more than the error's name", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const cluster = { fetch: () => Promise.reject(new TypeError("tunnel 10.0.0.7 refused")) } as unknown as Fetcher;
     const response = await directlyAs(alice, PODS, {}, { bindings: { KUBE_API: cluster } });
-    const words = "the cluster cannot be reached: try again, and tell your administrator if it stays";
-    await expectStatus(response, "ServiceUnavailable", words);
-    expect(log.mock.calls).toEqual([["upstream: GET failed: TypeError"]]);
+    const message = "the cluster cannot be reached: try again; if this persists, contact your administrator";
+    await expectStatus(response, "ServiceUnavailable", message);
+    expect(log.mock.calls.map(([line]) => JSON.parse(line))).toEqual([
+      { event: "cluster_request_failed", level: "error", method: "GET", error: "TypeError" },
+    ]);
     log.mockRestore();
   });
 });
 
-describe("streams are not held up", () => {
+describe("streams are not buffered", () => {
   const objectOf = (upstream: Puppet) => `/api/v1/namespaces/demo/pods/${upstream.name}/log?follow=true`;
 
-  it("the first lines of a log arrive while the cluster still holds the rest", async () => {
+  it("the first lines of a log arrive before the rest has been sent", async () => {
     const upstream = await Puppet.make();
     const answer = as(someone(), objectOf(upstream));
     await upstream.request();
@@ -374,7 +380,7 @@ describe("streams are not held up", () => {
     expect((await answer).status).toBe(200);
   });
 
-  it("the first bytes of an upload arrive while the client still holds the rest", async () => {
+  it("the first bytes of an upload arrive before the rest has been sent", async () => {
     const upstream = await Puppet.make();
     const { readable, writable } = new IdentityTransformStream();
     const writer = writable.getWriter();
@@ -392,7 +398,7 @@ describe("streams are not held up", () => {
     expect((await answer).status).toBe(201);
   });
 
-  it("a large upload passes whole", async () => {
+  it("a large upload arrives complete", async () => {
     const upstream = await Puppet.make();
     const megabytes = 20;
     const piece = crypto.getRandomValues(new Uint8Array(65_536));
@@ -411,7 +417,7 @@ describe("streams are not held up", () => {
     expect((await answer).status).toBe(201);
   });
 
-  it("a client that goes away in the middle of a stream takes the cluster's request with it", async () => {
+  it("a client that goes away during a stream ends the request to the cluster", async () => {
     const upstream = await Puppet.make();
     const answer = as(someone(), objectOf(upstream));
     await upstream.request();
@@ -423,7 +429,7 @@ describe("streams are not held up", () => {
     await upstream.cancelled();
   });
 
-  it("a client that goes away before the answer does so too", async () => {
+  it("a client that goes away before the answer ends it too", async () => {
     const upstream = await Puppet.make();
     const leaving = new AbortController();
     const request = await requestAs(someone(), objectOf(upstream));
@@ -435,7 +441,7 @@ describe("streams are not held up", () => {
   });
 });
 
-/** No Request: its constructor would tidy the URL up. One that comes over the wire keeps the client's spelling. */
+/** Not with `new Request()`, which normalizes the URL. A request from the network has it as the client wrote it. */
 async function overTheWire(url: string, init: RequestInit): Promise<Response> {
   const { method, headers, signal } = await requestAs(someone(), PODS, init);
   const raw = { url, method, headers, signal, body: null };

@@ -8,7 +8,7 @@ import { Puppet } from "./puppet.ts";
 
 const CHUNK = MAX_UNSENT_BYTES - 1024 * 1024;
 
-it("of sessions that each leave less unread than they may, the one with the most is ended before all fill the object", {
+it("the session with the most unread bytes is ended before all sessions of a user fill the object", {
   timeout: 30_000,
 }, async () => {
   const person = someone();
@@ -22,7 +22,7 @@ it("of sessions that each leave less unread than they may, the one with the most
   }
   for (const [i, { client, pod }] of sessions.entries()) {
     pod.stall(20_000);
-    // What is on its way when the reader stops is taken all the same.
+    // What is on its way when the reader stops is still read.
     for (const size of [1, 1, i === 2 ? CHUNK + 1024 : CHUNK]) client.send(new Uint8Array(size));
   }
   const fullest = sessions[2]?.client;

@@ -1,10 +1,11 @@
+import type { Result } from "../../common/result.ts";
 import { classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo } from "../../kubernetes/request-info.ts";
 import { findSessionEndpoint } from "../../kubernetes/session-target.ts";
 import { readSubject } from "../../worker/access/authenticate.ts";
 import type { Config } from "../../worker/config/schema.ts";
-import { type Decision, decide } from "../../worker/policy/decide.ts";
+import { type Decision, decide, type PolicyDenial } from "../../worker/policy/decide.ts";
 import { resourceOf } from "../../worker/policy/evaluate-rules.ts";
 import { type Identity, identify } from "../../worker/policy/identify.ts";
 import { findClusterByHost } from "../../worker/upstream/cluster-by-host.ts";
@@ -37,11 +38,11 @@ export function explain(question: Question, config: Config): Explanation {
   if (!cluster) return refused([], "no cluster answers to this host name");
   const lines = [`cluster     ${cluster.name}`];
 
-  const read = readSubject(payloadOf(question), "");
-  if (!read.ok) return refused(lines, read.refusal.message);
-  const identified = identify(read.subject, question, cluster.identities);
-  if (!identified.ok) return refused(lines, identified.refusal.message);
-  const { identity } = identified;
+  const read = readSubject(payloadOf(question));
+  if (!read.ok) return refused(lines, read.error.message);
+  const identified = identify(read.value, question, cluster.identities);
+  if (!identified.ok) return refused(lines, identified.error.message);
+  const identity = identified.value;
   lines.push(...describeIdentity(identity));
 
   const url = `http://localhost${question.target}`;
@@ -99,11 +100,12 @@ function describeClassified(classified: ReturnType<typeof classify>): string {
   return `${kind}: ${info.verb} ${resourceOf(info)}${where.length > 0 ? `, ${where.join(", ")}` : ""}`;
 }
 
-function describeDecision(lines: string[], decision: Decision, config: Config): Explanation {
-  if (decision.action === "refuse") {
-    const rule = decision.rule === undefined ? "" : ` by the rule ${decision.rule}`;
-    return refused(lines, `${decision.refusal.message}${rule}`);
+function describeDecision(lines: string[], decided: Result<Decision, PolicyDenial>, config: Config): Explanation {
+  if (!decided.ok) {
+    const rule = decided.error.rule === undefined ? "" : ` by the rule ${decided.error.rule}`;
+    return refused(lines, `${decided.error.message}${rule}`);
   }
+  const decision = decided.value;
   if (decision.action === "session") {
     const { maxSessionsPerUser, idleTimeoutSeconds, maxDurationSeconds, endWithToken } = {
       ...config.limits,

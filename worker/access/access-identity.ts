@@ -1,65 +1,76 @@
+import { describeError, logEvent } from "../../common/log.ts";
+import { readBoundedText } from "../../common/read-bounded-text.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
 import type { Config } from "../config/schema.ts";
-import { type AccessIdentity, readClaim } from "../policy/identify.ts";
-import type { Refusal } from "../refusal.ts";
+import { readClaim } from "./claims.ts";
 import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
 
-export type AccessIdentityResult =
-  | { readonly ok: true; readonly details: AccessIdentity }
-  | { readonly ok: false; readonly refusal: Refusal };
+/** What Access knows about a subject beyond the token. */
+export interface AccessIdentity {
+  /** Names, ids and email addresses of groups. */
+  readonly groups: readonly string[];
+  /** Names and ids of the device posture checks that succeeded. */
+  readonly posture: readonly string[];
+  /** Where this request comes from. The token only says where its bearer signed in, up to a day ago. */
+  readonly country?: unknown;
+}
 
-/** Tells what Access knows of a subject beyond names and addresses. */
-export type ReadAccessIdentity = (subject: Subject, token: string) => Promise<AccessIdentityResult>;
+/** Reads groups and device posture of a subject. */
+export type ReadAccessIdentity = (subject: Subject, token: string) => Promise<Result<AccessIdentity, Denial>>;
 
-/** Groups change while a token lives; who lost one should not keep it for the token's whole day. */
+/** Groups change while a token is valid. Whoever lost one must not keep it until the token expires, a day later. */
 const MAX_AGE_MS = 5 * 60 * 1000;
 const TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 
 /**
- * Makes the reader of groups and posture. Where no rule asks for more than the token has, Access is never asked.
+ * Makes the reader of groups and posture. Access is asked only where a rule needs more than the token has.
  *
  * @param fetcher only tests pass their own
  */
-export function accessIdentityReader(
+export function createAccessIdentityReader(
   config: Config,
   fetcher: typeof fetch = fetch,
   now: () => number = Date.now,
 ): ReadAccessIdentity {
   const { groups } = config.access;
-  const matches = config.clusters.flatMap(({ identities }) => identities.map(({ match }) => match));
-  const asksAccess = matches.some(
-    ({ group, posture }) => posture !== undefined || (group !== undefined && "getIdentity" in groups),
-  );
-  const fromClaim = (subject: Subject) =>
-    "claim" in groups ? groupNames(readClaim(subject.claims, groups.claim)) : [];
-  if (!asksAccess) {
-    // One subject serves all requests of a token for a while; see `authenticator`.
-    const claimed = new WeakMap<Subject, AccessIdentityResult>();
+  const groupsOf = ({ claims }: Subject) => ("claim" in groups ? groupNames(readClaim(claims, groups.claim)) : []);
+  const identityOfToken = (subject: Subject): AccessIdentity => ({ groups: groupsOf(subject), posture: [] });
+  if (!needsGetIdentity(config)) {
+    // The authenticator returns one subject object for all requests with the same token.
+    const cache = new WeakMap<Subject, AccessIdentity>();
     return async (subject) => {
-      const known = claimed.get(subject) ?? { ok: true, details: { groups: fromClaim(subject), posture: [] } };
-      claimed.set(subject, known);
-      return known;
+      const identity = cache.get(subject) ?? identityOfToken(subject);
+      cache.set(subject, identity);
+      return ok(identity);
     };
   }
 
-  const kept = new TokenCache<AccessIdentity>();
+  const cache = new TokenCache<AccessIdentity>();
   const url = `${config.access.teamDomain}/cdn-cgi/access/get-identity`;
   return async (subject, token) => {
-    // A service token has no identity to get.
-    if (subject.email === undefined) return { ok: true, details: { groups: fromClaim(subject), posture: [] } };
-    const known = kept.get(token, now());
-    try {
-      // Only what has arrived is shared: the platform lets no request wait for another one's fetch.
-      const details = known ?? (await fetchAccessIdentity(fetcher, url, subject.email, token));
-      if (!known) kept.set(token, details, Math.min(now() + MAX_AGE_MS, subject.expiresAt));
-      return { ok: true, details: "claim" in groups ? { ...details, groups: fromClaim(subject) } : details };
-    } catch (error) {
-      console.error(`access: get-identity cannot be used: ${error instanceof Error ? error.message : "failed"}`);
-      const message = "Cloudflare Access does not tell your groups at the moment: try again in a minute";
-      return { ok: false, refusal: { code: "identity_unreachable", message } };
+    // get-identity knows people only.
+    if (subject.email === undefined) return ok(identityOfToken(subject));
+    let identity = cache.get(token, now());
+    if (!identity) {
+      // Answers are shared, fetches are not: a Worker's request cannot wait for the fetch of another request.
+      const fetched = await fetchAccessIdentity(fetcher, url, subject.email, token);
+      if (!fetched.ok) return fetched;
+      identity = fetched.value;
+      cache.set(token, identity, Math.min(now() + MAX_AGE_MS, subject.expiresAt));
     }
+    return ok("claim" in groups ? { ...identity, groups: groupsOf(subject) } : identity);
   };
+}
+
+/** The document's own rules count too: they say who is an administrator, whatever identities the clusters have. */
+function needsGetIdentity({ access, clusters, identities }: Config): boolean {
+  const rules = [...identities, ...clusters.flatMap((cluster) => cluster.identities)];
+  return rules.some(
+    ({ match: { group, posture } }) => posture !== undefined || (group !== undefined && "getIdentity" in access.groups),
+  );
 }
 
 async function fetchAccessIdentity(
@@ -67,29 +78,53 @@ async function fetchAccessIdentity(
   url: string,
   email: string,
   token: string,
-): Promise<AccessIdentity> {
-  const response = await fetcher(url, {
-    // The documented way to ask for somebody whose token one holds.
-    headers: { Cookie: `CF_Authorization=${token}` },
-    redirect: "manual",
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  });
-  if (response.status !== 200) throw new Error(`it answered ${response.status}`);
-  const text = await response.text();
-  if (text.length > MAX_ANSWER_BYTES) throw new Error("its answer is too large");
-  const identity = JSON.parse(text) as object;
-  // An error comes as 200, too. Taken for somebody without groups, it would lead on to a rule further down.
-  if (String(readClaim(identity, "email")).toLowerCase() !== email)
-    throw new Error("its answer is about nobody or another");
-  return {
-    groups: groupNames(readClaim(identity, "groups")),
-    posture: Object.entries((readClaim(identity, "devicePosture") ?? {}) as object).flatMap(([id, check]) =>
-      readClaim(check, "success") === true ? [id, ...groupNames(readClaim(check, "rule_name"))] : [],
-    ),
-  };
+): Promise<Result<AccessIdentity, Denial>> {
+  let text: string;
+  try {
+    const response = await fetcher(url, {
+      // The documented way to ask about the bearer of a token.
+      headers: { Cookie: `CF_Authorization=${token}` },
+      redirect: "manual",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (response.status !== 200) return unreachable(`status ${response.status}`);
+    const body = await readBoundedText(response.body, MAX_ANSWER_BYTES);
+    if (body.isTruncated) return unreachable(`more than ${MAX_ANSWER_BYTES} bytes`);
+    text = body.text;
+  } catch (error) {
+    return unreachable(describeError(error));
+  }
+  const identity = parseObject(text);
+  if (!identity) return unreachable("not a JSON object");
+  // Errors have status 200 too. An error read as a person without groups would match a rule further down.
+  const isAboutSubject = String(readClaim(identity, "email")).toLowerCase() === email;
+  if (!isAboutSubject) return unreachable("an answer about nobody, or about somebody else");
+  return ok({ groups: groupNames(readClaim(identity, "groups")), posture: passedChecks(identity) });
 }
 
-/** A text, or a list of texts or of objects with a name, an id or an address. */
+function unreachable(detail: string): Result<never, Denial> {
+  logEvent("access_identity_unavailable", { error: detail });
+  const message = "Cloudflare Access does not return your groups at the moment: try again in a minute";
+  return err(denial("identity_unreachable", message));
+}
+
+function parseObject(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function passedChecks(identity: object): string[] {
+  const checks: unknown = readClaim(identity, "devicePosture") ?? {};
+  return Object.entries(checks as object).flatMap(([id, check]) =>
+    readClaim(check, "success") === true ? [id, ...groupNames(readClaim(check, "rule_name"))] : [],
+  );
+}
+
+/** Reads a string, or a list of strings or of objects with a name, an id or an email address. */
 function groupNames(value: unknown): string[] {
   return [value].flat().flatMap((one: unknown) => {
     if (typeof one === "string") return [one];

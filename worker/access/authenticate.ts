@@ -1,48 +1,51 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { describeError, logEvent } from "../../common/log.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
 import type { Config } from "../config/schema.ts";
-import type { Refusal } from "../refusal.ts";
 import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
 
-/** Set by Access on every request it lets through. The cookie of the same content is not read: browsers send it alone. */
+/** Access sets it on every request that it lets through. The cookie with the same token is ignored: browsers send it by themselves. */
 export const ASSERTION_HEADER = "Cf-Access-Jwt-Assertion";
 
-/** Access signs with nothing else; `none` and the HMAC family must never be reachable through the token's own header. */
+/** The only algorithm that Access signs with. The token's own header must not be able to choose `none` or an HMAC. */
 const ALGORITHMS = ["RS256"];
-/** Clocks of two well-kept machines. */
+/** The difference between two synchronized clocks. */
 const CLOCK_TOLERANCE_SECONDS = 5;
-/** Real tokens are 1 to 2 KiB. */
+/** Real tokens have 1 to 2 KiB. */
 const MAX_TOKEN_CHARS = 16 * 1024;
 
-/** RFC 7515, 3.1: three parts of base64url without padding. */
-const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+/** RFC 7515, section 3.1: three parts of base64url without padding. */
+const COMPACT_SERIALIZATION = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
-/** However many unknown key ids arrive, the team's domain is asked at most so often. */
+/** The shortest time between two fetches of the key set, however many unknown key ids arrive. */
 const KEYS_COOLDOWN_MS = 30 * 1000;
 const KEYS_TIMEOUT_MS = 5 * 1000;
 /**
- * To verify a token is most of what Sallyport adds to a plain request. One that has passed every check is believed so long, and
- * never beyond its `exp`: not longer than the cool-down, so a withdrawn key is believed no longer than without this.
+ * How long a verified token is accepted again without a new verification, `exp` permitting. Verification is most of what
+ * Sallyport adds to an API request. Not longer than the cool-down, so a withdrawn key is not accepted for longer either.
  */
 const VERIFIED_MAX_AGE_MS = KEYS_COOLDOWN_MS;
 
-/** One `@` between visible ASCII; `system:` and `service:` would be somebody else's names. */
+/** One `@` between visible ASCII characters. `system:` and `service:` would be names of somebody else. */
 const PLAIN_EMAIL = /^(?!system:|service:)[!-?A-~]+@[!-?A-~]+$/i;
-/** What stands before a service token's common name, so that no person's address can be one. */
+/** Comes before a service token's common name, so that no email address can be a service's name. */
 const SERVICE_PREFIX = "service:";
-/** Access makes them itself: a client id. */
+/** Access generates them: a client id. */
 const PLAIN_COMMON_NAME = /^[\w.-]{1,128}$/;
 
-export type AuthenticateResult =
-  | { readonly ok: true; readonly subject: Subject; readonly token: string }
-  | { readonly ok: false; readonly refusal: Refusal };
+/** A verified subject, and the token that proved it. */
+export interface Authenticated {
+  readonly subject: Subject;
+  readonly token: string;
+}
 
-export type Authenticate = (request: Request) => Promise<AuthenticateResult>;
+export type Authenticate = (request: Request) => Promise<Result<Authenticated, Denial>>;
 
 /**
- * Makes the check of Access tokens. To be made once: the key set is kept across requests and fetched again for an
- * unknown key id, at most once per cool-down.
+ * Makes the verifier of Access tokens. Make it once per isolate: it caches the key set and verified tokens.
  *
  * @param keys the team's key set; by default fetched from the team's domain
  */
@@ -50,106 +53,158 @@ export function createAuthenticator(access: Config["access"], keys: JWTVerifyGet
   const verified = new TokenCache<Subject>();
   return async (request) => {
     const token = request.headers.get(ASSERTION_HEADER);
-    if (!token) {
-      return refused(
-        "no_token",
-        "no Cloudflare Access token: sign in through Access (cloudflared or WARP) and try again",
-      );
-    }
-    if (token.length > MAX_TOKEN_CHARS) return refused("bad_token", BAD_TOKEN);
-    const known = verified.get(token, Date.now());
-    if (known) return { ok: true, subject: known, token };
-    // Base64 is read with spaces in it, too: of one token there would be any number, each kept and asked about apart.
-    if (!COMPACT.test(token)) return refused("bad_token", BAD_TOKEN);
-    try {
-      const { payload } = await jwtVerify(token, keys, {
-        algorithms: ALGORITHMS,
-        issuer: access.teamDomain,
-        audience: [...access.audiences],
-        clockTolerance: CLOCK_TOLERANCE_SECONDS,
-        // jose checks exp and nbf where they are; a token without them would be one for ever.
-        requiredClaims: ["exp", "iat", "sub"],
-      });
-      const read = readSubject(payload, token);
-      if (read.ok) {
-        const { subject } = read;
-        verified.set(token, subject, Math.min(Date.now() + VERIFIED_MAX_AGE_MS, subject.expiresAt));
-      }
-      return read;
-    } catch (error) {
-      return rejected(error);
-    }
+    if (!token) return err(NO_TOKEN);
+    if (token.length > MAX_TOKEN_CHARS) return err(BAD_TOKEN);
+    const cached = verified.get(token, Date.now());
+    if (cached) return ok({ subject: cached, token });
+    // Decoders of base64 skip spaces and padding, so one token would have any number of variants, each cached by itself.
+    if (!COMPACT_SERIALIZATION.test(token)) return err(BAD_TOKEN);
+    const payload = await verify(token, keys, access);
+    if (!payload.ok) return payload;
+    const subject = readSubject(payload.value);
+    if (!subject.ok) return subject;
+    verified.set(token, subject.value, Math.min(Date.now() + VERIFIED_MAX_AGE_MS, subject.value.expiresAt));
+    return ok({ subject: subject.value, token });
   };
 }
 
-const BAD_TOKEN = "the Cloudflare Access token is not valid here: sign in again";
-
-function teamKeys(access: Config["access"]): JWTVerifyGetKey {
-  return createRemoteJWKSet(new URL(`${access.teamDomain}/cdn-cgi/access/certs`), {
-    cacheMaxAge: KEYS_MAX_AGE_MS,
-    cooldownDuration: KEYS_COOLDOWN_MS,
-    timeoutDuration: KEYS_TIMEOUT_MS,
-  });
-}
-
 /**
- * Reads an application token: a person's, or a service's. Others that the same keys sign (an organisation's) are not taken
- * for one, and neither is one that could be both.
+ * Reads an application token: a person's, or a service's. Other tokens that the same keys sign, such as an
+ * organization's, are refused; so is one that could be both a person's and a service's.
  *
  * @param payload of a token whose signature and times are verified
  */
-export function readSubject(payload: JWTPayload, token: string): AuthenticateResult {
-  if (payload["type"] !== "app") return refused("bad_token", BAD_TOKEN);
+export function readSubject(payload: JWTPayload): Result<Subject, Denial> {
+  if (payload["type"] !== "app") return err(BAD_TOKEN);
   const { email, common_name: commonName, sub = "", exp = 0, aud = [] } = payload;
   const rest = { sub, expiresAt: exp * 1000, audiences: [aud].flat(), claims: payload };
   const isService = typeof commonName === "string" && commonName !== "" && sub === "" && !email;
   if (isService) {
-    if (!PLAIN_COMMON_NAME.test(commonName)) return refused("bad_token", BAD_TOKEN);
-    // Folded like an address: administrators' orders name the user's object without regard to case.
+    if (!PLAIN_COMMON_NAME.test(commonName)) return err(BAD_TOKEN);
+    // In lower case like an address: commands of administrators name users without regard to case.
     const name = SERVICE_PREFIX + commonName.toLowerCase();
-    return { ok: true, token, subject: { name, email: undefined, commonName, ...rest } };
+    return ok({ name, email: undefined, commonName, ...rest });
   }
   if (typeof email !== "string" || email === "" || typeof sub !== "string" || sub === "") {
-    return refused("no_identity", "the Cloudflare Access token names neither a person nor a service token");
+    return err(denial("no_identity", "the Cloudflare Access token names neither a person nor a service token"));
   }
-  // Before folding: the Kelvin sign folds to `k`, and would make another person of its bearer.
+  // Checked before the conversion to lower case, which turns the Kelvin sign into the `k` of another person's address.
   if (!PLAIN_EMAIL.test(email)) {
-    return refused(
-      "no_identity",
-      "the Cloudflare Access token's email is not a plain ASCII address: it is not admitted here",
-    );
+    const message = "the email in the Cloudflare Access token is not a plain ASCII address, so it is not accepted here";
+    return err(denial("no_identity", message));
   }
   const address = email.toLowerCase();
-  return { ok: true, token, subject: { name: address, email: address, commonName: undefined, ...rest } };
+  return ok({ name: address, email: address, commonName: undefined, ...rest });
 }
 
-/**
- * What is wrong with the token is its bearer's to mend (401); all else means that it could not be judged (503).
- * Neither lets anything through.
- */
-function rejected(error: unknown): AuthenticateResult {
-  if (error instanceof errors.JWTExpired) {
-    return refused("bad_token", "the Cloudflare Access token has expired: sign in again");
+async function verify(
+  token: string,
+  keys: JWTVerifyGetKey,
+  { teamDomain, audiences }: Config["access"],
+): Promise<Result<JWTPayload, Denial>> {
+  try {
+    const { payload } = await jwtVerify(token, keys, {
+      algorithms: ALGORITHMS,
+      issuer: teamDomain,
+      audience: [...audiences],
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      // jose checks exp and nbf only where they are present. A token without them would never expire.
+      requiredClaims: ["exp", "iat", "sub"],
+    });
+    return ok(payload);
+  } catch (error) {
+    return err(denialOfFault(error));
   }
-  const isTokenFault =
-    error instanceof errors.JWTClaimValidationFailed ||
-    error instanceof errors.JWTInvalid ||
-    error instanceof errors.JWSInvalid ||
-    error instanceof errors.JWSSignatureVerificationFailed ||
-    error instanceof errors.JWKSNoMatchingKey ||
-    error instanceof errors.JWKSMultipleMatchingKeys ||
-    error instanceof errors.JOSEAlgNotAllowed ||
-    error instanceof errors.JOSENotSupported;
-  if (isTokenFault) return refused("bad_token", BAD_TOKEN);
-  console.error(
-    `access: the key set cannot be used: ${error instanceof errors.JOSEError ? error.code : "fetch failed"}`,
-  );
-  return refused(
-    "keys_unreachable",
-    "Cloudflare Access tokens cannot be checked at the moment, its keys are out of reach: try again in a minute",
-  );
 }
 
-function refused(code: Refusal["code"], message: string): AuthenticateResult {
-  return { ok: false, refusal: { code, message } };
+const NO_TOKEN = denial(
+  "no_token",
+  "no Cloudflare Access token: sign in through Access (cloudflared or WARP) and try again",
+);
+const BAD_TOKEN = denial("bad_token", "the Cloudflare Access token is not valid here: sign in again");
+const EXPIRED_TOKEN = denial("bad_token", "the Cloudflare Access token has expired: sign in again");
+const KEYS_UNREACHABLE = denial(
+  "keys_unreachable",
+  "Cloudflare Access tokens cannot be verified at the moment, because the signing keys cannot be reached: " +
+    "try again in a minute",
+);
+
+/** The key set was not fetched, or one of its keys cannot be imported. */
+class KeySetError extends Error {
+  override readonly name = "KeySetError";
+  readonly code = "KEY_SET_UNUSABLE";
+}
+
+/** Errors other than jose's come from `fetch` or from the import of a malformed key. */
+function teamKeys({ teamDomain }: Config["access"]): JWTVerifyGetKey {
+  const keySet = createRemoteJWKSet(new URL(`${teamDomain}/cdn-cgi/access/certs`), {
+    cacheMaxAge: KEYS_MAX_AGE_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+    timeoutDuration: KEYS_TIMEOUT_MS,
+  });
+  return async (header, token) => {
+    try {
+      return await keySet(header, token);
+    } catch (cause) {
+      if (cause instanceof errors.JOSEError) throw cause;
+      throw new KeySetError(describeError(cause), { cause });
+    }
+  };
+}
+
+/** `token`: its bearer must sign in again. `keys`: Access must be reached again. `unknown`: we do not expect it here. */
+type Fault = "token" | "expired" | "keys" | "unknown";
+
+/** A code that a newer jose adds does not compile until somebody has decided here what it means. */
+const FAULTS: Readonly<Record<errors.JOSEErrorCode | KeySetError["code"], Fault>> = {
+  ERR_JWT_EXPIRED: "expired",
+  ERR_JWT_CLAIM_VALIDATION_FAILED: "token",
+  ERR_JWT_INVALID: "token",
+  ERR_JWS_INVALID: "token",
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "token",
+  ERR_JWKS_NO_MATCHING_KEY: "token",
+  ERR_JWKS_MULTIPLE_MATCHING_KEYS: "token",
+  ERR_JOSE_ALG_NOT_ALLOWED: "token",
+  ERR_JOSE_NOT_SUPPORTED: "token",
+  KEY_SET_UNUSABLE: "keys",
+  ERR_JWKS_TIMEOUT: "keys",
+  ERR_JWKS_INVALID: "keys",
+  ERR_JWK_INVALID: "keys",
+  // jose has no other code for a key set that is not JSON, or not answered with 200.
+  ERR_JOSE_GENERIC: "keys",
+  // Encryption, which nothing here uses.
+  ERR_JWE_DECRYPTION_FAILED: "unknown",
+  ERR_JWE_INVALID: "unknown",
+};
+
+/** Whatever went wrong, nobody is let in. Only known faults of the key set are answered with 503. */
+function denialOfFault(error: unknown): Denial {
+  const fault = faultOf(error);
+  switch (fault) {
+    case "token":
+      return BAD_TOKEN;
+    case "expired":
+      return EXPIRED_TOKEN;
+    case "keys":
+      logEvent("access_keys_unavailable", { error: describeError(error) });
+      return KEYS_UNREACHABLE;
+    case "unknown":
+      // No message: it might quote the token.
+      logEvent("access_token_error_unknown", { error: nameOf(error) });
+      return BAD_TOKEN;
+  }
+}
+
+function faultOf(error: unknown): Fault {
+  if (!(error instanceof errors.JOSEError || error instanceof KeySetError)) return "unknown";
+  return isKnown(error.code) ? FAULTS[error.code] : "unknown";
+}
+
+function isKnown(code: string): code is keyof typeof FAULTS {
+  return Object.hasOwn(FAULTS, code);
+}
+
+function nameOf(error: unknown): string {
+  if (error instanceof errors.JOSEError) return error.code;
+  return error instanceof Error ? error.name : `a thrown ${typeof error}`;
 }

@@ -1,32 +1,29 @@
-import type { Refusal } from "../refusal.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
 
 /**
- * Tells whether a web page of another origin made this request.
+ * Refuses a request that a web page of another origin made.
  *
- * Access adds its token to whatever a signed-in browser sends, so a token is no proof that a person meant it: any page
- * could open a WebSocket to `…/exec` from the browser of someone signed in (WebSockets know no same-origin policy).
- * Browsers say where a request comes from in Sec-Fetch-Site and, on WebSockets and writes, in Origin; kubectl and other
- * clients send neither.
+ * Access adds its token to whatever a signed-in browser sends, so a token is no proof that a person meant the request.
+ * Any page could open a WebSocket to `…/exec` from that browser, since WebSockets have no same-origin policy. Browsers
+ * say where a request comes from in Sec-Fetch-Site and, on WebSockets and writes, in Origin. kubectl and other clients
+ * send neither.
  *
- * @param url the request's own URL: its host is what Origin must name
+ * @param url the request's own URL: Origin must name its host
  */
-export function crossSiteDenial(headers: Headers, url: URL): Refusal | undefined {
+export function checkCrossSite(headers: Headers, url: URL): Result<null, Denial> {
   const site = headers.get("Sec-Fetch-Site");
-  const origin = headers.get("Origin");
-  const isForeign = (site !== null && site !== "same-origin" && site !== "none") || isForeignOrigin(origin, url);
-  if (!isForeign) return undefined;
-  return {
-    code: "cross_site",
-    message: "refused: a web page of another site made this request; use kubectl, or a page of this host",
-  };
+  const isCrossSite = site !== null && site !== "same-origin" && site !== "none";
+  return isCrossSite || isForeignOrigin(headers.get("Origin"), url) ? err(CROSS_SITE) : ok(null);
 }
 
-/** `null` as text is the origin of sandboxed frames and local files: as foreign as any. The scheme may differ behind TLS. */
+const CROSS_SITE = denial(
+  "cross_site",
+  "refused: a web page of another site made this request; use kubectl, or a page of this host",
+);
+
+/** The text `null` is the origin of sandboxed frames and local files. Schemes are not compared: TLS may end before us. */
 function isForeignOrigin(origin: string | null, url: URL): boolean {
   if (origin === null) return false;
-  try {
-    return new URL(origin).host !== url.host;
-  } catch {
-    return true;
-  }
+  return URL.parse(origin)?.host !== url.host;
 }

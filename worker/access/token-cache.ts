@@ -1,25 +1,26 @@
-/** Of one isolate. The oldest goes first. */
-const MAX_KEPT = 1_000;
+/** Entries of one isolate. The oldest is evicted first. */
+const MAX_ENTRIES = 1_000;
 
 /**
- * What was learned of a token a moment ago: kubectl sends the same one with every request.
+ * Caches what was found out about a token: kubectl sends the same one with every request.
  *
- * The key is the token itself: WebCrypto's digest of it would cost a request more than all else that is done for it here,
- * and it is in this isolate's memory anyway.
+ * The key is the token itself. Its WebCrypto digest would cost a request more than everything else that is done for it
+ * here, and the token is in this isolate's memory anyway.
  */
 export class TokenCache<V> {
-  readonly #kept = new Map<string, { readonly until: number; readonly value: V }>();
+  readonly #entries = new Map<string, { readonly expiresAt: number; readonly value: V }>();
 
+  /** @param now ms since the epoch */
   get(token: string, now: number): V | undefined {
-    const known = this.#kept.get(token);
-    return known && now < known.until ? known.value : undefined;
+    const entry = this.#entries.get(token);
+    return entry && now < entry.expiresAt ? entry.value : undefined;
   }
 
-  /** @param until when it is forgotten, ms since the epoch */
-  set(token: string, value: V, until: number): void {
-    this.#kept.delete(token);
-    this.#kept.set(token, { until, value });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+  /** @param expiresAt ms since the epoch */
+  set(token: string, value: V, expiresAt: number): void {
+    this.#entries.delete(token);
+    this.#entries.set(token, { expiresAt, value });
+    const [oldest] = this.#entries.keys();
+    if (this.#entries.size > MAX_ENTRIES && oldest !== undefined) this.#entries.delete(oldest);
   }
 }

@@ -1,4 +1,4 @@
-import { crossSiteDenial } from "../access/cross-site.ts";
+import { checkCrossSite } from "../access/cross-site.ts";
 import { configuredLocations } from "../config/location-hints.ts";
 import { json, jsonError } from "../json.ts";
 import { askUserObject, broadcastToUserObjects } from "../sessions/user-objects.ts";
@@ -13,9 +13,9 @@ const MAX_CHARS = 500;
  * `POST /-/reason`: says what one's next sessions are for. `echo "why" | kubectl create --raw /-/reason -f -` does it: the
  * body is plain text, or JSON like `{"reason": "why"}`.
  */
-export async function stateReason({ request, url, identity, config, env, forbid }: ApiRequest): Promise<Response> {
-  const foreign = crossSiteDenial(request.headers, url);
-  if (foreign) return forbid(foreign.message);
+export async function stateReason({ request, url, identity, config, env, deny }: ApiRequest): Promise<Response> {
+  const sameSite = checkCrossSite(request.headers, url);
+  if (!sameSite.ok) return deny(sameSite.error);
   const text = await readText(request);
   const reason = text === undefined ? undefined : printable(reasonOf(text)).slice(0, MAX_CHARS);
   if (!reason) return jsonError("bad_request", 'say the reason in the body, as text or as {"reason": "…"}');

@@ -1,7 +1,9 @@
+import type { Denial } from "../../contract/denial.ts";
+import type { AccessIdentity } from "../access/access-identity.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
-import type { AccessIdentity, Identity } from "../policy/identify.ts";
+import type { Identity } from "../policy/identify.ts";
 
 /** A request to Sallyport itself, of somebody whom a rule knows. */
 export interface ApiRequest {
@@ -9,11 +11,12 @@ export interface ApiRequest {
   readonly url: URL;
   readonly subject: Subject;
   readonly details: AccessIdentity;
+  /** By the document's own identity rules under `/-/admin/`, and by the cluster's elsewhere. */
   readonly identity: Identity;
   /** By the host that was asked; a host may be Sallyport's own. */
   readonly cluster: Cluster | undefined;
   readonly config: Config;
   readonly env: Bindings;
-  /** Answers no, and leaves it to the record. */
-  forbid(message: string): Response;
+  /** Renders a denial, and records the request as denied. */
+  deny(denial: Denial): Response;
 }

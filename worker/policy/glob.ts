@@ -1,15 +1,15 @@
 /**
- * Tells whether a text fits a pattern of the configuration: `*` is any run of characters, all else is itself.
+ * Whether a text matches a pattern of the configuration. `*` is any run of characters; every other character is literal.
  *
- * By hand, in time that grows with the text alone: a regular expression of several stars can be made to search for minutes,
- * and texts are what clients send.
+ * Not a regular expression: one with several stars can be made to backtrack for minutes, and clients send these texts.
+ * This takes time in proportion to the text.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
   const [head = "", ...rest] = pattern.split("*");
   const tail = rest.pop();
   if (tail === undefined) return text === head;
   if (!text.startsWith(head)) return false;
-  // Each part at its first place leaves the most for those after it.
+  // The first occurrence of each part leaves the most text for the parts after it.
   let from = head.length;
   for (const part of rest) {
     const at = text.indexOf(part, from);

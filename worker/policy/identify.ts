@@ -1,13 +1,16 @@
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
+import type { AccessIdentity } from "../access/access-identity.ts";
+import { readClaim } from "../access/claims.ts";
 import type { Subject } from "../access/subject.ts";
 import { isReservedName } from "../config/load.ts";
 import type { IdentityRule, Limits, Role } from "../config/schema.ts";
 import { fillTemplate } from "../config/template.ts";
-import type { Refusal } from "../refusal.ts";
 
-/** Who somebody is here, and as whom they act in the cluster. */
+/** Who somebody is in Sallyport, and as whom they act in the cluster. */
 export interface Identity {
-  /** The Access identity: names the user's object and stands in the record. */
+  /** The Access identity. Names the user's object, and the user in the audit log. */
   readonly name: string;
   /** The Access subject; becomes the impersonated uid. Service tokens have none. */
   readonly uid: string | undefined;
@@ -15,73 +18,63 @@ export interface Identity {
   readonly groups: readonly string[];
   readonly extra: Readonly<Record<string, readonly string[]>>;
   readonly roles: readonly Role[];
-  /** What the rule says of this identity's sessions in place of the usual. */
+  /** Override the configuration's own for sessions of this identity. */
   readonly limits: Partial<Limits>;
   readonly recording: Partial<RecordingPolicy>;
-  /** Which of the cluster's identity rules gave all that. */
+  /** The index of the identity rule that matched. */
   readonly rule: number;
 }
 
-/** What is known of somebody beyond the token. */
-export interface AccessIdentity {
-  /** Names, ids and addresses of groups. */
-  readonly groups: readonly string[];
-  /** Names and ids of the device posture checks that succeeded. */
-  readonly posture: readonly string[];
-  /** Where this request comes from. The token only says where its bearer signed in, up to a day ago. */
-  readonly country?: unknown;
-}
-
-export type IdentifyResult =
-  | { readonly ok: true; readonly identity: Identity }
-  | { readonly ok: false; readonly refusal: Refusal };
-
-/** Maps a verified subject to an identity by the first rule that matches. No rule, no access. */
-export function identify(subject: Subject, details: AccessIdentity, rules: readonly IdentityRule[]): IdentifyResult {
-  const index = rules.findIndex(({ match }) => matches(match, subject, details));
+/** Maps a verified subject to an identity by the first rule that matches. Without a matching rule there is no access. */
+export function identify(
+  subject: Subject,
+  accessIdentity: AccessIdentity,
+  rules: readonly IdentityRule[],
+): Result<Identity, Denial> {
+  const index = rules.findIndex(({ match }) => matches(match, subject, accessIdentity));
   const rule = rules[index];
-  if (!rule) return refused(`no rule here gives ${subject.name} access: ask your administrator to add one`);
+  if (!rule) return noIdentity(`no rule here gives ${subject.name} access: ask your administrator to add one`);
   const template = rule.user ?? (subject.email === undefined ? "service:{common_name}" : "{email}");
   const user = fillTemplate(template, (name) => readText(subject, name));
   if (user === undefined) {
-    return refused("your Access token lacks a claim that your user name is made of: ask your administrator");
+    return noIdentity("your Access token lacks a claim that your user name is made of: ask your administrator");
   }
-  // Spelled out in the rule it is the administrator's word; made from a claim it would be the identity provider's.
+  // A literal in the rule is the administrator's choice. Filled in from a claim, it would be the identity provider's.
   if (isReservedName(user) && user !== rule.user) {
-    return refused("your user name would be one that Kubernetes reserves: ask your administrator");
+    return noIdentity("your user name would be one that Kubernetes reserves: ask your administrator");
   }
   const { groups, extra, roles, limits, recording } = rule;
   const uid = subject.sub === "" ? undefined : subject.sub;
-  return {
-    ok: true,
-    identity: { name: subject.name, uid, user, groups, extra, roles, limits, recording, rule: index },
-  };
+  return ok({ name: subject.name, uid, user, groups, extra, roles, limits, recording, rule: index });
 }
 
-function refused(message: string): IdentifyResult {
-  return { ok: false, refusal: { code: "no_identity", message } };
+function noIdentity(message: string): Result<never, Denial> {
+  return err(denial("no_identity", message));
 }
 
-function matches(match: IdentityRule["match"], subject: Subject, details: AccessIdentity): boolean {
+function matches(match: IdentityRule["match"], subject: Subject, accessIdentity: AccessIdentity): boolean {
   const { email, emailDomain, group, claim, value, serviceToken, country, posture } = match;
   return (
     (email === undefined || subject.email === email.toLowerCase()) &&
     (emailDomain === undefined || isOfDomain(subject.email, emailDomain.toLowerCase())) &&
-    (group === undefined || details.groups.includes(group)) &&
+    (group === undefined || accessIdentity.groups.includes(group)) &&
     (claim === undefined || value === undefined || hasValue(readClaim(subject.claims, claim), value)) &&
     (serviceToken === undefined || subject.commonName === serviceToken) &&
-    (country === undefined || isFrom(country, subject, details)) &&
-    (posture === undefined || details.posture.includes(posture))
+    (country === undefined || isFrom(country, subject, accessIdentity)) &&
+    (posture === undefined || accessIdentity.posture.includes(posture))
   );
 }
 
-/** Both: a token signed for at home does not serve abroad. Locally nobody knows where a request comes from. */
+/**
+ * Both the sign-in and the request must come from one of the countries: a token obtained at home must not work abroad.
+ * Locally the request's country is unknown, and only the sign-in counts.
+ */
 function isFrom(countries: readonly string[], subject: Subject, { country }: AccessIdentity): boolean {
   const isSignedInThere = countries.includes(String(subject.claims["country"]));
   return isSignedInThere && (country === undefined || countries.includes(String(country)));
 }
 
-/** The part behind the LAST @, whole: `evil@example.com@other.org` and `alice@notexample.com` are not example.com's. */
+/** Compares what follows the LAST @: neither `evil@example.com@other.org` nor `alice@notexample.com` is of example.com. */
 function isOfDomain(email: string | undefined, domain: string): boolean {
   return email !== undefined && email.slice(email.lastIndexOf("@") + 1) === domain;
 }
@@ -103,14 +96,4 @@ function readText(subject: Subject, name: string): string | undefined {
       return typeof value === "string" ? value : undefined;
     }
   }
-}
-
-/** Reads a dotted path of own properties: a claim named `__proto__` or `constructor` finds nothing. */
-export function readClaim(claims: object, path: string): unknown {
-  let value: unknown = claims;
-  for (const key of path.split(".")) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<string, unknown>)[key];
-  }
-  return value;
 }

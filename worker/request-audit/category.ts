@@ -1,56 +1,54 @@
-/** Which requests matter, and by what. Pure. */
+/** Which API requests are in the audit log, and under which category. Pure. */
 import type { Category } from "../../audit/requests.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
 import { isReadMethod } from "../methods.ts";
 import { matches, type RuleQuery, resourceOf } from "../policy/evaluate-rules.ts";
 import { matchesGlob } from "../policy/glob.ts";
+import { isAdminPath } from "../surfaces.ts";
 
-/** A plain request that Sallyport let through. */
-export interface Allowed {
+/** An API request that Sallyport allowed. */
+export interface AllowedRequest {
   readonly method: string;
-  readonly asked: RuleQuery;
-  /** What the cluster answered; null where no answer came. */
+  readonly query: RuleQuery;
+  /** The cluster's HTTP status; null where no answer came. */
   readonly status: number | null;
 }
 
 /**
- * The category under which a request is written, or `none`.
+ * The category under which a request is recorded, or `none`.
  *
- * Denied and token requests are always written. Of the others a request is written under the first category that it fits
- * and that the configuration has not narrowed away: a pod's creation is still a mutation where precursors are off.
+ * Denied requests and those for tokens are always recorded. Every other request gets the first category that applies and
+ * that the configuration has not excluded it from: a pod's creation is still a mutation where precursors are off.
  */
-export function categorize({ method, asked, status }: Allowed, config: RequestAuditConfig): Category | "none" {
-  // Not 401: that is about Sallyport's own account at the cluster, and would be every request's answer.
+export function categorize({ method, query, status }: AllowedRequest, config: RequestAuditConfig): Category | "none" {
+  // Not 401: it would be about Sallyport's own account at the cluster, and the same for every request.
   if (status === 403) return "denied";
-  const { info } = asked;
-  // By method, never by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may act on it.
+  const { info } = query;
+  // By method, not by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may act on it.
   const isWrite = !isReadMethod(method);
-  if (isTokenSurface(info, isWrite)) return "token";
+  if (issuesTokens(info, isWrite)) return "token";
   const { precursors, secretReads, mutations } = config;
-  const isWanted = ({ record, except }: RequestAuditConfig["mutations"]) =>
-    record && !except.some((match) => matches(match, asked));
-  if (isPrecursor(info, method, isWrite) && isWanted(precursors)) return "precursor";
-  if (isWrite && isWanted(mutations)) return "mutation";
-  // Also of a write: a PATCH that changes nothing, or a dry run, is answered with the whole secret.
-  if (method !== "OPTIONS" && isSecret(info, secretReads.resources) && isWanted(secretReads)) return "secret-read";
+  const isIncluded = ({ record, except }: RequestAuditConfig["mutations"]) =>
+    record && !except.some((match) => matches(match, query));
+  if (isPrecursor(info, method, isWrite) && isIncluded(precursors)) return "precursor";
+  if (isWrite && isIncluded(mutations)) return "mutation";
+  // Writes included: the answer to a PATCH that changes nothing, or to a dry run, is the whole secret.
+  if (method !== "OPTIONS" && isSecret(info, secretReads.resources) && isIncluded(secretReads)) return "secret-read";
   return "none";
 }
 
-/** Reviews are asked by POST; a certificate is also taken out by GET. */
+/** A GET of these returns an issued certificate. */
 const CERTIFICATES: ReadonlySet<string> = new Set(["certificatesigningrequests", "podcertificaterequests"]);
 
-function isTokenSurface(
-  { isResourceRequest, apiGroup, resource, subresource }: RequestInfo,
-  isWrite: boolean,
-): boolean {
+function issuesTokens({ isResourceRequest, apiGroup, resource, subresource }: RequestInfo, isWrite: boolean): boolean {
   if (!isResourceRequest) return false;
   switch (apiGroup) {
     case "":
       return resource === "serviceaccounts" && subresource === "token";
     case "certificates.k8s.io":
       return isWrite || CERTIFICATES.has(resource);
-    // All of both: selfsubjectreviews, tokenreviews, and access reviews, which say what a stolen identity is good for.
+    // Reviews are asked for by POST. They say what a stolen identity is good for, so all of both groups count.
     case "authentication.k8s.io":
     case "authorization.k8s.io":
       return isWrite;
@@ -67,7 +65,7 @@ function isPrecursor(
   if (!isResourceRequest || apiGroup !== "") return false;
   switch (resource) {
     case "pods":
-      // PUT and PATCH too: a server-side apply creates the pod that is not there, and either may change its image.
+      // PUT and PATCH too: a server-side apply creates a missing pod, and both may change the image of one.
       return isWrite && (subresource === "" ? method !== "DELETE" : POD_PRECURSORS.has(subresource));
     case "bindings":
       return isWrite;
@@ -79,7 +77,7 @@ function isPrecursor(
   }
 }
 
-/** `kubectl debug --attach=false` runs its command by ephemeralcontainers alone, and no session is ever opened. */
+/** `kubectl debug --attach=false` runs its command by ephemeralcontainers alone, without any session. */
 const POD_PRECURSORS: ReadonlySet<string> = new Set(["ephemeralcontainers", "binding"]);
 
 function isSecret(info: RequestInfo, resources: readonly string[]): boolean {
@@ -87,8 +85,7 @@ function isSecret(info: RequestInfo, resources: readonly string[]): boolean {
   return resource !== "" && resources.some((pattern) => matchesGlob(pattern, resource));
 }
 
-/** The part of a request to the admin API that is on record: orders, and who watched which recording. */
+/** Whether a request to the admin API is recorded: commands are, and so is who read which recording. */
 export function isAuditedAdminRequest(method: string, pathname: string): boolean {
-  if (!pathname.startsWith("/-/admin/")) return false;
-  return !isReadMethod(method) || pathname.endsWith("/recording");
+  return isAdminPath(pathname) && (!isReadMethod(method) || pathname.endsWith("/recording"));
 }

@@ -1,21 +1,22 @@
+import type { Denial } from "../../contract/denial.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { Identity } from "../policy/identify.ts";
-import type { Refusal } from "../refusal.ts";
 
-/** What becomes known of a request on its way through the edge. Each stage adds its own; the record is made of it. */
+/** What is found out about a request on its way through the edge. Each stage adds its part; the audit log's row is made of it. */
 export interface RequestTrace {
-  /** When it came, ms since the epoch. */
+  /** When it arrived, ms since the epoch. */
   readonly at: number;
-  /** Whom Access vouches for. */
+  /** The Access identity. */
   user?: string;
   identity?: Identity;
   cluster?: string;
   info?: RequestInfo;
-  rule?: string | undefined;
-  /** Sallyport's own no. */
-  refusal?: Refusal;
-  /** Why there is no answer of the cluster's to a request that was let through. */
-  failure?: string | undefined;
-  /** What it is handed to: sessions have a record of their own. */
+  /** The rule that allowed or refused it, if one did. */
+  rule?: string;
+  /** Why Sallyport refused it. */
+  denial?: Denial;
+  /** Why the cluster's answer to an allowed request did not come. */
+  failure?: string;
+  /** Who answers it. Sessions have events of their own in the audit log. */
   destination?: "cluster" | "session" | "sallyport";
 }

@@ -1,41 +1,41 @@
 import type { Category } from "../../audit/requests.ts";
-import { pathAmbiguity, rawRequestTarget } from "../../kubernetes/path.ts";
+import { pathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import type { UnsavedRow } from "./tally.ts";
 
-/** The client writes these into the record: they must not fill it. */
+/** The client chooses these texts. The bounds keep it from filling the audit log. */
 const MAX_PATH_CHARS = 2_048;
 const MAX_NAME_CHARS = 512;
 const MAX_REASON_CHARS = 512;
 const MAX_USER_AGENT_CHARS = 512;
 const MAX_HEADER_CHARS = 64;
 
-/** Below it a path is a workload's own, and may be a link that resets a password. Not for nodes: that is the kubelet's. */
+/** What follows is a workload's own path, which may be a link that resets a password. A node's is the kubelet's, and kept. */
 const PROXIED = /^(\/api\/v1\/(?:watch\/)?namespaces\/[^/]+\/(?:pods|services)\/[^/]+\/proxy\/).+/;
 
 /**
- * Makes a request's row: all that it says is of its head.
+ * Makes a request's row from its head alone.
  *
- * Of the query nothing is kept, not even its keys: values are commands and tokens, and what Kubernetes reads there that
- * matters (`watch`, `fieldSelector=metadata.name`) is in `verb` and `name`. `dryRun` is left out on purpose: a
- * DeleteOptions in the body overrules it, so the row could call a real deletion a dry run.
+ * Nothing of the query is kept, not even its keys: values are commands and tokens. What Kubernetes reads there and is of
+ * interest (`watch`, `fieldSelector=metadata.name`) is in `verb` and `name`. `dryRun` is left out on purpose: a
+ * DeleteOptions in the body overrides it, so the row could call a real deletion a dry run.
  *
- * @param status of the answer
+ * @param status the answer's HTTP status
  */
-export function buildRequestRow(request: Request, facts: RequestTrace, category: Category, status: number): UnsavedRow {
-  const { at, user = null, identity, cluster = null, rule = null, refusal, failure, destination } = facts;
+export function buildRequestRow(request: Request, trace: RequestTrace, category: Category, status: number): UnsavedRow {
+  const { at, user = null, identity, cluster = null, rule = null, denial, failure, destination } = trace;
   const { method, headers } = request;
   const target = rawRequestTarget(request.url);
   const country = request.cf?.["country"];
   return {
     ...{ at, user, kubernetes_user: identity?.user ?? null, cluster, category },
-    ...{ decision: refusal ? "refused" : "allowed", rule, refusal: refusal?.code ?? null },
-    reason: truncate(refusal?.message ?? failure, MAX_REASON_CHARS),
+    ...{ decision: denial ? "refused" : "allowed", rule, refusal: denial?.code ?? null },
+    reason: truncate(denial?.message ?? failure, MAX_REASON_CHARS),
     method: truncate(method, MAX_HEADER_CHARS),
     path: truncate(target.pathname.replace(PROXIED, "$1…"), MAX_PATH_CHARS),
-    ...describe(destination === "sallyport" ? undefined : (facts.info ?? readInfo(method, target))),
-    status: refusal || failure !== undefined ? null : status,
+    ...describe(destination === "sallyport" ? undefined : (trace.info ?? parseUnambiguous(method, target))),
+    status: denial || failure !== undefined ? null : status,
     count: 1,
     client_address: truncate(headers.get("CF-Connecting-IP"), MAX_HEADER_CHARS),
     country: typeof country === "string" ? country : null,
@@ -44,8 +44,8 @@ export function buildRequestRow(request: Request, facts: RequestTrace, category:
   };
 }
 
-/** A request that was refused before it was read has its reading here, where there is only one. */
-function readInfo(method: string, target: ReturnType<typeof rawRequestTarget>): RequestInfo | undefined {
+/** For a request that was denied before it was classified, if there is only one way to read its path. */
+function parseUnambiguous(method: string, target: RequestTarget): RequestInfo | undefined {
   if (pathAmbiguity(target.pathname) !== undefined) return undefined;
   const info = parseRequestInfo(method, target);
   return "error" in info ? undefined : info;
@@ -56,7 +56,7 @@ function describe(info: RequestInfo | undefined) {
   const part = (text: string | undefined) => (isResource ? truncate(text, MAX_NAME_CHARS) : null);
   return {
     verb: truncate(info?.verb, MAX_HEADER_CHARS),
-    // The core group is "", and "" it is in RBAC's own terms.
+    // The core group's name is the empty string, as in RBAC.
     api_group: isResource ? truncate(info?.apiGroup, MAX_NAME_CHARS) : null,
     resource: part(info?.resource),
     subresource: part(info?.subresource) || null,

@@ -1,12 +1,12 @@
 import type { RequestRow } from "../../audit/rows.ts";
 
-/** A row before it has its id. */
+/** A row that has no id yet. */
 export type UnsavedRow = Omit<RequestRow, "id">;
 
-/** Rows that one window of time can have; what fits none of them is counted together. */
+/** Rows per window of time. What fits none of them is counted together. */
 const MAX_KEYS = 20;
 
-/** Counts requests that are too many for a row each: one row for all of the same kind, user and address. */
+/** Counts requests that are too many for a row each: one row per kind, user and address. */
 export class Tally {
   readonly #rows = new Map<string, UnsavedRow>();
 
@@ -23,10 +23,10 @@ export class Tally {
     const { category, user, cluster, refusal, reason, client_address } = row;
     const key = JSON.stringify([category, user, cluster, refusal, reason, client_address]);
     if (this.#rows.has(key) || this.#rows.size < MAX_KEYS) this.#count(key, row);
-    else this.#count(category, { ...row, ...NOBODYS, reason: "of several users, addresses or reasons" });
+    else this.#count(category, { ...row, ...ANONYMOUS, reason: "of several users, addresses or reasons" });
   }
 
-  /** Takes out what was counted. */
+  /** Takes the rows out. */
   drain(): UnsavedRow[] {
     const rows = [...this.#rows.values()];
     this.#rows.clear();
@@ -39,9 +39,9 @@ export class Tally {
   }
 }
 
-const NOBODYS = { user: null, cluster: null, refusal: null, client_address: null };
+const ANONYMOUS = { user: null, cluster: null, refusal: null, client_address: null };
 
-/** What a row says that stands for requests of one kind, rather than for one of them. */
+/** Makes a row that stands for many requests of one kind: it keeps only what they have in common. */
 export function summaryRow(row: UnsavedRow, change: Partial<UnsavedRow> = {}): UnsavedRow {
   return {
     ...{ at: row.at, user: row.user, kubernetes_user: null, cluster: row.cluster },

@@ -1,66 +1,77 @@
+import type { Result } from "../../common/result.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
-import { type Decision, SESSION_EXTRA } from "../policy/decide.ts";
+import type { Failure } from "../failure.ts";
+import { SESSION_EXTRA, type SessionDecision } from "../policy/decide.ts";
 import type { Identity } from "../policy/identify.ts";
-import { upstreamHeadersFor } from "../upstream/forward.ts";
+import { upstreamHeadersFor } from "../upstream/headers.ts";
 import { buildUpstreamUrl } from "../upstream/url.ts";
-import { userObjectAt } from "./user-objects.ts";
+import { fetchUserObject, userObjectAt } from "./user-objects.ts";
 
-/** The client writes these into the record: they must not fill it. */
+/** The client chooses these texts. The bounds keep it from filling the audit log. */
 const MAX_USER_AGENT_CHARS = 512;
 const MAX_ATTEMPT_CHARS = 128;
 
-/** A session attempt that was let through, and whose it is. */
+/** An allowed session attempt, and whose it is. */
 export interface SessionAttempt {
   readonly request: Request;
-  readonly spelled: RequestTarget;
+  readonly target: RequestTarget;
   readonly subject: Subject;
   readonly identity: Identity;
   readonly cluster: Cluster;
-  readonly decision: Extract<Decision, { action: "session" }>;
+  readonly decision: SessionDecision;
 }
 
-/** Hands a session attempt to its user's object, with the upstream request all built but for the sending. */
+/** Hands a session attempt to its user's object: the plan, and the request to the cluster, which the object sends. */
 export async function openSession(
   namespace: Bindings["USER_SESSIONS"],
-  { request, spelled, subject, identity, cluster, decision }: SessionAttempt,
+  attempt: SessionAttempt,
   config: Pick<Config, "limits" | "audit" | "recording">,
-): Promise<Response> {
+): Promise<Result<Response, Failure>> {
+  const { request, target, identity, cluster, decision } = attempt;
   const object = userObjectAt(namespace, identity.name, cluster.locationHint);
   const sessionId = makeSessionId(object.id.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const as = { ...decision.as, extra: { ...decision.as.extra, [SESSION_EXTRA]: [sessionId] } };
-  const headers = upstreamHeadersFor(request, as, true);
-  const { target, transport, rule, requireReason } = decision;
+  // A SPDY request is answered by the object and never sent to the cluster, so it must not look like a WebSocket's.
+  const headers = upstreamHeadersFor(request.headers, as, decision.transport === "websocket");
+  if (!headers.ok) return headers;
+  attachSessionPlan(headers.value, planSession(sessionId, attempt, config));
+  // GET, whatever the client's method was.
+  return fetchUserObject(object, buildUpstreamUrl(target), { headers: headers.value, signal: request.signal });
+}
+
+function planSession(
+  sessionId: string,
+  { request, subject, identity, cluster, decision }: SessionAttempt,
+  config: Pick<Config, "limits" | "audit" | "recording">,
+): SessionPlan {
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
   const { onOutage, maxQueuedEvents } = config.audit;
-  attachSessionPlan(headers, {
-    ...{ sessionId, user: identity.name, kubernetesUser: as.user, kubernetesGroups: as.groups },
-    ...{
-      cluster: cluster.name,
-      binding: cluster.binding,
-      locationHint: cluster.locationHint,
-      target: { ...target, container: target.container ?? null },
-      transport,
-      rule,
-      requireReason,
-      limits,
-    },
+  return {
+    sessionId,
+    user: identity.name,
+    kubernetesUser: decision.as.user,
+    kubernetesGroups: decision.as.groups,
+    cluster: cluster.name,
+    binding: cluster.binding,
+    locationHint: cluster.locationHint,
+    target: { ...decision.target, container: decision.target.container ?? null },
+    transport: decision.transport,
+    rule: decision.rule,
+    requireReason: decision.requireReason,
+    limits,
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents },
     recording: { ...config.recording, ...decision.recording },
     client: describeClient(request),
-  });
-  // GET whatever the client's method was: a second half by SPDY is answered, never sent upstream. The `upgrade` header
-  // of a WebSocket is set; a SPDY request must not look like one.
-  if (transport === "spdy") headers.delete("upgrade");
-  return object.fetch(buildUpstreamUrl(spelled), { headers, signal: request.signal });
+  };
 }
 
-/** From where, as far as it is known. The address and the country are Cloudflare's word, the rest the client's. */
+/** Where the request comes from, as far as known. Cloudflare states the address and the country, the client the rest. */
 function describeClient(request: Request): SessionPlan["client"] {
   const country = request.cf?.["country"];
   return {

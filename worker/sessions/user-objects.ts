@@ -1,3 +1,6 @@
+import { describeError, logEvent } from "../../common/log.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { denial } from "../../contract/denial.ts";
 import {
   callUserObject,
   type UserObjectCalls,
@@ -7,6 +10,7 @@ import {
 } from "../../contract/user-object.ts";
 import type { UserObject } from "../../contract/user-object-binding.ts";
 import type { NullableLocationHint } from "../config/location-hints.ts";
+import { type Failure, upstreamFailure } from "../failure.ts";
 
 type Namespace = DurableObjectNamespace<UserObject>;
 
@@ -60,3 +64,31 @@ export async function askUserObject<M extends UserObjectMethod>(
   if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}`);
   return answer.value;
 }
+
+/**
+ * Sends a session attempt to an object.
+ *
+ * There is no second try: an attempt that failed may have opened a session. The platform itself sends the request again
+ * where it knows that the object has not received it
+ * (https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/).
+ */
+export async function fetchUserObject(
+  object: DurableObjectStub<UserObject>,
+  url: string,
+  init: { readonly headers: Headers; readonly signal: AbortSignal },
+): Promise<Result<Response, Failure>> {
+  try {
+    return ok(await object.fetch(url, init));
+  } catch (error) {
+    // The object sees the abort too, and ends what it has begun.
+    if (init.signal.aborted) return err(upstreamFailure("client_gone", "the client went away"));
+    logEvent("object_unavailable", { method: "fetch", attempt: 1, error: describeError(error) });
+    return err(OBJECT_UNAVAILABLE);
+  }
+}
+
+const OBJECT_UNAVAILABLE = denial(
+  "object_unavailable",
+  "the part of Sallyport that holds your sessions cannot be reached: try again; " +
+    "if this persists, contact your administrator",
+);

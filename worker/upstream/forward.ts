@@ -1,95 +1,61 @@
+import { logEvent } from "../../common/log.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { denial } from "../../contract/denial.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
-import { buildUpstreamHeaders, type Impersonation } from "../../kubernetes/upstream-headers.ts";
+import { type Failure, upstreamFailure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
-import type { Decision } from "../policy/decide.ts";
-import { refuse } from "../refusal.ts";
+import type { ForwardDecision } from "../policy/decide.ts";
+import { upstreamHeadersFor } from "./headers.ts";
+import { sandboxResponse } from "./sandbox-response.ts";
 import { buildUpstreamUrl } from "./url.ts";
 
-/** @property failure why this is not the cluster's own answer, for the record */
-export interface ClusterAnswer {
-  readonly response: Response;
-  readonly failure?: string;
-}
-
 /**
- * Sends a request on and returns the answer untouched: neither body is read, so neither is buffered, and a client that
- * goes away takes the upstream request with it.
+ * Sends an allowed request to the cluster and returns the answer untouched. Neither body is read, so neither is
+ * buffered, and a client that goes away takes the upstream request with it.
+ *
+ * @param target the path and query that were decided on
+ * @returns the cluster's answer, or why there is none
  */
 export async function forwardToCluster(
   cluster: Fetcher,
   request: Request,
-  spelled: RequestTarget,
-  decision: Extract<Decision, { action: "stream" }>,
-): Promise<ClusterAnswer> {
-  const headers = upstreamHeadersFor(request, decision.as, decision.upgrade);
-  const { method } = request;
+  target: RequestTarget,
+  decision: ForwardDecision,
+): Promise<Result<Response, Failure>> {
+  const headers = upstreamHeadersFor(request.headers, decision.as, decision.upgrade);
+  if (!headers.ok) return headers;
+  const { method, signal } = request;
   const isBodiless = method === "GET" || method === "HEAD";
-  // `fetch` takes none with these. Dropped, it would be another request for a workload that reads it.
+  // `fetch` takes no body with these. Without it, the request would be another one to a workload that reads it.
   if (isBodiless && request.body && request.headers.get("Content-Length") !== "0") {
-    const failure = `a ${method} with a body is not passed on`;
-    return { response: refuse({ code: "bad_request", message: failure }, request.headers), failure };
+    return err(denial("bad_request", `a ${method} with a body is not forwarded`));
   }
   try {
-    const answer = cluster.fetch(buildUpstreamUrl(spelled), {
+    const answer = cluster.fetch(buildUpstreamUrl(target), {
       method,
-      headers,
+      headers: headers.value,
       body: isBodiless ? null : request.body,
-      // A redirect is the client's to follow, as itself, through this same door.
+      // The client follows redirects itself, as itself, through Sallyport again.
       redirect: "manual",
-      signal: request.signal,
+      signal,
     });
-    const response = await (isReadMethod(request.method)
-      ? answer
-      : Promise.race([answer, rejectWhenAborted(request.signal)]));
-    return { response: decision.proxied ? sandboxResponse(response) : response };
+    const response = await (isReadMethod(method) ? answer : Promise.race([answer, rejectWhenAborted(signal)]));
+    return ok(decision.proxied ? sandboxResponse(response) : response);
   } catch (error) {
-    // Nobody is left to read it: nginx's code for a client that closed the request.
-    if (request.signal.aborted) {
-      const failure = "the client went away before the cluster answered: what it asked for may have been done";
-      return { response: new Response(null, { status: 499 }), failure };
+    if (signal.aborted) {
+      const message = "the client went away before the cluster answered; the request may have been carried out";
+      return err(upstreamFailure("client_gone", message));
     }
-    console.error(`upstream: ${method} failed: ${error instanceof Error ? error.name : "unknown error"}`);
-    const message = "the cluster cannot be reached: try again, and tell your administrator if it stays";
-    return { response: refuse({ code: "cluster_unreachable", message }, request.headers), failure: message };
+    // Only its name: the message may quote the URL, whose query holds commands and tokens.
+    logEvent("cluster_request_failed", { method, error: error instanceof Error ? error.name : "unknown" });
+    const message = "the cluster cannot be reached: try again; if this persists, contact your administrator";
+    return err(upstreamFailure("cluster_unreachable", message));
   }
 }
 
-/** Rejects when the client goes away: of a request that its client gave up, `fetch` may never say anything again. */
+/** Rejects when the client goes away. The `fetch` of a request that its client gave up may never settle. */
 function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(new Error("the client went away")), { once: true });
   });
-}
-
-/**
- * A workload wrote this answer, and a browser would take it for a page of this origin: one with the person's sign-in, that
- * may open sessions and, for an administrator, end them. So it gets an origin of its own, and no say over this one.
- */
-function sandboxResponse(response: Response): Response {
-  const contained = new Response(response.body, response);
-  contained.headers.set("Content-Security-Policy", "sandbox");
-  contained.headers.set("X-Content-Type-Options", "nosniff");
-  for (const name of ORIGIN_SCOPED_HEADERS) contained.headers.delete(name);
-  return contained;
-}
-
-/**
- * What a browser keeps for a whole origin, or lets other origins do with it, sandboxed or not. NEL with Report-To would have
- * it tell somebody else of each of the person's requests here, with their paths.
- */
-const ORIGIN_SCOPED_HEADERS = [
-  "Set-Cookie",
-  "Service-Worker-Allowed",
-  "NEL",
-  "Report-To",
-  "Reporting-Endpoints",
-  "Clear-Site-Data",
-  "Strict-Transport-Security",
-  "Alt-Svc",
-  "Access-Control-Allow-Origin",
-  "Access-Control-Allow-Credentials",
-];
-
-export function upstreamHeadersFor(request: Request, as: Impersonation, upgrade: boolean): Headers {
-  return buildUpstreamHeaders(request.headers, as, upgrade ? { upgrade: "websocket" } : {});
 }

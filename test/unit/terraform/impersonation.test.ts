@@ -50,8 +50,8 @@ describe("the connector's role", () => {
       { groups: [], posture: [] },
       rules,
     );
-    if (!identified.ok) throw new Error(identified.refusal.message);
-    const { user, groups, uid, extra } = identified.identity;
+    if (!identified.ok) throw new Error(identified.error.message);
+    const { user, groups, uid, extra } = identified.value;
     expect(allows(role, "", "users", user)).toBe(true);
     for (const group of groups) expect(allows(role, "", "groups", group)).toBe(true);
     expect(allows(role, AUTHENTICATION, "uids", uid ?? "")).toBe(true);

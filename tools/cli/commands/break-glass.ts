@@ -89,11 +89,11 @@ function placeOf(flags: Flags, deployment: Deployment, cluster: DeployedCluster)
 function identityOf(flags: Flags, deployment: Deployment, cluster: DeployedCluster): Identity {
   const { user: who = "", claim: claims, group: groups, posture, country } = flags;
   if (!who.includes("@")) throw new UsageError("--user must be a person's email address");
-  const read = readSubject({ ...payloadOf({ who, claims, country }), sub: "break-glass" }, "");
-  if (!read.ok) throw new OperatorError(read.refusal.message);
-  const identified = identify(read.subject, { groups, posture }, identitiesOf(deployment, cluster));
-  if (!identified.ok) throw new OperatorError(identified.refusal.message);
-  return identified.identity;
+  const read = readSubject({ ...payloadOf({ who, claims, country }), sub: "break-glass" });
+  if (!read.ok) throw new OperatorError(read.error.message);
+  const identified = identify(read.value, { groups, posture }, identitiesOf(deployment, cluster));
+  if (!identified.ok) throw new OperatorError(identified.error.message);
+  return identified.value;
 }
 
 async function give(

@@ -1,6 +1,6 @@
-import { crossSiteDenial } from "../../access/cross-site.ts";
+import { denial } from "../../../contract/denial.ts";
+import { checkCrossSite } from "../../access/cross-site.ts";
 import { jsonError } from "../../json.ts";
-import { identify } from "../../policy/identify.ts";
 import type { ApiRequest } from "../request.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { showExport } from "./export.ts";
@@ -29,17 +29,14 @@ const NAMES_USER = /^\/-\/admin\/(?:locks|users)\//;
 
 /** Serves `/-/admin/…` to administrators, from clients or from pages of this host. */
 export async function serveAdmin(own: ApiRequest): Promise<Response> {
-  const { request, url, subject, details, config, env, forbid } = own;
-  const foreign = crossSiteDenial(request.headers, url);
-  if (foreign) return forbid(foreign.message);
+  const { request, url, subject, identity: admin, config, env, deny } = own;
+  const forbid = (message: string) => deny(denial("not_admin", message));
+  const sameSite = checkCrossSite(request.headers, url);
+  if (!sameSite.ok) return deny(sameSite.error);
   const { adminAudiences } = config.access;
   if (adminAudiences && !adminAudiences.some((audience) => subject.audiences.includes(audience))) {
     return forbid("the admin API is behind an Access application of its own: sign in there");
   }
-  // The API is for all clusters, so a role for it is not one cluster's to give.
-  const identified = identify(subject, details, config.identities);
-  if (!identified.ok) return forbid(identified.refusal.message);
-  const admin = identified.identity;
   const isReader = admin.roles.includes("auditor") && request.method === "GET";
   if (!admin.roles.includes("admin") && !isReader) {
     const role = request.method === "GET" ? "admin or auditor" : "admin";

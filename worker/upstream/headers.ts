@@ -1,0 +1,31 @@
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
+import {
+  buildUpstreamHeaders,
+  forbiddenClientHeader,
+  type Impersonation,
+  ImpersonationError,
+} from "../../kubernetes/upstream-headers.ts";
+
+/** Refuses a request whose headers ask to be somebody else (kubectl's `--as`). */
+export function checkClientHeaders(client: Headers): Result<null, Denial> {
+  const forbidden = forbiddenClientHeader(client);
+  return forbidden ? err(denial("impersonation", forbidden.reason)) : ok(null);
+}
+
+/**
+ * Builds the headers of the request to the cluster.
+ *
+ * @param client the client's headers
+ * @param as the identity from the decision
+ * @param upgrade whether the request opens a WebSocket
+ * @returns a denial for an identity that cannot be written into headers exactly
+ */
+export function upstreamHeadersFor(client: Headers, as: Impersonation, upgrade: boolean): Result<Headers, Denial> {
+  try {
+    return ok(buildUpstreamHeaders(client, as, upgrade ? { upgrade: "websocket" } : {}));
+  } catch (error) {
+    if (!(error instanceof ImpersonationError)) throw error;
+    return err(denial("no_identity", `${error.message}: ask your administrator to correct its rule`));
+  }
+}
