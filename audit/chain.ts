@@ -1,38 +1,40 @@
 /**
- * The hash chain of the record. Each event's hash covers the event and the hash before it, so that an event that was
- * changed, left out, moved or put in breaks the chain at that place.
+ * The hash chain of the audit log. The hash of an event covers the event and the hash before it. An event
+ * that somebody changes, removes, moves or inserts breaks the chain at that point.
  *
  *     session A   start ─► connect ─► end
  *                   │
- *     session B   start ─► end              a start's prev_hash is the same user's start before it, so that a
- *                   │                       whole session that is missing is noticed too (each place where a user's
- *     session C   start ─► …                object lives has a chain of its own)
+ *     session B   start ─► end              the prev_hash of a start is the hash of the user's previous start,
+ *                   │                       so that a missing session shows too; each of a user's objects (one
+ *     session C   start ─► …                per location hint) has a chain of its own
  *
- * There is no secret in it: it shows what was not meant to be noticed (a row edited, deleted or lost), not a forger who
- * computes the whole chain anew. For that the newest hashes must be known elsewhere; each session's last one is logged.
+ * The chain has no secret. It reveals rows that were edited, deleted or lost. It does not stop a forger who
+ * recomputes the whole chain: for that, the newest hashes must be known elsewhere, so the last hash of each
+ * session is logged.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { SessionEvent } from "./events.ts";
 
-/** An event as D1 stores it: `data` is the JSON text, byte for byte. */
+/** An event as D1 stores it. */
 export interface ChainedEvent {
   readonly session_id: string;
   readonly seq: number;
   readonly at: number;
   readonly type: SessionEvent["type"];
+  /** JSON, byte for byte as it was hashed. */
   readonly data: string;
   /**
-   * The hash before this one: in the session, or for a start (and for a lock, which is none of a session's) in the user's
-   * chain of starts; "" for the very first.
+   * The hash of the previous event of the session. For a start, a lock and an unlock, it is the hash of the
+   * previous one of these in the user's object. "" for the very first.
    */
   readonly prev_hash: string;
   readonly hash: string;
 }
 
 /**
- * SHA-256 over a JSON array of everything, in hexadecimal: JSON keeps the parts apart whatever is in them. Synchronous,
- * unlike WebCrypto's, so that an event is written and chained in one turn.
+ * Hashes an event: SHA-256, in hexadecimal, over a JSON array, which keeps the fields apart whatever they
+ * contain. Synchronous, unlike WebCrypto, so that an object writes and chains an event in one turn.
  */
 export function hashEvent({ prev_hash, session_id, seq, at, type, data }: Omit<ChainedEvent, "hash">): string {
   return bytesToHex(sha256(utf8ToBytes(JSON.stringify([prev_hash, session_id, seq, at, type, data]))));

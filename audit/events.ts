@@ -1,36 +1,38 @@
 /**
- * What the record says of a session: a short list of typed events, in order, never changed.
+ * The event model of the audit log: a session is a short list of typed events, in order, never changed.
  *
- * `start` is durable before anything reaches the cluster; `end` is the last one. The keys are
- * snake_case because security teams meet them in SQL.
+ * `start` is durable before anything reaches the cluster, and `end` is the last event. Keys are snake_case
+ * because security teams use them in SQL.
  */
 
 export const OUTCOMES = [
-  /** The command ended by itself; see exit_code. With a reason where the session did not end with it. */
+  /** The command ended by itself; see exit_code. `reason` is set when something else ended the session. */
   "exited",
-  /** The client went away or hung up: kubectl's ordinary end for attach, port-forward and Ctrl-C. */
+  /** The client disconnected: the usual end of attach, port-forward and Ctrl-C. */
   "disconnected",
-  /** The cluster hung up in order, without an exit status: what a port-forward gets when its pod goes. */
+  /**
+   * The cluster closed the connection without an exit status, as when the pod of a port-forward is deleted.
+   */
   "closed",
-  /** The cluster reported an error after the session was opened (no such command, container gone). */
+  /** The cluster reported an error after the session was opened: no such command, container gone. */
   "failed",
   /** Never opened: a limit, a rule, the cluster's RBAC or an unsupported client. */
   "refused",
   "idle_limit",
   "duration_limit",
-  /** With the Access token that opened it, where a rule says so. */
+  /** The Access token that opened the session expired, and a rule ends sessions with it. */
   "token_expired",
-  /** It could no longer be recorded, and the rule says that then it must end. */
+  /** Recording failed, and the rule ends sessions that cannot be recorded. */
   "recording_failed",
-  /** Its recording reached the largest size, and the rule says that then it must end. */
+  /** The recording reached its maximum size, and the rule ends sessions then. */
   "recording_limit",
-  /** One side stopped reading what it was sent; see `reason`. */
+  /** One side stopped reading; see reason. */
   "stalled",
-  /** Ended by an administrator; see ended_by. With an exit_code where the command had ended just before. */
+  /** An administrator ended it; see ended_by. exit_code is set when the command had just ended. */
   "terminated",
-  /** The cluster's side went away without saying why. */
+  /** The connection to the cluster was lost without a close. */
   "upstream_lost",
-  /** The object that held the session stopped (crash, eviction, deploy); counts are the last known. */
+  /** The object stopped (crash, eviction, deploy). Counts are the last known ones. */
   "interrupted",
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -40,7 +42,7 @@ export interface SessionStart {
   readonly kubernetes_user: string;
   readonly kubernetes_groups: readonly string[];
   readonly cluster: string;
-  /** Which of the user's objects held it: null for the one near the user, or a location hint. Each has a chain of its own. */
+  /** The location hint of the object that held the session, or null for the object near the user. */
   readonly location_hint: string | null;
   readonly kind: string;
   readonly namespace: string;
@@ -50,84 +52,91 @@ export interface SessionStart {
   readonly tty: boolean;
   readonly stdin: boolean;
   readonly ports: readonly number[];
-  /** What was to be recorded of it: nothing, what it shows, or also what is typed. */
+  /** What the rule asks to record: nothing, output only, or input too. */
   readonly recording_mode: "off" | "output" | "full";
   readonly client_address: string | null;
   readonly country: string | null;
-  /** The rule that allowed it, where one did. */
+  /** The rule that allowed the session, or null when none was needed. */
   readonly rule: string | null;
-  /** What its user said it is for, where a rule asked or the user said it anyway. */
+  /** What the user gave as the reason for access, or null. */
   readonly access_reason: string | null;
   readonly user_agent: string | null;
 }
 
 export interface Counts {
-  /** WebSocket payload bytes from the client towards the cluster. */
+  /** WebSocket payload bytes from the client to the cluster. */
   readonly bytes_in: number;
-  /** WebSocket payload bytes from the cluster towards the client. */
+  /** WebSocket payload bytes from the cluster to the client. */
   readonly bytes_out: number;
   readonly messages_in: number;
   readonly messages_out: number;
 }
 
-/** What one remote port of a port-forward has carried. */
+/** The traffic of one remote port of a port-forward. */
 export interface Forward {
-  /** null: what could not be kept apart (ports after the 64th, connections after the 1,024th that were open at once). */
+  /**
+   * null for traffic that cannot be told apart: ports after the 64th, and connections after the 1,024th that
+   * were open at once.
+   */
   readonly port: number | null;
-  /** Connections that the client opened to it. */
+  /** Connections that the client opened to the port. */
   readonly connections: number;
-  /** Payload of these connections from the client, without the tunnel's own framing. */
+  /** Payload bytes of these connections from the client, without the framing of the tunnel. */
   readonly bytes_in: number;
-  /** Payload of these connections from the cluster, without the tunnel's own framing. */
+  /** Payload bytes of these connections from the cluster, without the framing of the tunnel. */
   readonly bytes_out: number;
-  /** Connections of which the cluster reported an error: nobody listens there, for one. */
+  /** Connections for which the cluster reported an error, for example that nothing listens on the port. */
   readonly errors: number;
-  /** What it said of the first of them, cut to 512 bytes. */
+  /** The first of these errors, cut to 512 bytes. */
   readonly first_error: string | null;
 }
 
-/** What was read in a session's traffic, beyond its counts. Both are missing after a crash (`interrupted`). */
+/** What the protocol observers read from a session's traffic. Both fields are missing after `interrupted`. */
 export interface Traffic {
-  /** Of port-forwards to pods: in the order of first use. Too low where `unreadable`. */
+  /** Port-forwards to pods only, in the order of first use. Too low when `unreadable`. */
   readonly forwards?: readonly Forward[];
-  /** The traffic did not fit its protocol, was relayed as it was, and from there on nothing is known of it but its size. */
+  /**
+   * The traffic stopped fitting its protocol. It was still relayed, but from there on only its size is known.
+   */
   readonly unreadable?: true;
 }
 
-/** `complete`, or why a part of the session is not in its recording. */
+/** `complete`, or why a part of the session is missing from its recording. */
 export const RECORDING_STATES = ["complete", "capped", "failed", "interrupted"] as const;
 
-/** What of the session its recording has. */
+/** How much of the session its recording has. */
 export interface RecordingSummary {
   readonly state: (typeof RECORDING_STATES)[number];
   /** Size of the cast. */
   readonly bytes: number;
-  /** For a person, where it is not complete. */
+  /** For a person. null when the recording is complete. */
   readonly reason: string | null;
 }
 
 export interface SessionEnd extends Counts, Traffic {
   readonly outcome: Outcome;
   readonly exit_code: number | null;
-  /** For a person: what ended or refused it. */
+  /** For a person: what ended or refused the session. */
   readonly reason: string | null;
   /** The administrator, for `terminated`. */
   readonly ended_by: string | null;
-  /** Missing where there is none. */
+  /** Missing when the session has no recording. */
   readonly recording?: RecordingSummary;
 }
 
 export type SessionEventBody =
   | { readonly type: "start"; readonly data: SessionStart }
-  /** The cluster accepted; `protocol` is the subprotocol that it chose. */
+  /** The cluster accepted the session. `protocol` is the subprotocol that it chose. */
   | { readonly type: "connect"; readonly data: { readonly protocol: string } }
-  /** A port-forward opens its first connection to this port of the pod; the first 64 ports of a session are told. */
+  /**
+   * The first connection of a port-forward to this port. Only the first 64 ports of a session have an event.
+   */
   | { readonly type: "forward"; readonly data: { readonly port: number } }
   | { readonly type: "end"; readonly data: SessionEnd };
 
-/** What is done to a user rather than in a session. Such an event is alone under its id. */
+/** An event about a user rather than a session. It has a session_id of its own and is alone under it. */
 export type UserEventBody =
-  /** An administrator ended the user's sessions and lets none open; `until` in ms since the epoch, null for ever. */
+  /** An administrator ended the user's sessions and blocks new ones. */
   | { readonly type: "lock"; readonly data: UserLock }
   | { readonly type: "unlock"; readonly data: { readonly user: string; readonly by: string; readonly reason: string } };
 
@@ -135,6 +144,7 @@ export interface UserLock {
   readonly user: string;
   readonly by: string;
   readonly reason: string;
+  /** Milliseconds since the epoch, or null for a lock without an end. */
   readonly until: number | null;
 }
 

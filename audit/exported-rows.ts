@@ -1,11 +1,11 @@
-/** What of the record is exported, row by row. */
+/** The rows that are exported. */
 import type { ChainedEvent } from "./chain.ts";
 import type { RequestRow } from "./rows.ts";
 
 export const EXPORTED_TABLES = ["events", "requests"] as const;
 export type ExportedTable = (typeof EXPORTED_TABLES)[number];
 
-/** An event with what a reader of single lines wants to know of its session, from the session's start; null where unknown. */
+/** An event with columns of its session's start, for readers of single lines. null when there is no start. */
 export interface NumberedEvent extends ChainedEvent {
   readonly row_number: number;
   readonly user: string | null;

@@ -4,12 +4,14 @@ import { requests } from "./schema.ts";
 
 const COLUMNS = Object.keys(getTableColumns(requests)).filter((name) => name !== "row_number");
 
-/** One statement and one value, however many rows: D1 binds at most 100 values, and each row has two dozen. */
+/**
+ * One statement with one bound value for any number of rows: D1 binds at most 100, and a row has two dozen.
+ */
 const INSERT = `INSERT INTO requests (${COLUMNS.join(", ")})
 SELECT ${COLUMNS.map((name) => `value ->> '$.${name}'`).join(", ")} FROM json_each(?) WHERE true
 ON CONFLICT DO NOTHING`;
 
-/** Writes rows to D1, all or none; one that is there already is left as it is, so a delivery can be repeated. */
+/** Writes rows to D1, all or none. Safe to repeat: a row that D1 has already stays as it is. */
 export async function insertRequests(database: D1Database, rows: readonly RequestRow[]): Promise<void> {
   await database.prepare(INSERT).bind(JSON.stringify(rows)).run();
 }

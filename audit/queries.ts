@@ -10,19 +10,23 @@ export interface SessionFilter {
   readonly namespace?: string;
   readonly pod?: string;
   readonly kind?: string;
-  /** Started at this time or later, ms since the epoch. */
+  /** Started at this time or later, in ms since the epoch. */
   readonly since?: number;
-  /** Started before this time, ms since the epoch. */
+  /** Started before this time, in ms since the epoch. */
   readonly until?: number;
 }
 
-/** A place in the list, newest session first: the last row that the reader has. */
+/** Where a page of sessions ended: its last row. */
 export interface Position {
   readonly startedAt: number;
   readonly id: string;
 }
 
-/** Sessions, newest first. @param after where the previous page ended */
+/**
+ * Finds sessions, newest first.
+ *
+ * @param after where the previous page ended
+ */
 export async function findSessions(
   database: D1Database,
   filter: SessionFilter,
@@ -51,12 +55,13 @@ export async function findSessions(
     .limit(limit);
 }
 
+/** Finds one session, whether live or ended. */
 export async function findSession(database: D1Database, id: string): Promise<SessionRow | undefined> {
   const rows = await drizzle(database).select().from(sessions).where(eq(sessions.id, id)).limit(1);
   return rows[0];
 }
 
-/** A session's events in order. */
+/** Finds the events of a session, in order. Empty for an unknown id. */
 export async function findEvents(database: D1Database, sessionId: string): Promise<SessionEvent[]> {
   const rows = await drizzle(database)
     .select()

@@ -9,20 +9,24 @@ export interface RequestFilter {
   readonly category?: Category | undefined;
   readonly decision?: (typeof DECISIONS)[number] | undefined;
   readonly namespace?: string | undefined;
-  /** At this time or later, ms since the epoch. */
+  /** At this time or later, in ms since the epoch. */
   readonly since?: number | undefined;
-  /** Before this time, ms since the epoch. */
+  /** Before this time, in ms since the epoch. */
   readonly until?: number | undefined;
 }
 
-/** Requests, newest first. @param before the id of the last row that the reader has */
+/**
+ * Finds API requests, newest first.
+ *
+ * @param before id of the last row of the previous page
+ */
 export async function findRequests(
   database: D1Database,
   { user, category, decision, namespace, since, until }: RequestFilter,
   limit: number,
   before?: string,
 ): Promise<RequestRow[]> {
-  // Ids begin with the time, so that one index has both the order and the span.
+  // An id begins with the time, so one index serves the order and the time range.
   const conditions = [
     user === undefined ? undefined : eq(requests.user, user),
     category === undefined ? undefined : eq(requests.category, category),

@@ -1,13 +1,13 @@
 import type { Counts, SessionStart, Traffic } from "./events.ts";
 import type { requests, sessions } from "./schema.ts";
 
-/** One session as the `sessions` view of D1 shows it. */
+/** A row of the view `sessions`. */
 export type SessionRow = typeof sessions.$inferSelect;
 
-/** One row of D1's table `requests`, but for its number, which D1 gives it. */
+/** A row of the table `requests`, without the number that D1 gives it. */
 export type RequestRow = Omit<typeof requests.$inferSelect, "row_number">;
 
-/** A live session's row from the object that holds it: like D1's, but with the counts and traffic of this moment. */
+/** Makes the row of a live session, with its current counts and traffic, which D1 does not have yet. */
 export function liveRow(
   id: string,
   startedAt: number,

@@ -1,10 +1,10 @@
 /**
- * The D1 schema. One append-only table holds the whole record of sessions; `sessions` is a view of it, so that what a
- * query shows is what was written, and there is no second copy to keep true. Another, `requests`, has the plain requests
- * that matter.
+ * The D1 schema of the audit log. The append-only table `events` has everything about sessions. `sessions` is
+ * a view of it, so there is no second copy that could differ. The append-only table `requests` has API
+ * requests.
  *
- * `npm run migrations:generate` writes `migrations/` from this file. The triggers that refuse UPDATE and DELETE
- * are in a migration of their own, since drizzle has no notion of them.
+ * `npm run migrations:generate` writes `migrations/` from this file. drizzle does not support triggers, so
+ * those that refuse UPDATE and DELETE are in a migration of their own.
  */
 import { sql } from "drizzle-orm";
 import { check, index, integer, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
@@ -15,60 +15,61 @@ export const events = sqliteTable(
   "events",
   {
     /**
-     * 1, 2, 3 … in the order in which D1 took them, without a gap: what an export goes on from. Declared, because SQLite
-     * keeps a rowid that has no name in no dump and through no VACUUM.
+     * 1, 2, 3 … without a gap, in the order in which D1 took the rows. The export continues by it. Declared,
+     * because a VACUUM or a dump does not preserve an undeclared rowid.
      */
     row_number: integer().primaryKey(),
     session_id: text().notNull(),
     seq: integer().notNull(),
     at: integer().notNull(),
     type: text({ enum: ["start", "connect", "forward", "end", "lock", "unlock"] }).notNull(),
-    /** JSON, kept as the text it was hashed as. */
+    /** JSON, byte for byte as it was hashed. */
     data: text().notNull(),
-    /** The hash before this one, and this one's: see chain.ts. */
+    /** See chain.ts. */
     prev_hash: text().notNull(),
     hash: text().notNull(),
-    /** Whose session; computed, so that "what did alice do" has an index. */
+    /** Computed from `data`, so that a query for one user has an index. */
     user: text().generatedAlwaysAs(sql`data ->> '$.user'`, { mode: "virtual" }),
   },
   (table) => [
     uniqueIndex("events_of_session").on(table.session_id, table.seq),
-    // Each index touched is another billed row, so each is partial: a session pays for one start and one end.
+    // D1 bills another row for each index that a write touches. Partial indexes keep that to starts and ends.
     index("events_starts_by_time").on(table.at, table.session_id).where(sql`type = 'start'`),
     index("events_starts_by_user").on(table.user, table.at).where(sql`type = 'start'`),
     uniqueIndex("events_one_end").on(table.session_id).where(sql`type = 'end'`),
-    // Below 1 there is -1, by which a trigger knows a row that names no number.
+    // In a trigger, -1 means that a statement names no row_number. No row may have that number.
     check("events_row_number_is_positive", sql`row_number > 0`),
   ],
 );
 
 /**
- * Requests that matter, one row each: their metadata, never a body, a query or a credential. See worker/request-audit.
- * null is what is not known or does not apply.
+ * Audited API requests: metadata only, never a body, a query or a credential. worker/request-audit decides
+ * which requests have a row. null means unknown or not applicable.
  */
 export const requests = sqliteTable(
   "requests",
   {
-    /** `2026-11-17T09:30:00.000Z-…`: begins with the time, so that its own index is the one by time. */
+    /** `2026-11-17T09:30:00.000Z-…`: begins with the time, so its index also serves queries by time. */
     id: text().notNull(),
     /** 1, 2, 3 … as in `events`. */
     row_number: integer().primaryKey(),
-    /** When the request came, milliseconds since the epoch. */
+    /** When the request arrived, in milliseconds since the epoch. */
     at: integer().notNull(),
-    /** The Access identity; null where there was none to know. */
+    /** The Access identity; null for a request without a valid one. */
     user: text(),
     kubernetes_user: text(),
     cluster: text(),
     category: text({ enum: CATEGORIES }).notNull(),
-    /** Sallyport's own. What the cluster said of an allowed one is in `status`. */
+    /** Sallyport's decision. The cluster's answer to an allowed request is in `status`. */
     decision: text({ enum: DECISIONS }),
-    /** The rule of the configuration that allowed or refused it, where one did. */
+    /** The rule in the configuration that allowed or refused the request. */
     rule: text(),
-    /** Why it was refused, as a word for queries (`rule`, `impersonation`, …) and in the words that the person read. */
+    /** The code of the denial: see contract/denial.ts. */
     refusal: text(),
+    /** The message that the person read. */
     reason: text(),
     method: text(),
-    /** As spelled, at most 2 KiB, without its query and without what follows `…/proxy/`. */
+    /** As sent, at most 2 KiB, without the query and without the part after `…/proxy/`. */
     path: text(),
     verb: text(),
     api_group: text(),
@@ -76,9 +77,9 @@ export const requests = sqliteTable(
     subresource: text(),
     namespace: text(),
     name: text(),
-    /** The HTTP status that the cluster answered with; of an administrator's order Sallyport's own. */
+    /** The HTTP status of the cluster's answer; for category `admin`, of Sallyport's answer. */
     status: integer(),
-    /** How many requests this row stands for: above 1 where too many came to have one each. */
+    /** How many requests this row stands for: above 1 when there were too many for a row each. */
     count: integer().notNull(),
     client_address: text(),
     country: text(),
@@ -88,13 +89,13 @@ export const requests = sqliteTable(
   },
   (table) => [
     uniqueIndex("requests_by_id").on(table.id),
-    // One more billed row a request; those without a user are read by time alone.
+    // D1 bills another row for it. Requests without a user are only queried by time.
     index("requests_by_user").on(table.user, table.id).where(sql`user IS NOT NULL`),
     check("requests_row_number_is_positive", sql`row_number > 0`),
   ],
 );
 
-/** One row a session, live or ended: what security teams query. Times are milliseconds since the epoch. */
+/** One row per session, live or ended, for security teams. Times are milliseconds since the epoch. */
 export const sessions = sqliteView("sessions", {
   id: text().notNull(),
   state: text({ enum: ["live", "ended"] }).notNull(),
@@ -125,11 +126,14 @@ export const sessions = sqliteView("sessions", {
   bytes_out: integer(),
   messages_in: integer(),
   messages_out: integer(),
-  /** null where the session forwards no ports, while it is live, and after a crash. */
+  /** null for a session that is no port-forward, while it is live, and after a crash. */
   forwards: text({ mode: "json" }).$type<readonly Forward[]>(),
-  /** 1: the traffic did not fit its protocol, so that `forwards` and `exit_code` miss what came after. */
+  /** 1: the traffic did not fit its protocol. `forwards` and `exit_code` miss what came after. */
   unreadable: integer({ mode: "boolean" }),
-  /** `complete`, or why a part of the session is not in its recording; null where there is none, and while it is live. */
+  /**
+   * `complete`, or why a part of the session is missing from its recording. null without a recording, and
+   * while the session is live.
+   */
   recording: text({ enum: RECORDING_STATES }),
   recording_bytes: integer(),
 }).as(sql`

@@ -1,103 +1,107 @@
 import { type ChainedEvent, hashEvent } from "./chain.ts";
 
-/** Types of event that nothing of the same id comes before, and after. */
-const BEGINS: ReadonlySet<string> = new Set(["start", "lock", "unlock"]);
-const ENDS: ReadonlySet<string> = new Set(["end", "lock", "unlock"]);
+/** Types of the first event of a session_id. */
+const FIRST_TYPES: ReadonlySet<string> = new Set(["start", "lock", "unlock"]);
+/** Types of the last event of a session_id. */
+const LAST_TYPES: ReadonlySet<string> = new Set(["end", "lock", "unlock"]);
 
-/** One locationHint where the record is not as it was written. */
+/** An event where the chain is broken. */
 export interface BrokenLink {
   readonly session_id: string;
   readonly seq: number;
-  readonly fault: string;
+  /** What is wrong, for a person. */
+  readonly problem: string;
 }
 
 export interface Verdict {
   readonly sessions: number;
   readonly events: number;
-  /** Sessions without an end: live, or cut off. Their ids, for comparing with what is live. */
+  /** Ids of sessions without an end. They should be live. */
   readonly open: readonly string[];
   readonly broken: readonly BrokenLink[];
 }
 
+/** Whose chain of starts an event belongs to: each object of a user has one. */
+interface ChainOwner {
+  readonly user: string;
+  readonly locationHint: string;
+}
+
 /**
- * Checks hashes, links, order and completeness.
- *
- * @param events all of them, ordered by session and seq; the user of a start is read from its data
+ * Verifies hashes, links, order and completeness of the audit log. Add every event, ordered by session_id and
+ * seq, then call `finish`. Memory grows with the number of sessions, not of events.
  */
 export class ChainVerifier {
   #sessions = 0;
   #events = 0;
-  #last: ChainedEvent | undefined;
+  #previous: ChainedEvent | undefined;
   readonly #open: string[] = [];
   readonly #broken: BrokenLink[] = [];
-  /** hash of each start → whose. */
-  readonly #starts = new Map<
-    string,
-    { readonly event: ChainedEvent; readonly user: string; readonly locationHint: string }
-  >();
+  /** First events by hash. */
+  readonly #starts = new Map<string, ChainOwner & { readonly event: ChainedEvent }>();
 
   add(event: ChainedEvent): void {
     this.#events++;
-    if (hashEvent(event) !== event.hash) this.#fault(event, "its content does not fit its hash: it was changed");
-    const previous = this.#last;
-    this.#last = event;
+    if (hashEvent(event) !== event.hash) this.#report(event, "its hash does not match its content: it was changed");
+    const previous = this.#previous;
+    this.#previous = event;
     if (previous?.session_id === event.session_id) this.#checkNext(previous, event);
     else this.#checkFirst(previous, event);
   }
 
   finish(): Verdict {
-    this.#leaveSession(this.#last);
+    this.#leaveSession(this.#previous);
     this.#checkStarts();
     return { sessions: this.#sessions, events: this.#events, open: this.#open, broken: this.#broken };
   }
 
   #checkNext(previous: ChainedEvent, event: ChainedEvent): void {
-    if (event.seq !== previous.seq + 1) this.#fault(event, `event ${previous.seq + 1} before it is missing`);
-    else if (event.prev_hash !== previous.hash) this.#fault(event, "it does not link to the event before it");
-    if (ENDS.has(previous.type)) this.#fault(event, "it stands after the session's end");
-    if (event.at < previous.at) this.#fault(event, "it is older than the event before it");
+    if (event.seq !== previous.seq + 1) this.#report(event, `event ${previous.seq + 1} of its session is missing`);
+    else if (event.prev_hash !== previous.hash) this.#report(event, "its prev_hash is not the previous event's hash");
+    if (LAST_TYPES.has(previous.type)) this.#report(event, "it comes after the end of its session");
+    if (event.at < previous.at) this.#report(event, "it is older than the previous event");
   }
 
   #checkFirst(previous: ChainedEvent | undefined, event: ChainedEvent): void {
     this.#leaveSession(previous);
     if (event.type !== "lock" && event.type !== "unlock") this.#sessions++;
-    if (event.seq !== 0 || !BEGINS.has(event.type)) this.#fault(event, "the session's start is missing");
-    else this.#starts.set(event.hash, { event, ...chainOf(event) });
+    if (event.seq !== 0 || !FIRST_TYPES.has(event.type)) this.#report(event, "the start of its session is missing");
+    else this.#starts.set(event.hash, { event, ...readOwner(event) });
   }
 
   #leaveSession(last: ChainedEvent | undefined): void {
-    if (last && !ENDS.has(last.type)) this.#open.push(last.session_id);
+    if (last && !LAST_TYPES.has(last.type)) this.#open.push(last.session_id);
   }
 
-  /** Every start but the first of a user's object links to a start of the same object, and no two to the same start. */
+  /**
+   * Every start but an object's first links to another start of that object, and no two link to the same one.
+   */
   #checkStarts(): void {
-    const linked = new Map<string, string>();
-    const firsts = new Map<string, string>();
+    const linked = new Set<string>();
+    const withFirst = new Set<string>();
     for (const { event, user, locationHint } of this.#starts.values()) {
       if (event.prev_hash === "") {
-        if (firsts.has(`${user} ${locationHint}`))
-          this.#fault(event, `it claims to be the first session of ${user}, and another does too`);
-        firsts.set(`${user} ${locationHint}`, event.session_id);
+        const owner = JSON.stringify([user, locationHint]);
+        if (withFirst.has(owner)) this.#report(event, `it claims to be the first session of ${user}, as another does`);
+        withFirst.add(owner);
         continue;
       }
       const before = this.#starts.get(event.prev_hash);
-      if (!before) this.#fault(event, `the session of ${user} before it is missing`);
-      else if (before.user !== user) this.#fault(event, "it links to another user's session");
-      else if (before.locationHint !== locationHint)
-        this.#fault(event, "it links to a session of another of the user's objects");
-      if (linked.has(event.prev_hash))
-        this.#fault(event, "another session links to the same one: one of them was put in");
-      linked.set(event.prev_hash, event.session_id);
+      if (!before) this.#report(event, `the previous session of ${user} is missing`);
+      else if (before.user !== user) this.#report(event, "it links to a session of another user");
+      else if (before.locationHint !== locationHint) this.#report(event, "it links to another object of the same user");
+      if (linked.has(event.prev_hash)) this.#report(event, "another session links to the same one: one was inserted");
+      linked.add(event.prev_hash);
     }
   }
 
-  #fault({ session_id, seq }: ChainedEvent, fault: string): void {
-    this.#broken.push({ session_id, seq, fault });
+  #report({ session_id, seq }: ChainedEvent, problem: string): void {
+    this.#broken.push({ session_id, seq, problem });
   }
 }
 
-/** Whose chain of starts an event is in. A user has one for each locationHint where an object of theirs lives. */
-function chainOf(event: ChainedEvent): { user: string; locationHint: string } {
+/** Reads the owner from the data of a first event. Forged data has the empty owner. */
+function readOwner(event: ChainedEvent): ChainOwner {
   try {
     const data = JSON.parse(event.data) as { user?: unknown; location_hint?: unknown } | null;
     return { user: String(data?.user), locationHint: String(data?.location_hint ?? "") };

@@ -1,28 +1,30 @@
-/** Verifies the audit log's hash chain, and says in prose what was found. Pure. */
+/** Verifies the hash chain of the audit log, and describes the result for a person. Pure. */
 import type { ChainedEvent } from "../audit/chain.ts";
 import { ChainVerifier, type Verdict } from "../audit/verify.ts";
 
+/** The first ones tell where to look. A removed trigger can leave thousands. */
 const MAX_SHOWN = 20;
 
-/** @param events session by session, in order */
+/** @param events all events, ordered by session_id and seq */
 export function verifyEvents(events: Iterable<ChainedEvent>): Verdict {
   const verifier = new ChainVerifier();
   for (const event of events) verifier.add(event);
   return verifier.finish();
 }
 
-/** What a person reads. */
+/** Says whether the audit log is intact and, when it is not, where it was changed. */
 export function describeVerdict({ sessions, events, open, broken }: Verdict): string {
-  const first = broken[0];
-  const summary = `${sessions} sessions, ${events} events, ${open.length} without an end (live, or cut off)`;
-  if (!first) return `The record is whole: ${summary}.`;
+  const totals = `${count(sessions, "session")}, ${count(events, "event")}, ${open.length} without an end (live or interrupted)`;
+  if (broken.length === 0) return `The audit log is intact: ${totals}.`;
   const shown = broken
     .slice(0, MAX_SHOWN)
-    .map(({ session_id, seq, fault }) => `  ${session_id} event ${seq}: ${fault}`);
+    .map(({ session_id, seq, problem }) => `  session ${session_id}, event ${seq}: ${problem}`);
   const more = broken.length > MAX_SHOWN ? [`  … and ${broken.length - MAX_SHOWN} more`] : [];
-  return [
-    `The record is BROKEN in ${broken.length} places (${summary}). First broken link first:`,
-    ...shown,
-    ...more,
-  ].join("\n");
+  return [`The audit log is NOT intact: ${count(broken.length, "broken link")} in ${totals}.`, ...shown, ...more].join(
+    "\n",
+  );
+}
+
+function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 }

@@ -1,4 +1,4 @@
-/** `npm run audit:verify` on a real local D1. */
+/** `npx sallyport audit-verify` on a real local D1. */
 import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -23,7 +23,7 @@ function verify(): Promise<{ code: number; output: string }> {
   });
 }
 
-it("finds the record of real sessions whole, and names the event that somebody changed", async () => {
+it("finds real sessions intact, and names an event that was changed", async () => {
   for (const word of ["one", "two", "three"]) {
     await people.alice.run("exec", "shell", "--", "echo", word);
     await sessionWhere(people.stack.d1Path, "state = 'ended' AND command ->> '$[1]' = ?", word);
@@ -32,7 +32,7 @@ it("finds the record of real sessions whole, and names the event that somebody c
   await sessionWhere(people.stack.d1Path, "state = 'ended' AND user = 'bob@example.com'");
   expect(await verify()).toEqual({
     code: 0,
-    output: "The record is whole: 4 sessions, 11 events, 0 without an end (live, or cut off).\n",
+    output: "The audit log is intact: 4 sessions, 11 events, 0 without an end (live or interrupted).\n",
   });
 
   const second = query(people.stack.d1Path, "SELECT id FROM sessions WHERE command ->> '$[1]' = 'two'")[0]?.["id"];
@@ -40,19 +40,21 @@ it("finds the record of real sessions whole, and names the event that somebody c
   const forge = () =>
     database.exec(`UPDATE events SET data = json_set(data, '$.command[1]', 'harmless') WHERE session_id = '${second}'`);
   expect(forge).toThrow(/append-only: events are never updated/);
-  // Whoever may change the schema can: that is what the chain is for.
+  // Whoever may change the schema can do it, and the chain shows it.
   database.exec("DROP TRIGGER events_are_never_updated");
   forge();
   database.close();
   const { code, output } = await verify();
   expect(code).toBe(1);
-  expect(output).toContain(`First broken link first:\n  ${second} event 0: its content does not fit its hash`);
+  expect(output).toContain(
+    `1 broken link in 4 sessions, 11 events, 0 without an end (live or interrupted).\n  session ${second}, event 0: its hash does not match its content`,
+  );
 });
 
-it("says in words that there is no record to read", async () => {
+it("says what to do when there is no local stack", async () => {
   const nowhere = await new Promise<string>((done) => {
     const args = ["tools/sallyport.js", "audit-verify", "--state", people.home];
     execFile(process.execPath, args, { cwd: ROOT }, (_error, _stdout, stderr) => done(stderr));
   });
-  expect(nowhere).toContain("there is no local stack's endpoints.json");
+  expect(nowhere).toContain(`no local stack in ${people.home} (no endpoints.json): run npm start`);
 });

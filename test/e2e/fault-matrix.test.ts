@@ -215,7 +215,7 @@ describe("workerd killed", () => {
       MOMENTS.length,
     );
     const { code, output } = await verify();
-    expect(output).toMatch(/^The record is whole: /);
+    expect(output).toMatch(/^The audit log is intact: /);
     expect(code).toBe(0);
   });
 });

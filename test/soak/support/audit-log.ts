@@ -99,7 +99,7 @@ export function checkSessions(
   kills: readonly Kill[],
 ): Findings {
   const findings: Findings = {
-    faults: verdict.broken.map(({ session_id, seq, fault }) => `chain: ${session_id} event ${seq}: ${fault}`),
+    faults: verdict.broken.map(({ session_id, seq, problem }) => `chain: ${session_id} event ${seq}: ${problem}`),
     lost: 0,
     leftOpen: verdict.open.length,
     outcomes: new Map(),
