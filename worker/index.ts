@@ -7,8 +7,6 @@ import type { Bindings } from "./env.ts";
 import { createScheduled } from "./export/scheduled.ts";
 import { createHandler } from "./handler.ts";
 
-export { UserSessions } from "../durable/user-sessions.ts";
-
 /** At start, not at the first request: a deployment whose configuration is not valid is refused as a whole. */
 function loadDeployment(deployment: Cloudflare.Env): Config {
   const config = loadConfig(joinConfigVariables(deployment), (words) => console.warn(words));

@@ -1,12 +1,18 @@
 /**
- * The local stack: an Access stand-in, the Worker with its D1 and Durable Objects in workerd, and a cluster
- * behind them. `npm start` is one way in; tests and benches call `startStack` themselves.
+ * The local stack: a fake of Cloudflare Access, both Workers with their D1 and R2 in workerd, and a cluster behind them.
+ * `npm start` runs it; tests and benchmarks call `startStack` themselves.
  */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { PERSONA_NAMES, PERSONAS, type PersonaName } from "../access/personas.ts";
+import { bundleAccessFake, bundleWorker } from "../workers/bundle.ts";
+import {
+  EDGE_CONFIGURATION,
+  OBJECTS_CONFIGURATION,
+  REPOSITORY,
+  readWorkerConfiguration,
+} from "../workers/configuration.ts";
 import { loadAccessKeys } from "./access-keys.ts";
 import { removeAddresses, writeAddresses } from "./addresses.ts";
-import { bundleAccess, bundleWorker } from "./bundle.ts";
 import { Cleanups } from "./cleanups.ts";
 import { startEmbedded, useUpstream } from "./cluster.ts";
 import { StackError } from "./errors.ts";
@@ -24,11 +30,6 @@ import { WorkerLog } from "./worker-log.ts";
 export { StackError } from "./errors.ts";
 export type { ConfigOverrides } from "./local-config.ts";
 export type { Stack } from "./stack.ts";
-
-const REPOSITORY = resolve(import.meta.dirname, "../..");
-const WRANGLER_CONFIG = join(REPOSITORY, "wrangler.jsonc");
-/** The environment of that file that needs no account. */
-const WRANGLER_ENVIRONMENT = "local";
 
 export interface StackOptions {
   /** Default `.sallyport` in the current directory. */
@@ -52,7 +53,7 @@ export interface StackOptions {
    * workerd ends with it, and the next start tidies up.
    */
   readonly callerHandlesSignals?: boolean | undefined;
-  /** Another Worker in Sallyport's place (a bench's yardstick), with the same bindings. */
+  /** The wrangler configuration of another Worker in the edge's place (a benchmark's yardstick), with the same bindings. */
   readonly wranglerConfig?: string | undefined;
   /**
    * For tests only, never set by `npm start`: a socket of the Worker itself, past the Access stand-in, for requests
@@ -99,7 +100,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   cleanups.add(async () => void (await endLeftoverWorkerd(paths.dir)));
 
   const [bundles, access, tls, cluster, second, { startRuntime }] = await settleAll([
-    bundleBoth(paths, options),
+    bundleWorkers(paths, options),
     loadAccessKeys(paths.accessKeys),
     loadTlsIdentity(paths.tls, new Date()),
     options.upstream === undefined
@@ -118,8 +119,6 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       stateDir: paths.dir,
       dataDir: paths.data,
       migrationsDir: join(REPOSITORY, "migrations"),
-      wranglerConfig: options.wranglerConfig ?? WRANGLER_CONFIG,
-      wranglerEnvironment: WRANGLER_ENVIRONMENT,
       ...bundles,
       ports,
       access: { ...access, issuer },
@@ -175,17 +174,19 @@ async function settleAll<T extends readonly unknown[]>(work: { [K in keyof T]: P
   return (await Promise.all(work)) as unknown as T;
 }
 
-async function bundleBoth(paths: StatePaths, { wranglerConfig, signal }: StackOptions) {
-  const [sallyportModule, accessModule] = await settleAll([
-    bundleWorker({
-      config: wranglerConfig ?? WRANGLER_CONFIG,
-      environment: WRANGLER_ENVIRONMENT,
-      outDir: join(paths.bundles, "sallyport"),
-      signal,
-    }),
-    bundleAccess(join(paths.bundles, "access")),
+async function bundleWorkers(paths: StatePaths, { wranglerConfig }: StackOptions) {
+  const edge = readWorkerConfiguration(wranglerConfig ?? EDGE_CONFIGURATION);
+  const objects = readWorkerConfiguration(OBJECTS_CONFIGURATION);
+  const [edgeModule, objectsModule, accessModule] = await settleAll([
+    bundleWorker(edge, join(paths.bundles, "edge")),
+    bundleWorker(objects, join(paths.bundles, "objects")),
+    bundleAccessFake(join(paths.bundles, "access")),
   ]);
-  return { sallyportModule, accessModule };
+  return {
+    edge: { configuration: edge, module: edgeModule },
+    objects: { configuration: objects, module: objectsModule },
+    accessModule,
+  };
 }
 
 async function openPersonas(ports: PortPlan, tls: TlsIdentity, cleanups: Cleanups): Promise<Stack["personas"]> {

@@ -1,4 +1,4 @@
-/** Both Workers, D1 and the Durable Objects in one workerd, with a socket for each persona. */
+/** Both Workers, the Access fake, D1, R2 and the Durable Objects in one workerd, with a socket for each persona. */
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, MiniflareCoreError, type V4WorkerOptions } from "miniflare";
@@ -6,6 +6,7 @@ import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { PERSONA_NAMES } from "../access/personas.ts";
 import type { AccessSettings } from "../access/tokens.ts";
+import { LOCAL_ENVIRONMENT, type WorkerConfiguration } from "../workers/configuration.ts";
 import { StackError } from "./errors.ts";
 import { applyMigrations, readMigrations } from "./migrations.ts";
 import { LOOPBACK, type PortPlan, PortsTakenError } from "./ports.ts";
@@ -15,17 +16,25 @@ import { RuntimeLog, type WorkerLog } from "./worker-log.ts";
 
 /** Name of the local database. Fixed, so that its file is the same whatever id the deployment has. */
 const LOCAL_DATABASE = "sallyport";
-const COMPATIBILITY_DATE = "2026-11-17";
+const ACCESS = "access";
+/** Name of the edge's Worker, whichever Worker takes its place. */
+const EDGE = "sallyport";
 const WRANGLER_LOG = "WRANGLER_LOG";
 const D1_DIR = "d1/miniflare-D1DatabaseObject";
+
+/** A Worker as the local stack runs it. */
+export interface BundledWorker {
+  readonly configuration: WorkerConfiguration;
+  /** Path of its bundle. */
+  readonly module: string;
+}
 
 export interface RuntimeInput {
   readonly stateDir: string;
   readonly dataDir: string;
   readonly migrationsDir: string;
-  readonly wranglerConfig: string;
-  readonly wranglerEnvironment: string;
-  readonly sallyportModule: string;
+  readonly edge: BundledWorker;
+  readonly objects: BundledWorker;
   readonly accessModule: string;
   readonly ports: PortPlan;
   readonly access: AccessSettings;
@@ -67,7 +76,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
       handleStructuredLogs: ({ level, message, timestamp }) => input.log.write(level, message, timestamp),
       unsafeRuntimeEnv: { [STATE_DIR_MARK]: input.stateDir },
       unsafeHandleRuntimeRestart: () => input.onRestart(workerdPid()),
-      workers: [accessOptions(input), sallyportOptions(input)],
+      workers: [accessOptions(input), edgeOptions(input), objectsOptions(input)],
     }),
     resourcePersistencePath: input.dataDir,
     unsafeLocalExplorer: false,
@@ -83,7 +92,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
   try {
     await miniflare.ready;
     if (input.inspector) inspectorUrl = (await miniflare.getInspectorURL()).href;
-    const database = await miniflare.getD1Database("AUDIT_DB", "sallyport");
+    const database = await miniflare.getD1Database("AUDIT_DB", EDGE);
     await applyMigrations(database, readMigrations(input.migrationsDir));
   } catch (error) {
     await miniflare.dispose().catch(() => {});
@@ -93,17 +102,17 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
   return { d1Path, inspectorUrl, workerdPid, dispose: () => miniflare.dispose() };
 }
 
-function accessOptions({ accessModule, ports, access }: RuntimeInput): V4WorkerOptions {
+function accessOptions({ accessModule, edge, ports, access }: RuntimeInput): V4WorkerOptions {
   const { second } = ports;
   return {
-    name: "access",
+    name: ACCESS,
     modules: true,
     scriptPath: accessModule,
     modulesRoot: dirname(accessModule),
-    compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityDate: edge.configuration.compatibilityDate,
     compatibilityFlags: ["service_binding_extra_handlers"],
     bindings: { ACCESS: JSON.parse(JSON.stringify(access)) },
-    serviceBindings: { SALLYPORT: "sallyport" },
+    serviceBindings: { SALLYPORT: EDGE },
     unsafeDirectSockets: [
       { host: LOOPBACK, port: ports.issuer },
       ...PERSONA_NAMES.map((name) => ({ host: LOOPBACK, port: ports.personas[name], entrypoint: name })),
@@ -114,36 +123,52 @@ function accessOptions({ accessModule, ports, access }: RuntimeInput): V4WorkerO
   };
 }
 
-function sallyportOptions(input: RuntimeInput): V4WorkerOptions {
-  const workerOptions = readWorkerOptions(input.wranglerConfig, input.wranglerEnvironment);
+function edgeOptions(input: RuntimeInput): V4WorkerOptions {
+  const options = commonOptions(EDGE, input.edge, input.upstreams);
   return {
-    ...workerOptions,
-    name: "sallyport",
-    modules: true,
-    scriptPath: input.sallyportModule,
-    modulesRoot: dirname(input.sallyportModule),
-    bindings: { ...workerOptions.bindings, SALLYPORT_CONFIG: JSON.parse(JSON.stringify(input.config)) },
-    d1Databases: { AUDIT_DB: LOCAL_DATABASE },
+    ...options,
+    bindings: { ...options.bindings, SALLYPORT_CONFIG: JSON.parse(JSON.stringify(input.config)) },
     unsafeDirectSockets: input.ports.worker === undefined ? [] : [{ host: LOOPBACK, port: input.ports.worker }],
-    serviceBindings: {
-      ...workerOptions.serviceBindings,
-      ...Object.fromEntries(
-        Object.entries(input.upstreams).map(([binding, address]) => [binding, { external: { address, http: {} } }]),
-      ),
-    },
+  };
+}
+
+/** Its name is the one of its configuration, for the edge's `script_name` says it. */
+function objectsOptions({ objects, upstreams }: RuntimeInput): V4WorkerOptions {
+  return commonOptions(objects.configuration.name, objects, upstreams);
+}
+
+/** What both Workers have: their own configuration, the audit database and the clusters. */
+function commonOptions(
+  name: string,
+  { configuration, module }: BundledWorker,
+  upstreams: RuntimeInput["upstreams"],
+): V4WorkerOptions & SharedWorkerOptions {
+  const options = readWorkerOptions(configuration.file);
+  const clusters = Object.entries(upstreams).map(([binding, address]) => [
+    binding,
+    { external: { address, http: {} } },
+  ]);
+  return {
+    ...options,
+    name,
+    modules: true,
+    scriptPath: module,
+    modulesRoot: dirname(module),
+    d1Databases: { AUDIT_DB: LOCAL_DATABASE },
+    serviceBindings: { ...options.serviceBindings, ...Object.fromEntries(clusters) },
   };
 }
 
 type SharedWorkerOptions = Pick<V4WorkerOptions, "bindings" | "serviceBindings">;
 
-/** The Worker's options as wrangler reads them from its configuration file. */
-function readWorkerOptions(config: string, environment: string): SharedWorkerOptions {
+/** A Worker's options as wrangler reads them from its configuration file. */
+function readWorkerOptions(file: string): SharedWorkerOptions {
   const before = process.env[WRANGLER_LOG];
-  // wrangler warns that the local environment lacks the deployment's bindings. That is what it is for.
+  // wrangler warns that the local environment lacks the deployment's bindings, which is intended.
   process.env[WRANGLER_LOG] = "error";
   try {
     // The rules are for sources, and a bundle is one module. The declared type has lost the fields' names.
-    const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(config, environment).workerOptions;
+    const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(file, LOCAL_ENVIRONMENT).workerOptions;
     return options as SharedWorkerOptions;
   } finally {
     if (before === undefined) delete process.env[WRANGLER_LOG];

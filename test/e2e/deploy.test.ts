@@ -6,6 +6,13 @@ import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
+import { bundleToText } from "../../dev/workers/bundle.ts";
+import {
+  EDGE_CONFIGURATION,
+  LOCAL_ENVIRONMENT,
+  OBJECTS_CONFIGURATION,
+  readWorkerConfiguration,
+} from "../../dev/workers/configuration.ts";
 import { parseDeployment } from "../../terraform/config/load.ts";
 import { type DeployOptions, deploy as runDeploy } from "../../tools/deploy/deploy.ts";
 import { parseOutputs } from "../../tools/deployment/outputs.ts";
@@ -76,7 +83,24 @@ describe("npm run deploy, without an account", () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^sallyport deploy: D1 did not answer:\n/);
     expect(stderr).toContain("CLOUDFLARE_API_TOKEN");
-    expect(stdout).not.toContain("Deploying the Worker");
+    expect(stdout).not.toContain("Deploying");
+  });
+});
+
+describe("the bundles of the local stack", () => {
+  it.each([
+    ["edge", EDGE_CONFIGURATION],
+    ["objects", OBJECTS_CONFIGURATION],
+  ])("are those that wrangler uploads, byte for byte: %s", async (name, file) => {
+    const outDir = join(home, "bundles", name);
+    const wrangler = wranglerProcess(file);
+    const [{ code, stderr }, ours] = await Promise.all([
+      wrangler(["deploy", "--dry-run", "--env", LOCAL_ENVIRONMENT, "--outdir", outDir]),
+      bundleToText(readWorkerConfiguration(file)),
+    ]);
+    expect(code, stderr).toBe(0);
+    const theirs = readFileSync(join(outDir, "index.js"), "utf8");
+    expect(theirs.replace(/\n\/\/# sourceMappingURL=index\.js\.map\n$/, "\n") === ours).toBe(true);
   });
 });
 
@@ -99,7 +123,7 @@ describe("npm run deploy, with real D1", () => {
     const input = {
       plan,
       placeholders: [],
-      configuration: "out",
+      configurations: ["out"],
       databaseBinding: "AUDIT_DB",
       serviceToken: undefined,
     };
@@ -107,7 +131,8 @@ describe("npm run deploy, with real D1", () => {
       { ...input, migrations },
       { dryRun: false, skipSmoke: true, rollback: false, drainMs: 0, ...options },
       {
-        wrangler,
+        edge: wrangler,
+        objects: wrangler,
         http: nodeHttp(),
         now: Date.now,
         wait: (ms) => wait(ms),

@@ -21,6 +21,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PERSONA_NAMES, PERSONAS } from "../../dev/access/personas.ts";
 import { type Stack, StackError, startStack } from "../../dev/stack/index.ts";
 import { findWorkerd } from "../../dev/stack/processes.ts";
+import { compatibilityDate } from "../../dev/workers/configuration.ts";
 import { Kubectl } from "./support/kubectl.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -57,7 +58,7 @@ export default {
 const ECHO_CONFIG = {
   name: "echo",
   main: "echo.js",
-  compatibility_date: "2026-11-17",
+  compatibility_date: compatibilityDate(),
   env: {
     local: {
       durable_objects: { bindings: [{ name: "USER_SESSIONS", class_name: "UserSessions" }] },

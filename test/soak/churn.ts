@@ -17,7 +17,7 @@ import type { ConfigOverrides } from "../../dev/stack/index.ts";
 import { Random } from "../../tools/random.ts";
 import { slope } from "../../tools/statistics.ts";
 import { ClientSession } from "./support/client-session.ts";
-import { type HeapContent, Inspector } from "./support/inspector.ts";
+import { type HeapContent, WorkerHeaps } from "./support/inspector.ts";
 import { type Person, tokenUser } from "./support/people.ts";
 import type { SessionKind } from "./support/session-kinds.ts";
 import type { SoakStack } from "./support/soak-stack.ts";
@@ -56,7 +56,7 @@ const MAX_HEAP_BYTES_PER_SESSION = 100;
 /** RSS moves by tens of MiB for no reason of ours: this finds only what leaks much, outside of V8's heap. */
 const MAX_RSS_KIB_PER_SESSION = 32;
 /** One a session. At rest there is a session a user, and none in the end. */
-const OURS = ["LiveSession", "Relay", "Lane", "LiveRecording", "AsciicastWriter"] as const;
+const OURS = ["LiveSession", "Relay", "Pipe", "LiveRecording", "AsciicastWriter"] as const;
 
 const { values: flags } = parseArgs({
   options: {
@@ -79,7 +79,7 @@ interface Rest {
 
 class ChurnRun {
   readonly #stack: SoakStack;
-  readonly #inspector: Inspector;
+  readonly #heaps: WorkerHeaps;
   readonly #users: readonly Person[];
   readonly #random: Random;
   readonly rests: Rest[] = [];
@@ -87,9 +87,9 @@ class ChurnRun {
   notOpened = 0;
   #lasting: ClientSession[] = [];
 
-  constructor(stack: SoakStack, inspector: Inspector, users: readonly Person[], random: Random) {
+  constructor(stack: SoakStack, heaps: WorkerHeaps, users: readonly Person[], random: Random) {
     this.#stack = stack;
-    this.#inspector = inspector;
+    this.#heaps = heaps;
     this.#users = users;
     this.#random = random;
   }
@@ -108,7 +108,7 @@ class ChurnRun {
     for (const session of open) session.leave("close");
     await Promise.all(open.map(({ ended }) => ended));
     await delay(EVICTION_MS);
-    return this.#inspector.heap();
+    return this.#heaps.content();
   }
 
   async round(kinds: readonly SessionKind[], sessions: number): Promise<void> {
@@ -120,7 +120,7 @@ class ChurnRun {
       }),
     );
     await delay(REST_MS);
-    const { bytes, instances } = await this.#inspector.heap();
+    const { bytes, instances } = await this.#heaps.content();
     const rssMib = residentMib(this.#stack.workerdPid());
     this.rests.push({ sessions: this.sessions, heapBytes: bytes, instances, rssMib });
   }
@@ -147,13 +147,13 @@ async function churn(variant: Variant, kinds: readonly SessionKind[], random: Ra
   const isOurs = variant !== "untouched";
   const stack = await startVariant(variant, CONFIG, true);
   try {
-    const inspector = await Inspector.connect(stack.facts.inspectorUrl, "core:user:sallyport");
+    const heaps = await WorkerHeaps.connect(stack.facts.inspectorUrl);
     const people = Array.from({ length: users }, (_, index) => tokenUser(stack, `u${index}@soak.example`));
-    const run = new ChurnRun(stack, inspector, people, random);
+    const run = new ChurnRun(stack, heaps, people, random);
     await run.begin();
     for (let round = 0; round < rounds; round++) await run.round(kinds, sessions);
     const end = await run.end();
-    inspector.close();
+    heaps.close();
 
     const warm = run.rests.slice(WARM_UP_ROUNDS);
     const heapBytes = slope(warm.map((rest) => ({ x: rest.sessions, y: rest.heapBytes })));
@@ -174,7 +174,7 @@ async function churn(variant: Variant, kinds: readonly SessionKind[], random: Ra
       ...(rssKib > MAX_RSS_KIB_PER_SESSION ? [`${name}: RSS grows by ${rssKib.toFixed(1)} KiB a session`] : []),
       ...OURS.flatMap((each) => {
         // The client's side and the cluster's.
-        const most = each === "Lane" ? 2 * users : users;
+        const most = each === "Pipe" ? 2 * users : users;
         const [atRest, inTheEnd] = [last.instances.get(each) ?? 0, end.instances.get(each) ?? 0];
         return [
           ...(atRest > most ? [`${name}: ${atRest} ${each} at rest`] : []),

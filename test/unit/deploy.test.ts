@@ -27,9 +27,9 @@ class Account {
   isTokenKnown = true;
   now = 0;
 
-  readonly wrangler = async (args: readonly string[]): Promise<Finished> => {
+  readonly wrangler = async (args: readonly string[], worker = ""): Promise<Finished> => {
     const [command, sub] = args;
-    const name = command === "d1" ? `d1 ${sub}` : args.slice(0, 2).join(" ");
+    const name = command === "d1" ? `d1 ${sub}` : worker + args.slice(0, 2).join(" ");
     const sql = args[args.indexOf("--command") + 1] ?? "";
     if (command !== "d1" || sub !== "execute") this.commands.push(name);
     const result = (stdout: string, records: Finished["records"] = []) => ({ code: 0, stdout, stderr: "", records });
@@ -60,14 +60,15 @@ class Account {
     const usual = {
       plan: testPlan(),
       placeholders: [],
-      configuration: "out/wrangler.json",
+      configurations: ["out/wrangler.json", "out/wrangler-objects.json"],
       databaseBinding: "AUDIT_DB",
     };
     return deploy(
       { ...usual, migrations: FILES, serviceToken: TOKEN, ...input },
       { dryRun: false, skipSmoke: false, rollback: false, drainMs: undefined, ...options },
       {
-        wrangler: this.wrangler,
+        edge: (args) => this.wrangler(args),
+        objects: (args) => this.wrangler(args, "objects "),
         http: this.http,
         now: () => this.now,
         wait: async (ms) => {
@@ -88,7 +89,13 @@ describe("npm run deploy", () => {
     const account = new Account();
     account.applied = undefined;
     await account.run();
-    expect(account.commands).toEqual(["deploy --dry-run", "d1 migrations", "deploy"]);
+    expect(account.commands).toEqual([
+      "deploy --dry-run",
+      "objects deploy --dry-run",
+      "d1 migrations",
+      "objects deploy",
+      "deploy",
+    ]);
     expect(account.output).toContain(`D1: applying ${FILES.join(", ")} ...`);
     expect(account.output).toContain(`✓ ${HOSTNAME}: Access answers a stranger, version ${VERSION} answers behind it`);
     expect(account.output).not.toContain(TOKEN.secret);
@@ -97,15 +104,17 @@ describe("npm run deploy", () => {
   it("applies nothing where nothing is pending", async () => {
     const account = new Account();
     await account.run();
-    expect(account.commands).toEqual(["deploy --dry-run", "deploy"]);
+    expect(account.commands).toEqual(["deploy --dry-run", "objects deploy --dry-run", "objects deploy", "deploy"]);
   });
 
   it("with --dry-run only bundles, and lists the steps, placeholders first", async () => {
     const account = new Account();
     await account.run({ dryRun: true }, { placeholders: ["account is not one of yours yet"] });
-    expect(account.commands).toEqual(["deploy --dry-run"]);
+    expect(account.commands).toEqual(["deploy --dry-run", "objects deploy --dry-run"]);
     expect(account.output).toContain("1. fill in: account is not one of yours yet");
-    expect(account.output).toMatch(/2\. apply those .*\n {2}3\. deploy the Worker sallyport .*\n {2}4\. check prod/);
+    expect(account.output).toMatch(
+      /2\. apply those .*\n {2}3\. deploy the Workers sallyport-objects and sallyport .*\n {2}4\. check prod/,
+    );
   });
 
   it("deploys nothing with a placeholder", async () => {
@@ -118,17 +127,20 @@ describe("npm run deploy", () => {
     const account = new Account();
     account.applied = [...FILES, "0002_from_the_future.sql"];
     await expect(account.run()).rejects.toThrow(/does not know: 0002_from_the_future\.sql.*\n.*--rollback/);
-    expect(account.commands).toEqual(["deploy --dry-run"]);
+    const bundled = ["deploy --dry-run", "objects deploy --dry-run"];
+    expect(account.commands).toEqual(bundled);
     await account.run({ rollback: true });
-    expect(account.commands.slice(1)).toEqual(["deploy --dry-run", "deploy"]);
+    expect(account.commands.slice(2)).toEqual([...bundled, "objects deploy", "deploy"]);
     expect(account.output).toContain("0002_from_the_future.sql. They stay.");
   });
 
   it.each([
-    ["deploy --dry-run", /could not bundle/, []],
+    ["deploy --dry-run", /could not bundle the edge/, []],
+    ["objects deploy --dry-run", /could not bundle the objects' Worker/, []],
     ["d1 migrations", /a migration failed.*Nothing was deployed/s, []],
     ["d1 execute", /D1 did not answer/, []],
-    ["deploy", /wrangler did not deploy/, ["d1 migrations"]],
+    ["objects deploy", /wrangler did not deploy the objects' Worker/, ["d1 migrations"]],
+    ["deploy", /wrangler did not deploy the edge/, ["d1 migrations", "objects deploy"]],
   ])("stops where %s fails, with wrangler's words", async (failing, words, before) => {
     const account = new Account();
     account.applied = [];
@@ -137,8 +149,8 @@ describe("npm run deploy", () => {
     expect(failure).toBeInstanceOf(OperatorError);
     expect(String(failure)).toMatch(words);
     expect(String(failure)).toContain("wrangler's own words");
-    const done = account.commands.filter((command) => command !== failing);
-    expect(done.slice(failing === "deploy --dry-run" ? 0 : 1)).toEqual(before);
+    const done = account.commands.filter((command) => command !== failing && !command.endsWith("--dry-run"));
+    expect(done).toEqual(before);
   });
 
   it("waits for live sessions before the Worker is replaced, after the migrations", async () => {
@@ -146,7 +158,10 @@ describe("npm run deploy", () => {
     account.applied = [];
     account.live = [[session("alice@acme.test"), session("bob@acme.test")], [session("bob@acme.test")], []];
     await account.run({ drainMs: 60_000 });
-    expect(account.commands).toEqual(["deploy --dry-run", "d1 migrations", "live?", "live?", "live?", "deploy"]);
+    expect(account.commands).toEqual([
+      ...["deploy --dry-run", "objects deploy --dry-run", "d1 migrations"],
+      ...["live?", "live?", "live?", "objects deploy", "deploy"],
+    ]);
     expect(account.output).toContain("alice@acme.test: exec in shop/web-0 on prod, for 10 min");
     expect(account.output).toContain("No session is live.");
   });

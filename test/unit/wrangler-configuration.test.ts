@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { experimental_readRawConfig, unstable_readConfig } from "wrangler";
+import { compatibilityDate } from "../../dev/workers/configuration.ts";
 import { OUTPUT } from "../../terraform/config/outputs.ts";
 import { readProjectConfiguration } from "../../tools/deploy/project-configuration.ts";
-import { wranglerConfiguration } from "../../tools/deploy/wrangler-configuration.ts";
+import { edgeConfiguration, objectsConfiguration } from "../../tools/deploy/wrangler-configuration.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { OUTPUT_NAMES, parseOutputs } from "../../tools/deployment/outputs.ts";
 import { placeholders } from "../../tools/deployment/placeholders.ts";
@@ -13,34 +14,36 @@ import { loadConfig } from "../../worker/config/load.ts";
 import { joinConfigVariables } from "../../worker/config/variables.ts";
 import { ACCOUNT, DATABASE_ID, HOSTNAME, outputsText, testPlan, VPC_SERVICE_ID } from "../support/planned.ts";
 
-const PROJECT_FILE = resolve(import.meta.dirname, "../../wrangler.jsonc");
-const project = readProjectConfiguration(PROJECT_FILE);
-const generated = (plan = testPlan()) => wranglerConfiguration(plan, project, "../..");
+const PROJECT = resolve(import.meta.dirname, "../..");
+const project = readProjectConfiguration(PROJECT);
+const generated = (plan = testPlan()) => edgeConfiguration(plan, project, "../..");
+const generatedObjects = (plan = testPlan()) => objectsConfiguration(plan, project, "../..");
 const folder = mkdtempSync(join(tmpdir(), "sallyport-wrangler-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("the generated wrangler configuration", () => {
-  it("has everything, and nothing to be asked or set elsewhere", () => {
+const DATABASE = {
+  binding: "AUDIT_DB",
+  database_name: "sallyport-audit",
+  database_id: DATABASE_ID,
+  migrations_dir: "../../migrations",
+};
+
+describe("the generated wrangler configurations", () => {
+  it("have everything, and nothing to be asked or set elsewhere: the edge's", () => {
     const { vars, ...rest } = generated();
     expect(rest).toEqual({
       name: "sallyport",
       main: "../../worker/index.ts",
       account_id: ACCOUNT,
-      compatibility_date: project.compatibility_date,
-      keep_names: project.keep_names,
+      compatibility_date: project.edge.compatibility_date,
+      keep_names: project.edge.keep_names,
       workers_dev: false,
       preview_urls: false,
       routes: [{ pattern: HOSTNAME, custom_domain: true }],
-      durable_objects: { bindings: [{ name: "USER_SESSIONS", class_name: "UserSessions" }] },
-      migrations: [{ tag: "v1", new_sqlite_classes: ["UserSessions"] }],
-      d1_databases: [
-        {
-          binding: "AUDIT_DB",
-          database_name: "sallyport-audit",
-          database_id: DATABASE_ID,
-          migrations_dir: "../../migrations",
-        },
-      ],
+      durable_objects: {
+        bindings: [{ name: "USER_SESSIONS", class_name: "UserSessions", script_name: "sallyport-objects" }],
+      },
+      d1_databases: [DATABASE],
       r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
       vpc_services: [{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }],
       version_metadata: { binding: "VERSION" },
@@ -50,9 +53,29 @@ describe("the generated wrangler configuration", () => {
     expect(loadConfig(joinConfigVariables(vars)).clusters[0]?.binding).toBe("KUBE_API_PROD");
   });
 
-  it("is one that wrangler reads without a word of warning, with every binding the Worker looks for", () => {
-    const file = join(folder, "wrangler.json");
-    writeFileSync(file, JSON.stringify(generated()));
+  it("have everything, and nothing to be asked or set elsewhere: the objects'", () => {
+    expect(generatedObjects()).toEqual({
+      name: "sallyport-objects",
+      main: "../../durable/index.ts",
+      account_id: ACCOUNT,
+      compatibility_date: project.objects.compatibility_date,
+      keep_names: project.objects.keep_names,
+      workers_dev: false,
+      preview_urls: false,
+      migrations: [{ tag: "v1", new_sqlite_classes: ["UserSessions"] }],
+      d1_databases: [DATABASE],
+      r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
+      vpc_services: [{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }],
+      observability: { enabled: true },
+    });
+  });
+
+  it.each([
+    ["edge", generated],
+    ["objects", generatedObjects],
+  ])("are read by wrangler without a warning, with every binding that a Worker looks for: %s", (name, generate) => {
+    const file = join(folder, `${name}.json`);
+    writeFileSync(file, JSON.stringify(generate()));
     const warnings: string[] = [];
     const { warn } = console;
     console.warn = (...words: unknown[]) => void warnings.push(words.join(" "));
@@ -62,14 +85,25 @@ describe("the generated wrangler configuration", () => {
     expect(read.workers_dev).toBe(false);
     expect(read.preview_urls).toBe(false);
     const bound = read.vpc_services.map(({ binding }: { binding: string }) => binding);
-    expect(loadConfig(joinConfigVariables(read.vars)).clusters.map(({ binding }) => binding)).toEqual(bound);
+    const { clusters } = loadConfig(joinConfigVariables(generated().vars));
+    expect(clusters.map(({ binding }) => binding)).toEqual(bound);
   });
 
-  it("takes what is the same everywhere from wrangler.jsonc, and leaves nothing of that out", () => {
-    const { rawConfig } = experimental_readRawConfig({ config: PROJECT_FILE });
+  it.each([
+    ["wrangler.jsonc", generated],
+    ["durable/wrangler.jsonc", generatedObjects],
+  ])("take what is the same everywhere from %s, and leave nothing of that out", (file, generate) => {
+    const { rawConfig } = experimental_readRawConfig({ config: join(PROJECT, file) });
     const { $schema: _, env: __, name: ___, main, ...facts } = rawConfig as Record<string, unknown>;
-    expect(generated()).toMatchObject(facts);
-    expect(generated().main).toBe(`../../${String(main)}`);
+    expect(generate()).toMatchObject(facts);
+    expect(generate().main).toBe(`../../${join(dirname(file), String(main))}`);
+  });
+
+  it("have the same compatibility date, also in the benchmark's Worker", () => {
+    const dates = ["wrangler.jsonc", "durable/wrangler.jsonc", "bench/untouched/wrangler.jsonc"].map(
+      (file) => experimental_readRawConfig({ config: join(PROJECT, file) }).rawConfig.compatibility_date,
+    );
+    expect(new Set(dates)).toEqual(new Set([compatibilityDate()]));
   });
 
   it("binds the export's bucket and its schedule where there is one", () => {
@@ -80,7 +114,7 @@ describe("the generated wrangler configuration", () => {
   });
 
   it("holds no token of a tunnel or of a service", () => {
-    expect(JSON.stringify(generated())).not.toMatch(/a-tunnel-token|secret/i);
+    expect(JSON.stringify([generated(), generatedObjects()])).not.toMatch(/a-tunnel-token|secret/i);
   });
 });
 

@@ -1,5 +1,5 @@
 import { createExecutionContext } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { errors, exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createAuthenticator } from "../../worker/access/authenticate.ts";
@@ -42,7 +42,7 @@ beforeEach(() => {
 afterEach(() => void vi.restoreAllMocks());
 
 function present(assertion: string | undefined, headers: Record<string, string> = {}, path = PATH): Promise<Response> {
-  return exports.default.fetch(request(assertion, headers, path));
+  return env.EDGE.fetch(request(assertion, headers, path));
 }
 
 function request(assertion: string | undefined, headers: Record<string, string> = {}, path = PATH): Request {

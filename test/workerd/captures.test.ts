@@ -1,4 +1,4 @@
-import { exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { ended, endedOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
@@ -101,7 +101,7 @@ describe("a real session crosses byte for byte, and is recorded as what it was",
     const path = handshake.url.replace(/\/pods\/[^/]+\//, `/pods/${pod.name}/`);
     const headers = { Upgrade: "websocket", "Sec-WebSocket-Protocol": handshake.offered ?? "" };
     const request = await requestAs(someone(), path, { headers });
-    const client = await Client.open(exports.default.fetch(request, { signal: leaving.signal }));
+    const client = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     expect(client.protocol).toBe(handshake.chosen);
 
     const [data, hangUp] = cutAtHangUp(frames);

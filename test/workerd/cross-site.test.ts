@@ -1,4 +1,4 @@
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { findSessions } from "../../audit/queries.ts";
 import { admin, as, HOST, requestAs, someone, UPGRADE } from "./people.ts";
@@ -114,7 +114,7 @@ describe("the admin API", () => {
       method: "OPTIONS",
       headers: { Origin: "https://evil.example", "Access-Control-Request-Method": "DELETE" },
     });
-    const response = await exports.default.fetch(request);
+    const response = await env.EDGE.fetch(request);
     expect(response.status).toBe(403);
     expect([...response.headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
   });

@@ -14,12 +14,12 @@ declare global {
     glob<T>(pattern: string, options: { query: "?raw"; import: "default"; eager: true }): Record<string, T>;
   }
   namespace Cloudflare {
+    /** See ../support/workerd-projects.ts. */
     interface Env {
+      /** The edge as a whole: in its own project the main Worker, in the objects' a bundle beside it. */
+      readonly EDGE: Fetcher;
       readonly TEST_MIGRATIONS: D1Migration[];
       readonly TEST_SIGNING_KEY: JWK;
-    }
-    interface GlobalProps {
-      mainModule: typeof import("../../worker/index.ts");
     }
   }
 }

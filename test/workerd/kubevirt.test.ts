@@ -1,4 +1,4 @@
-import { exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { Limits } from "../../worker/config/schema.ts";
 import { ended, endedOf, eventsOf } from "./audit-rows.ts";
@@ -101,7 +101,7 @@ describe.each(KINDS)("a virtual machine's %s", (rest, kind, ports) => {
     const second = await Puppet.make();
     const leaving = new AbortController();
     const request = await requestAs(someone(), path(second, rest), { headers: { Upgrade: "websocket", ...HEADERS } });
-    const broken = await Client.open(exports.default.fetch(request, { signal: leaving.signal }));
+    const broken = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     leaving.abort();
     expect(await ended(broken.sessionId)).toMatchObject({ outcome: "disconnected", reason: null });
   });

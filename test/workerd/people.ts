@@ -1,5 +1,5 @@
 import { createExecutionContext } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { importJWK, type JWTPayload, SignJWT } from "jose";
 import { ok } from "../../common/result.ts";
 import { readSubject } from "../../worker/access/authenticate.ts";
@@ -39,7 +39,7 @@ export async function requestAs(who: JWTPayload, path: string, init: RequestInit
 
 /** A request to the Worker as this person. */
 export async function as(who: JWTPayload, path: string, init: RequestInit = {}): Promise<Response> {
-  return exports.default.fetch(await requestAs(who, path, init));
+  return env.EDGE.fetch(await requestAs(who, path, init));
 }
 
 export const UPGRADE = { Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" };

@@ -1,4 +1,4 @@
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { ended, endedOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
@@ -213,7 +213,7 @@ describe("the limit of sessions at once", () => {
     const pod = await Puppet.make({ hold: true });
     const leaving = new AbortController();
     const request = await requestAs(person, pod.path(), { headers: UPGRADE });
-    const answer = exports.default.fetch(request, { signal: leaving.signal });
+    const answer = env.EDGE.fetch(request, { signal: leaving.signal });
     await pod.request();
     leaving.abort();
     await expect(answer).rejects.toThrow();

@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
@@ -213,8 +214,7 @@ describe("the record says how a session ended", () => {
     const pod = await Puppet.make();
     const leaving = new AbortController();
     const request = await requestAs(someone(), pod.path(), { headers: { Upgrade: "websocket" } });
-    const { exports } = await import("cloudflare:workers");
-    const client = await Client.open(exports.default.fetch(request, { signal: leaving.signal }));
+    const client = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     client.send(frame(0, "x"));
     await vi.waitFor(() => expect(pod.received.length).toBe(1));
     leaving.abort();

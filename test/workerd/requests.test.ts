@@ -1,5 +1,5 @@
 /** API requests in the audit log: which are recorded, what of them never is, and that no answer waits for it. */
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RequestRow } from "../../audit/rows.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
@@ -134,7 +134,7 @@ describe("an allowed request", () => {
     const pod = await Puppet.make();
     const leaving = new AbortController();
     const path = `${NS}/pods/${pod.name}/ephemeralcontainers`;
-    const answer = exports.default.fetch(await requestAs(person, path, { method: "PATCH", body: "{}" }), {
+    const answer = env.EDGE.fetch(await requestAs(person, path, { method: "PATCH", body: "{}" }), {
       signal: leaving.signal,
     });
     await pod.request();
@@ -250,7 +250,7 @@ describe("a request that Sallyport refuses", () => {
     for (let i = 0; i < 30; i++) {
       const headers: Record<string, string> = { "CF-Connecting-IP": address };
       if (i % 3 === 0) headers["Cf-Access-Jwt-Assertion"] = "nonsense";
-      const response = await exports.default.fetch(new Request(`${HOST}${NS}/secrets/x`, { headers }));
+      const response = await env.EDGE.fetch(new Request(`${HOST}${NS}/secrets/x`, { headers }));
       expect(response.status).toBe(401);
     }
     await vi.waitFor(
@@ -291,7 +291,7 @@ it("no row has any part of a body, a query, a credential or a header without a c
   await as(person, `/-/admin/sessions${query}`, init);
   await as(person, `${NS}/pods${query}#${marker}`, { headers: { ...headers, Upgrade: marker } });
   await directlyAs(person, `${NS}/configmaps${query}`, init, { bindings: answering(403) });
-  await exports.default.fetch(
+  await env.EDGE.fetch(
     new Request(`${HOST}${NS}/pods${query}`, { headers: { ...headers, "Cf-Access-Jwt-Assertion": marker } }),
   );
   const rows = await rowsOf(person.email, 10);

@@ -1,5 +1,5 @@
 import { createExecutionContext } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
@@ -433,7 +433,7 @@ describe("streams are not buffered", () => {
     const upstream = await Puppet.make();
     const leaving = new AbortController();
     const request = await requestAs(someone(), objectOf(upstream));
-    const answer = exports.default.fetch(request, { signal: leaving.signal });
+    const answer = env.EDGE.fetch(request, { signal: leaving.signal });
     await upstream.request();
     leaving.abort();
     await expect(answer).rejects.toThrow();

@@ -7,6 +7,7 @@ import { type Wrangler, wranglerDatabase, wranglerOutput } from "../ports/wrangl
 import { drain, LIVE_SQL, type LiveSession } from "./drain.ts";
 import { appliedMigrations, compareMigrations } from "./migrations.ts";
 import { smoke } from "./smoke.ts";
+import { objectsWorkerName } from "./wrangler-configuration.ts";
 
 export interface DeployOptions {
   readonly dryRun: boolean;
@@ -21,9 +22,9 @@ export interface DeployInput {
   readonly plan: Plan;
   /** What is still to be filled in. */
   readonly placeholders: readonly string[];
-  /** Path of the generated configuration, as a person may type it. */
-  readonly configuration: string;
-  /** The database's binding in it. */
+  /** Paths of the generated configurations, as a person may type them. */
+  readonly configurations: readonly string[];
+  /** The database's binding in them. */
   readonly databaseBinding: string;
   /** Migration files of this checkout, in order. */
   readonly migrations: readonly string[];
@@ -31,7 +32,10 @@ export interface DeployInput {
 }
 
 export interface DeployDependencies {
-  readonly wrangler: Wrangler;
+  /** wrangler with the configuration of the edge. */
+  readonly edge: Wrangler;
+  /** wrangler with the configuration of the objects' Worker. */
+  readonly objects: Wrangler;
   readonly http: Http;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
@@ -40,22 +44,25 @@ export interface DeployDependencies {
 
 /** @throws OperatorError in words; what was done before stays done, and the next deploy goes on from there */
 export async function deploy(input: DeployInput, options: DeployOptions, ports: DeployDependencies): Promise<void> {
-  const { plan, placeholders, configuration } = input;
+  const { plan, placeholders, configurations } = input;
   const { print } = ports;
   print(`Deployment ${plan.name}: ${hostnamesOf(plan).join(", ")}`);
   if (placeholders.length > 0 && !options.dryRun) {
     throw new OperatorError(`not everything is filled in:\n${placeholders.map((line) => `  ${line}`).join("\n")}`);
   }
-  print(`Wrote ${configuration}.`);
-  await bundle(ports);
+  print(`Wrote ${configurations.join(" and ")}.`);
+  await bundle("the edge", ports.edge, print);
+  await bundle("the objects' Worker", ports.objects, print);
   if (options.dryRun) {
     listPending(input, options, print);
     return;
   }
-  const ask = wranglerDatabase(ports.wrangler, input.databaseBinding);
+  const ask = wranglerDatabase(ports.edge, input.databaseBinding);
   await migrate(input, options, ask, ports);
   if (options.drainMs !== undefined) await waitForSessions(options.drainMs, ask, ports);
-  const version = await upload(ports);
+  // The edge binds the objects, so they must be there first.
+  await upload("the objects' Worker", ports.objects, print);
+  const version = await upload("the edge", ports.edge, print);
   if (options.skipSmoke) {
     print("Smoke check: skipped.");
     return;
@@ -72,11 +79,10 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
 }
 
 /** Before anything is changed: what cannot be bundled is not half deployed. */
-async function bundle({ wrangler, print }: DeployDependencies): Promise<void> {
-  print("Bundling the Worker (wrangler deploy --dry-run) ...");
+async function bundle(what: string, wrangler: Wrangler, print: (line: string) => void): Promise<void> {
+  print(`Bundling ${what} (wrangler deploy --dry-run) ...`);
   const finished = await wrangler(["deploy", "--dry-run"]);
-  if (finished.code !== 0)
-    throw new OperatorError(`wrangler could not bundle the Worker:\n${wranglerOutput(finished)}`);
+  if (finished.code !== 0) throw new OperatorError(`wrangler could not bundle ${what}:\n${wranglerOutput(finished)}`);
   // What wrangler only warns of may be a field that it does not know.
   if (/WARNING/.test(finished.stderr)) print(finished.stderr.trim());
   const size = /Total Upload: .*/.exec(finished.stdout)?.[0];
@@ -92,7 +98,7 @@ function listPending(
     ...placeholders.map((line) => `fill in: ${line}`),
     `apply those of these D1 migrations that ${plan.database.name} has not yet: ${migrations.join(", ")}`,
     ...(options.drainMs === undefined ? [] : ["wait until no session is live, or the time is over"]),
-    `deploy the Worker ${plan.name} to account ${plan.account}`,
+    `deploy the Workers ${objectsWorkerName(plan)} and ${plan.name} to account ${plan.account}`,
     ...(options.skipSmoke ? [] : [`check ${hostnamesOf(plan).join(", ")} from outside`]),
   ];
   print("Dry run: nothing was changed. Still to do:");
@@ -102,7 +108,7 @@ function listPending(
 type Ask = ReturnType<typeof wranglerDatabase>;
 
 async function migrate(input: DeployInput, options: DeployOptions, ask: Ask, ports: DeployDependencies): Promise<void> {
-  const { print, wrangler } = ports;
+  const { print, edge: wrangler } = ports;
   const { pending, unknown } = compareMigrations(input.migrations, await appliedMigrations(ask));
   if (unknown.length > 0) {
     const words = `${input.plan.database.name} has migrations that this checkout does not know: ${unknown.join(", ")}`;
@@ -142,10 +148,10 @@ async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployDepend
 }
 
 /** @returns the id of the version */
-async function upload({ wrangler, print }: DeployDependencies): Promise<string | undefined> {
-  print("Deploying the Worker ...");
+async function upload(what: string, wrangler: Wrangler, print: (line: string) => void): Promise<string | undefined> {
+  print(`Deploying ${what} ...`);
   const finished = await wrangler(["deploy"]);
-  if (finished.code !== 0) throw new OperatorError(`wrangler did not deploy:\n${wranglerOutput(finished)}`);
+  if (finished.code !== 0) throw new OperatorError(`wrangler did not deploy ${what}:\n${wranglerOutput(finished)}`);
   const version = finished.records.find(({ type }) => type === "deploy")?.["version_id"];
   print(`  Version ${typeof version === "string" ? version : "unknown"}`);
   return typeof version === "string" ? version : undefined;

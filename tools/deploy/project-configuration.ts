@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { experimental_readRawConfig } from "wrangler";
 import * as z from "zod";
 import { OperatorError } from "../deployment/operator-error.ts";
@@ -6,45 +7,75 @@ import type { ProjectConfiguration } from "./wrangler-configuration.ts";
 /** How often the export runs where wrangler.jsonc does not say. */
 const EXPORT_CRONS = ["*/5 * * * *"];
 
-const schema = z.object({
+const d1 = z.tuple([z.object({ binding: z.string(), migrations_dir: z.string() })]);
+const r2 = z.tuple([z.object({ binding: z.string() })], z.object({ binding: z.string() }));
+
+/** What both configuration files say. */
+const common = {
   main: z.string(),
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()).optional(),
   keep_names: z.boolean().optional(),
-  migrations: z.array(z.looseObject({ tag: z.string() })).min(1),
   observability: z.looseObject({}),
+};
+
+const edgeSchema = z.object({
+  ...common,
   triggers: z.object({ crons: z.array(z.string()).min(1) }).optional(),
   env: z.object({
     local: z.object({
-      durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })).min(1) }),
-      d1_databases: z.tuple([z.object({ binding: z.string(), migrations_dir: z.string() })]),
-      r2_buckets: z.tuple([z.object({ binding: z.string() })], z.object({ binding: z.string() })),
+      durable_objects: z.object({ bindings: z.tuple([z.object({ name: z.string(), class_name: z.string() })]) }),
+      d1_databases: d1,
+      r2_buckets: r2,
     }),
   }),
 });
 
+const objectsSchema = z.object({
+  ...common,
+  migrations: z.array(z.looseObject({ tag: z.string() })).min(1),
+});
+
 /**
- * Reads wrangler.jsonc: what is the same for every deployment stands there and nowhere else. The names of bindings are those
- * of the local environment, which the tests run with.
+ * Reads wrangler.jsonc and durable/wrangler.jsonc, which hold what is the same for every deployment. The binding names are
+ * those of the local environment, which the tests run with.
  *
- * @throws OperatorError where it lacks something
+ * @param project the project's top folder
+ * @throws OperatorError where one of the files lacks something
  */
-export function readProjectConfiguration(file: string): ProjectConfiguration {
+export function readProjectConfiguration(project: string): ProjectConfiguration {
+  const edge = read(join(project, "wrangler.jsonc"), edgeSchema);
+  const objects = read(join(project, "durable/wrangler.jsonc"), objectsSchema);
+  const { durable_objects, d1_databases, r2_buckets } = edge.env.local;
+  const [namespace] = durable_objects.bindings;
+  return {
+    edge: settingsOf(edge, "."),
+    objects: settingsOf(objects, "durable"),
+    objectMigrations: objects.migrations,
+    namespace: { name: namespace.name, class_name: namespace.class_name },
+    database: { binding: d1_databases[0].binding, migrations_dir: d1_databases[0].migrations_dir },
+    recordingsBinding: r2_buckets[0].binding,
+    exportCrons: edge.triggers?.crons ?? EXPORT_CRONS,
+  };
+}
+
+function read<T>(file: string, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(experimental_readRawConfig({ config: file }).rawConfig);
   if (!parsed.success) throw new OperatorError(`${file}:\n${z.prettifyError(parsed.error)}`);
-  const { main, compatibility_date, compatibility_flags, keep_names, migrations, observability, triggers, env } =
-    parsed.data;
-  const { durable_objects, d1_databases, r2_buckets } = env.local;
+  return parsed.data;
+}
+
+type Common = z.output<z.ZodObject<typeof common>>;
+
+function settingsOf(
+  { main, compatibility_date, compatibility_flags, keep_names, observability }: Common,
+  folder: string,
+): ProjectConfiguration["edge"] {
   return {
-    main,
+    main: join(folder, main),
     compatibility_date,
     ...(compatibility_flags && { compatibility_flags }),
     ...(keep_names !== undefined && { keep_names }),
-    migrations,
     observability,
-    durable_objects,
-    database: { binding: d1_databases[0].binding, migrations_dir: d1_databases[0].migrations_dir },
-    recordingsBinding: r2_buckets[0].binding,
-    exportCrons: triggers?.crons ?? EXPORT_CRONS,
   };
 }

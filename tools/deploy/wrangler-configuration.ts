@@ -1,50 +1,92 @@
-/** The wrangler configuration of a deployment. Pure. */
+/** The wrangler configurations of a deployment's two Workers. Pure. */
 import { splitIntoVariables } from "../../worker/config/variables.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 
-/** What wrangler.jsonc says for every deployment: the one place of these facts. */
-export interface ProjectConfiguration {
-  /** From the project's top. */
+/** What one of the project's wrangler configuration files says for every deployment. */
+export interface WorkerSettings {
+  /** Path of the entry module from the project's top. */
   readonly main: string;
   readonly compatibility_date: string;
   readonly compatibility_flags?: readonly string[];
   readonly keep_names?: boolean;
-  readonly migrations: readonly object[];
   readonly observability: object;
-  readonly durable_objects: { readonly bindings: readonly { readonly name: string; readonly class_name: string }[] };
+}
+
+/** What wrangler.jsonc and durable/wrangler.jsonc say for every deployment: the one source of these facts. */
+export interface ProjectConfiguration {
+  readonly edge: WorkerSettings;
+  readonly objects: WorkerSettings;
+  /** The Durable Object migrations, which belong to the objects' Worker. */
+  readonly objectMigrations: readonly object[];
+  /** The edge's binding to the objects. */
+  readonly namespace: { readonly name: string; readonly class_name: string };
   /** The audit database's binding, and where its migrations are from the project's top. */
   readonly database: { readonly binding: string; readonly migrations_dir: string };
   readonly recordingsBinding: string;
-  /** When the export runs, as cron writes it. */
+  /** When the export runs, in cron's syntax. */
   readonly exportCrons: readonly string[];
 }
 
-/** For `/-/healthz` to say which version answers. */
+/** Lets `/-/healthz` say which version answers. */
 export const VERSION_BINDING = "VERSION";
 export const EXPORT_BINDING = "EXPORT";
 
+/** Name of a deployment's objects' Worker. The edge's is the deployment's own. */
+export function objectsWorkerName({ name }: Pick<Plan, "name">): string {
+  return `${name}-objects`;
+}
+
 /**
- * Everything that `wrangler deploy` needs, so that nothing is left to an environment, a flag or a question.
+ * Makes the edge's configuration: everything that `wrangler deploy` needs, so that nothing depends on an environment, a flag or
+ * a prompt.
  *
- * @param toProject from the folder of the file that this is written to, to the project's top: wrangler reads paths from there
- * @throws RangeError where the configuration document fits into no Worker
+ * @param toProject path from the folder of the generated file to the project's top, since wrangler resolves paths from there
+ * @throws RangeError where the configuration document is too large for a Worker
  */
-export function wranglerConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
-  const { compatibility_date, compatibility_flags, keep_names, migrations, observability, durable_objects, database } =
-    project;
+export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
+  const { namespace, recordingsBinding, exportCrons } = project;
   return {
     name: plan.name,
-    main: `${toProject}/${project.main}`,
-    account_id: plan.account,
-    compatibility_date,
-    ...(compatibility_flags && { compatibility_flags }),
-    ...(keep_names !== undefined && { keep_names }),
-    // Both lead past Access: only the custom domains, which the Access application guards, may lead here.
+    ...workerSettings(plan, project.edge, toProject),
+    routes: hostnamesOf(plan).map((pattern) => ({ pattern, custom_domain: true })),
+    durable_objects: { bindings: [{ ...namespace, script_name: objectsWorkerName(plan) }] },
+    ...storageBindings(plan, project, toProject),
+    r2_buckets: [
+      { binding: recordingsBinding, bucket_name: plan.recordings.bucket },
+      ...(plan.exportBucket === undefined ? [] : [{ binding: EXPORT_BINDING, bucket_name: plan.exportBucket }]),
+    ],
+    version_metadata: { binding: VERSION_BINDING },
+    // An empty list removes an earlier deployment's triggers; without the field they would stay.
+    triggers: { crons: plan.exportBucket === undefined ? [] : exportCrons },
+    vars: splitIntoVariables(plan.document),
+  };
+}
+
+/** Makes the configuration of the objects' Worker. See `edgeConfiguration`. */
+export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
+  return {
+    name: objectsWorkerName(plan),
+    ...workerSettings(plan, project.objects, toProject),
+    migrations: project.objectMigrations,
+    ...storageBindings(plan, project, toProject),
+    r2_buckets: [{ binding: project.recordingsBinding, bucket_name: plan.recordings.bucket }],
+  };
+}
+
+function workerSettings({ account }: Plan, { main, ...settings }: WorkerSettings, toProject: string) {
+  return {
+    main: `${toProject}/${main}`,
+    account_id: account,
+    ...settings,
+    // Both would lead past Access: the edge is reached by its custom domains alone, the objects by the edge alone.
     workers_dev: false,
     preview_urls: false,
-    routes: hostnamesOf(plan).map((pattern) => ({ pattern, custom_domain: true })),
-    durable_objects,
-    migrations,
+  };
+}
+
+/** The audit database and the clusters, which both Workers have under the same names. */
+function storageBindings(plan: Plan, { database }: ProjectConfiguration, toProject: string) {
+  return {
     d1_databases: [
       {
         binding: database.binding,
@@ -53,15 +95,6 @@ export function wranglerConfiguration(plan: Plan, project: ProjectConfiguration,
         migrations_dir: `${toProject}/${database.migrations_dir}`,
       },
     ],
-    r2_buckets: [
-      { binding: project.recordingsBinding, bucket_name: plan.recordings.bucket },
-      ...(plan.exportBucket === undefined ? [] : [{ binding: EXPORT_BINDING, bucket_name: plan.exportBucket }]),
-    ],
     vpc_services: plan.clusters.map(({ binding, vpcServiceId }) => ({ binding, service_id: vpcServiceId })),
-    version_metadata: { binding: VERSION_BINDING },
-    observability,
-    // An empty list takes away those of an earlier deployment; leaving it out would keep them.
-    triggers: { crons: plan.exportBucket === undefined ? [] : project.exportCrons },
-    vars: splitIntoVariables(plan.document),
   };
 }

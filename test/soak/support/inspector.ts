@@ -1,4 +1,4 @@
-/** A look into one Worker's V8 heap, over workerd's inspector. */
+/** A look into the V8 heaps of both Workers, over workerd's inspector. */
 import { WebSocket } from "ws";
 
 interface Target {
@@ -32,7 +32,39 @@ export interface HeapContent {
 /** Sockets and buffers are freed by the collection after the one that finds their owners dead. */
 const COLLECTIONS = 2;
 
-export class Inspector {
+/** The edge and the objects' Worker, as workerd calls them; it has others, which play D1 and R2. */
+const WORKERS = ["core:user:sallyport", "core:user:sallyport-objects"];
+
+/** The heaps of both Workers, taken together. */
+export class WorkerHeaps {
+  readonly #inspectors: readonly Inspector[];
+
+  private constructor(inspectors: readonly Inspector[]) {
+    this.#inspectors = inspectors;
+  }
+
+  static async connect(inspectorUrl: string): Promise<WorkerHeaps> {
+    return new WorkerHeaps(await Promise.all(WORKERS.map((worker) => Inspector.connect(inspectorUrl, worker))));
+  }
+
+  async content(): Promise<HeapContent> {
+    const instances = new Map<string, number>();
+    let bytes = 0;
+    // One after the other, to keep the peak of this process low: a snapshot is a large text.
+    for (const inspector of this.#inspectors) {
+      const heap = await inspector.heap();
+      bytes += heap.bytes;
+      for (const [name, count] of heap.instances) instances.set(name, (instances.get(name) ?? 0) + count);
+    }
+    return { bytes, instances };
+  }
+
+  close(): void {
+    for (const inspector of this.#inspectors) inspector.close();
+  }
+}
+
+class Inspector {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, { done(result: Record<string, unknown>): void; failed(error: Error): void }>();
   #chunks: string[] = [];
@@ -46,7 +78,6 @@ export class Inspector {
     });
   }
 
-  /** @param worker as workerd calls it: `core:user:` and a name for ours, others for what plays D1 and R2 */
   static async connect(inspectorUrl: string, worker: string): Promise<Inspector> {
     const response = await fetch(new URL("/json", inspectorUrl.replace(/^ws/, "http")));
     const target = ((await response.json()) as Target[]).find(({ id }) => id === worker);

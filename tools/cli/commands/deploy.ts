@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { deploy as runDeploy } from "../../deploy/deploy.ts";
-import { wranglerConfiguration } from "../../deploy/wrangler-configuration.ts";
+import { edgeConfiguration, objectsConfiguration } from "../../deploy/wrangler-configuration.ts";
 import { serviceTokenOf } from "../../deployment/access.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
 import { migrationNames, readPlan } from "../../deployment/project.ts";
@@ -13,6 +13,9 @@ import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { duration, flag, parsed } from "../options.ts";
 import { deploymentFile, outputsFile } from "../shared-options.ts";
+
+/** Where `synth` writes; the generated wrangler configurations lie beside its stacks. */
+const OUT = "terraform/out";
 
 export const deploy = defineCommand({
   options: {
@@ -31,23 +34,37 @@ export const deploy = defineCommand({
     const plan = readPlan({ config, outputs, mayHaveGaps: dryRun }, note);
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readProjectConfiguration } = await import("../../deploy/project-configuration.ts");
-    const project = readProjectConfiguration(join(PROJECT, "wrangler.jsonc"));
-    const file = projectFile("terraform/out/wrangler.json");
-    const configuration = wranglerConfiguration(plan, project, relative(dirname(file), PROJECT));
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `${JSON.stringify(configuration, null, 2)}\n`);
+    const project = readProjectConfiguration(PROJECT);
+    const toProject = relative(projectFile(OUT), PROJECT);
+    const edgeFile = writeConfiguration("wrangler.json", edgeConfiguration(plan, project, toProject));
+    const objectsFile = writeConfiguration("wrangler-objects.json", objectsConfiguration(plan, project, toProject));
     await runDeploy(
       {
         plan,
         placeholders: placeholders(plan),
-        configuration: file,
+        configurations: [edgeFile, objectsFile],
         databaseBinding: project.database.binding,
         migrations: migrationNames(),
         serviceToken: serviceTokenOf(env),
       },
       { dryRun, skipSmoke, rollback, drainMs },
-      { wrangler: wranglerProcess(file), http: nodeHttp(), now: Date.now, wait: (ms) => wait(ms), print },
+      {
+        edge: wranglerProcess(edgeFile),
+        objects: wranglerProcess(objectsFile),
+        http: nodeHttp(),
+        now: Date.now,
+        wait: (ms) => wait(ms),
+        print,
+      },
     );
     return EXIT_CODES.done;
   },
 });
+
+/** @returns the file's path */
+function writeConfiguration(name: string, configuration: object): string {
+  const file = projectFile(join(OUT, name));
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(configuration, null, 2)}\n`);
+  return file;
+}

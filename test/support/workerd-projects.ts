@@ -1,0 +1,124 @@
+/**
+ * The Workers of the tests in workerd, for vitest.config.ts.
+ *
+ * A test file runs inside the main Worker of its project, and the helpers for Durable Objects take stubs of that Worker's
+ * own objects only. So there are two projects: `workerd`, whose main Worker is the objects', with the edge bundled beside it,
+ * and `workerd-edge`, the other way round. In both, `env.EDGE` is the whole edge.
+ */
+import { readD1Migrations } from "@cloudflare/vitest-plugin";
+import { exportJWK, generateKeyPair } from "jose";
+import { kCurrentWorker, type V4WorkerOptions } from "miniflare";
+import { bundleToText } from "../../dev/workers/bundle.ts";
+import {
+  compatibilityDate,
+  EDGE_CONFIGURATION,
+  LOCAL_ENVIRONMENT,
+  OBJECTS_CONFIGURATION,
+  readWorkerConfiguration,
+} from "../../dev/workers/configuration.ts";
+
+/** Name of the bundled edge. */
+const EDGE = "sallyport";
+/** What the plugin calls the main Worker of the project `workerd`, which other Workers must name to bind its objects. */
+const OBJECTS_RUNNER = "vitest-plugin-runner-workerd";
+
+const SALLYPORT_CONFIG = {
+  access: { teamDomain: "https://team.cloudflareaccess.com", audiences: ["test-audience", "second-audience"] },
+  cluster: "test-cluster",
+  identities: [
+    { match: { email: "admin@example.com" }, groups: ["developers"], roles: ["admin"] },
+    { match: { claim: "custom.groups", value: "developers" }, groups: ["developers", "oncall"] },
+    { match: { emailDomain: "viewers.example.com" }, groups: ["viewers"] },
+  ],
+  limits: { maxSessionsPerUser: 3, idleTimeoutSeconds: 600, maxDurationSeconds: 3600 },
+};
+
+/** Options of the project whose main Worker is the objects'. */
+export async function objectsProject() {
+  const { bindings, fakes } = await testBindings();
+  const edge: V4WorkerOptions = {
+    ...(await auxiliaryWorker(EDGE_CONFIGURATION)),
+    name: EDGE,
+    bindings: { SALLYPORT_CONFIG },
+    durableObjects: { USER_SESSIONS: { className: "UserSessions", scriptName: OBJECTS_RUNNER } },
+    serviceBindings: { KUBE_API: "cluster" },
+    outboundService: "access",
+  };
+  return {
+    wrangler: { configPath: OBJECTS_CONFIGURATION, environment: LOCAL_ENVIRONMENT },
+    miniflare: {
+      compatibilityDate: compatibilityDate(),
+      bindings,
+      serviceBindings: { KUBE_API: "cluster", EDGE },
+      outboundService: "access",
+      workers: [edge, ...fakes],
+    },
+  };
+}
+
+/** Options of the project whose main Worker is the edge. */
+export async function edgeProject() {
+  const { bindings, fakes } = await testBindings();
+  const objects: V4WorkerOptions = {
+    ...(await auxiliaryWorker(OBJECTS_CONFIGURATION)),
+    name: readWorkerConfiguration(OBJECTS_CONFIGURATION).name,
+    serviceBindings: { KUBE_API: "cluster" },
+  };
+  return {
+    wrangler: { configPath: EDGE_CONFIGURATION, environment: LOCAL_ENVIRONMENT },
+    miniflare: {
+      compatibilityDate: compatibilityDate(),
+      bindings,
+      serviceBindings: { KUBE_API: "cluster", EDGE: kCurrentWorker },
+      outboundService: "access",
+      workers: [objects, ...fakes],
+    },
+  };
+}
+
+/** A Worker beside the main one: bundled from its sources as they are now, with the bindings of its local environment. */
+async function auxiliaryWorker(file: string) {
+  // Here, because it takes a second to load and the unit tests do not need it.
+  const { unstable_getMiniflareWorkerOptions } = await import("wrangler");
+  const { d1Databases, r2Buckets, durableObjects } = unstable_getMiniflareWorkerOptions(file, LOCAL_ENVIRONMENT)
+    .workerOptions as V4WorkerOptions;
+  const contents = await bundleToText(readWorkerConfiguration(file));
+  return {
+    compatibilityDate: compatibilityDate(),
+    modules: [{ type: "ESModule" as const, path: "index.js", contents }],
+    ...(d1Databases && { d1Databases }),
+    ...(r2Buckets && { r2Buckets }),
+    ...(durableObjects && { durableObjects }),
+  };
+}
+
+/** What the tests themselves need, and the fakes of the world outside: a cluster, and Access with a key set of this run. */
+async function testBindings() {
+  const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
+  const publicJwk = { ...(await exportJWK(publicKey)), kid: "test-key", alg: "RS256", use: "sig" };
+  const privateJwk = { ...(await exportJWK(privateKey)), kid: "test-key", alg: "RS256" };
+  const fakes: V4WorkerOptions[] = [
+    {
+      name: "cluster",
+      modules: ["cluster", "puppet", "scripts"].map((name) => ({
+        type: "ESModule" as const,
+        path: `test/workerd/fakes/${name}.js`,
+      })),
+      compatibilityDate: compatibilityDate(),
+      durableObjects: { PUPPETS: "Puppet" },
+    },
+    {
+      name: "access",
+      modules: true,
+      scriptPath: "test/workerd/fakes/access.js",
+      compatibilityDate: compatibilityDate(),
+      bindings: { KEY_SET: { keys: [publicJwk] } },
+    },
+  ];
+  const bindings = {
+    SALLYPORT_CONFIG,
+    TEST_MIGRATIONS: await readD1Migrations("migrations"),
+    TEST_SIGNING_KEY: privateJwk,
+  };
+  return { bindings, fakes };
+}
