@@ -16,7 +16,9 @@ import { parseOutputs } from "../../tools/deployment/outputs.ts";
 import type { PlannedCluster } from "../../tools/deployment/plan.ts";
 import { planOf } from "../../tools/deployment/project.ts";
 import { type Check, runChecks } from "../../tools/doctor/check.ts";
-import { ClusterView, clusterDate, impersonationCheck, roleCheck } from "../../tools/doctor/checks/cluster.ts";
+import { clusterDate } from "../../tools/doctor/checks/cluster/api-server.ts";
+import { ClusterView } from "../../tools/doctor/checks/cluster/cluster-view.ts";
+import { impersonationCheck, roleCheck } from "../../tools/doctor/checks/cluster/permissions.ts";
 import { type Kubectl, kubectlProcess } from "../../tools/ports/kubectl.ts";
 import { deploymentText, outputsText } from "../support/planned.ts";
 import { kubectlPath } from "./support/kubectl.ts";
@@ -89,7 +91,7 @@ describe.skipIf(!cluster || !adminPath)("on a real cluster", () => {
   async function examine(...checks: ((view: ClusterView) => Check)[]) {
     const view = new ClusterView(planned, { kubectl });
     const results = await runChecks(checks.map((make) => make(view)));
-    return results.map(({ status, words }) => `${status}: ${words}`);
+    return results.map(({ status, message }) => `${status}: ${message}`);
   }
   const impersonation = (view: ClusterView) => impersonationCheck(planned, view, { nonce: () => run });
   const role = (view: ClusterView) => roleCheck(planned, view);

@@ -14,7 +14,7 @@ import { type ConfigOverrides, type Stack, startStack } from "../../dev/stack/in
 import { readMigrations } from "../../dev/stack/migrations.ts";
 import type { Plan } from "../../tools/deployment/plan.ts";
 import { runChecks } from "../../tools/doctor/check.ts";
-import { deployedChecks } from "../../tools/doctor/deployed.ts";
+import { deployedChecks } from "../../tools/doctor/deployed-checks.ts";
 import { cloudflareApi } from "../../tools/ports/cloudflare.ts";
 import { nodeHttp } from "../../tools/ports/http.ts";
 import { kubectlProcess } from "../../tools/ports/kubectl.ts";
@@ -115,7 +115,9 @@ async function examine(serviceToken = TOKEN) {
       },
     ),
   );
-  return results.filter(({ status }) => status !== "ok").map(({ id, status, words }) => `${status} ${id}: ${words}`);
+  return results
+    .filter(({ status }) => status !== "ok")
+    .map(({ id, status, message }) => `${status} ${id}: ${message}`);
 }
 
 it("finds a good deployment well", async () => {
@@ -136,16 +138,20 @@ it.each<[string, () => void, RegExp]>([
   [
     "health open past Access",
     () => access.bypassed.push("/-/healthz"),
-    /^fail access:prod\S+: a stranger's request .*HTTP 200/,
+    /^fail access:prod\S+: Access does not answer .*HTTP 200/,
   ],
   [
     "the API open past Access",
     () => access.bypassed.push("/api"),
-    /^fail access:prod\S+: a stranger's request .*HTTP 401/,
+    /^fail access:prod\S+: Access does not answer .*HTTP 401/,
   ],
   ["the admin API behind the plain application", () => access.applications.pop(), /^fail access-admin:/],
   ["the admin API past Access", () => access.bypassed.push("/-/admin"), /^fail access-admin:prod\S+: .*HTTP 401/],
-  ["workers.dev", () => (account.subdomain.enabled = true), /^fail workers-dev: open past Access: workers\.dev$/],
+  [
+    "workers.dev",
+    () => (account.edge.subdomain.enabled = true),
+    /^fail workers-dev: open past Access: workers\.dev of sallyport$/,
+  ],
   ["a lost connector", () => account.connectors.pop(), /^fail tunnel:prod: the tunnel has only 2 of 3/],
   [
     "system:masters",
@@ -202,7 +208,7 @@ it("as a command looks at a local stack", async () => {
   try {
     const { code, stdout, stderr } = await run("--local", "--state", other.stateDir);
     expect(stderr).toBe("");
-    expect(stdout).toContain("\n11 ok, 0 to look at, 0 to mend, 0 not checked\n");
+    expect(stdout).toContain("\n11 ok, 0 warnings, 0 failed, 0 skipped\n");
     expect(code).toBe(0);
     const database = new DatabaseSync(other.d1Path);
     database.exec("DROP TRIGGER events_are_never_updated");

@@ -1,61 +1,78 @@
 /**
- * An account at Cloudflare as far as the doctor looks at it: answers in the shapes of the API v4 (as cloudflare-typescript
- * declares them), and what Access says to strangers. Tests change its state to inject faults.
+ * A fake Cloudflare account, as far as the doctor looks at it. The API answers in the shapes of API v4, as
+ * cloudflare-typescript declares them; Access answers requests without sign-in. Tests change the state to inject faults.
  */
-
+import { CONTRACT_VERSION } from "../../contract/version.ts";
 import type { ServiceToken } from "../../tools/deployment/access.ts";
 import type { Plan } from "../../tools/deployment/plan.ts";
+import { formatVersionTag } from "../../tools/deployment/version-tag.ts";
 import type { HttpAnswer, HttpRequest } from "../../tools/ports/http.ts";
 import { splitIntoVariables } from "../../worker/config/variables.ts";
 
-type Rule = Record<string, unknown>;
+type Json = Record<string, unknown>;
+
+export interface WorkerState {
+  subdomain: { enabled: boolean; previews_enabled: boolean };
+  bindings: Json[];
+  /** The versions that serve requests, and their tags. */
+  versions: { id: string; percentage: number; tag: string | undefined }[];
+}
 
 export interface AccountState {
-  subdomain: { enabled: boolean; previews_enabled: boolean };
-  bindings: Rule[];
+  edge: WorkerState;
+  /** Undefined: it was never deployed. */
+  objects: WorkerState | undefined;
   domains: { id: string; hostname: string; service: string; zone_id: string; zone_name: string; cert_id: string }[];
+  /** Of the host names' zone. */
+  routes: { id: string; pattern: string; script: string }[];
   tunnel: { id: string; name: string; status: string; deleted_at: string | null; remote_config: boolean };
-  connectors: { id: string; arch: string; version: string; run_at: string; features: string[]; conns: Rule[] }[];
-  vpcService: { type: string; http_port: number | null; https_port: number | null; host: Rule };
-  lockRules: Rule[];
-  lifecycleRules: Rule[];
-  /** Paths that the token may not read. */
+  connectors: { id: string; arch: string; version: string; run_at: string; features: string[]; conns: Json[] }[];
+  vpcService: { type: string; http_port: number | null; https_port: number | null; host: Json };
+  lockRules: Json[];
+  lifecycleRules: Json[];
+  /** Paths that the token may not read, from `accounts/<id>/` or `zones/<id>/` on. */
   forbidden: RegExp | undefined;
   /** D1's answer to a statement; throws what SQLite throws. */
   query: (sql: string) => unknown[];
 }
 
 export const API_TOKEN = "an-api-token-that-nobody-may-see";
+const ZONE_ID = "593c9c94de529bbbfaac7c53ced0447d";
 
-/** All as it should be. */
+/** An account without any fault. */
 export function goodAccount(plan: Plan, query: AccountState["query"]): AccountState {
   const [cluster] = plan.clusters;
   if (!cluster) throw new Error("the plan has no cluster");
-  const connector = (index: number) => {
-    const id = `0a1b2c3d-0000-4000-8000-00000000000${index}`;
-    const conns = ["fra03", "fra07", "ams01", "ams04"].map((colo_name, at) => ({
-      ...{ id: `${id}-${at}`, uuid: `${id}-${at}`, client_id: id, client_version: "2026.10.0", colo_name },
-      ...{ is_pending_reconnect: false, origin_ip: "203.0.113.7", opened_at: "2026-11-20T09:00:00.000000Z" },
-    }));
-    const features = ["ha-origin", "allow_remote_config", "serialized_headers", "support_datagram_v2"];
-    return { id, arch: "linux_amd64", version: "2026.10.0", run_at: "2026-11-20T09:00:00Z", features, conns };
-  };
+  const vpc = { type: "vpc_service", name: cluster.binding, service_id: cluster.vpcServiceId };
+  const storage = [
+    { type: "d1", name: "AUDIT_DB", id: plan.database.id },
+    { type: "r2_bucket", name: "RECORDINGS", bucket_name: plan.recordings.bucket },
+  ];
+  const namespace = { type: "durable_object_namespace", name: "USER_SESSIONS", class_name: "UserSessions" };
   return {
-    subdomain: { enabled: false, previews_enabled: false },
-    bindings: [
-      ...Object.entries(splitIntoVariables(plan.document)).map(([name, json]) => ({ type: "json", name, json })),
-      { type: "d1", name: "AUDIT_DB", id: plan.database.id },
-      { type: "r2_bucket", name: "RECORDINGS", bucket_name: plan.recordings.bucket },
-      { type: "durable_object_namespace", name: "USER_SESSIONS", class_name: "UserSessions", namespace_id: "9f86d081" },
-      { type: "vpc_service", name: cluster.binding, service_id: cluster.vpcServiceId },
-      { type: "version_metadata", name: "VERSION" },
-    ],
+    edge: {
+      subdomain: { enabled: false, previews_enabled: false },
+      bindings: [
+        ...Object.entries(splitIntoVariables(plan.document)).map(([name, json]) => ({ type: "json", name, json })),
+        ...storage.map((binding) => ({ ...binding })),
+        { ...namespace, script_name: plan.workers.objects, namespace_id: "9f86d081" },
+        { ...vpc },
+        { type: "version_metadata", name: "VERSION" },
+      ],
+      versions: [fakeVersion("e1", "0123456789abcdef")],
+    },
+    objects: {
+      subdomain: { enabled: false, previews_enabled: false },
+      bindings: [...storage.map((binding) => ({ ...binding })), { ...namespace, namespace_id: "9f86d081" }, { ...vpc }],
+      versions: [fakeVersion("0b", "fedcba9876543210")],
+    },
     domains: cluster.hostnames.map((hostname) => ({
-      ...{ id: "dbe10b4bc17c295377eabd600e1787fd", hostname, service: plan.name, zone_name: "acme.test" },
-      ...{ zone_id: "593c9c94de529bbbfaac7c53ced0447d", cert_id: "4c1ad3f0" },
+      ...{ id: "dbe10b4bc17c295377eabd600e1787fd", hostname, service: plan.workers.edge, zone_name: "acme.test" },
+      ...{ zone_id: ZONE_ID, cert_id: "4c1ad3f0" },
     })),
+    routes: [{ id: "9a7806061c88ada191ed06f989cc3dac", pattern: "acme.test/blog/*", script: "blog" }],
     tunnel: { id: cluster.tunnelId, name: plan.name, status: "healthy", deleted_at: null, remote_config: true },
-    connectors: [0, 1, 2].map(connector),
+    connectors: [0, 1, 2].map(fakeConnector),
     vpcService: {
       ...{ type: "http", http_port: cluster.connector.port, https_port: null },
       host: { ipv4: "127.0.0.1", network: { tunnel_id: cluster.tunnelId } },
@@ -77,23 +94,45 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
   };
 }
 
-/** Answers a request to the API, or undefined where it is not for it. */
+function fakeVersion(prefix: string, bundle: string): WorkerState["versions"][number] {
+  const id = `${prefix}1b2c3d-0000-4000-8000-000000000001`;
+  return { id, percentage: 100, tag: formatVersionTag({ contract: CONTRACT_VERSION, bundle }) };
+}
+
+function fakeConnector(index: number): AccountState["connectors"][number] {
+  const id = `0a1b2c3d-0000-4000-8000-00000000000${index}`;
+  const conns = ["fra03", "fra07", "ams01", "ams04"].map((colo_name, at) => ({
+    ...{ id: `${id}-${at}`, uuid: `${id}-${at}`, client_id: id, client_version: "2026.10.0", colo_name },
+    ...{ is_pending_reconnect: false, origin_ip: "203.0.113.7", opened_at: "2026-11-20T09:00:00.000000Z" },
+  }));
+  const features = ["ha-origin", "allow_remote_config", "serialized_headers", "support_datagram_v2"];
+  return { id, arch: "linux_amd64", version: "2026.10.0", run_at: "2026-11-20T09:00:00Z", features, conns };
+}
+
+/** Answers a request to the API. @returns undefined for a request to somebody else */
 export function answerApi(request: HttpRequest, state: AccountState, plan: Plan, api: string): HttpAnswer | undefined {
-  const prefix = `${api}/accounts/${plan.account}/`;
-  if (!request.url.startsWith(prefix)) return undefined;
+  if (!request.url.startsWith(`${api}/`)) return undefined;
   if (request.headers?.["authorization"] !== `Bearer ${API_TOKEN}`) {
     return refusal(403, 10_000, "Authentication error");
   }
-  const path = request.url.slice(prefix.length);
-  if (state.forbidden?.test(path)) return refusal(403, 10_000, "Authentication error");
+  const path = request.url.slice(api.length + 1);
+  const [, local = ""] = /^(?:accounts|zones)\/[^/]+\/(.*)$/.exec(path) ?? [];
+  if (state.forbidden?.test(local)) return refusal(403, 10_000, "Authentication error");
+  const result = resultsOf(request, state, plan)[path];
+  if (!result) return refusal(404, 7_003, `Could not route to /${path}`);
+  try {
+    return envelope(200, { success: true, errors: [], messages: [], result: result() });
+  } catch (error) {
+    return refusal(400, 7_500, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function resultsOf(request: HttpRequest, state: AccountState, plan: Plan): Record<string, () => unknown> {
   const [cluster] = plan.clusters;
-  const results: Record<string, () => unknown> = {
-    [`workers/scripts/${plan.name}/subdomain`]: () => state.subdomain,
-    [`workers/scripts/${plan.name}/settings`]: () => ({
-      bindings: state.bindings,
-      usage_model: "standard",
-      tags: null,
-    }),
+  const { edge, objects } = plan.workers;
+  const ofAccount: Record<string, () => unknown> = {
+    ...resultsOfWorker(edge, state.edge),
+    ...(state.objects && resultsOfWorker(objects, state.objects)),
     "workers/domains": () => state.domains,
     [`cfd_tunnel/${cluster?.tunnelId}`]: () => state.tunnel,
     [`cfd_tunnel/${cluster?.tunnelId}/connections`]: () => state.connectors,
@@ -105,13 +144,36 @@ export function answerApi(request: HttpRequest, state: AccountState, plan: Plan,
       return [{ results: state.query(sql), success: true, meta: { served_by: "v3-prod", duration: 0.2 } }];
     },
   };
-  const result = results[path];
-  if (!result) return refusal(404, 7_003, `Could not route to /accounts/${plan.account}/${path}`);
-  try {
-    return envelope(200, { success: true, errors: [], messages: [], result: result() });
-  } catch (error) {
-    return refusal(400, 7_500, error instanceof Error ? error.message : String(error));
-  }
+  return {
+    ...Object.fromEntries(
+      Object.entries(ofAccount).map(([path, result]) => [`accounts/${plan.account}/${path}`, result]),
+    ),
+    [`zones/${ZONE_ID}/workers/routes`]: () => state.routes,
+  };
+}
+
+function resultsOfWorker(name: string, { subdomain, bindings, versions }: WorkerState): Record<string, () => unknown> {
+  const path = `workers/scripts/${name}`;
+  const deployment = {
+    ...{ id: "d3910b4b-0000-4000-8000-000000000001", source: "wrangler", strategy: "percentage" },
+    ...{ author_email: "ops@acme.test", created_on: "2026-11-20T09:00:00.000000Z" },
+    versions: versions.map(({ id, percentage }) => ({ version_id: id, percentage })),
+  };
+  const older = { ...deployment, id: "older", versions: [{ version_id: "gone", percentage: 100 }] };
+  return {
+    [`${path}/subdomain`]: () => subdomain,
+    [`${path}/settings`]: () => ({ bindings, usage_model: "standard", tags: null }),
+    [`${path}/deployments`]: () => ({ deployments: [deployment, older] }),
+    ...Object.fromEntries(
+      versions.map(({ id, tag }, index) => [
+        `${path}/versions/${id}`,
+        () => ({
+          ...{ id, number: index + 7, metadata: { source: "wrangler" }, resources: {} },
+          annotations: { "workers/triggered_by": "deployment", ...(tag !== undefined && { "workers/tag": tag }) },
+        }),
+      ]),
+    ),
+  };
 }
 
 const envelope = (status: number, body: object): HttpAnswer => ({
@@ -123,12 +185,12 @@ const envelope = (status: number, body: object): HttpAnswer => ({
 const refusal = (status: number, code: number, message: string) =>
   envelope(status, { success: false, errors: [{ code, message }], messages: [], result: null });
 
-/** Access in front of one host name: its applications, the longest path first, and whom each lets in. */
+/** Access in front of one host name: its applications, and which service tokens each admits. */
 export interface AccessState {
   applications: { path: string; audience: string; tokens: readonly ServiceToken[] }[];
-  /** Paths that a bypass policy leaves open. */
+  /** Paths with a bypass policy. */
   bypassed: string[];
-  /** Whose cookie opens which application: Access takes an application's own only. */
+  /** A fault: the cookie of one application opens the others. */
   sharesCookies: boolean;
 }
 
@@ -141,7 +203,7 @@ export type Passage =
     }
   | { readonly passes: false; readonly answer: HttpAnswer };
 
-/** What Access makes of a request. */
+/** What Access does with a request: the longest matching path decides which application it is for. */
 export function passAccess(request: HttpRequest, state: AccessState, teamDomain: string): Passage {
   const url = new URL(request.url);
   const application = [...state.applications]
@@ -160,10 +222,10 @@ export function passAccess(request: HttpRequest, state: AccessState, teamDomain:
     return { passes: true, audience, cookie: undefined, token: holder };
   }
   if (id !== undefined) {
-    const own = { "cf-access-aud": audience, "cf-access-domain": url.hostname };
+    const accessHeaders = { "cf-access-aud": audience, "cf-access-domain": url.hostname };
     return {
       passes: false,
-      answer: { status: 403, headers: { ...own, "content-type": "text/html" }, body: "Forbidden" },
+      answer: { status: 403, headers: { ...accessHeaders, "content-type": "text/html" }, body: "Forbidden" },
     };
   }
   const query = new URLSearchParams({ kid: audience, redirect_url: url.pathname, meta: "a.b.c" });

@@ -2,8 +2,9 @@ import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../dev/stack/migrations.ts";
-import { type Check, runChecks, select } from "../../tools/doctor/check.ts";
-import { deployedChecks } from "../../tools/doctor/deployed.ts";
+import { formatVersionTag } from "../../tools/deployment/version-tag.ts";
+import { type Check, runChecks, selectChecks } from "../../tools/doctor/check.ts";
+import { deployedChecks } from "../../tools/doctor/deployed-checks.ts";
 import { describeResult, describeSummary, hasFailures } from "../../tools/doctor/report.ts";
 import { isAtLeast } from "../../tools/doctor/version.ts";
 import { cloudflareApi, DEFAULT_API } from "../../tools/ports/cloudflare.ts";
@@ -23,7 +24,7 @@ const MIGRATIONS = readMigrations(resolve(import.meta.dirname, "../../migrations
 const TOKEN = { id: "ci.access", secret: "a-secret-that-nobody-may-see" };
 const NOW = Date.parse("2026-11-22T10:00:00.400Z");
 
-/** Everything that a doctor sees of one deployment, all of it good until somebody spoils it. */
+/** One deployment with everything that the doctor sees of it. It has no fault until a test injects one. */
 class World {
   readonly plan = testPlan();
   readonly database = new DatabaseSync(":memory:");
@@ -41,14 +42,14 @@ class World {
   serviceToken: typeof TOKEN | undefined = TOKEN;
   hasApi = true;
   now = NOW;
-  /** Of Cloudflare's clock. */
+  /** How far Cloudflare's clock is ahead, ms. */
   ahead = 0;
   keys: readonly object[] = [{ kid: "one" }, { kid: "two" }];
   answers: { whoami: number; version: number } = { whoami: 200, version: 200 };
-  recordsRequests = true;
+  writesAuditLog = true;
   refusesAdmin = true;
-  /** Whatever was asked for, by URL. */
-  readonly asked: HttpRequest[] = [];
+  /** Every request that was sent. */
+  readonly sent: HttpRequest[] = [];
 
   constructor() {
     this.database.exec("CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)");
@@ -70,7 +71,7 @@ class World {
   }
 
   readonly http = async (request: HttpRequest): Promise<HttpAnswer> => {
-    this.asked.push(request);
+    this.sent.push(request);
     const api = answerApi(request, this.account, this.plan, DEFAULT_API);
     if (api) return api;
     const url = new URL(request.url);
@@ -89,14 +90,14 @@ class World {
   #worker(request: HttpRequest, url: URL, headers: Record<string, string>): HttpAnswer {
     const { whoami, version } = this.answers;
     const say = (status: number, body: object) => ({ status, headers, body: JSON.stringify(body) });
-    const status = (code: number) => say(code, { kind: "Status", message: "the Worker's own words" });
+    const status = (code: number) => say(code, { kind: "Status", message: "a message of the Worker" });
     if (url.pathname === "/-/healthz") return say(200, { status: "ok" });
     if (url.pathname === "/-/whoami") {
       return whoami === 200 ? say(200, { kubernetes: { user: "ci-deployer" }, cluster: "prod" }) : status(whoami);
     }
     if (url.pathname.startsWith("/-/admin")) return this.refusesAdmin ? status(403) : say(200, { items: [] });
     if (url.pathname === "/version") return version === 200 ? say(200, { gitVersion: "v1.36.2" }) : status(version);
-    if (request.method === "POST" && this.recordsRequests) {
+    if (request.method === "POST" && this.writesAuditLog) {
       this.database
         .prepare("INSERT INTO requests (id, at, category, count, user_agent) VALUES (?, ?, 'token', 1, ?)")
         .run(`${new Date(this.now).toISOString()}-x`, this.now, request.headers?.["user-agent"] ?? null);
@@ -124,9 +125,9 @@ class World {
   }
 
   async examine(only: readonly string[] = []) {
-    const results = await runChecks(select(this.checks(), only));
-    const unwell = results.filter(({ status }) => status !== "ok").map(({ id, status }) => `${status} ${id}`);
-    return { results, unwell };
+    const results = await runChecks(selectChecks(this.checks(), only));
+    const findings = results.filter(({ status }) => status !== "ok").map(({ id, status }) => `${status} ${id}`);
+    return { results, findings };
   }
 }
 
@@ -141,7 +142,7 @@ const first = <T>(list: T[]): T => {
   return one;
 };
 const pod = () => world.cluster.deployment.spec.template.spec;
-const vars = () => first(world.account.bindings) as { json: Record<string, unknown> };
+const vars = () => first(world.account.edge.bindings) as { json: Record<string, unknown> };
 function shareCookies(): void {
   world.access.sharesCookies = true;
   world.refusesAdmin = false;
@@ -150,45 +151,54 @@ function admitToken(): void {
   world.access.applications[1] = { path: "/-/admin", audience: ADMIN_AUDIENCE, tokens: [TOKEN] };
   world.refusesAdmin = false;
 }
+const objects = () => {
+  if (!world.account.objects) throw new Error("there is no objects' Worker");
+  return world.account.objects;
+};
+const objectsBinding = () => first(world.account.edge.bindings.filter(({ name }) => name === "USER_SESSIONS"));
+function splitTraffic(): void {
+  const { versions } = world.account.edge;
+  versions.push({ ...first(versions), id: "older", percentage: 90 });
+}
 const ANY_USER = { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] };
 const ANY_GROUP = { apiGroups: [""], resources: ["groups"], verbs: ["impersonate"] };
 
 describe("a good deployment", () => {
-  it("is found well in every point", async () => {
-    const { results, unwell } = await world.examine();
-    expect(unwell).toEqual([]);
+  it("passes every check", async () => {
+    const { results, findings } = await world.examine();
+    expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(27);
+    expect(ids.length).toBe(30);
     expect(hasFailures(results)).toBe(false);
   });
 
-  it("has its secrets sent to nobody but those they are for, and shown nowhere", async () => {
+  it("has its secrets sent only where they belong, and printed nowhere", async () => {
     const { results } = await world.examine();
     expect(JSON.stringify(results)).not.toMatch(/nobody-may-see|CF_Authorization/);
-    for (const { url, headers } of world.asked) {
-      const sent = JSON.stringify(headers ?? {});
-      expect(sent.includes(TOKEN.secret) && !url.startsWith(`https://${HOSTNAME}/`), url).toBe(false);
-      expect(sent.includes(API_TOKEN) && !url.startsWith(`${DEFAULT_API}/`), url).toBe(false);
+    for (const { url, headers } of world.sent) {
+      const values = JSON.stringify(headers ?? {});
+      expect(values.includes(TOKEN.secret) && !url.startsWith(`https://${HOSTNAME}/`), url).toBe(false);
+      expect(values.includes(API_TOKEN) && !url.startsWith(`${DEFAULT_API}/`), url).toBe(false);
     }
   });
 });
 
-describe("each single fault is found by its own check and by no other", () => {
-  it.each<[string, () => void, string]>([
+describe("each fault is found by its own check and by no other", () => {
+  it.each<[fault: string, inject: () => unknown, finding: string, ...consequences: string[]]>([
     ["kubectl is 1.30", () => (world.cluster.clientVersion = "v1.30.4"), "fail kubectl-version"],
     [
-      "kubectl is told to speak SPDY",
+      "kubectl is configured for SPDY",
       () => (world.env["KUBECTL_REMOTE_COMMAND_WEBSOCKETS"] = "false"),
       "fail kubectl-version",
     ],
     ["this machine's clock is slow", () => (world.ahead = 9_000), "fail clocks"],
     ["this machine's clock is fast", () => (world.ahead = -9_000), "fail clocks"],
     ["the cluster's clock is wrong", () => (world.cluster.clockAhead = -30_000), "fail clocks"],
-    ["health is left open past Access", () => world.access.bypassed.push("/-/healthz"), `fail access:${HOSTNAME}`],
-    ["the API is left open past Access", () => world.access.bypassed.push("/api"), `fail access:${HOSTNAME}`],
+    ["a bypass policy covers health", () => world.access.bypassed.push("/-/healthz"), `fail access:${HOSTNAME}`],
+    ["a bypass policy covers the API", () => world.access.bypassed.push("/api"), `fail access:${HOSTNAME}`],
     [
-      "another application stands in front",
+      "another Access application is in front",
       () => (first(world.access.applications).audience = "0".repeat(64)),
       `fail access:${HOSTNAME}`,
     ],
@@ -197,28 +207,89 @@ describe("each single fault is found by its own check and by no other", () => {
       () => world.access.applications.pop(),
       `fail access-admin:${HOSTNAME}`,
     ],
-    ["the admin API is left open", () => world.access.bypassed.push("/-/admin"), `fail access-admin:${HOSTNAME}`],
-    ["the plain sign-in opens the admin API", shareCookies, `fail access-admin:${HOSTNAME}`],
+    [
+      "a bypass policy covers the admin API",
+      () => world.access.bypassed.push("/-/admin"),
+      `fail access-admin:${HOSTNAME}`,
+    ],
+    ["a sign-in to the other application opens the admin API", shareCookies, `fail access-admin:${HOSTNAME}`],
     ["the service token may use the admin API", admitToken, `warn access-admin:${HOSTNAME}`],
-    ["the team's domain gives no keys", () => (world.keys = []), "fail signing-keys"],
-    ["workers.dev is on", () => (world.account.subdomain.enabled = true), "fail workers-dev"],
-    ["preview URLs are on", () => (world.account.subdomain.previews_enabled = true), "fail workers-dev"],
-    ["the deployed rules are others", () => (vars().json = { ...vars().json, identities: [] }), "fail worker-config"],
-    ["a deployed limit is not derived", () => (vars().json = { ...vars().json, limits: {} }), "fail worker-config"],
-    ["the Worker has no configuration", () => world.account.bindings.shift(), "fail worker-config"],
+    ["the team domain publishes no keys", () => (world.keys = []), "fail signing-keys"],
+    ["workers.dev is on", () => (world.account.edge.subdomain.enabled = true), "fail workers-dev"],
+    ["preview URLs are on", () => (world.account.edge.subdomain.previews_enabled = true), "fail workers-dev"],
     [
-      "the Worker writes to another database",
-      () => (first(world.account.bindings.slice(1))["id"] = "x"),
+      "the deployed identity rules differ",
+      () => (vars().json = { ...vars().json, identities: [] }),
+      "fail worker-config",
+    ],
+    ["a deployed limit differs", () => (vars().json = { ...vars().json, limits: {} }), "fail worker-config"],
+    ["the Worker has no configuration", () => world.account.edge.bindings.shift(), "fail worker-config"],
+    [
+      "the edge writes to another database",
+      () => (first(world.account.edge.bindings.slice(1))["id"] = "x"),
       "fail worker-config",
     ],
     [
-      "the Worker's binding leads elsewhere",
-      () => (first(world.account.bindings.slice(4))["service_id"] = "x"),
+      "the edge's binding leads to another VPC service",
+      () => (first(world.account.edge.bindings.slice(4))["service_id"] = "x"),
       "fail worker-config",
     ],
-    ["the host name is nobody's", () => (world.account.domains = []), `fail custom-domain:${HOSTNAME}`],
     [
-      "the host name is another Worker's",
+      "the objects' Worker was never deployed",
+      () => (world.account.objects = undefined),
+      "fail objects-worker",
+      "skipped versions",
+    ],
+    [
+      "the edge has no binding to the objects",
+      () => (world.account.edge.bindings = world.account.edge.bindings.filter(({ name }) => name !== "USER_SESSIONS")),
+      "fail objects-worker",
+    ],
+    ["the edge is bound to its own objects", () => delete objectsBinding()["script_name"], "fail objects-worker"],
+    [
+      "the edge is bound to another Worker's objects",
+      () => (objectsBinding()["script_name"] = "staging-objects"),
+      "fail objects-worker",
+    ],
+    ["workers.dev of the objects is on", () => (objects().subdomain.enabled = true), "fail workers-dev"],
+    ["preview URLs of the objects are on", () => (objects().subdomain.previews_enabled = true), "fail workers-dev"],
+    ["the objects write to another database", () => (first(objects().bindings)["id"] = "x"), "fail worker-config"],
+    ["the objects cannot reach the cluster", () => objects().bindings.pop(), "fail worker-config"],
+    [
+      "a custom domain leads to the objects",
+      () =>
+        world.account.domains.push({
+          ...first(world.account.domains),
+          hostname: "o.acme.test",
+          service: "sallyport-objects",
+        }),
+      "fail routes",
+    ],
+    [
+      "a custom domain that the deployment file does not name leads to the edge",
+      () => world.account.domains.push({ ...first(world.account.domains), hostname: "old.acme.test" }),
+      "fail routes",
+    ],
+    [
+      "a route leads to the objects",
+      () => world.account.routes.push({ id: "r", pattern: "acme.test/objects/*", script: "sallyport-objects" }),
+      "fail routes",
+    ],
+    [
+      "a route leads to the edge past Access",
+      () => world.account.routes.push({ id: "r", pattern: "acme.test/kube/*", script: "sallyport" }),
+      "fail routes",
+    ],
+    [
+      "the Workers were built with different contracts",
+      () => (first(objects().versions).tag = formatVersionTag({ contract: 99, bundle: "0123456789abcdef" })),
+      "fail versions",
+    ],
+    ["the edge was deployed by hand", () => (first(world.account.edge.versions).tag = undefined), "warn versions"],
+    ["a gradual deployment is in progress", splitTraffic, "warn versions"],
+    ["no Worker has the host name", () => (world.account.domains = []), `fail custom-domain:${HOSTNAME}`],
+    [
+      "another Worker has the host name",
       () => (first(world.account.domains).service = "blog"),
       `fail custom-domain:${HOSTNAME}`,
     ],
@@ -253,7 +324,7 @@ describe("each single fault is found by its own check and by no other", () => {
     ["a rollout is under way", () => (world.cluster.deployment.status.observedGeneration = 2), "warn connector:prod"],
     ["cloudflared may fall back to HTTP/2", () => (first(pod().containers).args = ["tunnel", "run"]), "fail quic:prod"],
     [
-      "the sidecar hears the pod network",
+      "the sidecar listens on the pod network",
       () => (first(pod().initContainers).args[1] = "--address=0.0.0.0"),
       "fail sidecar:prod",
     ],
@@ -266,19 +337,19 @@ describe("each single fault is found by its own check and by no other", () => {
     ],
     ["there is no disruption budget", () => (world.cluster.budgets = []), "fail disruption-budget:prod"],
     [
-      "the disruption budget is for other pods",
+      "the disruption budget covers other pods",
       () => (first(world.cluster.budgets).spec.selector.matchLabels = { app: "web" }),
       "fail disruption-budget:prod",
     ],
-    ["another binding gives every group", () => world.cluster.otherRules.push(ANY_GROUP), "fail impersonation:prod"],
+    ["another binding allows every group", () => world.cluster.otherRules.push(ANY_GROUP), "fail impersonation:prod"],
     [
-      "another binding gives system:masters by name",
+      "another binding allows system:masters by name",
       () => world.cluster.otherRules.push({ ...ANY_GROUP, resourceNames: ["system:masters"] }),
       "fail impersonation:prod",
     ],
-    ["another binding gives every user", () => world.cluster.otherRules.push(ANY_USER), "fail impersonation:prod"],
+    ["another binding allows every user", () => world.cluster.otherRules.push(ANY_USER), "fail impersonation:prod"],
     [
-      "another binding lets it read secrets",
+      "another binding allows reading secrets",
       () => world.cluster.otherRules.push({ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }),
       "fail impersonation:prod",
     ],
@@ -288,7 +359,7 @@ describe("each single fault is found by its own check and by no other", () => {
       "fail impersonation:prod",
     ],
     [
-      "the role has a rule more, even one that allows nothing new",
+      "the role has one more rule, although it allows nothing new",
       () => world.cluster.role.push({ ...ANY_GROUP, resourceNames: ["developers"] }),
       "fail cluster-role:prod",
     ],
@@ -304,9 +375,9 @@ describe("each single fault is found by its own check and by no other", () => {
       () => world.database.exec("INSERT INTO d1_migrations (name) VALUES ('0009_later.sql')"),
       "warn d1-migrations",
     ],
-    ["a trigger is gone", () => world.database.exec("DROP TRIGGER events_are_never_deleted"), "fail d1-append-only"],
+    ["a trigger is missing", () => world.database.exec("DROP TRIGGER events_are_never_deleted"), "fail d1-append-only"],
     [
-      "a trigger does nothing any more",
+      "a trigger was replaced by one that does nothing",
       () =>
         world.database.exec(
           "DROP TRIGGER events_are_never_updated; CREATE TRIGGER events_are_never_updated BEFORE UPDATE ON events BEGIN SELECT 1; END",
@@ -314,16 +385,16 @@ describe("each single fault is found by its own check and by no other", () => {
       "fail d1-append-only",
     ],
     ["a session never ended", () => world.openSession("forgotten", NOW - 86_400_000), "fail sessions"],
-    ["recordings have no lock", () => (world.account.lockRules = []), "fail r2-lock"],
-    ["the lock is off", () => (first(world.account.lockRules)["enabled"] = false), "fail r2-lock"],
-    ["the lock is on another prefix", () => (first(world.account.lockRules)["prefix"] = "exports/"), "fail r2-lock"],
+    ["no lock covers recordings", () => (world.account.lockRules = []), "fail r2-lock"],
+    ["the lock is disabled", () => (first(world.account.lockRules)["enabled"] = false), "fail r2-lock"],
+    ["the lock covers another prefix", () => (first(world.account.lockRules)["prefix"] = "exports/"), "fail r2-lock"],
     [
       "the lock is too short",
       () => (first(world.account.lockRules)["condition"] = { type: "Age", maxAgeSeconds: 86_400 }),
       "fail r2-lock",
     ],
     [
-      "unfinished uploads are given up after a day",
+      "unfinished uploads are aborted after a day",
       () =>
         world.account.lifecycleRules.push({
           ...{ id: "tidy", enabled: true, conditions: { prefix: "recordings/" } },
@@ -331,73 +402,75 @@ describe("each single fault is found by its own check and by no other", () => {
         }),
       "fail r2-multipart",
     ],
-    ["unfinished uploads stay for ever", () => (world.account.lifecycleRules = []), "warn r2-multipart"],
-    ["the Worker knows no rule for the token", () => (world.answers.whoami = 403), `fail whoami:${HOSTNAME}`],
-    ["the tunnel leads nowhere", () => (world.answers.version = 503), `fail through:${HOSTNAME}`],
-    ["requests do not come to the record", () => (world.recordsRequests = false), `fail audit-trail:${HOSTNAME}`],
-  ])("%s", async (_fault, spoil, finding) => {
-    spoil();
-    const { results, unwell } = await world.examine();
-    expect(unwell).toEqual([finding]);
+    ["unfinished uploads are never aborted", () => (world.account.lifecycleRules = []), "warn r2-multipart"],
+    ["no identity rule matches the token", () => (world.answers.whoami = 403), `fail whoami:${HOSTNAME}`],
+    ["the cluster is not reached", () => (world.answers.version = 503), `fail through:${HOSTNAME}`],
+    ["requests do not reach the audit log", () => (world.writesAuditLog = false), `fail audit-trail:${HOSTNAME}`],
+  ])("%s", async (_fault, inject, finding, ...consequences) => {
+    inject();
+    const { results, findings } = await world.examine();
+    expect(findings).toEqual([finding, ...consequences]);
     const found = results.find(({ status }) => status !== "ok");
     expect(found?.advice).toBeTruthy();
     expect(hasFailures(results)).toBe(finding.startsWith("fail"));
   });
 });
 
-describe("what cannot be looked at", () => {
-  it("is skipped with the reason where there is no API token, and all else is looked at", async () => {
+describe("what cannot be checked", () => {
+  it("is skipped with the reason where there is no API token, and everything else is checked", async () => {
     world.hasApi = false;
-    const { results, unwell } = await world.examine();
-    expect(unwell.every((line) => line.startsWith("skipped"))).toBe(true);
-    expect(unwell).toHaveLength(12);
-    expect(results.find(({ id }) => id === "workers-dev")?.words).toContain("CLOUDFLARE_API_TOKEN");
+    const { results, findings } = await world.examine();
+    expect(findings.every((line) => line.startsWith("skipped"))).toBe(true);
+    expect(findings).toHaveLength(15);
+    expect(results.find(({ id }) => id === "workers-dev")?.message).toContain("CLOUDFLARE_API_TOKEN");
   });
 
-  it("is skipped without a service token, too", async () => {
+  it("is skipped where there is no service token", async () => {
     world.serviceToken = undefined;
-    const { unwell } = await world.examine();
-    expect(unwell).toEqual(["whoami", "through", "audit-trail"].map((id) => `skipped ${id}:${HOSTNAME}`));
+    const { findings } = await world.examine();
+    expect(findings).toEqual(["whoami", "through", "audit-trail"].map((id) => `skipped ${id}:${HOSTNAME}`));
   });
 
-  it("is skipped where the token may not read it, with the permission's name; one that may read nothing is a fault", async () => {
+  it("is skipped with the permission's name where the token may not read it; a token that may read nothing fails", async () => {
     world.account.forbidden = /^(cfd_tunnel|connectivity|r2)/;
-    const { results, unwell } = await world.examine();
-    expect(unwell).toEqual([
+    const { results, findings } = await world.examine();
+    expect(findings).toEqual([
       ...["tunnel:prod", "cloudflared-version:prod", "vpc-service:prod"].map((id) => `skipped ${id}`),
       ...["r2-lock", "r2-multipart"].map((id) => `skipped ${id}`),
     ]);
-    expect(results.find(({ id }) => id === "tunnel:prod")?.words).toContain("Cloudflare Tunnel Read");
+    world.account.forbidden = /^workers\/routes/;
+    expect((await world.examine()).findings).toEqual(["skipped routes"]);
+    expect(results.find(({ id }) => id === "tunnel:prod")?.message).toContain("Cloudflare Tunnel Read");
     const other = new World();
     other.account.forbidden = /./;
-    expect((await other.examine()).unwell).toContain("fail workers-dev");
+    expect((await other.examine()).findings).toContain("fail workers-dev");
   });
 
-  it("is never taken for well: a service that does not answer, a cluster out of reach, an API that says something else", async () => {
+  it("never passes: a service that does not answer, an unreachable cluster, an API with another answer", async () => {
     world.cluster.isReachable = false;
-    expect((await world.examine(["connector", "impersonation:prod", "cluster-role"])).unwell).toEqual([
+    expect((await world.examine(["connector", "impersonation:prod", "cluster-role"])).findings).toEqual([
       "fail connector:prod",
       "fail impersonation:prod",
       "fail cluster-role:prod",
     ]);
-    world.account.subdomain = {} as never;
-    expect((await world.examine(["workers-dev"])).unwell).toEqual(["fail workers-dev"]);
+    world.account.edge.subdomain = {} as never;
+    expect((await world.examine(["workers-dev"])).findings).toEqual(["fail workers-dev"]);
     world.account.query = () => {
       throw new Error("no such table: sessions");
     };
-    expect((await world.examine(["sessions"])).unwell).toEqual(["fail sessions"]);
+    expect((await world.examine(["sessions"])).findings).toEqual(["fail sessions"]);
     world.access.applications = [{ path: "/", audience: AUDIENCE, tokens: [] }];
-    expect((await world.examine(["whoami"])).results[0]?.words).toBe("Access does not let this service token in");
+    expect((await world.examine(["whoami"])).results[0]?.message).toBe("Access does not admit this service token");
   });
 
-  it("is told apart: a token that Access lets in and the Worker does not take is the Worker's configuration", async () => {
+  it("is told apart: a token that Access admits and the Worker refuses points to the Worker's configuration", async () => {
     world.answers.whoami = 401;
     expect((await world.examine(["whoami"])).results[0]?.advice).toContain("audiences or team domain");
   });
 });
 
-describe("what the doctor says", () => {
-  it("is a line a check, with what to do under it, and a sum", async () => {
+describe("the doctor's report", () => {
+  it("has a line for each check, with the advice below it, and a summary", async () => {
     world.account.connectors.pop();
     world.hasApi = true;
     world.serviceToken = undefined;
@@ -405,7 +478,7 @@ describe("what the doctor says", () => {
     expect(results.map(describeResult).join("\n")).toMatch(
       /^✗ tunnel:prod {2,}the tunnel has only 2 of 3 connectors\n +→ see "kubectl -n sallyport logs .*\n✓ vpc-service:prod {2,}it leads .*\n– whoami:/,
     );
-    expect(describeSummary(results)).toBe("1 ok, 0 to look at, 1 to mend, 1 not checked");
+    expect(describeSummary(results)).toBe("1 ok, 0 warnings, 1 failed, 1 skipped");
   });
 
   it("compares versions by their numbers", () => {

@@ -1,4 +1,5 @@
-/** What a check is, and how one is run. */
+/** What a check is, and how checks are run. */
+import type { Result } from "../../common/result.ts";
 import type { ServiceToken } from "../deployment/access.ts";
 import { errorMessage } from "../deployment/operator-error.ts";
 import type { Http } from "../ports/http.ts";
@@ -6,11 +7,14 @@ import type { Kubectl } from "../ports/kubectl.ts";
 
 export interface Finding {
   readonly status: "ok" | "warn" | "fail" | "skipped";
-  /** What was found, or why it was not looked at. */
-  readonly words: string;
-  /** What to do. */
+  /** What was found, or why nothing was checked. */
+  readonly message: string;
+  /** What to do about it. */
   readonly advice?: string;
 }
+
+/** What was asked for, or the finding of a check that cannot go on without it. */
+export type Answer<T> = Result<T, Finding>;
 
 export interface Check {
   /** `tunnel`, or `tunnel:prod` where there is one for each cluster or host name. */
@@ -18,66 +22,61 @@ export interface Check {
   run(): Promise<Finding>;
 }
 
-export interface Result extends Finding {
+export interface CheckResult extends Finding {
   readonly id: string;
 }
 
-/** What checks ask. */
+/** What checks ask of the world. */
 export interface Dependencies {
   readonly http: Http;
   readonly kubectl: Kubectl;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
-  /** A few random characters, to find a request again. */
+  /** A few random characters that tell this run's request apart from others. */
   readonly nonce: () => string;
   readonly serviceToken: ServiceToken | undefined;
 }
 
-export const ok = (words: string): Finding => ({ status: "ok", words });
-export const warn = (words: string, advice: string): Finding => ({ status: "warn", words, advice });
-export const fail = (words: string, advice: string): Finding => ({ status: "fail", words, advice });
-export const skipped = (words: string, advice?: string): Finding => ({
+/** Reads a database, deployed or local. */
+export type Query = <Row>(sql: string) => Promise<Row[]>;
+
+export const passed = (message: string): Finding => ({ status: "ok", message });
+export const warning = (message: string, advice: string): Finding => ({ status: "warn", message, advice });
+export const failure = (message: string, advice: string): Finding => ({ status: "fail", message, advice });
+export const skipped = (message: string, advice?: string): Finding => ({
   status: "skipped",
-  words,
+  message,
   ...(advice !== undefined && { advice }),
 });
 
-/** A check could not be made as things are; thrown from within one. */
-export class Unanswered extends Error {
-  override readonly name = "Unanswered";
-  readonly finding: Finding;
-
-  constructor(finding: Finding) {
-    super(finding.words);
-    this.finding = finding;
-  }
+/** @param ids of checks to keep, whole or up to their colon; all when empty */
+export function selectChecks(checks: readonly Check[], ids: readonly string[]): Check[] {
+  return checks.filter(({ id }) => ids.length === 0 || ids.includes(id) || ids.includes(id.replace(/:.*$/, "")));
 }
 
-/** @param only ids to run, whole or up to their colon; all when empty */
-export function select(checks: readonly Check[], only: readonly string[]): Check[] {
-  return checks.filter(({ id }) => only.length === 0 || only.includes(id) || only.includes(id.replace(/:.*$/, "")));
-}
-
-/** Runs them one after the other: a doctor is in no hurry, and what it asks is somebody's production. */
+/**
+ * Runs checks one after the other: what they ask is a production system, and nobody is in a hurry.
+ *
+ * @param report is told each result as it comes
+ */
 export async function runChecks(
   checks: readonly Check[],
-  tell: (result: Result) => void = () => {},
-): Promise<Result[]> {
-  const results: Result[] = [];
-  for (const { id, run } of checks) {
-    const result = { id, ...(await settle(run)) };
-    tell(result);
+  report: (result: CheckResult) => void = () => {},
+): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for (const check of checks) {
+    const result = { id: check.id, ...(await runCheck(check)) };
+    report(result);
     results.push(result);
   }
   return results;
 }
 
-async function settle(run: () => Promise<Finding>): Promise<Finding> {
+async function runCheck({ run }: Check): Promise<Finding> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof Unanswered) return error.finding;
-    // No answer is not "well": somebody has to look.
-    return fail(errorMessage(error), "mend that, and run the doctor again");
+    // A service that does not answer has not been found well.
+    return failure(errorMessage(error), "fix that, then run the doctor again");
   }
 }

@@ -1,29 +1,22 @@
-/** What the doctor says. Pure. */
-import type { Finding, Result } from "./check.ts";
+/** The doctor's report. Pure. */
+import type { CheckResult, Finding } from "./check.ts";
 
 const SIGNS: Readonly<Record<Finding["status"], string>> = { ok: "✓", warn: "!", fail: "✗", skipped: "–" };
+const ID_WIDTH = 34;
 
-/** One line a check, what to do below it. */
-export function describeResult({ id, status, words, advice }: Result): string {
-  const line = `${SIGNS[status]} ${id.padEnd(ID_WIDTH)} ${words}`;
+/** A line for each result, and below it what to do. */
+export function describeResult({ id, status, message, advice }: CheckResult): string {
+  const line = `${SIGNS[status]} ${id.padEnd(ID_WIDTH)} ${message}`;
   return advice === undefined || status === "ok" ? line : `${line}\n  ${" ".repeat(ID_WIDTH)} → ${advice}`;
 }
 
-const ID_WIDTH = 34;
-
-/** The last line. */
-export function describeSummary(results: readonly Result[]): string {
+/** The last line: how many results there are of each status. */
+export function describeSummary(results: readonly CheckResult[]): string {
   const count = (status: Finding["status"]) => results.filter((result) => result.status === status).length;
-  const parts = [
-    `${count("ok")} ok`,
-    `${count("warn")} to look at`,
-    `${count("fail")} to mend`,
-    `${count("skipped")} not checked`,
-  ];
-  return parts.join(", ");
+  return `${count("ok")} ok, ${count("warn")} warnings, ${count("fail")} failed, ${count("skipped")} skipped`;
 }
 
 /** Whether a check failed. A warning is not a failure. */
-export function hasFailures(results: readonly Result[]): boolean {
+export function hasFailures(results: readonly CheckResult[]): boolean {
   return results.some(({ status }) => status === "fail");
 }

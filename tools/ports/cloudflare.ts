@@ -1,13 +1,13 @@
-/** Cloudflare's API v4, reading only (D1's query is a POST by its nature). */
+/** Cloudflare's API v4, for reading. (A D1 query is a POST by nature.) */
 import * as z from "zod";
 import type { Http } from "./http.ts";
 
-/** The variable's name is wrangler's. */
 export const DEFAULT_API = "https://api.cloudflare.com/client/v4";
 
-/** The API said no. The message has its words and never the token. */
+/** The API refused a request, or answered something unknown. The message quotes the API and never the token. */
 export class CloudflareError extends Error {
   override readonly name = "CloudflareError";
+  /** Of the HTTP answer. */
   readonly status: number;
 
   constructor(message: string, status: number) {
@@ -16,10 +16,13 @@ export class CloudflareError extends Error {
   }
 }
 
+/** @throws CloudflareError, all methods alike */
 export interface Cloudflare {
   /** @param path below `/accounts/<id>/` */
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
-  /** One read-only statement on a D1 database. */
+  /** @param path below `/zones/<zone>/` */
+  getOfZone<T>(zone: string, path: string, schema: z.ZodType<T>): Promise<T>;
+  /** Runs one read-only statement on a D1 database. @returns its rows */
   query<T>(database: string, sql: string, schema: z.ZodType<T>): Promise<T[]>;
 }
 
@@ -37,50 +40,54 @@ export interface CloudflareOptions {
   readonly api?: string | undefined;
 }
 
-/** @returns an API client whose GETs are asked once each: several checks look at the same things */
+/** Makes an API client. It sends each GET once: several checks look at the same things. */
 export function cloudflareApi(http: Http, { account, token, api = DEFAULT_API }: CloudflareOptions): Cloudflare {
-  const asked = new Map<string, Promise<unknown>>();
+  const answers = new Map<string, Promise<unknown>>();
 
-  async function ask(path: string, body?: object): Promise<unknown> {
+  async function send(path: string, body?: object): Promise<unknown> {
     const answer = await http({
-      url: `${api}/accounts/${account}/${path}`,
+      url: `${api}/${path}`,
       method: body ? "POST" : "GET",
       headers: { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) },
       ...(body && { body: JSON.stringify(body) }),
     });
-    const parsed = envelope.safeParse(parse(answer.body));
-    if (!parsed.success)
+    const parsed = envelope.safeParse(parseJson(answer.body));
+    if (!parsed.success) {
       throw new CloudflareError(`Cloudflare's API answered ${answer.status} to ${path}`, answer.status);
+    }
     if (parsed.data.success) return parsed.data.result;
-    const words = parsed.data.errors.map(({ code, message }) => `${message} (${code})`).join("; ");
-    throw new CloudflareError(`Cloudflare's API refused ${path}: ${words || answer.status}`, answer.status);
+    const reasons = parsed.data.errors.map(({ code, message }) => `${message} (${code})`).join("; ");
+    throw new CloudflareError(`Cloudflare's API refused ${path}: ${reasons || answer.status}`, answer.status);
+  }
+
+  async function get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+    const answer = answers.get(path) ?? send(path);
+    answers.set(path, answer);
+    return validate(schema, await answer, path);
   }
 
   return {
-    async get(path, schema) {
-      const answer = asked.get(path) ?? ask(path);
-      asked.set(path, answer);
-      return read(schema, await answer, path);
-    },
+    get: (path, schema) => get(`accounts/${account}/${path}`, schema),
+    getOfZone: (zone, path, schema) => get(`zones/${zone}/${path}`, schema),
     async query(database, sql, schema) {
-      const path = `d1/database/${database}/query`;
-      const [{ results }] = read(queryResult, await ask(path, { sql }), path);
-      return results.map((row) => read(schema, row, path));
+      const path = `accounts/${account}/d1/database/${database}/query`;
+      const [{ results }] = validate(queryResult, await send(path, { sql }), path);
+      return results.map((row) => validate(schema, row, path));
     },
   };
 }
 
-function read<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
+function validate<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const places = parsed.error.issues.map((issue) => issue.path.join(".") || "the whole");
+  const fields = parsed.error.issues.map((issue) => issue.path.join(".") || "the whole answer");
   throw new CloudflareError(
-    `Cloudflare's API answered ${path} in another shape than this version knows: ${places.join(", ")}`,
+    `Cloudflare's API answered ${path} in a form that this version does not know: ${fields.join(", ")}`,
     200,
   );
 }
 
-function parse(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -7,9 +7,9 @@ import { OperatorError } from "../../deployment/operator-error.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
 import { MIGRATIONS, readPlan } from "../../deployment/project.ts";
 import { PROJECT } from "../../deployment/project-files.ts";
-import { type Check, type Dependencies, runChecks, select } from "../../doctor/check.ts";
-import { deployedChecks } from "../../doctor/deployed.ts";
-import { localChecks, readEndpoints } from "../../doctor/local.ts";
+import { type Check, type Dependencies, runChecks, selectChecks } from "../../doctor/check.ts";
+import { deployedChecks } from "../../doctor/deployed-checks.ts";
+import { localChecks, readEndpoints } from "../../doctor/local-checks.ts";
 import { describeResult, describeSummary, hasFailures } from "../../doctor/report.ts";
 import { cloudflareApi } from "../../ports/cloudflare.ts";
 import { nodeHttp } from "../../ports/http.ts";
@@ -41,13 +41,13 @@ export const doctor = defineCommand({
   run: async ({ only, json, ...target }, context) => {
     const all = listChecks(target, context);
     const ids = only.split(",").filter((id) => id !== "");
-    const unknown = ids.filter((id) => select(all, [id]).length === 0);
+    const unknown = ids.filter((id) => selectChecks(all, [id]).length === 0);
     if (unknown.length > 0) {
       throw new UsageError(
         `--only ${unknown.join(",")}: no such check; the checks are ${all.map(({ id }) => id).join(", ")}`,
       );
     }
-    const results = await runChecks(select(all, ids), (result) => {
+    const results = await runChecks(selectChecks(all, ids), (result) => {
       if (!json) context.print(describeResult(result));
     });
     context.print(json ? JSON.stringify({ results }, null, 2) : `\n${describeSummary(results)}`);
@@ -58,7 +58,7 @@ export const doctor = defineCommand({
 /** @throws OperatorError where the deployment cannot be read, or no local stack runs */
 function listChecks({ config, outputs, local, state }: Target, { env }: Pick<CommandContext, "env">): Check[] {
   const http = nodeHttp();
-  const ports: Dependencies = {
+  const dependencies: Dependencies = {
     http,
     kubectl: kubectlProcess(),
     now: Date.now,
@@ -67,11 +67,11 @@ function listChecks({ config, outputs, local, state }: Target, { env }: Pick<Com
     serviceToken: serviceTokenOf(env),
   };
   const migrations = readMigrations(join(PROJECT, MIGRATIONS));
-  if (local) return localChecks(readEndpoints(state), migrations, env, ports);
+  if (local) return localChecks(readEndpoints(state), migrations, env, dependencies);
   const plan = readPlan({ config, outputs });
   const missing = placeholders(plan);
   if (missing.length > 0) throw new OperatorError(`the deployment is not filled in:\n${missing.join("\n")}`);
   const { CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_API_BASE_URL: api } = env;
   const cloudflare = token ? cloudflareApi(http, { account: plan.account, token, api }) : undefined;
-  return deployedChecks({ plan, migrations, cloudflare, env }, ports);
+  return deployedChecks({ plan, migrations, cloudflare, env }, dependencies);
 }

@@ -1,0 +1,107 @@
+/** The audit database, deployed or local: its schema, its triggers, and sessions that never ended. */
+import type { Migration } from "../../../dev/stack/migrations.ts";
+import type { ConfigInput } from "../../../worker/config/schema.ts";
+import { limitsSchema } from "../../../worker/config/shared-fields.ts";
+import { appliedMigrations, compareMigrations } from "../../deploy/migrations.ts";
+import { type Check, type Finding, failure, passed, type Query, skipped, warning } from "../check.ts";
+
+function databaseCheck(id: string, query: Query | undefined, run: (query: Query) => Promise<Finding>): Check {
+  return {
+    id,
+    run: async () =>
+      query ? run(query) : skipped("D1 cannot be read: set CLOUDFLARE_API_TOKEN to a token that reads D1"),
+  };
+}
+
+/** The database has this checkout's schema. */
+export function migrationsCheck(migrations: readonly Migration[], query: Query | undefined): Check {
+  return databaseCheck("d1-migrations", query, async (ask) => {
+    const applied = await appliedMigrations(ask);
+    const { pending, unknown } = compareMigrations(
+      migrations.map(({ name }) => name),
+      applied,
+    );
+    if (pending.length > 0) return failure(`not applied: ${pending.join(", ")}`, "npx sallyport deploy applies them");
+    if (unknown.length > 0) {
+      return warning(`newer than this checkout: ${unknown.join(", ")}`, "check out the version that is deployed");
+    }
+    return passed(`all ${applied.length} migrations are applied`);
+  });
+}
+
+/** The triggers that make the audit log append-only exist, as the migrations define them. */
+export function triggersCheck(migrations: readonly Migration[], query: Query | undefined): Check {
+  const expected = triggersIn(migrations.flatMap(({ statements }) => statements));
+  return databaseCheck("d1-append-only", query, async (ask) => {
+    const rows = await ask<{ name: string; sql: string }>("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'");
+    const found = new Map(rows.map(({ name, sql }) => [name, normalizeSql(sql)]));
+    const missing = [...expected.keys()].filter((name) => !found.has(name));
+    const changed = [...expected]
+      .filter(([name, sql]) => found.has(name) && found.get(name) !== sql)
+      .map(([name]) => name);
+    const advice =
+      "somebody changed the schema: find out who (Cloudflare's audit log), run npx sallyport audit-verify --remote, then " +
+      "create the trigger again from migrations/";
+    if (missing.length > 0) return failure(`rows can be changed: no trigger ${missing.join(", ")}`, advice);
+    if (changed.length > 0) return failure(`triggers differ from the migrations: ${changed.join(", ")}`, advice);
+    return passed(`${expected.size} triggers refuse changes of the audit log`);
+  });
+}
+
+/** @returns normalized SQL by the trigger's name */
+function triggersIn(statements: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    statements.flatMap((statement) => {
+      const [sql = "", name] = /CREATE TRIGGER\s+[`"]?(\w+)[\s\S]*/.exec(statement) ?? [];
+      return name === undefined ? [] : [[name, normalizeSql(sql)] as const];
+    }),
+  );
+}
+
+function normalizeSql(sql: string): string {
+  return sql.replaceAll(/\s+/g, " ").replace(/;\s*$/, "").trim();
+}
+
+/** After an object has stopped, an alarm closes its sessions within 30 s. The rest is for an outage of D1. */
+const SLACK_MS = 5 * 60_000;
+
+interface LiveSession {
+  readonly id: string;
+  readonly user: string;
+  readonly started_at: number;
+}
+
+/**
+ * No session is open for longer than the configuration allows.
+ *
+ * @param maxSeconds the longest that it allows anybody
+ */
+export function sessionsCheck(maxSeconds: number, query: Query | undefined, now: () => number): Check {
+  return databaseCheck("sessions", query, async (ask) => {
+    const live = await ask<LiveSession>(
+      "SELECT id, user, started_at FROM sessions WHERE state = 'live' ORDER BY started_at",
+    );
+    const oldest = live[0];
+    if (!oldest) return passed("no session is open");
+    const age = now() - oldest.started_at;
+    if (age > maxSeconds * 1000 + SLACK_MS) {
+      return failure(
+        `session ${oldest.id} of ${oldest.user} has been open for ${hours(age)} h, the limit is ${hours(maxSeconds * 1000)} h`,
+        "its object did not close it: GET /-/admin/sessions/ID asks the object, DELETE ends the session",
+      );
+    }
+    return passed(`${live.length} sessions are open, the oldest for ${hours(age)} h`);
+  });
+}
+
+const hours = (ms: number) => (ms / 3_600_000).toFixed(1);
+
+/** The longest session, in seconds, that a configuration allows: a rule may allow more than the general limit. */
+export function maxSessionSeconds(document: Pick<ConfigInput, "limits">): number {
+  let longest = document.limits?.maxDurationSeconds ?? limitsSchema.parse({}).maxDurationSeconds;
+  JSON.stringify(document, (key, value: unknown) => {
+    if (key === "maxDurationSeconds" && typeof value === "number") longest = Math.max(longest, value);
+    return value;
+  });
+  return longest;
+}

@@ -1,0 +1,87 @@
+import * as z from "zod";
+import type { Migration } from "../../dev/stack/migrations.ts";
+import { hostnamesOf, type Plan } from "../deployment/plan.ts";
+import type { Cloudflare } from "../ports/cloudflare.ts";
+import type { Check, Dependencies, Query } from "./check.ts";
+import { accessCheck, adminAccessCheck, signingKeysCheck } from "./checks/access.ts";
+import { customDomainCheck } from "./checks/account/custom-domain.ts";
+import { multipartCheck, recordingsLockCheck } from "./checks/account/recordings-bucket.ts";
+import { cloudflaredVersionCheck, tunnelCheck, vpcServiceCheck } from "./checks/account/tunnel.ts";
+import { workerConfigCheck } from "./checks/account/worker-config.ts";
+import { objectsWorkerCheck, routesCheck, versionsCheck, workersDevCheck } from "./checks/account/workers.ts";
+import { maxSessionSeconds, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
+import { clocksCheck } from "./checks/clocks.ts";
+import { clusterDate, serverVersionCheck } from "./checks/cluster/api-server.ts";
+import { ClusterView } from "./checks/cluster/cluster-view.ts";
+import {
+  connectorCheck,
+  disruptionBudgetCheck,
+  imagesCheck,
+  quicCheck,
+  sidecarCheck,
+} from "./checks/cluster/connector.ts";
+import { impersonationCheck, roleCheck } from "./checks/cluster/permissions.ts";
+import { kubectlVersionCheck } from "./checks/kubectl.ts";
+import { auditTrailCheck, throughCheck, whoamiCheck } from "./checks/through-access.ts";
+
+export interface DoctorInput {
+  readonly plan: Plan;
+  /** Of this checkout. */
+  readonly migrations: readonly Migration[];
+  /** Undefined without an API token. */
+  readonly cloudflare: Cloudflare | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** All checks of a deployment. Causes come before their consequences. */
+export function deployedChecks(
+  { plan, migrations, cloudflare, env }: DoctorInput,
+  dependencies: Dependencies,
+): Check[] {
+  const query: Query | undefined =
+    cloudflare && (async <Row>(sql: string) => (await cloudflare.query(plan.database.id, sql, z.unknown())) as Row[]);
+  const hosts = hostnamesOf(plan).map((hostname) => ({ access: plan.access, hostname }));
+  const views = plan.clusters.map((cluster) => ({ cluster, view: new ClusterView(cluster, dependencies) }));
+  const certs = { url: `${plan.access.teamDomain}/cdn-cgi/access/certs` };
+  const clocks = [
+    { name: "Cloudflare", read: async () => (await dependencies.http(certs)).headers["date"] },
+    ...views.map(({ cluster, view }) => ({ name: `the cluster ${cluster.name}`, read: () => clusterDate(view) })),
+  ];
+  return [
+    kubectlVersionCheck(dependencies, env),
+    clocksCheck(clocks, dependencies),
+    ...hosts.flatMap((host) => [accessCheck(host, dependencies), adminAccessCheck(host, dependencies)]),
+    signingKeysCheck(plan.access, dependencies),
+    objectsWorkerCheck(plan, cloudflare),
+    versionsCheck(plan, cloudflare),
+    workersDevCheck(plan, cloudflare),
+    routesCheck(plan, cloudflare),
+    workerConfigCheck(plan, cloudflare),
+    ...hosts.map(({ hostname }) => customDomainCheck(plan, hostname, cloudflare)),
+    ...plan.clusters.flatMap((cluster) => [
+      tunnelCheck(cluster, cloudflare),
+      cloudflaredVersionCheck(cluster, cloudflare, dependencies),
+      vpcServiceCheck(cluster, cloudflare),
+    ]),
+    ...views.flatMap(({ cluster, view }) => [
+      connectorCheck(cluster, view),
+      quicCheck(cluster, view),
+      sidecarCheck(cluster, view),
+      imagesCheck(cluster, view),
+      disruptionBudgetCheck(cluster, view),
+      impersonationCheck(cluster, view, dependencies),
+      roleCheck(cluster, view),
+      serverVersionCheck(cluster, view),
+    ]),
+    migrationsCheck(migrations, query),
+    triggersCheck(migrations, query),
+    sessionsCheck(maxSessionSeconds(plan.document), query, dependencies.now),
+    recordingsLockCheck(plan, cloudflare),
+    multipartCheck(plan, cloudflare),
+    ...hosts.flatMap((host) => [
+      whoamiCheck(host, dependencies),
+      throughCheck(host, dependencies),
+      auditTrailCheck(host, query, dependencies),
+    ]),
+  ];
+}

@@ -1,0 +1,93 @@
+/** Checks of a local stack (`npm start`): those that make sense with a fake Access and everything on loopback. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import * as z from "zod";
+import { ok } from "../../common/result.ts";
+import type { Migration } from "../../dev/stack/migrations.ts";
+import { OperatorError } from "../deployment/operator-error.ts";
+import { type Check, type Dependencies, failure, passed, type Query } from "./check.ts";
+import { signingKeysCheck } from "./checks/access.ts";
+import { maxSessionSeconds, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
+import { kubectlVersionCheck } from "./checks/kubectl.ts";
+import { findOwnRequest, REVIEW_REQUEST } from "./checks/through-access.ts";
+
+const endpoints = z.object({
+  personas: z.object({
+    alice: z.object({ email: z.string(), url: z.string() }),
+    mallory: z.object({ url: z.string() }),
+  }),
+  d1: z.string(),
+  access: z.object({ issuer: z.string() }),
+});
+
+export type Endpoints = z.output<typeof endpoints>;
+
+/** @throws OperatorError where no local stack runs */
+export function readEndpoints(stateDir: string): Endpoints {
+  const file = join(stateDir, "endpoints.json");
+  if (!existsSync(file)) throw new OperatorError(`there is no ${file}: run "npm start" first, or name its --state`);
+  return endpoints.parse(JSON.parse(readFileSync(file, "utf8")));
+}
+
+/** Reads the local D1's own file. */
+function localQuery(path: string): Query {
+  return async <Row>(sql: string) => {
+    const database = new DatabaseSync(path, { readOnly: true });
+    try {
+      return database.prepare(sql).all() as Row[];
+    } finally {
+      database.close();
+    }
+  };
+}
+
+export function localChecks(
+  { personas, d1, access }: Endpoints,
+  migrations: readonly Migration[],
+  env: Readonly<Record<string, string | undefined>>,
+  dependencies: Dependencies,
+): Check[] {
+  const query = localQuery(d1);
+  const { alice, mallory } = personas;
+  const log = "see sallyport.log in the state folder";
+  const statusCheck = (id: string, url: string, expected: number, message: string, advice: string): Check => ({
+    id,
+    run: async () => {
+      const { status } = await dependencies.http({ url });
+      return status === expected ? passed(message) : failure(`HTTP ${status} instead of ${expected}`, advice);
+    },
+  });
+  return [
+    kubectlVersionCheck(dependencies, env),
+    signingKeysCheck({ teamDomain: access.issuer }, dependencies),
+    statusCheck("health", `${alice.url}/-/healthz`, 200, "the Worker runs", log),
+    statusCheck("whoami", `${alice.url}/-/whoami`, 200, `the Worker knows ${alice.email}`, log),
+    statusCheck(
+      "stranger",
+      `${mallory.url}/-/whoami`,
+      403,
+      "a person without an identity rule is refused",
+      "check the identity rules: they match a person whom none should match",
+    ),
+    statusCheck(
+      "admin-api",
+      `${alice.url}/-/admin/sessions?limit=1`,
+      403,
+      "the admin API refuses a person without the role admin",
+      "check the roles of the identity rules",
+    ),
+    statusCheck("through", `${alice.url}/version`, 200, "a request reaches the cluster", log),
+    migrationsCheck(migrations, query),
+    triggersCheck(migrations, query),
+    sessionsCheck(maxSessionSeconds({}), query, dependencies.now),
+    {
+      id: "audit-trail",
+      run: () =>
+        findOwnRequest(query, dependencies, async (headers) => {
+          const { path, ...request } = REVIEW_REQUEST;
+          return ok(await dependencies.http({ url: `${alice.url}${path}`, ...request, headers }));
+        }),
+    },
+  ];
+}
