@@ -174,7 +174,10 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
 
   "object aborted": {
     dialling: {
-      userSees: { refusal: 503, words: /^the part of Sallyport that holds your sessions cannot be reached: try again/ },
+      userSees: {
+        refusal: 503,
+        words: /^the part of Sallyport that holds the user's sessions cannot be reached: try again/,
+      },
       d1Has: { outcome: "interrupted", reason: STOPPED },
       recordingHas: "none",
     },

@@ -10,7 +10,7 @@ import { SESSION_EXTRA, type SessionDecision } from "../policy/decide.ts";
 import type { Identity } from "../policy/identify.ts";
 import { upstreamHeadersFor } from "../upstream/headers.ts";
 import { buildUpstreamUrl } from "../upstream/url.ts";
-import { fetchUserObject, userObjectAt } from "./user-objects.ts";
+import { sendAttempt, userObjectAddress } from "./user-objects.ts";
 
 /** The client chooses these texts. The bounds keep it from filling the audit log. */
 const MAX_USER_AGENT_CHARS = 512;
@@ -33,15 +33,16 @@ export async function openSession(
   config: Pick<Config, "limits" | "audit" | "recording">,
 ): Promise<Result<Response, Failure>> {
   const { request, target, identity, cluster, decision } = attempt;
-  const object = userObjectAt(namespace, identity.name, cluster.locationHint);
-  const sessionId = makeSessionId(object.id.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+  const address = userObjectAddress(namespace, identity.name, cluster.locationHint);
+  const sessionId = makeSessionId(address.id.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const as = { ...decision.as, extra: { ...decision.as.extra, [SESSION_EXTRA]: [sessionId] } };
   // A SPDY request is answered by the object and never sent to the cluster, so it must not look like a WebSocket's.
   const headers = upstreamHeadersFor(request.headers, as, decision.transport === "websocket");
   if (!headers.ok) return headers;
   attachSessionPlan(headers.value, planSession(sessionId, attempt, config));
   // GET, whatever the client's method was.
-  return fetchUserObject(object, buildUpstreamUrl(target), { headers: headers.value, signal: request.signal });
+  const init = { headers: headers.value, signal: request.signal };
+  return sendAttempt(namespace, address, buildUpstreamUrl(target), init);
 }
 
 function planSession(

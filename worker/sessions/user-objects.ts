@@ -1,8 +1,11 @@
+/** Every call from the edge to users' objects: where an object is, how it is called, and what a failure means. */
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import { denial } from "../../contract/denial.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
+import { objectIdOf } from "../../contract/session-id.ts";
 import {
   callUserObject,
+  type UserObjectAnswer,
   type UserObjectCalls,
   type UserObjectFields,
   type UserObjectMethod,
@@ -11,18 +14,133 @@ import {
 import type { UserObject } from "../../contract/user-object-binding.ts";
 import type { NullableLocationHint } from "../config/location-hints.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
+import { callWithRetries, type FailedCall } from "./retry.ts";
 
 type Namespace = DurableObjectNamespace<UserObject>;
 
+/** Which object. Stubs are made from it, a new one for every try: an exception may have broken the one before. */
+export interface UserObjectAddress {
+  readonly id: DurableObjectId;
+  /** Where the object is created if this is its first use; null for near its user. */
+  readonly locationHint: NullableLocationHint;
+}
+
+const OBJECT_UNAVAILABLE = denial(
+  "object_unavailable",
+  "the part of Sallyport that holds the user's sessions cannot be reached: try again; " +
+    "if this persists, contact your administrator",
+);
+
 /**
- * The object that holds a user's sessions with the clusters that share a location hint. A cluster without a hint shares the one near the
- * user with all others of its kind.
+ * The name of the object that holds a user's sessions with the clusters that have this location hint. All clusters
+ * without a hint share the object near the user.
  *
- * @param user as in the record; it has no space in it (see worker/access/authenticate.ts), so no name is another's object
+ * @param user as in the audit log. It has no space in it (see worker/access/authenticate.ts), so no name is another
+ *   user's object.
  */
 export function userObjectName(user: string, locationHint: NullableLocationHint): string {
   return locationHint === null ? user : `${user} ${locationHint}`;
 }
+
+/** The address of a user's object. */
+export function userObjectAddress(
+  namespace: Namespace,
+  user: string,
+  locationHint: NullableLocationHint,
+): UserObjectAddress {
+  return { id: namespace.idFromName(userObjectName(user, locationHint)), locationHint };
+}
+
+/** The address of the object that holds a session; undefined for a text that is no session id of this deployment. */
+export function sessionObjectAddress(namespace: Namespace, sessionId: string): UserObjectAddress | undefined {
+  const objectId = objectIdOf(sessionId);
+  if (objectId === undefined) return undefined;
+  try {
+    return { id: namespace.idFromString(objectId), locationHint: null };
+  } catch {
+    // Well-formed, but an object's id of another namespace.
+    return undefined;
+  }
+}
+
+/**
+ * Calls a method of a user's object, with retries.
+ *
+ * A try that failed may have been carried out, so a method may run twice. Reads and `stateReason` are idempotent, and
+ * so are the effects of `terminate`, `terminateAll`, `lock` and `unlock`: sessions that are ended and locks that are set
+ * or lifted stay so. The second answer may miss what the first run did, and a lock may be in the audit log twice. Both
+ * are better than an administrator's command that was not carried out.
+ *
+ * @returns the value, or the object's denial; `object_unavailable` if it cannot be reached
+ */
+export async function invokeUserObject<M extends UserObjectMethod>(
+  namespace: Namespace,
+  address: UserObjectAddress,
+  method: M,
+  fields: UserObjectFields<M>,
+): Promise<UserObjectAnswer<M>> {
+  const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields));
+  return called.ok ? called.value : unavailable(method, called.error);
+}
+
+/**
+ * Calls a method of several of a user's objects at once.
+ *
+ * @param fieldsAt the arguments for the object at a location
+ * @returns the values, or the first denial, after all objects have answered: what the others did stays done
+ */
+export async function invokeUserObjects<M extends UserObjectMethod>(
+  namespace: Namespace,
+  user: string,
+  locations: readonly NullableLocationHint[],
+  method: M,
+  fieldsAt: (location: NullableLocationHint) => UserObjectFields<M>,
+): Promise<Result<UserObjectValue<M>[], Denial>> {
+  const answers = await Promise.all(
+    locations.map((location) =>
+      invokeUserObject(namespace, userObjectAddress(namespace, user, location), method, fieldsAt(location)),
+    ),
+  );
+  const values: UserObjectValue<M>[] = [];
+  for (const answer of answers) {
+    if (!answer.ok) return answer;
+    values.push(answer.value);
+  }
+  return ok(values);
+}
+
+/**
+ * Sends a session attempt to an object.
+ *
+ * There is no second try: an attempt that failed may have opened a session. The platform itself sends the request again
+ * if it knows that the object has not received it
+ * (https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/).
+ */
+export async function sendAttempt(
+  namespace: Namespace,
+  address: UserObjectAddress,
+  url: string,
+  init: { readonly headers: Headers; readonly signal: AbortSignal },
+): Promise<Result<Response, Failure>> {
+  try {
+    return ok(await connect(namespace, address).fetch(url, init));
+  } catch (error) {
+    // The object sees the abort too, and ends what it has begun.
+    if (init.signal.aborted) return err(upstreamFailure("client_gone", "the client went away"));
+    return unavailable("fetch", { tries: 1, thrown: error });
+  }
+}
+
+function unavailable(method: string, { tries, thrown }: FailedCall): Result<never, Denial> {
+  logEvent("object_unavailable", { method, attempt: tries, error: describeError(thrown) });
+  return err(OBJECT_UNAVAILABLE);
+}
+
+function connect(namespace: Namespace, { id, locationHint }: UserObjectAddress): DurableObjectStub<UserObject> {
+  return locationHint === null ? namespace.get(id) : namespace.get(id, { locationHint });
+}
+
+// Replaced by the functions above; kept until nobody calls them.
 
 /** @returns its stub; used for the first time, the object comes to live there */
 export function userObjectAt(
@@ -30,15 +148,10 @@ export function userObjectAt(
   user: string,
   locationHint: NullableLocationHint,
 ): DurableObjectStub<UserObject> {
-  const id = namespace.idFromName(userObjectName(user, locationHint));
-  return locationHint === null ? namespace.get(id) : namespace.get(id, { locationHint: locationHint });
+  return connect(namespace, userObjectAddress(namespace, user, locationHint));
 }
 
-/**
- * Asks a user's objects at each of these places at once.
- *
- * @throws where one of them failed, after all have answered: what the others did stands
- */
+/** @throws where one of them failed, after all have answered: what the others did stands */
 export async function broadcastToUserObjects<T>(
   namespace: Namespace,
   user: string,
@@ -64,31 +177,3 @@ export async function askUserObject<M extends UserObjectMethod>(
   if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}`);
   return answer.value;
 }
-
-/**
- * Sends a session attempt to an object.
- *
- * There is no second try: an attempt that failed may have opened a session. The platform itself sends the request again
- * where it knows that the object has not received it
- * (https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/).
- */
-export async function fetchUserObject(
-  object: DurableObjectStub<UserObject>,
-  url: string,
-  init: { readonly headers: Headers; readonly signal: AbortSignal },
-): Promise<Result<Response, Failure>> {
-  try {
-    return ok(await object.fetch(url, init));
-  } catch (error) {
-    // The object sees the abort too, and ends what it has begun.
-    if (init.signal.aborted) return err(upstreamFailure("client_gone", "the client went away"));
-    logEvent("object_unavailable", { method: "fetch", attempt: 1, error: describeError(error) });
-    return err(OBJECT_UNAVAILABLE);
-  }
-}
-
-const OBJECT_UNAVAILABLE = denial(
-  "object_unavailable",
-  "the part of Sallyport that holds your sessions cannot be reached: try again; " +
-    "if this persists, contact your administrator",
-);
