@@ -33,8 +33,8 @@ const START: SessionStart = {
 
 type OfSession = SessionEventBody & Pick<SessionEvent, "session_id" | "seq" | "at">;
 
-/** A session's record, begun and ended. */
-function recordOf(session_id: string): [OfSession, OfSession] {
+/** The start and the end of a session. */
+function startAndEnd(session_id: string): [OfSession, OfSession] {
   const end = { outcome: "exited", exit_code: 3, reason: null, ended_by: null, ...NO_COUNTS, bytes_out: 12 } as const;
   return [
     { session_id, seq: 0, at: 1_000, type: "start", data: START },
@@ -44,7 +44,7 @@ function recordOf(session_id: string): [OfSession, OfSession] {
 
 async function written(): Promise<{ id: string; events: SessionEvent[] }> {
   const id = crypto.randomUUID();
-  const events = recordOf(id);
+  const events = startAndEnd(id);
   await write(...events);
   return { id, events };
 }
@@ -54,10 +54,10 @@ const run = (sql: string, ...values: unknown[]) =>
     .bind(...values)
     .run();
 
-describe("the record in D1", () => {
-  it("has one row a session, live until its end is there", async () => {
+describe("the audit log in D1", () => {
+  it("has one row per session, live until its end arrives", async () => {
     const id = crypto.randomUUID();
-    const [start, end] = recordOf(id);
+    const [start, end] = startAndEnd(id);
     await write(start);
     expect(await findSession(env.AUDIT_DB, id)).toMatchObject({
       state: "live",
@@ -86,30 +86,30 @@ describe("the record in D1", () => {
     });
   });
 
-  it("takes the same events again, in part or whole, and keeps the first", async () => {
+  it("accepts a repeated delivery, whole or in part, and keeps the first copy", async () => {
     const { id, events } = await written();
-    const [start, end] = recordOf(id);
+    const [start, end] = startAndEnd(id);
     await write(start, end);
     await write(end);
     await write({ ...start, at: 9_999 });
     expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
   });
 
-  it("takes nothing when there is nothing to write", async () => {
+  it("accepts an empty delivery", async () => {
     await expect(write()).resolves.toBeUndefined();
   });
 
-  it("writes a batch whole or not at all", async () => {
+  it("writes a batch as a whole or not at all", async () => {
     const id = crypto.randomUUID();
-    const [start, end] = recordOf(id);
+    const [start, end] = startAndEnd(id);
     const broken = { ...end, type: null } as unknown as SessionEvent;
     await expect(write(start, broken)).rejects.toThrow();
     expect(await findEvents(env.AUDIT_DB, id)).toEqual([]);
   });
 
-  it("has one end a session: a second one at another place is left out", async () => {
+  it("has one end per session: a second one with another seq is ignored", async () => {
     const { id, events } = await written();
-    const [, end] = recordOf(id);
+    const [, end] = startAndEnd(id);
     await write({ ...end, seq: 2, at: 9_999 });
     expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
   });
@@ -119,18 +119,22 @@ describe("the record in D1", () => {
     ["UPDATE events SET at = 0 WHERE session_id = ? AND type = 'end'", "never updated"],
     ["UPDATE OR REPLACE events SET seq = 1 WHERE session_id = ? AND seq = 0", "never updated"],
     ["DELETE FROM events WHERE session_id = ?", "never deleted"],
-  ])("refuses %s", async (sql, words) => {
+  ])("refuses %s", async (sql, message) => {
     const { id, events } = await written();
-    await expect(run(sql, id)).rejects.toThrow(words);
+    await expect(run(sql, id)).rejects.toThrow(message);
     expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
   });
 
   it.each([
-    ["INSERT OR REPLACE INTO events (session_id, seq, at, type, data) VALUES (?, 0, 0, 'start', '{}')"],
-    ["REPLACE INTO events (session_id, seq, at, type, data) VALUES (?, 1, 0, 'end', '{}')"],
-    ["INSERT OR REPLACE INTO events (session_id, seq, at, type, data) VALUES (?, 7, 0, 'end', '{}')"],
     [
-      "INSERT INTO events (session_id, seq, at, type, data) VALUES (?, 0, 0, 'start', '{}') " +
+      "INSERT OR REPLACE INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, 0, 0, 'start', '{}', '', '')",
+    ],
+    ["REPLACE INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, 1, 0, 'end', '{}', '', '')"],
+    [
+      "INSERT OR REPLACE INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, 7, 0, 'end', '{}', '', '')",
+    ],
+    [
+      "INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, 0, 0, 'start', '{}', '', '') " +
         "ON CONFLICT (session_id, seq) DO UPDATE SET data = excluded.data",
     ],
     [
@@ -141,13 +145,13 @@ describe("the record in D1", () => {
       "INSERT OR REPLACE INTO events (rowid, session_id, seq, at, type, data, prev_hash, hash) " +
         "SELECT rowid, 'other', 0, 0, 'start', '{}', '', '' FROM events WHERE session_id = ? AND seq = 0",
     ],
-  ])("stands against %s", async (sql) => {
+  ])("is not changed by %s", async (sql) => {
     const { id, events } = await written();
     await run(sql, id).catch(() => {});
     expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
   });
 
-  it("cannot be rewritten through the view either", async () => {
+  it("cannot be changed through the view either", async () => {
     const { id, events } = await written();
     for (const sql of ["UPDATE sessions SET outcome = 'failed' WHERE id = ?", "DELETE FROM sessions WHERE id = ?"]) {
       await expect(run(sql, id)).rejects.toThrow();
@@ -162,7 +166,7 @@ describe("the record in D1", () => {
       "SELECT * FROM sessions WHERE user = 'a' ORDER BY started_at DESC LIMIT 10",
       "events_starts_by_user",
     ],
-  ])("is read %s by an index, not whole", async (_, sql, index) => {
+  ])("is read %s by an index, without a scan", async (_, sql, index) => {
     const plan = await env.AUDIT_DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).all<{ detail: string }>();
     const details = plan.results.map(({ detail }) => detail).join("\n");
     expect(details).toContain(index);
@@ -187,7 +191,7 @@ describe("the start of a session", () => {
     expect(left).toEqual([]);
   });
 
-  it("is in D1 while the session is open, for whoever watches", async () => {
+  it("is in D1 while the session is open", async () => {
     const person = someone();
     const pod = await Puppet.make({ hold: true });
     const answer = upgrade(person, pod.path());
@@ -199,14 +203,14 @@ describe("the start of a session", () => {
   });
 });
 
-/** An object's storage that nothing else uses. */
+/** Runs with the storage of an object that nothing else uses. */
 function withStore<R>(work: (store: SessionStore, state: DurableObjectState) => R | Promise<R>): Promise<R> {
   const stub = env.USER_SESSIONS.getByName(crypto.randomUUID());
   return runInDurableObject(stub, (_, state) => work(new SessionStore(state.storage.sql), state));
 }
 
 describe("the object's store", () => {
-  const [start, end] = recordOf("s");
+  const [start, end] = startAndEnd("s");
 
   it("numbers a session's events from 0 and queues them in order", () =>
     withStore((store) => {
@@ -225,7 +229,7 @@ describe("the object's store", () => {
       expect(store.openSessions().map(({ id }) => id)).toEqual(["t"]);
     }));
 
-  it("forgets what was delivered and never uses a place again", () =>
+  it("removes delivered events and never reuses a position", () =>
     withStore((store) => {
       store.append("s", 1, start);
       store.append("s", 2, end);
@@ -238,7 +242,7 @@ describe("the object's store", () => {
       expect(store.queued(10)[0]?.n).toBeGreaterThan(second?.n ?? 0);
     }));
 
-  it("takes no event of a session that it does not know or that has ended, and no second start", () =>
+  it("rejects events of an unknown or ended session, and a second start", () =>
     withStore((store) => {
       expect(() => store.append("unknown", 1, end)).toThrow();
       store.append("s", 1, start);
@@ -261,7 +265,7 @@ describe("the outbox", () => {
   it("delivers any number of events, in order, once each", () =>
     withStore(async (store) => {
       const id = crypto.randomUUID();
-      store.append(id, 1, recordOf(id)[0]);
+      store.append(id, 1, startAndEnd(id)[0]);
       for (let at = 2; at <= 120; at++) store.append(id, at, { type: "connect", data: { protocol: String(at) } });
       const outbox = new Outbox(store, env.AUDIT_DB);
       await Promise.all([outbox.deliver(), outbox.deliver()]);
@@ -271,11 +275,11 @@ describe("the outbox", () => {
       expect(events.map(({ at }) => at)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
     }));
 
-  it("keeps everything while D1 fails, waits longer each time up to 30 s, and recovers", () =>
+  it("keeps every event while D1 fails, backs off up to 30 s, and recovers", () =>
     withStore(async (store) => {
       const log = vi.spyOn(console, "error").mockImplementation(() => {});
       const id = crypto.randomUUID();
-      store.append(id, 1, recordOf(id)[0]);
+      store.append(id, 1, startAndEnd(id)[0]);
       const d1 = { isDown: true };
       const database = {
         prepare: (sql: string) => env.AUDIT_DB.prepare(sql),
@@ -298,11 +302,11 @@ describe("the outbox", () => {
       log.mockRestore();
     }));
 
-  it("delivers again, without a second copy, what D1 took but did not confirm", () =>
+  it("repeats a delivery that D1 stored but did not confirm, without a second copy", () =>
     withStore(async (store) => {
       const log = vi.spyOn(console, "error").mockImplementation(() => {});
       const id = crypto.randomUUID();
-      const [start, end] = recordOf(id);
+      const [start, end] = startAndEnd(id);
       store.append(id, 1, start);
       store.append(id, 2, end);
       let answers = 0;

@@ -6,7 +6,7 @@ import { insertEvents } from "../../audit/insert-events.ts";
 import { findEvents, findSession, findSessions } from "../../audit/queries.ts";
 import type { SessionRow } from "../../audit/rows.ts";
 
-/** What D1 says of a session, once it says that it has ended. */
+/** Waits until D1 has the end of a session. @returns its row */
 export function ended(sessionId: string): Promise<SessionRow> {
   return vi.waitFor(
     async () => {
@@ -22,7 +22,7 @@ export function eventsOf(sessionId: string) {
   return findEvents(env.AUDIT_DB, sessionId);
 }
 
-/** A user's sessions in D1, oldest first, once there are `count` of them and all have ended. */
+/** Waits until D1 has `count` ended sessions of a user. @returns their rows, oldest first */
 export function endedOf(user: string, count: number): Promise<SessionRow[]> {
   return vi.waitFor(
     async () => {
@@ -34,7 +34,7 @@ export function endedOf(user: string, count: number): Promise<SessionRow[]> {
   );
 }
 
-/** Puts events into D1 as a user's object would. */
+/** Chains events and writes them to D1, as a user's object does. */
 export function write(...events: readonly SessionEvent[]): Promise<void> {
   let prev_hash = "";
   const chained = events.map((event): ChainedEvent => {

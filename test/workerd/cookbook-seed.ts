@@ -1,6 +1,6 @@
 /**
- * A record as two weeks of a small company leave it behind, for the queries of docs/QUERIES.md: bob's daily work, and what
- * each query is to find. Times are UTC; the company is in UTC+1.
+ * The audit log of two weeks in a small company, for the queries of docs/QUERIES.md: bob's daily work, and
+ * what each query should find. Times are UTC; the company is in UTC+1.
  */
 import { env } from "cloudflare:workers";
 import type { Forward, SessionEvent, SessionStart } from "../../audit/events.ts";
@@ -9,12 +9,12 @@ import type { RequestRow } from "../../audit/rows.ts";
 import { write } from "./audit-rows.ts";
 import { type MadeSession, sessionEvents } from "./session-events.ts";
 
-/** Named by the query that joins the cluster's audit log. */
+/** The id in the query that joins the cluster's audit log. */
 export const DUMP = "AZqVbR0Q7cKe2mWx4tUyHn8sLpDfGj1oZiBvCkM3EaTrS5uY6wXqPdJhNgFl9O-_";
 export const VAULT = `${DUMP.slice(0, -5)}vault`;
 export const LONG = `${DUMP.slice(0, -4)}long`;
 export const CUT = `${DUMP.slice(0, -3)}cut`;
-/** The clock's own day has only bob's live session. */
+/** Start of bob's live session, the only one of today. */
 export const LIVE_SINCE = Date.now() - 10 * 60_000 - 1_000;
 
 const ADA = "ada@example.com";
@@ -261,7 +261,7 @@ const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<Reque
   ],
 ];
 
-/** Writes it all to D1, in the order of time. */
+/** Writes everything to D1, in the order of time. */
 export async function seed(): Promise<void> {
   const batches: (readonly [SessionEvent, ...SessionEvent[]])[] = SESSIONS.map(({ at, ...session }) =>
     sessionEvents({ ...session, at: Date.parse(at) }),

@@ -1,4 +1,4 @@
-/** D1 away, slow or failing now and then: no event is lost, none is there twice, and sessions go on as the policy says. */
+/** D1 down, slow or flaky: no event is lost or stored twice, and sessions continue as the policy says. */
 
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
 import { findSession } from "../../audit/queries.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
+import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { SessionStore } from "../../durable/store.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { askUserObject } from "../../worker/sessions/user-objects.ts";
@@ -18,30 +19,34 @@ import { shortenTimer } from "./timers.ts";
 
 const UNRECORDED = "the audit database does not take the record of this session";
 const QUEUE_FULL = `${UNRECORDED}, and too many events wait for it; try again, and tell your administrator if it stays`;
-/** How long the outbox waits for D1, in durable/outbox.ts. */
-const DELIVERY_TIMEOUT_MS = 10_000;
+const DELIVERY_TIMEOUT_MS = STORAGE_TIMEOUTS_MS.d1InsertEvents;
 const TEN_MINUTES_MS = 600_000;
 
 type Person = ReturnType<typeof someone>;
 type Batch = D1Database["batch"];
 
-const HOURS = { maxSessionsPerUser: 50, idleTimeoutSeconds: 7_200, maxDurationSeconds: 7_200, stallTimeoutSeconds: 30 };
+const LONG_LIMITS = {
+  maxSessionsPerUser: 50,
+  idleTimeoutSeconds: 7_200,
+  maxDurationSeconds: 7_200,
+  stallTimeoutSeconds: 30,
+};
 const config = (audit: NonNullable<ConfigInput["audit"]> = {}): Partial<ConfigInput> => ({
-  limits: HOURS,
+  limits: LONG_LIMITS,
   audit: { onOutage: "buffer", maxQueuedEvents: 5_000, ...audit },
 });
 
 const attempt = (person: Person, path: string, audit?: NonNullable<ConfigInput["audit"]>) =>
   directlyAs(person, path, { headers: UPGRADE }, { config: config(audit) });
 
-/** A session with the test on both of its ends. */
+/** Opens a session whose client and pod the test controls. */
 async function open(person: Person, audit?: NonNullable<ConfigInput["audit"]>) {
   const pod = await Puppet.make();
   const client = await Client.open(attempt(person, pod.path(), audit));
   return {
     client,
     sessionId: client.sessionId,
-    /** Something crosses it, both ways: it is open and well. */
+    /** Sends a frame each way and waits for both: the session is open and relays. */
     works: async () => {
       const [before, shown] = [pod.received.length, client.text(1).length];
       client.send(frame(0, "x"));
@@ -61,8 +66,8 @@ const objectOf = ({ email }: Person) => env.USER_SESSIONS.getByName(email);
 const queued = (person: Person) =>
   runInDurableObject(objectOf(person), (_, { storage }) => new SessionStore(storage.sql).queueLength());
 
-/** What D1 has of a person, which must be a whole: nothing lost, nothing twice, nothing out of order. */
-async function recordOf(person: Person): Promise<ChainedEvent[]> {
+/** The events that D1 has of a person. Their chain must be intact: none lost, repeated or out of order. */
+async function chainOf(person: Person): Promise<ChainedEvent[]> {
   const { results } = await env.AUDIT_DB.prepare(
     `SELECT session_id, seq, at, type, data, prev_hash, hash FROM events WHERE session_id IN
        (SELECT session_id FROM events WHERE user = ? AND type = 'start') ORDER BY session_id, seq`,
@@ -75,14 +80,14 @@ async function recordOf(person: Person): Promise<ChainedEvent[]> {
   return results;
 }
 
-/** Sees to every write to D1 until the test is over. */
-function meddle(how: (write: () => ReturnType<Batch>) => Promise<unknown>) {
+/** Intercepts every write to D1 until the end of the test. */
+function interceptWrites(intercept: (write: () => ReturnType<Batch>) => Promise<unknown>) {
   const real: Batch = env.AUDIT_DB.batch.bind(env.AUDIT_DB);
-  const meddler = (statements: D1PreparedStatement[]) => how(() => real(statements));
-  return vi.spyOn(env.AUDIT_DB, "batch").mockImplementation(meddler as Batch);
+  const replaced = (statements: D1PreparedStatement[]) => intercept(() => real(statements));
+  return vi.spyOn(env.AUDIT_DB, "batch").mockImplementation(replaced as Batch);
 }
 
-const broken = () => Promise.reject(new Error("D1_ERROR: internal error"));
+const fail = () => Promise.reject(new Error("D1_ERROR: internal error"));
 
 let logged: ReturnType<typeof vi.spyOn>;
 beforeEach(() => {
@@ -95,14 +100,14 @@ afterEach(() => {
 
 describe("while every other write to D1 fails", () => {
   it.each([
-    ["before D1 has taken it", false],
-    ["after D1 has taken it, its answer being lost", true],
-  ])("%s: all events arrive by themselves, once", async (_, isTaken) => {
+    ["before D1 stores the events", false],
+    ["after D1 has stored the events", true],
+  ])("%s: every event arrives once, without help", async (_, isStored) => {
     let calls = 0;
-    const d1 = meddle(async (write) => {
+    const d1 = interceptWrites(async (write) => {
       if (++calls % 2 === 0) return write();
-      if (isTaken) await write();
-      return broken();
+      if (isStored) await write();
+      return fail();
     });
     const person = someone();
     const sessions = await Promise.all([open(person), open(person), open(person)]);
@@ -110,7 +115,7 @@ describe("while every other write to D1 fails", () => {
     for (const session of sessions) await session.exit();
     const rows = await endedOf(person.email, 3);
     expect(rows.map(({ outcome, exit_code }) => [outcome, exit_code])).toEqual(sessions.map(() => ["exited", 0]));
-    expect((await recordOf(person)).map(({ type }) => type)).toEqual(
+    expect((await chainOf(person)).map(({ type }) => type)).toEqual(
       sessions.flatMap(() => ["start", "connect", "end"]),
     );
     await vi.waitFor(async () => expect(await queued(person)).toBe(0), { timeout: 4_000 });
@@ -118,32 +123,32 @@ describe("while every other write to D1 fails", () => {
   });
 });
 
-describe("while D1 answers later than anybody waits", () => {
-  it("sessions open at once, and what it wrote late is there once", async () => {
+describe("while D1 answers after the timeout", () => {
+  it("sessions open at once, and a late write takes effect once", async () => {
     shortenTimer(DELIVERY_TIMEOUT_MS, 100);
     const answers = Promise.withResolvers<void>();
-    const d1 = meddle(async (write) => {
+    const d1 = interceptWrites(async (write) => {
       await answers.promise;
       return write();
     });
     const person = someone();
     const session = await open(person);
     await session.works();
-    // The first write is still on its way when the second begins.
+    // The second write starts while the first is still pending.
     await vi.waitFor(() => expect(d1.mock.calls.length).toBeGreaterThan(1), { timeout: 4_000 });
     await session.exit();
-    expect(await recordOf(person)).toEqual([]);
+    expect(await chainOf(person)).toEqual([]);
     answers.resolve();
     expect(await ended(session.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
     await Promise.all(d1.mock.results.map(({ value }) => value));
-    expect((await recordOf(person)).map(({ type }) => type)).toEqual(["start", "connect", "end"]);
+    expect((await chainOf(person)).map(({ type }) => type)).toEqual(["start", "connect", "end"]);
     await vi.waitFor(async () => expect(await queued(person)).toBe(0), { timeout: 4_000 });
   });
 
-  it("policy fail-closed refuses in words, and the start that D1 took after all has its end", async () => {
+  it("fail-closed refuses with a message, and a start that D1 stored late gets its end", async () => {
     shortenTimer(DELIVERY_TIMEOUT_MS, 100);
     const answers = Promise.withResolvers<void>();
-    const d1 = meddle(async (write) => {
+    const d1 = interceptWrites(async (write) => {
       await answers.promise;
       return write();
     });
@@ -155,100 +160,100 @@ describe("while D1 answers later than anybody waits", () => {
     answers.resolve();
     expect(await endedOf(person.email, 1)).toMatchObject([{ outcome: "refused", reason: UNRECORDED }]);
     await Promise.all(d1.mock.results.map(({ value }) => value));
-    expect((await recordOf(person)).map(({ type }) => type)).toEqual(["start", "end"]);
+    expect((await chainOf(person)).map(({ type }) => type)).toEqual(["start", "end"]);
   });
 });
 
 describe("while D1 is down for ten minutes", () => {
-  it("the object asks again after 1 s, then less and less often, at least every 30 s; then D1 has all, in order", async () => {
+  it("the object retries after 1 s, backs off to 30 s, and then delivers every event in order", async () => {
     const person = someone();
     const [early, late] = [await open(person), await open(person)];
     await vi.waitFor(async () => expect(await queued(person)).toBe(0));
     vi.useFakeTimers({ toFake: ["Date"] });
     const from = Date.now();
-    const d1 = meddle(broken);
+    const d1 = interceptWrites(fail);
     const alarm = () => runInDurableObject(objectOf(person), (_, { storage }) => storage.getAlarm());
-    /** Time goes on to the object's next alarm, and that rings. @returns how long it took, s */
-    const nextTry = async () => {
+    /** Advances the clock to the next alarm and runs it. @returns seconds waited */
+    const nextRetry = async () => {
       const at = (await alarm()) ?? Number.NaN;
       const waited = Math.ceil((at - Date.now()) / 1000);
       vi.setSystemTime(at);
-      await ring(person);
+      await runAlarm(person);
       return waited;
     };
     await early.exit();
     await vi.waitFor(async () => expect(await alarm()).toBeLessThanOrEqual(Date.now() + 1_000));
     const waits: number[] = [];
-    while (Date.now() - from < TEN_MINUTES_MS / 2) waits.push(await nextTry());
+    while (Date.now() - from < TEN_MINUTES_MS / 2) waits.push(await nextRetry());
     expect(waits.slice(0, 5)).toEqual([1, 2, 4, 8, 16]);
     expect(new Set(waits.slice(5))).toEqual(new Set([30]));
     expect(d1.mock.calls.length).toBe(waits.length + 1);
 
-    // Half-time: people come and go.
-    const between = await open(person);
-    for (const session of [between, late]) await session.works();
-    await between.exit();
-    while (Date.now() - from < TEN_MINUTES_MS) expect(await nextTry()).toBeLessThanOrEqual(30);
+    // Sessions open and end during the outage too.
+    const during = await open(person);
+    for (const session of [during, late]) await session.works();
+    await during.exit();
+    while (Date.now() - from < TEN_MINUTES_MS) expect(await nextRetry()).toBeLessThanOrEqual(30);
     await late.works();
-    expect(await recordOf(person)).toHaveLength(4);
+    expect(await chainOf(person)).toHaveLength(4);
     expect(await queued(person)).toBe(4);
 
     d1.mockRestore();
-    await ring(person);
+    await runAlarm(person);
     expect(await queued(person)).toBe(0);
     await late.exit();
     expect(await ended(late.sessionId)).toMatchObject({ outcome: "exited", messages_in: 2, messages_out: 3 });
-    expect((await recordOf(person)).map(({ type }) => type)).toEqual(
-      [early, late, between].flatMap(() => ["start", "connect", "end"]),
+    expect((await chainOf(person)).map(({ type }) => type)).toEqual(
+      [early, late, during].flatMap(() => ["start", "connect", "end"]),
     );
-    // The times are those of the events, not of their arrival.
+    // Times are those of the events, not of their delivery.
     const row = await findSession(env.AUDIT_DB, early.sessionId);
     expect((row?.ended_at ?? Number.NaN) - from).toBeLessThan(1_000);
   });
 });
 
-describe("policy buffer, with its queue full", () => {
-  it("refuses new sessions in words; open ones go on and end; afterwards sessions open again", async () => {
+describe("policy buffer, with a full queue", () => {
+  it("refuses new sessions with a message, keeps open ones, and recovers", async () => {
     const audit = { maxQueuedEvents: 10 };
     const person = someone();
     const old = await open(person, audit);
     await vi.waitFor(async () => expect(await queued(person)).toBe(0));
-    const d1 = meddle(broken);
-    const kept = [];
-    for (let i = 0; i < 5; i++) kept.push(await open(person, audit));
+    const d1 = interceptWrites(fail);
+    const buffered = [];
+    for (let i = 0; i < 5; i++) buffered.push(await open(person, audit));
     expect(await queued(person)).toBe(10);
     const pod = await Puppet.make();
     for (let i = 0; i < 8; i++) {
       await expectStatus(await attempt(person, pod.path(), audit), "ServiceUnavailable", QUEUE_FULL);
     }
     expect(pod.isAsked).toBe(false);
-    // Five of the refusals are recorded, two events each; the others only logged, for the queue has twice its size.
+    // Five refusals are in the queue, with two events each. At twice its size, the others are only logged.
     expect(await queued(person)).toBe(20);
     expect(logged.mock.calls.flat()).toContain("audit: a refused attempt is not recorded, too many events wait for D1");
-    for (const session of [old, ...kept]) {
+    for (const session of [old, ...buffered]) {
       await session.works();
       await session.exit();
     }
     expect(await queued(person)).toBe(26);
 
     d1.mockRestore();
-    await ring(person);
+    await runAlarm(person);
     const again = await open(person, audit);
     await again.exit();
     const rows = await endedOf(person.email, 1 + 5 + 5 + 1);
     expect(rows.filter(({ outcome }) => outcome === "refused").map(({ reason }) => reason)).toEqual(
       Array.from({ length: 5 }, () => QUEUE_FULL),
     );
-    expect(await recordOf(person)).toHaveLength(7 * 3 + 5 * 2);
+    expect(await chainOf(person)).toHaveLength(7 * 3 + 5 * 2);
   });
 });
 
 describe("policy fail-closed, without D1", () => {
-  it("refuses new sessions in words, to both halves of an attempt; open ones go on; afterwards sessions open again", async () => {
+  it("refuses both halves of an attempt with a message, keeps open sessions, and recovers", async () => {
     const audit = { onOutage: "fail-closed" } as const;
     const person = someone();
     const old = await open(person, audit);
-    const d1 = meddle(broken);
+    const d1 = interceptWrites(fail);
     const pod = await Puppet.make();
     await expectStatus(await attempt(person, pod.path(), audit), "ServiceUnavailable", UNRECORDED);
     const init = { method: "POST", headers: { Upgrade: "SPDY/3.1" } };
@@ -264,26 +269,27 @@ describe("policy fail-closed, without D1", () => {
     for (const session of [old, again]) await session.exit();
     const rows = await endedOf(person.email, 3);
     expect(rows.map(({ outcome }) => outcome)).toEqual(["exited", "refused", "exited"]);
-    expect(await recordOf(person)).toHaveLength(3 + 2 + 3);
+    expect(await chainOf(person)).toHaveLength(3 + 2 + 3);
   });
 });
 
-describe("while R2 keeps silent, too", () => {
-  it("D1 has the events as soon as it takes them: the object's alarm waits for no upload", async () => {
+describe("while R2 does not answer either", () => {
+  it("events are delivered as soon as D1 works: the alarm waits for no upload", async () => {
     vi.spyOn(env.RECORDINGS, "put").mockImplementation((() => new Promise(() => {})) as R2Bucket["put"]);
     const person = someone();
     const session = await open(person);
     await vi.waitFor(async () => expect(await queued(person)).toBe(0));
-    const d1 = meddle(broken);
+    const d1 = interceptWrites(fail);
     await session.exit();
-    // At once, and when the alarm rings by itself. Only when that alarm is over can another ring.
+    // One attempt at once, one by the alarm. The next alarm can only run after that one.
     await vi.waitFor(() => expect(d1.mock.calls.length).toBeGreaterThan(1), { timeout: 4_000 });
     d1.mockRestore();
-    const over = async () => expect(await findSession(env.AUDIT_DB, session.sessionId)).toMatchObject({ exit_code: 0 });
-    await vi.waitFor(over, { timeout: 6_000, interval: 100 });
+    const isDelivered = async () =>
+      expect(await findSession(env.AUDIT_DB, session.sessionId)).toMatchObject({ exit_code: 0 });
+    await vi.waitFor(isDelivered, { timeout: 6_000, interval: 100 });
   });
 });
 
-async function ring(person: Person): Promise<void> {
+async function runAlarm(person: Person): Promise<void> {
   expect(await runDurableObjectAlarm(objectOf(person))).toBe(true);
 }

@@ -4,11 +4,11 @@ export interface MadeSession {
   readonly id?: string;
   /** Milliseconds since the epoch. */
   readonly at?: number;
-  /** null: it is live. */
+  /** null for a live session. */
   readonly seconds?: number | null;
   readonly start?: Partial<SessionStart>;
   readonly end?: Partial<SessionEnd>;
-  /** Ports whose first connection is an event of its own. */
+  /** Ports with a forward event. */
   readonly forwarded?: readonly number[];
 }
 
@@ -29,7 +29,7 @@ const START: SessionStart = {
 
 const END: SessionEnd = { outcome: "exited", exit_code: 0, reason: null, ended_by: null, ...NO_COUNTS };
 
-/** A session's events as a user's object makes them: one that was refused never connects. */
+/** Makes the events of a session as a user's object does: a refused session has no connect. */
 export function sessionEvents(session: MadeSession): [SessionEvent, ...SessionEvent[]] {
   const { id = crypto.randomUUID(), at = Date.now(), seconds = 60, start, end, forwarded = [] } = session;
   const first: SessionEvent = { session_id: id, seq: 0, at, type: "start", data: { ...START, ...start } };

@@ -22,7 +22,7 @@ import { Puppet } from "./puppet.ts";
 
 const HASH = "0123456789abcdef".repeat(4);
 
-/** Of usual length; `n` makes each another one. */
+/** Data of typical length. */
 const DATA = {
   start: {
     user: "alice.anderson@example.com",
@@ -63,7 +63,7 @@ type EventType = keyof typeof DATA;
 const TYPES = Object.keys(DATA) as EventType[];
 
 function eventOf(type: EventType): ChainedEvent {
-  // Many users' objects: keys come in no order, so that the index's pages are as full as they will be.
+  // Ids of many objects are random, so the pages of the index are as full as in production.
   const object = [...crypto.getRandomValues(new Uint8Array(32))]
     .map((byte) => byte.toString(16).padStart(2, "0"))
     .join("");
@@ -101,25 +101,25 @@ function requestOf(index: number): Parameters<typeof insertRequests>[1][number] 
   };
 }
 
-/** D1 as it is, telling what each of its statements said of itself. */
-function watched(metas: D1Meta[]): D1Database {
-  const note = <T extends D1Result>(result: T): T => {
+/** D1 that collects the metadata of each statement. */
+function observed(metas: D1Meta[]): D1Database {
+  const collect = <T extends D1Result>(result: T): T => {
     metas.push(result.meta);
     return result;
   };
   const bound = (statement: D1PreparedStatement): D1PreparedStatement =>
     ({
       bind: (...values: unknown[]) => bound(statement.bind(...values)),
-      run: async () => note(await statement.run()),
+      run: async () => collect(await statement.run()),
     }) as D1PreparedStatement;
   return {
     prepare: (sql: string) =>
       sql.startsWith("INSERT INTO requests") ? bound(env.AUDIT_DB.prepare(sql)) : env.AUDIT_DB.prepare(sql),
-    batch: async (statements: D1PreparedStatement[]) => (await env.AUDIT_DB.batch(statements)).map(note),
+    batch: async (statements: D1PreparedStatement[]) => (await env.AUDIT_DB.batch(statements)).map(collect),
   } as unknown as D1Database;
 }
 
-/** Counts the rows that statements write from now on. */
+/** Counts the rows that statements write until the returned function is called. */
 function rowsWritten(sql: SqlStorage, { all = true } = {}): () => { rows: number; ofChunks: number } {
   const cursors: { readonly query: string; readonly cursor: SqlStorageCursor<Record<string, SqlStorageValue>> }[] = [];
   const { exec } = sql;
@@ -131,28 +131,28 @@ function rowsWritten(sql: SqlStorage, { all = true } = {}): () => { rows: number
   return () => {
     sql.exec = exec;
     const sum = (some: typeof cursors) => some.reduce((rows, { cursor }) => rows + cursor.rowsWritten, 0);
-    // A slow machine may let a session live to see a checkpoint; those are counted apart.
+    // On a slow machine a session may last until a checkpoint, which is counted separately.
     const others = cursors.filter(({ query }) => all || !query.includes("SET seen_at"));
     return { rows: sum(others), ofChunks: sum(cursors.filter(({ query }) => query.includes("recording_chunks"))) };
   };
 }
 
-describe("what the sizing model counts with is what happens", () => {
-  it("rows of D1 for each event, its indexes counted", async () => {
+describe("the constants of the sizing model match measurements", () => {
+  it("rows of D1 for each event, indexes included", async () => {
     for (const type of TYPES) {
       const metas: D1Meta[] = [];
-      await insertEvents(watched(metas), [eventOf(type)]);
+      await insertEvents(observed(metas), [eventOf(type)]);
       expect([type, metas.map(({ rows_written }) => rows_written)]).toEqual([type, [d1RowsOfEvent(type)]]);
     }
   });
 
-  it("rows of D1 for each request on record", async () => {
+  it("rows of D1 for each audited request", async () => {
     const metas: D1Meta[] = [];
-    await insertRequests(watched(metas), [requestOf(1), requestOf(2), requestOf(3)]);
+    await insertRequests(observed(metas), [requestOf(1), requestOf(2), requestOf(3)]);
     expect(metas.map(({ rows_written }) => rows_written)).toEqual([3 * d1RowsOfRequest()]);
   });
 
-  it("bytes of D1 for each, within a quarter", async () => {
+  it("bytes of D1 for each row, within a quarter", async () => {
     const many = 1_000;
     const bytesOf = async (write: () => Promise<void>) => {
       const size = async () => (await env.AUDIT_DB.prepare("SELECT 1").run()).meta.size_after;
@@ -191,7 +191,7 @@ describe("what the sizing model counts with is what happens", () => {
       await vi.waitFor(async () => expect(await env.RECORDINGS.head(recordingKey(client.sessionId))).not.toBeNull());
       return client.sessionId;
     };
-    // The first of a user has no start before it to forget.
+    // The first session of a user replaces no earlier start.
     await session();
     const stub = env.USER_SESSIONS.getByName(person.email);
     let counted = () => ({ rows: 0, ofChunks: 0 });
