@@ -1,4 +1,5 @@
 import { env } from "cloudflare:workers";
+import { logEvent } from "../common/log.ts";
 import { clusterBinding } from "../contract/bindings.ts";
 import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
@@ -7,9 +8,9 @@ import type { Bindings } from "./env.ts";
 import { createScheduled } from "./export/scheduled.ts";
 import { createHandler } from "./handler.ts";
 
-/** At start, not at the first request: a deployment whose configuration is not valid is refused as a whole. */
+/** Runs at start, not at the first request: Cloudflare rejects a deployment whose configuration is not valid. */
 function loadDeployment(deployment: Cloudflare.Env): Config {
-  const config = loadConfig(joinConfigVariables(deployment), (words) => console.warn(words));
+  const config = loadConfig(joinConfigVariables(deployment), (reserved) => logEvent("reserved_name", { ...reserved }));
   for (const { binding } of config.clusters) clusterBinding(deployment, binding);
   return config;
 }

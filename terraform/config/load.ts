@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import * as z from "zod";
-import { ConfigError, isReservedName, loadConfig } from "../../worker/config/load.ts";
+import { ConfigError, loadConfig } from "../../worker/config/load.ts";
+import { describeReservedName, isReservedName } from "../../worker/config/reserved-names.ts";
 import { identitiesOf, impersonated, openUsers } from "./identities.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import { type DeployedCluster, type Deployment, deploymentSchema } from "./schema.ts";
@@ -45,7 +46,7 @@ export function parseDeployment(text: string, place: string, warn: (words: strin
   const faults = contradictions(deployment);
   if (faults.length > 0) throw refuse(faults);
   try {
-    loadConfig(workerDocument(deployment, stateless(deployment)), warn);
+    loadConfig(workerDocument(deployment, stateless(deployment)), (reserved) => warn(describeReservedName(reserved)));
   } catch (error) {
     if (error instanceof ConfigError)
       throw new DeploymentError(`${place} makes a Worker's document that the Worker refuses:\n${error.message}`);

@@ -9,7 +9,7 @@ import { parseJsonc } from "../support/jsonc.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
 describe("docs/CONFIGURATION.md", () => {
-  it.each(CONFIG_DOCUMENTS)("says of every field of $name what it means", ({ schema }) => {
+  it.each(CONFIG_DOCUMENTS)("has the meaning of every field of $name", ({ schema }) => {
     const sections = sectionsOf(schema);
     expect(sections.length).toBeGreaterThan(5);
     for (const { id, meaning, fields } of sections) {
@@ -18,8 +18,8 @@ describe("docs/CONFIGURATION.md", () => {
     }
   });
 
-  it("leaves no field out", () => {
-    const told = sectionsOf(configSchema).flatMap(({ id, fields }) => fields.map(({ path }) => `${id}/${path}`));
+  it("has every field", () => {
+    const documented = sectionsOf(configSchema).flatMap(({ id, fields }) => fields.map(({ path }) => `${id}/${path}`));
     for (const path of [
       "/access.groups.getIdentity",
       "/audit.maxQueuedEvents",
@@ -31,16 +31,16 @@ describe("docs/CONFIGURATION.md", () => {
       "recordingOfARule/maxBytes",
       "exception/resources",
     ]) {
-      expect(told).toContain(path);
+      expect(documented).toContain(path);
     }
-    // Whatever has a name in the schema is a field here: as many as the JSON Schema has properties.
+    // As many fields as the JSON Schema has properties.
     const properties = JSON.stringify(jsonSchemaOf(configSchema)).match(/"properties":\{/g)?.length ?? 0;
     expect(properties).toBeGreaterThan(10);
-    expect(new Set(told).size).toBe(told.length);
-    expect(told.length).toBe(countProperties(jsonSchemaOf(configSchema)));
+    expect(new Set(documented).size).toBe(documented.length);
+    expect(documented.length).toBe(countProperties(jsonSchemaOf(configSchema)));
   });
 
-  it("tells defaults, ranges, and which of several objects", () => {
+  it("has defaults, ranges, and the alternatives of unions", () => {
     const schema = z.strictObject({
       count: z.int().min(1).max(9).default(3).describe("How many."),
       mode: z.enum(["on", "off"]).describe("Which."),
@@ -106,7 +106,7 @@ describe("docs/CONFIGURATION.md", () => {
   });
 });
 
-/** A whole document for fragments to stand in. */
+/** A complete document, for examples that are a part of one. */
 const WHOLE: ConfigInput = {
   access: { teamDomain: "https://example.cloudflareaccess.com", audiences: ["audience"] },
   cluster: "production",
@@ -114,8 +114,8 @@ const WHOLE: ConfigInput = {
 };
 
 /**
- * What an example in the documents is: a whole document, some of its top-level fields (`"rules": […]`), or identity rules one
- * after the other. Read as that, and put where it belongs; there is nothing to mark.
+ * Completes an example. It is a whole document, some of its top-level fields (`"rules": […]`), or a sequence of identity
+ * rules; its text shows which.
  */
 function documentOf(example: string): ConfigInput {
   const text = example.trim();
@@ -142,13 +142,13 @@ describe("examples of the Worker's configuration", () => {
       .map(({ text }, index) => ({ place: `${file}, example ${index + 1}`, text })),
   );
 
-  it("are there", () => expect(examples.length).toBeGreaterThanOrEqual(5));
+  it("exist", () => expect(examples.length).toBeGreaterThanOrEqual(5));
 
   it.each(examples)("$place is valid", ({ text }) => {
     expect(() => loadConfig(documentOf(text))).not.toThrow();
   });
 
-  it("would not be with a fault in them", () => {
+  it("would be refused with a fault", () => {
     for (const { text } of examples) {
       const document = documentOf(text);
       expect(() => loadConfig({ ...document, limits: { idleTimeout: 5 } })).toThrow("idleTimeout");

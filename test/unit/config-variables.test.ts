@@ -16,44 +16,44 @@ const document = (clusters: number) => ({
 const bytesOf = (text: string) => new TextEncoder().encode(text).length;
 
 describe("a document in several variables", () => {
-  it("is the one variable, untouched, where there is but one", () => {
+  it("is the value of the only variable, if there is one", () => {
     const value = document(1);
     expect(joinConfigVariables({ SALLYPORT_CONFIG: value, OTHER: 1 })).toBe(value);
     expect(splitIntoVariables(value)).toEqual({ SALLYPORT_CONFIG: value });
     expect(joinConfigVariables({})).toBeUndefined();
   });
 
-  it("comes back whole from as many as it needs, none larger than the platform takes, no character cut", () => {
+  it("is joined from as many as it needs, none larger than the limit, with no character cut", () => {
     const value = document(50);
-    const pieces = splitIntoVariables(value);
-    expect(Object.keys(pieces).length).toBe(Math.ceil(bytesOf(JSON.stringify(value)) / MAX_VARIABLE_BYTES));
-    expect(Object.keys(pieces).length).toBeGreaterThan(1);
-    for (const piece of Object.values(pieces)) expect(bytesOf(String(piece))).toBeLessThanOrEqual(MAX_VARIABLE_BYTES);
-    expect(loadConfig(joinConfigVariables(pieces)).clusters).toHaveLength(50);
-    // Every border there can be, among them those within a character of four bytes.
+    const parts = splitIntoVariables(value);
+    expect(Object.keys(parts).length).toBe(Math.ceil(bytesOf(JSON.stringify(value)) / MAX_VARIABLE_BYTES));
+    expect(Object.keys(parts).length).toBeGreaterThan(1);
+    for (const piece of Object.values(parts)) expect(bytesOf(String(piece))).toBeLessThanOrEqual(MAX_VARIABLE_BYTES);
+    expect(loadConfig(joinConfigVariables(parts)).clusters).toHaveLength(50);
+    // Every possible border, also within a character of four bytes.
     const text = JSON.stringify({ lock: "a🔒b🔒c" });
     for (let bytes = 4; bytes < bytesOf(text); bytes++) {
       expect(joinConfigVariables(splitIntoVariables({ lock: "a🔒b🔒c" }, bytes))).toBe(text);
     }
   });
 
-  it("does not go on without a piece, nor with one that is no text", () => {
-    const pieces = splitIntoVariables(document(100));
-    const without = (name: string) => Object.fromEntries(Object.entries(pieces).filter(([other]) => other !== name));
-    expect(Object.keys(pieces).length).toBeGreaterThan(3);
-    for (const name of Object.keys(pieces).slice(1)) {
+  it("is refused if a part is missing or not a string", () => {
+    const parts = splitIntoVariables(document(100));
+    const without = (name: string) => Object.fromEntries(Object.entries(parts).filter(([other]) => other !== name));
+    expect(Object.keys(parts).length).toBeGreaterThan(3);
+    for (const name of Object.keys(parts).slice(1)) {
       expect(() => loadConfig(joinConfigVariables(without(name)))).toThrow("not valid JSON");
     }
     expect(() => joinConfigVariables(without("SALLYPORT_CONFIG"))).toThrow("SALLYPORT_CONFIG is not set");
-    expect(() => joinConfigVariables({ ...pieces, SALLYPORT_CONFIG_3: { a: 1 } })).toThrow(
-      "SALLYPORT_CONFIG_3 is no text",
+    expect(() => joinConfigVariables({ ...parts, SALLYPORT_CONFIG_3: { a: 1 } })).toThrow(
+      "SALLYPORT_CONFIG_3 is not a string",
     );
-    expect(() => joinConfigVariables({ ...pieces, SALLYPORT_CONFIG: document(1) })).toThrow(
-      "SALLYPORT_CONFIG is no text",
+    expect(() => joinConfigVariables({ ...parts, SALLYPORT_CONFIG: document(1) })).toThrow(
+      "SALLYPORT_CONFIG is not a string",
     );
   });
 
-  it("refuses what a longer document left behind", () => {
+  it("is refused if a longer document left a part behind", () => {
     const [first = "", ...rest] = Object.values(splitIntoVariables(document(50)));
     const short = JSON.stringify(document(1));
     expect(() => loadConfig(joinConfigVariables({ SALLYPORT_CONFIG: short, SALLYPORT_CONFIG_2: rest[0] }))).toThrow(
@@ -64,7 +64,7 @@ describe("a document in several variables", () => {
     );
   });
 
-  it("is an error where no Worker could hold it", () => {
+  it("is refused if no Worker could hold it", () => {
     expect(() => splitIntoVariables(document(3_000))).toThrow(
       /^the configuration document needs \d+ variables of 5000 bytes/,
     );

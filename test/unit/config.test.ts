@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
+import { describeReservedName, type ReservedName } from "../../worker/config/reserved-names.ts";
 
 const VALID = {
   access: { teamDomain: "https://team.cloudflareaccess.com", audiences: ["aud"] },
@@ -7,7 +8,7 @@ const VALID = {
   identities: [{ match: { email: "alice@example.com" }, groups: ["developers"] }],
 };
 
-/** The error of a document that differs from the valid one. */
+/** The error message for the valid document with these changes. */
 function fault(change: Record<string, unknown>): string {
   try {
     loadConfig({ ...VALID, ...change });
@@ -21,7 +22,7 @@ function fault(change: Record<string, unknown>): string {
 const withRule = (rule: unknown) => ({ identities: [...VALID.identities, rule] });
 
 describe("a valid configuration", () => {
-  test("gets the defaults for what it leaves out", () => {
+  test("gets defaults for fields that are left out", () => {
     const identity = {
       ...{ match: { email: "alice@example.com" }, groups: ["developers"] },
       ...{ roles: [], extra: {}, limits: {}, recording: {} },
@@ -63,12 +64,12 @@ describe("a valid configuration", () => {
     });
   });
 
-  test("is the same as an object and as its text", () => {
+  test("may be an object or its text", () => {
     expect(loadConfig(JSON.stringify(VALID))).toEqual(loadConfig(VALID));
   });
 
   test.each(["http://127.0.0.1:8787", "http://localhost:8787", "http://[::1]:1"])(
-    "may name %s as its Access",
+    "may have Access at %s",
     (teamDomain) => {
       expect(loadConfig({ ...VALID, access: { ...VALID.access, teamDomain } }).access.teamDomain).toBe(teamDomain);
     },
@@ -77,12 +78,12 @@ describe("a valid configuration", () => {
   test.each([
     [{ maxSessionsPerUser: 1, idleTimeoutSeconds: 1, maxDurationSeconds: 1, stallTimeoutSeconds: 1 }],
     [{ maxSessionsPerUser: 50, idleTimeoutSeconds: 14_400, maxDurationSeconds: 86_400, stallTimeoutSeconds: 120 }],
-  ])("may have limits at the edge: %o", (limits) => {
+  ])("may have the lowest and the highest limits: %o", (limits) => {
     expect(loadConfig({ ...VALID, limits }).limits).toMatchObject(limits);
   });
 });
 
-test("a rule may say in place of the usual, field by field, and only what the document may say", () => {
+test("an identity rule overrides limits and recording field by field", () => {
   const rule = {
     match: { email: "alice@example.com" },
     limits: { maxSessionsPerUser: 1 },
@@ -95,48 +96,52 @@ test("a rule may say in place of the usual, field by field, and only what the do
   }
 });
 
-describe("a configuration is refused with the place of the fault", () => {
+describe("a configuration is refused, with the place of the fault", () => {
   test.each<[string, Record<string, unknown>, RegExp]>([
     ["an unknown field", { idleTimeoutSeconds: 5 }, /idleTimeoutSeconds/],
-    ["an unknown field within", { limits: { idleTimeoutSecond: 5 } }, /idleTimeoutSecond[\s\S]*limits/],
+    ["an unknown nested field", { limits: { idleTimeoutSecond: 5 } }, /idleTimeoutSecond[\s\S]*limits/],
     [
       "an unknown field of a rule",
       withRule({ match: { email: "b@c.de" }, group: ["x"] }),
       /group[\s\S]*identities\[1\]/,
     ],
-    ["a rule that only narrows", withRule({ match: { country: ["DE"] } }), /identities\[1\]\.match/],
+    ["a rule with conditions that only narrow", withRule({ match: { country: ["DE"] } }), /identities\[1\]\.match/],
     [
       "a service token with a domain",
       withRule({ match: { serviceToken: "x", emailDomain: "c.de" } }),
       /identities\[1\]/,
     ],
     ["a value without a claim", withRule({ match: { emailDomain: "c.de", value: "x" } }), /identities\[1\]\.match/],
-    ["a country in words", withRule({ match: { emailDomain: "c.de", country: ["Germany"] } }), /country\[0\]/],
+    ["the name of a country", withRule({ match: { emailDomain: "c.de", country: ["Germany"] } }), /country\[0\]/],
     [
-      "a template with half a brace",
+      "a template with an unmatched brace",
       withRule({ match: { emailDomain: "c.de" }, user: "{email" }),
       /identities\[1\]\.user/,
     ],
     ["empty braces", withRule({ match: { emailDomain: "c.de" }, user: "a{}" }), /identities\[1\]\.user/],
     [
-      "a local part of any domain",
+      "the local part of an address in any domain",
       withRule({ match: { claim: "a", value: "b" }, user: "{email.local}" }),
       /one user[\s\S]*identities\[1\]\.user/,
     ],
-    ["our own extra", withRule({ match: { emailDomain: "c.de" }, extra: { "sallyport-session": ["x"] } }), /extra/],
-    ["an extra in capitals", withRule({ match: { emailDomain: "c.de" }, extra: { Team: ["x"] } }), /extra/],
     [
-      "a cluster and clusters",
+      "the reserved extra",
+      withRule({ match: { emailDomain: "c.de" }, extra: { "sallyport-session": ["x"] } }),
+      /extra/,
+    ],
+    ["an extra in upper case", withRule({ match: { emailDomain: "c.de" }, extra: { Team: ["x"] } }), /extra/],
+    [
+      "both cluster and clusters",
       { clusters: [{ name: "a", hostnames: ["a"], binding: "A" }] },
       /either cluster or clusters/,
     ],
     [
-      "two clusters of one host",
+      "two clusters with one host name",
       { cluster: undefined, clusters: ["a", "b"].map((name) => ({ name, hostnames: ["x"], binding: "A" })) },
-      /clusters\[1\] has a hostname/,
+      /clusters\[1\] has the host name of another cluster: x/,
     ],
     [
-      "a role that one cluster gives",
+      "a role in the identities of a cluster",
       {
         cluster: undefined,
         clusters: [
@@ -146,21 +151,21 @@ describe("a configuration is refused with the place of the fault", () => {
           },
         ],
       },
-      /roles are for[\s\S]*clusters\[0\]\.identities/,
+      /identity rules have roles[\s\S]*clusters\[0\]\.identities/,
     ],
-    ["a rule that looks at nothing", withRule({ match: {} }), /identities\[1\]\.match/],
+    ["an empty match", withRule({ match: {} }), /identities\[1\]\.match/],
     ["a claim without a value", withRule({ match: { claim: "groups" } }), /identities\[1\]\.match/],
     ["an empty value", withRule({ match: { claim: "groups", value: " " } }), /identities\[1\]\.match/],
-    ["an address that is none", withRule({ match: { email: "everybody" } }), /identities\[1\]\.match/],
+    ["an invalid address", withRule({ match: { email: "everybody" } }), /identities\[1\]\.match/],
     ["a domain with an @", withRule({ match: { emailDomain: "@example.com" } }), /identities\[1\]\.match/],
     ["a whole top-level domain", withRule({ match: { emailDomain: "com" } }), /identities\[1\]\.match/],
     [
-      "a reserved group behind a space",
+      "a reserved group after a space",
       withRule({ match: { emailDomain: "c.de" }, groups: [" system:masters"] }),
       /identities\[1\]\.groups\[0\]/,
     ],
     [
-      "two groups in one name",
+      "two groups in one string",
       withRule({ match: { emailDomain: "c.de" }, groups: ["a, b"] }),
       /identities\[1\]\.groups\[0\]/,
     ],
@@ -170,15 +175,15 @@ describe("a configuration is refused with the place of the fault", () => {
       /identities\[1\]\.groups\[0\]/,
     ],
     [
-      "a group beyond ASCII",
+      "a group outside ASCII",
       withRule({ match: { emailDomain: "c.de" }, groups: ["größe"] }),
       /identities\[1\]\.groups\[0\]/,
     ],
     ["an empty group", withRule({ match: { emailDomain: "c.de" }, groups: [""] }), /identities\[1\]\.groups\[0\]/],
     ["an unknown role", withRule({ match: { emailDomain: "c.de" }, roles: ["root"] }), /identities\[1\]\.roles\[0\]/],
-    ["no rule at all", { identities: [] }, /identities/],
+    ["no identity rule", { identities: [] }, /identities/],
     [
-      "an audience of administrators whose tokens are not taken",
+      "an audience of administrators that is not among the audiences",
       { access: { ...VALID.access, adminAudiences: ["aud", "admin-app"] } },
       /access\.adminAudiences\[1\]/,
     ],
@@ -190,12 +195,12 @@ describe("a configuration is refused with the place of the fault", () => {
       /must be https[\s\S]*access\.teamDomain/,
     ],
     [
-      "a host that begins like loopback",
+      "a host name that begins like loopback",
       { access: { ...VALID.access, teamDomain: "http://127.0.0.1.evil.example" } },
       /access\.teamDomain/,
     ],
     [
-      "loopback as somebody's user name",
+      "loopback as the user name of a URL",
       { access: { ...VALID.access, teamDomain: "http://localhost:1@evil.example" } },
       /access\.teamDomain/,
     ],
@@ -205,33 +210,37 @@ describe("a configuration is refused with the place of the fault", () => {
       /must not end with a slash[\s\S]*access\.teamDomain/,
     ],
     ["no cluster", { cluster: "" }, /cluster/],
-    ["no limit at all", { limits: { maxSessionsPerUser: 0 } }, /limits\.maxSessionsPerUser/],
+    ["no sessions", { limits: { maxSessionsPerUser: 0 } }, /limits\.maxSessionsPerUser/],
     ["one session too many", { limits: { maxSessionsPerUser: 51 } }, /limits\.maxSessionsPerUser/],
-    ["a time limit of nothing", { limits: { idleTimeoutSeconds: 0 } }, /limits\.idleTimeoutSeconds/],
+    ["a time limit of 0", { limits: { idleTimeoutSeconds: 0 } }, /limits\.idleTimeoutSeconds/],
     ["a second too many", { limits: { idleTimeoutSeconds: 14_401 } }, /limits\.idleTimeoutSeconds/],
     ["a day and a second", { limits: { maxDurationSeconds: 86_401 } }, /limits\.maxDurationSeconds/],
     ["a limit as text", { limits: { maxDurationSeconds: "3600" } }, /limits\.maxDurationSeconds/],
-    ["an unknown way to meet an outage", { audit: { onOutage: "ignore" } }, /audit\.onOutage/],
-    ["a queue of next to nothing", { audit: { maxQueuedEvents: 9 } }, /audit\.maxQueuedEvents/],
-    ["tokens off the record", { audit: { requests: { tokens: { record: false } } } }, /tokens[\s\S]*audit\.requests/],
-    ["denials off the record", { audit: { requests: { denied: false } } }, /denied[\s\S]*audit\.requests/],
+    ["an unknown onOutage", { audit: { onOutage: "ignore" } }, /audit\.onOutage/],
+    ["a very small queue", { audit: { maxQueuedEvents: 9 } }, /audit\.maxQueuedEvents/],
     [
-      "an exception from everything",
+      "requests for tokens not recorded",
+      { audit: { requests: { tokens: { record: false } } } },
+      /tokens[\s\S]*audit\.requests/,
+    ],
+    ["denied requests not recorded", { audit: { requests: { denied: false } } }, /denied[\s\S]*audit\.requests/],
+    [
+      "an empty exception",
       { audit: { requests: { mutations: { except: [{}] } } } },
-      /name what is excepted[\s\S]*except\[0\]/,
+      /must name something[\s\S]*except\[0\]/,
     ],
     [
-      "an exception of sessions, which have a record of their own",
+      "an exception for sessions, which are always recorded",
       { audit: { requests: { mutations: { except: [{ kinds: ["exec"] }] } } } },
       /kinds[\s\S]*except\[0\]/,
     ],
-    ["no secrets at all", { audit: { requests: { secretReads: { resources: [] } } } }, /secretReads\.resources/],
+    ["no secret resources", { audit: { requests: { secretReads: { resources: [] } } } }, /secretReads\.resources/],
     ["half a second", { limits: { idleTimeoutSeconds: 0.5 } }, /limits\.idleTimeoutSeconds/],
   ])("%s", (_, change, place) => {
     expect(fault(change)).toMatch(place);
   });
 
-  test("a rule that can never match, as it stands above it already", () => {
+  test("a rule that can never match, because an earlier one always does", () => {
     const message = fault(withRule({ match: { email: "Alice@Example.com" }, groups: ["admins"] }));
     expect(message).toContain("identities[1] can never match: identities[0] has the same match");
     const domain = { match: { emailDomain: "example.com" }, groups: ["staff"] };
@@ -241,25 +250,24 @@ describe("a configuration is refused with the place of the fault", () => {
     );
   });
 
-  test("a rule that narrows stays reachable below one that does not cover it", () => {
+  test("a wider rule may follow a narrower one, but not precede it", () => {
     const narrow = { match: { emailDomain: "example.com", country: ["DE"] } };
     const wide = { match: { emailDomain: "example.com" } };
     expect(() => loadConfig({ ...VALID, identities: [narrow, wide] })).not.toThrow();
     expect(fault({ identities: [wide, narrow] })).toContain("identities[1] can never match");
   });
 
-  test("names that Kubernetes reserves are the administrator's to give, with a warning", () => {
-    const warned: string[] = [];
+  test("reserved names are allowed, with a warning", () => {
+    const warned: ReservedName[] = [];
     const rule = { match: { email: "root@example.com" }, user: "system:admin", groups: ["system:masters"] };
-    loadConfig({ ...VALID, ...withRule(rule) }, (words) => warned.push(words));
+    loadConfig({ ...VALID, ...withRule(rule) }, (reserved) => warned.push(reserved));
     expect(warned).toEqual(
-      ["system:admin", "system:masters"].map((name) =>
-        expect.stringContaining(`identities[1] of cluster prod gives ${name}`),
-      ),
+      ["system:admin", "system:masters"].map((name) => ({ rule: "identities[1]", cluster: "prod", name })),
     );
+    expect(warned.map(describeReservedName)[1]).toContain("identities[1] of cluster prod assigns system:masters");
   });
 
-  test("claims are compared with their case, so that rules which differ in it are two", () => {
+  test("claims that differ in case are different", () => {
     const rules = ["Ops", "ops"].map((value) => ({ match: { claim: "custom.groups", value }, groups: ["ops"] }));
     expect(() => fault({ identities: rules })).toThrow();
   });
@@ -268,21 +276,21 @@ describe("a configuration is refused with the place of the fault", () => {
     [undefined, "SALLYPORT_CONFIG is not set"],
     ["", "SALLYPORT_CONFIG is not set"],
     ["{", "SALLYPORT_CONFIG is not valid JSON"],
-  ])("nothing, or no JSON: %j", (value, message) => {
+  ])("nothing, or not JSON: %j", (value, message) => {
     expect(() => loadConfig(value)).toThrow(new ConfigError(message));
   });
 
-  test.each([null, [], 5, "null", "[]", '"text"'])("something that is no document: %j", (value) => {
+  test.each([null, [], 5, "null", "[]", '"text"'])("not a JSON object: %j", (value) => {
     expect(() => loadConfig(value)).toThrow(ConfigError);
   });
 
-  test("without quoting a text that may be a secret", () => {
+  test("the message does not quote the text, which may be a secret", () => {
     expect(() => loadConfig('{"access": hunter2')).toThrow(
       expect.not.objectContaining({ message: expect.stringContaining("hunter2") }),
     );
   });
 
-  test("every fault at once, for the operator to mend in one go", () => {
+  test("the message has all faults at once", () => {
     const message = fault({ cluster: "", limits: { maxSessionsPerUser: 0 } });
     expect(message).toMatch(/cluster/);
     expect(message).toMatch(/limits\.maxSessionsPerUser/);

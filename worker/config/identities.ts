@@ -1,22 +1,22 @@
-/** Identity rules: whom a token makes of its bearer in the cluster. */
+/** Identity rules: who the bearer of a token is in the cluster. */
 import * as z from "zod";
 import { kubernetesName, limitOverrides, nonEmpty, recordingOverrides } from "./shared-fields.ts";
 import { findTemplateError } from "./template.ts";
 
 const emailDomain = nonEmpty.regex(/^[^@\s]+\.[^@\s]+$/, "a domain without the @, e.g. example.com");
 
-/** What a rule looks at: all that it names must hold. */
+/** Everything that a match names must hold. */
 const matchSchema = z
   .strictObject({
     email: z.email().exactOptional().describe("This address, without regard to case."),
-    emailDomain: emailDomain.exactOptional().describe("Addresses of exactly this domain, no subdomain."),
-    group: nonEmpty.exactOptional().describe("A group of the identity provider's, from where `access.groups` says."),
+    emailDomain: emailDomain.exactOptional().describe("Addresses of exactly this domain, not of its subdomains."),
+    group: nonEmpty
+      .exactOptional()
+      .describe("A group at the identity provider. `access.groups` says where groups come from."),
     claim: nonEmpty
       .exactOptional()
-      .describe(
-        "A claim of the Access token, dotted for nested ones, e.g. `custom.department`, together with `value`.",
-      ),
-    value: nonEmpty.exactOptional().describe("Equals the claim, or is one of its values when the claim is a list."),
+      .describe("A claim of the Access token, with dots for nested ones, e.g. `custom.department`. Needs `value`."),
+    value: nonEmpty.exactOptional().describe("Equals the claim, or one of its values if the claim is a list."),
     serviceToken: nonEmpty
       .exactOptional()
       .describe("The common name of an Access service token: its client id, e.g. `2f1a….access`."),
@@ -24,26 +24,28 @@ const matchSchema = z
       .array(z.string().regex(/^[A-Z][A-Z0-9]$/, "two capital letters, as in DE"))
       .min(1)
       .exactOptional()
-      .describe(
-        "Where the person signed in and where the request comes from, both: ISO 3166 codes, one of which must fit.",
-      ),
+      .describe("Countries (ISO 3166). Both the sign-in and the request must come from one of them."),
     posture: nonEmpty
       .exactOptional()
-      .describe("The name or id of a device posture check that must have succeeded; asks get-identity."),
+      .describe(
+        "The name or id of a device posture check that must have passed. Access is asked for it (get-identity).",
+      ),
   })
   .superRefine((match, context) => {
-    const fault = (message: string) => context.addIssue({ code: "custom", message });
-    if ((match.claim === undefined) !== (match.value === undefined)) fault("claim and value go together");
+    const addIssue = (message: string) => context.addIssue({ code: "custom", message });
+    if ((match.claim === undefined) !== (match.value === undefined)) addIssue("claim and value go together");
     const { email, emailDomain, group, claim, serviceToken } = match;
     const people = [email, emailDomain, group, claim].filter((part) => part !== undefined).length;
     if (people === 0 && serviceToken === undefined) {
-      fault("name at least one of email, emailDomain, group, claim or serviceToken: country and posture only narrow");
+      addIssue(
+        "name at least one of email, emailDomain, group, claim or serviceToken: country and posture only narrow a rule",
+      );
     }
     if (serviceToken !== undefined && (email ?? emailDomain ?? group ?? match.posture) !== undefined) {
-      fault("a service token has no email, group or device");
+      addIssue("a service token has no email, group or device");
     }
   })
-  .meta({ id: "identityMatch", description: "Whom an identity rule is for: all that it names must hold." });
+  .meta({ id: "identityMatch", description: "Whom an identity rule is for. Everything that it names must hold." });
 
 export const identityRuleSchema = z
   .strictObject({
@@ -51,7 +53,7 @@ export const identityRuleSchema = z
     user: kubernetesName
       .optional()
       .describe(
-        "Kubernetes user name. `{email}`, `{email.local}` (what is before the @), `{common_name}`, `{sub}` and any claim in braces are put in. Without it: the email address in lower case, or `service:{common_name}`.",
+        "Kubernetes user name. `{email}`, `{email.local}` (the part before the @), `{common_name}`, `{sub}` and any claim in braces are filled in. Default: the email address in lower case, or `service:{common_name}`.",
       ),
     groups: z
       .array(kubernetesName)
@@ -59,32 +61,32 @@ export const identityRuleSchema = z
       .describe("Kubernetes groups. `system:authenticated` is added by the API server."),
     extra: z
       .record(
-        z.string().regex(/^[a-z0-9][a-z0-9./_-]{0,127}$/, "lower case, as Kubernetes keeps it"),
+        z.string().regex(/^[a-z0-9][a-z0-9./_-]{0,127}$/, "lower case, as Kubernetes stores it"),
         z.array(kubernetesName).min(1),
       )
       .default({})
       .refine((extra) => !Object.hasOwn(extra, "sallyport-session"), {
-        message: "sallyport-session is Sallyport's own",
+        message: "sallyport-session is reserved for Sallyport",
       })
       .describe(
-        "More about the identity, for the cluster's audit log and authorizers: sent as `Impersonate-Extra-…`. `sallyport-session` is taken.",
+        "Extra fields of the user, for the cluster's audit log and authorizers, sent as `Impersonate-Extra-…`. `sallyport-session` is reserved.",
       ),
     roles: z
       .array(z.enum(["admin", "auditor"]))
       .default([])
       .describe(
-        "Roles in Sallyport itself: `auditor` reads sessions, recordings and locks; `admin` also ends and locks.",
+        "Roles in Sallyport itself: `auditor` reads sessions, recordings and locks. `admin` also ends sessions and locks users.",
       ),
     limits: limitOverrides,
     recording: recordingOverrides,
   })
   .superRefine(({ match, user }, context) => {
-    const fault = user === undefined ? undefined : findTemplateError(user, match);
-    if (fault) context.addIssue({ code: "custom", message: fault, path: ["user"] });
+    const message = user === undefined ? undefined : findTemplateError(user, match);
+    if (message) context.addIssue({ code: "custom", message, path: ["user"] });
   })
   .meta({
     id: "identityRule",
-    description: "Whom a token makes of its bearer in the cluster. The first that matches decides, whole.",
+    description: "Who the bearer of a token is in the cluster. The first rule that matches decides alone.",
   });
 
 export type IdentityRule = z.output<typeof identityRuleSchema>;

@@ -1,5 +1,5 @@
 /**
- * Where an object may be made to live: Cloudflare's location hints. Only an object's first use can say; it never moves.
+ * Cloudflare's location hints for Durable Objects. A hint counts only when an object is created; an object never moves.
  *
  * https://developers.cloudflare.com/durable-objects/reference/data-location/
  */
@@ -18,12 +18,13 @@ export const LOCATION_HINTS = [
 ] as const;
 export type LocationHint = (typeof LOCATION_HINTS)[number];
 
-/** Of a user's objects: `null` is the one that came to live near the user, the others are near clusters. */
+/** Names one of a user's objects: `null` is the object near the user, the others are near clusters. */
 export type NullableLocationHint = LocationHint | null;
 
+/** All objects that a user may ever have had, whatever the configuration was. */
 export const ALL_OBJECT_LOCATIONS: readonly NullableLocationHint[] = [null, ...LOCATION_HINTS];
 
-/** Where the configuration has sessions held. */
+/** The objects that hold a user's sessions by this configuration. */
 export function configuredLocations(
   clusters: readonly { readonly locationHint: NullableLocationHint }[],
 ): NullableLocationHint[] {

@@ -1,4 +1,4 @@
-/** Which plain requests the record has. Denied ones, those for tokens and administrators' orders it has always. */
+/** Which API requests are recorded. Denied ones, those for tokens and commands of administrators always are. */
 import * as z from "zod";
 import { exceptionSchema } from "./rules.ts";
 import { pattern } from "./shared-fields.ts";
@@ -6,8 +6,8 @@ import { pattern } from "./shared-fields.ts";
 const exceptions = z.array(exceptionSchema);
 
 /**
- * Leader election's heartbeats and what controllers say happened, which nobody reads here. Deleting them is left in:
- * somebody might be covering tracks.
+ * Heartbeats of leader election, and events of controllers, which nobody would read here. Their deletion is recorded:
+ * somebody might be covering their tracks.
  */
 const MACHINE_NOISE: z.output<typeof exceptions> = [
   {
@@ -16,11 +16,11 @@ const MACHINE_NOISE: z.output<typeof exceptions> = [
   },
 ];
 
-/** Aggregated APIs may keep secrets under the same name; rather too many of their reads in the record than one too few. */
+/** Aggregated APIs may have secrets under the same name. Better to record too many of their reads than one too few. */
 const SECRETS = ["secrets", "secrets/*", "secrets.*"];
 
-const record = z.boolean().default(true).describe("Whether they are in the record at all.");
-const EXCEPT = "Which of them are left out. All that one exception names must hold.";
+const record = z.boolean().default(true).describe("Whether they are recorded.");
+const EXCEPT = "Exceptions, which are not recorded. An exception applies if everything that it names holds.";
 
 export const requestsSchema = z
   .strictObject({
@@ -28,25 +28,29 @@ export const requestsSchema = z
       .strictObject({ record, except: exceptions.default([]).describe(EXCEPT) })
       .prefault({})
       .describe(
-        "Requests that may run a command without a session, or prepare one: pods, ephemeral containers, the kubelet.",
+        "Requests that may run a command without a session, or prepare one: pods, ephemeral containers, the kubelet's API.",
       ),
     secretReads: z
       .strictObject({
         record,
-        resources: z.array(pattern).min(1).default(SECRETS).describe("What is a secret, as rules write resources."),
+        resources: z
+          .array(pattern)
+          .min(1)
+          .default(SECRETS)
+          .describe("The resources that are secrets, written as in rules."),
         except: exceptions.default([]).describe(EXCEPT),
       })
       .prefault({})
-      .describe("get, list and watch of secrets."),
+      .describe("Reads of secrets: get, list and watch."),
     mutations: z
       .strictObject({ record, except: exceptions.default(MACHINE_NOISE).describe(EXCEPT) })
       .prefault({})
-      .describe("Whatever else may change something, dry runs included."),
+      .describe("Every other request that may change something, dry runs included."),
   })
   .meta({
     id: "requests",
     description:
-      "Which plain requests are on record. Denied ones, those for tokens and administrators' orders always are, whatever stands here.",
+      "Which API requests are recorded. Denied ones, those for tokens and commands of administrators always are.",
   });
 
 export type RequestAuditConfig = z.output<typeof requestsSchema>;

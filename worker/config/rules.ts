@@ -1,4 +1,4 @@
-/** Rules on what somebody may do here, beyond what the cluster's RBAC says. */
+/** Rules for requests and sessions, in addition to the cluster's RBAC. */
 import * as z from "zod";
 import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
 import { limitOverrides, nonEmpty, pattern, recordingOverrides } from "./shared-fields.ts";
@@ -7,20 +7,20 @@ const patterns = z.array(pattern).min(1).exactOptional();
 
 const matchFields = {
   resources: patterns.describe(
-    "As RBAC writes them, the API group behind a dot: `pods/exec`, `secrets`, `deployments.apps`, `nodes/*`.",
+    "As in RBAC, with the API group after a dot: `pods/exec`, `secrets`, `deployments.apps`, `nodes/*`.",
   ),
   verbs: patterns.describe("Kubernetes verbs: get, list, watch, create, update, patch, delete, deletecollection."),
-  clusters: patterns.describe("Names of clusters, as this document gives them."),
-  namespaces: patterns.describe("Namespaces of the object. What is in none fits `*` only."),
+  clusters: patterns.describe("Names of clusters in this document."),
+  namespaces: patterns.describe("Namespaces of the object. Objects without a namespace match `*` only."),
   names: patterns.describe(
-    "The object's name: the pod, for a session. A list names none, so no pattern but `*` fits it.",
+    "Names of the object; for a session, of the pod. A list has no name, so it matches `*` only.",
   ),
-  groups: patterns.describe("Kubernetes groups that the identity rule gave."),
+  groups: patterns.describe("Kubernetes groups that the identity rule assigned."),
   users: z
     .array(pattern.toLowerCase())
     .min(1)
     .exactOptional()
-    .describe("The Access identity: an email address, or `service:<common name>`, without regard to case."),
+    .describe("Access identities: email addresses, or `service:<common name>`, without regard to case."),
 };
 
 const matchSchema = z
@@ -29,42 +29,44 @@ const matchSchema = z
       .array(z.enum(SESSION_KINDS))
       .min(1)
       .exactOptional()
-      .describe("Kinds of session; a rule that names some says nothing of plain requests."),
+      .describe("Kinds of session. A rule with kinds does not apply to API requests."),
     ...matchFields,
   })
   .meta({
     id: "ruleMatch",
     description:
-      "What a rule is for: all that it names must hold; a list holds when one of it does. The empty match holds for everything.",
+      "What a rule is for. Everything that it names must hold; a list holds if one of its entries does. The empty match holds for everything.",
   });
 
-/** The same for plain requests that are left out of the record. It must name something. */
+/** The match of API requests that are not recorded. */
 export const exceptionSchema = z
   .strictObject(matchFields)
-  .refine((match) => Object.keys(match).length > 0, { message: "an exception from everything: name what is excepted" })
-  .meta({ id: "exception", description: "Plain requests that are left out of the record. It must name something." });
+  .refine((match) => Object.keys(match).length > 0, {
+    message: "an exception must name something: an empty one would match everything",
+  })
+  .meta({ id: "exception", description: "API requests that are not recorded. It must name something." });
 
 export const ruleSchema = z
   .strictObject({
-    name: nonEmpty
-      .max(100)
-      .describe("For the record and for people who ask why. No two rules of a list have the same."),
+    name: nonEmpty.max(100).describe("Appears in the audit log and in explanations. Unique within its list."),
     match: matchSchema,
-    action: z.enum(["allow", "refuse"]).describe("What becomes of it. `allow` is not more than RBAC allows."),
-    message: nonEmpty.max(500).exactOptional().describe("What somebody who is refused reads."),
+    action: z
+      .enum(["allow", "refuse"])
+      .describe("What happens. `allow` gives nobody more than the cluster's RBAC does."),
+    message: nonEmpty.max(500).exactOptional().describe("What a person who is refused reads."),
     requireReason: z
       .boolean()
       .default(false)
-      .describe("A session opens only for somebody who has said why, with `kubectl create --raw /-/reason`."),
+      .describe("A session opens only after its user has stated a reason, with `kubectl create --raw /-/reason`."),
     limits: limitOverrides,
     recording: recordingOverrides,
   })
   .superRefine(({ action, message, requireReason, match }, context) => {
-    const fault = (words: string) => context.addIssue({ code: "custom", message: words });
-    if (action === "allow" && message !== undefined) fault("a message is for a rule that refuses");
-    if (action === "refuse" && requireReason) fault("a rule that refuses asks for no reason");
-    if (requireReason && match.kinds === undefined) fault("requireReason is for sessions: name their kinds");
+    const addIssue = (message: string) => context.addIssue({ code: "custom", message });
+    if (action === "allow" && message !== undefined) addIssue("only a rule that refuses has a message");
+    if (action === "refuse" && requireReason) addIssue("only a rule that allows can require a reason");
+    if (requireReason && match.kinds === undefined) addIssue("requireReason is for sessions: name their kinds");
   })
-  .meta({ id: "rule", description: "What somebody may do here, beyond what the cluster's RBAC says." });
+  .meta({ id: "rule", description: "A rule for requests and sessions, in addition to the cluster's RBAC." });
 
 export type Rule = z.output<typeof ruleSchema>;

@@ -1,8 +1,8 @@
 /**
- * The one configuration document, `SALLYPORT_CONFIG`, as its operators write it.
+ * The configuration document, `SALLYPORT_CONFIG`, as operators write it.
  *
- * Every object is strict: a field this version does not know is an error at start, never silently
- * ignored, because a misspelt `idleTimeoutSeconds` must not become "no limit".
+ * Every object is strict: an unknown field is an error at start. A misspelled `idleTimeoutSeconds` must not become "no
+ * limit".
  */
 import * as z from "zod";
 import { identityRuleSchema } from "./identities.ts";
@@ -15,7 +15,7 @@ export type { IdentityRule, Role } from "./identities.ts";
 export type { RequestAuditConfig } from "./requests.ts";
 export type { Rule } from "./rules.ts";
 
-/** Loopback is where the local stack's Access stand-in lives; anything else must be TLS. */
+/** The local stack's fake Access is on loopback. Everything else must be TLS. */
 const issuerUrl = z
   .url({ protocol: /^https?$/ })
   .refine((url) => url.startsWith("https://") || /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(url), {
@@ -25,33 +25,33 @@ const issuerUrl = z
 
 const accessFields = z.strictObject({
   teamDomain: issuerUrl.describe(
-    "The team's domain, which is also the tokens' `iss`, e.g. `https://example.cloudflareaccess.com`. `https://` without a slash at the end; plain http on loopback only.",
+    "The team's domain, which is also the `iss` of tokens, e.g. `https://example.cloudflareaccess.com`, without a slash at the end. Plain http on loopback only.",
   ),
   audiences: z
     .array(nonEmpty)
     .min(1)
-    .describe("Audience tags of the Access applications in front of this Worker. A token must carry one of them."),
+    .describe("Audience tags of the Access applications in front of this Worker. A token must have one of them."),
   adminAudiences: z
     .array(nonEmpty)
     .min(1)
     .optional()
-    .describe(
-      "Of `audiences` those one of which must be in the token of who uses the admin API. Without it any will do.",
-    ),
+    .describe("The `audiences` for the admin API: a token must have one of these there. Default: all audiences."),
   groups: z
     .union([
-      z.strictObject({ claim: nonEmpty.describe("A claim of the token, dotted for nested ones.") }),
-      z.strictObject({ getIdentity: z.literal(true).describe("Access is asked, once per token and five minutes.") }),
+      z.strictObject({ claim: nonEmpty.describe("A claim of the token, with dots for nested ones.") }),
+      z.strictObject({
+        getIdentity: z.literal(true).describe("Access is asked (get-identity), once per token in five minutes."),
+      }),
     ])
     .prefault({ claim: "custom.groups" })
-    .describe("Where the groups are that rules match on."),
+    .describe("Where the groups in identity rules come from."),
 });
 
-/** Otherwise a token for it is refused before anybody looks for this, and nobody could give an order. */
+/** A token for any other audience is refused before its role is looked up, so nobody could use the admin API. */
 const accessSchema = accessFields.superRefine(({ audiences, adminAudiences = [] }, context) => {
   for (const [index, audience] of adminAudiences.entries()) {
     if (audiences.includes(audience)) continue;
-    const message = "must be in audiences, too: no other token is accepted here";
+    const message = "must also be in audiences: other tokens are refused";
     context.addIssue({ code: "custom", message, path: ["adminAudiences", index] });
   }
 });
@@ -61,14 +61,14 @@ const auditSchema = z.strictObject({
     .enum(["buffer", "fail-closed"])
     .default("buffer")
     .describe(
-      "While D1 does not take events: `buffer` lets sessions go on and queues their events in the user's object; `fail-closed` opens no session whose start is not in D1.",
+      "While D1 does not accept events: `buffer` queues them in the user's object and opens sessions; `fail-closed` opens no session whose start is not in D1.",
     ),
   maxQueuedEvents: z
     .int()
     .min(10)
     .max(100_000)
     .default(5_000)
-    .describe("No new session once so many of a user's events wait for D1."),
+    .describe("No new session while this many of a user's events wait for D1."),
   requests: requestsSchema.prefault({}),
 });
 
@@ -80,12 +80,12 @@ const exportSchema = z
       .regex(/^([A-Za-z0-9_][A-Za-z0-9_=.-]*\/)*$/, "folders of letters, digits and _ = . - with a slash after each")
       .default("")
       .describe(
-        "Before the keys of the export's objects, with a slash at its end. Another one exports the whole record anew, from its first row.",
+        "Prefix of the export's object keys, with a slash at its end. A new prefix exports the whole audit log again, from its first row.",
       ),
   })
   .meta({
     id: "export",
-    description: "The record's way to a SIEM: to the bucket bound as `EXPORT`, where there is one.",
+    description: "Export of the audit log, to the bucket bound as `EXPORT`, if there is one.",
   });
 
 const clusterName = nonEmpty.max(253);
@@ -96,49 +96,51 @@ const hostname = nonEmpty.regex(
 
 const clusterSchema = z
   .strictObject({
-    name: clusterName.describe("In the audit trail, in rules and in kubeconfigs. No two clusters have the same."),
+    name: clusterName.describe("Its name in the audit log, in rules and in kubeconfigs. Unique."),
     hostnames: z.array(hostname).min(1).describe("Requests to one of these hosts are for this cluster."),
     binding: z
       .string()
       .regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding, e.g. KUBE_API")
-      .describe("The Workers VPC binding that leads to it."),
+      .describe("The Workers VPC binding of the cluster."),
     locationHint: z
       .enum(LOCATION_HINTS)
       .optional()
-      .describe("Where the objects are made to live that hold its users' sessions; by default near each user."),
+      .describe("Where the Durable Objects that hold its sessions are created. Default: near each user."),
     identities: z
       .array(identityRuleSchema)
       .min(1)
       .refine((rules) => rules.every(({ roles }) => roles.length === 0), {
-        message: "roles are for the document's own rules",
+        message: "only the document's own identity rules have roles",
       })
       .optional()
-      .describe("In place of the document's own. Roles are for all clusters, so they are not here."),
-    rules: z.array(ruleSchema).default([]).describe("Before the document's own."),
+      .describe("Replace the document's own for this cluster. They have no roles, which hold for all clusters."),
+    rules: z.array(ruleSchema).default([]).describe("Evaluated before the document's own."),
   })
   .meta({ id: "cluster", description: "One of several clusters." });
 
 export const configSchema = z
   .strictObject({
-    access: accessSchema.describe("The Cloudflare Access that stands before this Worker."),
+    access: accessSchema.describe("The Cloudflare Access in front of this Worker."),
     cluster: clusterName
       .optional()
-      .describe("The cluster's name in the audit trail, where there is but one: behind `KUBE_API`, on every hostname."),
+      .describe("The name of the only cluster, which is behind `KUBE_API`, on every host name."),
     clusters: z
       .array(clusterSchema)
       .min(1)
       .optional()
-      .describe("In place of `cluster`, where there are several. A request's host name says which."),
+      .describe("Several clusters, instead of `cluster`. A request's host name selects one."),
     identities: z
       .array(identityRuleSchema)
       .min(1)
-      .describe("Who somebody is. First match wins; no match is a refusal."),
+      .describe("Who somebody is. The first match decides; without a match access is denied."),
     rules: z
       .array(ruleSchema)
       .default([])
-      .describe("What they may do. First match wins; no match leaves it to the cluster's RBAC."),
+      .describe("What they may do. The first match decides; without a match the cluster's RBAC does."),
     limits: limitsSchema.prefault({}),
-    audit: auditSchema.prefault({}).describe("What is on record, and what happens while the record cannot be kept."),
+    audit: auditSchema
+      .prefault({})
+      .describe("What is recorded, and what happens while the audit log cannot be written."),
     recording: recordingSchema.prefault({}),
     export: exportSchema.prefault({}),
   })
@@ -150,10 +152,10 @@ type ConfigDocument = z.output<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
 export type Limits = z.output<typeof limitsSchema>;
 
-/** A cluster as requests are decided by: everything of the document that concerns it is here. */
+/** A cluster with everything in the document that concerns it. */
 export interface Cluster {
   readonly name: string;
-  /** Empty: any. */
+  /** Empty for every host name. */
   readonly hostnames: readonly string[];
   readonly binding: string;
   readonly locationHint: NullableLocationHint;
@@ -161,15 +163,15 @@ export interface Cluster {
   readonly rules: ConfigDocument["rules"];
 }
 
-/** The document with its clusters resolved. */
+/** The document, with its clusters resolved. */
 export interface Config extends Omit<ConfigDocument, "cluster" | "clusters" | "rules"> {
   readonly clusters: readonly Cluster[];
 }
 
-/** The binding of a document that names one cluster only. */
+/** The binding of a single `cluster`. */
 const ONLY_BINDING = "KUBE_API";
 
-/** Gives each cluster the rules that apply to it. */
+/** Gives each cluster the identities and rules that apply to it. */
 export function resolveClusters({ cluster, clusters, identities, rules, ...rest }: ConfigDocument): Config {
   const only = { name: cluster ?? "", hostnames: [], binding: ONLY_BINDING, locationHint: null, identities, rules };
   return {

@@ -1,17 +1,16 @@
 /**
- * What several parts of the configuration document are made of.
+ * Fields that several parts of the configuration document share.
  *
- * Every field's meaning is its `describe`: docs/CONFIGURATION.md is made of them (`npm run config:reference`), so that it
- * stands in one place.
+ * A field's documentation is its `describe`. docs/CONFIGURATION.md is generated from these (`npm run config:reference`).
  */
 import * as z from "zod";
 
 export const nonEmpty = z.string().trim().min(1);
 
-/** A text in which `*` stands for any run of characters, the empty one too. Everything else stands for itself. */
+/** A pattern: `*` is any run of characters, also an empty one. Every other character is literal. */
 export const pattern = nonEmpty.max(256);
 
-/** A name that goes to Kubernetes: printable ASCII without spaces, for it travels in an HTTP header. */
+/** A name for Kubernetes: printable ASCII without spaces, because it travels in an HTTP header. */
 export const kubernetesName = z
   .string()
   .min(1)
@@ -25,15 +24,15 @@ const limitFields = {
     .int()
     .min(1)
     .max(50)
-    .describe("Sessions at once per user. All of them share one object's memory."),
+    .describe("Concurrent sessions per user. They share the memory of one Durable Object."),
   idleTimeoutSeconds: seconds(1, 14_400).describe(
-    "A session without input or output for so long is ended. The API server itself ends a stream that is idle for 4 h.",
+    "A session without input or output for this long is ended. The API server itself ends streams that are idle for 4 h.",
   ),
-  maxDurationSeconds: seconds(1, 86_400).describe("No session lasts longer than this, however busy."),
+  maxDurationSeconds: seconds(1, 86_400).describe("No session lasts longer than this."),
   stallTimeoutSeconds: seconds(1, 120).describe(
-    "A session whose reader takes nothing for so long, although something waits for it, is ended.",
+    "A session is ended if one side reads nothing for this long although data waits for it.",
   ),
-  endWithToken: z.boolean().describe("A session ends when the Access token that opened it does."),
+  endWithToken: z.boolean().describe("A session ends when the Access token that opened it expires."),
 };
 
 export const limitsSchema = z
@@ -44,9 +43,9 @@ export const limitsSchema = z
     stallTimeoutSeconds: limitFields.stallTimeoutSeconds.default(30),
     endWithToken: limitFields.endWithToken.default(false),
   })
-  .meta({ id: "limits", description: "What a session may use." });
+  .meta({ id: "limits", description: "Limits of sessions." });
 
-/** A rule's own limits: they take the place of the wider ones field by field. */
+/** A rule's own limits. Each field overrides the more general one. */
 export const limitOverrides = z
   .strictObject({
     maxSessionsPerUser: limitFields.maxSessionsPerUser.exactOptional(),
@@ -55,22 +54,22 @@ export const limitOverrides = z
     stallTimeoutSeconds: limitFields.stallTimeoutSeconds.exactOptional(),
     endWithToken: limitFields.endWithToken.exactOptional(),
   })
-  .meta({ id: "limitsOfARule", description: "Limits that take the place of the wider ones, field by field." })
+  .meta({ id: "limitsOfARule", description: "Limits of a rule. Each field overrides the more general one." })
   .default({});
 
 const recordingFields = {
   mode: z
     .enum(["off", "output", "full"])
-    .describe("`output`: what exec, attach and console sessions show. `full`: also what is typed, passwords included."),
-  onFailure: z
-    .enum(["continue", "end"])
-    .describe("What becomes of a session that cannot be recorded, or not any further."),
-  onFull: z.enum(["continue", "end"]).describe("What becomes of a session whose recording has reached `maxBytes`."),
+    .describe(
+      "`output`: the output of exec, attach and console sessions. `full`: also what the user types, passwords included.",
+    ),
+  onFailure: z.enum(["continue", "end"]).describe("What happens to a session that cannot be recorded, or no longer."),
+  onFull: z.enum(["continue", "end"]).describe("What happens to a session whose recording has reached `maxBytes`."),
   maxBytes: z
     .int()
     .min(64 * 1024)
     .max(1024 * 1024 * 1024)
-    .describe("The largest recording, in bytes of the cast's text. What comes after is not in it, and it says so."),
+    .describe("The largest recording, in bytes of its text. A recording that was cut says so at its end."),
 };
 
 const DEFAULT_MAX_CAST_BYTES = 64 * 1024 * 1024;
@@ -84,7 +83,7 @@ export const recordingSchema = z
   })
   .meta({ id: "recording", description: "How sessions are recorded." });
 
-/** A rule's own way of recording: it takes the place of the wider one field by field. */
+/** A rule's own recording settings. Each field overrides the more general one. */
 export const recordingOverrides = z
   .strictObject({
     mode: recordingFields.mode.exactOptional(),
@@ -94,6 +93,6 @@ export const recordingOverrides = z
   })
   .meta({
     id: "recordingOfARule",
-    description: "A way of recording that takes the place of the wider one, field by field.",
+    description: "Recording settings of a rule. Each field overrides the more general one.",
   })
   .default({});

@@ -1,34 +1,34 @@
-/** One document in several variables: a Worker's variable holds 5 KB, and a document of a dozen clusters is more. Pure. */
+/** One document in several variables: a Worker's variable holds 5 KB, a document of a dozen clusters more. Pure. */
 
 const FIRST = "SALLYPORT_CONFIG";
 
 /**
- * How much of the document one variable takes, in bytes of UTF-8. The platform's limit is 5 KB; which K it means is not said,
- * so it is the smaller one (https://developers.cloudflare.com/workers/platform/limits/#environment-variables).
+ * How much of the document one variable takes, in bytes of UTF-8. The platform's limit is 5 KB. It does not say which K,
+ * so this is the smaller one (https://developers.cloudflare.com/workers/platform/limits/#environment-variables).
  */
 export const MAX_VARIABLE_BYTES = 5_000;
-/** Of the 64 variables that a Worker has on the smallest plan. */
+/** Of the 64 variables that a Worker may have on the smallest plan. */
 const MAX_PIECES = 60;
 
 /**
- * Puts the document together: `SALLYPORT_CONFIG`, then `SALLYPORT_CONFIG_2`, `SALLYPORT_CONFIG_3` and so on.
+ * Joins the document: `SALLYPORT_CONFIG`, then `SALLYPORT_CONFIG_2`, `SALLYPORT_CONFIG_3` and so on.
  *
- * A piece that a longer document left behind does not go unnoticed, nor one that is missing: nothing but blanks may follow
- * a JSON object, and no beginning of one is one.
+ * A part that a longer document left behind is noticed, and so is a missing one: only white space may follow a JSON
+ * object, and an incomplete object does not parse.
  *
  * @param environment the Worker's bindings
  * @returns what `loadConfig` takes: the only variable as it is, or the text of all of them
- * @throws Error in words where the first is missing, or one is no text
+ * @throws Error where the first is missing, or one is not a string
  */
 export function joinConfigVariables(environment: object): unknown {
   const read = (number: number): unknown => Reflect.get(environment, nameOf(number));
   if (read(2) === undefined) return read(1);
-  // Counted up rather than listed: not every runtime lists its bindings.
+  // Counted, because not every runtime lists its bindings.
   let document = "";
   for (let number = 1; number === 1 || read(number) !== undefined; number++) {
     const piece = read(number);
     if (typeof piece !== "string") {
-      const fault = piece === undefined ? "is not set" : "is no text";
+      const fault = piece === undefined ? "is not set" : "is not a string";
       throw new Error(`${nameOf(number)} ${fault}: the configuration is in several variables`);
     }
     document += piece;
@@ -37,13 +37,13 @@ export function joinConfigVariables(environment: object): unknown {
 }
 
 /**
- * Cuts a document for as many variables as it needs.
+ * Splits a document into as many variables as it needs.
  *
  * @param document as `loadConfig` takes it
- * @param pieceBytes the most in one variable
- * @returns name → value, to be set all together: the document as it is where it fits (a dashboard shows it readably),
- *   else texts
- * @throws RangeError for a document that no Worker can hold
+ * @param pieceBytes the size of one variable
+ * @returns name → value, to be set together. A document that fits into one variable is not converted to text, so that
+ *   the dashboard shows it readably.
+ * @throws RangeError for a document that is too large for a Worker
  */
 export function splitIntoVariables(
   document: unknown,
@@ -53,7 +53,7 @@ export function splitIntoVariables(
   const pieces: string[] = [];
   let piece = "";
   let bytes = 0;
-  // By code points: a variable is UTF-8, and half a character would not survive its way.
+  // By code points: a variable is UTF-8, which cannot hold half a surrogate pair.
   for (const character of JSON.stringify(document)) {
     const more = new TextEncoder().encode(character).length;
     if (bytes + more > pieceBytes) {

@@ -4,7 +4,7 @@ import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import { readClaim } from "../access/claims.ts";
 import type { Subject } from "../access/subject.ts";
-import { isReservedName } from "../config/load.ts";
+import { isReservedName } from "../config/reserved-names.ts";
 import type { IdentityRule, Limits, Role } from "../config/schema.ts";
 import { fillTemplate } from "../config/template.ts";
 

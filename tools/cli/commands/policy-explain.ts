@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "../../../common/result.ts";
 import { ConfigError, loadConfig } from "../../../worker/config/load.ts";
+import { describeReservedName } from "../../../worker/config/reserved-names.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { explain } from "../../policy-explain/explain.ts";
 import { defineCommand } from "../command.ts";
@@ -46,7 +47,7 @@ function readRequest(given: string): Result<{ readonly method: string; readonly 
 /** @throws OperatorError with every fault of the document */
 function parseConfig(document: unknown, note: (line: string) => void) {
   try {
-    return loadConfig(document, note);
+    return loadConfig(document, (reserved) => note(describeReservedName(reserved)));
   } catch (error) {
     if (error instanceof ConfigError) throw new OperatorError(`fix the configuration first: ${error.message}`);
     throw error;
