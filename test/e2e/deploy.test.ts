@@ -46,11 +46,12 @@ function run(file: string, args: readonly string[], more: Record<string, string>
 const deploy = (...args: string[]) => run(process.execPath, ["tools/sallyport.js", "deploy", ...args]);
 
 describe("npm run deploy, without an account", () => {
-  it("bundles the Worker as it would be deployed, and says what is left to do", async () => {
+  it("bundles both Workers as they would be deployed, and says what is left to do", async () => {
     const { code, stdout, stderr } = await deploy("--config", config, "--outputs", outputs, "--dry-run");
     expect(stderr).toBe("");
     expect(code).toBe(0);
-    expect(stdout).toMatch(/Total Upload: [\d.]+ KiB/);
+    expect(stdout).toMatch(/ {2}sallyport: c\d+-[0-9a-f]{16}, Total Upload: [\d.]+ KiB/);
+    expect(stdout).toMatch(/ {2}sallyport-objects: c\d+-[0-9a-f]{16}, Total Upload: [\d.]+ KiB/);
     expect(stdout).toMatch(/ {2}1\. apply those of these D1 migrations .*: 0000_audit_log\.sql, /);
     const generated = readFileSync(join(ROOT, "terraform/out/wrangler.json"), "utf8");
     expect(generated).toContain(HOSTNAME);
@@ -78,10 +79,10 @@ describe("npm run deploy, without an account", () => {
     });
   });
 
-  it("with an account that is none, fails at D1 with wrangler's words, and has deployed nothing", async () => {
+  it("with an account that is none, fails with wrangler's message, and has deployed nothing", async () => {
     const { code, stdout, stderr } = await deploy("--config", config, "--outputs", outputs);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^sallyport deploy: D1 did not answer:\n/);
+    expect(stderr).toMatch(/^sallyport deploy: Cloudflare did not say which version runs: .* Nothing was changed\.\n/);
     expect(stderr).toContain("CLOUDFLARE_API_TOKEN");
     expect(stdout).not.toContain("Deploying");
   });
@@ -104,35 +105,47 @@ describe("the bundles of the local stack", () => {
   });
 });
 
+/** What an account says in which older objects run. */
+const ANSWERS: Readonly<Record<string, string>> = {
+  deployments: JSON.stringify({ versions: [{ version_id: "v0", percentage: 100 }] }),
+  versions: JSON.stringify({ id: "v0", annotations: { "workers/tag": "c1-0000000000000000" } }),
+};
+
 describe("npm run deploy, with real D1", () => {
   const data = join(home, "d1");
   const printed: string[] = [];
   const done: string[] = [];
-  /** The real wrangler and its local D1 in place of the deployed one; the Worker is neither bundled nor uploaded here. */
+  /** The real wrangler and its local D1 in place of the deployed one. The Workers are neither bundled nor uploaded. */
   const wrangler: Wrangler = (args) => {
     const real = wranglerProcess(join(ROOT, "terraform/out/wrangler.json"));
     done.push(args.slice(0, 2).join(" "));
     if (args[0] === "d1")
       return real([...args.map((arg) => (arg === "--remote" ? "--local" : arg)), "--persist-to", data]);
-    return Promise.resolve({ code: 0, stdout: "", stderr: "", records: [{ type: "deploy", version_id: "v1" }] });
+    const stdout = ANSWERS[args[0] ?? ""] ?? "";
+    return Promise.resolve({ code: 0, stdout, stderr: "", records: [{ type: "deploy", version_id: "v1" }] });
   };
   const again = (options: Partial<DeployOptions> = {}, migrations = migrationNames()) => {
     done.length = 0;
     printed.length = 0;
     const plan = planOf(parseDeployment(deploymentText(), config), parseOutputs(outputsText(), outputs));
-    const input = {
-      plan,
-      placeholders: [],
-      configurations: ["out"],
-      databaseBinding: "AUDIT_DB",
-      serviceToken: undefined,
-    };
+    const configuration = { main: "index.ts", d1_databases: [], durable_objects: { bindings: [] } };
     return runDeploy(
-      { ...input, migrations },
-      { dryRun: false, skipSmoke: true, rollback: false, drainMs: 0, ...options },
       {
-        edge: wrangler,
-        objects: wrangler,
+        plan,
+        placeholders: [],
+        edge: { name: "sallyport", configuration, wrangler },
+        objects: { name: "sallyport-objects", configuration, wrangler },
+        codeUpdateDelaySeconds: 60,
+        databaseBinding: "AUDIT_DB",
+        migrations,
+        serviceToken: undefined,
+      },
+      {
+        ...{ dryRun: false, against: undefined, skipSmoke: true, rollback: false },
+        ...{ withObjects: false, endSessions: false, drainMs: 0, ...options },
+      },
+      {
+        save: () => {},
         http: nodeHttp(),
         now: Date.now,
         wait: (ms) => wait(ms),
@@ -167,16 +180,16 @@ describe("npm run deploy, with real D1", () => {
     );
     await again();
     expect(printed.join("\n")).toMatch(
-      /alice@acme\.test: exec in shop\/web-0 on prod, for 10 min\n {2}Going on: 1 will be cut/,
+      /alice@acme\.test: exec in shop\/web-0 on prod, for 10 min\n {2}1 live: they go on .*, and are cut after 0 h 1 min/,
     );
   });
 
   it("as an older checkout is refused, and goes over it only when told to, with the schema as it was", async () => {
     const older = migrationNames().slice(0, -1);
     await expect(again({}, older)).rejects.toThrow(/does not know: .*--rollback/s);
-    expect(done).not.toContain("deploy");
+    expect(done).not.toContain("deploy --tag");
     await again({ rollback: true }, older);
-    expect(done.at(-1)).toBe("deploy");
+    expect(done.slice(-2)).toEqual(["deploy --tag", "deploy --tag"]);
     expect(await ask("SELECT name FROM d1_migrations")).toHaveLength(migrationNames().length);
   });
 });

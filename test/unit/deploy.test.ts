@@ -1,7 +1,15 @@
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { CONTRACT_VERSION } from "../../contract/version.ts";
+import type { DeployedWorker } from "../../tools/deploy/build.ts";
 import { type DeployInput, type DeployOptions, deploy } from "../../tools/deploy/deploy.ts";
+import { type DeployedTags, formatDeployed, readDeployed } from "../../tools/deploy/deployed-tags.ts";
 import { drain, type LiveSession } from "../../tools/deploy/drain.ts";
+import { fingerprint } from "../../tools/deploy/fingerprint.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
+import { formatVersionTag, type VersionTag } from "../../tools/deployment/version-tag.ts";
 import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/ports/http.ts";
 import type { Finished } from "../../tools/ports/wrangler.ts";
 import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
@@ -14,9 +22,26 @@ const session = (user: string): LiveSession => ({
   ...{ id: `id-${user}`, user, cluster: "prod", kind: "exec", namespace: "shop", pod: "web-0", started_at: -600_000 },
 });
 
+const CONFIGURATION = { main: "index.ts", d1_databases: [], durable_objects: { bindings: [] } };
+/** What the builds of this test get. */
+const tagOf = (prefix: string): VersionTag => ({
+  contract: CONTRACT_VERSION,
+  bundle: fingerprint([{ name: "index.js", content: `// ${prefix}\n` }], CONFIGURATION),
+});
+const OBJECTS_TAG = tagOf("objects ");
+const EDGE_TAG = tagOf("");
+const OLD_TAG: VersionTag = { contract: CONTRACT_VERSION, bundle: "0".repeat(16) };
+const BUNDLED = ["deploy --dry-run", "objects deploy --dry-run"];
+const USUAL: DeployOptions = {
+  ...{ dryRun: false, against: undefined, skipSmoke: false, rollback: false },
+  ...{ withObjects: false, endSessions: false, drainMs: undefined },
+};
+
 /** An account as far as a deploy sees it: D1's tables, the Worker's version, what stands in front. */
 class Account {
   readonly commands: string[] = [];
+  /** What each upload was told beside the configuration. */
+  readonly flags: string[] = [];
   readonly printed: string[] = [];
   applied: string[] | undefined = [...FILES];
   live: LiveSession[][] = [[]];
@@ -27,21 +52,44 @@ class Account {
   isTokenKnown = true;
   now = 0;
 
+  /** The tag that the deployed objects have; undefined before the first deployment. */
+  objectsTag: string | undefined = formatVersionTag(OLD_TAG);
+  isSplit = false;
+  saved: DeployedTags | undefined;
+
   readonly wrangler = async (args: readonly string[], worker = ""): Promise<Finished> => {
     const [command, sub] = args;
-    const name = command === "d1" ? `d1 ${sub}` : worker + args.slice(0, 2).join(" ");
+    const name =
+      worker + (command === "d1" || args[1] === "--dry-run" || command !== "deploy" ? `${command} ${sub}` : "deploy");
     const sql = args[args.indexOf("--command") + 1] ?? "";
-    if (command !== "d1" || sub !== "execute") this.commands.push(name);
+    const isQuestion = ["d1 execute", "objects deployments status", "objects versions view"].includes(name);
+    if (!isQuestion) this.commands.push(name);
     const result = (stdout: string, records: Finished["records"] = []) => ({ code: 0, stdout, stderr: "", records });
     if (this.failing === name) return { code: 1, stdout: "", stderr: "wrangler's own words", records: [] };
     const rows = (results: object[]) => result(`noise\n${JSON.stringify([{ results, success: true }])}`);
     if (name === "d1 execute") {
       if (sql.includes("sqlite_master")) return rows(this.applied ? [{ name: "d1_migrations" }] : []);
       if (sql.includes("d1_migrations")) return rows((this.applied ?? []).map((each) => ({ name: each })));
+      if (sql.includes("count(*)")) return rows([{ live: this.live[0]?.length ?? 0 }]);
       this.commands.push("live?");
       return rows((this.live.length > 1 ? this.live.shift() : this.live[0]) ?? []);
     }
+    if (name === "objects deployments status") {
+      if (this.objectsTag === undefined) {
+        return { code: 1, stdout: '{"error": {"notes": ["no such Worker [code: 10007]"]}}', stderr: "", records: [] };
+      }
+      const versions = [{ version_id: VERSION, percentage: 100 }];
+      return result(
+        JSON.stringify({ id: "a deployment", versions: this.isSplit ? [...versions, ...versions] : versions }),
+      );
+    }
+    if (name === "objects versions view") {
+      return result(JSON.stringify({ id: VERSION, annotations: { "workers/tag": this.objectsTag } }));
+    }
     if (name === "d1 migrations") this.applied = [...new Set([...(this.applied ?? []), ...FILES])];
+    if (name.endsWith("deploy")) this.flags.push(args.slice(1).join(" "));
+    const outDir = args[args.indexOf("--outdir") + 1];
+    if (outDir && args[1] === "--dry-run") writeFileSync(join(outDir, "index.js"), `// ${worker}\n`);
     return result("Total Upload: 600 KiB", name === "deploy" ? [{ type: "deploy", version_id: VERSION }] : []);
   };
 
@@ -57,24 +105,34 @@ class Account {
   }
 
   run(options: Partial<DeployOptions> = {}, input: Partial<DeployInput> = {}): Promise<void> {
-    const usual = {
-      plan: testPlan(),
-      placeholders: [],
-      configurations: ["out/wrangler.json", "out/wrangler-objects.json"],
-      databaseBinding: "AUDIT_DB",
-    };
+    const worker = (name: string, prefix: string): DeployedWorker => ({
+      name,
+      configuration: CONFIGURATION,
+      wrangler: (args) => this.wrangler(args, prefix),
+    });
     return deploy(
-      { ...usual, migrations: FILES, serviceToken: TOKEN, ...input },
-      { dryRun: false, skipSmoke: false, rollback: false, drainMs: undefined, ...options },
       {
-        edge: (args) => this.wrangler(args),
-        objects: (args) => this.wrangler(args, "objects "),
+        plan: testPlan(),
+        placeholders: [],
+        edge: worker("sallyport", ""),
+        objects: worker("sallyport-objects", "objects "),
+        codeUpdateDelaySeconds: 28_860,
+        databaseBinding: "AUDIT_DB",
+        migrations: FILES,
+        serviceToken: TOKEN,
+        ...input,
+      },
+      { ...USUAL, ...options },
+      {
         http: this.http,
         now: () => this.now,
         wait: async (ms) => {
           this.now += ms;
         },
         print: (line) => void this.printed.push(line),
+        save: (tags) => {
+          this.saved = tags;
+        },
       },
     );
   }
@@ -85,17 +143,11 @@ class Account {
 }
 
 describe("npm run deploy", () => {
-  it("bundles, migrates, deploys and looks, in this order", async () => {
+  it("bundles, migrates, deploys and looks, in this order, the objects before the edge", async () => {
     const account = new Account();
     account.applied = undefined;
     await account.run();
-    expect(account.commands).toEqual([
-      "deploy --dry-run",
-      "objects deploy --dry-run",
-      "d1 migrations",
-      "objects deploy",
-      "deploy",
-    ]);
+    expect(account.commands).toEqual([...BUNDLED, "d1 migrations", "objects deploy", "deploy"]);
     expect(account.output).toContain(`D1: applying ${FILES.join(", ")} ...`);
     expect(account.output).toContain(`✓ ${HOSTNAME}: Access answers a stranger, version ${VERSION} answers behind it`);
     expect(account.output).not.toContain(TOKEN.secret);
@@ -104,16 +156,16 @@ describe("npm run deploy", () => {
   it("applies nothing where nothing is pending", async () => {
     const account = new Account();
     await account.run();
-    expect(account.commands).toEqual(["deploy --dry-run", "objects deploy --dry-run", "objects deploy", "deploy"]);
+    expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
   });
 
   it("with --dry-run only bundles, and lists the steps, placeholders first", async () => {
     const account = new Account();
     await account.run({ dryRun: true }, { placeholders: ["account is not one of yours yet"] });
-    expect(account.commands).toEqual(["deploy --dry-run", "objects deploy --dry-run"]);
+    expect(account.commands).toEqual(BUNDLED);
     expect(account.output).toContain("1. fill in: account is not one of yours yet");
     expect(account.output).toMatch(
-      /2\. apply those .*\n {2}3\. deploy the Workers sallyport-objects and sallyport .*\n {2}4\. check prod/,
+      /2\. apply those .*\n {2}3\. deploy the objects, sallyport-objects: .*\n {2}4\. deploy the edge, sallyport: .*\n {2}5\. check prod/,
     );
   });
 
@@ -127,43 +179,190 @@ describe("npm run deploy", () => {
     const account = new Account();
     account.applied = [...FILES, "0002_from_the_future.sql"];
     await expect(account.run()).rejects.toThrow(/does not know: 0002_from_the_future\.sql.*\n.*--rollback/);
-    const bundled = ["deploy --dry-run", "objects deploy --dry-run"];
-    expect(account.commands).toEqual(bundled);
+    expect(account.commands).toEqual(BUNDLED);
     await account.run({ rollback: true });
-    expect(account.commands.slice(2)).toEqual([...bundled, "objects deploy", "deploy"]);
+    expect(account.commands.slice(2)).toEqual([...BUNDLED, "objects deploy", "deploy"]);
     expect(account.output).toContain("0002_from_the_future.sql. They stay.");
   });
 
   it.each([
-    ["deploy --dry-run", /could not bundle the edge/, []],
-    ["objects deploy --dry-run", /could not bundle the objects' Worker/, []],
+    ["deploy --dry-run", /could not bundle sallyport:/, []],
+    ["objects deploy --dry-run", /could not bundle sallyport-objects:/, []],
+    ["objects deployments status", /Cloudflare did not say which version runs.*Nothing was changed/s, []],
+    ["objects versions view", /Cloudflare did not describe version 6d2a7b3e.*Nothing was changed/s, []],
     ["d1 migrations", /a migration failed.*Nothing was deployed/s, []],
     ["d1 execute", /D1 did not answer/, []],
-    ["objects deploy", /wrangler did not deploy the objects' Worker/, ["d1 migrations"]],
-    ["deploy", /wrangler did not deploy the edge/, ["d1 migrations", "objects deploy"]],
-  ])("stops where %s fails, with wrangler's words", async (failing, words, before) => {
+    ["objects deploy", /wrangler did not deploy sallyport-objects:/, ["d1 migrations"]],
+    ["deploy", /wrangler did not deploy sallyport:/, ["d1 migrations", "objects deploy"]],
+  ])("stops where %s fails, with wrangler's message", async (failing, message, before) => {
     const account = new Account();
     account.applied = [];
     account.failing = failing;
     const failure = await account.run().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(OperatorError);
-    expect(String(failure)).toMatch(words);
+    expect(String(failure)).toMatch(message);
     expect(String(failure)).toContain("wrangler's own words");
     const done = account.commands.filter((command) => command !== failing && !command.endsWith("--dry-run"));
     expect(done).toEqual(before);
+    expect(account.saved).toBeUndefined();
   });
 
-  it("waits for live sessions before the Worker is replaced, after the migrations", async () => {
+  it("waits for live sessions before the objects are replaced, after the migrations", async () => {
     const account = new Account();
     account.applied = [];
     account.live = [[session("alice@acme.test"), session("bob@acme.test")], [session("bob@acme.test")], []];
     await account.run({ drainMs: 60_000 });
     expect(account.commands).toEqual([
-      ...["deploy --dry-run", "objects deploy --dry-run", "d1 migrations"],
+      ...[...BUNDLED, "d1 migrations"],
       ...["live?", "live?", "live?", "objects deploy", "deploy"],
     ]);
     expect(account.output).toContain("alice@acme.test: exec in shop/web-0 on prod, for 10 min");
     expect(account.output).toContain("No session is live.");
+  });
+});
+
+describe("the objects' Worker", () => {
+  const deployedWith = (tag: string | undefined) => Object.assign(new Account(), { objectsTag: tag });
+
+  it("is not deployed where it has not changed, and nobody is waited for", async () => {
+    const account = deployedWith(formatVersionTag(OBJECTS_TAG));
+    account.live = [[session("alice@acme.test")]];
+    await account.run({ drainMs: 60_000 });
+    expect(account.commands).toEqual([...BUNDLED, "deploy"]);
+    expect(account.output).toContain(
+      `Objects: sallyport-objects is unchanged (${formatVersionTag(OBJECTS_TAG)}). Only the edge is deployed, and no session ends.`,
+    );
+  });
+
+  it("is deployed where it has changed, after the number of live sessions was given", async () => {
+    const account = new Account();
+    account.live = [[session("alice@acme.test"), session("bob@acme.test")]];
+    await account.run();
+    expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
+    const lines = account.printed.map((line) => line.trim());
+    expect(lines).toContain(
+      `Objects: sallyport-objects is deployed, since its code or bindings have changed (${formatVersionTag(OLD_TAG)} runs, ${formatVersionTag(OBJECTS_TAG)} is new).`,
+    );
+    const said = lines.indexOf("2 live: they go on with the old code, and are cut after 8 h 1 min at the latest.");
+    expect(said).toBeGreaterThan(0);
+    expect(said).toBeLessThan(lines.indexOf("Deploying sallyport-objects ..."));
+  });
+
+  it.each([
+    ["is new", { objectsTag: undefined }, /since it does not exist yet\./],
+    ["was deployed by hand", { objectsTag: "v1.2.3" }, /since its version was not deployed by this command\./],
+    ["runs in several versions", { isSplit: true }, /since several versions share its traffic\./],
+  ])("is deployed where it %s", async (_what, state, message) => {
+    const account = Object.assign(new Account(), state);
+    await account.run();
+    expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
+    expect(account.output).toMatch(message);
+  });
+
+  it("is deployed unchanged where asked for, and cuts sessions at once where asked for", async () => {
+    const account = deployedWith(formatVersionTag(OBJECTS_TAG));
+    account.live = [[session("alice@acme.test")]];
+    await account.run({ withObjects: true, endSessions: true });
+    expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
+    expect(account.output).toContain("1 live: they are cut at once.");
+    expect(account.flags).toEqual([
+      `--tag ${formatVersionTag(OBJECTS_TAG)} --durable-objects-code-update-mode immediate`,
+      `--tag ${formatVersionTag(EDGE_TAG)}`,
+    ]);
+  });
+
+  it("warns where the contract between the Workers changes", async () => {
+    const account = deployedWith(formatVersionTag({ ...OLD_TAG, contract: CONTRACT_VERSION + 1 }));
+    await account.run();
+    expect(account.output).toContain(
+      `The contract between the Workers changes from ${CONTRACT_VERSION + 1} to ${CONTRACT_VERSION}`,
+    );
+  });
+
+  it("is compared with a file in a dry run", async () => {
+    const account = new Account();
+    await account.run({ dryRun: true, against: { edge: OLD_TAG, objects: OBJECTS_TAG } });
+    expect(account.commands).toEqual(BUNDLED);
+    expect(account.output).toContain("sallyport-objects is unchanged");
+    expect(account.output).not.toContain("deploy the objects");
+    expect(account.saved).toEqual({ edge: EDGE_TAG, objects: OBJECTS_TAG });
+    await account.run({ dryRun: true, against: { edge: EDGE_TAG, objects: OLD_TAG } });
+    expect(account.output).toContain("deploy the objects, sallyport-objects");
+  });
+
+  it("has both Workers' tags kept after a deploy", async () => {
+    const account = new Account();
+    await account.run();
+    expect(account.saved).toEqual({ edge: EDGE_TAG, objects: OBJECTS_TAG });
+  });
+});
+
+describe("a file of deployed versions", () => {
+  const folder = mkdtempSync(join(tmpdir(), "sallyport-deployed-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "deployed.json");
+  const plan = testPlan();
+  const record = JSON.parse(formatDeployed(plan, { edge: EDGE_TAG, objects: OLD_TAG })) as object;
+
+  it("is read as it was written", () => {
+    writeFileSync(file, JSON.stringify(record));
+    expect(readDeployed(file, plan)).toEqual({ edge: EDGE_TAG, objects: OLD_TAG });
+  });
+
+  it.each([
+    ["no JSON", "{", /is not JSON: --against names a file that a deploy/],
+    ["another format", { ...record, format: "sallyport-deployed-2" }, /format/],
+    ["a field too many", { ...record, more: 1 }, /more/],
+    ["a Worker missing", { ...record, objects: undefined }, /objects/],
+    ["a tag of another form", { ...record, edge: { worker: "sallyport", tag: "v1" } }, /not a version's tag/],
+    ["another account", { ...record, account: "f".repeat(32) }, /not about sallyport in/],
+    [
+      "another deployment",
+      { ...record, edge: { worker: "other", tag: "c1-0123456789abcdef" } },
+      /about other in account/,
+    ],
+  ])("is refused with %s", (_what, content, message) => {
+    writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+    expect(() => readDeployed(file, plan)).toThrow(OperatorError);
+    expect(() => readDeployed(file, plan)).toThrow(message);
+  });
+
+  it("is refused where it is missing", () => {
+    expect(() => readDeployed(join(folder, "none.json"), plan)).toThrow(/cannot be read: --against names/);
+  });
+});
+
+describe("a Worker's fingerprint", () => {
+  const configuration = {
+    main: "../../durable/index.ts",
+    compatibility_date: "2026-11-17",
+    vars: { A: 1 },
+    durable_objects: { bindings: [], code_update_strategy: { mode: "deferred", max_delay: 60 } },
+    d1_databases: [{ binding: "AUDIT_DB", database_id: "an-id", migrations_dir: "../../migrations" }],
+  };
+  const code = "// ../../durable/index.ts\nvar a = `\n// not a path\n`;\n//# sourceMappingURL=index.js.map\n";
+  const of = (content: string, other: object = {}) =>
+    fingerprint([{ name: "index.js", content }], { ...configuration, ...other });
+  const usual = of(code);
+
+  it("does not depend on folders, source maps, the document, or how an update is carried out", () => {
+    expect(usual).toMatch(/^[0-9a-f]{16}$/);
+    expect(of(code.replace("../../durable", "../elsewhere/durable"))).toBe(usual);
+    expect(of(code.replace("index.js.map", "other.js.map"))).toBe(usual);
+    expect(of(code, { main: "durable/index.ts", vars: { A: 2 } })).toBe(usual);
+    expect(of(code, { d1_databases: [{ ...configuration.d1_databases[0], migrations_dir: "m" }] })).toBe(usual);
+    expect(of(code, { durable_objects: { bindings: [], code_update_strategy: { mode: "immediate" } } })).toBe(usual);
+    const { main, ...rest } = configuration;
+    expect(fingerprint([{ name: "index.js", content: code }], { ...rest, main })).toBe(usual);
+  });
+
+  it("depends on code and bindings", () => {
+    expect(of(code.replace("var a", "var b"))).not.toBe(usual);
+    expect(of(code.replace("not a path", "not a  path"))).not.toBe(usual);
+    expect(of(code, { compatibility_date: "2026-11-18" })).not.toBe(usual);
+    expect(of(code, { vpc_services: [{ binding: "KUBE_API_NEW", service_id: "x" }] })).not.toBe(usual);
+    expect(of(code, { d1_databases: [{ ...configuration.d1_databases[0], database_id: "b" }] })).not.toBe(usual);
+    expect(fingerprint([{ name: "index2.js", content: code }], configuration)).not.toBe(usual);
   });
 });
 

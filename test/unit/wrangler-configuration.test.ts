@@ -6,7 +6,11 @@ import { experimental_readRawConfig, unstable_readConfig } from "wrangler";
 import { compatibilityDate } from "../../dev/workers/configuration.ts";
 import { OUTPUT } from "../../terraform/config/outputs.ts";
 import { readProjectConfiguration } from "../../tools/deploy/project-configuration.ts";
-import { edgeConfiguration, objectsConfiguration } from "../../tools/deploy/wrangler-configuration.ts";
+import {
+  codeUpdateDelaySeconds,
+  edgeConfiguration,
+  objectsConfiguration,
+} from "../../tools/deploy/wrangler-configuration.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { OUTPUT_NAMES, parseOutputs } from "../../tools/deployment/outputs.ts";
 import { placeholders } from "../../tools/deployment/placeholders.ts";
@@ -63,6 +67,8 @@ describe("the generated wrangler configurations", () => {
       workers_dev: false,
       preview_urls: false,
       migrations: [{ tag: "v1", new_sqlite_classes: ["UserSessions"] }],
+      // The longest session's eight hours, and a minute.
+      durable_objects: { bindings: [], code_update_strategy: { mode: "deferred", max_delay: 28_860 } },
       d1_databases: [DATABASE],
       r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
       vpc_services: [{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }],
@@ -104,6 +110,19 @@ describe("the generated wrangler configurations", () => {
       (file) => experimental_readRawConfig({ config: join(PROJECT, file) }).rawConfig.compatibility_date,
     );
     expect(new Set(dates)).toEqual(new Set([compatibilityDate()]));
+  });
+
+  it("let objects keep their code as long as the longest session that any rule allows, or Cloudflare", () => {
+    const delayWith = (sallyport: object) => {
+      const identities = [{ match: { email: "alice@acme.test" }, groups: ["developers"] }];
+      return codeUpdateDelaySeconds(testPlan({ sallyport: { identities, ...sallyport } }));
+    };
+    const rule = { name: "long", match: { kinds: ["exec"] }, action: "allow", limits: { maxDurationSeconds: 50_000 } };
+    expect(delayWith({ limits: { maxDurationSeconds: 3_600 } })).toBe(3_660);
+    expect(delayWith({ limits: { maxDurationSeconds: 3_600 }, rules: [rule] })).toBe(50_060);
+    expect(delayWith({ limits: { maxDurationSeconds: 86_400 } })).toBe(86_400);
+    const [identity] = [{ match: { email: "a@acme.test" }, groups: ["g"], limits: { maxDurationSeconds: 60_000 } }];
+    expect(delayWith({ identities: [identity] })).toBe(60_060);
   });
 
   it("binds the export's bucket and its schedule where there is one", () => {

@@ -1,19 +1,28 @@
-/** The steps of a deploy, one after the other; the first that fails is the last. */
+/** The steps of a deploy, one after the other. The first that fails is the last. */
 import type { ServiceToken } from "../deployment/access.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
+import { formatVersionTag, type VersionTag } from "../deployment/version-tag.ts";
 import type { Http } from "../ports/http.ts";
-import { type Wrangler, wranglerDatabase, wranglerOutput } from "../ports/wrangler.ts";
-import { drain, LIVE_SQL, type LiveSession } from "./drain.ts";
+import { wranglerDatabase, wranglerOutput } from "../ports/wrangler.ts";
+import { type Build, buildWorker, type DeployedWorker } from "./build.ts";
+import { askDeployed, type DeployedTags } from "./deployed-tags.ts";
+import { drain, LIVE_COUNT_SQL, LIVE_SQL, type LiveSession } from "./drain.ts";
 import { appliedMigrations, compareMigrations } from "./migrations.ts";
+import { decideObjects, describeObjects, type ObjectsDecision } from "./objects-decision.ts";
 import { smoke } from "./smoke.ts";
-import { objectsWorkerName } from "./wrangler-configuration.ts";
 
 export interface DeployOptions {
   readonly dryRun: boolean;
+  /** What a dry run compares with; undefined to compare with nothing. */
+  readonly against: DeployedTags | undefined;
   readonly skipSmoke: boolean;
-  /** An older checkout may go over a newer database: its schema stays. */
+  /** Deploys an older checkout over a newer database, whose schema stays. */
   readonly rollback: boolean;
+  /** Deploys the objects' Worker also where nothing of it has changed. */
+  readonly withObjects: boolean;
+  /** Ends live sessions when the objects' Worker is deployed, instead of letting them end by themselves. */
+  readonly endSessions: boolean;
   /** How long to wait for live sessions to end. */
   readonly drainMs: number | undefined;
 }
@@ -22,9 +31,11 @@ export interface DeployInput {
   readonly plan: Plan;
   /** What is still to be filled in. */
   readonly placeholders: readonly string[];
-  /** Paths of the generated configurations, as a person may type them. */
-  readonly configurations: readonly string[];
-  /** The database's binding in them. */
+  readonly edge: DeployedWorker;
+  readonly objects: DeployedWorker;
+  /** How long an object with live sessions keeps the old code. */
+  readonly codeUpdateDelaySeconds: number;
+  /** The database's binding in both configurations. */
   readonly databaseBinding: string;
   /** Migration files of this checkout, in order. */
   readonly migrations: readonly string[];
@@ -32,37 +43,42 @@ export interface DeployInput {
 }
 
 export interface DeployDependencies {
-  /** wrangler with the configuration of the edge. */
-  readonly edge: Wrangler;
-  /** wrangler with the configuration of the objects' Worker. */
-  readonly objects: Wrangler;
   readonly http: Http;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
   readonly print: (line: string) => void;
+  /** Keeps what runs after the deploy, or would run after the dry run, for `--against`. */
+  readonly save: (tags: DeployedTags) => void;
 }
 
-/** @throws OperatorError in words; what was done before stays done, and the next deploy goes on from there */
+type Ask = ReturnType<typeof wranglerDatabase>;
+
+/** @throws OperatorError; what was done before stays done, and the next deploy goes on from there */
 export async function deploy(input: DeployInput, options: DeployOptions, ports: DeployDependencies): Promise<void> {
-  const { plan, placeholders, configurations } = input;
+  const { plan, placeholders, edge, objects } = input;
   const { print } = ports;
   print(`Deployment ${plan.name}: ${hostnamesOf(plan).join(", ")}`);
   if (placeholders.length > 0 && !options.dryRun) {
     throw new OperatorError(`not everything is filled in:\n${placeholders.map((line) => `  ${line}`).join("\n")}`);
   }
-  print(`Wrote ${configurations.join(" and ")}.`);
-  await bundle("the edge", ports.edge, print);
-  await bundle("the objects' Worker", ports.objects, print);
+  const builds = await buildBoth(input, print);
   if (options.dryRun) {
-    listPending(input, options, print);
+    listSteps(input, builds, options, print);
+    ports.save({ edge: builds.edge.tag, objects: builds.objects.tag });
     return;
   }
-  const ask = wranglerDatabase(ports.edge, input.databaseBinding);
-  await migrate(input, options, ask, ports);
-  if (options.drainMs !== undefined) await waitForSessions(options.drainMs, ask, ports);
-  // The edge binds the objects, so they must be there first.
-  await upload("the objects' Worker", ports.objects, print);
-  const version = await upload("the edge", ports.edge, print);
+  const ask = wranglerDatabase(edge.wrangler, input.databaseBinding);
+  const deployed = await askDeployed(objects.wrangler);
+  await migrate(input, options, ask, print);
+  const decision = decideObjects(builds.objects.tag, deployed, options.withObjects);
+  print(describeObjects(objects.name, decision));
+  if (decision.isDeployed) {
+    if (decision.mayEndSessions) await announceEndOfSessions(input, options, ask, ports);
+    // The edge binds the objects and sends them its plans, so they go first.
+    await upload(objects, builds.objects.tag, options.endSessions ? IMMEDIATE : [], print);
+  }
+  const version = await upload(edge, builds.edge.tag, [], print);
+  ports.save({ edge: builds.edge.tag, objects: runningObjects(builds.objects.tag, decision) });
   if (options.skipSmoke) {
     print("Smoke check: skipped.");
     return;
@@ -72,61 +88,88 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
   for (const line of lines) print(line);
   if (!isGood) {
     throw new OperatorError(
-      'the new version is deployed, but the smoke check failed; "npm run doctor" says more, "npx wrangler rollback" undoes it',
+      'the new version is deployed, but the smoke check failed; "npm run doctor" says more, docs/UPGRADES.md how to roll back',
     );
   }
   print("Deployed.");
 }
 
-/** Before anything is changed: what cannot be bundled is not half deployed. */
-async function bundle(what: string, wrangler: Wrangler, print: (line: string) => void): Promise<void> {
-  print(`Bundling ${what} (wrangler deploy --dry-run) ...`);
-  const finished = await wrangler(["deploy", "--dry-run"]);
-  if (finished.code !== 0) throw new OperatorError(`wrangler could not bundle ${what}:\n${wranglerOutput(finished)}`);
-  // What wrangler only warns of may be a field that it does not know.
-  if (/WARNING/.test(finished.stderr)) print(finished.stderr.trim());
-  const size = /Total Upload: .*/.exec(finished.stdout)?.[0];
-  if (size) print(`  ${size}`);
+/** Overrides the deferred update of the generated configuration. */
+const IMMEDIATE = ["--durable-objects-code-update-mode", "immediate"];
+
+/** Builds both before anything is changed: what cannot be bundled must not be half deployed. */
+async function buildBoth(
+  { edge, objects }: DeployInput,
+  print: (line: string) => void,
+): Promise<{ readonly edge: Build; readonly objects: Build }> {
+  print("Bundling both Workers (wrangler deploy --dry-run) ...");
+  const workers = [edge, objects];
+  // Both to their end, so that no wrangler is left running when one fails.
+  const settled = await Promise.allSettled(workers.map(buildWorker));
+  const [edgeBuild, objectsBuild] = settled.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+  if (!edgeBuild || !objectsBuild) throw new RangeError("a Worker was not built");
+  for (const [index, { tag, size, warnings }] of [edgeBuild, objectsBuild].entries()) {
+    if (warnings) print(warnings);
+    print(`  ${workers[index]?.name}: ${formatVersionTag(tag)}${size === undefined ? "" : `, ${size}`}`);
+  }
+  return { edge: edgeBuild, objects: objectsBuild };
 }
 
-function listPending(
-  { placeholders, migrations, plan }: DeployInput,
+function listSteps(
+  input: DeployInput,
+  builds: { readonly objects: Build },
   options: DeployOptions,
   print: (line: string) => void,
-) {
+): void {
+  const { placeholders, migrations, plan, edge, objects } = input;
+  const deployed = options.against
+    ? ({ state: "version", tag: options.against.objects } as const)
+    : ({ state: "unknown", reason: "without --against FILE this dry run compares with nothing" } as const);
+  const decision = decideObjects(builds.objects.tag, deployed, options.withObjects);
   const steps = [
     ...placeholders.map((line) => `fill in: ${line}`),
     `apply those of these D1 migrations that ${plan.database.name} has not yet: ${migrations.join(", ")}`,
-    ...(options.drainMs === undefined ? [] : ["wait until no session is live, or the time is over"]),
-    `deploy the Workers ${objectsWorkerName(plan)} and ${plan.name} to account ${plan.account}`,
+    ...(decision.isDeployed && options.drainMs !== undefined
+      ? ["wait until no session is live, or the time is over"]
+      : []),
+    ...(decision.isDeployed
+      ? [`deploy the objects, ${objects.name}: live sessions are counted first; ${endOfSessions(input, options)}`]
+      : []),
+    `deploy the edge, ${edge.name}: no session ends`,
     ...(options.skipSmoke ? [] : [`check ${hostnamesOf(plan).join(", ")} from outside`]),
   ];
-  print("Dry run: nothing was changed. Still to do:");
+  print(describeObjects(objects.name, decision));
+  print(`Dry run: nothing was changed. Still to do in account ${plan.account}:`);
   for (const [index, step] of steps.entries()) print(`  ${index + 1}. ${step}`);
 }
 
-type Ask = ReturnType<typeof wranglerDatabase>;
-
-async function migrate(input: DeployInput, options: DeployOptions, ask: Ask, ports: DeployDependencies): Promise<void> {
-  const { print, edge: wrangler } = ports;
+async function migrate(
+  input: DeployInput,
+  options: DeployOptions,
+  ask: Ask,
+  print: (line: string) => void,
+): Promise<void> {
   const { pending, unknown } = compareMigrations(input.migrations, await appliedMigrations(ask));
   if (unknown.length > 0) {
-    const words = `${input.plan.database.name} has migrations that this checkout does not know: ${unknown.join(", ")}`;
+    const finding = `${input.plan.database.name} has migrations that this checkout does not know: ${unknown.join(", ")}`;
     if (!options.rollback) {
       throw new OperatorError(
-        `${words}.\nA newer version has been deployed: check that one out. To go back to this one on purpose, add --rollback ` +
+        `${finding}.\nA newer version has been deployed: check that one out. To go back to this one on purpose, add --rollback ` +
           "(the schema stays as it is; docs/UPGRADES.md says when that is safe).",
       );
     }
-    print(`Going back: ${words}. They stay.`);
+    print(`Going back: ${finding}. They stay.`);
   }
   if (pending.length === 0) {
     print("D1: all migrations are applied.");
     return;
   }
-  // Before the new code, which may need them; the old code lives with them, see docs/UPGRADES.md.
+  // Before the new code, which may need them. The old code works with them, see docs/UPGRADES.md.
   print(`D1: applying ${pending.join(", ")} ...`);
-  const finished = await wrangler(["d1", "migrations", "apply", input.databaseBinding, "--remote"]);
+  const finished = await input.edge.wrangler(["d1", "migrations", "apply", input.databaseBinding, "--remote"]);
   if (finished.code !== 0) {
     throw new OperatorError(
       `a migration failed; the one that failed is not applied, those before it are. Nothing was deployed.\n${wranglerOutput(finished)}`,
@@ -136,23 +179,57 @@ async function migrate(input: DeployInput, options: DeployOptions, ask: Ask, por
   if (left.length > 0) throw new OperatorError(`D1 still lacks ${left.join(", ")}. Nothing was deployed.`);
 }
 
-async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployDependencies): Promise<void> {
+/** Says how many sessions the update of the objects will end, and waits for them where asked to. */
+async function announceEndOfSessions(
+  input: DeployInput,
+  options: DeployOptions,
+  ask: Ask,
+  ports: DeployDependencies,
+): Promise<void> {
   const { print } = ports;
-  print(`Waiting up to ${Math.round(patienceMs / 60_000)} min for live sessions to end ...`);
-  const left = await drain(patienceMs, { ...ports, live: () => ask<LiveSession>(LIVE_SQL) });
-  print(
-    left.length === 0
-      ? "  No session is live."
-      : `  Going on: ${left.length} will be cut, and recorded as interrupted.`,
-  );
+  const live =
+    options.drainMs === undefined ? await countLive(ask) : await waitForSessions(options.drainMs, ask, ports);
+  print(live === 0 ? "  No session is live." : `  ${live} live: ${endOfSessions(input, options)}.`);
 }
 
-/** @returns the id of the version */
-async function upload(what: string, wrangler: Wrangler, print: (line: string) => void): Promise<string | undefined> {
-  print(`Deploying ${what} ...`);
-  const finished = await wrangler(["deploy"]);
-  if (finished.code !== 0) throw new OperatorError(`wrangler did not deploy ${what}:\n${wranglerOutput(finished)}`);
+async function countLive(ask: Ask): Promise<number> {
+  const [counted] = await ask<{ live: number }>(LIVE_COUNT_SQL);
+  return counted?.live ?? 0;
+}
+
+/** @returns how many are live when the time is over */
+async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployDependencies): Promise<number> {
+  ports.print(`Waiting up to ${Math.round(patienceMs / 60_000)} min for live sessions to end ...`);
+  const left = await drain(patienceMs, { ...ports, live: () => ask<LiveSession>(LIVE_SQL) });
+  return left.length;
+}
+
+/** What becomes of live sessions, to stand behind a colon. */
+function endOfSessions({ codeUpdateDelaySeconds }: DeployInput, { endSessions }: DeployOptions): string {
+  if (endSessions) return "they are cut at once";
+  const minutes = Math.ceil(codeUpdateDelaySeconds / 60);
+  return `they go on with the old code, and are cut after ${Math.floor(minutes / 60)} h ${minutes % 60} min at the latest`;
+}
+
+/** @returns the id of the version, where wrangler says it */
+async function upload(
+  { name, wrangler }: DeployedWorker,
+  tag: VersionTag,
+  more: readonly string[],
+  print: (line: string) => void,
+): Promise<string | undefined> {
+  print(`Deploying ${name} ...`);
+  const finished = await wrangler(["deploy", "--tag", formatVersionTag(tag), ...more]);
+  if (finished.code !== 0) {
+    throw new OperatorError(
+      `wrangler did not deploy ${name}: fix what it says and deploy again.\n${wranglerOutput(finished)}`,
+    );
+  }
   const version = finished.records.find(({ type }) => type === "deploy")?.["version_id"];
   print(`  Version ${typeof version === "string" ? version : "unknown"}`);
   return typeof version === "string" ? version : undefined;
+}
+
+function runningObjects(built: VersionTag, decision: ObjectsDecision): VersionTag {
+  return decision.isDeployed ? built : decision.tag;
 }

@@ -1,4 +1,4 @@
-/** Waiting until nobody is in a session, because a deploy cuts them all. */
+/** Live sessions, which an update of the objects' Worker ends sooner or later. */
 
 export interface LiveSession {
   readonly id: string;
@@ -12,6 +12,7 @@ export interface LiveSession {
 
 export const LIVE_SQL =
   "SELECT id, user, cluster, kind, namespace, pod, started_at FROM sessions WHERE state = 'live' ORDER BY started_at";
+export const LIVE_COUNT_SQL = "SELECT count(*) AS live FROM sessions WHERE state = 'live'";
 
 const POLL_MS = 15_000;
 
@@ -26,7 +27,7 @@ export interface DrainDependencies {
  * Waits until no session is live, or the time is over.
  *
  * @param patienceMs 0 to look once
- * @returns the sessions that a deploy now would cut
+ * @returns the sessions that are still live
  */
 export async function drain(
   patienceMs: number,
@@ -37,7 +38,7 @@ export async function drain(
   for (;;) {
     const sessions = await live();
     if (sessions.length === 0) return sessions;
-    // Only what is new is said again: a wait of half an hour is not a page of the same lines.
+    // Printed again only when the list changes, so that a long wait does not repeat it.
     const ids = sessions.map(({ id }) => id).join();
     if (ids !== shown) {
       print(`  ${sessions.length} live:`);

@@ -1,4 +1,5 @@
 /** The wrangler configurations of a deployment's two Workers. Pure. */
+import { loadConfig } from "../../worker/config/load.ts";
 import { splitIntoVariables } from "../../worker/config/variables.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 
@@ -31,10 +32,10 @@ export interface ProjectConfiguration {
 export const VERSION_BINDING = "VERSION";
 export const EXPORT_BINDING = "EXPORT";
 
-/** Name of a deployment's objects' Worker. The edge's is the deployment's own. */
-export function objectsWorkerName({ name }: Pick<Plan, "name">): string {
-  return `${name}-objects`;
-}
+/** Cloudflare's own maximum for a deferred code update. */
+const MAX_DELAY_SECONDS = 86_400;
+/** Beyond the longest session, so that a session which opened just before a deploy ends by its own limit. */
+const DELAY_MARGIN_SECONDS = 60;
 
 /**
  * Makes the edge's configuration: everything that `wrangler deploy` needs, so that nothing depends on an environment, a flag or
@@ -46,10 +47,10 @@ export function objectsWorkerName({ name }: Pick<Plan, "name">): string {
 export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
   const { namespace, recordingsBinding, exportCrons } = project;
   return {
-    name: plan.name,
+    name: plan.workers.edge,
     ...workerSettings(plan, project.edge, toProject),
     routes: hostnamesOf(plan).map((pattern) => ({ pattern, custom_domain: true })),
-    durable_objects: { bindings: [{ ...namespace, script_name: objectsWorkerName(plan) }] },
+    durable_objects: { bindings: [{ ...namespace, script_name: plan.workers.objects }] },
     ...storageBindings(plan, project, toProject),
     r2_buckets: [
       { binding: recordingsBinding, bucket_name: plan.recordings.bucket },
@@ -65,12 +66,34 @@ export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toP
 /** Makes the configuration of the objects' Worker. See `edgeConfiguration`. */
 export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
   return {
-    name: objectsWorkerName(plan),
+    name: plan.workers.objects,
     ...workerSettings(plan, project.objects, toProject),
     migrations: project.objectMigrations,
+    durable_objects: {
+      bindings: [],
+      code_update_strategy: { mode: "deferred", max_delay: codeUpdateDelaySeconds(plan) },
+    },
     ...storageBindings(plan, project, toProject),
     r2_buckets: [{ binding: project.recordingsBinding, bucket_name: plan.recordings.bucket }],
   };
+}
+
+/**
+ * How long a user's object with live sessions may keep the old code after a deploy.
+ *
+ * Such an object never hibernates, since it holds outgoing sockets. Cloudflare resets it after this delay at the latest, and
+ * says that the delay is best effort:
+ * https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
+ *
+ * @returns seconds: as long as the longest session that the document allows
+ */
+export function codeUpdateDelaySeconds({ document }: Pick<Plan, "document">): number {
+  const { limits, clusters } = loadConfig(document);
+  const overrides = clusters.flatMap(({ identities, rules }) => [...identities, ...rules].map((rule) => rule.limits));
+  const longest = Math.max(
+    ...[limits, ...overrides].map(({ maxDurationSeconds }) => maxDurationSeconds ?? limits.maxDurationSeconds),
+  );
+  return Math.min(longest + DELAY_MARGIN_SECONDS, MAX_DELAY_SECONDS);
 }
 
 function workerSettings({ account }: Plan, { main, ...settings }: WorkerSettings, toProject: string) {

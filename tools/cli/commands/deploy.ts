@@ -2,27 +2,35 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { deploy as runDeploy } from "../../deploy/deploy.ts";
-import { edgeConfiguration, objectsConfiguration } from "../../deploy/wrangler-configuration.ts";
+import { DEPLOYED_FILE, DRY_RUN_FILE, formatDeployed, readDeployed } from "../../deploy/deployed-tags.ts";
+import {
+  codeUpdateDelaySeconds,
+  edgeConfiguration,
+  objectsConfiguration,
+} from "../../deploy/wrangler-configuration.ts";
 import { serviceTokenOf } from "../../deployment/access.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
 import { migrationNames, readPlan } from "../../deployment/project.ts";
 import { PROJECT, projectFile } from "../../deployment/project-files.ts";
 import { nodeHttp } from "../../ports/http.ts";
 import { wranglerProcess } from "../../ports/wrangler.ts";
-import { defineCommand } from "../command.ts";
+import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { duration, flag, parsed } from "../options.ts";
+import { duration, flag, parsed, text } from "../options.ts";
 import { deploymentFile, outputsFile } from "../shared-options.ts";
 
-/** Where `synth` writes; the generated wrangler configurations lie beside its stacks. */
+/** Where `synth` writes. The generated wrangler configurations lie beside its stacks. */
 const OUT = "terraform/out";
 
 export const deploy = defineCommand({
   options: {
     config: deploymentFile,
     outputs: outputsFile,
-    "dry-run": flag("write the wrangler configuration, bundle, and list what would be done; needs no account"),
-    "drain-wait": parsed("TIME", "wait so long (90s, 30m, 2h) for live sessions to end before deploying", duration),
+    "dry-run": flag("write the wrangler configurations, bundle, and list what would be done; needs no account"),
+    against: text("FILE", `with --dry-run: compare with what an earlier deploy wrote to ${DEPLOYED_FILE}`),
+    "drain-wait": parsed("TIME", "before the objects are deployed, wait so long for sessions to end", duration),
+    "with-objects": flag("deploy the objects although they are unchanged"),
+    "end-sessions": flag("cut live sessions when the objects are deployed, instead of letting them end"),
     rollback: flag("deploy this checkout over a database that a newer one has migrated"),
     "skip-smoke": flag("skip the check after the deploy"),
   },
@@ -30,41 +38,61 @@ export const deploy = defineCommand({
     "With a service token in CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET, the check after the deploy also looks\n" +
     "behind Access.",
   run: async (values, { env, print, note }) => {
-    const { config, outputs, rollback, "dry-run": dryRun, "skip-smoke": skipSmoke, "drain-wait": drainMs } = values;
+    const { config, outputs, rollback, "dry-run": dryRun, "skip-smoke": skipSmoke } = values;
+    if (values.against !== undefined && !dryRun) {
+      throw new UsageError("--against goes with --dry-run: a deploy asks the account what it runs");
+    }
     const plan = readPlan({ config, outputs, mayHaveGaps: dryRun }, note);
+    const against = values.against === undefined ? undefined : readDeployed(values.against, plan);
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readProjectConfiguration } = await import("../../deploy/project-configuration.ts");
     const project = readProjectConfiguration(PROJECT);
     const toProject = relative(projectFile(OUT), PROJECT);
-    const edgeFile = writeConfiguration("wrangler.json", edgeConfiguration(plan, project, toProject));
-    const objectsFile = writeConfiguration("wrangler-objects.json", objectsConfiguration(plan, project, toProject));
+    const edge = edgeConfiguration(plan, project, toProject);
+    const objects = objectsConfiguration(plan, project, toProject);
+    const edgeFile = write(join(OUT, "wrangler.json"), toJson(edge));
+    const objectsFile = write(join(OUT, "wrangler-objects.json"), toJson(objects));
+    print(`Wrote ${edgeFile} and ${objectsFile}.`);
     await runDeploy(
       {
         plan,
         placeholders: placeholders(plan),
-        configurations: [edgeFile, objectsFile],
+        edge: { name: edge.name, configuration: edge, wrangler: wranglerProcess(edgeFile) },
+        objects: { name: objects.name, configuration: objects, wrangler: wranglerProcess(objectsFile) },
+        codeUpdateDelaySeconds: codeUpdateDelaySeconds(plan),
         databaseBinding: project.database.binding,
         migrations: migrationNames(),
         serviceToken: serviceTokenOf(env),
       },
-      { dryRun, skipSmoke, rollback, drainMs },
       {
-        edge: wranglerProcess(edgeFile),
-        objects: wranglerProcess(objectsFile),
+        dryRun,
+        against,
+        skipSmoke,
+        rollback,
+        withObjects: values["with-objects"],
+        endSessions: values["end-sessions"],
+        drainMs: values["drain-wait"],
+      },
+      {
         http: nodeHttp(),
         now: Date.now,
         wait: (ms) => wait(ms),
         print,
+        save: (tags) => void write(dryRun ? DRY_RUN_FILE : DEPLOYED_FILE, formatDeployed(plan, tags)),
       },
     );
     return EXIT_CODES.done;
   },
 });
 
-/** @returns the file's path */
-function writeConfiguration(name: string, configuration: object): string {
-  const file = projectFile(join(OUT, name));
+/** @param path from the project's top; @returns it from the current folder */
+function write(path: string, content: string): string {
+  const file = projectFile(path);
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(configuration, null, 2)}\n`);
+  writeFileSync(file, content);
   return file;
+}
+
+function toJson(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }
