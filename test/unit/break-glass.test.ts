@@ -4,15 +4,15 @@ import { DatabaseSync } from "node:sqlite";
 import * as x509 from "@peculiar/x509";
 import { describe, expect, it } from "vitest";
 import { readMigrations } from "../../dev/stack/migrations.ts";
-import { type Access, readRecordObject, recordObject, recordStatement } from "../../tools/break-glass/access.ts";
-import { breakGlass, ordersOf, type Place } from "../../tools/break-glass/break-glass.ts";
-import { makeRequest } from "../../tools/break-glass/certificate.ts";
+import { makeCertificateRequest } from "../../tools/break-glass/certificate.ts";
+import { auditLogStatement, type Grant, grantConfigMap, parseGrant } from "../../tools/break-glass/grant.ts";
+import { type AdminAccess, issueGrant, listGrants } from "../../tools/break-glass/issue-grant.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import type { KubectlAnswer } from "../../tools/ports/kubectl.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00.000Z");
 const HOUR = 3_600_000;
-const ORDER: Access = {
+const GRANT: Grant = {
   ...{ id: "bg0123456789ab", cluster: "prod", reason: "INC-17: it's down", by: "kubernetes-admin" },
   identity: {
     name: "alice@acme.test",
@@ -22,15 +22,15 @@ const ORDER: Access = {
   },
   ...{ method: "certificate", from: NOW, until: NOW + HOUR },
 };
-const PLACE: Place = {
+const ACCESS: AdminAccess = {
   target: { path: "/admin", context: undefined },
   namespace: "sallyport",
   serviceAccount: "connector",
 };
 const EC = { name: "ECDSA", namedCurve: "P-256" };
 
-/** A cluster that signs what it is asked to, for as long as it likes. */
-class Cluster {
+/** A cluster that signs certificates and issues tokens, of whatever validity and names a test sets. */
+class FakeCluster {
   readonly commands: string[] = [];
   readonly objects: {
     kind: string;
@@ -55,7 +55,7 @@ class Cluster {
         server: "https://10.0.0.1:6443",
         ...(this.verifies ? { "certificate-authority-data": "Q0E=" } : { "insecure-skip-tls-verify": true }),
       };
-      const users = [{ name: "admin", user: { token: "the-admins-own-token" } }];
+      const users = [{ name: "admin", user: { token: "the-administrators-own-token" } }];
       return say(JSON.stringify({ clusters: [{ name: "c", cluster }], users }));
     }
     if (line === "get --raw /version") return say(JSON.stringify({ gitVersion: this.version }));
@@ -76,7 +76,7 @@ class Cluster {
 
   async #sign(): Promise<string> {
     const spec = this.objects.find(({ kind }) => kind === "CertificateSigningRequest")?.spec;
-    if (!spec) throw new Error("nothing was asked for");
+    if (!spec) throw new Error("no certificate was requested");
     const request = new x509.Pkcs10CertificateRequest(Buffer.from(spec.request, "base64").toString());
     const keys = await crypto.subtle.generateKey(EC, false, ["sign", "verify"]);
     const certificate = await x509.X509CertificateGenerator.create({
@@ -92,11 +92,11 @@ class Cluster {
     return Buffer.from(certificate.toString("pem")).toString("base64");
   }
 
-  give(order: Partial<Access> = {}): Promise<string> {
+  issue(change: Partial<Grant> = {}): Promise<string> {
     const wait = async (ms: number) => {
       this.now += ms;
     };
-    return breakGlass({ ...ORDER, ...order }, PLACE, { kubectl: this.kubectl, now: () => this.now, wait });
+    return issueGrant({ ...GRANT, ...change }, ACCESS, { kubectl: this.kubectl, now: () => this.now, wait });
   }
 }
 
@@ -105,9 +105,9 @@ const userOf = (kubeconfig: string) =>
 const decode = (value: unknown) => Buffer.from(String(value), "base64").toString();
 
 describe("break-glass with a certificate", () => {
-  it("gives one of the cluster's authority, in Sallyport's names, with the key that was made here", async () => {
-    const cluster = new Cluster();
-    const text = await cluster.give();
+  it("issues one of the cluster's authority, with the names that Sallyport gives and a key made here", async () => {
+    const cluster = new FakeCluster();
+    const text = await cluster.issue();
     const user = userOf(text);
     const certificate = new X509Certificate(decode(user["client-certificate-data"]));
     expect(certificate.subject.split("\n").sort()).toEqual(["CN=alice@acme.test", "O=developers", "O=sre"]);
@@ -118,56 +118,64 @@ describe("break-glass with a certificate", () => {
     expect(cluster.objects.find(({ kind }) => kind === "CertificateSigningRequest")?.spec?.expirationSeconds).toBe(
       3600,
     );
-    expect(text).not.toContain("the-admins-own-token");
+    expect(text).not.toContain("the-administrators-own-token");
   });
 
-  it("is written down before it is asked for, and not given where it cannot be", async () => {
-    const cluster = new Cluster();
-    await cluster.give();
+  it("stores the grant before it requests a certificate, and requests none where it cannot", async () => {
+    const cluster = new FakeCluster();
+    await cluster.issue();
     expect(cluster.objects.map(({ kind }) => kind)).toEqual(["ConfigMap", "CertificateSigningRequest"]);
-    const other = Object.assign(new Cluster(), { mayWrite: false });
-    await expect(other.give()).rejects.toThrow(/Forbidden/);
+    const other = Object.assign(new FakeCluster(), { mayWrite: false });
+    await expect(other.issue()).rejects.toThrow(/Forbidden/);
     expect(other.commands.join("\n")).not.toMatch(/certificate|token/);
   });
 
-  it.each<[string, Partial<Cluster>, RegExp]>([
+  it.each<[string, Partial<FakeCluster>, RegExp]>([
+    ["the cluster's version would sign for a year", { version: "v1.21.14" }, /v1\.21\.14 would sign .* a year/],
     [
-      "the cluster is so old that it would sign for a year",
-      { version: "v1.21.14" },
-      /v1\.21\.14, which would make .* a year/,
-    ],
-    [
-      "the cluster signs for a year all the same",
+      "the cluster signs for a year although it was asked for an hour",
       { lastsMs: 365 * 24 * HOUR },
-      /lasts until 2027-11-22.*its key is thrown away/,
+      /lasts until 2027-11-22.*longer than requested: its key is discarded/,
     ],
-    ["the cluster signs other groups", { names: (asked) => `${asked}, O=system:masters` }, /for other names/],
-    ["the cluster signs another user", { names: () => "CN=root, O=developers, O=sre" }, /for other names/],
+    [
+      "the cluster signs other groups",
+      { names: (asked) => `${asked}, O=system:masters` },
+      /has other names than requested/,
+    ],
+    [
+      "the cluster signs another user",
+      { names: () => "CN=root, O=developers, O=sre" },
+      /has other names than requested/,
+    ],
     ["the cluster signs nothing", { signs: false }, /signs no client certificates.*--method token/],
-    ["the admin's kubeconfig verifies nothing", { verifies: false }, /does not verify the API server/],
-  ])("gives nothing where %s", async (_what, fault, words) => {
-    const cluster = Object.assign(new Cluster(), fault);
-    await expect(cluster.give()).rejects.toThrow(words);
+    [
+      "the administrator's kubeconfig does not verify the API server",
+      { verifies: false },
+      /does not verify the API server/,
+    ],
+  ])("issues nothing where %s", async (_what, fault, message) => {
+    const cluster = Object.assign(new FakeCluster(), fault);
+    await expect(cluster.issue()).rejects.toThrow(message);
   });
 
-  it.each<[string, Partial<Access>]>([
-    ["for longer than a day's work", { until: NOW + 9 * HOUR }],
-    ["for less than Kubernetes makes", { until: NOW + 60_000 }],
+  it.each<[string, Partial<Grant>]>([
+    ["for longer than a working day", { until: NOW + 9 * HOUR }],
+    ["for less than Kubernetes issues", { until: NOW + 60_000 }],
     ["without a reason", { reason: "  " }],
-    ["for system:masters", { identity: { ...ORDER.identity, groups: ["system:masters"] } }],
-  ])("refuses an order %s, before the cluster hears of it", async (_what, order) => {
-    const cluster = new Cluster();
-    await expect(cluster.give(order)).rejects.toBeInstanceOf(OperatorError);
+    ["for system:masters", { identity: { ...GRANT.identity, groups: ["system:masters"] } }],
+  ])("refuses a grant %s, before it asks the cluster", async (_what, change) => {
+    const cluster = new FakeCluster();
+    await expect(cluster.issue(change)).rejects.toBeInstanceOf(OperatorError);
     expect(cluster.commands).toEqual([]);
   });
 
-  it("asks for names as they are, whatever they would mean in a distinguished name", async () => {
+  it("requests names literally, whatever they would mean in a distinguished name", async () => {
     const identity = {
       name: "x",
       user: 'a,O=system:masters+CN="b"@acme.test',
       groups: ["#0c0e73797374656d3a6d617374657273", "a=b"],
     };
-    const { request } = await makeRequest({ identity });
+    const { request } = await makeCertificateRequest({ identity });
     const { subjectName } = new x509.Pkcs10CertificateRequest(request);
     expect(subjectName.getField("CN")).toEqual([identity.user]);
     expect(subjectName.getField("O")).toEqual(identity.groups);
@@ -175,46 +183,46 @@ describe("break-glass with a certificate", () => {
 });
 
 describe("break-glass with the connector's token", () => {
-  it("acts as the person, with its own id where Sallyport has a session's", async () => {
-    const cluster = new Cluster();
-    expect(userOf(await cluster.give({ method: "token" }))).toMatchObject({
+  it("impersonates the person, with the grant's id in place of a session's", async () => {
+    const cluster = new FakeCluster();
+    expect(userOf(await cluster.issue({ method: "token" }))).toMatchObject({
       as: "alice@acme.test",
       "as-groups": ["developers", "sre"],
-      "as-user-extra": { team: ["core"], "sallyport-session": [ORDER.id] },
+      "as-user-extra": { team: ["core"], "sallyport-session": [GRANT.id] },
     });
     expect(cluster.commands).toContain("create token connector -n sallyport --duration=3600s");
   });
 
-  it("gives nothing where the cluster's token lasts longer than was ordered", async () => {
-    const cluster = Object.assign(new Cluster(), { tokenLastsMs: 24 * HOUR });
-    await expect(cluster.give({ method: "token" })).rejects.toThrow(/the token lasts until 2026-11-23/);
+  it("issues nothing where the token lasts longer than requested", async () => {
+    const cluster = Object.assign(new FakeCluster(), { tokenLastsMs: 24 * HOUR });
+    await expect(cluster.issue({ method: "token" })).rejects.toThrow(/the token lasts until 2026-11-23/);
   });
 });
 
-describe("what was given", () => {
-  it("is read back from the cluster, and nothing else that somebody put there", async () => {
-    const cluster = new Cluster();
-    await cluster.give();
+describe("a grant", () => {
+  it("is read back from the cluster; other ConfigMaps are ignored", async () => {
+    const cluster = new FakeCluster();
+    await cluster.issue();
     cluster.objects.push({
       kind: "ConfigMap",
       metadata: { name: "x" },
       data: { id: "'); DROP TABLE requests; --" },
     } as never);
-    const { extra: _, ...identity } = ORDER.identity;
-    expect(await ordersOf(PLACE, cluster)).toEqual([{ ...ORDER, identity }]);
+    const { extra: _, ...identity } = GRANT.identity;
+    expect(await listGrants(ACCESS, cluster)).toEqual([{ ...GRANT, identity }]);
   });
 
-  it("is one row of the record however often it is entered, whatever its words are", () => {
+  it("is one row of the audit log however often it is entered, whatever its reason contains", () => {
     const database = new DatabaseSync(":memory:");
     for (const { statements } of readMigrations(resolve(import.meta.dirname, "../../migrations"))) {
       for (const statement of statements) database.exec(statement);
     }
-    const { data } = recordObject({ ...ORDER, reason: "it's\n'); DROP TABLE requests; --" }, "sallyport") as {
+    const { data } = grantConfigMap({ ...GRANT, reason: "it's\n'); DROP TABLE requests; --" }, "sallyport") as {
       data: Record<string, string>;
     };
-    const order = readRecordObject(data);
-    if (!order) throw new Error("it cannot be read back");
-    for (let i = 0; i < 2; i++) database.exec(recordStatement(order));
+    const grant = parseGrant(data);
+    if (!grant) throw new Error("the grant cannot be read back");
+    for (let i = 0; i < 2; i++) database.exec(auditLogStatement(grant));
     expect(database.prepare("SELECT * FROM requests").all()).toEqual([
       expect.objectContaining({
         id: "2026-11-22T10:00:00.000Z-bg0123456789ab",

@@ -28,44 +28,44 @@ const ask = (target: string, more: Partial<Question> = {}) => {
 const SHOP = { claims: [["custom.team", "shop"]] } as const;
 const EXEC = "/api/v1/namespaces/demo/pods/shell/exec?command=sh";
 
-describe("what would become of a request", () => {
-  test("a session: the rule, limits and recording", () => {
+describe("the explanation of a request", () => {
+  test("that opens a session names the rule, limits and recording", () => {
     const { text, isAllowed } = ask(EXEC, SHOP);
     expect(isAllowed).toBe(true);
     expect(text).toContain("identity    alice@example.com, by identities[1]");
     expect(text).toContain("becomes     user shop-alice@example.com, groups developers");
     expect(text).toContain("session of kind exec: get pods/exec, namespace demo, name shell, Upgrade: websocket");
-    expect(text).toContain("rule        why, which asks for a reason");
+    expect(text).toContain("rule        why, which requires a reason");
     expect(text).toContain("recording   output");
   });
 
-  test("by groups, country and posture that are only said", () => {
+  test("takes groups, country and posture from the question", () => {
     expect(ask(EXEC, { groups: ["sre"], country: "DE" }).text).toContain("recording   full");
     expect(ask(EXEC, { groups: ["sre"], country: "US" }).text).toContain(
       "REFUSED     no rule here gives alice@example.com",
     );
   });
 
-  test("on another cluster, by its own rules", () => {
+  test("on another cluster follows that cluster's rules", () => {
     const { text, isAllowed } = ask(EXEC, { ...SHOP, host: "two.example.com" });
     expect(isAllowed).toBe(false);
     expect(text).toContain("REFUSED     not on two by the rule quiet");
-    expect(ask(EXEC, { ...SHOP, host: "three.example.com" }).text).toContain("no cluster answers");
+    expect(ask(EXEC, { ...SHOP, host: "three.example.com" }).text).toContain("no cluster has this host name");
   });
 
-  test("of a service token", () => {
+  test("of a service token names the service's user", () => {
     expect(ask("/api/v1/nodes", { who: "service:ci.access" }).text).toContain(
       "user service:ci.access, groups deployers",
     );
   });
 
-  test("that is walked around with: what the Worker says, as it is spelled", () => {
+  test("with an ambiguous path is the Worker's own refusal", () => {
     expect(ask("/api/v1/namespaces/demo/pods/x%2Fexec", SHOP)).toMatchObject({ isAllowed: false });
     expect(ask("/api/v1/a/../namespaces", SHOP)).toMatchObject({ isAllowed: false });
     expect(ask("/api/v1/nodes/n/proxy/run", SHOP).text).toContain("by the rule nodes/proxy");
   });
 
-  test("a claim given twice is a list of both", () => {
+  test("reads a claim that is given twice as a list", () => {
     const claims = [
       ["custom.team", "x"],
       ["custom.team", "shop"],

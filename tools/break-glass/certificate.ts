@@ -1,6 +1,6 @@
-/** A key made here and a certificate of the cluster's own authority for it: nobody but its holder can be this person. */
+/** A key that is made here, and a certificate of the cluster's own authority for it. */
 import * as x509 from "@peculiar/x509";
-import type { Access } from "./access.ts";
+import type { Grant } from "./grant.ts";
 
 const EC = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNING = { name: "ECDSA", hash: "SHA-256" };
@@ -12,8 +12,8 @@ export interface KeyAndRequest {
   readonly request: string;
 }
 
-/** The API server reads the user from the common name and the groups from the organisations (X.509 client certificates). */
-export async function makeRequest({ identity }: Pick<Access, "identity">): Promise<KeyAndRequest> {
+/** The API server reads the user from the common name and the groups from the organizations. */
+export async function makeCertificateRequest({ identity }: Pick<Grant, "identity">): Promise<KeyAndRequest> {
   const keys = await crypto.subtle.generateKey(EC, true, ["sign", "verify"]);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: new x509.Name([
@@ -27,11 +27,11 @@ export async function makeRequest({ identity }: Pick<Access, "identity">): Promi
   return { key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"), request: request.toString("pem") };
 }
 
-/** As a bare string the library would read `#…` as the bytes of any value, `system:masters` among them. */
+/** The library reads a bare string `#…` as encoded bytes, which may spell any name, `system:masters` included. */
 const exactly = (name: string) => ({ utf8String: name });
 
-/** The request as the cluster takes it. */
-export function requestObject({ id, reason, by, from, until }: Access, request: string): object {
+/** The CertificateSigningRequest for the cluster. @param request PEM, PKCS #10 */
+export function signingRequest({ id, reason, by, from, until }: Grant, request: string): object {
   return {
     apiVersion: "certificates.k8s.io/v1",
     kind: "CertificateSigningRequest",
@@ -45,12 +45,15 @@ export function requestObject({ id, reason, by, from, until }: Access, request: 
   };
 }
 
-/** Until when a certificate is good, and for whom: what the cluster made may be something else than what was asked for. */
-export function readCertificate(pem: string): {
+export interface CertificateFacts {
+  /** Milliseconds since the epoch. */
   readonly notAfter: number;
   readonly user: string;
-  readonly groups: string[];
-} {
+  readonly groups: readonly string[];
+}
+
+/** @param pem a certificate */
+export function readCertificate(pem: string): CertificateFacts {
   const { notAfter, subjectName } = new x509.X509Certificate(pem);
   return {
     notAfter: notAfter.getTime(),

@@ -9,19 +9,20 @@ import { type Decision, decide, type PolicyDenial } from "../../worker/policy/de
 import { resourceOf } from "../../worker/policy/evaluate-rules.ts";
 import { type Identity, identify } from "../../worker/policy/identify.ts";
 import { findClusterByHost } from "../../worker/upstream/cluster-by-host.ts";
+import { type Sender, tokenPayload } from "./token-payload.ts";
 
-/** A request that nobody sent, of somebody who did not sign in. */
-export interface Question {
-  /** An email address, or `service:<common name>`. */
-  readonly who: string;
-  readonly claims: readonly (readonly [name: string, value: string])[];
+/** A request that was never sent. */
+export interface Question extends Sender {
+  /** Of the identity provider. */
   readonly groups: readonly string[];
+  /** Device posture checks that succeeded. */
   readonly posture: readonly string[];
-  readonly country: string | undefined;
+  /** Undefined: the first cluster's. */
   readonly host: string | undefined;
+  /** Of the header `Upgrade`, or `none`. Undefined: what the path's kind of request needs. */
   readonly upgrade: string | undefined;
   readonly method: string;
-  /** Path and query, as a client would spell them. */
+  /** Path and query, as a client would write them. */
   readonly target: string;
 }
 
@@ -30,15 +31,13 @@ export interface Explanation {
   readonly isAllowed: boolean;
 }
 
-const SERVICE = "service:";
-
-/** Takes a request the Worker's own way, stage by stage, and says what each made of it. */
+/** Takes a request through the Worker's own stages, and tells what each of them decides. Pure. */
 export function explain(question: Question, config: Config): Explanation {
   const cluster = question.host === undefined ? config.clusters[0] : findClusterByHost(config.clusters, question.host);
-  if (!cluster) return refused([], "no cluster answers to this host name");
+  if (!cluster) return refused([], "no cluster has this host name");
   const lines = [`cluster     ${cluster.name}`];
 
-  const read = readSubject(payloadOf(question));
+  const read = readSubject(tokenPayload(question));
   if (!read.ok) return refused(lines, read.error.message);
   const identified = identify(read.value, question, cluster.identities);
   if (!identified.ok) return refused(lines, identified.error.message);
@@ -50,30 +49,6 @@ export function explain(question: Question, config: Config): Explanation {
   const classified = classify(question.method, rawRequestTarget(url), upgrade);
   lines.push(`request     ${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`);
   return describeDecision(lines, decide(identity, cluster, classified), config);
-}
-
-/** What a token would say. */
-export function payloadOf({
-  who,
-  claims,
-  country,
-}: Pick<Question, "who" | "claims" | "country">): Record<string, unknown> {
-  const payload: Record<string, unknown> = { type: "app", sub: "explained", ...(country !== undefined && { country }) };
-  for (const [name, value] of claims) put(payload, name.split("."), value);
-  if (who.startsWith(SERVICE)) return { ...payload, sub: "", common_name: who.slice(SERVICE.length) };
-  return { ...payload, email: who };
-}
-
-/** A claim given twice is a list. */
-function put(into: Record<string, unknown>, [key = "", ...rest]: readonly string[], value: string): void {
-  const before = Object.hasOwn(into, key) ? into[key] : undefined;
-  if (rest.length > 0) {
-    const inner: Record<string, unknown> = typeof before === "object" && before !== null ? { ...before } : {};
-    put(inner, rest, value);
-    into[key] = inner;
-  } else {
-    into[key] = before === undefined ? value : [before, value].flat();
-  }
 }
 
 function upgradeOf({ upgrade, method, target }: Question): string | null {
@@ -92,7 +67,7 @@ function describeIdentity({ name, user, groups, extra, roles, rule }: Identity):
 }
 
 function describeClassified(classified: ReturnType<typeof classify>): string {
-  if (classified.kind === "refused") return "not one that is relayed";
+  if (classified.kind === "refused") return "not relayed";
   const { info } = classified;
   if (!info.isResourceRequest) return `${classified.kind}: ${info.verb} ${info.path}`;
   const where = [info.namespace && `namespace ${info.namespace}`, info.name && `name ${info.name}`].filter(Boolean);
@@ -112,17 +87,17 @@ function describeDecision(lines: string[], decided: Result<Decision, PolicyDenia
       ...decision.limits,
     };
     const { mode, onFailure, onFull } = { ...config.recording, ...decision.recording };
-    const end = endWithToken ? ", at most as long as the token" : "";
+    const end = endWithToken ? ", not longer than the token is valid" : "";
     lines.push(
-      `rule        ${decision.rule ?? "none"}${decision.requireReason ? ", which asks for a reason" : ""}`,
-      `limits      ${maxSessionsPerUser} at once, idle ${idleTimeoutSeconds} s, ${maxDurationSeconds} s in all${end}`,
+      `rule        ${decision.rule ?? "none"}${decision.requireReason ? ", which requires a reason" : ""}`,
+      `limits      ${maxSessionsPerUser} at once, idle ${idleTimeoutSeconds} s, ${maxDurationSeconds} s in total${end}`,
       `recording   ${mode}, on failure ${onFailure}, when full ${onFull}`,
     );
   }
-  lines.push("ALLOWED     the rest is for the cluster's RBAC to say");
+  lines.push("ALLOWED     the cluster's RBAC decides the rest");
   return { lines, isAllowed: true };
 }
 
-function refused(lines: readonly string[], words: string): Explanation {
-  return { lines: [...lines, `REFUSED     ${words}`], isAllowed: false };
+function refused(lines: readonly string[], message: string): Explanation {
+  return { lines: [...lines, `REFUSED     ${message}`], isAllowed: false };
 }

@@ -1,17 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
-import { identitiesOf } from "../../../terraform/config/identities.ts";
 import type { DeployedCluster, Deployment } from "../../../terraform/config/schema.ts";
 import { namespaceOf, SERVICE_ACCOUNT_NAME } from "../../../terraform/manifests/names.ts";
-import { readSubject } from "../../../worker/access/authenticate.ts";
-import { type Identity, identify } from "../../../worker/policy/identify.ts";
-import { type Access, recordStatement } from "../../break-glass/access.ts";
-import { breakGlass as issueAccess, ordersOf, type Place, whoGives } from "../../break-glass/break-glass.ts";
+import { auditLogStatement, type Grant } from "../../break-glass/grant.ts";
+import { identifyPerson } from "../../break-glass/identify-person.ts";
+import { type AdminAccess, administratorOf, issueGrant, listGrants } from "../../break-glass/issue-grant.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { findCluster, readDeployment } from "../../deployment/project.ts";
 import { projectFile } from "../../deployment/project-files.ts";
-import { payloadOf } from "../../policy-explain/explain.ts";
 import { kubectlProcess } from "../../ports/kubectl.ts";
 import { wranglerDatabase, wranglerProcess } from "../../ports/wrangler.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
@@ -49,14 +46,36 @@ Example: npx sallyport break-glass --cluster prod --user alice@example.com --rea
   run: async (values, context) => {
     const deployment = readDeployment(values.config);
     const cluster = findCluster(deployment, values.cluster);
-    const place = placeOf(values, deployment, cluster);
-    if (values.list || values.enter) await listOrders(values, place, context);
-    else await give(values, deployment, cluster, place, context);
+    const access = adminAccess(values, deployment, cluster);
+    if (values.list || values.enter) await showGrants(access, values, context);
+    else await give({ ...values, deployment, cluster, access }, context);
     return EXIT_CODES.done;
   },
 });
 
-interface Flags {
+const dependencies = { kubectl: kubectlProcess(), now: Date.now, wait: (ms: number) => wait(ms) };
+
+function adminAccess(
+  { kubeconfig, context }: { readonly kubeconfig: string | undefined; readonly context: string | undefined },
+  deployment: Deployment,
+  cluster: DeployedCluster,
+): AdminAccess {
+  const own = typeof cluster.kubeconfig === "object" ? cluster.kubeconfig : undefined;
+  const path = kubeconfig ?? own?.path;
+  if (path === undefined) {
+    throw new OperatorError("the deployment file names no kubeconfig for this cluster: give --kubeconfig");
+  }
+  return {
+    target: { path, context: context ?? (kubeconfig === undefined ? own?.context : undefined) },
+    namespace: namespaceOf(deployment, cluster),
+    serviceAccount: SERVICE_ACCOUNT_NAME,
+  };
+}
+
+interface GiveOptions {
+  readonly deployment: Deployment;
+  readonly cluster: DeployedCluster;
+  readonly access: AdminAccess;
   readonly user: string | undefined;
   readonly reason: string | undefined;
   readonly for: number;
@@ -64,94 +83,66 @@ interface Flags {
   readonly claim: readonly (readonly [name: string, value: string])[];
   readonly country: string | undefined;
   readonly posture: readonly string[];
-  readonly method: Access["method"];
+  readonly method: Grant["method"];
   readonly out: string | undefined;
-  readonly kubeconfig: string | undefined;
-  readonly context: string | undefined;
 }
 
-const ports = { kubectl: kubectlProcess(), now: Date.now, wait: (ms: number) => wait(ms) };
-
-function placeOf(flags: Flags, deployment: Deployment, cluster: DeployedCluster): Place {
-  const own = typeof cluster.kubeconfig === "object" ? cluster.kubeconfig : undefined;
-  const path = flags.kubeconfig ?? own?.path;
-  if (path === undefined)
-    throw new OperatorError("name the cluster admin's --kubeconfig: the deployment file has none");
-  const context = flags.context ?? (flags.kubeconfig === undefined ? own?.context : undefined);
-  return {
-    target: { path, context },
-    namespace: namespaceOf(deployment, cluster),
-    serviceAccount: SERVICE_ACCOUNT_NAME,
-  };
-}
-
-/** As the Worker would have it, from what the admin says of the person: Access cannot be asked now. */
-function identityOf(flags: Flags, deployment: Deployment, cluster: DeployedCluster): Identity {
-  const { user: who = "", claim: claims, group: groups, posture, country } = flags;
-  if (!who.includes("@")) throw new UsageError("--user must be a person's email address");
-  const read = readSubject({ ...payloadOf({ who, claims, country }), sub: "break-glass" });
-  if (!read.ok) throw new OperatorError(read.error.message);
-  const identified = identify(read.value, { groups, posture }, identitiesOf(deployment, cluster));
-  if (!identified.ok) throw new OperatorError(identified.error.message);
-  return identified.value;
-}
-
-async function give(
-  flags: Flags,
-  deployment: Deployment,
-  cluster: DeployedCluster,
-  place: Place,
-  { print }: CommandContext,
-): Promise<void> {
-  const identity = identityOf(flags, deployment, cluster);
-  const file = flags.out ?? `break-glass-${cluster.name}.kubeconfig`;
-  if (existsSync(file)) throw new OperatorError(`${file} is there already: name another --out`);
+async function give(options: GiveOptions, { print }: CommandContext): Promise<void> {
+  const { deployment, cluster, access, user, group: groups, claim: claims, country, posture } = options;
+  if (!user?.includes("@")) throw new UsageError("--user must be a person's email address");
+  const identity = identifyPerson({ who: user, claims, groups, country, posture }, deployment, cluster);
+  if (!identity.ok) throw new OperatorError(identity.error.message);
+  const file = options.out ?? `break-glass-${cluster.name}.kubeconfig`;
+  if (existsSync(file)) throw new OperatorError(`${file} exists: choose another --out`);
   const from = Date.now();
-  const order: Access = {
+  const grant: Grant = {
     id: `bg${randomBytes(6).toString("hex")}`,
     cluster: cluster.name,
-    identity,
-    reason: flags.reason ?? "",
-    by: await whoGives(place, ports),
-    method: flags.method,
+    identity: identity.value,
+    reason: options.reason ?? "",
+    by: await administratorOf(access, dependencies),
+    method: options.method,
     from,
-    until: from + flags.for,
+    until: from + options.for,
   };
-  const kubeconfig = await issueAccess(order, place, ports);
+  const kubeconfig = await issueGrant(grant, access, dependencies);
   writeFileSync(file, kubeconfig, { mode: 0o600, flag: "wx" });
-  print(describeGift(order, file, place));
+  print(describeGrant(grant, file, access));
 }
 
-function describeGift({ id, cluster, identity, method, until }: Access, file: string, { namespace }: Place): string {
+function describeGrant({ id, cluster, identity, method, until }: Grant, file: string, { namespace }: AdminAccess) {
   const { user, groups } = identity;
-  const inLog =
+  const holder =
     method === "certificate"
-      ? `user.username "${user}" without impersonatedUser (through Sallyport it is the other way round)`
+      ? "whoever has the file is this person"
+      : "whoever has the file can be everybody that the identity rules name: keep it especially safe";
+  const inAuditLog =
+    method === "certificate"
+      ? `user.username "${user}" without impersonatedUser (Sallyport's requests have it the other way round)`
       : `impersonatedUser.extra["sallyport-session"] "${id}"`;
-  return `${file} is for ${user}, in the groups ${groups.join(", ") || "none"}, on ${cluster}, until ${new Date(until).toISOString()}.
+  return `${file} gives ${user} access to ${cluster} until ${new Date(until).toISOString()}, with the groups ${groups.join(", ") || "(none)"}.
 
   kubectl --kubeconfig ${file} get pods
 
-It cannot be taken back before. Whoever has the file is ${method === "certificate" ? "this person" : "whomever the connector may be: keep it closer still"}.
-None of Sallyport's limits and recordings apply to it.
-On record: configmap/break-glass-${id} in the namespace ${namespace}. In the cluster's audit log:
-  ${inLog}
+It cannot be revoked before, and ${holder}. Sallyport's limits and recordings do not apply to it.
+It is stored as configmap/break-glass-${id} in the namespace ${namespace}. The cluster's audit log shows it by
+  ${inAuditLog}
 When Cloudflare is back: npx sallyport break-glass --cluster ${cluster} --enter`;
 }
 
-async function listOrders(
+async function showGrants(
+  access: AdminAccess,
   { enter }: { readonly enter: boolean },
-  place: Place,
   { print }: CommandContext,
 ): Promise<void> {
-  const orders = await ordersOf(place, ports);
-  for (const { id, identity, from, until, method, by, reason } of orders) {
+  const grants = await listGrants(access, dependencies);
+  for (const { id, identity, from, until, method, by, reason } of grants) {
     const times = `${new Date(from).toISOString()} to ${new Date(until).toISOString()}`;
     print(`${id}  ${times}  ${identity.user}  ${method} by ${by}: ${reason}`);
   }
-  if (orders.length === 0) print("Nothing was given.");
+  if (grants.length === 0) print("No access was given.");
   if (!enter) return;
-  const ask = wranglerDatabase(wranglerProcess(projectFile("terraform/out/wrangler.json")), "AUDIT_DB");
-  for (const order of orders) await ask(recordStatement(order));
-  print(`Entered in the record: ${orders.length}, in the table requests, rule "break-glass".`);
+  const query = wranglerDatabase(wranglerProcess(projectFile("terraform/out/wrangler.json")), "AUDIT_DB");
+  for (const grant of grants) await query(auditLogStatement(grant));
+  print(`Entered in the audit log: ${grants.length}, in the table requests, rule "break-glass".`);
 }

@@ -1,6 +1,7 @@
 /** What the connector's service account may do in the cluster: impersonate the planned people, and nothing else. */
 import * as z from "zod";
 import { err, ok } from "../../../../common/result.ts";
+import { SESSION_EXTRA } from "../../../../worker/policy/decide.ts";
 import type { PlannedCluster, PolicyRule } from "../../../deployment/plan.ts";
 import { canonicalJson } from "../../canonical-json.ts";
 import { type Answer, type Check, type Dependencies, failure, passed } from "../../check.ts";
@@ -44,7 +45,7 @@ function forbiddenPermissions({ users }: PlannedCluster, nonce: string): Permiss
 
 /** What the account needs. */
 function neededPermissions({ groups, users }: PlannedCluster): Permission[] {
-  const session = { group: "authentication.k8s.io", subresource: "sallyport-session" };
+  const session = { group: "authentication.k8s.io", subresource: SESSION_EXTRA };
   return [
     ...groups.map((group) => ({
       description: `impersonate the group ${group}`,

@@ -1,0 +1,27 @@
+import type { Result } from "../../common/result.ts";
+import type { Denial } from "../../contract/denial.ts";
+import { identitiesOf } from "../../terraform/config/identities.ts";
+import type { DeployedCluster, Deployment } from "../../terraform/config/schema.ts";
+import { readSubject } from "../../worker/access/authenticate.ts";
+import { type Identity, identify } from "../../worker/policy/identify.ts";
+import { type Sender, tokenPayload } from "../policy-explain/token-payload.ts";
+
+export interface Person extends Sender {
+  readonly groups: readonly string[];
+  readonly posture: readonly string[];
+}
+
+/**
+ * Finds out whom Sallyport would make of a person. The administrator describes the person, because Access may be down.
+ *
+ * @returns the identity, or why no identity rule gives one
+ */
+export function identifyPerson(
+  person: Person,
+  deployment: Deployment,
+  cluster: DeployedCluster,
+): Result<Identity, Denial> {
+  const subject = readSubject({ ...tokenPayload(person), sub: "break-glass" });
+  if (!subject.ok) return subject;
+  return identify(subject.value, person, identitiesOf(deployment, cluster));
+}
