@@ -163,6 +163,13 @@ export const LOG_EVENTS = {
     action:
       "Normal for seconds during a deploy. Otherwise deploy both Workers from one checkout: `npx sallyport deploy`.",
   },
+  object_schema_newer: {
+    level: "error",
+    worker: "objects",
+    fields: ["found", "known"],
+    meaning: "A newer version of the objects' Worker has used this object, which serves nobody until it is back.",
+    action: "Deploy the newest version of the objects' Worker again; see docs/STORAGE.md.",
+  },
   audit_database_unavailable: {
     level: "error",
     worker: "edge",

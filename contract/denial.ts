@@ -36,8 +36,10 @@ export const DENIALS = {
   export_unavailable: "ServiceUnavailable",
   object_unavailable: "ServiceUnavailable",
   contract_mismatch: "ServiceUnavailable",
+  object_schema_newer: "ServiceUnavailable",
   cluster_unreachable: "ServiceUnavailable",
   cluster_timeout: "Timeout",
+  cluster_protocol: "InternalError",
   internal: "InternalError",
 } as const satisfies Record<string, StatusReason>;
 

@@ -126,7 +126,7 @@ function mismatch(method: UserObjectMethod, detail: string): { readonly ok: fals
   return err({ code, message });
 }
 
-/** workerd's own message. Older objects lack what newer edges ask for. */
+/** By workerd's message, since it has no code for it. Older objects lack what newer edges call. */
 function isMissingMethod(error: unknown): boolean {
-  return error instanceof TypeError && error.message.includes("does not implement the method");
+  return error instanceof TypeError && error.message.includes("does not implement");
 }

@@ -1,48 +1,55 @@
-import { failureStatus, type StatusReason } from "../kubernetes/status.ts";
-import type { RefusalResponse } from "./refused-attempts.ts";
+import { logEvent } from "../common/log.ts";
+import { readBoundedText } from "../common/read-bounded-text.ts";
+import { err, ok, type Result } from "../common/result.ts";
+import { type DenialCode, denial } from "../contract/denial.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
 
 /** How long the cluster may take to answer the upgrade. The API server itself gives a kubelet 30 s. */
 const CONNECT_TIMEOUT_MS = 40_000;
-/** A Status is under 2 KiB; what a broken upstream sends beyond this is not worth the memory. */
+/** A Status has less than 2 KiB. More of a broken upstream's answer is not worth the memory. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
-export type DialResult =
-  | { readonly accepted: true; readonly socket: WebSocket; readonly protocol: string }
-  | { readonly accepted: false; readonly refusal: RefusalResponse; readonly words: string };
+/** The cluster's end of a session. */
+export interface Upstream {
+  readonly socket: WebSocket;
+  /** The subprotocol that the cluster chose, `""` for none. */
+  readonly subprotocol: string;
+}
 
-/**
- * Asks the cluster for the upgrade. Never throws: whatever goes wrong is a refusal that a person can read.
- *
- * @param headers what `buildUpstreamHeaders` made, with `Upgrade: websocket`
- * @param signal cuts the connection, also when it is long established
- */
-export async function dial(cluster: Fetcher, url: string, headers: Headers, signal: AbortSignal): Promise<DialResult> {
+export interface DialRequest {
+  readonly sessionId: string;
+  readonly url: string;
+  /** What `buildUpstreamHeaders` made, with `Upgrade: websocket`. */
+  readonly headers: Headers;
+  /** Aborting it cuts the connection, also long after it was established. */
+  readonly signal: AbortSignal;
+}
+
+/** Asks the cluster for the upgrade. Never throws: every failure is a refusal that a person can read. */
+export async function dial(cluster: Fetcher, request: DialRequest): Promise<Result<Upstream, Refusal>> {
+  const { sessionId, url, headers, signal } = request;
   try {
-    return await withTimeout(async (timeout) => {
+    return await withConnectTimeout(async (timeout) => {
       const response = await cluster.fetch(url, {
         headers,
         redirect: "manual",
         signal: AbortSignal.any([signal, timeout]),
       });
       const socket = response.webSocket;
-      if (!socket) return passOn(response);
-      return { accepted: true, socket, protocol: response.headers.get("Sec-WebSocket-Protocol") ?? "" };
+      if (!socket) return err(await readRefusal(response));
+      return ok({ socket, subprotocol: response.headers.get("Sec-WebSocket-Protocol") ?? "" });
     });
   } catch (error) {
-    // What we gave up ourselves (a kill, a limit, a client that went away) is no fault of the cluster.
-    if (!signal.aborted)
-      console.error(`upstream: the upgrade failed: ${error instanceof Error ? error.name : "unknown error"}`);
+    // An aborted dial (a kill, a limit, a client that left) is not the cluster's fault.
+    if (!signal.aborted) logEvent("upgrade_failed", { session: sessionId, error: errorName(error) });
     return isTimeout(error)
-      ? refused("Timeout", `the cluster did not answer within ${CONNECT_TIMEOUT_MS / 1000} s; try again`)
-      : refused(
-          "ServiceUnavailable",
-          "the cluster cannot be reached; try again, and tell your administrator if it stays",
-        );
+      ? refused("cluster_timeout", `the cluster did not answer within ${CONNECT_TIMEOUT_MS / 1000} s`)
+      : refused("cluster_unreachable", "the cluster cannot be reached");
   }
 }
 
-/** The timeout ends with the answer: aborting later would cut the session. */
-async function withTimeout<T>(work: (timeout: AbortSignal) => Promise<T>): Promise<T> {
+/** The timeout covers the answer only: to abort later would cut the session. */
+async function withConnectTimeout<T>(work: (timeout: AbortSignal) => Promise<T>): Promise<T> {
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(new DOMException("connect", "TimeoutError")), CONNECT_TIMEOUT_MS);
   try {
@@ -52,31 +59,24 @@ async function withTimeout<T>(work: (timeout: AbortSignal) => Promise<T>): Promi
   }
 }
 
+/** Never the message: it may quote the URL, which has the command. */
+function errorName(error: unknown): string {
+  return error instanceof Error ? error.name : "unknown error";
+}
+
 function isTimeout(error: unknown): boolean {
   return error instanceof DOMException && error.name === "TimeoutError";
 }
 
-/** The cluster's own refusal, in its own words. A 2xx without an upgrade is one too, but not fit to be shown as success. */
-async function passOn(response: Response): Promise<DialResult> {
-  const body = await readBounded(response);
-  if (response.status < 400) {
-    return refused("InternalError", `the cluster answered ${response.status} instead of opening a stream`);
+/** The cluster's own refusal, unchanged. A 2xx without an upgrade must not look like success. */
+async function readRefusal(response: Response): Promise<Refusal> {
+  const { text: body } = await readBoundedText(response.body, MAX_REFUSAL_BYTES);
+  const { status } = response;
+  if (status < 400) {
+    return refusalOf(denial("cluster_protocol", `the cluster answered ${status} instead of opening a stream`));
   }
   const contentType = response.headers.get("Content-Type") ?? "text/plain";
-  return { accepted: false, refusal: { status: response.status, contentType, body }, words: messageOf(body) };
-}
-
-async function readBounded(response: Response): Promise<string> {
-  if (!response.body) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of response.body) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_REFUSAL_BYTES) break;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text;
+  return { status, contentType, body, message: messageOf(body) };
 }
 
 function messageOf(body: string): string {
@@ -84,17 +84,11 @@ function messageOf(body: string): string {
     const message = (JSON.parse(body) as { message?: unknown } | null)?.message;
     if (typeof message === "string") return message;
   } catch {
-    // Not a Status: a plain text answer is its own message.
+    // Not a Status: plain text is its own message.
   }
   return body;
 }
 
-function refused(reason: StatusReason, words: string): DialResult {
-  return { accepted: false, refusal: statusRefusal(reason, words), words };
-}
-
-/** A refusal of ours, as a `metav1.Status`. */
-export function statusRefusal(reason: StatusReason, message: string): RefusalResponse {
-  const status = failureStatus({ reason, message });
-  return { status: status.code ?? 500, contentType: "application/json", body: JSON.stringify(status) };
+function refused(code: DenialCode, what: string): Result<never, Refusal> {
+  return err(refusalOf(denial(code, `${what}: try again; if this persists, contact your administrator`)));
 }

@@ -1,20 +1,5 @@
-/** The limits of a session, and when each of them is reached. Pure: the time is an argument. */
-import type { AuditPolicy, SessionLimits } from "../contract/limits.ts";
-
-/** @returns undefined when another session's events may wait for D1, else the words for the person who asked */
-export function checkQueueLength(queuedEvents: number, policy: AuditPolicy): string | undefined {
-  if (queuedEvents < policy.maxQueuedEvents) return undefined;
-  return `${UNRECORDED_MESSAGE}, and too many events wait for it; try again, and tell your administrator if it stays`;
-}
-
-/** The words where no session may open without its start in D1. */
-export const UNRECORDED_MESSAGE = "the audit database does not take the record of this session";
-
-/** @returns undefined when one more session may open, else the words for the person who asked */
-export function checkSessionCount(user: string, open: number, limits: SessionLimits): string | undefined {
-  if (open < limits.maxSessionsPerUser) return undefined;
-  return `${user} has ${open} of ${limits.maxSessionsPerUser} allowed sessions open; end one of them and try again`;
-}
+/** When a session reaches one of its limits. Pure: the time is an argument. */
+import type { SessionLimits } from "../contract/limits.ts";
 
 export type ReachedLimit = {
   readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled";
@@ -44,46 +29,36 @@ export function findReachedLimit(
   return undefined;
 }
 
-/** The ending of a session one side of which has stopped reading. */
+/** The limit of a session of which one side has stopped reading. */
 export function stalledLimit(reader: "client" | "upstream"): ReachedLimit {
   const who = reader === "client" ? "its client" : "the cluster";
   return { outcome: "stalled", message: `session ended: ${who} stopped reading what it was sent` };
 }
 
 /**
- * What all sessions of an object, live and over, may have given to readers who have not taken it. Each alone may have much
- * (see outlet.ts), but an object has 128 MB for everything.
+ * What all sessions of an object, live and ended, may hold for readers that have not taken it. One session alone may hold
+ * MAX_UNSENT_BYTES for each side, but an object has 128 MB for everything.
  */
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
 /**
- * Where too much waits: the session to end, which is the one that has the most.
+ * Finds the session to end if too much waits in memory: the one that holds the most.
  *
- * @param overBytes what sessions that are over have left
+ * @param unreadBytes what ended sessions still hold
  */
 export function findOverfullSession<S extends { readonly waitingBytes: number }>(
   live: Iterable<S>,
-  overBytes: number,
+  unreadBytes: number,
 ): S | undefined {
   const sessions = [...live].sort((one, other) => other.waitingBytes - one.waitingBytes);
-  const all = sessions.reduce((bytes, { waitingBytes }) => bytes + waitingBytes, overBytes);
+  const all = sessions.reduce((bytes, { waitingBytes }) => bytes + waitingBytes, unreadBytes);
   return all > MAX_WAITING_BYTES ? sessions[0] : undefined;
 }
 
-/** What sessions that are over have left must leave room for those that live. */
+/** From here on no session opens: what ended sessions still hold must leave room for live ones. */
 export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
-/** @returns undefined when there is room for another session, else the words for the person who asked */
-export function checkUnreadBytes(unreadBytes: number): string | undefined {
-  if (unreadBytes < MAX_UNREAD_BYTES) return undefined;
-  return "earlier sessions were ended with much of their output unread; close their clients and try again";
-}
-
-/** The words for a user whose attempts the cluster goes on refusing: each is on record, and nothing to make. */
-export const TOO_MANY_REFUSALS_MESSAGE =
-  "the cluster refused too many of your sessions within a minute; try again in a minute";
-
-/** `5400` → `1h30m`, in the manner of kubectl's ages. */
+/** Formats as kubectl does ages: `5400` → `1h30m`. */
 export function formatDuration(seconds: number): string {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);

@@ -1,33 +1,31 @@
-import type { Counts, SessionStart, Traffic } from "../audit/events.ts";
-import { NO_COUNTS } from "../audit/events.ts";
+import { type Counts, NO_COUNTS, type SessionStart, type Traffic } from "../audit/events.ts";
+import { liveRow, type SessionRow } from "../audit/rows.ts";
+import { type Denial, type DenialCode, denial } from "../contract/denial.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
-import type { Status, StatusReason } from "../kubernetes/status.ts";
-import { statusRefusal } from "./dial.ts";
+import type { Status } from "../kubernetes/status.ts";
 import { isRecordable } from "./recording/policy.ts";
-import type { RefusalResponse } from "./refused-attempts.ts";
 import type { Relay } from "./relay.ts";
 
 /** A session of this object, from its admission to its end. */
 export class LiveSession {
   readonly plan: SessionPlan;
   readonly startedAt: number;
-  /** Cuts the connection to the cluster, whether it is being opened or long open. */
+  /** What its user stated that it is for. */
+  readonly accessReason: string | undefined;
+  /** Aborting it cuts the connection to the cluster, while it is being opened and after. */
   readonly upstream = new AbortController();
   /** Set once both sockets are joined. */
   relay: Relay | undefined;
-  #movedBytes = 0;
-  /** When the counts were last written down. */
+  /** Why the session ended before the cluster had answered. */
+  denial: Denial | undefined;
+  /** When the counts were last saved. */
   checkpointAt: number;
-  /** Why it was ended before the cluster had answered, as its client is to be told. */
-  endedEarly: RefusalResponse | undefined;
+  #movedBytes = 0;
 
-  /** What its user said it is for. */
-  readonly reason: string | undefined;
-
-  constructor(plan: SessionPlan, startedAt: number, reason: string | undefined) {
+  constructor(plan: SessionPlan, startedAt: number, accessReason: string | undefined) {
     this.plan = plan;
-    this.reason = reason;
     this.startedAt = startedAt;
+    this.accessReason = accessReason;
     this.checkpointAt = startedAt;
   }
 
@@ -47,7 +45,7 @@ export class LiveSession {
     return this.relay?.counts ?? NO_COUNTS;
   }
 
-  /** Bytes that have crossed, both ways, since this was last asked. */
+  /** Bytes that were relayed, both ways, since the last call. */
   takeMovedBytes(): number {
     const { bytes_in, bytes_out } = this.counts;
     const moved = bytes_in + bytes_out - this.#movedBytes;
@@ -55,7 +53,7 @@ export class LiveSession {
     return moved;
   }
 
-  /** Bytes that its readers have been given and not taken. */
+  /** Bytes that were sent to its readers and that they have not taken. */
   get waitingBytes(): number {
     return this.relay?.waitingBytes ?? 0;
   }
@@ -64,28 +62,33 @@ export class LiveSession {
     return this.relay?.observer.traffic?.() ?? {};
   }
 
-  /** What the cluster has said of the command's end, once it has. */
+  /** What the cluster has said about the command's end, once it has. */
   get finalStatus(): Status | undefined {
     return this.relay?.observer.finalStatus();
   }
 
+  /** The session as the view `sessions` of D1 shows it, with the counts of this moment. */
+  get row(): SessionRow {
+    return liveRow(this.id, this.startedAt, startEvent(this.plan, this.accessReason), this.counts, this.traffic);
+  }
+
   /**
-   * Tells the client `words` and hangs up on both sides, at whatever stage the session is.
+   * Shows the client `message` and closes both sides, at whatever stage the session is.
    *
-   * @param reason how the refusal is classed when the session had not been opened yet
+   * @param code of the refusal if the session has not opened yet
    */
-  end(words: string, reason: StatusReason = "Forbidden"): void {
+  end(message: string, code: DenialCode = "session_ended"): void {
     if (this.relay) {
-      this.relay.end(words);
+      this.relay.end(message);
     } else {
-      this.endedEarly = statusRefusal(reason, words);
+      this.denial = denial(code, message);
       this.upstream.abort();
     }
   }
 }
 
-/** What the record says of a session at its start. */
-export function startEvent(plan: SessionPlan, reason: string | undefined): SessionStart {
+/** What the audit log says about a session at its start. */
+export function startEvent(plan: SessionPlan, accessReason: string | undefined): SessionStart {
   const { target, client, recording } = plan;
   return {
     user: plan.user,
@@ -96,7 +99,7 @@ export function startEvent(plan: SessionPlan, reason: string | undefined): Sessi
     kind: target.sessionKind,
     namespace: target.namespace,
     pod: target.pod,
-    container: target.container ?? null,
+    container: target.container,
     command: target.command,
     tty: target.tty,
     stdin: target.stdin,
@@ -105,7 +108,7 @@ export function startEvent(plan: SessionPlan, reason: string | undefined): Sessi
     client_address: client.address,
     country: client.country,
     rule: plan.rule,
-    access_reason: reason ?? null,
+    access_reason: accessReason ?? null,
     user_agent: client.userAgent,
   };
 }

@@ -1,26 +1,27 @@
 import { insertEvents } from "../audit/insert-events.ts";
+import { backoffMs } from "../common/backoff.ts";
+import { describeError, logEvent } from "../common/log.ts";
+import { STORAGE_TIMEOUTS_MS } from "../common/storage-timeouts.ts";
 import { withTimeout } from "../common/with-timeout.ts";
-import type { SessionStore } from "./store.ts";
+import type { SessionJournal } from "./storage/session-journal.ts";
 
-/** D1 takes far more in one batch; this keeps one delivery short enough to repeat. */
+/** D1 accepts far more in one batch. This keeps a delivery short enough to be repeated. */
 const BATCH_EVENTS = 50;
-const DELIVERY_TIMEOUT_MS = 10_000;
-const RETRY_FIRST_MS = 1_000;
-const RETRY_MOST_MS = 30_000;
+const RETRY_BACKOFF = { firstMs: 1_000, maxMs: 30_000 };
 
 /**
- * Brings queued events to D1, in order, at least once (D1 ignores the second copy). One delivery at a time.
+ * Delivers queued events to D1, in order and at least once; D1 ignores the second copy. One delivery at a time.
  *
- * It never throws: what could not be delivered stays queued, and the caller asks `retryInMs` when to come back.
+ * It never throws: what could not be delivered stays queued, and `retryInMs` says when to try again.
  */
 export class Outbox {
-  readonly #store: SessionStore;
+  readonly #journal: SessionJournal;
   readonly #database: D1Database;
   #delivering: Promise<void> | undefined;
   #failures = 0;
 
-  constructor(store: SessionStore, database: D1Database) {
-    this.#store = store;
+  constructor(journal: SessionJournal, database: D1Database) {
+    this.#journal = journal;
     this.#database = database;
   }
 
@@ -36,25 +37,26 @@ export class Outbox {
     return this.#failures > 0;
   }
 
-  /** How long to wait before the next try: exponential from 1 s to 30 s while deliveries fail. */
+  /** How long to wait before the next attempt, ms. */
   get retryInMs(): number {
-    return Math.min(RETRY_FIRST_MS * 2 ** Math.max(0, this.#failures - 1), RETRY_MOST_MS);
+    return backoffMs(this.#failures, RETRY_BACKOFF);
   }
 
   async #drain(): Promise<void> {
     for (;;) {
-      const batch = this.#store.queued(BATCH_EVENTS);
+      const batch = this.#journal.queued(BATCH_EVENTS);
       const last = batch.at(-1);
       if (!last) return;
       try {
-        await withTimeout(insertEvents(this.#database, batch), DELIVERY_TIMEOUT_MS);
+        await withTimeout(insertEvents(this.#database, batch), STORAGE_TIMEOUTS_MS.d1InsertEvents);
       } catch (error) {
         this.#failures++;
-        console.error(`audit: D1 took none of ${batch.length} events (try ${this.#failures}): ${String(error)}`);
+        const fields = { events: batch.length, attempt: this.#failures, error: describeError(error) };
+        logEvent("audit_events_not_delivered", fields);
         return;
       }
       this.#failures = 0;
-      this.#store.delivered(last.n);
+      this.#journal.removeDelivered(last.row_number);
     }
   }
 }

@@ -1,5 +1,5 @@
 import {
-  type CastFacts,
+  type CastMetadata,
   DEFAULT_SIZE,
   headerLine,
   isTerminal,
@@ -13,12 +13,12 @@ import { CHUNK_BYTES, inUnits, MERGE_BYTES, MERGE_MS } from "./policy.ts";
 
 export type CastStream = "stdout" | "stderr" | "stdin";
 
-/** Takes whole lines of the cast, in order. The bytes are good during the call only. `now`: ms since the epoch. */
+/** Takes whole lines of the cast, in order. The bytes are valid during the call only. `now`: ms since the epoch. */
 export type CastSink = (lines: Uint8Array, now: number) => void;
 
-/** So much is worked on at a time: it bounds the memory that one large message can ask for. */
+/** Input is processed in slices of this size, which bounds the memory that one large message needs. */
 const SLICE_BYTES = 4 * 1024;
-/** An event's beginning, its end and the mark before it. */
+/** Room for an event's beginning and end, and the line before it. */
 const FRAME_BYTES = 256;
 const FIRST_BUFFER_BYTES = 8 * 1024;
 const BUFFER_BYTES = CHUNK_BYTES + JsonEscaper.room(SLICE_BYTES) + FRAME_BYTES;
@@ -28,46 +28,46 @@ const EVENT_END = encoder.encode('"]\n');
 const STDERR_END = encoder.encode('\\u001b[39m"]\n');
 
 /**
- * Makes an asciicast of what flows through a session: bytes of its streams in, lines of text out. No clock: the time, in
- * ms since the epoch, comes with every call.
+ * Writes an asciicast of a session: bytes of its streams in, lines of text out. It has no clock: every call brings the
+ * time, in ms since the epoch.
  *
- * - Time starts with the first byte. The header waits for it, and takes the terminal's size as it is known by then.
- * - stderr is output in red, so that any player shows it for what it is. Since a program can write the same escape
- *   sequences to stdout, a line `[time, "e", "stderr"]` goes before each such event: players skip event codes that they
- *   do not know, and no program can write one.
- * - Without a terminal there is no driver in the pod that makes CR LF of a line feed, and a player would draw stairs. So
- *   every LF becomes CR LF here, also one that has a CR before it: turning each CR LF back gives exactly the program's text.
- * - The streams are decoded each by itself: a character in two frames stays one, whatever came between on another stream.
+ * - Time starts with the first byte. The header waits for it, and has the terminal's size as it is known by then.
+ * - stderr is shown in red, so that any player tells it apart. A program can write the same escape sequences to
+ *   stdout, so a line `[time, "e", "stderr"]` precedes each such event: players skip unknown event codes, and no
+ *   program can write one.
+ * - Without a terminal, no driver in the pod turns a line feed into CR LF, and a player would draw stairs. So every LF
+ *   becomes CR LF here, also one after a CR: turning each CR LF back gives exactly the program's text.
+ * - Each stream has its own decoder: a character in two frames stays one, whatever came between on another stream.
  *
- * Memory: one buffer, of CHUNK_BYTES and a little, while output flows.
+ * Memory: one buffer of little more than CHUNK_BYTES while output flows.
  */
 export class AsciicastWriter {
-  readonly #facts: CastFacts;
+  readonly #metadata: CastMetadata;
   readonly #maxBytes: number;
   readonly #sink: CastSink;
   readonly #escapers = new Map<CastStream, JsonEscaper>();
   #buffer = new Uint8Array(FIRST_BUFFER_BYTES);
   #used = 0;
-  /** Bytes that the sink has. */
+  /** Bytes that the sink has taken. */
   #written = 0;
   #size: TerminalSize | undefined;
   #firstSize: TerminalSize | undefined;
   #hasHeader = false;
   #firstAt: number | undefined;
   #lastAt = 0;
-  /** The event that is being added to; its text is open-ended in the buffer. */
+  /** The event that is being written; its text is not terminated in the buffer yet. */
   #open:
     | { readonly stream: CastStream; readonly at: number; readonly start: number; readonly textStart: number }
     | undefined;
   #stopped: string | undefined;
 
-  constructor(facts: CastFacts, maxBytes: number, sink: CastSink) {
-    this.#facts = facts;
+  constructor(metadata: CastMetadata, maxBytes: number, sink: CastSink) {
+    this.#metadata = metadata;
     this.#maxBytes = maxBytes;
     this.#sink = sink;
   }
 
-  /** Why nothing more of the streams is taken, if so. */
+  /** Why the streams are no longer recorded, if so. */
   get stopped(): string | undefined {
     return this.#stopped;
   }
@@ -89,7 +89,7 @@ export class AsciicastWriter {
   write(stream: CastStream, bytes: Uint8Array, now: number): void {
     if (this.#stopped !== undefined || bytes.length === 0) return;
     const escaper = this.#escaperOf(stream);
-    // The sink may stop it on the way.
+    // The sink may stop the recording within this loop.
     for (let from = 0; from < bytes.length && this.#stopped === undefined; from += SLICE_BYTES) {
       const slice = bytes.subarray(from, from + SLICE_BYTES);
       const room = JsonEscaper.room(slice.length) + FRAME_BYTES;
@@ -113,12 +113,12 @@ export class AsciicastWriter {
     else this.#addLine(resizeLine(this.#seconds(now), size));
   }
 
-  /** Says `words` in the cast, to tools and to whoever watches, and takes no more of the streams. */
-  stop(words: string, now: number): void {
+  /** Writes `notice` into the cast, as a marker and on the terminal, and records nothing more of the streams. */
+  stop(notice: string, now: number): void {
     if (this.#stopped !== undefined) return;
-    this.#stopped = words;
-    this.#addLine(markerLine(this.#seconds(now), words));
-    this.#addLine(noticeLine(this.#seconds(now), words));
+    this.#stopped = notice;
+    this.#addLine(markerLine(this.#seconds(now), notice));
+    this.#addLine(noticeLine(this.#seconds(now), notice));
   }
 
   /** The session is over. @param label of the cast's last marker */
@@ -128,11 +128,11 @@ export class AsciicastWriter {
     }
     this.#addLine(markerLine(this.#seconds(now), label));
     this.flush(now);
-    // Whoever waits for a slow client to read the rest still holds this one.
+    // A session that waits for a slow client to read the rest still holds this writer.
     this.#buffer = new Uint8Array(0);
   }
 
-  /** Gives the sink everything so far, but for bytes that wait for the rest of their character. */
+  /** Gives the sink everything so far, except bytes that wait for the rest of their character. */
   flush(now: number): void {
     this.#closeEvent();
     if (this.#used === 0) return;
@@ -141,14 +141,14 @@ export class AsciicastWriter {
     this.#written += this.#used;
     this.#used = 0;
     this.#sink(lines, now);
-    // A session that is quiet again needs no large buffer.
+    // A quiet session needs no large buffer.
     if (this.#used === 0 && lines.length < FIRST_BUFFER_BYTES && this.#buffer.length > FIRST_BUFFER_BYTES) {
       this.#buffer = new Uint8Array(FIRST_BUFFER_BYTES);
     }
   }
 
   #writeHeader(now: number): void {
-    const header = encoder.encode(headerLine(this.#facts, this.#firstSize ?? DEFAULT_SIZE, this.#firstAt ?? now));
+    const header = encoder.encode(headerLine(this.#metadata, this.#firstSize ?? DEFAULT_SIZE, this.#firstAt ?? now));
     this.#hasHeader = true;
     this.#written += header.length;
     this.#sink(header, now);
@@ -157,7 +157,7 @@ export class AsciicastWriter {
   #escaperOf(stream: CastStream): JsonEscaper {
     const known = this.#escapers.get(stream);
     if (known) return known;
-    const escaper = new JsonEscaper(stream !== "stdin" && !isTerminal(this.#facts));
+    const escaper = new JsonEscaper(stream !== "stdin" && !isTerminal(this.#metadata));
     this.#escapers.set(stream, escaper);
     return escaper;
   }
@@ -188,7 +188,7 @@ export class AsciicastWriter {
     if (!open) return;
     this.#open = undefined;
     if (this.#used === open.textStart) {
-      // Nothing but a character's first bytes: the event comes with the rest.
+      // Only the first bytes of a character: the event comes with the rest.
       this.#used = open.start;
       return;
     }
@@ -207,7 +207,7 @@ export class AsciicastWriter {
     this.#used += encoder.encodeInto(text, this.#buffer.subarray(this.#used)).written;
   }
 
-  /** An open event's end fits too: FRAME_BYTES are never used up. */
+  /** Leaves FRAME_BYTES free, so that the end of an open event fits too. */
   #makeRoom(bytes: number): void {
     const wanted = this.#used + bytes + FRAME_BYTES;
     if (wanted <= this.#buffer.length) return;
@@ -216,7 +216,7 @@ export class AsciicastWriter {
     this.#buffer = larger;
   }
 
-  /** Since the first byte. Never less than before: the clock of the wall may be set back. */
+  /** Since the first byte. Never less than before, because the wall clock may be set back. */
   #seconds(now: number): number {
     this.#firstAt ??= now;
     this.#lastAt = Math.max(this.#lastAt, now - this.#firstAt);

@@ -1,14 +1,14 @@
 /**
- * The lines of a cast, asciicast v2: https://docs.asciinema.org/manual/asciicast/v2/
+ * The lines of a cast in asciicast v2: https://docs.asciinema.org/manual/asciicast/v2/
  *
- * Markers are for tools and for a player's progress bar; what somebody who only watches must not miss (the recording
- * stops here) is written on the terminal too, since not every player shows markers.
+ * Markers are for tools and for a player's progress bar. Notices that every viewer must see (the recording stops here)
+ * are written to the terminal too, because not every player shows markers.
  */
 import type { Outcome } from "../../audit/events.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 
-/** Whose session a cast shows, and of what. */
-export interface CastFacts {
+/** Which session a cast shows. */
+export interface CastMetadata {
   readonly sessionId: string;
   readonly user: string;
   readonly cluster: string;
@@ -26,17 +26,17 @@ export interface TerminalSize {
   readonly rows: number;
 }
 
-/** What a terminal is taken for until it says its size, and what a session without one is shown on. */
+/** The size of a terminal until the client tells it, and of sessions without a terminal. */
 export const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
-/** A console's far end has a terminal driver of its own, so it is shown as it comes. */
-export function isTerminal({ kind, tty }: Pick<CastFacts, "kind" | "tty">): boolean {
+/** Whether output is shown as it is. The far end of a console has its own terminal driver. */
+export function isTerminal({ kind, tty }: Pick<CastMetadata, "kind" | "tty">): boolean {
   return tty || kind === "console";
 }
 
-/** @param startedAt when the first byte came, ms since the epoch */
-export function headerLine(facts: CastFacts, { columns, rows }: TerminalSize, startedAt: number): string {
-  const { sessionId, user, cluster, kind, namespace, pod, container, command } = facts;
+/** The first line. @param startedAt when the first byte came, ms since the epoch */
+export function headerLine(metadata: CastMetadata, { columns, rows }: TerminalSize, startedAt: number): string {
+  const { sessionId, user, cluster, kind, namespace, pod, container, command } = metadata;
   const where = `${cluster}/${namespace}/${pod}${container === null ? "" : `/${container}`}`;
   return line({
     version: 2,
@@ -45,7 +45,7 @@ export function headerLine(facts: CastFacts, { columns, rows }: TerminalSize, st
     timestamp: Math.floor(startedAt / 1000),
     title: wellFormed(`${user}: ${kind} ${where}`),
     ...(command.length > 0 && { command: wellFormed(command.map(quoted).join(" ")) }),
-    // Text to text is all that the format allows here, and every tool carries it along.
+    // The format allows strings only. Every tool keeps these fields.
     env: {
       SALLYPORT_SESSION: sessionId,
       SALLYPORT_USER: wellFormed(user),
@@ -54,7 +54,7 @@ export function headerLine(facts: CastFacts, { columns, rows }: TerminalSize, st
       SALLYPORT_POD: pod,
       ...(container !== null && { SALLYPORT_CONTAINER: container }),
       SALLYPORT_KIND: kind,
-      SALLYPORT_TTY: String(isTerminal(facts)),
+      SALLYPORT_TTY: String(isTerminal(metadata)),
     },
   });
 }
@@ -67,12 +67,12 @@ export function markerLine(seconds: number, label: string): string {
   return line([seconds, "m", wellFormed(label)]);
 }
 
-/** Words of ours on the terminal, in reverse video. */
-export function noticeLine(seconds: number, words: string): string {
-  return line([seconds, "o", `\r\n\u001b[0;7m[${wellFormed(words)}]\u001b[0m\r\n`]);
+/** A notice on the terminal, in reverse video. */
+export function noticeLine(seconds: number, notice: string): string {
+  return line([seconds, "o", `\r\n\u001b[0;7m[${wellFormed(notice)}]\u001b[0m\r\n`]);
 }
 
-/** How a session ended, as the label of a cast's last marker. */
+/** The label of a cast's last marker: how the session ended. */
 export function endLabel(outcome: Outcome, exitCode: number | null, reason: string | null): string {
   if (outcome === "exited") return `exit code ${exitCode}`;
   return reason === null ? `ended: ${outcome}` : `ended: ${outcome}: ${reason}`;
@@ -82,12 +82,12 @@ function line(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-/** A lone surrogate would be escaped as such, which strict readers of JSON refuse. */
+/** JSON.stringify escapes a lone surrogate, which strict JSON parsers refuse. */
 function wellFormed(text: string): string {
   return text.toWellFormed();
 }
 
-/** As a shell would need it. */
+/** Quotes a word for a POSIX shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,14 +1,14 @@
 /**
- * The inside of a JSON string, straight from bytes that are meant to be UTF-8.
+ * Escapes bytes that should be UTF-8 for the inside of a JSON string.
  *
- * By hand, because the way over `TextDecoder` and `JSON.stringify` costs about twice as much (four passes, and a two-byte
- * string as soon as one character is not Latin-1), and because here a character may come in two frames.
- * Invalid bytes become U+FFFD as the WHATWG decoder does it, one for each maximal part of a sequence.
+ * By hand, because `TextDecoder` and `JSON.stringify` cost about twice as much (four passes, and a two-byte string as
+ * soon as one character is not Latin-1), and because a character may be split between two frames.
+ * Invalid bytes become U+FFFD as in the WHATWG decoder, one for each maximal part of a sequence.
  */
 
-/** No byte of the source makes more than this: a control character is `\u00xx`. */
+/** The most bytes that one byte of input becomes: a control character is `\u00xx`. */
 const MAX_GROWTH = 6;
-/** What may be held back from the push before, and come out as U+FFFD. */
+/** Bytes held back by the previous push, which may become U+FFFD. */
 const MAX_HELD_BYTES = 3;
 
 const BACKSLASH = 0x5c;
@@ -23,10 +23,10 @@ const CONTROL_ENDS = Int16Array.from({ length: 0x20 }, (_, code) => {
 
 export class JsonEscaper {
   readonly #crlf: boolean;
-  /** The beginning of a sequence whose rest has not come. */
+  /** The beginning of a sequence whose rest has not arrived. */
   readonly #held = new Uint8Array(MAX_HELD_BYTES);
   #heldBytes = 0;
-  /** Continuation bytes that are still to come, and what the next of them may be. */
+  /** Continuation bytes that are missing, and the range of the next one. */
   #missing = 0;
   #lower = 0x80;
   #upper = 0xbf;
@@ -36,7 +36,7 @@ export class JsonEscaper {
     this.#crlf = crlf;
   }
 
-  /** The room that `push` needs for so many bytes. */
+  /** The room in the target that `push` needs for so many bytes. */
   static room(bytes: number): number {
     return bytes * MAX_GROWTH + MAX_HELD_BYTES;
   }
@@ -50,7 +50,7 @@ export class JsonEscaper {
     let i = 0;
     while (i < end) {
       if (this.#missing === 0) {
-        // Four plain characters at a time: none above 0x7f, below 0x20, a quote or a backslash.
+        // Four plain characters at a time: none above 0x7f or below 0x20, no quote, no backslash.
         while (i + 4 <= end) {
           const word = from.getInt32(i, true);
           const unlikeQuote = (word ^ 0x22222222) - 0x01010101;
@@ -86,7 +86,7 @@ export class JsonEscaper {
     return out;
   }
 
-  /** The stream is over: what was held back will have no rest. */
+  /** The stream is over: bytes that were held back are an incomplete sequence. */
   finish(target: Uint8Array, at: number): number {
     if (this.#missing === 0) return at;
     this.#missing = 0;
@@ -152,8 +152,8 @@ export class JsonEscaper {
 }
 
 /**
- * The length of the sequence at `at`, where it is one of those that make up nearly all text that is not ASCII: whole, and
- * with nothing to look out for. 0 for all others, which are read byte by byte. Past the end of `source` nothing matches.
+ * The length of the sequence at `at` if it is complete and needs no escaping, as in nearly all text that is not ASCII.
+ * 0 for all others, which are read byte by byte. Past the end of `source` nothing matches.
  */
 function plainSequence(source: Uint8Array, at: number): 0 | 2 | 3 {
   const first = source[at] as number;
@@ -165,8 +165,8 @@ function plainSequence(source: Uint8Array, at: number): 0 | 2 | 3 {
 }
 
 /**
- * `\uXXXX`. Beyond what JSON asks for, it serves the C1 controls and the line and paragraph separators: the asciinema
- * player reads a cast from a URL with a reader for which U+0085, U+2028 and U+2029 end a line.
+ * Writes `\uXXXX`. Beyond what JSON requires, it is used for the C1 controls and the line and paragraph separators:
+ * when the asciinema player reads a cast from a URL, U+0085, U+2028 and U+2029 end a line.
  */
 function escaped(code: number, target: Uint8Array, at: number): number {
   target[at] = BACKSLASH;

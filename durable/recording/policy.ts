@@ -1,29 +1,29 @@
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 
-/** Output of one channel within this time is one event. Two frames of a 30 Hz screen stay two. */
+/** Output of one channel within this time becomes one event. Two frames of a 30 Hz screen stay two. */
 export const MERGE_MS = 30;
-/** An event's text is not larger than this and one slice: players take an event whole. */
+/** An event's text is at most this and one slice, because players process an event as a whole. */
 export const MERGE_BYTES = 64 * 1024;
 /**
- * Written output is kept in memory until there is so much of it, or FLUSH_MS have gone by. Large, because SQLite's price is
- * by the commit: in chunks of 256 KiB it took four times the processor's time. A row may have 2 MB.
+ * Written output stays in memory until there is so much of it, or until FLUSH_MS have passed. It is large because each
+ * commit costs: chunks of 256 KiB took four times the CPU time. SQLite rows of the platform hold at most 2 MB.
  */
 export const CHUNK_BYTES = 992 * 1024;
-/** Half of the promise that a crash loses at most the last second: on a busy machine the timer comes late. */
+/** Half of the promised second that a crash may lose, because timers are late on a busy machine. */
 export const FLUSH_MS = 400;
-/** R2 wants parts of at least 5 MiB, all but the last of the same size. */
+/** R2 requires parts of at least 5 MiB, and all but the last of the same size. */
 export const PART_BYTES = 5 * 1024 * 1024;
-/** What all recordings of one object may hold in its SQLite while R2 takes nothing. The platform's own limit is 10 GB. */
+/** What all recordings of one object may hold in its SQLite while R2 is down. The platform's limit is 10 GB. */
 export const MAX_SPOOL_BYTES = 512 * 1024 * 1024;
 /**
- * Up to so much may wait while the object relays a burst: both cost its one thread, and what waits is durable. With more
- * than this, uploads go on whatever else there is to do.
+ * While the object relays a burst, uploads wait: both need its one thread, and what waits is durable. Above this share of
+ * MAX_SPOOL_BYTES they run all the same.
  */
 export const UPLOAD_PRESSURE_RATIO = 1 / 4;
-/** One answer of the object to a reader of a recording that R2 does not have yet: far below the limit of a call. */
+/** The largest answer to a reader of a recording that R2 does not have yet. The platform's limit of a call is 32 MiB. */
 export const READ_BLOCK_BYTES = 1024 * 1024;
 
-/** A terminal to look at is a recording; a tunnel's bytes, or a screen's, are none. */
+/** Whether a kind of session has a terminal that can be recorded. The bytes of tunnels and screens are not. */
 export function isRecordable(kind: SessionKind): boolean {
   switch (kind) {
     case "exec":

@@ -1,25 +1,27 @@
 import type { RecordingSummary } from "../../audit/events.ts";
+import { backoffMs } from "../../common/backoff.ts";
+import { describeError, logEvent } from "../../common/log.ts";
 import type { RecordingBlock, RecordingPolicy } from "../../contract/recording.ts";
-import { type CastFacts, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
+import { type CastMetadata, DEFAULT_SIZE, headerLine, markerLine, noticeLine } from "./cast-lines.ts";
 import { LiveRecording, type OnMustEnd } from "./live-recording.ts";
 import { FLUSH_MS, MAX_SPOOL_BYTES, READ_BLOCK_BYTES, UPLOAD_PRESSURE_RATIO } from "./policy.ts";
 import { readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";
 import { uploadReady } from "./upload.ts";
 
-const RETRY_FIRST_MS = 1_000;
-const RETRY_MOST_MS = 300_000;
+const RETRY_BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
 
 export interface NewRecording {
-  readonly facts: CastFacts;
+  readonly metadata: CastMetadata;
   readonly policy: RecordingPolicy;
-  /** What the upstream chose, `""` for none. */
+  /** The subprotocol that the upstream chose, `""` for none. */
   readonly subprotocol: string;
   readonly onMustEnd: OnMustEnd;
 }
 
 /**
- * All recordings of one object: the live ones, and those that wait for R2. One upload at a time, one part of it in memory.
+ * All recordings of one object: those of live sessions, and those that wait for R2. It runs one upload at a time and
+ * holds one part of it in memory.
  */
 export class Recordings {
   readonly #spool: Spool;
@@ -29,16 +31,16 @@ export class Recordings {
   readonly #isBusy: () => boolean;
   readonly #live = new Map<string, LiveRecording>();
   readonly #dirty = new Set<LiveRecording>();
-  #flushing: ReturnType<typeof setTimeout> | null = null;
+  #flushTimer: ReturnType<typeof setTimeout> | null = null;
   #uploading: Promise<void> | undefined;
-  #again = false;
+  #uploadAgain = false;
   /** A part is full, or was left for later. */
   #hasReady = false;
   #failures = 0;
 
   /**
    * @param onReady a recording has ended and waits for `upload`
-   * @param options.isBusy the object has better things to do just now than to upload
+   * @param options.isBusy the object is relaying a burst, and uploads should wait
    */
   constructor(
     sql: SqlStorage,
@@ -53,14 +55,18 @@ export class Recordings {
     this.#isBusy = isBusy;
   }
 
-  /** Starts to record a session that the cluster has accepted. Throws where the object's storage takes nothing. */
-  begin({ facts, policy, subprotocol, onMustEnd }: NewRecording, now: number): LiveRecording {
+  /**
+   * Starts to record a session that the cluster has accepted.
+   *
+   * @throws when the object's storage fails
+   */
+  begin({ metadata, policy, subprotocol, onMustEnd }: NewRecording, now: number): LiveRecording {
     const recording: LiveRecording = new LiveRecording({
-      facts,
+      metadata,
       policy,
       subprotocol,
       spool: this.#spool,
-      number: this.#spool.begin(facts, now),
+      number: this.#spool.begin(metadata, now),
       maxSpoolBytes: this.#maxSpoolBytes,
       onDirty: () => this.#flushSoon(recording),
       onPart: () => {
@@ -68,7 +74,7 @@ export class Recordings {
       },
       onMustEnd,
     });
-    this.#live.set(facts.sessionId, recording);
+    this.#live.set(metadata.sessionId, recording);
     return recording;
   }
 
@@ -84,63 +90,68 @@ export class Recordings {
   }
 
   /**
-   * Ends the recordings that an earlier life of the object left open; to be called when the object starts, before any
+   * Ends the recordings that an earlier life of the object left open. To be called when the object starts, before any
    * session opens.
    *
-   * @returns what the record says of each, by session
+   * @returns for each session what its `end` event says about its recording
    */
   endInterrupted(): Map<string, RecordingSummary> {
-    const ended = this.#spool.open().map((recording) => [recording.id, this.#endInterrupted(recording)] as const);
+    const ended = this.#spool
+      .open()
+      .map((recording) => [recording.sessionId, this.#endInterrupted(recording)] as const);
     if (ended.length > 0) this.#onReady();
     return new Map(ended);
   }
 
-  /** Resolves when R2 has all that is ready, or failed, or the object is busy. Joins an upload that is under way. Never rejects. */
+  /**
+   * Resolves when R2 has all that is ready, or failed, or the object is busy. Joins an upload that is under way. Never
+   * rejects.
+   */
   upload(): Promise<void> {
-    // What becomes ready while the others are brought would otherwise wait for the next call.
-    this.#again = true;
+    // What becomes ready during an upload must not wait for the next call.
+    this.#uploadAgain = true;
     this.#uploading ??= this.#uploadAll().finally(() => {
       this.#uploading = undefined;
     });
     return this.#uploading;
   }
 
-  /** Whether parts of open recordings are ready for `upload`, and this is a time for it. To be asked every second or so. */
+  /** Whether full parts wait for `upload` and the object has time for it. To be asked every second or so. */
   get isDue(): boolean {
-    return this.#hasReady && !this.isFailing && this.#mayUpload();
+    return this.#hasReady && !this.isFailing && this.#shouldUpload();
   }
 
   get isFailing(): boolean {
     return this.#failures > 0;
   }
 
-  /** How long to wait before the next try: exponential from 1 s to 5 minutes while R2 fails. */
+  /** How long to wait before the next attempt, ms. */
   get retryInMs(): number {
-    return Math.min(RETRY_FIRST_MS * 2 ** Math.max(0, this.#failures - 1), RETRY_MOST_MS);
+    return backoffMs(this.#failures, RETRY_BACKOFF);
   }
 
-  /** Whether anything here is still to go to R2, now or later. */
+  /** Whether anything has to go to R2, now or later. */
   get hasWaiting(): boolean {
     return this.#spool.waiting().length > 0;
   }
 
   /**
-   * A piece of a recording that is not in R2, from a byte of the cast on; see `readSpooled`. A live one's last
-   * second is in it.
+   * Reads from a recording that R2 does not have yet, from an offset in the cast on; see `readSpooled`. The last
+   * second of a live session is included.
    */
   read(sessionId: string, offset: number, now: number): RecordingBlock | null {
     if (offset === 0) this.#live.get(sessionId)?.flush(now);
     return readSpooled(this.#spool, sessionId, offset, READ_BLOCK_BYTES);
   }
 
-  #mayUpload(): boolean {
+  #shouldUpload(): boolean {
     return !this.#isBusy() || this.#spool.bytesHeld > this.#maxSpoolBytes * UPLOAD_PRESSURE_RATIO;
   }
 
   #flushSoon(recording: LiveRecording): void {
     this.#dirty.add(recording);
-    this.#flushing ??= setTimeout(() => {
-      this.#flushing = null;
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = null;
       const dirty = [...this.#dirty];
       this.#dirty.clear();
       for (const each of dirty) each.flush(Date.now());
@@ -148,38 +159,39 @@ export class Recordings {
   }
 
   #endInterrupted(recording: SpooledRecording): RecordingSummary {
-    const { id, number, facts, first_at, last_at } = recording;
-    const words = "recording interrupted here: the object that held the session stopped (crash, eviction or deploy)";
-    const seconds = (last_at - (first_at ?? last_at)) / 1000;
-    const start = this.#spool.size(recording);
-    const header = start === 0 ? headerLine(facts, DEFAULT_SIZE, last_at) : "";
-    const lines = new TextEncoder().encode(header + noticeLine(seconds, words) + markerLine(seconds, "interrupted"));
-    this.#spool.append(number, start, lines, last_at);
-    this.#spool.end(id);
-    return { state: "interrupted", bytes: start + lines.length, reason: words };
+    const { sessionId, number, metadata, castStartedAt, lastWrittenAt } = recording;
+    const reason = "recording interrupted here: the object that held the session stopped (crash, eviction or deploy)";
+    const seconds = (lastWrittenAt - (castStartedAt ?? lastWrittenAt)) / 1000;
+    const start = this.#spool.byteLength(recording);
+    const header = start === 0 ? headerLine(metadata, DEFAULT_SIZE, lastWrittenAt) : "";
+    const lines = new TextEncoder().encode(header + noticeLine(seconds, reason) + markerLine(seconds, "interrupted"));
+    this.#spool.append(number, start, lines, lastWrittenAt);
+    this.#spool.end(sessionId);
+    return { state: "interrupted", bytes: start + lines.length, reason };
   }
 
   async #uploadAll(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
+    while (this.#uploadAgain) {
+      this.#uploadAgain = false;
       this.#hasReady = false;
-      for (const { id } of this.#spool.waiting()) {
-        if (!(await this.#uploadOne(id))) return;
+      for (const { sessionId } of this.#spool.waiting()) {
+        if (!(await this.#uploadOne(sessionId))) return;
       }
-      this.#hasReady ||= !this.#mayUpload();
+      this.#hasReady ||= !this.#shouldUpload();
     }
   }
 
   /** @returns whether R2 took what was ready */
-  async #uploadOne(id: string): Promise<boolean> {
+  async #uploadOne(sessionId: string): Promise<boolean> {
     try {
-      await uploadReady(this.#bucket, this.#spool, id, () => this.#mayUpload());
+      await uploadReady(this.#bucket, this.#spool, sessionId, () => this.#shouldUpload());
       this.#failures = 0;
       return true;
     } catch (error) {
       this.#failures++;
-      this.#spool.failed(id);
-      console.error(`recording: R2 did not take session ${id} (try ${this.#failures}): ${String(error)}`);
+      this.#spool.uploadFailed(sessionId);
+      const fields = { session: sessionId, attempt: this.#failures, error: describeError(error) };
+      logEvent("recording_not_uploaded", fields);
       return false;
     }
   }

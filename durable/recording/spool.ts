@@ -1,44 +1,66 @@
-import type { CastFacts } from "./cast-lines.ts";
+import type { CastMetadata } from "./cast-lines.ts";
 import { CHUNK_BYTES, PART_BYTES } from "./policy.ts";
 
 /** A recording that R2 does not have as a whole yet. */
 export interface SpooledRecording {
-  readonly id: string;
-  /** Its chunks are found by it. */
+  readonly sessionId: string;
+  /** Finds its chunks, see `chunkPosition`. */
   readonly number: number;
-  /** `lost`: R2 has forgotten the upload; what is here is all there is, and stays here. */
+  /** `lost`: R2 no longer knows the upload. The rest of the recording stays here. */
   readonly state: "open" | "ended" | "lost";
-  readonly facts: CastFacts;
-  readonly started_at: number;
-  /** Of the whole cast, once it has ended. */
-  readonly size: number | null;
+  readonly metadata: CastMetadata;
+  /** ms since the epoch. */
+  readonly startedAt: number;
+  /** Bytes of the whole cast; null until it has ended. */
+  readonly byteLength: number | null;
   /** When the cast's time starts, ms since the epoch; null before its first byte. */
-  readonly first_at: number | null;
-  /** When it was last written to, ms since the epoch. */
-  readonly last_at: number;
-  readonly upload_id: string | null;
+  readonly castStartedAt: number | null;
+  /** ms since the epoch. */
+  readonly lastWrittenAt: number;
+  readonly uploadId: string | null;
   /** The etags of the parts that R2 has: part n is at n - 1. */
-  readonly etags: readonly string[];
+  readonly partEtags: readonly string[];
 }
 
 type Row = Record<string, SqlStorageValue> & {
-  id: string;
-  number: number;
+  session_id: string;
+  recording_number: number;
   state: SpooledRecording["state"];
-  facts: string;
+  metadata: string;
   started_at: number;
-  size: number | null;
-  first_at: number | null;
-  last_at: number;
+  cast_started_at: number | null;
+  last_written_at: number;
+  byte_length: number | null;
   upload_id: string | null;
-  etags: string;
+  part_etags: string;
 };
 
+/** A cast is smaller than this, and a position fits into the integers that JavaScript represents exactly. */
+const POSITIONS_PER_RECORDING = 2 ** 32;
+
 /**
- * Recordings on their way to R2, in the object's own SQLite: chunks of the cast's text, each at its place (`start`, a byte
- * offset in the cast), and how far the upload has come. Every method is one step of the platform's own: all of it or none.
+ * The primary key of a chunk: the recording's number, and the offset in the cast where the chunk starts.
  *
- * No chunk lies across the border of a part, so a part is a run of whole chunks and goes as such.
+ * One integer, because a second index would cost a billed row every second, and because SQLite reads whole blobs to
+ * compare keys of several columns.
+ */
+function chunkPosition(recordingNumber: number, offset: number): number {
+  return recordingNumber * POSITIONS_PER_RECORDING + offset;
+}
+
+const SELECT = `SELECT session_id, recording_number, state, metadata, started_at, cast_started_at, byte_length,
+  upload_id, part_etags,
+  max(last_written_at, coalesce((SELECT written_at FROM recording_chunks
+    WHERE position >= recording_number * ${POSITIONS_PER_RECORDING}
+      AND position < (recording_number + 1) * ${POSITIONS_PER_RECORDING}
+    ORDER BY position DESC LIMIT 1), 0)) AS last_written_at
+  FROM recordings`;
+
+/**
+ * Recordings that wait for R2, in the object's own SQLite: chunks of the casts, and the progress of each upload. The
+ * platform makes each method atomic.
+ *
+ * No chunk crosses the border of a part, so a part is a run of whole chunks and is uploaded as such.
  */
 export class Spool {
   readonly #sql: SqlStorage;
@@ -46,16 +68,6 @@ export class Spool {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    // A chunk's place is its recording's number and the byte where it starts. One integer: a second index would be a second
-    // billed row every second, and with a key of text and number SQLite reads whole blobs to compare keys.
-    sql.exec(`
-      CREATE TABLE IF NOT EXISTS recordings (
-        id TEXT PRIMARY KEY, number INTEGER NOT NULL, state TEXT NOT NULL, facts TEXT NOT NULL, started_at INTEGER NOT NULL, size INTEGER, header TEXT,
-        first_at INTEGER, last_at INTEGER NOT NULL, upload_id TEXT, etags TEXT NOT NULL DEFAULT '[]', tries INTEGER NOT NULL DEFAULT 0
-      ) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS recording_chunks (
-        place INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes BLOB NOT NULL
-      );`);
     this.#bytesHeld = this.#number("SELECT coalesce(sum(length(bytes)), 0) AS n FROM recording_chunks");
   }
 
@@ -65,40 +77,48 @@ export class Spool {
   }
 
   /** @returns the recording's number */
-  begin(facts: CastFacts, now: number): number {
-    const number = this.#number("SELECT coalesce(max(number), -1) + 1 AS n FROM recordings");
+  begin(metadata: CastMetadata, now: number): number {
+    const number = this.#number("SELECT coalesce(max(recording_number), -1) + 1 AS n FROM recordings");
     this.#sql.exec(
-      "INSERT INTO recordings (id, number, state, facts, started_at, last_at) VALUES (?, ?, 'open', ?, ?, ?)",
-      facts.sessionId,
+      `INSERT INTO recordings (session_id, recording_number, state, metadata, started_at, last_written_at)
+       VALUES (?, ?, 'open', ?, ?, ?)`,
+      metadata.sessionId,
       number,
-      JSON.stringify(facts),
+      JSON.stringify(metadata),
       now,
       now,
     );
     return number;
   }
 
-  /** The cast's first line, kept for readers who come after it has gone to R2 with the first part. */
-  setHeader(id: string, header: string, firstAt: number): void {
-    this.#sql.exec("UPDATE recordings SET header = ?, first_at = ? WHERE id = ?", header, firstAt, id);
-  }
-
-  header(id: string): string | undefined {
-    return (
-      this.#first<{ header: string | null }>("SELECT header FROM recordings WHERE id = ?", id)?.header ?? undefined
+  /** Keeps the cast's first line for readers who come after the first part has gone to R2. */
+  setHeader(sessionId: string, headerLine: string, castStartedAt: number): void {
+    this.#sql.exec(
+      "UPDATE recordings SET header_line = ?, cast_started_at = ? WHERE session_id = ?",
+      headerLine,
+      castStartedAt,
+      sessionId,
     );
   }
 
-  /** @returns whether it has reached the border of a part: there is something to upload */
+  header(sessionId: string): string | undefined {
+    const row = this.#first<{ header_line: string | null }>(
+      "SELECT header_line FROM recordings WHERE session_id = ?",
+      sessionId,
+    );
+    return row?.header_line ?? undefined;
+  }
+
+  /** @returns whether a part is full, so that there is something to upload */
   append(number: number, start: number, bytes: Uint8Array, now: number): boolean {
     let filledPart = false;
     for (let from = 0; from < bytes.length; ) {
       const at = start + from;
       const piece = bytes.subarray(from, from + Math.min(CHUNK_BYTES, PART_BYTES - (at % PART_BYTES)));
-      // OR REPLACE: after a failure in the middle of an append the next one begins at the same place.
+      // OR REPLACE: after a failure within an append, the next one begins at the same offset.
       this.#sql.exec(
-        "INSERT OR REPLACE INTO recording_chunks (place, at, bytes) VALUES (?, ?, ?)",
-        place(number, at),
+        "INSERT OR REPLACE INTO recording_chunks (position, written_at, bytes) VALUES (?, ?, ?)",
+        chunkPosition(number, at),
         now,
         piece,
       );
@@ -110,53 +130,61 @@ export class Spool {
   }
 
   /** Nothing more will be appended. */
-  end(id: string): void {
-    const recording = this.find(id);
-    if (recording)
-      this.#sql.exec("UPDATE recordings SET state = 'ended', size = ? WHERE id = ?", this.size(recording), id);
-  }
-
-  find(id: string): SpooledRecording | undefined {
-    const row = this.#first<Row>(`${SELECT} WHERE id = ?`, id);
-    return row && read(row);
-  }
-
-  /** Those that have something to upload, or may have: what failed most often comes last. */
-  waiting(): SpooledRecording[] {
-    return this.#sql.exec<Row>(`${SELECT} WHERE state <> 'lost' ORDER BY tries, id`).toArray().map(read);
-  }
-
-  /** Those that no session of this life of the object writes to: the last life stopped without ending them. */
-  open(): SpooledRecording[] {
-    return this.#sql.exec<Row>(`${SELECT} WHERE state = 'open'`).toArray().map(read);
-  }
-
-  /** Where the next byte goes: the size of the cast so far. */
-  size({ number, etags, size }: SpooledRecording): number {
-    if (size !== null) return size;
-    const last = this.#first<{ place: number; length: number }>(
-      "SELECT place, length(bytes) AS length FROM recording_chunks WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT 1",
-      place(number, 0),
-      place(number + 1, 0),
+  end(sessionId: string): void {
+    const recording = this.find(sessionId);
+    if (!recording) return;
+    this.#sql.exec(
+      "UPDATE recordings SET state = 'ended', byte_length = ? WHERE session_id = ?",
+      this.byteLength(recording),
+      sessionId,
     );
-    return last ? last.place - place(number, 0) + last.length : etags.length * PART_BYTES;
   }
 
-  /** The bytes from `start` on, at most `length` of them. */
+  find(sessionId: string): SpooledRecording | undefined {
+    const row = this.#first<Row>(`${SELECT} WHERE session_id = ?`, sessionId);
+    return row && readRow(row);
+  }
+
+  /** Recordings that have, or will have, something to upload. What failed most often comes last. */
+  waiting(): SpooledRecording[] {
+    return this.#sql
+      .exec<Row>(`${SELECT} WHERE state <> 'lost' ORDER BY failed_uploads, session_id`)
+      .toArray()
+      .map(readRow);
+  }
+
+  /** At start: recordings that an earlier life of the object left without an end. */
+  open(): SpooledRecording[] {
+    return this.#sql.exec<Row>(`${SELECT} WHERE state = 'open'`).toArray().map(readRow);
+  }
+
+  /** Bytes of the cast so far, which is where the next byte goes. */
+  byteLength({ number, partEtags, byteLength }: SpooledRecording): number {
+    if (byteLength !== null) return byteLength;
+    const last = this.#first<{ position: number; length: number }>(
+      `SELECT position, length(bytes) AS length FROM recording_chunks WHERE position >= ? AND position < ?
+       ORDER BY position DESC LIMIT 1`,
+      chunkPosition(number, 0),
+      chunkPosition(number + 1, 0),
+    );
+    return last ? last.position - chunkPosition(number, 0) + last.length : partEtags.length * PART_BYTES;
+  }
+
+  /** Reads from `start` on, at most `length` bytes. */
   bytes(recording: SpooledRecording, start: number, length: number): Uint8Array<ArrayBuffer> {
     const { number } = recording;
-    // No more than there is: most recordings are a few KiB, and this is asked for a whole part of each.
-    const wanted = Math.max(0, Math.min(length, this.size(recording) - start));
+    // Allocates no more than there is: callers ask for a whole part, and most recordings are a few KiB.
+    const wanted = Math.max(0, Math.min(length, this.byteLength(recording) - start));
     // The chunk that has `start` may begin before it, but no more than a chunk's size.
-    const chunks = this.#sql.exec<{ place: number; bytes: ArrayBuffer }>(
-      "SELECT place, bytes FROM recording_chunks WHERE place > ? AND place < ? ORDER BY place",
-      place(number, Math.max(-1, start - CHUNK_BYTES)),
-      place(number, start + wanted),
+    const chunks = this.#sql.exec<{ position: number; bytes: ArrayBuffer }>(
+      "SELECT position, bytes FROM recording_chunks WHERE position > ? AND position < ? ORDER BY position",
+      chunkPosition(number, Math.max(-1, start - CHUNK_BYTES)),
+      chunkPosition(number, start + wanted),
     );
     const joined = new Uint8Array(wanted);
     let end = 0;
     for (const chunk of chunks) {
-      const chunkStart = chunk.place - place(number, 0);
+      const chunkStart = chunk.position - chunkPosition(number, 0);
       const skipped = Math.max(0, start - chunkStart);
       const target = Math.max(0, chunkStart - start);
       const piece = new Uint8Array(chunk.bytes).subarray(skipped, skipped + wanted - target);
@@ -166,47 +194,47 @@ export class Spool {
     return joined.subarray(0, end);
   }
 
-  setUpload(id: string, uploadId: string): void {
-    this.#sql.exec("UPDATE recordings SET upload_id = ? WHERE id = ?", uploadId, id);
+  setUpload(sessionId: string, uploadId: string): void {
+    this.#sql.exec("UPDATE recordings SET upload_id = ? WHERE session_id = ?", uploadId, sessionId);
   }
 
-  /** R2 has the next part: its bytes are not needed here any more. */
-  partUploaded({ id, number, etags, last_at }: SpooledRecording, etag: string): void {
-    const from = place(number, etags.length * PART_BYTES);
-    const at = this.#drop(from, from + PART_BYTES);
+  /** R2 has the next part: removes its chunks. */
+  partUploaded({ sessionId, number, partEtags, lastWrittenAt }: SpooledRecording, etag: string): void {
+    const from = chunkPosition(number, partEtags.length * PART_BYTES);
+    const removedAt = this.#removeChunks(from, from + PART_BYTES);
     this.#sql.exec(
-      "UPDATE recordings SET etags = ?, last_at = ?, tries = 0 WHERE id = ?",
-      JSON.stringify([...etags, etag]),
-      Math.max(last_at, at),
-      id,
+      "UPDATE recordings SET part_etags = ?, last_written_at = ?, failed_uploads = 0 WHERE session_id = ?",
+      JSON.stringify([...partEtags, etag]),
+      Math.max(lastWrittenAt, removedAt),
+      sessionId,
     );
   }
 
-  failed(id: string): void {
-    this.#sql.exec("UPDATE recordings SET tries = tries + 1 WHERE id = ?", id);
+  uploadFailed(sessionId: string): void {
+    this.#sql.exec("UPDATE recordings SET failed_uploads = failed_uploads + 1 WHERE session_id = ?", sessionId);
   }
 
-  lost(id: string): void {
-    this.#sql.exec("UPDATE recordings SET state = 'lost' WHERE id = ?", id);
+  uploadLost(sessionId: string): void {
+    this.#sql.exec("UPDATE recordings SET state = 'lost' WHERE session_id = ?", sessionId);
   }
 
   /** R2 has all of it. */
-  forget({ id, number }: SpooledRecording): void {
-    this.#drop(place(number, 0), place(number + 1, 0));
-    this.#sql.exec("DELETE FROM recordings WHERE id = ?", id);
+  remove({ sessionId, number }: SpooledRecording): void {
+    this.#removeChunks(chunkPosition(number, 0), chunkPosition(number + 1, 0));
+    this.#sql.exec("DELETE FROM recordings WHERE session_id = ?", sessionId);
   }
 
-  /** @returns when the last of the dropped chunks was written, 0 where there was none */
-  #drop(from: number, to: number): number {
-    const gone = this.#first<{ n: number; at: number }>(
-      `SELECT coalesce(sum(length(bytes)), 0) AS n, coalesce(max(at), 0) AS at FROM recording_chunks
-       WHERE place >= ? AND place < ?`,
+  /** @returns when the last of the removed chunks was written, 0 if there was none */
+  #removeChunks(from: number, to: number): number {
+    const removed = this.#first<{ bytes: number; at: number }>(
+      `SELECT coalesce(sum(length(bytes)), 0) AS bytes, coalesce(max(written_at), 0) AS at FROM recording_chunks
+       WHERE position >= ? AND position < ?`,
       from,
       to,
     );
-    this.#sql.exec("DELETE FROM recording_chunks WHERE place >= ? AND place < ?", from, to);
-    this.#bytesHeld -= gone?.n ?? 0;
-    return gone?.at ?? 0;
+    this.#sql.exec("DELETE FROM recording_chunks WHERE position >= ? AND position < ?", from, to);
+    this.#bytesHeld -= removed?.bytes ?? 0;
+    return removed?.at ?? 0;
   }
 
   #first<T extends Record<string, SqlStorageValue>>(query: string, ...bindings: SqlStorageValue[]): T | undefined {
@@ -218,19 +246,17 @@ export class Spool {
   }
 }
 
-/** A cast is smaller than this, and both together are an integer that a JavaScript number can hold. */
-const PLACES_PER_RECORDING = 2 ** 32;
-
-function place(number: number, start: number): number {
-  return number * PLACES_PER_RECORDING + start;
-}
-
-const SELECT = `SELECT id, number, state, facts, started_at, size, first_at, upload_id, etags,
-  max(last_at, coalesce((SELECT at FROM recording_chunks
-    WHERE place >= number * ${PLACES_PER_RECORDING} AND place < (number + 1) * ${PLACES_PER_RECORDING}
-    ORDER BY place DESC LIMIT 1), 0)) AS last_at
-  FROM recordings`;
-
-function read(row: Row): SpooledRecording {
-  return { ...row, facts: JSON.parse(row.facts), etags: JSON.parse(row.etags) };
+function readRow(row: Row): SpooledRecording {
+  return {
+    sessionId: row.session_id,
+    number: row.recording_number,
+    state: row.state,
+    metadata: JSON.parse(row.metadata),
+    startedAt: row.started_at,
+    byteLength: row.byte_length,
+    castStartedAt: row.cast_started_at,
+    lastWrittenAt: row.last_written_at,
+    uploadId: row.upload_id,
+    partEtags: JSON.parse(row.part_etags),
+  };
 }

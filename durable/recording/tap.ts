@@ -4,19 +4,19 @@ import type { Message } from "../protocols/observer.ts";
 import type { AsciicastWriter } from "./asciicast-writer.ts";
 import type { TerminalSize } from "./cast-lines.ts";
 
-/** Takes from a session's messages what belongs in its cast. */
+/** Extracts from a session's messages what belongs in its cast. */
 export interface Tap {
   fromClient(message: Message, now: number): void;
   fromUpstream(message: Message, now: number): void;
 }
 
-/** A resize is some 30 bytes; a client that sends no end of one is not listened to. */
+/** A resize has some 30 bytes. What is longer without an end is cut, which makes it unreadable. */
 const MAX_RESIZE_CHARS = 1_024;
 const MAX_CELLS = 65_535;
 
 /**
- * @param subprotocol what the upstream chose. Where it names no channels (KubeVirt's, and any that exec may learn) all
- *   bytes are taken as they come: better an odd cast than none.
+ * @param subprotocol what the upstream chose. Where it has no channels (KubeVirt's, and future ones of exec) all bytes
+ *   are recorded as they come: an odd cast is better than none.
  */
 export function createTap(kind: SessionKind, subprotocol: string, withInput: boolean, writer: AsciicastWriter): Tap {
   const channels = kind === "console" ? undefined : channelProtocol(subprotocol);
@@ -70,7 +70,7 @@ class RawTap implements Tap {
   }
 }
 
-/** The resize channel is a byte stream of JSON objects, `{"Width":80,"Height":24}`, in the API server's reading of JSON. */
+/** The resize channel is a byte stream of JSON objects, `{"Width":80,"Height":24}`, read as Go's decoder reads them. */
 class ResizeReader {
   readonly #decoder = new TextDecoder();
   #rest = "";
@@ -82,7 +82,7 @@ class ResizeReader {
   }
 }
 
-/** Go matches the names of fields without regard to case. */
+/** Go matches the names of fields case-insensitively. */
 function parseSize(text: string): TerminalSize | undefined {
   let value: unknown;
   try {
@@ -99,7 +99,7 @@ function isCells(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_CELLS;
 }
 
-/** The channel alone: most messages are none of the cast's business and need no decoding. */
+/** Reads the channel only: most messages are not recorded and need no decoding. */
 function channelOf(protocol: ChannelProtocol, message: Message): number | undefined {
   const first = typeof message === "string" ? message.charCodeAt(0) : new Uint8Array(message)[0];
   if (first === undefined) return undefined;

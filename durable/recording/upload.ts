@@ -1,29 +1,35 @@
+import { logEvent } from "../../common/log.ts";
 import { CAST_CONTENT_TYPE, recordingKey } from "../../contract/recording.ts";
 import { PART_BYTES } from "./policy.ts";
 import type { Spool, SpooledRecording } from "./spool.ts";
 
 /**
- * Brings one recording to R2 as far as it is ready: whole parts while the session goes on, everything once it has ended.
- * A small one goes as one put at its end.
+ * Uploads one recording to R2 as far as it is ready: full parts while the session goes on, everything once it has
+ * ended. A recording that fits into one part is one put at its end.
  *
- * Each step is safe to repeat, for the object may stop between R2's answer and the note of it: a part is put again under
- * its number, and an object that is there in full is what was wanted. Rejects when R2 fails; the next call goes on.
+ * Each step can be repeated, because the object may stop between R2's answer and the note of it. A part is then put
+ * again under its number, and an object that is complete already counts as uploaded.
  *
- * There is no time limit on a part: R2 keeps the one that arrives last, and a late one would take the place of the one
- * whose etag is written down.
+ * No part has a timeout: R2 keeps the copy that arrives last, and a late one would replace the one whose etag we noted.
  *
- * @param mayGoOn is asked before each step; where the answer is no, the rest is for the next call
+ * @param shouldContinue is asked before each step; after a no, the rest waits for the next call
+ * @throws when R2 fails; the next call continues
  */
-export async function uploadReady(bucket: R2Bucket, spool: Spool, id: string, mayGoOn: () => boolean): Promise<void> {
+export async function uploadReady(
+  bucket: R2Bucket,
+  spool: Spool,
+  sessionId: string,
+  shouldContinue: () => boolean,
+): Promise<void> {
   for (;;) {
-    const recording = spool.find(id);
+    const recording = spool.find(sessionId);
     if (!recording || recording.state === "lost") return;
-    const next = nextStep(recording, spool.size(recording));
-    if (next === "wait" || !mayGoOn()) return;
+    const step = nextStep(recording, spool.byteLength(recording));
+    if (step === "wait" || !shouldContinue()) return;
     try {
-      await take(next, bucket, spool, recording);
+      await runStep(step, bucket, spool, recording);
     } catch (error) {
-      if (recording.state === "ended" && (await isThere(bucket, recording, spool))) spool.forget(recording);
+      if (recording.state === "ended" && (await isUploaded(bucket, recording, spool))) spool.remove(recording);
       else if (isUnknownUpload(error)) giveUp(spool, recording);
       else throw error;
     }
@@ -32,61 +38,62 @@ export async function uploadReady(bucket: R2Bucket, spool: Spool, id: string, ma
 
 type Step = "wait" | "put" | "create" | "part" | "complete";
 
-function nextStep({ state, upload_id, etags }: SpooledRecording, size: number): Step {
-  const rest = size - etags.length * PART_BYTES;
+function nextStep({ state, uploadId, partEtags }: SpooledRecording, byteLength: number): Step {
+  const rest = byteLength - partEtags.length * PART_BYTES;
   if (rest < PART_BYTES && state === "open") return "wait";
-  if (upload_id === null) return state === "ended" && size <= PART_BYTES ? "put" : "create";
+  if (uploadId === null) return state === "ended" && byteLength <= PART_BYTES ? "put" : "create";
   return rest > 0 ? "part" : "complete";
 }
 
-async function take(step: Exclude<Step, "wait">, bucket: R2Bucket, spool: Spool, recording: SpooledRecording) {
-  const { id, upload_id, etags } = recording;
-  const key = recordingKey(id);
-  const options = { customMetadata: metadataOf(recording), httpMetadata: { contentType: CAST_CONTENT_TYPE } };
+async function runStep(step: Exclude<Step, "wait">, bucket: R2Bucket, spool: Spool, recording: SpooledRecording) {
+  const { sessionId, uploadId, partEtags } = recording;
+  const key = recordingKey(sessionId);
+  const options = { customMetadata: objectMetadata(recording), httpMetadata: { contentType: CAST_CONTENT_TYPE } };
   switch (step) {
     case "put":
       await bucket.put(key, spool.bytes(recording, 0, PART_BYTES), options);
-      spool.forget(recording);
+      spool.remove(recording);
       return;
     case "create":
-      spool.setUpload(id, (await bucket.createMultipartUpload(key, options)).uploadId);
+      spool.setUpload(sessionId, (await bucket.createMultipartUpload(key, options)).uploadId);
       return;
     case "part": {
-      const bytes = spool.bytes(recording, etags.length * PART_BYTES, PART_BYTES);
-      const upload = bucket.resumeMultipartUpload(key, upload_id ?? "");
-      const { etag } = await upload.uploadPart(etags.length + 1, bytes);
+      const bytes = spool.bytes(recording, partEtags.length * PART_BYTES, PART_BYTES);
+      const upload = bucket.resumeMultipartUpload(key, uploadId ?? "");
+      const { etag } = await upload.uploadPart(partEtags.length + 1, bytes);
       spool.partUploaded(recording, etag);
       return;
     }
     case "complete":
       await bucket
-        .resumeMultipartUpload(key, upload_id ?? "")
-        .complete(etags.map((etag, index) => ({ partNumber: index + 1, etag })));
-      spool.forget(recording);
+        .resumeMultipartUpload(key, uploadId ?? "")
+        .complete(partEtags.map((etag, index) => ({ partNumber: index + 1, etag })));
+      spool.remove(recording);
       return;
   }
 }
 
-/** For whoever lists the bucket. */
-function metadataOf({ facts, started_at }: SpooledRecording): Record<string, string> {
-  const { sessionId, user, cluster, kind, namespace, pod } = facts;
-  return { session: sessionId, user, cluster, kind, namespace, pod, started: new Date(started_at).toISOString() };
+/** What a listing of the bucket shows. */
+function objectMetadata({ metadata, startedAt }: SpooledRecording): Record<string, string> {
+  const { sessionId, user, cluster, kind, namespace, pod } = metadata;
+  return { session: sessionId, user, cluster, kind, namespace, pod, started: new Date(startedAt).toISOString() };
 }
 
-/** A former life may have finished it: then the upload is no longer known, or the bucket's lock refuses a second put. */
-async function isThere(bucket: R2Bucket, recording: SpooledRecording, spool: Spool): Promise<boolean> {
-  const found = await bucket.head(recordingKey(recording.id));
-  return found?.size === spool.size(recording);
+/**
+ * An earlier life of the object may have finished the upload. R2 then no longer knows the upload, or the bucket's lock
+ * refuses a second put.
+ */
+async function isUploaded(bucket: R2Bucket, recording: SpooledRecording, spool: Spool): Promise<boolean> {
+  const found = await bucket.head(recordingKey(recording.sessionId));
+  return found?.size === spool.byteLength(recording);
 }
 
-/** R2's `NoSuchUpload`: aborted by hand, or by the bucket's rule for uploads that stay unfinished (7 days by default). */
+/** R2's `NoSuchUpload`: aborted by hand, or by the bucket's rule for unfinished uploads (7 days by default). */
 function isUnknownUpload(error: unknown): boolean {
   return error instanceof Error && /\(10024\)/.test(error.message);
 }
 
-function giveUp(spool: Spool, { id, etags }: SpooledRecording): void {
-  console.error(
-    `recording: R2 has lost the upload of session ${id}, ${etags.length} parts: what is left stays in the object`,
-  );
-  spool.lost(id);
+function giveUp(spool: Spool, { sessionId, partEtags }: SpooledRecording): void {
+  logEvent("recording_upload_lost", { session: sessionId, parts: partEtags.length });
+  spool.uploadLost(sessionId);
 }

@@ -31,7 +31,7 @@ it("a reason is said with plain kubectl, and is in the record of what it was for
   const exec = () => people.alice.run("exec", "echo", "--", "echo", "inside");
   const refused = await exec();
   expect(refused.stderr).toContain(
-    'this session needs a reason: say it with  echo "why" | kubectl create --raw /-/reason -f -',
+    'this session requires a reason: run  echo "why" | kubectl create --raw /-/reason -f -',
   );
   const stated = await people.alice.runWithInput(
     "INC-17: it answers no more\n",

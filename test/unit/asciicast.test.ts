@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { AsciicastWriter } from "../../durable/recording/asciicast-writer.ts";
-import { type CastFacts, endLabel } from "../../durable/recording/cast-lines.ts";
+import { type CastMetadata, endLabel } from "../../durable/recording/cast-lines.ts";
 import { CHUNK_BYTES, MERGE_BYTES, MERGE_MS } from "../../durable/recording/policy.ts";
 import { createTap, type Tap } from "../../durable/recording/tap.ts";
 import { encodeFrame } from "../../kubernetes/channels.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
-const FACTS: CastFacts = {
+const METADATA: CastMetadata = {
   sessionId: "s1",
   user: "alice@example.com",
   cluster: "prod",
@@ -32,18 +32,18 @@ interface Cast {
 
 /** A writer, what its sink got, and the cast that makes. */
 function recorder({
-  facts = {},
+  metadata = {},
   maxBytes = 1 << 30,
   subprotocol = "v5.channel.k8s.io",
   full = false,
 }: {
-  facts?: Partial<CastFacts>;
+  metadata?: Partial<CastMetadata>;
   maxBytes?: number;
   subprotocol?: string;
   full?: boolean;
 } = {}) {
   const chunks: Uint8Array[] = [];
-  const all = { ...FACTS, ...facts };
+  const all = { ...METADATA, ...metadata };
   const writer = new AsciicastWriter(all, maxBytes, (lines) => chunks.push(lines.slice()));
   const tap: Tap = createTap(all.kind, subprotocol, full, writer);
   const text = () => Buffer.concat(chunks).toString("utf8");
@@ -92,8 +92,8 @@ describe("captures of real sessions", () => {
 
   function record(name: string, full = false) {
     const { chosen, query, frames } = load(name);
-    const facts = { command: query.getAll("command"), tty: /^(1|true)$/i.test(query.get("tty") ?? "") };
-    const made = recorder({ facts, subprotocol: chosen, full });
+    const metadata = { command: query.getAll("command"), tty: /^(1|true)$/i.test(query.get("tty") ?? "") };
+    const made = recorder({ metadata, subprotocol: chosen, full });
     const raw: Record<string, Buffer[]> = {};
     for (const { ms, dir, type, base64 } of frames) {
       if (type !== "binary") continue;
@@ -108,14 +108,14 @@ describe("captures of real sessions", () => {
     }
     made.writer.end("exit code 0", NOW + 10_000);
     const said = (channel: number) => Buffer.concat(raw[channel] ?? []).toString("utf8");
-    return { ...made, cast: made.cast(), said, facts };
+    return { ...made, cast: made.cast(), said, metadata };
   }
 
   it("there are some", () => expect(names.length).toBeGreaterThan(20));
 
   it.each(names)("%s: the cast has what each stream said, and nothing that was typed", (name) => {
-    const { cast, said, facts } = record(name);
-    if (facts.tty) expect(shown(cast)).toBe(said(1));
+    const { cast, said, metadata } = record(name);
+    if (metadata.tty) expect(shown(cast)).toBe(said(1));
     else expect(streams(cast)).toEqual({ stdout: said(1), stderr: said(2) });
     expect(texts(cast, "i")).toEqual([]);
     expect(cast.events.at(-1)?.slice(1)).toEqual(["m", "exit code 0"]);
@@ -172,7 +172,7 @@ describe("text", () => {
   it("any character may be cut anywhere, whatever the other stream says between", () => {
     const whole = bytesOf(TEXT);
     for (let cut = 0; cut <= whole.length; cut++) {
-      const { writer, cast } = recorder({ facts: { tty: false } });
+      const { writer, cast } = recorder({ metadata: { tty: false } });
       writer.write("stdout", whole.subarray(0, cut), NOW);
       writer.write("stderr", whole.subarray(0, whole.length - cut), NOW);
       writer.flush(NOW);
@@ -228,7 +228,7 @@ describe("text", () => {
 
   it("without a terminal every line feed becomes CR LF, which can be turned back", () => {
     const said = "one\ntwo\r\nthree\n";
-    const { writer, cast } = recorder({ facts: { tty: false } });
+    const { writer, cast } = recorder({ metadata: { tty: false } });
     writer.write("stdout", bytesOf(said), NOW);
     writer.end("over", NOW);
     expect(shown(cast())).toBe("one\r\ntwo\r\r\nthree\r\n");
@@ -243,7 +243,7 @@ describe("text", () => {
   });
 
   it("stderr is red, and marked by an event that no program can write", () => {
-    const { writer, cast } = recorder({ facts: { tty: false } });
+    const { writer, cast } = recorder({ metadata: { tty: false } });
     writer.write("stdout", bytesOf("\u001b[31mforged\u001b[39m"), NOW);
     writer.write("stderr", bytesOf("oh"), NOW);
     writer.end("over", NOW);
@@ -258,7 +258,7 @@ describe("text", () => {
 
 describe("header", () => {
   it("says whose session it was, and of what", () => {
-    const { writer, cast } = recorder({ facts: { container: "app" } });
+    const { writer, cast } = recorder({ metadata: { container: "app" } });
     writer.write("stdout", bytesOf("x"), NOW + 1_500);
     writer.end("over", NOW + 2_000);
     expect(cast().header).toEqual({
@@ -381,7 +381,7 @@ describe("protocols", () => {
 
   it("a KubeVirt console's bytes are what it shows, the first one of a message included", () => {
     const { writer, tap, cast } = recorder({
-      facts: { kind: "console", tty: false, command: [] },
+      metadata: { kind: "console", tty: false, command: [] },
       subprotocol: "plain.kubevirt.io",
     });
     tap.fromUpstream(buffer(bytesOf("login: \n")), NOW);
@@ -416,7 +416,7 @@ describe("time and merging", () => {
   });
 
   it("one stream's output within the window is one event; another stream's begins one", () => {
-    const { writer, cast } = recorder({ facts: { tty: false } });
+    const { writer, cast } = recorder({ metadata: { tty: false } });
     for (let ms = 0; ms < MERGE_MS; ms += 5) writer.write("stdout", bytesOf("."), NOW + ms);
     writer.write("stdout", bytesOf("|"), NOW + MERGE_MS);
     writer.write("stderr", bytesOf("!"), NOW + MERGE_MS);
@@ -426,7 +426,7 @@ describe("time and merging", () => {
   });
 
   it("one very large message makes events and chunks of bounded size", () => {
-    const { writer, chunks, cast } = recorder({ facts: { tty: false } });
+    const { writer, chunks, cast } = recorder({ metadata: { tty: false } });
     const large = new Uint8Array(4 << 20).map((_, index) => index);
     writer.write("stdout", large, NOW);
     writer.end("over", NOW);
@@ -462,7 +462,7 @@ describe("largest size", () => {
   });
 
   it("a character that is half recorded when the session ends is shown as broken", () => {
-    const { writer, cast } = recorder({ facts: { tty: false } });
+    const { writer, cast } = recorder({ metadata: { tty: false } });
     writer.write("stdout", bytesOf("☃").subarray(0, 2), NOW);
     writer.write("stderr", Uint8Array.of(0xf0), NOW);
     writer.end("over", NOW);

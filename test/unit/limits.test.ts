@@ -1,12 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { SessionLimits } from "../../contract/limits.ts";
-import {
-  checkSessionCount,
-  findOverfullSession,
-  findReachedLimit,
-  formatDuration,
-  MAX_WAITING_BYTES,
-} from "../../durable/limits.ts";
+import { findOverfullSession, findReachedLimit, formatDuration, MAX_WAITING_BYTES } from "../../durable/limits.ts";
 
 const LIMITS: SessionLimits = {
   maxSessionsPerUser: 3,
@@ -15,17 +9,6 @@ const LIMITS: SessionLimits = {
   stallTimeoutSeconds: 30,
 };
 const START = 1_000_000;
-
-describe("the limit of sessions at once", () => {
-  test.each([
-    [0, undefined],
-    [2, undefined],
-    [3, "alice@example.com has 3 of 3 allowed sessions open; end one of them and try again"],
-    [4, "alice@example.com has 4 of 3 allowed sessions open; end one of them and try again"],
-  ])("with %d open", (open, words) => {
-    expect(checkSessionCount("alice@example.com", open, LIMITS)).toBe(words);
-  });
-});
 
 describe("the limits by time", () => {
   const idle = "session ended: idle for 1m, the longest allowed";

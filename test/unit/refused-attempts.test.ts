@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { attemptKey, type RefusalResponse, RefusedAttempts } from "../../durable/refused-attempts.ts";
+import type { Refusal } from "../../durable/refusal.ts";
+import { attemptKey, RefusedAttempts } from "../../durable/refused-attempts.ts";
 
-const refusal = (body: string): RefusalResponse => ({ status: 403, contentType: "application/json", body });
+const refusal = (body: string): Refusal => ({ status: 403, contentType: "application/json", body, message: body });
 
 describe("a refusal is kept for the second half", () => {
   test.each([

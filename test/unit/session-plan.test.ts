@@ -1,36 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { attachSessionPlan, detachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
+import { attachSessionPlan, detachSessionPlan } from "../../contract/session-plan.ts";
 import { CONTRACT_VERSION } from "../../contract/version.ts";
-
-const PLAN: SessionPlan = {
-  sessionId: "s".repeat(64),
-  user: "alice@example.com",
-  kubernetesUser: "alice",
-  kubernetesGroups: ["a", "b"],
-  binding: "KUBE_API",
-  locationHint: null,
-  rule: null,
-  requireReason: false,
-  endsAt: null,
-  cluster: "test",
-  target: {
-    sessionKind: "exec",
-    namespace: "demo",
-    pod: "web",
-    container: "main",
-    command: ["sh", "-c", "echo 'ü € 🚪' %41 \r\n\0\u2028"],
-    tty: true,
-    stdin: true,
-    stdout: true,
-    stderr: false,
-    ports: [],
-  },
-  transport: "websocket",
-  limits: { maxSessionsPerUser: 3, idleTimeoutSeconds: 60, maxDurationSeconds: 3_600, stallTimeoutSeconds: 30 },
-  audit: { onOutage: "buffer", maxQueuedEvents: 100 },
-  recording: { mode: "output", onFailure: "end", onFull: "continue", maxBytes: 1_000 },
-  client: { address: "203.0.113.7", country: "DE", userAgent: "kubectl", attempt: null },
-};
+import { PLAN } from "../support/session-plan.ts";
 
 const HEADER = "Sallyport-Plan";
 const WIRE: Record<string, unknown> = { version: CONTRACT_VERSION, ...PLAN };

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from "vitest";
 import { NO_COUNTS, type SessionEvent, type SessionEventBody, type SessionStart } from "../../audit/events.ts";
 import { findEvents, findSession } from "../../audit/queries.ts";
 import { Outbox } from "../../durable/outbox.ts";
-import { SessionStore } from "../../durable/store.ts";
+import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { endedOf, write } from "./audit-rows.ts";
 import { someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -182,12 +182,12 @@ describe("the start of a session", () => {
     const { headers } = await pod.request();
     const id = headers["impersonate-extra-sallyport-session"];
     const stub = env.USER_SESSIONS.getByName(person.email);
-    const open = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).openSessions());
-    expect(open).toEqual([expect.objectContaining({ id, ...NO_COUNTS })]);
+    const open = await runInDurableObject(stub, (_, { storage }) => new SessionJournal(storage.sql).openSessions());
+    expect(open).toEqual([expect.objectContaining({ session_id: id, ...NO_COUNTS })]);
     pod.refuse(404, "{}");
     await answer;
     await endedOf(person.email, 1);
-    const left = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).openSessions());
+    const left = await runInDurableObject(stub, (_, { storage }) => new SessionJournal(storage.sql).openSessions());
     expect(left).toEqual([]);
   });
 
@@ -204,9 +204,9 @@ describe("the start of a session", () => {
 });
 
 /** Runs with the storage of an object that nothing else uses. */
-function withStore<R>(work: (store: SessionStore, state: DurableObjectState) => R | Promise<R>): Promise<R> {
+function withStore<R>(work: (store: SessionJournal, state: DurableObjectState) => R | Promise<R>): Promise<R> {
   const stub = env.USER_SESSIONS.getByName(crypto.randomUUID());
-  return runInDurableObject(stub, (_, state) => work(new SessionStore(state.storage.sql), state));
+  return runInDurableObject(stub, (_, state) => work(new SessionJournal(state.storage.sql), state));
 }
 
 describe("the object's store", () => {
@@ -226,7 +226,7 @@ describe("the object's store", () => {
         ["s", 2, 4, "end"],
       ]);
       expect(store.queued(10)[0]?.data).toBe(JSON.stringify(START));
-      expect(store.openSessions().map(({ id }) => id)).toEqual(["t"]);
+      expect(store.openSessions().map(({ session_id }) => session_id)).toEqual(["t"]);
     }));
 
   it("removes delivered events and never reuses a position", () =>
@@ -234,12 +234,12 @@ describe("the object's store", () => {
       store.append("s", 1, start);
       store.append("s", 2, end);
       const [first, second] = store.queued(10);
-      store.delivered(first?.n ?? 0);
+      store.removeDelivered(first?.row_number ?? 0);
       expect(store.queued(10)).toEqual([second]);
-      store.delivered(second?.n ?? 0);
+      store.removeDelivered(second?.row_number ?? 0);
       expect(store.queueLength()).toBe(0);
       store.append("t", 3, start);
-      expect(store.queued(10)[0]?.n).toBeGreaterThan(second?.n ?? 0);
+      expect(store.queued(10)[0]?.row_number).toBeGreaterThan(second?.row_number ?? 0);
     }));
 
   it("rejects events of an unknown or ended session, and a second start", () =>
@@ -257,7 +257,7 @@ describe("the object's store", () => {
       store.append("s", 1, start);
       const counts = { bytes_in: 1, bytes_out: 2 ** 40, messages_in: 3, messages_out: 4 };
       store.checkpoint("s", 7, counts);
-      expect(store.openSessions()).toEqual([{ id: "s", started_at: 1, seen_at: 7, ...counts }]);
+      expect(store.openSessions()).toEqual([{ session_id: "s", started_at: 1, checkpoint_at: 7, ...counts }]);
     }));
 });
 

@@ -7,7 +7,7 @@ import type { ChainedEvent } from "../../audit/chain.ts";
 import { findSession } from "../../audit/queries.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
-import { SessionStore } from "../../durable/store.ts";
+import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { askUserObject } from "../../worker/sessions/user-objects.ts";
 import { ended, endedOf } from "./audit-rows.ts";
@@ -17,8 +17,10 @@ import { Puppet } from "./puppet.ts";
 import { expectStatus } from "./statuses.ts";
 import { shortenTimer } from "./timers.ts";
 
-const UNRECORDED = "the audit database does not take the record of this session";
-const QUEUE_FULL = `${UNRECORDED}, and too many events wait for it; try again, and tell your administrator if it stays`;
+const UNRECORDED =
+  "the audit database does not accept events, and must have this session's start first: try again; if this persists, contact your administrator";
+const QUEUE_FULL =
+  "the audit database does not accept events, and too many wait for it: try again; if this persists, contact your administrator";
 const DELIVERY_TIMEOUT_MS = STORAGE_TIMEOUTS_MS.d1InsertEvents;
 const TEN_MINUTES_MS = 600_000;
 
@@ -64,7 +66,7 @@ async function open(person: Person, audit?: NonNullable<ConfigInput["audit"]>) {
 const objectOf = ({ email }: Person) => env.USER_SESSIONS.getByName(email);
 
 const queued = (person: Person) =>
-  runInDurableObject(objectOf(person), (_, { storage }) => new SessionStore(storage.sql).queueLength());
+  runInDurableObject(objectOf(person), (_, { storage }) => new SessionJournal(storage.sql).queueLength());
 
 /** The events that D1 has of a person. Their chain must be intact: none lost, repeated or out of order. */
 async function chainOf(person: Person): Promise<ChainedEvent[]> {
@@ -229,7 +231,9 @@ describe("policy buffer, with a full queue", () => {
     expect(pod.isAsked).toBe(false);
     // Five refusals are in the queue, with two events each. At twice its size, the others are only logged.
     expect(await queued(person)).toBe(20);
-    expect(logged.mock.calls.flat()).toContain("audit: a refused attempt is not recorded, too many events wait for D1");
+    expect(logged.mock.calls.flat()).toContainEqual(
+      expect.stringMatching(/^{"event":"audit_refusal_queue_full","level":"error","queued":\d+}$/),
+    );
     for (const session of [old, ...buffered]) {
       await session.works();
       await session.exit();

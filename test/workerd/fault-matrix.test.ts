@@ -13,7 +13,7 @@ import type { SessionEnd } from "../../audit/events.ts";
 import type { SessionRow } from "../../audit/rows.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { recordingKey } from "../../contract/recording.ts";
-import { SessionStore } from "../../durable/store.ts";
+import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { askUserObject } from "../../worker/sessions/user-objects.ts";
 import { type Cell, FAULTS, type Fault, type Line, MOMENTS, type Moment, type Row } from "../support/fault-matrix.ts";
 import { endedOf } from "./audit-rows.ts";
@@ -23,11 +23,12 @@ import { Stage } from "./stage.ts";
 
 const LOST = "the connection to the cluster was lost";
 const LOST_1006 = `${LOST} (WebSocket close 1006)`;
-const UNREACHABLE = "the cluster cannot be reached; try again, and tell your administrator if it stays";
-const NO_ANSWER = "the cluster did not answer within 40 s; try again";
+const UNREACHABLE = "the cluster cannot be reached: try again; if this persists, contact your administrator";
+const NO_ANSWER = "the cluster did not answer within 40 s: try again; if this persists, contact your administrator";
 const CLUSTER_STALLED = "session ended: the cluster stopped reading what it was sent";
 const CLIENT_STALLED = "session ended: its client stopped reading what it was sent";
-const UNRECORDED = "the audit database does not take the record of this session";
+const UNRECORDED =
+  "the audit database does not accept events, and must have this session's start first: try again; if this persists, contact your administrator";
 const IDLE = "session ended: idle for 1s, the longest allowed";
 const KILLED = "session terminated by admin@example.com: because";
 const STOPPED = /^the object that held the session stopped \(crash, eviction or deploy\) after \d{4}-\d\d-\d\dT/;
@@ -375,8 +376,8 @@ async function expectNothingLeft({ object }: Stage): Promise<void> {
   expect(await askUserObject(object, "list", {})).toEqual([]);
   await vi.waitFor(() =>
     runInDurableObject(object, (_, { storage }) => {
-      const store = new SessionStore(storage.sql);
-      const recordings = storage.sql.exec("SELECT id FROM recordings").toArray();
+      const store = new SessionJournal(storage.sql);
+      const recordings = storage.sql.exec("SELECT session_id FROM recordings").toArray();
       expect([store.openSessions(), store.queueLength(), recordings]).toEqual([[], 0, []]);
     }),
   );

@@ -2,7 +2,7 @@ import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } fro
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { NO_COUNTS } from "../../audit/events.ts";
-import { SessionStore } from "../../durable/store.ts";
+import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { ended, endedOf, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, as, someone, upgrade } from "./people.ts";
@@ -27,9 +27,9 @@ it("a session whose object stops is closed as interrupted by the alarm alone, wi
   await vi.waitFor(
     async () => {
       const open = await runInDurableObject(objectOf(person), (_, { storage }) =>
-        new SessionStore(storage.sql).openSessions(),
+        new SessionJournal(storage.sql).openSessions(),
       );
-      expect(open).toEqual([expect.objectContaining({ id: client.sessionId, ...counts })]);
+      expect(open).toEqual([expect.objectContaining({ session_id: client.sessionId, ...counts })]);
     },
     { timeout: 8_000, interval: 200 },
   );
@@ -114,7 +114,7 @@ it("an idle object with nothing to deliver sets no further alarm", async () => {
   await ended(client.sessionId);
   await vi.waitFor(() =>
     runInDurableObject(objectOf(person), (_, { storage }) =>
-      expect(storage.sql.exec("SELECT id FROM recordings").toArray()).toEqual([]),
+      expect(storage.sql.exec("SELECT session_id FROM recordings").toArray()).toEqual([]),
     ),
   );
   await runDurableObjectAlarm(objectOf(person));

@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type RecordingPolicy, recordingKey } from "../../contract/recording.ts";
-import type { CastFacts } from "../../durable/recording/cast-lines.ts";
+import type { CastMetadata } from "../../durable/recording/cast-lines.ts";
 import type { LiveRecording } from "../../durable/recording/live-recording.ts";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
 import { Recordings } from "../../durable/recording/recordings.ts";
@@ -51,7 +51,7 @@ function begin(
   policy: Partial<RecordingPolicy> = {},
   onMustEnd: (words: string) => void = () => {},
 ) {
-  const facts: CastFacts = {
+  const metadata: CastMetadata = {
     sessionId: crypto.randomUUID(),
     user: "josé@example.com",
     cluster: "prod",
@@ -62,8 +62,8 @@ function begin(
     command: ["sh"],
     tty: true,
   };
-  const parts = { facts, policy: { ...POLICY, ...policy }, subprotocol: "v5.channel.k8s.io", onMustEnd };
-  return { id: facts.sessionId, recording: recordings.begin(parts, NOW) };
+  const parts = { metadata, policy: { ...POLICY, ...policy }, subprotocol: "v5.channel.k8s.io", onMustEnd };
+  return { id: metadata.sessionId, recording: recordings.begin(parts, NOW) };
 }
 
 const say = (recording: LiveRecording, text: string, now = NOW) =>

@@ -8,7 +8,7 @@ import { expectStatus } from "./statuses.ts";
 
 const EXEC = (pod: string) => `/api/v1/namespaces/demo/pods/${pod}/exec?command=sh&stdout=true`;
 const SPDY_WORDS =
-  /SPDY is not relayed here: use kubectl 1\.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true/;
+  /^SPDY sessions are not supported: use kubectl 1\.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true/;
 
 type Person = ReturnType<typeof someone>;
 
@@ -48,7 +48,7 @@ describe("a session that the cluster refuses", () => {
     ["forbidden", 403, 'pods "forbidden" is forbidden: User cannot get resource "pods/exec"'],
     ["html", 500, "the cluster answered 200 instead of opening a stream"],
     ["redirect", 500, "the cluster answered 302 instead of opening a stream"],
-    ["unreachable", 503, "the cluster cannot be reached; try again, and tell your administrator if it stays"],
+    ["unreachable", 503, "the cluster cannot be reached: try again; if this persists, contact your administrator"],
   ])("(%s) gives both of kubectl's halves the same status and words, and one record", async (pod, status, words) => {
     const person = someone();
     const log = vi.spyOn(console, "error").mockImplementation(() => {});

@@ -7,7 +7,7 @@ import { insertRequests } from "../../audit/insert-requests.ts";
 import { recordingKey } from "../../contract/recording.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { Spool } from "../../durable/recording/spool.ts";
-import { SessionStore } from "../../durable/store.ts";
+import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import {
   D1_BYTES,
   d1RowsOfEvent,
@@ -132,7 +132,7 @@ function rowsWritten(sql: SqlStorage, { all = true } = {}): () => { rows: number
     sql.exec = exec;
     const sum = (some: typeof cursors) => some.reduce((rows, { cursor }) => rows + cursor.rowsWritten, 0);
     // On a slow machine a session may last until a checkpoint, which is counted separately.
-    const others = cursors.filter(({ query }) => all || !query.includes("SET seen_at"));
+    const others = cursors.filter(({ query }) => all || !query.includes("SET checkpoint_at"));
     return { rows: sum(others), ofChunks: sum(cursors.filter(({ query }) => query.includes("recording_chunks"))) };
   };
 }
@@ -216,7 +216,7 @@ describe("the constants of the sizing model match measurements", () => {
 
   it("rows of a checkpoint and of a chunk", () =>
     runInDurableObject(env.USER_SESSIONS.getByName(`rows-${crypto.randomUUID()}`), (_, { storage }) => {
-      const store = new SessionStore(storage.sql);
+      const store = new SessionJournal(storage.sql);
       const spool = new Spool(storage.sql);
       store.append("s", 1, { type: "start", data: DATA.start });
       const counts = { bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4 };

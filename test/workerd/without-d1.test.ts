@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { SessionStore } from "../../durable/store.ts";
+import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, as, directlyAs, someone, upgrade } from "./people.ts";
@@ -47,7 +47,7 @@ describe("while D1 is broken", () => {
     const refused = await upgrade(person, "/api/v1/namespaces/demo/pods/forbidden/exec?command=sh");
     expect(refused.status).toBe(403);
     const stub = env.USER_SESSIONS.getByName(person.email);
-    const queued = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).queued(50));
+    const queued = await runInDurableObject(stub, (_, { storage }) => new SessionJournal(storage.sql).queued(50));
     expect(queued.map(({ type }) => type)).toEqual(["start", "connect", "end", "start", "connect", "start", "end"]);
 
     await bringD1Back();
@@ -59,7 +59,7 @@ describe("while D1 is broken", () => {
       [2, "end"],
     ]);
     expect((await eventsOf(open.sessionId)).map(({ type }) => type)).toEqual(["start", "connect"]);
-    const left = await runInDurableObject(stub, (_, { storage }) => new SessionStore(storage.sql).queueLength());
+    const left = await runInDurableObject(stub, (_, { storage }) => new SessionJournal(storage.sql).queueLength());
     expect(left).toBe(0);
     open.close();
     await ended(open.sessionId);

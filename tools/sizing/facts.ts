@@ -34,8 +34,8 @@ export const D1_BYTES = { start: 1_050, connect: 340, forward: 335, end: 625, re
 export const OBJECT_ROWS = {
   /** Into the outbox, with its counter, and out of it. */
   event: 3,
-  /** A session's start, beyond its event: it is opened, it is the user's newest (the one before goes), it is noted. */
-  start: 4,
+  /** A session's start, beyond its event: its row in open_sessions, that row's update, and the user's chain. */
+  start: 3,
   /** Any event between start and end is noted. */
   between: 1,
   /** The session is closed. */

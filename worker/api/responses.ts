@@ -34,8 +34,10 @@ const ERROR_CODES = {
   export_unavailable: "export_unavailable",
   object_unavailable: "object_unavailable",
   contract_mismatch: "contract_mismatch",
+  object_schema_newer: "object_schema_newer",
   cluster_unreachable: "cluster_unreachable",
   cluster_timeout: "cluster_timeout",
+  cluster_protocol: "internal",
   internal: "internal",
 } as const satisfies Record<DenialCode, string>;
 

@@ -245,7 +245,7 @@ export function unrecordedInCluster(auditLog: string, { sessions }: RecordedAll)
 export function compareLoggedHashes(logPath: string, { sessions }: RecordedAll) {
   const logged = new Map<string, string>();
   for (const line of [`${logPath}.1`, logPath].flatMap(readLines)) {
-    const match = /audit: session ([\w-]{64}) ended, hash ([0-9a-f]{64})/.exec(line);
+    const match = /{"event":"session_ended".*"session":"([\w-]{64})","hash":"([0-9a-f]{64})"}/.exec(line);
     if (match?.[1] && match[2]) logged.set(match[1], match[2]);
   }
   const different = [...logged].filter(([id, hash]) => sessions.get(id)?.ends[0]?.hash !== hash).map(([id]) => id);

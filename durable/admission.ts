@@ -1,0 +1,84 @@
+/**
+ * Whether one more session of a user may open. Pure: state, plan and time are arguments, and nothing else counts.
+ */
+import type { UserLock } from "../audit/events.ts";
+import { err, ok, type Result } from "../common/result.ts";
+import { type Denial, denial } from "../contract/denial.ts";
+import type { SessionPlan } from "../contract/session-plan.ts";
+import { MAX_UNREAD_BYTES } from "./limits.ts";
+
+/** What a user stated about the sessions that they open next. */
+export interface AccessReason {
+  readonly reason: string;
+  /** Until when it counts, ms since the epoch. */
+  readonly until: number;
+}
+
+/** What admission needs to know about a user's object. */
+export interface AdmissionState {
+  readonly openSessions: number;
+  /** Bytes in memory that clients of ended sessions have not read. */
+  readonly unreadBytes: number;
+  /** Events that D1 does not have yet. */
+  readonly queuedEvents: number;
+  /** The last lock and the last stated reason, whether they still hold or not. */
+  readonly lock: UserLock | undefined;
+  readonly accessReason: AccessReason | undefined;
+  /** The cluster has refused too many of the user's attempts within a minute. */
+  readonly hasTooManyRefusals: boolean;
+}
+
+/** A session that may open. */
+export interface Admission {
+  /** What its user stated that it is for, if they did. */
+  readonly accessReason: string | undefined;
+}
+
+/** @param now ms since the epoch */
+export function admit(state: AdmissionState, plan: SessionPlan, now: number): Result<Admission, Denial> {
+  const { user, limits, audit } = plan;
+  const { openSessions } = state;
+  const lock = currentLock(state.lock, now);
+  if (lock) return err(denial("user_locked", describeLock(lock)));
+
+  const accessReason = currentReason(state.accessReason, now);
+  if (plan.requireReason && accessReason === undefined) return err(denial("reason_required", REASON_REQUIRED));
+
+  if (openSessions >= limits.maxSessionsPerUser) {
+    const count = `${openSessions} of ${limits.maxSessionsPerUser} allowed sessions open`;
+    return err(denial("session_limit", `${user} has ${count}; end one of them and try again`));
+  }
+  if (state.unreadBytes >= MAX_UNREAD_BYTES) return err(denial("unread_output", UNREAD_OUTPUT));
+  if (state.queuedEvents >= audit.maxQueuedEvents) return err(denial("audit_unavailable", QUEUE_FULL));
+  if (state.hasTooManyRefusals) return err(denial("too_many_refusals", TOO_MANY_REFUSALS));
+  return ok({ accessReason });
+}
+
+/** The lock if it holds at `now`. */
+export function currentLock(lock: UserLock | undefined, now: number): UserLock | undefined {
+  return lock && (lock.until === null || now < lock.until) ? lock : undefined;
+}
+
+/** The stated reason if it still counts at `now`. */
+export function currentReason(stated: AccessReason | undefined, now: number): string | undefined {
+  return stated && now < stated.until ? stated.reason : undefined;
+}
+
+function describeLock({ user, by, reason, until }: UserLock): string {
+  const when = until === null ? "" : ` until ${new Date(until).toISOString()}`;
+  return `sessions of ${user} are locked${when} by ${by}: ${reason}`;
+}
+
+const PERSISTS = "if this persists, contact your administrator";
+const REASON_REQUIRED =
+  'this session requires a reason: run  echo "why" | kubectl create --raw /-/reason -f -  ' +
+  "and try again within 15 minutes";
+const UNREAD_OUTPUT = "earlier sessions ended with much of their output unread: close their clients and try again";
+const QUEUE_FULL = `the audit database does not accept events, and too many wait for it: try again; ${PERSISTS}`;
+const TOO_MANY_REFUSALS = "the cluster refused too many of your sessions within a minute: try again in a minute";
+
+/** With `onOutage: fail-closed`, a session opens only after D1 has its start. */
+export const START_NOT_AUDITED: Denial = denial(
+  "audit_unavailable",
+  `the audit database does not accept events, and must have this session's start first: try again; ${PERSISTS}`,
+);

@@ -1,0 +1,76 @@
+import { NO_COUNTS, type SessionEventBody, type UserEventBody } from "../audit/events.ts";
+import { logEvent } from "../common/log.ts";
+import { RateLimiter } from "../common/rate-limiter.ts";
+import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
+import { makeSessionId } from "../contract/session-id.ts";
+import type { SessionPlan } from "../contract/session-plan.ts";
+import type { Alarm } from "./alarm.ts";
+import { HEARTBEAT_MS } from "./intervals.ts";
+import { startEvent } from "./live-session.ts";
+import { Outbox } from "./outbox.ts";
+import { endEvent, outcomeOf } from "./outcome.ts";
+import { SessionJournal } from "./storage/session-journal.ts";
+
+/** The user's part of the audit log: durable in the object at once, delivered to D1 as soon as D1 accepts it. */
+export class AuditLog {
+  readonly #state: DurableObjectState;
+  readonly #alarm: Alarm;
+  readonly #journal: SessionJournal;
+  readonly #outbox: Outbox;
+  readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
+
+  constructor(state: DurableObjectState, alarm: Alarm, database: D1Database) {
+    this.#state = state;
+    this.#alarm = alarm;
+    this.#journal = new SessionJournal(state.storage.sql);
+    this.#outbox = new Outbox(this.#journal, database);
+  }
+
+  /** Sessions without an end. */
+  get journal(): SessionJournal {
+    return this.#journal;
+  }
+
+  append(sessionId: string, event: SessionEventBody): void {
+    const hash = this.#journal.append(sessionId, Date.now(), event);
+    // A copy of the chain's last hash where nobody who can write to D1 can change it.
+    if (event.type === "end") logEvent("session_ended", { session: sessionId, hash });
+    this.#deliverSoon();
+  }
+
+  appendUserEvent(event: UserEventBody): void {
+    const random = crypto.getRandomValues(new Uint8Array(10));
+    const id = makeSessionId(this.#state.id.toString(), Date.now(), random);
+    this.#journal.appendUserEvent(id, Date.now(), event);
+    this.#deliverSoon();
+  }
+
+  /** Writes a session that never opened. Bounded: a client that keeps trying must not fill the audit log. */
+  appendRefusal(plan: SessionPlan, accessReason: string | undefined, message: string): void {
+    if (!this.#refusalRate.tryAcquire(Date.now())) {
+      logEvent("audit_refusal_rate_limited");
+      return;
+    }
+    // During an outage of D1, refusals must not grow the queue that the limit of queued events has stopped.
+    const queued = this.#journal.queueLength();
+    if (queued >= 2 * plan.audit.maxQueuedEvents) {
+      logEvent("audit_refusal_queue_full", { queued });
+      return;
+    }
+    this.append(plan.sessionId, { type: "start", data: startEvent(plan, accessReason) });
+    this.append(plan.sessionId, endEvent(outcomeOf("refused", message), NO_COUNTS));
+  }
+
+  /** Resolves when D1 has everything or fails. Then the alarm tries again. */
+  async deliver(): Promise<void> {
+    // Repeats, because an event may have come while the last delivery was ending.
+    do await this.#outbox.deliver();
+    while (!this.#outbox.isFailing && this.#journal.queueLength() > 0);
+    if (this.#outbox.isFailing) this.#alarm.ringWithin(this.#outbox.retryInMs);
+  }
+
+  #deliverSoon(): void {
+    this.#alarm.ringWithin(HEARTBEAT_MS);
+    this.#state.waitUntil(this.deliver());
+  }
+}

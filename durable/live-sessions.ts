@@ -1,0 +1,86 @@
+import type { AuditLog } from "./audit-log.ts";
+import { CLOSE_GRACE_MS } from "./intervals.ts";
+import type { ReachedLimit } from "./limits.ts";
+import type { LiveSession } from "./live-session.ts";
+import { endEvent, outcomeOfLimit, outcomeOfTermination, type SessionOutcome } from "./outcome.ts";
+import { endLabel } from "./recording/cast-lines.ts";
+import type { Recordings } from "./recording/recordings.ts";
+import type { Relay } from "./relay.ts";
+
+/**
+ * The user's open sessions, and the only way to end one.
+ *
+ * They are in memory only, so that after a crash nothing counts against the user's limit any more.
+ */
+export class LiveSessions {
+  readonly #audit: AuditLog;
+  readonly #recordings: Recordings;
+  readonly #onCount: (count: number) => void;
+  readonly #sessions = new Map<string, LiveSession>();
+  /** Relays of ended sessions whose clients have not read everything. The rest stays in memory until they do or leave. */
+  readonly #draining = new Set<Relay>();
+
+  /** @param onCount called whenever a session was added or removed */
+  constructor(audit: AuditLog, recordings: Recordings, onCount: (count: number) => void) {
+    this.#audit = audit;
+    this.#recordings = recordings;
+    this.#onCount = onCount;
+  }
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  get all(): Iterable<LiveSession> {
+    return this.#sessions.values();
+  }
+
+  get(sessionId: string): LiveSession | undefined {
+    return this.#sessions.get(sessionId);
+  }
+
+  add(session: LiveSession): void {
+    this.#sessions.set(session.id, session);
+    this.#onCount(this.#sessions.size);
+  }
+
+  /** Bytes of ended sessions that are still in memory. */
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const relay of this.#draining) {
+      if (relay.unsentBytes === 0) this.#draining.delete(relay);
+      bytes += relay.unsentBytes;
+    }
+    return bytes;
+  }
+
+  /** An administrator ends a session. @returns whether it was open */
+  terminate(sessionId: string, by: string, reason: string): boolean {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return false;
+    session.end(`session terminated by ${by}: ${reason}`);
+    this.finish(session, outcomeOfTermination(by, reason, session.finalStatus));
+    return true;
+  }
+
+  /** @returns the ids of the ended sessions */
+  terminateAll(by: string, reason: string): string[] {
+    return [...this.#sessions.keys()].filter((sessionId) => this.terminate(sessionId, by, reason));
+  }
+
+  endByLimit(session: LiveSession, { outcome, message }: ReachedLimit): void {
+    session.end(message);
+    this.finish(session, outcomeOfLimit(outcome, message, session.finalStatus));
+  }
+
+  /** Writes a session's end to the audit log, once, and releases its place. */
+  finish(session: LiveSession, outcome: SessionOutcome): void {
+    if (!this.#sessions.delete(session.id)) return;
+    if (session.relay && session.relay.unsentBytes > 0) this.#draining.add(session.relay);
+    this.#onCount(this.#sessions.size);
+    const label = endLabel(outcome.outcome, outcome.exitCode, outcome.reason);
+    const recording = this.#recordings.end(session.id, label, Date.now());
+    this.#audit.append(session.id, endEvent(outcome, session.counts, session.traffic, recording));
+    setTimeout(() => session.upstream.abort(), CLOSE_GRACE_MS);
+  }
+}

@@ -1,0 +1,175 @@
+import type { RecordingSummary, UserLock } from "../audit/events.ts";
+import type { SessionRow } from "../audit/rows.ts";
+import type { SharedBindings } from "../contract/bindings.ts";
+import { type Denial, denial } from "../contract/denial.ts";
+import type { RecordingBlock } from "../contract/recording.ts";
+import type { SessionPlan } from "../contract/session-plan.ts";
+import { type AccessReason, type AdmissionState, admit, currentLock, currentReason } from "./admission.ts";
+import { Alarm } from "./alarm.ts";
+import { AuditLog } from "./audit-log.ts";
+import { HEARTBEAT_MS } from "./intervals.ts";
+import { LiveSessions } from "./live-sessions.ts";
+import { endEvent, outcomeOf } from "./outcome.ts";
+import { Recordings } from "./recording/recordings.ts";
+import { type Refusal, refusalOf, toResponse } from "./refusal.ts";
+import { attemptKey, RefusedAttempts } from "./refused-attempts.ts";
+import { SessionClock } from "./session-clock.ts";
+import { type SessionAttempt, SessionOpener } from "./session-opener.ts";
+import { UserLocks } from "./storage/user-locks.ts";
+
+const SPDY_UNSUPPORTED: Denial = denial(
+  "spdy_unsupported",
+  "SPDY sessions are not supported: use kubectl 1.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true " +
+    "(for port-forward KUBECTL_PORT_FORWARD_WEBSOCKETS=true) with 1.29 and 1.30; " +
+    "if your kubectl is recent, its WebSocket attempt failed: try again",
+);
+
+/** One user's sessions with the clusters that share a location: admits, opens, lists and ends them. */
+export class SessionHost {
+  readonly #state: DurableObjectState;
+  readonly #alarm: Alarm;
+  readonly #locks: UserLocks;
+  readonly #audit: AuditLog;
+  readonly #recordings: Recordings;
+  readonly #sessions: LiveSessions;
+  readonly #clock: SessionClock;
+  readonly #opener: SessionOpener;
+  readonly #refusedAttempts = new RefusedAttempts();
+
+  /** @param state whose database has the current schema */
+  constructor(state: DurableObjectState, env: SharedBindings) {
+    const { sql } = state.storage;
+    this.#state = state;
+    this.#alarm = new Alarm(state.storage);
+    this.#locks = new UserLocks(sql);
+    this.#audit = new AuditLog(state, this.#alarm, env.AUDIT_DB);
+    this.#recordings = new Recordings(sql, env.RECORDINGS, () => this.#uploadSoon(), {
+      isBusy: () => this.#clock.isBusy,
+    });
+    this.#sessions = new LiveSessions(this.#audit, this.#recordings, (count) => {
+      if (count > 0) this.#clock.start();
+      else this.#clock.stop();
+    });
+    this.#clock = new SessionClock(this.#sessions, this.#audit.journal, () => {
+      if (this.#recordings.isDue) this.#uploadSoon();
+    });
+    this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions);
+    this.#endInterrupted();
+  }
+
+  /** Opens a session or refuses it. */
+  async attempt(attempt: SessionAttempt): Promise<Response> {
+    const { plan, url } = attempt;
+    const now = Date.now();
+    const key = attemptKey(url, plan.client.attempt);
+    if (plan.transport === "spdy") {
+      const firstHalf = this.#refusedAttempts.take(key, now);
+      return toResponse(firstHalf ?? this.#refuse(plan, SPDY_UNSUPPORTED, now));
+    }
+    const admission = admit(this.#admissionState(now), plan, now);
+    if (!admission.ok) {
+      const refusal = this.#refuse(plan, admission.error, now);
+      this.#refusedAttempts.remember(key, refusal, now);
+      return toResponse(refusal);
+    }
+    const opened = await this.#opener.open(attempt, admission.value);
+    if (opened.ok) return opened.value;
+    this.#refusedAttempts.remember(key, opened.error, Date.now());
+    return toResponse(opened.error);
+  }
+
+  list(): SessionRow[] {
+    return [...this.#sessions.all].map(({ row }) => row);
+  }
+
+  describe(sessionId: string): SessionRow | null {
+    return this.#sessions.get(sessionId)?.row ?? null;
+  }
+
+  /** @returns whether the session was open */
+  terminate(sessionId: string, by: string, reason: string): boolean {
+    return this.#sessions.terminate(sessionId, by, reason);
+  }
+
+  /** @returns the ids of the ended sessions */
+  terminateAll(by: string, reason: string): string[] {
+    return this.#sessions.terminateAll(by, reason);
+  }
+
+  /** @returns the ids of the ended sessions */
+  lock(lock: UserLock, isAudited: boolean): string[] {
+    this.#locks.setLock(lock);
+    if (isAudited) this.#audit.appendUserEvent({ type: "lock", data: lock });
+    return this.#sessions.terminateAll(lock.by, lock.reason);
+  }
+
+  /** @returns whether there was a lock */
+  unlock(user: string, by: string, reason: string, isAudited: boolean): boolean {
+    if (!this.currentLock()) return false;
+    this.#locks.removeLock();
+    if (isAudited) this.#audit.appendUserEvent({ type: "unlock", data: { user, by, reason } });
+    return true;
+  }
+
+  currentLock(): UserLock | null {
+    return currentLock(this.#locks.lock, Date.now()) ?? null;
+  }
+
+  stateReason(stated: AccessReason): void {
+    this.#locks.setReason(stated);
+  }
+
+  readRecording(sessionId: string, offset: number): RecordingBlock | null {
+    return this.#recordings.read(sessionId, offset, Date.now());
+  }
+
+  async onAlarm(): Promise<void> {
+    this.#alarm.hasRung();
+    // Not awaited: R2 may take its time, and no alarm rings before this one is over, for D1 neither.
+    this.#uploadSoon();
+    await this.#audit.deliver();
+    const hasMoreToDo =
+      this.#sessions.count > 0 || this.#audit.journal.queueLength() > 0 || this.#recordings.hasWaiting;
+    if (hasMoreToDo) this.#alarm.ringWithin(HEARTBEAT_MS);
+  }
+
+  #admissionState(now: number): AdmissionState {
+    return {
+      openSessions: this.#sessions.count,
+      unreadBytes: this.#sessions.unreadBytes,
+      queuedEvents: this.#audit.journal.queueLength(),
+      lock: this.#locks.lock,
+      accessReason: this.#locks.reason,
+      hasTooManyRefusals: this.#opener.hasTooManyRefusals(now),
+    };
+  }
+
+  /** Writes an attempt that is not even started to the audit log. */
+  #refuse(plan: SessionPlan, why: Denial, now: number): Refusal {
+    this.#audit.appendRefusal(plan, currentReason(this.#locks.reason, now), why.message);
+    return refusalOf(why);
+  }
+
+  /** Sessions of the database that are not in memory were open when an earlier life of this object stopped. */
+  #endInterrupted(): void {
+    const recordings: ReadonlyMap<string, RecordingSummary> = this.#recordings.endInterrupted();
+    for (const { session_id, checkpoint_at, started_at: _, ...counts } of this.#audit.journal.openSessions()) {
+      const lastSeen = new Date(checkpoint_at).toISOString();
+      const reason = `the object that held the session stopped (crash, eviction or deploy) after ${lastSeen}`;
+      const event = endEvent(outcomeOf("interrupted", reason), counts, {}, recordings.get(session_id));
+      this.#audit.append(session_id, event);
+    }
+  }
+
+  #uploadSoon(): void {
+    this.#state.waitUntil(this.#upload());
+  }
+
+  async #upload(): Promise<void> {
+    await this.#recordings.upload();
+    // Also while nothing fails: an object that crashes between two parts must be woken for the rest.
+    if (this.#recordings.hasWaiting) {
+      this.#alarm.ringWithin(this.#recordings.isFailing ? this.#recordings.retryInMs : HEARTBEAT_MS);
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { Migration } from "./migrations.ts";
+
+/** The schema of a user's object, described in docs/STORAGE.md. Times are milliseconds since the epoch. */
+export const SCHEMA: readonly Migration[] = [
+  {
+    version: 1,
+    statements: `
+      CREATE TABLE open_sessions (
+        session_id TEXT PRIMARY KEY,
+        started_at INTEGER NOT NULL,
+        checkpoint_at INTEGER NOT NULL,
+        next_seq INTEGER NOT NULL,
+        last_event_at INTEGER NOT NULL,
+        last_event_hash TEXT NOT NULL,
+        bytes_in INTEGER NOT NULL DEFAULT 0,
+        bytes_out INTEGER NOT NULL DEFAULT 0,
+        messages_in INTEGER NOT NULL DEFAULT 0,
+        messages_out INTEGER NOT NULL DEFAULT 0
+      ) WITHOUT ROWID;
+
+      CREATE TABLE user_chain (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        last_hash TEXT NOT NULL
+      );
+
+      CREATE TABLE outbox (
+        row_number INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        data TEXT NOT NULL,
+        prev_hash TEXT NOT NULL,
+        hash TEXT NOT NULL
+      );
+
+      CREATE TABLE user_lock (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        user TEXT NOT NULL,
+        locked_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        until INTEGER
+      );
+
+      CREATE TABLE access_reason (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        reason TEXT NOT NULL,
+        until INTEGER NOT NULL
+      );
+
+      CREATE TABLE recordings (
+        session_id TEXT PRIMARY KEY,
+        recording_number INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('open', 'ended', 'lost')),
+        metadata TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        header_line TEXT,
+        cast_started_at INTEGER,
+        last_written_at INTEGER NOT NULL,
+        byte_length INTEGER,
+        upload_id TEXT,
+        part_etags TEXT NOT NULL DEFAULT '[]',
+        failed_uploads INTEGER NOT NULL DEFAULT 0
+      ) WITHOUT ROWID;
+
+      CREATE TABLE recording_chunks (
+        position INTEGER PRIMARY KEY,
+        written_at INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+      );`,
+  },
+];

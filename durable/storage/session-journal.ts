@@ -1,0 +1,158 @@
+import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
+import type { Counts, SessionEvent, SessionEventBody, UserEventBody } from "../../audit/events.ts";
+
+/** An event that waits for its delivery to D1, in the order of `row_number`. */
+export type QueuedEvent = ChainedEvent & { readonly row_number: number };
+
+/** A session that was open when its object stopped. */
+export interface OpenSession extends Counts {
+  readonly session_id: string;
+  readonly started_at: number;
+  /** When its counts were last saved. */
+  readonly checkpoint_at: number;
+}
+
+/**
+ * The journal in the object's own SQLite: which sessions are open, and the events that D1 does not have yet.
+ *
+ * Every method is synchronous, and the platform makes the writes of one turn atomic. The output gate holds back
+ * whatever leaves the object until what was written before is on disk.
+ */
+export class SessionJournal {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  /**
+   * Writes a session's next event and chains it. The first must be its `start`, the last its `end`.
+   *
+   * @param at ms since the epoch; no event is older than the one before it, even if the machine's clock says so
+   * @returns the event's hash
+   */
+  append(sessionId: string, at: number, event: SessionEventBody): string {
+    const last = event.type === "start" ? this.#open(sessionId, at) : this.#lastEvent(sessionId);
+    const eventAt = Math.max(at, last.last_event_at);
+    const hash = this.#queue(
+      { ...event, session_id: sessionId, seq: last.next_seq, at: eventAt },
+      last.last_event_hash,
+    );
+    if (event.type === "start") this.#setUserChain(hash);
+    if (event.type === "end") {
+      this.#sql.exec("DELETE FROM open_sessions WHERE session_id = ?", sessionId);
+    } else {
+      this.#sql.exec(
+        `UPDATE open_sessions SET next_seq = next_seq + 1, last_event_at = ?, last_event_hash = ?
+         WHERE session_id = ?`,
+        eventAt,
+        hash,
+        sessionId,
+      );
+    }
+    return hash;
+  }
+
+  /** Writes an event that belongs to no session, and chains it with the user's session starts. @returns its hash */
+  appendUserEvent(id: string, at: number, event: UserEventBody): string {
+    const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
+    this.#setUserChain(hash);
+    return hash;
+  }
+
+  /** Saves a session's counts, in case the object stops before the session ends. */
+  checkpoint(sessionId: string, at: number, counts: Counts): void {
+    this.#sql.exec(
+      `UPDATE open_sessions SET checkpoint_at = ?, bytes_in = ?, bytes_out = ?, messages_in = ?, messages_out = ?
+       WHERE session_id = ?`,
+      at,
+      counts.bytes_in,
+      counts.bytes_out,
+      counts.messages_in,
+      counts.messages_out,
+      sessionId,
+    );
+  }
+
+  openSessions(): OpenSession[] {
+    return this.#sql
+      .exec<OpenSession & Record<string, SqlStorageValue>>(
+        "SELECT session_id, started_at, checkpoint_at, bytes_in, bytes_out, messages_in, messages_out FROM open_sessions",
+      )
+      .toArray();
+  }
+
+  /** The oldest events that D1 does not have yet. */
+  queued(limit: number): QueuedEvent[] {
+    return this.#sql
+      .exec<QueuedEvent & Record<string, SqlStorageValue>>(
+        `SELECT row_number, session_id, seq, at, type, data, prev_hash, hash FROM outbox
+         ORDER BY row_number LIMIT ?`,
+        limit,
+      )
+      .toArray();
+  }
+
+  /** Removes the events that D1 has confirmed, up to and including `rowNumber`. */
+  removeDelivered(rowNumber: number): void {
+    this.#sql.exec("DELETE FROM outbox WHERE row_number <= ?", rowNumber);
+  }
+
+  /** How many events D1 does not have yet. */
+  queueLength(): number {
+    return this.#sql.exec<{ length: number }>("SELECT count(*) AS length FROM outbox").one().length;
+  }
+
+  /** Whether D1 lacks any of the session's events. */
+  isQueued(sessionId: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM outbox WHERE session_id = ? LIMIT 1", sessionId).toArray().length > 0;
+  }
+
+  #open(sessionId: string, at: number): LastEvent {
+    const prevHash = this.#userChain();
+    this.#sql.exec(
+      `INSERT INTO open_sessions (session_id, started_at, checkpoint_at, next_seq, last_event_at, last_event_hash)
+       VALUES (?, ?, ?, 0, ?, ?)`,
+      sessionId,
+      at,
+      at,
+      at,
+      prevHash,
+    );
+    return { next_seq: 0, last_event_at: at, last_event_hash: prevHash };
+  }
+
+  #lastEvent(sessionId: string): LastEvent {
+    return this.#sql
+      .exec<LastEvent & Record<string, SqlStorageValue>>(
+        "SELECT next_seq, last_event_at, last_event_hash FROM open_sessions WHERE session_id = ?",
+        sessionId,
+      )
+      .one();
+  }
+
+  #queue({ session_id, seq, at, type, data }: SessionEvent, prevHash: string): string {
+    const text = JSON.stringify(data);
+    const hash = hashEvent({ session_id, seq, at, type, data: text, prev_hash: prevHash });
+    this.#sql.exec(
+      "INSERT INTO outbox (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ...[session_id, seq, at, type, text, prevHash, hash],
+    );
+    return hash;
+  }
+
+  #userChain(): string {
+    return this.#sql.exec<{ last_hash: string }>("SELECT last_hash FROM user_chain").toArray()[0]?.last_hash ?? "";
+  }
+
+  #setUserChain(hash: string): void {
+    this.#sql.exec("INSERT OR REPLACE INTO user_chain (id, last_hash) VALUES (1, ?)", hash);
+  }
+}
+
+/** The event that a session's next event follows. */
+interface LastEvent {
+  readonly next_seq: number;
+  readonly last_event_at: number;
+  readonly last_event_hash: string;
+}
