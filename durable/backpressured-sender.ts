@@ -1,29 +1,29 @@
 /**
- * The sending end of one leg, with back-pressure: what a slow reader has not taken stays at the sender.
+ * Sends to one socket with back-pressure: what a slow reader has not taken stays at the other side's sender.
  *
- * `WebSocket.send()` never blocks and never fails on a slow reader; it queues without bound in the object's memory.
- * The only brake the platform offers is `blockConcurrencyWhile()`, during which no further frame (nor anything else) is
- * delivered to the object, so that TCP's own flow control reaches the sender. It stops all of the object's sessions,
- * hence short slices: between two of them every waiting event gets its turn, one frame of the stalled session among
- * them. So a stalled reader's queue still grows, by a frame a slice, and the session is ended before it is too much.
+ * `WebSocket.send()` never blocks and never fails on a slow reader; it queues without bound in the object's memory. The
+ * platform's only brake is `blockConcurrencyWhile()`: meanwhile the object receives no frame nor any other event, so
+ * that TCP's flow control reaches the sender. It stops all sessions of the object, hence the short slices. Between two
+ * slices every waiting event is handled, among them one frame of the stalled session. So the queue of a stalled reader
+ * still grows by a frame for each slice, and its session ends before the queue is too long.
  */
 
-/** More than this unsent, and the object stops taking frames. Enough to keep a fast reader busy. */
+/** With more unsent bytes, the object takes no frames. Enough to keep a fast reader busy. */
 export const HIGH_WATER_BYTES = 1024 * 1024;
-/** It goes on when the reader is down to this. */
+/** With no more unsent bytes than this, it takes frames again. */
 const LOW_WATER_BYTES = 512 * 1024;
-/** A message that would make it more than this is not queued: the session is ended instead. */
+/** A message that would exceed this is not queued; its session ends instead. */
 export const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
-/** How long one slow reader may hold up everything else in the object at a time. */
+/** How long one slow reader may stop everything else in the object at a time. */
 const SLICE_MS = 50;
-/** The same once a reader is far behind: fewer frames slip in between, and a kill still comes through in time. */
+/** The same for a reader that is far behind. Fewer frames arrive in between, and a kill is still handled in time. */
 const LONG_SLICE_MS = 150;
 const FAR_BEHIND_BYTES = 2 * HIGH_WATER_BYTES;
 const POLL_MS = 1;
 
 /**
- * `bufferedAmount` is there since workerd 1.20261117. Without it nobody can tell what a reader has taken, so all that was
- * ever sent counts as unsent: such a session is ended after MAX_UNSENT_BYTES in one direction, never queued without bound.
+ * workerd has `bufferedAmount` since 1.20261117. Without it nobody knows what a reader has taken, so all that was ever
+ * sent counts as unsent. Such a session ends after MAX_UNSENT_BYTES in one direction; it is never queued without bound.
  */
 interface MeasuredSocket {
   send(message: ArrayBuffer | Uint8Array<ArrayBuffer> | string): void;
@@ -37,34 +37,34 @@ export interface SenderClock {
 
 export class BackpressuredSender {
   readonly #socket: MeasuredSocket;
-  readonly #hold: (until: () => Promise<void>) => void;
+  readonly #pauseInput: (until: () => Promise<void>) => void;
   readonly #clock: SenderClock;
   #sentBytes = 0;
   #takenBytes = 0;
   #progressAt: number;
-  #holding = false;
+  #isPaused = false;
 
-  /** @param hold keeps every other event of the object waiting until the promise is done: `blockConcurrencyWhile` */
-  constructor(socket: MeasuredSocket, hold: (until: () => Promise<void>) => void, clock: SenderClock) {
+  /** @param pauseInput delays every other event of the object until the promise settles: `blockConcurrencyWhile` */
+  constructor(socket: MeasuredSocket, pauseInput: (until: () => Promise<void>) => void, clock: SenderClock) {
     this.#socket = socket;
-    this.#hold = hold;
+    this.#pauseInput = pauseInput;
     this.#clock = clock;
     this.#progressAt = clock.now();
   }
 
-  /** Bytes given to the socket that its reader has not taken. */
+  /** Bytes that were given to the socket and that its reader has not taken. */
   get unsentBytes(): number {
     return this.#socket.bufferedAmount ?? this.#sentBytes;
   }
 
-  /** @returns false when the message would be too much on top of what the reader has left: it was not sent */
+  /** @returns false if the message was not sent because it would exceed MAX_UNSENT_BYTES */
   send(message: ArrayBuffer | Uint8Array<ArrayBuffer> | string): boolean {
     const bytes = typeof message === "string" ? message.length : message.byteLength;
     if (this.unsentBytes + bytes > MAX_UNSENT_BYTES) return false;
     try {
       this.#socket.send(message);
     } catch {
-      // The socket closed under us; its close event follows and says so.
+      // The socket has closed; its close event follows.
       return true;
     }
     this.#sentBytes += bytes;
@@ -72,7 +72,7 @@ export class BackpressuredSender {
     return true;
   }
 
-  /** For how long the reader has taken nothing although something waits, ms. To be asked every second or so. */
+  /** How long the reader has taken nothing although something waits, ms. To be asked every second or so. */
   stalledMs(): number {
     const unsent = this.unsentBytes;
     const taken = this.#sentBytes - unsent;
@@ -85,14 +85,14 @@ export class BackpressuredSender {
 
   #brake(): void {
     const unsent = this.unsentBytes;
-    if (unsent <= HIGH_WATER_BYTES || this.#holding || this.#socket.bufferedAmount === undefined) return;
-    this.#holding = true;
-    this.#hold(() => this.#drained(unsent > FAR_BEHIND_BYTES ? LONG_SLICE_MS : SLICE_MS));
+    if (unsent <= HIGH_WATER_BYTES || this.#isPaused || this.#socket.bufferedAmount === undefined) return;
+    this.#isPaused = true;
+    this.#pauseInput(() => this.#drained(unsent > FAR_BEHIND_BYTES ? LONG_SLICE_MS : SLICE_MS));
   }
 
   async #drained(sliceMs: number): Promise<void> {
     const end = this.#clock.now() + sliceMs;
     while (this.unsentBytes > LOW_WATER_BYTES && this.#clock.now() < end) await this.#clock.sleep(POLL_MS);
-    this.#holding = false;
+    this.#isPaused = false;
   }
 }

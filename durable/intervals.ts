@@ -1,10 +1,10 @@
-/** How often the user's object does what it does by the clock, ms. The sizing model counts with these. */
+/** Intervals of the user's object, ms. The sizing model uses them. */
 
-/** How often limits are looked at: a limit is reached at most this much late. */
+/** How often limits are checked, so a session ends at most this late. */
 export const TICK_MS = 1_000;
-/** How much of the counts a crash may lose. */
+/** How often the counts of a session are saved: a crash loses at most these counts. */
 export const CHECKPOINT_MS = 5_000;
-/** A close frame only asks. Who has not answered it after so long is cut off. */
+/** A peer that has not answered a close frame after this time is cut off. */
 export const CLOSE_GRACE_MS = 5_000;
-/** While sessions are open an alarm is always due, so that a crashed object is woken and closes them. */
+/** While sessions are open an alarm is always due, so that a crashed object wakes up and ends them. */
 export const HEARTBEAT_MS = 30_000;

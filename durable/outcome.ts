@@ -1,13 +1,13 @@
 import type { Counts, Outcome, RecordingSummary, SessionEventBody, Traffic } from "../audit/events.ts";
 import { exitCodeOf, type Status } from "../kubernetes/status.ts";
 
-/** Which side hung up, and how. 1006 means that the connection broke without a close frame. */
+/** Which side closed the session, and how. 1006 means that the connection broke without a close frame. */
 export interface HangUp {
   readonly side: "client" | "upstream";
   readonly code: number;
 }
 
-/** How a session ended, for the record. */
+/** How a session ended, for the audit log. */
 export interface SessionOutcome {
   readonly outcome: Outcome;
   readonly exitCode: number | null;
@@ -17,32 +17,37 @@ export interface SessionOutcome {
 
 const MAX_REASON_CHARS = 1_024;
 
-/** An ending that is neither the command's nor an administrator's. */
+/** An outcome that comes neither from the command nor from an administrator. */
 export function outcomeOf(outcome: Outcome, reason: string | null): SessionOutcome {
   return { outcome, exitCode: null, reason: reason?.slice(0, MAX_REASON_CHARS) ?? null, endedBy: null };
 }
 
 /**
- * An administrator ended it. `words` are what the user was shown.
+ * An administrator ended it.
  *
+ * @param reason what the user was shown
  * @param status what the cluster had said by then: a kill that came after the command's end did not stop it
  */
-export function outcomeOfTermination(by: string, words: string, status?: Status): SessionOutcome {
-  return { ...outcomeOf("terminated", words), exitCode: (status && exitCodeOf(status)) ?? null, endedBy: by };
-}
-
-/** Sallyport ended it, at a limit for one. A command that was over by then stays over; see `readEnding`. */
-export function outcomeOfLimit(outcome: Outcome, words: string, status?: Status): SessionOutcome {
-  if (!status) return outcomeOf(outcome, words);
-  const told = outcomeFromStatus(status);
-  return { ...told, reason: told.reason ?? words };
+export function outcomeOfTermination(by: string, reason: string, status?: Status): SessionOutcome {
+  return { ...outcomeOf("terminated", reason), exitCode: (status && exitCodeOf(status)) ?? null, endedBy: by };
 }
 
 /**
- * Reads the ending from what the cluster said on channel 3 and from who hung up.
+ * Sallyport ended it, for example at a limit. A command that had ended by then keeps its own outcome.
  *
- * The status wins: kubectl tears the connection down in several ways (1006 included) after it has seen it, and a
- * command that is over is over whoever closes first.
+ * @param message what the user was shown
+ */
+export function outcomeOfLimit(outcome: Outcome, message: string, status?: Status): SessionOutcome {
+  if (!status) return outcomeOf(outcome, message);
+  const own = outcomeFromStatus(status);
+  return { ...own, reason: own.reason ?? message };
+}
+
+/**
+ * Reads the outcome from what the cluster said on channel 3 and from who closed first.
+ *
+ * The status wins: after kubectl has seen it, it closes the connection in several ways, 1006 included. A command that has
+ * ended has ended, whoever closes first.
  */
 export function outcomeOfHangUp(status: Status | undefined, hangUp: HangUp): SessionOutcome {
   if (status) return outcomeFromStatus(status);
@@ -54,10 +59,10 @@ export function outcomeOfHangUp(status: Status | undefined, hangUp: HangUp): Ses
 function outcomeFromStatus(status: Status): SessionOutcome {
   const exitCode = exitCodeOf(status);
   if (exitCode !== undefined) return { ...outcomeOf("exited", null), exitCode };
-  return outcomeOf("failed", status.message ?? status.reason ?? "the cluster reported a failure without words");
+  return outcomeOf("failed", status.message ?? status.reason ?? "the cluster reported a failure without a message");
 }
 
-/** The last event of a session's record. */
+/** The last event of a session. */
 export function endEvent(
   { outcome, exitCode, reason, endedBy }: SessionOutcome,
   counts: Counts,

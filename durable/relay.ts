@@ -10,18 +10,18 @@ export interface RelayParts {
   readonly upstream: WebSocket;
   readonly observer: Observer;
   readonly recording: LiveRecording | undefined;
-  /** Keeps the object's other events waiting until the promise is done: the brake of back-pressure. */
+  /** Delays the object's other events until the promise settles; see `BackpressuredSender`. */
   readonly pauseInput: (until: () => Promise<void>) => void;
-  /** When the session began, ms since the epoch: the first moment that counts as use. */
+  /** When the session began, ms since the epoch. It counts as used then. */
   readonly startedAt: number;
   readonly onHangUp: (hangUp: HangUp) => void;
-  /** A reader has left more unread than may be queued for it; nothing more can be relayed. */
+  /** A reader has left too much unread; nothing more can be relayed. */
   readonly onOverflow: (reader: HangUp["side"]) => void;
 }
 
 /**
- * Two WebSockets joined: messages go across as they came, kind kept, and border too but where the observer says that it
- * means nothing, until one side hangs up or `end` is called. The relay decides nothing of the session.
+ * Joins two WebSockets: passes messages on unchanged until one side closes or `end` is called. It keeps their kind, and
+ * their borders unless the observer says that a border carries no meaning. It makes no decision about the session.
  */
 export class Relay {
   readonly #client: WebSocket;
@@ -42,10 +42,10 @@ export class Relay {
     this.#observer = parts.observer;
     this.#recording = parts.recording;
     const streamOf = (message: Message) => parts.observer.streamOf?.(message);
-    const laneTo = (reader: HangUp["side"]) =>
+    const pipeTo = (reader: HangUp["side"]) =>
       new Pipe(parts[reader], parts.pauseInput, streamOf, () => this.#joined && parts.onOverflow(reader));
-    this.#toClient = laneTo("client");
-    this.#toUpstream = laneTo("upstream");
+    this.#toClient = pipeTo("client");
+    this.#toUpstream = pipeTo("upstream");
     this.#activeAt = parts.startedAt;
     this.#onHangUp = parts.onHangUp;
   }
@@ -63,46 +63,46 @@ export class Relay {
     return this.#observer;
   }
 
-  /** Bytes that the client has been given and not taken; they stay in memory until it does, or goes away. */
+  /** Bytes that the client has not taken. They stay in memory until it takes them or leaves. */
   get unsentBytes(): number {
     return this.#clientGone ? 0 : this.#toClient.unsentBytes;
   }
 
-  /** Bytes that either side has been given and not taken. */
+  /** Bytes that either side has not taken. */
   get waitingBytes(): number {
     return this.unsentBytes + this.#toUpstream.unsentBytes;
   }
 
-  /** The side that has more to take than the other. */
+  /** The side for which more bytes wait. */
   get slowerReader(): HangUp["side"] {
     return this.#toClient.unsentBytes >= this.#toUpstream.unsentBytes ? "client" : "upstream";
   }
 
-  /** The side that has taken nothing for so long although something waits for it, if any. */
+  /** The side that has taken nothing for that long although something waits for it, if any. */
   stalledReader(stallTimeoutMs: number): HangUp["side"] | undefined {
     if (this.#toClient.stalledMs() >= stallTimeoutMs) return "client";
     return this.#toUpstream.stalledMs() >= stallTimeoutMs ? "upstream" : undefined;
   }
 
-  /** Accepts both sockets and starts to relay. Nothing has flowed before this. */
+  /** Accepts both sockets and starts to relay. Nothing flows before. */
   join(): void {
     this.#joined = true;
     this.#listen("client", this.#client, (message) => this.#fromClient(message));
     this.#listen("upstream", this.#upstream, (message) => this.#fromUpstream(message));
-    // Half-open: the answering close frame is ours to send, after the other leg has its close.
+    // Half-open: we send the answering close frame, after the other side has its close.
     this.#client.accept({ allowHalfOpen: true });
     this.#upstream.accept({ allowHalfOpen: true });
   }
 
-  /** Says `words` to the client in its protocol's own terms and hangs up on both sides. */
-  end(words: string): void {
+  /** Shows the client `message` in the terms of its protocol, and closes both sides. */
+  end(message: string): void {
     if (!this.#joined) return;
     this.#joined = false;
     this.#flush();
-    closeQuietly(this.#upstream, CLOSE_GOING_AWAY, words);
+    closeQuietly(this.#upstream, CLOSE_GOING_AWAY, message);
     const { lingerMs, messageInCloseReason } = this.#observer;
-    for (const message of this.#observer.goodbyeFrames(words)) this.#toClient.sendUnmerged(message);
-    if (messageInCloseReason) closeQuietly(this.#client, CLOSE_GOING_AWAY, words);
+    for (const frame of this.#observer.goodbyeFrames(message)) this.#toClient.sendUnmerged(frame);
+    if (messageInCloseReason) closeQuietly(this.#client, CLOSE_GOING_AWAY, message);
     else if (lingerMs > 0) setTimeout(() => closeQuietly(this.#client, CLOSE_NORMAL), lingerMs);
     else closeQuietly(this.#client, CLOSE_NORMAL);
   }
@@ -113,11 +113,11 @@ export class Relay {
   }
 
   #listen(side: HangUp["side"], socket: WebSocket, onMessage: (message: Message) => void): void {
-    // Otherwise binary messages arrive as Blobs, whose bytes are only to be had asynchronously.
+    // Otherwise binary messages arrive as Blobs, which can only be read asynchronously.
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", (event) => onMessage(event.data as Message));
     socket.addEventListener("close", (event) => this.#hungUp(side, event.code, event.reason));
-    // What broke is of no use to anybody; that it broke is.
+    // The event has no details worth keeping.
     socket.addEventListener("error", () => this.#hungUp(side, 1006, ""));
   }
 
@@ -152,7 +152,7 @@ export class Relay {
     }
     this.#joined = false;
     const [near, far] = side === "client" ? [this.#client, this.#upstream] : [this.#upstream, this.#client];
-    // The cluster had said all: on another code than 1000 kubectl throws its Status away, and fails.
+    // The cluster had already sent its Status. With a code other than 1000, kubectl discards it and fails.
     if (wasLost) closeQuietly(far, CLOSE_NORMAL);
     else forwardClose(far, code, reason);
     forwardClose(near, code, "");

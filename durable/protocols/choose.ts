@@ -6,17 +6,17 @@ import { PortForwardChannelsObserver } from "./port-forward-channels.ts";
 import { PORT_FORWARD_TUNNEL, PortForwardTunnelObserver } from "./port-forward-tunnel.ts";
 import { RawObserver } from "./raw.ts";
 
-/** What a port-forward's observer needs to know and tells. */
+/** What the observer of a port-forward needs. */
 export interface Forwarding {
-  /** As named in the request; kubectl names none there. */
+  /** The ports named in the request; kubectl names none there. */
   readonly ports: readonly number[];
-  /** Called when a port is first used: for no port twice, and at most 64 times. */
+  /** Called when a port is first used, for at most 64 ports. */
   readonly onNewPort: (port: number) => void;
 }
 
 const NO_FORWARDING: Forwarding = { ports: [], onNewPort: () => {} };
 
-/** @param subprotocol what the upstream chose, `""` for none */
+/** Chooses the observer of a session. @param subprotocol what the upstream chose, `""` for none */
 export function createObserver(
   kind: SessionKind,
   subprotocol: string,
@@ -33,7 +33,7 @@ export function createObserver(
       if (channels) return new PortForwardChannelsObserver(channels, ports, onNewPort);
       return new RawObserver({ forwards: [], unreadable: true });
     case "console":
-      return new RawObserver({}, (words) => [Uint8Array.from(new TextEncoder().encode(`\r\n${words}\r\n`))]);
+      return new RawObserver({}, (message) => [Uint8Array.from(new TextEncoder().encode(`\r\n${message}\r\n`))]);
     case "proxy":
     case "vnc":
     case "usbredir":

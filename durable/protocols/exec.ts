@@ -1,13 +1,14 @@
+import { concatBytes } from "../../common/bytes.ts";
 import { Channel, type ChannelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
 import { failureStatus, MAX_STATUS_BYTES, parseStatus, type Status } from "../../kubernetes/status.ts";
 import { type Message, type Observer, sizeOf } from "./observer.ts";
 
-/** Follows exec and attach: channels 0 to 4, and how it ended on channel 3. */
+/** Observes exec and attach: channels 0 to 4, and the final Status on channel 3. */
 export class ExecObserver implements Observer {
   readonly lingerMs = 0;
   readonly #protocol: ChannelProtocol;
   readonly #terminal: boolean;
-  /** Channel 3 is a byte stream like the others: its Status may come in pieces. */
+  /** Channel 3 is a byte stream too: its Status may arrive in pieces. */
   #errorBytes = new Uint8Array(0);
 
   constructor(protocol: ChannelProtocol, terminal: boolean) {
@@ -19,13 +20,13 @@ export class ExecObserver implements Observer {
     return sizeOf(message) > 1;
   }
 
-  /** An empty frame (the API server sends one a channel at the start) is no use of the session. */
+  /** An empty frame is not use of the session: the API server sends one for each channel at the start. */
   fromUpstream(message: Message): boolean {
     if (this.#isErrorChannel(message)) this.#collectError(message);
     return sizeOf(message) > 1;
   }
 
-  /** stdin, stdout and stderr with a payload. An empty frame has a meaning, if only to some clients. */
+  /** stdin, stdout and stderr with a payload. An empty frame has a meaning for some clients. */
   streamOf(message: Message): number | undefined {
     if (typeof message === "string" || this.#protocol.encoding !== "binary" || message.byteLength < 2) return undefined;
     const channel = new Uint8Array(message, 0, 1)[0];
@@ -39,20 +40,20 @@ export class ExecObserver implements Observer {
   }
 
   /**
-   * A line on the terminal for whoever looks at it (browsers too), then the error, which kubectl prints as
-   * `error: <words>` and exits 1. Not after the command's own Status: kubectl reads the channel as one JSON document, and
-   * two are none to it.
+   * A line on the terminal for whoever looks at it (browsers too), then the error. kubectl prints it as
+   * `error: <message>` and exits 1. The error is left out after the command's own Status: kubectl reads the channel as one
+   * JSON document, and two are invalid.
    */
-  goodbyeFrames(words: string): (Uint8Array<ArrayBuffer> | string)[] {
+  goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[] {
     const encode = (channel: number, text: string) =>
       encodeFrame(this.#protocol, channel, new TextEncoder().encode(text));
     const error =
       this.#protocol.errorFormat === "status"
-        ? JSON.stringify(failureStatus({ reason: "Forbidden", message: words }))
-        : words;
-    const line = this.#terminal ? [encode(Channel.stdout, `\r\n${words}\r\n`)] : [];
-    const isTold = this.#protocol.errorFormat === "status" && this.finalStatus() !== undefined;
-    return isTold ? line : [...line, encode(Channel.error, error)];
+        ? JSON.stringify(failureStatus({ reason: "Forbidden", message }))
+        : message;
+    const line = this.#terminal ? [encode(Channel.stdout, `\r\n${message}\r\n`)] : [];
+    const hasStatus = this.#protocol.errorFormat === "status" && this.finalStatus() !== undefined;
+    return hasStatus ? line : [...line, encode(Channel.error, error)];
   }
 
   #isErrorChannel(message: Message): boolean {
@@ -63,9 +64,6 @@ export class ExecObserver implements Observer {
   #collectError(message: Message): void {
     const frame = decodeFrame(this.#protocol, message);
     if (!frame || this.#errorBytes.length + frame.payload.length > MAX_STATUS_BYTES) return;
-    const joined = new Uint8Array(this.#errorBytes.length + frame.payload.length);
-    joined.set(this.#errorBytes);
-    joined.set(frame.payload, this.#errorBytes.length);
-    this.#errorBytes = joined;
+    this.#errorBytes = concatBytes([this.#errorBytes, frame.payload]);
   }
 }

@@ -1,10 +1,11 @@
 import type { Forward } from "../../audit/events.ts";
+import { stripControlCharacters } from "../../common/text.ts";
 
-/** Each new port is an event and an entry of the record: a client that tries every port must not fill it. */
+/** Each new port is an event and an entry in the audit log, which a client that tries every port must not fill. */
 const MAX_PORTS = 64;
 const MAX_ERROR_BYTES = 512;
 
-/** What one port has carried. */
+/** What one port of a port-forward has carried. */
 export class ForwardAccount {
   readonly port: number | null;
   connections = 0;
@@ -17,7 +18,11 @@ export class ForwardAccount {
     this.port = port;
   }
 
-  /** To be called once for each connection of which an error is reported, with the first bytes of it. */
+  /**
+   * To be called once for each connection with an error, with the first bytes of its text.
+   *
+   * @returns where more of the text goes; undefined if it is not kept
+   */
   failed(bytes: Uint8Array): ErrorText | undefined {
     this.#errors++;
     if (this.#firstError) return undefined;
@@ -38,7 +43,7 @@ export class ForwardAccount {
   }
 }
 
-/** The beginning of an error's text, which may come in pieces. */
+/** The beginning of an error's text, which may arrive in pieces. */
 export class ErrorText {
   readonly #bytes = new Uint8Array(MAX_ERROR_BYTES);
   #length = 0;
@@ -49,23 +54,20 @@ export class ErrorText {
     this.#length += taken.length;
   }
 
-  /** Without control characters, which could be commands to the terminal of whoever reads the record. */
+  /** Without control characters, which could be commands to the terminal of whoever reads the audit log. */
   toString(): string {
     const text = new TextDecoder().decode(this.#bytes.subarray(0, this.#length));
-    return text
-      .replace(/\uFFFD+$/, "")
-      .replace(/\p{C}+/gu, " ")
-      .trim();
+    return stripControlCharacters(text.replace(/\uFFFD+$/, ""));
   }
 }
 
-/** Keeps account of a session's forwarded ports, within bounds whatever the client does. */
+/** Accounts for a session's forwarded ports, within bounds whatever the client does. */
 export class ForwardLedger {
   readonly #accounts = new Map<number, ForwardAccount>();
   readonly #onNewPort: (port: number) => void;
   #rest: ForwardAccount | undefined;
 
-  /** @param onNewPort called before anything is counted to a port for the first time */
+  /** @param onNewPort called before anything is counted for a port for the first time */
   constructor(onNewPort: (port: number) => void) {
     this.#onNewPort = onNewPort;
   }
@@ -81,13 +83,13 @@ export class ForwardLedger {
     return account;
   }
 
-  /** The account of what cannot be kept apart. */
+  /** The account of everything that cannot be told apart. */
   get rest(): ForwardAccount {
     this.#rest ??= new ForwardAccount(null);
     return this.#rest;
   }
 
-  /** In the order of first use. */
+  /** The accounts in the order of first use. */
   summary(): Forward[] {
     const accounts = [...this.#accounts.values(), ...(this.#rest ? [this.#rest] : [])];
     return accounts.map((account) => account.summary);

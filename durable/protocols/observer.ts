@@ -4,31 +4,31 @@ import type { Status } from "../../kubernetes/status.ts";
 export type Message = ArrayBuffer | string;
 
 /**
- * Follows one session's traffic without changing it: what counts as use, how it ended, and how to tell the client
- * something in the protocol's own terms. Knows no socket and no clock.
+ * Observes the traffic of one session without changing it: what counts as use, how the session ended, and how to show the
+ * client a message in the terms of its protocol. It knows no socket and no clock.
  */
 export interface Observer {
-  /** @returns whether the message is use of the session, as the idle limit understands it */
+  /** @returns whether the message counts as use of the session for the idle limit */
   fromClient(message: Message): boolean;
-  /** @returns whether the message is use of the session, as the idle limit understands it */
+  /** @returns whether the message counts as use of the session for the idle limit */
   fromUpstream(message: Message): boolean;
   /**
-   * The channel of a binary message whose border carries no meaning, so that it may be joined with the next ones of the
-   * same channel behind one channel byte; undefined, or the method absent, where it must stay as it is.
+   * The channel of a binary message whose border carries no meaning. It may be merged with the next messages of the same
+   * channel behind one channel byte. Undefined, or the method absent, where a message must stay as it is.
    */
   streamOf?(message: Message): number | undefined;
-  /** What the cluster said of the session's end, once it has. */
+  /** What the cluster said about the session's end, once it has. */
   finalStatus(): Status | undefined;
-  /** The messages that make the client show `words` when they are the last before a close with 1000. */
-  goodbyeFrames(words: string): (Uint8Array<ArrayBuffer> | string)[];
-  /** What has been read of the traffic so far, for the record; absent where there is nothing to say. */
+  /** The frames that make the client show `message` when they are the last before a close with 1000. */
+  goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[];
+  /** What was read in the traffic so far, for the audit log. Absent where there is nothing to read. */
   traffic?(): Traffic;
   /**
-   * The words of a session's end go into its close frame too. With code 1001: on any other, some virtual machine
-   * clients connect again at once. kubectl needs 1000 and has its words in `farewell`.
+   * The message goes into the close frame too, with code 1001: on any other, some clients of virtual machines reconnect at
+   * once. kubectl needs 1000 and gets its message from `goodbyeFrames`.
    */
   readonly messageInCloseReason?: true;
-  /** How long the client needs to show a farewell before it is hung up on, ms. */
+  /** How long the client needs to show the message before the close, ms. */
   readonly lingerMs: number;
 }
 

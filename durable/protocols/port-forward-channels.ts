@@ -3,14 +3,14 @@ import { type ChannelProtocol, decodeFrame, encodeFrame } from "../../kubernetes
 import { type ErrorText, ForwardLedger } from "./forward-ledger.ts";
 import type { Message, Observer } from "./observer.ts";
 
-/** Two bytes of port number open every channel; they are set-up, not use. */
+/** Every channel begins with its port number in two bytes, which are not use of the session. */
 const PORT_BYTES = 2;
 
 /**
- * Follows the older port-forward, which some client libraries speak: for the n-th requested port, channel 2n carries
- * data and channel 2n+1 errors as text. Source: k8s.io/kubelet `pkg/cri/streaming/portforward/websocket.go`.
+ * Observes the older port-forward protocol of some client libraries: for the n-th requested port, channel 2n carries data
+ * and channel 2n+1 errors as text. Source: k8s.io/kubelet `pkg/cri/streaming/portforward/websocket.go`.
  *
- * Each port named in the request is one connection, open from the start; a port named twice is two.
+ * Each port named in the request is one connection, open from the start. A port named twice is two.
  */
 export class PortForwardChannelsObserver implements Observer {
   readonly lingerMs = 0;
@@ -18,7 +18,7 @@ export class PortForwardChannelsObserver implements Observer {
   readonly #ports: readonly number[];
   readonly #ledger: ForwardLedger;
   readonly #announced = new Set<number>();
-  /** Channels on which an error was reported, and where the rest of its text goes. */
+  /** Channels with an error, and where the rest of its text goes. */
   readonly #failed = new Map<number, ErrorText | undefined>();
 
   /**
@@ -63,14 +63,14 @@ export class PortForwardChannelsObserver implements Observer {
     return { forwards: this.#ledger.summary() };
   }
 
-  goodbyeFrames(words: string): (Uint8Array<ArrayBuffer> | string)[] {
-    const text = new TextEncoder().encode(words);
+  goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[] {
+    const text = new TextEncoder().encode(message);
     return [...this.#announced]
       .filter((channel) => !isData(channel))
       .map((channel) => encodeFrame(this.#protocol, channel, text));
   }
 
-  /** Undefined for a channel of no requested port: the cluster takes nothing on it. */
+  /** Undefined for a channel of a port that was not requested: the cluster ignores it. */
   #accountOf(channel: number) {
     const port = this.#ports[channel >> 1];
     return port === undefined ? undefined : this.#ledger.account(port);

@@ -1,4 +1,5 @@
 import type { Traffic } from "../../audit/events.ts";
+import { concatBytes } from "../../common/bytes.ts";
 import { encodeDataHead } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
 import { type DataFrame, headerValue, type SpdyFrame, type SynStreamFrame } from "../../kubernetes/spdy/frames.ts";
@@ -6,14 +7,14 @@ import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
 import { type ErrorText, type ForwardAccount, ForwardLedger } from "./forward-ledger.ts";
 import { type Message, type Observer, sizeOf } from "./observer.ts";
 
-/** SPDY/3.1 bytes in binary messages; a message may hold a part of a frame, or several (KEP-4006). */
+/** SPDY/3.1 bytes in binary messages. A message may hold a part of a frame, or several frames (KEP-4006). */
 export const PORT_FORWARD_TUNNEL = "SPDY/3.1+portforward.k8s.io";
 
-/** Streams that a client never closes must not grow this without bound. Two make a connection. */
+/** Bounds the memory for streams that a client never closes. Two make a connection. */
 const MAX_FOLLOWED_STREAMS = 2_048;
-/** A message may be 32 MiB, and a frame 8 bytes: read at once it would become millions of objects. */
+/** A message may have 32 MiB and a frame 8 bytes: parsed at once, it would become millions of objects. */
 const READ_BYTES = 64 * 1024;
-/** kubectl prints an error once its connection's data is over, then hangs up by itself. */
+/** kubectl prints an error once the data of its connection has ended, and then closes by itself. */
 const LINGER_MS = 500;
 
 interface Stream {
@@ -22,13 +23,13 @@ interface Stream {
   clientIsDone: boolean;
   upstreamIsDone: boolean;
   hasFailed: boolean;
-  /** Where more of the error's text goes, on the first error stream of a port that has some. */
+  /** Where more of the error's text goes: on the first error stream of a port with an error. */
   errorText: ErrorText | undefined;
 }
 
 /**
- * Follows a port-forward: each forwarded connection is two SPDY streams, one for data and one for errors, opened by
- * the client with the headers `streamtype` and `port`.
+ * Observes a port-forward: each forwarded connection is two SPDY streams, one for data and one for errors. The client
+ * opens them with the headers `streamtype` and `port`.
  */
 export class PortForwardTunnelObserver implements Observer {
   #client: SpdyFrameParser | undefined = new SpdyFrameParser();
@@ -47,7 +48,7 @@ export class PortForwardTunnelObserver implements Observer {
     return this.#unfinished().length > 0 ? LINGER_MS : 0;
   }
 
-  /** kubectl pings every 10 s inside the tunnel for as long as it runs: that is no use of it. */
+  /** kubectl pings every 10 s inside the tunnel as long as it runs, which is not use of the session. */
   fromClient(message: Message): boolean {
     const isUse = this.#client && read(this.#client, message, (frame) => this.#takeFromClient(frame));
     if (isUse === undefined) this.#client = undefined;
@@ -70,13 +71,13 @@ export class PortForwardTunnelObserver implements Observer {
   }
 
   /**
-   * kubectl shows what arrives on the error stream of an open connection once that connection's data has ended. With no
-   * connection open there is nothing to say it on, and with a frame half sent there is no place to put it; kubectl then
-   * says `lost connection to pod`.
+   * kubectl shows what arrives on the error stream of an open connection once the connection's data has ended. Without an
+   * open connection there is no stream for it, and a half-sent frame cannot be interrupted. kubectl then prints
+   * `lost connection to pod`.
    */
-  goodbyeFrames(words: string): Uint8Array<ArrayBuffer>[] {
+  goodbyeFrames(message: string): Uint8Array<ArrayBuffer>[] {
     if (!this.#upstream?.atFrameBorder) return [];
-    const text = new TextEncoder().encode(words);
+    const text = new TextEncoder().encode(message);
     return this.#unfinished().map(([streamId, { type }]) =>
       finalFrame(streamId, type === "error" ? text : new Uint8Array(0)),
     );
@@ -116,11 +117,11 @@ export class PortForwardTunnelObserver implements Observer {
     }
   }
 
-  /** As the cluster's own reader (moby/spdystream, and the kubelet behind it) takes or refuses a stream. */
+  /** Accepts or ignores a stream as the cluster does (moby/spdystream, and the kubelet behind it). */
   #open({ streamId, headers }: SynStreamFrame): void {
     const port = readPort(headerValue(headers, "port"));
     const type = headerValue(headers, "streamtype");
-    // An id that does not go up is refused there: to take it here would move an open stream's bytes to another port.
+    // The cluster refuses an id that does not go up. To accept it here would count bytes for another port.
     if (streamId < this.#lastStreamId + 2) return;
     this.#lastStreamId = streamId;
     if (port === undefined || (type !== "data" && type !== "error")) return;
@@ -139,13 +140,13 @@ export class PortForwardTunnelObserver implements Observer {
     if (!stream) return;
     if (side === "client") stream.clientIsDone = true;
     else stream.upstreamIsDone = true;
-    // What a client may still say on an error stream is heard by nobody.
+    // Nobody reads what the client sends on an error stream.
     const isOver = stream.upstreamIsDone && (stream.clientIsDone || stream.type === "error");
     if (isOver) this.#streams.delete(streamId);
   }
 }
 
-/** As `strconv.ParseUint(value, 10, 16)` reads it, and the kubelet then wants it above 0. */
+/** Parses as `strconv.ParseUint(value, 10, 16)` does; the kubelet requires it to be above 0. */
 function readPort(value: string | undefined): number | undefined {
   if (value === undefined || !/^[0-9]+$/.test(value)) return undefined;
   const port = Number(value);
@@ -153,16 +154,14 @@ function readPort(value: string | undefined): number | undefined {
 }
 
 function finalFrame(streamId: number, data: Uint8Array): Uint8Array<ArrayBuffer> {
-  const head = encodeDataHead(streamId, data.length, true);
-  const frame = new Uint8Array(head.length + data.length);
-  frame.set(head);
-  frame.set(data, head.length);
-  return frame;
+  return concatBytes([encodeDataHead(streamId, data.length, true), data]);
 }
 
 /**
- * @returns whether the message is use of the session; undefined once the stream cannot be understood: it is then relayed
- *   as it is, and any byte counts as use
+ * Parses a message.
+ *
+ * @returns whether it counts as use of the session; undefined once the stream does not fit its protocol. It is then
+ *   relayed unchanged, and every byte counts as use
  */
 function read(parser: SpdyFrameParser, message: Message, take: (frame: SpdyFrame) => void): boolean | undefined {
   if (typeof message === "string") return undefined;

@@ -2,18 +2,18 @@ import type { Traffic } from "../../audit/events.ts";
 import { type Message, type Observer, sizeOf } from "./observer.ts";
 
 /**
- * Bytes that have no form (KubeVirt's `plain.kubevirt.io`), or one that nobody here knows. All of them are use, and
- * nothing can be said among them, except on a console, which is a screen.
+ * Observes bytes without a known protocol (KubeVirt's `plain.kubevirt.io`, and unknown ones). All of them are use of the
+ * session. Only a console, which is a screen, can show a message among them.
  */
 export class RawObserver implements Observer {
   readonly messageInCloseReason = true;
   readonly lingerMs = 0;
   readonly #traffic: Traffic;
-  readonly #say: (words: string) => Uint8Array<ArrayBuffer>[];
+  readonly #encodeMessage: (message: string) => Uint8Array<ArrayBuffer>[];
 
-  constructor(traffic: Traffic = {}, say: (words: string) => Uint8Array<ArrayBuffer>[] = () => []) {
+  constructor(traffic: Traffic = {}, encodeMessage: (message: string) => Uint8Array<ArrayBuffer>[] = () => []) {
     this.#traffic = traffic;
-    this.#say = say;
+    this.#encodeMessage = encodeMessage;
   }
 
   fromClient(message: Message): boolean {
@@ -28,8 +28,8 @@ export class RawObserver implements Observer {
     return undefined;
   }
 
-  goodbyeFrames(words: string): Uint8Array<ArrayBuffer>[] {
-    return this.#say(words);
+  goodbyeFrames(message: string): Uint8Array<ArrayBuffer>[] {
+    return this.#encodeMessage(message);
   }
 
   traffic(): Traffic {

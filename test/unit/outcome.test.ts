@@ -36,7 +36,7 @@ describe("what the cluster said wins over who hung up", () => {
       "InternalError",
     );
     expect(outcomeOfHangUp(status({ status: "Failure" }), UPSTREAM).reason).toBe(
-      "the cluster reported a failure without words",
+      "the cluster reported a failure without a message",
     );
   });
 
