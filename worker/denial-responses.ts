@@ -7,9 +7,9 @@ const DISCOVERY_MEDIA_TYPE = "g=apidiscovery.k8s.io";
 /**
  * Renders a denial as Kubernetes clients read it: a `metav1.Status`, whose message kubectl prints.
  *
- * API discovery is the exception. client-go shows a person the message only of a plain text answer there, and `unknown`
- * for a Status (`newUnstructuredResponseError` in rest/request.go). Discovery is the first thing that kubectl asks for,
- * so it is where people meet most denials.
+ * API discovery is the exception. client-go shows a person the message only of a plain text answer there, and
+ * `unknown` for a Status (`newUnstructuredResponseError` in rest/request.go). Discovery is the first thing
+ * that kubectl asks for, so it is where people meet most denials.
  *
  * @param client the request's headers
  */

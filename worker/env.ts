@@ -8,7 +8,7 @@ export interface Bindings extends SharedBindings {
   readonly KUBE_API: Fetcher;
   /** The bucket that the audit log is exported to, if it is. See worker/export. */
   readonly EXPORT?: R2Bucket | undefined;
-  /** See worker/config/schema.ts. A JSON value, or its text. A long one has more variables: worker/config/variables.ts. */
+  /** See worker/config/schema.ts; a long document has more variables, see worker/config/variables.ts. */
   readonly SALLYPORT_CONFIG: unknown;
   /** The version of this Worker, if the deployment binds it. */
   readonly VERSION?: { readonly id: string };

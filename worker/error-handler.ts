@@ -11,7 +11,7 @@ import { isApiPath } from "./surfaces.ts";
 const CLIENT_CLOSED_REQUEST = 499;
 
 /**
- * The one error handler of each surface: makes an answer of every failure and exception, and notes it in the trace.
+ * The error handler of both surfaces: makes an answer of every failure and exception.
  *
  * @returns a promise that never rejects
  */

@@ -1,9 +1,11 @@
 import type { Denial } from "../contract/denial.ts";
 
-/** Why a request ends without an answer of its own: Sallyport refused it, or what it was sent to did not answer. */
+/** Why a request has no answer of its own: Sallyport refused it, or what it was sent to did not answer. */
 export type Failure = Denial | UpstreamFailure;
 
-/** An allowed request was sent on, and no answer came. For the audit log it is allowed, and `message` its reason. */
+/**
+ * An allowed request was sent on, and no answer came. The audit log has it as allowed, with this message.
+ */
 export interface UpstreamFailure {
   readonly code: "cluster_unreachable" | "client_gone";
   readonly message: string;

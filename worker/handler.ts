@@ -130,8 +130,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 const UNKNOWN_HOST = denial("unknown_host", "no cluster has this host name here: check the server in your kubeconfig");
 
 /**
- * Whether the request may do more than read. A page of another site may cause a plain read: it never sees the answer, for
- * nothing here sends CORS headers. What a workload does on a GET is unknown, so a proxied one counts as a write.
+ * Whether the request may do more than read. A page of another site may cause a plain read: it never sees the
+ * answer, for nothing here sends CORS headers. A workload may act on a GET, so a proxied one counts as a
+ * write.
  */
 function hasSideEffects(decision: Decision, method: string): boolean {
   return decision.action === "session" || decision.upgrade || decision.proxied || !isReadMethod(method);

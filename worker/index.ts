@@ -8,7 +8,9 @@ import type { Bindings } from "./env.ts";
 import { createScheduled } from "./export/scheduled.ts";
 import { createHandler } from "./handler.ts";
 
-/** Runs at start, not at the first request: Cloudflare rejects a deployment whose configuration is not valid. */
+/**
+ * Runs at start, not at the first request: Cloudflare rejects a deployment whose configuration is not valid.
+ */
 function loadDeployment(deployment: Cloudflare.Env): Config {
   const config = loadConfig(joinConfigVariables(deployment), (reserved) => logEvent("reserved_name", { ...reserved }));
   for (const { binding } of config.clusters) clusterBinding(deployment, binding);

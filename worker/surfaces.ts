@@ -1,6 +1,6 @@
 /**
- * The Worker has two surfaces: Sallyport's own API under `/-/`, a prefix that no API server has a path under, and the
- * clusters' API everywhere else.
+ * The Worker has two surfaces: Sallyport's own API under `/-/`, a prefix that no API server has a path under,
+ * and the clusters' API everywhere else.
  */
 const API_PREFIX = "/-/";
 const ADMIN_PREFIX = "/-/admin/";

@@ -114,8 +114,8 @@ const WHOLE: ConfigInput = {
 };
 
 /**
- * Completes an example. It is a whole document, some of its top-level fields (`"rules": […]`), or a sequence of identity
- * rules; its text shows which.
+ * Completes an example. It is a whole document, some of its top-level fields (`"rules": […]`), or a sequence
+ * of identity rules; its text shows which.
  */
 function documentOf(example: string): ConfigInput {
   const text = example.trim();

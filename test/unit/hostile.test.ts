@@ -121,7 +121,9 @@ describe("the classifier", () => {
     }
   }
 
-  /** Requests refused for their headers. Those refused for their token need a key set: see the workerd tests. */
+  /**
+   * Requests refused for their headers. Those refused for their token need a key set: see the workerd tests.
+   */
   function expectRefusedByHeaders(entry: RequestEntry): void {
     if (entry.bare === "token") return;
     const headers = headersOf(entry);

@@ -1,4 +1,6 @@
-/** Who is an administrator: by the document's own identities, whatever cluster's host name the request names. */
+/**
+ * Who is an administrator: by the document's own identities, whatever cluster's host name the request names.
+ */
 import { env } from "cloudflare:workers";
 import type { JWTPayload } from "jose";
 import { describe, expect, it, vi } from "vitest";
@@ -15,8 +17,8 @@ const developer = someone();
 const local = someone();
 
 /**
- * `shared` has the document's identities. `closed` knows its own person, and the auditor as a developer, but neither the
- * administrator nor anybody as one.
+ * `shared` has the document's identities. `closed` knows its own person, and the auditor as a developer, but
+ * neither the administrator nor anybody as one.
  */
 const config = {
   cluster: undefined,

@@ -316,7 +316,10 @@ describe("a correctly signed token with duplicate members, or with another token
 describe("the key set", () => {
   const config = loadConfig(env.SALLYPORT_CONFIG);
 
-  /** A handler for a team of its own. The beginning of the name says how its domain behaves: see fakes/access.js. */
+  /**
+   * A handler for a team of its own. The beginning of the name says how its domain behaves: see
+   * fakes/access.js.
+   */
   function workerOf(behaviour: string) {
     const team = `${behaviour}-${crypto.randomUUID()}`;
     const iss = `https://${team}.cloudflareaccess.com`;
@@ -351,7 +354,8 @@ describe("the key set", () => {
   it("is fetched once for many requests", async () => {
     const { team, iss, handle } = workerOf("steady");
     const good = await signed({ ...CLAIMS, iss });
-    // The first one alone: a Worker's request cannot wait for the fetch of another request, so each would make its own.
+    // The first one alone: a Worker's request cannot wait for the fetch of another request, so each would
+    // make its own.
     expect((await handle(request(good))).status).toBe(200);
     const answers = await Promise.all(Array.from({ length: 5 }, () => handle(request(good))));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);

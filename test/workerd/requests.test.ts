@@ -1,4 +1,6 @@
-/** API requests in the audit log: which are recorded, what of them never is, and that no answer waits for it. */
+/**
+ * API requests in the audit log: which are recorded, what of them never is, and that no answer waits for it.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RequestRow } from "../../audit/rows.ts";
@@ -24,8 +26,8 @@ async function select(where: string, ...values: unknown[]): Promise<RequestRow[]
 }
 
 /**
- * The rows of a user, once there are so many. They are in the order of their ids: rows of one handler in the order of its
- * requests, rows of several handlers in no particular order within a millisecond.
+ * The rows of a user, once there are so many. They are in the order of their ids: rows of one handler in the
+ * order of its requests, rows of several handlers in no particular order within a millisecond.
  */
 function rowsOf(user: string, count = 1): Promise<RequestRow[]> {
   return vi.waitFor(
@@ -38,7 +40,10 @@ function rowsOf(user: string, count = 1): Promise<RequestRow[]> {
   );
 }
 
-/** Makes one more request, which is recorded. Once its row is there, earlier requests without a row will not get one. */
+/**
+ * Makes one more request, which is recorded. Once its row is there, earlier requests without a row will not
+ * get one.
+ */
 async function expectNothingBut(person: ReturnType<typeof someone>, count = 0): Promise<RequestRow[]> {
   await as(person, `${NS}/configmaps/last`, { method: "DELETE" });
   return rowsOf(person.email, count + 1);

@@ -262,7 +262,8 @@ describe("paths that the API server would read differently are refused, not sent
   });
 
   it.each([
-    // The Host header is part of the URL as text: for a URL parser the first of these is nodes/proxy at the host `x`.
+    // The Host header is part of the URL as text: for a URL parser the first of these is nodes/proxy at the
+    // host `x`.
     ["/x", "http:///x/api/v1/nodes/worker/proxy/run/demo/pod/c"],
     [
       "localhost/api/v1/nodes/worker/proxy/run/demo/pod/c?",
@@ -441,7 +442,10 @@ describe("streams are not buffered", () => {
   });
 });
 
-/** Not with `new Request()`, which normalizes the URL. A request from the network has it as the client wrote it. */
+/**
+ * Not with `new Request()`, which normalizes the URL. A request from the network has it as the client wrote
+ * it.
+ */
 async function overTheWire(url: string, init: RequestInit): Promise<Response> {
   const { method, headers, signal } = await requestAs(someone(), PODS, init);
   const raw = { url, method, headers, signal, body: null };

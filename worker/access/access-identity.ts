@@ -20,7 +20,7 @@ export interface AccessIdentity {
 /** Reads groups and device posture of a subject. */
 export type ReadAccessIdentity = (subject: Subject, token: string) => Promise<Result<AccessIdentity, Denial>>;
 
-/** Groups change while a token is valid. Whoever lost one must not keep it until the token expires, a day later. */
+/** Groups change while a token is valid. Whoever loses one must not keep it until the token expires. */
 const MAX_AGE_MS = 5 * 60 * 1000;
 const TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
@@ -65,7 +65,7 @@ export function createAccessIdentityReader(
   };
 }
 
-/** The document's own rules count too: they say who is an administrator, whatever identities the clusters have. */
+/** The document's own rules count too: they say who is an administrator. */
 function needsGetIdentity({ access, clusters, identities }: Config): boolean {
   const rules = [...identities, ...clusters.flatMap((cluster) => cluster.identities)];
   return rules.some(

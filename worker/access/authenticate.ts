@@ -1,15 +1,19 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { describeError, logEvent } from "../../common/log.ts";
+import { describeError } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
 import type { Config } from "../config/schema.ts";
 import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
+import { BAD_TOKEN, denialOfFault, KeySetError } from "./token-faults.ts";
 
-/** Access sets it on every request that it lets through. The cookie with the same token is ignored: browsers send it by themselves. */
+/**
+ * Access sets it on every request that it lets through. The cookie with the same token is ignored: browsers
+ * send it by themselves.
+ */
 export const ASSERTION_HEADER = "Cf-Access-Jwt-Assertion";
 
-/** The only algorithm that Access signs with. The token's own header must not be able to choose `none` or an HMAC. */
+/** The only algorithm that Access signs with. A token must not be able to choose `none` or an HMAC. */
 const ALGORITHMS = ["RS256"];
 /** The difference between two synchronized clocks. */
 const CLOCK_TOLERANCE_SECONDS = 5;
@@ -24,8 +28,9 @@ const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
 const KEYS_COOLDOWN_MS = 30 * 1000;
 const KEYS_TIMEOUT_MS = 5 * 1000;
 /**
- * How long a verified token is accepted again without a new verification, `exp` permitting. Verification is most of what
- * Sallyport adds to an API request. Not longer than the cool-down, so a withdrawn key is not accepted for longer either.
+ * How long a verified token is accepted again without a new verification, `exp` permitting. Verification is
+ * most of what Sallyport adds to an API request. Not longer than the cool-down, so a withdrawn key is not
+ * accepted for longer either.
  */
 const VERIFIED_MAX_AGE_MS = KEYS_COOLDOWN_MS;
 
@@ -57,7 +62,7 @@ export function createAuthenticator(access: Config["access"], keys: JWTVerifyGet
     if (token.length > MAX_TOKEN_CHARS) return err(BAD_TOKEN);
     const cached = verified.get(token, Date.now());
     if (cached) return ok({ subject: cached, token });
-    // Decoders of base64 skip spaces and padding, so one token would have any number of variants, each cached by itself.
+    // Decoders of base64 skip spaces and padding: a token would have many variants, each cached by itself.
     if (!COMPACT_SERIALIZATION.test(token)) return err(BAD_TOKEN);
     const payload = await verify(token, keys, access);
     if (!payload.ok) return payload;
@@ -88,7 +93,7 @@ export function readSubject(payload: JWTPayload): Result<Subject, Denial> {
   if (typeof email !== "string" || email === "" || typeof sub !== "string" || sub === "") {
     return err(denial("no_identity", "the Cloudflare Access token names neither a person nor a service token"));
   }
-  // Checked before the conversion to lower case, which turns the Kelvin sign into the `k` of another person's address.
+  // Checked before the conversion to lower case, which would turn the Kelvin sign into another person's `k`.
   if (!PLAIN_EMAIL.test(email)) {
     const message = "the email in the Cloudflare Access token is not a plain ASCII address, so it is not accepted here";
     return err(denial("no_identity", message));
@@ -121,19 +126,6 @@ const NO_TOKEN = denial(
   "no_token",
   "no Cloudflare Access token: sign in through Access (cloudflared or WARP) and try again",
 );
-const BAD_TOKEN = denial("bad_token", "the Cloudflare Access token is not valid here: sign in again");
-const EXPIRED_TOKEN = denial("bad_token", "the Cloudflare Access token has expired: sign in again");
-const KEYS_UNREACHABLE = denial(
-  "keys_unreachable",
-  "Cloudflare Access tokens cannot be verified at the moment, because the signing keys cannot be reached: " +
-    "try again in a minute",
-);
-
-/** The key set was not fetched, or one of its keys cannot be imported. */
-class KeySetError extends Error {
-  override readonly name = "KeySetError";
-  readonly code = "KEY_SET_UNUSABLE";
-}
 
 /** Errors other than jose's come from `fetch` or from the import of a malformed key. */
 function teamKeys({ teamDomain }: Config["access"]): JWTVerifyGetKey {
@@ -150,61 +142,4 @@ function teamKeys({ teamDomain }: Config["access"]): JWTVerifyGetKey {
       throw new KeySetError(describeError(cause), { cause });
     }
   };
-}
-
-/** `token`: its bearer must sign in again. `keys`: Access must be reached again. `unknown`: we do not expect it here. */
-type Fault = "token" | "expired" | "keys" | "unknown";
-
-/** A code that a newer jose adds does not compile until somebody has decided here what it means. */
-const FAULTS: Readonly<Record<errors.JOSEErrorCode | KeySetError["code"], Fault>> = {
-  ERR_JWT_EXPIRED: "expired",
-  ERR_JWT_CLAIM_VALIDATION_FAILED: "token",
-  ERR_JWT_INVALID: "token",
-  ERR_JWS_INVALID: "token",
-  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "token",
-  ERR_JWKS_NO_MATCHING_KEY: "token",
-  ERR_JWKS_MULTIPLE_MATCHING_KEYS: "token",
-  ERR_JOSE_ALG_NOT_ALLOWED: "token",
-  ERR_JOSE_NOT_SUPPORTED: "token",
-  KEY_SET_UNUSABLE: "keys",
-  ERR_JWKS_TIMEOUT: "keys",
-  ERR_JWKS_INVALID: "keys",
-  ERR_JWK_INVALID: "keys",
-  // jose has no other code for a key set that is not JSON, or not answered with 200.
-  ERR_JOSE_GENERIC: "keys",
-  // Encryption, which nothing here uses.
-  ERR_JWE_DECRYPTION_FAILED: "unknown",
-  ERR_JWE_INVALID: "unknown",
-};
-
-/** Whatever went wrong, nobody is let in. Only known faults of the key set are answered with 503. */
-function denialOfFault(error: unknown): Denial {
-  const fault = faultOf(error);
-  switch (fault) {
-    case "token":
-      return BAD_TOKEN;
-    case "expired":
-      return EXPIRED_TOKEN;
-    case "keys":
-      logEvent("access_keys_unavailable", { error: describeError(error) });
-      return KEYS_UNREACHABLE;
-    case "unknown":
-      // No message: it might quote the token.
-      logEvent("access_token_error_unknown", { error: nameOf(error) });
-      return BAD_TOKEN;
-  }
-}
-
-function faultOf(error: unknown): Fault {
-  if (!(error instanceof errors.JOSEError || error instanceof KeySetError)) return "unknown";
-  return isKnown(error.code) ? FAULTS[error.code] : "unknown";
-}
-
-function isKnown(code: string): code is keyof typeof FAULTS {
-  return Object.hasOwn(FAULTS, code);
-}
-
-function nameOf(error: unknown): string {
-  if (error instanceof errors.JOSEError) return error.code;
-  return error instanceof Error ? error.name : `a thrown ${typeof error}`;
 }

@@ -4,10 +4,10 @@ import { type Denial, denial } from "../../contract/denial.ts";
 /**
  * Refuses a request that a web page of another origin made.
  *
- * Access adds its token to whatever a signed-in browser sends, so a token is no proof that a person meant the request.
- * Any page could open a WebSocket to `…/exec` from that browser, since WebSockets have no same-origin policy. Browsers
- * say where a request comes from in Sec-Fetch-Site and, on WebSockets and writes, in Origin. kubectl and other clients
- * send neither.
+ * Access adds its token to whatever a signed-in browser sends, so a token is no proof that a person meant the
+ * request. Any page could open a WebSocket to `…/exec` from that browser, since WebSockets have no
+ * same-origin policy. Browsers say where a request comes from in Sec-Fetch-Site and, on WebSockets and
+ * writes, in Origin. kubectl and other clients send neither.
  *
  * @param url the request's own URL: Origin must name its host
  */
@@ -22,7 +22,9 @@ const CROSS_SITE = denial(
   "refused: a web page of another site made this request; use kubectl, or a page of this host",
 );
 
-/** The text `null` is the origin of sandboxed frames and local files. Schemes are not compared: TLS may end before us. */
+/**
+ * `null` is the origin of sandboxed frames and local files. Schemes may differ, since TLS may end before us.
+ */
 function isForeignOrigin(origin: string | null, url: URL): boolean {
   if (origin === null) return false;
   return URL.parse(origin)?.host !== url.host;

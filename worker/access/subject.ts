@@ -2,7 +2,10 @@ import type { JWTPayload } from "jose";
 
 /** Whom Access authenticated: a person, or a service token. */
 export interface Subject {
-  /** In lower case: the email address, or `service:<common name>`. Names the user's object, and the user in the audit log. */
+  /**
+   * In lower case: the email address, or `service:<common name>`. Names the user's object, and the user in
+   * the audit log.
+   */
   readonly name: string;
   readonly email: string | undefined;
   readonly commonName: string | undefined;

@@ -4,8 +4,8 @@ const MAX_ENTRIES = 1_000;
 /**
  * Caches what was found out about a token: kubectl sends the same one with every request.
  *
- * The key is the token itself. Its WebCrypto digest would cost a request more than everything else that is done for it
- * here, and the token is in this isolate's memory anyway.
+ * The key is the token itself. Its WebCrypto digest would cost a request more than everything else that is
+ * done for it here, and the token is in this isolate's memory anyway.
  */
 export class TokenCache<V> {
   readonly #entries = new Map<string, { readonly expiresAt: number; readonly value: V }>();

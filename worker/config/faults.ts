@@ -1,7 +1,7 @@
 /** Faults that concern several parts of the document, which its schema cannot see. Pure. */
 import type { IdentityRule, Rule } from "./schema.ts";
 
-/** Finds an identity rule that can never decide, because an earlier one always does. Its author meant something else. */
+/** Finds an identity rule that can never decide, because an earlier one always does. */
 export function findUnreachableIdentity(place: string, rules: readonly IdentityRule[]): string | undefined {
   for (const [index, { match }] of rules.entries()) {
     const earlier = rules.slice(0, index).findIndex((above) => covers(above.match, match));
@@ -45,7 +45,7 @@ function findDuplicate(what: string, lists: readonly (readonly string[])[]): str
   return undefined;
 }
 
-/** Whether everybody whom the narrow match fits is also fitted by the wide one, as far as the document tells. */
+/** Whether the wide match fits everybody whom the narrow one fits, as far as the document tells. */
 function covers(wide: IdentityRule["match"], narrow: IdentityRule["match"]): boolean {
   const { email, emailDomain, country, ...others } = wide;
   const isDomainOfEmail =
@@ -59,7 +59,9 @@ function covers(wide: IdentityRule["match"], narrow: IdentityRule["match"]): boo
   );
 }
 
-/** The same for rules: each list of the wide match must contain the narrow one's. Patterns are compared as texts. */
+/**
+ * The same for rules: each list of the wide match contains the narrow one's. Patterns are compared as text.
+ */
 function coversLists(wide: Rule["match"], narrow: Rule["match"]): boolean {
   return Object.entries(wide).every(([key, values]) => {
     const narrower: readonly string[] | undefined = narrow[key as keyof Rule["match"]];

@@ -1,5 +1,5 @@
 /**
- * Cloudflare's location hints for Durable Objects. A hint counts only when an object is created; an object never moves.
+ * Cloudflare's location hints for Durable Objects. A hint counts only when an object is created.
  *
  * https://developers.cloudflare.com/durable-objects/reference/data-location/
  */

@@ -1,4 +1,4 @@
-/** Which API requests are recorded. Denied ones, those for tokens and commands of administrators always are. */
+/** Which API requests are recorded. Denied ones, those for tokens and admin commands always are. */
 import * as z from "zod";
 import { exceptionSchema } from "./rules.ts";
 import { pattern } from "./shared-fields.ts";
@@ -6,8 +6,8 @@ import { pattern } from "./shared-fields.ts";
 const exceptions = z.array(exceptionSchema);
 
 /**
- * Heartbeats of leader election, and events of controllers, which nobody would read here. Their deletion is recorded:
- * somebody might be covering their tracks.
+ * Heartbeats of leader election, and events of controllers, which nobody would read here. Their deletion is
+ * recorded: somebody might be covering their tracks.
  */
 const MACHINE_NOISE: z.output<typeof exceptions> = [
   {
@@ -16,7 +16,7 @@ const MACHINE_NOISE: z.output<typeof exceptions> = [
   },
 ];
 
-/** Aggregated APIs may have secrets under the same name. Better to record too many of their reads than one too few. */
+/** Aggregated APIs may have secrets of the same name. Rather record too many of their reads than too few. */
 const SECRETS = ["secrets", "secrets/*", "secrets.*"];
 
 const record = z.boolean().default(true).describe("Whether they are recorded.");
@@ -49,8 +49,7 @@ export const requestsSchema = z
   })
   .meta({
     id: "requests",
-    description:
-      "Which API requests are recorded. Denied ones, those for tokens and commands of administrators always are.",
+    description: "Which API requests are recorded. Denied ones, those for tokens and admin commands always are.",
   });
 
 export type RequestAuditConfig = z.output<typeof requestsSchema>;

@@ -1,8 +1,8 @@
 /**
  * The configuration document, `SALLYPORT_CONFIG`, as operators write it.
  *
- * Every object is strict: an unknown field is an error at start. A misspelled `idleTimeoutSeconds` must not become "no
- * limit".
+ * Every object is strict: an unknown field is an error at start. A misspelled `idleTimeoutSeconds` must not
+ * become "no limit".
  */
 import * as z from "zod";
 import { identityRuleSchema } from "./identities.ts";
@@ -47,7 +47,7 @@ const accessFields = z.strictObject({
     .describe("Where the groups in identity rules come from."),
 });
 
-/** A token for any other audience is refused before its role is looked up, so nobody could use the admin API. */
+/** A token for any other audience is refused before its role counts: nobody could use the admin API. */
 const accessSchema = accessFields.superRefine(({ audiences, adminAudiences = [] }, context) => {
   for (const [index, audience] of adminAudiences.entries()) {
     if (audiences.includes(audience)) continue;

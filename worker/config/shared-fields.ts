@@ -1,7 +1,8 @@
 /**
  * Fields that several parts of the configuration document share.
  *
- * A field's documentation is its `describe`. docs/CONFIGURATION.md is generated from these (`npm run config:reference`).
+ * A field's documentation is its `describe`. docs/CONFIGURATION.md is generated from these (`npm run
+ * docs:generate`).
  */
 import * as z from "zod";
 

@@ -1,10 +1,11 @@
-/** One document in several variables: a Worker's variable holds 5 KB, a document of a dozen clusters more. Pure. */
+/** One document in several variables: a variable holds 5 KB, the document of a dozen clusters more. Pure. */
 
 const FIRST = "SALLYPORT_CONFIG";
 
 /**
- * How much of the document one variable takes, in bytes of UTF-8. The platform's limit is 5 KB. It does not say which K,
- * so this is the smaller one (https://developers.cloudflare.com/workers/platform/limits/#environment-variables).
+ * How much of the document one variable takes, in bytes of UTF-8. The platform's limit is 5 KB. It does not
+ * say which K, so this is the smaller one
+ * (https://developers.cloudflare.com/workers/platform/limits/#environment-variables).
  */
 export const MAX_VARIABLE_BYTES = 5_000;
 /** Of the 64 variables that a Worker may have on the smallest plan. */
@@ -13,8 +14,8 @@ const MAX_PIECES = 60;
 /**
  * Joins the document: `SALLYPORT_CONFIG`, then `SALLYPORT_CONFIG_2`, `SALLYPORT_CONFIG_3` and so on.
  *
- * A part that a longer document left behind is noticed, and so is a missing one: only white space may follow a JSON
- * object, and an incomplete object does not parse.
+ * A part that a longer document left behind is noticed, and so is a missing one: only white space may follow
+ * a JSON object, and an incomplete object does not parse.
  *
  * @param environment the Worker's bindings
  * @returns what `loadConfig` takes: the only variable as it is, or the text of all of them
@@ -41,8 +42,8 @@ export function joinConfigVariables(environment: object): unknown {
  *
  * @param document as `loadConfig` takes it
  * @param pieceBytes the size of one variable
- * @returns name → value, to be set together. A document that fits into one variable is not converted to text, so that
- *   the dashboard shows it readably.
+ * @returns name → value, to be set together. A document that fits into one variable is not converted to text,
+ *   so that the dashboard shows it readably.
  * @throws RangeError for a document that is too large for a Worker
  */
 export function splitIntoVariables(

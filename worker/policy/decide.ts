@@ -8,8 +8,8 @@ import { evaluateRules } from "./evaluate-rules.ts";
 import type { Identity } from "./identify.ts";
 
 /**
- * What happens to an allowed request. Upstream requests are built from a decision only, so one that cannot be attributed
- * cannot be built.
+ * What happens to an allowed request. Upstream requests are built from a decision only, so one that cannot be
+ * attributed cannot be built.
  */
 export type Decision = ForwardDecision | SessionDecision;
 
@@ -46,7 +46,7 @@ export interface PolicyDenial extends Denial {
 /** The extra under which the cluster's audit log names the session of ours. */
 export const SESSION_EXTRA = "sallyport-session";
 
-/** Decides by the request's kind, then by the rules. What is allowed may still be refused by the cluster's RBAC. */
+/** Decides by the request's kind, then by the rules. The cluster's RBAC may still refuse what is allowed. */
 export function decide(identity: Identity, cluster: Cluster, classified: Classified): Result<Decision, PolicyDenial> {
   if (classified.kind === "refused") return err(denial(codeOfStatus(classified.status), classified.reason));
   const { info } = classified;

@@ -45,9 +45,9 @@ export function evaluateRules(query: RuleQuery, rules: readonly Rule[]): Result<
 }
 
 /**
- * A rule that refuses applies to every variant of a name, and to a request for all namespaces if it applies to one of
- * them. A rule that allows applies to the name as it was written. `nodes/proxy` is opened only by a rule that names
- * resources of nodes, not by one that allows somebody everything.
+ * A rule that refuses applies to every variant of a name, and to a request for all namespaces if it applies
+ * to one of them. A rule that allows applies to the name as it was written. `nodes/proxy` is opened only by a
+ * rule that names resources of nodes, not by one that allows somebody everything.
  */
 function ruleApplies({ action, match }: Rule, query: RuleQuery): boolean {
   if (action === "refuse") {
@@ -71,7 +71,7 @@ function withoutNamespaces({ namespaces: _, ...rest }: Rule["match"]): Rule["mat
   return rest;
 }
 
-/** Below `proxy` a name may have a scheme and a port: `https:web-0:8443` is web-0 (apimachinery's SplitSchemeNamePort). */
+/** Below `proxy` a name may have scheme and port: `https:web-0:8443` is web-0 (SplitSchemeNamePort). */
 function nameVariants(info: RequestInfo): RequestInfo[] {
   const parts = info.name.split(":");
   const bare = parts.length === 3 ? parts[1] : parts[0];

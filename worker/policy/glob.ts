@@ -1,8 +1,8 @@
 /**
- * Whether a text matches a pattern of the configuration. `*` is any run of characters; every other character is literal.
+ * Whether a text matches a pattern: `*` is any run of characters, every other character is literal.
  *
- * Not a regular expression: one with several stars can be made to backtrack for minutes, and clients send these texts.
- * This takes time in proportion to the text.
+ * Not a regular expression: one with several stars can be made to backtrack for minutes, and clients send
+ * these texts. This takes time in proportion to the text.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
   const [head = "", ...rest] = pattern.split("*");

@@ -25,7 +25,7 @@ export interface Identity {
   readonly rule: number;
 }
 
-/** Maps a verified subject to an identity by the first rule that matches. Without a matching rule there is no access. */
+/** Maps a verified subject to an identity by the first rule that matches. Without one there is no access. */
 export function identify(
   subject: Subject,
   accessIdentity: AccessIdentity,
@@ -39,7 +39,7 @@ export function identify(
   if (user === undefined) {
     return noIdentity("your Access token lacks a claim that your user name is made of: ask your administrator");
   }
-  // A literal in the rule is the administrator's choice. Filled in from a claim, it would be the identity provider's.
+  // A literal in the rule is the administrator's choice, a claim would be the identity provider's.
   if (isReservedName(user) && user !== rule.user) {
     return noIdentity("your user name would be one that Kubernetes reserves: ask your administrator");
   }
@@ -66,15 +66,18 @@ function matches(match: IdentityRule["match"], subject: Subject, accessIdentity:
 }
 
 /**
- * Both the sign-in and the request must come from one of the countries: a token obtained at home must not work abroad.
- * Locally the request's country is unknown, and only the sign-in counts.
+ * Both the sign-in and the request must come from one of the countries: a token obtained at home must not
+ * work abroad. Locally the request's country is unknown, and only the sign-in counts.
  */
 function isFrom(countries: readonly string[], subject: Subject, { country }: AccessIdentity): boolean {
   const isSignedInThere = countries.includes(String(subject.claims["country"]));
   return isSignedInThere && (country === undefined || countries.includes(String(country)));
 }
 
-/** Compares what follows the LAST @: neither `evil@example.com@other.org` nor `alice@notexample.com` is of example.com. */
+/**
+ * Compares what follows the LAST @: neither `evil@example.com@other.org` nor `alice@notexample.com` is of
+ * example.com.
+ */
 function isOfDomain(email: string | undefined, domain: string): boolean {
   return email !== undefined && email.slice(email.lastIndexOf("@") + 1) === domain;
 }

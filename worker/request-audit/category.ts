@@ -18,14 +18,16 @@ export interface AllowedRequest {
 /**
  * The category under which a request is recorded, or `none`.
  *
- * Denied requests and those for tokens are always recorded. Every other request gets the first category that applies and
- * that the configuration has not excluded it from: a pod's creation is still a mutation where precursors are off.
+ * Denied requests and those for tokens are always recorded. Every other request gets the first category that
+ * applies and that the configuration has not excluded it from: a pod's creation is still a mutation where
+ * precursors are off.
  */
 export function categorize({ method, query, status }: AllowedRequest, config: RequestAuditConfig): Category | "none" {
   // Not 401: it would be about Sallyport's own account at the cluster, and the same for every request.
   if (status === 403) return "denied";
   const { info } = query;
-  // By method, not by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may act on it.
+  // By method, not by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may
+  // act on it.
   const isWrite = !isReadMethod(method);
   if (issuesTokens(info, isWrite)) return "token";
   const { precursors, secretReads, mutations } = config;
@@ -48,7 +50,7 @@ function issuesTokens({ isResourceRequest, apiGroup, resource, subresource }: Re
       return resource === "serviceaccounts" && subresource === "token";
     case "certificates.k8s.io":
       return isWrite || CERTIFICATES.has(resource);
-    // Reviews are asked for by POST. They say what a stolen identity is good for, so all of both groups count.
+    // Reviews are asked for by POST. They tell what a stolen identity is good for.
     case "authentication.k8s.io":
     case "authorization.k8s.io":
       return isWrite;
@@ -70,7 +72,8 @@ function isPrecursor(
     case "bindings":
       return isWrite;
     case "nodes":
-      // Where a rule opens it: the kubelet runs commands by a plain POST, and shows every pod's environment by GET.
+      // Where a rule opens it: the kubelet runs commands by a plain POST, and shows every pod's environment
+      // by GET.
       return subresource === "proxy";
     default:
       return false;

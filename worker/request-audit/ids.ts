@@ -1,7 +1,7 @@
 /**
- * Makes the generator of row ids. They sort by time across isolates: `2026-11-17T09:30:00.000Z-` and a suffix of this
- * isolate. They are readable, so `WHERE id >= '2026-11-17'` is the query by time. Rows of one millisecond from two
- * isolates sort in any order.
+ * Makes the generator of row ids. They sort by time across isolates: `2026-11-17T09:30:00.000Z-` and a suffix
+ * of this isolate. They are readable, so `WHERE id >= '2026-11-17'` is the query by time. Rows of one
+ * millisecond from two isolates sort in any order.
  */
 export function createIdGenerator(): (at: number) => string {
   let isolate = "";

@@ -1,9 +1,10 @@
 /**
- * Brings rows to D1 outside the requests' path: rows wait in memory, and one write at a time takes many of them.
+ * Brings rows to D1 outside the requests' path. Rows wait in memory, and each write takes many of them.
  *
- * There is one queue per isolate, shared by its requests. A request lends it time after its answer (`waitUntil`), and the
- * platform may cut off any of them while it holds the queue's timer or write. So both have a deadline, after which the
- * next request takes over. Rows leave the queue when D1 has confirmed them, and D1 ignores a second copy.
+ * There is one queue per isolate, shared by its requests. A request lends it time after its answer
+ * (`waitUntil`), and the platform may cut off any of them while it holds the queue's timer or write. So both
+ * have a deadline, after which the next request takes over. Rows leave the queue when D1 has confirmed them,
+ * and D1 ignores a second copy.
  */
 import type { Category } from "../../audit/requests.ts";
 import type { RequestRow } from "../../audit/rows.ts";
@@ -25,16 +26,22 @@ export interface Clock {
 
 /** About 4 MB at most. */
 export const MAX_ROWS = 1_000;
-/** How many of them may be rows that anybody can cause in number. The rest is reserved for rows that are worse to miss. */
+/** How many of them may be rows that anybody can cause in number. The rest is for rows that matter more. */
 export const MAX_COMMON_ROWS = 750;
 const COMMON: ReadonlySet<Category> = new Set(["denied", "mutation"]);
-/** The `token` rows that are common: whoever has signed in may ask what they may do, as often as they like. */
+/**
+ * The `token` rows that are common: whoever has signed in may ask what they may do, as often as they like.
+ */
 const REVIEWS: ReadonlySet<string | null> = new Set(["authentication.k8s.io", "authorization.k8s.io"]);
 
 export const BATCH_ROWS = 50;
-/** Long enough for the requests of one command to share a write, short enough to lose little with an isolate. */
+/**
+ * Long enough for the requests of one command to share a write, short enough to lose little with an isolate.
+ */
 export const FLUSH_AFTER_MS = 500;
-/** How often counted requests are written. Well within the 30 s that a request may work on after its answer. */
+/**
+ * How often counted requests are written. Well within the 30 s that a request may work on after its answer.
+ */
 export const WINDOW_MS = 10_000;
 /** How long one request goes on writing. Then the next one takes over. */
 const FLUSH_BUDGET_MS = 15_000;
@@ -164,7 +171,7 @@ export class RequestQueue {
     }
   }
 
-  /** Turns counts into rows. They may exceed the queue's bound by a few, once those of the last window are written. */
+  /** Turns counts into rows, which may exceed the queue's bound by a few. */
   #enqueueCounts(): void {
     if (!this.#lost.isEmpty) logEvent("request_rows_lost", { rows: this.#lost.total });
     for (const row of [...this.#counted.drain(), ...this.#lost.drain()]) this.#enqueue(row);

@@ -7,8 +7,8 @@ const RECORD_WITHIN_MS = 15_000;
 /**
  * Records a request once its answer is there.
  *
- * A client that sends a write and hangs up ends this invocation, but not the cluster's work. So a write is recorded even
- * if it is abandoned, or if its answer takes long. Of an abandoned read nobody has seen anything.
+ * A client that sends a write and hangs up ends this invocation, but not the cluster's work. So a write is
+ * recorded even if it is abandoned, or if its answer takes long. An abandoned read has shown nobody anything.
  *
  * @param answering the answer; it never rejects
  * @param record writes the row, with the answer's HTTP status, or 0 where there is none yet

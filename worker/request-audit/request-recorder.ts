@@ -65,8 +65,9 @@ export class RequestRecorder {
   }
 
   /**
-   * A denied request costs its sender nothing, so it must not be able to fill the audit log. Requests of unknown senders
-   * are only counted, by address. A user gets as many rows for denied requests as for refused sessions.
+   * A denied request costs its sender nothing, so it must not be able to fill the audit log. Requests of
+   * unknown senders are only counted, by address. A user gets as many rows for denied requests as for refused
+   * sessions.
    */
   #pushDenied(row: UnsavedRow, dependencies: QueueDependencies): void {
     if (row.user === null) {

@@ -2,7 +2,7 @@ import type { Denial } from "../../contract/denial.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { Identity } from "../policy/identify.ts";
 
-/** What is found out about a request on its way through the edge. Each stage adds its part; the audit log's row is made of it. */
+/** What the stages find out about a request. The row in the audit log is made from it. */
 export interface RequestTrace {
   /** When it arrived, ms since the epoch. */
   readonly at: number;

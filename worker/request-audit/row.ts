@@ -11,15 +11,15 @@ const MAX_REASON_CHARS = 512;
 const MAX_USER_AGENT_CHARS = 512;
 const MAX_HEADER_CHARS = 64;
 
-/** What follows is a workload's own path, which may be a link that resets a password. A node's is the kubelet's, and kept. */
+/** What follows is a workload's own path, perhaps with a secret in it. The kubelet's is kept. */
 const PROXIED = /^(\/api\/v1\/(?:watch\/)?namespaces\/[^/]+\/(?:pods|services)\/[^/]+\/proxy\/).+/;
 
 /**
  * Makes a request's row from its head alone.
  *
- * Nothing of the query is kept, not even its keys: values are commands and tokens. What Kubernetes reads there and is of
- * interest (`watch`, `fieldSelector=metadata.name`) is in `verb` and `name`. `dryRun` is left out on purpose: a
- * DeleteOptions in the body overrides it, so the row could call a real deletion a dry run.
+ * Nothing of the query is kept, not even its keys: values are commands and tokens. What Kubernetes reads
+ * there and is of interest (`watch`, `fieldSelector=metadata.name`) is in `verb` and `name`. `dryRun` is left
+ * out on purpose: a DeleteOptions in the body overrides it, so the row could call a real deletion a dry run.
  *
  * @param status the answer's HTTP status
  */

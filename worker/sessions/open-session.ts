@@ -26,7 +26,7 @@ export interface SessionAttempt {
   readonly decision: SessionDecision;
 }
 
-/** Hands a session attempt to its user's object: the plan, and the request to the cluster, which the object sends. */
+/** Hands a session attempt to its user's object, with the plan and the request for the cluster. */
 export async function openSession(
   namespace: Bindings["USER_SESSIONS"],
   attempt: SessionAttempt,
@@ -36,7 +36,7 @@ export async function openSession(
   const address = userObjectAddress(namespace, identity.name, cluster.locationHint);
   const sessionId = makeSessionId(address.id.toString(), Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const as = { ...decision.as, extra: { ...decision.as.extra, [SESSION_EXTRA]: [sessionId] } };
-  // A SPDY request is answered by the object and never sent to the cluster, so it must not look like a WebSocket's.
+  // The object answers SPDY requests itself, so they must not look like a WebSocket's.
   const headers = upstreamHeadersFor(request.headers, as, decision.transport === "websocket");
   if (!headers.ok) return headers;
   attachSessionPlan(headers.value, planSession(sessionId, attempt, config));
@@ -72,7 +72,7 @@ function planSession(
   };
 }
 
-/** Where the request comes from, as far as known. Cloudflare states the address and the country, the client the rest. */
+/** Where the request comes from. Address and country are Cloudflare's statements, the rest the client's. */
 function describeClient(request: Request): SessionPlan["client"] {
   const country = request.cf?.["country"];
   return {

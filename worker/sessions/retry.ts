@@ -32,8 +32,8 @@ const TIMING: RetryTiming = {
  * Makes a call, and makes it again while the platform says that this may help
  * (https://developers.cloudflare.com/durable-objects/best-practices/error-handling/).
  *
- * @param call one try; it makes its own stub, since an exception may have broken the one before. It must be idempotent:
- *   a try that failed may have been carried out.
+ * @param call one try; it makes its own stub, since an exception may have broken the one before. It must be
+ *   idempotent: a try that failed may have been carried out.
  * @param timing only tests pass their own
  */
 export async function callWithRetries<T>(
@@ -53,7 +53,7 @@ export async function callWithRetries<T>(
   }
 }
 
-/** Only what the platform calls retryable. An overloaded object is left alone: retries would keep it overloaded. */
+/** Only what the platform calls retryable. Retries would keep an overloaded object overloaded. */
 function isRetryable(thrown: unknown): boolean {
   if (typeof thrown !== "object" || thrown === null) return false;
   const { retryable, overloaded }: { retryable?: unknown; overloaded?: unknown } = thrown;

@@ -1,4 +1,6 @@
-/** Every call from the edge to users' objects: where an object is, how it is called, and what a failure means. */
+/**
+ * Every call from the edge to users' objects: where an object is, how it is called, and what a failure means.
+ */
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
@@ -18,7 +20,9 @@ import { callWithRetries, type FailedCall } from "./retry.ts";
 
 type Namespace = DurableObjectNamespace<UserObject>;
 
-/** Which object. Stubs are made from it, a new one for every try: an exception may have broken the one before. */
+/**
+ * Which object. Stubs are made from it, a new one for every try: an exception may have broken the one before.
+ */
 export interface UserObjectAddress {
   readonly id: DurableObjectId;
   /** Where the object is created if this is its first use; null for near its user. */
@@ -32,11 +36,11 @@ const OBJECT_UNAVAILABLE = denial(
 );
 
 /**
- * The name of the object that holds a user's sessions with the clusters that have this location hint. All clusters
- * without a hint share the object near the user.
+ * The name of the object that holds a user's sessions with the clusters that have this location hint. All
+ * clusters without a hint share the object near the user.
  *
- * @param user as in the audit log. It has no space in it (see worker/access/authenticate.ts), so no name is another
- *   user's object.
+ * @param user as in the audit log. It has no space in it (see worker/access/authenticate.ts), so no name is
+ *   another user's object.
  */
 export function userObjectName(user: string, locationHint: NullableLocationHint): string {
   return locationHint === null ? user : `${user} ${locationHint}`;
@@ -51,7 +55,7 @@ export function userObjectAddress(
   return { id: namespace.idFromName(userObjectName(user, locationHint)), locationHint };
 }
 
-/** The address of the object that holds a session; undefined for a text that is no session id of this deployment. */
+/** The address of the object that holds a session; undefined for anything but a session id. */
 export function sessionObjectAddress(namespace: Namespace, sessionId: string): UserObjectAddress | undefined {
   const objectId = objectIdOf(sessionId);
   if (objectId === undefined) return undefined;
@@ -66,10 +70,10 @@ export function sessionObjectAddress(namespace: Namespace, sessionId: string): U
 /**
  * Calls a method of a user's object, with retries.
  *
- * A try that failed may have been carried out, so a method may run twice. Reads and `stateReason` are idempotent, and
- * so are the effects of `terminate`, `terminateAll`, `lock` and `unlock`: sessions that are ended and locks that are set
- * or lifted stay so. The second answer may miss what the first run did, and a lock may be in the audit log twice. Both
- * are better than an administrator's command that was not carried out.
+ * A try that failed may have been carried out, so a method may run twice. Reads and `stateReason` are
+ * idempotent, and so are the effects of `terminate`, `terminateAll`, `lock` and `unlock`: sessions that are
+ * ended and locks that are set or lifted stay so. The second answer may miss what the first run did, and a
+ * lock may be in the audit log twice. Both are better than a command that was not carried out.
  *
  * @returns the value, or the object's denial; `object_unavailable` if it cannot be reached
  */
@@ -112,8 +116,8 @@ export async function invokeUserObjects<M extends UserObjectMethod>(
 /**
  * Sends a session attempt to an object.
  *
- * There is no second try: an attempt that failed may have opened a session. The platform itself sends the request again
- * if it knows that the object has not received it
+ * There is no second try: an attempt that failed may have opened a session. The platform itself sends the
+ * request again if it knows that the object has not received it
  * (https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/).
  */
 export async function sendAttempt(

@@ -10,8 +10,8 @@ export function findClusterByHost(clusters: readonly Cluster[], hostname: string
 /**
  * Reads a request's URL, whose Host header must be a name with or without a port.
  *
- * The URL is made from that header as text. With `Host: /x`, the path of `http:///x/api/…` begins at `/x` for one
- * reader, and at `/api` for another, who takes `x` for the host.
+ * The URL is made from that header as text. With `Host: /x`, the path of `http:///x/api/…` begins at `/x` for
+ * one reader, and at `/api` for another, who takes `x` for the host.
  */
 export function readUrl({ url: text, headers }: Request): Result<URL, Denial> {
   const url = URL.parse(text);

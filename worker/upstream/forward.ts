@@ -10,8 +10,8 @@ import { sandboxResponse } from "./sandbox-response.ts";
 import { buildUpstreamUrl } from "./url.ts";
 
 /**
- * Sends an allowed request to the cluster and returns the answer untouched. Neither body is read, so neither is
- * buffered, and a client that goes away takes the upstream request with it.
+ * Sends an allowed request to the cluster and returns the answer untouched. Neither body is read, so neither
+ * is buffered, and a client that goes away takes the upstream request with it.
  *
  * @param target the path and query that were decided on
  * @returns the cluster's answer, or why there is none
@@ -26,7 +26,7 @@ export async function forwardToCluster(
   if (!headers.ok) return headers;
   const { method, signal } = request;
   const isBodiless = method === "GET" || method === "HEAD";
-  // `fetch` takes no body with these. Without it, the request would be another one to a workload that reads it.
+  // `fetch` takes no body with these. Without it, the request would be another one to some workloads.
   if (isBodiless && request.body && request.headers.get("Content-Length") !== "0") {
     return err(denial("bad_request", `a ${method} with a body is not forwarded`));
   }

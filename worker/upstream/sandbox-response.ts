@@ -1,8 +1,8 @@
 /**
  * Gives a workload's answer an opaque origin, and no influence on ours.
  *
- * A browser would take the answer for a page of this origin, with the person's sign-in. That page could open sessions
- * and, for an administrator, end them.
+ * A browser would take the answer for a page of this origin, with the person's sign-in. That page could open
+ * sessions and, for an administrator, end them.
  */
 export function sandboxResponse(response: Response): Response {
   const sandboxed = new Response(response.body, response);
@@ -13,8 +13,8 @@ export function sandboxResponse(response: Response): Response {
 }
 
 /**
- * Headers that browsers apply to the whole origin, or that open it to other origins, sandboxed or not. NEL with
- * Report-To would report each of the person's requests here, with its path, to somebody else.
+ * Headers that browsers apply to the whole origin, or that open it to other origins, sandboxed or not. NEL
+ * with Report-To would report each of the person's requests here, with its path, to somebody else.
  */
 const ORIGIN_SCOPED_HEADERS = [
   "Set-Cookie",
