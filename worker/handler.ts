@@ -1,19 +1,17 @@
 import { err, ok, type Result } from "../common/result.ts";
 import { clusterBinding } from "../contract/bindings.ts";
-import { type Denial, denial } from "../contract/denial.ts";
+import { denial } from "../contract/denial.ts";
 import { classify } from "../kubernetes/classify.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
 import { createAccessIdentityReader, type ReadAccessIdentity } from "./access/access-identity.ts";
 import { type Authenticate, createAuthenticator } from "./access/authenticate.ts";
 import { checkCrossSite } from "./access/cross-site.ts";
 import type { Subject } from "./access/subject.ts";
-import { denyApi } from "./api/responses.ts";
-import { serveApi } from "./api/router.ts";
+import { serveApi, servePublicApi } from "./api/router.ts";
 import type { Cluster, Config } from "./config/schema.ts";
 import type { Bindings } from "./env.ts";
 import { answerFailures } from "./error-handler.ts";
 import type { Failure } from "./failure.ts";
-import { serveHealth } from "./health.ts";
 import { isReadMethod } from "./methods.ts";
 import { type Decision, decide } from "./policy/decide.ts";
 import { type Identity, identify } from "./policy/identify.ts";
@@ -21,7 +19,7 @@ import { recordAnswer } from "./request-audit/record-answer.ts";
 import { RequestRecorder } from "./request-audit/request-recorder.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
 import { openSession } from "./sessions/open-session.ts";
-import { HEALTH_PATH, isAdminPath, isApiPath } from "./surfaces.ts";
+import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
 import { forwardToCluster } from "./upstream/forward.ts";
 import { checkClientHeaders } from "./upstream/headers.ts";
@@ -59,7 +57,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const read = readUrl(request);
     if (!read.ok) return read;
     const url = read.value;
-    if (url.pathname === HEALTH_PATH) return ok(serveHealth(request, env.VERSION?.id));
+    const isApi = isApiPath(url.pathname);
+    const publicAnswer = isApi ? await servePublicApi(request, url, env) : undefined;
+    if (publicAnswer) return ok(publicAnswer);
 
     const authenticated = await authenticate(request);
     if (!authenticated.ok) return authenticated;
@@ -68,7 +68,6 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
     const cluster = findClusterByHost(config.clusters, url.hostname);
     if (cluster) trace.cluster = cluster.name;
-    const isApi = isApiPath(url.pathname);
     if (isApi) trace.destination = "sallyport";
     if (!cluster && !isApi) return err(UNKNOWN_HOST);
 
@@ -83,12 +82,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     trace.identity = identity;
 
     if (cluster && !isApi) return serveCluster({ request, url, env, trace, subject, identity, cluster });
-    const deny = (denied: Denial) => {
-      trace.denial = denied;
-      return denyApi(denied);
-    };
-    const api = { request, url, subject, details: accessIdentity, identity, cluster, config, env, deny };
-    return ok(await serveApi(api));
+    const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env });
+    if (answer.accessDenial) trace.denial = answer.accessDenial;
+    return ok(answer.response);
   }
 
   /** classify → decide → open a session, or forward. */

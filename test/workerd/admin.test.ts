@@ -8,6 +8,7 @@ import { ended, endedOf, write } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, alice, as, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
+import { expectApiDenial } from "./statuses.ts";
 
 const SESSIONS = "/-/admin/sessions";
 const PODS = "/api/v1/namespaces/demo/pods";
@@ -26,14 +27,6 @@ async function list(query: Record<string, string>): Promise<Listed> {
 
 async function pods(query: Record<string, string>): Promise<string[]> {
   return (await list(query)).items.map(({ pod }) => pod);
-}
-
-async function expectError(response: Response, status: number, code: string, message: string | RegExp): Promise<void> {
-  expect(response.status).toBe(status);
-  expect(response.headers.get("content-type")).toBe("application/json");
-  expect(await response.json()).toMatchObject({
-    error: { code, message: typeof message === "string" ? message : expect.stringMatching(message) },
-  });
 }
 
 /** Sessions of the past, put into D1 as a user's object would. */
@@ -156,7 +149,7 @@ describe("the list of sessions", () => {
     ["nmespace=demo", "nmespace"],
     ["user=a&user=b", "user"],
   ])("refuses %s and names the parameter", async (query, name) => {
-    await expectError(await as(admin, `${SESSIONS}?${query}`), 400, "bad_request", new RegExp(name));
+    await expectApiDenial(await as(admin, `${SESSIONS}?${query}`), "bad_request", new RegExp(name));
   });
 });
 
@@ -198,11 +191,11 @@ describe("one session", () => {
   });
 
   it.each(["unknown", "A".repeat(64), "..%2f..", "%00", "x".repeat(2_000)])("called %s is not found", async (id) => {
-    await expectError(await as(admin, `${SESSIONS}/${id}`), 404, "not_found", "there is no session of this id");
+    await expectApiDenial(await as(admin, `${SESSIONS}/${id}`), "not_found", "there is no session of this id");
   });
 
   it("with a broken escape in its id is a bad request", async () => {
-    await expectError(await as(admin, `${SESSIONS}/%E0%A4`), 400, "bad_request", /percent-encoding/);
+    await expectApiDenial(await as(admin, `${SESSIONS}/%E0%A4`), "bad_request", /percent-encoding/);
   });
 });
 
@@ -335,7 +328,7 @@ describe("ending a session", () => {
     ["that is no id", async () => "garbled"],
   ])("%s is not found", async (_, id) => {
     const response = await as(admin, `${SESSIONS}/${await id()}`, { method: "DELETE" });
-    await expectError(response, 404, "not_found", "no live session has this id: it may have ended by itself");
+    await expectApiDenial(response, "not_found", "no live session has this id: it may have ended by itself");
   });
 
   it("twice finds it once", async () => {
@@ -374,11 +367,10 @@ describe("ending a session", () => {
   ])("refuses a body that is %s, and ends nothing", async (_, body) => {
     const client = await silent(someone());
     const path = `${SESSIONS}/${client.sessionId}`;
-    await expectError(
+    await expectApiDenial(
       await as(admin, path, { method: "DELETE", body }),
-      400,
       "bad_request",
-      /^(the body|reason) must be/,
+      /^(the body must be|reason in the body: expected string)/,
     );
     expect((await as(admin, path, { method: "DELETE" })).status).toBe(200);
   });
@@ -393,8 +385,8 @@ describe("the admin API is for administrators", () => {
     ["GET", "/-/admin/unknown"],
   ])("not for others: %s %s", async (method, path) => {
     const role = method === "GET" ? "admin or auditor" : "admin";
-    const words = `alice@example.com has not the role ${role} here: ask whoever keeps the identity rules`;
-    await expectError(await as(alice, path, { method }), 403, "forbidden", words);
+    const needs = `this requires the role ${role}, which alice@example.com does not have`;
+    await expectApiDenial(await as(alice, path, { method }), "not_admin", `${needs}: contact your administrator`);
   });
 
   it("and nobody ends even their own sessions without the role", async () => {
@@ -416,7 +408,7 @@ describe("the admin API's paths", () => {
   ])("know their methods: %s %s", async (method, path, allowed) => {
     const response = await as(admin, path, { method });
     expect(response.headers.get("allow")).toBe(allowed);
-    await expectError(response, 405, "method_not_allowed", `use ${allowed}`);
+    await expectApiDenial(response, "method_not_served", `use ${allowed}`);
   });
 
   it.each([
@@ -428,7 +420,7 @@ describe("the admin API's paths", () => {
     "/-/admin/users/a@b.c",
     "/-/admin/users//sessions",
   ])("are no others: %s", async (path) => {
-    await expectError(await as(admin, path), 404, "not_found", /^there is no \/-\//);
+    await expectApiDenial(await as(admin, path), "not_found", /^there is no \/-\//);
   });
 
   it("are never the cluster's, with an upgrade neither", async () => {
@@ -438,6 +430,6 @@ describe("the admin API's paths", () => {
   it.each(["POST", "DELETE"])("health is only read (%s)", async (method) => {
     const response = await as(admin, "/-/healthz", { method });
     expect(response.headers.get("allow")).toBe("GET, HEAD");
-    await expectError(response, 405, "method_not_allowed", "use GET");
+    await expectApiDenial(response, "method_not_served", "use GET, HEAD");
   });
 });

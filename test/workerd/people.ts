@@ -7,6 +7,7 @@ import { loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { Bindings } from "../../worker/env.ts";
 import { createHandler } from "../../worker/handler.ts";
+import { expectDescribed } from "./described-answers.ts";
 
 export const TEAM = "https://team.cloudflareaccess.com";
 export const HOST = "https://sallyport.example.com";
@@ -39,7 +40,8 @@ export async function requestAs(who: JWTPayload, path: string, init: RequestInit
 
 /** A request to the Worker as this person. */
 export async function as(who: JWTPayload, path: string, init: RequestInit = {}): Promise<Response> {
-  return env.EDGE.fetch(await requestAs(who, path, init));
+  const request = await requestAs(who, path, init);
+  return expectDescribed(request, await env.EDGE.fetch(request));
 }
 
 export const UPGRADE = { Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" };
@@ -78,8 +80,10 @@ export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = 
       return subject.ok ? ok({ subject: subject.value, token: "a token" }) : subject;
     },
   });
-  return (path: string, init: RequestInit = {}) =>
-    handle(new Request(host + path, init), { ...bound(), ...bindings }, createExecutionContext());
+  return async (path: string, init: RequestInit = {}) => {
+    const request = new Request(host + path, init);
+    return expectDescribed(request, await handle(request, { ...bound(), ...bindings }, createExecutionContext()));
+  };
 }
 
 /** `env` does not list its bindings to a spread. */

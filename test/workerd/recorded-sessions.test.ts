@@ -6,6 +6,7 @@ import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
+import { expectApiDenial } from "./statuses.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -118,16 +119,8 @@ it("a port-forward has none, nor has a session whose rule is off, and the answer
     ),
   );
   for (const { sessionId } of [forward, off]) {
-    const response = await recordingOf(sessionId);
-    expect([response.status, await response.json()]).toEqual([
-      404,
-      {
-        error: {
-          code: "not_found",
-          message: "this session has no recording: its kind or its rule has none, or it never opened",
-        },
-      },
-    ]);
+    const message = "this session has no recording: its kind or its rule has none, or it never opened";
+    await expectApiDenial(await recordingOf(sessionId), "not_found", message);
   }
   forward.close();
   off.close();

@@ -7,7 +7,7 @@ import type { LiveRecording } from "../../durable/recording/live-recording.ts";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
 import { Recordings } from "../../durable/recording/recordings.ts";
 import { Spool } from "../../durable/recording/spool.ts";
-import { serveRecording } from "../../worker/api/admin/stream-recording.ts";
+import { streamRecording } from "../../worker/api/stream-recording.ts";
 import { frame } from "./client.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
@@ -445,7 +445,7 @@ describe("while R2 takes nothing", () => {
       recordings.end(id, "exit code 0", NOW + 60_000);
       await recordings.upload();
       expect([recordings.hasWaiting, recordings.isFailing, object.rows]).toEqual([false, false, 1]);
-      const response = await serveRecording(env.RECORDINGS, id, async (offset) => recordings.read(id, offset, NOW));
+      const response = await streamRecording(env.RECORDINGS, id, async (offset) => recordings.read(id, offset, NOW));
       expect((await castOf(response)).events.at(-1)).toEqual([60, "m", "exit code 0"]);
     }));
 });
@@ -480,7 +480,7 @@ it("when the object's own storage fails, no message throws, and the record has i
 
 describe("reading", () => {
   const open = (recordings: Recordings, id: string, bucket: R2Bucket = env.RECORDINGS) =>
-    serveRecording(bucket, id, async (offset) => recordings.read(id, offset, NOW + 60_000));
+    streamRecording(bucket, id, async (offset) => recordings.read(id, offset, NOW + 60_000));
 
   it("a finished one: from R2, with its type and length", () =>
     inObject(async (object) => {
@@ -530,7 +530,7 @@ describe("reading", () => {
       const said = sayMuch(recording, 4);
       recordings.end(id, "exit code 0", NOW + 60_000);
       let asked = 0;
-      const response = await serveRecording(env.RECORDINGS, id, async (offset) => {
+      const response = await streamRecording(env.RECORDINGS, id, async (offset) => {
         if (asked++ === 2) await recordings.upload();
         return recordings.read(id, offset, NOW);
       });

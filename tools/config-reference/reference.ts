@@ -99,7 +99,7 @@ export function referenceOf(schema: z.ZodType, anchor: string): string {
 }
 
 /** Of the object itself, or of each that may stand there. Objects and lists without a name of their own stand where they are used. */
-function fieldsOf(schema: JsonSchema, parts: Readonly<Record<string, JsonSchema>>, prefix = ""): Field[] {
+export function fieldsOf(schema: JsonSchema, parts: Readonly<Record<string, JsonSchema>>, prefix = ""): Field[] {
   const objects = objectsIn(schema);
   const isEither = objects.length > 1 && schema.oneOf === undefined;
   return objects.flatMap((object) =>
@@ -127,11 +127,13 @@ function objectsIn(schema: JsonSchema): readonly JsonSchema[] {
   return schema.properties ? [schema] : [];
 }
 
-function typeOf(schema: JsonSchema): string {
+/** A schema's type as a cell of a table; a named part is linked. */
+export function typeOf(schema: JsonSchema): string {
   if (schema.$ref !== undefined) return `[${idOf(schema.$ref)}](#${idOf(schema.$ref).toLowerCase()})`;
   if (schema.enum) return schema.enum.map((value) => `\`${JSON.stringify(value)}\``).join(" or ");
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
-  const options = schema.anyOf ?? schema.oneOf;
+  if (schema.format === "date-time") return "time";
+  const options = schema.anyOf ?? schema.oneOf ?? typesIn(schema);
   if (options) return [...new Set(options.map(typeOf))].join(" or ");
   if (schema.items) return `list of ${schema.items.$ref ? typeOf(schema.items) : plural(typeOf(schema.items))}`;
   if (schema.properties) return "object";
@@ -172,8 +174,14 @@ function rangeOf(schema: JsonSchema): string {
   return [...own, ...(ofItems === "" || ofItems === "not empty" ? [] : [`each ${ofItems}`])].join(", ");
 }
 
+/** Each of several types by itself. */
+function typesIn(schema: JsonSchema): JsonSchema[] | undefined {
+  return Array.isArray(schema.type) ? schema.type.map((type: string) => ({ ...schema, type })) : undefined;
+}
+
+/** Of `#/$defs/limits`, or of OpenAPI's `#/components/schemas/Session`. */
 function idOf(ref: string): string {
-  return ref.replace("#/$defs/", "");
+  return ref.slice(ref.lastIndexOf("/") + 1);
 }
 
 function mentionedIn(schema: JsonSchema): string[] {

@@ -2,6 +2,7 @@
 import { CONFIG_DOCUMENTS, configurationParts } from "../config-reference/documents.ts";
 import { schemaFileOf } from "../config-reference/reference.ts";
 import { sizingTables } from "../sizing/tables.ts";
+import { apiParts } from "./api-reference.ts";
 import { fillGenerated } from "./generated-parts.ts";
 import { logEventsTable } from "./log-events.ts";
 
@@ -18,6 +19,7 @@ function withParts(path: string, parts: () => Readonly<Record<string, string>>):
 }
 
 export const GENERATED_FILES: readonly GeneratedFile[] = [
+  withParts("docs/API.md", apiParts),
   withParts("docs/CONFIGURATION.md", configurationParts),
   ...CONFIG_DOCUMENTS.map(({ schema, schemaFile }) => ({ path: schemaFile, render: () => schemaFileOf(schema) })),
   withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),

@@ -1,6 +1,7 @@
 /** How everything under `/-/` answers: JSON that no cache keeps, and one shape for every refusal. */
+import * as z from "zod";
 import { DENIALS, type Denial, type DenialCode } from "../../contract/denial.ts";
-import { failureStatus, type Status, type StatusReason } from "../../kubernetes/status.ts";
+import { failureStatus, STATUS_CODES, type StatusReason } from "../../kubernetes/status.ts";
 
 /**
  * What a refusal's `error.code` says. Clients switch on it, so a value never changes its meaning. Most are the denial's own
@@ -48,10 +49,26 @@ export function errorCodeOf(code: DenialCode): ErrorCode {
   return ERROR_CODES[code];
 }
 
+const message = z.string().describe("What happened, then what to do.");
+
 /** The body of a refusal: `error` for programs, and a `metav1.Status`, of which `kubectl --raw` prints the message. */
-export interface RefusalBody extends Status {
-  readonly error: { readonly code: ErrorCode; readonly message: string };
-}
+export const refusal = z
+  .strictObject({
+    kind: z.literal("Status").describe("As in every Kubernetes object."),
+    apiVersion: z.literal("v1").describe("As in every Kubernetes object."),
+    metadata: z.strictObject({}).describe("As in every Kubernetes object; empty."),
+    status: z.literal("Failure").describe("Always `Failure`."),
+    message,
+    reason: z.string().describe("The `metav1.StatusReason`."),
+    code: z.int().describe("The HTTP status."),
+    error: z
+      .strictObject({
+        code: z.enum(Object.values(ERROR_CODES)).describe("Why. A value never changes its meaning."),
+        message,
+      })
+      .describe("The same for programs."),
+  })
+  .meta({ id: "Refusal", description: "A refusal: an error object and a Kubernetes `Status` in one." });
 
 /** Makes a successful answer. */
 export function json(body: unknown): Response {
@@ -80,9 +97,8 @@ export function refusalResponse(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const status = failureStatus({ reason, message });
-  const body: RefusalBody = { ...status, error: { code, message } };
-  return Response.json(body, {
-    status: status.code ?? 500,
-    headers: { "Cache-Control": "no-store", ...headers },
-  });
+  return Response.json(
+    { ...status, error: { code, message } },
+    { status: STATUS_CODES[reason], headers: { "Cache-Control": "no-store", ...headers } },
+  );
 }

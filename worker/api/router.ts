@@ -1,28 +1,73 @@
-import { jsonError } from "../json.ts";
-import { serveAdmin } from "./admin/router.ts";
-import { serveKubeconfig } from "./kubeconfig.ts";
-import { stateReason } from "./reason.ts";
-import type { ApiRequest } from "./request.ts";
-import { serveWhoami } from "./whoami.ts";
+/**
+ * Serves everything under `/-/`, which is never Kubernetes'.
+ *
+ *     match the path ─► authorize ─► check the method ─► parse path, query and body ─► handler ─► JSON, a file, or a denial
+ */
+import type { Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
+import type { Bindings } from "../env.ts";
+import { isReadMethod } from "../methods.ts";
+import { isAdminPath } from "../surfaces.ts";
+import { authorize } from "./authorize.ts";
+import { HANDLERS } from "./handlers/index.ts";
+import { matchRoute, type RouteMatch } from "./match-route.ts";
+import { parseCall } from "./parse-call.ts";
+import type { ApiContext, ApiRequest } from "./request.ts";
+import { denyApi, json } from "./responses.ts";
+import type { Access, Call, Route } from "./route.ts";
+import { ROUTES, type RouteName } from "./routes.ts";
 
-type Method = "GET" | "POST";
+export interface ApiResponse {
+  readonly response: Response;
+  /** Set where the caller was denied access, which is for the audit log. A 404, say, is an answer like any other. */
+  readonly accessDenial?: Denial;
+}
 
-const ROUTES: Readonly<Record<string, readonly [Method, (request: ApiRequest) => Response | Promise<Response>]>> = {
-  "/-/whoami": ["GET", serveWhoami],
-  "/-/kubeconfig": ["GET", serveKubeconfig],
-  "/-/reason": ["POST", stateReason],
-};
+/**
+ * Serves the routes that need no token.
+ *
+ * @returns undefined where the path is none of theirs
+ */
+export async function servePublicApi(request: Request, url: URL, env: Bindings): Promise<Response | undefined> {
+  const match = matchRoute(request.method, url.pathname);
+  return match?.isPublic ? serveMatch(match, request, url, { env }) : undefined;
+}
 
-const ADMIN_PREFIX = "/-/admin/";
+/** Serves a caller whose token is valid. */
+export async function serveApi(api: ApiRequest): Promise<ApiResponse> {
+  const { request, url } = api;
+  const match = matchRoute(request.method, url.pathname);
+  const authorized = authorize(accessOf(match, request.method, url.pathname), api);
+  if (!authorized.ok) return { response: denyApi(authorized.error), accessDenial: authorized.error };
+  if (match) return { response: await serveMatch(match, request, url, api) };
+  const message = `there is no ${url.pathname} here: GET /-/openapi.json lists what there is`;
+  return { response: denyApi(denial("not_found", message)) };
+}
 
-/** Serves what is ours and never Kubernetes'. */
-export async function serveApi(own: ApiRequest): Promise<Response> {
-  const { pathname } = own.url;
-  if (pathname.startsWith(ADMIN_PREFIX)) return serveAdmin(own);
-  const route = Object.hasOwn(ROUTES, pathname) ? ROUTES[pathname] : undefined;
-  if (!route) return jsonError("not_found", `there is no ${pathname} here`);
-  const [method, serve] = route;
-  return own.request.method === method
-    ? serve(own)
-    : jsonError("method_not_allowed", `use ${method}`, { Allow: method });
+/** Where no route matches, the path's prefix decides: strangers do not learn what administrators have. */
+function accessOf(match: RouteMatch | undefined, method: string, pathname: string): Access {
+  if (match?.name !== undefined) return ROUTES[match.name].access;
+  if (!isAdminPath(pathname)) return "user";
+  return isReadMethod(method) ? "auditor" : "admin";
+}
+
+/** Every handler, whatever its route. The handler of a name fits that name's calls, see handlers/index.ts. */
+type AnyHandler = (call: Call<Route>, context: Partial<ApiContext>) => Promise<Result<unknown, Denial>>;
+
+async function serveMatch(
+  { name, methods, parts }: RouteMatch,
+  request: Request,
+  url: URL,
+  context: Partial<ApiContext>,
+): Promise<Response> {
+  if (name === undefined) {
+    const allowed = methods.join(", ");
+    return denyApi(denial("method_not_served", `use ${allowed}`), { Allow: allowed });
+  }
+  const call = await parseCall<Route>(ROUTES[name], parts, url.searchParams, request);
+  if (!call.ok) return denyApi(call.error);
+  const handle = HANDLERS[name satisfies RouteName] as AnyHandler;
+  const result = await handle(call.value, context);
+  if (!result.ok) return denyApi(result.error);
+  return result.value instanceof Response ? result.value : json(result.value);
 }

@@ -1,4 +1,4 @@
-import { CAST_CONTENT_TYPE, type RecordingBlock, recordingKey } from "../../../contract/recording.ts";
+import { CAST_CONTENT_TYPE, type RecordingBlock, recordingKey } from "../../contract/recording.ts";
 
 /** Asks the session's object for what R2 does not have; see `Recordings.read`. */
 export type SpoolReader = (offset: number) => Promise<RecordingBlock | null>;
@@ -10,7 +10,7 @@ export type SpoolReader = (offset: number) => Promise<RecordingBlock | null>;
  * @returns undefined where there is none, which is so when the session was not recorded, too
  * @throws where R2 fails and the object has none
  */
-export async function serveRecording(
+export async function streamRecording(
   bucket: R2Bucket,
   sessionId: string,
   readSpool: SpoolReader,

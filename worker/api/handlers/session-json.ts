@@ -1,8 +1,13 @@
+import type * as z from "zod";
 import type { Forward, SessionEvent } from "../../../audit/events.ts";
 import type { SessionRow } from "../../../audit/rows.ts";
+import type { session, sessionDetail } from "../schemas/session.ts";
 
-/** A session as the admin API shows it: times in RFC 3339, UTC. */
-export function sessionJson(row: SessionRow) {
+type SessionJson = z.output<typeof session>;
+type EventJson = NonNullable<z.output<typeof sessionDetail>["events"]>[number];
+
+/** A row of the view `sessions` as the API shows it. */
+export function sessionJson(row: SessionRow): SessionJson {
   return {
     id: row.id,
     state: row.state,
@@ -40,7 +45,11 @@ export function sessionJson(row: SessionRow) {
   };
 }
 
-function forwardJson(forward: Forward) {
+export function eventJson({ seq, at, type, data }: SessionEvent): EventJson {
+  return { seq, at: time(at), type, data: { ...data } };
+}
+
+function forwardJson(forward: Forward): NonNullable<SessionJson["forwards"]>[number] {
   return {
     port: forward.port,
     connections: forward.connections,
@@ -49,10 +58,6 @@ function forwardJson(forward: Forward) {
     errors: forward.errors,
     firstError: forward.first_error,
   };
-}
-
-export function eventJson(event: SessionEvent) {
-  return { seq: event.seq, at: time(event.at), type: event.type, data: event.data };
 }
 
 function time(ms: number): string {

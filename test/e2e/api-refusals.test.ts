@@ -1,0 +1,133 @@
+/** What people read when the API under `/-/` refuses them: `kubectl --raw` prints our message, and prints it at once. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { STATUS_CODES, type StatusReason } from "../../kubernetes/status.ts";
+import { refusalResponse } from "../../worker/api/responses.ts";
+import { Kubectl, kubectlPath, otherKubectl } from "./support/kubectl.ts";
+import { startTestStack, type TestStack } from "./support/people.ts";
+
+const other = otherKubectl();
+
+/** Every kubectl that there is here: its release, and its path. */
+const PROGRAMS: readonly (readonly [name: string, path: string])[] = [
+  ["kubectl 1.36", kubectlPath()],
+  ...("missing" in other ? [] : [[`kubectl ${other.version}`, other.path] as const]),
+];
+
+const MESSAGE = "what happened: what to do about it";
+
+/** How kubectl sends each method with `--raw`. */
+const COMMANDS = {
+  get: (path: string) => ["get", "--raw", path],
+  create: (path: string) => ["create", "--raw", path, "-f", "-"],
+  replace: (path: string) => ["replace", "--raw", path, "-f", "-"],
+  delete: (path: string) => ["delete", "--raw", path],
+};
+
+let people: TestStack;
+
+beforeAll(async () => {
+  people = await startTestStack();
+});
+afterAll(() => people?.stop());
+
+const kubectlOf = (context: string, program: string) =>
+  new Kubectl(people.stack.kubeconfig, context, people.home, {}, program);
+
+if ("missing" in other) console.info(`SKIP another kubectl: ${other.missing}`);
+
+describe.each(PROGRAMS)("%s shows the message of a refusal", (_, program) => {
+  const reasons = ["BadRequest", "Forbidden", "NotFound", "Conflict", "TooManyRequests", "ServiceUnavailable"] as const;
+  let server: Server;
+  let requests: string[];
+
+  beforeAll(async () => {
+    // The edge's own rendering, behind an address at which every status can be had.
+    server = createServer(async ({ method = "", url = "" }, answer) => {
+      requests.push(`${method} ${url}`);
+      const reason = url.slice(1) as StatusReason;
+      if (!(reason in STATUS_CODES)) return answer.writeHead(404).end();
+      const refused = refusalResponse(reason, "bad_request", MESSAGE);
+      return answer.writeHead(refused.status, Object.fromEntries(refused.headers)).end(await refused.text());
+    }).listen(0, "127.0.0.1");
+    await new Promise((listening) => server.once("listening", listening));
+  });
+  afterAll(() => void server.close());
+
+  it.each(
+    reasons.flatMap((reason) => Object.keys(COMMANDS).map((verb) => [reason, verb as keyof typeof COMMANDS] as const)),
+  )("%s by kubectl %s --raw", async (reason, verb) => {
+    requests = [];
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const kubectl = kubectlOf("alice", program);
+    const shown = await kubectl.runWithInput("{}", ...COMMANDS[verb](`/${reason}`), `--server=${address}`);
+    expect(shown).toEqual({ code: 1, stdout: "", stderr: `Error from server (${reason}): ${MESSAGE}\n` });
+    // With a Retry-After it would repeat a 429 or 503 ten times, and show nothing meanwhile.
+    expect(requests.filter((request) => request.endsWith(`/${reason}`)).length).toBe(1);
+  });
+});
+
+describe.each(PROGRAMS)("%s asks the API itself", (_, program) => {
+  const alice = () => kubectlOf("alice", program);
+  const admin = () => kubectlOf("admin", program);
+  const missing = "A".repeat(64);
+
+  it("and is answered, with --request-timeout as without", async () => {
+    const plain = await alice().run("get", "--raw", "/-/whoami");
+    expect(JSON.parse(plain.stdout)).toMatchObject({ identity: "alice@example.com" });
+    const limited = await alice().run("get", "--raw", "/-/whoami", "--request-timeout=20s");
+    expect(limited).toMatchObject({ code: 0, stdout: expect.stringContaining("alice@example.com") });
+  });
+
+  it("and reads why it was refused: 400, 403, 404, 405", async () => {
+    expect((await admin().run("get", "--raw", "/-/admin/sessions?state=open")).stderr).toBe(
+      'Error from server (BadRequest): query parameter state: expected one of "live"|"ended"|"all"\n',
+    );
+    expect((await alice().run("get", "--raw", "/-/admin/sessions")).stderr).toBe(
+      "Error from server (Forbidden): this requires the role admin or auditor, " +
+        "which alice@example.com does not have: contact your administrator\n",
+    );
+    expect((await admin().run("delete", "--raw", `/-/admin/sessions/${missing}?reason=lunch`)).stderr).toBe(
+      "Error from server (NotFound): no live session has this id: it may have ended by itself\n",
+    );
+    expect((await alice().runWithInput("{}", "create", "--raw", "/-/whoami", "-f", "-")).stderr).toBe(
+      "Error from server (MethodNotAllowed): use GET\n",
+    );
+  });
+
+  it("and locks and unlocks by it", async () => {
+    const path = "/-/admin/locks/carol@example.com";
+    const locked = await admin().runWithInput('{"reason":"stolen laptop"}', "replace", "--raw", path, "-f", "-");
+    expect(JSON.parse(locked.stdout)).toMatchObject({
+      user: "carol@example.com",
+      locked: true,
+      reason: "stolen laptop",
+    });
+    expect((await admin().run("delete", "--raw", `${path}?reason=found`)).code).toBe(0);
+    expect((await admin().run("get", "--raw", path)).stderr).toBe(
+      "Error from server (NotFound): carol@example.com is not locked\n",
+    );
+  });
+});
+
+// The last: D1 does not come back.
+describe("while D1 does not answer", () => {
+  beforeAll(() => {
+    const database = new DatabaseSync(people.stack.d1Path, { timeout: 5_000 });
+    database.exec("DROP VIEW sessions");
+    database.close();
+  });
+
+  it.each(PROGRAMS)("%s reads what still works", async (_, program) => {
+    expect((await kubectlOf("admin", program).run("get", "--raw", "/-/admin/sessions")).stderr).toBe(
+      "Error from server (ServiceUnavailable): D1 does not answer; " +
+        "?state=live&user=EMAIL asks that user's object instead, and DELETE works without D1\n",
+    );
+    const live = await kubectlOf("admin", program).run(
+      ...["get", "--raw", "/-/admin/sessions?state=live&user=alice@example.com"],
+    );
+    expect(JSON.parse(live.stdout)).toEqual({ items: [], next: null });
+  });
+});

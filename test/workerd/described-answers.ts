@@ -1,0 +1,30 @@
+import { expect } from "vitest";
+import { matchRoute } from "../../worker/api/match-route.ts";
+import { denialsOf } from "../../worker/api/openapi.ts";
+import { errorCodeOf, refusal } from "../../worker/api/responses.ts";
+import type { Route } from "../../worker/api/route.ts";
+import { ROUTES } from "../../worker/api/routes.ts";
+import { isApiPath } from "../../worker/surfaces.ts";
+
+/**
+ * Expects of every answer under `/-/` that it is as its route describes it. Answers are parsed strictly: a field that the
+ * description lacks fails, too.
+ *
+ * @returns the answer, still to be read
+ */
+export async function expectDescribed({ method, url }: Request, response: Response): Promise<Response> {
+  const { pathname } = new URL(url);
+  if (!isApiPath(pathname)) return response;
+  const name = matchRoute(method, pathname)?.name;
+  const route: Route | undefined = name && ROUTES[name];
+  if (!response.ok) {
+    const { error } = refusal.parse(await response.clone().json());
+    if (route) expect(denialsOf(route).map(errorCodeOf), `of ${name}`).toContain(error.code);
+  } else if (route?.answer.kind === "json" && method !== "HEAD") {
+    route.answer.schema.parse(await response.clone().json());
+  } else if (route?.answer.kind === "file") {
+    expect(response.headers.get("content-type")).toBe(route.answer.contentType);
+  }
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  return response;
+}

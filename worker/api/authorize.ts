@@ -1,0 +1,28 @@
+/** Who may call a route of the API. */
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
+import { checkCrossSite } from "../access/cross-site.ts";
+import { isReadMethod } from "../methods.ts";
+import type { ApiRequest } from "./request.ts";
+import type { Access } from "./route.ts";
+
+/** Checks that the caller may call a route, and that no page of another site made the request. */
+export function authorize(access: Access, api: ApiRequest): Result<null, Denial> {
+  const { request, url } = api;
+  const isForRole = access === "auditor" || access === "admin";
+  // A page of another site may cause a plain read of the caller's own: without CORS headers it does not see the answer.
+  const sameSite = isForRole || !isReadMethod(request.method) ? checkCrossSite(request.headers, url) : ok(null);
+  return sameSite.ok && isForRole ? authorizeRole(access, api) : sameSite;
+}
+
+function authorizeRole(access: "auditor" | "admin", { subject, identity, config }: ApiRequest): Result<null, Denial> {
+  const { adminAudiences } = config.access;
+  if (adminAudiences && !adminAudiences.some((audience) => subject.audiences.includes(audience))) {
+    return err(denial("not_admin", "the admin API is behind an Access application of its own: sign in there"));
+  }
+  const { name, roles } = identity;
+  if (roles.includes("admin") || (access === "auditor" && roles.includes("auditor"))) return ok(null);
+  const needed = access === "auditor" ? "admin or auditor" : "admin";
+  const message = `this requires the role ${needed}, which ${name} does not have: contact your administrator`;
+  return err(denial("not_admin", message));
+}

@@ -1,0 +1,33 @@
+/** The handler of each route. One that is missing does not compile. */
+import type { RouteName } from "../routes.ts";
+import { listApiRequests } from "./api-requests.ts";
+import { endSession, endUserSessions } from "./end-sessions.ts";
+import { getExport } from "./export.ts";
+import type { Handler } from "./handler.ts";
+import { getHealth, headHealth } from "./health.ts";
+import { getKubeconfig } from "./kubeconfig.ts";
+import { getLock, lockUser, unlockUser } from "./locks.ts";
+import { getOpenApi } from "./openapi.ts";
+import { stateReason } from "./reason.ts";
+import { getRecording } from "./recording.ts";
+import { getSession, listSessions } from "./sessions.ts";
+import { whoami } from "./whoami.ts";
+
+export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
+  getHealth,
+  headHealth,
+  getOpenApi,
+  whoami,
+  getKubeconfig,
+  stateReason,
+  listSessions,
+  getSession,
+  endSession,
+  getRecording,
+  endUserSessions,
+  listApiRequests,
+  getExport,
+  getLock,
+  lockUser,
+  unlockUser,
+};

@@ -1,0 +1,42 @@
+import type * as z from "zod";
+import type { UserLock } from "../../../audit/events.ts";
+import { err, ok } from "../../../common/result.ts";
+import { type Denial, denial } from "../../../contract/denial.ts";
+import { askUserObject, userObjectAt } from "../../sessions/user-objects.ts";
+import { readReason } from "../schemas/command.ts";
+import type { lock as lockSchema } from "../schemas/lock.ts";
+import { broadcastCommand } from "../user-objects.ts";
+import type { Handler } from "./handler.ts";
+
+export const getLock: Handler<"getLock"> = async ({ params: { email } }, { env }) => {
+  const lock = await askUserObject(userObjectAt(env.USER_SESSIONS, email, null), "currentLock", {});
+  return lock ? ok(lockJson(lock)) : err(notLocked(email));
+};
+
+export const lockUser: Handler<"lockUser"> = async ({ params: { email }, query, body }, { identity, env }) => {
+  const minutes = body.minutes ?? query.minutes;
+  const until = minutes === undefined ? null : Date.now() + minutes * 60_000;
+  const lock: UserLock = { user: email, by: identity.name, reason: readReason(query, body), until };
+  // One of the objects puts the lock into the audit log.
+  const lists = await broadcastCommand(env, email, (object, location) =>
+    askUserObject(object, "lock", { lock, isAudited: location === null }),
+  );
+  return lists.ok ? ok({ ...lockJson(lock), ended: lists.value.flat() }) : lists;
+};
+
+export const unlockUser: Handler<"unlockUser"> = async ({ params: { email }, query, body }, { identity, env }) => {
+  const reason = readReason(query, body);
+  const wereLocked = await broadcastCommand(env, email, (object, location) =>
+    askUserObject(object, "unlock", { user: email, by: identity.name, reason, isAudited: location === null }),
+  );
+  if (!wereLocked.ok) return wereLocked;
+  return wereLocked.value.includes(true) ? ok({ user: email, locked: false }) : err(notLocked(email));
+};
+
+function lockJson({ user, by, reason, until }: UserLock): z.output<typeof lockSchema> {
+  return { user, locked: true, by, reason, until: until === null ? null : new Date(until).toISOString() };
+}
+
+function notLocked(email: string): Denial {
+  return denial("not_found", `${email} is not locked`);
+}

@@ -1,0 +1,107 @@
+/** Parses a request into what its route's handler takes. Strict: a misspelt filter would show more than was asked for. */
+import * as z from "zod";
+import { readBoundedText } from "../../common/read-bounded-text.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
+import type { Call, RequestBody, Route } from "./route.ts";
+
+const MAX_BODY_BYTES = 16 * 1024;
+
+const jsonObject = z.record(z.string(), z.unknown());
+
+/** `kubectl --request-timeout` adds it to every request, for the API server. It says nothing to us. */
+const IGNORED_PARAMETER = "timeout";
+
+/**
+ * @param parts the path's named parts, percent-encoded
+ * @param searchParams the query
+ */
+export async function parseCall<R extends Route>(
+  route: R,
+  parts: Readonly<Record<string, string>>,
+  searchParams: URLSearchParams,
+  request: Pick<Request, "body">,
+): Promise<Result<Call<R>, Denial>> {
+  const params = parseParams(route.params, parts);
+  if (!params.ok) return params;
+  // Monitors add parameters of their own to health checks, against caches.
+  const query = route.access === "public" ? ok({}) : parseQuery(route.query, searchParams);
+  if (!query.ok) return query;
+  const body = route.body === undefined ? ok({}) : await parseBody(route.body, request);
+  if (!body.ok) return body;
+  // The one place that ties the schemas' outputs to the route's own types.
+  return ok({ params: params.value, query: query.value, body: body.value } as Call<R>);
+}
+
+function parseParams(
+  schema: z.ZodObject | undefined,
+  parts: Readonly<Record<string, string>>,
+): Result<unknown, Denial> {
+  if (!schema) return ok({});
+  const decoded: Record<string, string> = {};
+  for (const [name, part] of Object.entries(parts)) {
+    try {
+      decoded[name] = decodeURIComponent(part);
+    } catch {
+      return badRequest(`${name} in the path has an invalid percent-encoding`);
+    }
+  }
+  return parse(schema, decoded, (name) => `${name} in the path`);
+}
+
+function parseQuery(schema: z.ZodObject | undefined, searchParams: URLSearchParams): Result<unknown, Denial> {
+  const names = [...searchParams.keys()].filter((name) => name !== IGNORED_PARAMETER);
+  const known = Object.keys(schema?.shape ?? {});
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const takes = known.length === 0 ? "takes none" : `takes ${known.join(", ")}`;
+    return badRequest(`unknown query parameter ${unknown}: this route ${takes}`);
+  }
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated !== undefined) return badRequest(`query parameter ${repeated} is repeated: give it once`);
+  if (!schema) return ok({});
+  const given = Object.fromEntries(names.map((name) => [name, searchParams.get(name)]));
+  return parse(schema, given, (name) => `query parameter ${name}`);
+}
+
+async function parseBody(body: RequestBody, request: Pick<Request, "body">): Promise<Result<unknown, Denial>> {
+  const read = await readBoundedText(request.body, MAX_BODY_BYTES);
+  const text = read.text.trim();
+  const fields = read.isTruncated ? undefined : readFields(body, text);
+  if (!fields) {
+    const example = JSON.stringify(body.example);
+    return badRequest(`the body must be a JSON object like ${example}, at most ${MAX_BODY_BYTES / 1024} KiB`);
+  }
+  return parse(body.schema, fields, (name) => `${name} in the body`);
+}
+
+/** @returns undefined where the text is neither empty, nor a JSON object, nor a route's plain text */
+function readFields({ plainTextField }: RequestBody, text: string): Readonly<Record<string, unknown>> | undefined {
+  const { data: fields } = jsonObject.safeParse(text === "" ? {} : parseJson(text));
+  if (plainTextField === undefined) return fields;
+  return fields && Object.hasOwn(fields, plainTextField) ? fields : { [plainTextField]: text };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function parse(schema: z.ZodObject, value: unknown, nameOf: (field: string) => string): Result<unknown, Denial> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return ok(parsed.data);
+  return badRequest(parsed.error.issues.map((issue) => describeIssue(issue, nameOf)).join("; "));
+}
+
+function describeIssue(issue: z.core.$ZodIssue, nameOf: (field: string) => string): string {
+  if (issue.code === "unrecognized_keys") return `unknown ${issue.keys.map(nameOf).join(", ")}`;
+  const message = issue.message.replace(/^Invalid \w+: /, "");
+  return `${nameOf(issue.path.join("."))}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+}
+
+function badRequest(message: string): Result<never, Denial> {
+  return err(denial("bad_request", message));
+}

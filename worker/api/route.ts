@@ -1,0 +1,93 @@
+/**
+ * What a route of the API under `/-/` is described by. The router, the OpenAPI document, docs/API.md and the types of the
+ * handlers all come from this description. Pure: the docs' generator and other programs import it, too.
+ */
+import type * as z from "zod";
+import type { DenialCode } from "../../contract/denial.ts";
+
+/**
+ * Who may call a route. `public`: whoever gets past Access; the Worker looks at no token. `user`: everybody whom an
+ * identity rule knows. `auditor` and `admin`: holders of that role by the document's own `identities`; an admin may do
+ * all that an auditor may.
+ */
+export type Access = "public" | "user" | "auditor" | "admin";
+
+export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+
+/** A successful answer that is JSON. The router serializes what the handler returns. */
+export interface JsonAnswer {
+  readonly kind: "json";
+  readonly schema: z.ZodType;
+}
+
+/** A successful answer that the handler makes itself: a download or a stream. */
+export interface FileAnswer {
+  readonly kind: "file";
+  readonly contentType: string;
+  readonly description: string;
+}
+
+/** A JSON object in the request's body. A route with a body accepts none, too, unless a field is required. */
+export interface RequestBody {
+  readonly schema: z.ZodObject;
+  /** For messages and docs. */
+  readonly example: Readonly<Record<string, unknown>>;
+  /** A body that is no JSON object with this field is taken for its text. */
+  readonly plainTextField?: string;
+}
+
+export interface Route {
+  readonly method: Method;
+  /** A template: `{name}` stands for one non-empty segment. Every name is a key of `params`. */
+  readonly path: `/-/${string}`;
+  readonly access: Access;
+  /** One sentence: what the route does. */
+  readonly summary: string;
+  /** Parts of the path, percent-decoded. */
+  readonly params?: z.ZodObject;
+  /** Query parameters. Unknown and repeated ones are refused. A public route takes none, and ignores what it gets. */
+  readonly query?: z.ZodObject;
+  readonly body?: RequestBody;
+  readonly answer: JsonAnswer | FileAnswer;
+  /** Denials beyond those that every route of its kind has (see `generalDenials`). */
+  readonly denials: readonly DenialCode[];
+}
+
+type OutputOf<T> = T extends z.ZodType ? z.output<T> : Readonly<Record<string, never>>;
+
+/** A call of a route with everything parsed. */
+export interface Call<R extends Route> {
+  readonly params: OutputOf<R["params"]>;
+  readonly query: OutputOf<R["query"]>;
+  readonly body: R["body"] extends { readonly schema: infer Schema }
+    ? OutputOf<Schema>
+    : Readonly<Record<string, never>>;
+}
+
+/** What a route's handler returns when it succeeds. */
+export type AnswerOf<R extends Route> = R["answer"] extends { readonly kind: "json"; readonly schema: infer Schema }
+  ? OutputOf<Schema>
+  : Response;
+
+/** Methods that change nothing. */
+export function isReadRoute({ method }: Pick<Route, "method">): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** The denials that a route has by its kind: by who may call it and by what it takes. */
+export function generalDenials(route: Route): DenialCode[] {
+  const { access } = route;
+  if (access === "public") return ["internal"];
+  const isForRole = access !== "user";
+  return [
+    "bad_request",
+    "no_token",
+    "bad_token",
+    "no_identity",
+    ...(isForRole ? (["not_admin"] as const) : []),
+    ...(isForRole || !isReadRoute(route) ? (["cross_site"] as const) : []),
+    "keys_unreachable",
+    "identity_unreachable",
+    "internal",
+  ];
+}

@@ -1,0 +1,52 @@
+/** API requests in the audit log, as `GET /-/admin/requests` takes filters and answers. */
+import * as z from "zod";
+import { CATEGORIES, DECISIONS } from "../../../audit/requests.ts";
+import { CURSOR_ERROR, limitParameter, nextPage, time, timeParameter, userParameter } from "./shared.ts";
+
+export const apiRequestsQuery = z.strictObject({
+  user: userParameter.exactOptional(),
+  category: z.enum(CATEGORIES).exactOptional().describe("Only requests of this category."),
+  decision: z.enum(DECISIONS).exactOptional().describe("Only those that Sallyport allowed, or refused."),
+  namespace: z.string().exactOptional().describe("Only requests in this namespace."),
+  since: timeParameter.exactOptional().describe("Only requests at this time or later."),
+  until: timeParameter.exactOptional().describe("Only requests before this time."),
+  limit: limitParameter,
+  cursor: z
+    .string()
+    .regex(/^[0-9TZ:.-]{24}-[0-9a-z]{1,32}$/, CURSOR_ERROR)
+    .exactOptional()
+    .describe("The `next` of the page before."),
+});
+
+export const apiRequest = z
+  .strictObject({
+    id: z.string().describe("The row's id, which begins with the time."),
+    at: time.describe("When the request came."),
+    user: z.string().nullable().describe("The Access identity. Null: there was no valid token."),
+    kubernetesUser: z.string().nullable().describe("The user that the cluster saw."),
+    cluster: z.string().nullable().describe("The cluster's name in the configuration."),
+    category: z.enum(CATEGORIES).describe("Why the request is in the audit log."),
+    decision: z.enum(DECISIONS).nullable().describe("Sallyport's decision. The cluster's is in `status`."),
+    rule: z.string().nullable().describe("The rule that allowed or refused it."),
+    refusal: z.string().nullable().describe("The code of Sallyport's refusal."),
+    reason: z.string().nullable().describe("The message that the person read, or why there is no answer."),
+    method: z.string().nullable().describe("The HTTP method."),
+    path: z.string().nullable().describe("The path, without its query."),
+    verb: z.string().nullable().describe("The Kubernetes verb."),
+    apiGroup: z.string().nullable().describe("The API group; empty for the core group."),
+    resource: z.string().nullable().describe("The resource."),
+    subresource: z.string().nullable().describe("The subresource."),
+    namespace: z.string().nullable().describe("The namespace."),
+    name: z.string().nullable().describe("The object's name, where the path has it."),
+    status: z.int().nullable().describe("The HTTP status that the cluster, or for commands Sallyport, answered with."),
+    count: z.int().describe("How many requests this row stands for."),
+    clientAddress: z.string().nullable().describe("The client's address, as Cloudflare saw it."),
+    country: z.string().nullable().describe("The country of that address."),
+    userAgent: z.string().nullable().describe("What the client calls itself."),
+    ray: z.string().nullable().describe("Cloudflare's id of the request."),
+  })
+  .meta({ id: "ApiRequest", description: "One API request in the audit log." });
+
+export const apiRequestPage = z
+  .strictObject({ items: z.array(apiRequest).describe("Newest first."), next: nextPage })
+  .meta({ id: "ApiRequestPage", description: "One page of API requests." });

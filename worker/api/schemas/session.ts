@@ -1,0 +1,102 @@
+/** Sessions, as `GET /-/admin/sessions` and `GET /-/admin/sessions/{id}` take filters and answer. */
+import * as z from "zod";
+import { OUTCOMES, RECORDING_STATES } from "../../../audit/events.ts";
+import { SESSION_KINDS } from "../../../kubernetes/session-target.ts";
+import { sessionCursor } from "./session-cursor.ts";
+import { limitParameter, nextPage, time, timeParameter, userParameter } from "./shared.ts";
+
+const KINDS = SESSION_KINDS.map((kind) => `\`${kind}\``).join(", ");
+
+export const sessionsQuery = z.strictObject({
+  state: z.enum(["live", "ended", "all"]).default("all").describe("Only live sessions, or only ended ones."),
+  user: userParameter.exactOptional(),
+  namespace: z.string().exactOptional().describe("Only sessions in this namespace."),
+  pod: z.string().exactOptional().describe("Only sessions in this pod or virtual machine."),
+  kind: z.string().exactOptional().describe(`Only sessions of this kind: ${KINDS}.`),
+  since: timeParameter.exactOptional().describe("Only sessions that started at this time or later."),
+  until: timeParameter.exactOptional().describe("Only sessions that started before this time."),
+  limit: limitParameter,
+  cursor: sessionCursor.exactOptional(),
+});
+
+const forward = z
+  .strictObject({
+    port: z
+      .int()
+      .nullable()
+      .describe("Null: what was not told apart, after the 64th port or the 1,024th open connection."),
+    connections: z.int().describe("Connections that the client opened to the port."),
+    bytesIn: z.int().describe("Payload bytes from the client."),
+    bytesOut: z.int().describe("Payload bytes from the cluster."),
+    errors: z.int().describe("Connections for which the cluster reported an error."),
+    firstError: z.string().nullable().describe("The first of these errors, at most 512 bytes."),
+  })
+  .meta({ id: "Forward", description: "The traffic of one port of a port-forward." });
+
+const sessionFields = {
+  id: z.string().describe("The session's id. It is in the cluster's own audit log, too."),
+  state: z.enum(["live", "ended"]).describe("Whether the session is open."),
+  user: z.string().describe("The Access identity: an email address, or `service:<client id>`."),
+  kubernetesUser: z.string().describe("The user that the cluster saw."),
+  kubernetesGroups: z.array(z.string()).readonly().describe("The groups that the cluster saw."),
+  cluster: z.string().describe("The cluster's name in the configuration."),
+  kind: z.string().describe(`The kind of session: ${KINDS}.`),
+  namespace: z.string().describe("The namespace of the pod or virtual machine."),
+  pod: z.string().describe("The pod or virtual machine."),
+  container: z.string().nullable().describe("The container that the client named."),
+  command: z.array(z.string()).readonly().describe("The command of an exec session."),
+  tty: z.boolean().describe("Whether the session has a terminal."),
+  ports: z.array(z.int()).readonly().describe("The ports that the client asked for."),
+  clientAddress: z.string().nullable().describe("The client's address, as Cloudflare saw it."),
+  country: z.string().nullable().describe("The country of that address."),
+  rule: z.string().nullable().describe("The rule that allowed the session."),
+  accessReason: z.string().nullable().describe("The reason that the user stated with `POST /-/reason`."),
+  userAgent: z.string().nullable().describe("What the client calls itself."),
+  startedAt: time.describe("When the session was requested."),
+  endedAt: time.nullable().describe("When it ended. Null: it is live."),
+  outcome: z.enum(OUTCOMES).nullable().describe("How it ended. Null: it is live."),
+  exitCode: z.int().nullable().describe("The command's exit code."),
+  reason: z.string().nullable().describe("What ended or refused it, for a person."),
+  endedBy: z.string().nullable().describe("The administrator who ended it."),
+  bytesIn: z.int().nullable().describe("WebSocket payload bytes from the client."),
+  bytesOut: z.int().nullable().describe("WebSocket payload bytes to the client."),
+  messagesIn: z.int().nullable().describe("WebSocket messages from the client."),
+  messagesOut: z.int().nullable().describe("WebSocket messages to the client."),
+  forwards: z.array(forward).readonly().nullable().describe("The traffic of a port-forward, by port."),
+  unreadable: z
+    .boolean()
+    .describe("The traffic did not fit its protocol: `forwards` and `exitCode` lack what came after."),
+  recordingMode: z.enum(["off", "output", "full"]).describe("What was to be recorded."),
+  recording: z
+    .enum(RECORDING_STATES)
+    .nullable()
+    .describe("Whether the recording is complete. Null: there is none yet."),
+  recordingBytes: z.int().nullable().describe("The size of the recording."),
+};
+
+export const session = z
+  .strictObject(sessionFields)
+  .meta({ id: "Session", description: "One session, live, ended or refused." });
+
+const sessionEvent = z
+  .strictObject({
+    seq: z.int().describe("0, 1, 2 … within the session."),
+    at: time.describe("When it happened."),
+    type: z.enum(["start", "connect", "forward", "end", "lock", "unlock"]).describe("What happened."),
+    data: z.record(z.string(), z.unknown()).describe("The event's fields, named as in the table `events` of D1."),
+  })
+  .meta({ id: "SessionEvent", description: "One event of a session in the audit log." });
+
+export const sessionPage = z
+  .strictObject({ items: z.array(session).describe("Newest first."), next: nextPage })
+  .meta({ id: "SessionPage", description: "One page of sessions." });
+
+export const sessionDetail = z
+  .strictObject({
+    ...sessionFields,
+    events: z
+      .array(sessionEvent)
+      .nullable()
+      .describe("The session's events in order. Null: the session is live, and D1 does not answer."),
+  })
+  .meta({ id: "SessionDetail", description: "One session with its events." });

@@ -1,0 +1,55 @@
+/** Fields that several routes take or answer with. */
+import * as z from "zod";
+import { stripControlCharacters } from "../../../common/text.ts";
+
+/** A time in an answer: RFC 3339, in UTC. */
+export const time = z.iso.datetime();
+
+/** A point in time as a query parameter. Parsed to ms since the epoch. */
+export const timeParameter = z.iso
+  .datetime({ offset: true, error: "must be a time like 2026-11-17T00:00:00Z" })
+  .transform((text) => Date.parse(text));
+
+export const limitParameter = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(500)
+  .default(100)
+  .describe("The most items in one page.");
+
+export const userParameter = z
+  .string()
+  .toLowerCase()
+  .describe("Only this user's: an email address, or `service:<client id>`. Case does not matter.");
+
+/** Where a page ends. */
+export const nextPage = z
+  .string()
+  .nullable()
+  .describe("Pass it as `cursor` for the next page. Null: there are no more.");
+
+/** The error for a cursor that no earlier answer contained. */
+export const CURSOR_ERROR = "must be the `next` of an earlier answer";
+
+export const sessionIdParams = z.strictObject({ id: z.string().describe("The session's id.") });
+
+/**
+ * A user's name in a path. Visible ASCII only: no user has another name (see worker/access/authenticate.ts), and with a
+ * space in it the name could be that of another object.
+ */
+export const userParams = z.strictObject({
+  email: z
+    .string()
+    .regex(/^[!-~]+$/, "must be visible ASCII without spaces")
+    .toLowerCase()
+    .describe("The user's email address, or `service:<client id>` for a service token. Case does not matter."),
+});
+
+const MAX_REASON_CHARS = 500;
+
+/** A reason is written to terminals, so control characters are removed. */
+export const reason = z
+  .string()
+  .transform((text) => stripControlCharacters(text).slice(0, MAX_REASON_CHARS))
+  .describe(`Why. Control characters are replaced; at most ${MAX_REASON_CHARS} characters are kept.`);

@@ -1,0 +1,39 @@
+/** The caller, as `GET /-/whoami` answers. */
+import * as z from "zod";
+import { limitsSchema, recordingSchema } from "../../config/shared-fields.ts";
+import { time } from "./shared.ts";
+
+export const whoami = z
+  .strictObject({
+    identity: z.string().describe("The Access identity: an email address, or `service:<client id>`."),
+    kind: z.enum(["person", "service token"]).describe("Whose token it is."),
+    cluster: z.string().nullable().describe("The cluster of the host name that was asked."),
+    rule: z.string().describe("The identity rule that matched, `identities[0]` for the first."),
+    kubernetes: z
+      .strictObject({
+        user: z.string().describe("The user."),
+        groups: z.array(z.string()).readonly().describe("The groups."),
+        uid: z.string().nullable().describe("The Access subject. Null for a service token."),
+        extra: z
+          .record(z.string(), z.array(z.string()).readonly())
+          .describe("For the cluster's audit log and authorizers."),
+      })
+      .describe("Whom the cluster sees."),
+    roles: z
+      .array(z.enum(["admin", "auditor"]))
+      .readonly()
+      .describe("Roles in Sallyport."),
+    identityProviderGroups: z.array(z.string()).readonly().describe("The groups that identity rules match on."),
+    limits: limitsSchema,
+    recording: recordingSchema,
+    tokenExpiresAt: time.describe("When the Access token expires."),
+    clusters: z
+      .array(
+        z.strictObject({
+          name: z.string().describe("The cluster's name in the configuration."),
+          hostnames: z.array(z.string()).readonly().describe("Its host names. Empty: any."),
+        }),
+      )
+      .describe("The clusters that the caller may reach."),
+  })
+  .meta({ id: "Whoami", description: "Who the caller is." });
