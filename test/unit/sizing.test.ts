@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
 import { Random } from "../../tools/random.ts";
-import { ASSUMPTIONS, HABITS } from "../../tools/sizing/assumptions.ts";
-import { costOf, d1Growth, monthOf, n, rowsOfSession, sessionHour, total } from "../../tools/sizing/cost.ts";
+import { ASSUMPTIONS, USAGE_PROFILES } from "../../tools/sizing/assumptions.ts";
+import { costOf, d1Growth, formatNumber, monthOf, rowsOfSession, sessionHour, total } from "../../tools/sizing/cost.ts";
 import { d1RowsOfEvent, d1RowsOfRequest, objectRowsOfSession, r2Writes } from "../../tools/sizing/facts.ts";
-import { directMs, echoMs, WAYS } from "../../tools/sizing/keystroke.ts";
+import { CASES, directMs, echoMs } from "../../tools/sizing/keystroke.ts";
 import { PLATFORM_LIMITS } from "../../tools/sizing/platform.ts";
 import { FREE_SEATS, PRICES } from "../../tools/sizing/prices.ts";
 import { documentSize, exampleDocument, loadsOf } from "../../tools/sizing/saturation.ts";
@@ -22,7 +22,7 @@ describe("what a session costs in rows", () => {
     expect(objectRowsOfSession({ events: 3, isRecorded: true })).toBe(18);
   });
 
-  it("puts a small recording at once, a larger one in parts", () => {
+  it("uploads a small recording at once, a larger one in parts", () => {
     expect([0, 1, PART_BYTES, PART_BYTES + 1, 10 * PART_BYTES].map(r2Writes)).toEqual([0, 1, 1, 4, 12]);
   });
 
@@ -36,14 +36,14 @@ describe("what a session costs in rows", () => {
 });
 
 describe("a simulated day", () => {
-  it("is the same for the same seed, and another for another", () => {
+  it("is the same for the same seed, and different for another", () => {
     expect(simulateDay(small, 1)).toEqual(simulateDay(small, 1));
     expect(simulateDay(small, 2)).not.toEqual(simulateDay(small, 1));
   });
 
-  it("has as many sessions as the habits say, and nobody above the limit", () => {
+  it("has as many sessions as the usage profiles say, and nobody above the limit", () => {
     const day = simulateDay({ users: 5_000, clusters: 1, busyness: 1 }, SEED);
-    const perDay = Object.values(HABITS).reduce((sum, habit) => sum + habit.perDay, 0);
+    const perDay = Object.values(USAGE_PROFILES).reduce((sum, profile) => sum + profile.perDay, 0);
     expect(day.sessions / (5_000 * ASSUMPTIONS.activeShare * perDay)).toBeCloseTo(1, 1);
     expect(day.activeUsers / 5_000).toBeCloseTo(ASSUMPTIONS.activeShare, 1);
     expect(day.peak.objects).toBeLessThanOrEqual(day.peak.sessions + day.activeUsers);
@@ -51,7 +51,7 @@ describe("a simulated day", () => {
     expect(day.objectSeconds).toBeLessThan(day.sessionSeconds + day.sessions * ASSUMPTIONS.lingerSeconds + 1);
   });
 
-  it("refuses whoever has too many open", () => {
+  it("refuses sessions above the limit", () => {
     expect(simulateDay({ ...small, busyness: 1 }, 3).refused).toBeLessThan(10);
     expect(simulateDay({ ...small, busyness: 60 }, 3).refused).toBeGreaterThan(100);
   });
@@ -68,7 +68,7 @@ describe("a simulated day", () => {
 });
 
 describe("random numbers", () => {
-  it("have the shapes that they are asked for", () => {
+  it("have the distributions that they are asked for", () => {
     const random = new Random(7);
     const many = Array.from({ length: 20_000 });
     const normal = many.map(() => random.normal());
@@ -87,20 +87,20 @@ describe("random numbers", () => {
 });
 
 describe("the bill", () => {
-  it("asks only for what a month does not include, and for the next one all", () => {
+  it("charges what exceeds the included amount; for one more, everything", () => {
     const quantity = { id: "objectRequests", amount: 3_000_000, arithmetic: "" } as const;
     expect(total(costOf([quantity]))).toBeCloseTo(0.3);
     expect(total(costOf([quantity], true))).toBeCloseTo(0.45);
     expect(total(costOf([{ ...quantity, amount: 999_999 }]))).toBe(0);
   });
 
-  it("has the hour of an object that the platform's own example has", () => {
+  it("has the price of an object's hour that the platform's own example has", () => {
     const hour = costOf(sessionHour(), true).find(({ id }) => id === "objectGbSeconds");
     expect(hour?.amount).toBeCloseTo(460.8 + 0.128 * ASSUMPTIONS.lingerSeconds);
     expect(hour?.usd).toBeCloseTo(0.0058, 4);
   });
 
-  it("counts seats from the first person on once the free ones do not suffice", () => {
+  it("counts every seat once there are more people than free seats", () => {
     const seatsOf = (users: number) =>
       total(costOf(monthOf(simulateDay({ ...small, users }, 1)).filter(({ id }) => id === "seats")));
     expect(seatsOf(FREE_SEATS)).toBe(0);
@@ -113,8 +113,8 @@ describe("the bill", () => {
   });
 });
 
-describe("what becomes too small", () => {
-  it("is told the fullest first, with something to do", () => {
+describe("the limits that a deployment reaches", () => {
+  it("come the fullest first, with a remedy", () => {
     const loads = loadsOf(simulateDay({ users: 3_000, clusters: 8, busyness: 1 }, SEED));
     expect(loads.map(({ share }) => share)).toEqual(loads.map(({ share }) => share).sort((one, other) => other - one));
     for (const { used, capacity, share, remedy } of loads) {
@@ -124,15 +124,15 @@ describe("what becomes too small", () => {
     expect(loads.find(({ id }) => id === "accessHosts")?.share).toBeCloseTo(8 / 5);
   });
 
-  it("counts with a document that the Worker takes", () => {
+  it("assume a configuration that the Worker accepts", () => {
     expect(loadConfig(exampleDocument(50)).clusters).toHaveLength(50);
     expect(documentSize(50).variables).toBe(Math.ceil(documentSize(50).bytes / 5_000));
   });
 });
 
-describe("a keystroke's way", () => {
-  it("is the same with the object at either end, and longer with it elsewhere", () => {
-    for (const { user, cluster, elsewhere } of WAYS) {
+describe("a keystroke's echo", () => {
+  it("takes as long with the object at either end, and longer with the object elsewhere", () => {
+    for (const { user, cluster, elsewhere } of CASES) {
       expect(echoMs(user, user, cluster)).toBe(echoMs(user, cluster, cluster));
       expect(echoMs(user, elsewhere, cluster)).toBeGreaterThan(echoMs(user, user, cluster));
       expect(echoMs(user, user, cluster)).toBeGreaterThan(directMs(user, cluster));
@@ -141,8 +141,8 @@ describe("a keystroke's way", () => {
 });
 
 describe("docs/SIZING.md", () => {
-  it("shows numbers to three places", () => {
-    expect([0, 0.00123456, 12.345, 999.4, 1_234.5, 12_345_678].map(n)).toEqual([
+  it("shows three significant digits", () => {
+    expect([0, 0.00123456, 12.345, 999.4, 1_234.5, 12_345_678].map(formatNumber)).toEqual([
       "0",
       "0.00123",
       "12.3",

@@ -1,25 +1,25 @@
-/** How people work: the model's guesses, all in one place. Change them to your own and run `npm run sizing` again. */
+/** How people work: the model's guesses, all in one place. Replace them with yours and run `npx sallyport sizing`. */
 import { limitsSchema, recordingSchema } from "../../worker/config/shared-fields.ts";
 
-/** One way to use a session. Times in seconds, sizes in bytes, log-normal: half of the values are below the median. */
-export interface Habit {
-  /** Sessions of a person on a day at work. */
+/** How a kind of session is used. Times are in seconds, sizes in bytes. Durations are distributed log-normally. */
+export interface UsageProfile {
+  /** Sessions of an active person on a workday. */
   readonly perDay: number;
   readonly seconds: { readonly median: number; readonly sigma: number };
-  /** Bytes that cross in either direction in a second, on average over the session. */
+  /** Bytes per second in both directions together, averaged over the session. */
   readonly bytesPerSecond: number;
-  /** WebSocket messages of both sides: so many at any rate, and so many a second. */
+  /** WebSocket messages of both sides: a minimum, and so many per second. */
   readonly messages: { readonly least: number; readonly perSecond: number };
-  /** Of the cast for a second of the session; 0: not recorded. */
+  /** Bytes of the recording per second of the session; 0 for a kind that is not recorded. */
   readonly castBytesPerSecond: number;
-  /** The share of its time in which it shows something, and so writes chunks of its recording. */
+  /** The share of its time in which it has output, and so writes chunks of its recording. */
   readonly shownShare: number;
-  /** Events of its record; a port-forward has one more for its port. */
+  /** Audit events. A port-forward has one more, for its port. */
   readonly events: number;
 }
 
-export const HABITS = {
-  /** `kubectl exec -it`: mostly thinking, some typing, now and then a screenful. */
+export const USAGE_PROFILES = {
+  /** `kubectl exec -it`: mostly idle, some typing, an occasional screenful. */
   shell: {
     perDay: 3,
     seconds: { median: 300, sigma: 1.3 },
@@ -29,7 +29,7 @@ export const HABITS = {
     shownShare: 0.25,
     events: 3,
   },
-  /** `kubectl exec POD -- command`: over at once. */
+  /** `kubectl exec POD -- command`: short. */
   command: {
     perDay: 8,
     seconds: { median: 2, sigma: 1.2 },
@@ -39,7 +39,7 @@ export const HABITS = {
     shownShare: 1,
     events: 3,
   },
-  /** `kubectl cp`: a tar stream at 5 MB/s. Half go in, and are not recorded; bytes of an archive take 2.6 of a cast. */
+  /** `kubectl cp`: a tar stream at 5 MB/s. Half copy in, which is not recorded; a byte of an archive takes 2.6 of a recording. */
   copy: {
     perDay: 0.4,
     seconds: { median: 2, sigma: 1.8 },
@@ -49,7 +49,7 @@ export const HABITS = {
     shownShare: 0.5,
     events: 3,
   },
-  /** `kubectl port-forward`: open for long, used now and then; SPDY frames are small. */
+  /** `kubectl port-forward`: open for a long time, used occasionally; SPDY frames are small. */
   forward: {
     perDay: 1,
     seconds: { median: 1_200, sigma: 1.3 },
@@ -59,39 +59,39 @@ export const HABITS = {
     shownShare: 0,
     events: 4,
   },
-} as const satisfies Record<string, Habit>;
+} as const satisfies Record<string, UsageProfile>;
 
 const { maxSessionsPerUser, maxDurationSeconds } = limitsSchema.parse({});
 const { maxBytes } = recordingSchema.parse({});
 
 export const ASSUMPTIONS = {
   workdaysPerMonth: 22,
-  /** Of all users, those who do something on a day at work. */
+  /** The share of all users who are active on a workday. */
   activeShare: 0.6,
-  /** Some do much more than others: spread of the logarithm of how much. */
+  /** Some people do much more than others: the standard deviation of the logarithm of how much. */
   busynessSigma: 0.8,
-  /** Weight of each hour of the day, in one time zone. */
+  /** The weight of each hour of the day, in one time zone. */
   hours: [1, 1, 1, 1, 1, 1, 2, 5, 14, 20, 22, 20, 13, 18, 22, 20, 16, 10, 5, 4, 3, 2, 1, 1],
-  /** Plain requests of an active person a day: kubectl, a dashboard, an editor's plug-in. */
+  /** API requests of an active person per day: kubectl, a dashboard, an editor's plug-in. */
   requestsPerDay: 300,
-  /** Of them on record: changes, reads of secrets (helm's releases are some), tokens, refusals. */
-  requestsOnRecordShare: 0.05,
-  /** CPU of the Worker for a request: a signature to check, a path to read. */
+  /** The share of them in the audit log: changes, reads of secrets (Helm's releases are secrets), tokens, refusals. */
+  auditedRequestsShare: 0.05,
+  /** CPU time of the edge for a request: it verifies a signature and parses a path. */
   cpuMsPerRequest: 3,
-  /** The busiest second of a day against its busiest minute. */
+  /** How much busier the busiest second of a day is than its busiest minute. */
   burst: 3,
-  /** A plain request's time at the API server. */
+  /** How long the API server works on an API request. */
   apiServerSeconds: 0.05,
-  /** How long D1 is busy with one delivery: a transaction on one thread, copied to other places before it counts. */
+  /** How long D1 is busy with one delivery: a transaction on one thread, replicated before it commits. */
   d1DeliveryMs: 5,
-  /** Months that the record stays in D1, and recordings in R2. */
+  /** How long the audit log stays in D1, and recordings in R2. */
   retentionMonths: 12,
-  /** Connectors of one cluster. */
+  /** Connectors per cluster. */
   replicas: 3,
-  /** The configuration's own defaults. */
+  /** Defaults of the configuration. */
   maxCastBytes: maxBytes,
   maxSessionsPerUser,
   maxSeconds: maxDurationSeconds,
-  /** An object is billed for as long after its last socket has gone. */
+  /** How long an object is billed after its last socket has closed. */
   lingerSeconds: 10,
 } as const;

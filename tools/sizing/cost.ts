@@ -1,5 +1,5 @@
-/** From what happens to what it costs, line by line. Pure. */
-import { ASSUMPTIONS as A, HABITS, type Habit } from "./assumptions.ts";
+/** What usage costs, line by line. Pure. */
+import { ASSUMPTIONS as A, USAGE_PROFILES, type UsageProfile } from "./assumptions.ts";
 import {
   ALARMS_PER_SECOND,
   CHECKPOINTS_PER_SECOND,
@@ -14,7 +14,7 @@ import {
 import { FREE_SEATS, PRICES, type PriceId } from "./prices.ts";
 import type { Day } from "./simulate.ts";
 
-/** So much of something, and how it comes about. */
+/** An amount of something that is billed, and how it was computed. */
 export interface Quantity {
   readonly id: PriceId;
   readonly amount: number;
@@ -25,11 +25,11 @@ export interface CostLine extends Quantity {
   readonly usd: number;
 }
 
-/** An object's memory as it is billed. */
+/** An object is billed for this much memory. */
 const OBJECT_GB = 0.128;
 const GB = 1e9;
 
-/** D1 rows and bytes of sessions with their events, and of requests on record. */
+/** D1 rows and bytes of sessions with their events, and of audited requests. */
 export function d1Growth(sessions: number, forwards: number, refused: number, requests: number) {
   const of = (type: keyof typeof D1_BYTES, count: number, rows: number) => ({
     rows: rows * count,
@@ -48,12 +48,12 @@ export function d1Growth(sessions: number, forwards: number, refused: number, re
   };
 }
 
-/** Everything that a month like this day makes, with a record and recordings kept for `A.retentionMonths`. */
+/** What a month of such days is billed for, with the audit log and recordings kept for `A.retentionMonths`. */
 export function monthOf(day: Day): Quantity[] {
   const days = A.workdaysPerMonth;
   const { sessions, refused, forwards, events, recordings, chunks, objectSeconds, sessionSeconds, messages } = day;
-  const { requests, requestsOnRecord, scale } = day;
-  const growth = d1Growth(sessions, forwards, refused, requestsOnRecord);
+  const { requests, auditedRequests, scale } = day;
+  const growth = d1Growth(sessions, forwards, refused, auditedRequests);
   const alarms = objectSeconds * ALARMS_PER_SECOND;
   const rows = [
     events * OBJECT_ROWS.event +
@@ -64,60 +64,66 @@ export function monthOf(day: Day): Quantity[] {
     recordings * OBJECT_ROWS.recording + chunks * OBJECT_ROWS.chunk,
   ];
   const all = requests + sessions;
-  const month = (id: PriceId, aDay: number, arithmetic: string): Quantity => ({
-    ...{ id, amount: aDay * days, arithmetic: `(${arithmetic}) × ${days} days` },
+  const month = (id: PriceId, perDay: number, arithmetic: string): Quantity => ({
+    ...{ id, amount: perDay * days, arithmetic: `(${arithmetic}) × ${days} days` },
   });
   const d1Gb = (growth.bytes * days) / GB;
   const r2Gb = (day.castBytes * days) / GB;
   const kept = A.retentionMonths;
   return [
     { id: "plan", amount: 1, arithmetic: "1" },
-    month("workerRequests", all, `${n(requests)} requests + ${n(sessions)} sessions`),
-    month("workerCpuMs", all * A.cpuMsPerRequest, `${n(all)} requests × ${A.cpuMsPerRequest} ms`),
+    month("workerRequests", all, `${formatNumber(requests)} requests + ${formatNumber(sessions)} sessions`),
+    month("workerCpuMs", all * A.cpuMsPerRequest, `${formatNumber(all)} requests × ${A.cpuMsPerRequest} ms`),
     month(
       "logEvents",
       all + 2 * sessions + alarms,
-      `${n(all)} requests + ${n(sessions)} sessions × 2 + ${n(alarms)} alarms`,
+      `${formatNumber(all)} requests + ${formatNumber(sessions)} sessions × 2 + ${formatNumber(alarms)} alarms`,
     ),
     month(
       "objectRequests",
       sessions + alarms + messages / 20,
-      `${n(sessions)} sessions + ${n(alarms)} alarms + ${n(messages)} messages ÷ 20`,
+      `${formatNumber(sessions)} sessions + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20`,
     ),
-    month("objectGbSeconds", objectSeconds * OBJECT_GB, `${n(objectSeconds)} s awake × ${OBJECT_GB} GB`),
+    month("objectGbSeconds", objectSeconds * OBJECT_GB, `${formatNumber(objectSeconds)} s awake × ${OBJECT_GB} GB`),
     month(
       "objectRowsWritten",
       rows.reduce((sum, one) => sum + one, 0),
-      `events ${n(rows[0])} + checkpoints ${n(rows[1])} + alarms ${n(rows[2])} + recordings ${n(rows[3])}`,
+      `events ${formatNumber(rows[0])} + checkpoints ${formatNumber(rows[1])} + alarms ${formatNumber(rows[2])} + recordings ${formatNumber(rows[3])}`,
     ),
     month(
       "d1RowsWritten",
       growth.rows,
-      `${n(sessions)} sessions × ${rowsOfSession()}, ports and refusals + ${n(requestsOnRecord)} requests × ${d1RowsOfRequest()}`,
+      `${formatNumber(sessions)} sessions × ${rowsOfSession()}, forwarded ports and refusals + ${formatNumber(auditedRequests)} requests × ${d1RowsOfRequest()}`,
     ),
-    { id: "d1StorageGb", amount: d1Gb * kept, arithmetic: `${n(d1Gb)} GB a month × ${kept} months` },
-    month("r2ClassA", day.r2Writes, `${n(recordings)} recordings: ${n(day.r2Writes)} puts and parts`),
-    { id: "r2StorageGb", amount: r2Gb * kept, arithmetic: `${n(r2Gb)} GB a month × ${kept} months` },
+    { id: "d1StorageGb", amount: d1Gb * kept, arithmetic: `${formatNumber(d1Gb)} GB per month × ${kept} months` },
+    month(
+      "r2ClassA",
+      day.r2Writes,
+      `${formatNumber(recordings)} recordings: ${formatNumber(day.r2Writes)} puts and parts`,
+    ),
+    { id: "r2StorageGb", amount: r2Gb * kept, arithmetic: `${formatNumber(r2Gb)} GB per month × ${kept} months` },
     {
       id: "seats",
       amount: scale.users > FREE_SEATS ? scale.users : 0,
       arithmetic:
-        scale.users > FREE_SEATS ? `${n(scale.users)} people` : `${n(scale.users)} people, of ${FREE_SEATS} free ones`,
+        scale.users > FREE_SEATS
+          ? `${formatNumber(scale.users)} people`
+          : `${formatNumber(scale.users)} people, ${FREE_SEATS} are free`,
     },
   ];
 }
 
-/** One hour of one session, alone in its object. */
-export function sessionHour(habit: Habit = HABITS.shell): Quantity[] {
+/** What one hour of one session is billed for, where the user has no other session. */
+export function sessionHour(profile: UsageProfile = USAGE_PROFILES.shell): Quantity[] {
   const seconds = 3_600;
-  const messages = habit.messages.least + habit.messages.perSecond * seconds;
+  const messages = profile.messages.least + profile.messages.perSecond * seconds;
   const alarms = seconds * ALARMS_PER_SECOND;
-  const cast = Math.min(A.maxCastBytes, habit.castBytesPerSecond * seconds);
+  const cast = Math.min(A.maxCastBytes, profile.castBytesPerSecond * seconds);
   const checkpoints = seconds * CHECKPOINTS_PER_SECOND;
-  const chunks = habit.shownShare * seconds * CHUNKS_PER_SECOND;
-  const rows = objectRowsOfSession({ events: habit.events, isRecorded: cast > 0 });
+  const chunks = profile.shownShare * seconds * CHUNKS_PER_SECOND;
+  const rows = objectRowsOfSession({ events: profile.events, isRecorded: cast > 0 });
   const gb = cast / GB;
-  const d1Gb = d1Growth(1, habit.events - 3, 0, 0).bytes / GB;
+  const d1Gb = d1Growth(1, profile.events - 3, 0, 0).bytes / GB;
   const kept = A.retentionMonths;
   return [
     { id: "workerRequests", amount: 1, arithmetic: "the upgrade" },
@@ -125,36 +131,44 @@ export function sessionHour(habit: Habit = HABITS.shell): Quantity[] {
     {
       id: "objectGbSeconds",
       amount: (seconds + A.lingerSeconds) * OBJECT_GB,
-      arithmetic: `(${n(seconds)} + ${A.lingerSeconds}) s × ${OBJECT_GB} GB`,
+      arithmetic: `(${formatNumber(seconds)} + ${A.lingerSeconds}) s × ${OBJECT_GB} GB`,
     },
     {
       id: "objectRequests",
       amount: 1 + alarms + messages / 20,
-      arithmetic: `1 call + ${n(alarms)} alarms + ${n(messages)} messages ÷ 20`,
+      arithmetic: `1 call + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20`,
     },
     {
       id: "objectRowsWritten",
       amount: rows + checkpoints + alarms + chunks * OBJECT_ROWS.chunk,
-      arithmetic: `record ${n(rows)} + checkpoints ${n(checkpoints)} + alarms ${n(alarms)} + ${n(chunks)} chunks × ${OBJECT_ROWS.chunk}`,
+      arithmetic: `session ${formatNumber(rows)} + checkpoints ${formatNumber(checkpoints)} + alarms ${formatNumber(alarms)} + ${formatNumber(chunks)} chunks × ${OBJECT_ROWS.chunk}`,
     },
     {
       id: "d1RowsWritten",
       amount: rowsOfSession(),
       arithmetic: `start ${d1RowsOfEvent("start")} + connect ${d1RowsOfEvent("connect")} + end ${d1RowsOfEvent("end")}`,
     },
-    { id: "d1StorageGb", amount: d1Gb * kept, arithmetic: `${n(d1Gb * 1e6)} KB × ${kept} months` },
-    { id: "r2ClassA", amount: r2Writes(cast), arithmetic: cast > 0 ? `a cast of ${n(cast / 1e6)} MB` : "no recording" },
-    { id: "r2StorageGb", amount: gb * kept, arithmetic: `${n(gb * 1e3)} MB × ${kept} months` },
-    { id: "logEvents", amount: 3 + alarms, arithmetic: `3 + ${n(alarms)} alarms` },
+    { id: "d1StorageGb", amount: d1Gb * kept, arithmetic: `${formatNumber(d1Gb * 1e6)} KB × ${kept} months` },
+    {
+      id: "r2ClassA",
+      amount: r2Writes(cast),
+      arithmetic: cast > 0 ? `a recording of ${formatNumber(cast / 1e6)} MB` : "no recording",
+    },
+    { id: "r2StorageGb", amount: gb * kept, arithmetic: `${formatNumber(gb * 1e3)} MB × ${kept} months` },
+    { id: "logEvents", amount: 3 + alarms, arithmetic: `3 + ${formatNumber(alarms)} alarms` },
   ];
 }
 
-/** Rows of D1 for an exec session that opens and ends. */
+/** D1 rows of an exec session, from start to end. */
 export function rowsOfSession(): number {
   return d1RowsOfEvent("start") + d1RowsOfEvent("connect") + d1RowsOfEvent("end");
 }
 
-/** What it costs in a month, once what the month includes is used; `fromZero` leaves that out: the price of one more. */
+/**
+ * What quantities cost in a month.
+ *
+ * @param fromZero whether the included amounts are used up already: the price of one more
+ */
 export function costOf(quantities: readonly Quantity[], fromZero = false): CostLine[] {
   return quantities.map((quantity) => {
     const { usd, per, included } = PRICES[quantity.id];
@@ -167,8 +181,8 @@ export function total(lines: readonly CostLine[], { seats = true } = {}): number
   return lines.filter(({ id }) => seats || id !== "seats").reduce((sum, { usd }) => sum + usd, 0);
 }
 
-/** A number as people read it, to three places that matter. */
-export function n(value = 0): string {
+/** A number for people: three significant digits. */
+export function formatNumber(value = 0): string {
   if (value === 0) return "0";
   if (Math.abs(value) >= 1_000) return Math.round(Number(value.toPrecision(3))).toLocaleString("en-US");
   return String(Number(value.toPrecision(3)));

@@ -1,5 +1,5 @@
 /** What a deployment of one size costs, and which limit it reaches first. Pure. */
-import { costOf, monthOf, n, total } from "./cost.ts";
+import { costOf, formatNumber, monthOf, total } from "./cost.ts";
 import { PRICES } from "./prices.ts";
 import { d1GbPerMonth, documentSize, loadsOf } from "./saturation.ts";
 import { type Scale, simulateDay } from "./simulate.ts";
@@ -31,14 +31,14 @@ type Estimate = ReturnType<typeof estimate>;
 /** The estimate for a person to read. */
 export function describeEstimate({ scale, day, costs, usd, d1, configuration, loads }: Estimate): string {
   return [
-    `${n(scale.users)} people, ${n(scale.clusters)} clusters. On a workday ${n(day.activeUsers)} of them open ` +
-      `${n(day.sessions)} sessions; ${n(day.peak.sessions)} are open at the peak.`,
+    `${formatNumber(scale.users)} people, ${formatNumber(scale.clusters)} clusters. On a workday ${formatNumber(day.activeUsers)} of them open ` +
+      `${formatNumber(day.sessions)} sessions; ${formatNumber(day.peak.sessions)} are open at the peak.`,
     "",
     `A month costs $${usd.usage.toFixed(2)}, with seats $${usd.withSeats.toFixed(2)}:`,
     ...costs.map(describeCost),
     "",
-    `D1 grows by ${n(d1.gbPerMonth)} GB a month and reaches 10 GB after ${n(d1.monthsUntilFull)} months.`,
-    `The configuration takes about ${n(configuration.bytes)} bytes in ${n(configuration.variables)} variables.`,
+    `D1 grows by ${formatNumber(d1.gbPerMonth)} GB a month and reaches 10 GB after ${formatNumber(d1.monthsUntilFull)} months.`,
+    `The configuration takes about ${formatNumber(configuration.bytes)} bytes in ${formatNumber(configuration.variables)} variables.`,
     "",
     "Limits, the fullest first:",
     ...loads.map(describeLoad),
@@ -47,10 +47,10 @@ export function describeEstimate({ scale, day, costs, usd, d1, configuration, lo
 
 function describeCost({ id, arithmetic, amount, usd }: Estimate["costs"][number]): string {
   const { product, counted } = PRICES[id];
-  return `  ${`$${usd.toFixed(2)}`.padStart(12)}  ${product}: ${counted}: ${arithmetic} = ${n(amount)}`;
+  return `  ${`$${usd.toFixed(2)}`.padStart(12)}  ${product}: ${counted}: ${arithmetic} = ${formatNumber(amount)}`;
 }
 
 function describeLoad({ what, used, capacity, unit, share, remedy }: Estimate["loads"][number]): string {
-  const line = `  ${`${n(share * 100)} %`.padStart(8)}  ${what}: ${n(used)} of ${n(capacity)} ${unit}`;
+  const line = `  ${`${formatNumber(share * 100)} %`.padStart(8)}  ${what}: ${formatNumber(used)} of ${formatNumber(capacity)} ${unit}`;
   return share > REMEDY_SHARE ? `${line}\n            → ${remedy}` : line;
 }

@@ -1,8 +1,8 @@
 /**
- * What a session and a request really cost in rows, calls and alarms.
+ * The rows, calls and alarms of a session and of a request.
  *
- * Taken from the code where the code says it (schema, intervals, sizes). The rest are constants here, which
- * test/workerd/sizing-facts.test.ts measures on the running object and on a real D1.
+ * They come from the code where it says them (schema, intervals, sizes). The others are constants, which
+ * test/workerd/sizing-facts.test.ts measures on a running object and on a local D1.
  */
 import { getTableConfig, SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
 import { events, requests } from "../../audit/schema.ts";
@@ -11,7 +11,7 @@ import { FLUSH_MS, PART_BYTES } from "../../durable/recording/policy.ts";
 
 export type EventType = "start" | "connect" | "forward" | "end";
 
-/** Rows that D1 bills for one event: the table's, its key's, and those of the partial indexes that take this type. */
+/** Rows that D1 bills for one event: the table's, its key's, and those of the indexes that include this type. */
 export function d1RowsOfEvent(type: EventType): number {
   const dialect = new SQLiteSyncDialect();
   const { indexes, primaryKeys } = getTableConfig(events);
@@ -22,30 +22,30 @@ export function d1RowsOfEvent(type: EventType): number {
   return 1 + primaryKeys.length + touched.length;
 }
 
-/** The same for a request on record, of somebody who is known. */
+/** The same for an audited request of a known user. */
 export function d1RowsOfRequest(): number {
   return 1 + getTableConfig(requests).indexes.length;
 }
 
-/** Bytes of a database that a row takes together with its entries in indexes, of usual content. Measured, to a quarter. */
+/** Bytes of a row with usual content and its index entries. Measured; correct to a quarter. */
 export const D1_BYTES = { start: 1_050, connect: 340, forward: 335, end: 625, request: 550 } as const;
 
-/** SQLite rows that a user's object writes. Measured, exactly. */
+/** SQLite rows that a user's object writes. Measured; exact. */
 export const OBJECT_ROWS = {
   /** Into the outbox, with its counter, and out of it. */
   event: 3,
-  /** A session's start, beyond its event: its row in open_sessions, that row's update, and the user's chain. */
+  /** A session's start, besides its event: its row in open_sessions, that row's update, and the user's chain. */
   start: 3,
-  /** Any event between start and end is noted. */
+  /** Any event between start and end: its row's update. */
   between: 1,
-  /** The session is closed. */
+  /** The session's row is closed. */
   end: 1,
-  /** A recording: its row, its header, its end, and gone once R2 has it. */
+  /** A recording: its row, its header, its end, and its deletion once R2 has it. */
   recording: 4,
-  /** A chunk of a recording: in, and out. */
+  /** A chunk of a recording: written, and deleted. */
   chunk: 2,
   checkpoint: 1,
-  /** Each setting of an alarm, as the platform bills it. */
+  /** The platform bills each setting of an alarm as a row. */
   alarm: 1,
 } as const;
 
@@ -57,10 +57,10 @@ export function objectRowsOfSession({ events: count, isRecorded }: { events: num
 
 export const CHECKPOINTS_PER_SECOND = 1_000 / CHECKPOINT_MS;
 export const ALARMS_PER_SECOND = 1_000 / HEARTBEAT_MS;
-/** While a session shows something, a chunk of its recording is written at most so often. */
+/** How often a chunk of a recording is written at most, while the session has output. */
 export const CHUNKS_PER_SECOND = 1_000 / FLUSH_MS;
 
-/** R2 operations of class A for a recording: one put, or an upload of parts. See durable/recording/upload.ts. */
+/** R2 class A operations for a recording: one put, or a multipart upload. See durable/recording/upload.ts. */
 export function r2Writes(bytes: number): number {
   if (bytes <= 0) return 0;
   return bytes <= PART_BYTES ? 1 : 2 + Math.ceil(bytes / PART_BYTES);

@@ -1,9 +1,9 @@
-/** A keystroke's way to the pod and its echo's way back, by where the user's object lives. A model, not a measurement. Pure. */
+/** How long a keystroke's echo takes, by where the user's object is. A model, not a measurement. Pure. */
 
 const REGIONS = ["weur", "enam", "wnam", "apac", "oc"] as const;
 export type Region = (typeof REGIONS)[number];
 
-/** Round trips between regions, ms: what the public Internet's backbones usually take. A guess to be replaced by yours. */
+/** Round trips between regions, ms: usual values of Internet backbones. Replace them with yours. */
 const BETWEEN: Readonly<Record<string, number>> = {
   "enam weur": 85,
   "weur wnam": 145,
@@ -18,13 +18,13 @@ const BETWEEN: Readonly<Record<string, number>> = {
 };
 
 export const LEGS = {
-  /** A person and the Cloudflare data centre that answers them. */
+  /** Between a person and the nearest Cloudflare data center. */
   userToEdge: 10,
-  /** Two data centres of one region. */
+  /** Between two data centers of one region. */
   withinRegion: 6,
-  /** The tunnel's data centre and cloudflared in the cluster. */
+  /** Between the tunnel's data center and cloudflared in the cluster. */
   edgeToCluster: 4,
-  /** What the relay itself adds; measured, see README. */
+  /** The relay's own processing, as the bench measures it. */
   relay: 1,
 };
 
@@ -36,29 +36,29 @@ function roundTrip(one: Region, other: Region): number {
 }
 
 /**
- * The time from a key to its echo, ms.
+ * The time from a keystroke to its echo, ms.
  *
- * @param object where the user's object lives
+ * @param object where the user's object is
  */
 export function echoMs(user: Region, object: Region, cluster: Region): number {
   const { userToEdge, edgeToCluster, relay } = LEGS;
   return userToEdge + roundTrip(user, object) + relay + roundTrip(object, cluster) + edgeToCluster;
 }
 
-/** The same without an object on the way: what a direct connection through the same network would take. */
+/** The same without an object on the path: a direct connection through the same network. */
 export function directMs(user: Region, cluster: Region): number {
   return LEGS.userToEdge + roundTrip(user, cluster) + LEGS.edgeToCluster;
 }
 
-/** The ways worth a look. */
-export const WAYS: readonly {
+/** The cases of the table in docs/SIZING.md. */
+export const CASES: readonly {
   readonly what: string;
   readonly user: Region;
   readonly cluster: Region;
   readonly elsewhere: Region;
 }[] = [
-  { what: "at home", user: "weur", cluster: "weur", elsewhere: "enam" },
+  { what: "within one region", user: "weur", cluster: "weur", elsewhere: "enam" },
   { what: "to the next continent", user: "weur", cluster: "enam", elsewhere: "apac" },
-  { what: "to the far one", user: "oc", cluster: "weur", elsewhere: "wnam" },
-  { what: "travelling, to the cluster at home", user: "apac", cluster: "weur", elsewhere: "enam" },
+  { what: "to the far side of the world", user: "oc", cluster: "weur", elsewhere: "wnam" },
+  { what: "traveling, to a cluster at home", user: "apac", cluster: "weur", elsewhere: "enam" },
 ];

@@ -1,18 +1,18 @@
-/** What Cloudflare asks for, as data. USD, Workers Paid plan, list prices; contracts differ. */
+/** Cloudflare's list prices in USD, Workers Paid plan, as data. Contracts differ. */
 
-/** When the sources were read. */
-export const SEEN = "2026-11-22";
+/** The day on which the sources were read. */
+export const PRICES_READ_ON = "2026-11-22";
 
 export interface Price {
   readonly product: string;
-  /** What of it is counted. */
+  /** What is billed. */
   readonly counted: string;
-  /** USD for `per` of it, above what a month includes. */
+  /** USD for each `per` of it, above what a month includes. */
   readonly usd: number;
   readonly per: number;
   readonly included: number;
   readonly source: string;
-  /** Where the source leaves a doubt, or more is to be said. */
+  /** What the source leaves open, or what else matters. */
   readonly note: string;
 }
 
@@ -41,56 +41,56 @@ export const PRICES = {
     ["Workers", "requests"],
     [0.3, MILLION, 10 * MILLION],
     worker,
-    "WebSocket messages through a Worker are none",
+    "WebSocket messages through a Worker do not count",
   ),
   workerCpuMs: priced(["Workers", "CPU time, ms"], [0.02, MILLION, 30 * MILLION], worker),
   logEvents: priced(
     ["Workers Logs", "log events"],
     [0.6, MILLION, 20 * MILLION],
     `${DOCS}/workers/observability/logs/workers-logs/`,
-    "until 2026-12-01; then Cloudflare Observability's prices, which were not to be had when this was written",
+    "until 2026-12-01; afterwards Cloudflare Observability's prices, which were not published then",
   ),
   objectRequests: priced(
     ["Durable Objects", "requests"],
     [0.15, MILLION, MILLION],
     objects,
-    "calls, alarms, and one for 20 incoming WebSocket messages",
+    "calls, alarms, and one for every 20 incoming WebSocket messages",
   ),
   objectGbSeconds: priced(
     ["Durable Objects", "duration, GB-s"],
     [12.5, MILLION, 400_000],
     objects,
-    "128 MB for as long as a socket is open: one taken with accept() does not hibernate",
+    "128 MB while a socket is open: with accept() an object does not hibernate",
   ),
   objectRowsWritten: priced(
     ["Durable Objects", "SQLite rows written"],
     [1, MILLION, 50 * MILLION],
     objects,
-    "deletes count, and each setting of an alarm",
+    "deletes and settings of alarms count",
   ),
   objectRowsRead: priced(["Durable Objects", "SQLite rows read"], [0.001, MILLION, 25_000 * MILLION], objects),
-  d1RowsWritten: priced(["D1", "rows written"], [1, MILLION, 50 * MILLION], d1, "each index touched is one more"),
+  d1RowsWritten: priced(["D1", "rows written"], [1, MILLION, 50 * MILLION], d1, "each index entry is a row"),
   d1RowsRead: priced(["D1", "rows read"], [0.001, MILLION, 25_000 * MILLION], d1),
   d1StorageGb: priced(["D1", "storage, GB-month"], [0.75, 1, 5], d1),
   r2ClassA: priced(["R2", "class A operations: puts, parts"], [4.5, MILLION, MILLION], r2),
   r2ClassB: priced(["R2", "class B operations: gets"], [0.36, MILLION, 10 * MILLION], r2),
-  r2StorageGb: priced(["R2", "storage, GB-month"], [0.015, 1, 10], r2, "what goes out is free"),
+  r2StorageGb: priced(["R2", "storage, GB-month"], [0.015, 1, 10], r2, "egress is free"),
   vpc: priced(
     ["Workers VPC", "services"],
     [0, 1, 0],
     `${DOCS}/workers-vpc/reference/pricing/`,
-    "free during the open beta; what follows is not published",
+    "free during the open beta; later prices are not published",
   ),
-  tunnels: priced(["Tunnel", "tunnels"], [0, 1, 0], zeroTrust, "the machines that run cloudflared are yours"),
+  tunnels: priced(["Tunnel", "tunnels"], [0, 1, 0], zeroTrust, "cloudflared runs on your own machines"),
   seats: priced(
     ["Zero Trust", "seats: people who sign in"],
     [7, 1, 0],
     zeroTrust,
-    "free up to 50; above, pay-as-you-go counts all of them. The $7 is as people quote it (community.cloudflare.com, 618213), the page itself was not to be had",
+    "free up to 50; above, pay-as-you-go counts all of them. The $7 is quoted in Cloudflare's community (618213); the price page could not be read",
   ),
 } as const satisfies Record<string, Price>;
 
 export type PriceId = keyof typeof PRICES;
 
-/** Up to so many people Zero Trust costs nothing. */
+/** Zero Trust is free up to this number of people. */
 export const FREE_SEATS = 50;

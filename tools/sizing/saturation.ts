@@ -1,4 +1,4 @@
-/** What becomes too small first as people and clusters come, and what to do then. Pure. */
+/** Which limits a deployment reaches first as people and clusters are added, and what to do then. Pure. */
 import { MAX_VARIABLE_BYTES, splitIntoVariables } from "../../worker/config/variables.ts";
 import { ASSUMPTIONS as A } from "./assumptions.ts";
 import { d1Growth } from "./cost.ts";
@@ -10,14 +10,14 @@ export interface Load {
   readonly used: number;
   readonly capacity: number;
   readonly unit: string;
-  /** `used` of `capacity`: 1 is full. */
+  /** `used` divided by `capacity`: 1 is full. */
   readonly share: number;
   readonly remedy: string;
 }
 
 const GB = 1e9;
-/** A Worker's variables, less some for what is not the configuration. */
-const VARIABLES = 120;
+/** A Worker may have 128 variables. Some are left for others than the configuration. */
+const MAX_VARIABLES = 120;
 
 interface Limit {
   readonly what: string;
@@ -27,70 +27,71 @@ interface Limit {
   readonly remedy: string;
 }
 
-/** The capacities' sources are in platform.ts, and stand in docs/SIZING.md. */
+/** The sources of the capacities are in platform.ts. */
 const LIMITS = {
   d1Size: {
     what: "size of the D1 database",
     capacity: 10,
     unit: `GB after ${A.retentionMonths} months`,
     use: (day) => d1GbPerMonth(day) * A.retentionMonths,
-    remedy: "leave out of `audit.requests` what nobody will read; begin a new database in time (below)",
+    remedy: "exclude from `audit.requests` what nobody reads; start a new database in time (below)",
   },
   d1Writes: {
-    what: "D1's one thread",
+    what: "D1's throughput",
     capacity: 1_000 / A.d1DeliveryMs,
     unit: "deliveries/s",
     use: d1DeliveriesPerSecond,
-    remedy: "nothing is lost, the outboxes wait; a deployment for each group of clusters, with its own database",
+    remedy: "nothing is lost, the outboxes wait; use a deployment, and so a database, for each group of clusters",
   },
   accessHosts: {
     what: "host names of one Access application",
     capacity: 5,
     unit: "host names",
     use: ({ scale }) => scale.clusters,
-    remedy: "one application for a wildcard host name, or one for every five, each with its tag in `access.audiences`",
+    remedy:
+      "use an application for a wildcard host name, or one for every five, each with its tag in `access.audiences`",
   },
   document: {
     what: "the configuration in the Worker's variables",
-    capacity: VARIABLES * MAX_VARIABLE_BYTES,
+    capacity: MAX_VARIABLES * MAX_VARIABLE_BYTES,
     unit: "bytes",
     use: ({ scale }) => documentBytes(scale.clusters),
-    remedy: "common identities and rules once, for all clusters",
+    remedy: "define common identities and rules once for all clusters",
   },
   customDomains: {
     what: "custom domains of one zone",
     capacity: 100,
     unit: "host names",
     use: ({ scale }) => scale.clusters,
-    remedy: "a second zone, or a wildcard route",
+    remedy: "use a second zone, or a wildcard route",
   },
   tunnels: {
     what: "tunnels, and VPC services, of the account",
     capacity: 1_000,
     unit: "clusters",
     use: ({ scale }) => scale.clusters,
-    remedy: "a second account",
+    remedy: "use a second account",
   },
   tunnelPeople: {
     what: "the busiest cluster's connectors: people",
     capacity: (A.replicas - 1) * 4_000,
     unit: "people at once",
     use: ({ peak }) => peak.clusterUsers,
-    remedy: "more replicas: 25 of one tunnel at most",
+    remedy: "add replicas: 25 per tunnel at most",
   },
   tunnelBytes: {
     what: "the busiest cluster's connectors: bytes",
     capacity: ((A.replicas - 1) * 1e9) / 8,
     unit: "bytes/s",
     use: ({ peak }) => peak.clusterBytesPerSecond,
-    remedy: "more replicas, or nodes with more network: 1 Gbit/s each is the guess here",
+    remedy: "add replicas, or bandwidth: 1 Gbit/s each is assumed",
   },
   apiServer: {
     what: "the busiest API server: requests in flight",
     capacity: 400,
     unit: "at once",
     use: ({ peak }) => peak.clusterRequestsPerSecond * A.apiServerSeconds,
-    remedy: "more API servers; its own priority level for the connector's account",
+    remedy: "add API servers; give the connector's account a priority level of its own",
   },
 } as const satisfies Record<string, Limit>;
 export type LimitId = keyof typeof LIMITS;
@@ -105,17 +106,17 @@ export function loadsOf(day: Day): Load[] {
     .sort((one, other) => other.share - one.share);
 }
 
-/** In the busiest second, if each event and each request goes to D1 by itself: what is open must end as often as it starts. */
-export function d1DeliveriesPerSecond({ peak, events, sessions, requestsOnRecord, requests }: Day): number {
-  return (peak.starts * events) / sessions + (peak.requestsPerSecond * requestsOnRecord) / requests;
+/** Deliveries in the busiest second, if every event and every request is delivered by itself. Sessions end as often as they start. */
+export function d1DeliveriesPerSecond({ peak, events, sessions, auditedRequests, requests }: Day): number {
+  return (peak.starts * events) / sessions + (peak.requestsPerSecond * auditedRequests) / requests;
 }
 
-/** What the record grows by in a month. */
-export function d1GbPerMonth({ sessions, forwards, refused, requestsOnRecord }: Day): number {
-  return (d1Growth(sessions, forwards, refused, requestsOnRecord).bytes * A.workdaysPerMonth) / GB;
+/** How much the audit log grows in a month. */
+export function d1GbPerMonth({ sessions, forwards, refused, auditedRequests }: Day): number {
+  return (d1Growth(sessions, forwards, refused, auditedRequests).bytes * A.workdaysPerMonth) / GB;
 }
 
-/** A usual document of so many clusters: common identities and rules, and one rule that each has for itself. */
+/** A usual configuration document: common identities and rules, and one rule of each cluster's own. */
 export function exampleDocument(clusters: number) {
   return {
     access: {
@@ -150,7 +151,7 @@ function documentBytes(clusters: number): number {
   return new TextEncoder().encode(JSON.stringify(exampleDocument(clusters))).length;
 }
 
-/** @returns bytes of a usual document of so many clusters, and the variables that it takes */
+/** The size of a usual configuration document, and the number of variables that it is split into. */
 export function documentSize(clusters: number): { bytes: number; variables: number } {
   const variables = Object.keys(splitIntoVariables(exampleDocument(clusters))).length;
   return { bytes: documentBytes(clusters), variables };

@@ -1,24 +1,23 @@
-/** One day of many people, with chance from a seed: who opens which session when, and what is open at once. Pure. */
-
+/** Simulates one day of many people, from a seed: who opens which session when, and what is open at once. Pure. */
 import { Random } from "../random.ts";
-import { ASSUMPTIONS as A, HABITS, type Habit } from "./assumptions.ts";
+import { ASSUMPTIONS as A, USAGE_PROFILES, type UsageProfile } from "./assumptions.ts";
 import { CHUNKS_PER_SECOND, r2Writes } from "./facts.ts";
 
 export interface Scale {
   readonly users: number;
   readonly clusters: number;
-  /** How much each person does, against what assumptions.ts says: 2 is twice as many sessions and requests. */
+  /** How much each person does, as a multiple of assumptions.ts: 2 is twice as many sessions and requests. */
   readonly busyness: number;
 }
 
 export interface Day {
   readonly scale: Scale;
   readonly activeUsers: number;
-  /** Sessions that opened, and what they did together. */
+  /** Sessions that opened. The sums below are over all of them. */
   readonly sessions: number;
   readonly refused: number;
   readonly sessionSeconds: number;
-  /** Time that users' objects were awake: several sessions of one user at once count once. */
+  /** How long users' objects were awake: simultaneous sessions of one user count once. */
   readonly objectSeconds: number;
   readonly messages: number;
   readonly events: number;
@@ -28,7 +27,7 @@ export interface Day {
   readonly castBytes: number;
   readonly r2Writes: number;
   readonly requests: number;
-  readonly requestsOnRecord: number;
+  readonly auditedRequests: number;
   readonly peak: {
     readonly sessions: number;
     readonly objects: number;
@@ -49,11 +48,11 @@ const BINS = SECONDS_A_DAY + A.maxSeconds + A.lingerSeconds + 1;
 interface Session {
   readonly start: number;
   readonly end: number;
-  readonly habit: Habit;
+  readonly profile: UsageProfile;
   readonly cluster: number;
 }
 
-/** What is open at each second, from what opens and closes. */
+/** How many are open in each second of the day. */
 class Levels {
   readonly #changes = new Float64Array(BINS + 1);
 
@@ -75,7 +74,7 @@ class Levels {
   }
 }
 
-/** @returns the same day for the same seed and scale */
+/** Simulates a day. The same seed and scale give the same day. */
 export function simulateDay(scale: Scale, seed: number): Day {
   const random = new Random(seed);
   const shares = sharesOf(scale.clusters);
@@ -93,25 +92,25 @@ export function simulateDay(scale: Scale, seed: number): Day {
     const { taken, refused } = withinLimit(sessionsOf(random, shares, scale.busyness));
     sum.refused += refused;
     for (const session of taken) {
-      const { start, end, habit, cluster } = session;
+      const { start, end, profile, cluster } = session;
       const seconds = end - start;
       open.add(start, end, 1);
       perCluster[cluster]?.sessions.add(start, end, 1);
-      perCluster[cluster]?.bytes.add(start, end, habit.bytesPerSecond);
+      perCluster[cluster]?.bytes.add(start, end, profile.bytesPerSecond);
       starts[Math.floor(start)] = (starts[Math.floor(start)] ?? 0) + 1;
       sum.sessions++;
       sum.sessionSeconds += seconds;
-      sum.messages += habit.messages.least + habit.messages.perSecond * seconds;
-      sum.events += habit.events;
-      sum.forwards += habit.events - 3;
-      if (habit.castBytesPerSecond === 0) continue;
-      const bytes = Math.min(A.maxCastBytes, 500 + habit.castBytesPerSecond * seconds);
+      sum.messages += profile.messages.least + profile.messages.perSecond * seconds;
+      sum.events += profile.events;
+      sum.forwards += profile.events - 3;
+      if (profile.castBytesPerSecond === 0) continue;
+      const bytes = Math.min(A.maxCastBytes, 500 + profile.castBytesPerSecond * seconds);
       recorded.recordings++;
       recorded.castBytes += bytes;
       recorded.r2Writes += r2Writes(bytes);
-      recorded.chunks += Math.ceil(habit.shownShare * seconds * CHUNKS_PER_SECOND);
+      recorded.chunks += Math.ceil(profile.shownShare * seconds * CHUNKS_PER_SECOND);
     }
-    for (const [from, to] of wakes(taken)) {
+    for (const [from, to] of awakeSpans(taken)) {
       awake.add(from, to, 1);
       sum.objectSeconds += to - from;
     }
@@ -122,7 +121,7 @@ export function simulateDay(scale: Scale, seed: number): Day {
   const requestsPerSecond = (requests * A.burst * Math.max(...A.hours)) / hours / 3_600;
   const [largest = 1] = shares;
   return {
-    ...{ scale, activeUsers, ...sum, ...recorded, requests, requestsOnRecord: requests * A.requestsOnRecordShare },
+    ...{ scale, activeUsers, ...sum, ...recorded, requests, auditedRequests: requests * A.auditedRequestsShare },
     peak: {
       sessions: open.peak,
       objects: awake.peak,
@@ -136,27 +135,27 @@ export function simulateDay(scale: Scale, seed: number): Day {
   };
 }
 
-/** The clusters' shares of what is done: the first is the busiest, the others less and less. */
+/** Each cluster's share of all use, in descending order. */
 function sharesOf(clusters: number): number[] {
   const weights = Array.from({ length: clusters }, (_, index) => 1 / Math.sqrt(index + 1));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return weights.map((weight) => weight / total);
 }
 
-/** What one person does on a day, in order. */
+/** The sessions that one person opens on a day, in order. */
 function sessionsOf(random: Random, shares: readonly number[], factor: number): Session[] {
   const busyness = factor * random.logNormal(Math.exp(-(A.busynessSigma ** 2) / 2), A.busynessSigma);
-  const sessions = Object.values(HABITS).flatMap((habit: Habit) =>
-    Array.from({ length: random.poisson(habit.perDay * busyness) }, () => {
+  const sessions = Object.values(USAGE_PROFILES).flatMap((profile: UsageProfile) =>
+    Array.from({ length: random.poisson(profile.perDay * busyness) }, () => {
       const start = (random.weighted(A.hours) + random.next()) * 3_600;
-      const seconds = Math.min(A.maxSeconds, random.logNormal(habit.seconds.median, habit.seconds.sigma));
-      return { start, end: start + seconds, habit, cluster: random.weighted(shares) };
+      const seconds = Math.min(A.maxSeconds, random.logNormal(profile.seconds.median, profile.seconds.sigma));
+      return { start, end: start + seconds, profile, cluster: random.weighted(shares) };
     }),
   );
   return sessions.sort((one, other) => one.start - other.start);
 }
 
-/** What the limit of sessions at once lets through. */
+/** Applies the limit of simultaneous sessions. */
 function withinLimit(sessions: readonly Session[]): { taken: Session[]; refused: number } {
   const taken: Session[] = [];
   let live: Session[] = [];
@@ -169,8 +168,8 @@ function withinLimit(sessions: readonly Session[]): { taken: Session[]; refused:
   return { taken, refused: sessions.length - taken.length };
 }
 
-/** When the user's object is awake: from the first of sessions that overlap to a little after the last. */
-function wakes(sessions: readonly Session[]): [number, number][] {
+/** When the user's object is awake: from the first of overlapping sessions until a little after the last. */
+function awakeSpans(sessions: readonly Session[]): [number, number][] {
   const spans: [number, number][] = [];
   for (const { start, end } of sessions) {
     const until = end + A.lingerSeconds;
