@@ -17,6 +17,16 @@ import {
   readWorkerConfiguration,
 } from "../../dev/workers/configuration.ts";
 
+/** How Sallyport's own Workers run, while the fakes keep their date. See test/compatibility-dates.ts. */
+function compatibility() {
+  const { TEST_COMPATIBILITY_DATE: date, TEST_COMPATIBILITY_FLAGS: flags } = process.env;
+  return {
+    compatibilityDate: date ?? compatibilityDate(),
+    // A new list for each Worker: the plugin adds its own flags to the main one's.
+    compatibilityFlags: flags?.split(",") ?? [],
+  };
+}
+
 /** Name of the bundled edge. */
 const EDGE = "sallyport";
 /** What the plugin calls the main Worker of the project `workerd`, which other Workers must name to bind its objects. */
@@ -47,7 +57,7 @@ export async function objectsProject() {
   return {
     wrangler: { configPath: OBJECTS_CONFIGURATION, environment: LOCAL_ENVIRONMENT },
     miniflare: {
-      compatibilityDate: compatibilityDate(),
+      ...compatibility(),
       bindings,
       serviceBindings: { KUBE_API: "cluster", EDGE },
       outboundService: "access",
@@ -67,7 +77,7 @@ export async function edgeProject() {
   return {
     wrangler: { configPath: EDGE_CONFIGURATION, environment: LOCAL_ENVIRONMENT },
     miniflare: {
-      compatibilityDate: compatibilityDate(),
+      ...compatibility(),
       bindings,
       serviceBindings: { KUBE_API: "cluster", EDGE: kCurrentWorker },
       outboundService: "access",
@@ -84,7 +94,7 @@ async function auxiliaryWorker(file: string) {
     .workerOptions as V4WorkerOptions;
   const contents = await bundleToText(readWorkerConfiguration(file));
   return {
-    compatibilityDate: compatibilityDate(),
+    ...compatibility(),
     modules: [{ type: "ESModule" as const, path: "index.js", contents }],
     ...(d1Databases && { d1Databases }),
     ...(r2Buckets && { r2Buckets }),

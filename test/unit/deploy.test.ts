@@ -335,7 +335,7 @@ describe("a file of deployed versions", () => {
 describe("a Worker's fingerprint", () => {
   const configuration = {
     main: "../../durable/index.ts",
-    compatibility_date: "2026-11-17",
+    compatibility_date: "2026-01-01",
     vars: { A: 1 },
     durable_objects: { bindings: [], code_update_strategy: { mode: "deferred", max_delay: 60 } },
     d1_databases: [{ binding: "AUDIT_DB", database_id: "an-id", migrations_dir: "../../migrations" }],
@@ -359,7 +359,7 @@ describe("a Worker's fingerprint", () => {
   it("depends on code and bindings", () => {
     expect(of(code.replace("var a", "var b"))).not.toBe(usual);
     expect(of(code.replace("not a path", "not a  path"))).not.toBe(usual);
-    expect(of(code, { compatibility_date: "2026-11-18" })).not.toBe(usual);
+    expect(of(code, { compatibility_date: "2026-01-02" })).not.toBe(usual);
     expect(of(code, { vpc_services: [{ binding: "KUBE_API_NEW", service_id: "x" }] })).not.toBe(usual);
     expect(of(code, { d1_databases: [{ ...configuration.d1_databases[0], database_id: "b" }] })).not.toBe(usual);
     expect(fingerprint([{ name: "index2.js", content: code }], configuration)).not.toBe(usual);
