@@ -5,8 +5,8 @@ import { events } from "./schema.ts";
 /**
  * Writes events to D1, all or none.
  *
- * Safe to repeat: an event that D1 has already stays as it is, so a delivery whose answer was lost can be
- * sent again.
+ * Safe to repeat: an event that D1 has already stays as it is, so a delivery
+ * whose answer was lost can be sent again.
  */
 export async function insertEvents(database: D1Database, batch: readonly ChainedEvent[]): Promise<void> {
   const db = drizzle(database);

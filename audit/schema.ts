@@ -1,7 +1,7 @@
 /**
- * The D1 schema of the audit log. The append-only table `events` has everything about sessions. `sessions` is
- * a view of it, so there is no second copy that could differ. The append-only table `requests` has API
- * requests.
+ * The D1 schema of the audit log. The append-only table `events` has everything about
+ * sessions. `sessions` is a view of it, so there is no second copy that could differ. The
+ * append-only table `requests` has API requests.
  *
  * `npm run migrations:generate` writes `migrations/` from this file. drizzle does not support triggers, so
  * those that refuse UPDATE and DELETE are in a migration of their own.

@@ -1,7 +1,7 @@
 /**
- * Every log line that the two Workers write. docs/MONITORING.md is made from this list (`npm run
- * docs:generate`), so an event's name, its fields and its advice are in one place. Names are stable: alerts
- * match on them.
+ * Every log line that the two Workers write. docs/MONITORING.md is made from this list
+ * (`npm run docs:generate`), so an event's name, its fields and its advice are in one
+ * place. Names are stable: alerts match on them.
  */
 interface LogEventDescription {
   readonly level: "log" | "warn" | "error";

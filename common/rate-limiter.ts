@@ -3,7 +3,9 @@ export interface RateLimit {
   readonly windowMs: number;
 }
 
-/** Admits a maximum per window of time. A window starts with the first attempt after the previous one ended. */
+/**
+ * Admits a maximum per window of time. A window starts with the first attempt after the previous one ended.
+ */
 export class RateLimiter {
   readonly #limit: RateLimit;
   #windowStart = 0;

@@ -1,8 +1,8 @@
 /**
  * Waits for `work`, but not for ever.
  *
- * The work itself continues: neither D1 nor R2 can cancel a call. Only use it for work that is safe to
- * repeat.
+ * The work itself continues: neither D1 nor R2 can cancel a call. Only
+ * use it for work that is safe to repeat.
  *
  * @throws Error when `work` takes longer than `timeoutMs`
  */

@@ -5,17 +5,17 @@
  *             │ channel 1 │ payload …   │                             │ '0' + channel │ base64(payload) │
  *             └───────────┴─────────────┘                             └───────────────┴────────────────┘
  *
- * Each message is one frame; per channel the payloads form a byte stream, so frame borders carry no
- * meaning. Sources: k8s.io/apimachinery `httpstream/wsstream/conn.go`, k8s.io/apimachinery
- * `util/remotecommand/constants.go`, KEP-4006.
+ * Each message is one frame. The payloads of a channel form a byte stream, so frame boundaries have no
+ * meaning. Sources: `httpstream/wsstream/conn.go` and `util/remotecommand/constants.go` of
+ * k8s.io/apimachinery, KEP-4006.
  */
 
-/** Channels of exec and attach. Closed: an upstream that invents one is relayed but not understood. */
+/** Channels of exec and attach. Frames of any other channel are relayed and not interpreted. */
 export const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
 export interface ChannelProtocol {
   readonly encoding: "binary" | "base64";
-  /** Since v4 the error channel carries a `metav1.Status` as JSON; before, an error's bare text. */
+  /** Since v4, the error channel carries a `metav1.Status` as JSON. Before, it carried plain text. */
   readonly errorFormat: "status" | "text";
 }
 
@@ -27,11 +27,11 @@ const PROTOCOLS: Readonly<Record<string, ChannelProtocol>> = {
   "v2.channel.k8s.io": { encoding: "binary", errorFormat: "text" },
   "channel.k8s.io": { encoding: "binary", errorFormat: "text" },
   "base64.channel.k8s.io": { encoding: "base64", errorFormat: "text" },
-  // No subprotocol at all means the first version, binary (wsstream's default protocol).
+  // Without a subprotocol, the API server uses the first version (the default protocol of wsstream).
   "": { encoding: "binary", errorFormat: "text" },
 };
 
-/** The channel protocol that a subprotocol names, or undefined where it names none (tunnels, KubeVirt). */
+/** Finds the channel protocol of a WebSocket subprotocol, or undefined for tunnels, KubeVirt and the like. */
 export function channelProtocol(subprotocol: string): ChannelProtocol | undefined {
   return Object.hasOwn(PROTOCOLS, subprotocol) ? PROTOCOLS[subprotocol] : undefined;
 }
@@ -41,28 +41,27 @@ export interface ChannelFrame {
   readonly payload: Uint8Array;
 }
 
-/** Base64 is made of so many bytes at a time: a multiple of 3, and few enough to be a function's arguments. */
+/** Bytes that are base64-encoded at a time: a multiple of 3, and few enough for the arguments of a call. */
 const BASE64_SLICE_BYTES = 24 * 1024;
 
 const utf8 = new TextEncoder();
 
 /**
- * Reads one message. The API server does not look whether it is text or binary, and the Python client sends its stdin as
- * text in binary protocols: so a text's UTF-8 bytes are read there.
+ * Decodes one message. The API server accepts text messages in binary protocols, and the Python client sends
+ * its stdin so. There, the frame is the text's UTF-8 bytes.
  *
- * @returns undefined for a message that is no frame (empty, bad base64): the caller relays it and draws no conclusion
- *   from it
+ * @returns undefined for a message that is no frame (empty, invalid base64), which the caller relays unread
  */
 export function decodeFrame(protocol: ChannelProtocol, message: ArrayBuffer | string): ChannelFrame | undefined {
   if (protocol.encoding === "base64") {
-    return decodeText(typeof message === "string" ? message : new TextDecoder().decode(message));
+    return decodeBase64Frame(typeof message === "string" ? message : new TextDecoder().decode(message));
   }
   const bytes = typeof message === "string" ? utf8.encode(message) : new Uint8Array(message);
   const channel = bytes[0];
   return channel === undefined ? undefined : { channel, payload: bytes.subarray(1) };
 }
 
-function decodeText(text: string): ChannelFrame | undefined {
+function decodeBase64Frame(text: string): ChannelFrame | undefined {
   const channel = text.charCodeAt(0) - 0x30;
   if (!(channel >= 0 && channel <= 9)) return undefined;
   let decoded: string;
@@ -76,7 +75,11 @@ function decodeText(text: string): ChannelFrame | undefined {
   return { channel, payload };
 }
 
-/** Builds one message for a channel. The base64 variants know channels 0 to 9 only. */
+/**
+ * Encodes one message.
+ *
+ * @param channel 0 to 255, in the base64 variants 0 to 9
+ */
 export function encodeFrame(
   protocol: ChannelProtocol,
   channel: number,

@@ -1,24 +1,26 @@
 /**
- * The value a field selector pins a field to.
+ * Finds the value that a field selector requires a field to have.
  *
- * Follows `ParseSelector` and `RequiresExactMatch` of k8s.io/apimachinery/pkg/fields: terms are split at unescaped commas
- * and sorted, `!=`, `==` and `=` are the operators, and the first term that demands equality with the field wins.
+ * Follows `ParseSelector` and `RequiresExactMatch` of k8s.io/apimachinery/pkg/fields. Terms
+ * are split at unescaped commas and sorted, the operators are `!=`, `==` and `=`, and the
+ * first term that requires equality wins.
  *
- * @param selector for example `metadata.name=web,status.phase!=Failed`.
- * @param field for example `metadata.name`.
- * @returns the value, or undefined when no term pins the field or when the selector does not parse.
+ * @param selector for example `metadata.name=web,status.phase!=Failed`
+ * @param field for example `metadata.name`
+ * @returns undefined when no term requires equality, or when the selector does not parse
  */
-export function pinnedField(selector: string, field: string): string | undefined {
-  let pinned: string | undefined;
+export function requiredFieldValue(selector: string, field: string): string | undefined {
+  let required: string | undefined;
   for (const term of splitTerms(selector).sort(byCodeUnit)) {
     if (term === "") continue;
-    // The left side knows no escapes: the first operator splits. The order of the alternatives is Go's.
+    // There are no escapes on the left side, so the first operator
+    // splits. The alternatives are in Go's order.
     const match = /^(.*?)(!=|==|=)(.*)$/s.exec(term);
     const value = unescapeValue(match?.[3]);
     if (match === null || value === undefined) return undefined;
-    if (match[2] !== "!=" && match[1] === field) pinned ??= value;
+    if (match[2] !== "!=" && match[1] === field) required ??= value;
   }
-  return pinned;
+  return required;
 }
 
 function byCodeUnit(a: string, b: string): number {
@@ -41,7 +43,7 @@ function splitTerms(selector: string): string[] {
   return [...terms, term];
 }
 
-/** Undoes `\\`, `\,` and `\=`. Any other escape, or a bare `,` or `=`, makes the whole selector invalid. */
+/** Resolves `\\`, `\,` and `\=`. Any other escape, or an unescaped `,` or `=`, makes the selector invalid. */
 function unescapeValue(text: string | undefined): string | undefined {
   if (text === undefined || !/^(?:\\[\\,=]|[^\\,=])*$/s.test(text)) return undefined;
   return text.replace(/\\(.)/gs, "$1");

@@ -1,53 +1,55 @@
 /**
- * Which paths are too ambiguous to pass on.
+ * Detects ambiguous paths, which are refused.
  *
- * The API server routes and authorises on the percent-DECODED path. It has no ServeMux in front, so nothing cleans the
- * path for it: `pods/foo%2Fexec` is an exec, and `//` or `/../` are segments like any other. What stands between us and
- * it (URL parsers, a tunnel, `kubectl proxy` with its ServeMux) does clean paths, each in its own way. A path that two of
- * these read differently can be one request to us and another to the API server, so it is refused instead of interpreted.
- * Real clients send none: a Kubernetes name can hold neither `/` nor `%`, nor be `.` or `..`
+ * The API server routes and authorizes on the percent-DECODED path. It has no ServeMux, so it does not clean
+ * the path: `pods/foo%2Fexec` is an exec, and `//` and `/../` are ordinary segments. What is in front of it
+ * (URL parsers, a tunnel, `kubectl proxy` with its ServeMux) cleans paths, each in its own way. A path that
+ * two of these read differently could be one request to Sallyport and another to the API server.
+ *
+ * Real clients send no such path: a Kubernetes name contains neither `/` nor `%`, and is neither `.` nor `..`
  * (IsPathSegmentName in apimachinery).
  */
 
-/** How often an escape may be escaped again before we stop looking. Bounds the work on `%252525…`. */
+/** How many levels of encoding are decoded to look for a dot segment. Bounds the work on `%252525…`. */
 const MAX_ENCODING_DEPTH = 4;
 
-/** Characters no client of the Kubernetes API has a use for in a path: C0, C1 (`Cc`) and the line separators. */
+/** Control characters (C0 and C1) and line separators, which no Kubernetes client sends in a path. */
 const CONTROL_CHARACTER = /[\p{Cc}\u2028\u2029]/u;
 
-/** The parts of a URL that the API server decides on. A `URL` is one. */
+/** The parts of a URL that the API server routes on. A `URL` has them. */
 export interface RequestTarget {
   readonly pathname: string;
   readonly search: string;
 }
 
 /**
- * Takes path and query out of a request's URL as the client spelled them.
+ * Splits a request's URL into path and query, byte for byte as the client sent
+ * them (the request target of RFC 9112).
  *
- * In workerd `request.url` keeps the client's spelling, while `new URL` and `fetch` resolve `/../`, `/%2e%2e/` and `\`.
- * Only the spelled path shows that somebody tried; once it is clear of those, all three agree.
+ * In workerd, `request.url` is raw, while `new URL` and `fetch` resolve `/../`, `/%2e%2e/` and `\`. Only the
+ * raw path shows such an attempt. For a path that `findPathAmbiguity` accepts, all three agree.
  *
- * @param requestUrl an absolute URL. A fragment is left out, as it is never sent. Anything else gives an empty path,
- *   which `pathAmbiguity` refuses.
+ * @param requestUrl an absolute URL; a fragment is dropped. Anything else returns an empty path, which
+ *   `findPathAmbiguity` rejects.
  */
 export function rawRequestTarget(requestUrl: string): RequestTarget {
-  // A backslash ends the host for URL parsers, so it has to here: the path then begins with it and is refused. And where
-  // there is no host they take the path's first segment for one.
+  // URL parsers end the host at a backslash, so this does too; the path then begins with it and is refused.
+  // In a URL without a host, they take the first segment of the path for the host.
   const match = /^https?:\/\/[^/\\?#]+([^?#]*)(\?[^#]*)?/i.exec(requestUrl);
   if (match === null) return { pathname: "", search: "" };
   return { pathname: match[1] || "/", search: match[2] ?? "" };
 }
 
 /**
- * Decodes a URL's pathname as Go's net/url does for `URL.Path`: every escape once, `+` left alone.
+ * Percent-decodes a URL's pathname once, as Go's net/url does for `URL.Path`. `+` stays.
  *
- * @returns the decoded path, or undefined for a broken escape (Go answers 400 as well) or for bytes that are not UTF-8
- *   (Go would pass them on; a string here cannot hold them, so nothing could be compared faithfully).
+ * @returns undefined for invalid percent-encoding, which Go answers with 400 too, and for bytes that are not
+ *   UTF-8. Go would pass those on, but a string cannot represent them.
  */
 export function decodePathname(rawPathname: string): string | undefined {
   if (!rawPathname.isWellFormed()) return undefined;
   try {
-    // Not TextDecoder: its default drops a leading U+FEFF, and `%EF%BB%BFexec` is not `exec` to the API server.
+    // Not TextDecoder, which drops a leading U+FEFF: the API server does not read `%EF%BB%BFexec` as `exec`.
     return decodeURIComponent(rawPathname);
   } catch {
     return undefined;
@@ -55,19 +57,19 @@ export function decodePathname(rawPathname: string): string | undefined {
 }
 
 /**
- * Says why a path is refused outright, whatever it may lead to.
+ * Finds out whether a path is ambiguous. Classification relies on it.
  *
- * For a path that passes, decoding it, normalising it as a WHATWG URL and then decoding it, and cleaning it as Go's
- * ServeMux does all give the same segments up to the start of a proxied tail. That is what classification rests on.
+ * An unambiguous path has the same segments whether it is decoded, normalized as a WHATWG URL and decoded, or
+ * cleaned as Go's ServeMux does, up to the start of a proxied tail.
  *
- * @param rawPathname the pathname with its escapes, best from `spelledTarget`. `new URL(…).pathname` will do where that is
- *   what is sent on: dot segments are then gone from both.
- * @returns a reason for a person, or undefined when the path is clear.
+ * @param rawPathname percent-encoded, from `rawRequestTarget`. `new
+ *   URL(…).pathname` works when exactly that is sent.
+ * @returns a reason for a person, or undefined for an unambiguous path
  */
-export function pathAmbiguity(rawPathname: string): string | undefined {
+export function findPathAmbiguity(rawPathname: string): string | undefined {
   if (!rawPathname.startsWith("/")) return "the path does not start with a slash";
   const segments = rawPathname.slice(1).split("/");
-  // One slash at the end is common and harmless: the API server trims it, and so does its router.
+  // One slash at the end is common and harmless: the API server and its router trim it.
   if (segments.at(-1) === "") segments.pop();
   const tailStart = proxiedTailStart(segments);
   for (const [index, segment] of segments.entries()) {
@@ -78,26 +80,27 @@ export function pathAmbiguity(rawPathname: string): string | undefined {
 }
 
 /**
- * Where the path stops being Kubernetes' and becomes a workload's own: after `…/{pods|services}/{name}/proxy`.
+ * Returns the index of the first segment that belongs to a workload: the one after
+ * `…/{pods|services}/{name}/proxy`.
  *
- * Compared as spelled, undecoded, on purpose: someone who writes `%70roxy` gets the strict rules to the end. Nodes are
- * left out because their proxied tail is the kubelet's API, where `exec` and `run` live.
+ * Compares raw segments on purpose: a path with `%70roxy` is checked strictly to its end. Nodes are not
+ * included, because their proxied tail is the API of the kubelet, which has `exec` and `run`.
  */
 function proxiedTailStart(segments: readonly string[]): number {
   const [prefix, version, namespaces, , resource, , subresource] = segments;
-  const proxied =
+  const isProxied =
     prefix === "api" &&
     version === "v1" &&
     namespaces === "namespaces" &&
     (resource === "pods" || resource === "services") &&
     subresource === "proxy";
-  return proxied ? 7 : Number.POSITIVE_INFINITY;
+  return isProxied ? 7 : Number.POSITIVE_INFINITY;
 }
 
 function segmentAmbiguity(segment: string): string | undefined {
   if (segment === "") return "the path has an empty segment (two slashes in a row)";
   const decoded = decodePathname(segment);
-  if (decoded === undefined) return "the path has a broken percent-escape or is not UTF-8";
+  if (decoded === undefined) return "the path has invalid percent-encoding or is not UTF-8";
   if (decoded === "." || decoded === "..") return "the path has a dot segment";
   if (decoded.includes("/")) return "the path has an encoded slash (%2F)";
   if (decoded.includes("%")) return "the path is percent-encoded twice";
@@ -105,28 +108,31 @@ function segmentAmbiguity(segment: string): string | undefined {
 }
 
 /**
- * The rules below a `proxy` subresource, where any path can be legitimate.
+ * Checks a segment below a `proxy` subresource, where almost any path is legitimate.
  *
- * By then the first seven segments are read and clear, so the request is this pod's or service's proxy whatever follows:
- * doubled slashes, `%2F` and `%25` only name something else inside the workload. The one way out is upwards, so a dot
- * segment is refused however often it is encoded: a hop that decodes once too often must not climb either.
+ * The first seven segments are unambiguous, so the request stays with this pod or service: doubled slashes,
+ * `%2F` and `%25` only select something else inside the workload. Dot segments could leave it. They are
+ * refused at any level of encoding, in case a hop decodes once too often.
  */
 function tailSegmentAmbiguity(segment: string): string | undefined {
   const decoded = decodePathname(segment);
-  if (decoded === undefined) return "the path has a broken percent-escape or is not UTF-8";
-  if (climbs(segment)) return "the path below proxy has a dot segment";
+  if (decoded === undefined) return "the path has invalid percent-encoding or is not UTF-8";
+  if (hasDotSegment(segment)) return "the path below proxy has a dot segment";
   return characterAmbiguity(decoded);
 }
 
 function characterAmbiguity(decoded: string): string | undefined {
-  // URL parsers turn a raw backslash into a slash and leave an encoded one alone; Go does neither.
+  // URL parsers turn a raw backslash into a slash. Go does not.
   if (decoded.includes("\\")) return "the path has a backslash";
   if (CONTROL_CHARACTER.test(decoded)) return "the path has a control character";
   return undefined;
 }
 
-/** Whether any depth of decoding gives a dot segment. Decodes only what can make one, and never throws on the rest. */
-function climbs(segment: string): boolean {
+/**
+ * Tells whether a dot segment appears at any level of decoding. Decodes
+ * only the characters that can form one.
+ */
+function hasDotSegment(segment: string): boolean {
   let text = segment;
   for (let depth = 0; depth <= MAX_ENCODING_DEPTH; depth++) {
     if (text.split(/[/\\]/).some((part) => part === "." || part === "..")) return true;

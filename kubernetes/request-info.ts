@@ -1,18 +1,23 @@
 /**
- * What the API server understands of a request: the rules of k8s.io/apiserver/pkg/endpoints/request/requestinfo.go, as of
- * Kubernetes 1.36. Authorisation and audit in the cluster rest on this reading, so ours has to be the same.
+ * Parses a request as the API server does: a port of
+ * k8s.io/apiserver/pkg/endpoints/request/requestinfo.go, as of Kubernetes 1.36. Authorization
+ * and audit in the cluster depend on this parse, so Sallyport's must be the same.
  */
-import { pinnedField } from "./field-selector.ts";
+import { err, ok, type Result } from "../common/result.ts";
+import { requiredFieldValue } from "./field-selector.ts";
 import { decodePathname, type RequestTarget } from "./path.ts";
-import { boolValue, firstValue, parseQuery } from "./query.ts";
+import { getBooleanParameter, getParameter, parseQuery, type Query } from "./query.ts";
 
-/** A request as the API server sees it. Absent parts are empty strings, as they are there. */
+/** A request as the API server sees it. Missing parts are empty strings, as in Go. */
 export interface RequestInfo {
-  /** False for discovery, `/version`, `/healthz` and every other path that names no API resource. */
+  /** False for discovery, `/version`, `/healthz` and every other path without an API resource. */
   readonly isResourceRequest: boolean;
-  /** The decoded path. */
+  /** Percent-decoded. */
   readonly path: string;
-  /** The Kubernetes verb; for a non-resource request the HTTP method in lower case; "" for an unmapped method. */
+  /**
+   * The Kubernetes verb, or "" for an unmapped method. For a non-resource
+   * request, the HTTP method in lower case.
+   */
   readonly verb: string;
   readonly apiPrefix: string;
   readonly apiGroup: string;
@@ -21,38 +26,33 @@ export interface RequestInfo {
   readonly resource: string;
   readonly subresource: string;
   readonly name: string;
-  /** `{resource}/{name}/{subresource}/…`: the path from the resource on. */
+  /** The segments of the path from the resource on: `{resource}/{name}/{subresource}/…`. */
   readonly parts: readonly string[];
-  /** As sent; only for list, watch and deletecollection. */
+  /** As sent, for list, watch and deletecollection only. */
   readonly fieldSelector: string;
   readonly labelSelector: string;
 }
 
-/** The API server could not make sense of the path either, or we could not read it. */
-export interface RequestInfoError {
-  readonly error: string;
-}
-
-/** Verbs that come before the resource in the path: `/api/v1/watch/pods`. */
+/** Verbs in the path, before the resource: `/api/v1/watch/pods`. */
 const PATH_VERBS: ReadonlySet<string> = new Set(["proxy", "watch"]);
 
-/** What may follow `/namespaces/{name}/` and still mean the namespace itself. */
+/** Subresources of the namespace itself: `/namespaces/{name}/status`. */
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);
 
 const VERBS_WITH_SELECTORS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
 
 /**
- * Reads a request as the API server does.
+ * Parses a request as the API server does.
  *
- * A faithful port, so it also reads paths that must never be sent on; ask `pathAmbiguity` first, or use `classify`, which
- * does.
+ * As a faithful port, it also accepts ambiguous paths, which must never be sent on. Call `findPathAmbiguity`
+ * first, or use `classify`, which does.
  *
- * @param method as sent: Go compares it exactly, so `get` is not GET.
- * @returns the request's info, or an error for a path without a reading (`/api/v1/watch`, broken escapes, not UTF-8).
+ * @param method as sent. Go compares it exactly, so `get` is not GET.
+ * @returns the error, for a person, when the path cannot be parsed: `/api/v1/watch`, invalid percent-encoding
  */
-export function parseRequestInfo(method: string, target: RequestTarget): RequestInfo | RequestInfoError {
+export function parseRequestInfo(method: string, target: RequestTarget): Result<RequestInfo, string> {
   const path = decodePathname(target.pathname);
-  if (path === undefined) return { error: "the path has a broken percent-escape or is not UTF-8" };
+  if (path === undefined) return err("the path has invalid percent-encoding or is not UTF-8");
 
   const nonResource: RequestInfo = {
     isResourceRequest: false,
@@ -70,22 +70,22 @@ export function parseRequestInfo(method: string, target: RequestTarget): Request
     labelSelector: "",
   };
   const [apiPrefix = "", ...afterPrefix] = splitPath(path);
-  if (afterPrefix.length < 2 || (apiPrefix !== "api" && apiPrefix !== "apis")) return nonResource;
-  // `/api` has no group in its paths; `/apis` has one.
-  const grouped = apiPrefix === "apis";
-  if (grouped && afterPrefix.length < 3) return { ...nonResource, apiPrefix };
-  const apiGroup = grouped ? (afterPrefix[0] ?? "") : "";
-  const [apiVersion = "", ...afterVersion] = grouped ? afterPrefix.slice(1) : afterPrefix;
+  if (afterPrefix.length < 2 || (apiPrefix !== "api" && apiPrefix !== "apis")) return ok(nonResource);
+  // Paths under `/apis` have an API group, paths under `/api` do not.
+  const hasGroup = apiPrefix === "apis";
+  if (hasGroup && afterPrefix.length < 3) return ok({ ...nonResource, apiPrefix });
+  const apiGroup = hasGroup ? (afterPrefix[0] ?? "") : "";
+  const [apiVersion = "", ...afterVersion] = hasGroup ? afterPrefix.slice(1) : afterPrefix;
 
   const pathVerb = PATH_VERBS.has(afterVersion[0] ?? "") ? afterVersion[0] : undefined;
   const resourcePath = pathVerb === undefined ? afterVersion : afterVersion.slice(1);
-  if (resourcePath.length === 0) return { error: `the path names the verb ${pathVerb} and nothing to apply it to` };
+  if (resourcePath.length === 0) return err(`the path has the verb ${pathVerb} and no resource`);
 
   const { namespace, parts } = splitNamespace(resourcePath);
   const methodVerb = pathVerb ?? verbOfMethod(method);
   const [resource = "", partsName = "", partsSubresource = ""] = parts;
-  const { verb, name, fieldSelector, labelSelector } = readOptions(methodVerb, partsName, target.search);
-  return {
+  const { verb, name, fieldSelector, labelSelector } = applyQuery(methodVerb, partsName, parseQuery(target.search));
+  return ok({
     isResourceRequest: true,
     path,
     verb,
@@ -94,14 +94,14 @@ export function parseRequestInfo(method: string, target: RequestTarget): Request
     apiVersion,
     namespace,
     resource,
-    // The legacy proxy verb takes all that follows the name as the proxied path.
+    // For the legacy proxy verb, everything after the name is the proxied path.
     subresource: pathVerb === "proxy" ? "" : partsSubresource,
     name,
     parts,
-    // The multi-object and single-object forms of `/watch/…` differ in selectors, so the API server ignores them there.
+    // The API server ignores selectors under `/watch/…`.
     fieldSelector: pathVerb === undefined ? fieldSelector : "",
     labelSelector: pathVerb === undefined ? labelSelector : "",
-  };
+  });
 }
 
 function verbOfMethod(method: string): string {
@@ -122,55 +122,61 @@ function verbOfMethod(method: string): string {
   }
 }
 
-/** `namespaces/{ns}/pods/…` is about pods in ns; `namespaces`, `namespaces/{ns}` and `…/status` are about namespaces. */
+/**
+ * `namespaces/{ns}/pods/…` is about pods. `namespaces`,
+ * `namespaces/{ns}` and `…/status` are about namespaces.
+ */
 function splitNamespace(resourcePath: readonly string[]): { namespace: string; parts: readonly string[] } {
   const [first, namespace = "", third] = resourcePath;
   if (first !== "namespaces") return { namespace: "", parts: resourcePath };
-  const namespaced = third !== undefined && !NAMESPACE_SUBRESOURCES.has(third);
-  return { namespace, parts: namespaced ? resourcePath.slice(2) : resourcePath };
+  const isNamespaced = third !== undefined && !NAMESPACE_SUBRESOURCES.has(third);
+  return { namespace, parts: isNamespaced ? resourcePath.slice(2) : resourcePath };
 }
 
-/** What the query adds: get without a name is list or watch, delete without a name is deletecollection. */
-function readOptions(
+/**
+ * Applies list options: get without a name is list or watch, and delete without a name is deletecollection.
+ */
+function applyQuery(
   methodVerb: string,
   partsName: string,
-  search: string,
+  query: Query,
 ): Pick<RequestInfo, "verb" | "name" | "fieldSelector" | "labelSelector"> {
-  const query = parseQuery(search);
   let verb = methodVerb;
   let name = partsName;
   if (name === "" && verb === "get") {
-    verb = boolValue(query, "watch") ? "watch" : "list";
-    name = selectedName(query) ?? "";
+    verb = getBooleanParameter(query, "watch") ? "watch" : "list";
+    name = nameFromFieldSelector(query) ?? "";
   }
   if (name === "" && verb === "delete") verb = "deletecollection";
-  const selectors = VERBS_WITH_SELECTORS.has(verb);
+  const hasSelectors = VERBS_WITH_SELECTORS.has(verb);
   return {
     verb,
     name,
-    fieldSelector: (selectors && firstValue(query, "fieldSelector")) || "",
-    labelSelector: (selectors && firstValue(query, "labelSelector")) || "",
+    fieldSelector: (hasSelectors && getParameter(query, "fieldSelector")) || "",
+    labelSelector: (hasSelectors && getParameter(query, "labelSelector")) || "",
   };
 }
 
 /**
- * The name that `fieldSelector=metadata.name=…` pins a list or watch to.
+ * Returns the name of the object that `fieldSelector=metadata.name=…` restricts a list or watch to.
  *
- * The API server forgets it when any other list option fails to parse. To name no more than it does, a request with a
- * label selector (whose grammar is not worth porting for this) or with an odd number gets no name here: a rule that
- * allows one name then does not match, which is the safe side.
+ * The API server ignores the name when another list option does not parse. Label selectors are not parsed
+ * here, so a request with one has no name, and neither has one with an invalid number. Rules for a name then
+ * do not match it, which is the safe side.
  */
-function selectedName(query: ReturnType<typeof parseQuery>): string | undefined {
-  const numbersParse = ["limit", "timeoutSeconds"].every((key) =>
-    /^[+-]?\d{1,18}$/.test(firstValue(query, key) ?? "0"),
+function nameFromFieldSelector(query: Query): string | undefined {
+  const areNumbersValid = ["limit", "timeoutSeconds"].every((key) =>
+    /^[+-]?\d{1,18}$/.test(getParameter(query, key) ?? "0"),
   );
-  if (!numbersParse || (firstValue(query, "labelSelector") ?? "") !== "") return undefined;
-  const name = pinnedField(firstValue(query, "fieldSelector") ?? "", "metadata.name");
-  // IsPathSegmentName: what could not stand in a path is not taken for a name.
+  if (!areNumbersValid || (getParameter(query, "labelSelector") ?? "") !== "") return undefined;
+  const name = requiredFieldValue(getParameter(query, "fieldSelector") ?? "", "metadata.name");
+  // IsPathSegmentName: text that cannot be a path segment is not a name.
   return name === undefined || name === "." || name === ".." || /[/%]/.test(name) ? undefined : name;
 }
 
-/** Go's `strings.Trim(path, "/")`, then split. By hand: the regular expression for it is quadratic in the slashes. */
+/**
+ * Go's `strings.Trim(path, "/")`, then split. Not a regular expression, which is quadratic in the slashes.
+ */
 function splitPath(path: string): readonly string[] {
   let start = 0;
   let end = path.length;

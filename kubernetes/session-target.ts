@@ -1,18 +1,18 @@
 /**
- * Which paths open an interactive session, and into what.
+ * Detects paths that open an interactive session, and reads the target of the session.
  *
- * Sources: pkg/registry/core/pod/rest/subresources.go and the generated PodExecOptions conversions of Kubernetes;
- * pkg/virt-api/api.go of KubeVirt.
+ * Sources: pkg/registry/core/pod/rest/subresources.go and the generated PodExecOptions conversions of
+ * Kubernetes; pkg/virt-api/api.go of KubeVirt.
  */
-import { boolValue, firstValue, type Query } from "./query.ts";
+import { err, ok, type Result } from "../common/result.ts";
+import { getBooleanParameter, getParameter, type Query } from "./query.ts";
 import type { RequestInfo } from "./request-info.ts";
 
-/** The kinds of session there are. */
 export const SESSION_KINDS = [
   "exec",
   "attach",
   "port-forward",
-  /** A WebSocket of a workload's own, through the proxy subresource of its pod or service. */
+  /** A WebSocket to a workload, through the proxy subresource of its pod or service. */
   "proxy",
   "console",
   "vnc",
@@ -22,33 +22,35 @@ export const SESSION_KINDS = [
 ] as const;
 export type SessionKind = (typeof SESSION_KINDS)[number];
 
-/** What a session reaches and how it was asked for, as the API server understands it. */
+/** The target and parameters of a session, as the API server reads them. */
 export interface SessionTarget {
   readonly sessionKind: SessionKind;
   readonly namespace: string;
-  /** The pod, or the virtual machine of a KubeVirt session. */
+  /** The pod, the virtual machine of KubeVirt, or `services/{name}` for a proxied service. */
   readonly pod: string;
-  /** Undefined where the API server picks the pod's default, and where there is none. */
+  /** Undefined for the pod's default container, and for sessions without one. */
   readonly container: string | undefined;
-  /** Only for exec: attach joins what already runs and takes no command. */
+  /** Empty except for exec. */
   readonly command: readonly string[];
   readonly tty: boolean;
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
-  /** The ports named in the request. kubectl names a port-forward's ports only inside the stream. */
+  /** The ports in the request. kubectl sends the ports of a port-forward only inside the stream. */
   readonly ports: readonly number[];
 }
 
-/** Whether the path leads through a pod or a service to what it serves itself. A node's own leads to its kubelet. */
+/**
+ * Tells whether a request goes through a pod or service to the workload. A node's proxy leads to its kubelet.
+ */
 export function isWorkloadProxy(info: RequestInfo): boolean {
   const { isResourceRequest, apiGroup, apiVersion, namespace, resource, name, subresource } = info;
   if (!isResourceRequest || apiGroup !== "" || apiVersion !== "v1" || namespace === "" || name === "") return false;
   return (resource === "pods" || resource === "services") && subresource === "proxy";
 }
 
-/** The target of a WebSocket through it: its bytes are the workload's own affair. `pod` may name a service. */
-export function proxyTarget({ resource, namespace, name }: RequestInfo): SessionTarget {
+/** Returns the target of a WebSocket to a workload. Its bytes have no known protocol. */
+export function workloadProxyTarget({ resource, namespace, name }: RequestInfo): SessionTarget {
   const streams = { container: undefined, command: [], tty: false, stdin: false, stdout: false, stderr: false };
   return {
     sessionKind: "proxy",
@@ -59,7 +61,7 @@ export function proxyTarget({ resource, namespace, name }: RequestInfo): Session
   };
 }
 
-/** A path that belongs to a session, before its shape and query are checked. */
+/** A path of a session, before its shape and query are checked. */
 export interface SessionEndpoint {
   readonly sessionKind: SessionKind;
   readonly api: "pod" | "kubevirt";
@@ -80,10 +82,10 @@ const VM_SESSIONS: ReadonlyMap<string, SessionKind> = new Map([
 ]);
 
 /**
- * Tells whether a request's path is about a session, however badly formed the rest is.
+ * Finds out whether a request's path is about a session, even when the rest of the request is invalid.
  *
- * Deliberately wider than the routes that exist: `pods/x/exec/y` has no route, but the API server still authorises it as
- * pods/exec, so it must never be taken for something plainer than that.
+ * Wider than the routes of the API server on purpose. It has no route for `pods/x/exec/y`, but it authorizes
+ * that as pods/exec, so Sallyport must not treat it as an API request.
  */
 export function findSessionEndpoint(info: RequestInfo): SessionEndpoint | undefined {
   if (!info.isResourceRequest) return undefined;
@@ -93,45 +95,50 @@ export function findSessionEndpoint(info: RequestInfo): SessionEndpoint | undefi
   }
   if (info.apiGroup !== "subresources.kubevirt.io" || isVncScreenshot(info)) return undefined;
   const sessionKind = VM_SESSIONS.get(info.subresource);
-  // A VirtualMachine can be port-forwarded to under its own name too; KubeVirt finds the running instance.
-  const known =
+  // A port-forward may also name the VirtualMachine: KubeVirt finds the running instance.
+  const isKnown =
     info.resource === "virtualmachineinstances" ||
     (info.resource === "virtualmachines" && sessionKind === "vm-port-forward");
-  return known && sessionKind ? { sessionKind, api: "kubevirt" } : undefined;
+  return isKnown && sessionKind ? { sessionKind, api: "kubevirt" } : undefined;
 }
 
 /**
- * Reads a session's target from its path and query.
+ * Reads the target of a session from its path and query.
  *
- * @returns the target, or a reason for a person: the path is not one that is served, or the API server would read the
- *   query differently than an auditor, or not at all.
+ * @returns the error, for a person, when Kubernetes does not serve the path, or when the API server and an
+ *   auditor could read the query differently
  */
 export function readSessionTarget(
-  surface: SessionEndpoint,
+  endpoint: SessionEndpoint,
   info: RequestInfo,
   query: Query,
-): SessionTarget | { readonly reason: string } {
+): Result<SessionTarget, string> {
   const { namespace, name, subresource } = info;
-  const served = info.verb !== "watch" && namespace !== "" && name !== "" && isServedShape(surface, info);
-  if (!served) return { reason: `this is not a path at which Kubernetes serves ${subresource}` };
-  // The API server drops such parts silently; a session whose record depends on that is not worth having.
-  if (query.malformed) return { reason: "the query has a raw semicolon or a broken percent-escape" };
+  const isServed = info.verb !== "watch" && namespace !== "" && name !== "" && isServedShape(endpoint, info);
+  if (!isServed) return err(`Kubernetes does not serve ${subresource} at this path`);
+  // The API server drops such parts without an error, so the audit log
+  // could show another command than it runs.
+  if (query.isMalformed) return err("the query has a raw semicolon or invalid percent-encoding");
 
-  const ports = readPorts(surface, info, query);
-  if (ports === undefined) return { reason: "the request names a port that is not a number Kubernetes takes" };
-  return { sessionKind: surface.sessionKind, namespace, pod: name, ...readStreams(surface.sessionKind, query), ports };
+  const ports = readPorts(endpoint, info, query);
+  if (ports === undefined) return err("the request has a port that Kubernetes does not accept");
+  const { sessionKind } = endpoint;
+  return ok({ sessionKind, namespace, pod: name, ...readStreams(sessionKind, query), ports });
 }
 
-/** `vnc/screenshot` answers one picture over plain HTTP. It is the only path below a session's that is not a session. */
+/**
+ * `vnc/screenshot` returns one picture over HTTP. It is the only path below
+ * a session endpoint that is no session.
+ */
 function isVncScreenshot(info: RequestInfo): boolean {
   return info.subresource === "vnc" && info.parts[3] === "screenshot" && info.parts.length === 4;
 }
 
-function isServedShape(surface: SessionEndpoint, info: RequestInfo): boolean {
+function isServedShape(endpoint: SessionEndpoint, info: RequestInfo): boolean {
   const { apiVersion, parts } = info;
-  if (surface.api === "pod") return apiVersion === "v1" && parts.length === 3;
+  if (endpoint.api === "pod") return apiVersion === "v1" && parts.length === 3;
   if (!/^v1(?:(?:alpha|beta)\d+)?$/.test(apiVersion)) return false;
-  if (surface.sessionKind !== "vm-port-forward") return parts.length === 3;
+  if (endpoint.sessionKind !== "vm-port-forward") return parts.length === 3;
   const [, , , port, protocol, ...rest] = parts;
   return port !== undefined && rest.length === 0 && (protocol === undefined || /^(?:tcp|udp)$/.test(protocol));
 }
@@ -143,16 +150,16 @@ function readStreams(kind: SessionKind, query: Query): Streams {
     case "exec":
     case "attach":
       return {
-        // The first counts, and an empty one means the default container.
-        container: firstValue(query, "container") || undefined,
+        // An empty name means the default container.
+        container: getParameter(query, "container") || undefined,
         command: kind === "exec" ? (query.values.get("command") ?? []) : [],
-        tty: boolValue(query, "tty"),
-        stdin: boolValue(query, "stdin"),
-        stdout: boolValue(query, "stdout"),
-        stderr: boolValue(query, "stderr"),
+        tty: getBooleanParameter(query, "tty"),
+        stdin: getBooleanParameter(query, "stdin"),
+        stdout: getBooleanParameter(query, "stdout"),
+        stderr: getBooleanParameter(query, "stderr"),
       };
     case "console":
-      // A serial line: a terminal by nature, both ways, without parameters.
+      // A serial console: always a terminal, without parameters.
       return { container: undefined, command: [], tty: true, stdin: true, stdout: true, stderr: false };
     case "port-forward":
     case "proxy":
@@ -164,11 +171,11 @@ function readStreams(kind: SessionKind, query: Query): Streams {
   }
 }
 
-/** Undefined when a port does not parse: the API server refuses the request then, and so do we. */
-function readPorts(surface: SessionEndpoint, info: RequestInfo, query: Query): readonly number[] | undefined {
-  switch (surface.sessionKind) {
+/** @returns undefined when a port is invalid: the API server refuses such a request too */
+function readPorts(endpoint: SessionEndpoint, info: RequestInfo, query: Query): readonly number[] | undefined {
+  switch (endpoint.sessionKind) {
     case "port-forward":
-      // Convert_Slice_string_To_Slice_int32: repeated or separated by commas, each an unsigned 16-bit number.
+      // Convert_Slice_string_To_Slice_int32: repeated or separated by commas, each with 16 unsigned bits.
       return parsePorts(
         (query.values.get("ports") ?? []).flatMap((value) => value.split(",")),
         0xffff,
@@ -187,7 +194,7 @@ function readPorts(surface: SessionEndpoint, info: RequestInfo, query: Query): r
   }
 }
 
-function parsePorts(texts: readonly string[], highest: number): readonly number[] | undefined {
+function parsePorts(texts: readonly string[], max: number): readonly number[] | undefined {
   const ports = texts.map((text) => (/^\d{1,10}$/.test(text) ? Number(text) : Number.NaN));
-  return ports.every((port) => port <= highest) ? ports : undefined;
+  return ports.every((port) => port <= max) ? ports : undefined;
 }

@@ -1,6 +1,6 @@
-/** `metav1.Status`: how the Kubernetes API says no, and how a session's end is told on channel 3. */
+/** `metav1.Status`: the body of an error of the Kubernetes API, and of channel 3 at the end of a session. */
 
-/** The reasons of metav1.StatusReason that answer an HTTP request. */
+/** The values of metav1.StatusReason for HTTP responses. */
 export type StatusReason =
   | "Unauthorized"
   | "Forbidden"
@@ -43,13 +43,15 @@ export interface Status {
   readonly metadata: Readonly<Record<string, never>>;
   readonly status: "Success" | "Failure";
   readonly message?: string;
-  /** One of StatusReason in what we write; anything in what we read, `NonZeroExitCode` for one. */
+  /**
+   * A StatusReason in a status of ours; any string in a status that was parsed, such as `NonZeroExitCode`.
+   */
   readonly reason?: string;
   readonly details?: StatusDetails;
   readonly code?: number;
 }
 
-/** The HTTP code of each reason, as apimachinery's pkg/api/errors pairs them. */
+/** The HTTP code of each reason, from apimachinery's pkg/api/errors. */
 export const STATUS_CODES: Readonly<Record<StatusReason, number>> = {
   Unauthorized: 401,
   Forbidden: 403,
@@ -72,14 +74,14 @@ export const STATUS_CODES: Readonly<Record<StatusReason, number>> = {
   ServiceUnavailable: 503,
 };
 
-/** The largest channel-3 status we parse, in bytes (of a string: UTF-16 units). Real ones are under 2 KiB. */
+/** The largest status that is parsed, in bytes (for a string, in UTF-16 units). Real ones are under 2 KiB. */
 export const MAX_STATUS_BYTES = 64 * 1024;
 
 /**
- * Makes a failure.
+ * Creates the status of a failure.
  *
- * @param failure.message for a person: kubectl shows it as it is. No secrets, tokens or stack traces.
- * @param failure.code only where the HTTP code differs from the reason's own.
+ * @param failure.message for a person: kubectl shows it unchanged. No secrets, tokens or stack traces.
+ * @param failure.code only when the HTTP code differs from the one in STATUS_CODES
  */
 export function failureStatus(failure: {
   readonly reason: StatusReason;
@@ -101,13 +103,13 @@ export function failureStatus(failure: {
 }
 
 /**
- * Makes the HTTP response that carries a status. `details.retryAfterSeconds` also becomes a Retry-After header, which is
- * the one client-go obeys.
+ * Creates the HTTP response for a status. `details.retryAfterSeconds` also becomes the Retry-After header,
+ * which is what client-go reads.
  */
 export function statusResponse(status: Status): Response {
   const headers = new Headers({
     "content-type": "application/json",
-    // As the API server marks its own answers: a refusal must not outlive its cause in some cache.
+    // As in responses of the API server: no cache may keep a refusal after its cause has gone.
     "cache-control": "no-cache, private",
   });
   const retryAfterSeconds = status.details?.retryAfterSeconds;
@@ -117,16 +119,17 @@ export function statusResponse(status: Status): Response {
 }
 
 /**
- * Reads a status, such as channel 3 carries. Never throws; fields that are unknown or of the wrong type are left out.
+ * Parses a status, for example from channel 3. Never throws. Unknown fields and
+ * fields of the wrong type are left out.
  *
- * @returns the status, or undefined when it is too large, is no JSON object, or says neither Success nor Failure.
+ * @returns undefined for text that is too large, no JSON object, or neither Success nor Failure
  */
 export function parseStatus(input: Uint8Array | string): Status | undefined {
   if (input.length > MAX_STATUS_BYTES) return undefined;
   const json = parseJson(typeof input === "string" ? input : new TextDecoder().decode(input));
-  const raw = asRecord(json);
+  const raw = asObject(json);
   if (raw === undefined) return undefined;
-  // Kubelets leave `kind` out.
+  // Kubelets omit `kind`.
   const { kind = "Status", status, details: rawDetails } = raw;
   if (kind !== "Status") return undefined;
   if (status !== "Success" && status !== "Failure") return undefined;
@@ -143,20 +146,21 @@ export function parseStatus(input: Uint8Array | string): Status | undefined {
 }
 
 /**
- * The exit code that a status reports, read as kubectl reads it.
+ * Returns the exit code in a status, as kubectl reads it.
  *
- * @returns 0 for Success, N for NonZeroExitCode, undefined when the command's exit is not what ended the session.
+ * @returns 0 for Success, N for NonZeroExitCode, undefined when the session
+ *   ended for another reason than the command
  */
 export function exitCodeOf(status: Status): number | undefined {
   if (status.status === "Success") return 0;
   if (status.reason !== "NonZeroExitCode") return undefined;
   const exit = status.details?.causes?.find((cause) => cause.reason === "ExitCode");
-  // Windows exit codes fill 32 bits, signed or not.
+  // Exit codes of Windows have 32 bits, signed or unsigned.
   return exit?.message !== undefined && /^-?\d{1,10}$/.test(exit.message) ? Number(exit.message) : undefined;
 }
 
 function parseDetails(value: unknown): StatusDetails | undefined {
-  const raw = asRecord(value);
+  const raw = asObject(value);
   if (raw === undefined) return undefined;
   const { causes } = raw;
   return {
@@ -167,7 +171,7 @@ function parseDetails(value: unknown): StatusDetails | undefined {
 }
 
 function parseCause(value: unknown): StatusCause {
-  const raw = asRecord(value);
+  const raw = asObject(value);
   return raw === undefined ? {} : strings(raw, "reason", "message", "field");
 }
 
@@ -179,7 +183,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function asRecord(value: unknown): Readonly<Record<string, unknown>> | undefined {
+function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Readonly<Record<string, unknown>>)
     : undefined;
@@ -196,11 +200,11 @@ function integers<Key extends string>(raw: Readonly<Record<string, unknown>>, ..
 function pick<Key extends string, Value>(
   raw: Readonly<Record<string, unknown>>,
   keys: readonly Key[],
-  fits: (value: unknown) => boolean,
+  isValid: (value: unknown) => boolean,
 ): { [K in Key]?: Value } {
   const picked: { [K in Key]?: Value } = {};
   for (const key of keys) {
-    if (Object.hasOwn(raw, key) && fits(raw[key])) picked[key] = raw[key] as Value;
+    if (Object.hasOwn(raw, key) && isValid(raw[key])) picked[key] = raw[key] as Value;
   }
   return picked;
 }

@@ -1,10 +1,11 @@
 /**
- * The headers that go to the API server: built anew from an allow-list and the decision, never the client's with some
- * taken out. Deny-lists have lost this game before: `Connection: Impersonate-User` made proxies drop the header they had
- * just set (CVE-2021-31999).
+ * Builds the headers for the API server from an allow-list and the decision, instead of removing some of the
+ * client's. Deny-lists have failed before: `Connection: Impersonate-User` made proxies drop the header that
+ * they had just set (CVE-2021-31999).
  */
+import { err, ok, type Result } from "../common/result.ts";
 
-/** The identity a request runs as in the cluster. */
+/** The identity that a request has in the cluster. */
 export interface Impersonation {
   readonly user: string;
   readonly groups: readonly string[];
@@ -12,28 +13,24 @@ export interface Impersonation {
   readonly extra: Readonly<Record<string, readonly string[]>>;
 }
 
-/** An identity that cannot be written into headers faithfully. No request may be sent for it. */
-export class ImpersonationError extends Error {
-  override readonly name = "ImpersonationError";
-  readonly code = "ERR_IMPERSONATION";
-  /** Which part of the identity is at fault. Its value is left out: error texts reach clients. */
+/** An identity that headers cannot represent exactly. No request may be sent for it. */
+export interface ImpersonationError {
+  readonly code: "invalid_impersonation";
+  /** The invalid part of the identity. */
   readonly part: "user" | "group" | "uid" | "extra";
-
-  constructor(part: ImpersonationError["part"], problem: string) {
-    super(`cannot impersonate: the ${part} ${problem}`);
-    this.part = part;
-  }
+  /** For a person. Does not contain the value, because messages reach clients. */
+  readonly message: string;
 }
 
 /**
- * What a Kubernetes client legitimately says about a request. Not here, for a reason:
- * - Content-Length and Transfer-Encoding: the runtime frames the body it sends; a copy could only disagree with it.
- * - Authorization, Cookie, Cf-*, X-Remote-*: credentials and claims for someone else, or forged.
- * - X-Forwarded-*, Forwarded, Via: the client does not say where it came from.
- * - Connection, TE, Trailer, Upgrade, Proxy-*: end at this hop.
- * - Audit-ID: the API server would take it for its own audit's id.
- * - traceparent, tracestate, baggage: let a client force sampling and write into the cluster's traces.
- * - Range: no API honours it, and a whole answer is always a correct one.
+ * The client's headers that are passed on. These are left out for a reason:
+ * - Content-Length and Transfer-Encoding: the runtime frames the body; a copy could only contradict it.
+ * - Authorization, Cookie, Cf-*, X-Remote-*: credentials and claims for somebody else, or forged.
+ * - X-Forwarded-*, Forwarded, Via: a client could claim another origin.
+ * - Connection, TE, Trailer, Upgrade, Proxy-*: hop-by-hop.
+ * - Audit-ID: the API server would use it as the id in its own audit log.
+ * - traceparent, tracestate, baggage: a client could force sampling and write into the cluster's traces.
+ * - Range: no API supports it, and a complete response is always correct.
  */
 const ALLOWED_HEADERS = [
   "accept",
@@ -50,26 +47,32 @@ const ALLOWED_HEADERS = [
 
 const SUBPROTOCOL_HEADER = "sec-websocket-protocol";
 
-/** Marks a WebSocket subprotocol that is really a bearer token. */
+/** Prefix of a WebSocket subprotocol that carries a bearer token. */
 const BEARER_SUBPROTOCOL = "base64url.bearer.authorization.k8s.io.";
 
-/** What client-go escapes in an extra's key: all but HTTP's token characters, and `%` (legalHeaderKeyBytes). */
+/**
+ * Characters of an extra's key that client-go escapes: `%`, and all but HTTP token characters
+ * (legalHeaderKeyBytes).
+ */
 const ESCAPED_KEY_CHARACTER = /[^!#$&'*+\-.0-9a-z^_`|~]/gu;
 
 /**
  * Builds the headers of the upstream request.
  *
- * @param client the client's headers; only allow-listed ones are read.
- * @param as the identity from the decision. Extra keys are sent in lower case, which is all the API server keeps.
- * @param mode `upgrade` for a request that opens a WebSocket. Workers' fetch wants `Upgrade` alone and adds Connection
- *   and the Sec-WebSocket-* handshake itself.
- * @throws ImpersonationError when the identity cannot be sent exactly as it is.
+ * @param client the client's headers
+ * @param as the identity from the decision. Keys of extras are sent in
+ *   lower case, as the API server reads them.
+ * @param mode `upgrade` for a request that opens a WebSocket. Workers' fetch needs only `Upgrade`, and adds
+ *   Connection and the Sec-WebSocket-* handshake itself.
+ * @returns an error when headers cannot represent the identity exactly
  */
 export function buildUpstreamHeaders(
   client: Headers,
   as: Impersonation,
   mode: { readonly upgrade?: "websocket" },
-): Headers {
+): Result<Headers, ImpersonationError> {
+  const identity = impersonationHeaders(as);
+  if (!identity.ok) return identity;
   const upstream = new Headers();
   for (const name of ALLOWED_HEADERS) {
     const value = client.get(name);
@@ -80,19 +83,21 @@ export function buildUpstreamHeaders(
     const subprotocols = withoutBearerTokens(client.get(SUBPROTOCOL_HEADER));
     if (subprotocols.length > 0) upstream.set(SUBPROTOCOL_HEADER, subprotocols.join(", "));
   }
-  impersonate(upstream, as);
-  return upstream;
+  // Append: each group needs a line of its own. The API server reads `a, b`
+  // in one line as one group of that name.
+  for (const [name, value] of identity.value) upstream.append(name, value);
+  return ok(upstream);
 }
 
 /**
- * Finds a header with which the client asks to be someone else. Dropping it silently would run the request as somebody
- * the person did not mean.
+ * Finds an impersonation header of the client. Dropping it without an error would run the request as somebody
+ * else than the person intended.
  *
- * @returns the header's name and a reason for a person, or undefined.
+ * @returns the header's name and a reason for a person, or undefined
  */
-export function forbiddenClientHeader(client: Headers): { header: string; reason: string } | undefined {
+export function findImpersonationHeader(client: Headers): { header: string; reason: string } | undefined {
   for (const header of client.keys()) {
-    // Some servers on the way fold underscores into dashes.
+    // Some servers convert underscores to dashes.
     if (!header.toLowerCase().replaceAll("_", "-").startsWith("impersonate-")) continue;
     return { header, reason: "impersonation (kubectl's --as, --as-group and --as-uid) is not available here" };
   }
@@ -100,9 +105,9 @@ export function forbiddenClientHeader(client: Headers): { header: string; reason
 }
 
 /**
- * The offered subprotocols without those that carry a token, in order. Everything else is kept, known or not: the server
- * chooses. Anything outside visible ASCII goes too, because Go trims more kinds of space than JavaScript before it looks
- * for the token's prefix.
+ * Removes subprotocols that carry a token from the offered ones. All others stay, known or not, because the
+ * server chooses. Those with characters outside visible ASCII are removed too: Go trims more kinds of space
+ * than JavaScript before it looks for the prefix of a token.
  */
 function withoutBearerTokens(offered: string | null): readonly string[] {
   return (offered ?? "")
@@ -111,37 +116,56 @@ function withoutBearerTokens(offered: string | null): readonly string[] {
     .filter((subprotocol) => /^[!-~]+$/.test(subprotocol) && !subprotocol.toLowerCase().includes(BEARER_SUBPROTOCOL));
 }
 
-function impersonate(upstream: Headers, as: Impersonation): void {
-  // Without a user the API server would not impersonate at all, and the request would run as the proxy's own account.
-  upstream.set("impersonate-user", exactValue("user", as.user));
-  // A line for each: the API server takes `a, b` in one line for a single group of that name.
-  for (const group of as.groups) upstream.append("impersonate-group", exactValue("group", group));
-  if (as.uid !== undefined) upstream.set("impersonate-uid", exactValue("uid", as.uid));
-  for (const [key, values] of Object.entries(as.extra)) {
-    const header = `impersonate-extra-${escapeExtraKey(key)}`;
-    for (const value of values) upstream.append(header, exactValue("extra", value));
+/** A header's name and value, or the first error. */
+type HeaderLine = Result<readonly [name: string, value: string], ImpersonationError>;
+
+function impersonationHeaders(as: Impersonation): Result<(readonly [string, string])[], ImpersonationError> {
+  const lines: HeaderLine[] = [
+    // Without a user the API server does not impersonate: the request would run as the proxy's own account.
+    exactHeader("user", "impersonate-user", as.user),
+    ...as.groups.map((group) => exactHeader("group", "impersonate-group", group)),
+    ...(as.uid === undefined ? [] : [exactHeader("uid", "impersonate-uid", as.uid)]),
+    ...Object.entries(as.extra).flatMap(([key, values]) => values.map((value) => extraHeader(key, value))),
+  ];
+  const headers: (readonly [string, string])[] = [];
+  for (const line of lines) {
+    if (!line.ok) return line;
+    headers.push(line.value);
   }
+  return ok(headers);
 }
 
 /**
- * Passes a value that reaches the API server byte for byte, and throws on any other.
+ * Accepts a value that reaches the API server byte for byte.
  *
- * `Headers` trims spaces at the ends, so ` system:masters` would arrive as another group. Beyond ASCII, runtimes differ
- * in the bytes they send for a character, and the name that RBAC compares is the bytes.
+ * `Headers` trims spaces at both ends, so ` system:masters` would arrive as another group. Outside ASCII,
+ * runtimes send different bytes for the same character, and RBAC compares bytes.
  */
-function exactValue(part: ImpersonationError["part"], value: string): string {
-  if (value === "") throw new ImpersonationError(part, "is empty");
-  if (!/^[ -~]*$/.test(value)) throw new ImpersonationError(part, "has a character outside printable ASCII");
-  if (value.startsWith(" ") || value.endsWith(" ")) {
-    throw new ImpersonationError(part, "begins or ends with a space");
-  }
-  return value;
+function exactHeader(part: ImpersonationError["part"], name: string, value: string): HeaderLine {
+  if (value === "") return invalid(part, "is empty");
+  if (!/^[ -~]*$/.test(value)) return invalid(part, "has a character outside printable ASCII");
+  if (value.startsWith(" ") || value.endsWith(" ")) return invalid(part, "begins or ends with a space");
+  return ok([name, value]);
 }
 
-/** `headerKeyEscape` of client-go's transport/round_trippers.go, after the lower-casing the API server does anyway. */
+function extraHeader(key: string, value: string): HeaderLine {
+  if (key === "") return invalid("extra", "has an empty key");
+  if (!key.isWellFormed()) return invalid("extra", "has a key that is not valid Unicode");
+  return exactHeader("extra", `impersonate-extra-${escapeExtraKey(key)}`, value);
+}
+
+function invalid(part: ImpersonationError["part"], problem: string) {
+  return err<ImpersonationError>({
+    code: "invalid_impersonation",
+    part,
+    message: `cannot impersonate: the ${part} ${problem}`,
+  });
+}
+
+/**
+ * `headerKeyEscape` of client-go's transport/round_trippers.go, in lower case, as the API server reads it.
+ */
 function escapeExtraKey(key: string): string {
-  if (key === "") throw new ImpersonationError("extra", "has an empty key");
-  if (!key.isWellFormed()) throw new ImpersonationError("extra", "has a key that is not valid Unicode");
   return key
     .toLowerCase()
     .replace(ESCAPED_KEY_CHARACTER, (character) =>

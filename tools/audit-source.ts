@@ -1,4 +1,7 @@
-/** Reads the events of the audit log, ordered by session_id and seq: from a local stack, or from the deployed D1. */
+/**
+ * Reads the events of the audit log, ordered by session_id and seq: from
+ * a local stack, or from the deployed D1.
+ */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -39,7 +42,8 @@ function readEndpoints(stateDir: string): string {
  * @param configuration path of the wrangler configuration, such as `npx sallyport deploy` writes
  */
 export function* remoteEvents(configuration: string): Generator<ChainedEvent> {
-  // Events that arrive meanwhile are left out: otherwise a page could have the end of a session without its start.
+  // Events that arrive meanwhile are left out: otherwise a page could have
+  // the end of a session without its start.
   const [last] = query<{ newest: number | null }>(configuration, "SELECT max(row_number) AS newest FROM events");
   let after: ChainedEvent | undefined;
   for (;;) {

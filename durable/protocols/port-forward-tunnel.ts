@@ -76,7 +76,7 @@ export class PortForwardTunnelObserver implements Observer {
    * `lost connection to pod`.
    */
   goodbyeFrames(message: string): Uint8Array<ArrayBuffer>[] {
-    if (!this.#upstream?.atFrameBorder) return [];
+    if (!this.#upstream?.isAtFrameBoundary) return [];
     const text = new TextEncoder().encode(message);
     return this.#unfinished().map(([streamId, { type }]) =>
       finalFrame(streamId, type === "error" ? text : new Uint8Array(0)),

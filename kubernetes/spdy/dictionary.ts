@@ -1,9 +1,10 @@
 /**
- * The zlib dictionary of SPDY/3 and 3.1 (section 2.6.10.1 of the draft). Every header block is compressed against it, so
- * it must match to the byte: its Adler-32 is 0xe3c6a7c2, which peers put into the first block and the tests compare.
+ * The zlib dictionary of SPDY/3 and 3.1 (section 2.6.10.1 of the draft). Peers compress header
+ * blocks with it, so it must be exact to the byte. Its Adler-32 is 0xe3c6a7c2, which is in the
+ * first block of a peer and in the tests.
  */
 
-// Names in the dictionary are written as they are in a block: a 32-bit length, then the text.
+// In the dictionary, a name has the same form as in a header block: a 32-bit length, then the text.
 const NAMES = [
   ["options", "head", "post", "put", "delete", "trace", "accept", "accept-charset", "accept-encoding"],
   ["accept-language", "accept-ranges", "age", "allow", "authorization", "cache-control", "connection"],

@@ -1,23 +1,25 @@
+import { concatBytes } from "../../common/bytes.ts";
 import {
   CONTROL_TYPE,
   FLAG_CLEAR_SETTINGS,
   FLAG_FIN,
   FLAG_UNIDIRECTIONAL,
-  FRAME_HEAD_BYTES,
   SPDY_VERSION,
   type SpdyFrame,
 } from "./frames.ts";
-import { concatBytes, type HeaderBlockWriter, uint32 } from "./header-block.ts";
+import { type HeaderBlockWriter, uint32 } from "./header-block.ts";
 
 /**
- * The bytes of one frame. `headers` is the writer of this direction of the connection; it is advanced by the frames that
- * carry a header block, so frames must be sent in the order in which they were encoded.
+ * Encodes one frame.
+ *
+ * @param headers the writer of this direction of the connection. Frames with a header block advance it, so
+ *   frames must be sent in the order in which they were encoded.
  */
 export function encodeFrame(frame: SpdyFrame, headers: HeaderBlockWriter): Uint8Array {
   const fin = "fin" in frame && frame.fin ? FLAG_FIN : 0;
   switch (frame.type) {
     case "DATA":
-      return joined([encodeDataHead(frame.streamId, frame.data.length, frame.fin), frame.data]);
+      return concatBytes([encodeDataHead(frame.streamId, frame.data.length, frame.fin), frame.data]);
     case "SYN_STREAM":
       return control(frame.type, fin | (frame.unidirectional ? FLAG_UNIDIRECTIONAL : 0), [
         uint32(frame.streamId),
@@ -47,23 +49,16 @@ export function encodeFrame(frame: SpdyFrame, headers: HeaderBlockWriter): Uint8
   }
 }
 
-/** The 8-byte head of a DATA frame, for callers that send the data itself without copying it. */
+/** Encodes the 8-byte header of a DATA frame, for callers that send the data separately without a copy. */
 export function encodeDataHead(streamId: number, length: number, fin: boolean): Uint8Array {
-  return joined([uint32(streamId), Uint8Array.of(fin ? FLAG_FIN : 0, length >>> 16, length >>> 8, length)]);
+  return concatBytes([uint32(streamId), Uint8Array.of(fin ? FLAG_FIN : 0, length >>> 16, length >>> 8, length)]);
 }
 
 function control(type: keyof typeof CONTROL_TYPE, flags: number, body: readonly Uint8Array[]): Uint8Array {
   const length = body.reduce((sum, part) => sum + part.length, 0);
-  const head = joined([
+  const head = concatBytes([
     uint32(((0x8000 | SPDY_VERSION) << 16) | CONTROL_TYPE[type]),
     Uint8Array.of(flags, length >>> 16, length >>> 8, length),
   ]);
-  return concatBytes([head, ...body], FRAME_HEAD_BYTES + length);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(
-    parts,
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
+  return concatBytes([head, ...body]);
 }

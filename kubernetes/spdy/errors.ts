@@ -1,7 +1,9 @@
-/** What can be wrong with a SPDY byte stream. None is recoverable: the header context is shared by all later frames. */
+/**
+ * The errors of a SPDY byte stream. None is recoverable, because all later frames share the header context.
+ */
 export type SpdyErrorCode = "bad-version" | "bad-frame" | "frame-too-large" | "bad-header-block" | "headers-too-large";
 
-/** A peer broke the protocol, or one of our limits. The connection cannot be read further. */
+/** A peer violated the protocol, or exceeded a limit. The rest of the connection cannot be parsed. */
 export class SpdyError extends Error {
   override readonly name = "SpdyError";
   readonly code: SpdyErrorCode;

@@ -1,14 +1,14 @@
 import type { SpdyHeaders } from "./header-block.ts";
 
 /**
- * SPDY/3.1 as Kubernetes tunnels it for port-forward (moby/spdystream on both ends). Two kinds of frame, told apart by
- * the first bit, both with an 8-byte head:
+ * SPDY/3.1 as Kubernetes tunnels it for port-forward, with moby/spdystream on both ends. The first bit
+ * distinguishes the two kinds of frame, which both have an 8-byte header:
  *
  *     control  |1| version 15 |  type 16  |     data  |0|     stream id 31      |
  *              | flags 8 |   length 24    |           | flags 8 |   length 24   |
  *
- * Streams of the client have odd ids. FIN (flag 1) on SYN_STREAM, SYN_REPLY, HEADERS or DATA half-closes a stream.
- * spdystream neither sends nor obeys WINDOW_UPDATE, though the type is known to it.
+ * Streams of the client have odd ids. FIN (flag 1) on SYN_STREAM, SYN_REPLY, HEADERS or DATA half-closes a
+ * stream. spdystream knows WINDOW_UPDATE, but neither sends nor applies it.
  */
 export type SpdyFrame =
   | SynStreamFrame
@@ -33,8 +33,8 @@ export interface SynStreamFrame {
 }
 
 /**
- * Data of a stream. The parser hands out what has arrived, so one frame on the wire may become several of these; `fin`
- * is set only on the last. Frame borders in a stream carry no meaning, so nothing is lost.
+ * Data of a stream. The parser returns data as it arrives, so one frame on the wire may become several of
+ * these; only the last one has `fin`. Frame boundaries in a stream have no meaning, so nothing is lost.
  */
 export interface DataFrame {
   readonly type: "DATA";
@@ -49,10 +49,10 @@ export interface SpdySetting {
   readonly value: number;
 }
 
-export const FRAME_HEAD_BYTES = 8;
+export const FRAME_HEADER_BYTES = 8;
 export const SPDY_VERSION = 3;
 
-/** Numbers of the control frames on the wire (section 2.6 of the draft). */
+/** Types of the control frames on the wire (section 2.6 of the draft). */
 export const CONTROL_TYPE: Record<Exclude<SpdyFrame["type"], "DATA">, number> = {
   SYN_STREAM: 1,
   SYN_REPLY: 2,
@@ -68,10 +68,10 @@ export const FLAG_FIN = 0x01;
 export const FLAG_UNIDIRECTIONAL = 0x02;
 export const FLAG_CLEAR_SETTINGS = 0x01;
 
-/** RST_STREAM reasons that this project sends or names (section 2.6.3). */
+/** Status codes of RST_STREAM that this project uses (section 2.6.3). */
 export const RST_STATUS = { PROTOCOL_ERROR: 1, REFUSED_STREAM: 3, CANCEL: 5 } as const;
 
-/** The value of the first header of that name, or undefined. */
+/** Returns the value of the first header with this name, or undefined. */
 export function headerValue(headers: SpdyHeaders, name: string): string | undefined {
   return headers.find(([candidate]) => candidate === name)?.[1];
 }

@@ -1,23 +1,24 @@
 import { Unzlib } from "fflate";
+import { concatBytes } from "../../common/bytes.ts";
 import { SPDY_DICTIONARY } from "./dictionary.ts";
 import { SpdyError } from "./errors.ts";
 
-/** Name/value pairs in wire order. A name is lower case; one with several values appears once for each. */
+/** Name/value pairs in wire order. Names are lower case; a name with several values has a pair for each. */
 export type SpdyHeaders = readonly (readonly [name: string, value: string])[];
 
-/** Names of the Kubernetes port-forward streams are tens of bytes: this bounds what a peer can make us hold. */
+/** Bounds the memory that a peer can use. Headers of port-forward streams have tens of bytes. */
 export const DEFAULT_MAX_HEADER_BYTES = 16 * 1024;
 
-// DEFLATE expands at most about 1032 times, so a slice this long yields at most ~66 KiB before the limit is looked at.
+// DEFLATE expands up to about 1032 times, so the limit is checked at least every 66 KiB of output.
 const INFLATE_SLICE_BYTES = 64;
 
-// A BOM is part of a name, not to be dropped: the peer's reader would see another name than we do.
-const text = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
-const bytes = new TextEncoder();
+// ignoreBOM keeps a leading U+FEFF. Otherwise the peer would read another name than this parser.
+const utf8Decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+const utf8Encoder = new TextEncoder();
 
 /**
- * Reads the header blocks of ONE direction of a connection. All blocks share a zlib context, so every block must be
- * given to it, in order, also those whose headers are of no interest; after an error it must not be used again.
+ * Decodes the header blocks of ONE direction of a connection. They share a zlib context, so every block must
+ * be read, in order, even if its headers are not needed. Unusable after an error.
  */
 export class HeaderBlockReader {
   readonly #maxBytes: number;
@@ -33,7 +34,10 @@ export class HeaderBlockReader {
     });
   }
 
-  /** Takes the compressed block of one SYN_STREAM, SYN_REPLY or HEADERS frame; throws SpdyError. */
+  /**
+   * @param block the compressed block of one SYN_STREAM, SYN_REPLY or HEADERS frame
+   * @throws SpdyError
+   */
   read(block: Uint8Array): SpdyHeaders {
     this.#out = [];
     this.#outBytes = 0;
@@ -48,25 +52,27 @@ export class HeaderBlockReader {
       if (error instanceof SpdyError) throw error;
       throw new SpdyError("bad-header-block", `header block does not inflate: ${String(error)}`);
     }
-    return parseHeaderBlock(concatBytes(this.#out, this.#outBytes));
+    return parseHeaderBlock(concatBytes(this.#out));
   }
 }
 
-// zlib's head: deflate with a 32 KiB window, a preset dictionary, and that dictionary's Adler-32.
+// The zlib header: deflate with a 32 KiB window and a preset dictionary, then that dictionary's Adler-32.
 const ZLIB_HEAD = Uint8Array.of(0x78, 0xf9, 0xe3, 0xc6, 0xa7, 0xc2);
 const MAX_STORED_BYTES = 0xffff;
-// An empty stored block, the mark of zlib's sync flush. Go's inflater hands out what it has only when it meets one.
+// An empty stored block, as of zlib's sync flush. Go's inflater returns its output only when it reads one.
 const FLUSH = Uint8Array.of(0, 0, 0, 0xff, 0xff);
 
 /**
- * Writes the header blocks of ONE direction: the counterpart of HeaderBlockReader, with the same rule of order. It uses
- * DEFLATE's stored blocks: every inflater reads them, they end on a byte border as each SPDY frame needs, and the tens
- * of bytes that port-forward sends are not worth a compressor (fflate's flush goes wrong on blocks this short).
+ * Encodes the header blocks of ONE direction, in order.
+ *
+ * It writes stored blocks of DEFLATE. Every inflater reads them, and they end at a byte
+ * boundary, as a SPDY frame must. Compression would save nothing on tens of bytes, and the
+ * flush of fflate fails on blocks this short.
  */
 export class HeaderBlockWriter {
   #head: readonly Uint8Array[] = [ZLIB_HEAD];
 
-  /** Gives the zlib bytes of these headers. */
+  /** @returns the bytes of a header block */
   write(headers: SpdyHeaders): Uint8Array {
     const block = serializeHeaderBlock(headers);
     const parts: Uint8Array[] = [...this.#head];
@@ -74,18 +80,16 @@ export class HeaderBlockWriter {
     for (let at = 0; at < block.length; at += MAX_STORED_BYTES) {
       const piece = block.subarray(at, at + MAX_STORED_BYTES);
       const [low, high] = [piece.length & 0xff, piece.length >>> 8];
-      // Not the last block, type 00; then the length and its complement, little-endian.
+      // Not the last block, type 00, then the length and its complement in little-endian order.
       parts.push(Uint8Array.of(0, low, high, low ^ 0xff, high ^ 0xff), piece);
     }
     parts.push(FLUSH);
-    return concatBytes(
-      parts,
-      parts.reduce((sum, part) => sum + part.length, 0),
-    );
+    return concatBytes(parts);
   }
 }
 
-// Number of pairs, then length + name + length + value each, all lengths 32 bit; several values are joined with NUL.
+// The number of pairs, then length, name, length and value of each.
+// Lengths have 32 bits; NUL separates values.
 function parseHeaderBlock(block: Uint8Array): SpdyHeaders {
   let at = 0;
   const length = (): number => {
@@ -96,7 +100,7 @@ function parseHeaderBlock(block: Uint8Array): SpdyHeaders {
   const string = (): string => {
     const end = length() + at;
     if (end > block.length) throw new SpdyError("bad-header-block", "header block ends inside a string");
-    const value = text.decode(block.subarray(at, end));
+    const value = utf8Decoder.decode(block.subarray(at, end));
     at = end;
     return value;
   };
@@ -123,35 +127,20 @@ function serializeHeaderBlock(headers: SpdyHeaders): Uint8Array {
   }
   const parts: Uint8Array[] = [uint32(joined.size)];
   for (const string of [...joined].flat()) {
-    const encoded = bytes.encode(string);
+    const encoded = utf8Encoder.encode(string);
     parts.push(uint32(encoded.length), encoded);
   }
-  return concatBytes(
-    parts,
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
+  return concatBytes(parts);
 }
 
-/** Joins byte arrays whose lengths sum up to `total`. */
-export function concatBytes(parts: readonly Uint8Array[], total: number): Uint8Array {
-  if (parts.length === 1 && parts[0] !== undefined) return parts[0];
-  const joined = new Uint8Array(total);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
-/** The big-endian unsigned 32-bit number at `at`; bytes past the end count as 0. */
+/** Reads a big-endian unsigned 32-bit number. Bytes past the end count as 0. */
 export function readUint32(from: Uint8Array, at: number): number {
   return (
     (((from[at] ?? 0) << 24) | ((from[at + 1] ?? 0) << 16) | ((from[at + 2] ?? 0) << 8) | (from[at + 3] ?? 0)) >>> 0
   );
 }
 
-/** A number as four big-endian bytes. */
+/** Encodes a number as four big-endian bytes. */
 export function uint32(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }

@@ -4,35 +4,38 @@ import {
   FLAG_CLEAR_SETTINGS,
   FLAG_FIN,
   FLAG_UNIDIRECTIONAL,
-  FRAME_HEAD_BYTES,
+  FRAME_HEADER_BYTES,
   SPDY_VERSION,
   type SpdyFrame,
 } from "./frames.ts";
 import { HeaderBlockReader, readUint32 } from "./header-block.ts";
 
-/** A SYN_STREAM of port-forward is under 100 bytes. Only control frames are held back whole, so only they need a limit. */
+/**
+ * Only control frames are buffered, so only they have a limit. A
+ * SYN_STREAM of port-forward is under 100 bytes.
+ */
 export const DEFAULT_MAX_FRAME_BYTES = 64 * 1024;
 
 const NO_DATA = new Uint8Array(0);
 const STREAM_ID_MASK = 0x7fff_ffff;
 
 export interface SpdyParserLimits {
-  /** Longest body of a control frame, in bytes. DATA is handed on as it comes and never collected. */
+  /** Largest body of a control frame. DATA is never buffered. */
   readonly maxFrameBytes?: number;
-  /** Longest inflated header block, in bytes. */
+  /** Largest inflated header block. */
   readonly maxHeaderBytes?: number;
 }
 
 /**
- * Reads ONE direction of a SPDY connection from bytes cut anywhere. Holds at most one control frame. After it has
- * thrown a SpdyError the direction is lost: framing and header context can no longer be trusted.
+ * Parses ONE direction of a SPDY connection from chunks of any size. Buffers at most one control frame.
+ * Unusable after a SpdyError, because framing and header context are lost.
  */
 export class SpdyFrameParser {
   readonly #maxFrameBytes: number;
   readonly #headers: HeaderBlockReader;
-  /** The frame that is being collected, or its head as long as its length is unknown; filled up to `#heldBytes`. */
-  #held = new Uint8Array(FRAME_HEAD_BYTES);
-  #heldBytes = 0;
+  /** The control frame that is incomplete, or only its header while its length is unknown. */
+  #buffer = new Uint8Array(FRAME_HEADER_BYTES);
+  #bufferedBytes = 0;
   #data: { streamId: number; fin: boolean; remaining: number } | undefined;
   #failed: SpdyError | undefined;
 
@@ -42,16 +45,19 @@ export class SpdyFrameParser {
   }
 
   /**
-   * Takes the next bytes and gives the frames they complete, plus the pieces of DATA in them. The data of a frame may
-   * be a view into `chunk`. Throws SpdyError on a broken stream, and again on every later call.
+   * Parses the next bytes.
+   *
+   * @returns the frames that they complete, and the DATA in them, which may be a view into `chunk`
+   * @throws SpdyError for an invalid stream, and again on every later call
    */
   push(chunk: Uint8Array): SpdyFrame[] {
     if (this.#failed !== undefined) throw this.#failed;
     const frames: SpdyFrame[] = [];
     try {
       let at = 0;
-      while (at < chunk.length)
-        at = this.#data === undefined ? this.#takeHeld(chunk, at, frames) : this.#takeData(chunk, at, frames);
+      while (at < chunk.length) {
+        at = this.#data === undefined ? this.#readBuffered(chunk, at, frames) : this.#readData(chunk, at, frames);
+      }
     } catch (error) {
       if (error instanceof SpdyError) this.#failed = error;
       throw error;
@@ -59,12 +65,12 @@ export class SpdyFrameParser {
     return frames;
   }
 
-  /** Whether everything pushed so far ends with a whole frame, so that another could follow. */
-  get atFrameBorder(): boolean {
-    return this.#failed === undefined && this.#data === undefined && this.#heldBytes === 0;
+  /** Whether the bytes so far end with a complete frame. */
+  get isAtFrameBoundary(): boolean {
+    return this.#failed === undefined && this.#data === undefined && this.#bufferedBytes === 0;
   }
 
-  #takeData(chunk: Uint8Array, at: number, frames: SpdyFrame[]): number {
+  #readData(chunk: Uint8Array, at: number, frames: SpdyFrame[]): number {
     const current = this.#data;
     if (current === undefined) return at;
     const end = Math.min(chunk.length, at + current.remaining);
@@ -75,42 +81,42 @@ export class SpdyFrameParser {
     return end;
   }
 
-  #takeHeld(chunk: Uint8Array, at: number, frames: SpdyFrame[]): number {
-    const end = Math.min(chunk.length, at + this.#held.length - this.#heldBytes);
-    // Copied: what stays after push() returns must not alias the caller's buffer, which may be used again. One by one,
-    // since a head is 8 bytes and a view of it costs more than they do.
-    for (let from = at; from < end; from++) this.#held[this.#heldBytes++] = chunk[from] ?? 0;
-    if (this.#heldBytes === this.#held.length) this.#takeWhole(frames);
+  #readBuffered(chunk: Uint8Array, at: number, frames: SpdyFrame[]): number {
+    const end = Math.min(chunk.length, at + this.#buffer.length - this.#bufferedBytes);
+    // A copy, because the caller may reuse its buffer after push(). Byte by byte, because for the 8 bytes of
+    // a header a view costs more.
+    for (let from = at; from < end; from++) this.#buffer[this.#bufferedBytes++] = chunk[from] ?? 0;
+    if (this.#bufferedBytes === this.#buffer.length) this.#finishBuffered(frames);
     return end;
   }
 
-  #takeWhole(frames: SpdyFrame[]): void {
-    const held = this.#held;
-    const isControl = (readUint32(held, 0) & 0x8000_0000) !== 0;
-    const length = readUint32(held, 4) & 0x00ff_ffff;
-    const flags = held[4] ?? 0;
+  #finishBuffered(frames: SpdyFrame[]): void {
+    const frame = this.#buffer;
+    const isControl = (readUint32(frame, 0) & 0x8000_0000) !== 0;
+    const length = readUint32(frame, 4) & 0x00ff_ffff;
+    const flags = frame[4] ?? 0;
 
-    if (isControl && held.length === FRAME_HEAD_BYTES) this.#checkControlHead(held, length);
-    if (isControl && held.length < FRAME_HEAD_BYTES + length) {
-      this.#held = new Uint8Array(FRAME_HEAD_BYTES + length);
-      this.#held.set(held);
+    if (isControl && frame.length === FRAME_HEADER_BYTES) this.#checkControlHeader(frame, length);
+    if (isControl && frame.length < FRAME_HEADER_BYTES + length) {
+      this.#buffer = new Uint8Array(FRAME_HEADER_BYTES + length);
+      this.#buffer.set(frame);
       return;
     }
-    if (held.length > FRAME_HEAD_BYTES) this.#held = new Uint8Array(FRAME_HEAD_BYTES);
-    this.#heldBytes = 0;
+    if (frame.length > FRAME_HEADER_BYTES) this.#buffer = new Uint8Array(FRAME_HEADER_BYTES);
+    this.#bufferedBytes = 0;
     if (isControl) {
-      const frame = this.#decode(readUint32(held, 0) & 0xffff, flags, held.subarray(FRAME_HEAD_BYTES));
-      if (frame !== undefined) frames.push(frame);
+      const decoded = this.#decode(readUint32(frame, 0) & 0xffff, flags, frame.subarray(FRAME_HEADER_BYTES));
+      if (decoded !== undefined) frames.push(decoded);
       return;
     }
-    const streamId = readUint32(held, 0);
+    const streamId = readUint32(frame, 0);
     const fin = (flags & FLAG_FIN) !== 0;
     if (length === 0) frames.push({ type: "DATA", streamId, fin, data: NO_DATA });
     else this.#data = { streamId, fin, remaining: length };
   }
 
-  #checkControlHead(head: Uint8Array, length: number): void {
-    const version = (readUint32(head, 0) >>> 16) & 0x7fff;
+  #checkControlHeader(header: Uint8Array, length: number): void {
+    const version = (readUint32(header, 0) >>> 16) & 0x7fff;
     if (version !== SPDY_VERSION) throw new SpdyError("bad-version", `SPDY version ${version}, not ${SPDY_VERSION}`);
     if (length > this.#maxFrameBytes) {
       throw new SpdyError("frame-too-large", `control frame of ${length} bytes, more than ${this.#maxFrameBytes}`);

@@ -1,6 +1,7 @@
 /**
- * Fuzzes the channel codec and the observers of its protocols: nothing is thrown, a frame encodes to what reads the same,
- * borders change nothing about a Status, and the record stays small. See harness.ts for its options.
+ * Fuzzes the channel codec and its observers. Nothing is thrown, a frame decodes to itself
+ * after encoding, a Status is the same wherever it is cut, and the data for the audit log stays
+ * small. See harness.ts for the options.
  */
 import { deepStrictEqual, ok } from "node:assert";
 import { createObserver } from "../../durable/protocols/choose.ts";
@@ -17,7 +18,7 @@ const NAMES = [
   "base64.channel.k8s.io",
   "",
 ] as const;
-const MAX_RECORD_CHARS = 64 * 1024;
+const MAX_TRAFFIC_CHARS = 64 * 1024;
 
 const messages = [
   ...captures("exec"),
@@ -29,7 +30,7 @@ const messages = [
   .map(({ bytes }) => bytes);
 const base64 = messages.map((bytes) => Buffer.from(`${bytes[0]}${Buffer.from(bytes.subarray(1)).toString("base64")}`));
 const [first, ...others] = [...messages, ...base64].filter(({ length }) => length < 4_096);
-if (!first) throw new Error("there is nothing to begin with");
+if (!first) throw new Error("the corpus is empty");
 
 fuzz({
   name: "channels",
@@ -69,11 +70,11 @@ function checkObservers(name: string, input: Uint8Array, random: Random): void {
     observer.goodbyeFrames("the end");
     const traffic = observer.traffic?.() ?? {};
     ok((traffic.forwards?.length ?? 0) <= 65, "too many ports");
-    ok(JSON.stringify(traffic).length < MAX_RECORD_CHARS, "the record is too long");
+    ok(JSON.stringify(traffic).length < MAX_TRAFFIC_CHARS, "the traffic data is too long");
   }
 }
 
-/** Whatever comes on the error channel, it is understood the same in one piece and in many. */
+/** The error channel gives the same status in one piece and in many. */
 function checkStatus(name: string, input: Uint8Array, random: Random): void {
   if (input.length === 0 || input.length > MAX_STATUS_BYTES) return;
   const statusOf = (pieces: Iterable<Uint8Array>) => {

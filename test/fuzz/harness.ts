@@ -1,31 +1,34 @@
 /**
- * What the fuzz programs share: inputs made of real streams with faults put in, and of nothing but chance. Options:
+ * Shared by the fuzz programs: makes inputs by mutating real streams, and random ones. Options:
  *
- *     --seconds N     how long (60)
- *     --input BASE64  only this one input, as a failed run has printed it
+ *     --seconds N     duration (60)
+ *     --input BASE64  run only this input, as a failed run printed it
  *
- * SALLYPORT_SEED=… gives the inputs of an earlier run again.
+ * SALLYPORT_SEED=… repeats the inputs of an earlier run.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { concatBytes } from "../../common/bytes.ts";
 import { Random, seedOfRun } from "../support/random.ts";
 
 export interface Target {
   readonly name: string;
-  /** Valid inputs, from which others are made. */
+  /** Valid inputs to mutate. */
   readonly corpus: readonly [Uint8Array, ...Uint8Array[]];
-  /** Throws when something is not as it must be. `random` depends on the input alone, so that it can be had again. */
+  /**
+   * Throws when a property does not hold. `random` depends only on the input, so `--input` repeats a check.
+   */
   check(input: Uint8Array, random: Random): void;
 }
 
-const LONGEST_INPUT = 16 * 1024;
+const MAX_INPUT_BYTES = 16 * 1024;
 
-/** Runs until the time is over or an input fails; ends the process. */
+/** Runs until the time is over or an input fails, then exits the process. */
 export function fuzz(target: Target): never {
   const { values } = parseArgs({ options: { seconds: { type: "string", default: "60" }, input: { type: "string" } } });
   if (values.input !== undefined) {
     run(target, new Uint8Array(Buffer.from(values.input, "base64")));
-    console.log(`${target.name}: this input is fine`);
+    console.log(`${target.name}: the input passes`);
     process.exit(0);
   }
   const seed = seedOfRun();
@@ -57,9 +60,9 @@ function hashOf(bytes: Uint8Array): number {
 
 function makeInput(corpus: Target["corpus"], random: Random): Uint8Array {
   if (random.chance(0.1)) return random.bytes(random.length(2_000));
-  let input: Uint8Array = random.pick(corpus).slice(0, LONGEST_INPUT);
+  let input: Uint8Array = random.pick(corpus).slice(0, MAX_INPUT_BYTES);
   for (let n = random.below(6); n >= 0; n--) input = mutate(input, corpus, random);
-  return input.slice(0, LONGEST_INPUT);
+  return input.slice(0, MAX_INPUT_BYTES);
 }
 
 function mutate(input: Uint8Array, corpus: Target["corpus"], random: Random): Uint8Array {
@@ -72,16 +75,16 @@ function mutate(input: Uint8Array, corpus: Target["corpus"], random: Random): Ui
     case 1:
       return replaced(input, at, () => random.pick([0, 1, 0x7f, 0x80, 0xff, random.below(256)]));
     case 2:
-      return joined(before, random.bytes(random.length(50)), inside, after);
+      return concatBytes([before, random.bytes(random.length(50)), inside, after]);
     case 3:
-      return joined(before, after);
+      return concatBytes([before, after]);
     case 4:
-      return joined(before, inside, inside, after);
+      return concatBytes([before, inside, inside, after]);
     case 5:
       return before;
     default: {
       const other = random.pick(corpus);
-      return joined(before, other.subarray(random.below(other.length + 1)));
+      return concatBytes([before, other.subarray(random.below(other.length + 1))]);
     }
   }
 }
@@ -92,17 +95,13 @@ function replaced(input: Uint8Array, at: number, change: (byte: number) => numbe
   return copy;
 }
 
-function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
-}
-
-/** A message of a real session. */
+/** A message of a captured session. */
 export interface CapturedMessage {
   readonly dir: "to-server" | "to-client";
   readonly bytes: Uint8Array;
 }
 
-/** The captures whose name has `part` in it, each as its messages in order. */
+/** Reads the captures with `part` in their name, each as its messages in order. */
 export function captures(part: string): CapturedMessage[][] {
   const directory = new URL("../vectors/captures/", import.meta.url);
   const files = readdirSync(directory).filter((file) => file.includes(part));

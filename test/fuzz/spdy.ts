@@ -1,8 +1,10 @@
 /**
- * Fuzzes the SPDY parser and the port-forward observer: nothing but SpdyError is thrown, borders change nothing, what was
- * read encodes to what reads the same, and the record stays small. See harness.ts for its options.
+ * Fuzzes the SPDY parser and the port-forward observer. Only SpdyError is thrown, frames are the
+ * same wherever the stream is cut and after encoding, and the data for the audit log stays
+ * small. See harness.ts for the options.
  */
 import { deepStrictEqual, ok } from "node:assert";
+import { concatBytes } from "../../common/bytes.ts";
 import { createObserver } from "../../durable/protocols/choose.ts";
 import { PORT_FORWARD_TUNNEL } from "../../durable/protocols/port-forward-tunnel.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
@@ -14,11 +16,11 @@ import { Random } from "../support/random.ts";
 import { randomFrame } from "../support/spdy-frames.ts";
 import { captures, fuzz } from "./harness.ts";
 
-const MAX_RECORD_CHARS = 64 * 1024;
+const MAX_TRAFFIC_CHARS = 64 * 1024;
 
 const real = captures("kubectl").flatMap((messages) =>
   (["to-server", "to-client"] as const).map((dir) =>
-    concat(messages.filter((message) => message.dir === dir).map(({ bytes }) => bytes)),
+    concatBytes(messages.filter((message) => message.dir === dir).map(({ bytes }) => bytes)),
   ),
 );
 const made = Array.from({ length: 20 }, (_, seed) => {
@@ -26,7 +28,7 @@ const made = Array.from({ length: 20 }, (_, seed) => {
   return encodeAll(Array.from({ length: 30 }, () => randomFrame(random)));
 });
 const [first, ...others] = [...made, ...real.filter((stream) => stream[0] === 0x80)];
-if (!first) throw new Error("there is nothing to begin with");
+if (!first) throw new Error("the corpus is empty");
 
 fuzz({
   name: "spdy",
@@ -62,7 +64,8 @@ function parse(pieces: Iterable<Uint8Array>): Parsed {
 
 function checkEncoding(frames: readonly SpdyFrame[]): void {
   const again = parse([encodeAll(frames)]);
-  // A broken character is one byte on the wire and three when it is written again: that may be over the limit.
+  // An invalid character is one byte on the wire and three when it is
+  // encoded again, which may exceed the limit.
   if (again.code === "headers-too-large") return;
   deepStrictEqual(again.code, undefined);
   deepStrictEqual(joinData(again.frames), joinData(frames));
@@ -71,7 +74,7 @@ function checkEncoding(frames: readonly SpdyFrame[]): void {
 function checkObserver(input: Uint8Array, random: Random): void {
   const ports = new Set<number>();
   const onNewPort = (port: number) => {
-    ok(!ports.has(port), `port ${port} is new for the second time`);
+    ok(!ports.has(port), `port ${port} was reported twice`);
     ports.add(port);
   };
   const observer = createObserver("port-forward", PORT_FORWARD_TUNNEL, false, { ports: [], onNewPort });
@@ -82,13 +85,13 @@ function checkObserver(input: Uint8Array, random: Random): void {
   }
   const traffic = observer.traffic?.();
   ok(ports.size <= 64 && (traffic?.forwards?.length ?? 0) <= 65, "too many ports");
-  ok(JSON.stringify(traffic).length < MAX_RECORD_CHARS, "the record is too long");
+  ok(JSON.stringify(traffic).length < MAX_TRAFFIC_CHARS, "the traffic data is too long");
   const carried = (traffic?.forwards ?? []).reduce((sum, { bytes_in }) => sum + bytes_in, 0);
-  ok(carried <= input.length, "more was carried than was sent");
+  ok(carried <= input.length, "more bytes were counted than sent");
   observer.goodbyeFrames("the end");
 }
 
-/** Frames as they compare: pieces of DATA joined, the values of one name together as the encoder writes them. */
+/** Normalizes frames for comparison: joins DATA, and groups the values of a name as the encoder does. */
 function joinData(frames: readonly SpdyFrame[]): unknown[] {
   const out: { type: string; streamId?: number; fin?: boolean; data?: Buffer }[] = [];
   for (const frame of frames) {
@@ -111,9 +114,5 @@ function joinData(frames: readonly SpdyFrame[]): unknown[] {
 
 function encodeAll(frames: readonly SpdyFrame[]): Uint8Array {
   const headers = new HeaderBlockWriter();
-  return concat(frames.map((frame) => encodeFrame(frame, headers)));
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
+  return concatBytes(frames.map((frame) => encodeFrame(frame, headers)));
 }

@@ -43,7 +43,7 @@ function messageOf({ type, base64 }: Pick<Line, "type" | "base64">): Message {
   return type === "text" ? bytes.toString() : Uint8Array.from(bytes).buffer;
 }
 
-/** What one side said on one channel, joined. */
+/** Everything that one side sent on a channel. */
 function streamOf(name: string, dir: Line["dir"], channel: number): Buffer {
   const capture = captureOf(name);
   const protocol = protocolOf(capture.chosen);
@@ -57,15 +57,15 @@ function streamOf(name: string, dir: Line["dir"], channel: number): Buffer {
 
 function captureOf(name: string) {
   const capture = captures.find((candidate) => candidate.name === name);
-  if (!capture) throw new Error(`there is no capture ${name} of a channel protocol`);
+  if (!capture) throw new Error(`no capture ${name} of a channel protocol`);
   return capture;
 }
 
 const bytesOf = (message: Uint8Array | Message) =>
   typeof message === "string" ? Buffer.from(message) : Buffer.from(new Uint8Array(message));
 
-describe("in real sessions", () => {
-  test.each(captures)("$name: every message is a frame, and encodes to the same message", ({ chosen, messages }) => {
+describe("captures of real sessions", () => {
+  test.each(captures)("$name: every message decodes, and encodes to itself", ({ chosen, messages }) => {
     const protocol = protocolOf(chosen);
     expect(messages.length).toBeGreaterThan(1);
     for (const { message } of messages) {
@@ -75,7 +75,7 @@ describe("in real sessions", () => {
     }
   });
 
-  test.each(["kubectl-1.32.4", "kubectl-1.36.3"])("%s's output is on the channels where it belongs", (kubectl) => {
+  test.each(["kubectl-1.32.4", "kubectl-1.36.3"])("%s's streams are on their channels", (kubectl) => {
     expect(streamOf(`${kubectl}-exec-200k`, "to-client", 1).length).toBe(200_000);
     expect(streamOf(`${kubectl}-exec-stdin-empty`, "to-server", 0).length).toBe(0);
     expect(
@@ -100,7 +100,7 @@ describe("in real sessions", () => {
     ["kubectl-1.36.3-cp-in", 1],
     ["client-node-exec", 3],
     ["python-exec", 3],
-  ])("%s: the exit code is %d wherever its Status is cut in two", (name, exitCode) => {
+  ])("%s: the exit code is %d, wherever its Status is cut in two", (name, exitCode) => {
     const { chosen } = captureOf(name);
     const status = streamOf(name, "to-client", 3);
     for (let cut = 0; cut <= status.length; cut++) {
@@ -114,7 +114,7 @@ describe("in real sessions", () => {
   });
 
   test.each(["kubectl-1.36.3-exec-exit-3", "python-exec"])(
-    "%s: nor does it matter that each byte comes alone",
+    "%s: the exit code is found when each byte is a message",
     (name) => {
       const observer = createObserver("exec", captureOf(name).chosen, false);
       for (const byte of streamOf(name, "to-client", 3)) observer.fromUpstream(Uint8Array.of(3, byte).buffer);
@@ -123,7 +123,7 @@ describe("in real sessions", () => {
     },
   );
 
-  test("frame borders carry no meaning: a channel's stream is the same cut at any place", () => {
+  test("a channel has the same stream, wherever it is cut into frames", () => {
     const stream = streamOf("kubectl-1.36.3-exec-utf8-split", "to-client", 1);
     for (const protocol of [BINARY, BASE64]) {
       for (let cut = 0; cut <= stream.length; cut++) {
@@ -137,7 +137,7 @@ describe("in real sessions", () => {
   });
 });
 
-describe("every subprotocol's name", () => {
+describe("a subprotocol", () => {
   test.each([
     ["v5.channel.k8s.io", "binary", "status"],
     ["v4.channel.k8s.io", "binary", "status"],
@@ -147,7 +147,7 @@ describe("every subprotocol's name", () => {
     ["channel.k8s.io", "binary", "text"],
     ["base64.channel.k8s.io", "base64", "text"],
     ["", "binary", "text"],
-  ])("%s is %s, its errors are %s", (name, encoding, errorFormat) => {
+  ])("%s has %s frames and %s errors", (name, encoding, errorFormat) => {
     expect(channelProtocol(name)).toEqual({ encoding, errorFormat });
   });
 
@@ -158,12 +158,12 @@ describe("every subprotocol's name", () => {
     "v6.channel.k8s.io",
     "constructor",
     "__proto__",
-  ])("%s is none", (name) => {
+  ])("%s is no channel protocol", (name) => {
     expect(channelProtocol(name)).toBeUndefined();
   });
 });
 
-describe("base64, as browsers speak it", () => {
+describe("base64 frames, which browsers send", () => {
   test.each([
     ["1aGVsbG8=", 1, "hello"],
     ["1", 1, ""],
@@ -175,12 +175,12 @@ describe("base64, as browsers speak it", () => {
     expect(encodeFrame(BASE64, channel, new TextEncoder().encode(payload))).toBe(text);
   });
 
-  test("is read from binary messages too: some servers send it so", () => {
+  test("may come in binary messages, as from some servers", () => {
     const frame = decodeFrame(BASE64, new TextEncoder().encode("1aGk=").buffer);
     expect(frame && [frame.channel, new TextDecoder().decode(frame.payload)]).toEqual([1, "hi"]);
   });
 
-  test("is padded for every length", () => {
+  test("are padded for every length", () => {
     for (let length = 0; length < 10; length++) {
       const bytes = Uint8Array.from({ length }, (_, n) => 255 - n);
       const message = encodeFrame(BASE64, 1, bytes);
@@ -189,14 +189,14 @@ describe("base64, as browsers speak it", () => {
     }
   });
 
-  test("takes a payload of any size", () => {
+  test("have payloads of any size", () => {
     const bytes = new Uint8Array(3_000_001).fill(0xfe);
     const frame = decodeFrame(BASE64, String(encodeFrame(BASE64, 1, bytes)));
     expect(Buffer.compare(frame?.payload ?? Buffer.alloc(0), bytes)).toBe(0);
   });
 });
 
-describe("what is no frame", () => {
+describe("an invalid frame", () => {
   test.each<[string, ChannelProtocol, Message]>([
     ["an empty message", BINARY, new ArrayBuffer(0)],
     ["empty text", BINARY, ""],
@@ -210,18 +210,18 @@ describe("what is no frame", () => {
     ["half a base64", BASE64, "1A"],
     ["half a character", BASE64, "1\uD83D"],
     ["bytes that are no text", BASE64, Uint8Array.of(0x31, 0xff, 0xfe).buffer],
-  ])("%s is not taken for one", (_, protocol, message) => {
+  ])("%s is not decoded", (_, protocol, message) => {
     expect(decodeFrame(protocol, message)).toBeUndefined();
   });
 
-  test("half a Status says nothing either, where it should be one", () => {
+  test("with half a Status gives no status", () => {
     const observer = createObserver("exec", "v5.channel.k8s.io", true);
     observer.fromUpstream("\u0003{");
     expect(observer.finalStatus()).toBeUndefined();
   });
 
   test.each(["v5.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", ""])(
-    "says nothing of the session's end, and throws nothing (%s)",
+    "gives no status and throws nothing (%s)",
     (protocol) => {
       const observer = createObserver("exec", protocol, true);
       const hostile: Message[] = [
@@ -242,20 +242,20 @@ describe("what is no frame", () => {
   );
 });
 
-describe("binary", () => {
-  test("is read from text too: the Python client sends its stdin so, and the API server takes it", () => {
+describe("binary frames", () => {
+  test("may come in text messages, as the stdin of the Python client", () => {
     expect(streamOf("python-exec-stdin", "to-server", 0).toString()).toBe("echo hello\nexit 2\n");
     expect(decodeFrame(BINARY, "\0ü")).toEqual({ channel: 0, payload: new TextEncoder().encode("ü") });
   });
 
-  test("has all 256 channels, and an empty payload is a frame", () => {
+  test("have 256 channels, and may have an empty payload", () => {
     for (let channel = 0; channel < 256; channel++) {
       expect(decodeFrame(BINARY, Uint8Array.of(channel).buffer)).toEqual({ channel, payload: new Uint8Array(0) });
       expect(encodeFrame(BINARY, channel, Uint8Array.of(9))).toEqual(Uint8Array.of(channel, 9));
     }
   });
 
-  test("is not copied to be read", () => {
+  test("are decoded without a copy", () => {
     const message = Uint8Array.of(1, 2, 3).buffer;
     expect(decodeFrame(BINARY, message)?.payload.buffer).toBe(message);
   });

@@ -77,7 +77,7 @@ describe("requests as real clients make them", () => {
     ["GET", `${VMI}/console`, WS, { sessionKind: "console", tty: true, stdin: true, stdout: true }],
     ["GET", `${VMI}/vnc`, WS, { sessionKind: "vnc", tty: false }],
     ["GET", `${VM}/portforward/22/tcp`, WS, { sessionKind: "vm-port-forward", ports: [22] }],
-  ])("%s %s is that session", (method, path, upgrade, expected) => {
+  ])("%s %s opens a session", (method, path, upgrade, expected) => {
     const classified = classifyUrl(method, path, upgrade);
     expect(classified).toMatchObject({
       kind: "session",
@@ -120,7 +120,7 @@ describe("a path, method and Upgrade header that open a session", () => {
   });
 });
 
-describe("what a session's query says", () => {
+describe("the query of a session", () => {
   test.each<[string, object]>([
     ["exec", { command: [], container: undefined, tty: false, stdin: false, stdout: false, stderr: false, ports: [] }],
     ["exec?command=", { command: [""] }],
@@ -148,13 +148,13 @@ describe("what a session's query says", () => {
     expect(classifyUrl("GET", `${POD}/${rest}`, WS)).toMatchObject({ kind: "session", session: expected });
   });
 
-  test("a vsock's port can fill 32 bits", () => {
+  test("the port of a vsock has 32 bits", () => {
     const classified = classifyUrl("GET", `${VMI}/vsock?port=4294967295`, WS);
     expect(classified).toMatchObject({ kind: "session", session: { pod: "vm1", ports: [4294967295] } });
   });
 });
 
-describe("plain requests", () => {
+describe("API requests", () => {
   test.each<[string, string, string]>([
     ["GET", "/", "get"],
     ["GET", "/version", "get"],
@@ -197,7 +197,7 @@ describe("plain requests", () => {
     ["GET", "/api/v1/namespaces/demo/pods/x/EXEC", "get"],
     ["GET", "/api/v1/namespaces/demo/pods/x/%EF%BB%BFexec", "get"],
     ["GET", "/API/v1/namespaces/demo/pods/x/exec", "get"],
-  ])("%s %s is plain, with the verb %j", (method, path, verb) => {
+  ])("%s %s is an API request with the verb %j", (method, path, verb) => {
     expect(classifyUrl(method, path, null)).toMatchObject({ kind: "rest", info: { verb } });
   });
 });
@@ -218,27 +218,27 @@ describe("upgrades that only read", () => {
 
 describe("refused: a session without the right upgrade or method", () => {
   test.each<[string, string, string | null, string]>([
-    ["GET", `${POD}/exec?command=id`, null, "exec needs a connection upgrade"],
-    ["POST", `${POD}/exec?command=id`, null, "exec needs a connection upgrade"],
-    ["GET", `${POD}/attach`, null, "attach needs a connection upgrade"],
-    ["POST", `${POD}/portforward`, null, "portforward needs a connection upgrade"],
-    ["DELETE", `${POD}/exec`, null, "exec needs a connection upgrade"],
-    ["OPTIONS", `${POD}/exec`, null, "exec needs a connection upgrade"],
-    ["POST", `${POD}/exec`, WS, "needs the method GET"],
-    ["PUT", `${POD}/exec`, WS, "needs the method GET"],
-    ["PATCH", `${POD}/exec`, WS, "needs the method GET"],
-    ["DELETE", `${POD}/exec`, WS, "needs the method GET"],
-    ["HEAD", `${POD}/exec`, WS, "needs the method GET"],
-    ["OPTIONS", `${POD}/attach`, WS, "needs the method GET"],
+    ["GET", `${POD}/exec?command=id`, null, "exec requires a connection upgrade"],
+    ["POST", `${POD}/exec?command=id`, null, "exec requires a connection upgrade"],
+    ["GET", `${POD}/attach`, null, "attach requires a connection upgrade"],
+    ["POST", `${POD}/portforward`, null, "portforward requires a connection upgrade"],
+    ["DELETE", `${POD}/exec`, null, "exec requires a connection upgrade"],
+    ["OPTIONS", `${POD}/exec`, null, "exec requires a connection upgrade"],
+    ["POST", `${POD}/exec`, WS, "requires the method GET"],
+    ["PUT", `${POD}/exec`, WS, "requires the method GET"],
+    ["PATCH", `${POD}/exec`, WS, "requires the method GET"],
+    ["DELETE", `${POD}/exec`, WS, "requires the method GET"],
+    ["HEAD", `${POD}/exec`, WS, "requires the method GET"],
+    ["OPTIONS", `${POD}/attach`, WS, "requires the method GET"],
     ["PUT", `${POD}/exec`, SPDY, "POST or GET"],
     ["HEAD", `${POD}/portforward`, SPDY, "POST or GET"],
     ["DELETE", `${POD}/attach`, SPDY, "POST or GET"],
-    ["GET", `${VMI}/console`, null, "console needs a connection upgrade"],
-    ["GET", `${VMI}/vnc`, null, "vnc needs a connection upgrade"],
-    ["GET", `${VM}/portforward/22`, null, "portforward needs a connection upgrade"],
-    ["POST", `${VMI}/console`, WS, "needs the method GET"],
-    ["GET", `${VMI}/console`, SPDY, "needs a WebSocket"],
-    ["POST", `${VMI}/vnc`, SPDY, "needs a WebSocket"],
+    ["GET", `${VMI}/console`, null, "console requires a connection upgrade"],
+    ["GET", `${VMI}/vnc`, null, "vnc requires a connection upgrade"],
+    ["GET", `${VM}/portforward/22`, null, "portforward requires a connection upgrade"],
+    ["POST", `${VMI}/console`, WS, "requires the method GET"],
+    ["GET", `${VMI}/console`, SPDY, "requires a WebSocket"],
+    ["POST", `${VMI}/vnc`, SPDY, "requires a WebSocket"],
     ["GET", `${POD}/exec`, "h2c", "neither WebSocket nor SPDY/3.1"],
     ["GET", `${POD}/exec`, "", "neither WebSocket nor SPDY/3.1"],
     ["GET", `${POD}/exec`, "websocket, websocket", "neither WebSocket nor SPDY/3.1"],
@@ -259,25 +259,25 @@ describe("refused: a session without the right upgrade or method", () => {
 
 describe("refused: a session at a path or with a query that Kubernetes does not serve", () => {
   test.each<[string, string]>([
-    [`${POD}/exec/extra`, "not a path"],
-    [`${POD}/exec/proxy`, "not a path"],
-    ["/api/v1/pods/shell/exec", "not a path"],
-    ["/api/v2/namespaces/demo/pods/shell/exec", "not a path"],
-    ["/api/v1/watch/namespaces/demo/pods/shell/exec", "not a path"],
-    ["/api/v1/watch/namespaces/demo/pods/shell/attach", "not a path"],
-    [`${VMI}/console/extra`, "not a path"],
-    [`${VMI}/vnc/other`, "not a path"],
-    [`${VMI}/vnc/screenshot/x`, "not a path"],
-    [`${VMI}/portforward`, "not a path"],
-    [`${VMI}/portforward/22/sctp`, "not a path"],
-    [`${VMI}/portforward/22/tcp/x`, "not a path"],
-    [VMI.replace("/v1/", "/v2/").concat("/console"), "not a path"],
-    ["/apis/subresources.kubevirt.io/v1/virtualmachineinstances/vm1/console", "not a path"],
+    [`${POD}/exec/extra`, "does not serve"],
+    [`${POD}/exec/proxy`, "does not serve"],
+    ["/api/v1/pods/shell/exec", "does not serve"],
+    ["/api/v2/namespaces/demo/pods/shell/exec", "does not serve"],
+    ["/api/v1/watch/namespaces/demo/pods/shell/exec", "does not serve"],
+    ["/api/v1/watch/namespaces/demo/pods/shell/attach", "does not serve"],
+    [`${VMI}/console/extra`, "does not serve"],
+    [`${VMI}/vnc/other`, "does not serve"],
+    [`${VMI}/vnc/screenshot/x`, "does not serve"],
+    [`${VMI}/portforward`, "does not serve"],
+    [`${VMI}/portforward/22/sctp`, "does not serve"],
+    [`${VMI}/portforward/22/tcp/x`, "does not serve"],
+    [VMI.replace("/v1/", "/v2/").concat("/console"), "does not serve"],
+    ["/apis/subresources.kubevirt.io/v1/virtualmachineinstances/vm1/console", "does not serve"],
     [`${POD}/exec?command=a;b`, "raw semicolon"],
-    // False to EqualFold, true to ToLower: Kubernetes asks now the one, now the other.
-    [`${POD}/exec?command=a&tty=fal%C5%BFe`, "an s to some only"],
-    ["/api/v1/namespaces/demo/pods?fieldSelector=x&watch=FAL%C5%BFE", "an s to some only"],
-    [`${POD}/exec?command=id&tty=%zz`, "broken percent-escape"],
+    // False for EqualFold, true for ToLower. Kubernetes uses both.
+    [`${POD}/exec?command=a&tty=fal%C5%BFe`, "spells `false` with U+017F"],
+    ["/api/v1/namespaces/demo/pods?fieldSelector=x&watch=FAL%C5%BFE", "spells `false` with U+017F"],
+    [`${POD}/exec?command=id&tty=%zz`, "invalid percent-encoding"],
     [`${POD}/portforward?ports=http`, "port"],
     [`${POD}/portforward?ports=`, "port"],
     [`${POD}/portforward?ports=80,`, "port"],
@@ -296,7 +296,7 @@ describe("refused: a session at a path or with a query that Kubernetes does not 
   });
 });
 
-describe("refused: surfaces that stay shut, with and without an upgrade", () => {
+describe("refused: the legacy /proxy/ prefix, with and without an upgrade", () => {
   test.each<[string, string, string]>([
     ["GET", "/api/v1/proxy/nodes/n1/exec/demo/shell/shell", "legacy /proxy/"],
     ["GET", "/api/v1/proxy/namespaces/demo/pods/shell/exec", "legacy /proxy/"],
@@ -313,7 +313,7 @@ describe("refused: surfaces that stay shut, with and without an upgrade", () => 
   });
 });
 
-describe("a session with a workload itself, through the proxy subresource of its pod or service", () => {
+describe("a session with a workload, through the proxy subresource of its pod or service", () => {
   test.each([
     [`${POD}/proxy/ws`, "demo", "x"],
     [`${POD}:8080/proxy`, "demo", "x:8080"],
@@ -382,7 +382,7 @@ describe("refused: any other upgrade", () => {
   });
 });
 
-describe("refused whatever the method and upgrade: paths that two parsers read differently", () => {
+describe("refused with any method and upgrade: paths that two parsers read differently", () => {
   test.each([
     ["/api/v1/namespaces/demo/pods/shell%2Fexec"],
     ["/api/v1/namespaces/demo/pods/shell%2fexec"],
@@ -421,14 +421,14 @@ describe("refused whatever the method and upgrade: paths that two parsers read d
   });
 });
 
-describe("refused: methods the API server does not serve", () => {
+describe("refused: methods that the API server does not serve", () => {
   test.each(["get", "Get", "CONNECT", "TRACE", "PROPFIND", "WATCH", ""])("%j", (method) => {
     expect(classifyUrl(method, POD, null)).toMatchObject({ kind: "refused", status: 405 });
     expect(classifyUrl(method, `${POD}/exec`, WS)).toMatchObject({ kind: "refused", status: 405 });
   });
 });
 
-test("a reason never repeats the query, where secrets travel", () => {
+test("a reason never contains the query, which may have secrets", () => {
   for (const path of [`${POD}/exec?command=s3cret;`, `${POD}/portforward?ports=s3cret`, `${POD}?x=s3cret`]) {
     const classified = classifyUrl("GET", path, WS);
     expect(classified).toMatchObject({ kind: "refused", reason: expect.not.stringContaining("s3cret") });

@@ -58,7 +58,8 @@ describe("docs/REFERENCE.md", () => {
     const others = ["authorization", "cookie", "x-forwarded-for", "range", "audit-id", "traceparent", "x-remote-user"];
     const client = new Headers([...named, ...others].map((name) => [name, "value"]));
     const upstream = buildUpstreamHeaders(client, { user: "alice", groups: [], extra: {} }, {});
-    expect([...upstream.keys()].filter((name) => name !== "impersonate-user").sort()).toEqual([...named].sort());
+    if (!upstream.ok) throw new Error(upstream.error.message);
+    expect([...upstream.value.keys()].filter((name) => name !== "impersonate-user").sort()).toEqual([...named].sort());
     expect(named.length).toBeGreaterThan(8);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
-import { buildUpstreamHeaders, forbiddenClientHeader } from "../../kubernetes/upstream-headers.ts";
+import { buildUpstreamHeaders, findImpersonationHeader } from "../../kubernetes/upstream-headers.ts";
 import { checkCrossSite } from "../../worker/access/cross-site.ts";
 import { evaluateRules, resourceOf } from "../../worker/policy/evaluate-rules.ts";
 import { isPlainHost } from "../../worker/upstream/cluster-by-host.ts";
@@ -131,7 +131,7 @@ describe("the classifier", () => {
     const isRefused =
       !URL.canParse(`http://${host}`) ||
       !isPlainHost(host) ||
-      forbiddenClientHeader(headers) !== undefined ||
+      findImpersonationHeader(headers) !== undefined ||
       !checkCrossSite(headers, new URL("http://localhost")).ok;
     expect(isRefused).toBe(true);
   }
@@ -142,7 +142,9 @@ describe("the headers that would be sent", () => {
   test.each(sent.map((entry) => [entry.id, entry] as const))("%s", (_, entry) => {
     const mode = entry.expect.verdict === "rest" ? {} : { upgrade: "websocket" as const };
     const as = { user: HOSTILE.email, groups: HOSTILE.groups, uid: HOSTILE.sub, extra: {} };
-    const headers = buildUpstreamHeaders(headersOf(entry), as, mode);
+    const built = buildUpstreamHeaders(headersOf(entry), as, mode);
+    if (!built.ok) throw new Error(built.error.message);
+    const headers = built.value;
     expect(headers.get("impersonate-user")).toBe(HOSTILE.email);
     expect(headers.get("impersonate-group")).toBe(HOSTILE.groups.join(", "));
     expect([...headers].join("\n")).not.toMatch(SMUGGLED);

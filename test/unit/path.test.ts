@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { decodePathname, pathAmbiguity, rawRequestTarget } from "../../kubernetes/path.ts";
+import { decodePathname, findPathAmbiguity, rawRequestTarget } from "../../kubernetes/path.ts";
 
 const POD = "/api/v1/namespaces/demo/pods/shell";
 const SERVICE_PROXY = "/api/v1/namespaces/demo/services/web/proxy";
 
-describe("a path that real clients send is clear", () => {
+describe("a path that real clients send is unambiguous", () => {
   test.each([
     ["/"],
     ["/version"],
@@ -34,11 +34,11 @@ describe("a path that real clients send is clear", () => {
     [`${SERVICE_PROXY}/https://example.org/x`],
     ["/api/v1/namespaces/demo/pods/web:8080/proxy/a//b"],
   ])("%s", (path) => {
-    expect(pathAmbiguity(path)).toBeUndefined();
+    expect(findPathAmbiguity(path)).toBeUndefined();
   });
 });
 
-describe("a path that could be read in two ways is refused, and the reason says which", () => {
+describe("an ambiguous path has a reason", () => {
   test.each([
     ["", "start with a slash"],
     ["api/v1/pods", "start with a slash"],
@@ -71,12 +71,12 @@ describe("a path that could be read in two ways is refused, and the reason says 
     ["/api/v1/pods%7F", "control character"],
     ["/api/v1/pods%C2%85", "control character"],
     ["/api/v1/pods%E2%80%A8", "control character"],
-    ["/api/v1/pods/%ff", "broken percent-escape"],
-    ["/api/v1/pods/%C0%AFexec", "broken percent-escape"],
-    ["/api/v1/pods/%ED%A0%80", "broken percent-escape"],
-    ["/api/v1/pods/%zz", "broken percent-escape"],
-    ["/api/v1/pods/%", "broken percent-escape"],
-    ["/api/v1/pods/\ud800", "broken percent-escape"],
+    ["/api/v1/pods/%ff", "invalid percent-encoding"],
+    ["/api/v1/pods/%C0%AFexec", "invalid percent-encoding"],
+    ["/api/v1/pods/%ED%A0%80", "invalid percent-encoding"],
+    ["/api/v1/pods/%zz", "invalid percent-encoding"],
+    ["/api/v1/pods/%", "invalid percent-encoding"],
+    ["/api/v1/pods/\ud800", "invalid percent-encoding"],
     [`${SERVICE_PROXY}/..`, "dot segment"],
     [`${SERVICE_PROXY}/../../../../pods/shell/exec`, "dot segment"],
     [`${SERVICE_PROXY}/a/%2e%2e/%2e%2e`, "dot segment"],
@@ -88,13 +88,13 @@ describe("a path that could be read in two ways is refused, and the reason says 
     [`${SERVICE_PROXY}/%${"25".repeat(5000)}2e`, "dot segment"],
     [`${SERVICE_PROXY}/a%5Cb`, "backslash"],
     [`${SERVICE_PROXY}/a%0Ab`, "control character"],
-    [`${SERVICE_PROXY}/%ff`, "broken percent-escape"],
+    [`${SERVICE_PROXY}/%ff`, "invalid percent-encoding"],
     ["/api/v1/namespaces/demo/services/web/%70roxy//x", "empty segment"],
     ["/api/v1/nodes/n1/proxy//exec", "empty segment"],
     ["/api/v1/namespaces/demo/nodes/n1/proxy//exec", "empty segment"],
     ["/apis/cluster.karmada.io/v1alpha1/clusters/c/proxy//api", "empty segment"],
   ])("%s", (path, reason) => {
-    expect(pathAmbiguity(path)).toContain(reason);
+    expect(findPathAmbiguity(path)).toContain(reason);
   });
 });
 
@@ -111,7 +111,7 @@ describe("decoding a pathname", () => {
   });
 });
 
-describe("taking the spelled target out of a URL", () => {
+describe("the raw request target of a URL", () => {
   test.each([
     ["http://h", "/", ""],
     ["http://h?x=1", "/", "?x=1"],
@@ -119,14 +119,14 @@ describe("taking the spelled target out of a URL", () => {
     ["http://h/a/%2e%2e/b", "/a/%2e%2e/b", ""],
     ["http://h\\api/v1/pods", "\\api/v1/pods", ""],
     ["/api/v1/pods", "", ""],
-    // URL parsers skip the slashes and take `x` for the host: what follows would be another path to them.
+    // URL parsers skip the slashes and read `x` as the host, so they have another path.
     ["http:///x/api/v1/nodes/n1/proxy", "", ""],
     ["http:////x/api/v1/nodes/n1/proxy", "", ""],
   ])("%s", (url, pathname, search) => {
     expect(rawRequestTarget(url)).toEqual({ pathname, search });
   });
 
-  test("agrees with a URL parser wherever the spelling is clear", () => {
+  test("agrees with a URL parser for every unambiguous path", () => {
     const pieces = [
       "api",
       "v1",
@@ -146,18 +146,18 @@ describe("taking the spelled target out of a URL", () => {
       "%25",
       "proxy",
     ];
-    let clear = 0;
+    let unambiguous = 0;
     for (const first of pieces) {
       for (const second of pieces) {
         for (const third of pieces) {
-          const spelled = rawRequestTarget(`https://h/${first}/${second}/${third}?q=${first}`);
-          if (pathAmbiguity(spelled.pathname) !== undefined) continue;
-          clear++;
+          const raw = rawRequestTarget(`https://h/${first}/${second}/${third}?q=${first}`);
+          if (findPathAmbiguity(raw.pathname) !== undefined) continue;
+          unambiguous++;
           const parsed = new URL(`https://h/${first}/${second}/${third}`);
-          expect(decodePathname(parsed.pathname)).toBe(decodePathname(spelled.pathname));
+          expect(decodePathname(parsed.pathname)).toBe(decodePathname(raw.pathname));
         }
       }
     }
-    expect(clear).toBeGreaterThan(500);
+    expect(unambiguous).toBeGreaterThan(500);
   });
 });

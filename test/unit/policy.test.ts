@@ -16,8 +16,8 @@ const rule = (name: string, match: Match, more: Partial<Rule> = {}): Rule => ({
 function info(method: string, path: string): RequestInfo {
   const url = new URL(path, "http://localhost");
   const read = parseRequestInfo(method, url);
-  if ("error" in read) throw new Error(read.error);
-  return read;
+  if (!read.ok) throw new Error(read.error);
+  return read.value;
 }
 
 function queryOf(path: string, { method = "GET", kind }: { method?: string; kind?: SessionKind } = {}) {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { pinnedField } from "../../kubernetes/field-selector.ts";
-import { boolValue, firstValue, parseQuery } from "../../kubernetes/query.ts";
+import { requiredFieldValue } from "../../kubernetes/field-selector.ts";
+import { getBooleanParameter, getParameter, parseQuery } from "../../kubernetes/query.ts";
 
-describe("a query is read as Go reads it", () => {
+describe("a query is parsed as Go does", () => {
   test.each<[string, [string, string[]][], boolean]>([
     ["", [], false],
     ["?", [], false],
@@ -32,18 +32,18 @@ describe("a query is read as Go reads it", () => {
     ["tty=%zz&stdin=1", [["stdin", ["1"]]], true],
     ["%=1", [], true],
     ["command=a%3Bb", [["command", ["a;b"]]], false],
-  ])("%s", (search, values, malformed) => {
+  ])("%s", (search, values, isMalformed) => {
     const query = parseQuery(search);
     expect([...query.values]).toEqual(values);
-    expect(query.malformed).toBe(malformed);
+    expect(query.isMalformed).toBe(isMalformed);
   });
 
   test("the first of several values counts", () => {
-    expect(firstValue(parseQuery("container=a&container=b"), "container")).toBe("a");
+    expect(getParameter(parseQuery("container=a&container=b"), "container")).toBe("a");
   });
 });
 
-describe("a boolean parameter is read as apimachinery reads it", () => {
+describe("a boolean parameter is read as apimachinery does", () => {
   test.each([
     ["", false],
     ["tty=0", false],
@@ -62,11 +62,11 @@ describe("a boolean parameter is read as apimachinery reads it", () => {
     ["tty=%20false", true],
     ["tty=1&tty=0", true],
   ])("%s is %s", (search, expected) => {
-    expect(boolValue(parseQuery(search), "tty")).toBe(expected);
+    expect(getBooleanParameter(parseQuery(search), "tty")).toBe(expected);
   });
 });
 
-describe("the value a field selector pins metadata.name to", () => {
+describe("the value that a field selector requires of metadata.name", () => {
   test.each([
     ["metadata.name=web", "web"],
     ["metadata.name==web", "web"],
@@ -84,6 +84,6 @@ describe("the value a field selector pins metadata.name to", () => {
     ["metadata.name=a\\", undefined],
     [" metadata.name=web", undefined],
   ])("%s gives %j", (selector, value) => {
-    expect(pinnedField(selector, "metadata.name")).toBe(value);
+    expect(requiredFieldValue(selector, "metadata.name")).toBe(value);
   });
 });

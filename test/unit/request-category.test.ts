@@ -22,9 +22,9 @@ function category(request: string, requests: Requests = {}, status: number | nul
   });
   const [method = "", path = ""] = request.split(" ");
   const info = parseRequestInfo(method, new URL(path, "http://localhost"));
-  if ("error" in info) throw new Error(info.error);
+  if (!info.ok) throw new Error(info.error);
   const identity = { name: "alice@example.com", groups: ["developers"] };
-  const query = { identity, cluster: "prod", info, session: undefined };
+  const query = { identity, cluster: "prod", info: info.value, session: undefined };
   return categorize({ method, query, status }, config.audit.requests);
 }
 

@@ -5,9 +5,15 @@ function parse(method: string, url: string) {
   return parseRequestInfo(method, new URL(url, "https://h"));
 }
 
+function infoOf(method: string, url: string): RequestInfo {
+  const parsed = parse(method, url);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}
+
 type Row = [string, string, Partial<RequestInfo>];
 
-describe("a resource request is taken apart as the API server does it", () => {
+describe("a resource request is parsed as the API server does", () => {
   test.each<Row>([
     ["GET", "/api/v1/namespaces", { verb: "list", resource: "namespaces", parts: ["namespaces"] }],
     ["GET", "/api/v1/namespaces/demo", { verb: "get", namespace: "demo", resource: "namespaces", name: "demo" }],
@@ -71,11 +77,11 @@ describe("a resource request is taken apart as the API server does it", () => {
     ],
     ["GET", "/api/v1/proxy/nodes/n1/exec", { verb: "proxy", resource: "nodes", name: "n1", subresource: "" }],
   ])("%s %s", (method, url, expected) => {
-    expect(parse(method, url)).toMatchObject({ isResourceRequest: true, ...expected });
+    expect(infoOf(method, url)).toMatchObject({ isResourceRequest: true, ...expected });
   });
 });
 
-describe("what the query adds to a list", () => {
+describe("list options", () => {
   const pods = "/api/v1/namespaces/demo/pods";
   test.each<Row>([
     ["GET", `${pods}?watch=true`, { verb: "watch" }],
@@ -111,11 +117,11 @@ describe("what the query adds to a list", () => {
     ["GET", `${pods}/shell?fieldSelector=metadata.name=a`, { name: "shell", fieldSelector: "" }],
     ["GET", "/api/v1/watch/pods?fieldSelector=metadata.name=a", { name: "", fieldSelector: "" }],
   ])("%s %s", (method, url, expected) => {
-    expect(parse(method, url)).toMatchObject(expected);
+    expect(infoOf(method, url)).toMatchObject(expected);
   });
 });
 
-describe("a path that names no resource keeps the HTTP method as its verb", () => {
+describe("a path without a resource has the HTTP method as its verb", () => {
   test.each<Row>([
     ["GET", "/", { verb: "get", path: "/" }],
     ["POST", "/healthz", { verb: "post" }],
@@ -127,17 +133,17 @@ describe("a path that names no resource keeps the HTTP method as its verb", () =
     ["GET", "/metrics/slis/x", { verb: "get" }],
     ["GET", "/logs/api/v1/pods", { resource: "" }],
   ])("%s %s", (method, url, expected) => {
-    expect(parse(method, url)).toMatchObject({ isResourceRequest: false, parts: [], ...expected });
+    expect(infoOf(method, url)).toMatchObject({ isResourceRequest: false, parts: [], ...expected });
   });
 });
 
-describe("a path without a reading is an error", () => {
+describe("a path that cannot be parsed is an error", () => {
   test.each([
-    ["/api/v1/watch", "nothing to apply it to"],
-    ["/apis/apps/v1/proxy/", "nothing to apply it to"],
-    ["/api/v1/pods/%zz", "broken percent-escape"],
+    ["/api/v1/watch", "and no resource"],
+    ["/apis/apps/v1/proxy/", "and no resource"],
+    ["/api/v1/pods/%zz", "invalid percent-encoding"],
     ["/api/v1/pods/%ff", "not UTF-8"],
   ])("%s", (url, error) => {
-    expect(parse("GET", url)).toEqual({ error: expect.stringContaining(error) });
+    expect(parse("GET", url)).toEqual({ ok: false, error: expect.stringContaining(error) });
   });
 });

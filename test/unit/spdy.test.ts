@@ -31,7 +31,7 @@ function captured(name: string, direction: Direction): Uint8Array[] {
 
 const whole = (chunks: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(chunks));
 
-/** Frames with the pieces of each stream's data joined, so that streams cut differently compare equal. */
+/** Joins consecutive DATA of a stream, so that a stream compares equal wherever it was cut. */
 function normalized(frames: SpdyFrame[]): unknown[] {
   const out: (Exclude<SpdyFrame, DataFrame> | { type: "DATA"; streamId: number; fin: boolean; data: string })[] = [];
   for (const frame of frames) {
@@ -61,8 +61,8 @@ const streamData = (frames: SpdyFrame[], streamId: number): string =>
     .map((frame) => Buffer.from(frame.data).toString("latin1"))
     .join("");
 
-describe("what kubectl and the API server say", () => {
-  it("opens an error and a data stream with the port and a request id", () => {
+describe("captures of kubectl and the API server", () => {
+  it("open an error and a data stream with the port and a request id", () => {
     const streams = parse(captured("kubectl-1.36.3-port-forward", "to-server")).filter((f) => f.type === "SYN_STREAM");
     expect(
       streams.map((s) => [s.streamId, headerValue(s.headers, "streamtype"), headerValue(s.headers, "port")]),
@@ -75,14 +75,14 @@ describe("what kubectl and the API server say", () => {
     expect(streams.map((s) => headerValue(s.headers, "requestid"))).toEqual(["0", "0", "1", "1"]);
   });
 
-  it("replies to every stream, and pings", () => {
+  it("reply to every stream, and ping", () => {
     const frames = parse(captured("kubectl-1.36.3-port-forward", "to-client"));
     expect(frames.filter((f) => f.type === "SYN_REPLY").map((f) => f.streamId)).toEqual([1, 3, 5, 7]);
     expect(frames.filter((f) => f.type === "PING")).toEqual([{ type: "PING", id: 1 }]);
     expect(streamData(frames, 3)).toContain("hello from localhost/busybox:1");
   });
 
-  it("tells on the error stream that nobody listens", () => {
+  it("report on the error stream that nothing listens", () => {
     const frames = parse(captured("kubectl-1.36.3-port-forward-closed-port", "to-client"));
     expect(streamData(frames, 1)).toMatch(/^error forwarding port 9 to pod .*connection refused/);
     const fromClient = parse(captured("kubectl-1.36.3-port-forward-closed-port", "to-server"));
@@ -91,7 +91,7 @@ describe("what kubectl and the API server say", () => {
 });
 
 describe.each(CAPTURES)("%s", (name) => {
-  it.each(["to-server", "to-client"] as const)("parses the same cut at every border: %s", (direction) => {
+  it.each(["to-server", "to-client"] as const)("parses to the same frames, wherever it is cut: %s", (direction) => {
     const stream = whole(captured(name, direction));
     const expected = normalized(parse([stream]));
     expect(expected.length).toBeGreaterThan(3);
@@ -102,7 +102,7 @@ describe.each(CAPTURES)("%s", (name) => {
     }
   });
 
-  it.each(["to-server", "to-client"] as const)("is encoded again to frames that read the same: %s", (direction) => {
+  it.each(["to-server", "to-client"] as const)("encodes to frames that parse to the same: %s", (direction) => {
     const frames = parse([whole(captured(name, direction))]);
     const headers = new HeaderBlockWriter();
     expect(parse(frames.map((frame) => encodeFrame(frame, headers)))).toEqual(frames);
@@ -140,7 +140,7 @@ describe("every frame type", () => {
     { type: "DATA", streamId: 3, fin: true, data: new Uint8Array(0) },
   ];
 
-  it("survives encoding and parsing, whole and byte by byte", () => {
+  it("is the same after encoding and parsing, at once and byte by byte", () => {
     const headers = new HeaderBlockWriter();
     const stream = whole(ALL.map((frame) => encodeFrame(frame, headers)));
     expect(parse([stream])).toEqual(ALL);
@@ -174,17 +174,17 @@ describe("limits", () => {
     }
     return undefined;
   };
-  const controlHead = (length: number, version = 3) =>
+  const controlHeader = (length: number, version = 3) =>
     Uint8Array.of(0x80, version, 0, 6, 0, length >>> 16, length >>> 8, length);
 
-  it("refuses a control frame one byte over the limit by its head alone, and stays refused", () => {
-    expect(code(() => new SpdyFrameParser({ maxFrameBytes: 100 }).push(controlHead(100)))).toBeUndefined();
+  it("reject a control frame of one byte too much by its header, and everything after it", () => {
+    expect(code(() => new SpdyFrameParser({ maxFrameBytes: 100 }).push(controlHeader(100)))).toBeUndefined();
     const parser = new SpdyFrameParser({ maxFrameBytes: 100 });
-    expect(code(() => parser.push(controlHead(101)))).toBe("frame-too-large");
+    expect(code(() => parser.push(controlHeader(101)))).toBe("frame-too-large");
     expect(code(() => parser.push(Uint8Array.of(0)))).toBe("frame-too-large");
   });
 
-  it("passes a DATA frame longer than that through in pieces", () => {
+  it("do not apply to DATA, which is returned in pieces", () => {
     const parser = new SpdyFrameParser({ maxFrameBytes: 100 });
     const frames = [encodeDataHead(3, 1000, true), new Uint8Array(600), new Uint8Array(400)].flatMap((c) =>
       parser.push(c),
@@ -195,7 +195,7 @@ describe("limits", () => {
     ]);
   });
 
-  it("stops inflating headers at the limit", () => {
+  it("stop the inflation of headers", () => {
     const block = (bytes: number) => new HeaderBlockWriter().write([["name", "a".repeat(bytes)]]);
     const overhead = 4 + 4 + 4 + 4;
     expect(new HeaderBlockReader(1000).read(block(1000 - overhead))).toHaveLength(1);
@@ -205,9 +205,9 @@ describe("limits", () => {
     expect(code(() => new HeaderBlockReader(1000).read(bomb))).toBe("headers-too-large");
   });
 
-  it("refuses other versions, short bodies and blocks that do not inflate", () => {
-    expect(code(() => parse([controlHead(4, 2)]))).toBe("bad-version");
-    expect(code(() => parse([controlHead(3), new Uint8Array(3)]))).toBe("bad-frame");
+  it("are not the only errors: other versions, short bodies and invalid zlib data", () => {
+    expect(code(() => parse([controlHeader(4, 2)]))).toBe("bad-version");
+    expect(code(() => parse([controlHeader(3), new Uint8Array(3)]))).toBe("bad-frame");
     const settings = Uint8Array.of(0x80, 3, 0, 4, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff);
     expect(code(() => parse([settings]))).toBe("bad-frame");
     expect(code(() => new HeaderBlockReader().read(new Uint8Array(20).fill(0xab)))).toBe("bad-header-block");
@@ -215,7 +215,7 @@ describe("limits", () => {
 });
 
 describe("header blocks", () => {
-  it("are read in order from the one zlib context of a direction, as a compressing peer writes them", async () => {
+  it("are read in order with one zlib context, as a peer compresses them", async () => {
     const reader = new HeaderBlockReader();
     const deflate = createDeflate({ dictionary: SPDY_DICTIONARY });
     for (let port = 1; port < 300; port++) {
@@ -229,15 +229,15 @@ describe("header blocks", () => {
     }
   });
 
-  it("longer than one stored block survive", () => {
+  it("may be longer than one stored block", () => {
     const headers = [["a", "x".repeat(200_000)]] as const;
     expect(new HeaderBlockReader(300_000).read(new HeaderBlockWriter().write(headers))).toEqual(headers);
   });
 
-  it("inflate with zlib itself, which checks the dictionary's Adler-32", async () => {
+  it("inflate with zlib, which checks the Adler-32 of the dictionary", async () => {
     const block = new HeaderBlockWriter().write([["port", "80"]]);
     expect([...block.subarray(2, 6)]).toEqual([0xe3, 0xc6, 0xa7, 0xc2]);
-    // Without this end Go's reader (kubectl) waits for more, and then gives the connection up.
+    // Without this end, Go's reader (kubectl) waits for more and then closes the connection.
     expect([...block.subarray(-5)]).toEqual([0, 0, 0, 0xff, 0xff]);
     const inflate = createInflate({ dictionary: SPDY_DICTIONARY });
     const data = new Promise<Buffer>((resolve, reject) => inflate.once("data", resolve).once("error", reject));

@@ -10,7 +10,7 @@ import {
 } from "../../kubernetes/status.ts";
 
 describe("a failure", () => {
-  test("is a whole metav1.Status with the reason's own code", () => {
+  test("is a complete metav1.Status with the code of its reason", () => {
     expect(failureStatus({ reason: "Forbidden", message: "no rule allows this" })).toEqual({
       kind: "Status",
       apiVersion: "v1",
@@ -36,7 +36,7 @@ describe("a failure", () => {
 });
 
 describe("a status as an HTTP response", () => {
-  test("has the code, the JSON and no place in a cache", async () => {
+  test("has the code and the JSON, and must not be cached", async () => {
     const status = failureStatus({ reason: "Unauthorized", message: "sign in" });
     const response = statusResponse(status);
     expect(response.status).toBe(401);
@@ -46,7 +46,7 @@ describe("a status as an HTTP response", () => {
     expect(await response.json()).toEqual(status);
   });
 
-  test("tells client-go when to try again", () => {
+  test("tells client-go when to retry", () => {
     const status = failureStatus({ reason: "TooManyRequests", message: "m", details: { retryAfterSeconds: 7 } });
     expect(statusResponse(status).headers.get("retry-after")).toBe("7");
   });
@@ -95,7 +95,7 @@ describe("a status from channel 3 gives the exit code", () => {
   });
 });
 
-describe("reading a status never throws", () => {
+describe("parsing a status never throws", () => {
   test.each([
     [""],
     ["null"],
@@ -109,12 +109,12 @@ describe("reading a status never throws", () => {
     ['{"kind":"Pod","status":"Success"}'],
     ["[".repeat(60_000)],
     [`{"status":"Success","message":"${"x".repeat(MAX_STATUS_BYTES)}"}`],
-  ])("%.40s is none", (json) => {
+  ])("%.40s is no status", (json) => {
     expect(parseStatus(json)).toBeUndefined();
     expect(parseStatus(new TextEncoder().encode(json))).toBeUndefined();
   });
 
-  test("bytes that are not UTF-8 are read as far as they go", () => {
+  test("bytes that are not UTF-8 become replacement characters", () => {
     const bytes = new TextEncoder().encode('{"status":"Failure","message":"?"}');
     bytes[31] = 0xff;
     expect(parseStatus(bytes)).toMatchObject({ status: "Failure", message: "\ufffd" });
@@ -139,7 +139,7 @@ describe("reading a status never throws", () => {
     });
   });
 
-  test("what we write is read back the same, at the limit as well", () => {
+  test("a status of ours parses to itself, up to the size limit", () => {
     const status = failureStatus({
       reason: "Timeout",
       message: "m",

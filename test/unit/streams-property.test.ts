@@ -1,6 +1,6 @@
 /**
- * Random streams through both codecs, more than a million frames a run. Run one again with the seed it has printed:
- * `SALLYPORT_SEED=… npx vitest run --project unit test/unit/streams-property.test.ts`
+ * Random streams through both codecs, more than a million frames per run. Repeat a run with the seed that it
+ * printed: `SALLYPORT_SEED=… npx vitest run --project unit test/unit/streams-property.test.ts`
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -30,7 +30,7 @@ afterAll(() => {
 });
 
 describe(`random streams (SALLYPORT_SEED=${SEED})`, { timeout: 120_000 }, () => {
-  test("of SPDY read the same whole and cut at any border, and encode to what they were", () => {
+  test("of SPDY parse to the frames that were encoded, wherever they are cut", () => {
     const random = new Random(SEED);
     for (let connection = 0; connection < SPDY_CONNECTIONS; connection++) {
       const sent = Array.from({ length: SPDY_FRAMES }, () => randomFrame(random));
@@ -42,7 +42,7 @@ describe(`random streams (SALLYPORT_SEED=${SEED})`, { timeout: 120_000 }, () => 
     }
   });
 
-  test("of channels carry the same bytes however they are cut into frames and mixed", () => {
+  test("of channels keep their bytes, however they are cut into frames and interleaved", () => {
     const random = new Random(SEED + 1);
     for (let session = 0; session < CHANNEL_SESSIONS; session++) {
       const protocol = channelProtocol(random.pick(["v5.channel.k8s.io", "v4.base64.channel.k8s.io", ""]));
@@ -67,7 +67,7 @@ describe(`random streams (SALLYPORT_SEED=${SEED})`, { timeout: 120_000 }, () => 
     }
   });
 
-  test("of a Status are understood, in whatever pieces and among whatever else it comes", () => {
+  test("with a Status give that status, in any pieces and between other frames", () => {
     const random = new Random(SEED + 2);
     const status = { status: "Failure", reason: "NonZeroExitCode", message: "ü🚪".repeat(300) };
     const bytes = new TextEncoder().encode(JSON.stringify(status));
@@ -89,7 +89,7 @@ describe(`random streams (SALLYPORT_SEED=${SEED})`, { timeout: 120_000 }, () => 
     }
   });
 
-  test("of SPDY with faults in them throw SpdyError or nothing, and never yield more than was put in", () => {
+  test("of damaged SPDY throw SpdyError or nothing, and return no more data than they had", () => {
     const random = new Random(SEED + 3);
     for (let n = 0; n < HOSTILE_STREAMS; n++) {
       const stream = damaged(encodeAll(Array.from({ length: 40 }, () => randomFrame(random))), random);
@@ -101,9 +101,9 @@ describe(`random streams (SALLYPORT_SEED=${SEED})`, { timeout: 120_000 }, () => 
       } catch (error) {
         if (!(error instanceof SpdyError)) throw error;
         expect(() => parser.push(Uint8Array.of(0))).toThrow(SpdyError);
-        expect(parser.atFrameBorder).toBe(false);
+        expect(parser.isAtFrameBoundary).toBe(false);
       }
-      // Each frame has a head of its own; DATA comes once more for each border in it.
+      // Each frame has a header, and DATA is returned once more for each cut.
       expect(read.length).toBeLessThanOrEqual(stream.length / 8 + pieces.length);
       const data = read.reduce((sum, frame) => sum + (frame.type === "DATA" ? frame.data.length : 0), 0);
       expect(data).toBeLessThanOrEqual(stream.length);
@@ -114,10 +114,10 @@ describe(`random streams (SALLYPORT_SEED=${SEED})`, { timeout: 120_000 }, () => 
   });
 });
 
-test("a parser that is kept waiting, byte by byte, for the longest frame there is holds no more than that frame", () => {
+test("a parser that waits for the longest frame, byte by byte, holds no more than that frame", () => {
   const endless = encodeAll([{ type: "SYN_REPLY", streamId: 1, fin: false, headers: [["a", "x".repeat(10_000)]] }]);
   const head = Uint8Array.of(0x80, 3, 0, 2, 0, 1, 0, 0);
-  const before = heldBytes();
+  const before = usedMemoryBytes();
   const parsers = Array.from({ length: 30 }, () => {
     const parser = new SpdyFrameParser();
     for (const byte of endless) parser.push(Uint8Array.of(byte));
@@ -125,8 +125,8 @@ test("a parser that is kept waiting, byte by byte, for the longest frame there i
     for (let n = 0; n < 0xffff; n++) parser.push(Uint8Array.of(0));
     return parser;
   });
-  // The frame itself and zlib's window are about 100 KiB; a piece kept for each byte would be megabytes.
-  expect((heldBytes() - before) / parsers.length).toBeLessThan(512 * 1024);
+  // The frame and the zlib window are about 100 KiB. An object for each byte would be megabytes.
+  expect((usedMemoryBytes() - before) / parsers.length).toBeLessThan(512 * 1024);
 });
 
 type Streams = Map<number, Uint8Array[]>;
@@ -137,10 +137,10 @@ function append(streams: Streams, channel: number, bytes: Uint8Array): void {
   else streams.set(channel, [bytes]);
 }
 
-function heldBytes(): number {
+function usedMemoryBytes(): number {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc");
-  // What the first one finalises, the second one frees.
+  // The first run finalizes, the second frees.
   for (let n = 0; n < 2; n++) collect();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
@@ -154,10 +154,10 @@ function encodeAll(list: readonly SpdyFrame[]): Uint8Array {
 function* parseAll(pieces: Iterable<Uint8Array>): Generator<SpdyFrame> {
   const parser = new SpdyFrameParser();
   for (const piece of pieces) yield* parser.push(piece);
-  if (!parser.atFrameBorder) throw new Error("the parser waits for more than there was");
+  if (!parser.isAtFrameBoundary) throw new Error("the last frame is incomplete");
 }
 
-/** Compares as it reads, since a million frames compared by `toEqual` take minutes. Pieces of DATA are joined. */
+/** Compares frame by frame, joining DATA. `toEqual` would take minutes for a million frames. */
 function expectSame(read: Iterable<SpdyFrame>, sent: readonly SpdyFrame[]): void {
   let at = 0;
   let dataAt = 0;
@@ -178,7 +178,7 @@ function expectSame(read: Iterable<SpdyFrame>, sent: readonly SpdyFrame[]): void
   expect(at).toBe(sent.length);
 }
 
-/** Flipped, cut out, doubled: at most a few places, so that much of the stream stays what it was. */
+/** Overwrites a few bytes, and may cut a part out or repeat it, so that much of the stream stays valid. */
 function damaged(stream: Uint8Array, random: Random): Uint8Array {
   const bytes = stream.slice();
   for (let n = random.below(4); n >= 0; n--) bytes[random.below(bytes.length)] = random.uint32();

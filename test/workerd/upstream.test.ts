@@ -282,7 +282,7 @@ describe("paths that the API server would read differently are refused, not sent
 
   it.each(["PUT", "DELETE", "PATCH", "POST"])("an exec by WebSocket with the method %s", async (method) => {
     const response = await directlyAs(someone(), `${PODS}/silent/exec?command=sh`, { method, headers: UPGRADE });
-    await expectStatus(response, "BadRequest", "exec by WebSocket needs the method GET");
+    await expectStatus(response, "BadRequest", "exec by WebSocket requires the method GET");
   });
 
   it("requests to the kubelet", async () => {

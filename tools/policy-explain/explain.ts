@@ -55,7 +55,7 @@ function upgradeOf({ upgrade, method, target }: Question): string | null {
   if (upgrade === "none") return null;
   if (upgrade !== undefined) return upgrade;
   const info = parseRequestInfo(method, rawRequestTarget(`http://localhost${target}`));
-  return !("error" in info) && findSessionEndpoint(info) !== undefined ? "websocket" : null;
+  return info.ok && findSessionEndpoint(info.value) !== undefined ? "websocket" : null;
 }
 
 function describeIdentity({ name, user, groups, extra, roles, rule }: Identity): string[] {

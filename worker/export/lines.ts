@@ -2,8 +2,8 @@
 import type { NumberedEvent, NumberedRequest } from "../../audit/exported-rows.ts";
 
 /**
- * The schema of the lines and of the objects' metadata. A new field keeps the number, any other change needs
- * a new one.
+ * The schema of the lines and of the objects' metadata. A new field keeps the
+ * number, any other change needs a new one.
  */
 export const EXPORT_SCHEMA = 2;
 

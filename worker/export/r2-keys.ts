@@ -1,6 +1,6 @@
 /**
- * Names and metadata of the exported objects. Together they are the cursor: R2's list says how far the export
- * is.
+ * Names and metadata of the exported objects. Together they are the
+ * cursor: R2's list says how far the export is.
  */
 import type { ExportedTable } from "../../audit/exported-rows.ts";
 import { err, ok, type Result } from "../../common/result.ts";
@@ -61,8 +61,8 @@ export function exportMetadata(
  * Reads from an object's metadata how far it goes.
  *
  * @param first the object's first row, from its key
- * @returns the failure `metadata_missing` when the metadata is not the export's: somebody copied or replaced
- *   the object
+ * @returns the failure `metadata_missing` when the metadata is not the export's:
+ *   somebody copied or replaced the object
  */
 export function readCursor(
   key: string,

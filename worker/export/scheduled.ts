@@ -4,8 +4,8 @@ import type { Bindings } from "../env.ts";
 import { runExport } from "./run.ts";
 
 /**
- * Makes the handler of the cron trigger. It exports new rows of the audit log to the bucket that is bound as
- * `EXPORT`.
+ * Makes the handler of the cron trigger. It exports new rows of the audit log
+ * to the bucket that is bound as `EXPORT`.
  *
  * Without the binding it does nothing and logs that once per isolate. It rejects when the export of a table
  * failed, so that Cloudflare counts the invocation as failed.

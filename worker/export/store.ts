@@ -45,15 +45,15 @@ export class ExportStore {
   async findCursor(hint: Cursor | null): Promise<Result<Cursor | null, ExportFailure>> {
     const hinted = hint && (await withR2Timeout(this.#bucket.head(hint.key)));
     const newest = (await this.#findNewest(hinted?.key)) ?? hinted;
-    // A short lifecycle rule and a quiet month remove every object. That is no reason to export everything
-    // again.
+    // A short lifecycle rule and a quiet month remove every object. That is
+    // no reason to export everything again.
     if (!newest) return ok(hint);
     return readCursor(newest.key, this.#firstRowOf(newest.key) ?? 0, newest.customMetadata);
   }
 
   /**
-   * Writes the next object, unless it exists. A write that timed out may still take effect: then the next run
-   * finds it.
+   * Writes the next object, unless it exists. A write that timed out may still
+   * take effect: then the next run finds it.
    *
    * @returns how far the export is now, or null when another run was first; its object stays as it is
    */

@@ -1,5 +1,5 @@
 import type { Category } from "../../audit/requests.ts";
-import { pathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
+import { findPathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import type { UnsavedRow } from "./tally.ts";
@@ -46,9 +46,9 @@ export function buildRequestRow(request: Request, trace: RequestTrace, category:
 
 /** For a request that was denied before it was classified, if there is only one way to read its path. */
 function parseUnambiguous(method: string, target: RequestTarget): RequestInfo | undefined {
-  if (pathAmbiguity(target.pathname) !== undefined) return undefined;
+  if (findPathAmbiguity(target.pathname) !== undefined) return undefined;
   const info = parseRequestInfo(method, target);
-  return "error" in info ? undefined : info;
+  return info.ok ? info.value : undefined;
 }
 
 function describe(info: RequestInfo | undefined) {

@@ -2,14 +2,13 @@ import { err, ok, type Result } from "../../common/result.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
 import {
   buildUpstreamHeaders,
-  forbiddenClientHeader,
+  findImpersonationHeader,
   type Impersonation,
-  ImpersonationError,
 } from "../../kubernetes/upstream-headers.ts";
 
 /** Refuses a request whose headers ask to be somebody else (kubectl's `--as`). */
 export function checkClientHeaders(client: Headers): Result<null, Denial> {
-  const forbidden = forbiddenClientHeader(client);
+  const forbidden = findImpersonationHeader(client);
   return forbidden ? err(denial("impersonation", forbidden.reason)) : ok(null);
 }
 
@@ -22,10 +21,7 @@ export function checkClientHeaders(client: Headers): Result<null, Denial> {
  * @returns a denial for an identity that cannot be written into headers exactly
  */
 export function upstreamHeadersFor(client: Headers, as: Impersonation, upgrade: boolean): Result<Headers, Denial> {
-  try {
-    return ok(buildUpstreamHeaders(client, as, upgrade ? { upgrade: "websocket" } : {}));
-  } catch (error) {
-    if (!(error instanceof ImpersonationError)) throw error;
-    return err(denial("no_identity", `${error.message}: ask your administrator to correct its rule`));
-  }
+  const headers = buildUpstreamHeaders(client, as, upgrade ? { upgrade: "websocket" } : {});
+  if (headers.ok) return headers;
+  return err(denial("no_identity", `${headers.error.message}: ask your administrator to correct its rule`));
 }
