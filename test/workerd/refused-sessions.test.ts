@@ -228,7 +228,7 @@ describe("the limit of sessions at once", () => {
 
 describe("a session whose start cannot be read is refused at the edge", () => {
   it.each([
-    ["without an upgrade", {}, "exec requires a connection upgrade, by WebSocket (kubectl 1.31 or later)"],
+    ["without an upgrade", {}, "exec requires a connection upgrade to WebSocket (kubectl 1.31 or later)"],
     [
       "with an upgrade to something else",
       { Upgrade: "h2c" },
