@@ -152,7 +152,8 @@ export const LOG_EVENTS = {
     level: "error",
     worker: "edge",
     fields: ["method", "attempt", "error"],
-    meaning: "A user's object did not answer. An administrator's command may not hold everywhere; the answer said so.",
+    meaning:
+      "A user's object did not answer, also after retries. The caller got 503. An admin command may be half done.",
     action: "Repeat the command. If this persists, check the status of Durable Objects.",
   },
   contract_mismatch: {
