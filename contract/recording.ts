@@ -30,7 +30,10 @@ export type RecordingBlock = z.output<typeof recordingBlockSchema>;
 /** The media type of asciicast files. */
 export const CAST_CONTENT_TYPE = "application/x-asciicast";
 
+/** Every recording has a key that begins so: the bucket lock is for this prefix. */
+export const RECORDINGS_PREFIX = "recordings/";
+
 /** The R2 key of a session's recording. */
 export function recordingKey(sessionId: string): string {
-  return `recordings/${sessionId}.cast`;
+  return `${RECORDINGS_PREFIX}${sessionId}.cast`;
 }

@@ -1,4 +1,4 @@
-/** The stacks of a deployment. */
+/** The Terraform stacks of a deployment. */
 import { mkdirSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { App } from "cdktf";
@@ -9,13 +9,13 @@ import { DEMO_STACK, DemoStack } from "./stacks/demo.ts";
 import { EdgeStack } from "./stacks/edge.ts";
 
 export interface AppOptions {
-  /** Where the JSON goes. */
+  /** Where the JSON is written. */
   readonly outDir: string;
-  /** The deployment file's folder: local state is named from there. */
+  /** The deployment file's folder: paths of local state are relative to it. */
   readonly configDir: string;
 }
 
-/** Puts the stacks together. Makes the folder; the rest is written by `synth()`, which asks nobody. */
+/** Builds the stacks and creates the folder. `synth()` writes them, without network access. */
 export function buildApp(deployment: Deployment, { outDir, configDir }: AppOptions): App {
   mkdirSync(outDir, { recursive: true });
   const app = new App({ outdir: outDir, stackTraces: false });
@@ -24,7 +24,7 @@ export function buildApp(deployment: Deployment, { outDir, configDir }: AppOptio
   const options: StateOptions = {
     state,
     account,
-    // From a stack's own folder, where Terraform runs: no path of one machine is in the JSON.
+    // Relative to a stack's folder, where Terraform runs, so that the JSON contains no path of this machine.
     localDirectory: relative(resolve(outDir, "stacks", DEMO_STACK), resolve(configDir, directory)) || ".",
   };
   const edge = new EdgeStack(app, deployment, options);

@@ -14,7 +14,7 @@ export interface WrittenStacks {
 export function writeStacks(deployment: Deployment, options: AppOptions): WrittenStacks {
   const app = buildApp(deployment, options);
   app.synth();
-  const stacks = Object.keys(app.manifest.stacks).sort();
+  const stacks = Object.keys(app.manifest.stacks).sort((one, other) => one.localeCompare(other));
   const folder = (stack: string) => join(options.outDir, "stacks", stack);
   const others = readdirSync(join(options.outDir, "stacks")).filter((name) => !stacks.includes(name));
   return { written: stacks.map(folder), left: others.map(folder) };

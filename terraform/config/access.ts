@@ -1,12 +1,12 @@
-/** Who may reach the Access applications, as the deployment file writes it. */
+/** Who may use the Access applications, as the deployment file says it. */
 import * as z from "zod";
 import { nonEmpty } from "../../worker/config/shared-fields.ts";
 
 export const uuid = z
   .string()
   .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "an id such as 699d98f1-5f9f-4b1b-a7d5-6a1b2c3d4e5f");
-/** As the Access API writes durations: nothing that lasts for ever, and nothing that is over at once. */
-export const duration = z.string().regex(/^[1-9]\d{0,3}[mh]$/, "minutes or hours, as in 30m or 8h");
+/** A duration as the Access API writes it, neither zero nor unlimited. */
+export const duration = z.string().regex(/^[1-9]\d{0,3}[mh]$/, "minutes or hours, such as 30m or 8h");
 
 const identityProvider = uuid.describe("The identity provider's id.");
 
@@ -21,29 +21,29 @@ const groupSchema = z
       kind: kind("github"),
       identityProvider,
       organization: nonEmpty.describe("The organization's name."),
-      team: nonEmpty.exactOptional().describe("One team of it. Without it: the whole organization."),
+      team: nonEmpty.exactOptional().describe("One team of it. Default: the whole organization."),
     }),
     z.strictObject({
       kind: kind("oidc"),
       identityProvider,
       claim: nonEmpty.default("groups").describe("The claim that lists groups."),
-      value: nonEmpty.describe("What must be in it."),
+      value: nonEmpty.describe("The value that the list must contain."),
     }),
     z.strictObject({
       kind: kind("saml"),
       identityProvider,
       attribute: nonEmpty.default("groups").describe("The attribute that lists groups."),
-      value: nonEmpty.describe("What must be in it."),
+      value: nonEmpty.describe("The value that the list must contain."),
     }),
   ])
   .meta({
     id: "group",
-    description: "A group of an identity provider's. Each kind of provider is asked in its own way.",
+    description: "A group of an identity provider. Each kind of provider has its own fields.",
   });
 
 /**
- * One of these must hold. There is no "everyone": an application in front of clusters that anybody with a one-time PIN may
- * enter is a mistake.
+ * One alternative of a policy's include list. There is no "everyone": an application in front of clusters must not admit
+ * anybody with a one-time PIN.
  */
 const whoSchema = z
   .union(
@@ -55,12 +55,12 @@ const whoSchema = z
           .describe("Everybody with an address of this domain."),
       }),
       z.strictObject({ group: groupSchema }),
-      z.strictObject({ accessGroup: uuid.describe("The id of an Access group that exists already.") }),
+      z.strictObject({ accessGroup: uuid.describe("The id of an existing Access group.") }),
       z.strictObject({ serviceToken: nonEmpty.describe("One of `serviceTokens`.") }),
     ],
     { error: "write one of email, emailDomain, group, accessGroup or serviceToken, each with its own fields" },
   )
-  .meta({ id: "who", description: "Somebody who may come in." });
+  .meta({ id: "who", description: "People or programs who are admitted." });
 
 const requirementSchema = z
   .union(
@@ -69,15 +69,15 @@ const requirementSchema = z
       z.strictObject({
         country: z
           .string()
-          .regex(/^[A-Z]{2}$/, "two capital letters, as in DE")
-          .describe("Where they come from: an ISO 3166 code."),
+          .regex(/^[A-Z]{2}$/, "two capital letters, such as DE")
+          .describe("The country that they connect from, an ISO 3166 code."),
       }),
-      z.strictObject({ ip: z.union([z.cidrv4(), z.cidrv6()]).describe("The network they come from.") }),
-      z.strictObject({ loginMethod: uuid.describe("The id of the one identity provider that counts.") }),
+      z.strictObject({ ip: z.union([z.cidrv4(), z.cidrv6()]).describe("The network that they connect from.") }),
+      z.strictObject({ loginMethod: uuid.describe("The id of the only identity provider that is accepted.") }),
     ],
     { error: "write one of posture, country, ip or loginMethod" },
   )
-  .meta({ id: "requirement", description: "What must hold for people, too." });
+  .meta({ id: "requirement", description: "A condition that people must also meet." });
 
 export const whoList = z.array(whoSchema).min(1);
 export const requirementList = z.array(requirementSchema);

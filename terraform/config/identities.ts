@@ -1,4 +1,4 @@
-/** As whom people act in a cluster, read from its identity rules. Pure. */
+/** The Kubernetes identities that a cluster's identity rules can give. Pure. */
 import * as z from "zod";
 import { type IdentityRule, identityRuleSchema } from "../../worker/config/identities.ts";
 import { fillTemplate } from "../../worker/config/template.ts";
@@ -6,25 +6,29 @@ import type { DeployedCluster, Deployment } from "./schema.ts";
 
 const rulesSchema = z.array(identityRuleSchema);
 
-/** The identity rules that hold for a cluster: its own, or the deployment's. */
+/** The identity rules of a cluster: its own, or else the deployment's. */
 export function identitiesOf({ sallyport }: Deployment, cluster: DeployedCluster): readonly IdentityRule[] {
   return rulesSchema.parse(cluster.identities ?? sallyport.identities);
 }
 
-/** What the connector's account must be allowed to impersonate for these people to get in, and no more. */
+/** What the connector's account must be allowed to impersonate, and no more. */
 export interface Impersonated {
   readonly groups: readonly string[];
-  /** `"any"` where they cannot be, or are not, enumerated. */
+  /** `"any"` where they are not enumerated. */
   readonly users: readonly string[] | "any";
-  /** Values by key; `sallyport-session` is not here, for its values are not known before. */
+  /** Values by key, without `sallyport-session`, whose values are not known in advance. */
   readonly extra: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Every name that the rules can give, sorted, each once. */
+/**
+ * Every name that the rules can give, sorted, each once.
+ *
+ * @param named user names that the deployment file lists, for rules that make user names from claims
+ */
 export function impersonated(rules: readonly IdentityRule[], named?: readonly string[] | "any"): Impersonated {
   const literal = rules.map(literalUser);
   const known = literal.filter((user) => user !== undefined);
-  // Named ones are added to what the rules spell out. Where all is spelled out, "any" would only be more than is needed.
+  // Where the rules name every user, "any" would allow more than is needed.
   const users = known.length === literal.length || Array.isArray(named) ? [...known, ...listOf(named)] : "any";
   const extra: Record<string, string[]> = {};
   for (const key of sorted(rules.flatMap((rule) => Object.keys(rule.extra)))) {
@@ -37,14 +41,16 @@ export function impersonated(rules: readonly IdentityRule[], named?: readonly st
   };
 }
 
-/** Indices of the rules whose users only a token can tell. */
+/** Indices of the rules whose user names depend on the token. */
 export function openUsers(rules: readonly IdentityRule[]): number[] {
   return rules.flatMap((rule, index) => (literalUser(rule) === undefined ? [index] : []));
 }
 
 /**
- * The one user name that a rule gives, if it is one: written out, or made of nothing but what the rule itself matches on.
- * The same as `identify` makes of it (worker/policy/identify.ts), which has addresses in lower case.
+ * The user name that a rule gives, where it does not depend on the token: it is written out, or made only of what the rule
+ * matches on. It equals what `identify` makes of the rule (worker/policy/identify.ts), which uses lower case addresses.
+ *
+ * @returns undefined where the name depends on the token
  */
 export function literalUser({ match, user }: IdentityRule): string | undefined {
   const email = match.email?.toLowerCase();
@@ -57,7 +63,7 @@ export function literalUser({ match, user }: IdentityRule): string | undefined {
   });
 }
 
-/** What a rule without `user` gives; undefined where people and service tokens may both match. */
+/** The template of a rule without `user`. Undefined where both people and service tokens may match. */
 function defaultTemplate({ email, serviceToken }: IdentityRule["match"]): string | undefined {
   if (email !== undefined) return "{email}";
   return serviceToken === undefined ? undefined : "service:{common_name}";
@@ -68,6 +74,6 @@ function listOf(named: readonly string[] | "any" | undefined): readonly string[]
 }
 
 function sorted(names: readonly string[]): string[] {
-  // By code units, wherever it runs: the same rules are the same role.
+  // By code units, not by locale: the same rules give the same role on every machine.
   return [...new Set(names)].sort((one, other) => (one < other ? -1 : 1));
 }

@@ -1,4 +1,4 @@
-/** Reads and judges the deployment file. */
+/** Reads and validates the deployment file. */
 import { readFileSync } from "node:fs";
 import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import * as z from "zod";
@@ -9,10 +9,10 @@ import type { DocumentOutputs } from "./outputs.ts";
 import { type DeployedCluster, type Deployment, deploymentSchema } from "./schema.ts";
 import { workerDocument } from "./worker-document.ts";
 
-/** Where the deployment file is unless somebody says otherwise, from the project's top. */
+/** The default deployment file, from the project's top. */
 export const DEFAULT_DEPLOYMENT_FILE = "deployment.jsonc";
 
-/** The deployment file cannot be used. The message names the file and each place, for an operator to read. */
+/** The deployment file cannot be used. The message names the file and the place of every fault. */
 export class DeploymentError extends Error {
   override readonly name = "DeploymentError";
 }
@@ -20,22 +20,22 @@ export class DeploymentError extends Error {
 /**
  * Reads the deployment file.
  *
- * @param warn is told what is allowed, but should be meant
- * @throws DeploymentError with the file and, a line each, the places of its faults
+ * @param warn is told what is allowed, but should be intended
+ * @throws DeploymentError
  */
-export function loadDeployment(path: string, warn: (words: string) => void = () => {}): Deployment {
+export function loadDeployment(path: string, warn: (message: string) => void = () => {}): Deployment {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    throw new DeploymentError(`cannot read ${path} (${code}): begin with terraform/deployment.example.jsonc`);
+    throw new DeploymentError(`cannot read ${path} (${code}): copy terraform/deployment.example.jsonc to begin with`);
   }
   return parseDeployment(text, path, warn);
 }
 
-/** The same for text that is at hand. @param place is what messages call it */
-export function parseDeployment(text: string, place: string, warn: (words: string) => void = () => {}): Deployment {
+/** The same for a text. @param place its name in messages */
+export function parseDeployment(text: string, place: string, warn: (message: string) => void = () => {}): Deployment {
   const refuse = (faults: readonly string[]) =>
     new DeploymentError(`${place} is not valid:\n${faults.map((fault) => `✖ ${fault}`).join("\n")}`);
   const parsed = parseJsonc(text);
@@ -46,24 +46,26 @@ export function parseDeployment(text: string, place: string, warn: (words: strin
   const faults = contradictions(deployment);
   if (faults.length > 0) throw refuse(faults);
   try {
-    loadConfig(workerDocument(deployment, stateless(deployment)), (reserved) => warn(describeReservedName(reserved)));
+    loadConfig(workerDocument(deployment, placeholderOutputs(deployment)), (reserved) =>
+      warn(describeReservedName(reserved)),
+    );
   } catch (error) {
     if (error instanceof ConfigError)
-      throw new DeploymentError(`${place} makes a Worker's document that the Worker refuses:\n${error.message}`);
+      throw new DeploymentError(`${place} gives a configuration that the Worker refuses:\n${error.message}`);
     throw error;
   }
-  for (const words of powers(deployment)) warn(words);
+  for (const message of notable(deployment)) warn(message);
   return deployment;
 }
 
-/** JSON with comments and trailing commas. A key that stands twice is an error: one of the two would be ignored. */
+/** JSON with comments and trailing commas. A repeated key is an error: one of the two would be ignored. */
 function parseJsonc(text: string): { readonly value: unknown } | { readonly faults: readonly string[] } {
   const errors: ParseError[] = [];
   const root = parseTree(text, errors, { allowTrailingComma: true });
   const faults = errors.map(({ error, offset }) => `${printParseErrorCode(error)} at ${positionOf(text, offset)}`);
   if (!root || faults.length > 0) return { faults: faults.length > 0 ? faults : ["it is empty"] };
   const twice = duplicates(root).map(
-    ({ value, offset }) => `the key ${String(value)} stands twice, at ${positionOf(text, offset)}`,
+    ({ value, offset }) => `the key ${String(value)} is repeated at ${positionOf(text, offset)}`,
   );
   return twice.length > 0 ? { faults: twice } : { value: getNodeValue(root) };
 }
@@ -80,15 +82,17 @@ function positionOf(text: string, offset: number): string {
   return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
-/** What no schema of one field can see. */
+/** Faults between fields, which no field's schema sees. */
 function contradictions(deployment: Deployment): string[] {
   const { access, clusters, demo, sallyport } = deployment;
   const names = new Set(access.serviceTokens);
   const faults = [
-    ...repeated(access.serviceTokens).map((name) => `access.serviceTokens names ${name} twice`),
-    // The Worker's loader would find these two, too, but speaks of another document.
-    ...repeated(clusters.map(({ name }) => name)).map((name) => `two clusters are called ${name}`),
-    ...repeated(clusters.flatMap(({ hostnames }) => hostnames)).map((name) => `two clusters answer to ${name}`),
+    ...repeated(access.serviceTokens).map((name) => `access.serviceTokens repeats ${name}`),
+    // The Worker's loader would find these two as well, but name the fields of another document.
+    ...repeated(clusters.map(({ name }) => name)).map((name) => `two clusters have the name ${name}`),
+    ...repeated(clusters.flatMap(({ hostnames }) => hostnames)).map(
+      (name) => `two clusters have the host name ${name}`,
+    ),
     ...(["allow", "admins"] as const).flatMap((list) =>
       access[list].flatMap((who, index) =>
         "serviceToken" in who && !names.has(who.serviceToken)
@@ -103,12 +107,13 @@ function contradictions(deployment: Deployment): string[] {
     ...clusters.flatMap((cluster, index) => unlimited(`clusters[${index}]`, deployment, cluster)),
   ];
   const ofDemo = clusters.filter(({ kubeconfig }) => kubeconfig === "demo");
-  if (ofDemo.length > 0 && demo === null) faults.push(`the cluster ${ofDemo[0]?.name} is the demo's, but demo is null`);
-  if (ofDemo.length > 1) faults.push("the demo is one cluster, and two say that it is theirs");
+  if (ofDemo.length > 0 && demo === null)
+    faults.push(`the cluster ${ofDemo[0]?.name} has the kubeconfig "demo", but demo is null`);
+  if (ofDemo.length > 1) faults.push('two clusters have the kubeconfig "demo", but there is one demo cluster');
   return faults;
 }
 
-/** A service token that is made here has a client id only afterwards, so the default user name cannot be in a ClusterRole. */
+/** A service token has no client id before Terraform creates it, so the default user name cannot be in a ClusterRole. */
 function namelessTokens(
   place: string,
   rules: Deployment["sallyport"]["identities"],
@@ -119,61 +124,61 @@ function namelessTokens(
     names.has(match.serviceToken) &&
     (user === undefined || user.includes("{common_name}"))
       ? [
-          `${place}.identities[${index}] needs a user of its own: ${match.serviceToken} has no client id before it is made`,
+          `${place}.identities[${index}] needs a "user": the service token ${match.serviceToken} has no client id before Terraform creates it`,
         ]
       : [],
   );
 }
 
-/** Identities for which the connector's role could not be kept small. */
+/** Identities for which the connector's role would allow too much. */
 function unlimited(place: string, deployment: Deployment, cluster: DeployedCluster): string[] {
   const rules = identitiesOf(deployment, cluster);
   const { groups, users } = impersonated(rules, cluster.impersonate?.users);
   const faults: string[] = [];
   if (groups.includes("system:masters")) {
     faults.push(
-      `${place} gives system:masters, whom RBAC never refuses: bind cluster-admin to a group of your own instead`,
+      `${place} gives the group system:masters, which RBAC cannot restrict: bind cluster-admin to a group of your own instead`,
     );
   }
   for (const user of users === "any" ? [] : users) {
-    // Checked as `serviceaccounts` of a namespace, not as `users`, and a ClusterRole would allow the name in every namespace.
+    // Kubernetes checks these as `serviceaccounts` of a namespace, and a ClusterRole would allow the name in every namespace.
     if (user.startsWith("system:serviceaccount:")) {
-      faults.push(`${place} makes somebody ${user}: give a user name or a group, and bind the roles to that`);
+      faults.push(`${place} gives the user ${user}: give another user name or a group, and bind the roles to that`);
     }
-    if (user === "system:masters") faults.push(`${place} has system:masters, which is a group, among its users`);
+    if (user === "system:masters") faults.push(`${place} names system:masters as a user, but it is a group`);
   }
   const open = openUsers(rules);
   if (open.length > 0 && cluster.impersonate === undefined) {
     const where = cluster.identities === undefined ? "sallyport" : place;
     faults.push(
       `${place}: ${where}.identities[${open.join("], [")}] make user names from the token, which RBAC cannot enumerate. ` +
-        `Give them a "user" that is written out, list the names in "impersonate": {"users": […]}, or write "any" there ` +
+        `Give them a fixed "user", list the names in "impersonate": {"users": […]}, or write "any" there ` +
         `and read "What the connector may be" in docs/DEPLOY.md`,
     );
   }
   return faults;
 }
 
-/** What the file allows, and an operator should have meant. */
-function powers(deployment: Deployment): string[] {
+/** What the file allows, and the operator should intend. */
+function notable(deployment: Deployment): string[] {
   return deployment.clusters.flatMap((cluster) => {
     const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
-    const words: string[] = [];
+    const messages: string[] = [];
     if (users === "any") {
-      words.push(
-        `cluster ${cluster.name}: its connector may be any user name, system:kube-controller-manager included; ` +
-          `list its users in impersonate.users to end that`,
+      messages.push(
+        `cluster ${cluster.name}: its connector may impersonate any user, system:kube-controller-manager included; ` +
+          `list the users in impersonate.users to prevent that`,
       );
     }
     for (const name of [...groups, ...(users === "any" ? [] : users)].filter(isReservedName)) {
-      words.push(`cluster ${cluster.name}: its connector may be ${name}, a name reserved by Kubernetes`);
+      messages.push(`cluster ${cluster.name}: its connector may impersonate ${name}, a name reserved by Kubernetes`);
     }
-    return words;
+    return messages;
   });
 }
 
-/** Stands for outputs while there are none: the Worker's loader looks at the rest. */
-function stateless({ access }: Deployment): DocumentOutputs {
+/** Placeholders for outputs, so that the Worker's loader can validate the rest. */
+function placeholderOutputs({ access }: Deployment): DocumentOutputs {
   const clientIds = access.serviceTokens.map((name) => [name, `${name}.access`] as const);
   return {
     access_audience: "not-applied-yet",

@@ -1,18 +1,18 @@
-/** What the edge stack hands over: the names of its outputs, in one place. */
+/** The outputs of the edge stack: the one place of their names. */
 
-/** As `terraform output -json` has them, each under `value`. */
+/** Names in `terraform output -json`, which has each value under `value`. */
 export const OUTPUT = {
   account: "account_id",
   auditDatabaseId: "audit_database_id",
   auditDatabaseName: "audit_database_name",
   recordingsBucket: "recordings_bucket",
-  /** Only where the record is exported. */
+  /** Only where the audit log is exported. */
   exportBucket: "export_bucket",
   teamDomain: "team_domain",
-  /** Of the first application: see `audiences`. */
+  /** The first application's: see `audiences`. */
   audience: "access_audience",
   adminAudience: "admin_audience",
-  /** Of all: an application takes five host names, so there may be several. */
+  /** Those of all applications. There is one for every five host names. */
   audiences: "access_audiences",
   adminAudiences: "admin_audiences",
   vpcServiceIds: "vpc_service_ids",
@@ -24,7 +24,7 @@ export const OUTPUT = {
   serviceTokenSecrets: "service_token_secrets",
 } as const;
 
-/** What the Worker's document is made of. The lists may be missing: then there is one application of each kind. */
+/** The outputs that the Worker's configuration needs. Without the lists there is one application of each kind. */
 export interface DocumentOutputs {
   readonly access_audience: string;
   readonly admin_audience: string;

@@ -1,22 +1,22 @@
-/** Where Terraform keeps its state, which has the tunnels' tokens in it. */
+/** Where Terraform keeps its state, which contains the tunnels' tokens. */
 import * as z from "zod";
 import { nonEmpty } from "../../worker/config/shared-fields.ts";
 
 const bucket = z
   .string()
   .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "a bucket's name")
-  .describe("The bucket's name. It must be there already.");
+  .describe("The name of an existing bucket.");
 const prefix = z
   .string()
   .regex(/^[\w.-]+(\/[\w.-]+)*$/, "a path without slashes at its ends")
   .default("sallyport")
-  .describe("Before each stack's name in the bucket.");
+  .describe("The path in the bucket, before each stack's name.");
 
 export const stateSchema = z
   .discriminatedUnion("kind", [
     z.strictObject({
-      kind: z.literal("local").describe("Files of this machine: for one person."),
-      directory: nonEmpty.default("terraform/state").describe("Seen from the deployment file."),
+      kind: z.literal("local").describe("Files on this machine: for a single operator."),
+      directory: nonEmpty.default("terraform/state").describe("Relative to the deployment file."),
     }),
     z.strictObject({
       kind: z
@@ -28,17 +28,17 @@ export const stateSchema = z
       prefix,
     }),
     z.strictObject({
-      kind: z.literal("s3").describe("A bucket of S3, or of a store that speaks its language."),
+      kind: z.literal("s3").describe("A bucket of S3, or of an S3-compatible store."),
       bucket,
       prefix,
       region: nonEmpty.describe("The bucket's region."),
       endpoint: z
         .url({ protocol: /^https$/ })
         .exactOptional()
-        .describe("Of another S3-compatible store."),
-      kmsKeyId: nonEmpty.exactOptional().describe("The key that S3 encrypts it with."),
+        .describe("The endpoint of an S3-compatible store."),
+      kmsKeyId: nonEmpty.exactOptional().describe("The KMS key that S3 encrypts the state with."),
     }),
   ])
-  .meta({ id: "state", description: "Where Terraform keeps its state, which has the tunnels' tokens in it." });
+  .meta({ id: "state", description: "Where Terraform keeps its state, which contains the tunnels' tokens." });
 
 export type State = z.output<typeof stateSchema>;

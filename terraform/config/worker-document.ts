@@ -1,9 +1,9 @@
-/** The Worker's own document, made of the deployment file and of what Terraform made. Pure. */
+/** The Worker's configuration, made from the deployment file and the edge stack's outputs. Pure. */
 import { type ConfigInput, configSchema } from "../../worker/config/schema.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import type { DeployedCluster, Deployment } from "./schema.ts";
 
-/** What the Worker knows of a cluster; the rest of it here is for Terraform. */
+/** The fields of a cluster that the Worker's configuration has. The others are for Terraform. */
 const WORKERS_FIELDS: ReadonlySet<string> = new Set(Object.keys(configSchema.shape.clusters.unwrap().element.shape));
 
 /** The Workers VPC binding of a cluster: `KUBE_API_PROD_EU` for `prod-eu`. */
@@ -12,9 +12,9 @@ export function bindingOf(cluster: string): string {
 }
 
 /**
- * Makes `SALLYPORT_CONFIG`. `loadConfig` has the last word on it.
+ * Makes `SALLYPORT_CONFIG`. `loadConfig` validates it.
  *
- * @throws RangeError where a service token that an identity rule names has no client id yet
+ * @throws RangeError where an identity rule names a service token that has no client id yet
  */
 export function workerDocument(deployment: Deployment, outputs: DocumentOutputs): ConfigInput {
   const { access, clusters, sallyport } = deployment;
@@ -26,7 +26,7 @@ export function workerDocument(deployment: Deployment, outputs: DocumentOutputs)
   return {
     access: {
       teamDomain: access.teamDomain,
-      // A request to the admin API has the token of its own application only, and that must be let in first.
+      // A request to the admin API carries only its own application's token, which must be accepted as well.
       audiences: [...(outputs.access_audiences ?? [outputs.access_audience]), ...adminAudiences],
       adminAudiences: [...adminAudiences],
       groups: access.groups,
@@ -46,7 +46,7 @@ function workersPart(cluster: DeployedCluster): Pick<DeployedCluster, "name" | "
   return Object.fromEntries(fields) as DeployedCluster;
 }
 
-/** Puts the client id in place of a service token's name. One that is not made here is a client id already. */
+/** Replaces a service token's name by its client id. A name that is not in `access.serviceTokens` is a client id. */
 function withClientId<Rule extends ConfigInput["identities"][number]>(
   rule: Rule,
   names: readonly string[],

@@ -1,7 +1,6 @@
 /**
- * Everything of Sallyport that a cluster holds, as one list of plain objects: what Terraform applies, what
- * `npm run manifests` prints, and what the tests apply to a real cluster. The one thing missing is the Secret with the
- * tunnel's token, which is no text to have lying about.
+ * The Kubernetes objects of Sallyport in a cluster: what Terraform applies, what `npx sallyport manifests` prints, and what
+ * the tests apply to a real cluster. Only the Secret with the tunnel's token is missing, because it is confidential.
  */
 import { identitiesOf, impersonated } from "../config/identities.ts";
 import type { DeployedCluster, Deployment as DeploymentFile } from "../config/schema.ts";
@@ -11,7 +10,7 @@ import { networkPolicy } from "./network-policy.ts";
 import { podSpec } from "./pod.ts";
 import type { ClusterRole, Deployment, KubernetesObject } from "./types.ts";
 
-/** In the order in which they are applied. */
+/** The objects in the order in which they are applied. */
 export function connectorManifests(deployment: DeploymentFile, cluster: DeployedCluster): KubernetesObject[] {
   const namespace = namespaceOf(deployment, cluster);
   return [
@@ -51,7 +50,7 @@ function serviceAccount(namespace: string): KubernetesObject {
   };
 }
 
-/** Generated from the rules: a group that no rule gives cannot be impersonated, whoever has the token. */
+/** The role is generated from the identity rules: with the account's token nobody can be a group that no rule gives. */
 export function connectorRole(deployment: DeploymentFile, cluster: DeployedCluster): ClusterRole {
   const rules = identitiesOf(deployment, cluster);
   return {
@@ -73,7 +72,7 @@ function roleBinding(deployment: DeploymentFile, namespace: string): KubernetesO
   };
 }
 
-/** Nodes are drained one connector at a time. */
+/** While nodes are drained, one connector at a time may be missing. */
 function disruptionBudget(namespace: string): KubernetesObject {
   return {
     apiVersion: "policy/v1",
@@ -91,7 +90,7 @@ function connectorDeployment(namespace: string, { connector }: DeployedCluster):
     spec: {
       replicas: connector.replicas,
       revisionHistoryLimit: 5,
-      // A pod that connects and falls over at once does not count as one that replaces another.
+      // A pod that connects and then crashes must not replace another.
       minReadySeconds: 10,
       selector: { matchLabels: SELECTOR },
       strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },

@@ -1,9 +1,9 @@
-/** Names, ports and versions of the connector: what a cluster holds of Sallyport. One place for each. */
+/** Names, ports and images of the connector: the one place of each. */
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
 
 /**
- * Workers VPC wants cloudflared 2026.8.2 or later. With digests: a tag can be moved. kubectl is the version that the tests
- * run with these very arguments; it speaks to API servers up to several versions away, for it only passes requests on.
+ * Images with digests, because a tag can be moved. Workers VPC needs cloudflared 2026.8.2 or later. kubectl is the version
+ * that the tests run. It works with API servers several versions older or newer, because it only forwards requests.
  */
 export const IMAGES = {
   cloudflared:
@@ -11,11 +11,11 @@ export const IMAGES = {
   kubectl: "registry.k8s.io/kubectl:v1.36.3@sha256:6e4fce3c83651edb91b74bc67701c5cd263dd8aa3cd4254b1798d6425a5ab789",
 } as const;
 
-/** Where the sidecar listens, on loopback, and where the VPC service leads. */
+/** The sidecar's port on loopback, to which the VPC service leads. */
 export const PROXY_PORT = 8001;
-/** cloudflared's own, on the pod's address. */
+/** cloudflared's metrics, on the pod's address. */
 export const METRICS_PORT = 20_241;
-/** Cloudflare's edge, QUIC. */
+/** Cloudflare's edge, for QUIC. */
 export const TUNNEL_PORT = 7_844;
 
 export const DEPLOYMENT_NAME = "connector";
@@ -26,12 +26,12 @@ export function namespaceOf({ name }: Deployment, { connector }: DeployedCluster
   return connector.namespace ?? name;
 }
 
-/** Of the ClusterRole and its binding. */
+/** The name of the ClusterRole and of its binding. */
 export function roleNameOf({ name }: Deployment): string {
   return `${name}-connector`;
 }
 
-/** What Services, policies and budgets select by: never changed, for a Deployment's selector cannot be. */
+/** The selector of policies, budgets and the Deployment. Never change it: a Deployment's selector is immutable. */
 export const SELECTOR = { "app.kubernetes.io/name": "sallyport-connector" } as const;
 
 export const LABELS = {

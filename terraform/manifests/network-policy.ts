@@ -1,14 +1,14 @@
-/** What the connector may talk to. Nothing may talk to it: the sidecar is on loopback, and cloudflared only calls out. */
+/** What the connector may connect to. Nothing may connect to it: the sidecar is on loopback, cloudflared only dials out. */
 import type { DeployedCluster } from "../config/schema.ts";
 import { LABELS, METRICS_PORT, SELECTOR, TUNNEL_PORT } from "./names.ts";
 import type { KubernetesObject } from "./types.ts";
 
 /**
- * Cloudflare's own networks (https://www.cloudflare.com/ips/) that the tunnel's regions are in. Its addresses within them
- * change: https://developers.cloudflare.com/cloudflare-one/networks/connectors/cloudflare-tunnel/configure-tunnels/tunnel-with-firewall/
+ * Cloudflare's networks (https://www.cloudflare.com/ips/) that contain the tunnel's regions. The addresses within change:
+ * https://developers.cloudflare.com/cloudflare-one/networks/connectors/cloudflare-tunnel/configure-tunnels/tunnel-with-firewall/
  */
 const EDGE_CIDRS = ["198.41.128.0/17", "2606:4700::/32"] as const;
-/** NodeLocal DNSCache, where a cluster has it: on the node's network, so no selector finds it. */
+/** NodeLocal DNSCache, where a cluster has it. It is on the node's network, so no selector matches it. */
 const NODE_LOCAL_DNS = "169.254.20.10/32";
 
 export function networkPolicy(namespace: string, { apiServer, connector }: DeployedCluster): KubernetesObject {
@@ -19,7 +19,7 @@ export function networkPolicy(namespace: string, { apiServer, connector }: Deplo
       ports: [port("UDP", 53), port("TCP", 53)],
     },
     { to: blocks(apiServer.cidrs), ports: [port("TCP", apiServer.port)] },
-    // No 443: it would be for updates, which are off, and for quick tunnels. TCP besides UDP is for cloudflared's own checks.
+    // Not 443, which is for updates (they are off) and quick tunnels. TCP is for cloudflared's own connectivity checks.
     { to: blocks(EDGE_CIDRS), ports: [port("UDP", TUNNEL_PORT), port("TCP", TUNNEL_PORT)] },
   ];
   const { metricsFrom } = connector;
@@ -34,7 +34,7 @@ export function networkPolicy(namespace: string, { apiServer, connector }: Deplo
     spec: {
       podSelector: { matchLabels: SELECTOR },
       policyTypes: ["Ingress", "Egress"],
-      // None at all, not an empty rule: that one would let everybody in.
+      // Without rules nothing is admitted. An empty rule would admit everything.
       ...(metrics && { ingress: [metrics] }),
       egress,
     },

@@ -1,35 +1,34 @@
 /**
- * The connector's pod: cloudflared, and beside it the one process that holds the account's token.
+ * The connector's pod: cloudflared, and a sidecar, the only process with the service account's token.
  *
- * Why `kubectl proxy` and not Envoy or nginx: it is client-go. It reads the projected token anew every minute, verifies the
- * API server by the cluster's own CA, gives it every upgrade as it comes, and is released and mended with Kubernetes, in an
- * image without a shell. The others would need the token written into their configuration again and again.
+ * The sidecar is `kubectl proxy` and not Envoy or nginx, because it is client-go: it rereads the projected token every minute,
+ * verifies the API server by the cluster's CA, and forwards every upgrade unchanged. It is released and patched with
+ * Kubernetes, in an image without a shell. The others would need the token in their configuration, rewritten each time.
  */
 import { UPSTREAM_HOST } from "../../worker/upstream/url.ts";
 import { METRICS_PORT, PROXY_PORT, TOKEN_SECRET } from "./names.ts";
 import type { Container } from "./types.ts";
 
-/** Distroless' `nonroot`. kubectl's image names no user, so it is said here. */
+/** The user `nonroot` of distroless images. kubectl's image sets no user. */
 const NONROOT = 65_532;
 /**
- * How long a pod that is to stop lets running sessions go on, while new ones already go to other pods. The most that
- * cloudflared accepts is three minutes.
+ * How long a stopping pod keeps running sessions, while new ones use other pods. cloudflared accepts three minutes at most.
  */
 const DRAIN_SECONDS = 180;
-/** The sidecar is ended after cloudflared; without work left it is gone at once. */
+/** The sidecar stops after cloudflared; by then it has nothing left to do. */
 const STOP_SECONDS = DRAIN_SECONDS + 30;
 
 const ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TUNNEL_TOKEN_PATH = "/etc/cloudflared";
 
 /**
- * - `--address`: loopback only, so nothing but this pod reaches it.
- * - `--accept-hosts`: what the Worker puts into the URL becomes the Host header. A port behind it is not looked at.
- * - `--reject-paths`, `--reject-methods`: by default exec and attach are refused; these refuse nothing. What is refused is
- *   decided by the Worker and by RBAC. `--disable-filter` would open the host check, too.
- * - `--v=0`: from 6 up it logs requests, from 8 up their bodies.
- * - Left as they are: `--api-prefix` is `/`, so paths stay as the Worker wrote them; `--keepalive` is 0, which to Go means a
- *   probe every 15 s; without `--www` no file is served.
+ * - `--address`: loopback only, so that only this pod reaches it.
+ * - `--accept-hosts`: the host of the Worker's URL becomes the Host header. A port after it is ignored.
+ * - `--reject-paths`, `--reject-methods`: by default exec and attach are refused, with these values nothing. The Worker and
+ *   RBAC decide what is refused. `--disable-filter` would disable the host check as well.
+ * - `--v=0`: from 6 on it logs requests, from 8 on their bodies.
+ * - Defaults that matter: `--api-prefix` is `/`, so paths stay as the Worker wrote them; `--keepalive` is 0, for which Go
+ *   probes every 15 s; without `--www` no file is served.
  */
 export const PROXY_ARGS: readonly string[] = [
   "proxy",
@@ -48,10 +47,10 @@ const CONFINED = {
   capabilities: { drop: ["ALL"] },
 };
 
-/** The sidecar. Native (an init container that is restarted): it is ready before cloudflared starts, and ends after it. */
+/** The sidecar, an init container that is restarted: it is ready before cloudflared starts, and stops after it. */
 function proxy(image: string): Container {
-  // Through the proxy, as the account itself: it proves the token, the CA and the way to the API server. There is no liveness
-  // probe, for while the API server is away a restart would only cut whatever sessions are still alive.
+  // Asks the API server through the proxy, which tests the token, the CA and the network. There is no liveness probe: while
+  // the API server is away, a restart would only cut the sessions that are still alive.
   const exec = {
     command: [
       "/bin/kubectl",
@@ -84,19 +83,19 @@ function cloudflared(image: string): Container {
     args: [
       "tunnel",
       "--no-autoupdate",
-      // Workers VPC needs it; without it cloudflared would fall back to HTTP/2 where UDP is shut, and every request would fail.
+      // Workers VPC needs QUIC. By default cloudflared falls back to HTTP/2 where UDP is blocked, and every request fails.
       "--protocol=quic",
-      // Brackets are for IPv6 and harmless to IPv4.
+      // The brackets are needed for IPv6 and allowed for IPv4.
       `--metrics=[$(POD_IP)]:${METRICS_PORT}`,
       `--grace-period=${DRAIN_SECONDS}s`,
       "run",
-      // In a file it is in nobody's environment, process list or `kubectl describe`.
+      // In a file the token is in no environment, process list or output of `kubectl describe`.
       `--token-file=${TUNNEL_TOKEN_PATH}/${TOKEN_SECRET.key}`,
     ],
     env: [{ name: "POD_IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } }],
     ports: [{ name: "metrics", containerPort: METRICS_PORT, protocol: "TCP" }],
     readinessProbe: { httpGet: ready, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 },
-    // Two minutes without any connection to Cloudflare: it reconnects by itself, unless it hangs.
+    // After two minutes without a connection to Cloudflare: cloudflared reconnects by itself, unless it hangs.
     livenessProbe: {
       httpGet: ready,
       initialDelaySeconds: 20,
@@ -110,7 +109,7 @@ function cloudflared(image: string): Container {
   };
 }
 
-/** @returns a PodSpec */
+/** The PodSpec. */
 export function podSpec(
   {
     serviceAccountName,
@@ -124,7 +123,7 @@ export function podSpec(
   const labelSelector = { matchLabels: selector };
   return {
     serviceAccountName,
-    // The token is for the sidecar alone: it is mounted there by hand, and cloudflared, which faces the network, has none.
+    // Only the sidecar gets the token, by a volume of its own. cloudflared, which faces the network, has none.
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: STOP_SECONDS,
@@ -135,7 +134,7 @@ export function podSpec(
       fsGroup: NONROOT,
       seccompProfile: { type: "RuntimeDefault" },
     },
-    // Preferred, not required: on a cluster of two nodes three pods are still better than two.
+    // Preferred, not required: on two nodes three pods are still better than two.
     affinity: {
       podAntiAffinity: {
         preferredDuringSchedulingIgnoredDuringExecution: [
@@ -158,7 +157,7 @@ export function podSpec(
   };
 }
 
-/** What automounting would have projected. `kubectl` looks for it at its usual path. */
+/** What automounting would project, at the path where kubectl expects it. */
 function accountSources() {
   return [
     { serviceAccountToken: { path: "token", expirationSeconds: 3_600 } },

@@ -1,4 +1,4 @@
-/** Kubernetes objects as plain data, as far as ours have fields. */
+/** Kubernetes objects as plain data, with the fields that the connector's objects have. */
 
 export interface Metadata {
   readonly name: string;
@@ -7,7 +7,7 @@ export interface Metadata {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** Any object that the API server would take: what kinds differ in is written out where they are made. */
+/** An object of any kind. */
 export interface KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -15,7 +15,7 @@ export interface KubernetesObject {
   readonly [field: string]: unknown;
 }
 
-/** A rule of rbac.authorization.k8s.io/v1. Without `resourceNames` it is for all names, and so is an EMPTY list. */
+/** A rule of rbac.authorization.k8s.io/v1. Without `resourceNames`, and with an EMPTY list, it applies to all names. */
 export interface PolicyRule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
@@ -28,7 +28,6 @@ export interface ClusterRole extends KubernetesObject {
   readonly rules: readonly PolicyRule[];
 }
 
-/** A container, as far as ours have fields. */
 export interface Container {
   readonly name: string;
   readonly image: string;

@@ -1,5 +1,4 @@
-/** Access: the applications in front of the clusters' host names, and who gets through them. */
-
+/** The Access applications in front of the clusters' host names, their policies, and service tokens. */
 import {
   ZeroTrustAccessApplication,
   type ZeroTrustAccessApplicationPolicies,
@@ -16,29 +15,29 @@ import type { Deployment } from "../config/schema.ts";
 import { literal } from "./literal.ts";
 
 /**
- * Host names of one application: the most that Access takes by default.
+ * How many host names an application may have by default.
  * https://developers.cloudflare.com/cloudflare-one/account-limits/
  */
 const HOSTNAMES_PER_APPLICATION = 5;
 
-/** Behind this path is the admin API (worker/admin). The longer path wins over the host name's own application. */
+/** The path of the admin API. For Access the longer path wins over the host name's own application. */
 const ADMIN_PATH = "/-/admin";
 
 export interface AccessResources {
   readonly tokens: ReadonlyMap<string, ZeroTrustAccessServiceToken>;
-  /** For the clusters, in the order of their host names. */
+  /** In the order of the clusters' host names. */
   readonly applications: readonly ZeroTrustAccessApplication[];
-  /** For the admin API, likewise. */
+  /** Those for the admin API, in the same order. */
   readonly adminApplications: readonly ZeroTrustAccessApplication[];
 }
 
-/** Makes service tokens, reusable policies and applications. */
+/** Creates service tokens, reusable policies and applications. */
 export function accessResources(scope: Construct, deployment: Deployment): AccessResources {
   const { name, account: accountId, access, clusters } = deployment;
   const tokens = new Map(
     access.serviceTokens.map((token) => [
       token,
-      // For a year, Access's default.
+      // Valid for a year, Access's default.
       new ZeroTrustAccessServiceToken(scope, `service-token-${token}`, { accountId, name: `${name}-${token}` }),
     ]),
   );
@@ -46,14 +45,14 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
   const common = {
     accountId,
     type: "self_hosted",
-    // What kubectl talks to is no page to visit.
+    // The host names are for kubectl, not for people to visit.
     appLauncherVisible: false,
     httpOnlyCookieAttribute: true,
-    // Not "strict", with which the cookie would not come along from the sign-in page. Foreign pages the Worker refuses itself.
+    // With "strict" the cookie would not be sent after the sign-in. The Worker itself refuses requests of other sites.
     sameSiteCookieAttribute: "lax",
-    // A second cookie that binds the first to one browser. WARP sessions and clients that are no browsers have none.
+    // It needs a second cookie, which WARP sessions and clients other than browsers do not have.
     enableBindingCookie: false,
-    // Anything but the host name's own requests must be seen by Access.
+    // Access must see every request.
     optionsPreflightBypass: false,
     ...(access.identityProviders.length > 0 && { allowedIdps: [...access.identityProviders] }),
   };
@@ -86,9 +85,9 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
           domain: `${hosts[0] ?? ""}${ADMIN_PATH}`,
           policies: admins,
           sessionDuration: access.adminSessionDuration,
-          // A laptop that is on the network is not enough: administrators sign in.
+          // Administrators sign in: a device in the network is not enough.
           allowAuthenticateViaWarp: false,
-          // Its cookie goes to this path only, and leaves the other application's on the same host alone.
+          // The cookie is for this path only, and does not replace the other application's on the same host.
           pathCookieAttribute: true,
         }),
     ),
@@ -101,7 +100,7 @@ interface PolicyKind {
   readonly require: readonly Requirement[];
 }
 
-/** People sign in ("allow"); service tokens have no identity and need a policy of their own kind, which comes first. */
+/** People sign in ("allow"). Service tokens have no identity and need a "non_identity" policy, which comes first. */
 function policies(
   scope: Construct,
   { name, account: accountId }: Deployment,
@@ -118,7 +117,7 @@ function policies(
         name: `${name}: ${kind} services`,
         decision: "non_identity",
         include: services.map((token) => ({ serviceToken: { tokenId: token?.id ?? "" } })),
-        // Where a request comes from holds for machines, too; how somebody signed in does not.
+        // Programs have a network and a country, but no device posture and no login method.
         ...required(require.filter((one) => "ip" in one || "country" in one)),
       }),
     );
@@ -183,7 +182,7 @@ function chunks(hostnames: readonly string[]): string[][] {
   );
 }
 
-/** The first has no number, so that a sixth host name changes nothing about the first five's application. */
+/** The first has no number, so that a sixth host name does not rename the first five's application. */
 function numbered(name: string, index: number): string {
   return index === 0 ? name : `${name}-${index + 1}`;
 }

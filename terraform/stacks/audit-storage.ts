@@ -1,15 +1,14 @@
-/** Where the record is kept: the audit database, the recordings and the export. */
+/** The audit database, the bucket of recordings, and the bucket of the export. */
 import { D1Database } from "@cdktf/provider-cloudflare/lib/d1-database/index.js";
 import { R2Bucket } from "@cdktf/provider-cloudflare/lib/r2-bucket/index.js";
 import { R2BucketLifecycle } from "@cdktf/provider-cloudflare/lib/r2-bucket-lifecycle/index.js";
 import { R2BucketLock } from "@cdktf/provider-cloudflare/lib/r2-bucket-lock/index.js";
 import type { Construct } from "constructs";
+import { RECORDINGS_PREFIX } from "../../contract/recording.ts";
 import type { Deployment } from "../config/schema.ts";
 
 const DAY_SECONDS = 86_400;
-/** Where recordings lie in their bucket (durable/recording/upload.ts). */
-const RECORDINGS_PREFIX = "recordings/";
-/** A session lasts a day at most, and what R2 did not take is tried again for days. */
+/** A session lasts a day at most. The rest is for an outage of R2, through which uploads are retried. */
 const UNFINISHED_UPLOAD_DAYS = 7;
 
 export interface AuditStorageResources {
@@ -56,7 +55,7 @@ export function auditStorageResources(
       {
         id: "abort-unfinished-uploads",
         enabled: true,
-        // A new bucket has this rule for everything; a bucket's rules are set as a whole, so it is said again.
+        // A new bucket has this rule by default, but setting rules replaces all of them.
         conditions: { prefix: "" },
         abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: UNFINISHED_UPLOAD_DAYS * DAY_SECONDS } },
       },

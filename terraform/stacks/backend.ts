@@ -1,17 +1,16 @@
-/** Where a stack keeps its state, and how another one reads its outputs: so that nothing is copied by hand. */
+/** Where a stack keeps its state, and how another stack reads its outputs from there. */
 import { LocalBackend, S3Backend, type TerraformStack } from "cdktf";
 import type { State } from "../config/state.ts";
 
-/** What backends are made from. */
 export interface StateOptions {
   readonly state: State;
   readonly account: string;
-  /** From a stack's folder to the folder of local state files. */
+  /** The folder of local state files, relative to a stack's folder. */
   readonly localDirectory: string;
 }
 
-/** Gives a stack its backend, and says which Terraform it needs. */
-export function keepState(stack: TerraformStack, options: StateOptions): void {
+/** Gives a stack its backend, and requires a Terraform version that supports it. */
+export function setBackend(stack: TerraformStack, options: StateOptions): void {
   const { type, config } = backendOf(stack.node.id, options);
   if (type === "local") {
     new LocalBackend(stack, { path: config.path });
@@ -20,14 +19,14 @@ export function keepState(stack: TerraformStack, options: StateOptions): void {
     const backend = new S3Backend(stack, { bucket, key, region });
     for (const [name, value] of Object.entries(config)) backend.addOverride(name, value);
   }
-  // Locks in the bucket itself, without a database beside it.
+  // The first that locks in the bucket itself, without a database.
   stack.addOverride("terraform.required_version", ">= 1.10");
 }
 
 /**
- * Reads another stack's outputs where its state is.
+ * Reads another stack's outputs from its state.
  *
- * @returns an expression for one of its outputs, for use between braces
+ * @returns makes an expression for one of its outputs, to be used in `${…}`
  */
 export function outputsOf(stack: TerraformStack, other: string, options: StateOptions): (output: string) => string {
   const { type, config } = backendOf(other, options);
@@ -55,8 +54,7 @@ function backendOf(stack: string, { state, account, localDirectory }: StateOptio
         ...common,
         region: "auto",
         endpoints: { s3: `https://${account}.r2.cloudflarestorage.com` },
-        // R2 is no AWS: it has no regions, no metadata service, no account ids, and other checksums.
-        ...elsewhere,
+        ...NOT_AWS,
       },
     };
   }
@@ -67,13 +65,14 @@ function backendOf(stack: string, { state, account, localDirectory }: StateOptio
       ...common,
       region,
       encrypt: true,
-      ...(endpoint !== undefined && { endpoints: { s3: endpoint }, ...elsewhere }),
+      ...(endpoint !== undefined && { endpoints: { s3: endpoint }, ...NOT_AWS }),
       ...(kmsKeyId !== undefined && { kms_key_id: kmsKeyId }),
     },
   };
 }
 
-const elsewhere = {
+/** Other stores have no AWS regions, metadata service or account ids, and other checksums. */
+const NOT_AWS = {
   skip_credentials_validation: true,
   skip_metadata_api_check: true,
   skip_region_validation: true,

@@ -1,9 +1,9 @@
 /**
- * What one cluster holds: the connector.
+ * The stack of one cluster: the connector.
  *
- * `kubernetes_manifest` takes the very objects of terraform/manifests. It asks the cluster for their types when it plans, so
- * the cluster must be there, but not the namespace; it does no dry run of kinds that have a schema (provider's
- * manifest/provider/plan.go). The Secret is `kubernetes_secret_v1`, for `kubernetes_manifest` would show its data in plans.
+ * `kubernetes_manifest` takes the objects of terraform/manifests unchanged. It asks the cluster for their types when it
+ * plans, so the cluster must exist, but the namespace need not: there is no dry run of kinds that have a schema (provider's
+ * manifest/provider/plan.go). The Secret is a `kubernetes_secret_v1`: `kubernetes_manifest` would show its data in plans.
  */
 import { TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
@@ -12,14 +12,14 @@ import type { DeployedCluster, Deployment } from "../config/schema.ts";
 import { connectorManifests } from "../manifests/connector.ts";
 import { LABELS, namespaceOf, TOKEN_SECRET } from "../manifests/names.ts";
 import type { KubernetesObject } from "../manifests/types.ts";
-import { keepState, outputsOf, type StateOptions } from "./backend.ts";
+import { outputsOf, type StateOptions, setBackend } from "./backend.ts";
 import { demoClusterName } from "./demo.ts";
 import { EDGE_STACK } from "./edge.ts";
 import { literal } from "./literal.ts";
 import { DIGITALOCEAN, KUBERNETES } from "./providers.ts";
 import { RawProvider, rawData, rawResource } from "./raw.ts";
 
-/** In the pod's template: another tunnel has another token, and pods read theirs when they start. */
+/** In the pod's template, so that pods restart for another tunnel: they read its token when they start. */
 const TUNNEL_ANNOTATION = "sallyport/tunnel-id";
 
 export function clusterStackName({ name }: DeployedCluster): string {
@@ -29,14 +29,14 @@ export function clusterStackName({ name }: DeployedCluster): string {
 export class ClusterStack extends TerraformStack {
   constructor(scope: Construct, deployment: Deployment, cluster: DeployedCluster, state: StateOptions) {
     super(scope, clusterStackName(cluster));
-    keepState(this, state);
+    setBackend(this, state);
     new RawProvider(this, "kubernetes", { ...KUBERNETES, config: this.#connection(deployment, cluster) });
     const edge = outputsOf(this, EDGE_STACK, state);
     const ofThis = (output: string) => `${edge(output)}["${cluster.name}"]`;
 
     const [namespace, ...others] = connectorManifests(deployment, cluster);
     if (!namespace) throw new RangeError("there are no manifests");
-    const place = rawResource(this, "kubernetes_manifest", "namespace", { manifest: literal(namespace) });
+    const namespaceResource = rawResource(this, "kubernetes_manifest", "namespace", { manifest: literal(namespace) });
     const secret = rawResource(
       this,
       "kubernetes_secret_v1",
@@ -44,14 +44,16 @@ export class ClusterStack extends TerraformStack {
       {
         metadata: { name: TOKEN_SECRET.name, namespace: namespaceOf(deployment, cluster), labels: LABELS },
         type: "Opaque",
-        // Marked, for outputs lose their mark on the way through another stack's state.
+        // Outputs lose their sensitive mark when they are read from another stack's state.
         data: { [TOKEN_SECRET.key]: `\${sensitive(${ofThis(OUTPUT.tunnelTokens)})}` },
       },
-      [place],
+      [namespaceResource],
     );
     const before = others.filter(({ kind }) => kind !== "Deployment");
     const made = before.map((manifest) =>
-      rawResource(this, "kubernetes_manifest", resourceId(manifest), { manifest: literal(manifest) }, [place]),
+      rawResource(this, "kubernetes_manifest", resourceId(manifest), { manifest: literal(manifest) }, [
+        namespaceResource,
+      ]),
     );
     for (const manifest of others.filter(({ kind }) => kind === "Deployment")) {
       rawResource(
@@ -60,11 +62,11 @@ export class ClusterStack extends TerraformStack {
         resourceId(manifest),
         {
           manifest: annotated(literal(manifest), { [TUNNEL_ANNOTATION]: `\${${ofThis(OUTPUT.tunnelIds)}}` }),
-          // An apply that says it is done means pods that are connected to Cloudflare and reach the API server.
+          // The apply ends when the pods are connected to Cloudflare and reach the API server.
           wait: { rollout: true },
           timeouts: { create: "5m", update: "15m" },
         },
-        // Pods that start before their account may do anything, or without a policy, would have to be restarted.
+        // Pods that start before their permissions or the network policy exist would have to be restarted.
         [...made, secret],
       );
     }
@@ -77,7 +79,7 @@ export class ClusterStack extends TerraformStack {
       const { path, context } = literal(kubeconfig);
       return { config_path: path, ...(context !== undefined && { config_context: context }) };
     }
-    // Asked anew at each plan, for its token lasts a week.
+    // Read at each plan, because its token lasts a week.
     new RawProvider(this, "digitalocean", { ...DIGITALOCEAN, config: {} });
     rawData(this, "digitalocean_kubernetes_cluster", "demo", { name: demoClusterName(deployment) });
     const data = "data.digitalocean_kubernetes_cluster.demo";
@@ -89,7 +91,7 @@ export class ClusterStack extends TerraformStack {
   }
 }
 
-/** A stable address in Terraform's state. */
+/** A resource's address in Terraform's state; never change it. */
 function resourceId({ kind }: KubernetesObject): string {
   return kind.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase();
 }

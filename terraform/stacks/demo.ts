@@ -1,9 +1,9 @@
-/** A cluster to try things on, as in Cloudflare's public example: DigitalOcean Kubernetes in a network of its own. */
+/** The stack of the demo cluster, like Cloudflare's public example: DigitalOcean Kubernetes in a VPC of its own. */
 import { TerraformOutput, TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import type { Demo } from "../config/demo.ts";
 import type { Deployment } from "../config/schema.ts";
-import { keepState, type StateOptions } from "./backend.ts";
+import { type StateOptions, setBackend } from "./backend.ts";
 import { DIGITALOCEAN } from "./providers.ts";
 import { RawProvider, rawData, rawResource } from "./raw.ts";
 
@@ -16,8 +16,8 @@ export function demoClusterName({ name }: Deployment): string {
 export class DemoStack extends TerraformStack {
   constructor(scope: Construct, deployment: Deployment, { digitalocean }: Demo, state: StateOptions) {
     super(scope, DEMO_STACK);
-    keepState(this, state);
-    // Its token comes from DIGITALOCEAN_TOKEN.
+    setBackend(this, state);
+    // The provider reads its token from DIGITALOCEAN_TOKEN.
     new RawProvider(this, "digitalocean", { ...DIGITALOCEAN, config: {} });
     const { region, version, nodes, nodeSize, ipRange } = digitalocean;
     const name = demoClusterName(deployment);
@@ -30,11 +30,11 @@ export class DemoStack extends TerraformStack {
       vpc_uuid: vpc.getStringAttribute("id"),
       auto_upgrade: true,
       surge_upgrade: true,
-      // Volumes and load balancers that were made from inside go with it: nothing is left to pay for.
+      // Volumes and load balancers that the cluster created cost money: they are destroyed with it.
       destroy_all_associated_resources: true,
       maintenance_policy: { day: "sunday", start_time: "04:00" },
       node_pool: { name: "workers", size: nodeSize, node_count: nodes },
-      // The newest patch changes under a cluster that upgrades itself.
+      // The cluster upgrades itself, so the newest patch differs from the one it was created with.
       lifecycle: { ignore_changes: ["version"] },
     });
     new TerraformOutput(this, "cluster_id", { value: cluster.getStringAttribute("id") }).overrideLogicalId(

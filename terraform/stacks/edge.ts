@@ -1,9 +1,9 @@
 /**
- * What one deployment has in its Cloudflare account, but for the Worker.
+ * The stack of a deployment's resources in its Cloudflare account, except the two Workers.
  *
- * wrangler deploys the Worker, its objects' migrations, variables, custom domains and cron triggers: it builds the code, moves
- * Durable Object classes step by step, and a custom domain needs the Worker to be there. Terraform doing that too would mean
- * two applies, and a provider whose binding drops a VPC binding's `service_id`. The ids go over by this stack's outputs.
+ * wrangler deploys the Workers with their Durable Object migrations, variables, custom domains and cron triggers, because it
+ * builds their code, and a custom domain needs an existing Worker. Terraform would need two applies for that, and its provider
+ * drops the `service_id` of a VPC binding. wrangler gets the ids from this stack's outputs.
  */
 import { ConnectivityDirectoryService } from "@cdktf/provider-cloudflare/lib/connectivity-directory-service/index.js";
 import { DataCloudflareZeroTrustTunnelCloudflaredToken } from "@cdktf/provider-cloudflare/lib/data-cloudflare-zero-trust-tunnel-cloudflared-token/index.js";
@@ -16,17 +16,17 @@ import type { DeployedCluster, Deployment } from "../config/schema.ts";
 import { PROXY_PORT } from "../manifests/names.ts";
 import { accessResources } from "./access.ts";
 import { auditStorageResources } from "./audit-storage.ts";
-import { keepState, type StateOptions } from "./backend.ts";
+import { type StateOptions, setBackend } from "./backend.ts";
 
 export const EDGE_STACK = "edge";
-/** Its binding here was made from 5.14; VPC services' TLS settings and much of Access were mended by 5.19. */
+/** The binding was made from 5.14. 5.19 fixed TLS settings of VPC services and much of Access. */
 const CLOUDFLARE_PROVIDER = ">= 5.19, < 6";
 
 export class EdgeStack extends TerraformStack {
   constructor(scope: Construct, deployment: Deployment, state: StateOptions) {
     super(scope, EDGE_STACK);
-    keepState(this, state);
-    // Its token comes from CLOUDFLARE_API_TOKEN: no secret stands in a file.
+    setBackend(this, state);
+    // The provider reads its token from CLOUDFLARE_API_TOKEN: no file contains a secret.
     new CloudflareProvider(this, "cloudflare", {});
     this.addOverride("terraform.required_providers.cloudflare.version", CLOUDFLARE_PROVIDER);
 
@@ -83,9 +83,9 @@ export class EdgeStack extends TerraformStack {
   }
 }
 
-/** The way into one cluster: a tunnel, and the one service that the Worker may reach through it. */
+/** The path into one cluster: a tunnel, and the only service that the Workers can reach through it. */
 function link(scope: Construct, { name, account: accountId }: Deployment, cluster: DeployedCluster) {
-  // Configured from the account, and with nothing published: without a public host name nobody reaches it from the Internet.
+  // Configured in the account, without a public host name: nobody reaches it from the Internet.
   const tunnel = new ZeroTrustTunnelCloudflared(scope, `tunnel-${cluster.name}`, {
     accountId,
     name: `${name}-${cluster.name}`,
@@ -99,9 +99,9 @@ function link(scope: Construct, { name, account: accountId }: Deployment, cluste
     accountId,
     name: `${name}-${cluster.name}`,
     type: "http",
-    // HTTP only, to loopback within the pod: TLS begins at the sidecar, which verifies the cluster's own CA. Without an
-    // HTTPS port no certificate is looked at here, so there is nothing to switch off. An address, for the name `localhost`
-    // may be ::1 to a resolver, where nobody listens.
+    // HTTP, to loopback within the pod: TLS begins at the sidecar, which verifies the API server by the cluster's own CA.
+    // Without an HTTPS port no certificate is verified here, so no verification has to be turned off. An address, because
+    // the name `localhost` may resolve to ::1, where nothing listens.
     httpPort: PROXY_PORT,
     host: { ipv4: "127.0.0.1", network: { tunnelId: tunnel.id } },
   });

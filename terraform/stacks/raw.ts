@@ -1,11 +1,10 @@
 /**
- * Resources of providers for which there is no binding here.
+ * Resources of providers without a binding.
  *
- * `@cdktf/provider-kubernetes` and `@cdktf/provider-digitalocean` were archived with cdktf, weigh 100 MB and more, and would add
- * nothing: the objects in the cluster are a list of their own (terraform/manifests), which `kubernetes_manifest` takes as it
- * is, and of DigitalOcean there are two resources, off by default.
+ * `@cdktf/provider-kubernetes` and `@cdktf/provider-digitalocean` were archived with cdktf and have more than 100 MB each.
+ * They would add nothing: `kubernetes_manifest` takes the objects of terraform/manifests unchanged, and of DigitalOcean there
+ * are two resources, off by default.
  */
-
 import { type ITerraformDependable, TerraformDataSource, TerraformProvider, TerraformResource } from "cdktf";
 import type { Construct } from "constructs";
 
@@ -15,7 +14,7 @@ export interface RawProviderOptions {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-/** A provider whose configuration is written as Terraform's JSON has it. */
+/** A provider, configured as in Terraform's JSON. */
 export class RawProvider extends TerraformProvider {
   constructor(scope: Construct, name: string, { source, version, config }: RawProviderOptions) {
     super(scope, name, {
@@ -27,7 +26,7 @@ export class RawProvider extends TerraformProvider {
   }
 }
 
-/** A resource whose attributes are written as Terraform's JSON has them. The provider is what comes before the first `_`. */
+/** A resource, with attributes as in Terraform's JSON. The provider's name is the type up to its first `_`. */
 export function rawResource(
   scope: Construct,
   type: string,
@@ -44,7 +43,7 @@ export function rawResource(
   return resource;
 }
 
-/** The same for a data source. */
+/** A data source. See {@link rawResource}. */
 export function rawData(
   scope: Construct,
   type: string,

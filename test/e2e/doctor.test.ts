@@ -229,7 +229,7 @@ it("as a command says in words what it cannot begin with", async () => {
   });
   expect(await run("--config", join(home, "none.jsonc"))).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining("begin with terraform/deployment.example.jsonc"),
+    stderr: expect.stringContaining("copy terraform/deployment.example.jsonc"),
   });
   expect(await run("--no-such-flag")).toMatchObject({ code: 2 });
 });

@@ -1,4 +1,4 @@
-/** Terraform's own judgement of the synthesised JSON: where there is a Terraform, and its providers can be had. */
+/** `terraform validate` of the synthesized JSON, where Terraform and its providers are available. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,22 +23,22 @@ function terraform(stack: string, ...args: string[]) {
   });
 }
 
-/** Why it cannot be asked, if it cannot. The first stack's providers stand for the others'. */
+/** Why Terraform cannot be run. If it can for the first stack, it can for the others. */
 function reason(): string | undefined {
   if (spawnSync("terraform", ["version"]).error) return "there is no terraform on the path";
   const { status, stderr } = terraform("edge", "init", "-backend=false", "-input=false", "-no-color");
   if (status === 0) return undefined;
   const cause = stderr.replaceAll(/[│╷╵]/g, "").replaceAll(/\s+/g, " ").trim();
-  // A mistake of ours is not a missing network.
+  // Only a missing network is a reason to skip.
   if (!/registry|could not connect|connection|timeout|lookup/i.test(cause)) throw new Error(`terraform init: ${cause}`);
-  return `its providers cannot be had here: ${cause.slice(0, 300)}`;
+  return `its providers are not available here: ${cause.slice(0, 300)}`;
 }
 
 const why = reason();
 if (why !== undefined) console.error(`SKIP terraform validate: ${why}`);
 
 describe.skipIf(why !== undefined)("terraform validate", () => {
-  it.each(["edge", "cluster-prod", "cluster-try", "demo"])("finds nothing wrong with %s", (stack) => {
+  it.each(["edge", "cluster-prod", "cluster-try", "demo"])("accepts %s", (stack) => {
     if (stack !== "edge")
       expect(terraform(stack, "init", "-backend=false", "-input=false", "-no-color").status).toBe(0);
     const { stdout } = terraform(stack, "validate", "-json");

@@ -8,12 +8,12 @@ describe("a cluster's stack", () => {
   const stack = synthesise(deployment)["cluster-prod"];
   const manifests = stack?.resource["kubernetes_manifest"] ?? {};
 
-  it("applies the very objects that npm run manifests prints, and only they", () => {
+  it("applies the objects that npx sallyport manifests prints, and only those", () => {
     const [cluster] = deployment.clusters;
     if (!cluster) throw new Error("there is no cluster");
     const applied = Object.values(manifests).map(({ manifest }) => {
       const copy = structuredClone(manifest) as { spec?: { template?: { metadata?: { annotations?: object } } } };
-      // The one thing that is Terraform's: which tunnel, so that pods are replaced with it.
+      // Terraform adds only the tunnel's id, so that another tunnel replaces the pods.
       delete copy.spec?.template?.metadata?.annotations;
       return copy;
     });
@@ -22,7 +22,7 @@ describe("a cluster's stack", () => {
     for (const object of printed) expect(applied).toContainEqual(object);
   });
 
-  it("takes the token from the edge stack's state, and shows it nowhere", () => {
+  it("reads the token from the edge stack's state, and shows it nowhere", () => {
     expect(stack?.resource["kubernetes_secret_v1"]).toEqual({
       "tunnel-token": {
         metadata: expect.objectContaining({ name: "tunnel-token", namespace: "sallyport" }) as unknown,
@@ -34,7 +34,7 @@ describe("a cluster's stack", () => {
     expect(JSON.stringify(manifests)).not.toContain("tunnel_tokens");
   });
 
-  it("starts pods last, when all they need is there, and waits until they are ready", () => {
+  it("creates pods last, when all they need exists, and waits until they are ready", () => {
     expect(manifests["deployment"]?.["depends_on"]).toEqual([
       "kubernetes_manifest.service-account",
       "kubernetes_manifest.cluster-role",
@@ -47,7 +47,7 @@ describe("a cluster's stack", () => {
     expect(manifests["service-account"]?.["depends_on"]).toEqual(["kubernetes_manifest.namespace"]);
   });
 
-  it("replaces pods when the tunnel is another one", () => {
+  it("replaces the pods when the tunnel changes", () => {
     expect(manifests["deployment"]).toMatchObject({
       manifest: {
         spec: {
@@ -61,7 +61,7 @@ describe("a cluster's stack", () => {
     });
   });
 
-  it("reaches the cluster as the kubeconfig says", () => {
+  it("reaches the cluster by the kubeconfig", () => {
     expect(stack?.provider).toEqual({ kubernetes: [{ config_path: "~/.kube/config", config_context: "prod" }] });
     expect(stack?.terraform.required_providers["kubernetes"]).toEqual({
       source: "hashicorp/kubernetes",
@@ -69,13 +69,13 @@ describe("a cluster's stack", () => {
     });
   });
 
-  it("is not made for a cluster without a kubeconfig, whose objects others apply", () => {
+  it("does not exist for a cluster without a kubeconfig", () => {
     const { kubeconfig: _, ...byGitOps } = clusterInput("ops");
     const stacks = synthesise(deploymentOf({ clusters: [clusterInput("prod"), byGitOps] }));
     expect(new Set(Object.keys(stacks))).toEqual(new Set(["cluster-prod", "edge"]));
   });
 
-  it("has namespaces and roles of the deployment's name, so that two deployments share a cluster", () => {
+  it("names namespaces and roles after the deployment, so that two deployments can share a cluster", () => {
     const other =
       synthesise(deploymentOf({ name: "sallyport-eu" }))["cluster-prod"]?.resource["kubernetes_manifest"] ?? {};
     expect(other["namespace"]).toMatchObject({ manifest: { metadata: { name: "sallyport-eu" } } });
@@ -89,7 +89,7 @@ describe("a cluster's stack", () => {
 describe("names that look like Terraform's templates", () => {
   const evil = '${file("/etc/passwd")}';
 
-  it("reach the cluster as they are, and Terraform does not read them", () => {
+  it("reach the cluster unchanged, and Terraform does not evaluate them", () => {
     const identities = [{ match: { email: "alice@example.com" }, groups: [evil, "%{if(true)}"] }];
     const stack = synthesise(deploymentOf({ sallyport: { identities }, access: accessWithoutTokens }))["cluster-prod"];
     expect(stack?.resource["kubernetes_manifest"]?.["cluster-role"]).toMatchObject({
@@ -106,21 +106,21 @@ describe("names that look like Terraform's templates", () => {
     admins: [{ email: "alice@example.com" }],
   };
 
-  it("are escaped in keys and lists, too", () => {
+  it("are escaped in keys and lists as well", () => {
     expect(literal({ [evil]: [evil, 1, null, { a: "plain $ { }" }] })).toEqual({
       [`$${evil}`]: [`$${evil}`, 1, null, { a: "plain $ { }" }],
     });
   });
 });
 
-describe("the demo", () => {
+describe("the demo cluster", () => {
   const demo = { digitalocean: { region: "fra1", version: "1.36" } };
 
   it("is off by default", () => {
     expect(new Set(Object.keys(synthesise(deploymentOf())))).toEqual(new Set(["cluster-prod", "edge"]));
   });
 
-  it("is a cluster in a network of its own, which leaves nothing behind", () => {
+  it("has a VPC of its own, and is destroyed with everything that it created", () => {
     const { demo: stack } = synthesise(deploymentOf({ demo }));
     expect(stack?.resource["digitalocean_vpc"]?.["vpc"]).toEqual({
       name: "sallyport-demo",
@@ -136,7 +136,7 @@ describe("the demo", () => {
     expect(stack?.data?.["digitalocean_kubernetes_versions"]?.["versions"]).toEqual({ version_prefix: "1.36." });
   });
 
-  it("gives its cluster's stack fresh credentials at each plan", () => {
+  it("gives its cluster's stack current credentials at each plan", () => {
     const stack = synthesise(deploymentOf({ demo, clusters: [clusterInput("try", { kubeconfig: "demo" })] }))[
       "cluster-try"
     ];

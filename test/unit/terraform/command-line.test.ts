@@ -45,7 +45,7 @@ describe("sallyport synth", { timeout: 60_000 }, () => {
       expect(existsSync(join(out, "stacks", stack, "cdk.tf.json"))).toBe(true);
   });
 
-  it("leaves what is needed to destroy a cluster that is gone from the file, and says so", async () => {
+  it("keeps what is needed to destroy a cluster that was removed from the deployment file, and says so", async () => {
     const out = join(home, "gone");
     await run("synth", "--config", config, "--out", out);
     const without = join(home, "without.jsonc");
@@ -72,13 +72,13 @@ describe("sallyport synth", { timeout: 60_000 }, () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  it("does not take a flag that it does not know", async () => {
+  it("refuses an unknown option", async () => {
     const { code, stderr } = await run("synth", "--colour");
     expect(code).toBe(2);
     expect(stderr).toMatch(/--colour[\s\S]*Usage: npx sallyport synth/);
   });
 
-  it("explains itself", async () => {
+  it("has help", async () => {
     expect(await run("synth", "--help")).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/--out DIR/) as string,
@@ -87,7 +87,7 @@ describe("sallyport synth", { timeout: 60_000 }, () => {
 });
 
 describe("sallyport manifests", { timeout: 60_000 }, () => {
-  it("prints what Terraform would apply, as YAML, without the token and with where it goes", async () => {
+  it("prints what Terraform would apply as YAML, without the token, and says which Secret holds it", async () => {
     const { code, stdout, stderr } = await run("manifests", "--config", config, "--cluster", "prod");
     expect(code).toBe(0);
     const deployment = deploymentOf();
@@ -104,13 +104,13 @@ describe("sallyport manifests", { timeout: 60_000 }, () => {
     expect(JSON.parse(stdout)).toMatchObject({ apiVersion: "v1", kind: "List" });
   });
 
-  it("says which clusters there are", async () => {
+  it("names the clusters that exist", async () => {
     const { code, stderr } = await run("manifests", "--config", config, "--cluster", "qa");
     expect(code).toBe(1);
     expect(stderr).toMatch(/has no cluster qa; it has prod/);
   });
 
-  it("needs to know for which cluster", async () => {
+  it("requires a cluster", async () => {
     expect(await run("manifests", "--config", config)).toMatchObject({ code: 2 });
   });
 });

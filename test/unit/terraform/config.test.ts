@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeploymentError, loadDeployment, parseDeployment } from "../../../terraform/config/load.ts";
 import { clusterInput, deploymentInput, deploymentOf, IDENTITIES, PROVIDER_ID } from "../../support/deployment.ts";
 
-/** As it comes from a file, where no compiler looks. */
+/** The message for a file that the compiler has not checked. */
 function refusal(change: object): string {
   return refusalOf(JSON.stringify({ ...deploymentInput(), ...change }));
 }
@@ -24,7 +24,7 @@ const access = deploymentInput().access;
 const prod = clusterInput("prod");
 
 describe("the deployment file", () => {
-  it("has defaults for what most leave alone", () => {
+  it("has defaults", () => {
     const { access, clusters, record, state, demo } = deploymentOf();
     expect(access).toMatchObject({ sessionDuration: "8h", adminSessionDuration: "1h", warp: true, require: [] });
     expect(clusters[0]?.connector).toEqual({ replicas: 3, networkPolicy: true, dns: [], images: {} });
@@ -35,42 +35,42 @@ describe("the deployment file", () => {
 
   it.each([
     ["an unknown field", { colour: "red" }, /colour/],
-    ["a misspelt field of access", { access: { ...access, sesionDuration: "8h" } }, /sesionDuration[\s\S]*access/],
-    ["a misspelt field of a cluster", { clusters: [{ ...prod, apiserver: {} }] }, /apiserver[\s\S]*clusters\[0\]/],
+    ["a misspelled field of access", { access: { ...access, sesionDuration: "8h" } }, /sesionDuration[\s\S]*access/],
+    ["a misspelled field of a cluster", { clusters: [{ ...prod, apiserver: {} }] }, /apiserver[\s\S]*clusters\[0\]/],
     [
-      "a misspelt field of a rule",
+      "a misspelled field of a rule",
       { sallyport: { identities: [{ ...IDENTITIES[0], group: [] }] } },
       /"group"[\s\S]*sallyport\.identities\[0\]/,
     ],
     [
-      "a misspelt limit",
+      "a misspelled limit",
       { sallyport: { identities: IDENTITIES, limits: { idleTimeout: 5 } } },
       /idleTimeout[\s\S]*sallyport\.limits/,
     ],
     ["no identities", { sallyport: {} }, /sallyport\.identities/],
     ["no clusters", { clusters: [] }, /clusters/],
-    ["an account that is none", { account: "mine" }, /32 hexadecimal digits/],
+    ["an account that is not an id", { account: "mine" }, /32 hexadecimal digits/],
     ["a team domain over plain HTTP", { access: { ...access, teamDomain: "http://localhost" } }, /must be https/],
-    ["a session without end", { access: { ...access, sessionDuration: "0h" } }, /sessionDuration/],
-    ["everyone", { access: { ...access, allow: [{ everyone: true }] } }, /access\.allow\[0\]/],
-    ["nobody", { access: { ...access, allow: [] } }, /access\.allow/],
+    ["a session without a duration", { access: { ...access, sessionDuration: "0h" } }, /sessionDuration/],
+    ["an include rule for everyone", { access: { ...access, allow: [{ everyone: true }] } }, /access\.allow\[0\]/],
+    ["nobody allowed", { access: { ...access, allow: [] } }, /access\.allow/],
     ["a name that no bucket can have", { name: "Sally Port" }, /lower case letters/],
     ["two replicas", { clusters: [{ ...prod, connector: { replicas: 2 } }] }, /connector\.replicas/],
     [
-      "an address that is no network",
+      "an address without a prefix length",
       { clusters: [{ ...prod, apiServer: { cidrs: ["10.0.0.1"] } }] },
       /apiServer\.cidrs\[0\]/,
     ],
     ["a hostname with a scheme", { clusters: [{ ...prod, hostnames: ["https://a.example.com"] }] }, /hostnames\[0\]/],
     [
-      "a kubeconfig that Terraform would look for elsewhere",
+      "a relative path of a kubeconfig",
       { clusters: [{ ...prod, kubeconfig: { path: "kubeconfig" } }] },
       /clusters\[0\]\.kubeconfig/,
     ],
-    ["a hint that is no place", { clusters: [{ ...prod, locationHint: "europe" }] }, /locationHint/],
-    ["a location that R2 has not", { record: { location: "sam", retentionDays: 1 } }, /record\.location/],
+    ["an unknown location hint", { clusters: [{ ...prod, locationHint: "europe" }] }, /locationHint/],
+    ["a location that R2 does not have", { record: { location: "sam", retentionDays: 1 } }, /record\.location/],
     [
-      "an image that moves",
+      "an image with the tag latest",
       { clusters: [{ ...prod, connector: { images: { kubectl: "r.example/kubectl:latest" } } }] },
       /images\.kubectl/,
     ],
@@ -80,16 +80,20 @@ describe("the deployment file", () => {
       /images\.kubectl/,
     ],
     [
-      "a deletion before the lock is over",
+      "a deletion before the lock ends",
       { record: { location: "weur", retentionDays: 30, deleteAfterDays: 30 } },
       /deleteAfterDays/,
     ],
-    ["a group of no provider", { access: { ...access, allow: [{ group: { name: "sre" } }] } }, /access\.allow\[0\]/],
-  ])("is refused with %s, and the place", (_what, change, words) => {
-    expect(refusal(change)).toMatch(words);
+    [
+      "a group without a provider",
+      { access: { ...access, allow: [{ group: { name: "sre" } }] } },
+      /access\.allow\[0\]/,
+    ],
+  ])("is refused with %s, and the message names the place", (_what, change, message) => {
+    expect(refusal(change)).toMatch(message);
   });
 
-  it("takes a pinned image of one's own registry, with its port", () => {
+  it("accepts a pinned image of another registry, with its port", () => {
     const images = { kubectl: "registry.example.com:5000/mirror/kubectl:v1.36.3" };
     expect(deploymentOf({ clusters: [{ ...prod, connector: { images } }] }).clusters[0]?.connector.images).toEqual(
       images,
@@ -100,45 +104,45 @@ describe("the deployment file", () => {
     expect(refusalOf('{\n  "name": "a"\n  "account": "b"\n}')).toMatch(/deployment\.jsonc[\s\S]*line 3, column 3/);
   });
 
-  it("is refused when a key stands twice: one of the two would be ignored", () => {
+  it("is refused when a key is repeated, because one of the two would be ignored", () => {
     const text = JSON.stringify(deploymentInput(), null, 1).replace(
       '"retentionDays": 30',
       '"retentionDays": 3650,\n"retentionDays": 1',
     );
-    expect(refusalOf(text)).toMatch(/the key retentionDays stands twice, at line \d+/);
+    expect(refusalOf(text)).toMatch(/the key retentionDays is repeated at line \d+/);
   });
 
-  it("is refused when two clusters have one name, or one hostname", () => {
+  it("is refused when two clusters have the same name or host name", () => {
     expect(refusal({ clusters: [prod, { ...prod, hostnames: ["other.example.com"] }] })).toMatch(
-      /two clusters are called prod/,
+      /two clusters have the name prod/,
     );
     expect(refusal({ clusters: [prod, { ...clusterInput("dev"), hostnames: prod.hostnames }] })).toMatch(
-      /two clusters answer to prod\.k8s\.example\.com/,
+      /two clusters have the host name prod\.k8s\.example\.com/,
     );
   });
 
-  it("is refused when a policy names a service token that is not made", () => {
+  it("is refused when a policy names an unknown service token", () => {
     expect(refusal({ access: { ...access, admins: [{ serviceToken: "cd" }] } })).toMatch(/access\.admins\[0\].*cd/);
   });
 
-  it("is refused when a service token's user would be its client id, which is not known yet", () => {
+  it("is refused when a service token's user name would be its client id, which is not known yet", () => {
     const identities = [{ match: { serviceToken: "ci" }, groups: ["deployers"] }];
-    expect(refusal({ sallyport: { identities } })).toMatch(/sallyport\.identities\[0\] needs a user of its own/);
+    expect(refusal({ sallyport: { identities } })).toMatch(/sallyport\.identities\[0\] needs a "user"/);
   });
 
-  it("is refused in the Worker's own words where only the Worker sees the fault", () => {
+  it("is refused with the Worker's own message where only the Worker finds the fault", () => {
     const identities = [IDENTITIES[0], IDENTITIES[0]];
     expect(refusal({ sallyport: { identities } })).toMatch(/Worker refuses[\s\S]*can never match/);
   });
 
-  it("is refused when the demo's cluster has no demo, or is two", () => {
+  it("is refused when a cluster is the demo's and there is none, or two clusters are", () => {
     expect(refusal({ clusters: [{ ...prod, kubeconfig: "demo" }] })).toMatch(/demo is null/);
     const demo = { digitalocean: { region: "fra1", version: "1.36" } };
     const clusters = [clusterInput("a", { kubeconfig: "demo" }), clusterInput("b", { kubeconfig: "demo" })];
-    expect(refusal({ demo, clusters })).toMatch(/two say that it is theirs/);
+    expect(refusal({ demo, clusters })).toMatch(/there is one demo cluster/);
   });
 
-  it("takes each kind of group as its provider knows it", () => {
+  it("accepts each kind of group with the fields of its provider", () => {
     const allow = [
       { group: { kind: "okta" as const, identityProvider: PROVIDER_ID, name: "sre" } },
       { group: { kind: "github" as const, identityProvider: PROVIDER_ID, organization: "example" } },
@@ -147,16 +151,16 @@ describe("the deployment file", () => {
   });
 });
 
-describe("what the connector may be", () => {
+describe("whom the connector may impersonate", () => {
   const open = { match: { emailDomain: "example.com" }, groups: ["developers"] };
 
-  it("must be said where user names come from tokens: RBAC has no patterns", () => {
+  it("must be listed where user names come from tokens, because RBAC has no patterns", () => {
     expect(refusal({ sallyport: { identities: [...IDENTITIES, open] } })).toMatch(
       /clusters\[0\]: sallyport\.identities\[2\] make user names from the token/,
     );
   });
 
-  it("is asked for of the cluster's own identities, where it has some", () => {
+  it("depends on the cluster's own identities, where it has some", () => {
     expect(refusal({ clusters: [{ ...prod, identities: [open] }] })).toMatch(/clusters\[0\]\.identities\[0\]/);
     expect(
       refusal({
@@ -166,25 +170,27 @@ describe("what the connector may be", () => {
     ).toBe("");
   });
 
-  it("is warned of where it is anybody", () => {
+  it("is a warning where it is any user", () => {
     const warnings: string[] = [];
     deploymentOf(
       { sallyport: { identities: [...IDENTITIES, open] }, clusters: [{ ...prod, impersonate: { users: "any" } }] },
-      (words) => warnings.push(words),
+      (message) => warnings.push(message),
     );
     expect(warnings.join("\n")).toMatch(
-      /cluster prod: its connector may be any user name, system:kube-controller-manager included/,
+      /cluster prod: its connector may impersonate any user, system:kube-controller-manager included/,
     );
   });
 
   it("is never system:masters", () => {
     const identities = [{ match: { email: "alice@example.com" }, groups: ["system:masters"] }];
-    expect(refusal({ sallyport: { identities } })).toMatch(/gives system:masters, whom RBAC never refuses/);
+    expect(refusal({ sallyport: { identities } })).toMatch(
+      /gives the group system:masters, which RBAC cannot restrict/,
+    );
   });
 
   it("is never a service account", () => {
     const identities = [{ match: { email: "alice@example.com" }, user: "system:serviceaccount:kube-system:admin" }];
-    expect(refusal({ sallyport: { identities } })).toMatch(/makes somebody system:serviceaccount:kube-system:admin/);
+    expect(refusal({ sallyport: { identities } })).toMatch(/gives the user system:serviceaccount:kube-system:admin/);
     expect(refusal({ clusters: [{ ...prod, impersonate: { users: ["system:serviceaccount:a:b"] } }] })).toMatch(
       /system:serviceaccount:a:b/,
     );
@@ -200,16 +206,16 @@ describe("loadDeployment", () => {
 
   it("reads comments and trailing commas", () => {
     const file = join(home, "deployment.jsonc");
-    writeFileSync(file, `// ours\n${JSON.stringify(deploymentInput()).replace(/}$/, ",}")}`);
+    writeFileSync(file, `// a comment\n${JSON.stringify(deploymentInput()).replace(/}$/, ",}")}`);
     expect(loadDeployment(file).name).toBe("sallyport");
   });
 
-  it("reads the example, which is whole but for the account", () => {
+  it("reads the example, which is complete except for the account", () => {
     const { clusters } = loadDeployment("terraform/deployment.example.jsonc");
     expect(clusters.map(({ name }) => name)).toEqual(["prod"]);
   });
 
-  it("says what to begin with where there is no file", () => {
+  it("says what to copy where there is no file", () => {
     expect(() => loadDeployment(join(home, "absent.jsonc"))).toThrow(/cannot read .*absent\.jsonc \(ENOENT\).*example/);
   });
 });

@@ -24,7 +24,7 @@ const access = deploymentInput().access;
 describe("the edge stack", () => {
   const edge = edgeOf();
 
-  it("wants a provider that has what the binding lacks, and no token in a file", () => {
+  it("requires a provider with what the binding lacks, and has no token in a file", () => {
     expect(edge.terraform.required_providers["cloudflare"]).toEqual({
       source: "cloudflare/cloudflare",
       version: ">= 5.19, < 6",
@@ -32,7 +32,7 @@ describe("the edge stack", () => {
     expect(edge.provider).toEqual({ cloudflare: [{}] });
   });
 
-  it("has nothing but what the deployment needs, all in its account", () => {
+  it("has only the resources of the deployment, all in its account", () => {
     const made = Object.entries(edge.resource).flatMap(([type, byName]) =>
       Object.keys(byName).map((name) => `${type}.${name}`),
     );
@@ -58,7 +58,7 @@ describe("the edge stack", () => {
     }
   });
 
-  it("hands over every id that wrangler and the clusters need", () => {
+  it("outputs every id that wrangler and the clusters need", () => {
     const outputs = Object.fromEntries(Object.entries(edge.output ?? {}).map(([name, { value }]) => [name, value]));
     expect(outputs).toEqual({
       account_id: ACCOUNT,
@@ -79,14 +79,14 @@ describe("the edge stack", () => {
     });
   });
 
-  it("marks what is secret among them, and only that", () => {
+  it("marks the secret outputs as sensitive, and only those", () => {
     const marked = Object.entries(edge.output ?? {}).filter(([, { sensitive }]) => sensitive === true);
     expect(marked.map(([name]) => name)).toEqual(["service_token_secrets", "tunnel_tokens"]);
   });
 });
 
-describe("the record's place", () => {
-  it("is the same for database and buckets, and protected from terraform destroy", () => {
+describe("audit storage", () => {
+  it("has one location for database and buckets, and is protected from terraform destroy", () => {
     const { resource } = edgeOf();
     expect(resource["cloudflare_d1_database"]?.["audit-database"]).toEqual({
       account_id: ACCOUNT,
@@ -105,7 +105,7 @@ describe("the record's place", () => {
     });
   });
 
-  it("can be destroyed once the file says so", () => {
+  it("can be destroyed where the deployment file allows it", () => {
     const { resource } = edgeOf({ record: { location: "weur", retentionDays: 30, protect: false } });
     for (const [type, name] of [
       ["cloudflare_d1_database", "audit-database"],
@@ -116,13 +116,13 @@ describe("the record's place", () => {
     }
   });
 
-  it("has no bucket for an export that is not wanted", () => {
+  it("has no export bucket where the export is off", () => {
     const { resource, output } = edgeOf({ record: { location: "weur", retentionDays: 30, export: false } });
     expect(Object.keys(resource["cloudflare_r2_bucket"] ?? {})).toEqual(["recordings-bucket"]);
     expect(output).not.toHaveProperty("export_bucket");
   });
 
-  it("locks recordings, and nothing else, for as long as they must be kept", () => {
+  it("locks recordings, and nothing else, for the retention time", () => {
     const { resource } = edgeOf();
     expect(resource["cloudflare_r2_bucket_lock"]?.["recordings-lock"]).toMatchObject({
       bucket_name: "${cloudflare_r2_bucket.recordings-bucket.name}",
@@ -137,7 +137,7 @@ describe("the record's place", () => {
     });
   });
 
-  it("gives up uploads that nobody finished after seven days, and deletes nothing", () => {
+  it("aborts unfinished uploads after seven days, and deletes nothing", () => {
     expect(edgeOf().resource["cloudflare_r2_bucket_lifecycle"]?.["recordings-lifecycle"]?.["rules"]).toEqual([
       {
         id: "abort-unfinished-uploads",
@@ -148,7 +148,7 @@ describe("the record's place", () => {
     ]);
   });
 
-  it("deletes recordings when the file says after how long", () => {
+  it("deletes recordings after the time that the deployment file sets", () => {
     const edge = edgeOf({ record: { location: "weur", retentionDays: 30, deleteAfterDays: 31 } });
     expect(edge.resource["cloudflare_r2_bucket_lifecycle"]?.["recordings-lifecycle"]?.["rules"]).toContainEqual({
       id: "delete-old-recordings",
@@ -159,8 +159,8 @@ describe("the record's place", () => {
   });
 });
 
-describe("the way into a cluster", () => {
-  it("is one service on the sidecar's loopback port, and no host name that the Internet could ask", () => {
+describe("the path into a cluster", () => {
+  it("is one service on the sidecar's loopback port, and no public host name", () => {
     const { resource } = edgeOf();
     expect(resource["cloudflare_zero_trust_tunnel_cloudflared"]).toEqual({
       "tunnel-prod": { account_id: ACCOUNT, name: "sallyport-prod", config_src: "cloudflare" },
@@ -179,11 +179,11 @@ describe("the way into a cluster", () => {
     expect(resource).not.toHaveProperty("cloudflare_dns_record");
   });
 
-  it("speaks HTTP, as the Worker asks, for the service has no HTTPS port", () => {
+  it("uses HTTP, because the service has no HTTPS port", () => {
     expect(buildUpstreamUrl({ pathname: "/version", search: "" })).toMatch(/^http:/);
   });
 
-  it("is a tunnel of its own for each", () => {
+  it("is a tunnel for each cluster", () => {
     const edge = edgeOf({ clusters: [clusterInput("prod"), clusterInput("dev")] });
     expect(edge.output?.["vpc_service_ids"]?.value).toEqual({
       prod: "${cloudflare_connectivity_directory_service.vpc-service-prod.service_id}",
@@ -201,7 +201,7 @@ describe("Access", () => {
     edgeOf(change).resource["cloudflare_zero_trust_access_application"] ?? {};
   const policies = (change: Change = {}) => edgeOf(change).resource["cloudflare_zero_trust_access_policy"] ?? {};
 
-  it("stands before the host names, and lets WARP sessions in", () => {
+  it("is in front of the host names, and accepts WARP sessions", () => {
     expect(applications()["application"]).toEqual({
       account_id: ACCOUNT,
       type: "self_hosted",
@@ -222,7 +222,7 @@ describe("Access", () => {
     });
   });
 
-  it("is stricter before the admin API: fewer people, a shorter time, a real sign-in, a cookie of its own", () => {
+  it("is stricter in front of the admin API: other people, a shorter session, a sign-in, a cookie of its own", () => {
     expect(applications()["admin-application"]).toMatchObject({
       domain: "prod.k8s.example.com/-/admin",
       destinations: [{ type: "public", uri: "prod.k8s.example.com/-/admin" }],
@@ -238,7 +238,7 @@ describe("Access", () => {
     });
   });
 
-  it("never bypasses, and asks service tokens by a policy of their own kind", () => {
+  it("has no bypass policy, and a non-identity policy for service tokens", () => {
     const all = policies();
     const decisions = Object.entries(all).map(([name, { decision }]) => [name, decision]);
     expect(Object.fromEntries(decisions)).toEqual({
@@ -277,13 +277,13 @@ describe("Access", () => {
       { kind: "saml", identityProvider: PROVIDER_ID, attribute: "memberOf", value: "sre" },
       { saml: { identity_provider_id: PROVIDER_ID, attribute_name: "memberOf", attribute_value: "sre" } },
     ],
-  ] as const)("asks for the group %j", (group, include) => {
+  ] as const)("includes the group %j", (group, include) => {
     expect(policies({ access: { ...access, allow: [{ group }] } })["user-people"]).toMatchObject({
       include: [include],
     });
   });
 
-  it("wants from people all that is required, and from service tokens what they can have", () => {
+  it("requires every condition of people, and of service tokens those that they can meet", () => {
     const require = [{ posture: PROVIDER_ID }, { country: "DE" }];
     const all = policies({ access: { ...access, require } });
     expect(all["user-people"]?.["require"]).toEqual([
@@ -294,7 +294,7 @@ describe("Access", () => {
     expect(all["admin-people"]).not.toHaveProperty("require");
   });
 
-  it("has another application from the sixth host name on, and leaves the first as it is", () => {
+  it("has another application from the sixth host name on, and does not change the first", () => {
     const hostnames = Array.from({ length: 6 }, (_, index) => `c${index}.k8s.example.com`);
     const six = edgeOf({ clusters: [clusterInput("prod", { hostnames })] });
     const made = six.resource["cloudflare_zero_trust_access_application"] ?? {};
@@ -308,8 +308,8 @@ describe("Access", () => {
   });
 });
 
-describe("the state", () => {
-  it("is in files beside the deployment file, named from where Terraform runs", () => {
+describe("Terraform's state", () => {
+  it("is in files beside the deployment file, with paths relative to where Terraform runs", () => {
     const stacks = synthesise(deploymentOf());
     expect(stacks["edge"]?.terraform.backend).toEqual({ local: { path: "../../../state/edge.tfstate" } });
     expect(stacks["cluster-prod"]?.data?.["terraform_remote_state"]?.["edge"]).toEqual({
@@ -318,7 +318,7 @@ describe("the state", () => {
     });
   });
 
-  it("is in R2, locked, when the file says so, and other stacks read it there", () => {
+  it("is in R2, with locks, where the deployment file says so, and other stacks read it there", () => {
     const stacks = synthesise(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } }));
     const backend = stacks["edge"]?.terraform.backend["s3"];
     expect(backend).toMatchObject({
@@ -335,7 +335,7 @@ describe("the state", () => {
     expect(stacks["cluster-prod"]?.terraform.backend["s3"]).toMatchObject({ key: "sallyport/cluster-prod.tfstate" });
   });
 
-  it("is in S3, encrypted, and then no check is skipped", () => {
+  it("is in S3, encrypted, and no check is skipped then", () => {
     const { edge } = synthesise(
       deploymentOf({ state: { kind: "s3", bucket: "state", prefix: "a/b", region: "eu-west-1" } }),
     );
@@ -344,7 +344,7 @@ describe("the state", () => {
     });
   });
 
-  it("never has credentials in the JSON", () => {
+  it("never puts credentials into the JSON", () => {
     const text = JSON.stringify(synthesise(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } })));
     expect(text).not.toMatch(/access_key|secret_key|api_token/);
   });

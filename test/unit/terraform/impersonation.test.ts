@@ -16,7 +16,7 @@ function rulesFor(rules: readonly RuleInput[], named?: readonly string[] | "any"
   return impersonationRules(impersonated(identities(...rules), named));
 }
 
-/** RBAC's own reading (k8s.io/kubernetes, plugin/pkg/auth/authorizer/rbac): no names, or an empty list of them, is every name. */
+/** RBAC's evaluation (k8s.io/kubernetes, plugin/pkg/auth/authorizer/rbac): no names, or an empty list, means every name. */
 function allows(rules: readonly PolicyRule[], apiGroup: string, resource: string, name: string): boolean {
   return rules.some(
     (rule) =>
@@ -33,7 +33,7 @@ const ci: RuleInput = { match: { serviceToken: "2f1a.access" }, user: "ci-deploy
 const everybody: RuleInput = { match: { emailDomain: "example.com" }, groups: ["developers"] };
 
 describe("the connector's role", () => {
-  it("allows every part of what the Worker sends for somebody whom a rule fits", () => {
+  it("allows every part of the identity that the Worker sends for a matching rule", () => {
     const rules = identities({ ...alice, extra: { "example.com/team": ["sre"] } }, ci);
     const role = impersonationRules(impersonated(rules));
     const subject = {
@@ -66,8 +66,8 @@ describe("the connector's role", () => {
     ["system:nodes", "", "groups", "system:nodes"],
     ["system:authenticated", "", "groups", "system:authenticated"],
     ["a user whom no rule gives", "", "users", "mallory@example.com"],
-    ["the controller manager, who may mint any account's token", "", "users", "system:kube-controller-manager"],
-    ["an address in another case, which RBAC takes for somebody else", "", "users", "Alice@example.com"],
+    ["the controller manager, which can create tokens of every account", "", "users", "system:kube-controller-manager"],
+    ["an address in another case, which for RBAC is another user", "", "users", "Alice@example.com"],
     ["a service account", "", "serviceaccounts", "default"],
     ["an extra that no rule gives", AUTHENTICATION, "userextras/scopes", "all"],
     ["another value of an extra", AUTHENTICATION, "userextras/team", "finance"],
@@ -76,28 +76,28 @@ describe("the connector's role", () => {
     expect(allows(rulesFor([{ ...alice, extra: { team: ["sre"] } }, ci]), apiGroup, resource, name)).toBe(false);
   });
 
-  it("grants nothing but impersonation, and no resource by a star", () => {
+  it("grants nothing but impersonation, and no resource by a wildcard", () => {
     for (const rule of rulesFor([alice, ci, everybody], "any")) {
       expect(rule.verbs).toEqual(["impersonate"]);
       expect([...rule.resources, ...rule.apiGroups, ...rule.verbs]).not.toContain("*");
     }
   });
 
-  it("has no rule for groups where no identity has any: an empty list of names would be all", () => {
+  it("has no rule for groups where no identity gives any, because an empty list of names would mean all", () => {
     const rules = rulesFor([{ match: { email: "alice@example.com" } }]);
     expect(rules.some(({ resources }) => resources.includes("groups"))).toBe(false);
     expect(allows(rules, "", "groups", "system:masters")).toBe(false);
     for (const { resourceNames } of rules) expect(resourceNames).not.toEqual([]);
   });
 
-  it("keeps groups by name even where users are open", () => {
+  it("grants groups by name even where any user is allowed", () => {
     const rules = rulesFor([alice, everybody], "any");
     expect(allows(rules, "", "users", "anybody@example.com")).toBe(true);
     expect(allows(rules, "", "groups", "system:masters")).toBe(false);
     expect(allows(rules, "", "groups", "developers")).toBe(true);
   });
 
-  it("adds named users to those that the rules spell out", () => {
+  it("adds listed users to those that the rules name", () => {
     const rules = rulesFor([alice, everybody], ["bob@example.com"]);
     expect(rules.find(({ resources }) => resources.includes("users"))?.resourceNames).toEqual([
       "alice@example.com",
@@ -105,11 +105,11 @@ describe("the connector's role", () => {
     ]);
   });
 
-  it("stays closed where all users are spelled out, whatever the file says", () => {
+  it('names users where the rules name all of them, even if the file says "any"', () => {
     expect(allows(rulesFor([alice, ci], "any"), "", "users", "mallory@example.com")).toBe(false);
   });
 
-  it("joins the values of one extra that several rules give", () => {
+  it("merges the values of one extra that several rules give", () => {
     const rules = rulesFor([
       { ...alice, extra: { team: ["sre"] } },
       { ...ci, extra: { team: ["core", "sre"] } },
@@ -124,16 +124,16 @@ describe("the connector's role", () => {
     ]);
   });
 
-  it("is the same text for the same rules in another order", () => {
+  it("is the same for the same rules in another order", () => {
     expect(rulesFor([alice, ci])).toEqual(rulesFor([ci, alice]));
   });
 });
 
 describe("a rule's user name", () => {
   it.each<[string, RuleInput, string | undefined]>([
-    ["written out", ci, "ci-deployer"],
-    ["the address, as the Worker folds it", alice, "alice@example.com"],
-    ["before the @", { match: { email: "Alice@example.com" }, user: "dev-{email.local}" }, "dev-alice"],
+    ["a fixed name", ci, "ci-deployer"],
+    ["an address, in lower case like the Worker's", alice, "alice@example.com"],
+    ["the part before the @", { match: { email: "Alice@example.com" }, user: "dev-{email.local}" }, "dev-alice"],
     ["a service token's client id", { match: { serviceToken: "2f1a.access" } }, "service:2f1a.access"],
     [
       "a client id in a template",
@@ -141,11 +141,11 @@ describe("a rule's user name", () => {
       "ci-2f1a.access",
     ],
     ["of a domain", everybody, undefined],
-    ["of a domain, before the @", { match: { emailDomain: "example.com" }, user: "{email.local}" }, undefined],
+    ["the part before the @, of a domain", { match: { emailDomain: "example.com" }, user: "{email.local}" }, undefined],
     ["of a group", { match: { group: "sre" } }, undefined],
-    ["made of a claim", { match: { email: "alice@example.com" }, user: "{custom.employee_id}" }, undefined],
+    ["from a claim", { match: { email: "alice@example.com" }, user: "{custom.employee_id}" }, undefined],
     ["one for a whole domain", { match: { emailDomain: "contractor.example" }, user: "contractor" }, "contractor"],
-  ])("is known, or not: %s", (_what, rule, user) => {
+  ])("is known in advance, or not: %s", (_what, rule, user) => {
     const [parsed] = identities(rule);
     expect(parsed && literalUser(parsed)).toBe(user);
   });

@@ -42,22 +42,22 @@ describe("the connector's manifests", () => {
     ]);
   });
 
-  it("have no field that Kubernetes does not know", () => {
+  it("have only fields that Kubernetes knows", () => {
     for (const object of manifestsOf({ connector: { metricsFrom: "monitoring" } })) {
       expect(unknownFields(object, `V1${object.kind}`), object.kind).toEqual([]);
     }
-    // It would see one, deep inside.
+    // The schema finds an unknown field at any depth.
     const { spec, ...rest } = ofKind("Deployment") as Deployment;
     const pod = { ...spec.template.spec, containers: [{ ...cloudflared(), readyProbe: {} }] };
     const misspelt = { ...rest, spec: { ...spec, template: { ...spec.template, spec: pod } } };
     expect(unknownFields(misspelt, "V1Deployment")).toEqual([".spec.template.spec.containers[0].readyProbe"]);
   });
 
-  it("hold no secret", () => {
+  it("contain no secret", () => {
     expect(manifestsOf().some(({ kind }) => kind === "Secret")).toBe(false);
   });
 
-  it("let no pod into the namespace that is less confined", () => {
+  it("allow only restricted pods in the namespace", () => {
     expect(ofKind("Namespace")?.metadata.labels).toMatchObject({
       "pod-security.kubernetes.io/enforce": "restricted",
       "pod-security.kubernetes.io/audit": "restricted",
@@ -65,7 +65,7 @@ describe("the connector's manifests", () => {
     });
   });
 
-  it("keep at least three, spread out, and drain one at a time", () => {
+  it("keep at least three replicas on different nodes, and drain one at a time", () => {
     expect(ofKind("Deployment")).toMatchObject({
       spec: { replicas: 3, strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } } },
     });
@@ -84,7 +84,7 @@ describe("the connector's manifests", () => {
     );
   });
 
-  it("pin what runs, by version and digest", () => {
+  it("pin images by version and digest", () => {
     for (const image of Object.values(IMAGES)) expect(image).toMatch(/:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{64}$/);
     expect([proxy().image, cloudflared().image]).toEqual([IMAGES.kubectl, IMAGES.cloudflared]);
     const kubectl = "registry.example.com/kubectl:v1.36.4";
@@ -131,7 +131,7 @@ describe("the sidecar", () => {
     expect(proxy().args.join(" ")).not.toMatch(/insecure|skip/);
   });
 
-  it("listens on loopback, for the Host that the Worker sends, and logs nothing of requests", () => {
+  it("listens on loopback, for the Host header that the Worker sends, and logs no requests", () => {
     expect(proxy().args).toEqual([
       "proxy",
       "--address=127.0.0.1",
@@ -148,7 +148,7 @@ describe("the sidecar", () => {
     expect(proxy()).not.toHaveProperty("ports");
   });
 
-  it("is there before cloudflared and after it, and is not restarted while the API server is away", () => {
+  it("starts before cloudflared, stops after it, and is not restarted while the API server is away", () => {
     expect(proxy()).toMatchObject({ restartPolicy: "Always" });
     expect(proxy()).toHaveProperty("startupProbe");
     expect(proxy()).not.toHaveProperty("livenessProbe");
@@ -156,7 +156,7 @@ describe("the sidecar", () => {
 });
 
 describe("cloudflared", () => {
-  it("speaks QUIC, updates nothing by itself, and has its token in a file", () => {
+  it("uses QUIC, never updates itself, and has its token in a file", () => {
     expect(cloudflared().args).toEqual([
       "tunnel",
       "--no-autoupdate",
@@ -169,13 +169,13 @@ describe("cloudflared", () => {
     expect(JSON.stringify(cloudflared())).not.toMatch(/secretKeyRef|TUNNEL_TOKEN/);
   });
 
-  it("lets sessions go on for its grace period, which the pod's outlasts", () => {
+  it("keeps sessions for its grace period, which the pod's exceeds", () => {
     const grace = Number(/--grace-period=(\d+)s/.exec(cloudflared().args.join(" "))?.[1]);
     expect(grace).toBeLessThanOrEqual(180);
     expect(pod()["terminationGracePeriodSeconds"]).toBeGreaterThan(grace);
   });
 
-  it("is asked whether it is connected", () => {
+  it("has probes that ask whether it is connected", () => {
     for (const probe of ["readinessProbe", "livenessProbe"]) {
       expect(cloudflared()[probe]).toMatchObject({ httpGet: { path: "/ready", port: 20_241 } });
     }
@@ -192,12 +192,12 @@ describe("the network policy", () => {
       };
     };
 
-  it("lets nobody in", () => {
+  it("admits no ingress", () => {
     expect(policy().spec.policyTypes).toEqual(["Ingress", "Egress"]);
     expect(policy().spec).not.toHaveProperty("ingress");
   });
 
-  it("lets one namespace read metrics, if the file names one, and nothing else", () => {
+  it("admits one namespace to metrics, where the deployment file names one, and nothing else", () => {
     expect(policy({ connector: { metricsFrom: "monitoring" } }).spec.ingress).toEqual([
       {
         from: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }],
@@ -206,16 +206,16 @@ describe("the network policy", () => {
     ]);
   });
 
-  it("lets it out to DNS, the API server and Cloudflare, each by address and port", () => {
+  it("allows egress to DNS, the API server and Cloudflare, each by address and port", () => {
     const { egress } = policy({ apiServer: { cidrs: ["10.0.0.1/32", "fd00::1/128"], port: 6_443 } }).spec;
     expect(egress.map(({ ports }) => ports.map(({ port }) => port))).toEqual([[53, 53], [6_443], [7_844, 7_844]]);
     expect(egress[1]?.to).toEqual([{ ipBlock: { cidr: "10.0.0.1/32" } }, { ipBlock: { cidr: "fd00::1/128" } }]);
-    // An empty or missing `to` would be everywhere.
+    // An empty or missing `to` would allow every destination.
     for (const { to, ports } of egress) expect([to.length > 0, ports.length > 0]).toEqual([true, true]);
     expect(JSON.stringify(egress)).not.toMatch(/0\.0\.0\.0\/0|::\/0/);
   });
 
-  it("can be left out", () => {
+  it("can be turned off", () => {
     expect(ofKind("NetworkPolicy", { connector: { networkPolicy: false } })).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 /**
- * All of a deployment's Terraform, to read: a change of these files is a change of somebody's infrastructure.
- * `npx vitest run --project unit test/unit/terraform/snapshot.test.ts -u` writes them anew.
+ * A deployment's complete Terraform JSON. A change of these files changes the infrastructure of deployments.
+ * `npx vitest run --project unit test/unit/terraform/snapshot.test.ts -u` rewrites them.
  */
 import { describe, expect, it } from "vitest";
 import { clusterInput, deploymentOf, IDENTITIES, synthesise } from "../../support/deployment.ts";
@@ -21,7 +21,7 @@ const stacks = synthesise(
   }),
 );
 
-describe("the synthesised stacks", () => {
+describe("the synthesized stacks", () => {
   it("are these", () => {
     expect(Object.keys(stacks).toSorted((one, other) => one.localeCompare(other))).toEqual([
       "cluster-prod",
@@ -31,7 +31,7 @@ describe("the synthesised stacks", () => {
     ]);
   });
 
-  it.each(Object.keys(stacks))("%s is as it is written down", async (name) => {
+  it.each(Object.keys(stacks))("%s is the snapshot", async (name) => {
     await expect(`${JSON.stringify(stacks[name], null, 2)}\n`).toMatchFileSnapshot(`./snapshots/${name}.json`);
   });
 });

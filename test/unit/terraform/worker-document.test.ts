@@ -11,8 +11,8 @@ const outputs = {
   service_token_client_ids: { ci: "2f1a.access" },
 };
 
-describe("the Worker's document", () => {
-  it("is one that the Worker takes, with what Terraform made in it", () => {
+describe("the Worker's configuration", () => {
+  it("is valid for the Worker, and contains the edge stack's outputs", () => {
     const config = loadConfig(workerDocument(deploymentOf(), outputs));
     expect(config.access).toMatchObject({
       teamDomain: "https://example.cloudflareaccess.com",
@@ -24,7 +24,7 @@ describe("the Worker's document", () => {
     ]);
   });
 
-  it("lets the admin application's tokens in: a request there has no other", () => {
+  it("accepts the admin application's tokens, because a request to the admin API has no other", () => {
     expect(workerDocument(deploymentOf(), outputs).access.audiences).toEqual(["app-1", "app-2", "admin-1", "admin-2"]);
     const { access_audience, admin_audience } = outputs;
     const document = workerDocument(deploymentOf(), {
@@ -37,20 +37,20 @@ describe("the Worker's document", () => {
     expect(document.access).toMatchObject({ audiences: ["app-1", "admin-1"], adminAudiences: ["admin-1"] });
   });
 
-  it("has a service token's client id in place of its name, and leaves other client ids alone", () => {
+  it("replaces a service token's name by its client id, and keeps other client ids", () => {
     const identities = [...IDENTITIES, { match: { serviceToken: "77.access" }, user: "cd", groups: [] }];
     const { identities: rules } = workerDocument(deploymentOf({ sallyport: { identities } }), outputs);
     expect(rules.map(({ match }) => match.serviceToken)).toEqual([undefined, "2f1a.access", "77.access"]);
   });
 
-  it("is not made while a service token has no client id", () => {
+  it("requires a client id of every service token", () => {
     const without = { ...outputs, service_token_client_ids: {} };
     expect(() => workerDocument(deploymentOf(), without)).toThrow(
       /the service token ci has no client id: apply the edge stack/,
     );
   });
 
-  it("stays as short as it was written: defaults are the Worker's to fill in", () => {
+  it("has no defaults, because the Worker fills them in", () => {
     const document = workerDocument(
       deploymentOf({ sallyport: { identities: IDENTITIES, limits: { maxSessionsPerUser: 2 } } }),
       outputs,
@@ -64,7 +64,7 @@ describe("the Worker's document", () => {
     expect(document).not.toHaveProperty("recording");
   });
 
-  it("keeps from the Worker what is only Terraform's", () => {
+  it("omits what only Terraform needs", () => {
     const text = JSON.stringify(workerDocument(deploymentOf(), outputs));
     expect(text).not.toMatch(/kubeconfig|apiServer|connector|retentionDays|account/);
   });
@@ -81,7 +81,7 @@ describe("the Worker's document", () => {
     });
   });
 
-  it("names bindings so that they are identifiers", () => {
+  it("has binding names that are identifiers", () => {
     expect(bindingOf("prod-eu-1")).toBe("KUBE_API_PROD_EU_1");
   });
 });

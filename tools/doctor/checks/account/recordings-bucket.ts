@@ -1,12 +1,12 @@
 /** The bucket of recordings: nobody deletes one too early, and unfinished uploads are kept long enough. */
 import * as z from "zod";
+import { RECORDINGS_PREFIX } from "../../../../contract/recording.ts";
 import type { Plan } from "../../../deployment/plan.ts";
 import type { Cloudflare } from "../../../ports/cloudflare.ts";
 import { type Check, failure, passed, warning } from "../../check.ts";
 import { accountCheck } from "./account-check.ts";
 
 const PERMISSION = "Workers R2 Storage Read";
-const PREFIX = "recordings/";
 const DAY_SECONDS = 86_400;
 
 const lock = z.object({
@@ -34,9 +34,9 @@ export function recordingsLockCheck({ recordings }: Plan, api: Cloudflare | unde
     permission: PERMISSION,
     run: async (cloudflare) => {
       const { rules } = await cloudflare.get(`r2/buckets/${recordings.bucket}/lock`, lock);
-      const covering = rules.filter(({ enabled, prefix }) => enabled && PREFIX.startsWith(prefix));
+      const covering = rules.filter(({ enabled, prefix }) => enabled && RECORDINGS_PREFIX.startsWith(prefix));
       const apply = "terraform apply the edge stack, which sets the lock";
-      if (covering.length === 0) return failure(`no lock covers ${PREFIX}`, apply);
+      if (covering.length === 0) return failure(`no lock covers ${RECORDINGS_PREFIX}`, apply);
       const days = Math.max(...covering.map(({ condition }) => lockedDays(condition)));
       if (days < recordings.retentionDays) {
         return failure(`recordings are locked for ${days} days, not ${recordings.retentionDays}`, apply);
@@ -76,7 +76,7 @@ export function multipartCheck({ recordings }: Plan, api: Cloudflare | undefined
     run: async (cloudflare) => {
       const { rules } = await cloudflare.get(`r2/buckets/${recordings.bucket}/lifecycle`, lifecycle);
       const days = rules
-        .filter(({ enabled, conditions: { prefix } }) => enabled && overlaps(prefix, PREFIX))
+        .filter(({ enabled, conditions: { prefix } }) => enabled && overlaps(prefix, RECORDINGS_PREFIX))
         .flatMap(({ abortMultipartUploadsTransition: abort }) => abort?.condition?.maxAge ?? [])
         .map((seconds) => seconds / DAY_SECONDS);
       const least = Math.min(...days);
