@@ -1,6 +1,6 @@
 import { and, desc, eq, gte, lt } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { Category, DECISIONS } from "./requests.ts";
+import type { Category, DECISIONS } from "./request-categories.ts";
 import type { RequestRow } from "./rows.ts";
 import { requests } from "./schema.ts";
 

@@ -9,7 +9,7 @@
 import { sql } from "drizzle-orm";
 import { check, index, integer, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { type Forward, OUTCOMES, RECORDING_STATES } from "./events.ts";
-import { CATEGORIES, DECISIONS } from "./requests.ts";
+import { CATEGORIES, DECISIONS } from "./request-categories.ts";
 
 export const events = sqliteTable(
   "events",

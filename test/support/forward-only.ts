@@ -1,6 +1,7 @@
 /**
- * Whether the Worker that runs can live with migrations that are applied before it is replaced: what it knows is still there,
- * and what it writes is still taken. Tried on a real SQLite, version by version.
+ * Checks that migrations are compatible with earlier Workers, since they are applied before the
+ * Worker is replaced. On a real SQLite, version by version: what an earlier version reads still
+ * exists, and what it writes is accepted.
  */
 import { DatabaseSync } from "node:sqlite";
 import type { Migration } from "../../dev/stack/migrations.ts";
@@ -8,23 +9,23 @@ import type { Migration } from "../../dev/stack/migrations.ts";
 interface Column {
   readonly name: string;
   readonly type: string;
-  /** Nothing may be inserted into it, or it is SQLite that numbers the rows. */
-  readonly generated: boolean;
+  /** A generated column, or one that SQLite numbers. Writers leave it out. */
+  readonly isGenerated: boolean;
 }
 type Schema = ReadonlyMap<string, { readonly isView: boolean; readonly columns: readonly Column[] }>;
 
-/** @returns a line for each thing that a Worker of an earlier version would stumble over */
-export function stumblingBlocks(migrations: readonly Migration[]): string[] {
+/** @returns a message for each incompatibility with a Worker of an earlier version */
+export function findIncompatibilities(migrations: readonly Migration[]): string[] {
   const newest = apply(migrations);
-  const blocks: string[] = [];
+  const found: string[] = [];
   for (let version = 1; version < migrations.length; version++) {
     const before = readSchema(apply(migrations.slice(0, version)));
     const after = readSchema(newest);
-    for (const fault of [...missing(before, after), ...refused(before, newest)]) {
-      blocks.push(`after ${migrations[version - 1]?.name ?? ""}: ${fault}`);
+    for (const problem of [...findMissing(before, after), ...findRefused(before, newest)]) {
+      found.push(`after ${migrations[version - 1]?.name ?? ""}: ${problem}`);
     }
   }
-  return [...new Set(blocks)];
+  return [...new Set(found)];
 }
 
 function apply(migrations: readonly Migration[]): DatabaseSync {
@@ -47,30 +48,30 @@ function readSchema(database: DatabaseSync): Schema {
       }[];
       const columns = rows.map((row) => {
         const type = row.type.toLowerCase();
-        return { name: row.name, type, generated: row.hidden > 1 || (row.pk > 0 && type === "integer") };
+        return { name: row.name, type, isGenerated: row.hidden > 1 || (row.pk > 0 && type === "integer") };
       });
       return [name, { isView: type === "view", columns }];
     }),
   );
 }
 
-function missing(before: Schema, after: Schema): string[] {
+function findMissing(before: Schema, after: Schema): string[] {
   return [...before].flatMap(([name, { columns }]) => {
     const now = after.get(name);
-    if (!now) return [`${name} is gone`];
+    if (!now) return [`${name} is missing`];
     return columns.flatMap((column) => {
       const same = now.columns.find((each) => each.name === column.name);
-      if (!same) return [`${name}.${column.name} is gone`];
+      if (!same) return [`${name}.${column.name} is missing`];
       return same.type === column.type ? [] : [`${name}.${column.name} was ${column.type} and is ${same.type}`];
     });
   });
 }
 
-/** A row as the earlier version writes it: two of them, for a new unique index takes the first of any. */
-function refused(before: Schema, database: DatabaseSync): string[] {
+/** Writes rows as the earlier version does. Two of them, because a new unique index accepts the first. */
+function findRefused(before: Schema, database: DatabaseSync): string[] {
   return [...before].flatMap(([name, { isView, columns }]) => {
     if (isView) return [];
-    const written = columns.filter(({ generated }) => !generated);
+    const written = columns.filter(({ isGenerated }) => !isGenerated);
     const names = written.map((column) => `"${column.name}"`).join(", ");
     try {
       database.exec("SAVEPOINT trial");
@@ -80,16 +81,16 @@ function refused(before: Schema, database: DatabaseSync): string[] {
       const count = () => (database.prepare(`SELECT count(*) AS n FROM "${name}"`).get() as { n: number }).n;
       const had = count();
       for (const round of [1, 2]) statement.run(...written.map((column) => sample(column, round)));
-      return count() === had + 2 ? [] : [`${name} drops what is written to it`];
+      return count() === had + 2 ? [] : [`${name} ignores inserted rows`];
     } catch (error) {
-      return [`${name} refuses what is written to it: ${error instanceof Error ? error.message : String(error)}`];
+      return [`${name} refuses inserted rows: ${error instanceof Error ? error.message : String(error)}`];
     } finally {
       database.exec("ROLLBACK TO trial; RELEASE trial");
     }
   });
 }
 
-/** Different where rows differ in life, the same where they often do not. */
+/** A value for a column: different for columns that identify a row, the same for all others. */
 function sample({ name, type }: Column, round: number): string | number {
   if (type === "integer") return name === "seq" ? round : 1;
   if (name === "type") return "start";

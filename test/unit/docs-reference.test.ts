@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { OUTCOMES, RECORDING_STATES } from "../../audit/events.ts";
-import { CATEGORIES } from "../../audit/requests.ts";
+import { CATEGORIES } from "../../audit/request-categories.ts";
 import { DENIALS } from "../../contract/denial.ts";
 import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
 import { STATUS_CODES } from "../../kubernetes/status.ts";

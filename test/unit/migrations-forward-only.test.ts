@@ -3,14 +3,14 @@ import { resolve } from "node:path";
 import { expect, it } from "vitest";
 import { readMigrations, splitStatements } from "../../dev/stack/migrations.ts";
 import { compareMigrations } from "../../tools/deploy/migrations.ts";
-import { stumblingBlocks } from "../support/forward-only.ts";
+import { findIncompatibilities } from "../support/forward-only.ts";
 
 const migrations = readMigrations(resolve(import.meta.dirname, "../../migrations"));
-const then = (sql: string) => [...migrations, { name: "9999_next.sql", statements: splitStatements(sql) }];
+const withNext = (sql: string) => [...migrations, { name: "9999_next.sql", statements: splitStatements(sql) }];
 
-it("every migration leaves what an earlier Worker reads, and takes what it writes", () => {
+it("every migration keeps what an earlier Worker reads, and accepts what it writes", () => {
   expect(migrations.length).toBeGreaterThan(1);
-  expect(stumblingBlocks(migrations)).toEqual([]);
+  expect(findIncompatibilities(migrations)).toEqual([]);
 });
 
 it.each([
@@ -18,36 +18,36 @@ it.each([
   ["ALTER TABLE requests ADD COLUMN retries integer NOT NULL DEFAULT 0"],
   ["CREATE TABLE exports (id text PRIMARY KEY NOT NULL)"],
   ["CREATE INDEX requests_by_ray ON requests (ray)"],
-])("what expands the schema is fine: %s", (sql) => {
-  expect(stumblingBlocks(then(sql))).toEqual([]);
+])("accepts an expansion of the schema: %s", (sql) => {
+  expect(findIncompatibilities(withNext(sql))).toEqual([]);
 });
 
 it.each([
-  ["DROP VIEW sessions", "sessions is gone"],
-  ["DROP VIEW sessions; CREATE VIEW sessions AS SELECT session_id AS id FROM events", "sessions.state is gone"],
-  ["ALTER TABLE requests RENAME COLUMN ray TO ray_id", "requests.ray is gone"],
-  ["ALTER TABLE requests DROP COLUMN country", "requests.country is gone"],
-  ["ALTER TABLE requests RENAME TO plain_requests", "requests is gone"],
+  ["DROP VIEW sessions", "sessions is missing"],
+  ["DROP VIEW sessions; CREATE VIEW sessions AS SELECT session_id AS id FROM events", "sessions.state is missing"],
+  ["ALTER TABLE requests RENAME COLUMN ray TO ray_id", "requests.ray is missing"],
+  ["ALTER TABLE requests DROP COLUMN country", "requests.country is missing"],
+  ["ALTER TABLE requests RENAME TO api_requests", "requests is missing"],
   ["DROP TABLE requests; CREATE TABLE requests (id integer)", "requests.id was text and is integer"],
   ["DROP TABLE requests; CREATE TABLE requests (id text, must text NOT NULL)", "requests refuses"],
-  ["CREATE UNIQUE INDEX one_a_day ON requests (at)", "requests refuses what is written to it: UNIQUE"],
+  ["CREATE UNIQUE INDEX one_a_day ON requests (at)", "requests refuses inserted rows: UNIQUE"],
   [
     "CREATE TRIGGER closed BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'closed'); END",
-    "events refuses what is written to it: closed",
+    "events refuses inserted rows: closed",
   ],
-  ["CREATE TRIGGER lost BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END", "events drops what is written to it"],
-])("what the Worker that still runs would stumble over is found: %s", (sql, words) => {
-  expect(stumblingBlocks(then(sql)).join("\n")).toContain(words);
+  ["CREATE TRIGGER lost BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END", "events ignores inserted rows"],
+])("finds what would break the running Worker: %s", (sql, problem) => {
+  expect(findIncompatibilities(withNext(sql)).join("\n")).toContain(problem);
 });
 
-it("a checkout older than the database is told apart from one that has something to apply", () => {
+it("distinguishes a checkout older than the database from one with pending migrations", () => {
   expect(compareMigrations(["0.sql", "1.sql"], ["0.sql"])).toEqual({ pending: ["1.sql"], unknown: [] });
   expect(compareMigrations(["0.sql"], ["0.sql", "1.sql"])).toEqual({ pending: [], unknown: ["1.sql"] });
   expect(compareMigrations(["0.sql"], [])).toEqual({ pending: ["0.sql"], unknown: [] });
 });
 
-// D1 splits a migration into statements on the server (`wrangler d1 migrations apply --remote`), and less carefully than locally.
-it("every trigger survives the splitting by the D1 server: one line, LF, upper case, plain comments", () => {
+// `wrangler d1 migrations apply --remote` splits a migration on the server, less carefully than locally.
+it("every trigger can be split on the server: one line, LF, upper case, comments without quotes", () => {
   const folder = resolve(import.meta.dirname, "../../migrations");
   const text = migrations.map(({ name }) => readFileSync(resolve(folder, name), "utf8")).join("\n");
   expect(text).not.toContain("\r");

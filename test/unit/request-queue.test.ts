@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Category } from "../../audit/requests.ts";
+import type { Category } from "../../audit/request-categories.ts";
 import type { RequestRow } from "../../audit/rows.ts";
 import { createIdGenerator } from "../../worker/request-audit/ids.ts";
 import {

@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { NO_COUNTS, type SessionEvent, type SessionEventBody, type SessionStart } from "../../audit/events.ts";
-import { findEvents, findSession } from "../../audit/queries.ts";
+import { findEvents, findSession } from "../../audit/session-queries.ts";
 import { Outbox } from "../../durable/outbox.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { endedOf, write } from "./audit-rows.ts";

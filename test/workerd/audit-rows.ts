@@ -3,8 +3,8 @@ import { vi } from "vitest";
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import type { SessionEvent } from "../../audit/events.ts";
 import { insertEvents } from "../../audit/insert-events.ts";
-import { findEvents, findSession, findSessions } from "../../audit/queries.ts";
 import type { SessionRow } from "../../audit/rows.ts";
+import { findEvents, findSession, findSessions } from "../../audit/session-queries.ts";
 
 /** Waits until D1 has the end of a session. @returns its row */
 export function ended(sessionId: string): Promise<SessionRow> {

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { findSessions } from "../../audit/queries.ts";
+import { findSessions } from "../../audit/session-queries.ts";
 import { admin, as, HOST, requestAs, someone, UPGRADE } from "./people.ts";
 import { expectApiDenial, expectStatus } from "./statuses.ts";
 

@@ -4,7 +4,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
-import { findSession } from "../../audit/queries.ts";
+import { findSession } from "../../audit/session-queries.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";

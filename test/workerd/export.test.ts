@@ -225,6 +225,28 @@ describe("a run", () => {
     expect(read[1]).toBe(1);
   });
 
+  it("logs row numbers that have no row, and exports the others", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    const removed = new Set([1, 3, 4]);
+    const database = {
+      prepare: (sql: string) => ({
+        bind: (fromRow: number) => ({
+          all: async () => {
+            const answer = await env.AUDIT_DB.prepare(sql).bind(fromRow).all<Line>();
+            return { ...answer, results: answer.results.filter(({ row_number }) => !removed.has(row_number)) };
+          },
+        }),
+      }),
+    } as unknown as D1Database;
+    const [events] = await run({ database });
+    expect(events).toMatchObject({ result: "done", rows: (await newest("events")) - removed.size });
+    const missing = { event: "export_rows_missing", level: "error", table: "events" };
+    expect(linesOf(logged).filter((line) => (line as Line)["table"] === "events")).toEqual([
+      { ...missing, from: 1, to: 1 },
+      { ...missing, from: 3, to: 4 },
+    ]);
+  });
+
   it("writes nothing when there is nothing new, and later only what is new", async () => {
     await run();
     const put = vi.fn();

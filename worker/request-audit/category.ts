@@ -1,5 +1,5 @@
 /** Which API requests are in the audit log, and under which category. Pure. */
-import type { Category } from "../../audit/requests.ts";
+import type { Category } from "../../audit/request-categories.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
 import { isReadMethod } from "../methods.ts";

@@ -6,7 +6,7 @@
  * have a deadline, after which the next request takes over. Rows leave the queue when D1 has confirmed them,
  * and D1 ignores a second copy.
  */
-import type { Category } from "../../audit/requests.ts";
+import type { Category } from "../../audit/request-categories.ts";
 import type { RequestRow } from "../../audit/rows.ts";
 import { type BackoffLimits, backoffMs } from "../../common/backoff.ts";
 import { describeError, logEvent } from "../../common/log.ts";

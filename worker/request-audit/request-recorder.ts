@@ -1,7 +1,8 @@
 import { insertRequests } from "../../audit/insert-requests.ts";
-import type { Category } from "../../audit/requests.ts";
+import type { Category } from "../../audit/request-categories.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { RateLimiter } from "../../common/rate-limiter.ts";
+import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../../contract/limits.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
@@ -14,7 +15,6 @@ import { summaryRow, type UnsavedRow } from "./tally.ts";
 
 /** Users whose rate of denials an isolate keeps. */
 const MAX_TRACKED_USERS = 1_000;
-const WRITE_TIMEOUT_MS = 8_000;
 
 const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
 
@@ -46,7 +46,7 @@ export class RequestRecorder {
       const row = buildRequestRow(request, trace, category, status);
       const dependencies: QueueDependencies = {
         waitUntil: (work) => context.waitUntil(work),
-        write: (rows) => withTimeout(insertRequests(database, rows), WRITE_TIMEOUT_MS),
+        write: (rows) => withTimeout(insertRequests(database, rows), STORAGE_TIMEOUTS_MS.d1InsertRequests),
       };
       if (category !== "denied") this.#queue.push(row, dependencies);
       else this.#pushDenied(row, dependencies);

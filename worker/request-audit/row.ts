@@ -1,4 +1,4 @@
-import type { Category } from "../../audit/requests.ts";
+import type { Category } from "../../audit/request-categories.ts";
 import { findPathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestTrace } from "./request-trace.ts";

@@ -1,5 +1,5 @@
-import { findEvents, findSession, findSessions, type SessionFilter } from "../../../audit/queries.ts";
 import type { SessionRow } from "../../../audit/rows.ts";
+import { findEvents, findSession, findSessions, type SessionFilter } from "../../../audit/session-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { type Denial, denial } from "../../../contract/denial.ts";
 import { configuredLocations, type NullableLocationHint } from "../../config/location-hints.ts";

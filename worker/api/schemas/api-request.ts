@@ -1,6 +1,6 @@
 /** API requests in the audit log, as `GET /-/admin/requests` takes filters and answers. */
 import * as z from "zod";
-import { CATEGORIES, DECISIONS } from "../../../audit/requests.ts";
+import { CATEGORIES, DECISIONS } from "../../../audit/request-categories.ts";
 import { CURSOR_ERROR, limitParameter, nextPage, time, timeParameter, userParameter } from "./shared.ts";
 
 export const apiRequestsQuery = z.strictObject({
