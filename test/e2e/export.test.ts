@@ -1,4 +1,4 @@
-/** The export on the local stack: by its cron trigger, from real sessions; and the record by the cookbook's local command. */
+/** The export of real sessions on the local stack, by its cron trigger; and the local command of docs/QUERIES.md. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { request } from "node:http";
@@ -8,7 +8,7 @@ import { sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 const hasSqlite = spawnSync("sqlite3", ["--version"]).status === 0;
-if (!hasSqlite) console.info("SKIP the cookbook's local command: sqlite3 is not installed");
+if (!hasSqlite) console.info("SKIP the local command of docs/QUERIES.md: sqlite3 is not installed");
 
 let people: TestStack;
 
@@ -33,7 +33,7 @@ async function status(): Promise<Status> {
 
 const trigger = () => fetch(people.stack.cronUrl, { method: "POST" });
 
-it("is run by the cron trigger, and says how far it is", async () => {
+it("runs by the cron trigger, and shows its progress", async () => {
   await people.alice.run("exec", "shell", "--", "true");
   await sessionWhere(people.stack.d1Path, "state = 'ended'");
   expect(await status()).toMatchObject({ enabled: true, tables: [{ exported: 0, waiting: 3 }, { table: "requests" }] });
@@ -49,7 +49,7 @@ it("is run by the cron trigger, and says how far it is", async () => {
   expect(await status()).toMatchObject({ tables: [{ exported: 6, waiting: 0, lastObject: next }, {}] });
 });
 
-it("is not run by a page that points its own name at this machine, nor by looking", async () => {
+it("does not run by DNS rebinding, nor by a GET", async () => {
   const { port } = new URL(people.stack.cronUrl);
   const answer = await new Promise<number | undefined>((done, fail) => {
     const asked = request(
@@ -65,10 +65,10 @@ it("is not run by a page that points its own name at this machine, nor by lookin
   expect((await fetch(people.stack.cronUrl)).status).toBe(404);
 });
 
-it.skipIf(!hasSqlite)("the cookbook's command reads the local record", async () => {
+it.skipIf(!hasSqlite)("the local command of docs/QUERIES.md reads the audit log", async () => {
   const text = readFileSync(resolve(import.meta.dirname, "../../docs/QUERIES.md"), "utf8");
   const command = /^```sh\n(sqlite3 .*)\n```$/m.exec(text)?.[1];
-  if (command === undefined) throw new Error("docs/QUERIES.md has no such command");
+  if (command === undefined) throw new Error("docs/QUERIES.md has no sqlite3 command");
   await people.bob.run("exec", "shell", "--", "true");
   await sessionWhere(people.stack.d1Path, "user = 'bob@example.com'");
   const here = command.replace(".sallyport", people.stack.stateDir);
