@@ -10,6 +10,7 @@ const EDGE_TESTS = [
   "cross-site",
   "export",
   "export-catch-up",
+  "older-object",
   "proxied",
   "queries-cookbook",
   "requests",

@@ -26,7 +26,7 @@ export class AuditLog {
     this.#outbox = new Outbox(this.#journal, database);
   }
 
-  /** Sessions without an end. */
+  /** What the object has of the audit log. */
   get journal(): SessionJournal {
     return this.#journal;
   }

@@ -30,7 +30,7 @@ interface Cast {
   readonly events: CastEvent[];
 }
 
-/** A writer, what its sink got, and the cast that makes. */
+/** A writer, the chunks that its sink got, and the cast that they make. */
 function recorder({
   metadata = {},
   maxBytes = 1 << 30,
@@ -62,7 +62,7 @@ function parse(text: string): Cast {
 const texts = ({ events }: Cast, code: string) => events.filter((event) => event[1] === code).map(([, , data]) => data);
 const shown = (cast: Cast) => texts(cast, "o").join("");
 
-/** What a program wrote to each stream, taken back out of a cast of a session without a terminal. */
+/** Reads from the cast of a session without a terminal what a program wrote to each stream. */
 function streams({ events }: Cast): { stdout: string; stderr: string } {
   const out = { stdout: "", stderr: "" };
   events.forEach(([, code, data], index) => {
@@ -107,29 +107,29 @@ describe("captures of real sessions", () => {
       raw[key].push(message.subarray(1));
     }
     made.writer.end("exit code 0", NOW + 10_000);
-    const said = (channel: number) => Buffer.concat(raw[channel] ?? []).toString("utf8");
-    return { ...made, cast: made.cast(), said, metadata };
+    const output = (channel: number) => Buffer.concat(raw[channel] ?? []).toString("utf8");
+    return { ...made, cast: made.cast(), output, metadata };
   }
 
   it("there are some", () => expect(names.length).toBeGreaterThan(20));
 
-  it.each(names)("%s: the cast has what each stream said, and nothing that was typed", (name) => {
-    const { cast, said, metadata } = record(name);
-    if (metadata.tty) expect(shown(cast)).toBe(said(1));
-    else expect(streams(cast)).toEqual({ stdout: said(1), stderr: said(2) });
+  it.each(names)("%s: the cast has the output of each stream and no input", (name) => {
+    const { cast, output, metadata } = record(name);
+    if (metadata.tty) expect(shown(cast)).toBe(output(1));
+    else expect(streams(cast)).toEqual({ stdout: output(1), stderr: output(2) });
     expect(texts(cast, "i")).toEqual([]);
     expect(cast.events.at(-1)?.slice(1)).toEqual(["m", "exit code 0"]);
     const times = cast.events.map(([seconds]) => seconds);
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  it.each(names)("%s: mode full has what was typed, too", (name) => {
-    const { cast, said } = record(name, true);
-    expect(texts(cast, "i").join("")).toBe(said(0));
+  it.each(names)("%s: mode full has the input too", (name) => {
+    const { cast, output } = record(name, true);
+    expect(texts(cast, "i").join("")).toBe(output(0));
   });
 
   it.each(["kubectl-1.32.4", "kubectl-1.36.3"])(
-    "%s, a terminal: its size, its change of size and its times",
+    "%s: a terminal's size, its resize and its times are recorded",
     (kubectl) => {
       const { cast } = record(`${kubectl}-exec-tty.jsonl`);
       expect(cast.header).toMatchObject({ version: 2, width: 80, height: 24 });
@@ -141,9 +141,12 @@ describe("captures of real sessions", () => {
     },
   );
 
-  it.each(["kubectl-1.32.4", "kubectl-1.36.3"])("%s: a character in two frames is one", (kubectl) => {
-    expect(streams(record(`${kubectl}-exec-utf8-split.jsonl`).cast).stdout).toBe("é\n");
-  });
+  it.each(["kubectl-1.32.4", "kubectl-1.36.3"])(
+    "%s: a character that is split between two frames stays one",
+    (kubectl) => {
+      expect(streams(record(`${kubectl}-exec-utf8-split.jsonl`).cast).stdout).toBe("é\n");
+    },
+  );
 
   describe("the real player", () => {
     const hasPlayer = spawnSync("asciinema", ["--version"]).status === 0;
@@ -151,7 +154,7 @@ describe("captures of real sessions", () => {
     afterAll(() => rmSync(where, { recursive: true }));
     if (!hasPlayer) console.info("asciinema is not installed: no cast is played here");
 
-    it.skipIf(!hasPlayer).each(names)("plays %s as it was shown", (name) => {
+    it.skipIf(!hasPlayer).each(names)("plays %s as kubectl showed it", (name) => {
       const { text, cast } = record(name, true);
       const file = join(where, `${name}.cast`);
       writeFileSync(file, text());
@@ -169,7 +172,7 @@ describe("captures of real sessions", () => {
 describe("text", () => {
   const TEXT = "a\u00e9\u2603\u{1f600}\ufeffz";
 
-  it("any character may be cut anywhere, whatever the other stream says between", () => {
+  it("any character may be split anywhere, with output of the other stream in between", () => {
     const whole = bytesOf(TEXT);
     for (let cut = 0; cut <= whole.length; cut++) {
       const { writer, cast } = recorder({ metadata: { tty: false } });
@@ -184,20 +187,20 @@ describe("text", () => {
     }
   });
 
-  it("a byte order mark at the beginning stays", () => {
+  it("a byte order mark at the beginning is kept", () => {
     const { writer, cast } = recorder();
     writer.write("stdout", bytesOf("\ufeffx"), NOW);
     writer.end("over", NOW);
     expect(shown(cast())).toBe("\ufeffx");
   });
 
-  it("bytes that are no UTF-8 read as a decoder of the platform reads them, in any cut", () => {
+  it("invalid UTF-8 is decoded as by TextDecoder, wherever it is split", () => {
     let state = 20_261_122;
     const random = (below: number) => {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       return Math.floor((state / 2 ** 32) * below);
     };
-    // Drawn from what matters: every kind of lead and continuation byte, and what surrounds their ranges.
+    // Every kind of lead and continuation byte, and the bytes beside their ranges.
     const alphabet = [
       0x00, 0x0a, 0x22, 0x41, 0x5c, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xa8, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe2,
       0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff,
@@ -215,34 +218,34 @@ describe("text", () => {
     }
   });
 
-  it("no byte of it ends a line of the cast, for no reader's notion of a line", () => {
+  it("no output ends a line of the cast, by any reader's definition of a line", () => {
     const every = String.fromCharCode(...Array(0x100).keys());
     const { writer, text, cast } = recorder();
     writer.write("stdout", bytesOf(`${every}\u2028\u2029`), NOW);
     writer.end("over", NOW);
     expect(shown(cast())).toBe(`${every}\u2028\u2029`);
-    // Python's notion, which the player of asciinema 2 has when it reads from a URL.
+    // Python's definition, which asciinema 2's player uses when it reads from a URL.
     const ends = [..."\n\v\f\r\u001c\u001d\u001e\u0085\u2028\u2029"];
     expect([...text()].filter((character) => ends.includes(character))).toEqual(["\n", "\n", "\n"]);
   });
 
-  it("without a terminal every line feed becomes CR LF, which can be turned back", () => {
-    const said = "one\ntwo\r\nthree\n";
+  it("without a terminal every line feed becomes CR LF, which can be undone", () => {
+    const output = "one\ntwo\r\nthree\n";
     const { writer, cast } = recorder({ metadata: { tty: false } });
-    writer.write("stdout", bytesOf(said), NOW);
+    writer.write("stdout", bytesOf(output), NOW);
     writer.end("over", NOW);
     expect(shown(cast())).toBe("one\r\ntwo\r\r\nthree\r\n");
-    expect(streams(cast()).stdout).toBe(said);
+    expect(streams(cast()).stdout).toBe(output);
   });
 
-  it("with a terminal it is left as it is", () => {
+  it("with a terminal a line feed stays one", () => {
     const { writer, cast } = recorder();
     writer.write("stdout", bytesOf("a\nb\r\n"), NOW);
     writer.end("over", NOW);
     expect(shown(cast())).toBe("a\nb\r\n");
   });
 
-  it("stderr is red, and marked by an event that no program can write", () => {
+  it("stderr is red, and preceded by an event that no program can write", () => {
     const { writer, cast } = recorder({ metadata: { tty: false } });
     writer.write("stdout", bytesOf("\u001b[31mforged\u001b[39m"), NOW);
     writer.write("stderr", bytesOf("oh"), NOW);
@@ -257,7 +260,7 @@ describe("text", () => {
 });
 
 describe("header", () => {
-  it("says whose session it was, and of what", () => {
+  it("names the session, its user and its target", () => {
     const { writer, cast } = recorder({ metadata: { container: "app" } });
     writer.write("stdout", bytesOf("x"), NOW + 1_500);
     writer.end("over", NOW + 2_000);
@@ -281,7 +284,7 @@ describe("header", () => {
     });
   });
 
-  it("a session that says nothing has a cast, too", () => {
+  it("a session without output has a cast too", () => {
     const { writer, cast } = recorder();
     writer.end(endLabel("disconnected", null, null), NOW);
     expect(cast()).toMatchObject({ header: { timestamp: NOW / 1000 }, events: [[0, "m", "ended: disconnected"]] });
@@ -305,7 +308,7 @@ describe("size", () => {
     ]);
   });
 
-  it("of sizes before the first byte the last counts; the first size shortly after it still makes the header", () => {
+  it("the last size before the first byte is in the header, or the first size shortly after it", () => {
     const early = recorder();
     early.tap.fromClient(resize(81, 25), NOW);
     early.tap.fromClient(resize(80, 30), NOW + 1);
@@ -331,7 +334,7 @@ describe("size", () => {
     });
   });
 
-  it("is read from a stream, as the API server would; nonsense and repetition are left out", () => {
+  it("is read from a stream as the API server reads it, without nonsense and repetitions", () => {
     const { writer, tap, cast } = recorder();
     tap.fromUpstream(frame(1, "x"), NOW);
     writer.flush(NOW);
@@ -379,7 +382,7 @@ describe("protocols", () => {
     ]);
   });
 
-  it("a KubeVirt console's bytes are what it shows, the first one of a message included", () => {
+  it("every byte of a KubeVirt console's message is output, the first one included", () => {
     const { writer, tap, cast } = recorder({
       metadata: { kind: "console", tty: false, command: [] },
       subprotocol: "plain.kubevirt.io",
@@ -396,7 +399,7 @@ describe("protocols", () => {
     expect(cast().header).not.toHaveProperty("command");
   });
 
-  it("an exec whose subprotocol nobody here knows is recorded as it comes", () => {
+  it("an exec with an unknown subprotocol is recorded as it comes", () => {
     const { writer, tap, cast } = recorder({ subprotocol: "v9.channel.k8s.io" });
     tap.fromUpstream(buffer(bytesOf("x")), NOW);
     writer.end("over", NOW);
@@ -405,7 +408,7 @@ describe("protocols", () => {
 });
 
 describe("time and merging", () => {
-  it("runs from the first byte, and never back", () => {
+  it("time starts at the first byte and never runs backwards", () => {
     const { writer, cast } = recorder();
     writer.write("stdout", bytesOf("a"), NOW + 5_000);
     writer.write("stdout", bytesOf("b"), NOW + 6_000);
@@ -415,7 +418,7 @@ describe("time and merging", () => {
     expect(cast().events.map(([seconds]) => seconds)).toEqual([0, 1, 1, 2.25]);
   });
 
-  it("one stream's output within the window is one event; another stream's begins one", () => {
+  it("output of one stream within the window is one event, and another stream begins a new one", () => {
     const { writer, cast } = recorder({ metadata: { tty: false } });
     for (let ms = 0; ms < MERGE_MS; ms += 5) writer.write("stdout", bytesOf("."), NOW + ms);
     writer.write("stdout", bytesOf("|"), NOW + MERGE_MS);
@@ -425,7 +428,7 @@ describe("time and merging", () => {
     expect(texts(cast(), "o")).toEqual([".".repeat(MERGE_MS / 5), "|", "\u001b[31m!\u001b[39m", "|"]);
   });
 
-  it("one very large message makes events and chunks of bounded size", () => {
+  it("one very large message becomes events and chunks of bounded size", () => {
     const { writer, chunks, cast } = recorder({ metadata: { tty: false } });
     const large = new Uint8Array(4 << 20).map((_, index) => index);
     writer.write("stdout", large, NOW);
@@ -437,7 +440,7 @@ describe("time and merging", () => {
 });
 
 describe("largest size", () => {
-  it("the cast says where it stops, and still how the session ended; nothing after it is even looked at", () => {
+  it("the cast marks where it stops and how the session ended, and input after that is not read", () => {
     const maxBytes = 100_000;
     const { writer, tap, text, cast } = recorder({ maxBytes });
     const kilobyte = frame(1, "x".repeat(1_000));
@@ -461,7 +464,7 @@ describe("largest size", () => {
     ]);
   });
 
-  it("a character that is half recorded when the session ends is shown as broken", () => {
+  it("a character that is incomplete at the session's end becomes U+FFFD", () => {
     const { writer, cast } = recorder({ metadata: { tty: false } });
     writer.write("stdout", bytesOf("☃").subarray(0, 2), NOW);
     writer.write("stderr", Uint8Array.of(0xf0), NOW);

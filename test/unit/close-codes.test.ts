@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { closeQuietly, forwardClose, truncateReason } from "../../durable/close-codes.ts";
 
-/** A socket that is strict about codes as workerd's and browsers' are. */
+/** A socket that is as strict about codes as those of workerd and browsers. */
 function socket() {
   const close = vi.fn((code?: number, reason?: string) => {
     if (
@@ -16,28 +16,28 @@ function socket() {
   return { close, socket: { close } as unknown as WebSocket };
 }
 
-describe("a close is passed on", () => {
-  test.each([1000, 1001, 1002, 1003, 1007, 1009, 1011, 1014, 3000, 3999, 4000, 4999])("as it is: %d", (code) => {
+describe("a close is forwarded", () => {
+  test.each([1000, 1001, 1002, 1003, 1007, 1009, 1011, 1014, 3000, 3999, 4000, 4999])("unchanged: %d", (code) => {
     const far = socket();
     forwardClose(far.socket, code, "why");
     expect(far.close.mock.calls).toEqual([[code, "why"]]);
     expect(far.close).toHaveReturned();
   });
 
-  test("without a code where there was none", () => {
+  test("without a code if it had none", () => {
     const far = socket();
     forwardClose(far.socket, 1005, "");
     expect(far.close.mock.calls).toEqual([[undefined, undefined]]);
   });
 
-  test.each([1004, 1006, 1015, 1016, 2999, 5000, 999, 0])("as going away where %d must not be on the wire", (code) => {
+  test.each([1004, 1006, 1015, 1016, 2999, 5000, 999, 0])("as 1001 where %d must not be sent", (code) => {
     const far = socket();
     forwardClose(far.socket, code, "why");
     expect(far.close.mock.calls).toEqual([[1001, undefined]]);
     expect(far.close).toHaveReturned();
   });
 
-  test("with a reason that is too long cut to what fits", () => {
+  test("with a reason that is cut to what fits", () => {
     const far = socket();
     forwardClose(far.socket, 1011, "x".repeat(200));
     expect(far.close.mock.calls).toEqual([[1011, "x".repeat(123)]]);
@@ -59,7 +59,7 @@ describe("a reason", () => {
   });
 });
 
-test("a socket that is closed or broken already is let be", () => {
+test("a closed or broken socket causes no error", () => {
   const broken = {
     close: () => {
       throw new Error("closed");

@@ -16,17 +16,17 @@ function observe(protocol = TUNNEL, ports: readonly number[] = []) {
   return { observer, used };
 }
 
-const forward = (port: number | null, facts: Partial<Forward> = {}): Forward => ({
+const forward = (port: number | null, rest: Partial<Forward> = {}): Forward => ({
   port,
   connections: 0,
   bytes_in: 0,
   bytes_out: 0,
   errors: 0,
   first_error: null,
-  ...facts,
+  ...rest,
 });
 
-/** Both directions of one tunnel, spoken as frames. */
+/** Both directions of one tunnel, in frames. */
 function tunnel() {
   const { observer, used } = observe();
   const [client, upstream] = [new HeaderBlockWriter(), new HeaderBlockWriter()];
@@ -74,7 +74,7 @@ describe("the tunnel's account of each port", () => {
     expect(t.used).toEqual([80, 443]);
   });
 
-  test("does not count PING, SETTINGS, framing, or what the client says on an error stream", () => {
+  test("does not count PING, SETTINGS, framing, or what the client sends on an error stream", () => {
     const t = tunnel();
     t.fromClient({ type: "PING", id: 1 }, { type: "SETTINGS", clearPersisted: false, settings: [] });
     expect(t.forwards()).toEqual([]);
@@ -82,14 +82,14 @@ describe("the tunnel's account of each port", () => {
     expect(t.forwards()).toEqual([forward(80, { connections: 1 })]);
   });
 
-  test("has the first error in words, pieces joined, and the number of connections that had one", () => {
+  test("has the first error's text, joined from its pieces, and the number of connections with an error", () => {
     const t = tunnel();
     t.fromClient(open(1, "error", 9), open(3, "data", 9), open(5, "error", 9), open(7, "data", 9));
     t.fromUpstream(data(1, "connection "), data(5, "another error"), data(1, "refused", true), data(5, "!", true));
     expect(t.forwards()).toEqual([forward(9, { connections: 2, errors: 2, first_error: "connection refused" })]);
   });
 
-  test("has an error's beginning only, cut between characters, without what a terminal would obey", () => {
+  test("has only the beginning of an error, cut between characters, without control characters", () => {
     const t = tunnel();
     t.fromClient(open(1, "error", 9), open(3, "error", 10));
     t.fromUpstream(data(1, "a\u001b[2J\r\nb"), data(3, `x${"ü".repeat(40_000)}`));
@@ -98,7 +98,7 @@ describe("the tunnel's account of each port", () => {
     expect(second?.first_error).toBe(`x${"ü".repeat(255)}`);
   });
 
-  test("is the same when the client half-closes first, and late bytes of a closed connection go to no port", () => {
+  test("is the same when the client half-closes first, and ignores late bytes of a closed connection", () => {
     const t = tunnel();
     t.fromClient(open(1, "data", 80), data(1, "GET", true));
     t.fromUpstream(data(1, 100), data(1, 0, true), data(1, 55));
@@ -160,7 +160,7 @@ describe("the tunnel's account of each port", () => {
         ["port", "80"],
       ],
     ],
-  ] satisfies [string, SpdyHeaders][])("leaves out a stream that the cluster refuses: %s", (_, headers) => {
+  ] satisfies [string, SpdyHeaders][])("ignores a stream that the cluster refuses: %s", (_, headers) => {
     const t = tunnel();
     t.fromClient(synStream(1, headers), data(1, 10));
     expect([t.forwards(), t.used]).toEqual([[], []]);
@@ -196,15 +196,15 @@ describe("the tunnel's account of each port", () => {
     expect(t.used).toEqual([22]);
   });
 
-  test("cannot be moved to another port by opening a stream's id again", () => {
+  test("does not move to another port when a stream id is opened again", () => {
     const t = tunnel();
     t.fromClient(open(5, "data", 22), open(5, "data", 80), open(3, "data", 80), open(6, "data", 80), data(5, 9));
     expect(t.forwards()).toEqual([forward(22, { connections: 1, bytes_in: 9 })]);
   });
 });
 
-describe("a client that wants to fill the record or the memory", () => {
-  test("with thousands of ports gets 64 of them kept apart and the others in one sum", () => {
+describe("a client that tries to fill the audit log or the memory", () => {
+  test("with thousands of ports gets 64 accounts, and one for all others", () => {
     const t = tunnel();
     for (let port = 1; port <= 5_000; port++) {
       const streamId = 2 * port - 1;
@@ -217,7 +217,7 @@ describe("a client that wants to fill the record or the memory", () => {
     expect(forwards[64]).toEqual(forward(null, { connections: 4_936, bytes_in: 49_360, bytes_out: 4_936 }));
   });
 
-  test("with thousands of open streams loses none of the sums", () => {
+  test("with thousands of open streams has complete sums", () => {
     const t = tunnel();
     for (let n = 0; n < 3_000; n++) t.fromClient(open(2 * n + 1, "data", 80), data(2 * n + 1, 10));
     expect(t.forwards()).toEqual([
@@ -227,7 +227,7 @@ describe("a client that wants to fill the record or the memory", () => {
     expect(t.observer.goodbyeFrames("bye").length).toBe(2_048);
   });
 
-  test("with errors on every port leaves a record of bounded size", () => {
+  test("with errors on every port gets a summary of bounded size", () => {
     const t = tunnel();
     for (let n = 0; n < 200; n++) {
       t.fromClient(open(2 * n + 1, "error", n + 1));
@@ -236,7 +236,7 @@ describe("a client that wants to fill the record or the memory", () => {
     expect(Buffer.byteLength(JSON.stringify(t.observer.traffic?.()))).toBeLessThan(48 * 1024);
   });
 
-  test("with millions of frames in one message is read piece by piece", () => {
+  test("with millions of frames in one message is read in pieces", () => {
     const { observer } = observe();
     const empty = encodeFrame(data(1, 0), new HeaderBlockWriter());
     const message = new Uint8Array(1024 * 1024);
@@ -248,7 +248,7 @@ describe("a client that wants to fill the record or the memory", () => {
     push.mockRestore();
   });
 
-  test("with a huge header makes the tunnel unreadable, and the record says so", () => {
+  test("with a huge header makes the tunnel unreadable, and the summary says so", () => {
     const t = tunnel();
     t.fromClient(open(1, "data", 80));
     t.fromClient(synStream(3, [["port", "8".repeat(17_000)]]));
@@ -257,8 +257,8 @@ describe("a client that wants to fill the record or the memory", () => {
   });
 });
 
-describe("what cannot be read", () => {
-  test.each(["fromClient", "fromUpstream"] as const)("is said to be so, whoever sent it (%s)", (side) => {
+describe("traffic that does not fit its protocol", () => {
+  test.each(["fromClient", "fromUpstream"] as const)("is marked as unreadable, from either side (%s)", (side) => {
     const t = tunnel();
     t.fromClient(open(1, "data", 80));
     expect(t.observer.traffic?.()).not.toHaveProperty("unreadable");
@@ -266,20 +266,20 @@ describe("what cannot be read", () => {
     expect(t.observer.traffic?.()).toEqual({ forwards: [forward(80, { connections: 1 })], unreadable: true });
   });
 
-  test("is also a protocol that nobody here knows", () => {
+  test("includes an unknown protocol", () => {
     expect(observe("v9.portforward.k8s.io").observer.traffic?.()).toEqual({ forwards: [], unreadable: true });
     expect(createObserver("exec", "v9.channel.k8s.io", false).traffic?.()).toEqual({ unreadable: true });
   });
 
-  test("is not what has no form: a virtual machine's bytes", () => {
+  test("excludes the raw bytes of virtual machines", () => {
     expect(createObserver("vnc", "plain.kubevirt.io", false).traffic?.()).toEqual({});
   });
 });
 
-describe("the older port-forward's account", () => {
+describe("the accounts of the older port-forward protocol", () => {
   const message = (channel: number, ...payload: number[]) => Uint8Array.of(channel, ...payload).buffer;
 
-  test("is of the ports that the request named, in order", () => {
+  test("are of the ports that the request named, in order", () => {
     const { observer, used } = observe("v4.channel.k8s.io", [8080, 9]);
     for (const channel of [0, 1, 2, 3]) observer.fromUpstream(message(channel, 0x90, 0x1f));
     observer.fromClient(message(0, 1, 2, 3));
@@ -296,7 +296,7 @@ describe("the older port-forward's account", () => {
     expect(used).toEqual([8080, 9]);
   });
 
-  test("has a port that was named twice as two connections", () => {
+  test("count two connections for a port that was named twice", () => {
     const { observer, used } = observe("v4.channel.k8s.io", [80, 80]);
     for (const channel of [0, 1, 2, 3]) observer.fromUpstream(message(channel, 80, 0));
     observer.fromClient(message(2, 1));
@@ -304,7 +304,7 @@ describe("the older port-forward's account", () => {
     expect(used).toEqual([80]);
   });
 
-  test("leaves out channels of no port, and stays within its bounds", () => {
+  test("ignore channels without a port, and stay within their bounds", () => {
     const ports = Array.from({ length: 100 }, (_, n) => n + 1);
     const { observer, used } = observe("v4.channel.k8s.io", ports);
     for (let channel = 0; channel < 256; channel++) {
@@ -317,7 +317,7 @@ describe("the older port-forward's account", () => {
   });
 });
 
-describe("in real streams", () => {
+describe("in captures of real sessions", () => {
   test.each([
     ["kubectl-1.32.4-port-forward", [], [forward(8080, { connections: 2, bytes_in: 79 + 164, bytes_out: 1611 })]],
     ["kubectl-1.36.3-port-forward", [], [forward(8080, { connections: 2, bytes_in: 79 + 164, bytes_out: 1611 })]],
@@ -334,7 +334,7 @@ describe("in real streams", () => {
       ],
     ],
     ["client-node-port-forward", [8080], [forward(8080, { connections: 1, bytes_in: 18, bytes_out: 209 + 31 })]],
-  ])("the account is what was sent: %s", (name, ports, forwards) => {
+  ])("the accounts are what was sent: %s", (name, ports, forwards) => {
     const [{ handshake }, ...frames] = lines(name);
     const { observer } = observe(handshake.chosen, ports);
     for (const frame of frames) replay(observer, frame);

@@ -13,13 +13,13 @@ function merger() {
   return { sent, merger: new FrameMerger((message) => sent.push(new Uint8Array(message))) };
 }
 
-it("passes a small frame at once, so that a keystroke's echo waits for nothing", () => {
+it("passes a small frame at once, so that the echo of a keystroke is not delayed", () => {
   const { sent, merger: it } = merger();
   it.push(1, frame(1, 1));
   expect(sent).toEqual([new Uint8Array(frame(1, 1))]);
 });
 
-it("joins large frames of one channel behind one channel byte, within a turn or two of the event loop", async () => {
+it("merges large frames of one channel behind one channel byte, within two turns of the event loop", async () => {
   const { sent, merger: it } = merger();
   it.push(1, frame(1, 8 * KIB));
   it.push(1, frame(1, 8 * KIB, 7));
@@ -30,7 +30,7 @@ it("joins large frames of one channel behind one channel byte, within a turn or 
   expect([sent[0]?.[0], sent[0]?.[1], sent[0]?.[1 + 8 * KIB]]).toEqual([1, 1, 8]);
 });
 
-it("never joins two channels, and keeps their order", () => {
+it("never merges two channels, and keeps their order", () => {
   const { sent, merger: it } = merger();
   it.push(1, frame(1, 8 * KIB));
   it.push(2, frame(2, 8 * KIB));
@@ -39,7 +39,7 @@ it("never joins two channels, and keeps their order", () => {
   expect(sent.map((message) => message[0])).toEqual([1, 2, 1]);
 });
 
-it("makes no message of more than 128 KiB, and holds no more than that", () => {
+it("sends no message of more than 128 KiB, and holds no more than that", () => {
   const { sent, merger: it } = merger();
   for (let i = 0; i < 100; i++) it.push(1, frame(1, 20 * KIB));
   it.flush();
@@ -47,7 +47,7 @@ it("makes no message of more than 128 KiB, and holds no more than that", () => {
   expect(sent.reduce((sum, { length }) => sum + length - 1, 0)).toBe(100 * 20 * KIB);
 });
 
-it("passes a very large frame as it is, behind what waited", () => {
+it("passes a very large frame unchanged, after what waited", () => {
   const { sent, merger: it } = merger();
   it.push(1, frame(1, 8 * KIB));
   it.push(1, frame(1, 256 * KIB));

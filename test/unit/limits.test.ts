@@ -10,7 +10,7 @@ const LIMITS: SessionLimits = {
 };
 const START = 1_000_000;
 
-describe("the limits by time", () => {
+describe("at a given time a session has reached", () => {
   const idle = "session ended: idle for 1m, the longest allowed";
   const duration = "session ended: it reached the longest duration allowed (1h30m)";
 
@@ -20,9 +20,9 @@ describe("the limits by time", () => {
     ["the idle limit, a moment later", 0, 60_001, { outcome: "idle_limit", message: idle }],
     ["nothing, as it was used just now", 5_399_998, 5_399_999, undefined],
     ["the longest duration, however busy", 5_400_000, 5_400_000, { outcome: "duration_limit", message: duration }],
-    ["both: the duration is what is said", 0, 5_400_000, { outcome: "duration_limit", message: duration }],
+    ["both: the duration counts", 0, 5_400_000, { outcome: "duration_limit", message: duration }],
     ["nothing, when the clock went backwards", 0, -60_000, undefined],
-  ])("reach %s", (_, activeAfterMs, nowAfterMs, expected) => {
+  ])("%s", (_, activeAfterMs, nowAfterMs, expected) => {
     const session = { startedAt: START, activeAt: START + activeAfterMs };
     expect(findReachedLimit(session, LIMITS, START + nowAfterMs)).toEqual(expected);
   });
@@ -39,14 +39,14 @@ test.each([
   [3_601, "1h1s"],
   [5_400, "1h30m"],
   [86_400, "24h"],
-])("%d seconds are %s", (seconds, words) => {
-  expect(formatDuration(seconds)).toBe(words);
+])("%d seconds are %s", (seconds, text) => {
+  expect(formatDuration(seconds)).toBe(text);
 });
 
-describe("what all sessions of an object leave unread", () => {
+describe("the bytes that all sessions of an object hold", () => {
   const session = (waitingBytes: number) => ({ waitingBytes });
 
-  test("ends the one that has the most, once it is too much together", () => {
+  test("end the session that holds the most, once they are too many together", () => {
     const [small, large] = [session(1), session(MAX_WAITING_BYTES - 1)];
     expect(findOverfullSession([small, large], 0)).toBeUndefined();
     expect(findOverfullSession([small, large], 1)).toBe(large);

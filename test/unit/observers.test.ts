@@ -27,16 +27,16 @@ describe("exec and attach", () => {
     ["a resize", binary(4, '{"Width":80,"Height":24}'), true],
     ["an empty frame", binary(0), false],
     ["an empty message", new ArrayBuffer(0), false],
-  ])("%s from the client: use is %s", (_, message, isUse) => {
+  ])("%s from the client counts as use: %s", (_, message, isUse) => {
     expect(observe().fromClient(message)).toBe(isUse);
   });
 
-  test("output is use, the empty frames at the start are not", () => {
+  test("output counts as use, the empty frames at the start do not", () => {
     expect([1, 2, 3].map((channel) => observe().fromUpstream(binary(channel)))).toEqual([false, false, false]);
     expect(observe().fromUpstream(binary(1, "x"))).toBe(true);
   });
 
-  test("there is no status before the cluster sends one, nor in half of one", () => {
+  test("there is no status before the cluster has sent a complete one", () => {
     const observer = observe();
     expect(observer.finalStatus()).toBeUndefined();
     observer.fromUpstream(binary(3));
@@ -47,7 +47,7 @@ describe("exec and attach", () => {
     expect(observer.finalStatus()?.status).toBe("Success");
   });
 
-  test("a status is read whole wherever its pieces are cut, other channels between them", () => {
+  test("a status is read from pieces cut anywhere, with other channels in between", () => {
     const json = '{"status":"Failure","message":"käse 🧀"}';
     const bytes = new TextEncoder().encode(json);
     for (let cut = 0; cut <= bytes.length; cut++) {
@@ -59,7 +59,7 @@ describe("exec and attach", () => {
     }
   });
 
-  test("a status in what the client sends, or on stdout, is none: nobody writes their own exit code", () => {
+  test("a status from the client or on stdout is ignored: nobody writes their own exit code", () => {
     const observer = observe();
     observer.fromClient(binary(3, '{"status":"Success"}'));
     observer.fromUpstream(binary(1, '{"status":"Success"}'));
@@ -67,34 +67,34 @@ describe("exec and attach", () => {
     expect(observer.finalStatus()).toBeUndefined();
   });
 
-  test("what is kept of an endless status is bounded", () => {
+  test("an endless status takes bounded memory", () => {
     const observer = observe();
     observer.fromUpstream(binary(3, "x".repeat(64 * 1024)));
     observer.fromUpstream(binary(3, "x".repeat(64 * 1024)));
     expect(observer.finalStatus()).toBeUndefined();
   });
 
-  test("in base64 a status is read as well", () => {
+  test("a status is read in base64 too", () => {
     const observer = observe("v4.base64.channel.k8s.io");
     observer.fromUpstream(`3${btoa('{"status":"Success"}')}`);
     expect(observer.finalStatus()?.status).toBe("Success");
   });
 
-  test("before v4 the error channel is plain words", () => {
+  test("before v4 the error channel is plain text", () => {
     const observer = observe("channel.k8s.io");
     observer.fromUpstream(binary(3, "command terminated"));
     expect(observer.finalStatus()).toMatchObject({ status: "Failure", message: "command terminated" });
     expect(text(observer.goodbyeFrames("bye"))).toEqual([[3, "bye"]]);
   });
 
-  test("the farewell is an error that kubectl prints, and on a terminal a line before it", () => {
+  test("the goodbye frames are an error that kubectl prints, and on a terminal a line before it", () => {
     const [error] = text(observe().goodbyeFrames("bye"));
     expect(error?.[0]).toBe(3);
     expect(JSON.parse(String(error?.[1]))).toMatchObject({ kind: "Status", status: "Failure", message: "bye" });
     expect(text(observe("v5.channel.k8s.io", true).goodbyeFrames("bye"))[0]).toEqual([1, "\r\nbye\r\n"]);
   });
 
-  test("after the command's own Status the farewell adds nothing to the error channel, where kubectl reads one", () => {
+  test("after the command's own Status the goodbye frames add no second one to the error channel", () => {
     const observer = observe("v5.channel.k8s.io", true);
     observer.fromUpstream(binary(3, '{"status":"Succ'));
     expect(text(observer.goodbyeFrames("bye")).map(([channel]) => channel)).toEqual([1, 3]);
@@ -102,7 +102,7 @@ describe("exec and attach", () => {
     expect(text(observer.goodbyeFrames("bye"))).toEqual([[1, "\r\nbye\r\n"]]);
   });
 
-  test("a protocol nobody knows is relayed, and all of it is use", () => {
+  test("an unknown protocol is relayed, and all of it counts as use", () => {
     const observer = observe("v9.channel.k8s.io");
     expect([observer.fromClient(binary(0)), observer.fromUpstream("x"), observer.fromClient("")]).toEqual([
       true,
@@ -151,12 +151,12 @@ describe("port-forward in a tunnel", () => {
     ["DATA without a byte", data(1, 0), false],
     ["DATA", data(1, 1), true],
     ["a new connection", open(1, "data"), true],
-  ])("%s: use is %s", (_, frame, isUse) => {
+  ])("%s counts as use: %s", (_, frame, isUse) => {
     expect(observe().fromClient(message(bytesOf(frame)))).toBe(isUse);
     if (frame.type !== "SYN_STREAM") expect(observe().fromUpstream(message(bytesOf(frame)))).toBe(isUse);
   });
 
-  test("a PING in single bytes is no use, data in single bytes are", () => {
+  test("a PING in single bytes is not use, data in single bytes is", () => {
     const uses = (bytes: Uint8Array) => {
       const observer = observe();
       return [...bytes].filter((byte) => observer.fromClient(Uint8Array.of(byte).buffer)).length;
@@ -165,7 +165,7 @@ describe("port-forward in a tunnel", () => {
     expect(uses(bytesOf(data(1, 3)))).toBe(3);
   });
 
-  test("the words are put on every open error stream, after the data of an open connection are ended", () => {
+  test("the message goes to every open error stream, after the data of its connection has been ended", () => {
     const observer = observe();
     expect(observer.lingerMs).toBe(0);
     observer.fromClient(message(bytesOf(open(1, "error"), open(3, "data"), open(5, "error"), open(7, "error"))));
@@ -180,7 +180,7 @@ describe("port-forward in a tunnel", () => {
     expect(observer.lingerMs).toBeGreaterThan(0);
   });
 
-  test("nothing is said in the middle of a frame, where it would be taken for data", () => {
+  test("nothing is sent in the middle of a frame, where it would be taken for data", () => {
     const observer = observe();
     observer.fromClient(message(bytesOf(open(1, "error"))));
     observer.fromUpstream(message(bytesOf(data(3, 10)).subarray(0, 12)));
@@ -188,7 +188,7 @@ describe("port-forward in a tunnel", () => {
   });
 
   test.each(["fromClient", "fromUpstream"] as const)(
-    "what cannot be understood (%s) is all use from then on, and no error",
+    "after a protocol error (%s) everything counts as use, and nothing throws",
     (side) => {
       const observer = observe();
       expect(observer[side](message(Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4)))).toBe(true);
@@ -199,7 +199,7 @@ describe("port-forward in a tunnel", () => {
   );
 
   test.each(["kubectl-1.32.4", "kubectl-1.36.3"])(
-    "in %s's own stream use is what happened, not its PING",
+    "in a capture of %s its connections are use, and its PING is not",
     (kubectl) => {
       const observer = observe();
       const uses = capture(`${kubectl}-port-forward`).map(({ dir, ms, bytes }) => ({
@@ -207,7 +207,7 @@ describe("port-forward in a tunnel", () => {
         isUse: dir === "to-server" ? observer.fromClient(bytes) : observer.fromUpstream(bytes),
       }));
       expect(uses.some(({ isUse }) => isUse)).toBe(true);
-      // The PING is 10 seconds in; what was forwarded was over long before.
+      // The PING comes after 10 seconds, long after the last forwarded connection.
       const late = uses.filter(({ ms }) => ms > 9_000);
       expect(late.length).toBeGreaterThan(0);
       expect(late.filter(({ isUse }) => isUse)).toEqual([]);
@@ -218,7 +218,7 @@ describe("port-forward in a tunnel", () => {
 describe("the older port-forward", () => {
   const observe = () => createObserver("port-forward", "v4.channel.k8s.io", false);
 
-  test("announces a port on every channel, which is no use; what follows is, also of two bytes", () => {
+  test("announces a port on every channel, which is not use, and what follows is, even two bytes", () => {
     const observer = observe();
     expect([0, 1].map((channel) => observer.fromUpstream(binary(channel, [0x1f, 0x90])))).toEqual([false, false]);
     expect(observer.fromUpstream(binary(0, [1, 2]))).toBe(true);
@@ -227,27 +227,24 @@ describe("the older port-forward", () => {
     expect(text(observer.goodbyeFrames("bye"))).toEqual([[1, "bye"]]);
   });
 
-  test("has nothing to say on before a channel is announced", () => {
+  test("has no goodbye frames before a channel is announced", () => {
     expect(observe().goodbyeFrames("bye")).toEqual([]);
   });
 });
 
 describe("a virtual machine's console", () => {
-  test.each(["console", "vnc", "usbredir", "vsock", "vm-port-forward"] as const)(
-    "%s is bytes, all of them use",
-    (kind) => {
-      const observer = createObserver(kind, "plain.kubevirt.io", true);
-      expect([observer.fromClient(binary(0)), observer.fromUpstream(binary(3, "x"))]).toEqual([true, true]);
-      expect(observer.finalStatus()).toBeUndefined();
-      // kubectl's clients need 1000; these have nothing but the close frame to be told in.
-      expect(observer.messageInCloseReason).toBe(true);
-    },
-  );
+  test.each(["console", "vnc", "usbredir", "vsock", "vm-port-forward"] as const)("%s: every byte is use", (kind) => {
+    const observer = createObserver(kind, "plain.kubevirt.io", true);
+    expect([observer.fromClient(binary(0)), observer.fromUpstream(binary(3, "x"))]).toEqual([true, true]);
+    expect(observer.finalStatus()).toBeUndefined();
+    // kubectl needs 1000. These clients can be told in the close frame only.
+    expect(observer.messageInCloseReason).toBe(true);
+  });
 
-  test("has the words on its screen, the others have no place for them", () => {
-    const farewell = (kind: "console" | "vnc") => createObserver(kind, "plain.kubevirt.io", true).goodbyeFrames("bye");
-    expect(farewell("console")).toEqual([Uint8Array.from(new TextEncoder().encode("\r\nbye\r\n"))]);
-    expect(farewell("vnc")).toEqual([]);
+  test("a console shows the message on its screen, the others cannot", () => {
+    const goodbyeOf = (kind: "console" | "vnc") => createObserver(kind, "plain.kubevirt.io", true).goodbyeFrames("bye");
+    expect(goodbyeOf("console")).toEqual([Uint8Array.from(new TextEncoder().encode("\r\nbye\r\n"))]);
+    expect(goodbyeOf("vnc")).toEqual([]);
   });
 });
 

@@ -16,7 +16,7 @@ function status(json: object): Status {
 const exit = (message: string) =>
   status({ status: "Failure", reason: "NonZeroExitCode", details: { causes: [{ reason: "ExitCode", message }] } });
 
-describe("what the cluster said wins over who hung up", () => {
+describe("the cluster's status wins over who closed", () => {
   test.each([CLIENT, UPSTREAM, { side: "upstream", code: 1006 } as const, { side: "client", code: 1001 } as const])(
     "%o",
     (hangUp) => {
@@ -31,7 +31,7 @@ describe("what the cluster said wins over who hung up", () => {
     },
   );
 
-  test("a failure without words gets some", () => {
+  test("a failure without a message gets one", () => {
     expect(outcomeOfHangUp(status({ status: "Failure", reason: "InternalError" }), UPSTREAM).reason).toBe(
       "InternalError",
     );
@@ -40,11 +40,11 @@ describe("what the cluster said wins over who hung up", () => {
     );
   });
 
-  test("an exit code that is none is a failure, not an exit", () => {
+  test("an invalid exit code is a failure, not an exit", () => {
     expect(outcomeOfHangUp(exit("not a number"), UPSTREAM)).toMatchObject({ outcome: "failed", exitCode: null });
   });
 
-  test("a message of any length is bounded in the record", () => {
+  test("the message is cut to 1,024 characters for the audit log", () => {
     expect(outcomeOfHangUp(status({ status: "Failure", message: "x".repeat(5_000) }), UPSTREAM).reason?.length).toBe(
       1_024,
     );
@@ -70,15 +70,15 @@ describe("without a status", () => {
   });
 });
 
-describe("a session that Sallyport ends after the command's own end", () => {
-  test("has the command's ending, and the words of what hung up", () => {
+describe("a session that Sallyport ends after its command has ended", () => {
+  test("has the command's outcome, and the reason of the limit", () => {
     expect(outcomeOfLimit("idle_limit", "idle", undefined)).toEqual(outcomeOf("idle_limit", "idle"));
     expect(outcomeOfLimit("idle_limit", "idle", exit("3"))).toEqual({ ...outcomeOf("exited", "idle"), exitCode: 3 });
     const failure = status({ status: "Failure", message: "no such container" });
     expect(outcomeOfLimit("idle_limit", "idle", failure)).toEqual(outcomeOf("failed", "no such container"));
   });
 
-  test("by an administrator is a termination, and says that it came too late", () => {
+  test("by an administrator is a termination with the command's exit code", () => {
     expect(outcomeOfTermination("a@b.c", "because", exit("3"))).toEqual({
       ...outcomeOfTermination("a@b.c", "because"),
       exitCode: 3,
@@ -86,7 +86,7 @@ describe("a session that Sallyport ends after the command's own end", () => {
   });
 });
 
-test("the record of a termination says who and why", () => {
+test("a termination has the administrator and their reason", () => {
   expect(endEvent(outcomeOfTermination("admin@example.com", "because"), { ...NO_COUNTS, bytes_in: 7 })).toEqual({
     type: "end",
     data: {

@@ -4,39 +4,39 @@ import { attemptKey, RefusedAttempts } from "../../durable/refused-attempts.ts";
 
 const refusal = (body: string): Refusal => ({ status: 403, contentType: "application/json", body, message: body });
 
-describe("a refusal is kept for the second half", () => {
+describe("a refusal is given again to the second half", () => {
   test.each([
     ["at once", 0, true],
     ["after 30 seconds", 30_000, true],
-    ["no longer a moment later", 30_001, false],
+    ["but no later", 30_001, false],
   ])("%s", (_, ms, isKept) => {
     const attempts = new RefusedAttempts();
     attempts.remember("a", refusal("no"), 1_000);
     expect(attempts.take("a", 1_000 + ms)?.body).toBe(isKept ? "no" : undefined);
   });
 
-  test("and given once", () => {
+  test("once", () => {
     const attempts = new RefusedAttempts();
     attempts.remember("a", refusal("no"), 0);
     expect(attempts.take("a", 1)).toMatchObject(refusal("no"));
     expect(attempts.take("a", 1)).toBeUndefined();
   });
 
-  test("not for another attempt", () => {
+  test("but not to another attempt", () => {
     const attempts = new RefusedAttempts();
     attempts.remember("a", refusal("no"), 0);
     expect(attempts.take("b", 1)).toBeUndefined();
     expect(attempts.take("a", 1)).toBeDefined();
   });
 
-  test("the later one, when the first half was tried again", () => {
+  test("and the last one counts if the first half was repeated", () => {
     const attempts = new RefusedAttempts();
     attempts.remember("a", refusal("first"), 0);
     attempts.remember("a", refusal("second"), 29_000);
     expect(attempts.take("a", 58_000)?.body).toBe("second");
   });
 
-  test("for 64 at a time: a client that makes up attempts pushes out the oldest and no more", () => {
+  test("for at most 64 attempts: a client that invents more pushes out the oldest", () => {
     const attempts = new RefusedAttempts();
     for (let i = 0; i < 64; i++) attempts.remember(String(i), refusal(String(i)), i);
     attempts.remember("0", refusal("again"), 64);
@@ -53,7 +53,7 @@ describe("an attempt is one request of one run of kubectl", () => {
     expect(attemptKey("http://c/exec?command=sh", "s")).toBe(attemptKey("http://c/exec?command=sh", "s"));
   });
 
-  test("another for another URL, another session, or none; nothing can be shifted between the two", () => {
+  test("different for another URL, another session or none, and unambiguous", () => {
     const keys = [
       attemptKey("http://c/exec?command=sh", "s"),
       attemptKey("http://c/exec?command=id", "s"),

@@ -11,13 +11,13 @@ describe("a session id", () => {
     }
   });
 
-  test("leads back to its object", () => {
+  test("names its object", () => {
     for (const object of [OBJECT, "f".repeat(64), "0".repeat(64)]) {
       expect(objectIdOf(makeSessionId(object, 1_764_000_000_000, RANDOM))).toBe(object);
     }
   });
 
-  test("differs by time and by chance", () => {
+  test("differs by time and by its random part", () => {
     const ids = new Set([
       makeSessionId(OBJECT, 1, RANDOM),
       makeSessionId(OBJECT, 2, RANDOM),
@@ -26,7 +26,7 @@ describe("a session id", () => {
     expect(ids.size).toBe(3);
   });
 
-  test("holds the time in its first 6 bytes, to the millisecond", () => {
+  test("has the time in its first 6 bytes, in milliseconds", () => {
     const now = 0x0192_3456_789a;
     const bytes = Buffer.from(makeSessionId(OBJECT, now, RANDOM), "base64url");
     expect(bytes.readUIntBE(0, 6)).toBe(now);
@@ -37,13 +37,13 @@ describe("a session id", () => {
     ["an object id in capitals", OBJECT.toUpperCase(), RANDOM],
     ["an object id that is too short", OBJECT.slice(1), RANDOM],
     ["too little randomness", OBJECT, RANDOM.subarray(1)],
-  ])("is not made of %s", (_, object, random) => {
+  ])("cannot be made with %s", (_, object, random) => {
     expect(() => makeSessionId(object, 1, random)).toThrow(RangeError);
   });
 });
 
 test.each(["", "x", "A".repeat(63), "A".repeat(65), `${"A".repeat(63)}+`, `${"A".repeat(63)}=`, `${"A".repeat(64)}\n`])(
-  "%j is no session id",
+  "%j is not a session id",
   (text) => {
     expect(objectIdOf(text)).toBeUndefined();
   },

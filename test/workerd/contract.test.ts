@@ -1,8 +1,8 @@
-/** The edge and the objects of different versions, in real workerd; test/unit/user-object.test.ts has every method. */
+/** An edge of another version than the object. test/unit/user-object.test.ts has both directions for every method. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
-import { callUserObject, USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
+import { USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
 import { PLAN } from "../support/session-plan.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
@@ -57,17 +57,6 @@ describe("an edge of another version", () => {
     const object: UserObjectCalls = env.USER_SESSIONS.getByName(`contract-${crypto.randomUUID()}`);
     for (const version of [0, 2]) expect(await object[method]({ version })).toEqual(MISMATCH);
     expect(await object[method](undefined)).toEqual(MISMATCH);
-  });
-});
-
-describe("an object of another version", () => {
-  it("that lacks a method is a mismatch, by workerd's own error", async () => {
-    const object = env.USER_SESSIONS.getByName(`contract-${crypto.randomUUID()}`);
-    const older = { list: (argument: unknown) => Reflect.get(object, "listByCluster")(argument) };
-    expect(await callUserObject(older as unknown as UserObjectCalls, "list", {})).toEqual(MISMATCH);
-    expect(logged).toContainEqual({
-      ...{ event: "contract_mismatch", level: "error", method: "list", detail: "the object has no such method" },
-    });
   });
 });
 
