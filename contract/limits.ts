@@ -23,7 +23,7 @@ export const auditPolicySchema = z
 export type AuditPolicy = z.output<typeof auditPolicySchema>;
 
 /**
- * How many refusals of one user are written to the audit log, by the edge and by the user's object each. More than a person or
- * a retrying script causes, but too few to fill the log: each costs two rows there.
+ * How many refusals of one user are written to the audit log, by the edge and by the user's object each. More
+ * than a person or a retrying script causes, but too few to fill the log: each costs two rows there.
  */
 export const REFUSED_ATTEMPTS_LIMIT: RateLimit = { maxPerWindow: 120, windowMs: 60_000 };

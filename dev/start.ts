@@ -4,7 +4,7 @@ import { readConfigOverrides } from "./stack/local-config.ts";
 import { parseCommandLine, type StartCommand, USAGE } from "./stack/options.ts";
 import { onStopRequest } from "./stack/signals.ts";
 
-/** A stop that takes longer hangs: the process ends anyway, and takes its children along. */
+/** A stop that takes longer hangs. Then the process exits anyway, and its children with it. */
 const STOP_PATIENCE_MS = 15_000;
 
 const command = parseCommandLine(process.argv.slice(2));
@@ -22,7 +22,7 @@ switch (command.kind) {
 
 /** @returns the exit code */
 async function runUntilStopped(options: StartCommand): Promise<number> {
-  // With the terminal gone there is nobody to write to, and still children to end.
+  // After the terminal is closed, writing fails, but the children must still be ended.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const stopRequest = new AbortController();
   onStopRequest({ stop: () => stopRequest.abort(), force: () => process.exit(1) });
@@ -32,7 +32,7 @@ async function runUntilStopped(options: StartCommand): Promise<number> {
   try {
     const config = options.configFile === undefined ? undefined : readConfigOverrides(options.configFile);
     process.stderr.write("Starting Sallyport's local stack ...\n");
-    // Loaded here, not above: it takes a second, and --help and a mistyped flag need not wait for it.
+    // Imported here because it takes a second to load. --help and a mistyped flag do not wait for it.
     const { startStack } = await import("./stack/index.ts");
     const { readyMessage } = await import("./stack/messages.ts");
     const stack = await startStack({ ...options, config, signal: stopRequest.signal, callerHandlesSignals: true });

@@ -1,9 +1,11 @@
 /**
- * Runs the tests in workerd at every compatibility date that Sallyport supports: does the code depend on a date's defaults?
+ * Runs the tests in workerd at every compatibility date that Sallyport supports: does the code depend on a
+ * date's defaults?
  *
  *   npm run test:compat [-- --only oldest|deployed|newest] [-- VITEST_ARGUMENTS]
  *
- * Only Sallyport's own Workers run at the date; the fakes around them keep theirs. Exit code 0 when all runs pass.
+ * Only Sallyport's own Workers run at the date; the fakes around them keep theirs. Exit code 0 when all runs
+ * pass.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,11 +22,12 @@ interface Run {
 }
 
 /**
- * Before the last changes to WebSockets' defaults: `close()` reasons (2026-03-03) and `binaryType` (2026-03-17, 2026-04-07).
- * A run here proves that the code asks for what it needs and does not rely on a default.
+ * Before the last changes to WebSockets' defaults: `close()` reasons (2026-03-03) and `binaryType`
+ * (2026-03-17, 2026-04-07). A run here proves that the code asks for what it needs and does not rely on a
+ * default.
  *
- * `Request.signal` is default from 2026-11-17 on. Without it a session whose client leaves before the cluster has answered
- * stays open until its idle limit.
+ * `Request.signal` is default from 2026-11-17 on. Without it a session whose client leaves before the cluster
+ * has answered stays open until its idle limit.
  */
 const OLDEST: Run = { name: "oldest", date: "2026-03-01", flags: ["enable_request_signal"] };
 

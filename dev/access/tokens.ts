@@ -1,14 +1,14 @@
-/** Application tokens as Cloudflare Access signs them: same claims, same algorithm, another key. */
+/** Application tokens as Cloudflare Access signs them: the same claims and algorithm, another key. */
 import { importJWK, type JWK, SignJWT } from "jose";
 import { PERSONAS, type PersonaName } from "./personas.ts";
 
 const TOKEN_LIFETIME_SECONDS = 24 * 60 * 60;
-/** A session may run for as long as its token; a request must not arrive with a token about to end. */
+/** A session may last as long as its token, so a request must not arrive with one that is about to expire. */
 const RENEW_BEFORE_EXPIRY_SECONDS = 12 * 60 * 60;
 
-/** What the stand-in needs to be an issuer. The private key never leaves this machine. */
+/** What the fake needs to issue tokens. The private key never leaves this machine. */
 export interface AccessSettings {
-  /** The team's domain: `iss` of every token, and where the key set is served. */
+  /** The team's domain: `iss` of every token, and the origin that serves the key set. */
   readonly issuer: string;
   /** Audience tag of the one Access application. */
   readonly audience: string;
@@ -18,14 +18,14 @@ export interface AccessSettings {
   readonly certs: AccessCerts;
 }
 
-/** The document a team's domain serves: JWKs, and the same keys as certificates. */
+/** The document that a team's domain serves: JWKs, and the same keys as certificates. */
 export interface AccessCerts {
   readonly keys: readonly JWK[];
   readonly public_cert: { readonly kid: string; readonly cert: string };
   readonly public_certs: readonly { readonly kid: string; readonly cert: string }[];
 }
 
-/** One token for one persona, valid from `nowSeconds` for a day. */
+/** Signs a persona's token, valid for a day from `nowSeconds`. */
 export async function signAccessToken(
   name: PersonaName,
   settings: AccessSettings,
@@ -38,7 +38,7 @@ export async function signAccessToken(
     email: persona.email,
     type: "app",
     identity_nonce: nonce,
-    // ISO 3166 reserves XX for "unknown": loopback is in no country.
+    // XX is Cloudflare's code for an unknown country.
     country: "XX",
     custom: { groups: persona.groups },
   })
@@ -52,7 +52,7 @@ export async function signAccessToken(
     .sign(key);
 }
 
-/** Keeps one token per persona and renews it long before it ends, as a signed-in browser would hold it. */
+/** Caches one token per persona, and renews it long before it expires. */
 export class TokenCache {
   readonly #tokens = new Map<PersonaName, { token: string; renewAtSeconds: number }>();
 

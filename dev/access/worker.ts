@@ -1,16 +1,19 @@
 /**
- * The local stand-in for Cloudflare Access. Every persona has a socket of its own, and whoever reaches
- * it IS that person: there is no sign-in. It listens on loopback and must never do anything else.
+ * The local fake of Cloudflare Access. Every persona has a socket of its own, and a client that reaches it IS
+ * that person: there is no sign-in. It listens on loopback and must never listen anywhere else.
  *
- * Like Access it takes away what a client could use to speak for the edge, adds a signed token, and
- * hands the request on inside the runtime, so that upgrades and bodies stream natively.
+ * Like Access it removes the headers with which a client could impersonate Cloudflare, and adds a signed
+ * token. It passes the request on inside workerd, so that upgrades and bodies stream natively.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { isLoopbackHost } from "./loopback.ts";
 import type { PersonaName } from "./personas.ts";
 import { type AccessSettings, TokenCache } from "./tokens.ts";
 
-/** What a service binding can do beyond `fetch` with the flag `service_binding_extra_handlers`, which only workerd itself has. */
+/**
+ * What the flag `service_binding_extra_handlers` adds to a service binding. Only workerd has it, not
+ * Cloudflare.
+ */
 interface Scheduled {
   scheduled(options: { readonly cron: string; readonly scheduledTime: Date }): Promise<{ readonly outcome: string }>;
 }
@@ -20,16 +23,16 @@ interface Env {
   readonly ACCESS: AccessSettings;
 }
 
-/** Signed tokens are the same for every request of a persona: I/O-free, so sharing them is safe. */
+/** A persona's requests share a token. It involves no I/O, so sharing it between requests is safe. */
 const tokens = new TokenCache();
 
-/** The host under which the Worker knows the second cluster; see dev/stack/local-config.ts. */
+/** The host name of the second cluster, see dev/stack/local-config.ts. */
 const SECOND_HOST = "second.localhost";
 
 async function forwardAs(name: PersonaName, request: Request, env: Env, host?: string): Promise<Response> {
   if (!isLoopbackHost(request.headers.get("host"), request.url)) return refuseForeignHost();
   const token = await tokens.get(name, env.ACCESS, Math.floor(Date.now() / 1000));
-  // An empty `cf`: the runtime would take it from a client's header here.
+  // An empty `cf`, because workerd would take it from a client's header here.
   const forwarded = new Request(host === undefined ? request : onHost(request, host), { redirect: "manual", cf: {} });
   for (const header of [...forwarded.headers.keys()]) {
     if (header.startsWith("cf-")) forwarded.headers.delete(header);
@@ -39,15 +42,18 @@ async function forwardAs(name: PersonaName, request: Request, env: Env, host?: s
   return env.SALLYPORT.fetch(forwarded);
 }
 
-/** The same request for another host. Making a new URL resolves dot segments: what the first cluster refuses as spelled, this one may never see. */
+/**
+ * The same request for another host. The new URL resolves dot segments, so tests of raw paths must use the
+ * first cluster.
+ */
 function onHost(request: Request, host: string): Request {
   return new Request(request.url.replace(/^(http:\/\/)[^/]+/, `$1${host}`), request);
 }
 
-/** A web page that points its own name at 127.0.0.1 (DNS rebinding) must not become a persona. */
+/** A web page whose own name resolves to 127.0.0.1 (DNS rebinding) must not become a persona. */
 function refuseForeignHost(): Response {
   return new Response(
-    "This is Sallyport's local stand-in for Access. It answers only to 127.0.0.1, localhost and [::1].\n",
+    "This is Sallyport's local fake of Access. It answers only to 127.0.0.1, localhost and [::1].\n",
     { status: 403, headers: { "content-type": "text/plain; charset=utf-8" } },
   );
 }
@@ -65,19 +71,19 @@ export const alice = entrypointFor("alice");
 export const bob = entrypointFor("bob");
 export const admin = entrypointFor("admin");
 export const mallory = entrypointFor("mallory");
-// And one before the second cluster, where there is one.
+// And one per persona for the second cluster.
 export const alice_second = entrypointFor("alice", SECOND_HOST);
 export const bob_second = entrypointFor("bob", SECOND_HOST);
 export const admin_second = entrypointFor("admin", SECOND_HOST);
 export const mallory_second = entrypointFor("mallory", SECOND_HOST);
 
-/** Plays the cron trigger, which nothing else does here. A page cannot do more harm with it than to have it run too often. */
+/** Triggers the schedule, since nothing else does here. A web page can at worst run it too often. */
 async function runSchedule({ SALLYPORT }: Env): Promise<Response> {
   const { outcome } = await SALLYPORT.scheduled({ cron: "*/5 * * * *", scheduledTime: new Date() });
   return new Response(`${outcome}\n`, { status: outcome === "ok" ? 200 : 500 });
 }
 
-/** The team's domain with the key set, and the place of the cron trigger. */
+/** The team's domain: serves the key set, and triggers the schedule. */
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     if (!isLoopbackHost(request.headers.get("host"), request.url)) return refuseForeignHost();

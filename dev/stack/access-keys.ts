@@ -1,4 +1,4 @@
-/** The stand-in's key set, made at the first start and kept, so that it looks like one team to the Worker. */
+/** The Access fake's key set. It is created at the first start and kept, so that the edge sees one team. */
 import { randomBytes } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { exportJWK } from "jose";
@@ -14,7 +14,7 @@ const RSA = {
 };
 const TEN_YEARS_MS = 10 * 365 * 24 * 60 * 60 * 1000;
 
-/** An RSA key as JOSE writes it; `looseObject`, for the private part comes with it. */
+/** An RSA key as a JWK. Loose, because the private key has further members. */
 const rsaKey = z.looseObject({
   kid: z.string().min(1),
   kty: z.literal("RSA"),
@@ -30,10 +30,10 @@ const keyFile = z.object({
   certs: z.object({ keys: z.array(rsaKey).min(1), public_cert: certificate, public_certs: z.array(certificate) }),
 });
 
-/** Everything the stand-in signs with, but for its address, which a start decides. */
+/** Everything that the fake signs with, except its address, which each start decides. */
 export type AccessKeys = Omit<AccessSettings, "issuer">;
 
-/** Reads the kept keys, or makes and keeps new ones. */
+/** Reads the stored keys, or creates and stores new ones. */
 export async function loadAccessKeys(path: string): Promise<AccessKeys> {
   const kept = keyFile.safeParse(readJsonIfAny(path));
   if (kept.success) return kept.data;
@@ -47,7 +47,7 @@ async function makeAccessKeys(): Promise<AccessKeys> {
   const pair = await crypto.subtle.generateKey(RSA, true, ["sign", "verify"]);
   const labels = { kid, alg: "RS256", use: "sig" };
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
-    name: "CN=Sallyport local Access stand-in",
+    name: "CN=Sallyport local Access fake",
     keys: pair,
     signingAlgorithm: RSA,
     notAfter: new Date(Date.now() + TEN_YEARS_MS),

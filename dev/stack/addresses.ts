@@ -1,16 +1,16 @@
-/** The files that tell others where the stack is. */
+/** The files with the stack's addresses, for other programs. */
 import { rmSync } from "node:fs";
 import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
 import { type StatePaths, writeFileAtomically } from "./files.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 import type { Stack } from "./stack.ts";
 
-/** Takes an earlier run's addresses away: whoever waits for the files must not find those. */
+/** Removes an earlier run's files, so that a program that waits for them does not read old addresses. */
 export function removeAddresses(paths: StatePaths): void {
   for (const file of [paths.endpoints, paths.kubeconfig, paths.kubeconfigTls]) rmSync(file, { force: true });
 }
 
-/** Writes them, the endpoints last: whoever waits for that file has everything and may begin at once. */
+/** Writes the files. `endpoints.json` comes last: when it exists, everything is ready. */
 export function writeAddresses(stack: Stack, paths: StatePaths): void {
   const servers = (scheme: "url" | "tlsUrl") =>
     Object.fromEntries(PERSONA_NAMES.map((name) => [name, stack.personas[name][scheme]])) as Record<

@@ -1,4 +1,4 @@
-/** What must be undone, last first, whether a start failed half-way or a stack is stopped. */
+/** Cleanup steps in reverse order, for a start that failed half-way and for a stack that is stopped. */
 export class Cleanups {
   readonly #steps: (() => void | Promise<void>)[] = [];
   #done: Promise<void> | undefined;
@@ -7,7 +7,7 @@ export class Cleanups {
     this.#steps.push(step);
   }
 
-  /** Runs every step once; one that fails does not keep the others from running. */
+  /** Runs every step once. A step that fails does not prevent the others. */
   run(): Promise<void> {
     this.#done ??= this.#runAll();
     return this.#done;

@@ -2,9 +2,9 @@ import type { Cleanups } from "./cleanups.ts";
 import { StackError } from "./errors.ts";
 import { parseUpstream } from "./upstream.ts";
 
-/** What plays the cluster behind the Worker. */
+/** The cluster that the Workers send requests to. */
 export interface Cluster {
-  /** Its name in the audit trail. */
+  /** Its name in the audit log. */
   readonly name: string;
   readonly url: string;
   /** `host:port` */
@@ -14,17 +14,17 @@ export interface Cluster {
   readonly auditLog: string | undefined;
 }
 
-/** A real cluster behind `kubectl proxy`. */
+/** Uses a real cluster behind `kubectl proxy`. */
 export function useUpstream(upstream: string, print: (line: string) => void): Cluster {
   const parsed = parseUpstream(upstream);
   if ("fault" in parsed) throw new StackError(`the upstream ${parsed.fault}`);
-  if (parsed.remote) print(`Note: ${parsed.url} is not this machine. Requests to it are not encrypted.`);
+  if (parsed.remote) print(`Note: ${parsed.url} is not this machine, and requests to it are not encrypted.`);
   return { name: "local", url: parsed.url, address: parsed.address, embedded: false, auditLog: undefined };
 }
 
-/** A cluster in this process and its children. */
+/** Starts a cluster in this process and its children. */
 export async function startEmbedded(stateDir: string, cleanups: Cleanups, name = "embedded"): Promise<Cluster> {
-  // Loaded only when needed: it brings a native module for its terminals.
+  // Imported only when needed, because it loads a native module for terminals.
   const { startEmbeddedCluster } = await import("../cluster/index.ts");
   const cluster = await startEmbeddedCluster({ stateDir, name });
   cleanups.add(() => cluster.close());

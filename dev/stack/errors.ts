@@ -1,4 +1,4 @@
-/** Something a person can act on. Its message is printed as it is, without a stack trace. */
+/** An error that the user can act on. Its message is printed without a stack trace. */
 export class StackError extends Error {
   override readonly name = "StackError";
 }

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, w
 import { join, resolve } from "node:path";
 import { errorCode, StackError } from "./errors.ts";
 
-/** Where everything of one local stack lives. All absolute. */
+/** Absolute paths of everything that belongs to one local stack. */
 export interface StatePaths {
   readonly dir: string;
   readonly lock: string;
@@ -19,7 +19,7 @@ export interface StatePaths {
   readonly cluster: string;
 }
 
-/** Makes the state directory, for its owner only, and names what will be in it. */
+/** Creates the state directory, accessible to its owner only. @returns the paths in it */
 export function openStateDir(stateDir: string): StatePaths {
   const wanted = resolve(stateDir);
   try {
@@ -43,7 +43,7 @@ export function openStateDir(stateDir: string): StatePaths {
   };
 }
 
-/** Writes a file in one step, so that a reader never sees half of it. Readable by its owner only. */
+/** Writes a file atomically, so that a reader never sees half of it. Readable by its owner only. */
 export function writeFileAtomically(path: string, content: string): void {
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
@@ -56,7 +56,7 @@ export function writeFileAtomically(path: string, content: string): void {
   }
 }
 
-/** The JSON in a file, or undefined when there is no such file or it holds something else. */
+/** @returns the JSON in a file, or undefined if the file is missing or is not JSON */
 export function readJsonIfAny(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, "utf8"));

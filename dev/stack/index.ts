@@ -1,6 +1,6 @@
 /**
- * The local stack: a fake of Cloudflare Access, both Workers with their D1 and R2 in workerd, and a cluster behind them.
- * `npm start` runs it; tests and benchmarks call `startStack` themselves.
+ * The local stack: a fake of Cloudflare Access, both Workers with their D1 and R2 in workerd, and a cluster
+ * behind them. `npm start` runs it; tests and benchmarks call `startStack` themselves.
  */
 import { join } from "node:path";
 import { PERSONA_NAMES, PERSONAS, type PersonaName } from "../access/personas.ts";
@@ -34,40 +34,43 @@ export type { Stack } from "./stack.ts";
 export interface StackOptions {
   /** Default `.sallyport` in the current directory. */
   readonly stateDir?: string | undefined;
-  /** First of the personas' ports; 0 for free ones; by default the usual ones if they are free. */
+  /** First of the personas' ports, or 0 for any free ones. Default: the usual ones if they are free. */
   readonly port?: number | undefined;
   /** A `kubectl proxy` in front of a real cluster. By default the embedded cluster. */
   readonly upstream?: string | undefined;
-  /** A second embedded cluster behind the same Worker. */
+  /** Adds a second embedded cluster. */
   readonly secondCluster?: boolean | undefined;
-  /** Other values for the local configuration document. */
+  /** Values that replace those of the local configuration document. */
   readonly config?: ConfigOverrides | undefined;
-  /** Says nothing on the terminal. */
+  /** Prints nothing. */
   readonly quiet?: boolean | undefined;
-  /** Shows the Worker's whole log on the terminal. */
+  /** Prints the Workers' whole log. */
   readonly verbose?: boolean | undefined;
-  /** Gives up a start that is under way. A stack that runs is ended with `stop()`. */
+  /** Aborts a start in progress. A running stack is ended with `stop()`. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * The caller calls `stop()` on SIGINT, SIGTERM and SIGHUP. Otherwise such a signal ends this process at once:
-   * workerd ends with it, and the next start tidies up.
+   * The caller calls `stop()` on SIGINT, SIGTERM and SIGHUP. Otherwise such a signal ends this process
+   * immediately. workerd ends with it, and the next start cleans up.
    */
   readonly callerHandlesSignals?: boolean | undefined;
-  /** The wrangler configuration of another Worker in the edge's place (a benchmark's yardstick), with the same bindings. */
+  /**
+   * The wrangler configuration of another Worker in the edge's place (a benchmark's yardstick), with the same
+   * bindings.
+   */
   readonly wranglerConfig?: string | undefined;
   /**
-   * For tests only, never set by `npm start`: a socket of the Worker itself, past the Access stand-in, for requests
-   * with tokens that a test signs (more people than the personas).
+   * For tests only, never set by `npm start`: opens a socket of the edge itself, which bypasses the Access
+   * fake. Requests there carry tokens that a test signs, for more users than the personas.
    */
   readonly workerSocket?: boolean | undefined;
-  /** For tests only: opens workerd's inspector on a free port of loopback, for a look at the Workers' memory. */
+  /** For tests only: opens workerd's inspector on a free loopback port, to measure the Workers' memory. */
   readonly inspector?: boolean | undefined;
 }
 
 /**
  * Starts everything, and resolves when every persona answers.
  *
- * @throws StackError with words for a person; nothing is left running then
+ * @throws StackError with a message for the user; nothing is left running
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const cleanups = new Cleanups();
@@ -86,8 +89,8 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   cleanups.add(takeLock(paths.lock, paths.dir));
   removeAddresses(paths);
   const leftover = await endLeftoverWorkerd(paths.dir);
-  if (leftover.length > 0) print(`Ended what a killed run had left behind (workerd, pid ${leftover.join(", ")}).`);
-  // The two commonest mistakes, found before the seconds it takes to bundle.
+  if (leftover.length > 0) print(`Ended workerd (pid ${leftover.join(", ")}), which a killed run had left behind.`);
+  // The most common mistakes are detected before bundling, which takes time.
   const hasSecond = options.secondCluster ?? false;
   const morePorts = { workerSocket: options.workerSocket ?? false, second: hasSecond };
   await planPorts(options.port, morePorts);
@@ -96,7 +99,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
 
   const log = new WorkerLog({ path: paths.log, verbose: options.verbose ?? false, print });
   cleanups.add(() => log.close());
-  // Whatever Miniflare's own bookkeeping missed, for instance a restart that crossed with the stop.
+  // A workerd that Miniflare has lost track of, for example one that was restarted during the stop.
   cleanups.add(async () => void (await endLeftoverWorkerd(paths.dir)));
 
   const [bundles, access, tls, cluster, second, { startRuntime }] = await settleAll([
@@ -107,7 +110,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       ? startEmbedded(paths.cluster, cleanups)
       : Promise.resolve(useUpstream(options.upstream, print)),
     hasSecond ? startEmbedded(`${paths.cluster}-second`, cleanups, SECOND.name) : Promise.resolve(undefined),
-    // Here, for it takes as long to load as the bundles take to be made.
+    // Imported here, so that it loads while the bundles are made.
     import("./miniflare.ts"),
   ]);
   options.signal?.throwIfAborted();
@@ -128,7 +131,8 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       inspector: options.inspector ?? false,
       log,
       onRestart: (pid) => {
-        if (!stopping) print(`workerd had ended by itself and runs again${pid === undefined ? "" : ` (pid ${pid})`}.`);
+        if (!stopping)
+          print(`workerd had stopped unexpectedly and was restarted${pid === undefined ? "" : ` (pid ${pid})`}.`);
       },
     });
     return { runtime, ports, issuer };
@@ -168,7 +172,7 @@ function addresses(ports: Readonly<Record<PersonaName, number>>): Record<Persona
   return Object.fromEntries(entries) as Record<PersonaName, string>;
 }
 
-/** All of them, also when one fails: what still starts while the others are undone would be left behind. */
+/** Waits for all of them, even if one fails. Otherwise a late start would escape the cleanup. */
 async function settleAll<T extends readonly unknown[]>(work: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
   await Promise.allSettled(work);
   return (await Promise.all(work)) as unknown as T;

@@ -5,28 +5,29 @@ const NAMESPACE = "demo";
 
 export interface KubeconfigInput {
   readonly servers: Readonly<Record<PersonaName, string>>;
-  /** The personas' addresses before a second cluster. */
+  /** The personas' addresses for a second cluster. */
   readonly second?: Readonly<Record<PersonaName, string>> | undefined;
-  /** PEM of the authority behind `https:` servers. */
+  /** PEM of the certificate authority of `https:` servers. */
   readonly certificateAuthority?: string;
 }
 
 /**
- * A kubeconfig with one context per persona. There is nothing to sign in with: the address is the person.
+ * Renders a kubeconfig with one context per persona. It has no credentials: the address decides who the user
+ * is.
  */
 export function renderKubeconfig({ servers, second, certificateAuthority }: KubeconfigInput): string {
   const authority =
     certificateAuthority === undefined
       ? ""
       : `\n      certificate-authority-data: ${Buffer.from(certificateAuthority).toString("base64")}`;
-  // Over TLS kubectl asks for a user name when it has nothing to send. The Worker drops this.
+  // Over TLS kubectl prompts for a user name when it has no credentials. The edge drops this token.
   const user = certificateAuthority === undefined ? "{}" : "{token: not-used-by-the-local-stack}";
   const each = (render: (name: string, person: PersonaName, server: string) => string) =>
     [
       ...PERSONA_NAMES.map((name) => render(name, name, servers[name])),
       ...(second ? PERSONA_NAMES.map((name) => render(`${name}-second`, name, second[name])) : []),
     ].join("\n");
-  return `# Written by Sallyport's local stack at every start. Whoever uses a context IS that person.
+  return `# Written by Sallyport's local stack at every start. Using a context means being that person.
 apiVersion: v1
 kind: Config
 current-context: alice

@@ -1,36 +1,36 @@
-/** The configuration document that the local stack gives the Worker. */
+/** The configuration document of the local stack. */
 import { readFileSync } from "node:fs";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { PERSONAS } from "../access/personas.ts";
 import { errorCode, StackError } from "./errors.ts";
 
-/** What `--config FILE` may say: anything of the document but who the issuer is. */
+/** What `--config FILE` may contain: every part of the document except the issuer. */
 export type ConfigOverrides = Partial<Omit<ConfigInput, "access">>;
 
 export interface LocalFacts {
   readonly issuer: string;
   readonly audience: string;
   readonly cluster: string;
-  /** Whether there is a second cluster, see `SECOND`. */
+  /** See `SECOND`. */
   readonly hasSecond?: boolean;
 }
 
-/** The second cluster's name, its host as the Worker sees it, and its binding. The first answers to the addresses. */
+/** The second cluster: its name, its host name as the edge sees it, and its binding. */
 export const SECOND = { name: "second", hostname: "second.localhost", binding: "KUBE_API_SECOND" } as const;
 
 /**
- * Builds the document and has the Worker's own loader judge it.
+ * Builds the document and validates it with the edge's own loader.
  *
- * @param overrides replace a top-level key each, except that objects such as `limits` are merged by field
- * @throws StackError in the loader's words
+ * @param overrides each replaces a top-level key, except that objects such as `limits` are merged by field
+ * @throws StackError with the loader's message
  */
 export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides = {}): ConfigInput {
   const document: Record<string, unknown> = {
     access: { teamDomain: facts.issuer, audiences: [facts.audience] },
     ...(facts.hasSecond ? { clusters: twoClusters(facts.cluster) } : { cluster: facts.cluster }),
     identities: [
-      // First, because the first match wins, and she has no group claim that could tell more.
+      // First, because the first match wins and the admin has no group claim.
       { match: { email: PERSONAS.admin.email }, groups: ["developers"], roles: ["admin"] },
       { match: { claim: "custom.groups", value: "developers" }, groups: ["developers"] },
       { match: { claim: "custom.groups", value: "viewers" }, groups: ["viewers"] },
@@ -58,7 +58,7 @@ function twoClusters(first: string) {
   ];
 }
 
-/** Reads `--config FILE`. The values themselves are judged later, in the whole document. */
+/** Reads `--config FILE`. The values are validated later, as part of the whole document. */
 export function readConfigOverrides(path: string): ConfigOverrides {
   let text: string;
   try {
@@ -74,7 +74,8 @@ export function readConfigOverrides(path: string): ConfigOverrides {
   }
   if (!isPlainObject(value))
     throw new StackError(`${path} must hold a JSON object, for example {"limits": {"maxSessionsPerUser": 2}}`);
-  if ("access" in value) throw new StackError(`${path}: "access" cannot be set here, it is the local stand-in's own`);
+  if ("access" in value)
+    throw new StackError(`${path}: "access" cannot be set here: it belongs to the local Access fake`);
   return value;
 }
 

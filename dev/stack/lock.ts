@@ -1,4 +1,4 @@
-/** One running stack per state directory: two would write the same databases. */
+/** Allows one running stack per state directory, because two would write to the same databases. */
 import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { errorCode, StackError } from "./errors.ts";
@@ -6,17 +6,17 @@ import { processStartTime } from "./processes.ts";
 
 interface Holder {
   readonly pid: number;
-  /** Tells the holder from a later process with the same pid. Unknown on systems without /proc. */
+  /** Distinguishes the holder from a later process with the same pid. Unknown on systems without /proc. */
   readonly startTime?: string | undefined;
-  /** Tells two locks of one process apart. */
+  /** Distinguishes two locks of one process. */
   readonly nonce: string;
 }
 
 /**
  * Takes the lock.
  *
- * @returns gives it back; harmless when called twice
- * @throws StackError when another process (or this one) holds it
+ * @returns a function that releases it, and does nothing the second time
+ * @throws StackError if another process (or this one) holds it
  */
 export function takeLock(path: string, stateDir: string): () => void {
   const self: Holder = { pid: process.pid, startTime: processStartTime(process.pid), nonce: randomUUID() };
@@ -29,14 +29,14 @@ export function takeLock(path: string, stateDir: string): () => void {
     if (holder && isAlive(holder)) {
       throw new StackError(
         `another local stack (pid ${holder.pid}) is running with the state directory ${stateDir}\n` +
-          "Stop it first, or give this one a directory of its own: npm start -- --state DIR",
+          "Stop it first, or use another directory for this one: npm start -- --state DIR",
       );
     }
     removeStale(path, seen);
   }
 }
 
-/** `link` creates the name with the content already behind it: a reader never sees an empty lock. */
+/** `link` makes name and content appear at once, so that a reader never sees an empty lock. */
 function createWithContent(path: string, text: string): boolean {
   const temporary = `${path}.${randomUUID()}.tmp`;
   writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });
@@ -51,8 +51,8 @@ function createWithContent(path: string, text: string): boolean {
   }
 }
 
-/** Removes the lock only if it is still the one judged stale: somebody may have taken it over meanwhile. */
-function removeStale(path: string, judged: string): void {
+/** Removes the lock only if it is still the stale one: another process may have replaced it. */
+function removeStale(path: string, stale: string): void {
   const aside = `${path}.${randomUUID()}.stale`;
   try {
     renameSync(path, aside);
@@ -61,7 +61,7 @@ function removeStale(path: string, judged: string): void {
     throw error;
   }
   const moved = readText(aside);
-  if (moved !== undefined && moved !== judged) createWithContent(path, moved);
+  if (moved !== undefined && moved !== stale) createWithContent(path, moved);
   rmSync(aside, { force: true });
 }
 
@@ -94,7 +94,7 @@ function isAlive(holder: Holder): boolean {
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
-    // EPERM: it lives, as another user.
+    // EPERM: it is alive and belongs to another user.
     if (errorCode(error) !== "EPERM") return false;
   }
   const startTime = processStartTime(holder.pid);

@@ -1,9 +1,9 @@
-/** What the local stack says on the terminal. */
+/** What the local stack prints when it is ready. */
 import { isAbsolute, relative } from "node:path";
 import { PERSONA_NAMES } from "../access/personas.ts";
 import type { Stack } from "./stack.ts";
 
-/** What this is, and what to type next. */
+/** @returns what is running, and which commands to try */
 export function readyMessage(stack: Stack, cwd: string): string {
   const { personas } = stack;
   const path = (file: string) => shellPath(file, cwd);
@@ -17,7 +17,7 @@ ${cautions(stack).join("\n")}
 
 ${PERSONA_NAMES.map((name) => `  ${name.padEnd(8)} ${personas[name].email.padEnd(20)} ${personas[name].url}   ${personas[name].tlsUrl}`).join("\n")}
 
-Type next, in another terminal:
+Try in another terminal:
 
   ${kubectl} alice get pods
   ${kubectl} alice exec -it ${shell} -- sh
@@ -25,7 +25,7 @@ Type next, in another terminal:
   ${kubectl} bob exec ${shell} -- true      # the cluster refuses bob
   ${kubectl} mallory get pods            # Sallyport refuses mallory
 
-See the sessions, end one, read the record:
+List the sessions, end one, read the audit log:
 
   curl -s '${personas.admin.url}/-/admin/sessions?state=live'
   curl -s -X DELETE '${personas.admin.url}/-/admin/sessions/ID?reason=lunch'
@@ -39,24 +39,24 @@ Log:        ${path(stack.logPath)}
 `;
 }
 
-/** Plain words about what this is not. */
+/** What the user must not mistake this for. */
 function cautions({ embedded }: Stack): string[] {
   const lines = [
-    "This is a stand-in for Cloudflare Access, on loopback only: there is no sign-in, and",
-    "whoever on this machine reaches one of these addresses IS that person.",
+    "This is a fake of Cloudflare Access, on loopback only. There is no sign-in: every process",
+    "on this machine that uses one of these addresses IS that person.",
   ];
   if (embedded) {
     lines.push(
-      'The cluster is embedded: its "containers" are processes of yours, with your rights and',
-      "your files, not isolated from this machine in any way.",
+      'The cluster is embedded: its "containers" are processes of yours, with your permissions',
+      "and your files. They are not isolated from this machine.",
     );
   } else {
-    lines.push("Behind it is a REAL cluster, with all that its proxy's account may do.");
+    lines.push("Behind it is a REAL cluster, and these people may do what the proxy's account allows.");
   }
   return lines;
 }
 
-/** Relative where that is shorter to read, and quoted where a shell would stumble. */
+/** A relative path where that is shorter, quoted where a shell needs it. */
 function shellPath(path: string, cwd: string): string {
   const fromHere = relative(cwd, path);
   const shown = fromHere.startsWith("..") || isAbsolute(fromHere) ? path : fromHere;

@@ -1,4 +1,7 @@
-/** Applies `migrations/*.sql` to the local D1, in the way (and with the book-keeping) of `wrangler d1 migrations apply`. */
+/**
+ * Applies `migrations/*.sql` to the local D1 as `wrangler d1 migrations apply` does, with the same table of
+ * applied files.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Miniflare } from "miniflare";
@@ -14,7 +17,7 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-/** Reads a folder of migrations in their order. No folder: no migrations. */
+/** Reads a folder of migrations in order. @returns an empty list if there is no such folder */
 export function readMigrations(dir: string): Migration[] {
   return listSqlFiles(dir).map((name) => ({
     name,
@@ -22,15 +25,15 @@ export function readMigrations(dir: string): Migration[] {
   }));
 }
 
-/** Cuts a file into statements, minding semicolons within triggers, strings and comments. */
+/** Splits a file into statements. Semicolons in triggers, strings and comments do not end one. */
 export function splitStatements(sql: string): string[] {
   return unstable_splitSqlQuery(sql).filter((statement) => !isCommentOnly(statement));
 }
 
 /**
- * Applies what has not been applied, each file whole or not at all.
+ * Applies the pending migrations, each file in one transaction.
  *
- * @returns names of the files applied now
+ * @returns the names of the files that it applied
  */
 export async function applyMigrations(database: D1, migrations: readonly Migration[]): Promise<string[]> {
   await database

@@ -1,4 +1,7 @@
-/** Both Workers, the Access fake, D1, R2 and the Durable Objects in one workerd, with a socket for each persona. */
+/**
+ * Both Workers, the Access fake, D1, R2 and the Durable Objects in one workerd, with a socket for each
+ * persona.
+ */
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, MiniflareCoreError, type V4WorkerOptions } from "miniflare";
@@ -14,10 +17,10 @@ import { findWorkerd, STATE_DIR_MARK } from "./processes.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 import { RuntimeLog, type WorkerLog } from "./worker-log.ts";
 
-/** Name of the local database. Fixed, so that its file is the same whatever id the deployment has. */
+/** Name of the local database. Fixed, so that its file does not depend on a deployment's id. */
 const LOCAL_DATABASE = "sallyport";
 const ACCESS = "access";
-/** Name of the edge's Worker, whichever Worker takes its place. */
+/** Name of the edge, also of a Worker in its place. */
 const EDGE = "sallyport";
 const WRANGLER_LOG = "WRANGLER_LOG";
 const D1_DIR = "d1/miniflare-D1DatabaseObject";
@@ -39,14 +42,14 @@ export interface RuntimeInput {
   readonly ports: PortPlan;
   readonly access: AccessSettings;
   readonly config: ConfigInput;
-  /** `host:port` of what plays each cluster, by binding. */
+  /** `host:port` of each cluster, by binding. */
   readonly upstreams: Readonly<Record<string, string>>;
   readonly log: WorkerLog;
-  /** The caller stops everything in order when this process is told to end. */
+  /** The caller stops everything in order when this process receives a signal. */
   readonly callerHandlesSignals: boolean;
   /** Opens workerd's inspector, on any free port of loopback. */
   readonly inspector: boolean;
-  /** Called when workerd had ended by itself and answers again. */
+  /** Called after workerd had stopped unexpectedly and was restarted. */
   readonly onRestart: (pid: number | undefined) => void;
 }
 
@@ -60,7 +63,7 @@ export interface Runtime {
 /**
  * Starts workerd and applies the migrations.
  *
- * @throws PortsTakenError, or StackError in words
+ * @throws PortsTakenError, or StackError with a message for the user
  */
 export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
   const workerdPid = () => findWorkerd(input.stateDir)[0];
@@ -70,7 +73,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
       host: LOOPBACK,
       port: 0,
       ...(input.inspector && { inspectorHost: LOOPBACK, inspectorPort: 0 }),
-      // Without this the runtime would ask the network where on earth this machine is.
+      // Otherwise Miniflare asks Cloudflare for this machine's location.
       cf: false,
       log: new RuntimeLog(input.log),
       handleStructuredLogs: ({ level, message, timestamp }) => input.log.write(level, message, timestamp),
@@ -82,7 +85,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
     unsafeLocalExplorer: false,
   });
   if (input.callerHandlesSignals) {
-    // Its own handlers end this process on the spot, and the cluster's children would outlive it.
+    // Miniflare's own handlers end this process immediately, and the cluster's children would outlive it.
     for (const [signal, known] of before) {
       const added = process.listeners(signal).filter((listener) => !known.includes(listener));
       for (const listener of added) process.off(signal, listener);
@@ -132,7 +135,7 @@ function edgeOptions(input: RuntimeInput): V4WorkerOptions {
   };
 }
 
-/** Its name is the one of its configuration, for the edge's `script_name` says it. */
+/** Named as in its configuration, because the edge's `script_name` refers to it. */
 function objectsOptions({ objects, upstreams }: RuntimeInput): V4WorkerOptions {
   return commonOptions(objects.configuration.name, objects, upstreams);
 }
@@ -167,7 +170,7 @@ function readWorkerOptions(file: string): SharedWorkerOptions {
   // wrangler warns that the local environment lacks the deployment's bindings, which is intended.
   process.env[WRANGLER_LOG] = "error";
   try {
-    // The rules are for sources, and a bundle is one module. The declared type has lost the fields' names.
+    // Module rules are for sources, and a bundle is one module. The declared type lacks the fields' names.
     const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(file, LOCAL_ENVIRONMENT).workerOptions;
     return options as SharedWorkerOptions;
   } finally {
@@ -180,11 +183,13 @@ function describeStartFailure(error: unknown): Error {
   if (error instanceof MiniflareCoreError && error.code === "ERR_ADDRESS_IN_USE")
     return new PortsTakenError(error.message);
   if (error instanceof StackError) return error;
-  return new StackError(`workerd did not start: ${plainWords(error instanceof Error ? error.message : String(error))}`);
+  return new StackError(
+    `workerd did not start: ${plainMessage(error instanceof Error ? error.message : String(error))}`,
+  );
 }
 
-/** The runtime's last words are log records, a line of JSON each: what they say is enough. */
-function plainWords(message: string): string {
+/** workerd reports a failed start as JSON log lines; their messages are enough. */
+function plainMessage(message: string): string {
   const said = [...message.matchAll(/^\{.*"message":("(?:[^"\\]|\\.)*").*\}$/gm)].flatMap(([, text]) =>
     text === undefined ? [] : [String(JSON.parse(text))],
   );

@@ -9,14 +9,14 @@ export const USAGE = `Usage: npm start [-- options]
 
   --port N         first of the personas' ports (N alice, N+1 bob, N+2 admin, N+3 mallory);
                    0 for any free ones. Default: 8710 and up, or free ones when those are taken
-  --state DIR      where keys, databases and kubeconfigs are kept. Default: ${DEFAULT_STATE_DIR}
+  --state DIR      folder of keys, databases and kubeconfigs. Default: ${DEFAULT_STATE_DIR}
   --upstream URL   a real cluster behind "kubectl proxy", e.g. http://127.0.0.1:8001,
                    instead of the embedded one
-  --clusters 2     a second, embedded cluster behind the same Worker, under a host name of its own: the
-                   contexts alice-second, bob-second, admin-second and mallory-second
-  --config FILE    JSON with other values for the local configuration, e.g.
+  --clusters 2     a second, embedded cluster with a host name of its own: the contexts alice-second,
+                   bob-second, admin-second and mallory-second
+  --config FILE    JSON with values that replace those of the local configuration, e.g.
                    {"limits": {"maxSessionsPerUser": 2, "idleTimeoutSeconds": 60}}
-  --verbose        show the Worker's log here too
+  --verbose        also print the Workers' log here
   --help           this text
 `;
 
@@ -32,7 +32,7 @@ export interface StartCommand {
 
 export type Command = StartCommand | { readonly kind: "help" } | { readonly kind: "misuse"; readonly message: string };
 
-/** Reads the flags. Whatever it does not understand is a misuse, never ignored. */
+/** Parses the flags. An unknown one is an error. */
 export function parseCommandLine(args: readonly string[]): Command {
   let values: ReturnType<typeof parseFlags>;
   try {

@@ -6,19 +6,19 @@ import { errorCode, StackError } from "./errors.ts";
 export const LOOPBACK = "127.0.0.1";
 export const DEFAULT_BASE_PORT = 8710;
 
-/** Ports found free may be taken before they are bound; more often than this is no coincidence. */
+/** A port found free may be taken before it is bound. Beyond this many times it is no coincidence. */
 const MAX_PORT_PLANS = 5;
 
 export interface PortPlan {
   readonly personas: Readonly<Record<PersonaName, number>>;
-  /** The stand-in's own socket, which is also the tokens' issuer. */
+  /** The Access fake's own socket, which is also the tokens' issuer. */
   readonly issuer: number;
   readonly tls: Readonly<Record<PersonaName, number>>;
-  /** The personas before the second cluster; only where there is one. Any free ones. */
+  /** The personas' ports for the second cluster, if there is one. Any free ones. */
   readonly second: Readonly<Record<PersonaName, number>> | undefined;
-  /** The Worker itself, past the stand-in; only where it was asked for. */
+  /** The edge itself, which bypasses the Access fake; only on request. */
   readonly worker: number | undefined;
-  /** Another plan may be tried when somebody takes one of these ports meanwhile. */
+  /** Whether another plan may be tried if one of these ports is taken meanwhile. */
   readonly replaceable: boolean;
 }
 
@@ -26,17 +26,17 @@ export interface PortPlan {
 export const MAX_BASE_PORT = 65_535 - PERSONA_NAMES.length + 1;
 
 /**
- * Plans the ports. The personas' are `base`, `base + 1`, …; the issuer and the TLS ports follow them
- * where those are free, and are any free ones otherwise.
+ * Plans the ports. The personas' are `base`, `base + 1`, …. The issuer and the TLS ports follow if those are
+ * free; otherwise they are any free ones.
  *
- * @param requested a base port, 0 for free ports, undefined for the usual ones if they are free
- * @param more what else needs one, any free ones
- * @throws StackError when a requested port is taken
+ * @param requested a base port, 0 for any free ports, undefined for the usual ones if they are free
+ * @param more what else needs ports; any free ones
+ * @throws StackError if a requested port is taken
  */
 export async function planPorts(requested: number | undefined, { workerSocket, second }: MorePorts): Promise<PortPlan> {
   const plan = await planStackPorts(requested);
   const known = new Set([...Object.values(plan.personas), plan.issuer, ...Object.values(plan.tls)]);
-  // More than are wanted: the planned ones are not bound yet, and may be found free again.
+  // More than needed, because the planned ones are not bound yet and may be found free again.
   const free = (await pickFree(known.size + PERSONA_NAMES.length + 1)).filter((port) => !known.has(port));
   return {
     ...plan,
@@ -47,9 +47,9 @@ export async function planPorts(requested: number | undefined, { workerSocket, s
 
 /** Ports that only some stacks have. */
 export interface MorePorts {
-  /** One for the Worker itself. */
+  /** One for the edge itself. */
   readonly workerSocket: boolean;
-  /** One a persona before the second cluster. */
+  /** One per persona for the second cluster. */
   readonly second: boolean;
 }
 
@@ -74,12 +74,12 @@ async function planStackPorts(requested: number | undefined): Promise<PortPlan> 
   return assign([...wanted, ...rest], requested === undefined);
 }
 
-/** Somebody took one of the planned ports between the planning and the start. */
+/** Another program took one of the planned ports before the start. */
 export class PortsTakenError extends Error {
   override readonly name = "PortsTakenError";
 }
 
-/** Plans, tries, and plans anew when a port that was free is not any more. */
+/** Plans and attempts a start, and plans again if a port was taken meanwhile. */
 export async function withPortPlan<T>(
   requested: number | undefined,
   more: MorePorts,
@@ -96,7 +96,7 @@ export async function withPortPlan<T>(
   }
 }
 
-/** Words for a port somebody else listens on. */
+/** The message for a port that another program listens on. */
 export function portTakenMessage(port: number): string {
   return `port ${port} on ${LOOPBACK} is taken by another program\nChoose another with --port N (N to N+3 are the personas'), or --port 0 for any free ones.`;
 }
@@ -113,7 +113,7 @@ function range(first: number, length: number): number[] {
   return Array.from({ length }, (_, index) => first + index);
 }
 
-/** Free ports, all different: they are held until the last is found. */
+/** @returns different free ports; all are held until the last is found */
 async function pickFree(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
   const ports = servers.map((server) => {
@@ -131,7 +131,7 @@ async function firstTaken(ports: readonly number[]): Promise<number | undefined>
       await close(await listen(port));
     } catch (error) {
       if (errorCode(error) === "EADDRINUSE") return port;
-      if (errorCode(error) === "EACCES") throw new StackError(`port ${port} needs privileges; choose one from 1024 up`);
+      if (errorCode(error) === "EACCES") throw new StackError(`port ${port} needs privileges: choose one from 1024 up`);
       throw error;
     }
   }

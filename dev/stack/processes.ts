@@ -1,24 +1,24 @@
 /**
- * Finding our own workerd. Every workerd of a local stack carries the state directory in its
- * environment, so that one process can be told from everybody else's, also after a SIGKILL of its parent
- * at any moment. This reads /proc; on other systems nothing is found, and nothing is ended.
+ * Finds the workerd of a local stack. Each has its state directory in its environment, so that it can be
+ * identified even after a SIGKILL of its parent. This reads /proc; on other systems nothing is found and
+ * nothing is ended.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Environment variable by which a workerd says whose it is. Its value is the state directory. */
+/** Environment variable that identifies a workerd. Its value is the state directory. */
 export const STATE_DIR_MARK = "SALLYPORT_STATE_DIR";
 
 const ENDING_PATIENCE_MS = 5_000;
 
-/** A process's start, in clock ticks since boot: with the pid, it names one process for ever. */
+/** @returns a process's start in clock ticks since boot; together with the pid it identifies the process */
 export function processStartTime(pid: number): string | undefined {
-  // The second field is the program's name in parentheses and may hold spaces: count after it.
+  // The second field is the program's name in parentheses. It may contain spaces, so count after it.
   const afterName = readProc(pid, "stat")?.split(") ").at(-1);
   return afterName?.split(" ")[19];
 }
 
-/** Pids of the workerd processes that belong to a state directory. */
+/** @returns the pids of the workerd processes that belong to a state directory */
 export function findWorkerd(stateDir: string): number[] {
   const mark = `${STATE_DIR_MARK}=${stateDir}`;
   return listPids().filter((pid) => {
@@ -27,12 +27,12 @@ export function findWorkerd(stateDir: string): number[] {
   });
 }
 
-/** Ends what a killed run left behind. Returns the pids it ended. */
+/** Ends every workerd that a killed run left behind. @returns their pids */
 export async function endLeftoverWorkerd(stateDir: string): Promise<number[]> {
   const leftover = findWorkerd(stateDir);
   for (const pid of leftover) process.kill(pid, "SIGKILL");
   const deadline = Date.now() + ENDING_PATIENCE_MS;
-  // Its ports are free only once it is gone.
+  // Its ports are free only after it has exited.
   while (findWorkerd(stateDir).length > 0 && Date.now() < deadline) await delay(20);
   return leftover;
 }
@@ -47,7 +47,7 @@ function listPids(): number[] {
   }
 }
 
-/** Undefined when the process is gone, is another user's, or the system has no /proc. */
+/** @returns undefined if the process has exited, belongs to another user, or the system has no /proc */
 function readProc(pid: number, file: "cmdline" | "environ" | "stat"): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");

@@ -1,18 +1,21 @@
-/** Ctrl-C, a polite kill, and the terminal's going away. */
+/** Ctrl-C, SIGTERM, and the terminal being closed. */
 export const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** npm passes on the Ctrl-C that the terminal has already sent to everybody: two signals, one key. */
+/**
+ * The terminal sends Ctrl-C to every process, and npm forwards it again: two signals within this time are one
+ * key press.
+ */
 const SAME_KEY_MS = 500;
 const PARENT_CHECK_MS = 250;
 
 export interface StopHandlers {
   /** The first request to stop. */
   readonly stop: () => void;
-  /** Asked again: somebody does not want to wait. */
+  /** The second request: do not wait any longer. */
   readonly force: () => void;
 }
 
-/** Listens for everything that asks this process to end. */
+/** Listens for every kind of request to end this process. */
 export function onStopRequest({ stop, force }: StopHandlers): void {
   let askedAt: number | undefined;
   const ask = () => {
@@ -32,7 +35,7 @@ function isRunByNpm(): boolean {
   return process.env["npm_lifecycle_event"] !== undefined;
 }
 
-/** A signal sent to npm ends the shell between npm and this process, and goes no further. */
+/** A signal to npm ends only the shell between npm and this process, so the parent is polled. */
 function onParentGone(ask: () => void): void {
   const parent = process.ppid;
   const timer = setInterval(() => {

@@ -16,22 +16,22 @@ export interface Stack {
   readonly d1Path: string;
   readonly logPath: string;
   readonly upstreamUrl: string;
-  /** The personas' addresses before the second cluster; only with `secondCluster`. */
+  /** The personas' addresses for the second cluster; only with `secondCluster`. */
   readonly second: Readonly<Record<PersonaName, string>> | undefined;
-  /** The Worker past the stand-in; only with `workerSocket`. */
+  /** The edge, bypassing the Access fake; only with `workerSocket`. */
   readonly workerUrl: string | undefined;
-  /** workerd's inspector; only with `inspector`, and another one once workerd was started again. */
+  /** workerd's inspector; only with `inspector`. It changes when workerd is restarted. */
   readonly inspectorUrl: string | undefined;
   readonly embedded: boolean;
   /** Audit log of the embedded cluster. */
   readonly clusterAuditLog: string | undefined;
   readonly access: { readonly issuer: string; readonly audience: string };
-  /** A POST here is what the cron trigger is in a deployment. */
+  /** A POST here does what the cron trigger does in a deployment. */
   readonly cronUrl: string;
   /** PEM of the local certificate authority. */
   readonly certificateAuthority: string;
-  /** Undefined while it is down, and on systems without /proc. */
+  /** Undefined while workerd is down, and on systems without /proc. */
   workerdPid(): number | undefined;
-  /** Ends every child and gives the ports and the state directory back. May be called twice. */
+  /** Ends every child and releases the ports and the state directory. May be called twice. */
   stop(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The local certificate authority and the one certificate under it. */
+/** The local certificate authority and the one certificate that it has issued. */
 import * as x509 from "@peculiar/x509";
 import { z } from "zod";
 import { readJsonIfAny, writeFileAtomically } from "./files.ts";
@@ -7,7 +7,7 @@ const EC = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNING = { name: "ECDSA", hash: "SHA-256" };
 const DAY_MS = 24 * 60 * 60 * 1000;
 const AUTHORITY_DAYS = 3650;
-/** The longest that clients of every make accept for a server's certificate. */
+/** The longest validity of a server certificate that all clients accept. */
 const LEAF_DAYS = 397;
 const RENEW_DAYS_BEFORE = 30;
 
@@ -16,10 +16,10 @@ const identityFile = z.object({
   leaf: z.object({ cert: z.string(), key: z.string() }),
 });
 
-/** PEM texts. */
+/** PEM. */
 export type TlsIdentity = z.output<typeof identityFile>;
 
-/** Reads the kept identity; makes what is missing or about to expire, and keeps it. */
+/** Reads the stored identity. Creates and stores what is missing or about to expire. */
 export async function loadTlsIdentity(path: string, now: Date): Promise<TlsIdentity> {
   const read = identityFile.safeParse(readJsonIfAny(path));
   const kept = read.success ? read.data : undefined;
@@ -44,7 +44,7 @@ async function makeAuthority(now: Date): Promise<TlsIdentity["ca"]> {
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      // Strict verifiers (Python 3.13, OpenSSL's x509_strict) insist on both key identifiers.
+      // Strict verifiers (Python 3.13, OpenSSL's x509_strict) require both key identifiers.
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
@@ -86,7 +86,7 @@ async function privatePem(key: CryptoKey): Promise<string> {
   return x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), x509.PemConverter.PrivateKeyTag);
 }
 
-/** From an hour ago: the clock of a virtual machine may be behind the one that made this. */
+/** Valid from an hour ago, because a virtual machine's clock may be behind. */
 function validity(now: Date, days: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(now.getTime() - 60 * 60 * 1000), notAfter: new Date(now.getTime() + days * DAY_MS) };
 }

@@ -11,9 +11,10 @@ export interface TlsFront {
 }
 
 /**
- * Ends TLS and passes the bytes on, both ways: HTTP, upgrades and half-closes are the other end's matter.
+ * Terminates TLS and passes the bytes on in both directions. HTTP, upgrades and half-closes are left to the
+ * target.
  *
- * @param preferredPort any free one is taken when this one is not
+ * @param preferredPort if it is taken, any free port is used
  */
 export async function startTlsFront(
   preferredPort: number,
@@ -29,7 +30,7 @@ export async function startTlsFront(
     {
       cert: identity.leaf.cert,
       key: identity.leaf.key,
-      // The persona's port speaks HTTP/1.1 only, and Kubernetes' streams need its upgrades.
+      // The persona's port serves HTTP/1.1 only, whose upgrades Kubernetes' streams need.
       ALPNProtocols: ["http/1.1"],
       allowHalfOpen: true,
     },
@@ -40,9 +41,9 @@ export async function startTlsFront(
       track(upstream);
     },
   );
-  // The bare connections: one that never finishes its handshake would hold up the closing for two minutes.
+  // Raw connections: one that never completes its handshake would delay closing for two minutes.
   server.on("connection", track);
-  // A client that does not trust the CA yet, or a port scan: nothing for anybody to do.
+  // A client that does not trust the CA yet, or a port scan: nothing to do.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   const port = await listen(server, preferredPort);
   return {
@@ -55,7 +56,7 @@ export async function startTlsFront(
   };
 }
 
-/** `pipe` carries each side's end to the other, and holds a fast side back; only failures need a hand. */
+/** `pipe` propagates ends and back-pressure. Only errors have to be handled here. */
 function join(one: Socket, other: Socket): void {
   one.pipe(other);
   other.pipe(one);

@@ -3,11 +3,13 @@ export interface Upstream {
   readonly url: string;
   /** `host:port`, as the runtime connects to it. */
   readonly address: string;
-  /** Requests leave this machine, unencrypted. */
+  /** Requests leave this machine unencrypted. */
   readonly remote: boolean;
 }
 
-/** Reads the address of a `kubectl proxy`. The fault completes a sentence that begins with the flag's name. */
+/**
+ * Parses the address of a `kubectl proxy`. The fault completes a sentence that begins with the flag's name.
+ */
 export function parseUpstream(text: string): Upstream | { readonly fault: string } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "https:") {

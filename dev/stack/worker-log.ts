@@ -1,12 +1,12 @@
-/** What the Workers and their runtime say, kept in a file; only trouble reaches the terminal. */
+/** The log of the Workers and of workerd, kept in a file. Only errors reach the terminal. */
 import { chmodSync, closeSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { Log, LogLevel } from "miniflare";
 import { errorCode } from "./errors.ts";
 
-/** A log larger than this is put aside at the next start. */
+/** A larger log is moved aside at the next start. */
 const MAX_KEPT_BYTES = 10 * 1024 * 1024;
 const TERMINAL_LINE_CHARS = 200;
-/** Anything shaped like a signed token. The Worker logs none; this is the second lock on that door. */
+/** Anything in the form of a signed token. The Workers log none; this is a second line of defence. */
 const TOKEN = /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g;
 
 export interface WorkerLogOptions {
@@ -40,7 +40,7 @@ export class WorkerLog {
     this.#file = undefined;
   }
 
-  /** The same trouble over and over (a client that retries) is one line. */
+  /** Prints repetitions of one error once, for example those of a client that retries. */
   #printShort(message: string): void {
     const line = (message.split("\n")[0] ?? "").slice(0, TERMINAL_LINE_CHARS);
     if (line === this.#lastPrinted) return;
@@ -49,7 +49,7 @@ export class WorkerLog {
   }
 }
 
-/** The local runtime's own remarks, into the same file. */
+/** Writes Miniflare's own messages to the same file. */
 export class RuntimeLog extends Log {
   readonly #target: WorkerLog;
 

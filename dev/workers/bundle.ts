@@ -1,6 +1,6 @@
 /**
- * Bundles a Worker as `wrangler deploy` does, without the seconds that wrangler takes to load. A test compares the result
- * with wrangler's own, byte for byte (test/e2e/deploy.test.ts).
+ * Bundles a Worker as `wrangler deploy` does, without the seconds that wrangler takes to load. A test
+ * compares the result with wrangler's own, byte for byte (test/e2e/deploy.test.ts).
  */
 import { dirname, join } from "node:path";
 import { type BuildOptions, build } from "esbuild";

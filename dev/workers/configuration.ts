@@ -49,7 +49,10 @@ export function readWorkerConfiguration(file: string): WorkerConfiguration {
   };
 }
 
-/** The date that both Workers are deployed with, and that every fake in tests and in the local stack runs with. */
+/**
+ * The date that both Workers are deployed with, and that every fake in tests and in the local stack runs
+ * with.
+ */
 export function compatibilityDate(): string {
   return readWorkerConfiguration(EDGE_CONFIGURATION).compatibilityDate;
 }

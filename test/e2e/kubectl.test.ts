@@ -1,4 +1,4 @@
-/** Real kubectl through the whole local stack: Access stand-in, Worker, Durable Object, D1, embedded cluster. */
+/** Real kubectl through the whole local stack: Access fake, edge, Durable Object, D1, embedded cluster. */
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";

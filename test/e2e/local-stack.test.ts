@@ -209,7 +209,7 @@ describe("a running stack", () => {
   it("refuses a name that a web page could point at this machine", async () => {
     const [status, words] = await send(stack.personas.alice.url, { headers: { Host: "rebound.example" } });
     expect(status).toBe(403);
-    expect(words).toMatch(/stand-in for Access/);
+    expect(words).toMatch(/fake of Access/);
     expect((await send(stack.access.issuer, { headers: { Host: "rebound.example" } }))[0]).toBe(403);
   });
 

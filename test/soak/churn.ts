@@ -1,13 +1,15 @@
 /**
- * The churn run: does memory come back? Rounds of many short sessions of one kind, each followed by a rest. What workerd
- * holds at rest must not grow with the number of sessions that it has seen. Each user also has a session that stays open
- * throughout, so that no object is evicted before the end, which would forget a leak; then even the objects must go.
+ * The churn run: does memory come back? Rounds of many short sessions of one kind, each followed by a rest.
+ * What workerd holds at rest must not grow with the number of sessions that it has seen. Each user also has a
+ * session that stays open throughout, so that no object is evicted before the end, which would forget a leak;
+ * then even the objects must go.
  *
  *   npm run soak:churn -- [--kinds short,refused,…] [--variants untouched,unrecorded,recorded] [--rounds 6]
  *                         [--sessions 300] [--users 20]
  *
- * RSS alone does not tell: V8 takes memory until it sees a reason to collect, and workerd's allocator keeps what it was
- * once given. So the heap is measured after a collection, and what is left in it is counted by class.
+ * RSS alone does not tell: V8 takes memory until it sees a reason to collect, and workerd's allocator keeps
+ * what it was once given. So the heap is measured after a collection, and what is left in it is counted by
+ * class.
  *
  * Exit code 0 when all that holds, 1 when something does not, 2 when it could not be run.
  */
@@ -51,7 +53,9 @@ const REST_MS = 8_000;
 const EVICTION_MS = 17_000;
 /** In the first rounds everything is used for the first time: code is compiled, caches fill. */
 const WARM_UP_ROUNDS = 2;
-/** What a session may leave: a rounding error of V8's own bookkeeping, far less than one of ours would weigh. */
+/**
+ * What a session may leave: a rounding error of V8's own bookkeeping, far less than one of ours would weigh.
+ */
 const MAX_HEAP_BYTES_PER_SESSION = 100;
 /** RSS moves by tens of MiB for no reason of ours: this finds only what leaks much, outside of V8's heap. */
 const MAX_RSS_KIB_PER_SESSION = 32;

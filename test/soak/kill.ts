@@ -1,12 +1,14 @@
 /**
- * The kill run: workerd is killed with SIGKILL at bad moments, over and over, then everything is; afterwards the record
- * must have every session that a client was let into, with one honest end, without anybody having asked.
+ * The kill run: workerd is killed with SIGKILL at bad moments, over and over, then everything is; afterwards
+ * the record must have every session that a client was let into, with one honest end, without anybody having
+ * asked.
  *
  * Recordings too: whatever a kill has cut must be readable to its last second, and say that it was cut.
  *
  *   npm run soak:kill -- [--kills 50] [--seed N] [--keep]
  *
- * Exit code 0 when nothing was lost and nothing is left open, 1 when something was, 2 when it could not be run.
+ * Exit code 0 when nothing was lost and nothing is left open, 1 when something was, 2 when it could not be
+ * run.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -157,8 +159,8 @@ class KillRun {
       case "recovering":
         await Promise.all(this.#openStrangers(4, LONG_KINDS).map(({ opened }) => opened));
         await this.#kill("streaming", pid);
-        // The next one comes while the objects are being started again. Not while workerd is: Miniflare gives up on one
-        // that dies before it has begun.
+        // The next one comes while the objects are being started again. Not while workerd is: Miniflare gives
+        // up on one that dies before it has begun.
         await this.#kill("recovering", await this.#stack.ready(pid), random.between(0, 300));
         await this.#backAgain();
         return;
@@ -191,8 +193,8 @@ class KillRun {
   }
 
   /**
-   * Whoever asks for the recording of a session that was cut gets it, finished, as soon as anybody answers at all. Those
-   * of strangers are left alone: to ask would wake their objects.
+   * Whoever asks for the recording of a session that was cut gets it, finished, as soon as anybody answers at
+   * all. Those of strangers are left alone: to ask would wake their objects.
    */
   async #readCutCasts({ at }: Kill): Promise<void> {
     const mine = new Set<string>(PERSONAS.map((name) => PERSONA_EMAILS[name].email));
@@ -212,7 +214,9 @@ class KillRun {
     }
   }
 
-  /** A user whose every place was taken when workerd died has every place again, at once, and not one more. */
+  /**
+   * A user whose every place was taken when workerd died has every place again, at once, and not one more.
+   */
   async checkLeases(person: Person): Promise<void> {
     const fill = () => Array.from({ length: MAX_SESSIONS_PER_USER }, () => this.open("silent", person));
     const before = fill();

@@ -1,11 +1,12 @@
 /**
- * The load run: many sessions of many users at once through one workerd, with administrators and clients that end them
- * and others that take their place. Afterwards the record must be whole, nothing may be open, and memory flat.
+ * The load run: many sessions of many users at once through one workerd, with administrators and clients that
+ * end them and others that take their place. Afterwards the record must be whole, nothing may be open, and
+ * memory flat.
  *
  *   npm run soak:load -- [--sessions 200] [--users 40] [--minutes 5] [--variant recorded] [--seed N] [--keep]
  *
- * Variants: `recorded`, `unrecorded`, and `untouched`, a Worker that only relays: what it grows by under the same load is
- * the runtime's own. Nothing is checked of that one.
+ * Variants: `recorded`, `unrecorded`, and `untouched`, a Worker that only relays: what it grows by under the
+ * same load is the runtime's own. Nothing is checked of that one.
  *
  * Exit code 0 when all that holds, 1 when something does not, 2 when it could not be run.
  */
@@ -57,8 +58,8 @@ const KILL_USER_EVERY_MS = 20_000;
 const LIST_EVERY_MS = 2_000;
 const CLOSING_PATIENCE_MS = 60_000;
 /**
- * Over the second half. For the first minutes SQLite's caches fill (2 MiB a user), and workerd's allocator gives nothing
- * back, so that each higher peak stays; what is really kept, `soak:churn` tells.
+ * Over the second half. For the first minutes SQLite's caches fill (2 MiB a user), and workerd's allocator
+ * gives nothing back, so that each higher peak stays; what is really kept, `soak:churn` tells.
  */
 const MAX_GROWTH = 0.2;
 

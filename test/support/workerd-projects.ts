@@ -1,9 +1,10 @@
 /**
  * The Workers of the tests in workerd, for vitest.config.ts.
  *
- * A test file runs inside the main Worker of its project, and the helpers for Durable Objects take stubs of that Worker's
- * own objects only. So there are two projects: `workerd`, whose main Worker is the objects', with the edge bundled beside it,
- * and `workerd-edge`, the other way round. In both, `env.EDGE` is the whole edge.
+ * A test file runs inside the main Worker of its project, and the helpers for Durable Objects take stubs of
+ * that Worker's own objects only. So there are two projects: `workerd`, whose main Worker is the objects',
+ * with the edge bundled beside it, and `workerd-edge`, the other way round. In both, `env.EDGE` is the whole
+ * edge.
  */
 import { readD1Migrations } from "@cloudflare/vitest-plugin";
 import { exportJWK, generateKeyPair } from "jose";
@@ -29,7 +30,10 @@ function compatibility() {
 
 /** Name of the bundled edge. */
 const EDGE = "sallyport";
-/** What the plugin calls the main Worker of the project `workerd`, which other Workers must name to bind its objects. */
+/**
+ * What the plugin calls the main Worker of the project `workerd`, which other Workers must name to bind its
+ * objects.
+ */
 const OBJECTS_RUNNER = "vitest-plugin-runner-workerd";
 
 const SALLYPORT_CONFIG = {
@@ -86,7 +90,10 @@ export async function edgeProject() {
   };
 }
 
-/** A Worker beside the main one: bundled from its sources as they are now, with the bindings of its local environment. */
+/**
+ * A Worker beside the main one: bundled from its sources as they are now, with the bindings of its local
+ * environment.
+ */
 async function auxiliaryWorker(file: string) {
   // Here, because it takes a second to load and the unit tests do not need it.
   const { unstable_getMiniflareWorkerOptions } = await import("wrangler");
@@ -102,7 +109,10 @@ async function auxiliaryWorker(file: string) {
   };
 }
 
-/** What the tests themselves need, and the fakes of the world outside: a cluster, and Access with a key set of this run. */
+/**
+ * What the tests themselves need, and the fakes of the world outside: a cluster, and Access with a key set of
+ * this run.
+ */
 async function testBindings() {
   const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
   const publicJwk = { ...(await exportJWK(publicKey)), kid: "test-key", alg: "RS256", use: "sig" };

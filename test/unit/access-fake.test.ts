@@ -20,7 +20,7 @@ beforeAll(async () => {
   };
 });
 
-describe("a token of the stand-in", () => {
+describe("a token of the Access fake", () => {
   it("verifies, and has the claims of an Access application token", async () => {
     const token = await signAccessToken("alice", settings, NOW_SECONDS, "0123456789abcdef");
     const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet({ keys: [...settings.certs.keys] }), {

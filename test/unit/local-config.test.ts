@@ -9,7 +9,7 @@ import { loadConfig } from "../../worker/config/load.ts";
 const facts = { issuer: "http://127.0.0.1:8714", audience: "an-audience", cluster: "embedded" };
 
 describe("the local configuration document", () => {
-  it("is one the Worker accepts, with the stand-in as its only issuer", () => {
+  it("is one that the edge accepts, with the Access fake as its only issuer", () => {
     const config = loadConfig(buildLocalConfig(facts));
     expect(config.access).toMatchObject({ teamDomain: facts.issuer, audiences: [facts.audience] });
     expect(config.clusters).toMatchObject([{ name: "embedded", hostnames: [], binding: "KUBE_API" }]);
@@ -69,8 +69,8 @@ describe("--config FILE", () => {
     });
   });
 
-  it("may not name another issuer: the stand-in would lock itself out", () => {
-    expect(() => readConfigOverrides(fileWith('{"access": {}}'))).toThrow(/stand-in's own/);
+  it("may not name another issuer, because the edge would refuse the fake's tokens", () => {
+    expect(() => readConfigOverrides(fileWith('{"access": {}}'))).toThrow(/belongs to the local Access fake/);
   });
 
   it.each([

@@ -1,4 +1,7 @@
-/** Which version of each Worker a deployment runs: asked of Cloudflare, or read from a file that an earlier deploy wrote. */
+/**
+ * Which version of each Worker a deployment runs: asked of Cloudflare, or read from a file that an earlier
+ * deploy wrote.
+ */
 import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { OperatorError } from "../deployment/operator-error.ts";

@@ -21,10 +21,12 @@ const SOURCE_COMMENT = /^\/\/ \S+\.(?:[cm]?[jt]s|json)\n/gm;
 const SOURCE_MAP_COMMENT = /^\/\/# sourceMappingURL=.*\n?/gm;
 
 /**
- * Makes the fingerprint of a Worker's code and bindings. The same sources have the same one in whatever folder they are.
+ * Makes the fingerprint of a Worker's code and bindings. The same sources have the same one in whatever
+ * folder they are.
  *
- * Left out of the configuration: `vars`, which are the edge's document and change with every rule; paths, since the files
- * that they lead to are in the bundle; how a code update is carried out, which is no part of what runs.
+ * Left out of the configuration: `vars`, which are the edge's document and change with every rule; paths,
+ * since the files that they lead to are in the bundle; how a code update is carried out, which is no part of
+ * what runs.
  *
  * @returns the first 16 hexadecimal digits of a SHA-256
  */

@@ -1,4 +1,6 @@
-/** Which D1 migrations are still to be applied, and whether this checkout is older than the database. Pure. */
+/**
+ * Which D1 migrations are still to be applied, and whether this checkout is older than the database. Pure.
+ */
 
 export interface MigrationState {
   /** In this checkout and not applied yet, in order. */

@@ -37,8 +37,8 @@ const objectsSchema = z.object({
 });
 
 /**
- * Reads wrangler.jsonc and durable/wrangler.jsonc, which hold what is the same for every deployment. The binding names are
- * those of the local environment, which the tests run with.
+ * Reads wrangler.jsonc and durable/wrangler.jsonc, which hold what is the same for every deployment. The
+ * binding names are those of the local environment, which the tests run with.
  *
  * @param project the project's top folder
  * @throws OperatorError where one of the files lacks something

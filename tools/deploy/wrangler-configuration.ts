@@ -38,10 +38,11 @@ const MAX_DELAY_SECONDS = 86_400;
 const DELAY_MARGIN_SECONDS = 60;
 
 /**
- * Makes the edge's configuration: everything that `wrangler deploy` needs, so that nothing depends on an environment, a flag or
- * a prompt.
+ * Makes the edge's configuration: everything that `wrangler deploy` needs, so that nothing depends on an
+ * environment, a flag or a prompt.
  *
- * @param toProject path from the folder of the generated file to the project's top, since wrangler resolves paths from there
+ * @param toProject path from the folder of the generated file to the project's top, since wrangler resolves
+ *   paths from there
  * @throws RangeError where the configuration document is too large for a Worker
  */
 export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
@@ -81,8 +82,8 @@ export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, 
 /**
  * How long a user's object with live sessions may keep the old code after a deploy.
  *
- * Such an object never hibernates, since it holds outgoing sockets. Cloudflare resets it after this delay at the latest, and
- * says that the delay is best effort:
+ * Such an object never hibernates, since it holds outgoing sockets. Cloudflare resets it after this delay at
+ * the latest, and says that the delay is best effort:
  * https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
  *
  * @returns seconds: as long as the longest session that the document allows
@@ -101,7 +102,8 @@ function workerSettings({ account }: Plan, { main, ...settings }: WorkerSettings
     main: `${toProject}/${main}`,
     account_id: account,
     ...settings,
-    // Both would lead past Access: the edge is reached by its custom domains alone, the objects by the edge alone.
+    // Both would lead past Access: the edge is reached by its custom domains alone, the objects by the edge
+    // alone.
     workers_dev: false,
     preview_urls: false,
   };

@@ -24,7 +24,8 @@ export function wranglerProcess(configuration: string): Wrangler {
     const folder = mkdtempSync(join(tmpdir(), "sallyport-wrangler-"));
     const output = join(folder, "output.ndjson");
     const child = spawn(process.execPath, [cli, ...args, "--config", configuration], {
-      // Nobody is there to answer: with no terminal wrangler takes a question's default, which for migrations is yes.
+      // Nobody is there to answer: with no terminal wrangler takes a question's default, which for migrations
+      // is yes.
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         ...process.env,

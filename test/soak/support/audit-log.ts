@@ -69,9 +69,14 @@ export function countOpen(d1Path: string): number {
   }
 }
 
-/** What was read from upstream and had not come to the client when workerd died: queues and socket buffers. */
+/**
+ * What was read from upstream and had not come to the client when workerd died: queues and socket buffers.
+ */
 const IN_FLIGHT_BYTES = { bulk: 8 * 1024 * 1024, other: 256 * 1024 } as const;
-/** Counts are written down every 5 s by a tick of 1 s; the rest is a machine's that is busy with many times its cores. */
+/**
+ * Counts are written down every 5 s by a tick of 1 s; the rest is a machine's that is busy with many times
+ * its cores.
+ */
 const MAX_STALENESS_MS = 20_000;
 /** The heartbeat's 30 s, and a busy machine's delay. */
 const MAX_CLOSING_MS = 35_000;
@@ -158,8 +163,9 @@ function allowedOutcomes(client: ClientSession, kill: Kill | undefined): string[
 }
 
 /**
- * The kill that cut it, or came so soon after its client had left that it may have been faster: the first after its start,
- * for no session outlives one. When its client noticed does not tell: a busy one may do so after the next kill.
+ * The kill that cut it, or came so soon after its client had left that it may have been faster: the first
+ * after its start, for no session outlives one. When its client noticed does not tell: a busy one may do so
+ * after the next kill.
  */
 export function killOf(client: ClientSession, { start }: RecordedSession, kills: readonly Kill[]): Kill | undefined {
   const began = start?.at ?? client.openedAt ?? 0;
@@ -215,7 +221,9 @@ function downtimeMs(from: Kill, until: number, kills: readonly Kill[]): number {
 /** After so long, what a client has ended must not take a place any more. */
 const LET_GO_MS = 3_000;
 
-/** Refusals for the limit, of users whose sessions (those just ended included) do not reach it: leaked places. */
+/**
+ * Refusals for the limit, of users whose sessions (those just ended included) do not reach it: leaked places.
+ */
 export function leakedLeases(clients: readonly ClientSession[], maxSessionsPerUser: number): string[] {
   return clients.flatMap(({ email, refusal, attemptedAt, endedAt = 0 }) => {
     if (refusal?.status !== 429) return [];

@@ -1,4 +1,7 @@
-/** Who opens sessions: the personas through the Access stand-in, and any number of others with tokens signed here. */
+/**
+ * Who opens sessions: the personas through the Access stand-in, and any number of others with tokens signed
+ * here.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { importJWK, type JWK, SignJWT } from "jose";

@@ -1,4 +1,6 @@
-/** Holds the recordings, as the admin API gives them, against what the clients saw and what the record says. */
+/**
+ * Holds the recordings, as the admin API gives them, against what the clients saw and what the record says.
+ */
 import type { RecordingSummary } from "../../../audit/events.ts";
 import { type Kill, killOf, type RecordedAll, type RecordedSession } from "./audit-log.ts";
 import type { ClientSession } from "./client-session.ts";
@@ -64,7 +66,9 @@ export interface RecordingFindings {
   readonly lostMs: number[];
   /** How late the latest of a counter's last lines came to its client, ms. */
   readonly lagMs: number[];
-  /** From the last recorded line to the kill, ms: with the time that a line takes through cluster and Worker. */
+  /**
+   * From the last recorded line to the kill, ms: with the time that a line takes through cluster and Worker.
+   */
   readonly beforeKillMs: number[];
 }
 

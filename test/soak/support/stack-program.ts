@@ -1,6 +1,6 @@
 /**
- * The stack of a soak run, in a process of its own: so that it can be killed whole, and so that its embedded cluster
- * does not share an event loop with the clients. It ends with its parent.
+ * The stack of a soak run, in a process of its own: so that it can be killed whole, and so that its embedded
+ * cluster does not share an event loop with the clients. It ends with its parent.
  */
 import { type ConfigOverrides, startStack } from "../../../dev/stack/index.ts";
 
