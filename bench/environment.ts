@@ -1,4 +1,4 @@
-/** Everything that runs while the bench does: the cluster, its proxies, the Workers. */
+/** Everything that runs during the benchmark: the cluster, its proxies, the Workers. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -12,17 +12,17 @@ const CLUSTER_MAIN = resolve(import.meta.dirname, "../dev/cluster/main.ts");
 const PROXY_FLAGS = ["proxy", "--port=0", "--reject-paths=^$", "--accept-hosts=.*"];
 
 export interface Environment {
-  /** What is measured, for a person. */
+  /** The cluster's description in the report. */
   readonly cluster: string;
   readonly variants: readonly Variant[];
-  /** What the Workers have behind them. */
+  /** The address that the Workers send requests to. */
   readonly upstream: string;
-  /** A folder for this run alone. */
+  /** A folder of this run. */
   readonly home: string;
   stop(): Promise<void>;
 }
 
-/** Starts all that the chosen variants need; nothing is left running when it throws. */
+/** Starts everything that the chosen variants need. Nothing is left running if it throws. */
 export async function startEnvironment(command: BenchCommand, signal: AbortSignal): Promise<Environment> {
   const cleanups = new Cleanups();
   try {
@@ -45,7 +45,7 @@ export async function startEnvironment(command: BenchCommand, signal: AbortSigna
 
 interface StartedCluster {
   readonly cluster: string;
-  /** The ways to it without a Worker. */
+  /** The variants without a Worker. */
   readonly plain: readonly Variant[];
   readonly upstream: string;
 }
@@ -65,7 +65,7 @@ async function startCluster({ cluster }: BenchCommand, home: string, cleanups: C
       upstream: url,
     };
   }
-  // In a process of its own, as any cluster: in this one it would compete with what measures.
+  // In a process of its own, so that it does not compete with the measurement.
   const args = [CLUSTER_MAIN, "--port", "0", "--state", join(home, "cluster")];
   const upstream = keep(await startServer(process.execPath, args));
   const direct = plainVariant("direct", upstream, home, true);

@@ -1,4 +1,4 @@
-/** The bench's command line. */
+/** The command line of the benchmark. */
 import { parseArgs } from "node:util";
 import { SCENARIOS } from "./scenarios/index.ts";
 import { WORKERS } from "./variants.ts";
@@ -8,20 +8,20 @@ const variantNames = ["direct", "kubectl-proxy", ...WORKERS.map(({ name }) => na
 
 export const USAGE = `Usage: npm run bench [-- options]
 
-Runs real kubectl side by side through the upstream itself, kubectl proxy, a Worker that returns the upstream's
-response untouched, and Sallyport, with everything on record ("sallyport"), without recordings ("unrecorded"), and with
-the fewest plain requests ("unaudited"). On the embedded cluster, or on any other:
+Compares real kubectl through the upstream itself, kubectl proxy, a Worker that returns the upstream's response
+untouched, and Sallyport: with everything recorded ("sallyport"), without recordings ("unrecorded"), and with the fewest
+API requests in the audit log ("unaudited"). Uses the embedded cluster, or any other:
 
-  --kubeconfig FILE  a cluster, behind a "kubectl proxy" that the bench starts with this file. Its account must be
+  --kubeconfig FILE  a cluster, behind a "kubectl proxy" that the benchmark starts with this file. Its account must be
                      allowed to impersonate alice@example.com of group developers, and she to exec into the pod
   --context NAME     of that kubeconfig. Default: its current one
   --namespace NAME   Default: demo
   --pod NAME         a pod with sh, dd and cat, in which commands run. Default: shell
-  --rounds N         how often each scenario runs, after a warm-up. Default: 5
+  --rounds N         number of samples of each scenario, after a warm-up. Default: 5
   --scenario NAME    only this one; may be given several times: ${scenarioNames.join(", ")}
   --variant NAME     only this one; may be given several times: ${variantNames.join(", ")}
-  --kubectl FILE     another kubectl than the repository's own
-  --json FILE        where the results go. Default: bench/results/<date>.json
+  --kubectl FILE     the kubectl to use. Default: the repository's own
+  --json FILE        file for the results. Default: bench/results/<date>.json
   --help             this text
 `;
 
@@ -39,7 +39,7 @@ export interface BenchCommand {
 
 export type Command = BenchCommand | { readonly kind: "help" } | { readonly kind: "misuse"; readonly message: string };
 
-/** Reads the flags. Whatever it does not understand is a misuse, never ignored. */
+/** Parses the flags. An unknown one is an error. */
 export function parseCommandLine(args: readonly string[]): Command {
   let values: ReturnType<typeof parseFlags>;
   try {

@@ -1,23 +1,23 @@
-/** The bench's child processes. Each leads a group of its own, so that ending it ends what it has started. */
+/** The benchmark's child processes. Each leads a process group, so that ending it ends its children. */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 
 export interface ProgramOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
-  /** An open file to read from. By default there is nothing to read. */
+  /** An open file for its input. Default: no input. */
   readonly stdin?: number | undefined;
   readonly signal: AbortSignal;
 }
 
 export interface Finished {
   readonly stdout: string;
-  /** From the start of the process to the end of all that it prints. */
+  /** From the start of the process to the end of its output. */
   readonly seconds: number;
 }
 
 /**
- * Runs a program to its end.
+ * Runs a program until it exits.
  *
- * @throws in the program's own words when it fails, and when `signal` aborts
+ * @throws with the program's error output if it fails, and when `signal` aborts
  */
 export async function run(
   file: string,
@@ -50,7 +50,7 @@ export interface Server extends Background {
   readonly url: string;
 }
 
-/** Starts a program whose output nobody wants. */
+/** Starts a program and discards its output. */
 export function startInBackground(file: string, args: readonly string[], env?: NodeJS.ProcessEnv): Background {
   return background(startGroup(file, args, env, ["ignore", "ignore", "ignore"]));
 }
@@ -68,7 +68,7 @@ function background(child: ChildProcess): Background {
   };
 }
 
-/** Starts a server and resolves when it has printed where it listens: the first `host:port` of its output. */
+/** Starts a server. Resolves when it has printed its address: the first `host:port` of its output. */
 export async function startServer(file: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Server> {
   const child = startGroup(file, args, env, ["ignore", "pipe", "pipe"]);
   const ended = closed(child);
@@ -87,7 +87,7 @@ export async function startServer(file: string, args: readonly string[], env?: N
   const failed = ended.then((code) => {
     throw new Error(`${file} ${args.join(" ")} ended with ${code} instead of serving: ${said.trim()}`);
   });
-  // Once it serves, its end is nobody's to wait for here.
+  // After that nothing here waits for its end.
   failed.catch(() => {});
   return { ...running, url: await Promise.race([url, failed]) };
 }
@@ -109,7 +109,7 @@ function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // Already gone: what was wanted.
+    // It has already ended.
   }
 }
 

@@ -1,17 +1,17 @@
-/** What a Worker does after a sample (a recording on its way to R2) must not be charged to the next one. */
+/** Keeps work that a Worker does after a sample (such as an upload to R2) out of the next one. */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Variant } from "./variants.ts";
 
 const LOOK_MS = 300;
-/** Clock ticks (10 ms) of processor time within LOOK_MS that count as rest. */
+/** Clock ticks (10 ms) of processor time within LOOK_MS that count as idle. */
 const RESTING_TICKS = 1;
 const MAX_WAIT_MS = 120_000;
 
 /**
- * Waits until no variant's workerd does anything. Linux only; elsewhere it returns at once.
+ * Waits until every variant's workerd is idle. Linux only; elsewhere it returns at once.
  *
- * @throws when one of them never rests
+ * @throws if one of them does not become idle
  */
 export async function untilQuiet(variants: readonly Variant[], signal: AbortSignal): Promise<void> {
   if (process.platform !== "linux") return;
@@ -20,7 +20,7 @@ export async function untilQuiet(variants: readonly Variant[], signal: AbortSign
     await delay(LOOK_MS, undefined, { signal });
     const now = usedTicks(variants);
     if (now.every((ticks, index) => ticks - (before[index] ?? 0) <= RESTING_TICKS)) return;
-    if (performance.now() > end) throw new Error("a Worker did not come to rest between two samples");
+    if (performance.now() > end) throw new Error("a Worker did not become idle between two samples");
     before = now;
   }
 }
@@ -29,7 +29,7 @@ function usedTicks(variants: readonly Variant[]): number[] {
   return variants.map(({ workerdPid }) => {
     const pid = workerdPid?.();
     if (pid === undefined) return 0;
-    // The name, in brackets, may hold blanks; utime and stime are the 14th and 15th fields.
+    // The name in parentheses may contain spaces. utime and stime are the 14th and 15th fields.
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /, "")
       .split(" ");

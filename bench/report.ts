@@ -1,4 +1,4 @@
-/** From samples to a table for people and a document for machines. */
+/** Turns samples into tables and into a JSON document. */
 import { cpus } from "node:os";
 import type { Metric, Unit } from "./scenarios/scenario.ts";
 import { added, type Comparison, compare, type Summary, summarize } from "./statistics.ts";
@@ -14,7 +14,7 @@ export interface Measured {
 interface VariantResult extends Summary {
   readonly variant: string;
   readonly samples: readonly number[];
-  /** What it adds to the upstream that all Workers have behind them, where that was measured too. */
+  /** The difference to the Workers' upstream, if that was measured too. */
   readonly added?: number;
   readonly against: Readonly<Record<string, Comparison>>;
 }
@@ -48,7 +48,7 @@ const COLUMNS = ["", "median", "min – max", "added", ...YARDSTICKS.map((name) 
 export const LEGEND = `Ratios "× X": ratio of medians (median of the ratios within each round) of the row's variant to X.
 Above 1 the row is slower, or bigger, than X. "added": median of the differences to the Workers' upstream.`;
 
-/** One metric as a table. */
+/** Renders one metric as a table. */
 export function renderResult({ metric, unit, variants }: Result): string {
   const rows = variants.map((row) => [
     row.variant,
@@ -78,7 +78,7 @@ function align(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** Where it was measured: figures without it say little. */
+/** Describes the machine, without which figures say little. */
 export function describeMachine(): { readonly cpus: string; readonly node: string } {
   const all = cpus();
   return { cpus: `${all.length} × ${all[0]?.model.trim() ?? "unknown"}`, node: process.version };

@@ -1,4 +1,4 @@
-/** `npm run bench`: real kubectl through several ways to the same cluster, side by side. */
+/** `npm run bench`: compares real kubectl over several paths to the same cluster. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { onStopRequest } from "../dev/stack/signals.ts";
@@ -58,7 +58,10 @@ async function bench(options: BenchCommand): Promise<number> {
   }
 }
 
-/** Rounds over all variants, each round begun by another one, so that all meet the same moods of the machine. */
+/**
+ * Runs rounds over all variants. Each round starts with another one, so that a slow phase of the machine
+ * affects all.
+ */
 async function runScenario(
   scenario: Scenario,
   { variants, upstream, home }: Environment,
@@ -94,7 +97,7 @@ function writeResults({ json }: BenchCommand, startedAt: Date, results: object):
   return file;
 }
 
-/** Progress, apart from the report. */
+/** Prints progress, separate from the report. */
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }

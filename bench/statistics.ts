@@ -1,4 +1,4 @@
-/** The bench's arithmetic. Pure. */
+/** The benchmark's statistics. Pure. */
 import { median, percentile } from "../tools/statistics.ts";
 
 export interface Summary {
@@ -14,7 +14,7 @@ export function summarize(samples: readonly number[]): Summary {
 export interface Comparison {
   /** Above 1: more (slower, bigger) than the base. */
   readonly ofMedians: number;
-  /** Median of the ratios within each round. Steadier where the machine's speed drifts from round to round. */
+  /** Median of the ratios within each round. More stable if the machine's speed drifts between rounds. */
   readonly pairwise: number;
 }
 
@@ -35,7 +35,7 @@ function pairs(left: readonly number[], right: readonly number[]): [number, numb
   return left.slice(0, right.length).map((value, index) => [value, right[index] as number]);
 }
 
-/** The same order, begun `by` places later: nobody is always first. */
+/** Rotates a list, so that no variant is always the first. */
 export function rotate<T>(items: readonly T[], by: number): T[] {
   const start = items.length === 0 ? 0 : by % items.length;
   return [...items.slice(start), ...items.slice(0, start)];

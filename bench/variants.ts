@@ -1,4 +1,4 @@
-/** The ways to the cluster that are compared. A new one is a line in `WORKERS`. */
+/** The variants that are compared. A new Worker is a line in `WORKERS`. */
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ConfigOverrides, type Stack, startStack } from "../dev/stack/index.ts";
@@ -7,14 +7,14 @@ import { AS_USER } from "./untouched/persona.ts";
 
 export interface WorkerDefinition {
   readonly name: string;
-  /** Another Worker in Sallyport's place. */
+  /** Wrangler configuration of another Worker in the edge's place. */
   readonly wranglerConfig?: string;
-  /** Other values than the local stack's usual ones. */
+  /** Values that replace those of the local stack. */
   readonly config?: ConfigOverrides;
 }
 
-/** Of plain requests, only what is always on record. */
-const AS_LITTLE_AS_CAN_BE = {
+/** Of API requests, only those that are always in the audit log. */
+const AUDIT_MINIMUM = {
   precursors: { record: false },
   secretReads: { record: false },
   mutations: { record: false },
@@ -23,7 +23,7 @@ const AS_LITTLE_AS_CAN_BE = {
 export const WORKERS: readonly WorkerDefinition[] = [
   { name: "untouched", wranglerConfig: resolve(import.meta.dirname, "untouched/wrangler.jsonc") },
   { name: "unrecorded", config: { recording: { mode: "off" } } },
-  { name: "unaudited", config: { audit: { requests: AS_LITTLE_AS_CAN_BE } } },
+  { name: "unaudited", config: { audit: { requests: AUDIT_MINIMUM } } },
   { name: "sallyport" },
 ];
 
@@ -32,20 +32,20 @@ export const YARDSTICKS = ["untouched", "kubectl-proxy"] as const;
 
 export interface Variant {
   readonly name: string;
-  /** Where the Kubernetes API answers. */
+  /** Address of the Kubernetes API. */
   readonly url: string;
-  /** What a client without a kubeconfig must say of itself here. */
+  /** Headers that a client without a kubeconfig must send. */
   readonly headers: Readonly<Record<string, string>>;
   readonly kubectl: Kubectl;
-  /** It is what the Workers have behind them. */
+  /** Whether it is the Workers' upstream. */
   readonly isUpstream: boolean;
-  /** What it was started from, for a scenario that needs a fresh one. */
+  /** Its definition, for a scenario that needs a fresh one. */
   readonly worker: WorkerDefinition | undefined;
-  /** The process it runs in, where it is a Worker. */
+  /** Its process, if it is a Worker. */
   readonly workerdPid?: () => number | undefined;
 }
 
-/** An address of the cluster that believes Impersonate headers: the embedded cluster, or a `kubectl proxy`. */
+/** An address of the cluster that accepts Impersonate headers: the embedded cluster, or a `kubectl proxy`. */
 export function plainVariant(name: string, url: string, home: string, isUpstream: boolean): Variant {
   const kubeconfig = plainKubeconfig(name, home);
   writeFileSync(kubeconfig, renderKubeconfig(url), { mode: 0o600 });
@@ -58,10 +58,10 @@ export function plainKubeconfig(name: string, home: string): string {
   return join(home, `${name}.kubeconfig`);
 }
 
-/** The context of a plain variant's kubeconfig that says nothing of a person: for a `kubectl proxy` in front of it. */
+/** The context of a plain variant's kubeconfig without a user, for a `kubectl proxy` in front of it. */
 export const NOBODY = "nobody";
 
-/** A kubeconfig without credentials: as the bench's person, or as nobody. */
+/** Renders a kubeconfig without credentials: as the benchmark's user, or as nobody. */
 function renderKubeconfig(server: string): string {
   const { user, group } = AS_USER;
   const names = ["bench", NOBODY];
@@ -78,7 +78,7 @@ export interface StartedWorker {
   readonly variant: Variant;
 }
 
-/** Starts a Worker in front of the upstream, behind the Access stand-in. */
+/** Starts the local stack in front of the upstream. */
 export async function startWorker(
   worker: WorkerDefinition,
   upstream: string,

@@ -1,4 +1,4 @@
-/** What typing feels like: one byte in, one byte back, one at a time. */
+/** The latency of typing: one byte in, one byte back, one at a time. */
 import type { WebSocket } from "ws";
 import { percentile } from "../../tools/statistics.ts";
 import { hangUp, openExec, STDIN, STDOUT } from "./exec-socket.ts";

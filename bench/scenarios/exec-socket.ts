@@ -1,4 +1,4 @@
-/** An exec as a bare WebSocket: what a scenario needs that times single messages or holds many sessions. */
+/** An exec as a plain WebSocket, for scenarios that time single messages or hold many sessions. */
 import { WebSocket } from "ws";
 import type { Variant } from "../variants.ts";
 import type { Setting } from "./scenario.ts";
@@ -7,7 +7,7 @@ export const STDIN = 0;
 export const STDOUT = 1;
 const PROTOCOL = "v5.channel.k8s.io";
 
-/** Resolves once the session is open. */
+/** Resolves when the session is open. */
 export async function openExec(
   { name, url, headers }: Variant,
   { namespace, pod, signal }: Setting,
@@ -28,13 +28,13 @@ export async function openExec(
   return socket;
 }
 
-/** Hangs up and waits until it is over. */
+/** Closes the session and waits for its end. */
 export function hangUp(socket: WebSocket): Promise<void> {
   return new Promise((resolve) => {
     if (socket.readyState === WebSocket.CLOSED) return resolve();
     socket.once("close", () => resolve());
     socket.close(1000);
-    // A side that streams may not listen.
+    // A side that is busy streaming may not react.
     setTimeout(() => socket.terminate(), CLOSE_PATIENCE_MS).unref();
   });
 }

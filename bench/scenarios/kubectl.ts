@@ -1,4 +1,4 @@
-/** What a person at kubectl waits for: a command that does nothing, much out of a pod, much into it. */
+/** What a user of kubectl waits for: a command that does nothing, much output, much input. */
 import { randomFillSync } from "node:crypto";
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 const OUT_MIB = 300;
 const TEXT_MIB = 10;
 const IN_BYTES = 100_000_000;
-/** One `exec -- true` takes no longer than the machine's next hiccup: each sample is the median of several. */
+/** A single `exec -- true` is as short as the machine's hiccups, so each sample is the median of several. */
 const TRUE_RUNS = 5;
 
 const everywhere = { warmUp: true, appliesTo: () => true } as const;
@@ -30,7 +30,9 @@ export const execTrue: Scenario = {
   },
 };
 
-/** Text, as logs and dumps are: lines of a hundred characters, in a file that is there before the clock runs. */
+/**
+ * Text such as logs and dumps: lines of a hundred characters, in a file that exists before the measurement.
+ */
 export const outText: Scenario = {
   ...everywhere,
   name: "out",
@@ -44,7 +46,7 @@ export const outText: Scenario = {
   },
 };
 
-/** Zeros: of all streams the one that a recording's JSON makes largest. */
+/** Zeros, which become the largest recording, because JSON escapes them. */
 export const outZeros: Scenario = {
   ...everywhere,
   name: "out-zeros",
@@ -56,7 +58,7 @@ export const outZeros: Scenario = {
 
 async function countOut({ name, kubectl }: Variant, setting: Setting, ...command: string[]) {
   const { file, args, env } = kubectl.command(...exec(setting), ...command);
-  // Counted by a process that does nothing else.
+  // Counted by a process of its own.
   const counted = ["-c", '"$0" "$@" | wc -c', file, ...args];
   const { stdout, seconds } = await run("sh", counted, { env, signal: setting.signal });
   verifyCount(name, stdout, OUT_MIB * MIB);

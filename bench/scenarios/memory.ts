@@ -1,4 +1,4 @@
-/** What a user's sessions cost in memory: workerd's resident set before, with and after 50 of them. */
+/** Memory of a user's sessions: workerd's resident set before, with and after 50 of them. */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { WebSocket } from "ws";
@@ -13,7 +13,7 @@ const WATCH_MS = 8_000;
 const SAMPLE_MS = 50;
 const SETTLE_MS = 1_000;
 
-/** Each sample has a workerd of its own: what one has once taken it does not give back. */
+/** Each sample has a workerd of its own, because a workerd does not release memory. */
 export const memory: Scenario = {
   name: "memory",
   metrics: [
@@ -33,12 +33,12 @@ export const memory: Scenario = {
     const streaming: Background[] = [];
     const stopAll = () => Promise.all([...idle.map(hangUp), ...streaming.map((stream) => stream.stop())]);
     try {
-      // One session, so that what is loaded at first use is not charged to the fifty.
+      // One session first, so that one-time costs are not counted for the fifty.
       await hangUp(await openExec(variant, setting, ["true"]));
       await delay(SETTLE_MS);
       const before = residentMiB(stack.workerdPid());
       while (idle.length < SESSIONS - STREAMING) idle.push(await openExec(variant, setting, ["cat"]));
-      // Real kubectl, for this process could not read ten streams as fast as they come.
+      // Real kubectl, because this process could not read ten streams fast enough.
       const { namespace, pod, signal } = setting;
       const stream = variant.kubectl.command("exec", "-n", namespace, pod, "--", "cat", "/dev/zero");
       while (streaming.length < STREAMING) streaming.push(startInBackground(stream.file, stream.args, stream.env));

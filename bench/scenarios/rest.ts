@@ -1,4 +1,6 @@
-/** What every plain request pays, one after the other over one connection: a small object read, and one changed. */
+/**
+ * The latency of API requests, one after the other over one connection: read a small object, and change one.
+ */
 import { Agent, request } from "node:http";
 import { percentile } from "../../tools/statistics.ts";
 import type { Variant } from "../variants.ts";
@@ -7,7 +9,7 @@ import type { Scenario } from "./scenario.ts";
 const FIRST_REQUESTS = 20;
 const REQUESTS = 300;
 
-/** Reads are not on record. */
+/** Reads are not in the audit log. */
 export const rest: Scenario = {
   name: "rest",
   metrics: [{ key: "p50", title: "GET of a pod, p50", unit: "ms" }],
@@ -19,7 +21,7 @@ export const rest: Scenario = {
   },
 };
 
-/** A change has a row in D1 each, written while the next ones are under way. */
+/** Each change adds a row to D1, which is written during the next ones. */
 export const restChange: Scenario = {
   name: "rest-change",
   metrics: [{ key: "p50", title: "PATCH of a ConfigMap, p50", unit: "ms" }],

@@ -4,7 +4,7 @@ export type Unit = "s" | "ms" | "MiB";
 
 export interface Metric {
   readonly key: string;
-  /** What is measured, for a person. */
+  /** What is measured, as shown in the report. */
   readonly title: string;
   readonly unit: Unit;
 }
@@ -12,20 +12,22 @@ export interface Metric {
 export interface Setting {
   readonly namespace: string;
   readonly pod: string;
-  /** What the Workers have behind them. */
+  /** The address that the Workers send requests to. */
   readonly upstream: string;
-  /** A folder for this run alone. */
+  /** A folder of this run. */
   readonly home: string;
   readonly signal: AbortSignal;
 }
 
-/** Something that is done the same way through every variant. It verifies what came out, and asserts no time. */
+/**
+ * A task that is performed the same way through every variant. It verifies the result and asserts no time.
+ */
 export interface Scenario {
   readonly name: string;
   readonly metrics: readonly Metric[];
-  /** Without it, the first sample counts. */
+  /** Whether a first sample is discarded. */
   readonly warmUp: boolean;
   appliesTo(variant: Variant): boolean;
-  /** One sample of each metric, by its key. */
+  /** @returns one sample of each metric, by its key */
   measure(variant: Variant, setting: Setting): Promise<Readonly<Record<string, number>>>;
 }

@@ -1,5 +1,5 @@
-/** Who every variant's requests run as: the local stack's alice, as its rules have her. */
+/** The user of every variant's requests: the local stack's alice, with the groups that its rules give her. */
 export const AS_USER = { user: "alice@example.com", group: "developers" } as const;
 
-/** The binding decides where a request goes; this only becomes the Host header. */
+/** Becomes the Host header only, since the binding decides where a request goes. */
 export const UPSTREAM_ORIGIN = "http://localhost";

@@ -1,6 +1,6 @@
 /**
- * The bench's yardstick: returns the upstream's response untouched, so that the runtime itself carries bodies and
- * WebSocket frames. It only says for whom the request is. It checks nothing, and must never be deployed.
+ * The benchmark's yardstick: returns the upstream's response untouched, so that workerd itself carries bodies
+ * and WebSocket frames. It only adds the impersonation headers. It checks nothing and must never be deployed.
  */
 import { AS_USER, UPSTREAM_ORIGIN } from "./persona.ts";
 

@@ -9,13 +9,15 @@ import { EMBEDDED_NOTE, EMBEDDED_VERSION } from "./version.ts";
 export const DEMO_NAMESPACE = "demo";
 
 const NOTE_ANNOTATION = "embedded.sallyport/note";
-// A label like any other: the demo looks like the one that the real test cluster has.
+// The same label as in the demo of the real test cluster.
 const IMAGE = "localhost/busybox:1";
-// Half an hour of two lines a second, then an exit: so there is a restart to see.
+// Two lines a second for half an hour, then an exit, so that the pod shows a restart.
 const LOGGER =
   'trap "exit 0" TERM; i=0; while [ $i -lt 3600 ]; do i=$((i+1)); echo "line $i $(date +%T)"; sleep 0.5; done';
 
-/** Fills an empty store: namespaces, the node, and the demo's pods, Deployment, Services and configuration. */
+/**
+ * Fills an empty store: namespaces, the node, and the demo's pods, Deployment, Services and configuration.
+ */
 export function installDemo(store: Store, nodeName: string): void {
   for (const name of ["default", "kube-system", DEMO_NAMESPACE]) {
     add(store, "namespaces", "", { metadata: { name } });

@@ -9,8 +9,8 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const LOOPBACK_HOST = /^(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?$/i;
 
 /**
- * Keeps web pages out: they can reach any port of this machine, and nobody logs in here. A page's request has an Origin,
- * or (a page whose name was re-bound to 127.0.0.1) another Host. Throws 403.
+ * Rejects requests from web pages with 403, since pages can reach every port of this machine and there is no
+ * sign-in. A page's request has an Origin header, or (after DNS rebinding) another Host.
  */
 export function checkOrigin(request: IncomingMessage): void {
   if (request.headers.origin !== undefined) {
@@ -25,7 +25,7 @@ export function checkOrigin(request: IncomingMessage): void {
   }
 }
 
-/** The percent-decoded path, which is what the API server routes on, and the query; throws 400. */
+/** @returns the percent-decoded path, which the API server routes on, and the query; throws 400 */
 export function splitUrl(request: IncomingMessage): { path: string; query: URLSearchParams } {
   const url = request.url ?? "/";
   const mark = url.indexOf("?");
@@ -37,7 +37,7 @@ export function splitUrl(request: IncomingMessage): { path: string; query: URLSe
   }
 }
 
-/** The body, JSON or protobuf, or undefined when there is none; throws 400, 413 or 415. */
+/** @returns the body, JSON or protobuf, or undefined without one; throws 400, 413 or 415 */
 export async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -53,7 +53,7 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   if (type.startsWith("application/vnd.kubernetes.protobuf")) {
     return decodeObject(Buffer.concat(chunks), protobufSchema);
   }
-  // YAML by name, but every client there is sends the JSON that YAML includes.
+  // The media type says YAML, but all known clients send JSON, which is valid YAML.
   if (!type.includes("json") && mediaTypeOf(type) !== APPLY_MEDIA_TYPE) {
     throw unsupportedMediaType(
       "the body of the request was in an unknown format - accepted media types include: application/json, application/vnd.kubernetes.protobuf",
@@ -66,7 +66,9 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Sends a JSON document, indented if a person asked for it, with a newline at the end as the API server does. */
+/**
+ * Sends a JSON document, indented for browsers and curl, with a newline at the end as the API server does.
+ */
 export function sendJson(response: ServerResponse, code: number, body: object, pretty: boolean): void {
   if (!response.hasHeader("content-type")) response.setHeader("content-type", "application/json");
   response.statusCode = code;

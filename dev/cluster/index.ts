@@ -13,30 +13,30 @@ import { createApiServer } from "./server.ts";
 import { startWorkloadControllers } from "./workloads.ts";
 
 export interface EmbeddedCluster {
-  /** Where the API answers, as `kubectl proxy` would. */
+  /** The API's address. It needs no credentials, like that of a `kubectl proxy`. */
   readonly url: string;
-  /** The file of the cluster's own audit log. */
+  /** Path of the cluster's own audit log. */
   readonly auditLog: string;
   /** Ends all connections and all processes of pods and sessions. */
   close(): Promise<void>;
 }
 
 export interface EmbeddedClusterOptions {
-  /** 0, the default, is any free port. Always on 127.0.0.1. */
+  /** Default 0: any free port. Always on 127.0.0.1. */
   readonly port?: number;
-  /** Where pods have their folders and the audit log is. One running cluster per folder. */
+  /** Folder of the audit log and of the pods' folders. One running cluster per folder. */
   readonly stateDir: string;
   /** The name of its node. */
   readonly name?: string;
 }
 
 /**
- * Starts a small Kubernetes API server in this process, with demo pods that are processes of this machine. It trusts
- * the Impersonate-* headers of whoever reaches it, so it listens on the loopback address only.
+ * Starts a small Kubernetes API server in this process, with demo pods that are processes of this machine. It
+ * trusts every client's Impersonate-* headers, so it listens on the loopback address only.
  */
 export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
   const { port = 0, name: nodeName = "embedded" } = options;
-  // Programs in a pod find their folder by it, and they start elsewhere.
+  // An absolute path, because programs in a pod start in another folder.
   const stateDir = resolve(options.stateDir);
   makeFolder(stateDir);
   const auditLog = join(stateDir, "audit.log");
@@ -71,7 +71,8 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   };
 }
 
-// Not `recursive: true`: where a folder cannot be made although its parent is there (/proc), Node tries for ever.
+// Not `recursive: true`: Node loops for ever where a folder cannot be created although its parent exists
+// (/proc).
 function makeFolder(path: string): void {
   if (existsSync(path)) return;
   makeFolder(dirname(path));

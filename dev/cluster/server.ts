@@ -45,12 +45,14 @@ interface Exchange {
 const REVIEW_GROUPS = ["authentication.k8s.io", "authorization.k8s.io"];
 const HEALTH_PATHS = ["/healthz", "/livez", "/readyz"];
 
-/** The HTTP server: who asks, for what, may he, and then one of the rooms for discovery, objects, logs and sessions. */
+/**
+ * The HTTP server: authenticates, parses, authorizes, and then serves discovery, objects, logs or sessions.
+ */
 export function createApiServer(context: ServerContext): Server {
   const server = createServer((request, response) => void handle(context, request, response, undefined));
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on("error", () => socket.destroy());
-    // A response object of our own, so that a refused upgrade is answered like any other request.
+    // A separate response object, so that a refused upgrade is answered like any other request.
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
@@ -142,7 +144,7 @@ async function answerObjects(
   const body = ["create", "update", "patch", "delete", "deletecollection"].includes(request.verb)
     ? await readBody(exchange.request)
     : undefined;
-  // Who applies what is not there creates it, and must be allowed to.
+  // An apply of an object that does not exist creates it, and needs that permission.
   if (request.verb === "patch" && mediaTypeOf(contentType) === APPLY_MEDIA_TYPE) {
     const creation = { ...request, verb: "create" };
     const isThere = store.find(info, info.namespaced ? request.namespace : "", request.name) !== undefined;
@@ -170,7 +172,7 @@ async function answerWatch(store: Store, watched: WatchRequest, exchange: Exchan
   return closed;
 }
 
-// From here on the socket belongs to the WebSocket; the response only remembers the code for the audit log.
+// From here on the WebSocket owns the socket. The response only keeps the code for the audit log.
 function switchProtocols({ request, response, audited }: Exchange): void {
   response.detachSocket(request.socket);
   response.statusCode = 101;

@@ -1,9 +1,9 @@
 import { arch, platform } from "node:process";
 
-/** The Kubernetes release whose behaviour this follows, and a mark that it is not that. */
+/** The Kubernetes release whose behaviour this follows, marked as an imitation. */
 export const EMBEDDED_VERSION = "v1.36.2+sallyport-embedded";
 
-/** What the cluster says of itself wherever there is room for it. */
+/** The cluster's description of itself. */
 export const EMBEDDED_NOTE =
   "Sallyport's embedded cluster: pods are plain processes of the user who started it, without any isolation. " +
   "For trying Sallyport, not for workloads.";

@@ -11,8 +11,9 @@ const pods = resourceNamed("pods");
 const HASH_LABEL = "pod-template-hash";
 
 /**
- * The controllers of Deployments and ReplicaSets, and the garbage collector for what they own. A changed template
- * replaces all pods at once: there are no rollouts here. Gives the function that stops them.
+ * Starts the controllers of Deployments and ReplicaSets, and the garbage collector for what they own. A
+ * changed template replaces all pods at once, since there are no rollouts. @returns a function that stops
+ * them
  */
 export function startWorkloadControllers(store: Store): () => void {
   let scheduled = false;
@@ -117,7 +118,7 @@ function reconcileReplicaSet(store: Store, replicaSet: Workload): void {
   setStatus(store, replicaSets, replicaSet, status);
 }
 
-// What belongs to a Deployment or ReplicaSet that is gone goes too.
+// What a deleted Deployment or ReplicaSet owned is deleted as well.
 function collectGarbage(store: Store): void {
   const owners = new Set([...store.list(deployments), ...store.list(replicaSets)].map(({ metadata }) => metadata.uid));
   const isOrphan = ({ metadata }: KubeObject): boolean => {

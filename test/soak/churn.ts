@@ -1,17 +1,16 @@
 /**
- * The churn run: does memory come back? Rounds of many short sessions of one kind, each followed by a rest.
- * What workerd holds at rest must not grow with the number of sessions that it has seen. Each user also has a
- * session that stays open throughout, so that no object is evicted before the end, which would forget a leak;
- * then even the objects must go.
+ * The churn run: is memory released? Runs rounds of many short sessions of one kind, each followed by a
+ * pause. What workerd holds in a pause must not grow with the number of sessions so far. Each user also has a
+ * session that stays open throughout, because the eviction of an object would hide a leak. In the end even
+ * the objects must be released.
  *
  *   npm run soak:churn -- [--kinds short,refused,…] [--variants untouched,unrecorded,recorded] [--rounds 6]
  *                         [--sessions 300] [--users 20]
  *
- * RSS alone does not tell: V8 takes memory until it sees a reason to collect, and workerd's allocator keeps
- * what it was once given. So the heap is measured after a collection, and what is left in it is counted by
- * class.
+ * RSS alone is not conclusive: V8 allocates until it has a reason to collect, and workerd's allocator does
+ * not return memory. So the heap is measured after a collection, and its objects are counted by class.
  *
- * Exit code 0 when all that holds, 1 when something does not, 2 when it could not be run.
+ * Exit code 0 if all of this holds, 1 if not, 2 if the run failed.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -45,21 +44,21 @@ const KINDS: readonly SessionKind[] = [
 ];
 
 const LIFETIME_MS = { least: 300, most: 1_500 };
-/** Sessions of one user at once: below the limit, for those whose end is still on its way. */
+/** Concurrent sessions per user. Below the limit, because some sessions are still ending. */
 const AT_ONCE_PER_USER = 3;
-/** A session's own timers live for 5 s after its end. */
+/** A session's timers run for 5 s after its end. */
 const REST_MS = 8_000;
-/** workerd evicts an object 10 s after the last of that. */
+/** workerd evicts an object 10 s after its last timer. */
 const EVICTION_MS = 17_000;
-/** In the first rounds everything is used for the first time: code is compiled, caches fill. */
+/** Rounds in which code is compiled and caches fill. */
 const WARM_UP_ROUNDS = 2;
 /**
- * What a session may leave: a rounding error of V8's own bookkeeping, far less than one of ours would weigh.
+ * Heap that a session may leave: noise of V8's own bookkeeping, far less than one leaked object.
  */
 const MAX_HEAP_BYTES_PER_SESSION = 100;
-/** RSS moves by tens of MiB for no reason of ours: this finds only what leaks much, outside of V8's heap. */
+/** RSS fluctuates by tens of MiB. This finds only large leaks outside of V8's heap. */
 const MAX_RSS_KIB_PER_SESSION = 32;
-/** One a session. At rest there is a session a user, and none in the end. */
+/** Classes with one instance per session: one per user in a pause, and none in the end. */
 const OURS = ["LiveSession", "Relay", "Pipe", "LiveRecording", "AsciicastWriter"] as const;
 
 const { values: flags } = parseArgs({
@@ -74,7 +73,7 @@ const { values: flags } = parseArgs({
 });
 
 interface Rest {
-  /** Sessions so far. */
+  /** Number of sessions so far. */
   readonly sessions: number;
   readonly heapBytes: number;
   readonly instances: HeapContent["instances"];
@@ -89,7 +88,7 @@ class ChurnRun {
   readonly rests: Rest[] = [];
   sessions = 0;
   notOpened = 0;
-  #lasting: ClientSession[] = [];
+  #permanent: ClientSession[] = [];
 
   constructor(stack: SoakStack, heaps: WorkerHeaps, users: readonly Person[], random: Random) {
     this.#stack = stack;
@@ -98,17 +97,17 @@ class ChurnRun {
     this.#random = random;
   }
 
-  /** Opens a session of each user that keeps the user's object busy, as far as anything does. */
+  /** Opens a session of each user that keeps the user's object in memory. */
   async begin(): Promise<void> {
-    this.#lasting = this.#users.map((user) => new ClientSession("silent", user));
-    const opened = await Promise.all(this.#lasting.map((session) => session.opened));
-    if (!opened.every(Boolean)) throw new Error("the lasting sessions did not open");
+    this.#permanent = this.#users.map((user) => new ClientSession("silent", user));
+    const opened = await Promise.all(this.#permanent.map((session) => session.opened));
+    if (!opened.every(Boolean)) throw new Error("the permanent sessions did not open");
   }
 
-  /** @returns what the heap has when everybody has gone */
+  /** @returns the heap after all clients have left */
   async end(): Promise<HeapContent> {
-    const open = this.#lasting.filter(({ isOpen }) => isOpen);
-    if (open.length < this.#lasting.length) throw new Error("lasting sessions were ended");
+    const open = this.#permanent.filter(({ isOpen }) => isOpen);
+    if (open.length < this.#permanent.length) throw new Error("permanent sessions were ended");
     for (const session of open) session.leave("close");
     await Promise.all(open.map(({ ended }) => ended));
     await delay(EVICTION_MS);
@@ -177,7 +176,7 @@ async function churn(variant: Variant, kinds: readonly SessionKind[], random: Ra
       ...(heapBytes > MAX_HEAP_BYTES_PER_SESSION ? [`${name}: each session leaves ${heapBytes.toFixed(0)} bytes`] : []),
       ...(rssKib > MAX_RSS_KIB_PER_SESSION ? [`${name}: RSS grows by ${rssKib.toFixed(1)} KiB a session`] : []),
       ...OURS.flatMap((each) => {
-        // The client's side and the cluster's.
+        // One for each direction.
         const most = each === "Pipe" ? 2 * users : users;
         const [atRest, inTheEnd] = [last.instances.get(each) ?? 0, end.instances.get(each) ?? 0];
         return [
@@ -193,7 +192,7 @@ async function churn(variant: Variant, kinds: readonly SessionKind[], random: Ra
 
 async function main(): Promise<number> {
   const seed = Number(flags.seed);
-  const kinds = flags.kinds.split(",").map((words) => words.split("+").map((kind) => oneOf(KINDS, kind)));
+  const kinds = flags.kinds.split(",").map((kinds) => kinds.split("+").map((kind) => oneOf(KINDS, kind)));
   const variants = flags.variants.split(",").map((variant) => oneOf(VARIANTS, variant));
   console.log(`soak:churn, ${flags.rounds} rounds of ${flags.sessions} sessions of ${flags.users} users, seed ${seed}`);
   const faults: string[] = [];

@@ -1,14 +1,14 @@
 /**
- * The kill run: workerd is killed with SIGKILL at bad moments, over and over, then everything is; afterwards
- * the record must have every session that a client was let into, with one honest end, without anybody having
- * asked.
+ * The kill run: kills workerd with SIGKILL at bad moments, over and over, and then everything. Afterwards the
+ * audit log must have every session that a client could open, with exactly one correct end, without any
+ * request.
  *
- * Recordings too: whatever a kill has cut must be readable to its last second, and say that it was cut.
+ * The same holds for recordings: one that a kill has cut must be readable to its last second, and say that it
+ * was cut.
  *
  *   npm run soak:kill -- [--kills 50] [--seed N] [--keep]
  *
- * Exit code 0 when nothing was lost and nothing is left open, 1 when something was, 2 when it could not be
- * run.
+ * Exit code 0 if nothing was lost and nothing is left open, 1 if not, 2 if the run failed.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -21,7 +21,7 @@ import {
   countOpen,
   type Kill,
   leakedLeases,
-  readRecord,
+  readAuditLog,
   unrecordedInCluster,
 } from "./support/audit-log.ts";
 import { ClientSession } from "./support/client-session.ts";
@@ -44,7 +44,7 @@ const CONFIG: ConfigOverrides = {
 };
 
 const PERSONAS: readonly PersonaName[] = ["alice", "bob", "admin", "mallory"];
-/** Below the limit by two, for kubectl and for a session whose end is still on its way. */
+/** Two below the limit, for kubectl and for a session that is still ending. */
 const KEPT_PER_PERSONA = 4;
 const LONG_KINDS: readonly SessionKind[] = [
   ...(["output", "counter", "counter", "bulk", "silent", "echo", "terminal", "port-forward", "attach"] as const),
@@ -67,9 +67,9 @@ class KillRun {
   readonly clients: ClientSession[] = [];
   readonly kills: Kill[] = [];
   readonly faults: string[] = [];
-  /** How often workerd did not come back by itself. */
+  /** How often workerd did not restart by itself. */
   restartedByHand = 0;
-  /** Recordings of cut sessions that were read as soon as workerd was back. */
+  /** Recordings of cut sessions that were read as soon as workerd had restarted. */
   castsReadAtOnce = 0;
   #keeping = true;
   readonly #keepers: Promise<void>[] = [];
@@ -86,7 +86,7 @@ class KillRun {
     return session;
   }
 
-  /** Keeps sessions of the personas going: as one ends, the next is opened. */
+  /** Keeps sessions of the personas open: when one ends, the next is opened. */
   keep(): void {
     for (const name of PERSONAS) {
       for (let place = 0; place < KEPT_PER_PERSONA; place++) {
@@ -106,18 +106,18 @@ class KillRun {
       if (!this.#keeping) return;
       session.leave(session.endsWithInput ? "half-close" : random.pick(["close", "terminate"]));
       await session.ended;
-      // What has ended here may have a moment to go over there: one place of the limit is kept free for that.
+      // A session that has ended here may not have ended there yet, so one slot of the limit stays free.
       await delay(random.between(0, 200));
     }
   }
 
-  /** Lets the kept sessions be, and opens no others. */
+  /** Stops opening further sessions. */
   async stopKeeping(): Promise<void> {
     this.#keeping = false;
     await delay(500);
   }
 
-  /** Somebody who has never been here, and will not come again: only an alarm can close these sessions. */
+  /** Sessions of users who connect only once, so that only an alarm can close them. */
   #stranger(): Person {
     this.#strangers++;
     return tokenUser(this.#stack, `u${this.#strangers}@soak.example`);
@@ -159,8 +159,8 @@ class KillRun {
       case "recovering":
         await Promise.all(this.#openStrangers(4, LONG_KINDS).map(({ opened }) => opened));
         await this.#kill("streaming", pid);
-        // The next one comes while the objects are being started again. Not while workerd is: Miniflare gives
-        // up on one that dies before it has begun.
+        // The next kill comes while the objects restart. Not while workerd does, because Miniflare gives up
+        // if it dies before it has started.
         await this.#kill("recovering", await this.#stack.ready(pid), random.between(0, 300));
         await this.#backAgain();
         return;
@@ -193,14 +193,14 @@ class KillRun {
   }
 
   /**
-   * Whoever asks for the recording of a session that was cut gets it, finished, as soon as anybody answers at
-   * all. Those of strangers are left alone: to ask would wake their objects.
+   * Checks that the recording of a cut session is available and complete as soon as workerd answers. Skips
+   * those of users who connect once, because a request would wake their objects.
    */
   async #readCutCasts({ at }: Kill): Promise<void> {
     const mine = new Set<string>(PERSONAS.map((name) => PERSONA_EMAILS[name].email));
     const cut = this.clients.filter((client) => {
       const { openedAt = at, endedAt = at } = client;
-      const wasCut = openedAt < at && endedAt >= at && !client.farewell && !client.isFinite;
+      const wasCut = openedAt < at && endedAt >= at && !client.departure && !client.isFinite;
       return wasCut && isRecorded(client.kind) && mine.has(client.email);
     });
     for (const { kind, email, id = "" } of cut) {
@@ -215,13 +215,14 @@ class KillRun {
   }
 
   /**
-   * A user whose every place was taken when workerd died has every place again, at once, and not one more.
+   * Checks that a user who had reached the limit when workerd died can open as many sessions again, and not
+   * more.
    */
   async checkLeases(person: Person): Promise<void> {
     const fill = () => Array.from({ length: MAX_SESSIONS_PER_USER }, () => this.open("silent", person));
     const before = fill();
     await this.#expectOpen(before, `${person.email} before the kill`);
-    await this.#kill("all places taken", await this.#stack.ready());
+    await this.#kill("limit reached", await this.#stack.ready());
     await this.#backAgain();
     const after = fill();
     await this.#expectOpen(after, `${person.email} after the kill`);
@@ -230,17 +231,17 @@ class KillRun {
     if (tooMany.refusal?.status !== 429) this.faults.push(`one session too many was not refused: ${person.email}`);
   }
 
-  async #expectOpen(sessions: readonly ClientSession[], words: string): Promise<void> {
+  async #expectOpen(sessions: readonly ClientSession[], moment: string): Promise<void> {
     const opened = await Promise.all(sessions.map((session) => session.opened));
     const count = opened.filter(Boolean).length;
-    console.log(`  places: ${words}: ${count} of ${sessions.length} opened`);
+    console.log(`  limit: ${moment}: ${count} of ${sessions.length} opened`);
     if (count < sessions.length) {
       const why = sessions.find(({ refusal }) => refusal)?.refusal;
-      this.faults.push(`leases: ${words}: only ${count} of ${sessions.length} opened (${why?.status} ${why?.body})`);
+      this.faults.push(`limit: ${moment}: only ${count} of ${sessions.length} opened (${why?.status} ${why?.body})`);
     }
   }
 
-  /** Node and workerd at once, as a machine that goes away. */
+  /** Kills Node and workerd at once, as if the machine had failed. */
   async killEverything(): Promise<void> {
     this.#openStrangers(6, LONG_KINDS);
     await delay(this.#random.between(20, 3_000));
@@ -250,7 +251,11 @@ class KillRun {
     await this.#backAgain();
   }
 
-  /** A last kill, after which nobody connects at all. @returns how long the record took to be closed, ms */
+  /**
+   * Kills a last time, after which no client connects.
+   *
+   * @returns how long it took to close all sessions, ms
+   */
   async killAndWait(): Promise<number | undefined> {
     const pid = await this.#stack.ready();
     await Promise.all(this.#openStrangers(10, LONG_KINDS).map(({ opened }) => opened));
@@ -260,7 +265,7 @@ class KillRun {
     await this.#kill("last", pid);
     await this.#stack.respawned(pid);
     for (const kill of this.kills) if (Number.isNaN(kill.readyAt)) kill.readyAt = Date.now();
-    console.log(`  last kill: ${open} sessions were open; from here on nobody connects`);
+    console.log(`  last kill: ${open} sessions were open; no client connects from here on`);
     while (Date.now() - killedAt < FINAL_PATIENCE_MS) {
       await delay(250);
       if (countOpen(this.#stack.facts.d1Path) === 0) return Date.now() - killedAt;
@@ -277,7 +282,7 @@ async function main(): Promise<number> {
   const started = Date.now();
   console.log(`soak:kill, ${wanted} kills, seed ${seed}`);
   const stack = await SoakStack.start(CONFIG);
-  let faults = ["the run did not come to its end"];
+  let faults = ["the run did not finish"];
   const kubectl = new KubectlLoops(stack);
   const run = new KillRun(stack, random);
   try {
@@ -288,29 +293,31 @@ async function main(): Promise<number> {
       await run.killAt(moment);
       await delay(random.between(300, 1_500));
     }
-    console.log("the limit's places, after a kill:");
+    console.log("the session limit after a kill:");
     await run.checkLeases(tokenUser(stack, "full@soak.example"));
-    console.log("everything is killed, Node too:");
+    console.log("killing everything, including Node:");
     for (let times = 0; times < 3; times++) await run.killEverything();
     await delay(1_000);
     console.log("the last kill:");
     await kubectl.stop();
     const closedInMs = await run.killAndWait();
 
-    const record = readRecord(stack.facts.d1Path);
-    const findings = checkSessions(run.clients, record, run.kills);
-    const { logged, different } = compareLoggedHashes(stack.facts.logPath, record);
-    const unrecorded = unrecordedInCluster(stack.facts.clusterAuditLog, record);
+    const auditLog = readAuditLog(stack.facts.d1Path);
+    const findings = checkSessions(run.clients, auditLog, run.kills);
+    const { logged, different } = compareLoggedHashes(stack.facts.logPath, auditLog);
+    const unrecorded = unrecordedInCluster(stack.facts.clusterAuditLog, auditLog);
     const leases = leakedLeases(run.clients, MAX_SESSIONS_PER_USER);
-    const casts = await checkRecordings(stack.facts.personas.admin.url, run.clients, record, run.kills);
+    const casts = await checkRecordings(stack.facts.personas.admin.url, run.clients, auditLog, run.kills);
     faults = [
       ...run.faults,
       ...findings.faults,
       ...casts.faults,
-      ...kubectl.faults(record),
-      ...leases.map((words) => `leases: ${words}`),
-      ...unrecorded.map((id) => `the cluster heard of session ${id}, the record did not`),
-      ...(closedInMs === undefined ? [`not all was closed ${FINAL_PATIENCE_MS / 1000} s after the last kill`] : []),
+      ...kubectl.faults(auditLog),
+      ...leases.map((lease) => `limit: ${lease}`),
+      ...unrecorded.map((id) => `session ${id} reached the cluster but is not in the audit log`),
+      ...(closedInMs === undefined
+        ? [`not every session was closed ${FINAL_PATIENCE_MS / 1000} s after the last kill`]
+        : []),
     ];
     const opened = run.clients.filter(({ openedAt }) => openedAt !== undefined).length;
     const moments = Object.entries(Object.groupBy(run.kills, ({ moment }) => moment));
@@ -318,21 +325,21 @@ async function main(): Promise<number> {
     const shortKubectl = kubectl.runs.filter(({ code, wantedCode }) => code === wantedCode).length;
     console.log(`
 kills            ${run.kills.length}: ${moments.map(([moment, all]) => `${moment} ${all?.length}`).join(", ")}
-back after       ${spread(backMs, 0)} ms; ${run.restartedByHand} times not by itself
-attempts         ${run.clients.length} by WebSocket clients, ${opened} opened; kubectl: ${kubectl.runs.length} execs (${shortKubectl} to their end), ${kubectl.forwards} port-forwards (${kubectl.forwardedEchoes} echoes)
-recorded         ${record.sessions.size} sessions, ${record.verdict.events} events
+back after       ${spread(backMs, 0)} ms; ${run.restartedByHand} times only after a restart of the whole stack
+attempts         ${run.clients.length} by WebSocket clients, ${opened} opened; kubectl: ${kubectl.runs.length} execs (${shortKubectl} completed), ${kubectl.forwards} port-forwards (${kubectl.forwardedEchoes} echoes)
+recorded         ${auditLog.sessions.size} sessions, ${auditLog.verdict.events} events
 outcomes         ${[...findings.outcomes].map(([outcome, count]) => `${outcome} ${count}`).join(", ")}
 lost             ${findings.lost}
 left open        ${findings.leftOpen}
-broken links     ${record.verdict.broken.length}
-unrecorded       ${unrecorded.length} of those the cluster heard of
-leaked leases    ${leases.length}
-closed           ${spread(findings.closingMs.map((ms) => ms / 1000))} s of running after the kill that cut them (by alarm where nobody came again)
-                 the last ones ${closedInMs === undefined ? "NOT" : `${(closedInMs / 1000).toFixed(1)} s`} after the last kill, without anybody connecting
+broken links     ${auditLog.verdict.broken.length}
+unrecorded       ${unrecorded.length} of those that reached the cluster
+leaked slots     ${leases.length}
+closed           ${spread(findings.closingMs.map((ms) => ms / 1000))} s of running after the kill that cut them (by alarm where no client connected again)
+                 the last ones ${closedInMs === undefined ? "NOT" : `${(closedInMs / 1000).toFixed(1)} s`} after the last kill, without any client connecting
 last counts      ${spread(findings.stalenessMs.map((ms) => ms / 1000))} s old
 recordings       ${casts.read} read, ${(casts.bytes / 2 ** 20).toFixed(0)} MiB: ${[...casts.states].map(([state, count]) => `${state} ${count}`).join(", ")}; ${casts.notUploaded} of them not in the bucket yet
                  ${casts.interrupted} cut by a kill, all finalised but ${casts.faults.length}; ${run.castsReadAtOnce} of these read as soon as workerd was back
-output lost      ${spread(casts.lostMs, 0)} ms of what the client had got, more than 1 s in ${casts.lostMs.filter((ms) => ms > 1_000).length}
+output lost      ${spread(casts.lostMs, 0)} ms of what the client had got, over 1 s in ${casts.lostMs.filter((ms) => ms > 1_000).length}
                  last recorded line ${spread(casts.beforeKillMs, 0)} ms before the kill; lines were late by up to ${spread(casts.lagMs, 0)} ms
 log              ${logged} ends with a hash, ${different.length} of them not the one in D1
 took             ${((Date.now() - started) / 60_000).toFixed(1)} min`);

@@ -1,14 +1,14 @@
 /**
- * The load run: many sessions of many users at once through one workerd, with administrators and clients that
- * end them and others that take their place. Afterwards the record must be whole, nothing may be open, and
- * memory flat.
+ * The load run: many concurrent sessions of many users through one workerd. Administrators and clients end
+ * them, and others take their place. Afterwards the audit log must be complete, no session may be open, and
+ * memory must not have grown.
  *
  *   npm run soak:load -- [--sessions 200] [--users 40] [--minutes 5] [--variant recorded] [--seed N] [--keep]
  *
- * Variants: `recorded`, `unrecorded`, and `untouched`, a Worker that only relays: what it grows by under the
- * same load is the runtime's own. Nothing is checked of that one.
+ * Variants: `recorded`, `unrecorded`, and `untouched`, a Worker that only relays. Its growth under the same
+ * load is that of workerd itself. It is not checked.
  *
- * Exit code 0 when all that holds, 1 when something does not, 2 when it could not be run.
+ * Exit code 0 if all of this holds, 1 if not, 2 if the run failed.
  */
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
@@ -20,7 +20,7 @@ import {
   compareLoggedHashes,
   countOpen,
   leakedLeases,
-  readRecord,
+  readAuditLog,
   unrecordedInCluster,
 } from "./support/audit-log.ts";
 import { ClientSession } from "./support/client-session.ts";
@@ -39,7 +39,7 @@ const CONFIG = {
   limits: { maxSessionsPerUser: MAX_SESSIONS_PER_USER },
 };
 
-/** What people do, in parts of a hundred. */
+/** The mix of sessions, in percent. */
 const MIX: readonly (readonly [SessionKind, number])[] = [
   ["terminal", 25],
   ["echo", 25],
@@ -58,8 +58,8 @@ const KILL_USER_EVERY_MS = 20_000;
 const LIST_EVERY_MS = 2_000;
 const CLOSING_PATIENCE_MS = 60_000;
 /**
- * Over the second half. For the first minutes SQLite's caches fill (2 MiB a user), and workerd's allocator
- * gives nothing back, so that each higher peak stays; what is really kept, `soak:churn` tells.
+ * Growth over the second half. In the first minutes SQLite's caches fill (2 MiB per user). workerd's
+ * allocator does not return memory, so a higher peak stays. `soak:churn` shows what is really kept.
  */
 const MAX_GROWTH = 0.2;
 
@@ -104,7 +104,7 @@ class LoadRun {
     return this.#killed;
   }
 
-  /** @param hasAdmin there is an admin API: sessions are listed and ended by it */
+  /** @param hasAdmin whether there is an admin API to list and end sessions with */
   async run(sessions: number, minutes: number, hasAdmin: boolean): Promise<void> {
     const places = Array.from({ length: sessions }, (_, place) => {
       const user = this.#users[place % this.#users.length];
@@ -131,7 +131,7 @@ class LoadRun {
     await Promise.all([...helpers, ...places]);
   }
 
-  /** Every user's object is asked, and every user takes all places again. */
+  /** Asks every user's object for live sessions, and then reaches every user's limit again. */
   async checkNothingLeft(): Promise<void> {
     await this.#closedInRecord("after the load");
     for (const { email } of this.#users) {
@@ -145,7 +145,7 @@ class LoadRun {
       if (opened < MAX_SESSIONS_PER_USER) this.faults.push(`leases: ${user.email} got ${opened} places`);
       const tooMany = this.#openOne("silent", user);
       await tooMany.opened;
-      if (tooMany.refusal?.status !== 429) this.faults.push(`${user.email} was given one place too many`);
+      if (tooMany.refusal?.status !== 429) this.faults.push(`${user.email} could open one session too many`);
       for (const session of taken) session.leave("terminate");
       await Promise.all(taken.map(({ ended }) => ended));
     }
@@ -177,7 +177,7 @@ class LoadRun {
     return this.clients.filter(({ isOpen }) => isOpen);
   }
 
-  /** One place that is always taken: as a session ends, the next begins. */
+  /** Keeps one session open: when it ends, the next begins. */
   async #keepPlace(user: Person, random: Random, startMs: number): Promise<void> {
     const { signal } = this.#over;
     await delay(startMs);
@@ -216,7 +216,7 @@ class LoadRun {
   }
 
   async #killSession(): Promise<void> {
-    const open = this.#open().filter((each) => !each.farewell && !each.termination && !each.isFinite);
+    const open = this.#open().filter((each) => !each.departure && !each.termination && !each.isFinite);
     const session = this.#random.pick(open);
     session.termination = "asked";
     const asked = performance.now();
@@ -234,7 +234,7 @@ class LoadRun {
     this.#confirm((body as { ended?: string[] }).ended ?? []);
   }
 
-  /** What the answer says is ended must be so in the record. */
+  /** Remembers which sessions the answer reports as ended, to check them in the audit log. */
   #confirm(ended: readonly string[]): void {
     this.#killed += ended.length;
     for (const client of this.clients) {
@@ -247,7 +247,7 @@ class LoadRun {
     const url = `${this.#stack.facts.personas.admin.url}/-/admin/${path}`;
     const response = await fetch(url, { method, signal: AbortSignal.timeout(30_000) });
     const body: unknown = await response.json();
-    // 404: it had ended by itself.
+    // 404: it had already ended.
     if (!response.ok && response.status !== 404) throw new Error(`${method} ${path}: ${response.status}`);
     return { body, ms: performance.now() - began };
   }
@@ -309,20 +309,20 @@ async function main(): Promise<number> {
     const loaded = run.clients.length;
     await run.checkNothingLeft();
 
-    const record = readRecord(stack.facts.d1Path);
-    const findings = checkSessions(run.clients, record, []);
-    const { logged, different } = compareLoggedHashes(stack.facts.logPath, record);
-    const unrecorded = unrecordedInCluster(stack.facts.clusterAuditLog, record);
+    const auditLog = readAuditLog(stack.facts.d1Path);
+    const findings = checkSessions(run.clients, auditLog, []);
+    const { logged, different } = compareLoggedHashes(stack.facts.logPath, auditLog);
+    const unrecorded = unrecordedInCluster(stack.facts.clusterAuditLog, auditLog);
     const leases = leakedLeases(run.clients, MAX_SESSIONS_PER_USER);
     const memory = run.memoryReport();
     const crashed = stack.workerdPid() !== pid;
     faults = [
       ...run.faults,
       ...findings.faults,
-      ...leases.map((words) => `leases: ${words}`),
-      ...unrecorded.map((id) => `the cluster heard of session ${id}, the record did not`),
+      ...leases.map((lease) => `limit: ${lease}`),
+      ...unrecorded.map((id) => `session ${id} reached the cluster but is not in the audit log`),
       ...different.map((id) => `the hash that was logged of session ${id} is not the one in D1`),
-      ...(crashed ? ["workerd ended by itself during the run"] : []),
+      ...(crashed ? ["workerd stopped during the run"] : []),
       ...(memory.growth > MAX_GROWTH
         ? [`memory grew by ${(memory.growth * 100).toFixed(0)} % in the second half`]
         : []),
@@ -341,12 +341,12 @@ sessions         ${run.clients.length} attempts, ${opened.length} opened; refuse
     }
 live at once     ${run.liveListed.length ? `min ${Math.min(...run.liveListed)}, median ${percentile(run.liveListed, 0.5)}, max ${Math.max(...run.liveListed)} as the admin API lists` : "none"}
 carried          ${mib.toFixed(0)} MiB, ${opened.reduce((sum, { received, sent }) => sum + received.messages + sent.messages, 0)} messages
-ended            ${run.killed} by administrators, ${opened.filter(({ farewell }) => farewell === "terminate").length} by client deaths
+ended            ${run.killed} by administrators, ${opened.filter(({ departure }) => departure === "terminate").length} by client deaths
 outcomes         ${[...findings.outcomes].map(([outcome, count]) => `${outcome} ${count}`).join(", ")}
-recorded         ${record.sessions.size} sessions, ${record.verdict.events} events
+recorded         ${auditLog.sessions.size} sessions, ${auditLog.verdict.events} events
 lost             ${findings.lost}
 left open        ${findings.leftOpen}
-broken links     ${record.verdict.broken.length}
+broken links     ${auditLog.verdict.broken.length}
 unrecorded       ${unrecorded.length} of those the cluster heard of
 leaked leases    ${leases.length}
 log              ${logged} ends with a hash, ${different.length} of them not the one in D1

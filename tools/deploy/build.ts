@@ -1,4 +1,4 @@
-/** Bundles a Worker exactly as a deploy would upload it, and names what it got. */
+/** Bundles a Worker exactly as a deploy uploads it, and makes the tag of the version. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -19,7 +19,7 @@ export interface DeployOptions {
   readonly skipSmoke: boolean;
   /** Deploys an older checkout over a newer database, whose schema stays. */
   readonly rollback: boolean;
-  /** Deploys the objects' Worker also where nothing of it has changed. */
+  /** Deploys the objects' Worker even if it has not changed. */
   readonly withObjects: boolean;
   /** Ends live sessions when the objects' Worker is deployed, instead of letting them end by themselves. */
   readonly endSessions: boolean;
@@ -53,7 +53,9 @@ export interface DeployDependencies {
 
 type Ask = ReturnType<typeof wranglerDatabase>;
 
-/** @throws OperatorError; what was done before stays done, and the next deploy goes on from there */
+/**
+ * @throws OperatorError if a step fails; the steps before it stay done, and the next deploy continues there
+ */
 export async function deploy(input: DeployInput, options: DeployOptions, ports: DeployDependencies): Promise<void> {
   const { plan, placeholders, edge, objects } = input;
   const { print } = ports;
@@ -104,7 +106,7 @@ async function buildBoth(
 ): Promise<{ readonly edge: Build; readonly objects: Build }> {
   print("Bundling both Workers (wrangler deploy --dry-run) ...");
   const workers = [edge, objects];
-  // Both to their end, so that no wrangler is left running when one fails.
+  // Waits for both, so that no wrangler is left running if one fails.
   const settled = await Promise.allSettled(workers.map(buildWorker));
   const [edgeBuild, objectsBuild] = settled.map((result) => {
     if (result.status === "rejected") throw result.reason;
@@ -179,7 +181,7 @@ async function migrate(
   if (left.length > 0) throw new OperatorError(`D1 still lacks ${left.join(", ")}. Nothing was deployed.`);
 }
 
-/** Says how many sessions the update of the objects will end, and waits for them where asked to. */
+/** Prints how many sessions the update of the objects ends. Waits for them first if asked to. */
 async function announceEndOfSessions(
   input: DeployInput,
   options: DeployOptions,
@@ -204,14 +206,14 @@ async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployDepend
   return left.length;
 }
 
-/** What becomes of live sessions, to stand behind a colon. */
+/** What happens to live sessions, to follow a colon. */
 function endOfSessions({ codeUpdateDelaySeconds }: DeployInput, { endSessions }: DeployOptions): string {
   if (endSessions) return "they are cut at once";
   const minutes = Math.ceil(codeUpdateDelaySeconds / 60);
   return `they go on with the old code, and are cut after ${Math.floor(minutes / 60)} h ${minutes % 60} min at the latest`;
 }
 
-/** @returns the id of the version, where wrangler says it */
+/** @returns the id of the version, if wrangler reports it */
 async function upload(
   { name, wrangler }: DeployedWorker,
   tag: VersionTag,

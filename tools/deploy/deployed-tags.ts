@@ -1,6 +1,6 @@
 /**
- * Which version of each Worker a deployment runs: asked of Cloudflare, or read from a file that an earlier
- * deploy wrote.
+ * Which version of each Worker a deployment runs, according to Cloudflare or to a file that an earlier deploy
+ * wrote.
  */
 import { readFileSync } from "node:fs";
 import * as z from "zod";
@@ -9,12 +9,12 @@ import type { Plan } from "../deployment/plan.ts";
 import { formatVersionTag, parseVersionTag, type VersionTag } from "../deployment/version-tag.ts";
 import { type Finished, type Wrangler, wranglerOutput } from "../ports/wrangler.ts";
 
-/** What runs as one of the Workers. */
+/** The deployed state of one of the Workers. */
 export type Deployed =
   | { readonly state: "version"; readonly tag: VersionTag }
   /** There is no such Worker yet. */
   | { readonly state: "absent" }
-  /** It is not known what runs; the reason is part of a sentence. */
+  /** It is unknown what runs. The reason completes a sentence. */
   | { readonly state: "unknown"; readonly reason: string };
 
 const statusSchema = z.object({ versions: z.array(z.object({ version_id: z.string() })) });
@@ -27,7 +27,7 @@ const NO_SUCH_WORKER = /\b10007\b/;
  * Asks Cloudflare for the tag of the version that runs.
  *
  * @param wrangler with the Worker's configuration
- * @throws OperatorError where Cloudflare does not answer
+ * @throws OperatorError if Cloudflare does not answer
  */
 export async function askDeployed(wrangler: Wrangler): Promise<Deployed> {
   const status = await wrangler(["deployments", "status", "--json"]);
@@ -61,7 +61,7 @@ function parseAnswer<T>({ stdout }: Finished, schema: z.ZodType<T>): T {
   }
 }
 
-/** Where a deploy, and a dry run in its stead, write what runs afterwards. */
+/** The files to which a deploy and a dry run write what runs afterwards. */
 export const DEPLOYED_FILE = "terraform/out/deployed.json";
 export const DRY_RUN_FILE = "terraform/out/deployed.dry-run.json";
 
@@ -73,8 +73,8 @@ const tag = z.string().transform((text, context): VersionTag => {
 });
 const worker = z.strictObject({ worker: z.string().min(1), tag });
 
-/** The file's form. `format` changes with any change of it. */
-const recordSchema = z.strictObject({
+/** The format of these files. Any change of it changes `format`. */
+const fileSchema = z.strictObject({
   format: z.literal("sallyport-deployed-1"),
   account: z.string().min(1),
   edge: worker,
@@ -88,16 +88,16 @@ export interface DeployedTags {
 
 /** @returns the file's text */
 export function formatDeployed({ account, workers }: Pick<Plan, "account" | "workers">, tags: DeployedTags): string {
-  const record: z.input<typeof recordSchema> = {
+  const content: z.input<typeof fileSchema> = {
     format: "sallyport-deployed-1",
     account,
     edge: { worker: workers.edge, tag: formatVersionTag(tags.edge) },
     objects: { worker: workers.objects, tag: formatVersionTag(tags.objects) },
   };
-  return `${JSON.stringify(record, null, 2)}\n`;
+  return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** @throws OperatorError where the file is none, or is about other Workers than the plan's */
+/** @throws OperatorError if this is not such a file, or if it is about other Workers than the plan's */
 export function readDeployed(file: string, { account, workers }: Pick<Plan, "account" | "workers">): DeployedTags {
   const advice = `--against names a file that a deploy (${DEPLOYED_FILE}) or a dry run (${DRY_RUN_FILE}) wrote`;
   let value: unknown;
@@ -107,9 +107,9 @@ export function readDeployed(file: string, { account, workers }: Pick<Plan, "acc
     const fault = error instanceof SyntaxError ? "is not JSON" : "cannot be read";
     throw new OperatorError(`${file} ${fault}: ${advice}`);
   }
-  const record = recordSchema.safeParse(value);
-  if (!record.success) throw new OperatorError(`${file}: ${advice}\n${z.prettifyError(record.error)}`);
-  const { data } = record;
+  const parsed = fileSchema.safeParse(value);
+  if (!parsed.success) throw new OperatorError(`${file}: ${advice}\n${z.prettifyError(parsed.error)}`);
+  const { data } = parsed;
   if (data.account !== account || data.edge.worker !== workers.edge || data.objects.worker !== workers.objects) {
     throw new OperatorError(
       `${file} is about ${data.edge.worker} in account ${data.account}, not about ${workers.edge} in ${account}: ` +

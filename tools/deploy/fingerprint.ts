@@ -1,4 +1,4 @@
-/** What a Worker's fingerprint is made of. Pure. */
+/** The fingerprint of a Worker's code and bindings. Pure. */
 import { createHash } from "node:crypto";
 
 /** One file of a bundle. */
@@ -7,7 +7,7 @@ export interface BundleFile {
   readonly content: string;
 }
 
-/** A generated wrangler configuration, as far as a fingerprint leaves parts of it out. */
+/** A generated wrangler configuration, with the parts that a fingerprint ignores. */
 export interface FingerprintedConfiguration {
   readonly main: string;
   readonly vars?: unknown;
@@ -16,17 +16,18 @@ export interface FingerprintedConfiguration {
 }
 
 const DIGITS = 16;
-/** esbuild heads each source with its path, which depends on where the checkout and its packages are. */
+/**
+ * esbuild puts each source's path in front of it, which depends on where the checkout and its packages are.
+ */
 const SOURCE_COMMENT = /^\/\/ \S+\.(?:[cm]?[jt]s|json)\n/gm;
 const SOURCE_MAP_COMMENT = /^\/\/# sourceMappingURL=.*\n?/gm;
 
 /**
- * Makes the fingerprint of a Worker's code and bindings. The same sources have the same one in whatever
- * folder they are.
+ * Makes the fingerprint of a Worker's code and bindings. The same sources have the same fingerprint in every
+ * folder.
  *
- * Left out of the configuration: `vars`, which are the edge's document and change with every rule; paths,
- * since the files that they lead to are in the bundle; how a code update is carried out, which is no part of
- * what runs.
+ * It ignores three parts of the configuration: `vars`, which hold the document and change with every rule;
+ * paths, whose files are in the bundle; and how a code update is carried out, which is not part of what runs.
  *
  * @returns the first 16 hexadecimal digits of a SHA-256
  */
@@ -38,7 +39,7 @@ export function fingerprint(bundle: readonly BundleFile[], configuration: Finger
   hash.update(canonicalJson({ ...rest, d1_databases: databases, durable_objects: objects }));
   for (const { name, content } of bundle.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
     const code = content.replaceAll(SOURCE_COMMENT, "").replaceAll(SOURCE_MAP_COMMENT, "");
-    // Lengths keep a name and its content apart.
+    // The length separates a file from the next one.
     hash.update(JSON.stringify([name, code.length])).update(code);
   }
   return hash.digest("hex").slice(0, DIGITS);

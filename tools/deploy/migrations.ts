@@ -3,9 +3,9 @@
  */
 
 export interface MigrationState {
-  /** In this checkout and not applied yet, in order. */
+  /** In this checkout, but not applied yet, in order. */
   readonly pending: readonly string[];
-  /** Applied, but not in this checkout: a newer one has been here. */
+  /** Applied, but not in this checkout, so a newer one has been deployed. */
   readonly unknown: readonly string[];
 }
 
@@ -20,13 +20,13 @@ export function compareMigrations(known: readonly string[], applied: readonly st
   };
 }
 
-/** A table that is not there yet is an empty one: a new database. */
+/** A new database does not have the table yet. */
 export const APPLIED_TABLE_SQL = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'd1_migrations'";
 export const APPLIED_SQL = "SELECT name FROM d1_migrations ORDER BY id";
 
 type Ask = <Row>(sql: string) => Promise<Row[]>;
 
-/** Reads the names of what is applied. */
+/** Reads the names of the applied migrations. */
 export async function appliedMigrations(ask: Ask): Promise<string[]> {
   const tables = await ask<{ name: string }>(APPLIED_TABLE_SQL);
   if (tables.length === 0) return [];

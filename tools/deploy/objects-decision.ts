@@ -1,4 +1,4 @@
-/** Whether the objects' Worker is deployed, which ends sessions. Pure. */
+/** Decides whether the objects' Worker is deployed, which ends sessions. Pure. */
 import { formatVersionTag, type VersionTag } from "../deployment/version-tag.ts";
 import type { Deployed } from "./deployed-tags.ts";
 
@@ -10,7 +10,7 @@ export type ObjectsDecision =
       readonly reason: string;
       /** False at the first deployment. */
       readonly mayEndSessions: boolean;
-      /** Set where the new edge and objects that still run the old code will not understand each other. */
+      /** Set if the new edge and objects that still run the old code do not understand each other. */
       readonly contractChange?: { readonly from: number; readonly to: number };
     };
 

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { OperatorError } from "../deployment/operator-error.ts";
 import type { ProjectConfiguration } from "./wrangler-configuration.ts";
 
-/** How often the export runs where wrangler.jsonc does not say. */
+/** How often the export runs if wrangler.jsonc does not say. */
 const EXPORT_CRONS = ["*/5 * * * *"];
 
 const d1 = z.tuple([z.object({ binding: z.string(), migrations_dir: z.string() })]);
@@ -41,7 +41,7 @@ const objectsSchema = z.object({
  * binding names are those of the local environment, which the tests run with.
  *
  * @param project the project's top folder
- * @throws OperatorError where one of the files lacks something
+ * @throws OperatorError if one of the files lacks something
  */
 export function readProjectConfiguration(project: string): ProjectConfiguration {
   const edge = read(join(project, "wrangler.jsonc"), edgeSchema);

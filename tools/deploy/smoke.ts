@@ -1,4 +1,4 @@
-/** After a deploy: does Access stand in front, and is it the new version that answers? */
+/** Checks after a deploy that Access is in front, and that the new version answers. */
 import { readAccessAnswer, type ServiceToken, serviceTokenHeaders } from "../deployment/access.ts";
 import { errorMessage } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
@@ -10,13 +10,13 @@ export interface SmokeDependencies {
   readonly wait: (ms: number) => Promise<void>;
 }
 
-/** A new version is everywhere within seconds; a new custom domain needs its certificate first. */
+/** A new version is everywhere within seconds, but a new custom domain needs its certificate first. */
 const PATIENCE_MS = 120_000;
 const RETRY_MS = 2_000;
 
 /**
- * @param version that has just been deployed; undefined where wrangler did not say
- * @returns a line for each host name, what is wrong among them; `isGood` only when all are well
+ * @param version that has just been deployed; undefined if wrangler did not say
+ * @returns a line for each host name, and whether all are good
  */
 export async function smoke(
   plan: Plan,

@@ -1,4 +1,4 @@
-/** wrangler as a child process, with a generated configuration. */
+/** Runs wrangler as a child process, with a generated configuration. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,11 +10,11 @@ export interface Finished {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** The lines of wrangler's own output file, which are made for programs. */
+  /** The lines of wrangler's machine-readable output file. */
   readonly records: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Runs wrangler to its end. Whatever it says is returned, not shown. */
+/** Runs wrangler until it exits. Its output is returned, not printed. */
 export type Wrangler = (args: readonly string[]) => Promise<Finished>;
 
 /** @param configuration path of the generated file */
@@ -24,8 +24,7 @@ export function wranglerProcess(configuration: string): Wrangler {
     const folder = mkdtempSync(join(tmpdir(), "sallyport-wrangler-"));
     const output = join(folder, "output.ndjson");
     const child = spawn(process.execPath, [cli, ...args, "--config", configuration], {
-      // Nobody is there to answer: with no terminal wrangler takes a question's default, which for migrations
-      // is yes.
+      // Without a terminal wrangler answers a prompt with its default, which is yes for migrations.
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         ...process.env,
@@ -67,7 +66,7 @@ function readRecords(file: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** Asks the deployed database through wrangler, which has whatever sign-in the operator has. */
+/** Queries the deployed database through wrangler, with the operator's own sign-in. */
 export function wranglerDatabase(wrangler: Wrangler, database: string) {
   return async <Row>(sql: string): Promise<Row[]> => {
     const { code, stdout, stderr } = await wrangler([
@@ -81,12 +80,12 @@ export function wranglerDatabase(wrangler: Wrangler, database: string) {
     ]);
     if (code !== 0) throw new OperatorError(`D1 did not answer:\n${wranglerOutput({ stdout, stderr })}`);
     const [answer] = JSON.parse(stdout.slice(stdout.indexOf("["))) as [{ results: Row[] }?];
-    if (!answer) throw new OperatorError("wrangler gave no answer of D1");
+    if (!answer) throw new OperatorError("wrangler returned no answer of D1: run the command again");
     return answer.results;
   };
 }
 
-/** What wrangler said of its failure. With --json its errors are on stdout. */
+/** @returns wrangler's error output; with --json its errors are on stdout */
 export function wranglerOutput({ stdout, stderr }: Pick<Finished, "stdout" | "stderr">): string {
   return [stderr.trim(), stdout.trim()].filter((text) => text !== "").join("\n");
 }

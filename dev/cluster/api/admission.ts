@@ -13,13 +13,13 @@ import { sameJson } from "./same-json.ts";
 import { badRequest, invalid } from "./status.ts";
 import type { NewObject } from "./storage.ts";
 
-// Names become folder names and host names here, so this is more than courtesy.
+// Names become folder names and host names here, so this check is needed.
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const SUBDOMAIN_RULE =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and " +
   "end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
   "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-// RBAC's names are path segments: `system:masters` is one.
+// RBAC's names are path segments, such as `system:masters`.
 const PATH_SEGMENT_GROUPS = ["rbac.authorization.k8s.io"];
 const MAX_NAME_LENGTH = 253;
 const SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
@@ -39,7 +39,7 @@ const SPEC_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   replicasets: workloadSpecSchema,
 };
 
-/** Checks a body sent for creation and completes it with defaults; throws 400 or 422 as the API server would. */
+/** Validates a body sent for creation and adds defaults. Throws 400 or 422 as the API server does. */
 export function admitNew(info: ResourceInfo, namespace: string, body: unknown): NewObject {
   const object = parseObject(info, body);
   const { generateName, ...metadata } = object.metadata;
@@ -59,7 +59,9 @@ export function admitNew(info: ResourceInfo, namespace: string, body: unknown): 
   };
 }
 
-/** Checks a body that is to replace `current`. What the server owns (identity, status) is taken from `current`. */
+/**
+ * Validates a body that replaces `current`. What the server owns (identity, status) is taken from `current`.
+ */
 export function admitUpdate(info: ResourceInfo, current: KubeObject, body: unknown): KubeObject {
   const object = parseUpdate(info, current, body);
   const { name, namespace, uid, creationTimestamp, deletionTimestamp } = current.metadata;
@@ -79,7 +81,7 @@ export function admitUpdate(info: ResourceInfo, current: KubeObject, body: unkno
   };
 }
 
-/** Reads a body that is to replace `current`; throws 400 when it is of another kind or name. */
+/** Reads a body that replaces `current`. Throws 400 if it is of another kind or name. */
 export function parseUpdate(info: ResourceInfo, current: KubeObject, body: unknown): ParsedObject {
   const object = parseObject(info, body);
   const { name } = current.metadata;
@@ -89,7 +91,7 @@ export function parseUpdate(info: ResourceInfo, current: KubeObject, body: unkno
   return object;
 }
 
-/** The version that the client says it changes; "" when it does not care. */
+/** @returns the version that the client intends to change; "" for any */
 export function sentVersion({ metadata }: ParsedObject): string {
   const sent = metadata["resourceVersion"];
   return typeof sent === "string" ? sent : "";
@@ -118,7 +120,7 @@ function withSpec(info: ResourceInfo, name: string, object: ParsedObject): Recor
   return { ...object, spec: info.resource === "services" ? withClusterIp(spec.data) : spec.data };
 }
 
-/** What a schema has to say against a spec, by field. */
+/** @returns the errors of a spec, by field */
 export function specFaults({ issues }: z.ZodError): { field: string; message: string }[] {
   return issues.map(({ path, message }) => ({
     field: path.reduce<string>(
@@ -129,14 +131,14 @@ export function specFaults({ issues }: z.ZodError): { field: string; message: st
   }));
 }
 
-// Services have an address on a real cluster; here it only shows, as nothing routes to it.
+// Services have an address on a real cluster. Here it is only shown, since nothing routes to it.
 function withClusterIp(spec: unknown): object {
   const { clusterIP, ...rest } = serviceSpecSchema.parse(spec);
   const [third = 0, fourth = 0] = randomBytes(2);
   return { ...rest, clusterIP: clusterIP || `10.96.${third}.${fourth}` };
 }
 
-// Storage has only `data`: what a client writes as `stringData` is encoded into it.
+// `stringData` is encoded into `data`, which alone is stored.
 function withSecretData(object: Record<string, unknown>): Record<string, unknown> {
   const { stringData, ...rest } = object;
   const given = z.record(z.string(), z.string()).safeParse(stringData ?? {});
@@ -146,14 +148,14 @@ function withSecretData(object: Record<string, unknown>): Record<string, unknown
   return { ...rest, data, type: rest["type"] ?? "Opaque" };
 }
 
-// Added later, and through their subresource only: who may debug is a question of its own.
+// Only added later through their subresource, which has a permission of its own.
 function checkNewPod(name: string, { ephemeralContainers = [] }: PodSpec): void {
   if (ephemeralContainers.length === 0) return;
   throw invalid("Pod", name, [{ field: "spec.ephemeralContainers", message: "Forbidden: cannot be set on create" }]);
 }
 
 function checkPodUpdate(current: KubeObject, next: Record<string, unknown>): void {
-  // Of a pod's spec only images, tolerations and deadlines may change, none of which mean anything here.
+  // Only images, tolerations and deadlines of a pod's spec may change, and none of them has an effect here.
   if (sameJson(current["spec"], next["spec"])) return;
   const message =
     "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`," +
@@ -202,7 +204,7 @@ function initialStatus(info: ResourceInfo): Record<string, unknown> {
 const withoutEmpty = (metadata: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined));
 
-/** Letters and digits as in the names of generated objects: no vowels, so no words. */
+/** Letters and digits of generated names. No vowels, so that they form no words. */
 export function randomSuffix(length: number): string {
   return Array.from(randomBytes(length), (byte) => SUFFIX_LETTERS[byte % SUFFIX_LETTERS.length]).join("");
 }

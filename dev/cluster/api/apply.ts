@@ -1,4 +1,4 @@
-/** Who set which field (`metadata.managedFields`), and server-side apply, which goes by it. */
+/** Field ownership (`metadata.managedFields`), and server-side apply, which uses it. */
 import {
   decodeFields,
   encodeFields,
@@ -25,23 +25,23 @@ interface ManagedFields {
 
 type JsonRecord = Record<string, unknown>;
 
-/** Of an object that nobody's fields are known of, everything was somebody's before the first apply. */
+/** Owns every field of an object without known owners, before the first apply. */
 const BEFORE_FIRST_APPLY = "before-first-apply";
 
 export interface Apply {
-  /** The manager's whole intent, as it was sent. */
+  /** The manager's whole intent, as sent. */
   readonly applied: JsonRecord;
   readonly manager: string;
-  /** Takes fields from whoever has them, instead of failing. */
+  /** Takes fields from other managers instead of failing. */
   readonly force: boolean;
 }
 
 /**
- * What becomes of an object by an apply: the sent fields set, and gone what this manager applied before, does not send any
- * more and nobody else has. Throws 409 where another manager's field would change.
+ * Applies a manager's intent to an object. Sets the sent fields, and removes those that this manager applied
+ * before, no longer sends, and no other manager owns. Throws 409 if another manager's field would change.
  *
- * @param live undefined when it is to be created
- * @returns the object, to be admitted, or `live` itself when there is nothing to change
+ * @param live undefined if the object does not exist
+ * @returns the object, to be admitted, or `live` itself if nothing changes
  */
 export function applyTo(live: KubeObject | undefined, { applied, manager, force }: Apply): JsonRecord {
   const intent = ownable(applied);
@@ -50,7 +50,7 @@ export function applyTo(live: KubeObject | undefined, { applied, manager, force 
   const own = entries.find((entry) => isBy(entry, manager, "Apply"));
   const others = entries.filter((entry) => entry !== own);
 
-  // A list's item is there on both sides; a leaf is contested when its value would be another.
+  // A list's item exists on both sides. A leaf conflicts if its value would change.
   const liveFields = live === undefined ? new Map<string, Field>() : fieldsOf(live);
   const contested = new Set(
     [...sent].flatMap(([key, { value }]) => {
@@ -78,7 +78,7 @@ export function applyTo(live: KubeObject | undefined, { applied, manager, force 
 }
 
 /**
- * Who set what after an ordinary create, update or patch: what is other than before is the manager's now.
+ * Updates the ownership after a create, update or patch: the manager owns what has changed.
  *
  * @returns `next` with its `managedFields`
  */
@@ -95,7 +95,7 @@ export function trackUpdate<O extends { metadata: JsonRecord; apiVersion: string
   };
   const changed = new Map([...after].filter(([key, field]) => isNew(key, field)));
   const gone = [...before.keys()].filter((key) => !after.has(key));
-  // Left out it stays as it was; a list that names nobody takes everything from everybody.
+  // Without the list, ownership stays as it was. An empty list removes all ownership.
   const known = "managedFields" in next.metadata ? managersOf(next) : previous && managersOf(previous);
   const taken = new Set([...changed.keys(), ...gone]);
   const own = known?.find((entry) => isBy(entry, manager, "Update"));
@@ -134,7 +134,7 @@ const encode = ({ manager, operation, apiVersion, time, fields }: ManagedFields)
   fieldsV1: encodeFields(fields),
 });
 
-/** Undefined when nobody is named. What a client has made of the list is taken as far as it can be read. */
+/** @returns undefined if nobody is named; unreadable entries, which clients may send, are ignored */
 function managersOf({ metadata }: { readonly metadata: JsonRecord }): ManagedFields[] | undefined {
   const list = metadata["managedFields"];
   const entries = (Array.isArray(list) ? list : []).filter(isRecord).flatMap((entry): ManagedFields[] => {
@@ -171,7 +171,7 @@ function merge(live: unknown, applied: unknown, steps: readonly string[]): unkno
   return result;
 }
 
-/** Takes out the fields that the manager has given up and nobody else has. */
+/** Removes the fields that the manager gave up and no other manager owns. */
 function prune(object: JsonRecord, gone: readonly Field[], wanted: readonly FieldSet[]): JsonRecord {
   const kept = wanted.flatMap((fields) => [...fields.values()]);
   const isKept = (steps: readonly string[]): boolean =>
@@ -182,13 +182,13 @@ function prune(object: JsonRecord, gone: readonly Field[], wanted: readonly Fiel
   }, object);
 }
 
-// What a list's item is found by goes with the item only.
+// The key of a list's item is removed only together with the item.
 function isKeyOfItem(steps: readonly string[]): boolean {
   const [item = "", field = ""] = steps.slice(-2);
   return item.startsWith("k:") && Object.hasOwn(JSON.parse(item.slice(2)) as object, field.slice(2));
 }
 
-/** The value without what is at the path; undefined when nothing is left of it. */
+/** @returns the value without what is at the path; undefined if nothing is left */
 function remove(value: unknown, [step, ...rest]: readonly string[], at: readonly string[]): unknown {
   if (step === undefined) return undefined;
   if (Array.isArray(value)) {

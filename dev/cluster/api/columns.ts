@@ -1,11 +1,11 @@
 import type { ContainerState, KubeObject, Pod, Service, Workload } from "./objects.ts";
 
-/** The columns that `kubectl get` shows, as the API server's printers give them (pkg/printers/internalversion). */
+/** The columns of `kubectl get`, from the API server's printers (pkg/printers/internalversion). */
 export interface Column {
   readonly name: string;
   readonly type?: "string" | "integer" | "date";
   readonly format?: "name";
-  /** 0 always shown, 1 with `-o wide`. */
+  /** 0: always shown; 1: with `-o wide`. */
   readonly priority?: 0 | 1;
   readonly description: string;
 }
@@ -26,7 +26,7 @@ const NAME: Column = {
 };
 const AGE = col("Age");
 
-/** The printer of a resource; those without one show name and creation time. */
+/** @returns the printer of a resource; the default one shows name and creation time */
 export function printerOf(resource: string): Printer {
   return PRINTERS[resource] ?? { columns: [NAME, col("Created At", "date")], cells: createdAt };
 }

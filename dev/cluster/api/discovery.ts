@@ -1,7 +1,10 @@
 import { apiVersionOf, RESOURCES, type ResourceInfo } from "./resources.ts";
 import { unknownPath } from "./status.ts";
 
-/** Discovery in both forms: one document per group version, and the aggregated lists (KEP-3352) kubectl asks for first. */
+/**
+ * Discovery in both forms: a document per group version, and the aggregated lists (KEP-3352) that kubectl
+ * requests first.
+ */
 
 const AGGREGATED = "apidiscovery.k8s.io/v2";
 export const AGGREGATED_MEDIA_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -10,7 +13,9 @@ const groups = (): string[] => [...new Set(RESOURCES.map(({ group }) => group))]
 const versionOf = (group: string): string => RESOURCES.find((info) => info.group === group)?.version ?? "v1";
 const inGroup = (group: string): ResourceInfo[] => RESOURCES.filter((info) => info.group === group);
 
-/** Whether the client takes the aggregated form (a media type with these parameters, in any order). */
+/**
+ * @returns whether the client accepts the aggregated form: a media type with these parameters, in any order
+ */
 export function acceptsAggregated(accept: string): boolean {
   return accept
     .split(",")
@@ -50,7 +55,10 @@ function aggregatedResource(info: ResourceInfo): object {
   };
 }
 
-/** The document at one of /api, /apis, /api/v1, /apis/{group} and /apis/{group}/{version}; throws when there is none. */
+/**
+ * @returns the document at /api, /apis, /api/v1, /apis/{group} or /apis/{group}/{version}; throws 404 for
+ *   others
+ */
 export function legacyDiscovery(path: string): object {
   if (path === "/api") return { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
   if (path === "/apis") return { kind: "APIGroupList", apiVersion: "v1", groups: groups().map(groupOf) };
@@ -96,9 +104,9 @@ function resourceList(group: string): object {
 }
 
 /**
- * OpenAPI v3, as much as kubectl needs: which group versions there are (`/openapi/v3`), and, for each, PATCH operations
- * with the `fieldValidation` parameter, by which `kubectl apply` learns that the server validates and it need not.
- * `/openapi/v2` is not served: kubectl does without.
+ * OpenAPI v3 as far as kubectl needs it: the group versions (`/openapi/v3`), and for each the PATCH
+ * operations with the `fieldValidation` parameter. From it `kubectl apply` learns that the server validates.
+ * `/openapi/v2` is not served, because kubectl works without it.
  */
 export function openapiV3(path: string): object {
   const documents = new Map(

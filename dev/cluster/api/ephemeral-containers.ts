@@ -11,7 +11,7 @@ interface Fault {
 }
 
 const FIELD = "spec.ephemeralContainers";
-// What only makes sense for a container that is part of the workload.
+// Fields that make sense only for a container of the workload itself.
 const FORBIDDEN_FIELDS = [
   ...["ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"],
   ...["restartPolicy", "resizePolicy"],
@@ -21,8 +21,10 @@ const FORBIDDEN = "Forbidden: cannot be set for an Ephemeral Container";
 const specSchema = z.object({ ephemeralContainers: z.array(ephemeralContainerSchema).nullish() });
 
 /**
- * Checks a body sent to `pods/ephemeralcontainers`, as ValidatePodEphemeralContainersUpdate does, and gives the pod with
- * its ephemeral containers. Whatever else the body would change is left out without a word; throws 400 or 422.
+ * Validates a body sent to `pods/ephemeralcontainers`, as ValidatePodEphemeralContainersUpdate does. Throws
+ * 400 or 422.
+ *
+ * @returns the pod with its ephemeral containers; other changes in the body are ignored
  */
 export function admitEphemeralContainers(info: ResourceInfo, current: Pod, body: unknown): KubeObject {
   const object = parseUpdate(info, current, body);
@@ -53,13 +55,13 @@ function containerFaults({ spec }: Pod, ephemeral: readonly EphemeralContainer[]
   });
 }
 
-// Go clients write a struct that is not set as {}.
+// Go clients write an unset struct as {}.
 function isSet(value: unknown): boolean {
   if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
   return value !== undefined && value !== null && value !== "";
 }
 
-// A patch does not keep the order, so each is looked for by its name.
+// A patch does not keep the order, so containers are matched by name.
 function changeFaults({ spec }: Pod, next: readonly EphemeralContainer[]): Fault[] {
   return (spec.ephemeralContainers ?? []).flatMap((old) => {
     const kept = next.find(({ name }) => name === old.name);

@@ -1,20 +1,21 @@
 /**
- * Which fields an object has, as server-side apply counts them (structured-merge-diff): down to its leaves, to the items
- * of lists that are merged by keys, and to lists and maps that are replaced as a whole. Paths are written as in FieldsV1.
+ * The fields of an object as server-side apply counts them (structured-merge-diff): its leaves, the items of
+ * lists that are merged by keys, and lists and maps that are replaced as a whole. Paths are written as in
+ * FieldsV1.
  */
 type JsonRecord = Record<string, unknown>;
 
 export interface Field {
   /** `f:name`, `k:{"key":"value"}` or `v:"value"`, from the object down. */
   readonly steps: readonly string[];
-  /** What a leaf holds; undefined of a list's item, which is there or not. */
+  /** The value of a leaf; undefined for a list's item. */
   readonly value?: unknown;
 }
 
-/** By the JSON of the steps. */
+/** Keyed by the JSON of the steps. */
 export type FieldSet = ReadonlyMap<string, Field>;
 
-// What the types declare as `x-kubernetes-list-map-keys`; "ports" are a container's or a Service's.
+// `x-kubernetes-list-map-keys` of the types; "ports" are a container's or a Service's.
 const LIST_KEYS: Readonly<Record<string, readonly string[]>> = {
   containers: ["name"],
   initContainers: ["name"],
@@ -31,7 +32,7 @@ const KEY_DEFAULTS: JsonRecord = { protocol: "TCP" };
 const SET_LISTS = ["finalizers"];
 // `x-kubernetes-map-type: atomic`.
 const ATOMIC_MAPS = ["configMapKeyRef", "fieldRef", "nodeSelector", "roleRef", "secretKeyRef", "selector"];
-// Of metadata, what a client says.
+// The parts of metadata that clients set.
 const IDENTITY = ["name", "namespace"];
 const METADATA = ["annotations", "finalizers", "labels", "ownerReferences"];
 
@@ -40,13 +41,13 @@ export const isRecord = (value: unknown): value is JsonRecord =>
 
 export const keyOf = (steps: readonly string[]): string => JSON.stringify(steps);
 
-/** Whether this is a map whose entries are merged one by one. */
+/** @returns whether this is a map whose entries are merged one by one */
 export const isGranular = (value: unknown, steps: readonly string[]): value is JsonRecord =>
   isRecord(value) && !ATOMIC_MAPS.includes(fieldName(steps));
 
 const fieldName = (steps: readonly string[]): string => steps.at(-1)?.slice(2) ?? "";
 
-/** The steps to a list's items; undefined where a list is replaced as a whole. */
+/** @returns the steps to a list's items; undefined if the list is replaced as a whole */
 export function itemSteps(list: readonly unknown[], steps: readonly string[]): string[] | undefined {
   const field = fieldName(steps);
   if (SET_LISTS.includes(field)) return list.map((item) => `v:${JSON.stringify(item)}`);
@@ -59,14 +60,14 @@ export function itemSteps(list: readonly unknown[], steps: readonly string[]): s
   });
 }
 
-/** Of an object what somebody may own, and its name. Its status is its controllers' affair. */
+/** @returns the parts of an object that managers may own, and its name; controllers own its status */
 export function ownable({ status: _status, ...object }: JsonRecord): JsonRecord {
   const metadata = Object.entries(isRecord(object["metadata"]) ? object["metadata"] : {});
   const kept = metadata.filter(([key, value]) => value !== null && [...IDENTITY, ...METADATA].includes(key));
   return { ...object, metadata: Object.fromEntries(kept) };
 }
 
-/** The fields of an object that somebody may own. */
+/** @returns the fields of an object that managers may own */
 export function fieldsOf(object: JsonRecord): FieldSet {
   const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = ownable(object);
   const own = Object.entries(metadata as JsonRecord).filter(([key]) => !IDENTITY.includes(key));
@@ -95,7 +96,7 @@ export function fieldsOf(object: JsonRecord): FieldSet {
   return fields;
 }
 
-/** As `managedFields` has it: a tree, with "." where an item itself is meant. */
+/** Encodes a set for `managedFields`: a tree, with "." for an item itself. */
 export function encodeFields(fields: FieldSet): JsonRecord {
   type Tree = Map<string, Tree>;
   const tree: Tree = new Map();
@@ -112,7 +113,7 @@ export function encodeFields(fields: FieldSet): JsonRecord {
   return json(tree);
 }
 
-/** Reads what {@link encodeFields} writes. Values are not in it. */
+/** Decodes what {@link encodeFields} writes. It has no values. */
 export function decodeFields(encoded: unknown): FieldSet {
   const fields = new Map<string, Field>();
   const walk = (node: unknown, steps: readonly string[]): void => {
@@ -125,7 +126,7 @@ export function decodeFields(encoded: unknown): FieldSet {
   return fields;
 }
 
-/** A path as messages name it: `.spec.template.spec.containers[name="web"].image`. */
+/** Formats a path as messages do: `.spec.template.spec.containers[name="web"].image`. */
 export function printPath(steps: readonly string[]): string {
   return steps
     .map((step) => {

@@ -1,8 +1,9 @@
 import { z } from "zod";
 
 /**
- * The parts of Kubernetes' objects that this cluster looks at. Objects come from clients, so what is read is checked at
- * admission (schemas below, all open: unknown fields are kept); what is stored is never changed in place, only replaced.
+ * The parts of Kubernetes' objects that this cluster uses. Objects come from clients, so the schemas below
+ * are checked at admission. They are open: unknown fields are kept. Stored objects are never changed in
+ * place, only replaced.
  */
 export interface OwnerReference {
   apiVersion: string;
@@ -64,7 +65,7 @@ export const ephemeralContainerSchema = containerSchema.extend({
 export const podSpecSchema = z.looseObject({
   containers: z.array(containerSchema).min(1),
   ephemeralContainers: z.array(ephemeralContainerSchema).optional(),
-  // Always there on a real cluster, and `kubectl debug` falls over its absence.
+  // Always present on a real cluster. `kubectl debug` fails without it.
   securityContext: z.looseObject({}).default({}),
   restartPolicy: z.enum(["Always", "OnFailure", "Never"]).default("Always"),
   terminationGracePeriodSeconds: z.int().min(0).default(30),
@@ -82,7 +83,7 @@ const templateSchema = z.looseObject({
   }),
 });
 
-/** Both Deployment and ReplicaSet, as far as their controllers here look. */
+/** Deployment and ReplicaSet, as far as their controllers here use them. */
 export const workloadSpecSchema = z.looseObject({
   replicas: z.int().min(0).max(20).default(1),
   selector: selectorSchema,
@@ -163,7 +164,7 @@ export interface Service extends KubeObject {
   spec: ServiceSpec;
 }
 
-/** The time as Kubernetes writes it in metadata: RFC 3339, whole seconds. */
+/** Formats a time as Kubernetes does in metadata: RFC 3339, whole seconds. */
 export function timestamp(time: Date = new Date()): string {
   return `${time.toISOString().slice(0, 19)}Z`;
 }

@@ -1,11 +1,13 @@
 import { badRequest, unsupportedMediaType } from "./status.ts";
 
-/** Server-side apply: not a change of what is there, see apply.ts. */
+/** Server-side apply is not a patch in this sense, see apply.ts. */
 export const APPLY_MEDIA_TYPE = "application/apply-patch+yaml";
 
 export const mediaTypeOf = (contentType: string): string => contentType.split(";")[0]?.trim() ?? "";
 
-/** Applies a PATCH body to a JSON value. Nothing given is changed; the result may share parts with it. */
+/**
+ * Applies a PATCH body to a JSON value. Does not modify its arguments; the result may share parts with them.
+ */
 export function applyPatch(contentType: string, target: unknown, patch: unknown): unknown {
   switch (mediaTypeOf(contentType)) {
     case "application/merge-patch+json":
@@ -28,7 +30,7 @@ type JsonRecord = Record<string, unknown>;
 const isRecord = (value: unknown): value is JsonRecord =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Keys come from clients: a null-prototype-safe copy that never sets `__proto__`. */
+/** Copies an object without ever setting `__proto__`, because keys come from clients. */
 function withEntry(record: JsonRecord, key: string, value: unknown): JsonRecord {
   return Object.fromEntries([...Object.entries(record).filter(([existing]) => existing !== key), [key, value]]);
 }
@@ -49,7 +51,7 @@ function mergePatch(target: unknown, patch: unknown): unknown {
 
 const own = (record: JsonRecord, key: string): unknown => (Object.hasOwn(record, key) ? record[key] : undefined);
 
-// Lists that are merged by a key of their items (`patchMergeKey` in the API types); all others are replaced.
+// Lists that are merged by a key of their items (`patchMergeKey` in the API types). All others are replaced.
 const MERGE_KEYS: Readonly<Record<string, readonly string[]>> = {
   containers: ["name"],
   initContainers: ["name"],
@@ -64,7 +66,10 @@ const MERGE_KEYS: Readonly<Record<string, readonly string[]>> = {
   secrets: ["name"],
 };
 
-/** Strategic merge patch with the directives that kubectl writes (`$patch`, `$retainKeys`, `$deleteFromPrimitiveList`). */
+/**
+ * Strategic merge patch with the directives that kubectl writes (`$patch`, `$retainKeys`,
+ * `$deleteFromPrimitiveList`).
+ */
 function strategicMerge(target: unknown, patch: unknown, field: string): unknown {
   if (Array.isArray(patch)) return mergeList(Array.isArray(target) ? target : [], patch, field);
   if (!isRecord(patch)) return patch;

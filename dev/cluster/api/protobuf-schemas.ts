@@ -1,8 +1,8 @@
 import type { Field, FieldType, MessageSchema } from "./protobuf.ts";
 
 /**
- * Field numbers of the kinds that kubectl creates, from the generated.proto files of k8s.io/api and apimachinery, cut
- * down to the fields that mean something here or that a user would look for again.
+ * Field numbers of the kinds that kubectl creates, from the generated.proto files of k8s.io/api and
+ * apimachinery. Reduced to the fields that this cluster uses or that users may expect to see again.
  */
 const text = (name: string): Field => ({ name, type: "string" });
 const texts = (name: string): Field => ({ name, type: "string", repeated: true });
@@ -103,7 +103,7 @@ const SCHEMAS: Readonly<Record<string, MessageSchema>> = {
   DeleteOptions: { 1: int("gracePeriodSeconds"), 2: message("preconditions", { 1: text("uid") }) },
 };
 
-/** The schema of a kind; undefined when it can only be sent as JSON. */
+/** @returns the schema of a kind; undefined if it can be sent as JSON only */
 export function protobufSchema(kind: string): MessageSchema | undefined {
   return Object.hasOwn(SCHEMAS, kind) ? SCHEMAS[kind] : undefined;
 }

@@ -1,9 +1,9 @@
 import { badRequest } from "./status.ts";
 
 /**
- * Reads the protobuf bodies that kubectl 1.36 sends for objects it knows (`kubectl create configmap`, `auth can-i`).
- * Answers go back as JSON, which every client accepts. An object is wrapped as `k8s\0` + runtime.Unknown
- * (apimachinery's serializer/protobuf); fields that no schema names are skipped.
+ * Reads the protobuf bodies that kubectl 1.36 sends for objects it knows (`kubectl create configmap`, `auth
+ * can-i`). Answers are JSON, which every client accepts. An object is wrapped as `k8s\0` + runtime.Unknown
+ * (apimachinery's serializer/protobuf). Fields that no schema names are skipped.
  */
 export type FieldType =
   | "string"
@@ -33,7 +33,7 @@ const UNKNOWN: MessageSchema = {
   2: { name: "raw", type: "bytes" },
 };
 
-/** The object in a protobuf body as the JSON form would have it; throws 400. `schemaOf` knows the kinds. */
+/** Reads a protobuf body. @returns the object as its JSON form would be; throws 400 */
 export function decodeObject(body: Buffer, schemaOf: (kind: string) => MessageSchema | undefined): object {
   if (!body.subarray(0, MAGIC.length).equals(MAGIC)) throw badRequest("the body is not an object in protobuf");
   const { typeMeta, raw } = decodeMessage(body.subarray(MAGIC.length), UNKNOWN, 0);
@@ -65,7 +65,7 @@ function decodeMessage(bytes: Buffer, schema: MessageSchema, depth: number): Rec
   return Object.fromEntries(entries);
 }
 
-// Kubernetes' generated code writes fields that are not set as empty ones; JSON leaves them out.
+// Kubernetes' generated code writes unset fields as empty ones, which JSON omits.
 const isDefault = (value: number | Buffer): boolean => (typeof value === "number" ? value === 0 : value.length === 0);
 
 function decodeValue(value: number | Buffer, type: FieldType, depth: number): unknown {
@@ -90,7 +90,7 @@ function wireFields(bytes: Buffer): { number: number; value: number | Buffer }[]
     for (let shift = 0; shift < 64; shift += 7) {
       const byte = bytes[at++];
       if (byte === undefined) throw badRequest("protobuf body ends inside a number");
-      // Not <<, which is of 32 bits. Beyond 2^53 this is inexact, but no field here goes there.
+      // Not <<, which has 32 bits. Beyond 2^53 this is inexact, but no field here is that large.
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value;
     }

@@ -1,6 +1,6 @@
 import type { GroupResource } from "./status.ts";
 
-/** What the API server knows of one resource: discovery shows it, the REST handlers go by it. */
+/** The description of a resource, for discovery and for the REST handlers. */
 export interface ResourceInfo extends GroupResource {
   readonly version: string;
   readonly kind: string;
@@ -79,7 +79,7 @@ export const RESOURCES: readonly ResourceInfo[] = [
   resource(RBAC, "Role", "roles"),
 ];
 
-/** The resource at /api/{version} (group "") or /apis/{group}/{version}, or undefined. */
+/** @returns the resource at /api/{version} (group "") or /apis/{group}/{version}, or undefined */
 export function findResource(group: string, version: string, name: string): ResourceInfo | undefined {
   return RESOURCES.find((info) => info.group === group && info.version === version && info.resource === name);
 }
@@ -87,7 +87,7 @@ export function findResource(group: string, version: string, name: string): Reso
 export const apiVersionOf = (info: ResourceInfo): string =>
   info.group === "" ? info.version : `${info.group}/${info.version}`;
 
-/** The resource with that plural name, for code of ours that knows it is there. */
+/** @returns the resource with that plural name, which must exist */
 export function resourceNamed(name: string): ResourceInfo {
   const info = RESOURCES.find((candidate) => candidate.resource === name);
   if (info === undefined) throw new Error(`no such resource: ${name}`);

@@ -22,7 +22,7 @@ import {
 import type { NewObject, Store } from "./storage.ts";
 import { presentList, presentOne, type Representation } from "./table.ts";
 
-/** A request on objects, with its body parsed. */
+/** A request for objects, with its body parsed. */
 export interface ObjectRequest {
   readonly info: ResourceInfo;
   readonly request: ResourceRequest;
@@ -30,7 +30,7 @@ export interface ObjectRequest {
   readonly representation: Representation;
   readonly contentType: string;
   readonly body: unknown;
-  /** Whose the fields are that the request sets: what it says, or else the program's name. */
+  /** The field manager: as the request names it, or else the program's name. */
   readonly manager: string;
 }
 
@@ -45,7 +45,7 @@ const deleteOptionsSchema = z.looseObject({
 });
 const SYSTEM_NAMESPACES = ["default", "kube-system"];
 
-/** Does what the verb says to the stored objects; throws StatusError. Watches are not answered here. */
+/** Carries out a verb on the stored objects. Throws StatusError. Does not serve watches. */
 export function answerObjectRequest(store: Store, asked: ObjectRequest): Answer {
   const { info, request, query, representation } = asked;
   if (!verbsOf(asked).includes(request.verb)) throw methodNotAllowed();
@@ -92,14 +92,14 @@ function verbsOf({ info, request }: ObjectRequest): readonly string[] {
   return info.subresources.find(({ name }) => name === request.subresource)?.verbs ?? [];
 }
 
-/** What `labelSelector` and `fieldSelector` of the query select. */
+/** Builds the selection of `labelSelector` and `fieldSelector`. */
 export function selectorOf(query: URLSearchParams): Selector {
   const byLabel = labelSelector(query.get("labelSelector") ?? "");
   const byField = fieldSelector(query.get("fieldSelector") ?? "");
   return (object) => byLabel(object) && byField(object);
 }
 
-// A Namespace's own path has its name in the place of a namespace.
+// A Namespace's own path has its name where others have their namespace.
 function scopeOf({ info, request }: ObjectRequest): string {
   if (!info.namespaced) return "";
   if (request.namespace === "" && request.name !== "") throw notFound(info, request.name);
@@ -127,7 +127,7 @@ function replace(
   next: (current: KubeObject) => unknown,
 ): KubeObject {
   const current = store.get(info, namespace, request.name);
-  // Of the subresources only this one is written as an object.
+  // The only subresource that is written as an object.
   const isEphemeral = request.subresource === "ephemeralcontainers";
   const body = next(current);
   const object = isEphemeral ? admitEphemeralContainers(info, current as Pod, body) : admitUpdate(info, current, body);

@@ -1,7 +1,7 @@
 import type { KubeObject } from "./objects.ts";
 import { badRequest } from "./status.ts";
 
-/** Says whether an object is selected. */
+/** @returns whether an object is selected */
 export type Selector = (object: KubeObject) => boolean;
 
 const SET = /^([\w./-]+)\s+(in|notin)\s+\(([^)]*)\)$/;

@@ -1,4 +1,6 @@
-/** `metav1.Status`: how the API server says that, and why, a request failed. Wording follows apimachinery's errors.go. */
+/**
+ * `metav1.Status`: the API server's answer to a failed request. The messages follow apimachinery's errors.go.
+ */
 export interface Status {
   kind: "Status";
   apiVersion: "v1";
@@ -23,7 +25,7 @@ export interface GroupResource {
   readonly resource: string;
 }
 
-/** A request that ends with this Status. */
+/** Ends a request with this Status. */
 export class StatusError extends Error {
   override readonly name = "StatusError";
   readonly status: Status;
@@ -49,7 +51,7 @@ export const badRequest = (message: string): StatusError => new StatusError(400,
 export const notFound = (resource: GroupResource, name: string): StatusError =>
   new StatusError(404, "NotFound", `${qualified(resource)} "${name}" not found`, detailsOf(resource, name));
 
-/** No such path or resource. kubectl takes exactly this answer as "the server does not have this API". */
+/** No such path or resource. kubectl reads exactly this answer as "the server does not have this API". */
 export const unknownPath = (): StatusError =>
   new StatusError(404, "NotFound", "the server could not find the requested resource", {});
 
@@ -67,16 +69,16 @@ export const conflict = (resource: GroupResource, name: string, why: string): St
     detailsOf(resource, name),
   );
 
-/** Others have the fields that an apply would change; `who` is the manager as the API server names it. */
+/** An apply would change fields of other managers. `who` is the manager as the API server names it. */
 export function applyConflict(conflicts: readonly { who: string; field: string }[]): StatusError {
   const managers = [...new Set(conflicts.map(({ who }) => who))];
   const fieldsOf = (manager: string) => conflicts.filter(({ who }) => who === manager).map(({ field }) => `- ${field}`);
   const [first] = conflicts;
-  const words =
+  const summary =
     conflicts.length === 1
       ? `1 conflict: conflict with ${first?.who}: ${first?.field}`
       : `${conflicts.length} conflicts: ${managers.flatMap((who) => [`conflicts with ${who}:`, ...fieldsOf(who)]).join("\n")}`;
-  return new StatusError(409, "Conflict", `Apply failed with ${words}`, {
+  return new StatusError(409, "Conflict", `Apply failed with ${summary}`, {
     causes: conflicts.map(({ who, field }) => ({
       ...{ reason: "FieldManagerConflict", message: `conflict with ${who}`, field },
     })),
@@ -91,15 +93,15 @@ export const unsupportedMediaType = (message: string): StatusError =>
 export const internalError = (message: string): StatusError =>
   new StatusError(500, "InternalError", `Internal error occurred: ${message}`, { causes: [{ message }] });
 
-/** The object breaks rules of its kind; `causes` name the fields. */
+/** The object is invalid. `causes` name the fields. */
 export function invalid(
   kind: string,
   name: string,
   causes: readonly { field: string; message: string }[],
   group = "",
 ): StatusError {
-  const words = causes.map(({ field, message }) => `${field}: ${message}`);
-  const list = words.length === 1 ? words[0] : `[${words.join(", ")}]`;
+  const messages = causes.map(({ field, message }) => `${field}: ${message}`);
+  const list = messages.length === 1 ? messages[0] : `[${messages.join(", ")}]`;
   return new StatusError(422, "Invalid", `${kind}${group === "" ? "" : `.${group}`} "${name}" is invalid: ${list}`, {
     name,
     ...(group === "" ? {} : { group }),
@@ -115,7 +117,7 @@ export function forbidden(resource: GroupResource | undefined, name: string, sen
   return new StatusError(403, "Forbidden", `${what} is forbidden: ${sentence}`, detailsOf(resource, name));
 }
 
-/** The answer to a request that did what it should and has no object to show. */
+/** The answer to a successful request that has no object to return. */
 export function success(resource: GroupResource, name: string, uid: string): Status {
   const details = { ...detailsOf(resource, name), uid };
   return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details, code: 200 };

@@ -8,15 +8,16 @@ export interface StoreEvent {
   readonly type: "ADDED" | "MODIFIED" | "DELETED";
   readonly info: ResourceInfo;
   readonly revision: number;
-  /** As it is after the event; of a deletion, as it last was. */
+  /** After the event; for a deletion, the last state. */
   readonly object: KubeObject;
   readonly previous: KubeObject | undefined;
 }
 
-// How far back a watch may begin; older resource versions get 410 Expired, as from an etcd that has compacted.
+// How many events back a watch may begin. Older resource versions get 410 Expired, as from an etcd after
+// compaction.
 const MAX_HISTORY_EVENTS = 2_000;
 
-/** What a new object must bring; the rest of its metadata the store fills in. */
+/** What a new object must have. The store fills in the rest of its metadata. */
 export type NewObject = Omit<KubeObject, "metadata"> & {
   apiVersion: string;
   kind: string;
@@ -24,8 +25,8 @@ export type NewObject = Omit<KubeObject, "metadata"> & {
 };
 
 /**
- * All objects, in memory. One counter of revisions for everything, as in etcd. Objects are replaced, never changed, so
- * whoever holds one holds a snapshot.
+ * All objects, in memory. One counter of revisions for everything, as in etcd. Objects are replaced and never
+ * changed, so a reference to one is a snapshot.
  */
 export class Store {
   readonly #objects = new Map<string, Map<string, KubeObject>>();
@@ -48,7 +49,7 @@ export class Store {
     return this.#of(info).get(keyOf(namespace, name));
   }
 
-  /** All objects of the resource, of one namespace unless that is "", sorted by namespace and name. */
+  /** @returns all objects of the resource, in one namespace unless it is "", sorted by namespace and name */
   list(info: ResourceInfo, namespace = ""): KubeObject[] {
     return [...this.#of(info)]
       .filter(([, object]) => namespace === "" || object.metadata.namespace === namespace)
@@ -69,7 +70,10 @@ export class Store {
     return object;
   }
 
-  /** Replaces an object. Its name, uid and time of creation stay; a resourceVersion that is set must be the current one. */
+  /**
+   * Replaces an object, except name, uid and creation time. If a resourceVersion is set, it must be the
+   * current one.
+   */
   update(info: ResourceInfo, next: KubeObject): KubeObject {
     const { name, namespace = "", resourceVersion } = next.metadata;
     const previous = this.get(info, namespace, name);
@@ -86,7 +90,7 @@ export class Store {
     return object;
   }
 
-  /** Removes an object. Nothing happens if it is gone. */
+  /** Removes an object, if it exists. */
   remove(info: ResourceInfo, namespace: string, name: string): void {
     const previous = this.find(info, namespace, name);
     if (previous === undefined) return;
@@ -102,7 +106,7 @@ export class Store {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The events after a revision; throws 410 when they are no longer known. */
+  /** @returns the events after a revision; throws 410 if they are no longer known */
   since(revision: number): StoreEvent[] {
     if (revision < this.#forgottenRevision) {
       throw expired(`too old resource version: ${revision} (${this.#forgottenRevision})`);
@@ -125,14 +129,14 @@ export class Store {
       this.#forgottenRevision = this.#history.at(-MAX_HISTORY_EVENTS - 1)?.revision ?? this.#forgottenRevision;
       this.#history = this.#history.slice(-MAX_HISTORY_EVENTS);
     }
-    // A listener may change the store: the others must still see the events in order.
+    // A listener may change the store, and the others must still see the events in order.
     for (const listener of [...this.#listeners]) queueMicrotask(() => this.#listeners.has(listener) && listener(event));
   }
 }
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-// Counts the versions of what a controller is to bring about, so that its status can say which one it speaks of.
+// Counts the versions of the desired state, so that a controller's status can say which one it refers to.
 const hasGenerations = ({ resource }: ResourceInfo): boolean =>
   resource === "deployments" || resource === "replicasets";
 

@@ -2,7 +2,10 @@ import { printerOf } from "./columns.ts";
 import type { KubeObject } from "./objects.ts";
 import { apiVersionOf, type ResourceInfo } from "./resources.ts";
 
-/** How a client wants objects: as they are, or as rows of a `meta.k8s.io/v1` Table (what `kubectl get` asks for). */
+/**
+ * The representation of objects: as they are, or as rows of a `meta.k8s.io/v1` Table, which `kubectl get`
+ * requests.
+ */
 export type Representation =
   | { readonly form: "objects" }
   | { readonly form: "table"; readonly include: "None" | "Metadata" | "Object" };
@@ -17,13 +20,13 @@ export function negotiate(accept: string, includeObject: string | null): Represe
   return { form: "table", include };
 }
 
-/** A single object, or one of a watch event, in that representation. */
+/** Renders a single object, or that of a watch event. */
 export function presentOne(info: ResourceInfo, object: KubeObject, how: Representation): object {
   if (how.form === "objects") return object;
   return table(info, [object], how.include, object.metadata.resourceVersion);
 }
 
-/** A list in that representation. */
+/** Renders a list. */
 export function presentList(
   info: ResourceInfo,
   objects: readonly KubeObject[],

@@ -3,7 +3,7 @@ import { acceptWebSocket, offeredProtocols, type Upgrade } from "../sessions/web
 import { badRequest } from "./status.ts";
 import type { WatchSink } from "./watch.ts";
 
-/** Events as lines of the response's body. */
+/** Events as lines of the response body. */
 export function responseSink(response: ServerResponse): WatchSink {
   response.writeHead(200, { "content-type": "application/json" });
   response.flushHeaders();
@@ -15,14 +15,17 @@ export function responseSink(response: ServerResponse): WatchSink {
   };
 }
 
-/** The subprotocol of a watch by WebSocket: whichever one the client offers, or none. Throws 400 when it offers several. */
+/**
+ * @returns the subprotocol of a watch by WebSocket: the one that the client offers, or none; throws 400 for
+ *   several
+ */
 export function watchProtocol(request: IncomingMessage): string {
   const [first = "", second] = offeredProtocols(request);
   if (second !== undefined) throw badRequest("a watch takes at most one WebSocket subprotocol");
   return first;
 }
 
-/** Events as text messages of a WebSocket, as Headlamp asks for them. */
+/** Events as text messages of a WebSocket, which Headlamp uses. */
 export async function webSocketSink(request: IncomingMessage, upgrade: Upgrade, protocol: string): Promise<WatchSink> {
   const socket = await acceptWebSocket(request, upgrade, protocol);
   return {

@@ -6,7 +6,7 @@ import type { Store, StoreEvent } from "./storage.ts";
 import { presentOne, type Representation } from "./table.ts";
 
 const BOOKMARK_INTERVAL_MS = 60_000;
-// A watcher that does not read is dropped rather than buffered for; clients list and watch again.
+// A watcher that does not read is dropped instead of buffered for. Clients list and watch again.
 const MAX_WATCH_BUFFER_BYTES = 4 * 1024 * 1024;
 
 export interface WatchRequest {
@@ -17,7 +17,7 @@ export interface WatchRequest {
   readonly query: URLSearchParams;
 }
 
-/** Where the events go: a response body, or a WebSocket. */
+/** The target of the events: a response body, or a WebSocket. */
 export interface WatchSink {
   write(line: string): void;
   bufferedBytes(): number;
@@ -26,9 +26,9 @@ export interface WatchSink {
 }
 
 /**
- * Sends the events of a watch until the client leaves, `timeoutSeconds` is over, or the client stops reading. The order
- * of things is that of the API server's watch cache: without a resourceVersion (or with 0) first the state as ADDED
- * events, then what happens; with `sendInitialEvents` a bookmark marks where the one ends and the other begins.
+ * Sends the events of a watch until the client leaves, `timeoutSeconds` have passed, or the client stops
+ * reading. The order is that of the API server's watch cache: without a resourceVersion (or with 0) first the
+ * state as ADDED events, then changes. With `sendInitialEvents` a bookmark separates the two.
  */
 export function watch(store: Store, request: WatchRequest, sink: WatchSink): void {
   const { info, query, selected } = request;
@@ -78,7 +78,7 @@ export function watch(store: Store, request: WatchRequest, sink: WatchSink): voi
   });
 }
 
-// An object that a change moves into or out of the selection appears or disappears for this watcher.
+// A change that moves an object into or out of the selection adds or deletes it for this watcher.
 function seenThrough(event: StoreEvent, { info, namespace, selected }: WatchRequest): StoreEvent["type"] | undefined {
   if (event.info !== info || (namespace !== "" && event.object.metadata.namespace !== namespace)) return undefined;
   const before = event.previous !== undefined && selected(event.previous);

@@ -7,7 +7,10 @@ import type { RequestInfo } from "./request-info.ts";
 
 type Stage = "ResponseStarted" | "ResponseComplete";
 
-/** The cluster's own record: `audit.k8s.io/v1` Events of level Metadata, one JSON line each, as kube-apiserver writes. */
+/**
+ * The cluster's own audit log: `audit.k8s.io/v1` Events of level Metadata, one JSON line each, like
+ * kube-apiserver's.
+ */
 export class AuditLog {
   readonly #file: WriteStream;
 
@@ -15,7 +18,7 @@ export class AuditLog {
     this.#file = createWriteStream(path, { flags: "a", mode: 0o600 });
   }
 
-  /** Begins the record of a request; nothing is written before a stage is reported. */
+  /** Starts the audit of a request. Nothing is written before a stage is reported. */
   begin(request: IncomingMessage, requestInfo: RequestInfo, user: UserInfo): AuditedRequest {
     return new AuditedRequest(request, requestInfo, user, (event) => this.#file.write(`${JSON.stringify(event)}\n`));
   }
@@ -26,7 +29,7 @@ export class AuditLog {
   }
 }
 
-/** One request's record. Streams report when they start and when they end, everything else only the end. */
+/** The audit of one request. Streams report their start and their end, other requests only their end. */
 export class AuditedRequest {
   readonly auditId = randomUUID();
   readonly #event: object;
@@ -60,12 +63,12 @@ export class AuditedRequest {
     };
   }
 
-  /** A stream has begun, with the status code that its client saw. */
+  /** Reports that a stream has started, with the status code that its client saw. */
   started(code: number): void {
     this.#report("ResponseStarted", code);
   }
 
-  /** The request is over. Only the first call counts. */
+  /** Reports the end of the request. Only the first call counts. */
   completed(code: number): void {
     if (this.#complete) return;
     this.#complete = true;

@@ -7,7 +7,7 @@ import type { RequestInfo, ResourceRequest } from "./request-info.ts";
 
 export interface Decision {
   readonly allowed: boolean;
-  /** Which binding allowed it, in the words of RBAC's audit annotation. */
+  /** Which binding allowed it, in the format of RBAC's audit annotation. */
   readonly reason: string;
 }
 
@@ -21,7 +21,7 @@ export class Authorizer {
     this.#store = store;
   }
 
-  /** Whether the user may do this. `system:masters` may do anything, whatever the objects say. */
+  /** Decides whether the user may do this. `system:masters` may do anything, whatever the objects say. */
   decide(user: UserInfo, request: RequestInfo): Decision {
     if (user.groups.includes("system:masters")) return { allowed: true, reason: "" };
     const namespace = request.isResource ? request.namespace : "";
@@ -34,7 +34,7 @@ export class Authorizer {
     return { allowed: false, reason: "" };
   }
 
-  /** All rules that hold for the user in a namespace: the answer of a SelfSubjectRulesReview. */
+  /** @returns all rules that apply to the user in a namespace: the answer of a SelfSubjectRulesReview */
   rulesFor(user: UserInfo, namespace: string): PolicyRule[] {
     if (user.groups.includes("system:masters")) return [EVERY_RESOURCE, EVERY_PATH];
     return this.#bindingsOf(user, namespace).flatMap(({ rules }) => rules);
@@ -79,7 +79,7 @@ function allowsPath(rule: PolicyRule, verb: string, path: string): boolean {
 
 const hasOrStar = (list: readonly string[], value: string): boolean => list.includes("*") || list.includes(value);
 
-/** The refusal in the words of apiserver's responsewriters.Forbidden. */
+/** @returns the message of apiserver's responsewriters.Forbidden */
 export function refusal(user: UserInfo, request: RequestInfo): StatusError {
   const who = `User ${JSON.stringify(user.username)} cannot ${request.verb}`;
   if (!request.isResource) return forbidden(undefined, "", `${who} path ${JSON.stringify(request.path)}`);

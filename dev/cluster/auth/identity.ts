@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { internalError } from "../api/status.ts";
 
-/** Who a request is made for, as `authentication.k8s.io/v1` UserInfo. */
+/** The user of a request, as `authentication.k8s.io/v1` UserInfo. */
 export interface UserInfo {
   readonly username: string;
   readonly uid?: string;
@@ -11,7 +11,7 @@ export interface UserInfo {
 
 export const ANONYMOUS: UserInfo = { username: "system:anonymous", groups: ["system:unauthenticated"] };
 
-/** Who presents every request to this cluster: the account a proxy's sidecar would add. It may only impersonate. */
+/** The account that makes every request to this cluster, in place of a sidecar's. It may only impersonate. */
 export const PROXY_ACCOUNT: UserInfo = {
   username: "system:serviceaccount:access-proxy:impersonator",
   groups: ["system:serviceaccounts", "system:serviceaccounts:access-proxy", "system:authenticated"],
@@ -20,9 +20,9 @@ export const PROXY_ACCOUNT: UserInfo = {
 const EXTRA_PREFIX = "impersonate-extra-";
 
 /**
- * The user that the Impersonate-* headers name, or system:anonymous without them. As in the API server's impersonation
- * filter, everyone but the anonymous user also belongs to system:authenticated, groups come one to a header line, and
- * the key of an extra is the percent-decoded rest of the header's name in lower case.
+ * Reads the user from the Impersonate-* headers; system:anonymous without them. As in the API server's
+ * impersonation filter, all but the anonymous user also belong to system:authenticated, each header line has
+ * one group, and the key of an extra is the percent-decoded rest of the header's name in lower case.
  */
 export function impersonatedUser(request: IncomingMessage): UserInfo {
   const lines = request.headersDistinct;
@@ -51,7 +51,7 @@ function decodeKey(key: string): string {
   try {
     return decodeURIComponent(key);
   } catch {
-    // The API server keeps a key that is not valid percent-encoding as it is.
+    // The API server leaves a key unchanged that is not valid percent-encoding.
     return key;
   }
 }

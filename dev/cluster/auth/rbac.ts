@@ -15,7 +15,7 @@ export interface Binding extends KubeObject {
   readonly subjects?: readonly { readonly kind: string; readonly name: string }[];
 }
 
-/** The rules of the role that a binding refers to; none when there is no such role. */
+/** @returns the rules of the role that a binding refers to; none if there is no such role */
 export function roleRules(store: Store, binding: Binding): readonly PolicyRule[] {
   const { kind, name } = binding.roleRef;
   const isCluster = kind === "ClusterRole";
@@ -28,7 +28,7 @@ const READ = ["get", "list", "watch"];
 const WRITE = ["create", "delete", "deletecollection", "patch", "update"];
 const APPS = ["deployments", "replicasets"];
 
-// As bootstrappolicy/policy.go has them, cut down to the resources that this cluster serves.
+// From bootstrappolicy/policy.go, reduced to the resources that this cluster serves.
 const VIEW: readonly PolicyRule[] = [
   { verbs: READ, apiGroups: [""], resources: ["configmaps", "pods", "serviceaccounts", "services"] },
   { verbs: READ, apiGroups: [""], resources: ["events", "namespaces", "pods/log", "pods/status"] },
@@ -42,8 +42,8 @@ const EDIT: readonly PolicyRule[] = [
   { verbs: WRITE, apiGroups: [""], resources: ["configmaps", "events", "secrets", "serviceaccounts", "services"] },
   { verbs: WRITE, apiGroups: ["apps"], resources: APPS },
 ];
-// Kubernetes keeps this out of `edit`, because policies that know only the creation of pods do not see what is added to
-// them later, and leaves it to each cluster to grant it.
+// Kubernetes does not include this in `edit`, because policies that check only the creation of pods miss what
+// is added to them later. Each cluster grants it if it wants to.
 const DEBUG: readonly PolicyRule[] = [
   { verbs: ["get", "patch", "update"], apiGroups: [""], resources: ["pods/ephemeralcontainers"] },
 ];
@@ -67,8 +67,8 @@ function binding(name: string, role: string, groups: readonly string[], namespac
 }
 
 /**
- * Puts the roles and bindings into the store: what every cluster has (discovery and self reviews for everyone who is
- * authenticated), and for the demo `developers` = edit with `kubectl debug`, and `viewers` = view, in the namespace.
+ * Stores the roles and bindings: those of every cluster (discovery and self reviews for all authenticated
+ * users), and for the demo `developers` = edit with `kubectl debug`, and `viewers` = view, in the namespace.
  */
 export function installRbac(store: Store, demoNamespace: string): void {
   const reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];

@@ -1,4 +1,4 @@
-/** What a request asks for, in the terms of authorization and audit. Follows apiserver's requestinfo.go. */
+/** The attributes of a request for authorization and audit. Follows apiserver's requestinfo.go. */
 export type RequestInfo = ResourceRequest | PathRequest;
 
 export interface ResourceRequest {
@@ -27,10 +27,10 @@ const VERBS: Readonly<Record<string, string>> = {
   PATCH: "patch",
   DELETE: "delete",
 };
-// Under a namespace's path these are not resources in it but parts of the namespace object itself.
+// Under a namespace's path these are parts of the namespace object, not resources in it.
 const NAMESPACE_SUBRESOURCES = ["status", "finalize"];
 
-/** Takes the method and the percent-DECODED path: that is what the API server routes on. */
+/** @param path percent-DECODED, since that is what the API server routes on */
 export function requestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
   const parts = path.split("/").filter((part) => part !== "");
   const verb = VERBS[method] ?? method.toLowerCase();
@@ -41,7 +41,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   const group = parts[0] === "apis" ? (parts[1] ?? "") : "";
   const version = parts[groupParts - 1] ?? "";
   let rest = parts.slice(groupParts);
-  // The old form /api/v1/watch/...: the prefix says the verb.
+  // The deprecated form /api/v1/watch/...: the prefix is the verb.
   const isOldWatch = rest[0] === "watch" && rest.length > 1;
   if (isOldWatch) rest = rest.slice(1);
 

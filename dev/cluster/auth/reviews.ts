@@ -4,7 +4,7 @@ import type { Authorizer } from "./authorizer.ts";
 import type { UserInfo } from "./identity.ts";
 import type { RequestInfo } from "./request-info.ts";
 
-/** Questions a user may ask about himself; none is stored. */
+/** Questions that users may ask about themselves. None is stored. */
 
 const optional = z.string().default("");
 const accessReviewSchema = z.looseObject({
@@ -25,7 +25,7 @@ const accessReviewSchema = z.looseObject({
 });
 const rulesReviewSchema = z.looseObject({ spec: z.looseObject({ namespace: z.string().default("") }) });
 
-/** Answers the review of that resource, or throws 400. */
+/** Answers a review. @throws StatusError 400 */
 export function review(resource: string, body: unknown, user: UserInfo, authorizer: Authorizer): object {
   switch (resource) {
     case "selfsubjectreviews":

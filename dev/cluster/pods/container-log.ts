@@ -1,4 +1,4 @@
-/** How much output of a container is kept for `kubectl logs`; older output is forgotten. */
+/** How much of a container's output is kept for `kubectl logs`. Older output is dropped. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
@@ -8,7 +8,7 @@ interface Chunk {
   readonly bytes: Buffer;
 }
 
-/** One run's output, in the order it came. Positions count bytes since the start of the run. */
+/** The output of one run, in order. Positions are bytes since the start of the run. */
 export class ContainerLog {
   #chunks: Chunk[] = [];
   #end = 0;
@@ -25,7 +25,7 @@ export class ContainerLog {
     this.#wake();
   }
 
-  /** The run is over: nothing will be appended. */
+  /** Marks the end of the run: nothing more is appended. */
   finish(): void {
     this.#finished = true;
     this.#wake();
@@ -35,7 +35,9 @@ export class ContainerLog {
     return this.#finished;
   }
 
-  /** The output at a position (or the oldest that is kept) up to the end of its chunk; undefined at the end. */
+  /**
+   * @returns the output from a position (or the oldest kept) to the end of its chunk; undefined at the end
+   */
   read(position: number): { bytes: Buffer; time: number; next: number } | undefined {
     const chunk = this.#chunks.find(({ start, bytes }) => start + bytes.length > position);
     if (chunk === undefined) return undefined;
@@ -56,19 +58,19 @@ export class ContainerLog {
     });
   }
 
-  /** Where to begin for the last `lines` lines. */
+  /** @returns the position of the last `lines` lines */
   tailPosition(lines: number): number {
     let missing = lines;
     for (const { bytes, start } of this.#chunks.toReversed()) {
       for (let at = bytes.lastIndexOf(NEWLINE); at !== -1; at = at === 0 ? -1 : bytes.lastIndexOf(NEWLINE, at - 1)) {
-        // The newline that ends the output belongs to its last line.
+        // The final newline belongs to the last line.
         if (start + at + 1 !== this.#end && --missing <= 0) return start + at + 1;
       }
     }
     return lines === 0 ? this.#end : 0;
   }
 
-  /** Where to begin for what was written at or after a time. */
+  /** @returns the position of what was written at or after a time */
   timePosition(since: number): number {
     return this.#chunks.find(({ time }) => time >= since)?.start ?? this.#end;
   }

@@ -4,16 +4,16 @@ import { containerEnvironment, type PodFolder } from "./environment.ts";
 import type { ContainerProcess, OutputStream } from "./process.ts";
 import type { ProcessRunner } from "./runner.ts";
 
-// There are no images, so no command of an image either. This waits as a `pause` image would, and ends with us: when
-// this process dies in whatever way, the pipe that it reads from closes.
+// There are no images, and so no default commands. This waits like a `pause` image, and ends with this
+// process, because the pipe that it reads from closes then.
 const IDLE_COMMAND = ["sh", "-c", 'trap "exit 0" TERM; read -r _'];
 
-/** Who looks at a container's output while it runs. */
+/** An observer of a running container's output. */
 export interface Attachment {
   onOutput(stream: OutputStream, chunk: Buffer): void;
 }
 
-/** One run of a container, from its start to its exit. A restart makes a new one. */
+/** One run of a container, from start to exit. A restart creates a new one. */
 export class ContainerRun {
   readonly container: Container;
   readonly log: ContainerLog;
@@ -36,7 +36,7 @@ export class ContainerRun {
     this.exited = process.exited.finally(() => log.finish());
   }
 
-  /** Starts the container's command; throws CommandError when there is none such. */
+  /** Starts the container's command. Throws CommandError if there is no such program. */
   static async start(pod: Pod, container: Container, folder: PodFolder, runner: ProcessRunner): Promise<ContainerRun> {
     const given = [...(container.command ?? []), ...(container.args ?? [])];
     const isTerminal = container.tty === true;
@@ -58,7 +58,7 @@ export class ContainerRun {
     return new ContainerRun(container, process, attachments, log);
   }
 
-  /** Shows an attachment the output from now on; the returned function ends that. */
+  /** Passes further output to an attachment. @returns a function that ends it */
   attach(attachment: Attachment): () => void {
     this.#attachments.add(attachment);
     return () => {
@@ -67,7 +67,7 @@ export class ContainerRun {
     };
   }
 
-  /** Stops reading the container's output for the sake of a slow attachment, as a container runtime does. */
+  /** Pauses the container's output for a slow attachment, as a container runtime does. */
   pause(attachment: Attachment): void {
     this.#pausing.add(attachment);
     this.#process.pauseOutput();
@@ -77,7 +77,7 @@ export class ContainerRun {
     if (this.#pausing.delete(attachment) && this.#pausing.size === 0) this.#process.resumeOutput();
   }
 
-  /** Input for the container; it goes nowhere unless the container has `stdin: true`. */
+  /** Writes input to the container. It is dropped unless the container has `stdin: true`. */
   write(chunk: Buffer): boolean {
     return this.container.stdin === true ? this.#process.write(chunk) : true;
   }
@@ -87,7 +87,7 @@ export class ContainerRun {
     return this.#process.onDrain(listener);
   }
 
-  /** An attached client has ended its input; that is the container's end of input only with `stdinOnce`. */
+  /** Ends an attached client's input. With `stdinOnce` it ends the container's input as well. */
   inputEnded(): void {
     if (this.container.stdinOnce === true) this.#process.endInput();
   }
@@ -96,12 +96,12 @@ export class ContainerRun {
     this.#process.resize(columns, rows);
   }
 
-  /** A line of the cluster's own in the container's log. */
+  /** Writes a line of the cluster's own to the container's log. */
   note(line: string): void {
     this.log.append(Buffer.from(line));
   }
 
-  /** SIGTERM now, SIGKILL after the grace period; resolves at the exit. */
+  /** Sends SIGTERM now and SIGKILL after the grace period. Resolves at the exit. */
   async stop(graceMs: number): Promise<void> {
     for (const attachment of this.#pausing) this.resume(attachment);
     this.#process.kill(graceMs > 0 ? "SIGTERM" : "SIGKILL");

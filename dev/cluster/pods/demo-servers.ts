@@ -1,16 +1,16 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 
-/** A pod with this annotation is served from inside the cluster's own process, for port-forward to have a target. */
+/** A pod with this annotation is served from the cluster's own process, as a target for port-forward. */
 export const SERVER_ANNOTATION = "embedded.sallyport/server";
 
-/** The servers of one pod: which of the pod's ports they answer, and on which ports of this machine. */
+/** The servers of one pod: the pod's ports that they serve, and this machine's ports for them. */
 export interface DemoServers {
   readonly hostPorts: ReadonlyMap<number, number>;
   close(): void;
 }
 
-/** Starts what the annotation names: `web` (8080 HTTP) or `echo` (8080 HTTP and 7 TCP echo). */
+/** Starts the servers that the annotation names: `web` (8080 HTTP) or `echo` (8080 HTTP and 7 TCP echo). */
 export async function startDemoServers(kind: string, image: string, log: (line: string) => void): Promise<DemoServers> {
   const servers: [number, Server][] = [];
   if (kind === "web" || kind === "echo") servers.push([8080, httpServer(image, log)]);
@@ -49,7 +49,7 @@ function answer(response: ServerResponse, code: number, body: string): void {
   response.writeHead(code, { "content-type": "text/plain; charset=utf-8" }).end(body);
 }
 
-// The request's head, an empty line, and its body as it comes in.
+// The request's head, an empty line, and its body as it arrives.
 function echo(request: IncomingMessage, response: ServerResponse): void {
   response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
   const headers = Object.entries(request.headers).map(([name, value]) => `${name}: ${String(value)}`);

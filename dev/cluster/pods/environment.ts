@@ -2,10 +2,13 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Container, Pod } from "../api/objects.ts";
 
-// Where programs are in every usual image. The path of whoever started the cluster does not reach into its containers.
+// The usual PATH of images. The PATH of the user who started the cluster is not passed to containers.
 const CONTAINER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** The folder in which a pod's processes start: their home, and all of the file system that is theirs. */
+/**
+ * @returns the folder in which a pod's processes start: their home, and the only part of the file system they
+ *   own
+ */
 export class PodFolder {
   readonly path: string;
 
@@ -26,7 +29,7 @@ export class PodFolder {
   }
 }
 
-/** The whole environment of a container's processes. Nothing is taken over from this process. */
+/** @returns the whole environment of a container's processes; nothing is inherited from this process */
 export function containerEnvironment(
   pod: Pod,
   container: Container,

@@ -14,7 +14,7 @@ export type EventRecorder = (
   component: string,
 ) => void;
 
-/** Gives the function that records a core/v1 Event about an object, and forgets old ones. */
+/** @returns a function that stores a core/v1 Event about an object and removes old ones */
 export function eventRecorder(store: Store): EventRecorder {
   const events = resourceNamed("events");
   return (object, type, reason, message, component) => {

@@ -7,16 +7,18 @@ import { promisify } from "node:util";
 const BATCH = 48;
 const LOW_WATER = 12;
 
-/** Both ends of a pipe as file descriptors: the process' end blocks, as programs expect; ours does not. */
+/**
+ * The file descriptors of both ends of a pipe. The process's end blocks, as programs expect; ours does not.
+ */
 export interface PipeEnds {
   readonly ours: number;
   readonly theirs: number;
 }
 
 /**
- * Real pipes for child processes. Node's own `stdio: "pipe"` makes socket pairs, and those cannot be opened by name:
- * `echo x > /dev/stderr` in a container would fail. A FIFO is a pipe; each is used once and unlinked when opened. They
- * are made in batches ahead of need, as `mkfifo` costs a process.
+ * Real pipes for child processes. Node's own `stdio: "pipe"` creates socket pairs, which cannot be opened by
+ * name: `echo x > /dev/stderr` in a container would fail. Each FIFO is used once and unlinked when opened.
+ * They are created in batches in advance, because `mkfifo` costs a process.
  */
 export class FifoPool {
   readonly #folder: string;
@@ -28,7 +30,7 @@ export class FifoPool {
     this.#folder = folder;
   }
 
-  /** Removes what an earlier run left and makes the first batch. */
+  /** Removes an earlier run's files and creates the first batch. */
   async open(): Promise<void> {
     rmSync(this.#folder, { recursive: true, force: true });
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
@@ -47,7 +49,7 @@ export class FifoPool {
   /** A pipe that we write to and the process reads. */
   async input(): Promise<PipeEnds> {
     const path = await this.#take();
-    // Opening one end of a FIFO waits for the other; a reader that does not wait lets both open at once.
+    // Opening one end of a FIFO blocks until the other is opened. A non-blocking reader avoids that.
     const opener = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const ours = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
     const theirs = openSync(path, constants.O_RDONLY);

@@ -6,7 +6,7 @@ import { resourceNamed } from "../api/resources.ts";
 import type { Store, StoreEvent } from "../api/storage.ts";
 import { PodWorker, type WorkerContext } from "./pod-worker.ts";
 
-/** Runs every pod that is in the store, and ends those that are deleted from it. */
+/** Runs every pod in the store, and ends those that are deleted from it. */
 export class Kubelet {
   readonly #context: WorkerContext;
   readonly #workers = new Map<string, PodWorker>();
@@ -17,17 +17,17 @@ export class Kubelet {
   }
 
   start(): void {
-    // No pod outlives the process, so these are of an earlier one.
+    // No pod outlives the process, so these belong to an earlier one.
     rmSync(join(this.#context.stateDir, "pods"), { recursive: true, force: true });
     this.#unsubscribe = this.#context.store.subscribe((event) => this.#follow(event));
   }
 
-  /** The worker of a pod; undefined before it runs and after it has ended. */
+  /** @returns the worker of a pod; undefined before it runs and after it has ended */
   worker(pod: Pod): PodWorker | undefined {
     return this.#workers.get(pod.metadata.uid);
   }
 
-  /** Forgets the pods; their processes are ended by the runner. */
+  /** Forgets the pods. The runner ends their processes. */
   async close(): Promise<void> {
     this.#unsubscribe?.();
     await Promise.all([...this.#workers.values()].map((worker) => worker.stop(1_000)));
@@ -60,7 +60,7 @@ export class Kubelet {
   }
 }
 
-/** Marks a pod for deletion, which makes the kubelet end it; without a grace period it is gone at once. */
+/** Marks a pod for deletion, so that the kubelet ends it. Without a grace period it is removed at once. */
 export function deletePod(store: Store, pod: Pod, graceSeconds: number): Pod {
   const pods = resourceNamed("pods");
   const { namespace = "", name } = pod.metadata;

@@ -7,24 +7,27 @@ import {
   timestamp,
 } from "../api/objects.ts";
 
-/** What a pod's worker knows of one container. */
+/** What a pod's worker knows about one container. */
 export interface ContainerRecord {
   readonly name: string;
   readonly image: string;
   state: ContainerState;
   lastState: ContainerState;
   restartCount: number;
-  /** Will run (again): it is not finally over. */
+  /** It will run (again). */
   pending: boolean;
 }
 
-/** What is known of a container before it runs. */
+/** The state of a container before it runs. */
 export const newRecord = ({ name, image }: Container): ContainerRecord => ({
   ...{ name, image, lastState: {}, restartCount: 0, pending: true },
   state: { waiting: { reason: "ContainerCreating" } },
 });
 
-/** The pod's status as the kubelet would report it. Ephemeral containers show in it, and decide nothing. */
+/**
+ * @returns the pod's status as the kubelet reports it; ephemeral containers appear in it but do not affect
+ *   the phase
+ */
 export function podStatus(
   pod: Pod,
   containers: readonly ContainerRecord[],
@@ -74,7 +77,7 @@ function phaseOf(containers: readonly ContainerRecord[]): PodStatus["phase"] {
   return containers.every(({ state }) => state.terminated?.exitCode === 0) ? "Succeeded" : "Failed";
 }
 
-// Nobody asks whether one has started up or is ready to serve.
+// There are no startup or readiness probes.
 function ephemeralStatus(pod: Pod, record: ContainerRecord): ContainerStatus {
   const { started: _started, ...status } = containerStatus(pod, record);
   return { ...status, ready: false };

@@ -9,7 +9,7 @@ import type { EventRecorder } from "./events.ts";
 import { type ContainerRecord, newRecord, podStatus } from "./pod-status.ts";
 import { CommandError, type ProcessRunner } from "./runner.ts";
 
-// The kubelet's: 10 s, doubled at each restart, at most 5 min; forgotten after 10 min of running.
+// The kubelet's back-off: 10 s, doubled at each restart, at most 5 min, reset after 10 min of running.
 const BACKOFF_START_MS = 10_000;
 const BACKOFF_MAX_MS = 300_000;
 const BACKOFF_FORGET_MS = 600_000;
@@ -28,7 +28,10 @@ interface Runs {
   previous: ContainerRun | undefined;
 }
 
-/** Runs one pod: starts its containers, restarts them by its policy, reports its status, and ends it. */
+/**
+ * Runs one pod: starts its containers, restarts them according to its policy, reports its status, and ends
+ * it.
+ */
 export class PodWorker {
   readonly folder: PodFolder;
   readonly #context: WorkerContext;
@@ -47,7 +50,7 @@ export class PodWorker {
     this.#records = pod.spec.containers.map(newRecord);
   }
 
-  /** Begins to run the pod; what happens from then on shows in its status. */
+  /** Starts the pod. Its status shows what happens from then on. */
   start(): void {
     const { metadata } = this.#pod;
     this.folder.create(this.#pod);
@@ -63,7 +66,7 @@ export class PodWorker {
     }
   }
 
-  /** Starts the ephemeral containers that the pod has got since: each once, whatever the restart policy says. */
+  /** Starts the ephemeral containers that were added: each once, whatever the restart policy is. */
   startEphemeral(pod: Pod): void {
     for (const container of pod.spec.ephemeralContainers ?? []) {
       if (this.#isOver || this.#ephemeral.some(({ name }) => name === container.name)) continue;
@@ -75,19 +78,19 @@ export class PodWorker {
     }
   }
 
-  /** The latest run of a container, which may be over. */
+  /** @returns the latest run of a container, which may have ended */
   run(container: string): ContainerRun | undefined {
     return this.#runs.get(container)?.current;
   }
 
-  /** The run before the latest. */
+  /** @returns the run before the latest */
   previousRun(container: string): ContainerRun | undefined {
     return this.#runs.get(container)?.previous;
   }
 
   /**
-   * The port of this machine on which the pod's port answers. Only what the pod declares is reachable: its processes
-   * share the machine's loopback, and forwarding is not to open every other port on it.
+   * @returns this machine's port for a port of the pod. Only declared ports are reachable: a pod's processes
+   *   share the machine's loopback, and forwarding must not open every other port on it
    */
   hostPort(port: number): number | undefined {
     const inProcess = this.#servers?.hostPorts.get(port);
@@ -143,12 +146,12 @@ export class PodWorker {
     await Promise.all(this.#ephemeral.map(({ name }) => this.#stopRun(name, graceMs)));
   }
 
-  /** All of the pod's own containers have finally ended. */
+  /** Whether all of the pod's own containers have ended for good. */
   get #isComplete(): boolean {
     return this.#records.every(({ pending }) => !pending);
   }
 
-  /** Nothing is to run any more. */
+  /** Whether nothing will run any more. */
   get #isOver(): boolean {
     return this.#stopping.signal.aborted || this.#isComplete;
   }
@@ -158,7 +161,7 @@ export class PodWorker {
     return restartPolicy === "Always" || (restartPolicy === "OnFailure" && code !== 0);
   }
 
-  // The first restart comes at once.
+  // The first restart has no delay.
   async #backOff(container: Container, record: ContainerRecord, failures: number): Promise<void> {
     if (failures <= 1) return;
     const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_START_MS * 2 ** (failures - 2));

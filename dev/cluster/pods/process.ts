@@ -15,17 +15,17 @@ export interface ProcessOptions {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: boolean;
-  /** On a terminal; its output is all stdout. */
+  /** On a terminal, where all output is stdout. */
   readonly tty: boolean;
   onOutput(stream: OutputStream, chunk: Buffer): void;
 }
 
-/** A process of a container, on pipes or on a terminal. */
+/** A container's process, on pipes or on a terminal. */
 export interface ContainerProcess {
   readonly pid: number;
-  /** The exit code (128 + n for a signal), once the process has ended and its output has been given out. */
+  /** The exit code (128 + n for a signal), after the process has ended and its output was delivered. */
   readonly exited: Promise<number>;
-  /** Gives input; false means that `onDrain` will say when to give more. */
+  /** Writes input. False means that `onDrain` will be called when there is room again. */
   write(chunk: Buffer): boolean;
   /** Calls the listener whenever input is wanted again, until the returned function is called. */
   onDrain(listener: () => void): () => void;
@@ -33,17 +33,17 @@ export interface ContainerProcess {
   pauseOutput(): void;
   resumeOutput(): void;
   resize(columns: number, rows: number): void;
-  /** Signals the process and what it started, as far as that stayed in its process group. */
+  /** Signals the process and its children, as far as they stayed in its process group. */
   kill(signal: NodeJS.Signals): void;
 }
 
-// A process in the background may hold the output open after the command has ended: wait only while something comes.
+// A background process may keep the output open after the command has ended. Wait only while output arrives.
 const LINGER_MS = 200;
 const EOT = Buffer.of(4);
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
-/** Starts it on pipes. */
+/** Starts a process on pipes. */
 export async function startOnPipes(options: ProcessOptions, fifos: FifoPool): Promise<ContainerProcess> {
   const [stdin, stdout, stderr] = await Promise.all([
     options.stdin ? fifos.input() : undefined,
@@ -55,7 +55,7 @@ export async function startOnPipes(options: ProcessOptions, fifos: FifoPool): Pr
     cwd: options.cwd,
     env: { ...options.env },
     stdio: [stdin?.theirs ?? "ignore", stdout.theirs, stderr.theirs],
-    // Its own process group, so that all of it can be signalled.
+    // A process group of its own, so that all of it can be signalled.
     detached: true,
   });
   for (const ends of [stdin, stdout, stderr]) if (ends !== undefined) closeSync(ends.theirs);
@@ -88,7 +88,7 @@ class PipedProcess implements ContainerProcess {
       const drained = (): void => {
         for (const listener of this.#drained) listener();
       };
-      // EPIPE: the process does not read any more. What is written from now on goes nowhere, as on a real cluster.
+      // EPIPE: the process no longer reads. Further input is dropped, as on a real cluster.
       this.#input
         .on("error", () => undefined)
         .on("drain", drained)
@@ -151,12 +151,12 @@ class PipedProcess implements ContainerProcess {
 function exitCodeOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
-    // Found in the path a moment ago, and yet not started: what shells say of that.
+    // Found in the path, but it could not be started: the exit code that shells use.
     child.once("error", () => resolve(126));
   });
 }
 
-/** Starts it on a new terminal. */
+/** Starts a process on a new terminal. */
 export function startOnTerminal(options: ProcessOptions): ContainerProcess {
   const pty = spawnPty(options.file, options.argv.slice(1), {
     name: options.env["TERM"] ?? "xterm",
@@ -164,7 +164,7 @@ export function startOnTerminal(options: ProcessOptions): ContainerProcess {
     rows: DEFAULT_ROWS,
     cwd: options.cwd,
     env: { ...options.env },
-    // Bytes, not text: a character may be cut between two reads.
+    // Bytes, because a character may be split between two reads.
     encoding: null,
   });
   // With `encoding: null` the data are Buffers, whatever the declared type says.
@@ -191,12 +191,12 @@ class TerminalProcess implements ContainerProcess {
   }
 
   write(chunk: Buffer): boolean {
-    // Bytes go through as they are; only the declared type knows nothing but text.
+    // Bytes pass unchanged; the declared type allows only text.
     if (!this.#over) this.#pty.write(chunk as unknown as string);
     return true;
   }
 
-  // node-pty queues input itself, and what is typed is small: write() never asks to wait.
+  // node-pty queues input, and typed input is small, so write() never asks to wait.
   onDrain(): () => void {
     return () => undefined;
   }
@@ -205,7 +205,7 @@ class TerminalProcess implements ContainerProcess {
     this.write(EOT);
   }
 
-  // node-pty gives up on unread output 200 ms after the exit: the end of it is lost for a client that does not read.
+  // node-pty drops unread output 200 ms after the exit, so a client that does not read loses the end.
   pauseOutput(): void {
     if (!this.#over) this.#pty.pause();
   }

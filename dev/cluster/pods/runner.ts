@@ -3,7 +3,7 @@ import { delimiter, join, resolve } from "node:path";
 import { FifoPool } from "./fifos.ts";
 import { type ContainerProcess, type OutputStream, startOnPipes, startOnTerminal } from "./process.ts";
 
-/** The command cannot be started; the message is runc's. */
+/** The command cannot be started. The message is runc's. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
 }
@@ -19,7 +19,7 @@ export interface RunOptions {
 
 const KILL_GRACE_MS = 1_000;
 
-/** Starts the processes of all containers and sessions, and sees to it that none outlives the cluster. */
+/** Starts the processes of all containers and sessions, and ensures that none outlives the cluster. */
 export class ProcessRunner {
   readonly #fifos: FifoPool;
   readonly #running = new Set<ContainerProcess>();
@@ -33,7 +33,7 @@ export class ProcessRunner {
     await this.#fifos.open();
   }
 
-  /** Starts a command; throws CommandError when there is no such executable. */
+  /** Starts a command. Throws CommandError if there is no such executable. */
   async run(options: RunOptions): Promise<ContainerProcess> {
     const file = findExecutable(options.command[0] ?? "", options.cwd, options.env["PATH"] ?? "");
     const processOptions = { ...options, file, argv: options.command };
@@ -44,7 +44,7 @@ export class ProcessRunner {
     return started;
   }
 
-  /** Asks all processes to end, then ends them. */
+  /** Ends all processes: first with SIGTERM, then with SIGKILL. */
   async close(): Promise<void> {
     this.#closed = true;
     const all = [...this.#running];

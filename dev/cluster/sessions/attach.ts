@@ -4,7 +4,7 @@ import type { Kubelet } from "../pods/kubelet.ts";
 import { CHANNEL, ChannelConnection, type ChannelProtocol } from "./channels.ts";
 import { finish, greet, ResizeReader, type SessionTarget, type StreamOptions } from "./remote-command.ts";
 
-/** Connects the socket to a container's own process, and resolves when the client is gone. */
+/** Connects the socket to a container's own process. Resolves when the client has left. */
 export async function attach(
   socket: WebSocket,
   protocol: ChannelProtocol,

@@ -1,11 +1,11 @@
 import type { WebSocket } from "ws";
 import { MessageSender, toBuffer } from "./websocket.ts";
 
-/** How a subprotocol of remotecommand writes its channels (apimachinery's wsstream, kubelet's remotecommand). */
+/** How a subprotocol of remotecommand encodes channels (apimachinery's wsstream, kubelet's remotecommand). */
 export interface ChannelProtocol {
   readonly name: string;
   readonly encoding: "binary" | "base64";
-  /** v4 and later end with a Status on the error channel; before, there was only the text of an error. */
+  /** v4 and later end with a Status on the error channel, earlier ones with an error's text. */
   readonly errors: "status" | "text";
   /** v5: `[255, channel]` half-closes a channel. */
   readonly halfCloses: boolean;
@@ -32,7 +32,7 @@ export const PORT_FORWARD_PROTOCOLS: readonly ChannelProtocol[] = [
 
 export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
-/** The first that the client offers and the server knows; the nameless one if it offers nothing. */
+/** @returns the first that the client offers and the server knows; the unnamed one if it offers none */
 export function negotiateChannels(
   offered: readonly string[],
   known: readonly ChannelProtocol[],
@@ -51,11 +51,14 @@ export interface ChannelHandlers {
   onHalfClose(channel: number): void;
   /** Whether the sources of what is sent should pause. */
   onPressure(paused: boolean): void;
-  /** The client is gone, or has closed. */
+  /** The client has left or has closed the connection. */
   onClose(): void;
 }
 
-/** A WebSocket that carries channels: the first byte of a message (in base64: the first character) says which. */
+/**
+ * A WebSocket that carries channels. The first byte of a message (in base64: the first character) is the
+ * channel.
+ */
 export class ChannelConnection {
   readonly protocol: ChannelProtocol;
   readonly #socket: WebSocket;
@@ -80,7 +83,10 @@ export class ChannelConnection {
     socket.once("close", () => handlers.onClose());
   }
 
-  /** Sends data on a channel. Only the greeting may be empty: kubectl takes an empty message for the end. */
+  /**
+   * Sends data on a channel. Only the greeting may be empty, because kubectl reads an empty message as the
+   * end.
+   */
   send(channel: number, data: Buffer): void {
     if (this.protocol.encoding === "base64") {
       this.#sender.send(Buffer.from(`${channel}${data.toString("base64")}`), false);
@@ -100,7 +106,7 @@ export class ChannelConnection {
     this.#socket.resume();
   }
 
-  /** Closes normally, after all that was sent, and waits for the client's close. */
+  /** Closes normally after everything was sent, and waits for the client's close. */
   end(): void {
     // A paused socket would never see that close.
     this.#socket.resume();

@@ -9,17 +9,17 @@ import { CHANNEL, ChannelConnection, type ChannelProtocol } from "./channels.ts"
 import { finish, greet, ResizeReader, type SessionTarget, type StreamOptions } from "./remote-command.ts";
 
 const HANGUP_GRACE_MS = 1_000;
-// Sizes and input that come before the process has started; a client sends little before it sees an answer.
+// Sizes and input from before the process has started. A client sends little before it receives an answer.
 const MAX_EARLY_INPUT = 1_000;
 
-/** The command of an exec; throws 400 when there is none. */
+/** @returns the command of an exec; throws 400 without one */
 export function execCommand(query: URLSearchParams): string[] {
   const command = query.getAll("command");
   if (command.length === 0) throw badRequest("you must specify at least 1 command for the container");
   return command;
 }
 
-/** Runs a command for the session on the socket, and resolves when the client is gone. */
+/** Runs a command for a session. Resolves when the client has left. */
 export async function exec(
   socket: WebSocket,
   protocol: ChannelProtocol,
@@ -95,7 +95,8 @@ export async function exec(
   await gone;
 }
 
-// The client left first. A real runtime leaves the command running; on somebody's own machine it should not.
+// The client left first. A real runtime leaves the command running, but it should not on a user's own
+// machine.
 async function hangUp(process: ContainerProcess, ended: Promise<unknown>): Promise<void> {
   process.endInput();
   process.resumeOutput();

@@ -4,15 +4,15 @@ import type { Kubelet } from "../pods/kubelet.ts";
 
 export interface TargetHandlers {
   onData(chunk: Buffer): void;
-  /** The target sends nothing more: `error` says why when that is not its own decision. */
+  /** The target sends nothing more. `error` says why, unless it closed by itself. */
   onEnd(error: string | undefined): void;
-  /** Both directions are over. */
+  /** Both directions are closed. */
   onClosed(): void;
 }
 
 /** One forwarded connection to a port of a pod. */
 export interface ForwardTarget {
-  /** Gives data; false means that `onDrain` will be called when there is room again. */
+  /** Writes data. False means that `onDrain` will be called when there is room again. */
   write(chunk: Buffer, onDrain: () => void): boolean;
   endInput(): void;
   pause(): void;
@@ -20,7 +20,7 @@ export interface ForwardTarget {
   destroy(): void;
 }
 
-/** Connects to the pod's port. A port that nobody answers ends the target with containerd's words. */
+/** Connects to the pod's port. If nothing listens there, the target ends with containerd's message. */
 export function connectTarget(kubelet: Kubelet, pod: Pod, port: number, handlers: TargetHandlers): ForwardTarget {
   const hostPort = kubelet.worker(pod)?.hostPort(port);
   let ended = false;
@@ -54,7 +54,7 @@ function overSocket(socket: Socket): ForwardTarget {
   return {
     write: (chunk, onDrain) => {
       if (!socket.writable || socket.write(chunk)) return true;
-      // Closing ends the wait as well, or a reset target would block its neighbours for ever.
+      // Closing ends the wait as well. Otherwise a reset target would block the others for ever.
       const done = (): void => {
         socket.off("drain", done);
         socket.off("close", done);

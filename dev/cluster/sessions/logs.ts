@@ -8,7 +8,7 @@ import type { SessionTarget } from "./remote-command.ts";
 
 const NEWLINE = 0x0a;
 
-/** The log that a request asks for; throws 400 in the kubelet's words when there is none. */
+/** @returns the requested log; throws 400 with the kubelet's message if there is none */
 export function requestedLog(
   { pod, container }: SessionTarget,
   query: URLSearchParams,
@@ -26,7 +26,10 @@ export function requestedLog(
   return run.log;
 }
 
-/** Writes the log as the query says (`tailLines`, `sinceSeconds`, `sinceTime`, `timestamps`, `limitBytes`, `follow`). */
+/**
+ * Writes the log according to the query (`tailLines`, `sinceSeconds`, `sinceTime`, `timestamps`,
+ * `limitBytes`, `follow`).
+ */
 export async function writeLog(log: ContainerLog, query: URLSearchParams, response: ServerResponse): Promise<void> {
   const gone = new AbortController();
   response.once("close", () => gone.abort());

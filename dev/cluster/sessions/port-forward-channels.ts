@@ -5,7 +5,7 @@ import type { Kubelet } from "../pods/kubelet.ts";
 import { ChannelConnection, type ChannelProtocol } from "./channels.ts";
 import { connectTarget, type ForwardTarget } from "./forward-target.ts";
 
-/** The ports of the older port-forward, from repeated or comma-separated `ports`; throws 400. */
+/** @returns the ports of the older port-forward, from repeated or comma-separated `ports`; throws 400 */
 export function forwardedPorts(query: URLSearchParams): number[] {
   const ports = query
     .getAll("ports")
@@ -19,9 +19,9 @@ export function forwardedPorts(query: URLSearchParams): number[] {
 }
 
 /**
- * Port-forward on channels (kubelet's portforward/websocket.go): of the n-th port, channel 2n carries data and 2n+1
- * errors, each beginning with the port as a little-endian 16-bit number. All ports are connected at once, one
- * connection each. Resolves when the client is gone.
+ * Port-forward on channels (kubelet's portforward/websocket.go). For the n-th port, channel 2n carries data
+ * and 2n+1 errors, each beginning with the port as a little-endian 16-bit number. All ports are connected at
+ * once, with one connection each. Resolves when the client has left.
  */
 export function portForwardChannels(
   socket: WebSocket,

@@ -17,9 +17,9 @@ interface Connection {
 }
 
 /**
- * Port-forward as kubectl has spoken it since 1.31: SPDY inside the WebSocket's binary messages. Each forwarded
- * connection is a pair of streams that share a `requestid`: first an error stream, then a data stream to a `port`.
- * Resolves when the client is gone.
+ * Port-forward as kubectl does it since 1.31: SPDY inside the WebSocket's binary messages. Each forwarded
+ * connection is a pair of streams with the same `requestid`: first an error stream, then a data stream to a
+ * `port`. Resolves when the client has left.
  */
 export function portForwardSpdy(socket: WebSocket, kubelet: Kubelet, pod: Pod): Promise<void> {
   return new Promise((resolve) => {
@@ -90,12 +90,12 @@ class Tunnel {
       case "SETTINGS":
       case "SYN_REPLY":
       case "WINDOW_UPDATE":
-        // Nothing to do: the client closes after GOAWAY, and Kubernetes uses none of the others here.
+        // Nothing to do: the client closes after GOAWAY, and Kubernetes does not use the others here.
         return;
     }
   }
 
-  // One slow target holds up the tunnel, as it does in spdystream: there is no flow control for a single stream.
+  // A slow target blocks the whole tunnel, as in spdystream, because single streams have no flow control.
   #give(target: ForwardTarget, data: Uint8Array): void {
     const drained = (): void => {
       if (--this.#blocked === 0) this.#socket.resume();
@@ -110,7 +110,7 @@ class Tunnel {
     const kind = headerValue(headers, "streamtype");
     const port = Number(headerValue(headers, "port"));
     const isValid = (kind === "error" || kind === "data") && Number.isInteger(port) && port > 0 && port < 65_536;
-    // Without a request id, the data stream is the one that the client opened next after the error stream.
+    // Without a request id, the data stream is the next one that the client opened after the error stream.
     const request = headerValue(headers, "requestid") ?? String(kind === "error" ? streamId : streamId - 2);
     const connection = this.#byRequest.get(request);
     if (!isValid || (kind === "data") !== (connection !== undefined)) {
@@ -130,7 +130,7 @@ class Tunnel {
       onEnd: (error) => {
         this.#sendData(dataStream, "", true);
         if (error !== undefined) this.#sendData(connection.errorStream, error, false);
-        // kubectl reads the error stream to its end before it lets go of the connection.
+        // kubectl reads the error stream to its end before it closes the connection.
         this.#sendData(connection.errorStream, "", true);
       },
       onClosed: () => this.#byDataStream.delete(dataStream),

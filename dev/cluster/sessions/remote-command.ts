@@ -3,7 +3,7 @@ import { badRequest } from "../api/status.ts";
 import { isTrue } from "../auth/request-info.ts";
 import { CHANNEL, type ChannelConnection, type ChannelProtocol } from "./channels.ts";
 
-/** Which streams an exec or attach wants. */
+/** The streams of an exec or attach. */
 export interface StreamOptions {
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -18,7 +18,7 @@ export function streamOptions(query: URLSearchParams): StreamOptions {
   return { stdin: stdin === true, stdout: stdout === true, stderr: stderr === true && tty !== true, tty: tty === true };
 }
 
-/** Tells the client that the connection stands: an empty message on the lowest channel that we write to. */
+/** Tells the client that it is connected: an empty message on the lowest channel that the server writes. */
 export function greet(connection: ChannelConnection, { stdout, stderr }: StreamOptions): void {
   let channel: number = CHANNEL.error;
   if (stderr) channel = CHANNEL.stderr;
@@ -39,7 +39,8 @@ export function finish(connection: ChannelConnection, outcome: Outcome): void {
   connection.end();
 }
 
-// v5 goes through the API server's stream translator, which words things anew; v4 and v1 show the kubelet's own words.
+// v5 goes through the API server's stream translator, which rewords messages. v4 and v1 show the kubelet's
+// own.
 function outcomeText(protocol: ChannelProtocol, outcome: Outcome): string {
   const isV5 = protocol.halfCloses;
   switch (outcome.kind) {
@@ -47,10 +48,10 @@ function outcomeText(protocol: ChannelProtocol, outcome: Outcome): string {
       return protocol.errors === "status" ? goJson({ metadata: {}, status: "Success" }) : "";
     case "exit": {
       const { code, command } = outcome;
-      const words = isV5
+      const reason = isV5
         ? `command terminated with exit code ${code}`
         : `error executing command [${command.join(" ")}], exit code ${code}`;
-      const message = `command terminated with non-zero exit code: ${words}`;
+      const message = `command terminated with non-zero exit code: ${reason}`;
       if (protocol.errors === "text") return message;
       const details = { causes: [{ reason: "ExitCode", message: String(code) }] };
       return goJson({ metadata: {}, status: "Failure", message, reason: "NonZeroExitCode", details });
@@ -65,14 +66,14 @@ function outcomeText(protocol: ChannelProtocol, outcome: Outcome): string {
   }
 }
 
-/** JSON as Go's encoder writes it, which escapes what HTML could mistake. */
+/** JSON as Go's encoder writes it: with HTML's special characters escaped. */
 function goJson(value: object): string {
   return JSON.stringify(value).replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
 }
 
 const MAX_RESIZE_BYTES = 1024;
 
-/** Collects the resize channel, a byte stream of `{"Width":n,"Height":n}` objects, and reports each size. */
+/** Reads the resize channel, a byte stream of `{"Width":n,"Height":n}` objects, and reports each size. */
 export class ResizeReader {
   #text = "";
   readonly #onSize: (columns: number, rows: number) => void;
@@ -92,7 +93,7 @@ export class ResizeReader {
   }
 }
 
-/** What a session works on. */
+/** The process or container of a session. */
 export interface SessionTarget {
   readonly pod: Pod;
   readonly container: Container;

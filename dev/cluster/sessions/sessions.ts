@@ -27,10 +27,10 @@ export interface SessionContext {
   readonly runner: ProcessRunner;
 }
 
-/** A session whose request is in order: what is left is to upgrade, and to run it until the client is gone. */
+/** A session whose request is valid. It remains to upgrade, and to run until the client leaves. */
 export type ReadySession = (upgrade: Upgrade) => Promise<void>;
 
-/** Checks all that can be refused before the upgrade, and throws the StatusError for it. */
+/** Checks everything that can be refused before the upgrade. Throws StatusError. */
 export function prepareSession(
   { store, kubelet, runner }: SessionContext,
   request: IncomingMessage,
@@ -58,7 +58,7 @@ export function prepareSession(
       try {
         await run(socket);
       } finally {
-        // After a session that failed in an unforeseen way nobody else would close it.
+        // Nothing else closes it after an unexpected failure.
         socket.terminate();
       }
     };

@@ -6,14 +6,14 @@ import type { ResourceRequest } from "../auth/request-info.ts";
 
 const DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container";
 
-/** The pod that a subresource request names; throws 404. */
+/** @returns the pod that a subresource request names; throws 404 */
 export function targetPod(store: Store, { namespace, name }: ResourceRequest): Pod {
   return store.get(resourceNamed("pods"), namespace, name) as Pod;
 }
 
 /**
- * The container asked for, or the pod's only (or default) one; throws 400 in the words of podContainerFor. An ephemeral
- * container is there for who names it, and does not make the only one ambiguous.
+ * @returns the requested container, or the pod's only (or default) one; an ephemeral one only if it is named.
+ *   Throws 400 with the message of podContainerFor
  */
 export function targetContainer(pod: Pod, asked: string): Container {
   const { containers, ephemeralContainers = [] } = pod.spec;

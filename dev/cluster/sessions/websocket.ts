@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 
-/** The parts of an HTTP upgrade that are left to answer. */
+/** An HTTP upgrade that has not been answered. */
 export interface Upgrade {
   readonly socket: Duplex;
   readonly head: Buffer;
@@ -11,12 +11,12 @@ export interface Upgrade {
 const CLOSE_TIMEOUT_MS = 5_000;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
-/** Whether the request wants a WebSocket; the case of the header's value does not matter. */
+/** @returns whether the request asks for a WebSocket; the header's value is case-insensitive */
 export function isWebSocketRequest(request: IncomingMessage): boolean {
   return request.headers.upgrade?.toLowerCase() === "websocket";
 }
 
-/** The subprotocols a client offers, in its order. */
+/** @returns the subprotocols that a client offers, in its order */
 export function offeredProtocols(request: IncomingMessage): string[] {
   const offered = request.headers["sec-websocket-protocol"] ?? "";
   return offered
@@ -26,15 +26,15 @@ export function offeredProtocols(request: IncomingMessage): string[] {
 }
 
 /**
- * Completes the handshake with that subprotocol ("" for none). `ws` does not negotiate here: it refuses names that are
- * no tokens, and `SPDY/3.1+portforward.k8s.io`, which kubectl offers, is none.
+ * Completes the handshake with a subprotocol ("" for none). Bypasses the negotiation of `ws`, which rejects
+ * names that are not tokens, such as kubectl's `SPDY/3.1+portforward.k8s.io`.
  */
 export function acceptWebSocket(request: IncomingMessage, upgrade: Upgrade, protocol: string): Promise<WebSocket> {
   const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
     maxPayload: MAX_MESSAGE_BYTES,
-    // Go's WebSocket server takes any bytes in a text message, and Python's client sends input so.
+    // Go's WebSocket server accepts any bytes in a text message, which is how Python's client sends input.
     skipUTF8Validation: true,
     closeTimeout: CLOSE_TIMEOUT_MS,
   };
@@ -43,7 +43,7 @@ export function acceptWebSocket(request: IncomingMessage, upgrade: Upgrade, prot
     if (protocol !== "") headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
   });
   delete request.headers["sec-websocket-protocol"];
-  // `ws` insists on GET; the API server upgrades a POST as well.
+  // `ws` requires GET, but the API server also upgrades a POST.
   request.method = "GET";
   return new Promise((resolve) => {
     server.handleUpgrade(request, upgrade.socket, upgrade.head, (socket) => {
@@ -53,11 +53,14 @@ export function acceptWebSocket(request: IncomingMessage, upgrade: Upgrade, prot
   });
 }
 
-// Enough to keep a fast reader busy, little enough that a slow one costs nothing.
+// Enough for a fast reader, and little memory for a slow one.
 const HIGH_WATER_BYTES = 1024 * 1024;
 const LOW_WATER_BYTES = 256 * 1024;
 
-/** Sends messages and says when their source should pause: what a slow client has not taken is not piled up here. */
+/**
+ * Sends messages, and says when their source should pause, so that a slow client's data does not pile up
+ * here.
+ */
 export class MessageSender {
   readonly #socket: WebSocket;
   readonly #onPressure: (paused: boolean) => void;
@@ -85,7 +88,7 @@ export class MessageSender {
   }
 }
 
-/** A message as one Buffer, without copying where it is one already. */
+/** @returns a message as one Buffer, without a copy if it is one already */
 export function toBuffer(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
   if (Buffer.isBuffer(data)) return data;
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);

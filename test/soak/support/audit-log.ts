@@ -1,4 +1,4 @@
-/** Holds the record in D1 against what the clients saw. */
+/** Compares the audit log in D1 with what the clients saw. */
 import { existsSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { ChainedEvent } from "../../../audit/chain.ts";
@@ -6,11 +6,11 @@ import type { SessionEnd, SessionStart } from "../../../audit/events.ts";
 import { ChainVerifier, type Verdict } from "../../../audit/verify.ts";
 import type { ClientSession } from "./client-session.ts";
 
-/** workerd, or everything, was killed. */
+/** A kill of workerd or of everything. */
 export interface Kill {
   readonly moment: string;
   readonly at: number;
-  /** When it answered again. */
+  /** When workerd answered again. */
   readyAt: number;
 }
 
@@ -20,19 +20,19 @@ export interface RecordedSession {
   readonly ends: readonly (SessionEnd & { readonly at: number; readonly hash: string })[];
 }
 
-export interface RecordedAll {
+export interface AuditLog {
   readonly sessions: ReadonlyMap<string, RecordedSession>;
   readonly verdict: Verdict;
 }
 
-/** Patient: a workerd that has just started holds the file for a moment. */
-function openRecord(d1Path: string): DatabaseSync {
+/** Waits for the file, which a workerd that has just started locks for a moment. */
+function openAuditLog(d1Path: string): DatabaseSync {
   return new DatabaseSync(d1Path, { readOnly: true, timeout: 10_000 });
 }
 
-/** Reads the file of the local D1, which asks nothing of workerd. */
-export function readRecord(d1Path: string): RecordedAll {
-  const database = openRecord(d1Path);
+/** Reads the file of the local D1 directly, without workerd. */
+export function readAuditLog(d1Path: string): AuditLog {
+  const database = openAuditLog(d1Path);
   const sessions = new Map<
     string,
     { id: string; start: RecordedSession["start"]; ends: RecordedSession["ends"][0][] }
@@ -58,9 +58,9 @@ export function readRecord(d1Path: string): RecordedAll {
   return { sessions, verdict: verifier.finish() };
 }
 
-/** Sessions without an end. */
+/** @returns the number of sessions without an end */
 export function countOpen(d1Path: string): number {
-  const database = openRecord(d1Path);
+  const database = openAuditLog(d1Path);
   try {
     const row = database.prepare("SELECT count(*) AS open FROM sessions WHERE state = 'live'").get();
     return Number(row?.["open"]);
@@ -70,37 +70,37 @@ export function countOpen(d1Path: string): number {
 }
 
 /**
- * What was read from upstream and had not come to the client when workerd died: queues and socket buffers.
+ * Data that was read from upstream and had not reached the client when workerd died: queues and socket
+ * buffers.
  */
 const IN_FLIGHT_BYTES = { bulk: 8 * 1024 * 1024, other: 256 * 1024 } as const;
 /**
- * Counts are written down every 5 s by a tick of 1 s; the rest is a machine's that is busy with many times
- * its cores.
+ * Counts are saved every 5 s by a tick of 1 s. The rest allows for an overloaded machine.
  */
 const MAX_STALENESS_MS = 20_000;
-/** The heartbeat's 30 s, and a busy machine's delay. */
+/** The heartbeat's 30 s, and the delay of a busy machine. */
 const MAX_CLOSING_MS = 35_000;
 const NEAR_KILL_MS = 2_500;
 const NOTICED_MS = 50;
-/** From the decision to kill to the death. Far less than workerd takes to come back. */
+/** From the decision to kill to the process's end. Far less than a restart takes. */
 const DYING_MS = 300;
 
 export interface Findings {
   readonly faults: string[];
-  /** Sessions with a 101 of which the record says nothing, or not all. */
+  /** Sessions with a 101 that are missing in the audit log, wholly or in part. */
   lost: number;
   leftOpen: number;
   readonly outcomes: Map<string, number>;
-  /** For how long workerd ran, after the kill, before an interrupted session was closed, ms. */
+  /** How long workerd had run after the kill when it closed an interrupted session, ms. */
   readonly closingMs: number[];
-  /** How old the last known counts of an interrupted session were, ms. */
+  /** Age of the last known counts of an interrupted session, ms. */
   readonly stalenessMs: number[];
 }
 
-/** Every session whose client got a 101 against the record. */
+/** Checks every session whose client got a 101. */
 export function checkSessions(
   clients: readonly ClientSession[],
-  { sessions, verdict }: RecordedAll,
+  { sessions, verdict }: AuditLog,
   kills: readonly Kill[],
 ): Findings {
   const findings: Findings = {
@@ -118,11 +118,12 @@ export function checkSessions(
   for (const client of clients) {
     if (client.openedAt === undefined) continue;
     const recorded = client.id === undefined ? undefined : sessions.get(client.id);
-    const fault = (words: string) => findings.faults.push(`${client.kind} of ${client.email} ${client.id}: ${words}`);
+    const fault = (message: string) =>
+      findings.faults.push(`${client.kind} of ${client.email} ${client.id}: ${message}`);
     const [end, second] = recorded?.ends ?? [];
     if (!recorded?.start || !end || second) {
       findings.lost++;
-      fault(recorded?.start ? `${recorded.ends.length} ends` : "its start is not in the record");
+      fault(recorded?.start ? `${recorded.ends.length} ends` : "its start is not in the audit log");
       continue;
     }
     if (recorded.start.user !== client.email) fault(`recorded as ${recorded.start.user}`);
@@ -134,44 +135,44 @@ export function checkSessions(
 }
 
 export type End = RecordedSession["ends"][0];
-type Fault = (words: string) => void;
+type Fault = (message: string) => void;
 
 function checkOutcome(client: ClientSession, end: End, kill: Kill | undefined, fault: Fault): void {
   const allowed = allowedOutcomes(client, kill);
   if (!allowed.includes(end.outcome)) {
-    const story = `close ${client.closeCode}, exit ${client.toldExitCode}, left by ${client.farewell}, ${kill ? "killed" : "not killed"}`;
+    const story = `close ${client.closeCode}, exit ${client.receivedExitCode}, left with ${client.departure}, ${kill ? "killed" : "not killed"}`;
     fault(`its outcome is ${end.outcome} (${end.reason}), not ${allowed.join(" or ")}: ${story}`);
   }
-  if (end.outcome === "exited" && client.toldExitCode !== undefined && end.exit_code !== client.toldExitCode) {
-    fault(`exit code ${end.exit_code} is recorded, the client was told ${client.toldExitCode}`);
+  if (end.outcome === "exited" && client.receivedExitCode !== undefined && end.exit_code !== client.receivedExitCode) {
+    fault(`exit code ${end.exit_code} is recorded, the client was told ${client.receivedExitCode}`);
   }
   if (end.outcome === "interrupted" && end.exit_code !== null) fault("interrupted, with an exit code");
 }
 
 function allowedOutcomes(client: ClientSession, kill: Kill | undefined): string[] {
   const interrupted = kill ? ["interrupted"] : [];
-  // The close is sent after the end is written: whoever has seen it can rely on the record.
-  if (client.toldExitCode !== undefined && client.closeCode === 1000) return ["exited"];
+  // The close is sent after the end was written, so a client that has seen it can rely on the audit log.
+  if (client.receivedExitCode !== undefined && client.closeCode === 1000) return ["exited"];
   if (client.termination === "confirmed") return ["terminated"];
   if (client.termination === "asked") return ["terminated", "disconnected", "exited", ...interrupted];
-  // One that ends by itself may do so just before it is left.
+  // A session that ends by itself may do so just before its client leaves.
   const exited = client.isFinite ? ["exited"] : [];
-  if (client.farewell === "close" || client.farewell === "terminate")
+  if (client.departure === "close" || client.departure === "terminate")
     return ["disconnected", ...exited, ...interrupted];
-  if (client.farewell === "half-close" || client.isFinite) return ["exited", ...interrupted];
+  if (client.departure === "half-close" || client.isFinite) return ["exited", ...interrupted];
   return interrupted;
 }
 
 /**
- * The kill that cut it, or came so soon after its client had left that it may have been faster: the first
- * after its start, for no session outlives one. When its client noticed does not tell: a busy one may do so
- * after the next kill.
+ * Finds the kill that cut a session, or that may have done so because it came soon after its client had left.
+ * It is the first one after the session's start, since no session survives a kill. The time at which the
+ * client noticed is no evidence: a busy client may notice after the next kill.
  */
 export function killOf(client: ClientSession, { start }: RecordedSession, kills: readonly Kill[]): Kill | undefined {
   const began = start?.at ?? client.openedAt ?? 0;
   const ended = client.endedAt ?? Number.POSITIVE_INFINITY;
   const first = kills.find(({ at }) => at >= began - DYING_MS);
-  return first && first.at <= ended + (client.farewell ? NEAR_KILL_MS : NOTICED_MS) ? first : undefined;
+  return first && first.at <= ended + (client.departure ? NEAR_KILL_MS : NOTICED_MS) ? first : undefined;
 }
 
 function checkCounts(
@@ -211,18 +212,18 @@ function checkCounts(
   if (closing > MAX_CLOSING_MS) fault(`it was closed when workerd had run for ${closing} ms after the kill`);
 }
 
-/** Time in which there was nobody whom an alarm could wake. */
+/** Time in which workerd was down, so that no alarm could run. */
 function downtimeMs(from: Kill, until: number, kills: readonly Kill[]): number {
   return kills
     .filter(({ at }) => at >= from.at && at <= until)
     .reduce((sum, { at, readyAt }) => sum + Math.max(0, readyAt - at), 0);
 }
 
-/** After so long, what a client has ended must not take a place any more. */
+/** After this time, a session that its client has ended must not count against the limit. */
 const LET_GO_MS = 3_000;
 
 /**
- * Refusals for the limit, of users whose sessions (those just ended included) do not reach it: leaked places.
+ * @returns refusals of users who had not reached the limit, sessions that just ended included
  */
 export function leakedLeases(clients: readonly ClientSession[], maxSessionsPerUser: number): string[] {
   return clients.flatMap(({ email, refusal, attemptedAt, endedAt = 0 }) => {
@@ -239,8 +240,8 @@ export function leakedLeases(clients: readonly ClientSession[], maxSessionsPerUs
   });
 }
 
-/** Session ids that the cluster heard of and the record does not know: the record comes first. */
-export function unrecordedInCluster(auditLog: string, { sessions }: RecordedAll): string[] {
+/** @returns session ids that reached the cluster but are not in the audit log, which must come first */
+export function unrecordedInCluster(auditLog: string, { sessions }: AuditLog): string[] {
   const ids = new Set<string>();
   for (const line of readLines(auditLog)) {
     for (const [, id] of line.matchAll(/"sallyport-session":\["([\w-]{64})"\]/g)) if (id) ids.add(id);
@@ -249,8 +250,8 @@ export function unrecordedInCluster(auditLog: string, { sessions }: RecordedAll)
   return [...ids].filter((id) => !sessions.has(id));
 }
 
-/** Sessions whose last logged hash is not the one in D1, and how many have a hash in the log. */
-export function compareLoggedHashes(logPath: string, { sessions }: RecordedAll) {
+/** @returns sessions whose last logged hash differs from D1's, and how many have a hash in the log */
+export function compareLoggedHashes(logPath: string, { sessions }: AuditLog) {
   const logged = new Map<string, string>();
   for (const line of [`${logPath}.1`, logPath].flatMap(readLines)) {
     const match = /{"event":"session_ended".*"session":"([\w-]{64})","hash":"([0-9a-f]{64})"}/.exec(line);

@@ -1,4 +1,4 @@
-/** One session as its client sees it: everything that the record is later held against. */
+/** One session as its client sees it: everything that the audit log is compared with. */
 import { WebSocket } from "ws";
 import type { Person } from "./people.ts";
 import { type KindFacts, kindFacts, type SessionKind, ticksIn } from "./session-kinds.ts";
@@ -9,9 +9,9 @@ const OUTPUT_CHANNEL = 1;
 const ERROR_CHANNEL = 3;
 const KEYSTROKE_BYTES = 1;
 const FORWARDED_BYTES = 256;
-/** Two seconds of a counter. */
+/** Two seconds of a counter's output. */
 const KEPT_LAGS = 20;
-/** More than one line of a counter. */
+/** Longer than a line of a counter. */
 const LINE_CHARS = 64;
 
 export interface Traffic {
@@ -19,21 +19,21 @@ export interface Traffic {
   readonly bytes: number;
 }
 
-/** How far the session had come at some time. */
+/** The session's traffic at some time. */
 export interface Sample {
   readonly at: number;
   readonly received: Traffic;
 }
 
-/** How the client asked for the end. */
-export type Farewell = "half-close" | "close" | "terminate";
+/** How the client ended the session. */
+export type Departure = "half-close" | "close" | "terminate";
 
 export class ClientSession {
   readonly kind: SessionKind;
   readonly email: string;
   readonly exitCode: number;
   readonly attemptedAt = Date.now();
-  /** Resolves with whether the session was opened. */
+  /** Resolves to whether the session was opened. */
   readonly opened: Promise<boolean>;
   readonly ended: Promise<void>;
   readonly samples: Sample[] = [];
@@ -44,15 +44,15 @@ export class ClientSession {
   endedAt: number | undefined;
   closeCode: number | undefined;
   refusal: { readonly status: number; readonly body: string } | undefined;
-  farewell: Farewell | undefined;
-  /** An administrator was asked to end it, and what the answer said of it. */
+  departure: Departure | undefined;
+  /** Whether an administrator's request to end it was sent, and whether the answer confirmed it. */
   termination: "asked" | "confirmed" | undefined;
   sent: Traffic = { messages: 0, bytes: 0 };
   received: Traffic = { messages: 0, bytes: 0 };
   firstTickAt: number | undefined;
-  /** A counter's clock when it said the last line that came here, ms since the epoch. */
+  /** Time in the last line that arrived from a counter, ms since the epoch. */
   tickAt: number | undefined;
-  /** How long the counter's last lines were on their way, ms: what a busy machine adds to everything. */
+  /** Delay of the counter's last lines, ms: what a busy machine adds to everything. */
   readonly tickLagsMs: number[] = [];
   /** Channel 3, as text. */
   error = "";
@@ -87,10 +87,10 @@ export class ClientSession {
     return this.#facts.finite;
   }
 
-  /** The client's own wish to end. `half-close` is what kubectl does at the end of its input. */
-  leave(how: Farewell): void {
-    if (!this.isOpen || this.farewell) return;
-    this.farewell = how;
+  /** Ends the session. `half-close` is what kubectl does at the end of its input. */
+  leave(how: Departure): void {
+    if (!this.isOpen || this.departure) return;
+    this.departure = how;
     for (const timer of this.#timers) clearInterval(timer);
     if (how === "half-close") this.#send(Buffer.of(255, 0));
     else if (how === "close") this.#socket?.close(1000);
@@ -102,14 +102,14 @@ export class ClientSession {
     return this.kind === "echo";
   }
 
-  /** Gives up without being part of what is checked, at the end of a run. */
+  /** Ends the connection at the end of a run, without being checked. */
   abandon(): void {
-    this.farewell ??= "terminate";
+    this.departure ??= "terminate";
     this.#socket?.terminate();
   }
 
-  /** The exit code that the cluster told on channel 3. */
-  get toldExitCode(): number | undefined {
+  /** The exit code that arrived on channel 3. */
+  get receivedExitCode(): number | undefined {
     if (this.error === "") return undefined;
     try {
       const status = JSON.parse(this.error) as {
@@ -125,7 +125,7 @@ export class ClientSession {
   }
 
   async #connect(person: Person): Promise<void> {
-    const { url, headers } = await person.door();
+    const { url, headers } = await person.endpoint();
     const socket = new WebSocket(url.replace("http", "ws") + this.#facts.path, this.#facts.protocol, {
       headers,
       perMessageDeflate: false,
@@ -169,7 +169,7 @@ export class ClientSession {
     this.samples.push({ at: Date.now(), received: this.received });
   }
 
-  /** One at a time: the next waits for the echo of the one before. */
+  /** Sends one keystroke at a time: the next waits for the echo of the one before. */
   #type(): void {
     if (this.#awaited > 0 || this.#socket?.readyState !== WebSocket.OPEN) return;
     const size = this.kind === "port-forward" ? FORWARDED_BYTES : KEYSTROKE_BYTES;
@@ -196,7 +196,7 @@ export class ClientSession {
       if (oldest !== undefined) {
         this.firstTickAt ??= oldest;
         this.tickAt = ticks.at(-1);
-        // Of the oldest: what has waited together comes together.
+        // The delay of the oldest, because lines that have waited arrive together.
         this.tickLagsMs.push(Date.now() - oldest);
         if (this.tickLagsMs.length > KEPT_LAGS) this.tickLagsMs.shift();
       }

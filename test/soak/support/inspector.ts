@@ -22,14 +22,14 @@ interface HeapSnapshot {
   readonly strings: readonly string[];
 }
 
-/** What something still holds: V8 collects before it takes a snapshot. */
+/** What the heap still holds: V8 collects before it takes a snapshot. */
 export interface HeapContent {
   readonly bytes: number;
   /** Objects by class. */
   readonly instances: ReadonlyMap<string, number>;
 }
 
-/** Sockets and buffers are freed by the collection after the one that finds their owners dead. */
+/** Sockets and buffers are freed by the collection after the one that frees their owners. */
 const COLLECTIONS = 2;
 
 /** The edge and the objects' Worker, as workerd calls them; it has others, which play D1 and R2. */
@@ -74,14 +74,14 @@ class Inspector {
     this.#socket = socket;
     socket.on("message", (data) => this.#receive(JSON.parse(String(data)) as Reply));
     socket.on("close", () => {
-      for (const { failed } of this.#waiting.values()) failed(new Error("the inspector hung up"));
+      for (const { failed } of this.#waiting.values()) failed(new Error("the inspector closed the connection"));
     });
   }
 
   static async connect(inspectorUrl: string, worker: string): Promise<Inspector> {
     const response = await fetch(new URL("/json", inspectorUrl.replace(/^ws/, "http")));
     const target = ((await response.json()) as Target[]).find(({ id }) => id === worker);
-    if (!target) throw new Error(`workerd's inspector knows no Worker ${worker}`);
+    if (!target) throw new Error(`workerd's inspector has no Worker ${worker}`);
     const socket = new WebSocket(target.webSocketDebuggerUrl, { perMessageDeflate: false });
     await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
     return new Inspector(socket);
@@ -91,7 +91,7 @@ class Inspector {
     this.#socket.close();
   }
 
-  /** Not by `HeapProfiler.collectGarbage`, to which workerd never answers. */
+  /** Collects by taking snapshots, because workerd never answers `HeapProfiler.collectGarbage`. */
   async heap(): Promise<HeapContent> {
     for (let times = 0; times < COLLECTIONS; times++) {
       this.#chunks = [];

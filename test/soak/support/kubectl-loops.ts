@@ -1,9 +1,9 @@
-/** Real kubectl, over and over, while workerd comes and goes. */
+/** Runs real kubectl over and over, while workerd is killed and restarted. */
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../../../tools/random.ts";
 import { Kubectl, type Running } from "../../e2e/support/kubectl.ts";
-import type { RecordedAll } from "./audit-log.ts";
+import type { AuditLog } from "./audit-log.ts";
 import type { SoakStack } from "./soak-stack.ts";
 
 interface Run {
@@ -38,24 +38,24 @@ export class KubectlLoops {
     await Promise.all(this.#loops);
   }
 
-  /** Runs of which the record does not say what the terminal said. */
-  faults({ sessions }: RecordedAll): string[] {
+  /** @returns runs whose outcome in the audit log differs from what kubectl printed */
+  faults({ sessions }: AuditLog): string[] {
     const byCommand = new Map<string, { outcome: string; exit_code: number | null }[]>();
     for (const { start, ends } of sessions.values()) {
       const tag = start?.command.join(" ").match(/echo (kc-\d+)/)?.[1];
       if (tag && ends[0]) byCommand.set(tag, [...(byCommand.get(tag) ?? []), ends[0]]);
     }
     return this.runs.flatMap(({ tag, wantedCode, code, stdout }) => {
-      // Nothing came: the attempt may have found nobody at home.
+      // No output: workerd may have been down.
       if (!stdout.includes(tag)) return [];
       const recorded = byCommand.get(tag) ?? [];
       const fits = (row: (typeof recorded)[0]) =>
         row.outcome === "interrupted" ||
         (row.outcome === "exited" && row.exit_code === wantedCode) ||
-        // It was ended here, at the end of the loops.
+        // This process ended it, at the end of the loops.
         (row.outcome === "disconnected" && code === null);
       if (recorded.length === 1 && recorded.every(fits)) return [];
-      return [`kubectl exec ${tag} ended with ${code}; the record has ${JSON.stringify(recorded)}`];
+      return [`kubectl exec ${tag} ended with ${code}; the audit log has ${JSON.stringify(recorded)}`];
     });
   }
 
@@ -87,7 +87,7 @@ export class KubectlLoops {
     }
   }
 
-  /** Something to carry for as long as the port-forward lives. */
+  /** Sends data for as long as the port-forward lives. */
   async #chat(running: Running): Promise<void> {
     let over = false;
     void running.finished.then(() => {

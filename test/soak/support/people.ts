@@ -1,5 +1,5 @@
 /**
- * Who opens sessions: the personas through the Access stand-in, and any number of others with tokens signed
+ * The users of a soak run: the personas through the Access fake, and any number of others with tokens signed
  * here.
  */
 import { readFileSync } from "node:fs";
@@ -10,30 +10,30 @@ import type { SoakStack } from "./soak-stack.ts";
 
 const TOKEN_LIFETIME_SECONDS = 60 * 60;
 
-export interface Entrance {
+export interface Endpoint {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 export interface Person {
   readonly email: string;
-  /** Where this person's requests go, and with what. */
-  door(): Promise<Entrance>;
+  /** Address and headers of this person's requests. */
+  endpoint(): Promise<Endpoint>;
 }
 
 export function persona(stack: SoakStack, name: PersonaName): Person {
   return {
     email: PERSONAS[name].email,
-    door: () => Promise.resolve({ url: stack.facts.personas[name].url, headers: {} }),
+    endpoint: () => Promise.resolve({ url: stack.facts.personas[name].url, headers: {} }),
   };
 }
 
-/** Somebody whom the stand-in does not know, with a token like those it signs, at the Worker's own socket. */
+/** A user other than the personas, with a token like those of the fake, at the edge's own socket. */
 export function tokenUser(stack: SoakStack, email: string): Person {
   let token: { readonly issuer: string; readonly text: string } | undefined;
   return {
     email,
-    door: async () => {
+    endpoint: async () => {
       const { access, workerUrl } = stack.facts;
       if (token?.issuer !== access.issuer) token = { issuer: access.issuer, text: await sign(stack, email) };
       return { url: workerUrl, headers: { "Cf-Access-Jwt-Assertion": token.text } };

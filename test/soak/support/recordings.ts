@@ -1,31 +1,31 @@
 /**
- * Holds the recordings, as the admin API gives them, against what the clients saw and what the record says.
+ * Compares the recordings, read through the admin API, with what the clients saw and with the audit log.
  */
 import type { RecordingSummary } from "../../../audit/events.ts";
-import { type Kill, killOf, type RecordedAll, type RecordedSession } from "./audit-log.ts";
+import { type AuditLog, type Kill, killOf, type RecordedSession } from "./audit-log.ts";
 import type { ClientSession } from "./client-session.ts";
 import { isRecorded, ticksIn } from "./session-kinds.ts";
 
-/** What a crash may lose of a recording. A machine that is behind by so much with everything may add that. */
+/** What a crash may lose of a recording, in addition to the delay of a busy machine. */
 const MAX_LOST_MS = 1_000;
 const READ_TIMEOUT_MS = 60_000;
 const READ_AT_ONCE = 4;
 
 export interface Cast {
   readonly bytes: number;
-  /** All output, as it would be shown. */
+  /** All output, as a player shows it. */
   readonly output: string;
   /** Label of the last line. */
   readonly ending: string;
-  /** From the bucket, not from the object. */
+  /** Whether it came from the bucket, not from the object. */
   readonly isUploaded: boolean;
 }
 
 /**
  * Reads a session's recording through the admin API.
  *
- * @param adminUrl an administrator's address of the Worker
- * @throws where there is none, or what came is not a finalised asciicast of this session
+ * @param adminUrl an administrator's address of the edge
+ * @throws if there is none, or if it is not a complete asciicast of this session
  */
 export async function readCast(adminUrl: string, id: string): Promise<Cast> {
   const url = `${adminUrl}/-/admin/sessions/${id}/recording`;
@@ -33,7 +33,7 @@ export async function readCast(adminUrl: string, id: string): Promise<Cast> {
   const body = Buffer.from(await response.arrayBuffer());
   const text = body.toString();
   if (response.status !== 200) throw new Error(`${response.status} ${text.slice(0, 200)}`);
-  if (!text.endsWith("\n")) throw new Error("its last line has no end");
+  if (!text.endsWith("\n")) throw new Error("its last line is incomplete");
   const [header, ...events] = text
     .slice(0, -1)
     .split("\n")
@@ -44,7 +44,7 @@ export async function readCast(adminUrl: string, id: string): Promise<Cast> {
   for (const event of events) {
     const [seconds, code, data] = event as [number, string, string];
     if (typeof seconds !== "number" || seconds < before || typeof data !== "string")
-      throw new Error("a line is no event");
+      throw new Error("a line is not an event");
     before = seconds;
     if (code === "o") output += data;
   }
@@ -56,27 +56,28 @@ export async function readCast(adminUrl: string, id: string): Promise<Cast> {
 export interface RecordingFindings {
   readonly faults: string[];
   read: number;
-  /** Those that a kill has cut. */
+  /** Recordings that a kill has cut. */
   interrupted: number;
   bytes: number;
   /** Not in the bucket yet. */
   notUploaded: number;
   readonly states: Map<string, number>;
-  /** Of counters cut by a kill: from the last recorded line to the last one that the client had got, ms. */
+  /** For counters cut by a kill: from the last recorded line to the last one that the client received, ms. */
   readonly lostMs: number[];
-  /** How late the latest of a counter's last lines came to its client, ms. */
+  /** The largest delay of a counter's last lines, ms. */
   readonly lagMs: number[];
   /**
-   * From the last recorded line to the kill, ms: with the time that a line takes through cluster and Worker.
+   * From the last recorded line to the kill, ms. Includes the time that a line takes through cluster and
+   * Worker.
    */
   readonly beforeKillMs: number[];
 }
 
-/** Every session whose client got a 101 and that is to be recorded. */
+/** Checks every session whose client got a 101 and that must be recorded. */
 export async function checkRecordings(
   adminUrl: string,
   clients: readonly ClientSession[],
-  { sessions }: RecordedAll,
+  { sessions }: AuditLog,
   kills: readonly Kill[],
 ): Promise<RecordingFindings> {
   const findings: RecordingFindings = {
@@ -88,9 +89,9 @@ export async function checkRecordings(
     for (let client = waiting.pop(); client; client = waiting.pop()) {
       const { kind, email, id = "" } = client;
       const recorded = sessions.get(id);
-      // Told elsewhere.
+      // Reported elsewhere.
       if (!recorded?.ends[0]) continue;
-      const fault = (words: string) => findings.faults.push(`recording: ${kind} of ${email} ${id}: ${words}`);
+      const fault = (message: string) => findings.faults.push(`recording: ${kind} of ${email} ${id}: ${message}`);
       try {
         const cast = await readCast(adminUrl, id);
         findings.read++;
@@ -110,7 +111,7 @@ function checkCast(
   session: RecordedSession,
   kills: readonly Kill[],
   findings: RecordingFindings,
-  fault: (words: string) => void,
+  fault: (message: string) => void,
 ): void {
   const [end] = session.ends;
   if (!end) return;

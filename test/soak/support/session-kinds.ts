@@ -1,4 +1,4 @@
-/** The sessions of a soak run: what is asked of the cluster, and how their clients behave. */
+/** The kinds of session in a soak run: their requests, and how their clients behave. */
 
 export type SessionKind =
   | "output"
@@ -16,20 +16,20 @@ export type SessionKind =
 export interface KindFacts {
   readonly path: string;
   readonly protocol: string;
-  /** The client sends something this often, ms; 0 for never. */
+  /** Interval at which the client sends, ms; 0 for never. */
   readonly everyMs: number;
-  /** What its input comes back on: a channel, or undefined where nothing is sent. */
+  /** The channel that echoes its input; undefined if it sends none. */
   readonly echoChannel: number | undefined;
-  /** It ends by itself. */
+  /** Whether it ends by itself. */
   readonly finite: boolean;
 }
 
 const V5 = "v5.channel.k8s.io";
 const V4 = "v4.channel.k8s.io";
 const OUTPUT = 'i=0; while :; do i=$((i+1)); echo "line $i of what a build might say"; sleep 0.05; done';
-/** Says when it said it: what of it a recording lacks can be told to a tenth of a second. */
+/** Prints the time, so that a gap in a recording can be measured to a tenth of a second. */
 const COUNTER = "i=0; while :; do i=$((i+1)); echo tick $i $(date +%s%3N); sleep 0.1; done";
-/** 32 KB/s, and few new processes: many of these at once are still about the relay. */
+/** 32 KB/s with few new processes, so that many of these still measure the relay. */
 const STREAM = 'b=$(head -c 16384 /dev/zero | tr "\\0" x); while :; do printf %s "$b"; sleep 0.5; done';
 /** 1.3 MB/s: a large file at a limited rate. */
 const BULK = "while :; do yes a line of a large file | head -c 131072; sleep 0.1; done";
@@ -77,12 +77,12 @@ export function kindFacts(kind: SessionKind, exitCode: number): KindFacts {
   }
 }
 
-/** Sessions of this kind have a recording, of what they show. */
+/** @returns whether sessions of this kind are recorded */
 export function isRecorded(kind: SessionKind): boolean {
   return kind !== "port-forward";
 }
 
-/** When a counter said the lines in `text`, ms since the epoch. */
+/** @returns the times in a counter's output, ms since the epoch */
 export function ticksIn(text: string): number[] {
   return [...text.matchAll(/tick \d+ (\d{13})\r?\n/g)].map(([, at]) => Number(at));
 }

@@ -1,4 +1,4 @@
-/** A local stack that can be killed, in part or whole, and comes back at the same addresses. */
+/** A local stack that can be killed, in part or as a whole, and restarts at the same addresses. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +13,7 @@ import type { StackFacts, StackRequest } from "./stack-program.ts";
 const PROGRAM = resolve(import.meta.dirname, "stack-program.ts");
 const READY_MS = 45_000;
 const STOP_MS = 20_000;
-/** As many ports in a row as a stack takes: personas, issuer, TLS. */
+/** Number of consecutive ports that a stack takes: personas, issuer, TLS. */
 const PORTS = 9;
 
 export class SoakStack {
@@ -43,40 +43,40 @@ export class SoakStack {
     return stack;
   }
 
-  /** Where everything is; the Worker's own socket moves when the whole stack starts again. */
+  /** The stack's addresses. The edge's own socket changes when the whole stack restarts. */
   get facts(): StackFacts {
     return this.#facts;
   }
 
   workerdPid(): number {
     const [pid] = findWorkerd(this.#facts.stateDir);
-    if (pid === undefined) throw new Error("there is no workerd");
+    if (pid === undefined) throw new Error("workerd is not running");
     return pid;
   }
 
-  /** Waits until workerd runs and answers on both doors. @returns its pid */
+  /** Waits until workerd answers, through the fake and directly. @returns its pid */
   async ready(notPid?: number): Promise<number> {
     const deadline = Date.now() + READY_MS;
     for (;;) {
       const [pid] = findWorkerd(this.#facts.stateDir);
       if (pid !== undefined && pid !== notPid && (await this.#answers())) return pid;
-      if (Date.now() > deadline) throw new Error(`workerd did not come back within ${READY_MS / 1000} s`);
+      if (Date.now() > deadline) throw new Error(`workerd did not restart within ${READY_MS / 1000} s`);
       await delay(20);
     }
   }
 
-  /** Waits until another workerd than `notPid` exists, whether it answers or not. */
+  /** Waits until another workerd than `notPid` exists, whether or not it answers. */
   async respawned(notPid: number): Promise<number> {
     const deadline = Date.now() + READY_MS;
     for (;;) {
       const pid = findWorkerd(this.#facts.stateDir).find((each) => each !== notPid);
       if (pid !== undefined) return pid;
-      if (Date.now() > deadline) throw new Error("workerd was not started again");
+      if (Date.now() > deadline) throw new Error("workerd was not restarted");
       await delay(5);
     }
   }
 
-  /** SIGKILL to Node and to workerd, nothing tidied up. */
+  /** Sends SIGKILL to Node and to workerd, without cleanup. */
   async killAll(): Promise<void> {
     const exited = once(this.#child, "exit");
     killGroup(this.#child);
@@ -84,7 +84,7 @@ export class SoakStack {
     for (const pid of findWorkerd(this.#facts.stateDir)) process.kill(pid, "SIGKILL");
   }
 
-  /** After `killAll`: a new start with the same state directory and the same ports. */
+  /** Starts again after `killAll`, with the same state directory and ports. */
   async startAgain(): Promise<void> {
     const { child, facts } = await spawnStack(this.#request);
     this.#child = child;
@@ -135,18 +135,18 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // Already gone: what was wanted.
+    // It has already ended.
   }
 }
 
-/** The first of some free ports in a row, below those that the system hands out by itself. */
+/** @returns the first of several consecutive free ports, below the ephemeral range */
 async function freePorts(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const base = 15_000 + Math.floor(Math.random() * 15_000);
     const free = await Promise.all(Array.from({ length: PORTS }, (_, index) => isFree(base + index)));
     if (free.every(Boolean)) return base;
   }
-  throw new Error("no free ports in a row");
+  throw new Error("no consecutive free ports");
 }
 
 function isFree(port: number): Promise<boolean> {

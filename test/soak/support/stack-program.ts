@@ -1,6 +1,6 @@
 /**
- * The stack of a soak run, in a process of its own: so that it can be killed whole, and so that its embedded
- * cluster does not share an event loop with the clients. It ends with its parent.
+ * The stack of a soak run, in a process of its own. So it can be killed as a whole, and its embedded cluster
+ * does not share an event loop with the clients. It ends with its parent.
  */
 import { type ConfigOverrides, startStack } from "../../../dev/stack/index.ts";
 
@@ -8,7 +8,7 @@ export interface StackRequest {
   readonly stateDir: string;
   readonly port: number;
   readonly config: ConfigOverrides;
-  /** Another Worker in Sallyport's place. */
+  /** Wrangler configuration of another Worker in the edge's place. */
   readonly wranglerConfig?: string | undefined;
   /** Opens workerd's inspector. */
   readonly inspector?: boolean;
@@ -20,7 +20,7 @@ const stop = () => void stack.stop().finally(() => process.exit(0));
 process.once("disconnect", stop);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
 
-/** What the parent is told once everything answers. */
+/** The message to the parent when everything answers. */
 export interface StackFacts {
   readonly personas: typeof stack.personas;
   readonly stateDir: string;

@@ -1,4 +1,4 @@
-/** What is put under load: Sallyport, with and without recordings, and a Worker that only relays. */
+/** The variants under load: Sallyport with and without recordings, and a Worker that only relays. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ConfigOverrides } from "../../../dev/stack/index.ts";
@@ -20,14 +20,14 @@ export function startVariant(variant: Variant, config: ConfigOverrides, inspecto
   }
 }
 
-/** @returns RSS */
+/** @returns RSS in MiB */
 export function residentMib(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
-/** @throws where `value` is none of them */
+/** @throws if `value` is not one of them */
 export function oneOf<T extends string>(known: readonly T[], value: string): T {
   const found = known.find((each) => each === value);
-  if (found === undefined) throw new Error(`${value} is none of ${known.join(", ")}`);
+  if (found === undefined) throw new Error(`${value} must be one of ${known.join(", ")}`);
   return found;
 }
