@@ -297,7 +297,7 @@ async function main(): Promise<number> {
   const stack = await startVariant(variant, CONFIG);
   const people = Array.from({ length: users }, (_, index) => tokenUser(stack, `u${index}@soak.example`));
   const run = new LoadRun(stack, new Random(seed), people);
-  let faults = ["the run did not come to its end"];
+  let faults = ["the run did not finish"];
   try {
     const pid = stack.workerdPid();
     await run.run(sessions, minutes, variant !== "untouched");

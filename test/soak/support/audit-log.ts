@@ -144,7 +144,7 @@ function checkOutcome(client: ClientSession, end: End, kill: Kill | undefined, f
     fault(`its outcome is ${end.outcome} (${end.reason}), not ${allowed.join(" or ")}: ${story}`);
   }
   if (end.outcome === "exited" && client.receivedExitCode !== undefined && end.exit_code !== client.receivedExitCode) {
-    fault(`exit code ${end.exit_code} is recorded, the client was told ${client.receivedExitCode}`);
+    fault(`exit code ${end.exit_code} is recorded, the client received ${client.receivedExitCode}`);
   }
   if (end.outcome === "interrupted" && end.exit_code !== null) fault("interrupted, with an exit code");
 }
