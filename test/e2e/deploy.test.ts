@@ -64,7 +64,7 @@ describe("npm run deploy, without an account", () => {
     expect(await deploy("--config", config, "--outputs", noId)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /^sallyport deploy: not everything is filled in:\n {2}audit_database_id is not one of yours yet/,
+        /^sallyport deploy: not everything is filled in:\n {2}audit_database_id is a placeholder/,
       ),
     });
     const bad = join(home, "bad.jsonc");

@@ -1,4 +1,4 @@
-/** Deployments for tests, and what Terraform would be given for them. */
+/** Deployments for tests, and the Terraform JSON that is synthesized for them. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ export const IDENTITIES: Identities = [
   { match: { serviceToken: "ci" }, user: "ci-deployer", groups: ["deployers"] },
 ];
 
-/** The smallest whole deployment, with a part of it changed. */
+/** The smallest complete deployment, with some fields replaced. */
 export function deploymentInput(change: Partial<Input> = {}): Input {
   return {
     name: "sallyport",
@@ -46,15 +46,15 @@ export function clusterInput(name: string, change: Partial<ClusterInput> = {}): 
   };
 }
 
-/** Judges it as the file's own text would be. @throws DeploymentError */
-export function deploymentOf(change: Partial<Input> = {}, warn?: (words: string) => void): Deployment {
+/** The parsed deployment. @throws DeploymentError */
+export function deploymentOf(change: Partial<Input> = {}, warn?: (message: string) => void): Deployment {
   return parseDeployment(JSON.stringify(deploymentInput(change)), "deployment.jsonc", warn);
 }
 
-/** Blocks by type and name: a resource's or data source's attributes. */
+/** Attributes of resources or data sources, by type and name. */
 export type Blocks = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
 
-/** A stack's JSON, as far as tests look. */
+/** A stack's JSON, as far as tests read it. */
 export interface StackJson {
   readonly terraform: {
     readonly required_version: string;
@@ -67,8 +67,8 @@ export interface StackJson {
   readonly output?: Readonly<Record<string, { readonly value: unknown; readonly sensitive?: boolean }>>;
 }
 
-/** Writes the stacks to a folder of their own and reads them back, without cdktf's notes (`//`). */
-export function synthesise(deployment: Deployment): Readonly<Record<string, StackJson>> {
+/** Writes the stacks to a temporary folder and reads them back, without cdktf's notes (`//`). */
+export function synthesize(deployment: Deployment): Readonly<Record<string, StackJson>> {
   const home = mkdtempSync(join(tmpdir(), "sallyport-synth-"));
   try {
     const outDir = join(home, "terraform", "out");

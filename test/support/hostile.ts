@@ -1,6 +1,6 @@
 /**
- * The hostile corpus of test/vectors/hostile: what people have tried on proxies and on the Kubernetes API, as data, with the
- * verdict that is expected here and why. See test/vectors/README.md for its format.
+ * The hostile corpus of test/vectors/hostile: attacks on proxies and on the Kubernetes API as data, with the expected verdict
+ * and its reason. test/vectors/README.md describes the format.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -9,31 +9,34 @@ import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
 
 const FOLDER = resolve(import.meta.dirname, "../vectors/hostile");
 
-/** The person whose requests these are, as the local stack is to know them. */
+/** The person who sends these requests, as the local stack must know them. */
 export const HOSTILE = { email: "hostile@example.com", sub: "uid-hostile", groups: ["developers", "oncall"] } as const;
-/** What an entry smuggles in, and what must never be seen upstream or in a log. */
+/** What entries try to smuggle in: it must never appear upstream or in a log. */
 export const SMUGGLED = /stolen|smuggled|c3RvbGVu|system:masters|evil\.example/i;
 
 const common = {
   id: z.string().regex(/^[a-z]+\/[a-z0-9-]+$/),
-  /** For a person who wonders. */
+  /** What the entry tests. */
   why: z.string().min(2),
   /** CVE, advisory, RFC, KEP, source file or issue. */
   source: z.string().min(2),
 };
 
-/** `runtime`: workerd's own HTTP parser, before the Worker. `own`: `/-/…`. `object`: the user's, for SPDY. */
-const REFUSERS = ["runtime", "door", "classifier", "rule", "own", "object"] as const;
+/**
+ * What refuses a request: workerd's HTTP parser, before the Worker; the checks of host, token and headers; the classifier; a
+ * rule; the API under `/-/`; the user's object.
+ */
+const REFUSERS = ["runtime", "authentication", "classifier", "rule", "api", "object"] as const;
 
 const allowed = {
-  /** As RBAC writes it; empty for a path without a resource. */
+  /** In RBAC's notation; empty for a path without a resource. */
   resource: z.string().exactOptional(),
   verb: z.string().exactOptional(),
   namespace: z.string().exactOptional(),
   name: z.string().exactOptional(),
-  /** Where the answer is another than the cluster's: workerd's own. */
+  /** Of workerd's own answer, where it replaces the cluster's. */
   status: z.int().exactOptional(),
-  /** The request target that arrives, where it is not the one that was sent. */
+  /** The request target that arrives, where it differs from the one that was sent. */
   arrives: z.string().exactOptional(),
   /** The subprotocols that arrive; null for none. */
   protocols: z.string().nullable().exactOptional(),
@@ -59,25 +62,25 @@ const requestExpectation = z.discriminatedUnion("verdict", [
   }),
 ]);
 
-/** Name, value, and how many such lines. */
+/** Name, value, and optionally the number of such lines. */
 const header = z.union([z.tuple([z.string(), z.string()]), z.tuple([z.string(), z.string(), z.int()])]);
 
 const requestEntry = z.strictObject({
   ...common,
   method: z.string(),
-  /** As spelled on the request line. */
+  /** As it is on the request line. */
   target: z.string(),
   headers: z.array(header),
-  /** Sent without the usual Host line, or without the usual token. */
+  /** Sent without the Host line, or without the token. */
   bare: z.enum(["host", "token"]).exactOptional(),
   expect: requestExpectation,
 });
 
 const framingEntry = z.strictObject({
   ...common,
-  /** All that is sent. */
+  /** Everything that is sent. */
   raw: z.string(),
-  /** Method and target of each request that may arrive, in order; `any`: whatever does must be attributed. */
+  /** Method and target of each request that may arrive, in order; `any`: all that arrive must be attributed. */
   expect: z.strictObject({ arrives: z.union([z.literal("any"), z.array(z.string())]) }),
 });
 
@@ -86,14 +89,14 @@ const tokenEntry = z.strictObject({
   token: z.strictObject({
     /** How it is signed: see test/e2e/support/forged-tokens.ts. */
     sign: z.string(),
-    /** In place of the usual header parameters and claims; null takes one out. */
+    /** Replace header parameters and claims; null removes one. */
     header: z.record(z.string(), z.unknown()).exactOptional(),
     claims: z.record(z.string(), z.unknown()).exactOptional(),
     first: z.string().exactOptional(),
     last: z.string().exactOptional(),
   }),
   expect: z.discriminatedUnion("verdict", [
-    z.strictObject({ verdict: z.literal("refused"), by: z.literal("door"), status: z.int() }),
+    z.strictObject({ verdict: z.literal("refused"), by: z.literal("authentication"), status: z.int() }),
     z.strictObject({ verdict: z.literal("rest") }),
   ]),
 });
@@ -108,7 +111,7 @@ export interface Corpus {
   readonly tokens: readonly TokenEntry[];
 }
 
-/** Reads all of it. @throws where an entry is not of its file's shape, with its place */
+/** Reads the corpus. @throws Error with file and line where an entry has the wrong shape */
 export function loadCorpus(): Corpus {
   const requests: RequestEntry[] = [];
   const framing: FramingEntry[] = [];
@@ -129,20 +132,20 @@ function readEntries<T extends { readonly id: string }>(file: string, schema: z.
     const read = schema.safeParse(JSON.parse(line));
     if (!read.success) throw new Error(`${file}:${index + 1}: ${z.prettifyError(read.error)}`);
     if (!read.data.id.startsWith(`${basename(file, ".jsonl")}/`)) {
-      throw new Error(`${file}:${index + 1}: ${read.data.id} is of another theme`);
+      throw new Error(`${file}:${index + 1}: ${read.data.id} belongs to another file`);
     }
     return [read.data];
   });
 }
 
-/** Writes out what an entry only describes: `{{a*3}}` is `aaa`, and `{{token}}` the person's token. */
+/** Expands an entry's text: `{{a*3}}` to `aaa`, and `{{token}}` to the person's token. */
 export function expand(text: string, token: string): string {
   return text
     .replaceAll("{{token}}", token)
     .replaceAll(/\{\{(.+?)\*(\d+)\}\}/g, (_, unit: string, times: string) => unit.repeat(Number(times)));
 }
 
-/** An entry's header lines, each by itself. */
+/** An entry's header lines, one by one. */
 export function headerLines({ headers }: RequestEntry): readonly (readonly [string, string])[] {
   return headers.flatMap(([name, value, times = 1]) => Array.from({ length: times }, () => [name, value] as const));
 }

@@ -1,6 +1,6 @@
-/** Reads JSON with comments and a comma too many, as examples have them. */
+/** Parses JSON with comments and trailing commas. */
 export function parseJsonc(text: string): unknown {
-  // Strings first, so that `//` in a URL is none.
+  // Strings are matched first, so that `//` in a URL is not a comment.
   const plain = text.replaceAll(
     /("(?:[^"\\]|\\.)*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g,
     (_, string: string | undefined) => string ?? "",

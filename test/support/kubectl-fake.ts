@@ -1,4 +1,4 @@
-/** kubectl before a cluster as far as the doctor looks at it. What it prints was printed by kubectl 1.36.3 for real. */
+/** A fake kubectl and cluster, as far as the doctor looks at them. It prints what kubectl 1.36.3 printed. */
 import type { Plan, PolicyRule } from "../../tools/deployment/plan.ts";
 import type { Kubectl, KubectlAnswer } from "../../tools/ports/kubectl.ts";
 
@@ -27,17 +27,18 @@ export interface ClusterState {
     metadata: { name: string };
     spec: { maxUnavailable?: number; selector: { matchLabels: Record<string, string> } };
   }[];
-  /** The ClusterRole as it is there. */
+  /** The rules of the ClusterRole in the cluster. */
   role: PolicyRule[];
-  /** What other bindings give the same account. */
+  /** What other bindings allow the same account. */
   otherRules: PolicyRule[];
-  /** Ahead of this machine's, ms. */
+  /** How far the cluster's clock is ahead of this machine's, ms. */
   clockAhead: number;
   isReachable: boolean;
 }
 
 const LABELS = { "app.kubernetes.io/name": "sallyport-connector", "app.kubernetes.io/part-of": "sallyport" };
 
+/** A cluster without any fault. */
 export function goodCluster(plan: Plan): ClusterState {
   const [cluster] = plan.clusters;
   if (!cluster) throw new Error("the plan has no cluster");
@@ -88,20 +89,22 @@ export function goodCluster(plan: Plan): ClusterState {
   };
 }
 
-const said = (stdout: string, stderr = ""): KubectlAnswer => ({ code: 0, stdout, stderr });
-const refused = (stderr: string): KubectlAnswer => ({ code: 1, stdout: "", stderr });
+const printed = (stdout: string, stderr = ""): KubectlAnswer => ({ code: 0, stdout, stderr });
+const failed = (stderr: string): KubectlAnswer => ({ code: 1, stdout: "", stderr });
 
 export function fakeKubectl(plan: Plan, state: ClusterState, now: () => number): Kubectl {
   const [cluster] = plan.clusters;
   return async (target, args, input) => {
     const line = args.join(" ");
     if (line === "version --client -o json") {
-      return said(JSON.stringify({ clientVersion: { gitVersion: state.clientVersion }, kustomizeVersion: "v5.8.1" }));
+      return printed(
+        JSON.stringify({ clientVersion: { gitVersion: state.clientVersion }, kustomizeVersion: "v5.8.1" }),
+      );
     }
     if (!target || target.path !== cluster?.kubeconfig?.path)
-      throw new Error(`kubectl was asked without a cluster: ${line}`);
+      throw new Error(`kubectl was run without the cluster's kubeconfig: ${line}`);
     if (!state.isReachable) {
-      return refused(
+      return failed(
         "The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?\n",
       );
     }
@@ -110,21 +113,22 @@ export function fakeKubectl(plan: Plan, state: ClusterState, now: () => number):
       const log =
         'I1122 10:02:34.799243   20164 round_trippers.go:632] "Response" status="200 OK" headers=<\n' +
         `\tContent-Type: application/json\n\tDate: ${date}\n > milliseconds=5\n`;
-      return said(JSON.stringify({ major: "1", gitVersion: state.serverVersion }), line.endsWith("-v=8") ? log : "");
+      return printed(JSON.stringify({ major: "1", gitVersion: state.serverVersion }), line.endsWith("-v=8") ? log : "");
     }
-    if (line.startsWith("get deployment connector -n sallyport")) return said(JSON.stringify(state.deployment));
-    if (line.startsWith("get poddisruptionbudget")) return said(JSON.stringify({ kind: "List", items: state.budgets }));
+    if (line.startsWith("get deployment connector -n sallyport")) return printed(JSON.stringify(state.deployment));
+    if (line.startsWith("get poddisruptionbudget"))
+      return printed(JSON.stringify({ kind: "List", items: state.budgets }));
     if (line.startsWith(`get clusterrole ${cluster.role.name}`)) {
-      return said(JSON.stringify({ kind: "ClusterRole", metadata: { name: cluster.role.name }, rules: state.role }));
+      return printed(JSON.stringify({ kind: "ClusterRole", metadata: { name: cluster.role.name }, rules: state.role }));
     }
     if (line.startsWith("create") && line.includes("jsonpath={.status.allowed}")) {
       const { items } = JSON.parse(input ?? "") as {
         items: { spec: { user: string; resourceAttributes: Attributes } }[];
       };
       const rules = [...state.role, ...state.otherRules];
-      return said(items.map(({ spec }) => `${isAllowed(rules, spec.resourceAttributes)}\n`).join(""));
+      return printed(items.map(({ spec }) => `${isAllowed(rules, spec.resourceAttributes)}\n`).join(""));
     }
-    return refused(`Error from server (NotFound): nothing of the kind: ${line}\n`);
+    return failed(`Error from server (NotFound): the fake does not know: ${line}\n`);
   };
 }
 
@@ -136,7 +140,7 @@ interface Attributes {
   readonly name?: string;
 }
 
-/** RBAC (kubernetes/pkg/apis/rbac/v1/evaluation_helpers.go), as far as these rules go. */
+/** RBAC's evaluation (kubernetes/pkg/apis/rbac/v1/evaluation_helpers.go), as far as these rules need it. */
 function isAllowed(
   rules: readonly PolicyRule[],
   { verb, group = "", resource, subresource, name }: Attributes,

@@ -1,11 +1,11 @@
 export interface Block {
   readonly line: number;
-  /** What stands behind the three backticks. */
+  /** The text after the three backticks. */
   readonly info: string;
   readonly text: string;
 }
 
-/** The fenced blocks of a document, in order. A block in a list is taken without the list's indentation. */
+/** The fenced blocks of a document, in order, without the indentation of a list. */
 export function fencedBlocks(markdown: string): Block[] {
   return [...markdown.matchAll(/^( *)```(.*)\n([\s\S]*?)^\1```$/gm)].map(
     ({ index, 1: indent = "", 2: info = "", 3: text = "" }) => ({

@@ -1,5 +1,4 @@
-/** A deployment as tests need one: a file as an operator writes it, and outputs as Terraform prints them. */
-
+/** A deployment for tests: a file as an operator writes it, and outputs as Terraform prints them. */
 import { parseDeployment } from "../../terraform/config/load.ts";
 import { parseOutputs } from "../../tools/deployment/outputs.ts";
 import type { Plan } from "../../tools/deployment/plan.ts";
@@ -20,7 +19,7 @@ export const DATABASE_ID = uuid(11);
 export const TUNNEL_ID = uuid(13);
 export const VPC_SERVICE_ID = uuid(17);
 
-/** The deployment file as text, comments and all. */
+/** The deployment file's text, with a comment. */
 export function deploymentText(more: Readonly<Record<string, unknown>> = {}): string {
   const deployment = {
     name: "sallyport",
@@ -76,7 +75,7 @@ export function outputsText(more: Readonly<Record<string, unknown>> = {}): strin
   return JSON.stringify(Object.fromEntries(outputs), null, 2);
 }
 
-/** The plan that both make. */
+/** The plan of both. */
 export function testPlan(
   deployment: Readonly<Record<string, unknown>> = {},
   outputs: Readonly<Record<string, unknown>> = {},

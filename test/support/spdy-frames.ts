@@ -5,7 +5,7 @@ import type { Random } from "./random.ts";
 const NAMES = ["streamtype", "port", "requestid", "x", "é☃", "a-rather-long-name-of-a-header"] as const;
 const VALUES = ["error", "data", "8080", "0", "", "naïve \u{1F6AA}", "\uFEFFx", "v".repeat(100)] as const;
 
-/** Any frame there is. Their ids and headers need not make sense together: a parser has no business with that. */
+/** A frame of any type. Ids and headers need not be consistent, because a parser does not check that. */
 export function randomFrame(random: Random): SpdyFrame {
   const streamId = random.pick([1, 3, 5, 7, 0x7fff_ffff, random.uint32() >>> 1]);
   if (random.chance(0.8)) {
@@ -35,12 +35,12 @@ export function randomFrame(random: Random): SpdyFrame {
     case 6:
       return { type: "WINDOW_UPDATE", streamId, delta: random.uint32() >>> 1 };
     default:
-      // kubectl's most frequent one but for DATA.
+      // After DATA the most frequent of kubectl's frames.
       return { type: "PING", id: random.uint32() };
   }
 }
 
-/** Values of one name stand together, as they do on the wire. */
+/** Values of one name follow each other, as they do on the wire. */
 function randomHeaders(random: Random): SpdyHeaders {
   return NAMES.filter(() => random.chance(0.4)).flatMap((name) =>
     Array.from({ length: 1 + random.below(2) }, (): [string, string] => [name, random.pick(VALUES)]),

@@ -161,9 +161,9 @@ describe("npm run deploy", () => {
 
   it("with --dry-run only bundles, and lists the steps, placeholders first", async () => {
     const account = new Account();
-    await account.run({ dryRun: true }, { placeholders: ["account is not one of yours yet"] });
+    await account.run({ dryRun: true }, { placeholders: ["account is a placeholder"] });
     expect(account.commands).toEqual(BUNDLED);
-    expect(account.output).toContain("1. fill in: account is not one of yours yet");
+    expect(account.output).toContain("1. fill in: account is a placeholder");
     expect(account.output).toMatch(
       /2\. apply those .*\n {2}3\. deploy the objects, sallyport-objects: .*\n {2}4\. deploy the edge, sallyport: .*\n {2}5\. check prod/,
     );
@@ -171,7 +171,7 @@ describe("npm run deploy", () => {
 
   it("deploys nothing with a placeholder", async () => {
     const account = new Account();
-    await expect(account.run({}, { placeholders: ["account is not one of yours yet"] })).rejects.toThrow(OperatorError);
+    await expect(account.run({}, { placeholders: ["account is a placeholder"] })).rejects.toThrow(OperatorError);
     expect(account.commands).toEqual([]);
   });
 

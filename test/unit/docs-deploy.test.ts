@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseDeployment } from "../../terraform/config/load.ts";
-import { deploymentInput, deploymentOf, synthesise } from "../support/deployment.ts";
+import { deploymentInput, deploymentOf, synthesize } from "../support/deployment.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
 const DOC = "docs/DEPLOY.md";
@@ -16,7 +16,7 @@ const shell = blocks.filter(({ info }) => info.startsWith("sh"));
 describe("docs/DEPLOY.md", { timeout: 30_000 }, () => {
   it("names stacks, outputs and resources that there are", () => {
     const demo = { digitalocean: { region: "fra1", version: "1.36" } };
-    const stacks = synthesise(deploymentOf({ demo }));
+    const stacks = synthesize(deploymentOf({ demo }));
     for (const [, stack = ""] of text.matchAll(/out\/stacks\/([\w-]+)/g)) expect(Object.keys(stacks)).toContain(stack);
     for (const [, output = ""] of text.matchAll(/output -json (\w+)/g))
       expect(stacks["edge"]?.output).toHaveProperty(output);

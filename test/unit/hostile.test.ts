@@ -113,10 +113,10 @@ describe("the classifier", () => {
       case "object":
         expect(classified).toMatchObject({ kind: "session", transport: "spdy", session: { sessionKind: kind } });
         break;
-      case "door":
+      case "authentication":
         expectRefusedByHeaders(entry);
         break;
-      case "own":
+      case "api":
       case "runtime":
     }
   }

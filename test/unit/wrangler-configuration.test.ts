@@ -179,7 +179,9 @@ describe("Terraform's outputs", () => {
     const text = outputsText({ tunnel_ids: undefined, audit_database_id: 7 });
     const read = () => parseOutputs(text, "outputs.json");
     expect(read).toThrow(OperatorError);
-    expect(read).toThrow("outputs.json lacks audit_database_id, tunnel_ids: apply the edge stack");
+    expect(read).toThrow(
+      'outputs.json lacks audit_database_id, tunnel_ids: run "npx sallyport synth" and apply the edge stack',
+    );
     expect(read).not.toThrow(/a-tunnel-token/);
   });
 
@@ -192,7 +194,7 @@ describe("Terraform's outputs", () => {
   it("of another account, team or set of clusters than the file's are refused", () => {
     expect(() => testPlan({}, { account_id: "f".repeat(32) })).toThrow(/another account/);
     expect(() => testPlan({}, { team_domain: "https://other.cloudflareaccess.com" })).toThrow(/another team domain/);
-    expect(() => testPlan({}, { vpc_service_ids: {} })).toThrow("the output vpc_service_ids has no prod");
+    expect(() => testPlan({}, { vpc_service_ids: {} })).toThrow("the output vpc_service_ids lacks prod");
     expect(() => testPlan({}, { service_token_client_ids: {} })).toThrow("the service token ci has no client id");
   });
 });

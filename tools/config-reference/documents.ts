@@ -1,14 +1,14 @@
-/** The documents that docs/CONFIGURATION.md explains. */
+/** The configuration documents that docs/CONFIGURATION.md describes. */
 import type * as z from "zod";
 import { deploymentSchema } from "../../terraform/config/schema.ts";
 import { configSchema } from "../../worker/config/schema.ts";
 import { referenceOf } from "./reference.ts";
 
 export interface ConfigDocument {
-  /** Its part in docs/CONFIGURATION.md; its section's heading and anchors begin with it. */
+  /** The name of its generated part in docs/CONFIGURATION.md. Headings and anchors begin with it. */
   readonly name: string;
   readonly schema: z.ZodType;
-  /** Where its JSON Schema is written, for editors. */
+  /** The file of its JSON Schema, for editors. */
   readonly schemaFile: string;
 }
 

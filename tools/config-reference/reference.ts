@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { markdownTable } from "../markdown.ts";
 
-/** The parts of JSON Schema that zod makes of our schemas. */
+/** JSON Schema, as far as zod writes it for our schemas. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, JsonSchema>>;
@@ -15,7 +15,7 @@ export interface JsonSchema {
   readonly items?: JsonSchema;
   readonly additionalProperties?: JsonSchema | boolean;
   readonly anyOf?: readonly JsonSchema[];
-  /** One kind or another, told apart by a field. */
+  /** Alternatives that a field tells apart. */
   readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
@@ -28,12 +28,12 @@ export interface JsonSchema {
   readonly minItems?: number;
 }
 
-/** What people write, not what the program makes of it: fields with a default may be left out. */
+/** The schema of what people write, in which fields with a default are optional. */
 export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
 }
 
-/** For a file: the ids are only for finding parts, and `id` has another meaning in older editors. */
+/** The text of a JSON Schema file. It has no ids, which mean something else to older editors. */
 export function schemaFileOf(schema: z.ZodType): string {
   const text = JSON.stringify(
     jsonSchemaOf(schema),
@@ -44,16 +44,16 @@ export function schemaFileOf(schema: z.ZodType): string {
 }
 
 export interface Field {
-  /** Dotted, from the section's own object on. */
+  /** Dotted, relative to the section's object. */
   readonly path: string;
   readonly type: string;
   readonly isRequired: boolean;
-  /** One of several objects that may stand there has it, in place of the others' fields. */
+  /** The field belongs to one of several alternative objects. */
   readonly isEither: boolean;
   /** As JSON; undefined where there is none. */
   readonly default: string | undefined;
   readonly range: string;
-  /** "" where the schema says nothing. */
+  /** Empty where the schema has no description. */
   readonly meaning: string;
 }
 
@@ -63,42 +63,46 @@ export interface Section {
   readonly fields: readonly Field[];
 }
 
-/** The document itself first, under the id "", then each of its named parts in the order of their first mention. */
+/** The document itself, with the id "", then each named part in the order of first mention. */
 export function sectionsOf(schema: z.ZodType): Section[] {
   const root = jsonSchemaOf(schema);
   const parts = root.$defs ?? {};
   const sections: Section[] = [{ id: "", meaning: root.description ?? "", fields: fieldsOf(root, parts) }];
-  const told = new Set<string>();
-  const tell = (part: JsonSchema): void => {
+  const seen = new Set<string>();
+  const add = (part: JsonSchema): void => {
     for (const id of mentionedIn(part)) {
       const found = parts[id];
-      if (told.has(id) || !found) continue;
-      told.add(id);
+      if (seen.has(id) || !found) continue;
+      seen.add(id);
       sections.push({ id, meaning: found.description ?? "", fields: fieldsOf(found, parts) });
-      tell(found);
+      add(found);
     }
   };
-  tell({ ...root, $defs: {} });
+  add({ ...root, $defs: {} });
   return sections;
 }
 
-/** @param anchor what the headings' anchors begin with: two documents may have parts of one name */
+/**
+ * The schema as Markdown: a table for each section.
+ *
+ * @param anchor begins the headings' anchors, because two documents may have parts of one name
+ */
 export function referenceOf(schema: z.ZodType, anchor: string): string {
-  const sections = sectionsOf(schema).map(({ id, meaning, fields }) => {
-    const rows = fields.map(({ path, type, isRequired, isEither, default: standard, range, meaning: what }) => [
+  const sections = sectionsOf(schema).map(({ id, meaning: description, fields }) => {
+    const rows = fields.map(({ path, type, isRequired, isEither, default: value, range, meaning }) => [
       `\`${path}\``,
       type.replaceAll("](#", `](#${anchor}-`),
-      isEither ? "one of these" : isRequired ? "**required**" : standard === undefined ? "" : `\`${standard}\``,
+      isEither ? "one of these" : isRequired ? "**required**" : value === undefined ? "" : `\`${value}\``,
       range,
-      what,
+      meaning,
     ]);
-    const head = id === "" ? "" : `### ${anchor}: ${id}\n\n${meaning}\n\n`;
+    const head = id === "" ? "" : `### ${anchor}: ${id}\n\n${description}\n\n`;
     return head + markdownTable(["field", "type", "default", "range", "meaning"], rows);
   });
   return sections.join("\n\n");
 }
 
-/** Of the object itself, or of each that may stand there. Objects and lists without a name of their own stand where they are used. */
+/** The fields of an object, or of each alternative. Fields of unnamed inner objects are listed with their path. */
 export function fieldsOf(schema: JsonSchema, parts: Readonly<Record<string, JsonSchema>>, prefix = ""): Field[] {
   const objects = objectsIn(schema);
   const isEither = objects.length > 1 && schema.oneOf === undefined;
@@ -106,7 +110,7 @@ export function fieldsOf(schema: JsonSchema, parts: Readonly<Record<string, Json
     Object.entries(object.properties ?? {}).flatMap(([name, field]) => {
       const path = prefix + name;
       const target = field.$ref === undefined ? undefined : parts[idOf(field.$ref)];
-      const told: Field = {
+      const own: Field = {
         path,
         type: typeOf(field),
         isRequired: object.required?.includes(name) ?? false,
@@ -116,7 +120,7 @@ export function fieldsOf(schema: JsonSchema, parts: Readonly<Record<string, Json
         meaning: field.description ?? target?.description ?? "",
       };
       const inner = field.items ? fieldsOf(field.items, parts, `${path}[].`) : fieldsOf(field, parts, `${path}.`);
-      return [told, ...inner];
+      return [own, ...inner];
     }),
   );
 }
@@ -127,7 +131,7 @@ function objectsIn(schema: JsonSchema): readonly JsonSchema[] {
   return schema.properties ? [schema] : [];
 }
 
-/** A schema's type as a cell of a table; a named part is linked. */
+/** A schema's type as a cell of a table. A named part is a link. */
 export function typeOf(schema: JsonSchema): string {
   if (schema.$ref !== undefined) return `[${idOf(schema.$ref)}](#${idOf(schema.$ref).toLowerCase()})`;
   if (schema.enum) return schema.enum.map((value) => `\`${JSON.stringify(value)}\``).join(" or ");
@@ -149,7 +153,7 @@ function plural(type: string): string {
   return type.startsWith("`") || type.startsWith("[") ? type : type.replace(/^(text|object|list)/, "$1s");
 }
 
-/** An empty object is what an object with nothing but defaults has for one: its fields say theirs themselves. */
+/** An empty object is not shown as a default: the object's fields show theirs. */
 function defaultOf({ default: value }: JsonSchema): string | undefined {
   if (value === undefined) return undefined;
   const text = JSON.stringify(value);
@@ -174,12 +178,12 @@ function rangeOf(schema: JsonSchema): string {
   return [...own, ...(ofItems === "" || ofItems === "not empty" ? [] : [`each ${ofItems}`])].join(", ");
 }
 
-/** Each of several types by itself. */
+/** A schema with several types, as one schema for each. */
 function typesIn(schema: JsonSchema): JsonSchema[] | undefined {
   return Array.isArray(schema.type) ? schema.type.map((type: string) => ({ ...schema, type })) : undefined;
 }
 
-/** Of `#/$defs/limits`, or of OpenAPI's `#/components/schemas/Session`. */
+/** The id in `#/$defs/limits`, or in OpenAPI's `#/components/schemas/Session`. */
 function idOf(ref: string): string {
   return ref.slice(ref.lastIndexOf("/") + 1);
 }

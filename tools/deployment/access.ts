@@ -1,24 +1,24 @@
-/** What Cloudflare Access makes of a request, read from its answer. Pure. */
+/** Whether Cloudflare Access answered a request. Pure. */
 import type { HttpAnswer } from "../ports/http.ts";
 
-/** A service token's two halves. They are sent to the deployment's own host names and nowhere else. */
+/** An Access service token. It is sent to the deployment's own host names only. */
 export interface ServiceToken {
   readonly id: string;
   readonly secret: string;
 }
 
 export type AccessAnswer =
-  /** Access itself answered, for the application of this audience tag where it says which. */
+  /** Access answered, for the application with this audience tag, where the answer has one. */
   | { readonly by: "access"; readonly audience: string | undefined }
-  /** Somebody else did: what is behind stands open, or is nothing of ours. */
+  /** Another server answered: the Worker past Access, or something else. */
   | { readonly by: "other" };
 
-/** The path of Access's sign-in page on the team's domain; `kid` there is the application's audience tag. */
+/** Access's sign-in page on the team domain. Its parameter `kid` is the application's audience tag. */
 const LOGIN_PATH = "/cdn-cgi/access/login/";
 
 /**
- * Tells whether Access answered: by a redirect to its sign-in on this team's domain, or, where only service tokens may pass
- * or a token was wrong, by 401 or 403 with its own headers. What the Worker itself refuses has neither.
+ * Tells whether Access answered. Access redirects to its sign-in page, or answers 401 or 403 with its own headers where only
+ * service tokens are accepted or a token is wrong. The Worker's own refusals have neither.
  */
 export function readAccessAnswer({ status, headers }: HttpAnswer, teamDomain: string): AccessAnswer {
   const location = URL.parse(headers["location"] ?? "");
@@ -31,12 +31,12 @@ export function readAccessAnswer({ status, headers }: HttpAnswer, teamDomain: st
   return { by: "other" };
 }
 
-/** The headers of a service token's request (Cloudflare One, "Service tokens"). */
+/** The headers that carry a service token (Cloudflare One, "Service tokens"). */
 export function serviceTokenHeaders({ id, secret }: ServiceToken): Record<string, string> {
   return { "cf-access-client-id": id, "cf-access-client-secret": secret };
 }
 
-/** The token that the environment names, as cloudflared and CI systems name it. */
+/** The service token in the environment, in the variables that cloudflared uses. */
 export function serviceTokenOf(env: Readonly<Record<string, string | undefined>>): ServiceToken | undefined {
   const { CF_ACCESS_CLIENT_ID: id, CF_ACCESS_CLIENT_SECRET: secret } = env;
   return id && secret ? { id, secret } : undefined;

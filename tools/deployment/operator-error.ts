@@ -1,9 +1,9 @@
-/** Something an operator can mend. The message says what is wrong and what to do; its stack is of no use to anybody. */
+/** A failure that the operator can fix. The message says what happened, then what to do; the stack is never shown. */
 export class OperatorError extends Error {
   override readonly name = "OperatorError";
 }
 
-/** The words of an error for a person; of what is not ours the message only. */
+/** The message of whatever was thrown. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,11 +1,11 @@
-/** The edge stack's outputs: how Terraform hands over the ids of what it made. */
+/** The edge stack's outputs, from which the other tools get the ids of Cloudflare's resources. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import * as z from "zod";
 import { OUTPUT } from "../../terraform/config/outputs.ts";
 import { OperatorError } from "./operator-error.ts";
 
-/** Of `terraform output -json`; other outputs are none of ours, `tunnel_tokens` least of all. */
+/** The outputs that are used. Others are ignored, above all `tunnel_tokens`. */
 const outputsSchema = z.object({
   [OUTPUT.account]: z.string(),
   [OUTPUT.auditDatabaseId]: z.string(),
@@ -14,28 +14,28 @@ const outputsSchema = z.object({
   [OUTPUT.exportBucket]: z.string().nullish(),
   [OUTPUT.audience]: z.string(),
   [OUTPUT.adminAudience]: z.string(),
-  /** All of them, where there are several applications of a kind. */
+  /** Those of all applications, where there are several. */
   [OUTPUT.audiences]: z.array(z.string()).optional(),
   [OUTPUT.adminAudiences]: z.array(z.string()).optional(),
   [OUTPUT.teamDomain]: z.string(),
   [OUTPUT.vpcServiceIds]: z.record(z.string(), z.string()),
   [OUTPUT.tunnelIds]: z.record(z.string(), z.string()),
-  /** Client ids of the service tokens that were made here, by name. */
+  /** Client ids by the names of service tokens. */
   [OUTPUT.serviceTokenClientIds]: z.record(z.string(), z.string()).optional(),
 });
 
 export type Outputs = z.output<typeof outputsSchema>;
 
-/** Names of all that is read. */
+/** The names of the outputs that are used. */
 export const OUTPUT_NAMES = Object.keys(outputsSchema.shape);
 
 const wrapped = z.record(z.string(), z.object({ value: z.unknown() }));
 
 /**
- * Reads the answer of `terraform output -json`.
+ * Parses the output of `terraform output -json`.
  *
- * @param where for the words of an error
- * @throws OperatorError that names what is missing; no value is in it
+ * @param where the source, for messages
+ * @throws OperatorError that names what is missing, and never a value
  */
 export function parseOutputs(text: string, where: string): Outputs {
   let value: unknown;
@@ -53,32 +53,38 @@ export function parseOutputs(text: string, where: string): Outputs {
     Object.fromEntries(Object.entries(parsed.data).map(([name, output]) => [name, output.value])),
   );
   if (outputs.success) return outputs.data;
-  const places = [...new Set(outputs.error.issues.map(({ path }) => path.join(".")))];
-  throw new OperatorError(`${where} lacks ${places.join(", ")}: apply the edge stack as it is synthesised now`);
+  const fields = [...new Set(outputs.error.issues.map(({ path }) => path.join(".")))];
+  throw new OperatorError(`${where} lacks ${fields.join(", ")}: run "npx sallyport synth" and apply the edge stack`);
 }
 
-/** @param file what a flag named, in place of asking Terraform */
+/**
+ * Reads the edge stack's outputs.
+ *
+ * @param file a saved output; undefined asks Terraform
+ * @param edgeStack the stack's folder
+ * @throws OperatorError
+ */
 export function readOutputs(file: string | undefined, edgeStack: string): Outputs {
   if (file !== undefined) {
     if (!existsSync(file))
-      throw new OperatorError(`there is no ${file}: --outputs names a file of "terraform output -json"`);
+      throw new OperatorError(`there is no ${file}: --outputs must name a saved output of "terraform output -json"`);
     return parseOutputs(readFileSync(file, "utf8"), file);
   }
   if (!existsSync(edgeStack)) {
     throw new OperatorError(
-      `there is no ${edgeStack}: run "npm run synth" and apply the edge stack, or name --outputs FILE`,
+      `there is no ${edgeStack}: run "npx sallyport synth" and apply the edge stack, or give --outputs FILE`,
     );
   }
   let text: string;
   try {
-    // What it prints has the tunnels' tokens in it: it stays in this process.
+    // The output contains the tunnels' tokens: it stays in this process.
     text = execFileSync("terraform", [`-chdir=${edgeStack}`, "output", "-json"], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
   } catch {
     throw new OperatorError(
-      `"terraform -chdir=${edgeStack} output -json" did not work: run it yourself to see why, or name --outputs FILE`,
+      `"terraform -chdir=${edgeStack} output -json" failed: run it to see why, or give --outputs FILE`,
     );
   }
   return parseOutputs(text, "terraform output -json");

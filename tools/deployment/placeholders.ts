@@ -1,20 +1,20 @@
-/** Values that stand in examples for somebody's own: nothing is deployed with one. Pure. */
+/** Finds example values that were never replaced: nothing is deployed with one. Pure. */
 import type { Plan } from "./plan.ts";
 
-/** RFC 2606 keeps these for documentation, so nobody's cluster answers there. */
+/** Domains that RFC 2606 reserves for documentation. */
 const EXAMPLE_HOST = /(^|\.)example(\.com|\.net|\.org)?$/;
 const ACCOUNT = /^[0-9a-f]{32}$/;
 const AUDIENCE = /^[0-9a-f]{64}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** The same digits over and over, or counted up: made by a hand on a keyboard. */
-const TYPED = /^(.)\1*$|^(0123456789abcdef)+$/;
+/** One digit repeated, or digits counted up: not an id that Cloudflare generated. */
+const MADE_UP = /^(.)\1*$|^(0123456789abcdef)+$/;
 
-/** @returns one line for each, with its place and what to put there; empty when all is filled in */
+/** @returns a line for each placeholder: the field, and what to put there */
 export function placeholders(plan: Plan): string[] {
   const found: string[] = [];
-  const check = (place: string, value: string, form: RegExp, advice: string) => {
-    if (!form.test(value) || TYPED.test(value.replaceAll("-", "")))
-      found.push(`${place} is not one of yours yet: ${advice}`);
+  const check = (field: string, value: string, form: RegExp, advice: string) => {
+    if (!form.test(value) || MADE_UP.test(value.replaceAll("-", "")))
+      found.push(`${field} is a placeholder: ${advice}`);
   };
   check("account", plan.account, ACCOUNT, '"npx wrangler whoami" shows your account id, 32 hexadecimal digits');
   const fromTerraform = "it comes from the edge stack's outputs";
@@ -26,14 +26,14 @@ export function placeholders(plan: Plan): string[] {
     check(`tunnel_ids.${name}`, tunnelId, UUID, fromTerraform);
   }
   if (plan.access.audiences.some((audience) => plan.access.adminAudiences.includes(audience))) {
-    found.push("admin_audience is access_audience: the admin API needs an Access application of its own");
+    found.push("admin_audience equals access_audience: the admin API needs an Access application of its own");
   }
   if (/^https:\/\/example\.cloudflareaccess\.com$/.test(plan.access.teamDomain)) {
-    found.push("access.teamDomain is the example's: Zero Trust, Settings, shows your team's domain");
+    found.push("access.teamDomain is the example's: Zero Trust, Settings, shows your team domain");
   }
   for (const { name, hostnames } of plan.clusters) {
     for (const hostname of hostnames.filter((each) => EXAMPLE_HOST.test(each))) {
-      found.push(`${hostname} of cluster ${name} is an example's: use a host name of a zone in your account`);
+      found.push(`${hostname} of cluster ${name} is the example's: use a host name of a zone in your account`);
     }
   }
   return found;

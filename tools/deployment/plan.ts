@@ -1,8 +1,7 @@
 import type { ConfigInput } from "../../worker/config/schema.ts";
 
 /**
- * What deploying and checking need to know of one deployment: the deployment file and the edge stack's outputs put together.
- * See project.ts for how it is made.
+ * A deployment as the tools need it: the deployment file and the edge stack's outputs combined. See project.ts.
  */
 export interface Plan {
   /** The deployment's name, the prefix of everything that belongs to it. */
@@ -13,35 +12,35 @@ export interface Plan {
   readonly account: string;
   readonly access: {
     readonly teamDomain: string;
-    /** Of the applications in front of the host names: one takes five. */
+    /** Audience tags of the applications in front of the host names. There is one for every five host names. */
     readonly audiences: readonly string[];
-    /** Of those in front of `/-/admin`. */
+    /** Audience tags of the applications in front of `/-/admin`. */
     readonly adminAudiences: readonly string[];
   };
   readonly database: { readonly id: string; readonly name: string };
   readonly recordings: { readonly bucket: string; readonly retentionDays: number };
-  /** For the SIEM; undefined where nothing is exported. */
+  /** Undefined where the audit log is not exported. */
   readonly exportBucket: string | undefined;
   readonly clusters: readonly PlannedCluster[];
-  /** SALLYPORT_CONFIG, judged by the Worker's own loader. */
+  /** SALLYPORT_CONFIG, validated by the Worker's own loader. */
   readonly document: ConfigInput;
 }
 
 export interface PlannedCluster {
   readonly name: string;
   readonly hostnames: readonly string[];
-  /** The Worker's VPC binding. */
+  /** The name of the Workers' VPC binding. */
   readonly binding: string;
   readonly vpcServiceId: string;
   readonly tunnelId: string;
-  /** Where kubectl finds the cluster, past Cloudflare; undefined where the deployment file does not say. */
+  /** How kubectl reaches the cluster without Cloudflare. Undefined where the deployment file does not say. */
   readonly kubeconfig: { readonly path: string; readonly context: string | undefined } | undefined;
   readonly connector: Connector;
-  /** The role of the connector's account, as generated. */
+  /** The generated ClusterRole of the connector's account. */
   readonly role: { readonly name: string; readonly rules: readonly PolicyRule[] };
-  /** The Kubernetes groups that identity rules give on this cluster. */
+  /** The groups that identity rules give in this cluster. */
   readonly groups: readonly string[];
-  /** `"any"` where the account may be any user name. */
+  /** The users that the account may impersonate. */
   readonly users: readonly string[] | "any";
 }
 
@@ -51,11 +50,11 @@ export interface Connector {
   readonly deployment: string;
   readonly serviceAccount: string;
   readonly replicas: number;
-  /** Where the sidecar listens, which is what the VPC service points to. */
+  /** The sidecar's port, to which the VPC service leads. */
   readonly port: number;
 }
 
-/** A rule of rbac.authorization.k8s.io/v1, as far as ours have fields. */
+/** A rule of rbac.authorization.k8s.io/v1. */
 export interface PolicyRule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
@@ -63,7 +62,7 @@ export interface PolicyRule {
   readonly resourceNames?: readonly string[];
 }
 
-/** All host names of the deployment, in order. */
+/** The host names of all clusters, in order. */
 export function hostnamesOf({ clusters }: Pick<Plan, "clusters">): string[] {
   return clusters.flatMap(({ hostnames }) => [...hostnames]);
 }

@@ -1,4 +1,4 @@
-/** How a deployment's plan is made: from the deployment file, what Terraform made, and what is generated from both. */
+/** Makes a deployment's plan from the deployment file and the edge stack's outputs. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
@@ -21,32 +21,32 @@ export interface PlanOptions {
   /** The deployment file. */
   readonly config: string;
   readonly outputs?: string | undefined;
-  /** Where Terraform has no outputs yet, a plan with gaps will do: `placeholders` names them. */
+  /** Accept missing outputs, and use placeholders instead, which `placeholders` lists. */
   readonly mayHaveGaps?: boolean | undefined;
 }
 
 /**
- * Reads and judges everything.
+ * Reads and validates everything.
  *
- * @param warn is told what is allowed, but should be meant
- * @throws OperatorError in words
+ * @param warn is told what is allowed, but should be intended
+ * @throws OperatorError
  */
 export function readPlan(
   { config, outputs, mayHaveGaps }: PlanOptions,
-  warn: (words: string) => void = () => {},
+  warn: (message: string) => void = () => {},
 ): Plan {
   const deployment = readDeployment(config, warn);
   try {
     return planOf(deployment, readOutputs(outputs, projectFile("terraform/out/stacks/edge")));
   } catch (error) {
     if (!mayHaveGaps || outputs !== undefined || !(error instanceof OperatorError)) throw error;
-    warn(`${error.message}; going on without its ids`);
-    return planOf(deployment, gaps(deployment));
+    warn(`${error.message}; continuing with placeholder ids`);
+    return planOf(deployment, placeholderOutputs(deployment));
   }
 }
 
-/** What the outputs of an edge stack that is not applied would be. No id of Cloudflare's is all zeros. */
-function gaps({ account, access, clusters, name }: Deployment): Outputs {
+/** Placeholders for the outputs of an edge stack that is not applied. No id of Cloudflare's is all zeros. */
+function placeholderOutputs({ account, access, clusters, name }: Deployment): Outputs {
   const none = "00000000-0000-0000-0000-000000000000";
   const ofClusters = Object.fromEntries(clusters.map((cluster) => [cluster.name, none]));
   return {
@@ -63,8 +63,8 @@ function gaps({ account, access, clusters, name }: Deployment): Outputs {
   };
 }
 
-/** @throws OperatorError in words */
-export function readDeployment(file: string, warn: (words: string) => void = () => {}): Deployment {
+/** Reads the deployment file. @throws OperatorError */
+export function readDeployment(file: string, warn: (message: string) => void = () => {}): Deployment {
   try {
     return loadDeployment(file, warn);
   } catch (error) {
@@ -81,17 +81,13 @@ export function findCluster({ clusters }: Deployment, name: string): DeployedClu
   throw new OperatorError(`the deployment file has no cluster ${name}; it has ${names}`);
 }
 
-/** Pure. @throws OperatorError where the two do not fit each other */
+/** Combines the two. Pure. @throws OperatorError where they do not belong together */
 export function planOf(deployment: Deployment, outputs: Outputs): Plan {
   if (outputs.account_id !== deployment.account) {
-    throw new OperatorError(
-      "the outputs are of another account than the deployment file names: check --outputs and account",
-    );
+    throw new OperatorError("the outputs are of another account than the deployment file: check --outputs and account");
   }
   if (outputs.team_domain !== deployment.access.teamDomain) {
-    throw new OperatorError(
-      "the outputs are of another team domain than the deployment file names: apply the edge stack",
-    );
+    throw new OperatorError("the outputs have another team domain than the deployment file: apply the edge stack");
   }
   return {
     name: deployment.name,
@@ -106,7 +102,7 @@ export function planOf(deployment: Deployment, outputs: Outputs): Plan {
     recordings: { bucket: outputs.recordings_bucket, retentionDays: deployment.record.retentionDays },
     exportBucket: outputs.export_bucket ?? undefined,
     clusters: deployment.clusters.map((cluster) => planCluster(deployment, cluster, outputs)),
-    document: judgedDocument(deployment, outputs),
+    document: validatedDocument(deployment, outputs),
   };
 }
 
@@ -120,7 +116,7 @@ function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: 
     binding: bindingOf(name),
     vpcServiceId: idOf("vpc_service_ids", outputs.vpc_service_ids, name),
     tunnelId: idOf("tunnel_ids", outputs.tunnel_ids, name),
-    // The demo's is in Terraform's state, and its address changes with it.
+    // The demo cluster's is only in Terraform's state.
     kubeconfig: typeof kubeconfig === "object" ? { path: kubeconfig.path, context: kubeconfig.context } : undefined,
     connector: {
       namespace: namespaceOf(deployment, cluster),
@@ -138,13 +134,15 @@ function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: 
 function idOf(output: string, ids: Readonly<Record<string, string>>, cluster: string): string {
   const id = ids[cluster];
   if (id === undefined) {
-    throw new OperatorError(`the output ${output} has no ${cluster}: run "npm run synth" and apply the edge stack`);
+    throw new OperatorError(
+      `the output ${output} lacks ${cluster}: run "npx sallyport synth" and apply the edge stack`,
+    );
   }
   return id;
 }
 
-/** The Worker's own loader has the last word, before anything is deployed. */
-function judgedDocument(deployment: Deployment, outputs: Outputs): ConfigInput {
+/** Validated by the Worker's own loader, before anything is deployed. */
+function validatedDocument(deployment: Deployment, outputs: Outputs): ConfigInput {
   try {
     const document = workerDocument(deployment, outputs);
     loadConfig(document);
@@ -155,7 +153,7 @@ function judgedDocument(deployment: Deployment, outputs: Outputs): ConfigInput {
   }
 }
 
-/** Names of this checkout's D1 migrations, in the order in which wrangler applies them. */
+/** The names of this checkout's D1 migrations, in the order in which wrangler applies them. */
 export function migrationNames(): string[] {
   const files = readdirSync(join(PROJECT, MIGRATIONS)).filter((name) => name.endsWith(".sql"));
   return files.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));

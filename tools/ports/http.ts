@@ -1,4 +1,4 @@
-/** One HTTP request, answered as it is: no redirect is followed, for who redirects is the question here. */
+/** HTTP requests. Redirects are not followed: who redirects is what callers want to know. */
 import { type IncomingHttpHeaders, type IncomingMessage, request as overHttp } from "node:http";
 import { request as overHttps } from "node:https";
 
@@ -13,14 +13,14 @@ export interface HttpAnswer {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  /** At most 1 MiB of it. */
+  /** At most its first MiB. */
   readonly body: string;
 }
 
-/** @throws HttpFailure where there was no answer */
+/** Sends one request. @throws HttpFailure where there is no answer */
 export type Http = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** No answer came. The message says why, without what was sent. */
+/** There was no answer. The message says why, and never what was sent. */
 export class HttpFailure extends Error {
   override readonly name = "HttpFailure";
 }
@@ -28,7 +28,7 @@ export class HttpFailure extends Error {
 const TIMEOUT_MS = 15_000;
 const MAX_BODY_BYTES = 1024 * 1024;
 
-/** @param origins where host names are, in place of what DNS says: `{"prod.k8s.example.com": "http://127.0.0.1:8712"}` */
+/** @param origins replaces DNS for host names: `{"prod.k8s.example.com": "http://127.0.0.1:8712"}` */
 export function nodeHttp(origins: Readonly<Record<string, string>> = {}): Http {
   return ({ url: asked, method = "GET", headers = {}, body }) => {
     const url = new URL(asked);
@@ -51,7 +51,7 @@ export function nodeHttp(origins: Readonly<Record<string, string>> = {}): Http {
         },
         (incoming) => readAnswer(incoming).then(answered, fail),
       );
-      outgoing.on("timeout", () => outgoing.destroy(new Error(`nothing came within ${TIMEOUT_MS / 1000} s`)));
+      outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
       outgoing.on("error", fail);
       outgoing.end(body);
     });

@@ -1,4 +1,4 @@
-/** kubectl as a child process, with the operator's own access to a cluster, past Cloudflare. */
+/** kubectl as a child process, with the operator's own access to a cluster, without Cloudflare. */
 import { execFile } from "node:child_process";
 import { homedir } from "node:os";
 
@@ -13,7 +13,7 @@ export interface KubectlTarget {
   readonly context: string | undefined;
 }
 
-/** Runs kubectl to its end. Code 127: there is none. */
+/** Runs kubectl until it ends. Code 127: it is not installed. */
 export type Kubectl = (
   target: KubectlTarget | undefined,
   args: readonly string[],
@@ -23,7 +23,7 @@ export type Kubectl = (
 const TIMEOUT_MS = 30_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-/** @param program default: the KUBECTL variable's, or the first on the path */
+/** @param program default: the variable KUBECTL, else the first on the path */
 export function kubectlProcess(program: string = process.env["KUBECTL"] ?? "kubectl"): Kubectl {
   return (target, args, input) =>
     new Promise((done) => {
@@ -33,7 +33,7 @@ export function kubectlProcess(program: string = process.env["KUBECTL"] ?? "kube
         { timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES },
         (error, stdout, stderr) => done({ code: codeOf(error), stdout, stderr }),
       );
-      // It may end before it has read everything: that is its own affair.
+      // It may end before it has read its input.
       child.stdin?.on("error", () => {});
       child.stdin?.end(input ?? "");
     });

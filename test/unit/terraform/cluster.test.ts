@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { connectorManifests } from "../../../terraform/manifests/connector.ts";
 import { literal } from "../../../terraform/stacks/literal.ts";
-import { clusterInput, deploymentOf, synthesise } from "../../support/deployment.ts";
+import { clusterInput, deploymentOf, synthesize } from "../../support/deployment.ts";
 
 describe("a cluster's stack", () => {
   const deployment = deploymentOf();
-  const stack = synthesise(deployment)["cluster-prod"];
+  const stack = synthesize(deployment)["cluster-prod"];
   const manifests = stack?.resource["kubernetes_manifest"] ?? {};
 
   it("applies the objects that npx sallyport manifests prints, and only those", () => {
@@ -71,13 +71,13 @@ describe("a cluster's stack", () => {
 
   it("does not exist for a cluster without a kubeconfig", () => {
     const { kubeconfig: _, ...byGitOps } = clusterInput("ops");
-    const stacks = synthesise(deploymentOf({ clusters: [clusterInput("prod"), byGitOps] }));
+    const stacks = synthesize(deploymentOf({ clusters: [clusterInput("prod"), byGitOps] }));
     expect(new Set(Object.keys(stacks))).toEqual(new Set(["cluster-prod", "edge"]));
   });
 
   it("names namespaces and roles after the deployment, so that two deployments can share a cluster", () => {
     const other =
-      synthesise(deploymentOf({ name: "sallyport-eu" }))["cluster-prod"]?.resource["kubernetes_manifest"] ?? {};
+      synthesize(deploymentOf({ name: "sallyport-eu" }))["cluster-prod"]?.resource["kubernetes_manifest"] ?? {};
     expect(other["namespace"]).toMatchObject({ manifest: { metadata: { name: "sallyport-eu" } } });
     expect(other["cluster-role"]).toMatchObject({ manifest: { metadata: { name: "sallyport-eu-connector" } } });
     expect(other["cluster-role-binding"]).toMatchObject({
@@ -91,7 +91,7 @@ describe("names that look like Terraform's templates", () => {
 
   it("reach the cluster unchanged, and Terraform does not evaluate them", () => {
     const identities = [{ match: { email: "alice@example.com" }, groups: [evil, "%{if(true)}"] }];
-    const stack = synthesise(deploymentOf({ sallyport: { identities }, access: accessWithoutTokens }))["cluster-prod"];
+    const stack = synthesize(deploymentOf({ sallyport: { identities }, access: accessWithoutTokens }))["cluster-prod"];
     expect(stack?.resource["kubernetes_manifest"]?.["cluster-role"]).toMatchObject({
       manifest: {
         rules: [{ resources: ["groups"], resourceNames: ['$${file("/etc/passwd")}', "%%{if(true)}"] }, {}, {}, {}],
@@ -117,11 +117,11 @@ describe("the demo cluster", () => {
   const demo = { digitalocean: { region: "fra1", version: "1.36" } };
 
   it("is off by default", () => {
-    expect(new Set(Object.keys(synthesise(deploymentOf())))).toEqual(new Set(["cluster-prod", "edge"]));
+    expect(new Set(Object.keys(synthesize(deploymentOf())))).toEqual(new Set(["cluster-prod", "edge"]));
   });
 
   it("has a VPC of its own, and is destroyed with everything that it created", () => {
-    const { demo: stack } = synthesise(deploymentOf({ demo }));
+    const { demo: stack } = synthesize(deploymentOf({ demo }));
     expect(stack?.resource["digitalocean_vpc"]?.["vpc"]).toEqual({
       name: "sallyport-demo",
       region: "fra1",
@@ -137,7 +137,7 @@ describe("the demo cluster", () => {
   });
 
   it("gives its cluster's stack current credentials at each plan", () => {
-    const stack = synthesise(deploymentOf({ demo, clusters: [clusterInput("try", { kubeconfig: "demo" })] }))[
+    const stack = synthesize(deploymentOf({ demo, clusters: [clusterInput("try", { kubeconfig: "demo" })] }))[
       "cluster-try"
     ];
     expect(stack?.data?.["digitalocean_kubernetes_cluster"]?.["demo"]).toEqual({ name: "sallyport-demo" });

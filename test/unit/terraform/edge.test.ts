@@ -8,13 +8,13 @@ import {
   deploymentOf,
   PROVIDER_ID,
   type StackJson,
-  synthesise,
+  synthesize,
 } from "../../support/deployment.ts";
 
 type Change = Partial<Omit<DeploymentInput, "$schema">>;
 
 function edgeOf(change: Change = {}): StackJson {
-  const { edge } = synthesise(deploymentOf(change));
+  const { edge } = synthesize(deploymentOf(change));
   if (!edge) throw new Error("there is no edge stack");
   return edge;
 }
@@ -310,7 +310,7 @@ describe("Access", () => {
 
 describe("Terraform's state", () => {
   it("is in files beside the deployment file, with paths relative to where Terraform runs", () => {
-    const stacks = synthesise(deploymentOf());
+    const stacks = synthesize(deploymentOf());
     expect(stacks["edge"]?.terraform.backend).toEqual({ local: { path: "../../../state/edge.tfstate" } });
     expect(stacks["cluster-prod"]?.data?.["terraform_remote_state"]?.["edge"]).toEqual({
       backend: "local",
@@ -319,7 +319,7 @@ describe("Terraform's state", () => {
   });
 
   it("is in R2, with locks, where the deployment file says so, and other stacks read it there", () => {
-    const stacks = synthesise(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } }));
+    const stacks = synthesize(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } }));
     const backend = stacks["edge"]?.terraform.backend["s3"];
     expect(backend).toMatchObject({
       bucket: "terraform-state",
@@ -336,7 +336,7 @@ describe("Terraform's state", () => {
   });
 
   it("is in S3, encrypted, and no check is skipped then", () => {
-    const { edge } = synthesise(
+    const { edge } = synthesize(
       deploymentOf({ state: { kind: "s3", bucket: "state", prefix: "a/b", region: "eu-west-1" } }),
     );
     expect(edge?.terraform.backend).toEqual({
@@ -345,7 +345,7 @@ describe("Terraform's state", () => {
   });
 
   it("never puts credentials into the JSON", () => {
-    const text = JSON.stringify(synthesise(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } })));
+    const text = JSON.stringify(synthesize(deploymentOf({ state: { kind: "r2", bucket: "terraform-state" } })));
     expect(text).not.toMatch(/access_key|secret_key|api_token/);
   });
 });

@@ -3,9 +3,9 @@
  * `npx vitest run --project unit test/unit/terraform/snapshot.test.ts -u` rewrites them.
  */
 import { describe, expect, it } from "vitest";
-import { clusterInput, deploymentOf, IDENTITIES, synthesise } from "../../support/deployment.ts";
+import { clusterInput, deploymentOf, IDENTITIES, synthesize } from "../../support/deployment.ts";
 
-const stacks = synthesise(
+const stacks = synthesize(
   deploymentOf({
     clusters: [
       clusterInput("prod", { locationHint: "weur" }),
