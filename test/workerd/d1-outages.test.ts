@@ -9,7 +9,7 @@ import { ChainVerifier } from "../../audit/verify.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { askUserObject } from "../../worker/sessions/user-objects.ts";
+import { askUserObject } from "./ask-user-object.ts";
 import { ended, endedOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";

@@ -5,7 +5,7 @@ import type { SessionRow } from "../../audit/rows.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
-import { askUserObject } from "../../worker/sessions/user-objects.ts";
+import { askUserObject } from "./ask-user-object.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, as, someone, upgrade } from "./people.ts";

@@ -7,7 +7,8 @@ import { ChainVerifier } from "../../audit/verify.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
 import { ALL_OBJECT_LOCATIONS } from "../../worker/config/location-hints.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { askUserObject, userObjectAt } from "../../worker/sessions/user-objects.ts";
+import { userObjectName } from "../../worker/sessions/user-objects.ts";
+import { askUserObject } from "./ask-user-object.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, directlyAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
@@ -372,11 +373,8 @@ describe("several clusters", () => {
         });
       }
       for (const place of ALL_OBJECT_LOCATIONS) {
-        expect(
-          await askUserObject(userObjectAt(env.USER_SESSIONS, person.email, place), "currentLock", {}),
-        ).toMatchObject({
-          reason: "gone",
-        });
+        const object = env.USER_SESSIONS.getByName(userObjectName(person.email, place));
+        expect(await askUserObject(object, "currentLock", {})).toMatchObject({ reason: "gone" });
       }
       expect((await as(admin, `${locks(person.email)}?reason=back`, { method: "DELETE" })).status).toBe(200);
       (await Client.open(openAt(person, "two.example.com"))).close();

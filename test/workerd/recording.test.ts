@@ -1,7 +1,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type RecordingPolicy, recordingKey } from "../../contract/recording.ts";
+import { ok } from "../../common/result.ts";
+import { type RecordingBlock, type RecordingPolicy, recordingKey } from "../../contract/recording.ts";
 import type { CastMetadata } from "../../durable/recording/cast-lines.ts";
 import type { LiveRecording } from "../../durable/recording/live-recording.ts";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
@@ -9,6 +10,13 @@ import { Recordings } from "../../durable/recording/recordings.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { streamRecording } from "../../worker/api/stream-recording.ts";
 import { frame } from "./client.ts";
+
+/** What the API would answer, with a spool that always answers. */
+async function stream(bucket: R2Bucket, id: string, read: (offset: number) => Promise<RecordingBlock | null>) {
+  const streamed = await streamRecording(bucket, id, async (offset) => ok(await read(offset)));
+  if (!streamed.ok) throw new Error(streamed.error.message);
+  return streamed.value;
+}
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
 const POLICY: RecordingPolicy = { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 1 << 30 };
@@ -445,7 +453,7 @@ describe("while R2 takes nothing", () => {
       recordings.end(id, "exit code 0", NOW + 60_000);
       await recordings.upload();
       expect([recordings.hasWaiting, recordings.isFailing, object.rows]).toEqual([false, false, 1]);
-      const response = await streamRecording(env.RECORDINGS, id, async (offset) => recordings.read(id, offset, NOW));
+      const response = await stream(env.RECORDINGS, id, async (offset) => recordings.read(id, offset, NOW));
       expect((await castOf(response)).events.at(-1)).toEqual([60, "m", "exit code 0"]);
     }));
 });
@@ -480,7 +488,7 @@ it("when the object's own storage fails, no message throws, and the record has i
 
 describe("reading", () => {
   const open = (recordings: Recordings, id: string, bucket: R2Bucket = env.RECORDINGS) =>
-    streamRecording(bucket, id, async (offset) => recordings.read(id, offset, NOW + 60_000));
+    stream(bucket, id, async (offset) => recordings.read(id, offset, NOW + 60_000));
 
   it("a finished one: from R2, with its type and length", () =>
     inObject(async (object) => {
@@ -530,7 +538,7 @@ describe("reading", () => {
       const said = sayMuch(recording, 4);
       recordings.end(id, "exit code 0", NOW + 60_000);
       let asked = 0;
-      const response = await streamRecording(env.RECORDINGS, id, async (offset) => {
+      const response = await stream(env.RECORDINGS, id, async (offset) => {
         if (asked++ === 2) await recordings.upload();
         return recordings.read(id, offset, NOW);
       });

@@ -1,28 +1,34 @@
+import { ok, type Result } from "../../common/result.ts";
+import type { Denial } from "../../contract/denial.ts";
 import { CAST_CONTENT_TYPE, type RecordingBlock, recordingKey } from "../../contract/recording.ts";
 
 /** Asks the session's object for what R2 does not have; see `Recordings.read`. */
-export type SpoolReader = (offset: number) => Promise<RecordingBlock | null>;
+export type SpoolReader = (offset: number) => Promise<Result<RecordingBlock | null, Denial>>;
 
 /**
  * Streams a recording: from R2, or what the object has of one that is live or not uploaded yet. For the Worker: a long
  * stream out of the object itself would be one more thing beside its sessions.
  *
- * @returns undefined where there is none, which is so when the session was not recorded, too
+ * @returns undefined where there is none, which is so when the session was not recorded, too; a denial where the object
+ *   does not answer
  * @throws where R2 fails and the object has none
  */
 export async function streamRecording(
   bucket: R2Bucket,
   sessionId: string,
   readSpool: SpoolReader,
-): Promise<Response | undefined> {
+): Promise<Result<Response | undefined, Denial>> {
   const found = await bucket.get(recordingKey(sessionId)).catch((error: unknown) => asError(error));
-  if (found && "body" in found) return answer(sessionId, found.body, found.size);
+  if (found && "body" in found) return ok(answer(sessionId, found.body, found.size));
   const first = await readSpool(0);
-  if (first) return answer(sessionId, streamOf(spooled(bucket, sessionId, first, readSpool)), undefined);
+  if (!first.ok) return first;
+  if (first.value) {
+    return ok(answer(sessionId, streamOf(spooled(bucket, sessionId, first.value, readSpool)), undefined));
+  }
   if (found) throw found;
   // The upload may have been finished between the two questions.
   const late = await bucket.get(recordingKey(sessionId));
-  return late ? answer(sessionId, late.body, late.size) : undefined;
+  return ok(late ? answer(sessionId, late.body, late.size) : undefined);
 }
 
 async function* spooled(
@@ -36,7 +42,10 @@ async function* spooled(
     yield block.bytes;
     if (block.isLast) return;
     const { next }: RecordingBlock = block;
-    block = await readSpool(next);
+    const following = await readSpool(next);
+    // The answer's head is gone: all that is left is to break it off.
+    if (!following.ok) throw new Error(following.error.message);
+    block = following.value;
     if (block) continue;
     // Uploaded meanwhile: the places in the cast are the same there.
     const object = await bucket.get(recordingKey(sessionId), { range: { offset: next } });

@@ -8,7 +8,6 @@ import { objectIdOf } from "../../contract/session-id.ts";
 import {
   callUserObject,
   type UserObjectAnswer,
-  type UserObjectCalls,
   type UserObjectFields,
   type UserObjectMethod,
   type UserObjectValue,
@@ -142,42 +141,4 @@ function unavailable(method: string, { tries, thrown }: FailedCall): Result<neve
 
 function connect(namespace: Namespace, { id, locationHint }: UserObjectAddress): DurableObjectStub<UserObject> {
   return locationHint === null ? namespace.get(id) : namespace.get(id, { locationHint });
-}
-
-// Replaced by the functions above; kept until nobody calls them.
-
-/** @returns its stub; used for the first time, the object comes to live there */
-export function userObjectAt(
-  namespace: Namespace,
-  user: string,
-  locationHint: NullableLocationHint,
-): DurableObjectStub<UserObject> {
-  return connect(namespace, userObjectAddress(namespace, user, locationHint));
-}
-
-/** @throws where one of them failed, after all have answered: what the others did stands */
-export async function broadcastToUserObjects<T>(
-  namespace: Namespace,
-  user: string,
-  places: readonly NullableLocationHint[],
-  ask: (object: DurableObjectStub<UserObject>, locationHint: NullableLocationHint) => Promise<T>,
-): Promise<T[]> {
-  const answers = await Promise.allSettled(
-    places.map(async (locationHint) => ask(userObjectAt(namespace, user, locationHint), locationHint)),
-  );
-  return answers.map((answer) => {
-    if (answer.status === "rejected") throw answer.reason;
-    return answer.value;
-  });
-}
-
-/** Calls one method of an object. @throws where the object cannot be reached, or refuses */
-export async function askUserObject<M extends UserObjectMethod>(
-  object: UserObjectCalls,
-  method: M,
-  fields: UserObjectFields<M>,
-): Promise<UserObjectValue<M>> {
-  const answer = await callUserObject(object, method, fields);
-  if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}`);
-  return answer.value;
 }

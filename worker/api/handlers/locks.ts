@@ -2,15 +2,17 @@ import type * as z from "zod";
 import type { UserLock } from "../../../audit/events.ts";
 import { err, ok } from "../../../common/result.ts";
 import { type Denial, denial } from "../../../contract/denial.ts";
-import { askUserObject, userObjectAt } from "../../sessions/user-objects.ts";
+import { invokeUserObject, userObjectAddress } from "../../sessions/user-objects.ts";
 import { readReason } from "../schemas/command.ts";
 import type { lock as lockSchema } from "../schemas/lock.ts";
 import { broadcastCommand } from "../user-objects.ts";
 import type { Handler } from "./handler.ts";
 
 export const getLock: Handler<"getLock"> = async ({ params: { email } }, { env }) => {
-  const lock = await askUserObject(userObjectAt(env.USER_SESSIONS, email, null), "currentLock", {});
-  return lock ? ok(lockJson(lock)) : err(notLocked(email));
+  const address = userObjectAddress(env.USER_SESSIONS, email, null);
+  const lock = await invokeUserObject(env.USER_SESSIONS, address, "currentLock", {});
+  if (!lock.ok) return lock;
+  return lock.value ? ok(lockJson(lock.value)) : err(notLocked(email));
 };
 
 export const lockUser: Handler<"lockUser"> = async ({ params: { email }, query, body }, { identity, env }) => {
@@ -18,17 +20,17 @@ export const lockUser: Handler<"lockUser"> = async ({ params: { email }, query, 
   const until = minutes === undefined ? null : Date.now() + minutes * 60_000;
   const lock: UserLock = { user: email, by: identity.name, reason: readReason(query, body), until };
   // One of the objects puts the lock into the audit log.
-  const lists = await broadcastCommand(env, email, (object, location) =>
-    askUserObject(object, "lock", { lock, isAudited: location === null }),
-  );
+  const lists = await broadcastCommand(env, email, "lock", (location) => ({ lock, isAudited: location === null }));
   return lists.ok ? ok({ ...lockJson(lock), ended: lists.value.flat() }) : lists;
 };
 
 export const unlockUser: Handler<"unlockUser"> = async ({ params: { email }, query, body }, { identity, env }) => {
   const reason = readReason(query, body);
-  const wereLocked = await broadcastCommand(env, email, (object, location) =>
-    askUserObject(object, "unlock", { user: email, by: identity.name, reason, isAudited: location === null }),
-  );
+  const command = { user: email, by: identity.name, reason };
+  const wereLocked = await broadcastCommand(env, email, "unlock", (location) => ({
+    ...command,
+    isAudited: location === null,
+  }));
   if (!wereLocked.ok) return wereLocked;
   return wereLocked.value.includes(true) ? ok({ user: email, locked: false }) : err(notLocked(email));
 };

@@ -4,10 +4,9 @@ import { err, ok, type Result } from "../../../common/result.ts";
 import { type Denial, denial } from "../../../contract/denial.ts";
 import { configuredLocations, type NullableLocationHint } from "../../config/location-hints.ts";
 import type { Bindings } from "../../env.ts";
-import { askUserObject, broadcastToUserObjects } from "../../sessions/user-objects.ts";
+import { invokeUserObject, invokeUserObjects, sessionObjectAddress } from "../../sessions/user-objects.ts";
 import { queryDatabase } from "../database.ts";
 import { writeSessionCursor } from "../schemas/session-cursor.ts";
-import { findUserObject } from "../user-objects.ts";
 import type { Handler } from "./handler.ts";
 import { eventJson, sessionJson } from "./session-json.ts";
 
@@ -44,10 +43,9 @@ async function listLiveSessions(
       "D1 does not answer; ?state=live&user=EMAIL asks that user's object instead, and DELETE works without D1";
     return err(denial("audit_database_unavailable", message));
   }
-  const lists = await broadcastToUserObjects(env.USER_SESSIONS, user, locations, (object) =>
-    askUserObject(object, "list", {}),
-  );
-  const rows = lists.flat().filter((row) => matchesFilter(row, filter));
+  const lists = await invokeUserObjects(env.USER_SESSIONS, user, locations, "list", () => ({}));
+  if (!lists.ok) return lists;
+  const rows = lists.value.flat().filter((row) => matchesFilter(row, filter));
   return ok(rows.sort((one, other) => other.started_at - one.started_at));
 }
 
@@ -69,9 +67,11 @@ function matchesFilter(row: SessionRow, filter: Omit<SessionFilter, "user" | "st
 }
 
 async function describeLiveSession(env: Bindings, sessionId: string): Promise<SessionRow | null | undefined> {
-  const object = findUserObject(env, sessionId);
+  const address = sessionObjectAddress(env.USER_SESSIONS, sessionId);
+  if (!address) return undefined;
+  const session = await invokeUserObject(env.USER_SESSIONS, address, "describe", { sessionId });
   // An object that does not answer must not keep D1's answer back.
-  return object && (await askUserObject(object, "describe", { sessionId }).catch(() => undefined));
+  return session.ok ? session.value : undefined;
 }
 
 function pageOf(rows: readonly SessionRow[], limit: number) {
