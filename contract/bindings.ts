@@ -10,12 +10,15 @@ export interface SharedBindings {
  * Finds a cluster's binding: a Workers VPC service in production, an external service locally.
  *
  * @param binding its name, which comes from the configuration and never from a request
- * @throws where the deployment has no binding of that name
  */
-export function clusterBinding(env: object, binding: string): Fetcher {
+export function findClusterBinding(env: object, binding: string): Fetcher | undefined {
   const found: unknown = Reflect.get(env, binding);
-  if (typeof found !== "object" || found === null || !("fetch" in found)) {
-    throw new Error(`the deployment has no service binding named ${binding}`);
-  }
-  return found as Fetcher;
+  return typeof found === "object" && found !== null && "fetch" in found ? (found as Fetcher) : undefined;
+}
+
+/** The same for a binding that the deployment must have. @throws where it has none of that name */
+export function clusterBinding(env: object, binding: string): Fetcher {
+  const found = findClusterBinding(env, binding);
+  if (!found) throw new Error(`the deployment has no service binding named ${binding}`);
+  return found;
 }

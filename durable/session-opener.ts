@@ -1,7 +1,7 @@
 import { describeError, logEvent } from "../common/log.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
 import { err, ok, type Result } from "../common/result.ts";
-import { clusterBinding, type SharedBindings } from "../contract/bindings.ts";
+import { findClusterBinding, type SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
@@ -31,6 +31,13 @@ export interface SessionAttempt {
 const NOT_RECORDABLE: Denial = denial(
   "recording_unavailable",
   "the session cannot be recorded, and its rule requires a recording: try again; " +
+    "if this persists, contact your administrator",
+);
+
+/** An object with live sessions keeps its bindings after a deploy, so it does not have those of a new cluster. */
+const CLUSTER_NOT_BOUND: Denial = denial(
+  "contract_mismatch",
+  "this cluster was added while you had sessions open: end them and try again in a minute; " +
     "if this persists, contact your administrator",
 );
 
@@ -92,7 +99,11 @@ export class SessionOpener {
     await this.#ensureAudited(session);
     if (session.denial) return err(refusalOf(session.denial));
 
-    const cluster = clusterBinding(this.#env, plan.binding);
+    const cluster = findClusterBinding(this.#env, plan.binding);
+    if (!cluster) {
+      logEvent("contract_mismatch", { method: "fetch", detail: `no binding ${plan.binding}` });
+      return this.#refuse(session, CLUSTER_NOT_BOUND);
+    }
     const dialled = await dial(cluster, { sessionId: session.id, url, headers, signal: session.upstream.signal });
     // It may have ended meanwhile. That is why, whatever the cluster answered.
     if (session.denial) return err(refusalOf(session.denial));

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { ended, endedOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
-import { as, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
+import { as, directlyAs, HOST, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { expectStatus } from "./statuses.ts";
 
@@ -224,6 +224,21 @@ describe("the limit of sessions at once", () => {
     for (let i = 0; i < 3; i++) open.push(await Client.open(silent(person)));
     for (const client of open) client.close();
   });
+});
+
+it("a session with a cluster that the object has no binding for is refused, and in the audit log", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => {});
+  const person = someone();
+  const added = { name: "added", hostnames: [new URL(HOST).hostname], binding: "KUBE_API_ADDED" };
+  const config = { cluster: undefined, clusters: [added] };
+  const message =
+    "this cluster was added while you had sessions open: end them and try again in a minute; " +
+    "if this persists, contact your administrator";
+  const response = await directlyAs(person, EXEC("echo"), { headers: UPGRADE }, { config });
+  await expectStatus(response, "ServiceUnavailable", message);
+  expect(log.mock.calls.flat().join("\n")).toContain('"detail":"no binding KUBE_API_ADDED"');
+  vi.restoreAllMocks();
+  await expectRecords(person, [{ outcome: "refused", reason: message, cluster: "added" }]);
 });
 
 describe("a session whose start cannot be read is refused at the edge", () => {
