@@ -35,7 +35,7 @@ const everyKind = defineCommand({
     claim: parsedTexts("NAME=VALUE", "repeatable pairs", nameAndValue),
   },
   positionals: { count: requiredParsed("COUNT", "a positional argument", numberBetween(0, 9)) },
-  notes: "Notes of the command.",
+  notes: ["Notes of the command."],
   run: async (values, { print }) => {
     print(JSON.stringify(values));
     return EXIT_CODES.done;

@@ -4,9 +4,9 @@ import { GENERATED_FILES } from "../../tools/docs-generate/files.ts";
 import { fillGenerated } from "../../tools/docs-generate/generated-parts.ts";
 
 describe("the generated documentation", () => {
-  it.each(GENERATED_FILES)("$path is current", ({ path, render }) => {
+  it.each(GENERATED_FILES)("$path is current", async ({ path, render }) => {
     const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-    expect(render(text), "run `npx sallyport docs-generate`").toBe(text);
+    expect(await render(text), "run `npx sallyport docs-generate`").toBe(text);
   });
 });
 

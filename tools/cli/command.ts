@@ -24,8 +24,8 @@ export interface CommandDefinition<O extends Options, P extends Options> {
   readonly options: O;
   /** Arguments without a name, in the order in which they are given. */
   readonly positionals?: P;
-  /** Help's last paragraphs: what the command reads from the environment, or an example. */
-  readonly notes?: string;
+  /** Paragraphs at the end of help: what the command reads from the environment, or an example. */
+  readonly notes?: readonly string[];
   readonly run: Run<ValuesOf<O & P>>;
 }
 
@@ -33,7 +33,7 @@ export interface CommandDefinition<O extends Options, P extends Options> {
 export interface Command {
   readonly options: Options;
   readonly positionals: Options;
-  readonly notes: string | undefined;
+  readonly notes: readonly string[];
   /** @returns what runs the command with these arguments, or what is wrong with them */
   readonly prepare: (
     args: readonly string[],
@@ -44,7 +44,7 @@ export interface Command {
 export function defineCommand<O extends Options, P extends Options = Record<never, never>>({
   options,
   positionals = {} as P,
-  notes,
+  notes = [],
   run,
 }: CommandDefinition<O, P>): Command {
   return {

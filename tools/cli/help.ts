@@ -12,24 +12,28 @@ const HELP = flag("show this help");
 /** Help of one command. */
 export function commandHelp({ name, summary }: CommandEntry, { options, positionals, notes }: Command): string {
   const all: Options = { ...options, help: HELP };
-  const required = Object.entries(options).filter(([, { isRequired }]) => isRequired);
-  const parts = [
-    PROGRAM,
-    name,
-    ...required.map(([each, { placeholder }]) => `--${each} ${placeholder}`),
-    "[options]",
-    ...Object.values(positionals).map(({ placeholder }) => placeholder),
-  ];
   return [
-    `Usage: ${parts.join(" ")}`,
+    `Usage: ${usageLine(name, { options, positionals })}`,
     "",
     `${summary}.`,
     "",
     ...columns(Object.entries(all).map(([each, option]) => [optionLabel(each, option), describeOption(option)])),
-    ...(notes === undefined ? [] : ["", notes]),
+    ...notes.flatMap((paragraph) => ["", ...wrap(paragraph, MAX_LINE)]),
     "",
     EXIT_CODE_RULE,
   ].join("\n");
+}
+
+/** A command's usage in one line: required options, the other options, positional arguments. */
+export function usageLine(name: string, { options, positionals }: Pick<Command, "options" | "positionals">): string {
+  const required = Object.entries(options).filter(([, { isRequired }]) => isRequired);
+  return [
+    PROGRAM,
+    name,
+    ...required.map(([each, option]) => optionLabel(each, option)),
+    "[options]",
+    ...Object.values(positionals).map(({ placeholder }) => placeholder),
+  ].join(" ");
 }
 
 /** Help of the program: its commands. */
@@ -46,12 +50,14 @@ export function overviewHelp(entries: readonly CommandEntry[]): string {
   ].join("\n");
 }
 
-function optionLabel(name: string, { placeholder }: Option<unknown>): string {
+/** An option as it is typed, with the placeholder of its value. */
+export function optionLabel(name: string, { placeholder }: Option<unknown>): string {
   if (name === "help") return "-h, --help";
   return placeholder === undefined ? `--${name}` : `--${name} ${placeholder}`;
 }
 
-function describeOption({ description, defaultText, isRepeatable }: Option<unknown>): string {
+/** An option's description, with its default. */
+export function describeOption({ description, defaultText, isRepeatable }: Option<unknown>): string {
   const more = [
     ...(isRepeatable ? ["may be given several times"] : []),
     ...(defaultText === undefined ? [] : [`default: ${defaultText}`]),

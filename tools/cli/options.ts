@@ -173,6 +173,11 @@ export function projectPath(placeholder: string, description: string, defaultPat
   };
 }
 
+/** A parser of a list in one value. */
+export function commaSeparated(given: string): Result<readonly string[], string> {
+  return ok(given.split(",").filter((each) => each !== ""));
+}
+
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
 /** A parser of durations such as `90s`, `30m` or `2h`. @returns milliseconds */

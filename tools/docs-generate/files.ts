@@ -3,6 +3,7 @@ import { CONFIG_DOCUMENTS, configurationParts } from "../config-reference/docume
 import { schemaFileOf } from "../config-reference/reference.ts";
 import { sizingTables } from "../sizing/tables.ts";
 import { apiParts } from "./api-reference.ts";
+import { commandParts } from "./commands.ts";
 import { fillGenerated } from "./generated-parts.ts";
 import { logEventsTable } from "./log-events.ts";
 
@@ -10,18 +11,22 @@ export interface GeneratedFile {
   /** From the project's top. */
   readonly path: string;
   /** @param current the file's text; empty where there is none yet */
-  readonly render: (current: string) => string;
+  readonly render: (current: string) => Promise<string>;
 }
 
 /** A document with generated parts between its marks. */
-function withParts(path: string, parts: () => Readonly<Record<string, string>>): GeneratedFile {
-  return { path, render: (current) => fillGenerated(current, parts()) };
+function withParts(path: string, parts: () => Parts | Promise<Parts>): GeneratedFile {
+  return { path, render: async (current) => fillGenerated(current, await parts()) };
 }
+
+/** Texts by the names of the parts. */
+type Parts = Readonly<Record<string, string>>;
 
 export const GENERATED_FILES: readonly GeneratedFile[] = [
   withParts("docs/API.md", apiParts),
+  withParts("docs/COMMANDS.md", commandParts),
   withParts("docs/CONFIGURATION.md", configurationParts),
-  ...CONFIG_DOCUMENTS.map(({ schema, schemaFile }) => ({ path: schemaFile, render: () => schemaFileOf(schema) })),
+  ...CONFIG_DOCUMENTS.map(({ schema, schemaFile }) => ({ path: schemaFile, render: async () => schemaFileOf(schema) })),
   withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),
   withParts("docs/SIZING.md", sizingTables),
 ];

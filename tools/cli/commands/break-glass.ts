@@ -40,9 +40,10 @@ export const breakGlass = defineCommand({
     kubeconfig: text("FILE", "the cluster administrator's kubeconfig; without it, that of the deployment file"),
     context: text("NAME", "context in that kubeconfig"),
   },
-  notes: `Asks nothing of Cloudflare, except with --enter.
-
-Example: npx sallyport break-glass --cluster prod --user alice@example.com --reason "INC-17: Access is down"`,
+  notes: [
+    "It needs Cloudflare only with --enter.",
+    'Example: npx sallyport break-glass --cluster prod --user alice@example.com --reason "INC-17: Access is down"',
+  ],
   run: async (values, context) => {
     const deployment = readDeployment(values.config);
     const cluster = findCluster(deployment, values.cluster);

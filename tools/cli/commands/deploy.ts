@@ -34,9 +34,10 @@ export const deploy = defineCommand({
     rollback: flag("deploy this checkout over a database that a newer one has migrated"),
     "skip-smoke": flag("skip the check after the deploy"),
   },
-  notes:
-    "With a service token in CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET, the check after the deploy also looks\n" +
-    "behind Access.",
+  notes: [
+    "With a service token in CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET, the check after the deploy also looks " +
+      "behind Access.",
+  ],
   run: async (values, { env, print, note }) => {
     const { config, outputs, rollback, "dry-run": dryRun, "skip-smoke": skipSmoke } = values;
     if (values.against !== undefined && !dryRun) {

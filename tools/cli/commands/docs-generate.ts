@@ -11,17 +11,17 @@ export const docsGenerate = defineCommand({
     check: flag("write nothing; fail if a file is not current"),
   },
   run: async ({ check }, { print }) => {
-    const stale = GENERATED_FILES.flatMap(({ path, render }) => {
+    let stale = 0;
+    for (const { path, render } of GENERATED_FILES) {
       const file = join(PROJECT, path);
       const current = existsSync(file) ? readFileSync(file, "utf8") : "";
-      const text = render(current);
-      return text === current ? [] : [{ path, file, text }];
-    });
-    for (const { path, file, text } of stale) {
+      const text = await render(current);
+      if (text === current) continue;
+      stale++;
       if (!check) writeFileSync(file, text);
       print(`${path}: ${check ? "not current" : "written"}`);
     }
-    if (stale.length === 0) print("All generated documentation is current.");
-    return check && stale.length > 0 ? EXIT_CODES.failed : EXIT_CODES.done;
+    if (stale === 0) print("All generated documentation is current.");
+    return check && stale > 0 ? EXIT_CODES.failed : EXIT_CODES.done;
   },
 });

@@ -16,7 +16,7 @@ import { nodeHttp } from "../../ports/http.ts";
 import { kubectlProcess } from "../../ports/kubectl.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { flag, textWithDefault } from "../options.ts";
+import { commaSeparated, flag, parsed } from "../options.ts";
 import { deploymentFile, outputsFile, stateFolder } from "../shared-options.ts";
 
 interface Target {
@@ -32,15 +32,15 @@ export const doctor = defineCommand({
     outputs: outputsFile,
     local: flag("check a local stack that runs (npm start) instead of a deployment"),
     state: stateFolder,
-    only: textWithDefault("IDS", "run only these checks, separated by commas: tunnel, or tunnel:prod", ""),
+    only: parsed("IDS", "run only these checks, separated by commas: tunnel, or tunnel:prod", commaSeparated),
     json: flag("print the results as JSON"),
   },
-  notes:
-    "Environment: CLOUDFLARE_API_TOKEN (reads the account), CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET (a service\n" +
-    "token that may use the deployment), KUBECTL (path of kubectl). A check whose credentials are not set is skipped.",
-  run: async ({ only, json, ...target }, context) => {
+  notes: [
+    "Environment: CLOUDFLARE_API_TOKEN (reads the account), CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET (a service " +
+      "token that may use the deployment), KUBECTL (path of kubectl). A check whose credentials are not set is skipped.",
+  ],
+  run: async ({ only: ids = [], json, ...target }, context) => {
     const all = listChecks(target, context);
-    const ids = only.split(",").filter((id) => id !== "");
     const unknown = ids.filter((id) => selectChecks(all, [id]).length === 0);
     if (unknown.length > 0) {
       throw new UsageError(

@@ -25,7 +25,7 @@ export const policyExplain = defineCommand({
   positionals: {
     request: requiredParsed("'METHOD PATH'", "the request", readRequest),
   },
-  notes: `Example: npx sallyport policy-explain --as alice@example.com 'GET /api/v1/namespaces/demo/pods'`,
+  notes: ["Example: npx sallyport policy-explain --as alice@example.com 'GET /api/v1/namespaces/demo/pods'"],
   run: async ({ as: who, claim: claims, group: groups, posture, country, host, upgrade, config, request }, context) => {
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readConfigDocument } = await import("../../policy-explain/config-document.ts");

@@ -17,7 +17,7 @@ export const sizing = defineCommand({
     seed: parsed("N", "seed of the simulated day", numberBetween(0, 2 ** 32 - 1), String(SEED)),
     json: flag("print the estimate as JSON"),
   },
-  notes: "Prices, limits and habits are data in tools/sizing/. No account and no network are needed.",
+  notes: ["Prices, limits and usage profiles are data in tools/sizing/. No account and no network are needed."],
   run: async ({ users, clusters, busyness, seed, json }, { print }) => {
     const result = estimate({ users, clusters, busyness }, seed);
     print(json ? JSON.stringify(result, undefined, 2) : describeEstimate(result));
