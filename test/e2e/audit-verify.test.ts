@@ -23,7 +23,7 @@ function verify(): Promise<{ code: number; output: string }> {
   });
 }
 
-it("finds real sessions intact, and names an event that was changed", async () => {
+it("verifies real sessions, and names an event that was changed", async () => {
   for (const word of ["one", "two", "three"]) {
     await people.alice.run("exec", "shell", "--", "echo", word);
     await sessionWhere(people.stack.d1Path, "state = 'ended' AND command ->> '$[1]' = ?", word);
@@ -40,7 +40,7 @@ it("finds real sessions intact, and names an event that was changed", async () =
   const forge = () =>
     database.exec(`UPDATE events SET data = json_set(data, '$.command[1]', 'harmless') WHERE session_id = '${second}'`);
   expect(forge).toThrow(/append-only: events are never updated/);
-  // Whoever may change the schema can do it, and the chain shows it.
+  // Anybody who may change the schema can drop the trigger. The hash chain shows the change.
   database.exec("DROP TRIGGER events_are_never_updated");
   forge();
   database.close();

@@ -1,4 +1,4 @@
-/** `npx sallyport` as people start it: npm's own npx, the launcher, and the npm scripts beside it. */
+/** `npx sallyport` as people start it: through npm's npx, the launcher, and the npm scripts. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,14 +11,14 @@ const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))
   readonly version: string;
 };
 
-/** An empty home: nobody's npm cache or configuration takes part. */
+/** An empty home, so that no npm cache or configuration is used. */
 let home: string;
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), "sallyport cli "));
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-/** Without what npm puts in front: `node` is the machine's, not the project's. */
+/** Without the folders that npm adds, so that `node` is the machine's. */
 const MACHINE_PATH = (process.env["PATH"] ?? "")
   .split(delimiter)
   .filter((folder) => !folder.includes("node_modules"))
@@ -39,7 +39,7 @@ function run(cwd: string, file: string, ...args: readonly string[]): Promise<Fin
   });
 }
 
-/** A checkout in which the launcher starts this text in place of the commands. */
+/** Makes a checkout in which the launcher runs this program in place of the commands. */
 function checkout(name: string, main: string | undefined): string {
   const folder = join(home, name);
   mkdirSync(join(folder, "tools/cli"), { recursive: true });
@@ -79,7 +79,7 @@ describe("npx sallyport", () => {
     }
   });
 
-  it("says what to do where npm install has not been run", async () => {
+  it("says what to do if npm install has not been run", async () => {
     const folder = checkout("fresh", undefined);
     const { code, stdout, stderr } = await run(folder, "npx", "sallyport", "deploy");
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
@@ -91,7 +91,7 @@ describe("npx sallyport", () => {
     ["audit-verify", ["--state", "nowhere"]],
     ["sizing", ["--users", "none"]],
     ["break-glass", ["--colour"]],
-  ])("gives what the npm script gives: %s %j", async (command, args) => {
+  ])("does the same as the npm script: %s %j", async (command, args) => {
     const script = command === "audit-verify" ? "audit:verify" : command;
     const [byNpx, byScript] = [
       await run(ROOT, "npx", "sallyport", command, ...args),
@@ -106,7 +106,7 @@ describe("the launcher", () => {
   const launch = (folder: string) =>
     spawn(process.execPath, [join(folder, "tools/sallyport.js")], { stdio: ["ignore", "pipe", "inherit"] });
 
-  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("passes %s on, and the exit code back", async (signal) => {
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("forwards %s, and returns the exit code", async (signal) => {
     const folder = checkout(
       `waits for ${signal}`,
       `process.on("${signal}", () => process.exit(7)); setInterval(() => {}, 1_000); console.log("ready");`,
@@ -117,7 +117,7 @@ describe("the launcher", () => {
     expect(await once(child, "exit")).toEqual([7, null]);
   });
 
-  it("ends by the signal that ended the command", async () => {
+  it("exits by the signal that ended the command", async () => {
     const child = launch(
       checkout("ends itself", `process.kill(process.pid, "SIGTERM"); setInterval(() => {}, 1_000);`),
     );

@@ -1,4 +1,4 @@
-/** Other clients than the repository's kubectl, through the whole local stack: another kubectl, helm, client libraries. */
+/** Clients other than the repository's kubectl, through the whole local stack: another kubectl, helm, client libraries. */
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -25,11 +25,11 @@ beforeAll(async () => {
 });
 afterAll(() => people?.stop());
 
-/** Waits for the one ended session of a kind that has begun since then. */
+/** Waits for the one ended session of a kind that began after a time. */
 const endedSince = (began: number, kind: string, condition: string) =>
   sessionWhere(d1, `state = 'ended' AND kind = ? AND started_at >= ${began} AND ${condition}`, kind);
 
-/** What the recording of an ended session shows, without line ends and colours of its own. */
+/** Returns the text of an ended session's recording, without the line ends and colours that it adds. */
 async function recorded(row: Row): Promise<string> {
   expect(row).toMatchObject({ recording: "complete", recording_mode: "output" });
   const response = await people.admin("GET", `sessions/${row["id"]}/recording`);
@@ -55,7 +55,7 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
   const prints = (started: Running, text: RegExp) =>
     expect.poll(() => started.stdout() + started.stderr()).toMatch(text);
 
-  it("exec: stdout, stderr, exit code, stdin byte for byte; recorded", async () => {
+  it("exec: passes stdout, stderr, exit code and stdin unchanged, and is recorded", async () => {
     const script = "echo other-out; echo other-err >&2; exit 42";
     const { code, stdout, stderr } = await of("alice").run("exec", "shell", "--", "sh", "-c", script);
     expect([code, stdout]).toEqual([42, "other-out\n"]);
@@ -70,7 +70,7 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
     expect(echoed.stdout === bytes).toBe(true);
   });
 
-  it("attach streams, and is recorded", async () => {
+  it("attach: streams, and is recorded", async () => {
     const attached = background("attach", "logger");
     await prints(attached, /line \d+.*\n.*line \d+.*\n/);
     attached.child.kill("SIGINT");
@@ -80,7 +80,7 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
     expect(await recorded(row)).toContain(/line \d+/.exec(attached.stdout())?.[0]);
   });
 
-  it("cp brings a file in and out unchanged", async () => {
+  it("cp: copies a file in and out unchanged", async () => {
     const file = join(people.home, "other-file");
     writeFileSync(file, randomBytes(1_000_000));
     expect((await of("alice").run("cp", file, "shell:other-copy")).code).toBe(0);
@@ -110,7 +110,7 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
     expect(JSON.parse(String(row["forwards"]))).toMatchObject([{ port: 8080, connections: 1, errors: 0 }]);
   });
 
-  it("get -w and logs -f see what comes", async () => {
+  it("get -w and logs -f show later events", async () => {
     const watch = background("get", "configmaps", "--watch", "--output=name");
     await prints(watch, /configmap\//);
     await of("alice").run("create", "configmap", "seen-by-the-other");
@@ -120,7 +120,7 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
     await prints(logs, /line \d+.*\n.*line \d+.*\n.*line \d+/);
   });
 
-  it("who is refused reads why: by RBAC, without a rule, with --as, over SPDY", async () => {
+  it("shows why a request is refused: by RBAC, without a rule, with --as, over SPDY", async () => {
     expect((await of("bob").run("exec", "shell", "--", "true")).stderr).toContain(
       'User "bob@example.com" cannot get resource "pods/exec"',
     );
@@ -135,7 +135,7 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
     expect((await forward.run("port-forward", "pod/echo", ":7")).stderr).toContain(advice);
   });
 
-  it("apply --server-side: another's field is left alone, unless forced", async () => {
+  it("apply --server-side: does not take over another manager's field unless forced", async () => {
     const manifest = (greeting: string) =>
       JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "shared" }, data: { greeting } });
     const apply = (greeting: string, ...flags: string[]) =>
@@ -163,7 +163,7 @@ describe("helm", () => {
   const history = async (release: string) =>
     JSON.parse(await succeeds(helm().run("history", release, "--output=json"))) as { status: string }[];
 
-  it("install, upgrade, test, rollback and uninstall of a chart, each waiting for its pods", async () => {
+  it("installs, upgrades, tests, rolls back and uninstalls a chart, each time waiting for its pods", async () => {
     const wait = ["--wait", "--timeout=60s"];
     await succeeds(helm().run("install", "greeter", chart, ...wait));
     const greeting = () => kubectl("get", "configmap", "greeter", "-o", "jsonpath={.data.greeting}");
@@ -188,7 +188,7 @@ describe("helm", () => {
     await people.alice.run("delete", "pod", "greeter-test");
   });
 
-  it("without server-side apply too; and what fails is said and can be rolled back", async () => {
+  it("works without server-side apply, and reports a failure that can be rolled back", async () => {
     const clientSide = "--server-side=false";
     await succeeds(helm().run("install", "older", chart, clientSide));
     const failed = await helm().run("upgrade", "older", chart, clientSide, "--set=replicas=-1");
@@ -199,7 +199,7 @@ describe("helm", () => {
     await succeeds(helm().run("uninstall", "older"));
   });
 
-  it("the cluster's audit log names the person behind helm's requests", async () => {
+  it("appears in the cluster's audit log under the person's name", async () => {
     await succeeds(helm().run("list"));
     const requests = readFileSync(people.stack.clusterAuditLog ?? "", "utf8")
       .trim()
@@ -212,11 +212,11 @@ describe("helm", () => {
     );
   });
 
-  it("whom the cluster refuses reads why; whom Sallyport refuses, only that it was so", async () => {
+  it("shows why the cluster refuses, but not why Sallyport does", async () => {
     const byCluster = await helm("bob").run("list");
     expect(byCluster.code).toBe(1);
     expect(byCluster.stderr).toContain('secrets is forbidden: User "bob@example.com" cannot list resource "secrets"');
-    // Its first request is for /version, of whose refusals client-go reads no reason.
+    // Its first request is for /version, and client-go does not show why that was refused.
     const unknown = "Error: kubernetes cluster unreachable: unknown\n";
     expect(await helm("mallory").run("list")).toMatchObject({ code: 1, stderr: unknown });
     expect(await helm().run("list", "--kube-as-user=bob@example.com")).toMatchObject({ code: 1, stderr: unknown });
@@ -239,7 +239,7 @@ describe("@kubernetes/client-node", () => {
     }
   }
 
-  it("lists; over HTTPS only, by its own choice", async () => {
+  it("lists, over HTTPS only: it refuses plain HTTP itself", async () => {
     const names = async (file: string) => {
       const { items } = await config("alice", file).makeApiClient(CoreV1Api).listNamespacedPod({ namespace: "demo" });
       return items.map(({ metadata }) => metadata?.name);
@@ -260,7 +260,7 @@ describe("@kubernetes/client-node", () => {
     await expect.poll(() => seen).toContain("DELETED seen-by-node");
   });
 
-  it("exec: stdin, stdout, stderr and the status; recorded", async () => {
+  it("exec: passes stdin, stdout, stderr and the status, and is recorded", async () => {
     const script = "echo node-out; echo node-err >&2; cat; exit 3";
     const [stdout, stderr, stdin] = [new Text(), new Text(), new PassThrough()];
     const status = await new Promise<V1Status>((done, failed) => {
@@ -275,12 +275,12 @@ describe("@kubernetes/client-node", () => {
     expect([stdout.text, stderr.text]).toEqual(["node-out\ntyped\n", "node-err\n"]);
     const row = await sessionWhere(d1, "state = 'ended' AND command ->> '$[2]' = ?", script);
     expect(row).toMatchObject({ kind: "exec", outcome: "exited", exit_code: 3, user: "alice@example.com" });
-    // It sends none with a WebSocket.
+    // It sends no user agent with a WebSocket.
     expect(row["user_agent"]).toBeNull();
     expect(await recorded(row)).toContain("typed\n");
   });
 
-  it("attach streams until it is closed", async () => {
+  it("attach: streams until it is closed", async () => {
     const stdout = new Text();
     const socket = await new Attach(config("alice")).attach("demo", "logger", "logger", stdout, null, null, false);
     await expect.poll(() => stdout.text).toMatch(/line \d+.*\n.*line \d+/);
@@ -305,7 +305,7 @@ describe("@kubernetes/client-node", () => {
     expect(JSON.parse(String(row["forwards"]))).toMatchObject([{ port: 8080, connections: 1, errors: 0 }]);
   });
 
-  it("of a refused exec it says the status only; the record says why", async () => {
+  it("shows only the status of a refused exec; the audit log has the reason", async () => {
     const exec = new Exec(config("bob")).exec("demo", "shell", "shell", ["node-bob"], null, null, null, false);
     await expect(exec).rejects.toThrow("Unexpected server response: 403");
     const row = await sessionWhere(d1, "state = 'ended' AND command ->> '$[0]' = 'node-bob'");
@@ -313,7 +313,7 @@ describe("@kubernetes/client-node", () => {
     expect(row["reason"]).toContain('User "bob@example.com" cannot get resource "pods/exec"');
   });
 
-  it("of a refused request its error has the words", async () => {
+  it("has the message of a refused request in its error", async () => {
     const list = config("mallory").makeApiClient(CoreV1Api).listNamespacedPod({ namespace: "demo" });
     await expect(list).rejects.toThrow("no rule here gives mallory@example.net access");
   });
@@ -349,7 +349,7 @@ describe.skipIf("missing" in python)("python3-kubernetes", () => {
 
     const row = await endedSince(began, "exec", "command LIKE '%python-out%'");
     expect(row).toMatchObject({ outcome: "exited", exit_code: 5, user: "alice@example.com", pod: "shell" });
-    // It sends none with a WebSocket.
+    // It sends no user agent with a WebSocket.
     expect(row["user_agent"]).toBeNull();
     expect(await recorded(row)).toContain("got typed\n");
     const forwarded = await endedSince(began, "port-forward", "user_agent IS NULL");
@@ -357,10 +357,10 @@ describe.skipIf("missing" in python)("python3-kubernetes", () => {
     expect(JSON.parse(String(forwarded["forwards"]))).toMatchObject([{ port: 8080, connections: 1, errors: 0 }]);
   });
 
-  it("of a refused exec it says the status only; the record says why", async () => {
+  it("shows only the status of a refused exec; the audit log has the reason", async () => {
     const began = Date.now();
-    const said = await client(people.stack.kubeconfig, "bob");
-    const refused = said.find(({ act }) => act === "exec_with_stdin");
+    const steps = await client(people.stack.kubeconfig, "bob");
+    const refused = steps.find(({ act }) => act === "exec_with_stdin");
     expect(refused?.["reason"]).toContain("Handshake status 403 Forbidden");
     const row = await endedSince(began, "exec", "command LIKE '%python-out%'");
     expect(row).toMatchObject({ user: "bob@example.com", outcome: "refused" });

@@ -1,4 +1,4 @@
-/** `kubectl debug`: containers added to a pod that runs already, and the session that each one is. */
+/** `kubectl debug`: containers added to a running pod, and their sessions. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resourceNamed } from "../../dev/cluster/api/resources.ts";
 import { Store } from "../../dev/cluster/api/storage.ts";
@@ -46,14 +46,14 @@ async function running(pod: string, container: string): Promise<void> {
   await expect.poll(state, { timeout: 20_000, message: `${container} never ran` }).toBeDefined();
 }
 
-/** The pod once the debug container has ended. */
+/** Waits until the debug container has terminated. @returns its pod */
 async function podAfter(pod: string, container: string): Promise<PodJson> {
   const ended = async () => statusOf(await podJson(pod), container)?.state.terminated !== undefined;
   await expect.poll(ended, { timeout: 20_000, message: `${container} never ended` }).toBe(true);
   return podJson(pod);
 }
 
-/** What the recording of an ended session shows. */
+/** Returns the output in an ended session's recording. */
 async function recordedOutput(id: unknown): Promise<string> {
   const response = await people.admin("GET", `sessions/${String(id)}/recording`);
   expect(response.status).toBe(200);
@@ -69,7 +69,7 @@ async function recordedOutput(id: unknown): Promise<string> {
 }
 
 describe("kubectl debug", () => {
-  it("-i runs the command beside the pod's own containers, once, and is one recorded session", async () => {
+  it("-i: runs the command once beside the pod's own containers, in one recorded session", async () => {
     const script = "read word; echo got-$word; exit 3";
     const args = debug("shell", "piped", "--stdin", "--target=shell", "--", "sh", "-c", script);
     const { code, stdout } = await people.alice.runWithInput("ping\n", ...args);
@@ -90,7 +90,7 @@ describe("kubectl debug", () => {
     expect(await recordedOutput(row["id"])).toContain("got-ping");
   });
 
-  it("-it is a terminal, whose recording shows what it showed", async () => {
+  it("-it: is a terminal, and its recording shows the same", async () => {
     const command = debug("shell", "typed", "--stdin", "--tty", "--target=shell", "--", "sh");
     const terminal = new Terminal(people.alice.command(...command), 101, 33);
     await terminal.typeUntil("stty size", "33 101");
@@ -106,7 +106,7 @@ describe("kubectl debug", () => {
     expect(recorded).toContain("seen-42");
   });
 
-  it("describe, logs, exec and attach know the container by its name, and no other way", async () => {
+  it("describe, logs, exec and attach find the container by its name only", async () => {
     const started = debug(
       "echo",
       "known",
@@ -123,7 +123,7 @@ describe("kubectl debug", () => {
     expect(described).toMatch(/^Ephemeral Containers:\n {2}known:/m);
     const exec = ["exec", "echo", "--container=known", "--", "echo", "inside"];
     expect((await people.alice.run(...exec)).stdout).toBe("inside\n");
-    // A client that names none means the pod's own one, as before.
+    // A client that names no container still gets the pod's own one.
     const unnamed = await fetch(`${people.stack.personas.alice.url}/api/v1/namespaces/demo/pods/echo/log`);
     expect([unnamed.status, await unnamed.text()]).toEqual([200, ""]);
     const attach = ["attach", "echo", "--container=known", "--stdin"];
@@ -132,7 +132,7 @@ describe("kubectl debug", () => {
     expect((await people.alice.run("logs", "echo", "--container=known")).stdout).toBe("hello\nbye\n");
   });
 
-  it("ends with the pod's own containers, and does not keep the pod from completing", async () => {
+  it("terminates with the pod's own containers, and does not keep the pod from completing", async () => {
     const overrides = JSON.stringify({ spec: { terminationGracePeriodSeconds: 1 } });
     const run = ["run", "brief", "--image=any", "--restart=Never", `--overrides=${overrides}`];
     await people.alice.run(...run, "--command", "--", "sh", "-c", "until [ -e go ]; do sleep 0.1; done");
@@ -145,7 +145,7 @@ describe("kubectl debug", () => {
     await people.alice.run("delete", "pod", "brief", "--wait=false");
   });
 
-  it("--copy-to debugs a copy of the pod, as a session on that", async () => {
+  it("--copy-to: debugs a copy of the pod, in a session on the copy", async () => {
     const script = "read word; echo copied-$word; sleep 600";
     const args = debug("shell", "beside", "--stdin", "--copy-to=shell-copy", "--", "sh", "-c", script);
     const copied = people.alice.start(args, "ping\n");
@@ -156,7 +156,7 @@ describe("kubectl debug", () => {
     await copied.finished;
   });
 
-  it("a viewer is refused in the cluster's words, and no session comes of it", async () => {
+  it("shows a viewer the cluster's refusal, and opens no session", async () => {
     const { code, stderr } = await people.bob.run(...debug("shell", "refused", "--stdin", "--", "true"));
     expect(code).toBe(1);
     expect(stderr).toContain(
@@ -167,7 +167,7 @@ describe("kubectl debug", () => {
     expect(statusOf(await podJson("shell"), "refused")).toBeUndefined();
   });
 
-  it("the role `edit` does not grant it, as in Kubernetes: the demo has a role of its own for it", () => {
+  it("is not granted by the role `edit`, as in Kubernetes: the demo has its own role for it", () => {
     const store = new Store();
     installRbac(store, "demo");
     const own = { kind: "ClusterRole", name: "edit" };
@@ -217,12 +217,12 @@ describe("pods/ephemeralcontainers", () => {
       'spec.ephemeralContainers: Forbidden: existing ephemeral containers "one" may not be removed',
     ],
     [
-      "named as another container is",
+      "given another container's name",
       [{ name: "logger", image: "busybox" }],
       'spec.ephemeralContainers[1].name: Duplicate value: "logger"',
     ],
     [
-      "aimed at a container that is not there",
+      "aimed at a container that does not exist",
       [{ name: "two", image: "busybox", targetContainerName: "none" }],
       'spec.ephemeralContainers[1].targetContainerName: Not found: "none"',
     ],
@@ -232,13 +232,13 @@ describe("pods/ephemeralcontainers", () => {
       "spec.ephemeralContainers[1].ports: Forbidden: cannot be set for an Ephemeral Container",
     ],
     ["without an image", [{ name: "two" }], "spec.ephemeralContainers[1].image: Required value"],
-  ])("a container cannot be %s", async (_what, containers, words) => {
+  ])("a container cannot be %s", async (_what, containers, problem) => {
     const { code, json } = await patch(...containers);
-    expect(json).toMatchObject({ kind: "Status", reason: "Invalid", message: `Pod "logger" is invalid: ${words}` });
+    expect(json).toMatchObject({ kind: "Status", reason: "Invalid", message: `Pod "logger" is invalid: ${problem}` });
     expect(code).toBe(422);
   });
 
-  it("GET gives the pod, PUT adds to it, and nothing else changes that way", async () => {
+  it("GET returns the pod, PUT adds containers and changes nothing else", async () => {
     const { json: pod } = await send("GET", path);
     const two = { name: "two", image: "busybox", command: ["true"] };
     const body = {
@@ -254,7 +254,7 @@ describe("pods/ephemeralcontainers", () => {
     expect((await send("POST", path, body)).code).toBe(403);
   });
 
-  it("is the only way in: not at creation, not in a template, not through the pod", async () => {
+  it("is the only way to add one: not at creation, in a template, or through the pod itself", async () => {
     const spec = { containers: [{ name: "main", image: "any" }], ephemeralContainers: [one] };
     const labels = { app: "sneaky" };
     const created = await send("POST", PODS, { metadata: { name: "sneaky" }, spec });

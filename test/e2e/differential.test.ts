@@ -1,10 +1,10 @@
 /**
- * Our reading of a request beside the API server's own: paths that a grammar makes and mutates are sent to a real cluster as
- * somebody who may do nothing there, and its audit log says what it took each for. Where it and we disagree, we must not be
- * the more permissive.
+ * Compares the classifier's reading of a request with the API server's. A grammar generates and mutates paths, which are
+ * sent to a real cluster as a user without any rights. The audit log says how the API server read each. Where the two
+ * readings differ, the classifier must not be the more permissive one.
  *
- * Sent twice: as spelled, straight to the API server; and, where we would let it through, as the Worker would send it, by way
- * of `kubectl proxy`, whose ServeMux has a reading of its own.
+ * Each request is sent directly to the API server as spelled. If the Worker would forward it, it is also sent as the
+ * Worker sends it, through `kubectl proxy`, whose ServeMux has its own reading.
  */
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -28,17 +28,17 @@ type Way = (typeof WAYS)[number];
 
 interface Allowed {
   readonly info: RequestInfo;
-  /** With no upgrade and with each there is. */
+  /** Without an upgrade, and with each kind of upgrade. */
   readonly kinds: readonly Exclude<Classified["kind"], "refused">[];
 }
 
 interface Probe extends GeneratedRequest {
   readonly id: string;
-  /** Undefined where we refuse it whatever the upgrade. */
+  /** Undefined if the Worker refuses it with and without any upgrade. */
   readonly ours: Allowed | undefined;
 }
 
-/** What we would let through, if anything, under any upgrade. */
+/** How the Worker reads the request; undefined if it refuses it with and without any upgrade. */
 function read({ method, target }: GeneratedRequest): Allowed | undefined {
   const classified = UPGRADES.map((upgrade) =>
     classify(method, rawRequestTarget(`http://localhost${target}`), upgrade),
@@ -52,31 +52,31 @@ function read({ method, target }: GeneratedRequest): Allowed | undefined {
   return { info, kinds: allowed.map(({ kind }) => kind) };
 }
 
-/** 403 is the API server's verdict on somebody who may do nothing; `kubectl proxy` says it of itself without a Status. */
+/** The API server answers 403 with a Status to a user without rights. `kubectl proxy` refuses without a Status. */
 function isVerdict({ status, text }: RawAnswer): boolean {
   return status === 403 && text.includes('"kind":"Status"');
 }
 
-/** In which way we are the more permissive, or read something else; undefined where we agree. */
+/** Describes how the Worker's reading differs from the API server's; undefined if they agree. */
 function disagreement({ info, kinds }: Allowed, { objectRef, verb }: AuditEvent): string | undefined {
   const theirs = { resource: "", namespace: "", name: "", apiGroup: "", subresource: "", ...objectRef };
   const isCore = theirs.apiGroup === "";
   const isSession = isCore && theirs.resource === "pods" && SESSION_SUBRESOURCES.has(theirs.subresource);
-  if (isSession && kinds.some((kind) => kind !== "session")) return "a session to the API server, and not to us";
+  if (isSession && kinds.some((kind) => kind !== "session")) return "a session to the API server only";
   if (isCore && theirs.resource === "nodes" && theirs.subresource === "proxy") return "a way to the kubelet";
-  if (info.isResourceRequest !== (objectRef !== undefined)) return "a resource to one of us only";
+  if (info.isResourceRequest !== (objectRef !== undefined)) return "a resource to one of the two only";
   for (const part of ["resource", "namespace", "apiGroup", "subresource"] as const) {
-    if (info[part] !== theirs[part]) return `another ${part}: ${info[part]}, to the API server ${theirs[part]}`;
+    if (info[part] !== theirs[part]) return `${part} ${info[part]}, to the API server ${theirs[part]}`;
   }
-  // Ours may be missing: see selectedName in kubernetes/request-info.ts.
-  if (info.name !== "" && info.name !== theirs.name) return `another name: ${info.name}, not ${theirs.name}`;
-  if (READS.has(info.verb) && !READS.has(verb)) return `the write ${verb} is the read ${info.verb} to us`;
-  return info.verb === verb ? undefined : `another verb: ${info.verb}, to the API server ${verb}`;
+  // The Worker's name may be missing: see selectedName in kubernetes/request-info.ts.
+  if (info.name !== "" && info.name !== theirs.name) return `name ${info.name}, to the API server ${theirs.name}`;
+  if (READS.has(info.verb) && !READS.has(verb)) return `read ${info.verb}, to the API server the write ${verb}`;
+  return info.verb === verb ? undefined : `verb ${info.verb}, to the API server ${verb}`;
 }
 
 const cluster = realCluster("the differential test of the classifier");
 
-describe.skipIf(!cluster)("our reading beside the API server's", () => {
+describe.skipIf(!cluster)("the classifier's reading", () => {
   const seed = seedOfRun();
   const run = `differential-${seed}-${Date.now().toString(36)}`;
   const probes: Probe[] = [];
@@ -87,7 +87,7 @@ describe.skipIf(!cluster)("our reading beside the API server's", () => {
 
   beforeAll(async () => {
     if (!cluster) return;
-    console.error(`differential test: seed ${seed} (SALLYPORT_SEED=${seed} has it again)`);
+    console.error(`differential test: seed ${seed} (repeat with SALLYPORT_SEED=${seed})`);
     const random = new Random(seed);
     const known = new Set<string>();
     while (probes.length < COUNT) {
@@ -109,7 +109,7 @@ describe.skipIf(!cluster)("our reading beside the API server's", () => {
         [idOf(probe, "direct"), direct, bytesOf(probe, probe.target, idOf(probe, "direct"), own)],
       ];
       if (!probe.ours) return ways;
-      // The Worker's fetch parses the URL that it is given, as this does.
+      // The Worker's fetch parses its URL in the same way.
       const { pathname, search } = new URL(`http://localhost${probe.target}`);
       const bytes = bytesOf(probe, pathname + search, idOf(probe, "by proxy"), "Host: localhost\r\n");
       return [...ways, [idOf(probe, "by proxy"), viaProxy, bytes]];
@@ -139,7 +139,7 @@ describe.skipIf(!cluster)("our reading beside the API server's", () => {
     audit?.close();
   });
 
-  /** Audit-ID: the API server takes the client's for its event's. (Which is why the Worker passes none on.) */
+  /** The API server uses the client's Audit-ID for its event. (So the Worker forwards none.) */
   const idOf = ({ id }: Probe, way: Way) => `${id}-${way === "direct" ? "d" : "p"}`;
 
   function bytesOf({ method }: Probe, target: string, id: string, headers: string): string {
@@ -149,19 +149,19 @@ describe.skipIf(!cluster)("our reading beside the API server's", () => {
     );
   }
 
-  it.each(WAYS)("is never the more permissive one: %s", (way) => {
+  it.each(WAYS)("is never more permissive than the API server's: %s", (way) => {
     const compared = probes.flatMap((probe) => {
       const event = verdicts.get(idOf(probe, way));
       return event && probe.ours ? [{ probe, ours: probe.ours, event }] : [];
     });
     const disagreements = compared.flatMap(({ probe, ours, event }) => {
-      const words = disagreement(ours, event);
-      return words === undefined ? [] : [`${probe.method} ${probe.target}: ${words}`];
+      const difference = disagreement(ours, event);
+      return difference === undefined ? [] : [`${probe.method} ${probe.target}: ${difference}`];
     });
     const sessions = compared.filter(({ ours }) => ours.kinds.includes("session")).length;
     const counts = [
       `${probes.filter((probe) => sent.has(idOf(probe, way))).length} sent`,
-      `${probes.filter(({ ours }) => !ours).length} refused by us`,
+      `${probes.filter(({ ours }) => !ours).length} refused by the Worker`,
       `${probes.filter((probe) => probe.ours && !verdicts.has(idOf(probe, way))).length} without a verdict`,
       `${compared.length} compared, ${sessions} of them sessions`,
       `${disagreements.length} disagreements`,
@@ -172,7 +172,7 @@ describe.skipIf(!cluster)("our reading beside the API server's", () => {
     expect(sessions).toBeGreaterThan(20);
   });
 
-  it("has had a verdict of the API server's on most of what we refuse, so that the paths were worth it", () => {
+  it("refuses paths that are sessions to the API server, so the grammar covers what matters", () => {
     const refused = probes.filter(({ ours }) => !ours);
     const sessions = refused.filter((probe) => {
       const { resource, subresource = "" } = verdicts.get(idOf(probe, "direct"))?.objectRef ?? {};
@@ -182,7 +182,7 @@ describe.skipIf(!cluster)("our reading beside the API server's", () => {
     expect(sessions.length).toBeGreaterThan(20);
   });
 
-  it("has run nothing: nobody who may do nothing was let do something", () => {
+  it("lets a user without rights do nothing", () => {
     for (const { verb, objectRef, responseStatus } of verdicts.values()) {
       if (objectRef) expect(responseStatus?.code, `${verb} ${JSON.stringify(objectRef)}`).toBeGreaterThanOrEqual(400);
     }

@@ -42,7 +42,7 @@ interface Answer {
   json: unknown;
 }
 
-// Not fetch(): it cannot send Host, Upgrade or a header on several lines.
+// fetch() cannot send Host, Upgrade or a header on several lines.
 function call(method: string, path: string, headers: Headers, body?: object): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(`${cluster.url}${path}`, { method, headers }, (response) => {
@@ -101,7 +101,7 @@ interface Captured {
   base64?: string;
 }
 
-/** The binary messages that a real API server sent in a captured session. */
+/** Returns the binary messages that a real API server sent in a captured session. */
 function capturedMessages(name: string): Buffer[] {
   return readFileSync(join(import.meta.dirname, "../vectors/captures", `${name}.jsonl`), "utf8")
     .trim()
@@ -111,8 +111,8 @@ function capturedMessages(name: string): Buffer[] {
     .map(({ base64 }) => Buffer.from(base64 ?? "", "base64"));
 }
 
-describe("who may come in", () => {
-  it("gives nobody without impersonation more than version and health", async () => {
+describe("admission", () => {
+  it("answers requests without impersonation only for version and health", async () => {
     expect((await get("/version", {})).text).toContain("+sallyport-embedded");
     expect((await get("/healthz", {})).text).toBe("ok");
     const refused = await get(PODS, {});
@@ -125,24 +125,24 @@ describe("who may come in", () => {
     });
   });
 
-  it("refuses web pages: any Origin, and any Host but this machine's", async () => {
+  it("refuses web pages: every Origin, and every Host but this machine's", async () => {
     expect((await get(PODS, { ...DEVELOPER, Origin: cluster.url })).code).toBe(403);
     expect((await get(PODS, { ...DEVELOPER, Host: "evil.example:80" })).code).toBe(403);
     expect((await get(PODS, { ...DEVELOPER, Host: "localhost:1234" })).code).toBe(200);
   });
 
-  it("refuses a viewer's exec in Kubernetes' words, by WebSocket and by POST", async () => {
+  it("refuses a viewer's exec with Kubernetes' message, by WebSocket and by POST", async () => {
     const upgrade = {
       Connection: "Upgrade",
       Upgrade: "websocket",
       "Sec-WebSocket-Version": "13",
       "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     };
-    const words = (verb: string): string =>
+    const message = (verb: string): string =>
       `pods "shell" is forbidden: User "bob@example.com" cannot ${verb} resource "pods/exec" in API group "" in the namespace "demo"`;
     const path = execPath("shell", ["true"]);
-    expect((await get(path, { ...VIEWER, ...upgrade })).json).toMatchObject({ code: 403, message: words("get") });
-    expect((await call("POST", path, VIEWER)).json).toMatchObject({ code: 403, message: words("create") });
+    expect((await get(path, { ...VIEWER, ...upgrade })).json).toMatchObject({ code: 403, message: message("get") });
+    expect((await call("POST", path, VIEWER)).json).toMatchObject({ code: 403, message: message("create") });
     expect((await get("/api/v1/namespaces/demo/secrets", VIEWER)).code).toBe(403);
     expect((await get(PODS, VIEWER)).code).toBe(200);
   });
@@ -164,7 +164,7 @@ describe("who may come in", () => {
 });
 
 describe("objects", () => {
-  it("come as a Table when kubectl asks for one", async () => {
+  it("are returned as a Table when kubectl asks for one", async () => {
     const { json } = await get(PODS, { ...DEVELOPER, Accept: TABLE });
     expect(json).toMatchObject({ kind: "Table", apiVersion: "meta.k8s.io/v1" });
     const { columnDefinitions, rows } = json as { columnDefinitions: { name: string }[]; rows: { cells: string[] }[] };
@@ -178,7 +178,7 @@ describe("objects", () => {
     expect(rows.map(({ cells }) => cells.slice(0, 3))).toContainEqual(["shell", "1/1", "Running"]);
   });
 
-  it("are watched from creation to completion, with the log to read", async () => {
+  it("can be watched from creation to completion, and have a log", async () => {
     const list = (await get(PODS)).json as { metadata: { resourceVersion: string } };
     const seen: string[] = [];
     const query = `watch=true&fieldSelector=metadata.name%3Dbrief&resourceVersion=${list.metadata.resourceVersion}`;
@@ -214,7 +214,7 @@ describe("objects", () => {
 });
 
 describe("a watch by WebSocket", () => {
-  it("sends each event as a text message, and is no session", async () => {
+  it("sends each event as a text message, and is not a session", async () => {
     const { socket, messages, closed } = await open(
       `${PODS}?watch=true&fieldSelector=metadata.name%3Dshell`,
       undefined,
@@ -242,7 +242,7 @@ describe("exec", () => {
     expect(onChannel(messages, 2).toString()).toBe("err\n");
   });
 
-  it("speaks base64 and the nameless protocol", async () => {
+  it("supports base64 and the empty subprotocol", async () => {
     const base64 = await open(execPath("shell", ["echo", "hi"]), "v4.base64.channel.k8s.io");
     await base64.closed;
     expect(base64.messages.map(String)).toEqual([
@@ -255,7 +255,7 @@ describe("exec", () => {
     expect(nameless.messages.map(String)).toEqual(["\x01", "\x01hi\n"]);
   });
 
-  it("ends stdin by the close channel of v5", async () => {
+  it("closes stdin by the close channel of v5", async () => {
     const { socket, messages, closed } = await open(
       execPath("shell", ["wc", "-c"], "stdin=true&stdout=true"),
       "v5.channel.k8s.io",
@@ -266,7 +266,7 @@ describe("exec", () => {
     expect(onChannel(messages, 1).toString().trim()).toBe("6");
   });
 
-  it("gives a real terminal: size, resize, interrupt, exit code", async () => {
+  it("provides a real terminal: size, resize, interrupt, exit code", async () => {
     const path = execPath("shell", ["sh"], "stdin=true&stdout=true&tty=true");
     const { socket, messages, closed } = await open(path, "v5.channel.k8s.io");
     const shown = (text: string) => until(() => onChannel(messages, 1).toString().includes(text));
@@ -284,7 +284,7 @@ describe("exec", () => {
     expect(onChannel(messages, 3).toString()).toContain('"message":"4"');
   });
 
-  it("shows its processes nothing of this process' environment", async () => {
+  it("passes nothing of its own environment to its processes", async () => {
     const { messages, closed } = await open(execPath("shell", ["env"]), "v5.channel.k8s.io");
     await closed;
     const names = onChannel(messages, 1)
@@ -295,7 +295,7 @@ describe("exec", () => {
     expect(names.sort()).toEqual(["HOME", "HOSTNAME", "PATH", "PS1", "TMPDIR"]);
   });
 
-  it("loses nothing to a client that does not read for a while", async () => {
+  it("loses nothing when a client does not read for a while", async () => {
     const bytes = 30_000_000;
     const session = await open(execPath("shell", ["head", "-c", String(bytes), "/dev/zero"]), "v5.channel.k8s.io");
     session.socket.pause();
@@ -305,7 +305,7 @@ describe("exec", () => {
     expect(onChannel(session.messages, 1)).toHaveLength(bytes);
   });
 
-  it("ends the command when its client is gone", async () => {
+  it("ends the command when its client disconnects", async () => {
     const { socket, messages } = await open(
       execPath("shell", ["sh", "-c", "echo $$; exec sleep 600"]),
       "v5.channel.k8s.io",
@@ -332,7 +332,7 @@ describe("exec", () => {
 });
 
 describe("attach", () => {
-  it("streams what the container writes from then on", async () => {
+  it("streams what the container writes from now on", async () => {
     const { socket, messages, closed } = await open(`${PODS}/logger/attach?stdout=true`, "v5.channel.k8s.io");
     await until(() => /line \d+ .*\n.*line \d+ /.test(onChannel(messages, 1).toString()));
     socket.terminate();
@@ -341,7 +341,7 @@ describe("attach", () => {
 });
 
 describe("port-forward", () => {
-  // The subprotocol is no token, so `ws` will neither offer nor accept it: it goes past its eyes both ways.
+  // The subprotocol is not an HTTP token, so `ws` neither offers nor accepts it. The test adds and removes it.
   const tunnel = (pod: string): Promise<Session> =>
     open(`${PODS}/${pod}/portforward`, undefined, { ...DEVELOPER, "Sec-WebSocket-Protocol": TUNNEL });
 
@@ -366,7 +366,7 @@ describe("port-forward", () => {
       { type: "DATA", streamId: 3, fin: true, data },
     ];
     for (const frame of frames) {
-      // kubectl's messages are cut anywhere: one byte each is the worst of it.
+      // kubectl's messages are cut anywhere. One byte per message is the worst case.
       for (const byte of encodeFrame(frame, headers)) socket.send(Buffer.of(byte));
     }
     const received = (): SpdyFrame[] => {
@@ -393,7 +393,7 @@ describe("port-forward", () => {
     expect((await forward(7, "ping")).data).toBe("ping");
   });
 
-  it("tells on the error stream that nobody listens", async () => {
+  it("reports on the error stream that nothing listens", async () => {
     const { data, error } = await forward(9, "x");
     expect(data).toBe("");
     expect(error).toMatch(
@@ -401,7 +401,7 @@ describe("port-forward", () => {
     );
   });
 
-  it("speaks the older channels, each beginning with its port", async () => {
+  it("supports the older channels, each of which begins with its port", async () => {
     const { socket, messages, closed } = await open(`${PODS}/echo/portforward?ports=8080`, "v4.channel.k8s.io");
     socket.send(Buffer.from("\0GET / HTTP/1.0\r\n\r\n"));
     expect(await closed).toBe(1000);
@@ -411,7 +411,7 @@ describe("port-forward", () => {
 });
 
 describe("the audit log", () => {
-  it("has a line for a session's start and one for its end, with the user it was for", async () => {
+  it("has a line for a session's start and one for its end, with its user", async () => {
     const marked = { ...DEVELOPER, "Impersonate-Extra-Session": "audited-1" };
     const { closed } = await open(execPath("shell", ["true"]), "v5.channel.k8s.io", marked);
     await closed;

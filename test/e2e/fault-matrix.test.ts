@@ -1,6 +1,6 @@
 /**
- * The fault matrix's row of workerd itself: killed with SIGKILL, it takes every session of every object with it, and the
- * miniflare around it starts another. See test/workerd/fault-matrix.test.ts for all the other rows.
+ * The fault matrix's row for workerd itself. SIGKILL ends every session of every object, and miniflare starts another
+ * workerd. The other rows are in test/workerd/fault-matrix.test.ts.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,7 +17,7 @@ import { type Finished, Kubectl, type Running } from "./support/kubectl.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const MAX_SESSIONS = 4;
-/** An alarm is due 30 s after a session's last event at the latest. */
+/** An alarm is due at most 30 s after a session's last event. */
 const ALARM_MS = 45_000;
 
 const STOPPED = /^the object that held the session stopped \(crash, eviction or deploy\) after \d{4}-\d\d-\d\dT/;
@@ -52,7 +52,7 @@ const WORKERD_KILLED = {
   },
 } as const satisfies Row;
 
-/** What kubectl is started with, what it shows by then, and what must be so before workerd is killed. */
+/** kubectl's arguments, what it must have printed, and what must be true before workerd is killed. */
 const SESSIONS: Readonly<Record<Moment, { args: string[]; input?: string; shows?: string; held?: string }>> = {
   dialling: { args: ["exec", "shell", "--", "echo", HOLD_ANSWER], held: HOLD_ANSWER },
   opened: { args: ["exec", "shell", "--", "sleep", "601"] },
@@ -65,14 +65,14 @@ let cluster: EmbeddedCluster;
 let gate: Gate;
 let stack: Stack;
 
-/** Of each moment's session, when workerd has been killed: its id, and how its kubectl ended. */
+/** For the session of each moment, after workerd was killed: its id, and how kubectl exited. */
 const ids = {} as Record<Moment, string>;
 const ends = {} as Record<Moment, Finished>;
 
 const admin = (path: string) => fetch(`${stack.personas.admin.url}/-/admin/${path}`);
 const recordingOf = (id: string) => admin(`sessions/${id}/recording`);
 
-/** A session of the administrator's, by hand: `true`, or the status of its refusal. */
+/** Opens a session of the administrator's. @returns true, or the status of the refusal */
 function openByHand(): Promise<true | number> {
   const path = "/api/v1/namespaces/demo/pods/shell/exec?container=shell&command=sleep&command=600&stdout=true";
   const socket = new WebSocket(stack.personas.admin.url.replace("http", "ws") + path, ["v5.channel.k8s.io"]);
@@ -101,15 +101,15 @@ async function reach(moment: Moment): Promise<Running> {
   await expect.poll(connected, { timeout: 20_000 }).toBe(1);
   if (shows === undefined) return kubectl;
   await expect.poll(() => kubectl.stdout(), { timeout: 20_000 }).toBe(shows);
-  // Whoever reads a live recording makes it be written down; otherwise the last second may be lost.
+  // Reading a live recording makes the object store it. Otherwise its last second may be lost.
   const line = JSON.stringify(shows.replace("\n", "\r\n"));
   await expect.poll(async () => (await recordingOf(ids[moment])).text(), { timeout: 20_000 }).toContain(line);
   return kubectl;
 }
 
-/** A text with its channel's byte. */
+/** Adds the channel's byte. */
 const frameBytes = (text = "") => (text === "" ? 0 : 1 + Buffer.byteLength(text));
-/** At most: the Status, and what a server may say before its first output. */
+/** At most the Status, and the messages that a server may send before its first output. */
 const STATUS_BYTES = 64;
 
 const commandOf = (args: readonly string[]) => args.slice(args.indexOf("--") + 1);
@@ -134,7 +134,7 @@ afterAll(async () => {
 });
 
 describe("workerd killed", () => {
-  it("while there is a session at each moment: every kubectl ends, and workerd is back", async () => {
+  it("while there is a session at each moment: every kubectl exits, and workerd restarts", async () => {
     const running = {} as Record<Moment, Running>;
     for (const moment of MOMENTS) running[moment] = await reach(moment);
     expect(await openAll(MAX_SESSIONS)).toEqual(ALL_OPEN);
@@ -149,19 +149,19 @@ describe("workerd killed", () => {
     await expect.poll(() => isBack().catch(() => false), { timeout: 20_000 }).toBe(true);
   });
 
-  it("the user's place is free at once: as many sessions open as before, and no more", async () => {
+  it("the user may open as many sessions as before at once, and no more", async () => {
     expect(await openAll(MAX_SESSIONS)).toEqual(ALL_OPEN);
     expect(await openByHand()).toBe(429);
   });
 
   it.each(MOMENTS)("%s", async (moment) => {
     const { d1Has, recordingHas } = WORKERD_KILLED[moment];
-    // kubectl says that it was cut off, in words of its own, and never that all was well.
+    // kubectl reports the lost connection in its own words, and never success.
     expect(ends[moment].code).toBe(1);
     expect(ends[moment].stderr).toMatch(/error/i);
     expect(ends[moment].stdout).toBe(SESSIONS[moment].shows ?? "");
 
-    // Nobody has come to alice's object since: its alarm alone closes them.
+    // No request has reached alice's object since, so only its alarm can have closed the sessions.
     const ended = () => query(stack.d1Path, "SELECT * FROM sessions WHERE id = ? AND state = 'ended'", ids[moment]);
     await expect.poll(() => ended().length, { timeout: ALARM_MS, interval: 200 }).toBe(1);
     const [row] = ended();
@@ -189,7 +189,7 @@ describe("workerd killed", () => {
       return;
     }
     expect(recording?.state).toBe(recordingHas.state);
-    // An answer of known length is R2's; the object's own would be chunked.
+    // An answer with a length comes from R2. The object's own would be chunked.
     const length = async () => (await recordingOf(ids[moment])).headers.get("Content-Length");
     await expect.poll(length, { timeout: 20_000 }).toBe(String(recording?.bytes));
     const [header, ...lines] = (await (await recordingOf(ids[moment])).text())
@@ -207,10 +207,10 @@ describe("workerd killed", () => {
     ]);
   });
 
-  it("every start has its end, but for those that are open now, and the chain verifies", async () => {
+  it("every start has an end, except for open sessions, and the hash chain verifies", async () => {
     const live = query(stack.d1Path, "SELECT user FROM sessions WHERE state = 'live'");
     expect(live).toEqual(Array.from({ length: MAX_SESSIONS }, () => ({ user: "admin@example.com" })));
-    // No kubectl tried a second half by SPDY, which would have been a fifth, refused.
+    // No kubectl retried over SPDY. That would have been a fifth start, refused.
     expect(query(stack.d1Path, "SELECT id FROM sessions WHERE user = 'alice@example.com'")).toHaveLength(
       MOMENTS.length,
     );

@@ -1,6 +1,6 @@
 /**
- * The hostile corpus through the Worker against a real cluster: what is refused is not in its audit log, what is there is the
- * person's, and what it ran is in the record.
+ * Sends the hostile corpus through the Worker to a real cluster. The cluster's audit log has no refused request, every
+ * event in it names the person, and every session in it is in Sallyport's audit log.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,12 +17,12 @@ import { type AuditEvent, AuditTail, KubectlProxy, realCluster } from "./support
 
 const cluster = realCluster("the hostile corpus against a real cluster");
 const { requests, framing, tokens } = loadCorpus();
-/** The cluster is shared: nobody else has this name, and no other request this mark. */
+/** Unique, because others use the cluster too. */
 const run = randomBytes(6).toString("hex");
 const EMAIL = `hostile-${run}@example.com`;
 const mark = (id: string) => `hostile-${run}/${id}`;
-/** Others wait for the cluster too. */
-const AT_ONCE = 4;
+/** Others use the cluster too. */
+const CONCURRENCY = 4;
 const QUIET_MS = 250;
 const LIVE_SUBRESOURCES = new Set(["exec", "attach", "portforward"]);
 
@@ -69,14 +69,14 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
       ]),
     ];
     await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
+      Array.from({ length: CONCURRENCY }, async () => {
         for (let next = all.shift(); next; next = all.shift()) {
           const [id, bytes, quietMs] = next;
           statuses.set(id, (await exchange(stack.workerUrl ?? "", await bytes(), quietMs)).status);
         }
       }),
     );
-    // The log is written behind the answers: one more request, and what was before it is there.
+    // The log may be written after the answer. When it has one more request, it has all earlier ones.
     await exchange(stack.workerUrl ?? "", lastRequest(token));
     await vi.waitFor(
       () => {
@@ -101,13 +101,13 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
     );
   }
 
-  it("refuses what it refuses without one, in the same words' status", () => {
+  it("is refused with the status that the corpus expects", () => {
     for (const { id, expect: expected } of [...requests, ...tokens]) {
       if (expected.verdict === "refused") expect(statuses.get(id), id).toBe(expected.status);
     }
   });
 
-  it("has let nothing of that through", () => {
+  it("reaches the cluster with no refused request", () => {
     const refused = new Set(
       [...requests, ...tokens].filter(({ expect: { verdict } }) => verdict === "refused").map(({ id }) => mark(id)),
     );
@@ -117,7 +117,7 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
     );
   });
 
-  it("has let the rest through, each as the person and nobody else", () => {
+  it("reaches the cluster with the other requests, each as the person and nobody else", () => {
     expect(events.length).toBeGreaterThan(100);
     for (const { user, impersonatedUser, requestURI } of events) {
       expect(user.username, requestURI).toMatch(/^system:serviceaccount:/);
@@ -127,7 +127,7 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
       expect(Object.keys(impersonatedUser?.extra ?? {}).filter((key) => key !== "sallyport-session")).toEqual([]);
     }
     const seen = new Set(events.map(({ userAgent }) => userAgent));
-    // Go's own server refuses a few before the log; not most of them.
+    // Go's HTTP server refuses a few before they are logged.
     const allowed = requests.filter(({ expect: { verdict } }) => verdict !== "refused");
     const missing = allowed.filter(
       ({ id, headers }) => !headers.some(([name]) => name === "User-Agent") && !seen.has(mark(id)),
@@ -135,7 +135,7 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
     expect(missing.length, missing.map(({ id }) => id).join(" ")).toBeLessThan(allowed.length / 10);
   });
 
-  it("has run no exec, attach or port-forward that is not in the record, by its id", async () => {
+  it("has run no exec, attach or port-forward that is missing in the audit log, by its id", async () => {
     const sessions = events.filter(
       ({ objectRef: { resource, apiGroup, subresource = "" } = {} }) =>
         resource === "pods" && apiGroup === undefined && LIVE_SUBRESOURCES.has(subresource),

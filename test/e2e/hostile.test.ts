@@ -1,6 +1,6 @@
 /**
- * The hostile corpus against the running Worker: sent as bytes, with a cluster behind it that writes down every byte that
- * arrives. What is refused never arrives; what arrives is attributed, and carries nothing else.
+ * Sends the hostile corpus as bytes to the running Worker, in front of a fake cluster that keeps every byte it receives.
+ * What is refused never arrives. What arrives is attributed to the person, and carries nothing else.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,10 +16,10 @@ import { requestBytes } from "./support/raw-requests.ts";
 const { requests, framing, tokens } = loadCorpus();
 const CONFIGMAPS = "/api/v1/namespaces/demo/configmaps";
 const SESSION_HEADER = "impersonate-extra-sallyport-session";
-/** Long enough for a second answer on the same connection. */
+/** Long enough for a second answer on the same connection. A later request is found by the last test. */
 const QUIET_MS = 250;
 
-/** All that may arrive: what a client may say, what the runtime adds, and who it is. */
+/** The headers that may arrive: allow-listed ones of the client, the runtime's own, and the impersonation. */
 const MAY_ARRIVE = new Set([
   ...[
     "accept",
@@ -41,9 +41,9 @@ let stack: Stack;
 let forge: TokenForge;
 let token: string;
 let url: string;
-/** Of the corpus' sessions: the id that arrived, and what the record is to say. */
+/** The corpus's sessions: the id that arrived, and what the audit log must say. */
 const opened: { id: string; kind: string; command: readonly string[] | undefined }[] = [];
-/** How many requests must have arrived in all: one that came late is found by it. */
+/** How many requests must have arrived in all. A late one makes the last test fail. */
 let due = 0;
 
 beforeAll(async () => {
@@ -68,7 +68,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-/** Sends, and tells what has arrived meanwhile. */
+/** Sends bytes. @returns the answer, and what arrived meanwhile */
 async function send(bytes: string, quietMs?: number) {
   const before = upstream.arrived.length;
   const answer = await exchange(url, bytes, quietMs);
@@ -80,7 +80,7 @@ async function send(bytes: string, quietMs?: number) {
 const linesOf = ({ lines }: Arrived, name: string) =>
   lines.filter(([each]) => each.toLowerCase() === name).map(([, value]) => value);
 
-/** Whose it is, and that it is nothing else. */
+/** Expects a request to be attributed to the person, with no other header than the allowed ones. */
 function expectAttributed(request: Arrived, isSession: boolean): void {
   expect(linesOf(request, "impersonate-user")).toEqual([HOSTILE.email]);
   expect(linesOf(request, "impersonate-uid")).toEqual([HOSTILE.sub]);
@@ -96,7 +96,7 @@ function expectAttributed(request: Arrived, isSession: boolean): void {
   expect(request.surplus).toBe("");
 }
 
-/** Neither the token nor a part of it that says or proves something. */
+/** Expects neither the token nor a meaningful part of it. */
 function expectNoToken(text: string): void {
   for (const part of token.split(".").slice(1)) expect(text).not.toContain(part);
 }
@@ -109,7 +109,7 @@ describe("each request of the corpus", () => {
     if (expected.verdict === "refused") {
       expect(arrived).toEqual([]);
       expect(answer.status, answer.text.slice(0, 500)).toBe(expected.status);
-      // kubectl prints the words of a Status; ours at `/-/…` have a form of their own.
+      // kubectl prints a Status's message. Refusals under `/-/` have more members.
       if (!/^(runtime|api)$/.test(expected.by) && entry.method !== "HEAD") {
         expect(JSON.parse(answer.text.slice(answer.text.indexOf("\r\n\r\n")))).toMatchObject({
           kind: "Status",
@@ -167,7 +167,7 @@ describe("each token", () => {
 });
 
 describe("after all of it", () => {
-  it("every session that arrived is in the record, by the id that it arrived with", async () => {
+  it("every session that arrived is in the audit log, by the id that it arrived with", async () => {
     expect(opened.length).toBeGreaterThan(50);
     const rows = () => query(stack.d1Path, 'SELECT id, kind, command FROM sessions WHERE "user" = ?', HOSTILE.email);
     await expect.poll(() => opened.filter(({ id }) => !rows().some((row) => row["id"] === id))).toEqual([]);
@@ -178,15 +178,15 @@ describe("after all of it", () => {
     }
   });
 
-  it("nothing has arrived late", () => {
+  it("no request has arrived late", () => {
     expect(upstream.arrived.length).toBe(due);
   });
 
-  it("the log has no token, nothing that was smuggled, and nothing that looked like a token", () => {
+  it("the log has no token, no smuggled value, and nothing that looks like a token", () => {
     const log = readFileSync(stack.logPath, "utf8");
     expectNoToken(log);
     expect(log).not.toMatch(SMUGGLED);
-    // What the local stack writes in a token's place: there must have been nothing to replace.
+    // The local stack replaces tokens by this. There must have been none to replace.
     expect(log).not.toContain("[token]");
     expect(log).not.toContain(HOSTILE.email);
   });

@@ -1,4 +1,4 @@
-/** Real kubectl through the whole local stack: Access fake, edge, Durable Object, D1, embedded cluster. */
+/** Real kubectl through the whole local stack: fake Access, edge, user objects, D1, embedded cluster. */
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -32,7 +32,7 @@ async function prints(started: Running, text: string | RegExp): Promise<void> {
   await expect.poll(() => started.stdout() + started.stderr(), { timeout: 20_000 }).toMatch(text);
 }
 
-describe("plain requests", () => {
+describe("API requests", () => {
   it("kubectl version names the embedded cluster", async () => {
     expect((await people.alice.run("version")).stdout).toMatch(/Server Version: v1\.\d+\.\d+.*embedded/);
   });
@@ -44,7 +44,7 @@ describe("plain requests", () => {
     expect(stdout).toMatch(/^shell\s+1\/1\s+Running/m);
   });
 
-  it("kubectl get -w sees what comes after it began", async () => {
+  it("kubectl get -w shows later events", async () => {
     const watch = background(people.alice, "get", "configmaps", "--watch", "--output=name");
     await prints(watch, "configmap/");
     await people.alice.run("create", "configmap", "seen-by-the-watch");
@@ -58,13 +58,13 @@ describe("plain requests", () => {
     await expect.poll(() => logs.stdout().split("\n").length, { timeout: 10_000 }).toBeGreaterThan(3);
   });
 
-  it("a person without a rule is refused with Sallyport's words", async () => {
+  it("a person without a rule is shown Sallyport's refusal", async () => {
     const { code, stderr } = await people.mallory.run("get", "pods");
     expect(code).toBe(1);
     expect(stderr).toContain("no rule here gives mallory@example.net access");
   });
 
-  it("kubectl --as is refused in words, not ignored", async () => {
+  it("kubectl --as is refused with a message, not ignored", async () => {
     const { code, stderr } = await people.alice.run("get", "pods", "--as=bob@example.com");
     expect(code).toBe(1);
     expect(stderr).toContain("impersonation (kubectl's --as, --as-group and --as-uid) is not available here");
@@ -72,7 +72,7 @@ describe("plain requests", () => {
 });
 
 describe("sessions", () => {
-  it("exec keeps stdout, stderr and the exit code apart, and records them", async () => {
+  it("exec keeps stdout, stderr and the exit code apart, and is logged", async () => {
     const script = "echo out; echo err >&2; exit 42";
     const { code, stdout, stderr } = await people.alice.run("exec", "shell", "--", "sh", "-c", script);
     expect(stdout).toBe("out\n");
@@ -110,13 +110,13 @@ describe("sessions", () => {
     });
   });
 
-  it("exec -i passes stdin on to its end, byte for byte", async () => {
+  it("exec -i passes stdin unchanged, to its end", async () => {
     const bytes = randomBytes(5_000_000).toString("base64");
     const { stdout } = await people.alice.runWithInput(bytes, "exec", "-i", "shell", "--", "cat");
     expect(stdout === bytes).toBe(true);
   });
 
-  it("exec -it is a terminal: its size, a resize, Ctrl-C and the exit code", async () => {
+  it("exec -it is a terminal: size, resize, Ctrl-C and exit code", async () => {
     const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"));
     await terminal.typeUntil("stty size", "40 120");
     terminal.resize(101, 33);
@@ -139,7 +139,7 @@ describe("sessions", () => {
     await sessionWhere(d1, "kind = 'attach' AND pod = 'logger' AND outcome = 'disconnected'");
   });
 
-  it("cp brings a file in and out unchanged", async () => {
+  it("cp copies a file in and out unchanged", async () => {
     const file = join(people.home, "file");
     writeFileSync(file, randomBytes(3_000_000));
     expect((await people.alice.run("cp", file, "shell:copied")).code).toBe(0);
@@ -147,7 +147,7 @@ describe("sessions", () => {
     expect(readFileSync(`${file}.back`).equals(readFileSync(file))).toBe(true);
   });
 
-  it("port-forward carries connections, several at once, and names an empty port's error", async () => {
+  it("port-forward carries several connections at once, and reports a port where nothing listens", async () => {
     const forward = background(people.alice, "port-forward", "pod/echo", ":8080", ":9");
     await prints(forward, /-> 8080/);
     const port = /127\.0\.0\.1:(\d+) -> 8080/.exec(forward.stdout())?.[1];
@@ -172,20 +172,20 @@ describe("sessions", () => {
 });
 
 describe("refused sessions", () => {
-  it("whom the cluster's RBAC refuses reads the cluster's words, and is recorded once", async () => {
+  it("a refusal by RBAC shows the cluster's message, and is logged once", async () => {
     const { code, stderr } = await people.bob.run("exec", "shell", "--", "echo", "bob");
     expect(code).toBe(1);
-    const words =
+    const message =
       'pods "shell" is forbidden: User "bob@example.com" cannot get resource "pods/exec" in API group "" in the namespace "demo"';
-    expect(stderr).toContain(words);
+    expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/SPDY/i);
     expect(await sessionWhere(d1, "state = 'ended' AND user = 'bob@example.com'")).toMatchObject({
       outcome: "refused",
-      reason: words,
+      reason: message,
     });
   });
 
-  it("a kubectl that speaks only SPDY is told what to do, and is recorded once", async () => {
+  it("a kubectl that supports only SPDY is told what to do, and is logged once", async () => {
     const old = people.kubectl("alice", { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false" });
     const { code, stderr } = await old.run("exec", "shell", "--", "echo", "spdy-only");
     expect(code).toBe(1);
@@ -193,7 +193,7 @@ describe("refused sessions", () => {
     await sessionWhere(d1, "command ->> '$[1]' = 'spdy-only' AND outcome = 'refused'");
   });
 
-  it("a container that is not there is the cluster's to name", async () => {
+  it("a container that does not exist is reported by the cluster", async () => {
     const { stderr } = await people.alice.run("exec", "shell", "-c", "nope", "--", "true");
     expect(stderr).toMatch(/container (not found|nope is not valid)/);
   });
@@ -204,7 +204,7 @@ describe("an administrator", () => {
     return String((await sessionWhere(d1, `state = 'live' AND ${condition}`))["id"]);
   }
 
-  it("ends one session: the person reads who and why, the record says it", async () => {
+  it("ends one session: the person and the audit log are told who and why", async () => {
     const exec = background(people.alice, "exec", "shell", "--", "sleep", "4711");
     const id = await liveId("command ->> '$[1]' = '4711'");
     const listed = (await (await people.admin("GET", "sessions?state=live")).json()) as { items: { id: string }[] };
@@ -239,7 +239,7 @@ describe("an administrator", () => {
     expect(terminal.shown).toContain("error: session terminated by admin@example.com: drill");
     const { code, stderr } = await forward.finished;
     expect(code).toBe(1);
-    // On the open connection's error stream: the one place where kubectl port-forward shows words.
+    // kubectl port-forward shows a message only on an open connection's error stream.
     expect(stderr).toContain("session terminated by admin@example.com: drill");
   });
 });

@@ -1,4 +1,4 @@
-/** What a person at real kubectl reads when a limit is reached. */
+/** What real kubectl shows when a limit is reached. */
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { sessionWhere } from "./support/audit-log.ts";
@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => people?.stop());
 
-it("an idle terminal is ended, with the reason on it and in the record", async () => {
+it("an idle terminal is ended, and shows the reason, as does the audit log", async () => {
   const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"));
   await terminal.shows(/\$|#/);
   expect(await terminal.exited).toBe(1);
@@ -25,7 +25,7 @@ it("an idle terminal is ended, with the reason on it and in the record", async (
   });
 });
 
-it("a port-forward without traffic is idle, whatever kubectl's pings say; an open connection shows why", async () => {
+it("a port-forward without traffic is idle in spite of kubectl's pings, and an open connection shows why", async () => {
   const forward = people.alice.start(["port-forward", "pod/echo", ":7"]);
   await expect.poll(() => forward.stdout(), { timeout: 15_000 }).toMatch(/-> 7/);
   const port = Number(/127\.0\.0\.1:(\d+) -> 7/.exec(forward.stdout())?.[1]);
@@ -38,7 +38,7 @@ it("a port-forward without traffic is idle, whatever kubectl's pings say; an ope
   await sessionWhere(people.stack.d1Path, "kind = 'port-forward' AND outcome = 'idle_limit'");
 });
 
-it("a busy session ends at the longest duration", async () => {
+it("a busy session ends at the maximum duration", async () => {
   const busy = "while :; do echo tick; sleep 0.5; done";
   const { code, stdout, stderr } = await people.alice.run("exec", "shell", "--", "sh", "-c", busy);
   expect(code).toBe(1);
@@ -47,7 +47,7 @@ it("a busy session ends at the longest duration", async () => {
   await sessionWhere(people.stack.d1Path, "outcome = 'duration_limit'");
 });
 
-it("one session too many is refused in words, and another user is not", async () => {
+it("a session above the limit is refused with a message, and other users are not affected", async () => {
   const busy = ["exec", "shell", "--", "sh", "-c", "while :; do echo tick; sleep 0.5; done"];
   const open = [people.alice.start(busy), people.alice.start(busy)];
   for (const { stdout } of open) await expect.poll(stdout, { timeout: 10_000 }).toContain("tick");

@@ -1,4 +1,4 @@
-/** The local stack as such: with a Worker of this test's own in Sallyport's place, and as `npm start`. */
+/** The local stack itself: with a test Worker in Sallyport's place, and as `npm start`. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
@@ -28,7 +28,7 @@ import { Terminal } from "./support/terminal.ts";
 const REPOSITORY = resolve(import.meta.dirname, "../..");
 const LINUX = process.platform === "linux";
 
-/** Says what it was sent, and keeps a count in D1 and in a Durable Object. */
+/** Echoes its requests, and keeps a count in D1 and in a Durable Object. */
 const ECHO_WORKER = `
 import { DurableObject } from "cloudflare:workers";
 export class UserSessions extends DurableObject {
@@ -78,7 +78,7 @@ interface Echo {
 }
 
 let home: string;
-/** Nothing in these tests reaches the cluster; the stack wants an address. */
+/** The stack requires an address. No request of these tests reaches it. */
 let upstream: Server;
 
 beforeAll(async () => {
@@ -110,7 +110,7 @@ async function echo(url: string, headers: Readonly<Record<string, string>> = {})
   return Object.fromEntries(answer.headers);
 }
 
-/** `fetch` sets Host and refuses upgrades, so these go by hand. */
+/** `fetch` sets Host and refuses upgrades. */
 function send(url: string, options: { method?: string; headers: Record<string, string> }): Promise<[number, string]> {
   return new Promise((answered, failed) => {
     const sent = httpRequest(url, options, (response) => {
@@ -134,7 +134,7 @@ describe("a running stack", () => {
   });
   afterAll(() => stack?.stop());
 
-  it("has written its addresses, for its owner only", () => {
+  it("writes its addresses to a file that only its owner can read", () => {
     for (const file of [
       "kubeconfig",
       "kubeconfig.tls",
@@ -156,7 +156,7 @@ describe("a running stack", () => {
     expect(readdirSync(state).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
-  it.each(["kubeconfig", "kubeconfig.tls"])("has a %s that kubectl reads", async (file) => {
+  it.each(["kubeconfig", "kubeconfig.tls"])("writes a %s that kubectl reads", async (file) => {
     const { code, stdout } = await new Kubectl(join(state, file), "bob", home).run("config", "view", "--output=json");
     expect(code).toBe(0);
     const config = JSON.parse(stdout);
@@ -166,7 +166,7 @@ describe("a running stack", () => {
     expect(config.contexts[0].context.namespace).toBe("demo");
   });
 
-  it.each(PERSONA_NAMES)("turns a request into one of %s, with a token that verifies", async (name) => {
+  it.each(PERSONA_NAMES)("adds a valid token of %s to a request", async (name) => {
     const headers = await echo(stack.personas[name].url);
     const keys = createRemoteJWKSet(new URL(`${stack.access.issuer}/cdn-cgi/access/certs`));
     const { payload } = await jwtVerify(headers["cf-access-jwt-assertion"] ?? "", keys, {
@@ -179,7 +179,7 @@ describe("a running stack", () => {
     expect(payload).toMatchObject({ email, sub, type: "app", custom: { groups } });
   });
 
-  it("serves its keys as Access does, and nothing else there", async () => {
+  it("serves its keys as Access does, and nothing else at that address", async () => {
     const certs = await (await fetch(`${stack.access.issuer}/cdn-cgi/access/certs`)).json();
     expect(certs).toMatchObject({
       keys: [{ kty: "RSA", alg: "RS256", use: "sig", kid: expect.any(String) }],
@@ -189,7 +189,7 @@ describe("a running stack", () => {
     expect((await fetch(`${stack.access.issuer}/`)).status).toBe(404);
   });
 
-  it("lets nobody speak for the edge", async () => {
+  it("removes headers with which a client could pose as Access", async () => {
     const spoofed = {
       "Cf-Access-Jwt-Assertion": "spoofed",
       "CF-Connecting-IP": "203.0.113.9",
@@ -206,19 +206,19 @@ describe("a running stack", () => {
     expect(answer.cf).toEqual({});
   });
 
-  it("refuses a name that a web page could point at this machine", async () => {
+  it("refuses a host name that a web page could point at this machine", async () => {
     const [status, words] = await send(stack.personas.alice.url, { headers: { Host: "rebound.example" } });
     expect(status).toBe(403);
     expect(words).toMatch(/fake of Access/);
     expect((await send(stack.access.issuer, { headers: { Host: "rebound.example" } }))[0]).toBe(403);
   });
 
-  it("leaves it to the Worker to judge where a browser comes from", async () => {
+  it("forwards a browser's Origin to the Worker, which decides", async () => {
     const headers = await echo(stack.personas.alice.url, { Origin: "https://foreign.example" });
     expect(headers["origin"]).toBe("https://foreign.example");
   });
 
-  it("hands on the attempt at SPDY that kubectl makes after a refusal", async () => {
+  it("forwards the SPDY attempt that kubectl makes after a refusal", async () => {
     const [, body] = await send(`${stack.personas.alice.url}/exec`, {
       method: "POST",
       headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1", "Content-Length": "0" },
@@ -228,12 +228,12 @@ describe("a running stack", () => {
     expect(Object.fromEntries(sent.headers)["upgrade"]).toBe("SPDY/3.1");
   });
 
-  it("hands on an answer as it is", async () => {
+  it("returns an answer unchanged", async () => {
     const answer = await fetch(`${stack.personas.alice.url}/redirect`, { redirect: "manual" });
     expect([answer.status, answer.headers.get("location")]).toEqual([302, "https://elsewhere.example/"]);
   });
 
-  it("keeps the Worker's trouble in the log, and tokens out of it", async () => {
+  it("logs the Worker's exceptions, and no token", async () => {
     expect((await fetch(`${stack.personas.alice.url}/trouble`)).status).toBe(500);
     await expect
       .poll(() => readFileSync(stack.logPath, "utf8"), { timeout: 10_000 })
@@ -241,7 +241,7 @@ describe("a running stack", () => {
     expect(readFileSync(stack.logPath, "utf8")).not.toMatch(/eyJ/);
   });
 
-  it("speaks TLS to whoever trusts its authority, and HTTP/1.1 there", async () => {
+  it("serves TLS with HTTP/1.1 to clients that trust its authority", async () => {
     const { port } = new URL(stack.personas.alice.tlsUrl);
     const socket = connectTls({
       host: "127.0.0.1",
@@ -252,7 +252,7 @@ describe("a running stack", () => {
     await once(socket, "secureConnect");
     expect(socket.authorized).toBe(true);
     expect(socket.alpnProtocol).toBe("http/1.1");
-    // The write side ends at once: the answer must come all the same.
+    // The client's side is closed at once. The answer must arrive nevertheless.
     socket.end("GET /over-tls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let answer = "";
     for await (const chunk of socket) answer += String(chunk);
@@ -260,18 +260,18 @@ describe("a running stack", () => {
     expect(answer).toMatch(/"cf-access-jwt-assertion"/);
   });
 
-  it("is not trusted over TLS by whoever does not know its authority", async () => {
+  it("is not trusted by clients that do not know its authority", async () => {
     await expect(fetch(stack.personas.alice.tlsUrl)).rejects.toThrow();
   });
 
-  it("refuses a second stack on the same state, and goes on", async () => {
+  it("refuses a second stack on the same state, and keeps running", async () => {
     await expect(startEcho(state)).rejects.toThrow(StackError);
     await expect(startEcho(state)).rejects.toThrow(/another local stack .* is running/);
     expect((await fetch(stack.personas.alice.url)).status).toBe(200);
     expect(existsSync(join(state, "endpoints.json"))).toBe(true);
   });
 
-  it.runIf(LINUX)("comes back at the same addresses, with its data, when workerd is killed", async () => {
+  it.runIf(LINUX)("restarts at the same addresses, with its data, when workerd is killed", async () => {
     const count = async () => (await fetch(`${stack.personas.alice.url}/count`)).json();
     expect(await count()).toEqual({ inD1: 1, inObject: 1 });
     const killed = stack.workerdPid();
@@ -286,13 +286,13 @@ describe("a running stack", () => {
 });
 
 describe("a stack that was stopped", () => {
-  it("has left nothing running, and starts again with its data and keys", async () => {
+  it("leaves nothing running, and starts again with its data and keys", async () => {
     const state = join(home, "again");
     const first = await startEcho(state);
     await fetch(`${first.personas.alice.url}/count`);
     const certs = async (stack: Stack) => (await fetch(`${stack.access.issuer}/cdn-cgi/access/certs`)).json();
     const keys = await certs(first);
-    // Somebody who connects and says nothing must not hold it up.
+    // A client that connects and sends nothing must not delay the stop.
     const silent = connect(Number(new URL(first.personas.alice.tlsUrl).port), "127.0.0.1").on("error", () => {});
     await once(silent, "connect");
     const asked = performance.now();
@@ -313,7 +313,7 @@ describe("a stack that was stopped", () => {
     }
   });
 
-  it("may be stopped before it was ready", async () => {
+  it("can be stopped before it is ready", async () => {
     const state = join(home, "hasty");
     const wranglerConfig = join(home, "echo/wrangler.jsonc");
     const starting = startStack({
@@ -334,10 +334,10 @@ describe("a stack that was stopped", () => {
 describe("npm start", () => {
   const env = { ...process.env };
 
-  it("serves the embedded cluster, and Ctrl-C ends every child", async () => {
+  it("serves the embedded cluster, and Ctrl-C ends every child process", async () => {
     const state = join(home, "ctrl-c");
     const terminal = new Terminal({ file: "npm", args: ["start", "--", "--port", "0", "--state", state], env }, 200);
-    await terminal.shows(/Ctrl-C ends it/, 60_000);
+    await terminal.shows(/Ctrl-C ends it/);
     await terminal.shows(/no sign-in/);
     await terminal.shows(/not isolated/);
     await terminal.shows(/--context alice exec -it shell -- sh/);
@@ -356,7 +356,7 @@ describe("npm start", () => {
     expect(existsSync(join(state, "lock.json"))).toBe(false);
   });
 
-  it.runIf(LINUX)("tidies up after a run that was killed, and ends politely with the shell of npm", async () => {
+  it.runIf(LINUX)("cleans up after a run that was killed, and stops when only npm is signalled", async () => {
     const state = join(home, "killed");
     const args = ["dev/start.ts", "--port", "0", "--state", state, "--upstream", upstreamUrl()];
     const killed = spawn(process.execPath, args, { cwd: REPOSITORY, stdio: "ignore" });
@@ -371,35 +371,35 @@ describe("npm start", () => {
       env,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    let said = "";
+    let output = "";
     for (const stream of [next.stdout, next.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
-        said += text;
+        output += text;
       });
     }
-    await expect.poll(() => said, { timeout: 60_000 }).toMatch(/is ready/);
-    expect(said).toContain(`workerd, pid ${leftover}`);
-    expect(said).toContain("REAL cluster");
-    // Only npm is told. What it started must notice by itself.
+    await expect.poll(() => output, { timeout: 60_000 }).toMatch(/is ready/);
+    expect(output).toContain(`workerd, pid ${leftover}`);
+    expect(output).toContain("REAL cluster");
+    // Only npm is signalled. The processes that it started must notice.
     next.kill("SIGTERM");
     await expect.poll(() => findWorkerd(state), { timeout: 15_000 }).toEqual([]);
     await expect.poll(() => existsSync(join(state, "lock.json")), { timeout: 15_000 }).toBe(false);
   });
 
-  it("says what is wrong with a flag, and ends with 2", () => {
+  it("reports a wrong flag, and exits with 2", () => {
     const { status, stderr } = start("--prot", "1");
     expect(status).toBe(2);
     expect(stderr).toMatch(/--prot[\s\S]*Usage: npm start/);
   });
 
-  it("names a port that is taken, and ends with 1", () => {
+  it("reports a port that is in use, and exits with 1", () => {
     const { port } = new URL(upstreamUrl());
     const { status, stderr } = start("--port", port, "--state", join(home, "taken"));
     expect(status).toBe(1);
     expect(stderr).toContain(`port ${port} on 127.0.0.1 is taken`);
   });
 
-  it("shows the Worker's own words about a configuration that is not valid, and ends with 1", () => {
+  it("shows the Worker's message about an invalid configuration, and exits with 1", () => {
     const file = join(home, "config.json");
     writeFileSync(file, '{"limits": {"idleTimeoutSecond": 5}}');
     const { status, stderr } = start("--port", "0", "--state", join(home, "invalid"), "--config", file);
@@ -408,7 +408,7 @@ describe("npm start", () => {
     expect(stderr).not.toMatch(/^\s+at .*\.ts:/m);
   });
 
-  it("knows --help", () => {
+  it("prints --help", () => {
     const { status, stdout } = start("--help");
     expect([status, stdout.startsWith("Usage: npm start")]).toEqual([0, true]);
   });
@@ -418,7 +418,7 @@ function start(...args: string[]) {
   return spawnSync(process.execPath, ["dev/start.ts", ...args], { cwd: REPOSITORY, encoding: "utf8", timeout: 30_000 });
 }
 
-/** Everything a process has started, directly or not. */
+/** All processes that a process has started, directly or indirectly. */
 function descendants(root: number): number[] {
   const children = Map.groupBy(
     readdirSync("/proc")
@@ -445,7 +445,7 @@ function parentOf(pid: string): number | undefined {
   }
 }
 
-/** Also false for one that has ended and only waits to be collected. */
+/** False for a zombie, too. */
 function isRunning(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.[0] !== "Z";

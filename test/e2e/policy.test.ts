@@ -1,4 +1,4 @@
-/** Rules, reasons, locks and several clusters, as people with real kubectl meet them. */
+/** Rules, reasons, locks and several clusters, with real kubectl. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
@@ -21,13 +21,13 @@ beforeAll(async () => {
 });
 afterAll(() => people?.stop());
 
-it("who is refused by a rule reads its words, by both of kubectl's ways", async () => {
+it("a rule's message is shown, over WebSocket and SPDY", async () => {
   const refused = await people.kubectl("alice-second").run("attach", "logger");
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain("nobody attaches here: use kubectl logs");
 });
 
-it("a reason is said with plain kubectl, and is in the record of what it was for", async () => {
+it("a reason is stated with plain kubectl, and is logged with the session", async () => {
   const exec = () => people.alice.run("exec", "echo", "--", "echo", "inside");
   const refused = await exec();
   expect(refused.stderr).toContain(
@@ -47,7 +47,7 @@ it("a reason is said with plain kubectl, and is in the record of what it was for
   expect(row).toMatchObject({ access_reason: "INC-17: it answers no more", rule: "why exec" });
 });
 
-it("a lock ends what is open and keeps its user out, until it is lifted", async () => {
+it("a lock ends open sessions and refuses new ones until it is lifted", async () => {
   const open = people.alice.start(["exec", "shell", "--", "sleep", "99"]);
   await sessionWhere(people.stack.d1Path, "state = 'live' AND command ->> '$[1]' = '99'");
   await people.admin("PUT", "locks/alice@example.com?reason=drill");
@@ -60,7 +60,7 @@ it("a lock ends what is open and keeps its user out, until it is lifted", async 
 });
 
 describe("two clusters behind one Worker", () => {
-  it("each has its own objects, and the record says which it was", async () => {
+  it("each has its own objects, and the audit log names the cluster", async () => {
     const second = people.kubectl("alice-second");
     expect((await second.run("create", "configmap", "only-here")).code).toBe(0);
     expect((await second.run("get", "configmap", "only-here", "-o", "name")).stdout).toBe("configmap/only-here\n");
@@ -69,7 +69,7 @@ describe("two clusters behind one Worker", () => {
     await sessionWhere(people.stack.d1Path, "cluster = 'second' AND exit_code = 7");
   });
 
-  it("kubectl is told who it is on each", async () => {
+  it("kubectl shows who one is on each", async () => {
     const whoami = async (context: string) =>
       JSON.parse((await people.kubectl(context).run("get", "--raw", "/-/whoami")).stdout) as { cluster: string };
     expect(await whoami("alice")).toMatchObject({ cluster: "embedded", identity: "alice@example.com" });

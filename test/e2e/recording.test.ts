@@ -1,4 +1,4 @@
-/** Recordings of what real kubectl showed, read by the administrator and played by the real asciinema. */
+/** Recordings of real kubectl sessions, read by an administrator and played by the real asciinema. */
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ afterAll(() => people?.stop());
 type CastEvent = readonly [seconds: number, code: string, data: string];
 
 interface Cast {
-  /** What the record says of its session. */
+  /** Its session in the audit log. */
   readonly row: Row;
   readonly text: string;
   readonly header: {
@@ -32,7 +32,7 @@ interface Cast {
   readonly events: readonly CastEvent[];
 }
 
-/** The recording of the one ended session that fits. */
+/** Reads the recording of the one ended session that matches. */
 async function castWhere(condition: string): Promise<Cast> {
   const row = await sessionWhere(people.stack.d1Path, `state = 'ended' AND ${condition}`);
   const response = await people.admin("GET", `sessions/${row["id"]}/recording`);
@@ -58,7 +58,7 @@ function play(cast: Cast): string {
   return stdout;
 }
 
-it("a terminal: its size, its resize, every character that was on the screen, and how it ended", async () => {
+it("a terminal: size, resize, every character on the screen, and how it ended", async () => {
   const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"), 101, 33);
   await terminal.typeUntil("stty size", "33 101");
   terminal.resize(90, 30);
@@ -68,14 +68,14 @@ it("a terminal: its size, its resize, every character that was on the screen, an
 
   const cast = await castWhere("tty = 1 AND exit_code = 3");
   expect(cast.header).toMatchObject({ version: 2, title: "alice@example.com: exec embedded/demo/shell/shell" });
-  // kubectl sends the size beside stdin: what the shell said before it came is on the default one.
+  // kubectl sends the size beside stdin. Until it arrives the shell has the default size.
   const sizes = [
     `${cast.header.width}x${cast.header.height}`,
     ...cast.events.filter(([, code]) => code === "r").map(([, , size]) => size),
   ];
   expect(sizes.filter((size) => size !== "80x24")).toEqual(["101x33", "90x30"]);
   expect(shown(cast)).toContain("café ☃");
-  // Before it, the local terminal's own echo of what was typed too early; after it, kubectl's word on the exit code.
+  // Before it comes the local terminal's echo of early input, after it kubectl's message about the exit code.
   expect(terminal.shown).toContain(shown(cast));
   expect(cast.events.some(([, code]) => code === "i")).toBe(false);
   expect(cast.events.at(-1)?.slice(1)).toEqual(["m", "exit code 3"]);
@@ -87,7 +87,7 @@ it("a terminal: its size, its resize, every character that was on the screen, an
   if (hasPlayer) expect(play(cast)).toBe(shown(cast));
 });
 
-it("without a terminal: stderr is marked and red, in the order of time", async () => {
+it("without a terminal: stderr is marked and red, in chronological order", async () => {
   await people.alice.run("exec", "shell", "--", "sh", "-c", "echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three");
   const cast = await castWhere("tty = 0 AND kind = 'exec' AND command ->> '$[2]' LIKE '%echo two%'");
   expect(cast.events.map(([, code, data]) => [code, data])).toEqual([
@@ -104,7 +104,7 @@ it("without a terminal: stderr is marked and red, in the order of time", async (
   if (hasPlayer) expect(play(cast)).toBe(shown(cast));
 });
 
-it("an attach, and one that an administrator ended, with the reason as the last word", async () => {
+it("an attach, and a session that an administrator ended, whose reason comes last", async () => {
   const attached = people.alice.start(["attach", "logger"]);
   await expect.poll(() => attached.stdout().split("\n").length, { timeout: 15_000 }).toBeGreaterThan(2);
   const { id } = await sessionWhere(people.stack.d1Path, "state = 'live' AND kind = 'attach'");

@@ -9,7 +9,7 @@ function run(command: string, ...flags: readonly string[]) {
 }
 
 describe("sallyport sizing", () => {
-  it("tells what a size costs and what is full first, to people and to programs", () => {
+  it("prints what a size costs and which limit comes first, as text and as JSON", () => {
     const { status, stdout } = run("sizing", "--users", "300", "--clusters", "4");
     expect(status).toBe(0);
     expect(stdout).toMatch(/^300 people, 4 clusters\./);
@@ -20,7 +20,7 @@ describe("sallyport sizing", () => {
     expect(json.loads[0].share).toBe(Math.max(...json.loads.map(({ share }: { share: number }) => share)));
   });
 
-  it("is another size for another seed, and no size for no number", () => {
+  it("varies with the seed, and refuses what is not a number", () => {
     const usage = (...flags: string[]) => JSON.parse(run("sizing", "--json", ...flags).stdout).usd.usage;
     expect(usage("--seed", "1")).not.toBe(usage("--seed", "2"));
     for (const flags of [
@@ -38,7 +38,7 @@ describe("sallyport sizing", () => {
 });
 
 describe("sallyport config-reference", () => {
-  it("shows every document's fields", () => {
+  it("prints every document's fields", () => {
     const { status, stdout } = run("config-reference");
     expect(status).toBe(0);
     for (const field of [

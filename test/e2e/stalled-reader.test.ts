@@ -1,4 +1,4 @@
-/** A client that stops reading: what it leaves stays bounded, and nobody else waits for it. */
+/** A client that stops reading: its unread output is bounded, and no other session waits for it. */
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => people?.stop());
 
-/** Opens an exec by hand and reads nothing after the answer's first bytes. */
+/** Opens an exec and reads nothing after the first bytes of the answer. */
 function openWithoutReading(script: string): Promise<Socket> {
   const { hostname, port } = new URL(people.stack.personas.alice.url);
   const query = new URLSearchParams({ container: "shell", stdout: "true", stdin: "true" });

@@ -1,4 +1,4 @@
-/** A cluster that does not answer the close frame: an ended session must not live on in it. */
+/** A cluster that does not answer the close frame: an ended session must not continue there. */
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
@@ -25,7 +25,7 @@ beforeAll(async () => {
           `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n`,
       );
       session = socket;
-      // Whatever comes now, a close frame too, is read and never answered.
+      // From here on everything is read and never answered, a close frame included.
       socket.resume();
     });
   });
@@ -40,7 +40,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-it("cuts off an ended session's connection that the cluster does not close itself", async () => {
+it("closes an ended session's connection if the cluster does not", async () => {
   const url = `${stack.personas.alice.url.replace("http", "ws")}/api/v1/namespaces/demo/pods/p/exec?command=sh&stdin=true`;
   const client = new WebSocket(url, ["v5.channel.k8s.io"]);
   client.on("error", () => {});

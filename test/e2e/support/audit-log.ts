@@ -1,4 +1,4 @@
-/** The record as a security team reads it: SQL on the local D1's own file. */
+/** Reads the audit log as a security team does: SQL on the local D1's file. */
 import { DatabaseSync } from "node:sqlite";
 import { expect } from "vitest";
 
@@ -13,9 +13,9 @@ export function query(d1Path: string, sql: string, ...parameters: string[]): Row
   }
 }
 
-/** Waits until exactly one session fits, and returns it. */
+/** Waits until exactly one session matches, and returns it. */
 export async function sessionWhere(d1Path: string, condition: string, ...parameters: string[]): Promise<Row> {
   const find = () => query(d1Path, `SELECT * FROM sessions WHERE ${condition}`, ...parameters);
-  await expect.poll(() => find().length, { timeout: 20_000, message: `one session where ${condition}` }).toBe(1);
+  await expect.poll(() => find().length, { message: `one session where ${condition}` }).toBe(1);
   return find()[0] as Row;
 }

@@ -1,4 +1,4 @@
-"""What python3-kubernetes does through Sallyport, one JSON line each: client.py KUBECONFIG CONTEXT"""
+"""Uses python3-kubernetes through Sallyport and prints a JSON line per step: client.py KUBECONFIG CONTEXT"""
 
 import json
 import sys
@@ -11,17 +11,17 @@ api = client.CoreV1Api(config.new_client_from_config(sys.argv[1], context=sys.ar
 NAMESPACE = "demo"
 
 
-def say(what, **facts):
-    print(json.dumps({"what": what, **facts}), flush=True)
+def report(step, **facts):
+    print(json.dumps({"what": step, **facts}), flush=True)
 
 
 def run(command, **options):
-    how = {"stdout": True, "stderr": True, "stdin": False, "tty": False, **options}
-    return stream(api.connect_get_namespaced_pod_exec, "shell", NAMESPACE, command=command, **how)
+    all_options = {"stdout": True, "stderr": True, "stdin": False, "tty": False, **options}
+    return stream(api.connect_get_namespaced_pod_exec, "shell", NAMESPACE, command=command, **all_options)
 
 
 def listing():
-    say("list", version=__version__, pods=[pod.metadata.name for pod in api.list_namespaced_pod(NAMESPACE).items])
+    report("list", version=__version__, pods=[pod.metadata.name for pod in api.list_namespaced_pod(NAMESPACE).items])
 
 
 def exec_with_stdin():
@@ -29,7 +29,7 @@ def exec_with_stdin():
     session = run(["sh", "-c", script], stdin=True, _preload_content=False)
     session.write_stdin("typed\n")
     session.run_forever(timeout=30)
-    say("exec", stdout=session.read_stdout(), stderr=session.read_stderr(), code=session.returncode)
+    report("exec", stdout=session.read_stdout(), stderr=session.read_stderr(), code=session.returncode)
 
 
 def watching():
@@ -44,7 +44,7 @@ def watching():
             api.delete_namespaced_config_map(name, NAMESPACE)
         if kind == "DELETED":
             watcher.stop()
-    say("watch", seen=seen)
+    report("watch", seen=seen)
 
 
 def forwarding():
@@ -55,7 +55,7 @@ def forwarding():
     page = b""
     while chunk := socket.recv(4096):
         page += chunk
-    say("port-forward", page=page.decode(), error=forward.error(8080))
+    report("port-forward", page=page.decode(), error=forward.error(8080))
 
 
 def impersonating():
@@ -63,8 +63,8 @@ def impersonating():
     listing()
 
 
-for act in [listing, exec_with_stdin, watching, forwarding, impersonating]:
+for step in [listing, exec_with_stdin, watching, forwarding, impersonating]:
     try:
-        act()
+        step()
     except ApiException as error:
-        say("refused", act=act.__name__, code=error.status, reason=error.reason, body=error.body)
+        report("refused", act=step.__name__, code=error.status, reason=error.reason, body=error.body)

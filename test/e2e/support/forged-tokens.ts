@@ -1,4 +1,4 @@
-/** Tokens of the hostile corpus, made from what it says of them and from the local stack's own signing key. */
+/** Makes the tokens that the hostile corpus describes, with the local stack's own signing key. */
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ export class TokenForge {
 
   readonly #email: string;
 
-  /** @param email whose tokens these are, where an entry does not say otherwise */
+  /** @param email of the person, unless an entry names another */
   constructor({ stateDir, access }: Pick<Stack, "stateDir" | "access">, email: string = HOSTILE.email) {
     this.#email = email;
     const { signingKey } = JSON.parse(readFileSync(join(stateDir, "access-keys.json"), "utf8")) as {
@@ -34,7 +34,7 @@ export class TokenForge {
     this.#teamKey = createPrivateKey({ key: signingKey, format: "jwk" });
   }
 
-  /** A token as Access signs it. */
+  /** Makes a token as Access does. */
   good(claims: Parts = {}): string {
     return this.#compact(this.#header({}), this.#claims(claims), "team");
   }
@@ -90,7 +90,7 @@ export class TokenForge {
     return withoutNulls({ ...usual, ...(this.#fill(claims, now) as Parts) });
   }
 
-  /** `+60` and `-60` are seconds from now, `'60` is the text, `x*3` is `xxx`. */
+  /** Expands an entry's values: `+60` and `-60` are seconds from now, `'60` is the text 60, `x*3` is `xxx`. */
   #fill(value: unknown, now: number): unknown {
     if (Array.isArray(value)) return value.map((each) => this.#fill(each, now));
     if (typeof value === "object" && value !== null) {
@@ -142,7 +142,7 @@ export class TokenForge {
       case "hmac-empty":
         return hmac("");
       default:
-        throw new Error(`the corpus signs by ${how}, and nobody knows how`);
+        throw new Error(`the corpus names an unknown way to sign: ${how}`);
     }
   }
 }

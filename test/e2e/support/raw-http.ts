@@ -1,4 +1,4 @@
-/** HTTP as bytes, on both sides of the Worker: no client or server library has an opinion on what is sent and received. */
+/** HTTP as bytes on both sides of the Worker, so that no client or server library corrects what is sent or received. */
 import { createHash } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
@@ -6,39 +6,40 @@ const HEAD_END = "\r\n\r\n";
 const WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /** A close frame with the code 1000. */
 const CLOSE_NORMALLY = Buffer.from([0x88, 0x02, 0x03, 0xe8]);
-const ANSWER_MS = 15_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 
 export interface RawAnswer {
-  /** 0: the connection was closed without one. */
+  /** 0 if the connection was closed without an answer. */
   readonly status: number;
-  /** All that came, a character a byte. */
+  /** Everything received, one character per byte. */
   readonly text: string;
 }
 
 /**
- * Sends bytes and reads one answer; bytes are given as a text, a character each.
+ * Sends bytes and reads one answer.
  *
- * @param quietMs reads on until nothing has come for so long, for more answers than one
+ * @param bytes one character per byte
+ * @param quietMs reads all answers, until none has come for this long
  */
 export function exchange(url: string, bytes: string, quietMs?: number): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
   return exchangeOn(connect(Number(port), hostname), bytes, quietMs);
 }
 
-/** The same on a connection of any kind, which it ends. */
+/** Does the same on a connection that is open, and closes it. */
 export function exchangeOn(socket: Socket, bytes: string, quietMs?: number): Promise<RawAnswer> {
   const isHead = bytes.startsWith("HEAD ");
   return new Promise((resolve, reject) => {
     let text = "";
-    let timer = setTimeout(() => fail("there was no answer"), ANSWER_MS);
+    let timer = setTimeout(() => fail("there was no answer"), ANSWER_TIMEOUT_MS);
     const done = () => {
       clearTimeout(timer);
       socket.destroy();
       resolve({ status: Number(/^HTTP\/1\.\d (\d{3})/.exec(text)?.[1] ?? 0), text });
     };
-    const fail = (words: string) => {
+    const fail = (message: string) => {
       socket.destroy();
-      reject(new Error(`${words} to ${JSON.stringify(bytes.slice(0, 200))}`));
+      reject(new Error(`${message} to ${JSON.stringify(bytes.slice(0, 200))}`));
     };
     socket.on("data", (chunk: Buffer) => {
       text += chunk.toString("latin1");
@@ -49,7 +50,7 @@ export function exchangeOn(socket: Socket, bytes: string, quietMs?: number): Pro
       clearTimeout(timer);
       timer = setTimeout(done, quietMs);
     });
-    // Whoever refuses early closes while we still write: the answer has come by then.
+    // A server that refuses early closes while this side still writes. Its answer has arrived by then.
     socket.on("error", () => {});
     socket.on("close", done);
     socket.write(Buffer.from(bytes, "latin1"));
@@ -70,17 +71,17 @@ function isWhole(text: string, isHead: boolean): boolean {
   return length !== undefined && text.length >= end + HEAD_END.length + Number(length);
 }
 
-/** A request as its bytes arrived. */
+/** A request as received. */
 export interface Arrived {
   readonly requestLine: string;
   readonly lines: readonly (readonly [name: string, value: string])[];
-  /** Everything behind the head, undecoded. */
+  /** Everything after the head, undecoded. */
   readonly body: string;
-  /** What came on the connection once the request was over: somebody else's request. */
+  /** What followed the request on the connection: a smuggled request. */
   readonly surplus: string;
 }
 
-/** A cluster that has nothing but ears: 404 for all, and for an upgrade one that closes at once. */
+/** A fake cluster that keeps what it receives. It answers 404, and accepts upgrades only to close them at once. */
 export class CapturingUpstream {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -90,7 +91,7 @@ export class CapturingUpstream {
     this.#server = createServer((socket) => this.#listen(socket));
   }
 
-  /** @returns where it answers */
+  /** @returns its URL */
   async open(): Promise<string> {
     await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
     const address = this.#server.address();
@@ -102,7 +103,7 @@ export class CapturingUpstream {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Of each connection that has said anything. */
+  /** The first request of each connection that has sent anything. */
   get arrived(): Arrived[] {
     return this.#connections
       .map((chunks) => Buffer.concat(chunks).toString("latin1"))
@@ -118,7 +119,7 @@ export class CapturingUpstream {
     socket.on("error", () => {});
     let isAnswered = false;
     socket.on("data", (chunk: Buffer) => {
-      // Frames after an upgrade are no request's.
+      // What follows an upgrade is frames.
       if (isAnswered && isUpgrade(chunks)) return;
       chunks.push(chunk);
       const text = Buffer.concat(chunks).toString("latin1");
@@ -161,7 +162,7 @@ function readRequest(text: string): Arrived {
   };
 }
 
-/** Where the request is over; undefined while it is not. */
+/** Where the request ends; undefined until it is complete. */
 function bodyEnd(text: string): number | undefined {
   const headEnd = text.indexOf(HEAD_END);
   if (headEnd < 0) return undefined;

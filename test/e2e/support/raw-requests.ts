@@ -2,7 +2,7 @@ import { expand, headerLines, type RequestEntry } from "../../support/hostile.ts
 
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/** A request of the hostile corpus as it goes over the wire: with a Host, a token, and for a WebSocket its handshake. */
+/** The bytes of a request of the hostile corpus, with a Host, a token, and a WebSocket's handshake headers. */
 export function requestBytes(entry: RequestEntry, token: string, userAgent?: string): string {
   const { method, target, bare } = entry;
   const lines = headerLines(entry).map(([name, value]) => [name, expand(value, token)] as const);

@@ -1,26 +1,26 @@
-/** A real cluster for tests, where one is at hand: reached through `kubectl proxy`, its audit log read afterwards. */
+/** A real cluster for tests, if there is one: reached through `kubectl proxy`, with access to its audit log. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { kubectlPath } from "./kubectl.ts";
 
-/** What tests of a real cluster need, from the variables that `.ci/smoke` exports. */
+/** What tests on a real cluster need. `.ci/smoke` exports the variables. */
 export interface RealCluster {
-  /** kubeconfig of an account that may impersonate, and nothing else. */
+  /** The kubeconfig of an account that may impersonate and do nothing else. */
   readonly impersonator: string;
-  /** Path of the API server's audit log. */
+  /** The path of the API server's audit log. */
   readonly auditLog: string;
 }
 
-/** The cluster, or undefined where there is none: then it prints why a test cannot run. */
+/** Returns the cluster, or prints why the test is skipped and returns undefined. */
 export function realCluster(test: string): RealCluster | undefined {
   const { KUBE_TEST_IMPERSONATOR: impersonator, KUBE_TEST_AUDIT: auditLog } = process.env;
   if (impersonator && auditLog) return { impersonator, auditLog };
-  console.error(`SKIP ${test}: no real cluster (KUBE_TEST_IMPERSONATOR and KUBE_TEST_AUDIT name one, see .ci/smoke)`);
+  console.error(`SKIP ${test}: set KUBE_TEST_IMPERSONATOR and KUBE_TEST_AUDIT, as .ci/smoke does`);
   return undefined;
 }
 
-/** Where the API server is, and the account's token for it. */
+/** Reads the API server's address and the account's token. */
 export function readKubeconfig(path: string): { host: string; port: number; ca: Buffer; token: string } {
   const text = readFileSync(path, "utf8");
   const field = (name: string) => {
@@ -33,7 +33,7 @@ export function readKubeconfig(path: string): { host: string; port: number; ca: 
   return { host: hostname, port: Number(port), ca, token: field("token") };
 }
 
-/** `kubectl proxy` with the account's token, as it stands at a tunnel's end. */
+/** `kubectl proxy` with the account's token, as at the end of a tunnel. */
 export class KubectlProxy {
   readonly url: string;
   readonly #child: ChildProcess;
@@ -49,16 +49,16 @@ export class KubectlProxy {
       stdio: ["ignore", "pipe", "pipe"],
     });
     return new Promise((ready, failed) => {
-      let said = "";
-      const hear = (chunk: Buffer) => {
-        said += chunk.toString();
-        const address = /^Starting to serve on (\S+)/m.exec(said)?.[1];
+      let output = "";
+      const onOutput = (chunk: Buffer) => {
+        output += chunk.toString();
+        const address = /^Starting to serve on (\S+)/m.exec(output)?.[1];
         if (address) ready(new KubectlProxy(child, `http://${address}`));
       };
-      child.stdout.on("data", hear);
-      child.stderr.on("data", hear);
+      child.stdout.on("data", onOutput);
+      child.stderr.on("data", onOutput);
       child.once("error", failed);
-      child.once("exit", (code) => failed(new Error(`kubectl proxy ended with ${code}: ${said}`)));
+      child.once("exit", (code) => failed(new Error(`kubectl proxy exited with ${code}: ${output}`)));
     });
   }
 
@@ -67,7 +67,7 @@ export class KubectlProxy {
   }
 }
 
-/** An `audit.k8s.io/v1` Event, as far as these tests look. */
+/** The fields of an `audit.k8s.io/v1` Event that these tests read. */
 export interface AuditEvent {
   readonly auditID: string;
   readonly stage: string;
@@ -90,35 +90,38 @@ export interface AuditEvent {
   readonly responseStatus?: { readonly code?: number };
 }
 
-/** What the audit log has gained since this was made. Others use the cluster too: only lines with a word of ours count. */
+/**
+ * Reads the audit log's events since its creation. Others use the cluster too, so only lines with this test's marker
+ * count.
+ */
 export class AuditTail {
   readonly #path: string;
-  readonly #word: string;
+  readonly #marker: string;
   readonly #events: AuditEvent[] = [];
   #file: number;
   #inode: number;
-  #at: number;
+  #offset: number;
   #rest = Buffer.alloc(0);
 
-  constructor(path: string, word: string) {
+  constructor(path: string, marker: string) {
     this.#path = path;
-    this.#word = word;
+    this.#marker = marker;
     const { ino, size } = statSync(path);
     this.#file = openSync(path, "r");
     this.#inode = ino;
-    this.#at = size;
+    this.#offset = size;
   }
 
-  /** All of ours up to now. */
+  /** All of this test's events so far. */
   read(): readonly AuditEvent[] {
-    this.#readOn();
-    // The API server puts a full log aside and begins another.
-    for (const next of this.#newer()) {
+    this.#readNew();
+    // The API server rotates a full log.
+    for (const next of this.#newerFiles()) {
       closeSync(this.#file);
       this.#file = openSync(next.path, "r");
       this.#inode = next.ino;
-      this.#at = 0;
-      this.#readOn();
+      this.#offset = 0;
+      this.#readNew();
     }
     return this.#events;
   }
@@ -127,23 +130,23 @@ export class AuditTail {
     closeSync(this.#file);
   }
 
-  #readOn(): void {
+  #readNew(): void {
     const buffer = Buffer.alloc(1024 * 1024);
     for (;;) {
-      const length = readSync(this.#file, buffer, 0, buffer.length, this.#at);
+      const length = readSync(this.#file, buffer, 0, buffer.length, this.#offset);
       if (length === 0) return;
-      this.#at += length;
+      this.#offset += length;
       const bytes = Buffer.concat([this.#rest, buffer.subarray(0, length)]);
       const end = bytes.lastIndexOf("\n") + 1;
       this.#rest = bytes.subarray(end);
       for (const line of bytes.toString("utf8", 0, end).split("\n")) {
-        if (line.includes(this.#word)) this.#events.push(JSON.parse(line) as AuditEvent);
+        if (line.includes(this.#marker)) this.#events.push(JSON.parse(line) as AuditEvent);
       }
     }
   }
 
-  /** The log's files that are younger than the one being read, oldest first. */
-  #newer(): { path: string; ino: number }[] {
+  /** The log files that are newer than the one being read, oldest first. */
+  #newerFiles(): { path: string; ino: number }[] {
     if (statSync(this.#path).ino === this.#inode) return [];
     const folder = dirname(this.#path);
     const files = readdirSync(folder)

@@ -1,4 +1,4 @@
-/** A person at a terminal: a real pty, with what it shows and what is typed. */
+/** A person at a terminal: a real pty whose output tests read and into which they type. */
 import { type IPty, spawn } from "@lydell/node-pty";
 import { expect, onTestFinished } from "vitest";
 
@@ -13,7 +13,7 @@ export class Terminal {
       this.#shown += data;
     });
     this.exited = new Promise((resolve) => this.#pty.onExit(({ exitCode }) => resolve(exitCode)));
-    // A test that fails half-way must not leave its session to be counted by the next one.
+    // The session of a test that fails must not count towards the next test's limits.
     onTestFinished(() => this.#pty.kill());
   }
 
@@ -30,19 +30,19 @@ export class Terminal {
   }
 
   /**
-   * Types the command again and again until the text is on the screen: kubectl sends the terminal's size beside stdin,
-   * so what is typed first may well be run before the size has arrived.
+   * Types the command repeatedly until the text is on the screen. kubectl sends the terminal's size beside stdin, so the
+   * first command may run before the size has arrived.
    */
-  async typeUntil(command: string, text: string, timeout = 15_000): Promise<void> {
+  async typeUntil(command: string, text: string): Promise<void> {
     const shown = () => {
       this.type(`${command}\n`);
       return this.#shown;
     };
-    await expect.poll(shown, { timeout, interval: 300, message: `${command} never showed ${text}` }).toContain(text);
+    await expect.poll(shown, { interval: 300, message: `${command} never showed ${text}` }).toContain(text);
   }
 
   /** Waits until the text is on the screen. */
-  async shows(text: string | RegExp, timeout = 15_000): Promise<void> {
-    await expect.poll(() => this.#shown, { timeout, message: `the terminal never showed ${text}` }).toMatch(text);
+  async shows(text: string | RegExp): Promise<void> {
+    await expect.poll(() => this.#shown, { message: `the terminal never showed ${text}` }).toMatch(text);
   }
 }
