@@ -18,7 +18,7 @@ const EDGE_TESTS = [
 ].map((name) => `test/workerd/${name}.test.ts`);
 
 const inWorkerd = {
-  testTimeout: 20_000,
+  testTimeout: 120_000,
   // More than the cores: these tests mostly wait, for limits and for clocks.
   maxWorkers: 4,
   setupFiles: ["test/workerd/setup.ts"],
@@ -28,7 +28,7 @@ const inWorkerd = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 60_000 } },
       {
         plugins: [cloudflareTest(objectsProject)],
         test: { ...inWorkerd, name: "workerd", include: ["test/workerd/**/*.test.ts"], exclude: EDGE_TESTS },
@@ -41,10 +41,10 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          // Real processes on a busy machine: a condition may come true late.
-          expect: { poll: { timeout: 20_000 } },
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          // Real processes on a busy machine: a condition may become true late. These limits only end what hangs.
+          expect: { poll: { timeout: 60_000 } },
           // Each file starts workerd and real clients of its own; two cores carry one at a time.
           fileParallelism: false,
         },

@@ -164,7 +164,7 @@ describe("helm", () => {
     JSON.parse(await succeeds(helm().run("history", release, "--output=json"))) as { status: string }[];
 
   it("installs, upgrades, tests, rolls back and uninstalls a chart, each time waiting for its pods", async () => {
-    const wait = ["--wait", "--timeout=60s"];
+    const wait = ["--wait", "--timeout=240s"];
     await succeeds(helm().run("install", "greeter", chart, ...wait));
     const greeting = () => kubectl("get", "configmap", "greeter", "-o", "jsonpath={.data.greeting}");
     expect(await greeting()).toBe("hello");

@@ -43,13 +43,13 @@ const statusOf = (pod: PodJson, name: string) =>
 /** Waits until the debug container runs. */
 async function running(pod: string, container: string): Promise<void> {
   const state = async () => statusOf(await podJson(pod), container)?.state.running;
-  await expect.poll(state, { timeout: 20_000, message: `${container} never ran` }).toBeDefined();
+  await expect.poll(state, { message: `${container} never ran` }).toBeDefined();
 }
 
 /** Waits until the debug container has terminated. @returns its pod */
 async function podAfter(pod: string, container: string): Promise<PodJson> {
   const ended = async () => statusOf(await podJson(pod), container)?.state.terminated !== undefined;
-  await expect.poll(ended, { timeout: 20_000, message: `${container} never ended` }).toBe(true);
+  await expect.poll(ended, { message: `${container} never ended` }).toBe(true);
   return podJson(pod);
 }
 
@@ -136,7 +136,7 @@ describe("kubectl debug", () => {
     const overrides = JSON.stringify({ spec: { terminationGracePeriodSeconds: 1 } });
     const run = ["run", "brief", "--image=any", "--restart=Never", `--overrides=${overrides}`];
     await people.alice.run(...run, "--command", "--", "sh", "-c", "until [ -e go ]; do sleep 0.1; done");
-    await people.alice.run("wait", "--for=condition=Ready", "pod/brief", "--timeout=20s");
+    await people.alice.run("wait", "--for=condition=Ready", "pod/brief", "--timeout=240s");
     await people.alice.run(...debug("brief", "lasting", "--attach=false", "--", "sleep", "600"));
     await running("brief", "lasting");
     expect((await people.alice.run("exec", "brief", "--container=lasting", "--", "touch", "go")).code).toBe(0);
@@ -149,7 +149,7 @@ describe("kubectl debug", () => {
     const script = "read word; echo copied-$word; sleep 600";
     const args = debug("shell", "beside", "--stdin", "--copy-to=shell-copy", "--", "sh", "-c", script);
     const copied = people.alice.start(args, "ping\n");
-    await expect.poll(() => copied.stdout(), { timeout: 20_000 }).toContain("copied-ping\n");
+    await expect.poll(() => copied.stdout()).toContain("copied-ping\n");
     expect((await podJson("shell-copy")).spec.containers).toMatchObject([{ name: "shell" }, { name: "beside" }]);
     expect(await sessionWhere(d1, "container = 'beside'")).toMatchObject({ kind: "attach", pod: "shell-copy" });
     await people.alice.run("delete", "pod", "shell-copy", "--wait=false");

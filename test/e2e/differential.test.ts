@@ -8,11 +8,12 @@
  */
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import { evaluateRules } from "../../worker/policy/evaluate-rules.ts";
+import { eventually } from "../support/eventually.ts";
 import { Random, seedOfRun } from "../support/random.ts";
 import { type GeneratedRequest, generateRequest } from "./support/path-grammar.ts";
 import { exchangeOn, type RawAnswer } from "./support/raw-http.ts";
@@ -125,14 +126,11 @@ describe.skipIf(!cluster)("the classifier's reading", () => {
         }
       }),
     );
-    await vi.waitFor(
-      () => {
-        for (const event of audit.read()) verdicts.set(event.auditID, event);
-        const missing = due.filter((id) => !verdicts.has(id));
-        if (missing.length > 0) throw new Error(`${missing.length} verdicts are not in the audit log`);
-      },
-      { timeout: 20_000, interval: 200 },
-    );
+    await eventually(() => {
+      for (const event of audit.read()) verdicts.set(event.auditID, event);
+      const missing = due.filter((id) => !verdicts.has(id));
+      if (missing.length > 0) throw new Error(`${missing.length} verdicts are not in the audit log`);
+    }, 200);
   });
   afterAll(() => {
     proxy?.stop();

@@ -61,13 +61,7 @@ function call(method: string, path: string, headers: Headers, body?: object): Pr
 
 const get = (path: string, headers: Headers = DEVELOPER): Promise<Answer> => call("GET", path, headers);
 
-async function until(condition: () => Promise<boolean> | boolean, tries = 100): Promise<void> {
-  for (let attempt = 0; attempt < tries; attempt++) {
-    if (await condition()) return;
-    await sleep(50);
-  }
-  throw new Error("it did not come true in time");
-}
+const until = (condition: () => Promise<boolean> | boolean) => expect.poll(condition).toBe(true);
 
 interface Session {
   socket: WebSocket;
@@ -274,8 +268,8 @@ describe("exec", () => {
     await shown("shell # ");
     socket.send(Buffer.from("\0stty size\n"));
     await shown("33 101");
-    socket.send(Buffer.from("\0sleep 60\n"));
-    await sleep(200);
+    socket.send(Buffer.from("\0echo before-$((2+3)); sleep 600\n"));
+    await shown("before-5");
     socket.send(Buffer.from("\0\x03"));
     socket.send(Buffer.from("\0echo after-$((4+5))\n"));
     await shown("after-9");

@@ -6,12 +6,13 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { expand, HOSTILE, loadCorpus } from "../support/hostile.ts";
 import { query } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
-import { exchange } from "./support/raw-http.ts";
+import { exchange, quietOf } from "./support/raw-http.ts";
 import { requestBytes } from "./support/raw-requests.ts";
 import { type AuditEvent, AuditTail, KubectlProxy, realCluster } from "./support/real-cluster.ts";
 
@@ -23,7 +24,6 @@ const EMAIL = `hostile-${run}@example.com`;
 const mark = (id: string) => `hostile-${run}/${id}`;
 /** Others use the cluster too. */
 const CONCURRENCY = 4;
-const QUIET_MS = 250;
 const LIVE_SUBRESOURCES = new Set(["exec", "attach", "portforward"]);
 
 describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
@@ -51,15 +51,16 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
     });
     const forge = new TokenForge(stack, EMAIL);
     const token = forge.good();
-    const all: [id: string, bytes: () => Promise<string>, quietMs?: number][] = [
+    const quiet = quietOf(stack.workerUrl ?? "");
+    const all: [id: string, bytes: () => Promise<string>, quiet?: () => Promise<void>][] = [
       ...requests.map((entry): [string, () => Promise<string>] => [
         entry.id,
         async () => requestBytes(entry, token, mark(entry.id)),
       ]),
-      ...framing.map(({ id, raw }): [string, () => Promise<string>, number] => [
+      ...framing.map(({ id, raw }): [string, () => Promise<string>, () => Promise<void>] => [
         id,
         async () => expand(raw, token).replaceAll("Host: localhost", `User-Agent: ${mark(id)}\r\nHost: localhost`),
-        QUIET_MS,
+        quiet,
       ]),
       ...tokens.map((entry): [string, () => Promise<string>] => [
         entry.id,
@@ -71,20 +72,17 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
     await Promise.all(
       Array.from({ length: CONCURRENCY }, async () => {
         for (let next = all.shift(); next; next = all.shift()) {
-          const [id, bytes, quietMs] = next;
-          statuses.set(id, (await exchange(stack.workerUrl ?? "", await bytes(), quietMs)).status);
+          const [id, bytes, wait] = next;
+          statuses.set(id, (await exchange(stack.workerUrl ?? "", await bytes(), wait)).status);
         }
       }),
     );
     // The log may be written after the answer. When it has one more request, it has all earlier ones.
     await exchange(stack.workerUrl ?? "", lastRequest(token));
-    await vi.waitFor(
-      () => {
-        if (!audit.read().some(({ userAgent }) => userAgent === mark("last")))
-          throw new Error("not in the audit log yet");
-      },
-      { timeout: 20_000, interval: 100 },
-    );
+    await eventually(() => {
+      if (!audit.read().some(({ userAgent }) => userAgent === mark("last")))
+        throw new Error("not in the audit log yet");
+    }, 100);
     events = audit.read();
   });
   afterAll(async () => {

@@ -10,14 +10,12 @@ import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { expand, HOSTILE, loadCorpus, SMUGGLED } from "../support/hostile.ts";
 import { query, type Row } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
-import { type Arrived, CapturingUpstream, exchange } from "./support/raw-http.ts";
+import { type Arrived, CapturingUpstream, exchange, quietOf } from "./support/raw-http.ts";
 import { requestBytes } from "./support/raw-requests.ts";
 
 const { requests, framing, tokens } = loadCorpus();
 const CONFIGMAPS = "/api/v1/namespaces/demo/configmaps";
 const SESSION_HEADER = "impersonate-extra-sallyport-session";
-/** Long enough for a second answer on the same connection. A later request is found by the last test. */
-const QUIET_MS = 250;
 
 /** The headers that may arrive: allow-listed ones of the client, the runtime's own, and the impersonation. */
 const MAY_ARRIVE = new Set([
@@ -69,9 +67,9 @@ afterAll(async () => {
 });
 
 /** Sends bytes. @returns the answer, and what arrived meanwhile */
-async function send(bytes: string, quietMs?: number) {
+async function send(bytes: string, quiet?: () => Promise<void>) {
   const before = upstream.arrived.length;
-  const answer = await exchange(url, bytes, quietMs);
+  const answer = await exchange(url, bytes, quiet);
   const arrived = upstream.arrived.slice(before);
   due += arrived.length;
   return { answer, arrived };
@@ -140,7 +138,7 @@ describe("each request of the corpus", () => {
 
 describe("each way to smuggle a request into another", () => {
   test.each(framing.map((entry) => [entry.id, entry] as const))("%s", async (_, { raw, expect: { arrives } }) => {
-    const { answer, arrived } = await send(expand(raw, token), QUIET_MS);
+    const { answer, arrived } = await send(expand(raw, token), quietOf(url));
     expectNoToken(answer.text);
     for (const request of arrived) {
       expectAttributed(request, linesOf(request, "upgrade").length > 0);

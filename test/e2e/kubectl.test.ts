@@ -29,7 +29,7 @@ function background(kubectl: Kubectl, ...args: string[]): Running {
 }
 
 async function prints(started: Running, text: string | RegExp): Promise<void> {
-  await expect.poll(() => started.stdout() + started.stderr(), { timeout: 20_000 }).toMatch(text);
+  await expect.poll(() => started.stdout() + started.stderr()).toMatch(text);
 }
 
 describe("API requests", () => {
@@ -55,7 +55,7 @@ describe("API requests", () => {
   it("kubectl describe pod and logs -f work", async () => {
     expect((await people.alice.run("describe", "pod", "shell")).stdout).toMatch(/^Name:\s+shell$/m);
     const logs = background(people.alice, "logs", "--follow", "--tail=1", "logger");
-    await expect.poll(() => logs.stdout().split("\n").length, { timeout: 10_000 }).toBeGreaterThan(3);
+    await expect.poll(() => logs.stdout().split("\n").length).toBeGreaterThan(3);
   });
 
   it("a person without a rule is shown Sallyport's refusal", async () => {
@@ -133,7 +133,7 @@ describe("sessions", () => {
 
   it("attach streams what the container prints", async () => {
     const attached = background(people.alice, "attach", "logger");
-    await expect.poll(() => attached.stdout().split("\n").length, { timeout: 15_000 }).toBeGreaterThan(3);
+    await expect.poll(() => attached.stdout().split("\n").length).toBeGreaterThan(3);
     attached.child.kill("SIGINT");
     await attached.finished;
     await sessionWhere(d1, "kind = 'attach' AND pod = 'logger' AND outcome = 'disconnected'");
@@ -209,10 +209,10 @@ describe("an administrator", () => {
     const id = await liveId("command ->> '$[1]' = '4711'");
     const listed = (await (await people.admin("GET", "sessions?state=live")).json()) as { items: { id: string }[] };
     expect(listed.items.map((item) => item.id)).toContain(id);
-    const began = performance.now();
     expect((await people.admin("DELETE", `sessions/${id}?reason=lunch`)).status).toBe(200);
+    // The answer comes after the end: there is nothing left to end.
+    expect((await people.admin("DELETE", `sessions/${id}?reason=again`)).status).toBe(404);
     const { code, stderr } = await exec.finished;
-    expect(performance.now() - began).toBeLessThan(1_000);
     expect(stderr).toBe("error: session terminated by admin@example.com: lunch\n");
     expect(code).toBe(1);
     expect(await sessionWhere(d1, "state = 'ended' AND id = ?", id)).toMatchObject({ outcome: "terminated" });

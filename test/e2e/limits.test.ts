@@ -9,7 +9,14 @@ let people: TestStack;
 
 beforeAll(async () => {
   people = await startTestStack({
-    limits: { maxSessionsPerUser: 2, idleTimeoutSeconds: 3, maxDurationSeconds: 8 },
+    limits: { maxSessionsPerUser: 2 },
+    // Time limits for two pods only, so that the other tests do not depend on the machine's speed.
+    rules: [
+      {
+        ...{ name: "short", match: { names: ["shell", "echo"] }, action: "allow" },
+        limits: { idleTimeoutSeconds: 5, maxDurationSeconds: 8 },
+      },
+    ],
   });
 });
 afterAll(() => people?.stop());
@@ -18,28 +25,28 @@ it("an idle terminal is ended, and shows the reason, as does the audit log", asy
   const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"));
   await terminal.shows(/\$|#/);
   expect(await terminal.exited).toBe(1);
-  expect(terminal.shown).toContain("error: session ended: idle for 3s, the longest allowed");
+  expect(terminal.shown).toContain("error: session ended: idle for 5s, the longest allowed");
   expect(await sessionWhere(people.stack.d1Path, "tty = 1 AND outcome = 'idle_limit'")).toMatchObject({
-    reason: "session ended: idle for 3s, the longest allowed",
+    reason: "session ended: idle for 5s, the longest allowed",
     ended_by: null,
   });
 });
 
 it("a port-forward without traffic is idle in spite of kubectl's pings, and an open connection shows why", async () => {
   const forward = people.alice.start(["port-forward", "pod/echo", ":7"]);
-  await expect.poll(() => forward.stdout(), { timeout: 15_000 }).toMatch(/-> 7/);
+  await expect.poll(() => forward.stdout()).toMatch(/-> 7/);
   const port = Number(/127\.0\.0\.1:(\d+) -> 7/.exec(forward.stdout())?.[1]);
   connect(port, "127.0.0.1")
     .on("error", () => {})
     .write("once");
   const { code, stderr } = await forward.finished;
   expect(code).toBe(1);
-  expect(stderr).toContain("session ended: idle for 3s, the longest allowed");
+  expect(stderr).toContain("session ended: idle for 5s, the longest allowed");
   await sessionWhere(people.stack.d1Path, "kind = 'port-forward' AND outcome = 'idle_limit'");
 });
 
 it("a busy session ends at the maximum duration", async () => {
-  const busy = "while :; do echo tick; sleep 0.5; done";
+  const busy = "while :; do echo tick; sleep 0.1; done";
   const { code, stdout, stderr } = await people.alice.run("exec", "shell", "--", "sh", "-c", busy);
   expect(code).toBe(1);
   expect(stdout.split("\n").length).toBeGreaterThan(10);
@@ -48,14 +55,14 @@ it("a busy session ends at the maximum duration", async () => {
 });
 
 it("a session above the limit is refused with a message, and other users are not affected", async () => {
-  const busy = ["exec", "shell", "--", "sh", "-c", "while :; do echo tick; sleep 0.5; done"];
+  const busy = ["exec", "logger", "--", "sh", "-c", "while :; do echo tick; sleep 0.5; done"];
   const open = [people.alice.start(busy), people.alice.start(busy)];
-  for (const { stdout } of open) await expect.poll(stdout, { timeout: 10_000 }).toContain("tick");
-  const { code, stderr } = await people.alice.run("exec", "shell", "--", "echo", "third");
+  for (const { stdout } of open) await expect.poll(stdout).toContain("tick");
+  const { code, stderr } = await people.alice.run("exec", "logger", "--", "echo", "third");
   expect(code).toBe(1);
   expect(stderr).toContain("alice@example.com has 2 of 2 allowed sessions open; end one of them and try again");
   const other = people.kubectl("admin");
-  expect(await other.run("exec", "shell", "--", "echo", "mine")).toMatchObject({ code: 0, stdout: "mine\n" });
+  expect(await other.run("exec", "logger", "--", "echo", "mine")).toMatchObject({ code: 0, stdout: "mine\n" });
   for (const { child } of open) child.kill("SIGKILL");
   await sessionWhere(people.stack.d1Path, "command ->> '$[1]' = 'third' AND outcome = 'refused'");
 });

@@ -235,9 +235,7 @@ describe("a running stack", () => {
 
   it("logs the Worker's exceptions, and no token", async () => {
     expect((await fetch(`${stack.personas.alice.url}/trouble`)).status).toBe(500);
-    await expect
-      .poll(() => readFileSync(stack.logPath, "utf8"), { timeout: 10_000 })
-      .toMatch(/ error .*some trouble \[token\]/);
+    await expect.poll(() => readFileSync(stack.logPath, "utf8")).toMatch(/ error .*some trouble \[token\]/);
     expect(readFileSync(stack.logPath, "utf8")).not.toMatch(/eyJ/);
   });
 
@@ -277,8 +275,8 @@ describe("a running stack", () => {
     const killed = stack.workerdPid();
     if (killed === undefined) throw new Error("no workerd");
     process.kill(killed, "SIGKILL");
-    await expect.poll(() => stack.workerdPid() ?? killed, { timeout: 20_000 }).not.toBe(killed);
-    await expect.poll(() => count().catch(() => undefined), { timeout: 20_000, interval: 200 }).toBeDefined();
+    await expect.poll(() => stack.workerdPid() ?? killed).not.toBe(killed);
+    await expect.poll(() => count().catch(() => undefined), { interval: 200 }).toBeDefined();
     const after = (await count()) as { inD1: number; inObject: number };
     expect(after.inD1).toBeGreaterThan(2);
     expect(after.inObject).toBe(after.inD1);
@@ -297,7 +295,8 @@ describe("a stack that was stopped", () => {
     await once(silent, "connect");
     const asked = performance.now();
     await Promise.all([first.stop(), first.stop()]);
-    expect(performance.now() - asked).toBeLessThan(10_000);
+    // Otherwise the stop lasts until Node.js gives up the TLS handshake, after two minutes.
+    expect(performance.now() - asked).toBeLessThan(60_000);
     expect(findWorkerd(state)).toEqual([]);
     expect(existsSync(join(state, "lock.json"))).toBe(false);
     await expect(fetch(first.personas.alice.url)).rejects.toThrow();
@@ -352,7 +351,7 @@ describe("npm start", () => {
     terminal.type("\u0003");
     await terminal.exited;
     await terminal.shows(/Stopping/);
-    await expect.poll(() => children.filter(isRunning), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => children.filter(isRunning)).toEqual([]);
     expect(existsSync(join(state, "lock.json"))).toBe(false);
   });
 
@@ -360,7 +359,7 @@ describe("npm start", () => {
     const state = join(home, "killed");
     const args = ["dev/start.ts", "--port", "0", "--state", state, "--upstream", upstreamUrl()];
     const killed = spawn(process.execPath, args, { cwd: REPOSITORY, stdio: "ignore" });
-    await expect.poll(() => existsSync(join(state, "endpoints.json")), { timeout: 60_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(state, "endpoints.json"))).toBe(true);
     const [leftover] = findWorkerd(state);
     killed.kill("SIGKILL");
     await once(killed, "exit");
@@ -377,13 +376,13 @@ describe("npm start", () => {
         output += text;
       });
     }
-    await expect.poll(() => output, { timeout: 60_000 }).toMatch(/is ready/);
+    await expect.poll(() => output).toMatch(/is ready/);
     expect(output).toContain(`workerd, pid ${leftover}`);
     expect(output).toContain("REAL cluster");
     // Only npm is signalled. The processes that it started must notice.
     next.kill("SIGTERM");
-    await expect.poll(() => findWorkerd(state), { timeout: 15_000 }).toEqual([]);
-    await expect.poll(() => existsSync(join(state, "lock.json")), { timeout: 15_000 }).toBe(false);
+    await expect.poll(() => findWorkerd(state)).toEqual([]);
+    await expect.poll(() => existsSync(join(state, "lock.json"))).toBe(false);
   });
 
   it("reports a wrong flag, and exits with 2", () => {
@@ -415,7 +414,7 @@ describe("npm start", () => {
 });
 
 function start(...args: string[]) {
-  return spawnSync(process.execPath, ["dev/start.ts", ...args], { cwd: REPOSITORY, encoding: "utf8", timeout: 30_000 });
+  return spawnSync(process.execPath, ["dev/start.ts", ...args], { cwd: REPOSITORY, encoding: "utf8" });
 }
 
 /** All processes that a process has started, directly or indirectly. */

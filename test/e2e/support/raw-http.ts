@@ -19,46 +19,60 @@ export interface RawAnswer {
  * Sends bytes and reads one answer.
  *
  * @param bytes one character per byte
- * @param quietMs reads all answers, until none has come for this long
+ * @param quiet if given, all answers are read, until none has come while `quiet()` was pending
  */
-export function exchange(url: string, bytes: string, quietMs?: number): Promise<RawAnswer> {
+export function exchange(url: string, bytes: string, quiet?: () => Promise<void>): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
-  return exchangeOn(connect(Number(port), hostname), bytes, quietMs);
+  return exchangeOn(connect(Number(port), hostname), bytes, quiet);
 }
 
 /** Does the same on a connection that is open, and closes it. */
-export function exchangeOn(socket: Socket, bytes: string, quietMs?: number): Promise<RawAnswer> {
+export function exchangeOn(socket: Socket, bytes: string, quiet?: () => Promise<void>): Promise<RawAnswer> {
   const isHead = bytes.startsWith("HEAD ");
   return new Promise((resolve, reject) => {
     let text = "";
-    let timer = setTimeout(() => fail("there was no answer"), ANSWER_TIMEOUT_MS);
+    const fail = (cause: unknown) => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(new Error(`no answer to ${JSON.stringify(bytes.slice(0, 200))}`, { cause }));
+    };
+    const timer = setTimeout(() => fail("timeout"), ANSWER_TIMEOUT_MS);
     const done = () => {
       clearTimeout(timer);
       socket.destroy();
       resolve({ status: Number(/^HTTP\/1\.\d (\d{3})/.exec(text)?.[1] ?? 0), text });
     };
-    const fail = (message: string) => {
-      socket.destroy();
-      reject(new Error(`${message} to ${JSON.stringify(bytes.slice(0, 200))}`));
-    };
     socket.on("data", (chunk: Buffer) => {
       text += chunk.toString("latin1");
-      if (quietMs === undefined) {
-        if (isWhole(text, isHead)) done();
-        return;
-      }
-      clearTimeout(timer);
-      timer = setTimeout(done, quietMs);
+      if (quiet === undefined && isWhole(text, isHead)) done();
     });
     // A server that refuses early closes while this side still writes. Its answer has arrived by then.
     socket.on("error", () => {});
     socket.on("close", done);
     socket.write(Buffer.from(bytes, "latin1"));
-    if (quietMs !== undefined) {
-      clearTimeout(timer);
-      timer = setTimeout(done, quietMs * 2);
-    }
+    if (quiet !== undefined) waitUntilQuiet(() => text.length, quiet).then(done, fail);
   });
+}
+
+async function waitUntilQuiet(received: () => number, quiet: () => Promise<void>): Promise<void> {
+  for (let before = -1; before !== received(); ) {
+    before = received();
+    await quiet();
+  }
+}
+
+const QUIET_MS = 250;
+const HEALTH_REQUEST = "GET /-/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/**
+ * For a Worker: resolves after it has answered other requests and some time has passed. On a busy machine that takes as
+ * long as the answers that a test waits for.
+ */
+export function quietOf(url: string): () => Promise<void> {
+  return async () => {
+    for (let round = 0; round < 2; round++) await exchange(url, HEALTH_REQUEST);
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  };
 }
 
 function isWhole(text: string, isHead: boolean): boolean {

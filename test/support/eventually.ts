@@ -1,0 +1,14 @@
+import { vi } from "vitest";
+
+/** On a busy machine a condition may become true late. This limit only ends what hangs. */
+const TIMEOUT_MS = 60_000;
+
+/**
+ * Waits until `check` no longer throws.
+ *
+ * @param intervalMs between two checks
+ * @returns the value of `check`
+ */
+export function eventually<T>(check: () => T | Promise<T>, intervalMs = 20): Promise<T> {
+  return vi.waitFor(check, { timeout: TIMEOUT_MS, interval: intervalMs });
+}
