@@ -3,8 +3,10 @@
  * against a local stack in place of a deployment, `sh account` needs an account or a cluster and is checked for syntax.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { COMMANDS } from "../../tools/cli/commands.ts";
 import { commandHelp } from "../../tools/cli/help.ts";
 import { fencedBlocks } from "../support/markdown.ts";
@@ -112,16 +114,16 @@ describe.each(DOCUMENTS)("%s", { timeout: 120_000 }, (document) => {
 });
 
 it("explains a request by the example, where nothing was deployed", { timeout: 60_000 }, () => {
+  // Not in this checkout, which may have been deployed from.
+  const project = mkdtempSync(join(tmpdir(), "sallyport-explain-"));
+  onTestFinished(() => rmSync(project, { recursive: true }));
+  mkdirSync(join(project, "terraform"));
+  for (const file of ["package.json", "terraform/deployment.example.jsonc"]) copyFileSync(file, join(project, file));
+  const request = "GET /api/v1/namespaces/prod-1/pods/web-0/exec?command=sh";
   const explained = spawnSync(
     process.execPath,
-    [
-      "tools/cli/main.ts",
-      "policy-explain",
-      "--as",
-      "alice@example.com",
-      "GET /api/v1/namespaces/prod-1/pods/web-0/exec?command=sh",
-    ],
-    { encoding: "utf8" },
+    [resolve("tools/cli/main.ts"), "policy-explain", "--as", "alice@example.com", request],
+    { encoding: "utf8", cwd: project },
   );
   expect(explained).toMatchObject({ status: 0, stdout: expect.stringContaining("say why in production") });
 });
