@@ -280,9 +280,9 @@ describe("paths that the API server would read differently are refused, not sent
     await expectStatus(response, "BadRequest", "the Host header is not the name of a host");
   });
 
-  it.each(["PUT", "DELETE", "PATCH", "POST"])("an exec by WebSocket with the method %s", async (method) => {
+  it.each(["PUT", "DELETE", "PATCH", "POST"])("an exec over WebSocket with the method %s", async (method) => {
     const response = await directlyAs(someone(), `${PODS}/silent/exec?command=sh`, { method, headers: UPGRADE });
-    await expectStatus(response, "BadRequest", "exec by WebSocket requires the method GET");
+    await expectStatus(response, "BadRequest", "exec over WebSocket requires the method GET");
   });
 
   it("requests to the kubelet", async () => {
