@@ -1,8 +1,8 @@
 /** The operators' command: dispatching, parsing, help and exit codes, the same for every command. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { defineCommand, UsageError } from "../../tools/cli/command.ts";
-import { COMMANDS, type CommandEntry } from "../../tools/cli/commands.ts";
+import { type CommandEntry, defineCommand, UsageError } from "../../tools/cli/command.ts";
+import { COMMANDS } from "../../tools/cli/commands.ts";
 import { dispatch } from "../../tools/cli/dispatch.ts";
 import { EXIT_CODE_RULE, EXIT_CODES } from "../../tools/cli/exit-codes.ts";
 import {
@@ -79,7 +79,8 @@ const PROGRAM = {
 async function run(...args: string[]) {
   const out: string[] = [];
   const notes: string[] = [];
-  const code = await dispatch(args, PROGRAM, {
+  const code = await dispatch(args, PROGRAM.version, {
+    commands: PROGRAM.commands,
     env: {},
     print: (line) => void out.push(line),
     note: (line) => void notes.push(line),
@@ -256,11 +257,12 @@ describe("the commands", { timeout: 30_000 }, () => {
 
   async function runReal(...args: string[]) {
     const out: string[] = [];
-    const code = await dispatch(
-      args,
-      { commands: COMMANDS, version: "0" },
-      { env: {}, print: (line) => void out.push(line), note: (line) => void out.push(line) },
-    );
+    const code = await dispatch(args, "0", {
+      commands: COMMANDS,
+      env: {},
+      print: (line) => void out.push(line),
+      note: (line) => void out.push(line),
+    });
     expect(code).toBe(0);
     return { stdout: out.join("\n") };
   }

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { GENERATED_FILES } from "../../tools/docs-generate/files.ts";
+import { COMMANDS } from "../../tools/cli/commands.ts";
+import { generatedFiles } from "../../tools/docs-generate/files.ts";
 import { fillGenerated } from "../../tools/docs-generate/generated-parts.ts";
 
 describe("the generated documentation", () => {
-  it.each(GENERATED_FILES)("$path is current", async ({ path, render }) => {
+  it.each(generatedFiles(COMMANDS))("$path is current", async ({ path, render }) => {
     const text = existsSync(path) ? readFileSync(path, "utf8") : "";
     expect(await render(text), "run `npx sallyport docs-generate`").toBe(text);
   });

@@ -5,6 +5,8 @@ import { parseArguments } from "./parse.ts";
 
 /** What a command gets from its surroundings. Tests pass their own. */
 export interface CommandContext {
+  /** Every command of the program, for the one that documents them. */
+  readonly commands: readonly CommandEntry[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Writes a line of the result, to standard output. */
   readonly print: (line: string) => void;
@@ -38,6 +40,15 @@ export interface Command {
   readonly prepare: (
     args: readonly string[],
   ) => "help" | Result<(context: CommandContext) => Promise<ExitCode>, string>;
+}
+
+/** A row of the table of commands. */
+export interface CommandEntry {
+  readonly name: string;
+  /** What it does, in one line without a full stop. */
+  readonly summary: string;
+  /** Loads the command's module. Only the one that runs is loaded: some take a second to. */
+  readonly load: () => Promise<Command>;
 }
 
 /** Declares a command. The types of the values that `run` gets follow from the options. */

@@ -1,12 +1,4 @@
-import type { Command } from "./command.ts";
-
-export interface CommandEntry {
-  readonly name: string;
-  /** What it does, in one line without a full stop. */
-  readonly summary: string;
-  /** Loads the command's module. Only the one that runs is loaded: some take a second to. */
-  readonly load: () => Promise<Command>;
-}
+import type { CommandEntry } from "./command.ts";
 
 /** Every command, in the order of help. Each has an npm script as an alias. */
 export const COMMANDS: readonly CommandEntry[] = [

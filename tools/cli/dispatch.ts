@@ -1,14 +1,8 @@
 /** Finds the command, parses its arguments, runs it, and reports a failure: the same way for all of them. */
 import { OperatorError } from "../deployment/operator-error.ts";
-import { type CommandContext, UsageError } from "./command.ts";
-import type { CommandEntry } from "./commands.ts";
+import { type CommandContext, type CommandEntry, UsageError } from "./command.ts";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.ts";
 import { commandHelp, overviewHelp } from "./help.ts";
-
-export interface Program {
-  readonly commands: readonly CommandEntry[];
-  readonly version: string;
-}
 
 /**
  * Runs the program.
@@ -16,34 +10,34 @@ export interface Program {
  * @param args what follows the program's name
  * @returns the exit code; everything else has been written through the context
  */
-export async function dispatch(args: readonly string[], program: Program, context: CommandContext): Promise<ExitCode> {
+export async function dispatch(args: readonly string[], version: string, context: CommandContext): Promise<ExitCode> {
   const [first, ...rest] = args;
   if (first === "--version") {
-    context.print(program.version);
+    context.print(version);
     return EXIT_CODES.done;
   }
-  if (first === "help" || first === "--help" || first === "-h") return help(rest, program, context);
-  if (first === undefined) return wrongUsage("no command given", program, context);
-  if (first.startsWith("-")) return wrongUsage(`unknown option ${first}`, program, context);
-  const entry = program.commands.find(({ name }) => name === first);
-  if (!entry) return wrongUsage(`unknown command ${JSON.stringify(first)}`, program, context);
+  if (first === "help" || first === "--help" || first === "-h") return help(rest, context);
+  if (first === undefined) return wrongUsage("no command given", context);
+  if (first.startsWith("-")) return wrongUsage(`unknown option ${first}`, context);
+  const entry = context.commands.find(({ name }) => name === first);
+  if (!entry) return wrongUsage(`unknown command ${JSON.stringify(first)}`, context);
   return runCommand(entry, rest, context);
 }
 
-async function help(args: readonly string[], program: Program, context: CommandContext): Promise<ExitCode> {
+async function help(args: readonly string[], context: CommandContext): Promise<ExitCode> {
   const [name, ...surplus] = args;
-  if (surplus.length > 0) return wrongUsage("help takes one command", program, context);
+  if (surplus.length > 0) return wrongUsage("help takes one command", context);
   if (name === undefined) {
-    context.print(overviewHelp(program.commands));
+    context.print(overviewHelp(context.commands));
     return EXIT_CODES.done;
   }
-  const entry = program.commands.find((each) => each.name === name);
-  if (!entry) return wrongUsage(`unknown command ${JSON.stringify(name)}`, program, context);
+  const entry = context.commands.find((each) => each.name === name);
+  if (!entry) return wrongUsage(`unknown command ${JSON.stringify(name)}`, context);
   context.print(commandHelp(entry, await entry.load()));
   return EXIT_CODES.done;
 }
 
-function wrongUsage(message: string, { commands }: Program, { note }: CommandContext): ExitCode {
+function wrongUsage(message: string, { commands, note }: CommandContext): ExitCode {
   note(`sallyport: ${message}\n\n${overviewHelp(commands)}`);
   return EXIT_CODES.usage;
 }

@@ -1,6 +1,5 @@
 /** Help texts. Pure. */
-import type { Command } from "./command.ts";
-import type { CommandEntry } from "./commands.ts";
+import type { Command, CommandEntry } from "./command.ts";
 import { EXIT_CODE_RULE } from "./exit-codes.ts";
 import { flag, type Option, type Options } from "./options.ts";
 

@@ -7,12 +7,9 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   readonly version: string;
 };
 
-process.exitCode = await dispatch(
-  process.argv.slice(2),
-  { commands: COMMANDS, version },
-  {
-    env: process.env,
-    print: (line) => console.log(line),
-    note: (line) => console.error(line),
-  },
-);
+process.exitCode = await dispatch(process.argv.slice(2), version, {
+  commands: COMMANDS,
+  env: process.env,
+  print: (line) => console.log(line),
+  note: (line) => console.error(line),
+});

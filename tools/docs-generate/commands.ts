@@ -1,5 +1,5 @@
 /** The generated parts of docs/COMMANDS.md. */
-import { COMMANDS, type CommandEntry } from "../cli/commands.ts";
+import type { CommandEntry } from "../cli/command.ts";
 import { EXIT_CODES } from "../cli/exit-codes.ts";
 import { describeOption, optionLabel, usageLine } from "../cli/help.ts";
 import { markdownTable } from "../markdown.ts";
@@ -11,8 +11,8 @@ const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
 };
 
 /** @returns texts by the names of the parts */
-export async function commandParts(): Promise<Readonly<Record<string, string>>> {
-  const sections = await Promise.all(COMMANDS.map(commandSection));
+export async function commandParts(commands: readonly CommandEntry[]): Promise<Readonly<Record<string, string>>> {
+  const sections = await Promise.all(commands.map(commandSection));
   return { "exit-codes": exitCodeTable(), commands: sections.join("\n\n") };
 }
 

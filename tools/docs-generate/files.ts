@@ -1,4 +1,5 @@
 /** Every file of the documentation that is generated, whole or in part. */
+import type { CommandEntry } from "../cli/command.ts";
 import { CONFIG_DOCUMENTS, configurationParts } from "../config-reference/documents.ts";
 import { schemaFileOf } from "../config-reference/reference.ts";
 import { sizingTables } from "../sizing/tables.ts";
@@ -22,11 +23,17 @@ function withParts(path: string, parts: () => Parts | Promise<Parts>): Generated
 /** Texts by the names of the parts. */
 type Parts = Readonly<Record<string, string>>;
 
-export const GENERATED_FILES: readonly GeneratedFile[] = [
-  withParts("docs/API.md", apiParts),
-  withParts("docs/COMMANDS.md", commandParts),
-  withParts("docs/CONFIGURATION.md", configurationParts),
-  ...CONFIG_DOCUMENTS.map(({ schema, schemaFile }) => ({ path: schemaFile, render: async () => schemaFileOf(schema) })),
-  withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),
-  withParts("docs/SIZING.md", sizingTables),
-];
+/** @param commands of the operators' command line */
+export function generatedFiles(commands: readonly CommandEntry[]): readonly GeneratedFile[] {
+  return [
+    withParts("docs/API.md", apiParts),
+    withParts("docs/COMMANDS.md", () => commandParts(commands)),
+    withParts("docs/CONFIGURATION.md", configurationParts),
+    ...CONFIG_DOCUMENTS.map(({ schema, schemaFile }) => ({
+      path: schemaFile,
+      render: async () => schemaFileOf(schema),
+    })),
+    withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),
+    withParts("docs/SIZING.md", sizingTables),
+  ];
+}

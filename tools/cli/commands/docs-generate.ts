@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PROJECT } from "../../deployment/project-files.ts";
-import { GENERATED_FILES } from "../../docs-generate/files.ts";
+import { generatedFiles } from "../../docs-generate/files.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { flag } from "../options.ts";
@@ -10,9 +10,9 @@ export const docsGenerate = defineCommand({
   options: {
     check: flag("write nothing; fail if a file is not current"),
   },
-  run: async ({ check }, { print }) => {
+  run: async ({ check }, { commands, print }) => {
     let stale = 0;
-    for (const { path, render } of GENERATED_FILES) {
+    for (const { path, render } of generatedFiles(commands)) {
       const file = join(PROJECT, path);
       const current = existsSync(file) ? readFileSync(file, "utf8") : "";
       const text = await render(current);
