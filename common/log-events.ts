@@ -1,13 +1,12 @@
 /**
- * Every log line that the two Workers write. docs/MONITORING.md is made from this list
- * (`npm run docs:generate`), so an event's name, its fields and its advice are in one
- * place. Names are stable: alerts match on them.
+ * Every log line of the two Workers. `npm run docs:generate` writes the table in docs/MONITORING.md from this
+ * list. Names of events and fields are stable, because alerts match on them.
  */
 interface LogEventDescription {
   readonly level: "log" | "warn" | "error";
   /** Which Worker writes it. */
   readonly worker: "edge" | "objects" | "both";
-  /** Names of the fields that it carries beside `event` and `level`. */
+  /** Names of its fields beside `event` and `level`. */
   readonly fields: readonly string[];
   readonly meaning: string;
   /** What an operator should do. */
@@ -20,57 +19,57 @@ export const LOG_EVENTS = {
     level: "log",
     worker: "objects",
     fields: ["session", "hash"],
-    meaning:
-      "A session ended. `hash` is the last link of its chain, kept where nobody who can write to D1 can reach it.",
-    action: "Keep these lines elsewhere (Logpush): they prove the audit log.",
+    meaning: "A session ended. `hash` is the hash of its last event.",
+    action:
+      "Nothing, but keep these lines outside of D1 (Logpush): they reveal an audit log whose hash chain was forged.",
   },
   audit_events_not_delivered: {
     level: "error",
     worker: "objects",
     fields: ["events", "attempt", "error"],
-    meaning: "D1 did not take events of one user. They wait in the user's object and are retried after 1 s to 30 s.",
-    action: "Wait a minute, then check D1's status and size. With `fail-closed`, sessions are being refused.",
+    meaning: "D1 did not accept events of a user. They wait in the user's object, which retries after 1 s to 30 s.",
+    action: "If this persists for a minute, check D1's status and size. With `fail-closed`, new sessions are refused.",
   },
   audit_refusal_rate_limited: {
     level: "error",
     worker: "objects",
     fields: [],
-    meaning: "One user had more than 120 refused sessions within a minute. This one is not in the audit log.",
-    action: "Find out who it is: a script without permissions, or somebody probing.",
+    meaning: "A user had more than 120 refused sessions within a minute. This one is not in the audit log.",
+    action: "Find out who it is: a script without permissions, or an attacker.",
   },
   audit_refusal_queue_full: {
     level: "error",
     worker: "objects",
     fields: ["queued"],
-    meaning: "A refused session is not in the audit log: too many events wait for D1.",
-    action: "As for `audit_events_not_delivered`; D1 has been away for long.",
+    meaning: "A refused session is not in the audit log, because too many events wait for D1.",
+    action: "See `audit_events_not_delivered`: D1 has been unavailable for a long time.",
   },
   request_rows_not_delivered: {
     level: "error",
     worker: "edge",
     fields: ["rows", "waiting", "lost", "error"],
-    meaning: "D1 did not take rows of API requests. They wait in the memory of one isolate and are lost with it.",
-    action: "As for `audit_events_not_delivered`.",
+    meaning: "D1 did not accept rows of API requests. They wait in the memory of one isolate, and are lost with it.",
+    action: "See `audit_events_not_delivered`.",
   },
   request_rows_losing: {
     level: "error",
     worker: "edge",
     fields: ["cause"],
-    meaning: "From here on rows of API requests are lost: an isolate's queue is full, or D1 refuses a row by itself.",
-    action: "The audit log has a gap. Find the cause before `request_rows_lost` says how large it is.",
+    meaning: "Rows of API requests are lost from now on: the queue of an isolate is full, or D1 rejects a single row.",
+    action: "The audit log has a gap. Find the cause; `request_rows_lost` will give the number of rows.",
   },
   request_rows_lost: {
     level: "error",
     worker: "edge",
     fields: ["rows"],
-    meaning: "So many rows were lost. They become rows of category `dropped` once D1 takes rows again.",
-    action: "Query them: `SELECT * FROM requests WHERE category = 'dropped'`.",
+    meaning: "`rows` rows were lost. The audit log counts them in rows of category `dropped` once D1 works again.",
+    action: "Find out which are missing: `SELECT * FROM requests WHERE category = 'dropped'`.",
   },
   request_not_recorded: {
     level: "error",
     worker: "edge",
     fields: ["error"],
-    meaning: "Sallyport failed to make the row of a request.",
+    meaning: "Sallyport could not create the row of an API request.",
     action: "Report it.",
   },
   // Recordings
@@ -78,22 +77,22 @@ export const LOG_EVENTS = {
     level: "error",
     worker: "objects",
     fields: ["session", "attempt", "error"],
-    meaning: "R2 did not take a recording. It waits in the object and is retried after 1 s to 5 min.",
-    action: "Wait some minutes, then check R2's status and whether the bucket exists.",
+    meaning: "R2 did not accept a recording. It waits in the object, which retries after 1 s to 5 min.",
+    action: "If this persists for some minutes, check R2's status and whether the bucket exists.",
   },
   recording_stopped: {
     level: "error",
     worker: "objects",
     fields: ["session", "cause"],
-    meaning: "This recording stops here: the object's storage failed, or 512 MiB wait for R2.",
-    action: "As for `recording_not_uploaded`. Sessions whose rule has `onFailure: end` are being ended.",
+    meaning: "A recording stopped: the object's storage failed, or 512 MiB wait for R2.",
+    action: "See `recording_not_uploaded`. Sessions whose rule has `onFailure: end` are ended.",
   },
   recording_not_started: {
     level: "error",
     worker: "objects",
     fields: ["session", "error"],
-    meaning: "A session cannot be recorded from its start.",
-    action: "As for `recording_stopped`.",
+    meaning: "The recording of a session did not start.",
+    action: "See `recording_stopped`.",
   },
   recording_upload_lost: {
     level: "error",
@@ -101,13 +100,13 @@ export const LOG_EVENTS = {
     fields: ["session", "parts"],
     meaning: "R2 no longer has an unfinished upload. The rest of the recording stays in the object.",
     action:
-      "Somebody, or the bucket's lifecycle rule, aborted unfinished uploads too early: correct the rule. `GET /-/admin/sessions/{id}/recording` returns what is left.",
+      "A person or the bucket's lifecycle rule aborted it: correct the rule. `GET /-/admin/sessions/{id}/recording` returns the rest.",
   },
   recording_not_readable: {
     level: "error",
     worker: "edge",
     fields: ["session", "error"],
-    meaning: "R2 did not return a recording, and the object does not have it.",
+    meaning: "A recording was requested, but R2 did not return it and the object does not have it.",
     action: "Check R2's status.",
   },
   // The cluster
@@ -115,7 +114,7 @@ export const LOG_EVENTS = {
     level: "error",
     worker: "objects",
     fields: ["session", "error"],
-    meaning: "The cluster did not open a session: it was not reached, or did not answer within 40 s.",
+    meaning: "The cluster did not open a session: it is unreachable, or did not answer within 40 s.",
     action: "Check the tunnel, the connector and the API server, in this order.",
   },
   cluster_request_failed: {
@@ -123,28 +122,29 @@ export const LOG_EVENTS = {
     worker: "edge",
     fields: ["method", "error"],
     meaning: "An API request did not reach the cluster.",
-    action: "As for `upgrade_failed`.",
+    action: "See `upgrade_failed`.",
   },
   // Access
   access_keys_unavailable: {
     level: "error",
     worker: "edge",
     fields: ["error"],
-    meaning: "Access tokens cannot be verified. Everybody without a recently verified token gets 503.",
+    meaning:
+      "Access tokens cannot be verified: the keys are unavailable. Everybody without a recently verified token gets 503.",
     action: "Check Access's status, and `access.teamDomain` in the configuration.",
   },
   access_token_error_unknown: {
     level: "error",
     worker: "edge",
     fields: ["error"],
-    meaning: "A token was refused because of an error that Sallyport does not know.",
+    meaning: "A token was refused because of an unknown error.",
     action: "Report it, with the `error` field.",
   },
   access_identity_unavailable: {
     level: "error",
     worker: "edge",
     fields: ["error"],
-    meaning: "Access did not return groups or device posture. Whoever needs them gets 503.",
+    meaning: "Access did not return groups or device posture. Users whose rules need them get 503.",
     action: "Check Access's status.",
   },
   // The API under /-/ and the objects
@@ -153,36 +153,36 @@ export const LOG_EVENTS = {
     worker: "edge",
     fields: ["method", "attempt", "error"],
     meaning:
-      "A user's object did not answer, also after retries. The caller got 503. An admin command may be half done.",
+      "A user's object did not answer, even after retries. The caller got 503. An admin command may be incomplete.",
     action: "Repeat the command. If this persists, check the status of Durable Objects.",
   },
   contract_mismatch: {
     level: "error",
     worker: "both",
     fields: ["method", "detail"],
-    meaning: "The edge and the objects' Worker do not understand each other. Whoever asked got 503.",
+    meaning: "The edge and the objects' Worker have incompatible versions. The caller got 503.",
     action:
-      "Normal for seconds during a deploy. Otherwise deploy both Workers from one checkout: `npx sallyport deploy`.",
+      "Normal for a few seconds during a deploy. Otherwise deploy both Workers from one checkout: `npx sallyport deploy`.",
   },
   object_schema_newer: {
     level: "error",
     worker: "objects",
     fields: ["found", "known"],
-    meaning: "A newer version of the objects' Worker has used this object, which serves nobody until it is back.",
+    meaning: "A newer version of the objects' Worker has migrated this object. The object refuses every call.",
     action: "Deploy the newest version of the objects' Worker again; see docs/STORAGE.md.",
   },
   audit_database_unavailable: {
     level: "error",
     worker: "edge",
     fields: ["error"],
-    meaning: "D1 did not answer a query of the API, which answered 503.",
+    meaning: "D1 did not answer a query of the API. The caller got 503.",
     action: "Check D1's status.",
   },
   export_bucket_unavailable: {
     level: "error",
     worker: "edge",
     fields: ["error"],
-    meaning: "The export's bucket did not answer the API, which answered 503.",
+    meaning: "The bucket of the export did not answer the API. The caller got 503.",
     action: "Check R2's status.",
   },
   // Export
@@ -190,35 +190,35 @@ export const LOG_EVENTS = {
     level: "log",
     worker: "edge",
     fields: ["table", "rows", "objects", "result"],
-    meaning: "So many rows of a table were exported; `result` says whether more wait.",
+    meaning: "`rows` rows of a table were exported. `result` says whether more wait.",
     action: "Nothing.",
   },
   export_failed: {
     level: "error",
     worker: "edge",
     fields: ["table", "rows", "objects", "error"],
-    meaning: "The export stopped. The next run continues where it was.",
-    action: "After three in a row, check R2, D1 and `GET /-/admin/export`.",
+    meaning: "An export run failed. The next run continues at the same row.",
+    action: "If three runs in a row fail, check R2, D1 and `GET /-/admin/export`.",
   },
   export_state_not_written: {
     level: "error",
     worker: "edge",
     fields: ["table", "error"],
-    meaning: "R2 did not take the export's own state. The next run lists more; no row is lost.",
+    meaning: "R2 did not accept the state of the export. The next run lists more objects; no row is lost.",
     action: "Nothing, unless it persists.",
   },
   export_state_invalid: {
     level: "error",
     worker: "edge",
     fields: ["key"],
-    meaning: "The export's state is not what an export writes: every object is listed instead.",
-    action: "Find out who can write to the bucket under `state/`.",
+    meaning: "The state of the export is invalid. The run lists every object instead.",
+    action: "Find out who has written to the bucket under `state/`.",
   },
   export_rows_missing: {
     level: "error",
     worker: "edge",
     fields: ["table", "from", "to"],
-    meaning: "Row numbers have a gap: somebody has removed rows from the audit log.",
+    meaning: "Row numbers have a gap: somebody deleted rows from the audit log.",
     action: "Treat it as an incident: `npx sallyport audit-verify --remote`.",
   },
   export_without_bucket: {
@@ -233,14 +233,14 @@ export const LOG_EVENTS = {
     level: "warn",
     worker: "edge",
     fields: ["rule", "cluster", "name"],
-    meaning: "At start: an identity rule hands out a name that begins with `system:`.",
+    meaning: "At start: an identity rule assigns a name that begins with `system:`.",
     action: "Check that this is intended.",
   },
   internal_error: {
     level: "error",
     worker: "both",
     fields: ["ray", "error", "stack"],
-    meaning: "A bug of Sallyport's. The person got the ray id to report.",
+    meaning: "A bug in Sallyport. The user got the ray id to report.",
     action: "Report it.",
   },
 } as const satisfies Record<string, LogEventDescription>;
