@@ -51,8 +51,8 @@ export interface Cell {
 }
 
 export type Sight =
-  /** An answer other than 101, with a Status whose message is `words`. */
-  | { readonly refusal: number; readonly words: string | RegExp }
+  /** An answer other than 101, with a Status of this message. */
+  | { readonly refusal: number; readonly message: string | RegExp }
   /** A Failure on channel 3 as the session's last message, which kubectl prints; then close 1000. */
   | { readonly toldOnChannel3: string }
   /** The command's own Status, alone on channel 3, then close 1000: kubectl exits with the command's code. */

@@ -6,8 +6,8 @@ import { as, requestAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 /**
- * What real clients and a real API server said to each other, said again with the object between them.
- * See ../vectors/captures; the directions and types are those of its README.
+ * Replays captures of real clients and a real API server with the object between them. See ../vectors/captures; the
+ * directions and types are those of its README.
  */
 interface Handshake {
   readonly method: string;
@@ -50,11 +50,11 @@ function parse(text: string): Capture {
 const EXITED = (exit_code: number) => ({ outcome: "exited", exit_code, reason: null });
 const DISCONNECTED = { outcome: "disconnected", exit_code: null, reason: null };
 
-/** What the record must say of each. Written down by hand: read from the captures it would share our parser's faults. */
-const ENDINGS: Readonly<Record<string, object>> = {
+/** What the audit log must say about each. Written by hand: derived from the captures it would share our parser's bugs. */
+const EXPECTED: Readonly<Record<string, object>> = {
   "client-node-exec": EXITED(3),
   "client-node-exec-stdin": EXITED(0),
-  // Its client said nothing more, and the server hung up in order.
+  // Its client sent nothing more, and the server closed normally.
   "client-node-port-forward": { outcome: "closed", exit_code: null, reason: null },
   "python-exec": EXITED(3),
   "python-exec-stdin": EXITED(2),
@@ -83,18 +83,18 @@ const ENDINGS: Readonly<Record<string, object>> = {
       [`${kubectl}-port-forward-closed-port`, DISCONNECTED],
     ]),
   ),
-  // This kubectl left when it had the whole archive, before the cluster had sent the status.
+  // This kubectl left when it had the whole archive, before the cluster had sent the Status.
   "kubectl-1.32.4-cp-out": DISCONNECTED,
 };
 
 const NO_CONTAINER = ["kubectl-1.32.4-exec-no-container", "kubectl-1.32.4-exec-no-container-2"];
 
 it("every capture is replayed", () => {
-  expect(new Set(captures.keys())).toEqual(new Set([...Object.keys(ENDINGS), ...NO_CONTAINER]));
+  expect(new Set(captures.keys())).toEqual(new Set([...Object.keys(EXPECTED), ...NO_CONTAINER]));
 });
 
-describe("a real session crosses byte for byte, and is recorded as what it was", () => {
-  it.each(Object.entries(ENDINGS))("%s", async (name, ending) => {
+describe("a real session is relayed byte for byte, and is in the audit log", () => {
+  it.each(Object.entries(EXPECTED))("%s", async (name, expected) => {
     const { handshake, frames } = captureOf(name);
     const pod = await Puppet.make({ protocol: handshake.chosen ?? "" });
     const leaving = new AbortController();
@@ -104,17 +104,17 @@ describe("a real session crosses byte for byte, and is recorded as what it was",
     const client = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     expect(client.protocol).toBe(handshake.chosen);
 
-    const [data, hangUp] = cutAtHangUp(frames);
+    const [data, hangUp] = cutAtClose(frames);
     const [toServer, toClient] = [messages(data, "to-server"), messages(data, "to-client")];
     await replay(data, pod, client);
     if (hangUp.dir === "to-client") pod.close(1000);
     else if (hangUp.type === "close") client.close(1000);
     else leaving.abort();
     const row = await ended(client.sessionId);
-    expect(joined(pod.received)).toEqual(joined(toServer));
-    expect(joined(client.received)).toEqual(joined(toClient));
+    expect(merged(pod.received)).toEqual(merged(toServer));
+    expect(merged(client.received)).toEqual(merged(toClient));
     expect(row).toMatchObject({
-      ...ending,
+      ...expected,
       messages_in: toServer.length,
       messages_out: toClient.length,
       bytes_in: size(toServer),
@@ -123,7 +123,7 @@ describe("a real session crosses byte for byte, and is recorded as what it was",
   });
 });
 
-it("a real refusal reaches both of kubectl's halves as the cluster said it, and is recorded once", async () => {
+it("a real refusal reaches both of kubectl's halves unchanged, and is in the audit log once", async () => {
   const [first, second] = NO_CONTAINER.map(captureOf);
   if (!first || !second) throw new Error("no such captures");
   expect([first.handshake.method, second.handshake.method]).toEqual(["GET", "POST"]);
@@ -153,10 +153,10 @@ function captureOf(name: string): Capture {
 
 type Message = Uint8Array | string;
 
-/** The messages of one direction: frames that are not final belong to one message with the next. */
+/** The messages of one direction. A frame that is not final belongs to the same message as the next one. */
 function messages(frames: readonly Frame[], dir: Frame["dir"]): Message[] {
   const data = frames.filter((frame) => frame.dir === dir && ["binary", "text", "continuation"].includes(frame.type));
-  // No capture has a message in several frames; one that had would need joining here.
+  // No capture has a message in several frames. One would have to be joined here.
   expect(data.every(({ fin = true }) => fin)).toBe(true);
   return data.map(message);
 }
@@ -170,8 +170,8 @@ function size(list: readonly Message[]): number {
   return list.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Whoever hangs up first decides how a session ended; what the other side said afterwards reached nobody. */
-function cutAtHangUp(frames: readonly Frame[]): [readonly Frame[], Frame] {
+/** Cuts at the first close, which decides how a session ended. Nobody received what the other side sent after it. */
+function cutAtClose(frames: readonly Frame[]): [readonly Frame[], Frame] {
   const at = frames.findIndex(({ type }) => type === "close" || type === "tcp-end");
   const hangUp = frames[at];
   if (!hangUp) throw new Error("a capture without an end");
@@ -179,10 +179,10 @@ function cutAtHangUp(frames: readonly Frame[]): [readonly Frame[], Frame] {
 }
 
 /**
- * Consecutive frames of stdin, of stdout, or of stderr, as one: borders within a channel carry no meaning, and the relay joins them
- * when they come fast. All else must keep its borders.
+ * Merges consecutive frames of stdin, stdout or stderr: borders within a channel carry no meaning, and the relay merges
+ * them when many arrive. Everything else must keep its borders.
  */
-function joined(list: readonly Message[]): Message[] {
+function merged(list: readonly Message[]): Message[] {
   const joins: Message[] = [];
   for (const message of list) {
     const last = joins.at(-1);
@@ -200,16 +200,16 @@ function isStream(message: Message): message is Uint8Array {
   return typeof message !== "string" && message.length > 1 && (message[0] ?? 3) <= 2;
 }
 
-/** Says every frame on its side; whoever answers has heard all that was said before. */
+/** Sends every frame from its side. Before the direction changes, the other side has received everything. */
 async function replay(frames: readonly Frame[], pod: Puppet, client: Client): Promise<void> {
-  const said: Record<Frame["dir"], Message[]> = { "to-server": [], "to-client": [] };
-  const bytes = (list: readonly Message[]) => size(joined(list));
+  const sent: Record<Frame["dir"], Message[]> = { "to-server": [], "to-client": [] };
+  const bytes = (list: readonly Message[]) => size(merged(list));
   const allArrived = () =>
     vi.waitFor(
       () =>
         expect([bytes(pod.received), bytes(client.received)]).toEqual([
-          bytes(said["to-server"]),
-          bytes(said["to-client"]),
+          bytes(sent["to-server"]),
+          bytes(sent["to-client"]),
         ]),
       { interval: 2, timeout: 4_000 },
     );
@@ -220,7 +220,7 @@ async function replay(frames: readonly Frame[], pod: Puppet, client: Client): Pr
     const content = message(frame);
     if (frame.dir === "to-server") client.send(content);
     else pod.send(content);
-    said[frame.dir].push(content);
+    sent[frame.dir].push(content);
   }
   await allArrived();
 }

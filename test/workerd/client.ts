@@ -1,4 +1,4 @@
-/** A client's end of a session, and the frames of its protocol. */
+/** The client's end of a session, and the frames of its protocol. */
 
 export interface Closed {
   readonly code: number;
@@ -9,7 +9,7 @@ export class Client {
   readonly response: Response;
   readonly received: (Uint8Array | string)[] = [];
   readonly closed: Promise<Closed>;
-  /** The same to look at: a promise of another object's client cannot be waited for. */
+  /** The same as a value, because a promise of another object's client cannot be awaited. */
   hungUp: Closed | undefined;
   readonly #socket: WebSocket;
 
@@ -31,7 +31,7 @@ export class Client {
     socket.accept({ allowHalfOpen: true });
   }
 
-  /** Takes up the session that a 101 answers with; throws with the refusal where it is none. */
+  /** Accepts the session of a 101. Throws with the refusal for any other answer. */
   static async open(answer: Response | Promise<Response>): Promise<Client> {
     const response = await answer;
     if (!response.webSocket) throw new Error(`refused with ${response.status}: ${await response.text()}`);
@@ -54,13 +54,13 @@ export class Client {
     this.#socket.close(code, reason);
   }
 
-  /** What has come on one channel, joined, as text. */
+  /** What has arrived on one channel, as text. */
   text(channel: number): string {
     const frames = this.received.filter((message) => message instanceof Uint8Array && message[0] === channel);
     return frames.map((message) => new TextDecoder().decode((message as Uint8Array).subarray(1))).join("");
   }
 
-  /** The messages as number lists, which compare and print well. */
+  /** The messages as lists of numbers, which compare and print well. */
   get bytes(): number[][] {
     return this.received.map((message) => [...(message as Uint8Array)]);
   }

@@ -1,8 +1,9 @@
 /**
- * The fault matrix: whatever breaks, and whenever, this is what the person sees, what D1 has, and what the recording
- * has. Read the table as the specification; test/support/fault-matrix.ts says what its words mean, strikes.ts how each
- * fault is made. In every cell D1 has besides: one start, first, and one end, last, numbered without a gap, in a chain
- * that verifies; and afterwards the place is free and nothing is left in the person's object.
+ * The fault matrix: for every fault at every moment, what the person sees, what D1 has, and what the recording has.
+ *
+ * The table is the specification. test/support/fault-matrix.ts defines its terms, and faults.ts makes the faults. Beside
+ * what a cell says, D1 always has one start, first, and one end, last, numbered without a gap, in a chain that verifies.
+ * Afterwards no session is open and nothing is left in the person's object.
  */
 
 import { runInDurableObject } from "cloudflare:test";
@@ -42,19 +43,19 @@ const INTERRUPTED = {
   ],
 } as const;
 
-/** Whatever does not stop the session: it goes on to its command's end. */
+/** The session goes on to its command's end. */
 const UNDISTURBED: Cell = {
   userSees: { exitCode: 0 },
   d1Has: { outcome: "exited", reason: null, exit_code: 0 },
   recordingHas: complete("exit code 0"),
 };
 
-const ONLY_AT_FIRST = "the cluster's yes or no is its answer to the upgrade, and comes before everything else";
+const ONLY_AT_FIRST = "the cluster accepts or refuses with its answer to the upgrade, before anything else";
 
 const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
   "upstream refuses": {
     dialling: {
-      userSees: { refusal: 403, words: "RBAC says no" },
+      userSees: { refusal: 403, message: "RBAC says no" },
       d1Has: { outcome: "refused", reason: "RBAC says no" },
       recordingHas: "none",
     },
@@ -65,7 +66,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
 
   "upstream dies": {
     dialling: {
-      userSees: { refusal: 503, words: UNREACHABLE },
+      userSees: { refusal: 503, message: UNREACHABLE },
       d1Has: { outcome: "refused", reason: UNREACHABLE },
       recordingHas: "none",
     },
@@ -79,14 +80,14 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "upstream_lost", reason: LOST_1006 },
       recordingHas: complete(`ended: upstream_lost: ${LOST_1006}`),
     },
-    // The command was over, and said so: nothing is lost with the connection.
+    // The command had ended and its Status had arrived: nothing is lost with the connection.
     "during close": UNDISTURBED,
   },
 
-  // It answers nothing, and reads nothing of what it is sent.
+  // It answers nothing and reads nothing.
   "upstream stalls": {
     dialling: {
-      userSees: { refusal: 504, words: NO_ANSWER },
+      userSees: { refusal: 504, message: NO_ANSWER },
       d1Has: { outcome: "refused", reason: NO_ANSWER },
       recordingHas: "none",
     },
@@ -100,7 +101,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "stalled", reason: CLUSTER_STALLED, counts: "what had flowed, and more" },
       recordingHas: complete(`ended: stalled: ${CLUSTER_STALLED}`),
     },
-    // The client hangs up; its close is answered although the cluster does not answer.
+    // The client closes, and its close is answered although the cluster does not answer.
     "during close": {
       ...UNDISTURBED,
       d1Has: { ...UNDISTURBED.d1Has, counts: "what had flowed, and more" },
@@ -126,7 +127,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
     "during close": { ...UNDISTURBED, userSees: "nothing" },
   },
 
-  // It reads nothing of what it is sent. What it sees, it sees when it reads on.
+  // It reads nothing. It sees the message once it reads again.
   "client stalls": {
     dialling: { impossible: "before the cluster has answered there is nothing to read" },
     opened: {
@@ -139,7 +140,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "stalled", reason: CLIENT_STALLED, counts: "what had flowed, and more" },
       recordingHas: complete(`ended: stalled: ${CLIENT_STALLED}`),
     },
-    // The cluster has closed: that the client has not read all of it yet keeps nobody waiting.
+    // The cluster has closed: nobody waits for the client to read the rest.
     "during close": {
       ...UNDISTURBED,
       d1Has: { ...UNDISTURBED.d1Has, counts: "what had flowed, and more" },
@@ -155,17 +156,17 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
 
   "D1 fails, policy fail-closed": {
     dialling: {
-      userSees: { refusal: 503, words: UNRECORDED },
+      userSees: { refusal: 503, message: UNRECORDED },
       d1Has: { outcome: "refused", reason: UNRECORDED },
       recordingHas: "none",
     },
-    // What is open has its start in D1, and goes on.
+    // An open session has its start in D1, and goes on.
     opened: UNDISTURBED,
     "mid-stream": UNDISTURBED,
     "during close": UNDISTURBED,
   },
 
-  // The strictest policy: the recording waits in the object, so there is no reason to end anything.
+  // Even with the strictest policy the session goes on, because the recording waits in the object.
   "R2 fails": {
     dialling: UNDISTURBED,
     opened: UNDISTURBED,
@@ -177,7 +178,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
     dialling: {
       userSees: {
         refusal: 503,
-        words: /^the part of Sallyport that holds the user's sessions cannot be reached: try again/,
+        message: /^the part of Sallyport that holds the user's sessions cannot be reached: try again/,
       },
       d1Has: { outcome: "interrupted", reason: STOPPED },
       recordingHas: "none",
@@ -192,7 +193,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "interrupted", reason: STOPPED, counts: "what had flowed, or less" },
       recordingHas: INTERRUPTED,
     },
-    // The Status had crossed but nobody had closed: a moment that the record cannot tell from mid-stream.
+    // The Status had arrived but nobody had closed: the audit log cannot tell this moment from mid-stream.
     "during close": {
       userSees: "a broken connection",
       d1Has: { outcome: "interrupted", reason: STOPPED, counts: "what had flowed, or less" },
@@ -202,7 +203,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
 
   "limit reached": {
     dialling: {
-      userSees: { refusal: 403, words: IDLE },
+      userSees: { refusal: 403, message: IDLE },
       d1Has: { outcome: "idle_limit", reason: IDLE },
       recordingHas: "none",
     },
@@ -216,13 +217,13 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "idle_limit", reason: IDLE },
       recordingHas: complete(`ended: idle_limit: ${IDLE}`),
     },
-    // The command was over; the limit only hangs up where nobody else did.
+    // The command had ended: the limit only closes the connection.
     "during close": { ...UNDISTURBED, d1Has: { outcome: "exited", reason: IDLE, exit_code: 0 } },
   },
 
   "killed by admin": {
     dialling: {
-      userSees: { refusal: 403, words: KILLED },
+      userSees: { refusal: 403, message: KILLED },
       d1Has: { outcome: "terminated", reason: "because", ended_by: "admin@example.com" },
       recordingHas: "none",
     },
@@ -236,7 +237,7 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "terminated", reason: "because", ended_by: "admin@example.com" },
       recordingHas: complete("ended: terminated: because"),
     },
-    // The kill is in the record, and so is that it came too late: the command had ended with 0.
+    // The audit log has the kill, and the exit code of the command that had ended before.
     "during close": {
       userSees: { exitCode: 0 },
       d1Has: { outcome: "terminated", reason: "because", ended_by: "admin@example.com", exit_code: 0 },
@@ -248,8 +249,8 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 afterEach(() => void vi.restoreAllMocks());
 
-it("has every fault at every moment, and a reason where there can be none", () => {
-  // That workerd itself is killed, it cannot test: test/e2e/fault-matrix.test.ts.
+it("the table has every fault at every moment, or a reason why there is none", () => {
+  // Only test/e2e/fault-matrix.test.ts can kill workerd itself.
   expect(new Set([...Object.keys(TABLE), "workerd killed"])).toEqual(new Set(FAULTS));
   for (const [fault, row] of Object.entries(TABLE)) {
     expect([fault, Object.keys(row)]).toEqual([fault, MOMENTS]);
@@ -271,8 +272,8 @@ describe.each(faults)("%s", (fault) => {
 
     await expectSight(stage, moment, cell.userSees);
     const [row] = await endedOf(stage.person.email, 1);
-    if (!row) throw new Error("there is no record");
-    await expectRecord(stage, row, cell.d1Has);
+    if (!row) throw new Error("D1 has no session");
+    await expectAudited(stage, row, cell.d1Has);
     await expectRecording(row.id, moment, cell.recordingHas);
     await expectNothingLeft(stage);
   });
@@ -288,12 +289,12 @@ async function expectSight(stage: Stage, moment: Moment, sight: Cell["userSees"]
       },
       { timeout: 6_000 },
     );
-    const { words } = sight;
+    const { message } = sight;
     expect(await refusal.json()).toMatchObject({
       kind: "Status",
       status: "Failure",
       code: sight.refusal,
-      message: typeof words === "string" ? words : expect.stringMatching(words),
+      message: typeof message === "string" ? message : expect.stringMatching(message),
     });
     expect(refusal.status).toBe(sight.refusal);
     return;
@@ -305,15 +306,15 @@ async function expectSight(stage: Stage, moment: Moment, sight: Cell["userSees"]
     expect(client?.hungUp?.code).toBe(1006);
     return;
   }
-  // One Status and no more: kubectl reads channel 3 as one JSON document.
+  // Exactly one Status, because kubectl reads channel 3 as one JSON document.
   const status = JSON.parse(client?.text(3) ?? "");
   if ("exitCode" in sight) expect(status).toMatchObject({ status: "Success" });
   else expect(status).toMatchObject({ kind: "Status", status: "Failure", message: sight.toldOnChannel3 });
-  // On any other code kubectl prints that, and not the Status.
+  // With any other code kubectl prints the close and not the Status.
   expect(client?.hungUp?.code).toBe(1000);
 }
 
-async function expectRecord(stage: Stage, row: SessionRow, expected: Cell["d1Has"]): Promise<void> {
+async function expectAudited(stage: Stage, row: SessionRow, expected: Cell["d1Has"]): Promise<void> {
   const { outcome, reason, exit_code = null, ended_by = null, counts } = expected;
   expect(row).toMatchObject({ outcome, exit_code, ended_by });
   if (reason instanceof RegExp) expect(row.reason).toMatch(reason);
@@ -335,7 +336,7 @@ async function expectRecord(stage: Stage, row: SessionRow, expected: Cell["d1Has
   expect(results.map(({ seq }) => seq)).toEqual(results.map((_, index) => index));
   const [first, ...rest] = results.map(({ type }) => type);
   expect([first, rest.pop()]).toEqual(["start", "end"]);
-  // Between them only that it was opened, if it was.
+  // In between there is only `connect`, if the session opened.
   expect(["", "connect"]).toContain(rest.join());
 }
 

@@ -1,4 +1,4 @@
-/** How each fault of the matrix is made to happen. */
+/** Makes each fault of the matrix happen. */
 
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -13,12 +13,12 @@ import type { Stage } from "./stage.ts";
 import { shortenTimer } from "./timers.ts";
 
 export interface Strike {
-  /** Other values than the usual ones. */
+  /** Configuration that differs from the tests' usual one. */
   readonly config?: Partial<ConfigInput>;
   readonly canClientStall?: true;
   /** Before the session is attempted. */
   before?(moment: Moment): void;
-  /** At the moment. Resolves when the fault is over. */
+  /** Called at the moment. Resolves when the fault is over. */
   now(stage: Stage, moment: Moment): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ const RECORDING = {
   onFull: "continue",
   maxBytes: 64 * 1024 * 1024,
 } as const;
-/** How long the cluster has for its answer to the upgrade, in durable/dial.ts. */
+/** How long the cluster may take to answer the upgrade, in durable/dial.ts. */
 const CONNECT_TIMEOUT_MS = 40_000;
 
 export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>> = {
@@ -91,7 +91,7 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
       );
       await stage.goOnToTheEnd(moment);
       await vi.waitFor(() => {
-        if (faults[0]?.mock.calls.length === 0) throw new Error("nothing has been put");
+        if (faults[0]?.mock.calls.length === 0) throw new Error("R2 was not called");
       });
       const [row] = await endedOf(stage.person.email, 1);
       const meanwhile = await as(admin, `/-/admin/sessions/${row?.id}/recording`);
@@ -111,7 +111,7 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
   "limit reached": {
     config: { limits: { ...LIMITS, idleTimeoutSeconds: 1 } },
     async now() {
-      // The last use was just now: the limit comes by itself.
+      // The session is idle from now on.
     },
   },
   "killed by admin": {
@@ -124,9 +124,9 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
 };
 
 function d1Fails(onOutage: "buffer" | "fail-closed"): Strike {
-  const mend = () => {
+  const repair = () => {
     const fault = vi.mocked(env.AUDIT_DB.batch);
-    if (fault.mock.calls.length === 0) throw new Error("D1 was asked for nothing");
+    if (fault.mock.calls.length === 0) throw new Error("D1 was not called");
     fault.mockRestore();
   };
   const breakIt = () => void vi.spyOn(env.AUDIT_DB, "batch").mockRejectedValue(new Error("D1_ERROR: internal error"));
@@ -139,13 +139,13 @@ function d1Fails(onOutage: "buffer" | "fail-closed"): Strike {
       if (moment !== "dialling") breakIt();
       if (!stage.refusal) await stage.goOnToTheEnd(moment);
       await stage.ring();
-      mend();
+      repair();
       await stage.ring();
     },
   };
 }
 
-/** Waits until what was shown is on the object's disk: a crash may cost the last second. */
+/** Waits until the output is on the object's disk: a crash may lose the last second. */
 function spooled(stage: Stage): Promise<void> {
   return vi.waitFor(
     () =>

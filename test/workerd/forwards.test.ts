@@ -14,7 +14,7 @@ import { Puppet } from "./puppet.ts";
 const TUNNEL = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
 const PORT_80 = { port: 80, connections: 1, bytes_in: 5, bytes_out: 100, errors: 0, first_error: null };
 
-/** A port-forward as kubectl opens it, with the test on both of its ends. */
+/** A port-forward as kubectl opens it, of which the test plays both ends. */
 async function portForward() {
   const person = someone();
   const pod = await Puppet.make();
@@ -44,7 +44,7 @@ function data(streamId: number, bytes: string | number): SpdyFrame {
   return { type: "DATA", streamId, fin: false, data: content };
 }
 
-/** The events of ports, once there are `count` of them. */
+/** The `forward` events, once there are `count` of them. */
 function forwardEvents(sessionId: string, count: number) {
   return vi.waitFor(async () => {
     const events = (await eventsOf(sessionId)).filter(({ type }) => type === "forward");
@@ -53,7 +53,7 @@ function forwardEvents(sessionId: string, count: number) {
   });
 }
 
-describe("the record of a port-forward", () => {
+describe("the audit log of a port-forward", () => {
   it("has each port when it is first used, and at the end what it carried", async () => {
     const { pod, client, say, answer } = await portForward();
     say(open(1, "error", 80), open(3, "data", 80), data(3, 5), open(5, "error", 9), open(7, "data", 9));
@@ -80,7 +80,7 @@ describe("the record of a port-forward", () => {
     ]);
   });
 
-  it("is known while the session is live, to the object and to administrators", async () => {
+  it("is available while the session is live, from the object and for administrators", async () => {
     const { person, client, say, answer } = await portForward();
     say(open(1, "error", 80), open(3, "data", 80), data(3, 5));
     answer(data(3, 100));
@@ -101,7 +101,7 @@ describe("the record of a port-forward", () => {
     client.close();
   });
 
-  it("says so when the tunnel could not be read any further, and the bytes cross all the same", async () => {
+  it("says when the tunnel became unreadable, and its bytes are still relayed", async () => {
     const { pod, client, say } = await portForward();
     say(open(1, "error", 80), open(3, "data", 80));
     const garbage = Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4, 1, 2, 3, 4);
@@ -118,7 +118,7 @@ describe("the record of a port-forward", () => {
     expect(shown.unreadable).toBe(true);
   });
 
-  it("has 64 ports at most, whatever the client tries", async () => {
+  it("has at most 64 ports, whatever the client tries", async () => {
     const { pod, client, say } = await portForward();
     for (let port = 1; port <= 200; port++) say(open(2 * port - 1, "data", port));
     await vi.waitFor(() => expect(pod.received.length).toBe(200));
@@ -129,7 +129,7 @@ describe("the record of a port-forward", () => {
     expect((await forwardEvents(client.sessionId, 64)).at(-1)?.data).toEqual({ port: 64 });
   });
 
-  it("by the older protocol has the ports that the request named", async () => {
+  it("has the ports that the request named in the older protocol", async () => {
     const pod = await Puppet.make();
     const headers = { "Sec-WebSocket-Protocol": "v4.channel.k8s.io" };
     const client = await Client.open(upgrade(someone(), pod.path("ports=80&ports=443,9", "portforward"), headers));
@@ -146,7 +146,7 @@ describe("the record of a port-forward", () => {
     });
   });
 
-  it("after a crash has the ports that were used, though not what they carried", async () => {
+  it("has the used ports after a crash, but not their byte counts", async () => {
     const { person, client, say } = await portForward();
     say(open(1, "error", 80), open(3, "data", 80));
     await forwardEvents(client.sessionId, 1);
@@ -157,7 +157,7 @@ describe("the record of a port-forward", () => {
     expect(await forwardEvents(client.sessionId, 1)).toMatchObject([{ seq: 2, data: { port: 80 } }]);
   });
 
-  it("can be asked in SQL which ports were used", async () => {
+  it("answers in SQL which ports were used", async () => {
     const { client, say } = await portForward();
     say(open(1, "error", 5432), open(3, "data", 5432), data(3, 7));
     await forwardEvents(client.sessionId, 1);
@@ -172,7 +172,7 @@ describe("the record of a port-forward", () => {
   });
 });
 
-it("a session that forwards no ports has none in its record", async () => {
+it("a session that forwards no ports has none in the audit log", async () => {
   const pod = await Puppet.make();
   const client = await Client.open(upgrade(someone(), pod.path()));
   client.close();

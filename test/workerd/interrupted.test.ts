@@ -9,13 +9,13 @@ import { admin, as, someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 const SILENT = "/api/v1/namespaces/demo/pods/silent/exec?command=sh";
-const WORDS = /^the object that held the session stopped \(crash, eviction or deploy\) after \d{4}-\d\d-\d\dT/;
+const REASON = /^the object that held the session stopped \(crash, eviction or deploy\) after \d{4}-\d\d-\d\dT/;
 
 const objectOf = (person: { email: string }) => env.USER_SESSIONS.getByName(person.email);
 
 afterEach(() => void vi.restoreAllMocks());
 
-it("a session whose object stops is closed as interrupted by the alarm alone, with the counts last written down", {
+it("the alarm alone ends a session whose object has stopped as interrupted, with the last saved counts", {
   timeout: 15_000,
 }, async () => {
   const person = someone();
@@ -38,7 +38,7 @@ it("a session whose object stops is closed as interrupted by the alarm alone, wi
   expect(await runDurableObjectAlarm(objectOf(person))).toBe(true);
   const row = await ended(client.sessionId);
   expect(row).toMatchObject({ outcome: "interrupted", exit_code: null, ended_by: null, ...counts });
-  expect(row.reason).toMatch(WORDS);
+  expect(row.reason).toMatch(REASON);
   expect((await eventsOf(client.sessionId)).map(({ seq, type }) => [seq, type])).toEqual([
     [0, "start"],
     [1, "connect"],
@@ -53,7 +53,7 @@ it("the client and the cluster of a session whose object stops do not hang", asy
   expect((await client.closed).code).toBe(1006);
 });
 
-it("its place is free at once", async () => {
+it("a session whose object has stopped no longer counts against the limit", async () => {
   const person = someone();
   for (let i = 0; i < 3; i++) await Client.open(upgrade(person, SILENT));
   expect((await upgrade(person, SILENT)).status).toBe(429);
@@ -67,7 +67,7 @@ it("its place is free at once", async () => {
   expect([count("interrupted"), count("disconnected"), count("refused")]).toEqual([3, 3, 2]);
 });
 
-it("an attempt that was waiting for the cluster is closed too", async () => {
+it("an attempt that was waiting for the cluster is ended too", async () => {
   vi.spyOn(console, "error").mockImplementation(() => {});
   const person = someone();
   const pod = await Puppet.make({ hold: true });
@@ -80,10 +80,10 @@ it("an attempt that was waiting for the cluster is closed too", async () => {
   expect(row).toMatchObject({ outcome: "interrupted", ...NO_COUNTS });
 });
 
-it("events that D1 had not taken when the object stopped are delivered by its next life, in order", async () => {
+it("the next life of an object delivers the events that D1 lacks, in order", async () => {
   vi.spyOn(console, "error").mockImplementation(() => {});
   const person = someone();
-  // Of this user's events only: D1 serves everybody else.
+  // D1 refuses every event meanwhile.
   const sql = `CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken'); END`;
   await env.AUDIT_DB.prepare(sql).run();
   const over = await Client.open(upgrade(person, "/api/v1/namespaces/demo/pods/exit-3/exec?command=sh"));
@@ -98,7 +98,7 @@ it("events that D1 had not taken when the object stopped are delivered by its ne
   expect((await eventsOf(open.sessionId)).map(({ seq }) => seq)).toEqual([0, 1, 2]);
 });
 
-it("an administrator's kill of a session that died with its object finds nothing, and changes nothing", async () => {
+it("a kill of a session whose object has stopped finds nothing and changes nothing", async () => {
   const person = someone();
   const client = await Client.open(upgrade(person, SILENT));
   await abortAllDurableObjects();

@@ -9,7 +9,7 @@ import { Puppet } from "./puppet.ts";
 const PLAIN = "plain.kubevirt.io";
 const HEADERS = { "Sec-WebSocket-Protocol": PLAIN };
 
-/** Every kind: the end of its path, what the record calls it, and the ports that the path or query names. */
+/** Every kind: the end of its path, its name in the audit log, and the ports that the path or query names. */
 const KINDS = [
   ["console", "console", []],
   ["vnc", "vnc", []],
@@ -22,7 +22,7 @@ const KINDS = [
 const GROUP = "/apis/subresources.kubevirt.io/v1/namespaces/demo";
 const path = (vm: Puppet, rest: string) => `${GROUP}/virtualmachineinstances/${vm.name}/${rest}`;
 
-/** A session with the test on both of its ends. */
+/** A session of which the test plays both ends. */
 async function session(rest: string) {
   const vm = await Puppet.make();
   const client = await Client.open(upgrade(someone(), path(vm, rest), HEADERS));
@@ -41,10 +41,10 @@ const text = (messages: readonly (Uint8Array | string)[]) =>
   messages.map((message) => (typeof message === "string" ? message : new TextDecoder().decode(message)));
 
 describe.each(KINDS)("a virtual machine's %s", (rest, kind, ports) => {
-  it("crosses as it is, bytes and text, borders kept, and is recorded as what it was", async () => {
+  it("is relayed unchanged, bytes and text, with its borders, and is in the audit log", async () => {
     const { vm, client } = await session(rest);
     expect(client.protocol).toBe(PLAIN);
-    // What channel protocols would read as channels, statuses and ends means nothing here.
+    // Bytes that channel protocols would read as channels, statuses and ends.
     const messages = [
       Uint8Array.of(0, 1, 2, 255),
       Uint8Array.of(255, 0),
@@ -75,24 +75,24 @@ describe.each(KINDS)("a virtual machine's %s", (rest, kind, ports) => {
     expect(events[1]?.data).toEqual({ protocol: PLAIN });
   });
 
-  it("is ended by an administrator with the words in the close frame, and on a console's screen", async () => {
+  it("ends for an administrator with the message in the close frame, and on a console's screen", async () => {
     const { vm, client } = await session(rest);
-    const words = "session terminated by admin@example.com: laptop stolen";
+    const message = "session terminated by admin@example.com: laptop stolen";
     const response = await as(admin, `/-/admin/sessions/${client.sessionId}`, {
       method: "DELETE",
       body: '{"reason":"laptop stolen"}',
     });
     expect(response.status).toBe(200);
-    // 1001, since some console clients connect again at once on any other.
-    expect(await client.closed).toEqual({ code: 1001, reason: words });
-    expect(await vm.closed()).toEqual({ code: 1001, reason: words });
-    expect(text(client.received)).toEqual(kind === "console" ? [`\r\n${words}\r\n`] : []);
+    // 1001, because some console clients reconnect at once on any other code.
+    expect(await client.closed).toEqual({ code: 1001, reason: message });
+    expect(await vm.closed()).toEqual({ code: 1001, reason: message });
+    expect(text(client.received)).toEqual(kind === "console" ? [`\r\n${message}\r\n`] : []);
     expect(await ended(client.sessionId)).toMatchObject({
       ...{ kind, outcome: "terminated", ended_by: "admin@example.com", reason: "laptop stolen", exit_code: null },
     });
   });
 
-  it("whose client hangs up, or breaks off, is a normal end", async () => {
+  it("ends normally when its client closes or disconnects", async () => {
     const { vm, client } = await session(rest);
     client.close(1000, "bye");
     expect(await vm.closed()).toEqual({ code: 1000, reason: "bye" });
@@ -107,7 +107,7 @@ describe.each(KINDS)("a virtual machine's %s", (rest, kind, ports) => {
   });
 });
 
-it("words longer than a close frame takes are cut between characters, and are whole in the record", async () => {
+it("a message that is too long for a close frame is cut between characters, but not in the audit log", async () => {
   const { client } = await session("vnc");
   const reason = "ü".repeat(200);
   await as(admin, `/-/admin/sessions/${client.sessionId}`, { method: "DELETE", body: JSON.stringify({ reason }) });
@@ -117,16 +117,16 @@ it("words longer than a close frame takes are cut between characters, and are wh
   expect((await ended(client.sessionId)).reason).toBe(reason);
 });
 
-it("a virtual machine that goes without a word is told of in the same way", async () => {
+it("a lost connection to a virtual machine is reported in the same way", async () => {
   const { vm, client } = await session("console");
   vm.crash();
-  const words = "the connection to the cluster was lost";
-  expect(await client.closed).toEqual({ code: 1001, reason: words });
-  expect(text(client.received)).toEqual([`\r\n${words}\r\n`]);
+  const message = "the connection to the cluster was lost";
+  expect(await client.closed).toEqual({ code: 1001, reason: message });
+  expect(text(client.received)).toEqual([`\r\n${message}\r\n`]);
   expect(await ended(client.sessionId)).toMatchObject({ outcome: "upstream_lost" });
 });
 
-it("a refusal is the cluster's own, and recorded", async () => {
+it("a refusal is the cluster's own, and in the audit log", async () => {
   const vm = await Puppet.make({ hold: true });
   const person = someone();
   const answer = upgrade(person, path(vm, "console"), HEADERS);
@@ -147,18 +147,18 @@ it("counts against the person's limit like any session", async () => {
   for (const answer of answers.slice(0, 3)) (await Client.open(answer)).close();
 });
 
-// At the same time, since each of them lasts as long as its limit.
+// Concurrently, because each lasts as long as its limit.
 describe.concurrent("a virtual machine's session", () => {
   const IDLE = "session ended: idle for 1s, the longest allowed";
   const LONGEST = "session ended: it reached the longest duration allowed (5s)";
 
-  it("that is idle is ended with the words", async () => {
+  it("that is idle ends with the message", async () => {
     const { client } = await limited("vnc", { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 });
     expect(await client.closed).toEqual({ code: 1001, reason: IDLE });
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "idle_limit", reason: IDLE });
   });
 
-  it("is not kept open by messages without a byte", async () => {
+  it("is not kept open by empty messages", async () => {
     const { vm, client } = await limited("vnc", {
       idleTimeoutSeconds: 1,
       maxDurationSeconds: 60,

@@ -14,9 +14,9 @@ type PuppetEvent =
   | { readonly event: "cancelled" }
   | { readonly event: "close"; readonly code: number; readonly reason: string };
 
-/** An upstream that the test plays: see fakes/puppet.js. One puppet serves one request. */
+/** An upstream that the test plays, see fakes/puppet.js. A puppet serves one request. */
 export class Puppet {
-  /** Give this as the name of a pod, or of any other object in a path. */
+  /** Use it as the name of a pod, or of any other object in a path. */
   readonly name: string;
   /** The client's messages as they arrived, or the chunks of its request body. */
   readonly received: (Uint8Array | string)[] = [];
@@ -32,13 +32,13 @@ export class Puppet {
   }
 
   /**
-   * @param wishes.hold leaves an upgrade unanswered until `accept` or `refuse`
-   * @param wishes.protocol the subprotocol to choose, instead of the last one offered
+   * @param options.hold leaves an upgrade unanswered until `accept` or `refuse`
+   * @param options.protocol the subprotocol to choose, instead of the last one offered
    */
   static async make({ hold, protocol }: { hold?: boolean; protocol?: string } = {}): Promise<Puppet> {
     const name = `puppet-${crypto.randomUUID()}`;
-    const wishes = new URLSearchParams({ ...(hold && { hold: "" }), ...(protocol && { protocol }) });
-    const response = await env.KUBE_API.fetch(`http://control/${name}?${wishes}`, {
+    const options = new URLSearchParams({ ...(hold && { hold: "" }), ...(protocol && { protocol }) });
+    const response = await env.KUBE_API.fetch(`http://control/${name}?${options}`, {
       headers: { Upgrade: "websocket" },
     });
     if (!response.webSocket) throw new Error("no control socket");
@@ -55,25 +55,25 @@ export class Puppet {
   }
 
   close(code?: number, reason?: string): void {
-    this.#order({ do: "close", code, reason });
+    this.#command({ do: "close", code, reason });
   }
 
-  /** Lets the connection break without a close frame. The puppet is of no use afterwards. */
+  /** Breaks the connection without a close frame. The puppet cannot be used afterwards. */
   crash(): void {
-    this.#order({ do: "crash" });
+    this.#command({ do: "crash" });
   }
 
-  /** Reads nothing for so long, neither of the session nor of the test's orders. Below 30 s. */
+  /** Reads nothing for so long, neither from the session nor from the test. Below 30 s. */
   stall(ms: number): void {
-    this.#order({ do: "stall", ms });
+    this.#command({ do: "stall", ms });
   }
 
   accept(status = 200, headers: Record<string, string> = {}): void {
-    this.#order({ do: "accept", status, headers });
+    this.#command({ do: "accept", status, headers });
   }
 
   refuse(status: number, body: string, headers: Record<string, string> = {}): void {
-    this.#order({ do: "refuse", status, body, headers });
+    this.#command({ do: "refuse", status, body, headers });
   }
 
   get isAsked(): boolean {
@@ -84,18 +84,18 @@ export class Puppet {
     return this.#event("request");
   }
 
-  /** The client's close, as it reached the upstream. */
+  /** Resolves with the client's close as it reached the upstream. */
   async closed(): Promise<{ code: number; reason: string }> {
     const { code, reason } = await this.#event("close");
     return { code, reason };
   }
 
-  /** The request was called off: its connection is gone. */
+  /** Resolves when the request was cancelled. */
   async cancelled(): Promise<void> {
     await this.#event("cancelled");
   }
 
-  /** The request's body has arrived whole. */
+  /** Resolves when the request's body has arrived completely. */
   async bodyEnded(): Promise<void> {
     await this.#event("end");
   }
@@ -121,7 +121,7 @@ export class Puppet {
     else this.#events.push(event);
   }
 
-  #order(order: object): void {
-    this.#control.send(JSON.stringify(order));
+  #command(command: object): void {
+    this.#control.send(JSON.stringify(command));
   }
 }

@@ -22,7 +22,7 @@ async function castOf(response: Response): Promise<{ header: Record<string, unkn
   return { header, events };
 }
 
-const said = ({ events }: { events: CastEvent[] }) => events.map(([, code, data]) => [code, data]);
+const linesOf = ({ events }: { events: CastEvent[] }) => events.map(([, code, data]) => [code, data]);
 const recordingOf = (sessionId: string) => as(admin, `/-/admin/sessions/${sessionId}/recording`);
 
 async function uploaded(sessionId: string): Promise<R2Object> {
@@ -43,7 +43,7 @@ async function recordOf(sessionId: string) {
 }
 
 it.each(["exec", "attach"])(
-  "%s, live and ended: its administrator reads what it showed, not what was typed",
+  "an administrator reads the output of %s, live and ended, and not its input",
   async (subresource) => {
     const pod = await Puppet.make();
     const client = await Client.open(
@@ -56,7 +56,7 @@ it.each(["exec", "attach"])(
     await vi.waitFor(() => expect(client.text(1)).toBe("shown"));
     const live = await castOf(await recordingOf(client.sessionId));
     expect(live.header).toMatchObject({ width: 100, height: 40 });
-    expect(said(live)).toEqual([["o", "shown"]]);
+    expect(linesOf(live)).toEqual([["o", "shown"]]);
 
     pod.send(SUCCESS);
     pod.close(1000);
@@ -64,7 +64,7 @@ it.each(["exec", "attach"])(
     const response = await recordingOf(client.sessionId);
     expect(response.headers.get("Content-Type")).toBe("application/x-asciicast");
     expect(response.headers.get("Content-Length")).toBe(String(found.size));
-    expect(said(await castOf(response))).toEqual([
+    expect(linesOf(await castOf(response))).toEqual([
       ["o", "shown"],
       ["m", "exit code 0"],
     ]);
@@ -72,7 +72,7 @@ it.each(["exec", "attach"])(
   },
 );
 
-it("a session whose object stops has a recording to the last second, finished by the alarm alone", async () => {
+it("a session whose object stops has a recording up to the last second, finished by the alarm alone", async () => {
   const person = someone();
   const pod = await Puppet.make();
   const client = await Client.open(upgrade(person, pod.path()));
@@ -88,7 +88,7 @@ it("a session whose object stops has a recording to the last second, finished by
   await abortAllDurableObjects();
   await runDurableObjectAlarm(stub());
   await uploaded(client.sessionId);
-  const [mark, output, notice, end] = said(await castOf(await recordingOf(client.sessionId)));
+  const [mark, output, notice, end] = linesOf(await castOf(await recordingOf(client.sessionId)));
   expect([mark, output]).toEqual([
     ["e", "stderr"],
     ["o", "\u001b[31moh no\r\n\u001b[39m"],
@@ -98,14 +98,14 @@ it("a session whose object stops has a recording to the last second, finished by
   expect(await recordOf(client.sessionId)).toMatchObject({ state: "interrupted" });
 });
 
-it("an administrator's kill is the cast's last word", async () => {
+it("the cast ends with an administrator's kill and its reason", async () => {
   const client = await Client.open(upgrade(someone(), "/api/v1/namespaces/demo/pods/silent/exec?command=sh"));
   await as(admin, `/-/admin/sessions/${client.sessionId}?reason=because`, { method: "DELETE" });
   await uploaded(client.sessionId);
-  expect(said(await castOf(await recordingOf(client.sessionId)))).toEqual([["m", "ended: terminated: because"]]);
+  expect(linesOf(await castOf(await recordingOf(client.sessionId)))).toEqual([["m", "ended: terminated: because"]]);
 });
 
-it("a port-forward has none, nor has a session whose rule is off, and the answer says so", async () => {
+it("a port-forward and a session with mode off have no recording, and the answer says so", async () => {
   const pod = await Puppet.make();
   const forward = await Client.open(upgrade(someone(), pod.path("ports=80", "portforward")));
   const off = await Client.open(
@@ -127,7 +127,7 @@ it("a port-forward has none, nor has a session whose rule is off, and the answer
   expect(await recordOf(off.sessionId)).toBeUndefined();
 });
 
-it("mode full has what was typed; a recording that reaches its size says so in the record, too", async () => {
+it("mode full has the input, and the audit log says when a recording reached its size", async () => {
   const pod = await Puppet.make();
   const config = { recording: { mode: "full", onFailure: "continue", onFull: "continue", maxBytes: 65_536 } } as const;
   const client = await Client.open(directlyAs(someone(), pod.path(), { headers: UPGRADE }, { config }));
@@ -139,15 +139,15 @@ it("mode full has what was typed; a recording that reaches its size says so in t
   pod.close(1000);
   await uploaded(client.sessionId);
   const cast = await castOf(await recordingOf(client.sessionId));
-  expect(said(cast)[0]).toEqual(["i", "typed"]);
-  expect(said(cast).at(-1)).toEqual(["m", "exit code 0"]);
+  expect(linesOf(cast)[0]).toEqual(["i", "typed"]);
+  expect(linesOf(cast).at(-1)).toEqual(["m", "exit code 0"]);
   expect(await recordOf(client.sessionId)).toMatchObject({
     state: "capped",
     reason: expect.stringContaining("64 KiB"),
   });
 });
 
-it("a rule may have its own mode, and that a session ends with its recording: the user reads why", async () => {
+it("a rule may set the mode and end a session with its recording, and the user reads why", async () => {
   const pod = await Puppet.make();
   const person = someone();
   const recording = { mode: "full", onFull: "end", maxBytes: 65_536 } as const;
@@ -157,15 +157,15 @@ it("a rule may have its own mode, and that a session ends with its recording: th
   await vi.waitFor(() => expect(pod.received).toHaveLength(1));
   for (let i = 0; i < 8; i++) pod.send(frame(1, "x".repeat(10_000)));
   expect((await client.closed).code).toBe(1000);
-  const words = "session ended: its recording reached the largest size allowed, 64 KiB";
-  expect(client.text(3)).toContain(words);
+  const message = "session ended: its recording reached the largest size allowed, 64 KiB";
+  expect(client.text(3)).toContain(message);
   expect(await ended(client.sessionId)).toMatchObject({
-    ...{ outcome: "recording_limit", reason: words, recording_mode: "full", recording: "capped" },
+    ...{ outcome: "recording_limit", reason: message, recording_mode: "full", recording: "capped" },
   });
   await uploaded(client.sessionId);
   const cast = await castOf(await recordingOf(client.sessionId));
-  expect(said(cast)[0]).toEqual(["i", "typed"]);
-  expect(said(cast).at(-1)).toEqual(["m", `ended: recording_limit: ${words}`]);
+  expect(linesOf(cast)[0]).toEqual(["i", "typed"]);
+  expect(linesOf(cast).at(-1)).toEqual(["m", `ended: recording_limit: ${message}`]);
 });
 
 it("a virtual machine's console is recorded as a terminal, its screen and ports are not", async () => {
@@ -184,7 +184,7 @@ it("a virtual machine's console is recorded as a terminal, its screen and ports 
   await uploaded(client.sessionId);
   const cast = await castOf(await recordingOf(client.sessionId));
   expect(cast.header).toMatchObject({ env: { SALLYPORT_KIND: "console", SALLYPORT_TTY: "true" } });
-  expect(said(cast)).toEqual([
+  expect(linesOf(cast)).toEqual([
     ["o", "login: "],
     ["m", "ended: disconnected"],
   ]);
@@ -192,7 +192,7 @@ it("a virtual machine's console is recorded as a terminal, its screen and ports 
   expect((await recordingOf(vnc.sessionId)).status).toBe(404);
 });
 
-it("only an administrator may read one", async () => {
+it("only an administrator may read a recording", async () => {
   const person = someone();
   const client = await Client.open(upgrade(person, "/api/v1/namespaces/demo/pods/silent/exec?command=sh"));
   expect((await as(person, `/-/admin/sessions/${client.sessionId}/recording`)).status).toBe(403);

@@ -20,11 +20,11 @@ async function stream(bucket: R2Bucket, id: string, read: (offset: number) => Pr
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
 const POLICY: RecordingPolicy = { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 1 << 30 };
-// Megabytes go through a real bucket here, and the machine may be busy.
+// Megabytes go through a real bucket, and the machine may be busy.
 vi.setConfig({ testTimeout: 30_000 });
 const SECRET = "hunter2-on-the-screen";
 
-/** Lives of one object, one after the other, on the same SQLite; each forgets all that is not there. */
+/** Runs with one object's SQLite. Each `live()` is a new life of the object, which remembers only what is in SQLite. */
 function inObject(work: (object: TestObject) => Promise<void>): Promise<void> {
   const stub = env.USER_SESSIONS.getByName(crypto.randomUUID());
   return runInDurableObject(stub, (_, { storage }) => work(new TestObject(storage.sql)));
@@ -57,7 +57,7 @@ class TestObject {
 function begin(
   recordings: Recordings,
   policy: Partial<RecordingPolicy> = {},
-  onMustEnd: (words: string) => void = () => {},
+  onMustEnd: (outcome: string) => void = () => {},
 ) {
   const metadata: CastMetadata = {
     sessionId: crypto.randomUUID(),
@@ -74,15 +74,15 @@ function begin(
   return { id: metadata.sessionId, recording: recordings.begin(parts, NOW) };
 }
 
-const say = (recording: LiveRecording, text: string, now = NOW) =>
+const print = (recording: LiveRecording, text: string, now = NOW) =>
   recording.fromUpstream(frame(1, text).buffer as ArrayBuffer, now);
 
-/** So many whole lines of output, in messages as a cluster sends them. @returns the text */
-function sayMuch(recording: LiveRecording, mebibytes: number, from = 0): string {
+/** Sends so much output in whole lines, in messages as a cluster sends them. @returns the text */
+function printMuch(recording: LiveRecording, mebibytes: number, from = 0): string {
   let all = "";
   for (let i = 0; i < mebibytes * 32; i++) {
     const text = `${String(from + i).padStart(6, "0")} ${"x".repeat(32 * 1024 - 8)}\n`;
-    say(recording, text, NOW + (from + i) * 40);
+    print(recording, text, NOW + (from + i) * 40);
     all += text;
   }
   return all;
@@ -109,7 +109,7 @@ async function inR2(id: string) {
   return object && parse(new TextDecoder().decode(await object.arrayBuffer()));
 }
 
-/** The real bucket, but for what a test does to it. */
+/** The real bucket with faults. */
 function bucketWith(
   faults: Partial<Record<"put" | "head" | "createMultipartUpload" | "uploadPart" | "complete", Fault>>,
 ): R2Bucket {
@@ -135,7 +135,7 @@ type Fault = <R>(call: () => Promise<R>) => Promise<R>;
 
 const down: Fault = () => Promise.reject(new Error("internal error; please try again (10001)"));
 
-/** R2 has done it, but its answer is lost; later calls go through. */
+/** R2 carries out the first call, but its answer is lost. */
 function answerLost(): Fault {
   let first = true;
   return async (call) => {
@@ -149,19 +149,19 @@ function answerLost(): Fault {
 const logged: string[] = [];
 beforeEach(() => {
   logged.length = 0;
-  vi.spyOn(console, "error").mockImplementation((...words) => void logged.push(words.join(" ")));
+  vi.spyOn(console, "error").mockImplementation((...line) => void logged.push(line.join(" ")));
 });
 afterEach(() => {
   vi.restoreAllMocks();
   expect(logged.join("\n")).not.toContain(SECRET);
 });
 
-describe("on its way to R2", () => {
-  it("a small recording is one object, and leaves nothing behind", () =>
+describe("the upload to R2", () => {
+  it("puts a small recording as one object, and leaves nothing behind", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      say(recording, "hello", NOW + 1_000);
+      print(recording, "hello", NOW + 1_000);
       const summary = recordings.end(id, "exit code 0", NOW + 2_500);
       await recordings.upload();
       const found = await env.RECORDINGS.head(recordingKey(id));
@@ -184,11 +184,11 @@ describe("on its way to R2", () => {
       expect([object.rows, object.spooled, recordings.hasWaiting]).toEqual([0, 0, false]);
     }));
 
-  it("a small recording takes no more memory than it has bytes", () =>
+  it("needs no more memory for a small recording than its size", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      say(recording, "$ ls");
+      print(recording, "$ ls");
       const summary = recordings.end(id, "exit code 0", NOW);
       const spool = new Spool(object.sql);
       const spooled = spool.find(id);
@@ -197,30 +197,30 @@ describe("on its way to R2", () => {
       expect(part?.buffer.byteLength).toBe(summary?.bytes);
     }));
 
-  it("a large one goes in parts while the session goes on, so that the object holds little", () =>
+  it("sends a large recording in parts while the session goes on, so that the object holds little", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      let said = "";
+      let output = "";
       for (let i = 0; i < 4; i++) {
-        said += sayMuch(recording, 3, i * 96);
+        output += printMuch(recording, 3, i * 96);
         await recordings.upload();
         expect(object.spooled).toBeLessThan(PART_BYTES);
       }
       recordings.end(id, "exit code 0", NOW + 60_000);
       await recordings.upload();
       const cast = await inR2(id);
-      expect(cast && shown(cast) === said).toBe(true);
+      expect(cast && shown(cast) === output).toBe(true);
       expect(cast?.events.at(-1)).toEqual([60, "m", "exit code 0"]);
       expect([object.rows, object.spooled]).toEqual([0, 0]);
     }));
 
-  it("waits while the object has a burst to relay, and goes when that is over", () =>
+  it("waits while the object relays a burst, and continues afterwards", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
       object.isBusy = true;
-      const said = sayMuch(recording, 6);
+      const output = printMuch(recording, 6);
       expect(recordings.isDue).toBe(false);
       await recordings.upload();
       expect(object.spooled).toBeGreaterThan(PART_BYTES);
@@ -232,26 +232,26 @@ describe("on its way to R2", () => {
       recordings.end(id, "exit code 0", NOW + 60_000);
       await recordings.upload();
       const cast = await inR2(id);
-      expect(cast && shown(cast) === said).toBe(true);
+      expect(cast && shown(cast) === output).toBe(true);
     }));
 
-  it("waits no longer once a quarter of what may be held is", () =>
+  it("no longer waits once a quarter of the spool is full", () =>
     inObject(async (object) => {
       const recordings = object.live(env.RECORDINGS, 4 * PART_BYTES);
       const { recording } = begin(recordings);
       object.isBusy = true;
-      sayMuch(recording, 4);
+      printMuch(recording, 4);
       expect(recordings.isDue).toBe(false);
-      sayMuch(recording, 3, 4 * 96);
+      printMuch(recording, 3, 4 * 96);
       expect(recordings.isDue).toBe(true);
       await recordings.upload();
       expect(object.spooled).toBeLessThan(PART_BYTES);
     }));
 
-  it("what is said last is in SQLite within a second, whatever comes", () =>
+  it("has the last output in SQLite within a second", () =>
     inObject(async (object) => {
       const { recording } = begin(object.live());
-      say(recording, "last words", Date.now());
+      print(recording, "last output", Date.now());
       const before = Date.now();
       await vi.waitFor(() => expect(object.spooled).toBeGreaterThan(0), { interval: 10 });
       expect(Date.now() - before).toBeLessThan(1_000);
@@ -259,13 +259,13 @@ describe("on its way to R2", () => {
 });
 
 describe("when the object stops", () => {
-  it("between two chunks: the next life ends the recording, and says so", () =>
+  it("between two chunks, the next life ends the recording and marks it", () =>
     inObject(async (object) => {
       const { id, recording } = begin(object.live());
-      say(recording, "hello");
-      say(recording, "there", NOW + 2_000);
+      print(recording, "hello");
+      print(recording, "there", NOW + 2_000);
       recording.flush(NOW + 2_100);
-      say(recording, "lost", NOW + 2_200);
+      print(recording, "lost", NOW + 2_200);
       const next = object.live();
       const summary = next.endInterrupted().get(id);
       await next.upload();
@@ -280,7 +280,7 @@ describe("when the object stops", () => {
       expect(object.live().endInterrupted().size).toBe(0);
     }));
 
-  it("before the first byte: there is a cast, and a player can read it", () =>
+  it("before the first byte, there is a valid cast", () =>
     inObject(async (object) => {
       const { id } = begin(object.live());
       const next = object.live();
@@ -295,29 +295,29 @@ describe("when the object stops", () => {
       });
     }));
 
-  it("between two parts: the next life goes on with the same upload", () =>
+  it("between two parts, the next life continues the same upload", () =>
     inObject(async (object) => {
       const create = vi.fn<Fault>((call) => call());
       const bucket = bucketWith({ createMultipartUpload: create as Fault });
       const first = object.live(bucket);
       const { id, recording } = begin(first);
-      const said = sayMuch(recording, 7);
+      const output = printMuch(recording, 7);
       await first.upload();
       recording.flush(NOW + 20_000);
       const next = object.live(bucket);
       next.endInterrupted();
       await next.upload();
       const cast = await inR2(id);
-      expect(cast && shown(cast).startsWith(said)).toBe(true);
+      expect(cast && shown(cast).startsWith(output)).toBe(true);
       expect(cast?.events.at(-1)?.[2]).toBe("interrupted");
       expect(create).toHaveBeenCalledTimes(1);
     }));
 
-  it("after its last session, before R2 had all: the next life brings the rest", () =>
+  it("after its last session, the next life uploads the rest", () =>
     inObject(async (object) => {
       const first = object.live(bucketWith({ put: down }));
       const { id, recording } = begin(first);
-      say(recording, "hello");
+      print(recording, "hello");
       first.end(id, "exit code 3", NOW);
       await first.upload();
       const next = object.live();
@@ -333,18 +333,18 @@ describe("when the object stops", () => {
         const bucket = bucketWith({ [step]: answerLost() });
         const first = object.live(bucket);
         const { id, recording } = begin(first);
-        const said = sayMuch(recording, 6);
+        const output = printMuch(recording, 6);
         first.end(id, "exit code 0", NOW + 60_000);
         await first.upload();
         const next = object.live(bucket);
         await next.upload();
         const cast = await inR2(id);
-        expect(cast && shown(cast) === said).toBe(true);
+        expect(cast && shown(cast) === output).toBe(true);
         expect([object.rows, object.spooled]).toEqual([0, 0]);
       }),
   );
 
-  it("or loses the answer to a put that the bucket's lock lets nobody repeat", () =>
+  it("or loses the answer to a put that the bucket's lock allows once", () =>
     inObject(async (object) => {
       let puts = 0;
       const put: Fault = async (call) => {
@@ -354,7 +354,7 @@ describe("when the object stops", () => {
       };
       const recordings = object.live(bucketWith({ put, head: answerLost() }));
       const { id, recording } = begin(recordings);
-      say(recording, "hello");
+      print(recording, "hello");
       recordings.end(id, "exit code 0", NOW);
       await recordings.upload();
       expect(recordings.hasWaiting).toBe(true);
@@ -369,14 +369,14 @@ describe("when the object stops", () => {
     }));
 });
 
-describe("while R2 takes nothing", () => {
-  it("recordings wait, with growing pauses, and go when it is back", () =>
+describe("while R2 is down", () => {
+  it("recordings wait with growing pauses, and are uploaded when it is back", () =>
     inObject(async (object) => {
       let isDown = true;
       const put: Fault = (call) => (isDown ? down(call) : call());
       const recordings = object.live(bucketWith({ put }));
       const { id, recording } = begin(recordings);
-      say(recording, SECRET);
+      print(recording, SECRET);
       recordings.end(id, "exit code 0", NOW);
       const pauses: number[] = [];
       for (let i = 0; i < 12; i++) {
@@ -396,7 +396,7 @@ describe("while R2 takes nothing", () => {
       });
     }));
 
-  it("one recording that it will not take does not keep back the others", () =>
+  it("one recording that R2 refuses does not delay the others", () =>
     inObject(async (object) => {
       let refused: string | undefined;
       const recordings = object.live({
@@ -408,7 +408,7 @@ describe("while R2 takes nothing", () => {
       } as R2Bucket);
       for (let i = 0; i < 3; i++) {
         const { id, recording } = begin(recordings);
-        say(recording, "hello");
+        print(recording, "hello");
         recordings.end(id, "exit code 0", NOW);
       }
       await recordings.upload();
@@ -417,36 +417,36 @@ describe("while R2 takes nothing", () => {
     }));
 
   it.each(["continue", "end"] as const)(
-    "and the object is full: the recording says where it stops; policy %s",
+    "and the spool is full, the recording marks where it stops (policy %s)",
     (onFailure) =>
       inObject(async (object) => {
         const recordings = object.live(bucketWith({ put: down, createMultipartUpload: down }), 2 << 20);
         const onMustEnd = vi.fn();
         const { id, recording } = begin(recordings, { onFailure }, onMustEnd);
-        sayMuch(recording, 3);
+        printMuch(recording, 3);
         await Promise.resolve();
         expect(onMustEnd.mock.calls).toEqual(
           onFailure === "end" ? [["recording_failed", "session ended: it can no longer be recorded"]] : [],
         );
         const summary = recordings.end(id, "exit code 0", NOW + 60_000);
-        const words = "recording stopped here: 2 MiB of recordings wait for R2, which takes none";
-        expect(summary).toMatchObject({ state: "failed", reason: words });
+        const notice = "recording stopped here: 2 MiB of recordings wait for R2, which takes none";
+        expect(summary).toMatchObject({ state: "failed", reason: notice });
         expect(object.spooled).toBeLessThan(3 << 20);
         await object.live().upload();
         const cast = await inR2(id);
         expect(cast?.events.slice(-3).map(([, code, data]) => [code, data])).toEqual([
-          ["m", words],
-          ["o", expect.stringContaining(words)],
+          ["m", notice],
+          ["o", expect.stringContaining(notice)],
           ["m", "exit code 0"],
         ]);
       }),
   );
 
-  it("and forgets an upload that it had begun: what is left stays, and can be read", () =>
+  it("and R2 loses an upload, the rest of the recording stays and can be read", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      sayMuch(recording, 6);
+      printMuch(recording, 6);
       await recordings.upload();
       const { upload_id } = object.sql.exec<{ upload_id: string }>("SELECT upload_id FROM recordings").one();
       await env.RECORDINGS.resumeMultipartUpload(recordingKey(id), upload_id).abort();
@@ -458,7 +458,7 @@ describe("while R2 takes nothing", () => {
     }));
 });
 
-it("when the object's own storage fails, no message throws, and the record has it", () =>
+it("when the object's own storage fails, no message throws, and the audit log says so", () =>
   inObject(async (object) => {
     let isBroken = false;
     const sql = {
@@ -470,9 +470,9 @@ it("when the object's own storage fails, no message throws, and the record has i
     const recordings = object.live(env.RECORDINGS, undefined, sql);
     const onMustEnd = vi.fn();
     const { id, recording } = begin(recordings, { onFailure: "end" }, onMustEnd);
-    say(recording, "hello");
+    print(recording, "hello");
     isBroken = true;
-    sayMuch(recording, 1);
+    printMuch(recording, 1);
     await Promise.resolve();
     expect(onMustEnd).toHaveBeenCalledTimes(1);
     expect(recordings.end(id, "exit code 0", NOW)).toMatchObject({
@@ -490,11 +490,11 @@ describe("reading", () => {
   const open = (recordings: Recordings, id: string, bucket: R2Bucket = env.RECORDINGS) =>
     stream(bucket, id, async (offset) => recordings.read(id, offset, NOW + 60_000));
 
-  it("a finished one: from R2, with its type and length", () =>
+  it("a finished recording comes from R2 with its type and length", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      say(recording, "hello");
+      print(recording, "hello");
       const summary = recordings.end(id, "exit code 0", NOW);
       await recordings.upload();
       const response = await open(recordings, id);
@@ -504,21 +504,21 @@ describe("reading", () => {
       expect(shown(await castOf(response))).toBe("hello");
     }));
 
-  it("a live one: to the last byte, as it is at the moment", () =>
+  it("a live recording comes up to its last byte", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      const said = sayMuch(recording, 3);
-      say(recording, "just now", NOW + 20_000);
+      const output = printMuch(recording, 3);
+      print(recording, "just now", NOW + 20_000);
       const cast = await castOf(await open(recordings, id));
-      expect(shown(cast) === `${said}just now`).toBe(true);
+      expect(shown(cast) === `${output}just now`).toBe(true);
     }));
 
-  it("a live one whose beginning is on its way to R2: header, words, and the rest", () =>
+  it("a live recording whose beginning is being uploaded comes with its header, a notice, and the rest", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      const said = sayMuch(recording, 7);
+      const output = printMuch(recording, 7);
       await recordings.upload();
       const cast = await castOf(await open(recordings, id));
       expect(cast.header).toMatchObject({ version: 2, width: 80 });
@@ -526,16 +526,16 @@ describe("reading", () => {
         "m",
         "5 MiB before this are on their way to the bucket, readable when the session has ended",
       ]);
-      const [, ...output] = cast.events.filter(([, code]) => code === "o").map(([, , data]) => data);
-      expect(output.join("").length).toBeGreaterThan(1 << 20);
-      expect(said.endsWith(output.join(""))).toBe(true);
+      const [, ...rest] = cast.events.filter(([, code]) => code === "o").map(([, , data]) => data);
+      expect(rest.join("").length).toBeGreaterThan(1 << 20);
+      expect(output.endsWith(rest.join(""))).toBe(true);
     }));
 
-  it("one that is uploaded while it is read goes on from R2", () =>
+  it("a recording that is uploaded while it is read continues from R2", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      const said = sayMuch(recording, 4);
+      const output = printMuch(recording, 4);
       recordings.end(id, "exit code 0", NOW + 60_000);
       let asked = 0;
       const response = await stream(env.RECORDINGS, id, async (offset) => {
@@ -543,20 +543,20 @@ describe("reading", () => {
         return recordings.read(id, offset, NOW);
       });
       const cast = await castOf(response);
-      expect(shown(cast) === said).toBe(true);
+      expect(shown(cast) === output).toBe(true);
       expect([asked, object.rows]).toEqual([3, 0]);
     }));
 
-  it("one that was never made: none", () =>
+  it("a session without a recording gives none", () =>
     inObject(async (object) => {
       expect(await open(object.live(), "no-such-session")).toBeUndefined();
     }));
 
-  it("while R2 fails: a live one still, any other is an error", () =>
+  it("while R2 fails, a live recording can be read and any other is an error", () =>
     inObject(async (object) => {
       const recordings = object.live();
       const { id, recording } = begin(recordings);
-      say(recording, "hello");
+      print(recording, "hello");
       const broken = { get: () => Promise.reject(new Error("internal error (10001)")) } as unknown as R2Bucket;
       expect(shown(await castOf(await open(recordings, id, broken)))).toBe("hello");
       await expect(open(recordings, "other", broken)).rejects.toThrow("internal error");

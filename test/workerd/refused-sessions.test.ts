@@ -7,7 +7,7 @@ import { Puppet } from "./puppet.ts";
 import { expectStatus } from "./statuses.ts";
 
 const EXEC = (pod: string) => `/api/v1/namespaces/demo/pods/${pod}/exec?command=sh&stdout=true`;
-const SPDY_WORDS =
+const SPDY_MESSAGE =
   /^SPDY sessions are not supported: use kubectl 1\.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true/;
 
 type Person = ReturnType<typeof someone>;
@@ -15,7 +15,7 @@ type Person = ReturnType<typeof someone>;
 const firstHalf = (who: Person, path: string, attempt = "attempt-1") =>
   upgrade(who, path, { "Kubectl-Session": attempt });
 
-/** What kubectl sends when its WebSocket was refused, and whose answer it shows. */
+/** The request that kubectl sends after a refused WebSocket. It shows the answer to this one. */
 const secondHalf = (who: Person, path: string, attempt = "attempt-1") =>
   as(who, path, {
     method: "POST",
@@ -23,7 +23,7 @@ const secondHalf = (who: Person, path: string, attempt = "attempt-1") =>
   });
 
 describe("a session that the cluster refuses", () => {
-  it("is refused in the cluster's own words, to the byte, and recorded once", async () => {
+  it("gets the cluster's own refusal, to the byte, and is in the audit log once", async () => {
     const person = someone();
     const pod = await Puppet.make({ hold: true });
     const answer = firstHalf(person, pod.path());
@@ -38,7 +38,7 @@ describe("a session that the cluster refuses", () => {
     const second = await secondHalf(person, pod.path());
     expect([second.status, await second.text()]).toEqual([403, body]);
     expect(second.headers.get("content-type")).toBe("application/json");
-    await expectRecords(person, [
+    await expectAudited(person, [
       { outcome: "refused", reason: 'pods "x" is forbidden: \u{1F6AA}', pod: pod.name, bytes_out: 0, exit_code: null },
     ]);
   });
@@ -49,19 +49,22 @@ describe("a session that the cluster refuses", () => {
     ["html", 500, "the cluster answered 200 instead of opening a stream"],
     ["redirect", 500, "the cluster answered 302 instead of opening a stream"],
     ["unreachable", 503, "the cluster cannot be reached: try again; if this persists, contact your administrator"],
-  ])("(%s) gives both of kubectl's halves the same status and words, and one record", async (pod, status, words) => {
-    const person = someone();
-    const log = vi.spyOn(console, "error").mockImplementation(() => {});
-    for (const half of [firstHalf, secondHalf]) {
-      const response = await half(person, EXEC(pod));
-      expect(response.status).toBe(status);
-      expect(await response.json()).toMatchObject({ kind: "Status", status: "Failure", message: words });
-    }
-    await expectRecords(person, [{ outcome: "refused", reason: words }]);
-    log.mockRestore();
-  });
+  ])(
+    "(%s) gives both of kubectl's halves the same status and message, and is in the audit log once",
+    async (pod, status, message) => {
+      const person = someone();
+      const log = vi.spyOn(console, "error").mockImplementation(() => {});
+      for (const half of [firstHalf, secondHalf]) {
+        const response = await half(person, EXEC(pod));
+        expect(response.status).toBe(status);
+        expect(await response.json()).toMatchObject({ kind: "Status", status: "Failure", message });
+      }
+      await expectAudited(person, [{ outcome: "refused", reason: message }]);
+      log.mockRestore();
+    },
+  );
 
-  it("at great length is cut short", async () => {
+  it("with a very long body is cut", async () => {
     const person = someone();
     const response = await firstHalf(person, EXEC("verbose"));
     expect(response.status).toBe(500);
@@ -70,7 +73,7 @@ describe("a session that the cluster refuses", () => {
     expect(row?.reason?.length).toBeLessThanOrEqual(1_024);
   });
 
-  it("a hundred times a minute and more is not asked for any longer, and does not fill the record", async () => {
+  it("more than 120 times within a minute is no longer asked, and does not fill the audit log", async () => {
     const person = someone();
     vi.spyOn(console, "error").mockImplementation(() => {});
     vi.spyOn(console, "log").mockImplementation(() => {});
@@ -92,43 +95,43 @@ describe("a session that the cluster refuses", () => {
   });
 });
 
-describe("a second half by SPDY gets its own first half's answer only", () => {
+describe("a second half by SPDY gets only its own first half's answer", () => {
   it("not another person's", async () => {
     expect((await firstHalf(someone(), EXEC("forbidden"))).status).toBe(403);
-    await expectStatus(await secondHalf(someone(), EXEC("forbidden")), "BadRequest", SPDY_WORDS);
+    await expectStatus(await secondHalf(someone(), EXEC("forbidden")), "BadRequest", SPDY_MESSAGE);
   });
 
-  it("not that of another pod, command or container", async () => {
+  it("not another pod's, command's or container's", async () => {
     const person = someone();
     expect((await firstHalf(person, EXEC("forbidden"))).status).toBe(403);
     for (const path of [EXEC("not-there"), `${EXEC("forbidden")}&command=id`, `${EXEC("forbidden")}&container=c`]) {
-      await expectStatus(await secondHalf(person, path), "BadRequest", SPDY_WORDS);
+      await expectStatus(await secondHalf(person, path), "BadRequest", SPDY_MESSAGE);
     }
     await endedOf(person.email, 4);
   });
 
-  it("not that of another run of kubectl", async () => {
+  it("not another kubectl run's", async () => {
     const person = someone();
     expect((await firstHalf(person, EXEC("forbidden"), "run-1")).status).toBe(403);
-    await expectStatus(await secondHalf(person, EXEC("forbidden"), "run-2"), "BadRequest", SPDY_WORDS);
+    await expectStatus(await secondHalf(person, EXEC("forbidden"), "run-2"), "BadRequest", SPDY_MESSAGE);
     expect((await secondHalf(person, EXEC("forbidden"), "run-1")).status).toBe(403);
   });
 
-  it("and gets it once: a later SPDY attempt stands alone, and is recorded", async () => {
+  it("and gets it once: a later SPDY attempt is a new one in the audit log", async () => {
     const person = someone();
     expect((await firstHalf(person, EXEC("forbidden"))).status).toBe(403);
     expect((await secondHalf(person, EXEC("forbidden"))).status).toBe(403);
-    await expectStatus(await secondHalf(person, EXEC("forbidden")), "BadRequest", SPDY_WORDS);
+    await expectStatus(await secondHalf(person, EXEC("forbidden")), "BadRequest", SPDY_MESSAGE);
     await endedOf(person.email, 2);
   });
 });
 
-describe("a client that knows SPDY only", () => {
-  it.each(["POST", "GET"])("is told by 400 which kubectl to use (%s), and recorded once", async (method) => {
+describe("a client that supports SPDY only", () => {
+  it.each(["POST", "GET"])("reads in a 400 which kubectl to use (%s), and is in the audit log once", async (method) => {
     const person = someone();
     const response = await as(person, EXEC("silent"), { method, headers: { Upgrade: "SPDY/3.1" } });
-    await expectStatus(response, "BadRequest", SPDY_WORDS);
-    await expectRecords(person, [{ outcome: "refused", reason: expect.stringMatching(SPDY_WORDS), pod: "silent" }]);
+    await expectStatus(response, "BadRequest", SPDY_MESSAGE);
+    await expectAudited(person, [{ outcome: "refused", reason: expect.stringMatching(SPDY_MESSAGE), pod: "silent" }]);
   });
 
   it("never reaches the cluster", async () => {
@@ -142,15 +145,15 @@ describe("a client that knows SPDY only", () => {
 
 describe("the limit of sessions at once", () => {
   const silent = (who: Person) => upgrade(who, EXEC("silent"));
-  const wordsFor = ({ email }: Person) => `${email} has 3 of 3 allowed sessions open; end one of them and try again`;
+  const messageFor = ({ email }: Person) => `${email} has 3 of 3 allowed sessions open; end one of them and try again`;
 
-  it("refuses the fourth with words that both halves give, recorded once", async () => {
+  it("refuses the fourth with a message for both halves, once in the audit log", async () => {
     const person = someone();
     const open = [];
     for (let i = 0; i < 3; i++) open.push(await Client.open(silent(person)));
-    await expectStatus(await firstHalf(person, EXEC("silent")), "TooManyRequests", wordsFor(person));
-    await expectStatus(await secondHalf(person, EXEC("silent")), "TooManyRequests", wordsFor(person));
-    await expectRecords(person, [{ outcome: "refused", reason: wordsFor(person) }]);
+    await expectStatus(await firstHalf(person, EXEC("silent")), "TooManyRequests", messageFor(person));
+    await expectStatus(await secondHalf(person, EXEC("silent")), "TooManyRequests", messageFor(person));
+    await expectAudited(person, [{ outcome: "refused", reason: messageFor(person) }]);
     for (const client of open) client.close();
   });
 
@@ -164,7 +167,7 @@ describe("the limit of sessions at once", () => {
     for (const client of open) client.close();
   });
 
-  it("frees a place at once when a session ends, whoever ends it", async () => {
+  it("admits another session as soon as one has ended, whoever ended it", async () => {
     const person = someone();
     const pod = await Puppet.make();
     const byCluster = await Client.open(upgrade(person, pod.path()));
@@ -181,7 +184,7 @@ describe("the limit of sessions at once", () => {
     for (const client of [third, fourth, fifth]) client.close();
   });
 
-  it("holds against attempts that come all at once", async () => {
+  it("holds against concurrent attempts", async () => {
     const person = someone();
     const answers = await Promise.all(Array.from({ length: 8 }, () => silent(person)));
     const count = (wanted: number) => answers.filter(({ status }) => status === wanted).length;
@@ -189,7 +192,7 @@ describe("the limit of sessions at once", () => {
     for (const answer of answers) if (answer.webSocket) (await Client.open(answer)).close();
   });
 
-  it("counts a session whose cluster has not answered yet", async () => {
+  it("counts a session that still waits for the cluster", async () => {
     const person = someone();
     const pods = await Promise.all([1, 2, 3].map(() => Puppet.make({ hold: true })));
     const pending = pods.map((pod) => upgrade(person, pod.path()));
@@ -200,7 +203,7 @@ describe("the limit of sessions at once", () => {
     (await Client.open(silent(person))).close();
   });
 
-  it("is each person's own", async () => {
+  it("is separate for each person", async () => {
     const person = someone();
     const open = [];
     for (let i = 0; i < 3; i++) open.push(await Client.open(silent(person)));
@@ -208,7 +211,7 @@ describe("the limit of sessions at once", () => {
     for (const client of open) client.close();
   });
 
-  it("is not left behind by a client that goes away before the cluster has answered", async () => {
+  it("does not count a client that went away before the cluster answered", async () => {
     const person = someone();
     const pod = await Puppet.make({ hold: true });
     const leaving = new AbortController();
@@ -238,10 +241,10 @@ it("a session with a cluster that the object has no binding for is refused, and 
   await expectStatus(response, "ServiceUnavailable", message);
   expect(log.mock.calls.flat().join("\n")).toContain('"detail":"no binding KUBE_API_ADDED"');
   vi.restoreAllMocks();
-  await expectRecords(person, [{ outcome: "refused", reason: message, cluster: "added" }]);
+  await expectAudited(person, [{ outcome: "refused", reason: message, cluster: "added" }]);
 });
 
-describe("a session whose start cannot be read is refused at the edge", () => {
+describe("the edge refuses a request that does not open a session", () => {
   it.each([
     ["without an upgrade", {}, "exec requires a connection upgrade to WebSocket (kubectl 1.31 or later)"],
     [
@@ -249,16 +252,16 @@ describe("a session whose start cannot be read is refused at the edge", () => {
       { Upgrade: "h2c" },
       "the Upgrade header names a protocol that is neither WebSocket nor SPDY/3.1",
     ],
-  ])("%s", async (_, headers, words) => {
-    await expectStatus(await as(someone(), EXEC("silent"), { headers }), "BadRequest", words);
+  ])("%s", async (_, headers, message) => {
+    await expectStatus(await as(someone(), EXEC("silent"), { headers }), "BadRequest", message);
   });
 });
 
 /**
- * Expects exactly these sessions of the person in D1. The object delivers in order, so once one more session of theirs is
- * there, nothing else is still under way.
+ * Expects exactly these sessions of the person in D1. The object delivers in order, so once a further session is there,
+ * nothing else is pending.
  */
-async function expectRecords(person: Person, expected: object[]): Promise<void> {
+async function expectAudited(person: Person, expected: object[]): Promise<void> {
   const last = await Puppet.make();
   const open = await upgrade(person, last.path());
   if (open.status === 101) {

@@ -7,7 +7,7 @@ import { Puppet } from "./puppet.ts";
 
 const PODS = "/api/v1/namespaces/demo/pods";
 
-/** A session with the test on both of its ends. */
+/** A session of which the test plays both ends. */
 async function session({ query, protocols }: { query?: string; protocols?: string } = {}) {
   const pod = await Puppet.make();
   const headers = protocols === undefined ? {} : { "Sec-WebSocket-Protocol": protocols };
@@ -15,7 +15,7 @@ async function session({ query, protocols }: { query?: string; protocols?: strin
   return { pod, client };
 }
 
-describe("messages cross as they are", () => {
+describe("messages are relayed", () => {
   it("from the client to the cluster and back", async () => {
     const client = await Client.open(upgrade(someone(), `${PODS}/echo/exec?command=cat&stdin=true&stdout=true`));
     client.send(frame(0, "hello"));
@@ -26,9 +26,9 @@ describe("messages cross as they are", () => {
     expect(client.text(3)).toBe('{"metadata":{},"status":"Success"}');
   });
 
-  it("in order, borders kept, from empty to a megabyte", async () => {
+  it("in order and with their borders, from empty to a megabyte", async () => {
     const { pod, client } = await session();
-    // From channel 4 on: consecutive frames of stdin, stdout and stderr may be joined, see frame-merger.ts.
+    // Channels from 4 on, because consecutive frames of stdin, stdout and stderr may be merged (frame-merger.ts).
     const messages = [0, 1, 2, 125, 126, 65_535, 65_536, 1_048_576, 3].map((length, i) =>
       new Uint8Array(length).fill(i + 4),
     );
@@ -43,7 +43,7 @@ describe("messages cross as they are", () => {
     client.close();
   });
 
-  it("with large stdin frames joined: every byte, in order, and the close of stdin after them", async () => {
+  it("with large stdin frames merged, every byte in order, and the close of stdin after them", async () => {
     const { pod, client } = await session();
     const sent = Array.from({ length: 100 }, (_, i) => frame(0, new Uint8Array(8_000).fill(i)));
     for (const message of sent) client.send(message);
@@ -57,7 +57,7 @@ describe("messages cross as they are", () => {
     client.close();
   });
 
-  it("as text where they are text: the base64 protocols of browsers", async () => {
+  it("as text if they are text, as in the base64 protocols of browsers", async () => {
     const { pod, client } = await session({ protocols: "v4.base64.channel.k8s.io" });
     client.send(`0${btoa("ls\n")}`);
     pod.send(`1${btoa("file\n")}`);
@@ -70,9 +70,9 @@ describe("messages cross as they are", () => {
 
   it("after the client half-closed its stdin", async () => {
     const { pod, client } = await session();
-    client.send(frame(0, "last words"));
+    client.send(frame(0, "last input"));
     client.send(Uint8Array.of(255, 0));
-    await vi.waitFor(() => expect(pod.received).toEqual([frame(0, "last words"), Uint8Array.of(255, 0)]));
+    await vi.waitFor(() => expect(pod.received).toEqual([frame(0, "last input"), Uint8Array.of(255, 0)]));
     pod.send(frame(1, "still here"));
     pod.send(SUCCESS);
     pod.close(1000);
@@ -80,7 +80,7 @@ describe("messages cross as they are", () => {
     expect(client.text(1)).toBe("still here");
   });
 
-  it("only within their session: two of one person do not mix", async () => {
+  it("only within their session, also with two sessions of one person", async () => {
     const person = someone();
     const [one, two] = [await Puppet.make(), await Puppet.make()];
     const first = await Client.open(upgrade(person, one.path()));
@@ -100,7 +100,7 @@ describe("messages cross as they are", () => {
 });
 
 describe("the subprotocol", () => {
-  it("answered is the one that the cluster chose, not the first that the client offered", async () => {
+  it("in the answer is the one that the cluster chose, not the first that the client offered", async () => {
     const { client } = await session({ protocols: "base64.binary.k8s.io, v5.channel.k8s.io, v4.channel.k8s.io" });
     expect(client.protocol).toBe("v4.channel.k8s.io");
     const [, connect] = await vi.waitFor(async () => {
@@ -112,7 +112,7 @@ describe("the subprotocol", () => {
     client.close();
   });
 
-  it("is not answered where the cluster chose none", async () => {
+  it("is absent from the answer if the cluster chose none", async () => {
     const pod = await Puppet.make();
     const client = await Client.open(as(someone(), pod.path(), { headers: { Upgrade: "websocket" } }));
     expect(client.protocol).toBeNull();
@@ -121,7 +121,7 @@ describe("the subprotocol", () => {
     expect((await eventsOf(client.sessionId))[1]).toMatchObject({ type: "connect", data: { protocol: "" } });
   });
 
-  it("of kubectl's port-forward, which is no valid token, gets through", async () => {
+  it("of kubectl's port-forward is relayed although it is not a valid token", async () => {
     const pod = await Puppet.make();
     const headers = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
     const client = await Client.open(upgrade(someone(), pod.path("", "portforward"), headers));
@@ -131,15 +131,15 @@ describe("the subprotocol", () => {
   });
 });
 
-describe("a hang-up crosses with its code and reason", () => {
+describe("a close is relayed with its code and reason", () => {
   const CLOSES: [string, number | undefined, string | undefined, { code: number; reason: string }][] = [
     ["normal", 1000, "done", { code: 1000, reason: "done" }],
     ["going away", 1001, "", { code: 1001, reason: "" }],
     ["without a code", undefined, undefined, { code: 1005, reason: "" }],
     ["internal error", 1011, "broken", { code: 1011, reason: "broken" }],
-    ["one of an application", 3000, "häßlich", { code: 3000, reason: "häßlich" }],
-    ["a private one", 4999, "", { code: 4999, reason: "" }],
-    ["with the longest reason there is", 1000, "x".repeat(123), { code: 1000, reason: "x".repeat(123) }],
+    ["a registered application code", 3000, "häßlich", { code: 3000, reason: "häßlich" }],
+    ["a private code", 4999, "", { code: 4999, reason: "" }],
+    ["with the longest possible reason", 1000, "x".repeat(123), { code: 1000, reason: "x".repeat(123) }],
   ];
 
   it.each(CLOSES)("from the cluster to the client: %s", async (_, code, reason, expected) => {
@@ -162,7 +162,7 @@ describe("a hang-up crosses with its code and reason", () => {
   });
 });
 
-describe("the record says how a session ended", () => {
+describe("the audit log says how a session ended", () => {
   it.each([
     [0, [SUCCESS]],
     [
@@ -182,7 +182,7 @@ describe("the record says how a session ended", () => {
     expect(row).toMatchObject({ outcome: "exited", exit_code: exitCode, reason: null, ended_by: null });
   });
 
-  it("with the exit code although the client hangs up first, as kubectl does", async () => {
+  it("with the exit code although the client closes first, as kubectl does", async () => {
     const { pod, client } = await session();
     pod.send(SUCCESS);
     await vi.waitFor(() => expect(client.received.length).toBe(1));
@@ -190,7 +190,7 @@ describe("the record says how a session ended", () => {
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
   });
 
-  it("with the cluster's words when the command could not run", async () => {
+  it("with the cluster's message when the command could not run", async () => {
     const client = await Client.open(upgrade(someone(), `${PODS}/no-command/exec?command=nosuch`));
     await client.closed;
     expect(await ended(client.sessionId)).toMatchObject({
@@ -203,7 +203,7 @@ describe("the record says how a session ended", () => {
   it.each([
     ["closed", 1000, null],
     ["upstream_lost", 1011, "the connection to the cluster was lost (WebSocket close 1011)"],
-  ])("as %s when the cluster hangs up with %d and no status", async (outcome, code, reason) => {
+  ])("as %s when the cluster closes with %d and no status", async (outcome, code, reason) => {
     const { pod, client } = await session();
     pod.close(code);
     expect((await client.closed).code).toBe(code);
@@ -219,11 +219,11 @@ describe("the record says how a session ended", () => {
     await vi.waitFor(() => expect(pod.received.length).toBe(1));
     leaving.abort();
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "disconnected", bytes_in: 2, messages_in: 1 });
-    // What must not be on the wire (1006) becomes "going away".
+    // 1006 must not be sent, and becomes "going away".
     expect((await pod.closed()).code).toBe(1001);
   });
 
-  it("with what crossed, counted to the byte", async () => {
+  it("with exact counts of messages and bytes", async () => {
     const { pod, client } = await session({ query: "command=sh&stdin=true" });
     for (const message of [frame(1, "12345"), frame(2, ""), new Uint8Array(0)]) pod.send(message);
     for (const message of [frame(0, "äö"), frame(4, "{}")]) client.send(message);
@@ -239,7 +239,7 @@ describe("the record says how a session ended", () => {
     });
   });
 
-  it("with who, where, and from where", async () => {
+  it("with its user, its target and its client", async () => {
     const person = someone();
     const headers = { "CF-Connecting-IP": "203.0.113.7", "User-Agent": "kubectl/v1.36.3", "Kubectl-Session": "s" };
     const before = Date.now();
@@ -280,8 +280,8 @@ describe("the record says how a session ended", () => {
   });
 });
 
-describe("a cluster that breaks off without a word", () => {
-  it("is told of on the error channel, so that kubectl prints it instead of exiting 0", async () => {
+describe("a lost connection to the cluster", () => {
+  it("is reported on the error channel, so that kubectl prints it instead of exiting 0", async () => {
     const { pod, client } = await session();
     pod.send(frame(1, "so far\n"));
     await vi.waitFor(() => expect(client.received.length).toBe(1));
@@ -297,12 +297,12 @@ describe("a cluster that breaks off without a word", () => {
     });
   });
 
-  it("after the command's status changes nothing of it", async () => {
+  it("after the command's status changes nothing", async () => {
     const { pod, client } = await session();
     pod.send(SUCCESS);
     await vi.waitFor(() => expect(client.received.length).toBe(1));
     pod.crash();
-    // On any other code kubectl prints that, and exits 1.
+    // With any other code kubectl prints the close, and exits 1.
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
     expect(client.received).toEqual([SUCCESS]);
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });

@@ -8,40 +8,41 @@ import { Client, frame, SUCCESS } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
-/** One person's only session, with the test on both of its ends, brought to a moment for a fault to happen then. */
+/** A person's only session, of which the test plays both ends, brought to the moment at which a fault happens. */
 export class Stage {
   readonly person = someone();
   readonly pod: Puppet;
-  /** Aborting it breaks the client's connection, at whatever stage. */
+  /** Aborting it breaks the client's connection, at any stage. */
   readonly leaving = new AbortController();
-  /** What crosses, as it must be in the record. */
+  /** What was relayed, as the audit log must have it. */
   readonly flowed: { -readonly [K in keyof Counts]: number } = { ...NO_COUNTS };
   client: Client | undefined;
-  /** The attempt's answer where it is no session, or why there is none. */
+  /** The answer to the attempt if it was refused, or what it threw. */
   refusal: Response | undefined;
   attemptFailed: unknown;
-  /** Whose thread the client lives in; without it, in the test's own. While that object is blocked, nothing is read. */
+  /** The object in which the client runs; the test itself if undefined. A blocked object reads nothing. */
   readonly #home: DurableObjectStub | undefined;
-  #goOn: () => void = () => {};
+  #resume: () => void = () => {};
 
   private constructor(pod: Puppet, home: DurableObjectStub | undefined) {
     this.pod = pod;
     this.#home = home;
   }
 
-  /** @param canStall the client can be told to stop reading */
+  /** @param canStall whether the client can stop reading */
   static async reach(moment: Moment, config: Partial<ConfigInput>, canStall = false): Promise<Stage> {
     const home = canStall ? env.USER_SESSIONS.getByName(`client-${crypto.randomUUID()}`) : undefined;
     const stage = new Stage(await Puppet.make({ hold: moment === "dialling" }), home);
     const attempted = stage.#attempt(config);
     await vi.waitFor(() => {
-      if (!stage.pod.isAsked && !stage.refusal) throw new Error("the cluster was not asked, the client not refused");
+      if (!stage.pod.isAsked && !stage.refusal)
+        throw new Error("the cluster was not asked, and the client not refused");
     });
     if (moment === "dialling") return stage;
     await attempted;
     if (moment === "opened") return stage;
     await stage.flow();
-    if (moment === "during close") await stage.tellExit();
+    if (moment === "during close") await stage.sendExit();
     return stage;
   }
 
@@ -50,7 +51,7 @@ export class Stage {
     return env.USER_SESSIONS.getByName(this.person.email);
   }
 
-  /** `in` crosses, and `out`. */
+  /** Relays `in` and `out`. */
   async flow(): Promise<void> {
     await this.atClient((client) => client.send(frame(0, "in")));
     this.#count("in", 3);
@@ -60,14 +61,14 @@ export class Stage {
     await this.#received(1);
   }
 
-  /** The command ends with 0, and the cluster says so. */
-  async tellExit(): Promise<void> {
+  /** The command ends with 0, and the cluster sends its Status. */
+  async sendExit(): Promise<void> {
     this.pod.send(SUCCESS);
     this.#count("out", SUCCESS.length);
     await this.#received(this.flowed.messages_out);
   }
 
-  /** From wherever it is, the session goes on to a good end. */
+  /** Continues the session from any moment to a normal end. */
   async goOnToTheEnd(moment: Moment): Promise<void> {
     if (moment === "dialling") {
       this.pod.accept();
@@ -76,19 +77,19 @@ export class Stage {
       });
     }
     if (moment === "dialling" || moment === "opened") await this.flow();
-    if (moment !== "during close") await this.tellExit();
+    if (moment !== "during close") await this.sendExit();
     this.pod.close(1000);
     await this.hungUp();
   }
 
-  /** The client reads nothing until `readOn`, or 30 s have gone by. */
+  /** The client reads nothing until `readOn`, or for 30 s. */
   async stopReading(): Promise<void> {
-    const goOn = new Promise<void>((resolve) => {
-      this.#goOn = resolve;
+    const resumed = new Promise<void>((resolve) => {
+      this.#resume = resolve;
     });
     let isBlocked = false;
     void runInDurableObject(this.#homeOrFail(), (_, state) => {
-      void state.blockConcurrencyWhile(() => goOn);
+      void state.blockConcurrencyWhile(() => resumed);
       isBlocked = true;
     });
     await vi.waitFor(() => {
@@ -97,19 +98,19 @@ export class Stage {
   }
 
   readOn(): void {
-    this.#goOn();
+    this.#resume();
   }
 
   async hungUp(): Promise<void> {
     await vi.waitFor(
       () => {
-        if (!this.client?.hungUp) throw new Error("the client has not been hung up on");
+        if (!this.client?.hungUp) throw new Error("the client's connection is still open");
       },
       { timeout: 6_000, interval: 10 },
     );
   }
 
-  /** Runs in the thread that the client lives in: sockets are of use only there. */
+  /** Runs where the client runs: its socket can be used only there. */
   async atClient(work: (client: Client) => void): Promise<void> {
     const { client } = this;
     if (!client) throw new Error("there is no client");
@@ -117,7 +118,7 @@ export class Stage {
     else work(client);
   }
 
-  /** What the person's object does when its alarm rings, and the alarm is due when something waits. */
+  /** Rings the alarm of the person's object, which must be set. */
   async ring(): Promise<void> {
     if (!(await runDurableObjectAlarm(this.object))) throw new Error("no alarm is set");
   }

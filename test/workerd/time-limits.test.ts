@@ -7,7 +7,7 @@ import { Puppet } from "./puppet.ts";
 
 const IDLE = "session ended: idle for 1s, the longest allowed";
 const PORT_FORWARD = "SPDY/3.1+portforward.k8s.io";
-/** SPDY/3 control frames, type 6 (PING) of either side and type 4 (SETTINGS) without an entry. */
+/** SPDY/3 control frames: type 6 (PING) of either side, and type 4 (SETTINGS) without entries. */
 const CLIENT_PING = Uint8Array.of(0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1);
 const SERVER_PING = Uint8Array.of(0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 2);
 const SETTINGS = Uint8Array.of(0x80, 3, 0, 4, 0, 0, 0, 4, 0, 0, 0, 0);
@@ -40,9 +40,9 @@ async function whileOpen(closed: Promise<Closed>, act: () => void): Promise<Clos
   return close;
 }
 
-// At the same time, since each of them lasts as long as its limit.
+// Concurrently, because each lasts as long as its limit.
 describe.concurrent("a session", () => {
-  it("that is idle too long is ended with the words that kubectl prints, and the record has them", async () => {
+  it("that is idle too long ends with a message that kubectl prints and the audit log has", async () => {
     const { pod, client } = await session({
       limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
     });
@@ -63,7 +63,7 @@ describe.concurrent("a session", () => {
     expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(1_000);
   });
 
-  it("on a terminal shows the words there too, in a line of their own before the error", async () => {
+  it("shows the message on a terminal too, on its own line before the error", async () => {
     const query = "command=sh&stdin=true&stdout=true&tty=true";
     const { client } = await session({
       limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
@@ -74,7 +74,7 @@ describe.concurrent("a session", () => {
     expect(client.received.map((message) => message[0])).toEqual([1, 3]);
   });
 
-  it("in a browser's base64 protocol is told in it", async () => {
+  it("gets the message in a browser's base64 protocol", async () => {
     const protocol = "v4.base64.channel.k8s.io";
     const { client } = await session({
       limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
@@ -89,20 +89,20 @@ describe.concurrent("a session", () => {
   it.each([
     ["typing", (client: Client) => client.send(frame(0, "x"))],
     ["output", (_: Client, pod: Puppet) => pod.send(frame(1, "x"))],
-  ])("that is used (%s) is not idle, but does not outlast the longest duration", async (_, use) => {
+  ])("that is used (%s) is not idle, but ends at the longest duration", async (_, use) => {
     const { pod, client } = await session({
       limits: { idleTimeoutSeconds: 5, maxDurationSeconds: 8, stallTimeoutSeconds: 30 },
     });
     const close = await whileOpen(client.closed, () => use(client, pod));
-    const words = "session ended: it reached the longest duration allowed (8s)";
+    const message = "session ended: it reached the longest duration allowed (8s)";
     expect(close.code).toBe(1000);
-    expect(JSON.parse(client.text(3))).toMatchObject({ message: words });
+    expect(JSON.parse(client.text(3))).toMatchObject({ message: message });
     const row = await ended(client.sessionId);
-    expect(row).toMatchObject({ outcome: "duration_limit", reason: words });
+    expect(row).toMatchObject({ outcome: "duration_limit", reason: message });
     expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(8_000);
   });
 
-  it("is idle although empty frames cross", async () => {
+  it("is idle although empty frames are relayed", async () => {
     const { pod, client } = await session({
       limits: { idleTimeoutSeconds: 1, maxDurationSeconds: 30, stallTimeoutSeconds: 30 },
     });
@@ -113,7 +113,7 @@ describe.concurrent("a session", () => {
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "idle_limit" });
   });
 
-  it("whose cluster never answers is ended too", async () => {
+  it("whose cluster never answers ends too", async () => {
     const pod = await Puppet.make({ hold: true });
     const limits = { maxSessionsPerUser: 3, idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 };
     const person = someone();
@@ -132,7 +132,7 @@ describe.concurrent("a port-forward", () => {
     ["PINGs", [CLIENT_PING, SERVER_PING]],
     ["SETTINGS", [SETTINGS, SETTINGS]],
     ["PINGs in single bytes", [CLIENT_PING, SERVER_PING].map((ping) => [...ping].map((byte) => Uint8Array.of(byte)))],
-  ])("is idle although %s cross: kubectl sends them for as long as it runs", async (_, [up, down]) => {
+  ])("is idle although %s are relayed, which kubectl sends as long as it runs", async (_, [up, down]) => {
     const { pod, client } = await session(tunnel);
     const close = await whileOpen(client.closed, () => {
       for (const message of [up].flat()) if (message) client.send(message);
@@ -145,7 +145,7 @@ describe.concurrent("a port-forward", () => {
   it.each([
     ["from the client", (client: Client) => client.send(DATA)],
     ["from the pod", (_: Client, pod: Puppet) => pod.send(DATA)],
-  ])("is in use while data cross %s", async (_, use) => {
+  ])("is in use while data is relayed %s", async (_, use) => {
     const { pod, client } = await session(tunnel);
     await whileOpen(client.closed, () => use(client, pod));
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "duration_limit" });
