@@ -191,7 +191,7 @@ describe("one session", () => {
   });
 
   it.each(["unknown", "A".repeat(64), "..%2f..", "%00", "x".repeat(2_000)])("called %s is not found", async (id) => {
-    await expectApiDenial(await as(admin, `${SESSIONS}/${id}`), "not_found", "there is no session of this id");
+    await expectApiDenial(await as(admin, `${SESSIONS}/${id}`), "not_found", "there is no session with this id");
   });
 
   it("with a broken escape in its id is a bad request", async () => {

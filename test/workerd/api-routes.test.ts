@@ -130,7 +130,7 @@ describe("a session that nobody can find", () => {
   const nowhere = makeSessionId(env.USER_SESSIONS.idFromName("nobody").toString(), 1, new Uint8Array(10));
 
   it.each<[string, string, RegExp]>([
-    ["GET", "", /^there is no session of this id$/],
+    ["GET", "", /^there is no session with this id$/],
     ["DELETE", "", /^no live session has this id/],
     ["GET", "/recording", /^this session has no recording/],
   ])("is not found by %s …%s", async (method, suffix, message) => {

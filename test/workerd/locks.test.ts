@@ -373,8 +373,11 @@ describe("several clusters", () => {
         });
       }
       for (const place of ALL_OBJECT_LOCATIONS) {
-        const object = env.USER_SESSIONS.getByName(userObjectName(person.email, place));
-        expect(await askUserObject(object, "currentLock", {})).toMatchObject({ reason: "gone" });
+        expect(
+          await askUserObject(env.USER_SESSIONS.getByName(userObjectName(person.email, place)), "currentLock", {}),
+        ).toMatchObject({
+          reason: "gone",
+        });
       }
       expect((await as(admin, `${locks(person.email)}?reason=back`, { method: "DELETE" })).status).toBe(200);
       (await Client.open(openAt(person, "two.example.com"))).close();
@@ -396,8 +399,11 @@ describe("several clusters", () => {
         await order(locks(person.email), "PUT"),
         await order(`/-/admin/users/${person.email}/sessions`, "DELETE"),
       ]) {
-        const message = `one of the objects of ${person.email} did not answer: the command may not hold everywhere, repeat it`;
-        await expectApiDenial(answer, "object_unavailable", message);
+        await expectApiDenial(
+          answer,
+          "object_unavailable",
+          `not every object of ${person.email} carried this out, so it may not hold everywhere: repeat the command`,
+        );
       }
       expect((await upgrade(person, SILENT)).status).toBe(403);
     });

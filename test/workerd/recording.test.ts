@@ -11,11 +11,12 @@ import { Spool } from "../../durable/recording/spool.ts";
 import { streamRecording } from "../../worker/api/stream-recording.ts";
 import { frame } from "./client.ts";
 
-/** What the API would answer, with a spool that always answers. */
+/** What the API would answer, with a spool that always answers. Undefined: there is no recording. */
 async function stream(bucket: R2Bucket, id: string, read: (offset: number) => Promise<RecordingBlock | null>) {
   const streamed = await streamRecording(bucket, id, async (offset) => ok(await read(offset)));
-  if (!streamed.ok) throw new Error(streamed.error.message);
-  return streamed.value;
+  if (streamed.ok) return streamed.value;
+  if (streamed.error.code === "not_found") return undefined;
+  throw new Error(streamed.error.code);
 }
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
@@ -559,6 +560,8 @@ describe("reading", () => {
       print(recording, "hello");
       const broken = { get: () => Promise.reject(new Error("internal error (10001)")) } as unknown as R2Bucket;
       expect(shown(await castOf(await open(recordings, id, broken)))).toBe("hello");
-      await expect(open(recordings, "other", broken)).rejects.toThrow("internal error");
+      const log = vi.spyOn(console, "error").mockImplementation(() => {});
+      await expect(open(recordings, "other", broken)).rejects.toThrow("recording_unavailable");
+      expect(log).toHaveBeenCalledWith(expect.stringContaining("internal error"));
     }));
 });

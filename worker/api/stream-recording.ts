@@ -1,60 +1,72 @@
-import { ok, type Result } from "../../common/result.ts";
-import type { Denial } from "../../contract/denial.ts";
+import { describeError, logEvent } from "../../common/log.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
 import { CAST_CONTENT_TYPE, type RecordingBlock, recordingKey } from "../../contract/recording.ts";
 
-/** Asks the session's object for what R2 does not have; see `Recordings.read`. */
-export type SpoolReader = (offset: number) => Promise<Result<RecordingBlock | null, Denial>>;
+/** Reads from the session's object what R2 does not have, from a byte offset; null where it has nothing. */
+export type ReadSpool = (offset: number) => Promise<Result<RecordingBlock | null, Denial>>;
 
 /**
- * Streams a recording: from R2, or what the object has of one that is live or not uploaded yet. For the Worker: a long
- * stream out of the object itself would be one more thing beside its sessions.
+ * Streams a recording: from R2, or from its object while the session is live or the upload is not finished.
  *
- * @returns undefined where there is none, which is so when the session was not recorded, too; a denial where the object
- *   does not answer
- * @throws where R2 fails and the object has none
+ * The stream is the edge's. One out of the object would share the object's thread with its sessions.
+ *
+ * @returns a denial where there is no recording, or where neither R2 nor the object returns it
  */
 export async function streamRecording(
   bucket: R2Bucket,
   sessionId: string,
-  readSpool: SpoolReader,
-): Promise<Result<Response | undefined, Denial>> {
-  const found = await bucket.get(recordingKey(sessionId)).catch((error: unknown) => asError(error));
-  if (found && "body" in found) return ok(answer(sessionId, found.body, found.size));
+  readSpool: ReadSpool,
+): Promise<Result<Response, Denial>> {
+  const stored = await readStored(bucket, sessionId);
+  if (stored.ok && stored.value) return ok(fileOf(sessionId, stored.value.body, stored.value.size));
   const first = await readSpool(0);
   if (!first.ok) return first;
-  if (first.value) {
-    return ok(answer(sessionId, streamOf(spooled(bucket, sessionId, first.value, readSpool)), undefined));
-  }
-  if (found) throw found;
-  // The upload may have been finished between the two questions.
-  const late = await bucket.get(recordingKey(sessionId));
-  return ok(late ? answer(sessionId, late.body, late.size) : undefined);
+  if (first.value) return ok(fileOf(sessionId, streamOf(spooledBytes(bucket, sessionId, first.value, readSpool))));
+  // The upload may have finished between the two reads.
+  const late = stored.ok ? await readStored(bucket, sessionId) : stored;
+  if (!late.ok) return late;
+  return late.value ? ok(fileOf(sessionId, late.value.body, late.value.size)) : err(NO_RECORDING);
 }
 
-async function* spooled(
+const NO_RECORDING = denial(
+  "not_found",
+  "this session has no recording: its kind or its rule has none, or it never opened",
+);
+
+async function readStored(bucket: R2Bucket, sessionId: string): Promise<Result<R2ObjectBody | null, Denial>> {
+  try {
+    return ok(await bucket.get(recordingKey(sessionId)));
+  } catch (error) {
+    logEvent("recording_not_readable", { session: sessionId, error: describeError(error) });
+    return err(denial("recording_unavailable", "R2, which has the recordings, does not answer: try again"));
+  }
+}
+
+/** @throws where the rest cannot be read: the answer has begun, so breaking it off is all that is left */
+async function* spooledBytes(
   bucket: R2Bucket,
   sessionId: string,
   first: RecordingBlock,
-  readSpool: SpoolReader,
+  readSpool: ReadSpool,
 ): AsyncGenerator<Uint8Array> {
   let block: RecordingBlock | null = first;
   while (block) {
     yield block.bytes;
     if (block.isLast) return;
     const { next }: RecordingBlock = block;
-    const following = await readSpool(next);
-    // The answer's head is gone: all that is left is to break it off.
-    if (!following.ok) throw new Error(following.error.message);
-    block = following.value;
+    const read = await readSpool(next);
+    if (!read.ok) throw new Error(`${read.error.code}: ${read.error.message}`);
+    block = read.value;
     if (block) continue;
-    // Uploaded meanwhile: the places in the cast are the same there.
+    // It was uploaded meanwhile. Offsets in R2 are the same.
     const object = await bucket.get(recordingKey(sessionId), { range: { offset: next } });
     if (!object) throw new Error("the recording is neither in the object nor in R2");
     yield* object.body as ReadableStream<Uint8Array>;
   }
 }
 
-/** Asks for the next block when the reader has taken the last one. */
+/** Reads the next block only when the client has taken the one before. */
 function streamOf(blocks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -68,7 +80,7 @@ function streamOf(blocks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array
   });
 }
 
-function answer(sessionId: string, body: ReadableStream, size: number | undefined): Response {
+function fileOf(sessionId: string, body: ReadableStream, size?: number): Response {
   const headers = new Headers({
     "Content-Type": CAST_CONTENT_TYPE,
     "Content-Disposition": `attachment; filename="${sessionId}.cast"`,
@@ -76,11 +88,7 @@ function answer(sessionId: string, body: ReadableStream, size: number | undefine
     "X-Content-Type-Options": "nosniff",
   });
   if (size === undefined) return new Response(body, { headers });
-  // The header alone would not do: without a stream of known length the runtime sends chunks.
+  // The runtime sends chunks, whatever the header says, unless the stream's length is known.
   headers.set("Content-Length", String(size));
   return new Response(body.pipeThrough(new FixedLengthStream(size)), { headers });
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error("R2 failed");
 }

@@ -1,24 +1,24 @@
 import { err, ok } from "../../../common/result.ts";
-import { denial } from "../../../contract/denial.ts";
+import { type Denial, denial } from "../../../contract/denial.ts";
 import { invokeUserObject, sessionObjectAddress } from "../../sessions/user-objects.ts";
+import { commandUserObjects } from "../command-user-objects.ts";
 import { readReason } from "../schemas/command.ts";
-import { broadcastCommand } from "../user-objects.ts";
 import type { Handler } from "./handler.ts";
+
+const NOT_LIVE: Denial = denial("not_found", "no live session has this id: it may have ended by itself");
 
 /** Asks the object alone, so it works without D1. */
 export const endSession: Handler<"endSession"> = async ({ params: { id }, query, body }, { identity, env }) => {
   const address = sessionObjectAddress(env.USER_SESSIONS, id);
   if (!address) return err(NOT_LIVE);
-  const command = { sessionId: id, by: identity.name, reason: readReason(query, body) };
-  const wasLive = await invokeUserObject(env.USER_SESSIONS, address, "terminate", command);
+  const fields = { sessionId: id, by: identity.name, reason: readReason(query, body) };
+  const wasLive = await invokeUserObject(env.USER_SESSIONS, address, "terminate", fields);
   if (!wasLive.ok) return wasLive;
   return wasLive.value ? ok({ ended: [id] }) : err(NOT_LIVE);
 };
 
-const NOT_LIVE = denial("not_found", "no live session has this id: it may have ended by itself");
-
 export const endUserSessions: Handler<"endUserSessions"> = async ({ params, query, body }, { identity, env }) => {
-  const command = { by: identity.name, reason: readReason(query, body) };
-  const lists = await broadcastCommand(env, params.email, "terminateAll", () => command);
-  return lists.ok ? ok({ ended: lists.value.flat() }) : lists;
+  const fields = { by: identity.name, reason: readReason(query, body) };
+  const ended = await commandUserObjects(env, params.email, "terminateAll", () => fields);
+  return ended.ok ? ok({ ended: ended.value.flat() }) : ended;
 };

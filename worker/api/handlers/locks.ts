@@ -3,9 +3,9 @@ import type { UserLock } from "../../../audit/events.ts";
 import { err, ok } from "../../../common/result.ts";
 import { type Denial, denial } from "../../../contract/denial.ts";
 import { invokeUserObject, userObjectAddress } from "../../sessions/user-objects.ts";
+import { commandUserObjects } from "../command-user-objects.ts";
 import { readReason } from "../schemas/command.ts";
 import type { lock as lockSchema } from "../schemas/lock.ts";
-import { broadcastCommand } from "../user-objects.ts";
 import type { Handler } from "./handler.ts";
 
 export const getLock: Handler<"getLock"> = async ({ params: { email } }, { env }) => {
@@ -19,16 +19,15 @@ export const lockUser: Handler<"lockUser"> = async ({ params: { email }, query, 
   const minutes = body.minutes ?? query.minutes;
   const until = minutes === undefined ? null : Date.now() + minutes * 60_000;
   const lock: UserLock = { user: email, by: identity.name, reason: readReason(query, body), until };
-  // One of the objects puts the lock into the audit log.
-  const lists = await broadcastCommand(env, email, "lock", (location) => ({ lock, isAudited: location === null }));
-  return lists.ok ? ok({ ...lockJson(lock), ended: lists.value.flat() }) : lists;
+  // One of the objects writes the lock to the audit log.
+  const ended = await commandUserObjects(env, email, "lock", (location) => ({ lock, isAudited: location === null }));
+  return ended.ok ? ok({ ...lockJson(lock), ended: ended.value.flat() }) : ended;
 };
 
 export const unlockUser: Handler<"unlockUser"> = async ({ params: { email }, query, body }, { identity, env }) => {
-  const reason = readReason(query, body);
-  const command = { user: email, by: identity.name, reason };
-  const wereLocked = await broadcastCommand(env, email, "unlock", (location) => ({
-    ...command,
+  const fields = { user: email, by: identity.name, reason: readReason(query, body) };
+  const wereLocked = await commandUserObjects(env, email, "unlock", (location) => ({
+    ...fields,
     isAudited: location === null,
   }));
   if (!wereLocked.ok) return wereLocked;

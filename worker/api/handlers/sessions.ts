@@ -27,7 +27,7 @@ export const getSession: Handler<"getSession"> = async ({ params: { id } }, { en
   const [row, events] = recorded.ok ? recorded.value : [undefined, null];
   const session = live ?? row;
   if (session) return ok({ ...sessionJson(session), events: events?.map(eventJson) ?? null });
-  if (recorded.ok) return err(denial("not_found", "there is no session of this id"));
+  if (recorded.ok) return err(denial("not_found", "there is no session with this id"));
   const message = "the session is not live, and D1, which has the audit log, does not answer: try again";
   return err(denial("audit_database_unavailable", message));
 };
@@ -66,12 +66,12 @@ function matchesFilter(row: SessionRow, filter: Omit<SessionFilter, "user" | "st
   );
 }
 
-async function describeLiveSession(env: Bindings, sessionId: string): Promise<SessionRow | null | undefined> {
+async function describeLiveSession(env: Bindings, sessionId: string): Promise<SessionRow | null> {
   const address = sessionObjectAddress(env.USER_SESSIONS, sessionId);
-  if (!address) return undefined;
+  if (!address) return null;
   const session = await invokeUserObject(env.USER_SESSIONS, address, "describe", { sessionId });
   // An object that does not answer must not keep D1's answer back.
-  return session.ok ? session.value : undefined;
+  return session.ok ? session.value : null;
 }
 
 function pageOf(rows: readonly SessionRow[], limit: number) {

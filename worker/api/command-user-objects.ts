@@ -1,4 +1,3 @@
-/** Commands of administrators to all objects of a user. */
 import { err, type Result } from "../../common/result.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
 import type { UserObjectFields, UserObjectMethod, UserObjectValue } from "../../contract/user-object.ts";
@@ -11,17 +10,17 @@ import { invokeUserObjects } from "../sessions/user-objects.ts";
  * placed must end, too, and a lock of today must hold under tomorrow's configuration.
  *
  * @param user in lower case
- * @param fieldsAt the command for the object at a location
- * @returns their answers; where one did not answer, a denial, although the others have carried the command out
+ * @param fieldsAt the arguments for the object at a location
+ * @returns their answers; where one did not carry it out, a denial that says so, although the others did
  */
-export async function broadcastCommand<M extends UserObjectMethod>(
+export async function commandUserObjects<M extends UserObjectMethod>(
   { USER_SESSIONS }: Bindings,
   user: string,
   method: M,
   fieldsAt: (location: NullableLocationHint) => UserObjectFields<M>,
 ): Promise<Result<UserObjectValue<M>[], Denial>> {
   const answers = await invokeUserObjects(USER_SESSIONS, user, ALL_OBJECT_LOCATIONS, method, fieldsAt);
-  if (answers.ok || answers.error.code !== "object_unavailable") return answers;
-  const message = `one of the objects of ${user} did not answer: the command may not hold everywhere, repeat it`;
-  return err(denial("object_unavailable", message));
+  if (answers.ok) return answers;
+  const message = `not every object of ${user} carried this out, so it may not hold everywhere: repeat the command`;
+  return err(denial(answers.error.code, message));
 }
