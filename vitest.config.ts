@@ -5,6 +5,7 @@ import { edgeProject, objectsProject } from "./test/support/workerd-projects.ts"
 /** Tests of what the edge does by itself. All others in test/workerd need a look into the objects. */
 const EDGE_TESTS = [
   "admin",
+  "api-callers",
   "api-routes",
   "authenticate",
   "cross-site",

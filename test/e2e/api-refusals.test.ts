@@ -1,4 +1,6 @@
-/** What people read when the API under `/-/` refuses them: `kubectl --raw` prints our message, and prints it at once. */
+/**
+ * What people read when the API under `/-/` refuses a request: `kubectl --raw` prints our message at once.
+ */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { DatabaseSync } from "node:sqlite";

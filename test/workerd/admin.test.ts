@@ -29,8 +29,11 @@ async function pods(query: Record<string, string>): Promise<string[]> {
   return (await list(query)).items.map(({ pod }) => pod);
 }
 
-/** Sessions of the past, put into D1 as a user's object would. */
-async function past(user: string, starts: { at: number; pod?: string; namespace?: string; kind?: string }[]) {
+/** Writes the starts of past sessions to D1, as a user's object would. */
+async function writePastSessions(
+  user: string,
+  starts: { at: number; pod?: string; namespace?: string; kind?: string }[],
+) {
   const objectId = env.USER_SESSIONS.idFromName(user).toString();
   const ids: string[] = [];
   for (const { at, pod = "web", namespace = "demo", kind = "exec" } of starts) {
@@ -57,12 +60,12 @@ async function past(user: string, starts: { at: number; pod?: string; namespace?
 describe("the list of sessions", () => {
   it("filters by user, namespace, pod and kind, alone and together", async () => {
     const [one, two] = [someone().email, someone().email];
-    await past(one, [
+    await writePastSessions(one, [
       { at: 1_000, pod: "a", namespace: "demo", kind: "exec" },
       { at: 2_000, pod: "b", namespace: "prod", kind: "attach" },
       { at: 3_000, pod: "c", namespace: "prod", kind: "exec" },
     ]);
-    await past(two, [{ at: 1_500, pod: "a" }]);
+    await writePastSessions(two, [{ at: 1_500, pod: "a" }]);
     expect(await pods({ user: one })).toEqual(["c", "b", "a"]);
     expect(await pods({ user: one.toUpperCase() })).toEqual(["c", "b", "a"]);
     expect(await pods({ user: two })).toEqual(["a"]);
@@ -74,10 +77,10 @@ describe("the list of sessions", () => {
     expect(await pods({ user: `${one}' OR '1'='1` })).toEqual([]);
   });
 
-  it("has since inclusive and until exclusive, in any time zone", async () => {
+  it("includes since and excludes until, in any time zone", async () => {
     const user = someone().email;
     const at = Date.parse("2026-03-01T12:00:00.000Z");
-    await past(user, [
+    await writePastSessions(user, [
       { at: at - 1, pod: "before" },
       { at, pod: "exactly" },
       { at: at + 1, pod: "after" },
@@ -104,11 +107,11 @@ describe("the list of sessions", () => {
     expect(await pods({ user, state: "live" })).toEqual([]);
   });
 
-  it.each([1, 2, 3, 7, 8])("gives every session once, newest first, in pages of %d", async (limit) => {
+  it.each([1, 2, 3, 7, 8])("returns every session once, newest first, in pages of %d", async (limit) => {
     const user = someone().email;
-    // Three at the same millisecond: the id decides between them.
+    // Three start in the same millisecond: their ids decide the order.
     const times = [1_000, 2_000, 2_000, 2_000, 3_000, 4_000, 4_000, 5_000];
-    const ids = await past(
+    const ids = await writePastSessions(
       user,
       times.map((at) => ({ at })),
     );
@@ -125,11 +128,11 @@ describe("the list of sessions", () => {
     expect(seen.map(({ startedAt }) => Date.parse(startedAt))).toEqual(times.toReversed());
   });
 
-  it("does not shift under a reader when new sessions begin meanwhile", async () => {
+  it("keeps its pages stable while new sessions start", async () => {
     const user = someone().email;
-    const ids = await past(user, [{ at: 1_000 }, { at: 2_000 }, { at: 3_000 }, { at: 4_000 }]);
+    const ids = await writePastSessions(user, [{ at: 1_000 }, { at: 2_000 }, { at: 3_000 }, { at: 4_000 }]);
     const first = await list({ user, limit: "2" });
-    await past(user, [{ at: 5_000 }, { at: 6_000 }]);
+    await writePastSessions(user, [{ at: 5_000 }, { at: 6_000 }]);
     const second = await list({ user, limit: "2", cursor: first.next ?? "" });
     expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(ids.toReversed());
     expect(second.next).toBeNull();
@@ -174,7 +177,7 @@ describe("one session", () => {
     });
   });
 
-  it("while live has the counts of this moment", async () => {
+  it("that is live is shown with its current counts", async () => {
     const pod = await Puppet.make();
     const client = await Client.open(upgrade(someone(), pod.path()));
     client.send(frame(0, "1234"));
@@ -194,7 +197,7 @@ describe("one session", () => {
     await expectApiDenial(await as(admin, `${SESSIONS}/${id}`), "not_found", "there is no session with this id");
   });
 
-  it("with a broken escape in its id is a bad request", async () => {
+  it("with an invalid percent-encoding in its id is a bad request", async () => {
     await expectApiDenial(await as(admin, `${SESSIONS}/%E0%A4`), "bad_request", /percent-encoding/);
   });
 });
@@ -202,7 +205,7 @@ describe("one session", () => {
 describe("ending a session", () => {
   const silent = (who: ReturnType<typeof someone>) => Client.open(upgrade(who, `${PODS}/silent/exec?command=sh`));
 
-  it("shows the person who and why, hangs up on the cluster, and is recorded, all within a second", async () => {
+  it("shows the user who and why, closes the cluster's side, and is logged, all within a second", async () => {
     const pod = await Puppet.make();
     const client = await Client.open(upgrade(someone(), pod.path("command=sh&tty=true")));
     const before = Date.now();
@@ -211,12 +214,12 @@ describe("ending a session", () => {
       body: JSON.stringify({ reason: "wrong cluster" }),
     });
     expect([response.status, await response.json()]).toEqual([200, { ended: [client.sessionId] }]);
-    const words = "session terminated by admin@example.com: wrong cluster";
+    const message = "session terminated by admin@example.com: wrong cluster";
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
     expect((await pod.closed()).code).toBe(1001);
     expect(Date.now() - before).toBeLessThan(1_000);
-    expect(client.text(1)).toBe(`\r\n${words}\r\n`);
-    expect(JSON.parse(client.text(3))).toMatchObject({ status: "Failure", message: words });
+    expect(client.text(1)).toBe(`\r\n${message}\r\n`);
+    expect(JSON.parse(client.text(3))).toMatchObject({ status: "Failure", message });
     const row = await ended(client.sessionId);
     expect(row).toMatchObject({
       outcome: "terminated",
@@ -227,7 +230,7 @@ describe("ending a session", () => {
     expect((row.ended_at ?? 0) - before).toBeLessThan(1_000);
   });
 
-  it("that forwards a port shows the words on the open connection's error stream, within a second", async () => {
+  it("that forwards a port shows the message on the connection's error stream, within a second", async () => {
     const pod = await Puppet.make();
     const headers = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
     const client = await Client.open(upgrade(someone(), pod.path("", "portforward"), headers));
@@ -263,7 +266,7 @@ describe("ending a session", () => {
     expect(await ended(client.sessionId)).toMatchObject({ kind: "port-forward", outcome: "terminated", reason: "no" });
   });
 
-  it("of one user ends all of theirs and nobody else's", async () => {
+  it("of one user ends all of theirs and no others", async () => {
     const [person, other] = [someone(), someone()];
     const clients = [await silent(person), await silent(person)];
     const bystander = await silent(other);
@@ -282,12 +285,12 @@ describe("ending a session", () => {
     expect(bystander.received).toEqual([]);
   });
 
-  it("of a user who has none ends none", async () => {
+  it("of a user without sessions ends none", async () => {
     const response = await as(admin, `/-/admin/users/${someone().email}/sessions`, { method: "DELETE" });
     expect([response.status, await response.json()]).toEqual([200, { ended: [] }]);
   });
 
-  it("whose cluster has not answered yet answers the client with the words, both halves, and lets the cluster go", async () => {
+  it("that is still opening refuses both of the client's attempts with the message, and cancels the upstream request", async () => {
     const person = someone();
     const pod = await Puppet.make({ hold: true });
     const answer = upgrade(person, pod.path());
@@ -296,17 +299,17 @@ describe("ending a session", () => {
     const response = await as(admin, path, { method: "DELETE", body: '{"reason":"now"}' });
     const { ended: ids }: { ended: string[] } = await response.json();
     expect(ids.length).toBe(1);
-    const words = "session terminated by admin@example.com: now";
+    const message = "session terminated by admin@example.com: now";
     const refused = await answer;
-    expect([refused.status, await refused.json()]).toEqual([403, expect.objectContaining({ message: words })]);
+    expect([refused.status, await refused.json()]).toEqual([403, expect.objectContaining({ message })]);
     const second = await as(person, pod.path(), { method: "POST", headers: { Upgrade: "SPDY/3.1" } });
-    expect([second.status, await second.json()]).toEqual([403, expect.objectContaining({ message: words })]);
+    expect([second.status, await second.json()]).toEqual([403, expect.objectContaining({ message })]);
     await pod.cancelled();
     const [row] = await endedOf(person.email, 1);
     expect(row).toMatchObject({ outcome: "terminated", ended_by: "admin@example.com", reason: "now" });
   });
 
-  it("frees the person's place at once", async () => {
+  it("lets the user open another at once", async () => {
     const person = someone();
     const clients = [await silent(person), await silent(person), await silent(person)];
     await as(admin, `${SESSIONS}/${clients[0]?.sessionId}`, { method: "DELETE" });
@@ -323,15 +326,18 @@ describe("ending a session", () => {
         return client.sessionId;
       },
     ],
-    ["that never was", async () => makeSessionId(env.USER_SESSIONS.idFromName("x").toString(), 1, new Uint8Array(10))],
-    ["of no object of this deployment", async () => "A".repeat(64)],
-    ["that is no id", async () => "garbled"],
+    [
+      "that never existed",
+      async () => makeSessionId(env.USER_SESSIONS.idFromName("x").toString(), 1, new Uint8Array(10)),
+    ],
+    ["of another deployment", async () => "A".repeat(64)],
+    ["with an invalid id", async () => "garbled"],
   ])("%s is not found", async (_, id) => {
     const response = await as(admin, `${SESSIONS}/${await id()}`, { method: "DELETE" });
     await expectApiDenial(response, "not_found", "no live session has this id: it may have ended by itself");
   });
 
-  it("twice finds it once", async () => {
+  it("twice at once succeeds once", async () => {
     const client = await silent(someone());
     const path = `${SESSIONS}/${client.sessionId}`;
     const answers = await Promise.all([as(admin, path, { method: "DELETE" }), as(admin, path, { method: "DELETE" })]);
@@ -342,11 +348,11 @@ describe("ending a session", () => {
   it.each<[string, { query?: string; body?: string }, string]>([
     ["in the body", { body: '{"reason":"from the body"}' }, "from the body"],
     ["in the query", { query: "?reason=from+the+query" }, "from the query"],
-    ["in both: the body's counts", { query: "?reason=query", body: '{"reason":"body"}' }, "body"],
-    ["nowhere", {}, "no reason given"],
-    ["as nothing but spaces", { query: "?reason=%20%20" }, "no reason given"],
-    ["in an object without it", { body: "{}" }, "no reason given"],
-    // Otherwise an administrator could type into somebody else's terminal.
+    ["in both: the body wins", { query: "?reason=query", body: '{"reason":"body"}' }, "body"],
+    ["that is missing", {}, "no reason given"],
+    ["that is blank", { query: "?reason=%20%20" }, "no reason given"],
+    ["missing from the body", { body: "{}" }, "no reason given"],
+    // Without this an administrator could send commands to another user's terminal.
     ["with control characters", { body: '{"reason":"a\\u001b[2Jb\\r\\nc\\u0007\\u202ed"}' }, "a [2Jb c d"],
     ["too long", { body: JSON.stringify({ reason: "x".repeat(5_000) }) }, "x".repeat(500)],
   ])("takes the reason %s", async (_, { query = "", body = null }, reason) => {
@@ -362,7 +368,7 @@ describe("ending a session", () => {
     ["text", "because"],
     ["a list", '["because"]'],
     ["null", "null"],
-    ["a reason that is no text", '{"reason":5}'],
+    ["a reason that is no string", '{"reason":5}'],
     ["more than 16 KiB", `{"reason":"${"x".repeat(16 * 1024)}"}`],
   ])("refuses a body that is %s, and ends nothing", async (_, body) => {
     const client = await silent(someone());
@@ -383,13 +389,13 @@ describe("the admin API is for administrators", () => {
     ["DELETE", `${SESSIONS}/x`],
     ["DELETE", "/-/admin/users/alice@example.com/sessions"],
     ["GET", "/-/admin/unknown"],
-  ])("not for others: %s %s", async (method, path) => {
+  ])("refuses others: %s %s", async (method, path) => {
     const role = method === "GET" ? "admin or auditor" : "admin";
     const needs = `this requires the role ${role}, which alice@example.com does not have`;
     await expectApiDenial(await as(alice, path, { method }), "not_admin", `${needs}: contact your administrator`);
   });
 
-  it("and nobody ends even their own sessions without the role", async () => {
+  it("does not let users end even their own sessions", async () => {
     const person = someone();
     const client = await Client.open(upgrade(person, `${PODS}/silent/exec?command=sh`));
     const response = await as(person, `${SESSIONS}/${client.sessionId}`, { method: "DELETE" });
@@ -405,7 +411,7 @@ describe("the admin API's paths", () => {
     ["PUT", `${SESSIONS}/x`, "GET, DELETE"],
     ["GET", "/-/admin/users/a@b.c/sessions", "DELETE"],
     ["OPTIONS", SESSIONS, "GET"],
-  ])("know their methods: %s %s", async (method, path, allowed) => {
+  ])("have only their own methods: %s %s", async (method, path, allowed) => {
     const response = await as(admin, path, { method });
     expect(response.headers.get("allow")).toBe(allowed);
     await expectApiDenial(response, "method_not_served", `use ${allowed}`);
@@ -419,15 +425,15 @@ describe("the admin API's paths", () => {
     `${SESSIONS}/a/b`,
     "/-/admin/users/a@b.c",
     "/-/admin/users//sessions",
-  ])("are no others: %s", async (path) => {
+  ])("have no others beside them: %s", async (path) => {
     await expectApiDenial(await as(admin, path), "not_found", /^there is no \/-\//);
   });
 
-  it("are never the cluster's, with an upgrade neither", async () => {
+  it("are never the cluster's, not even with an upgrade", async () => {
     expect((await as(admin, "/-/exec", { headers: UPGRADE })).status).toBe(404);
   });
 
-  it.each(["POST", "DELETE"])("health is only read (%s)", async (method) => {
+  it.each(["POST", "DELETE"])("include health, which is only read (not by %s)", async (method) => {
     const response = await as(admin, "/-/healthz", { method });
     expect(response.headers.get("allow")).toBe("GET, HEAD");
     await expectApiDenial(response, "method_not_served", "use GET, HEAD");

@@ -7,10 +7,10 @@ import { ROUTES } from "../../worker/api/routes.ts";
 import { isApiPath } from "../../worker/surfaces.ts";
 
 /**
- * Expects of every answer under `/-/` that it is as its route describes it. Answers are parsed strictly: a field that the
- * description lacks fails, too.
+ * Expects an answer under `/-/` to be as its route describes it. The body is parsed strictly: a field that
+ * the description lacks is a failure.
  *
- * @returns the answer, still to be read
+ * @returns the answer, unread
  */
 export async function expectDescribed({ method, url }: Request, response: Response): Promise<Response> {
   const { pathname } = new URL(url);

@@ -39,3 +39,9 @@ function statusOf(reason: StatusReason, message: Message) {
 function matching(message: Message): unknown {
   return typeof message === "string" ? message : expect.stringMatching(message);
 }
+
+/** What a refusal's `Status` says. */
+export async function readStatus(response: Response) {
+  const { message, reason } = (await response.json()) as { message: string; reason: string };
+  return { code: response.status, reason, message };
+}

@@ -11,7 +11,7 @@ const SESSIONS = "/-/admin/sessions";
 const silent = (who: ReturnType<typeof someone>, pod = "silent") =>
   Client.open(upgrade(who, `/api/v1/namespaces/demo/pods/${pod}/exec?command=sh`));
 
-/** The table and the view are gone for as long as a test of this file runs, unless it brings them back itself. */
+/** The table and the view are away while a test of this file runs, unless it restores them itself. */
 let isAway = false;
 
 async function takeD1Away(): Promise<void> {
@@ -40,7 +40,7 @@ afterEach(async () => {
 });
 
 describe("while D1 is broken", () => {
-  it("sessions open and run, and their events are in D1 afterwards: once each, in order", async () => {
+  it("sessions open and run, and their events reach D1 afterwards: once each, in order", async () => {
     const person = someone();
     const over = await silent(person, "exit-3");
     await over.closed;
@@ -66,15 +66,15 @@ describe("while D1 is broken", () => {
     await ended(open.sessionId);
   });
 
-  it("the object comes back to it by itself, without anybody asking", async () => {
+  it("the object retries by itself", async () => {
     const client = await silent(someone(), "exit-3");
     await client.closed;
     await bringD1Back();
-    // No alarm is run by hand here: the first retry is due a second after the first failure.
+    // The test runs no alarm: the first retry is due a second after the first failure.
     expect((await ended(client.sessionId)).exit_code).toBe(3);
   });
 
-  it("an administrator ends a session by its id, and by its user", async () => {
+  it("an administrator ends a session by its id and by its user", async () => {
     const person = someone();
     const [one, two] = [await silent(person), await silent(person)];
     const byId = await as(admin, `${SESSIONS}/${one.sessionId}?reason=first`, { method: "DELETE" });
@@ -94,11 +94,11 @@ describe("while D1 is broken", () => {
     expect(await ended(two.sessionId)).toMatchObject({ outcome: "terminated", reason: "second" });
   });
 
-  it("an administrator still sees a user's live sessions, filtered, newest first, and one of them in detail", async () => {
+  it("an administrator lists a user's live sessions, filtered, newest first, and sees one in detail", async () => {
     const person = someone();
     const one = await silent(person);
     const openedAt = Date.now();
-    // Two of one millisecond have no order.
+    // Two that start in the same millisecond have no order.
     await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(openedAt), { interval: 1 });
     const two = await silent(person);
     const user = encodeURIComponent(person.email);
@@ -130,7 +130,7 @@ describe("while D1 is broken", () => {
   });
 
   it.each(["", "?state=live", "?state=all&user=a%40b.c", "?user=a%40b.c"])(
-    "a list that only D1 has (%s) is answered by 503 and by what still works",
+    "a list that only D1 has (%s) is refused with 503, and with what still works",
     async (query) => {
       const response = await as(admin, SESSIONS + query);
       await expectApiDenial(
@@ -141,14 +141,14 @@ describe("while D1 is broken", () => {
     },
   );
 
-  it("a session that is not live is not taken for one that never was", async () => {
+  it("a session that is not live is not reported as missing", async () => {
     const response = await as(admin, `${SESSIONS}/${"A".repeat(64)}`);
     await expectApiDenial(response, "audit_database_unavailable", /^the session is not live, and D1/);
   });
 });
 
-describe("while D1 keeps silent", () => {
-  it("the admin API waits 4 seconds, then answers all the same", { timeout: 8_000 }, async () => {
+describe("while D1 does not answer", () => {
+  it("the admin API waits 4 seconds, then answers without it", { timeout: 8_000 }, async () => {
     const statement = { bind: () => statement, raw: () => new Promise(() => {}), all: () => new Promise(() => {}) };
     const bindings = { AUDIT_DB: { prepare: () => statement } as unknown as D1Database };
     const person = someone();

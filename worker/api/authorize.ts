@@ -10,7 +10,8 @@ import type { Access } from "./route.ts";
 export function authorize(access: Access, api: ApiRequest): Result<null, Denial> {
   const { request, url } = api;
   const isForRole = access === "auditor" || access === "admin";
-  // A page of another site may cause a plain read of the caller's own: without CORS headers it does not see the answer.
+  // A page of another site may cause a read of the caller's own data: without CORS headers it never sees the
+  // answer.
   const sameSite = isForRole || !isReadMethod(request.method) ? checkCrossSite(request.headers, url) : ok(null);
   return sameSite.ok && isForRole ? authorizeRole(access, api) : sameSite;
 }

@@ -6,12 +6,12 @@ import type { Bindings } from "../env.ts";
 import { invokeUserObjects } from "../sessions/user-objects.ts";
 
 /**
- * Sends a command to all of a user's objects, at every location that there is. Sessions that an earlier configuration
- * placed must end, too, and a lock of today must hold under tomorrow's configuration.
+ * Sends a command to all of a user's objects, at every location that exists. A command reaches sessions
+ * that an earlier configuration placed, and a lock holds under every later configuration.
  *
  * @param user in lower case
  * @param fieldsAt the arguments for the object at a location
- * @returns their answers; where one did not carry it out, a denial that says so, although the others did
+ * @returns their answers, or a denial if one did not carry the command out; the others did all the same
  */
 export async function commandUserObjects<M extends UserObjectMethod>(
   { USER_SESSIONS }: Bindings,

@@ -4,7 +4,7 @@ import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
 
-/** Waits for a query of the audit database. A failure, or no answer in time, is logged and becomes a denial. */
+/** Waits for a query of the audit database. A failure or a timeout is logged and becomes a denial. */
 export async function queryDatabase<T>(query: Promise<T>): Promise<Result<T, Denial>> {
   try {
     return ok(await withTimeout(query, STORAGE_TIMEOUTS_MS.d1Query));
@@ -14,7 +14,7 @@ export async function queryDatabase<T>(query: Promise<T>): Promise<Result<T, Den
   }
 }
 
-/** drizzle wraps D1's error in one whose message has the query and its parameters, such as people's names. */
+/** drizzle wraps D1's error in one whose message contains the query's parameters, such as people's names. */
 function causeOf(error: unknown): unknown {
   return error instanceof Error ? (error.cause ?? error) : error;
 }

@@ -140,9 +140,8 @@ export function denialsOf(route: Route): DenialCode[] {
 }
 
 /**
- * Converts all schemas of the routes at once, so that those with an id become components which the others refer to.
- *
- * Requests are described as clients write them, answers as they read them.
+ * Converts all schemas of the routes at once: those with an id become components, to which the others refer.
+ * Requests are described as clients write them, answers as clients read them.
  */
 function convertSchemas(routes: Readonly<Record<string, Route>>): { schemas: JsonObject; schemaOf: SchemaOf } {
   const inputs = new Set<z.ZodType>();

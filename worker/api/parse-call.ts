@@ -1,4 +1,7 @@
-/** Parses a request into what its route's handler takes. Strict: a misspelt filter would show more than was asked for. */
+/**
+ * Parses a request into what its route's handler takes. Unknown names are refused: a misspelt filter would
+ * show more than was asked for, and a misspelt `minutes` would lock for ever.
+ */
 import * as z from "zod";
 import { readBoundedText } from "../../common/read-bounded-text.ts";
 import { err, ok, type Result } from "../../common/result.ts";
@@ -9,7 +12,7 @@ const MAX_BODY_BYTES = 16 * 1024;
 
 const jsonObject = z.record(z.string(), z.unknown());
 
-/** `kubectl --request-timeout` adds it to every request, for the API server. It says nothing to us. */
+/** `kubectl --request-timeout` adds it to every request, for the API server. */
 const IGNORED_PARAMETER = "timeout";
 
 /**
@@ -24,7 +27,7 @@ export async function parseCall<R extends Route>(
 ): Promise<Result<Call<R>, Denial>> {
   const params = parseParams(route.params, parts);
   if (!params.ok) return params;
-  // Monitors add parameters of their own to health checks, against caches.
+  // Monitors add parameters to health checks, to get past caches.
   const query = route.access === "public" ? ok({}) : parseQuery(route.query, searchParams);
   if (!query.ok) return query;
   const body = route.body === undefined ? ok({}) : await parseBody(route.body, request);
@@ -75,7 +78,7 @@ async function parseBody(body: RequestBody, request: Pick<Request, "body">): Pro
   return parse(body.schema, fields, (name) => `${name} in the body`);
 }
 
-/** @returns undefined where the text is neither empty, nor a JSON object, nor a route's plain text */
+/** @returns undefined if the body is not empty, no JSON object, and the route takes no plain text */
 function readFields({ plainTextField }: RequestBody, text: string): Readonly<Record<string, unknown>> | undefined {
   const { data: fields } = jsonObject.safeParse(text === "" ? {} : parseJson(text));
   if (plainTextField === undefined) return fields;

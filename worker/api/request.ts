@@ -10,7 +10,7 @@ export interface ApiRequest {
   readonly url: URL;
   readonly subject: Subject;
   readonly accessIdentity: AccessIdentity;
-  /** Under `/-/admin/` by the document's own identity rules, elsewhere by those of the cluster that was asked. */
+  /** By the document's own identity rules under `/-/admin/`, elsewhere by those of the cluster. */
   readonly identity: Identity;
   /** The cluster of the host name that was asked. Undefined: the host is Sallyport's own. */
   readonly cluster: Cluster | undefined;

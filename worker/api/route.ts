@@ -1,14 +1,17 @@
 /**
- * What a route of the API under `/-/` is described by. The router, the OpenAPI document, docs/API.md and the types of the
- * handlers all come from this description. Pure: the docs' generator and other programs import it, too.
+ * How a route of the API under `/-/` is described. The router, the OpenAPI document, docs/API.md and the
+ * types of the handlers all come from this description. Pure: other programs than the Worker import it.
  */
 import type * as z from "zod";
 import type { DenialCode } from "../../contract/denial.ts";
 
 /**
- * Who may call a route. `public`: whoever gets past Access; the Worker looks at no token. `user`: everybody whom an
- * identity rule knows. `auditor` and `admin`: holders of that role by the document's own `identities`; an admin may do
- * all that an auditor may.
+ * Who may call a route.
+ *
+ * - `public`: everybody whom Access lets through. The Worker looks at no token.
+ * - `user`: everybody whom an identity rule knows.
+ * - `auditor`, `admin`: holders of that role by the document's own `identities`. An admin may call what an
+ *   auditor may.
  */
 export type Access = "public" | "user" | "auditor" | "admin";
 
@@ -20,19 +23,19 @@ export interface JsonAnswer {
   readonly schema: z.ZodType;
 }
 
-/** A successful answer that the handler makes itself: a download or a stream. */
+/** A successful answer that the handler makes itself, such as a download. */
 export interface FileAnswer {
   readonly kind: "file";
   readonly contentType: string;
   readonly description: string;
 }
 
-/** A JSON object in the request's body. A route with a body accepts none, too, unless a field is required. */
+/** A JSON object in the request's body. No body counts as an object without fields. */
 export interface RequestBody {
   readonly schema: z.ZodObject;
   /** For messages and docs. */
   readonly example: Readonly<Record<string, unknown>>;
-  /** A body that is no JSON object with this field is taken for its text. */
+  /** If the body is no JSON object with this field, the whole body is the field's text. */
   readonly plainTextField?: string;
 }
 
@@ -45,11 +48,14 @@ export interface Route {
   readonly summary: string;
   /** Parts of the path, percent-decoded. */
   readonly params?: z.ZodObject;
-  /** Query parameters. Unknown and repeated ones are refused. A public route takes none, and ignores what it gets. */
+  /**
+   * Query parameters. Unknown and repeated ones are refused, except by public routes, which ignore them
+   * all.
+   */
   readonly query?: z.ZodObject;
   readonly body?: RequestBody;
   readonly answer: JsonAnswer | FileAnswer;
-  /** Denials beyond those that every route of its kind has (see `generalDenials`). */
+  /** Denials beyond `generalDenials`. */
   readonly denials: readonly DenialCode[];
 }
 
@@ -74,7 +80,7 @@ export function isReadRoute({ method }: Pick<Route, "method">): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** The denials that a route has by its kind: by who may call it and by what it takes. */
+/** The denials that every route with the same access has. */
 export function generalDenials(route: Route): DenialCode[] {
   const { access } = route;
   if (access === "public") return ["internal"];

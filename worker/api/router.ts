@@ -1,7 +1,9 @@
 /**
  * Serves everything under `/-/`, which is never Kubernetes'.
  *
- *     match the path ─► authorize ─► check the method ─► parse path, query and body ─► handler ─► JSON, a file, or a denial
+ *     match path ─► authorize ─► check method ─► parse path, query, body ─► handler ─► JSON or a file
+ *
+ * Each stage may end it with a denial, which has the same form everywhere.
  */
 import type { Result } from "../../common/result.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
@@ -19,7 +21,7 @@ import { ROUTES, type RouteName } from "./routes.ts";
 
 export interface ApiResponse {
   readonly response: Response;
-  /** Set where the caller was denied access, which is for the audit log. A 404, say, is an answer like any other. */
+  /** Set if the caller was denied access, for the audit log. A 404, for example, is no such denial. */
   readonly accessDenial?: Denial;
 }
 
@@ -44,14 +46,14 @@ export async function serveApi(api: ApiRequest): Promise<ApiResponse> {
   return { response: denyApi(denial("not_found", message)) };
 }
 
-/** Where no route matches, the path's prefix decides: strangers do not learn what administrators have. */
+/** If no route matches, the path's prefix decides: others do not learn which routes administrators have. */
 function accessOf(match: RouteMatch | undefined, method: string, pathname: string): Access {
   if (match?.name !== undefined) return ROUTES[match.name].access;
   if (!isAdminPath(pathname)) return "user";
   return isReadMethod(method) ? "auditor" : "admin";
 }
 
-/** Every handler, whatever its route. The handler of a name fits that name's calls, see handlers/index.ts. */
+/** A handler of any route. That each fits its own route's calls is checked in handlers/index.ts. */
 type AnyHandler = (call: Call<Route>, context: Partial<ApiContext>) => Promise<Result<unknown, Denial>>;
 
 async function serveMatch(

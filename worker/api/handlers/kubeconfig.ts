@@ -5,7 +5,7 @@ import { identify } from "../../policy/identify.ts";
 import type { kubeconfig } from "../schemas/self-service.ts";
 import type { Handler } from "./handler.ts";
 
-/** The file has no credentials: Access lets its bearer in, by WARP or a browser's sign-in through cloudflared. */
+/** The file has no credentials: Access authenticates whoever uses it, by WARP or through cloudflared. */
 export const getKubeconfig: Handler<"getKubeconfig"> = async (
   _,
   { url, subject, accessIdentity, identity, cluster, config },

@@ -1,4 +1,4 @@
-/** What an administrator says with a command: why, and for how long. In the query, or in the body, which wins. */
+/** The parameters of administrators' commands. They may be in the query or in the body; the body wins. */
 import * as z from "zod";
 import { reason } from "./shared.ts";
 

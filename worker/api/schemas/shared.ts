@@ -35,8 +35,8 @@ export const CURSOR_ERROR = "must be the `next` of an earlier answer";
 export const sessionIdParams = z.strictObject({ id: z.string().describe("The session's id.") });
 
 /**
- * A user's name in a path. Visible ASCII only: no user has another name (see worker/access/authenticate.ts), and with a
- * space in it the name could be that of another object.
+ * A user's name in a path, in visible ASCII: no user has another name (see worker/access/authenticate.ts).
+ * With a space in it, it could name another object.
  */
 export const userParams = z.strictObject({
   email: z
