@@ -6,9 +6,9 @@ import { ChainVerifier, type Verdict } from "../audit/verify.ts";
 const MAX_SHOWN = 20;
 
 /** @param events all events, ordered by session_id and seq */
-export function verifyEvents(events: Iterable<ChainedEvent>): Verdict {
+export async function verifyEvents(events: Iterable<ChainedEvent> | AsyncIterable<ChainedEvent>): Promise<Verdict> {
   const verifier = new ChainVerifier();
-  for (const event of events) verifier.add(event);
+  for await (const event of events) verifier.add(event);
   return verifier.finish();
 }
 

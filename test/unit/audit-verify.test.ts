@@ -1,6 +1,10 @@
+import { resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import type { BrokenLink, Verdict } from "../../audit/verify.ts";
+import { readMigrations } from "../../dev/stack/migrations.ts";
+import { remoteEvents } from "../../tools/audit-source.ts";
 import { describeVerdict, verifyEvents } from "../../tools/audit-verify.ts";
 
 type Draft = Pick<ChainedEvent, "session_id" | "seq" | "at" | "type" | "data">;
@@ -44,28 +48,28 @@ const changed = (id: string, seq: number, change: Partial<ChainedEvent>) =>
   LOG.map((event) => (event.session_id === id && event.seq === seq ? { ...event, ...change } : event));
 
 describe("the verifier", () => {
-  it("finds no broken link in an intact log, and lists sessions without an end", () => {
-    expect(verifyEvents(LOG)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
-    expect(verifyEvents(without("d", 2))).toMatchObject({ open: ["d"], broken: [] });
-    expect(verifyEvents([])).toEqual({ sessions: 0, events: 0, open: [], broken: [] });
+  it("finds no broken link in an intact log, and lists sessions without an end", async () => {
+    expect(await verifyEvents(LOG)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
+    expect(await verifyEvents(without("d", 2))).toMatchObject({ open: ["d"], broken: [] });
+    expect(await verifyEvents([])).toEqual({ sessions: 0, events: 0, open: [], broken: [] });
   });
 
-  it("follows one chain for each of a user's objects", () => {
+  it("follows one chain for each of a user's objects", async () => {
     const events = chain([
       ...session("a", "alice", 10),
       ...session("b", "alice", 20, "weur"),
       ...session("c", "alice", 30),
       ...session("d", "alice", 40, "weur"),
     ]);
-    expect(verifyEvents(events)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
-    const missing = verifyEvents(events.filter(({ session_id }) => session_id !== "b"));
+    expect(await verifyEvents(events)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
+    const missing = await verifyEvents(events.filter(({ session_id }) => session_id !== "b"));
     expect(missing.broken).toMatchObject([{ session_id: "d", seq: 0 }]);
     const moved = events.map((event) => {
       if (event.session_id !== "d" || event.seq !== 0) return event;
       const forged = { ...event, prev_hash: events.find(({ session_id }) => session_id === "c")?.hash ?? "" };
       return { ...forged, hash: hashEvent(forged) };
     });
-    expect(verifyEvents(moved).broken).toMatchObject([
+    expect((await verifyEvents(moved)).broken).toMatchObject([
       { seq: 1 },
       { problem: expect.stringMatching(/links to another object of the same user/) },
     ]);
@@ -108,8 +112,8 @@ describe("the verifier", () => {
       3,
       /after the end of its session/,
     ],
-  ])("names the first broken link when %s", (_, events, session_id, seq, problem) => {
-    const { broken } = verifyEvents(events);
+  ])("names the first broken link when %s", async (_, events, session_id, seq, problem) => {
+    const { broken } = await verifyEvents(events);
     expect(broken[0]).toMatchObject({ session_id, seq, problem: expect.stringMatching(problem) });
   });
 
@@ -149,4 +153,30 @@ describe("the result, as an operator reads it", () => {
     expect(text.split("\n").length).toBe(lines);
     expect(text).toMatch(last);
   });
+});
+
+it("the deployed audit log is read page by page, without events that arrive meanwhile", async () => {
+  const database = new DatabaseSync(":memory:");
+  for (const { statements } of readMigrations(resolve(import.meta.dirname, "../../migrations"))) {
+    for (const statement of statements) database.exec(statement);
+  }
+  const insert = (event: ChainedEvent) =>
+    database
+      .prepare("INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)")
+      .run(event.session_id, event.seq, event.at, event.type, event.data, event.prev_hash, event.hash);
+  // A quote in an id must not end the SQL text.
+  const drafts = Array.from({ length: 400 }, (_, index) =>
+    session(`it's ${String(index).padStart(3, "0")}`, "alice", index),
+  );
+  for (const event of chain(drafts.flat())) insert(event);
+  const pages: number[] = [];
+  const query = async <Row>(sql: string): Promise<Row[]> => {
+    const rows = database.prepare(sql).all() as Row[];
+    pages.push(rows.length);
+    const [late] = chain(session(`it's ${pages.length}`, "bob", 1));
+    if (late) insert(late);
+    return rows;
+  };
+  expect(await verifyEvents(remoteEvents(query))).toEqual({ sessions: 400, events: 1_200, open: [], broken: [] });
+  expect(pages).toEqual([1, 500, 500, 200]);
 });

@@ -1,34 +1,13 @@
 /** Checks of a local stack (`npm start`): those that make sense with a fake Access and everything on loopback. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import * as z from "zod";
 import { ok } from "../../common/result.ts";
 import type { Migration } from "../../dev/stack/migrations.ts";
-import { OperatorError } from "../deployment/operator-error.ts";
+import type { Endpoints } from "../deployment/local-stack.ts";
 import { type Check, type Dependencies, failure, passed, type Query } from "./check.ts";
 import { signingKeysCheck } from "./checks/access.ts";
 import { maxSessionSeconds, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { findOwnRequest, REVIEW_REQUEST } from "./checks/through-access.ts";
-
-const endpoints = z.object({
-  personas: z.object({
-    alice: z.object({ email: z.string(), url: z.string() }),
-    mallory: z.object({ url: z.string() }),
-  }),
-  d1: z.string(),
-  access: z.object({ issuer: z.string() }),
-});
-
-export type Endpoints = z.output<typeof endpoints>;
-
-/** @throws OperatorError where no local stack runs */
-export function readEndpoints(stateDir: string): Endpoints {
-  const file = join(stateDir, "endpoints.json");
-  if (!existsSync(file)) throw new OperatorError(`there is no ${file}: run "npm start" first, or name its --state`);
-  return endpoints.parse(JSON.parse(readFileSync(file, "utf8")));
-}
 
 /** Reads the local D1's own file. */
 function localQuery(path: string): Query {

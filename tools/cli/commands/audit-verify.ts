@@ -1,6 +1,6 @@
 import { localEvents, remoteEvents } from "../../audit-source.ts";
 import { describeVerdict, verifyEvents } from "../../audit-verify.ts";
-import { errorMessage, OperatorError } from "../../deployment/operator-error.ts";
+import { wranglerDatabase, wranglerProcess } from "../../ports/wrangler.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { flag, projectPath } from "../options.ts";
@@ -13,12 +13,9 @@ export const auditVerify = defineCommand({
     config: projectPath("FILE", "wrangler configuration of the deployment", "terraform/out/wrangler.json"),
   },
   run: async ({ state, remote, config }, { print }) => {
-    try {
-      const verdict = verifyEvents(remote ? remoteEvents(config) : localEvents(state));
-      print(describeVerdict(verdict));
-      return verdict.broken.length === 0 ? EXIT_CODES.done : EXIT_CODES.failed;
-    } catch (error) {
-      throw new OperatorError(`the audit log cannot be read: ${errorMessage(error)}`);
-    }
+    const deployed = () => remoteEvents(wranglerDatabase(wranglerProcess(config), "AUDIT_DB"));
+    const verdict = await verifyEvents(remote ? deployed() : localEvents(state));
+    print(describeVerdict(verdict));
+    return verdict.broken.length === 0 ? EXIT_CODES.done : EXIT_CODES.failed;
   },
 });
