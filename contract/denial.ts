@@ -1,8 +1,9 @@
 import type { StatusReason } from "../kubernetes/status.ts";
 
 /**
- * Everything that Sallyport itself refuses, by a stable code, and how each is classed for Kubernetes clients. A code without
- * a class does not compile. Codes are in the audit log (`requests.refusal`) and under `/-/` in answers: never rename one.
+ * Everything that Sallyport itself refuses, by a stable code, and how each is classed for Kubernetes clients.
+ * A code without a class does not compile. Codes are in the audit log (`requests.refusal`) and under `/-/` in
+ * answers: never rename one.
  */
 export const DENIALS = {
   // Who is asking

@@ -33,12 +33,12 @@ const clientSchema = z
     address: text.nullable(),
     country: text.nullable(),
     userAgent: text.nullable(),
-    /** kubectl's `Kubectl-Session`, the same on both halves of a retried attempt. A hint: clients choose it. */
+    /** kubectl's `Kubectl-Session`, the same on both halves of a retry. A hint: clients choose it. */
     attempt: text.nullable(),
   })
   .readonly();
 
-/** What the edge decided about one session attempt. The object carries it out and decides none of it again. */
+/** What the edge decided about one session attempt. The object carries it out. */
 const planSchema = z
   .strictObject({
     /** Made by `makeSessionId`. */
@@ -55,7 +55,7 @@ const planSchema = z
     rule: text.nullable(),
     /** The session opens only after its user has stated a reason. */
     requireReason: z.boolean(),
-    /** When the session ends at the latest, ms since the epoch: with the token that opened it. null for never. */
+    /** When the session ends with the token that opened it, ms since the epoch; null for never. */
     endsAt: milliseconds.nullable(),
     target: targetSchema,
     transport: z.enum(["websocket", "spdy"]),
@@ -73,8 +73,8 @@ const PLAN_HEADER = "Sallyport-Plan";
 /**
  * Packs a plan into the request that goes from the edge to the object.
  *
- * It travels as percent-encoded JSON, because a command may hold any character and a header only Latin-1. The edge
- * alone builds the headers of that request, so a header of this name from a client never gets there.
+ * It travels as percent-encoded JSON, because a command may hold any character and a header only Latin-1. The
+ * edge alone builds the headers of that request, so a header of this name from a client never gets there.
  */
 export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
   headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(withVersion(plan))));

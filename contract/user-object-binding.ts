@@ -1,4 +1,4 @@
 import type { UserObjectCalls } from "./user-object.ts";
 
-/** What the edge binds: `DurableObjectNamespace<UserObject>`. It knows no more of the class than its methods. */
+/** What the edge binds: `DurableObjectNamespace<UserObject>`. It knows the methods only. */
 export interface UserObject extends Rpc.DurableObjectBranded, UserObjectCalls {}

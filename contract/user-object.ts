@@ -2,8 +2,8 @@
  * What the edge may ask of a user's object: `METHODS` is the whole interface. A session itself is opened by
  * `fetch()` with a plan; see session-plan.ts.
  *
- * Each method takes one argument object, which carries the version. Each answers with a plain object, which the
- * edge parses too: an answer that it does not understand is refused, never half read.
+ * Each method takes one argument object, which carries the version. Each answers with a plain object, which
+ * the edge parses too: an answer that it does not understand is refused, never half read.
  */
 import * as z from "zod";
 import { logEvent } from "../common/log.ts";
@@ -85,7 +85,7 @@ export type UserObjectCalls = Readonly<Record<UserObjectMethod, (argument: unkno
 /**
  * The edge's half of a call.
  *
- * @returns the value, or why the object refused; `contract_mismatch` where the two do not understand each other
+ * @returns the value, or why the object refused; `contract_mismatch` if they do not understand each other
  * @throws what the platform throws where the object cannot be reached, or failed
  */
 export async function callUserObject<M extends UserObjectMethod>(

@@ -5,8 +5,8 @@ import { type Denial, denial } from "./denial.ts";
 /**
  * The version of everything that the edge sends to a user's object: session plans and arguments of calls.
  *
- * Raise it with any change of a schema in this folder, an added optional field included. The edge sends its own
- * version. The objects' Worker, which is deployed first, may accept the previous one beside it.
+ * Raise it with any change of a schema in this folder, an added optional field included. The edge sends its
+ * own version. The objects' Worker, which is deployed first, may accept the previous one beside it.
  */
 export const CONTRACT_VERSION = 1;
 

@@ -1,6 +1,4 @@
-/**
- * Whether one more session of a user may open. Pure: state, plan and time are arguments, and nothing else counts.
- */
+/** Whether one more session of a user may open. Pure: state, plan and time are arguments. */
 import type { UserLock } from "../audit/events.ts";
 import { err, ok, type Result } from "../common/result.ts";
 import { type Denial, denial } from "../contract/denial.ts";

@@ -11,7 +11,7 @@ import { Outbox } from "./outbox.ts";
 import { endEvent, outcomeOf } from "./outcome.ts";
 import { SessionJournal } from "./storage/session-journal.ts";
 
-/** The user's part of the audit log: durable in the object at once, delivered to D1 as soon as D1 accepts it. */
+/** The user's part of the audit log: durable in the object at once, delivered to D1 soon. */
 export class AuditLog {
   readonly #state: DurableObjectState;
   readonly #alarm: Alarm;

@@ -1,11 +1,12 @@
 /**
  * Sends to one socket with back-pressure: what a slow reader has not taken stays at the other side's sender.
  *
- * `WebSocket.send()` never blocks and never fails on a slow reader; it queues without bound in the object's memory. The
- * platform's only brake is `blockConcurrencyWhile()`: meanwhile the object receives no frame nor any other event, so
- * that TCP's flow control reaches the sender. It stops all sessions of the object, hence the short slices. Between two
- * slices every waiting event is handled, among them one frame of the stalled session. So the queue of a stalled reader
- * still grows by a frame for each slice, and its session ends before the queue is too long.
+ * `WebSocket.send()` never blocks and never fails on a slow reader; it queues without bound in the object's
+ * memory. The platform's only brake is `blockConcurrencyWhile()`: meanwhile the object receives no frame nor
+ * any other event, so that TCP's flow control reaches the sender. It stops all sessions of the object, hence
+ * the short slices. Between two slices every waiting event is handled, among them one frame of the stalled
+ * session. So the queue of a stalled reader still grows by a frame for each slice, and its session ends
+ * before the queue is too long.
  */
 
 /** With more unsent bytes, the object takes no frames. Enough to keep a fast reader busy. */
@@ -16,14 +17,15 @@ const LOW_WATER_BYTES = 512 * 1024;
 export const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 /** How long one slow reader may stop everything else in the object at a time. */
 const SLICE_MS = 50;
-/** The same for a reader that is far behind. Fewer frames arrive in between, and a kill is still handled in time. */
+/** The same for a reader that is far behind: fewer frames arrive, and a kill is still handled in time. */
 const LONG_SLICE_MS = 150;
 const FAR_BEHIND_BYTES = 2 * HIGH_WATER_BYTES;
 const POLL_MS = 1;
 
 /**
- * workerd has `bufferedAmount` since 1.20261117. Without it nobody knows what a reader has taken, so all that was ever
- * sent counts as unsent. Such a session ends after MAX_UNSENT_BYTES in one direction; it is never queued without bound.
+ * workerd has `bufferedAmount` since 1.20261117. Without it nobody knows what a reader has taken, so all that
+ * was ever sent counts as unsent. Such a session ends after MAX_UNSENT_BYTES in one direction; it is never
+ * queued without bound.
  */
 interface MeasuredSocket {
   send(message: ArrayBuffer | Uint8Array<ArrayBuffer> | string): void;
@@ -44,7 +46,7 @@ export class BackpressuredSender {
   #progressAt: number;
   #isPaused = false;
 
-  /** @param pauseInput delays every other event of the object until the promise settles: `blockConcurrencyWhile` */
+  /** @param pauseInput `blockConcurrencyWhile`: delays the object's other events until the promise settles */
   constructor(socket: MeasuredSocket, pauseInput: (until: () => Promise<void>) => void, clock: SenderClock) {
     this.#socket = socket;
     this.#pauseInput = pauseInput;

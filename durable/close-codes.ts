@@ -6,8 +6,8 @@ const CLOSE_NO_STATUS = 1005;
 const MAX_REASON_BYTES = 123;
 
 /**
- * Forwards a close from one side to the other. Codes that must not appear on the wire (1005, 1006, 1015 and unassigned
- * ones) are replaced: 1005 by an empty close, the others by "going away".
+ * Forwards a close from one side to the other. Codes that must not appear on the wire (1005, 1006, 1015 and
+ * unassigned ones) are replaced: 1005 by an empty close, the others by "going away".
  */
 export function forwardClose(socket: WebSocket, code: number, reason: string): void {
   if (code === CLOSE_NO_STATUS) closeQuietly(socket);
@@ -28,7 +28,7 @@ function isSendable(code: number): boolean {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-/** Cuts at the border of a character: `close()` throws on a longer reason, and half a character breaks the protocol. */
+/** Cuts between characters: `close()` throws on a longer reason, and half a character is invalid. */
 export function truncateReason(reason: string): string {
   const bytes = new TextEncoder().encode(reason);
   if (bytes.length <= MAX_REASON_BYTES) return reason;

@@ -1,6 +1,6 @@
 /**
- * Merges consecutive frames of one channel while many arrive: the cost of a relayed message hardly depends on its size,
- * and the frames of a channel form a byte stream whose borders carry no meaning.
+ * Merges consecutive frames of one channel while many arrive: the cost of a relayed message hardly depends on
+ * its size, and the frames of a channel form a byte stream whose borders carry no meaning.
  *
  * A small frame passes at once if no other waits, so that a keystroke and its echo are not delayed.
  */
@@ -21,7 +21,7 @@ export class FrameMerger {
     this.#send = send;
   }
 
-  /** Takes a binary frame that has a channel byte and a payload. It is sent now or, merged with others, very soon. */
+  /** Takes a binary frame with a channel byte and a payload. Sends it now or, merged with others, very soon. */
   push(channel: number, frame: ArrayBuffer): void {
     const { byteLength } = frame;
     if (this.#bytes > 0 && (channel !== this.#channel || this.#bytes + byteLength > MAX_MERGED_BYTES)) this.flush();
@@ -46,7 +46,7 @@ export class FrameMerger {
     this.#send(message);
   }
 
-  /** In the next turn of the event loop, a millisecond at most. One timer at a time, whatever the number of frames. */
+  /** In the next turn of the event loop, a millisecond at most. There is one timer for all frames. */
   #flushSoon(): void {
     if (this.#hasTimer) return;
     this.#hasTimer = true;

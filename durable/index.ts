@@ -1,5 +1,6 @@
 /**
- * The objects' Worker. It is deployed apart from the edge, so that a change of rules, API or console ends no session.
+ * The objects' Worker. It is deployed apart from the edge, so that a change of rules, API or console ends no
+ * session.
  *
  * The edge reaches its objects through the namespace binding alone. No route leads here.
  */

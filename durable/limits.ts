@@ -36,8 +36,8 @@ export function stalledLimit(reader: "client" | "upstream"): ReachedLimit {
 }
 
 /**
- * What all sessions of an object, live and ended, may hold for readers that have not taken it. One session alone may hold
- * MAX_UNSENT_BYTES for each side, but an object has 128 MB for everything.
+ * What all sessions of an object, live and ended, may hold for readers that have not taken it. One session
+ * alone may hold MAX_UNSENT_BYTES for each side, but an object has 128 MB for everything.
  */
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 

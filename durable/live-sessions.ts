@@ -17,7 +17,7 @@ export class LiveSessions {
   readonly #recordings: Recordings;
   readonly #onCount: (count: number) => void;
   readonly #sessions = new Map<string, LiveSession>();
-  /** Relays of ended sessions whose clients have not read everything. The rest stays in memory until they do or leave. */
+  /** Ended sessions whose clients have not read everything: it stays in memory until they do or leave. */
   readonly #draining = new Set<Relay>();
 
   /** @param onCount called whenever a session was added or removed */

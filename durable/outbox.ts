@@ -10,7 +10,7 @@ const BATCH_EVENTS = 50;
 const RETRY_BACKOFF = { firstMs: 1_000, maxMs: 30_000 };
 
 /**
- * Delivers queued events to D1, in order and at least once; D1 ignores the second copy. One delivery at a time.
+ * Delivers queued events to D1, in order and at least once; D1 ignores the second copy. One at a time.
  *
  * It never throws: what could not be delivered stays queued, and `retryInMs` says when to try again.
  */

@@ -46,8 +46,8 @@ export function outcomeOfLimit(outcome: Outcome, message: string, status?: Statu
 /**
  * Reads the outcome from what the cluster said on channel 3 and from who closed first.
  *
- * The status wins: after kubectl has seen it, it closes the connection in several ways, 1006 included. A command that has
- * ended has ended, whoever closes first.
+ * The status wins: after kubectl has seen it, it closes the connection in several ways, 1006 included. A
+ * command that has ended has ended, whoever closes first.
  */
 export function outcomeOfHangUp(status: Status | undefined, hangUp: HangUp): SessionOutcome {
   if (status) return outcomeFromStatus(status);

@@ -6,7 +6,7 @@ type Sendable = ArrayBuffer | Uint8Array<ArrayBuffer> | string;
 
 const CLOCK = { now: () => Date.now(), sleep: (ms: number) => scheduler.wait(ms) };
 
-/** One direction of a relayed session: merges frames where it may, and applies back-pressure when the reader is slow. */
+/** One direction of a relayed session: merges frames, and applies back-pressure to a slow reader. */
 export class Pipe {
   readonly #sender: BackpressuredSender;
   readonly #merger: FrameMerger;

@@ -1,9 +1,9 @@
 import type { Refusal } from "./refusal.ts";
 
 /**
- * kubectl answers every refused WebSocket upgrade with a SPDY POST of the same request, and shows the answer to the
- * POST. So the refusal of the first half is kept for a moment and given again to the second. The person reads why, and
- * the attempt counts once.
+ * kubectl answers every refused WebSocket upgrade with a SPDY POST of the same request, and shows the answer
+ * to the POST. So the refusal of the first half is kept for a moment and given again to the second. The
+ * person reads why, and the attempt counts once.
  */
 
 const KEEP_MS = 30_000;
@@ -29,8 +29,8 @@ export class RefusedAttempts {
 }
 
 /**
- * What both halves have in common: the request, and kubectl's `Kubectl-Session`. That header alone is a hint from the
- * client, which could ask for the refusal of another request.
+ * What both halves have in common: the request, and kubectl's `Kubectl-Session`. That header alone is a hint
+ * from the client, which could ask for the refusal of another request.
  */
 export function attemptKey(url: string, kubectlSession: string | null): string {
   return JSON.stringify([url, kubectlSession]);

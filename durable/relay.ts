@@ -20,8 +20,9 @@ export interface RelayParts {
 }
 
 /**
- * Joins two WebSockets: passes messages on unchanged until one side closes or `end` is called. It keeps their kind, and
- * their borders unless the observer says that a border carries no meaning. It makes no decision about the session.
+ * Joins two WebSockets: passes messages on unchanged until one side closes or `end` is called. It keeps their
+ * kind, and their borders unless the observer says that a border carries no meaning. It makes no decision
+ * about the session.
  */
 export class Relay {
   readonly #client: WebSocket;

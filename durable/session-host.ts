@@ -150,7 +150,7 @@ export class SessionHost {
     return refusalOf(why);
   }
 
-  /** Sessions of the database that are not in memory were open when an earlier life of this object stopped. */
+  /** Sessions that are only in the database were open when an earlier life of this object stopped. */
   #endInterrupted(): void {
     const recordings: ReadonlyMap<string, RecordingSummary> = this.#recordings.endInterrupted();
     for (const { session_id, checkpoint_at, started_at: _, ...counts } of this.#audit.journal.openSessions()) {

@@ -34,7 +34,7 @@ const NOT_RECORDABLE: Denial = denial(
     "if this persists, contact your administrator",
 );
 
-/** An object with live sessions keeps its bindings after a deploy, so it does not have those of a new cluster. */
+/** An object with live sessions keeps its bindings after a deploy, and lacks those of a new cluster. */
 const CLUSTER_NOT_BOUND: Denial = denial(
   "contract_mismatch",
   "this cluster was added while you had sessions open: end them and try again in a minute; " +
@@ -48,7 +48,7 @@ export class SessionOpener {
   readonly #audit: AuditLog;
   readonly #recordings: Recordings;
   readonly #sessions: LiveSessions;
-  /** The cluster hears of an attempt only after the audit log has its start. So too many are not even started. */
+  /** Each attempt is in the audit log before the cluster hears of it, so too many are not even started. */
   readonly #clusterRefusals = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
 
   constructor(
@@ -119,8 +119,8 @@ export class SessionOpener {
   }
 
   /**
-   * Makes the session's start durable before the cluster hears of it. With `fail-closed` D1 must have it too, or the
-   * session is refused.
+   * Makes the session's start durable before the cluster hears of it. With `fail-closed` D1 must have it too,
+   * or the session is refused.
    */
   async #ensureAudited(session: LiveSession): Promise<void> {
     await this.#state.storage.sync();

@@ -20,11 +20,11 @@ import { SCHEMA } from "./storage/schema.ts";
 const NEWER_SCHEMA_RETRY_MS = 60_000;
 
 /**
- * The Durable Object of one user. It parses what the edge sends and brings its database to the current schema; all else
- * is `SessionHost`. contract/user-object.ts describes the methods.
+ * The Durable Object of one user. It parses what the edge sends and brings its database to the current
+ * schema; all else is `SessionHost`. contract/user-object.ts describes the methods.
  */
 export class UserSessions extends DurableObject<SharedBindings> {
-  /** The reason why it serves nobody, where there is one. To throw instead would make the object crash in a loop. */
+  /** Why it serves nobody, if so. A constructor that throws would make the object crash in a loop. */
   readonly #host: Result<SessionHost, Denial>;
 
   constructor(ctx: DurableObjectState, env: SharedBindings) {

@@ -41,8 +41,8 @@ export class ExecObserver implements Observer {
 
   /**
    * A line on the terminal for whoever looks at it (browsers too), then the error. kubectl prints it as
-   * `error: <message>` and exits 1. The error is left out after the command's own Status: kubectl reads the channel as one
-   * JSON document, and two are invalid.
+   * `error: <message>` and exits 1. The error is left out after the command's own Status: kubectl reads the
+   * channel as one JSON document, and two are invalid.
    */
   goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[] {
     const encode = (channel: number, text: string) =>

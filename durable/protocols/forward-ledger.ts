@@ -1,7 +1,7 @@
 import type { Forward } from "../../audit/events.ts";
 import { stripControlCharacters } from "../../common/text.ts";
 
-/** Each new port is an event and an entry in the audit log, which a client that tries every port must not fill. */
+/** Each new port is an entry in the audit log, which a client that tries every port must not fill. */
 const MAX_PORTS = 64;
 const MAX_ERROR_BYTES = 512;
 

@@ -7,8 +7,9 @@ import type { Message, Observer } from "./observer.ts";
 const PORT_BYTES = 2;
 
 /**
- * Observes the older port-forward protocol of some client libraries: for the n-th requested port, channel 2n carries data
- * and channel 2n+1 errors as text. Source: k8s.io/kubelet `pkg/cri/streaming/portforward/websocket.go`.
+ * Observes the older port-forward protocol of some client libraries: for the n-th requested port, channel 2n
+ * carries data and channel 2n+1 errors as text. Source: k8s.io/kubelet
+ * `pkg/cri/streaming/portforward/websocket.go`.
  *
  * Each port named in the request is one connection, open from the start. A port named twice is two.
  */

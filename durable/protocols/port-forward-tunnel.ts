@@ -28,8 +28,8 @@ interface Stream {
 }
 
 /**
- * Observes a port-forward: each forwarded connection is two SPDY streams, one for data and one for errors. The client
- * opens them with the headers `streamtype` and `port`.
+ * Observes a port-forward: each forwarded connection is two SPDY streams, one for data and one for errors.
+ * The client opens them with the headers `streamtype` and `port`.
  */
 export class PortForwardTunnelObserver implements Observer {
   #client: SpdyFrameParser | undefined = new SpdyFrameParser();
@@ -71,9 +71,9 @@ export class PortForwardTunnelObserver implements Observer {
   }
 
   /**
-   * kubectl shows what arrives on the error stream of an open connection once the connection's data has ended. Without an
-   * open connection there is no stream for it, and a half-sent frame cannot be interrupted. kubectl then prints
-   * `lost connection to pod`.
+   * kubectl shows what arrives on the error stream of an open connection once the connection's data has
+   * ended. Without an open connection there is no stream for it, and a half-sent frame cannot be interrupted.
+   * kubectl then prints `lost connection to pod`.
    */
   goodbyeFrames(message: string): Uint8Array<ArrayBuffer>[] {
     if (!this.#upstream?.isAtFrameBoundary) return [];
@@ -160,8 +160,8 @@ function finalFrame(streamId: number, data: Uint8Array): Uint8Array<ArrayBuffer>
 /**
  * Parses a message.
  *
- * @returns whether it counts as use of the session; undefined once the stream does not fit its protocol. It is then
- *   relayed unchanged, and every byte counts as use
+ * @returns whether it counts as use of the session; undefined once the stream does not fit its protocol. It
+ *   is then relayed unchanged, and every byte counts as use
  */
 function read(parser: SpdyFrameParser, message: Message, take: (frame: SpdyFrame) => void): boolean | undefined {
   if (typeof message === "string") return undefined;

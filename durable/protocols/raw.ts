@@ -2,8 +2,8 @@ import type { Traffic } from "../../audit/events.ts";
 import { type Message, type Observer, sizeOf } from "./observer.ts";
 
 /**
- * Observes bytes without a known protocol (KubeVirt's `plain.kubevirt.io`, and unknown ones). All of them are use of the
- * session. Only a console, which is a screen, can show a message among them.
+ * Observes bytes without a known protocol (KubeVirt's `plain.kubevirt.io`, and unknown ones). All of them are
+ * use of the session. Only a console, which is a screen, can show a message among them.
  */
 export class RawObserver implements Observer {
   readonly messageInCloseReason = true;

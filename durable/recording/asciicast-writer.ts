@@ -13,7 +13,7 @@ import { CHUNK_BYTES, inUnits, MERGE_BYTES, MERGE_MS } from "./policy.ts";
 
 export type CastStream = "stdout" | "stderr" | "stdin";
 
-/** Takes whole lines of the cast, in order. The bytes are valid during the call only. `now`: ms since the epoch. */
+/** Takes whole lines of the cast, in order. The bytes are valid during the call only. `now`: Unix time in ms. */
 export type CastSink = (lines: Uint8Array, now: number) => void;
 
 /** Input is processed in slices of this size, which bounds the memory that one large message needs. */
@@ -28,16 +28,19 @@ const EVENT_END = encoder.encode('"]\n');
 const STDERR_END = encoder.encode('\\u001b[39m"]\n');
 
 /**
- * Writes an asciicast of a session: bytes of its streams in, lines of text out. It has no clock: every call brings the
- * time, in ms since the epoch.
+ * Writes an asciicast of a session: bytes of its streams in, lines of text out. It has no clock: every call
+ * brings the time, in ms since the epoch.
  *
- * - Time starts with the first byte. The header waits for it, and has the terminal's size as it is known by then.
- * - stderr is shown in red, so that any player tells it apart. A program can write the same escape sequences to
- *   stdout, so a line `[time, "e", "stderr"]` precedes each such event: players skip unknown event codes, and no
- *   program can write one.
- * - Without a terminal, no driver in the pod turns a line feed into CR LF, and a player would draw stairs. So every LF
- *   becomes CR LF here, also one after a CR: turning each CR LF back gives exactly the program's text.
- * - Each stream has its own decoder: a character in two frames stays one, whatever came between on another stream.
+ * - Time starts with the first byte. The header waits for it, and has the terminal's size as it is known by
+ *   then.
+ * - stderr is shown in red, so that any player tells it apart. A program can write the same escape sequences
+ *   to stdout, so a line `[time, "e", "stderr"]` precedes each such event: players skip unknown event codes,
+ *   and no program can write one.
+ * - Without a terminal, no driver in the pod turns a line feed into CR LF, and a player would draw stairs. So
+ *   every LF becomes CR LF here, also one after a CR: turning each CR LF back gives exactly the program's
+ *   text.
+ * - Each stream has its own decoder: a character in two frames stays one, whatever came between on another
+ *   stream.
  *
  * Memory: one buffer of little more than CHUNK_BYTES while output flows.
  */
@@ -113,7 +116,7 @@ export class AsciicastWriter {
     else this.#addLine(resizeLine(this.#seconds(now), size));
   }
 
-  /** Writes `notice` into the cast, as a marker and on the terminal, and records nothing more of the streams. */
+  /** Writes `notice` into the cast, as a marker and on the terminal, and stops recording the streams. */
   stop(notice: string, now: number): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = notice;

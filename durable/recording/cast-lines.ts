@@ -1,8 +1,8 @@
 /**
  * The lines of a cast in asciicast v2: https://docs.asciinema.org/manual/asciicast/v2/
  *
- * Markers are for tools and for a player's progress bar. Notices that every viewer must see (the recording stops here)
- * are written to the terminal too, because not every player shows markers.
+ * Markers are for tools and for a player's progress bar. Notices that every viewer must see (the recording
+ * stops here) are written to the terminal too, because not every player shows markers.
  */
 import type { Outcome } from "../../audit/events.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";

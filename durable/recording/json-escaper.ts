@@ -1,8 +1,8 @@
 /**
  * Escapes bytes that should be UTF-8 for the inside of a JSON string.
  *
- * By hand, because `TextDecoder` and `JSON.stringify` cost about twice as much (four passes, and a two-byte string as
- * soon as one character is not Latin-1), and because a character may be split between two frames.
+ * By hand, because `TextDecoder` and `JSON.stringify` cost about twice as much (four passes, and a two-byte
+ * string as soon as one character is not Latin-1), and because a character may be split between two frames.
  * Invalid bytes become U+FFFD as in the WHATWG decoder, one for each maximal part of a sequence.
  */
 
@@ -111,7 +111,7 @@ export class JsonEscaper {
     return out;
   }
 
-  /** The ranges are those of the Encoding Standard: no overlong form, no surrogate, nothing above U+10FFFF. */
+  /** The ranges of the Encoding Standard: no overlong form, no surrogate, nothing above U+10FFFF. */
   #begin(byte: number, target: Uint8Array, at: number): number {
     this.#lower = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80;
     this.#upper = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf;
@@ -152,8 +152,8 @@ export class JsonEscaper {
 }
 
 /**
- * The length of the sequence at `at` if it is complete and needs no escaping, as in nearly all text that is not ASCII.
- * 0 for all others, which are read byte by byte. Past the end of `source` nothing matches.
+ * The length of the sequence at `at` if it is complete and needs no escaping, as in nearly all text that is
+ * not ASCII. 0 for all others, which are read byte by byte. Past the end of `source` nothing matches.
  */
 function plainSequence(source: Uint8Array, at: number): 0 | 2 | 3 {
   const first = source[at] as number;
@@ -165,8 +165,8 @@ function plainSequence(source: Uint8Array, at: number): 0 | 2 | 3 {
 }
 
 /**
- * Writes `\uXXXX`. Beyond what JSON requires, it is used for the C1 controls and the line and paragraph separators:
- * when the asciinema player reads a cast from a URL, U+0085, U+2028 and U+2029 end a line.
+ * Writes `\uXXXX`. Beyond what JSON requires, it is used for the C1 controls and the line and paragraph
+ * separators: when the asciinema player reads a cast from a URL, U+0085, U+2028 and U+2029 end a line.
  */
 function escaped(code: number, target: Uint8Array, at: number): number {
   target[at] = BACKSLASH;

@@ -30,7 +30,8 @@ export interface LiveRecordingParts {
 }
 
 /**
- * The recording of one open session. It takes every message that crosses, never throws, and never changes a message.
+ * The recording of one open session. It takes every message that crosses, never throws, and never changes a
+ * message.
  *
  * Once it has stopped, at its size limit or by a failure, a message costs one comparison.
  */

@@ -5,25 +5,26 @@ export const MERGE_MS = 30;
 /** An event's text is at most this and one slice, because players process an event as a whole. */
 export const MERGE_BYTES = 64 * 1024;
 /**
- * Written output stays in memory until there is so much of it, or until FLUSH_MS have passed. It is large because each
- * commit costs: chunks of 256 KiB took four times the CPU time. SQLite rows of the platform hold at most 2 MB.
+ * Written output stays in memory until there is so much of it, or until FLUSH_MS have passed. It is large
+ * because each commit costs: chunks of 256 KiB took four times the CPU time. SQLite rows of the platform hold
+ * at most 2 MB.
  */
 export const CHUNK_BYTES = 992 * 1024;
 /** Half of the promised second that a crash may lose, because timers are late on a busy machine. */
 export const FLUSH_MS = 400;
 /** R2 requires parts of at least 5 MiB, and all but the last of the same size. */
 export const PART_BYTES = 5 * 1024 * 1024;
-/** What all recordings of one object may hold in its SQLite while R2 is down. The platform's limit is 10 GB. */
+/** What all recordings of an object may hold in its SQLite while R2 is down, of the platform's 10 GB. */
 export const MAX_SPOOL_BYTES = 512 * 1024 * 1024;
 /**
- * While the object relays a burst, uploads wait: both need its one thread, and what waits is durable. Above this share of
- * MAX_SPOOL_BYTES they run all the same.
+ * While the object relays a burst, uploads wait: both need its one thread, and what waits is durable. Above
+ * this share of MAX_SPOOL_BYTES they run all the same.
  */
 export const UPLOAD_PRESSURE_RATIO = 1 / 4;
-/** The largest answer to a reader of a recording that R2 does not have yet. The platform's limit of a call is 32 MiB. */
+/** The largest answer to a reader of a recording that R2 lacks. The platform's limit is 32 MiB. */
 export const READ_BLOCK_BYTES = 1024 * 1024;
 
-/** Whether a kind of session has a terminal that can be recorded. The bytes of tunnels and screens are not. */
+/** Whether a kind of session has a terminal that can be recorded. Tunnels and screens have none. */
 export function isRecordable(kind: SessionKind): boolean {
   switch (kind) {
     case "exec":

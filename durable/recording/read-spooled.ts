@@ -9,8 +9,8 @@ const LINE_FEED = 0x0a;
 /**
  * Reads from a recording in the object's SQLite.
  *
- * Parts that R2 has cannot be read before the upload is complete. Of a long recording that still goes on, readers get
- * its header, a notice about what is missing, and its latest part.
+ * Parts that R2 has cannot be read before the upload is complete. Of a long recording that still goes on,
+ * readers get its header, a notice about what is missing, and its latest part.
  *
  * @param offset in the cast
  * @param length the block's largest size; every line must fit

@@ -20,8 +20,8 @@ export interface NewRecording {
 }
 
 /**
- * All recordings of one object: those of live sessions, and those that wait for R2. It runs one upload at a time and
- * holds one part of it in memory.
+ * All recordings of one object: those of live sessions, and those that wait for R2. It runs one upload at a
+ * time and holds one part of it in memory.
  */
 export class Recordings {
   readonly #spool: Spool;
@@ -90,8 +90,8 @@ export class Recordings {
   }
 
   /**
-   * Ends the recordings that an earlier life of the object left open. To be called when the object starts, before any
-   * session opens.
+   * Ends the recordings that an earlier life of the object left open. To be called when the object starts,
+   * before any session opens.
    *
    * @returns for each session what its `end` event says about its recording
    */
@@ -104,8 +104,8 @@ export class Recordings {
   }
 
   /**
-   * Resolves when R2 has all that is ready, or failed, or the object is busy. Joins an upload that is under way. Never
-   * rejects.
+   * Resolves when R2 has all that is ready, or failed, or the object is busy. Joins an upload that is under
+   * way. Never rejects.
    */
   upload(): Promise<void> {
     // What becomes ready during an upload must not wait for the next call.
@@ -136,8 +136,8 @@ export class Recordings {
   }
 
   /**
-   * Reads from a recording that R2 does not have yet, from an offset in the cast on; see `readSpooled`. The last
-   * second of a live session is included.
+   * Reads from a recording that R2 does not have yet, from an offset in the cast on; see `readSpooled`. The
+   * last second of a live session is included.
    */
   read(sessionId: string, offset: number, now: number): RecordingBlock | null {
     if (offset === 0) this.#live.get(sessionId)?.flush(now);

@@ -41,8 +41,8 @@ const POSITIONS_PER_RECORDING = 2 ** 32;
 /**
  * The primary key of a chunk: the recording's number, and the offset in the cast where the chunk starts.
  *
- * One integer, because a second index would cost a billed row every second, and because SQLite reads whole blobs to
- * compare keys of several columns.
+ * One integer, because a second index would cost a billed row every second, and because SQLite reads whole
+ * blobs to compare keys of several columns.
  */
 function chunkPosition(recordingNumber: number, offset: number): number {
   return recordingNumber * POSITIONS_PER_RECORDING + offset;
@@ -57,8 +57,8 @@ const SELECT = `SELECT session_id, recording_number, state, metadata, started_at
   FROM recordings`;
 
 /**
- * Recordings that wait for R2, in the object's own SQLite: chunks of the casts, and the progress of each upload. The
- * platform makes each method atomic.
+ * Recordings that wait for R2, in the object's own SQLite: chunks of the casts, and the progress of each
+ * upload. The platform makes each method atomic.
  *
  * No chunk crosses the border of a part, so a part is a run of whole chunks and is uploaded as such.
  */

@@ -15,8 +15,8 @@ const MAX_RESIZE_CHARS = 1_024;
 const MAX_CELLS = 65_535;
 
 /**
- * @param subprotocol what the upstream chose. Where it has no channels (KubeVirt's, and future ones of exec) all bytes
- *   are recorded as they come: an odd cast is better than none.
+ * @param subprotocol what the upstream chose. Where it has no channels (KubeVirt's, and future ones of exec)
+ *   all bytes are recorded as they come: an odd cast is better than none.
  */
 export function createTap(kind: SessionKind, subprotocol: string, withInput: boolean, writer: AsciicastWriter): Tap {
   const channels = kind === "console" ? undefined : channelProtocol(subprotocol);
@@ -70,7 +70,7 @@ class RawTap implements Tap {
   }
 }
 
-/** The resize channel is a byte stream of JSON objects, `{"Width":80,"Height":24}`, read as Go's decoder reads them. */
+/** The resize channel is a stream of JSON objects, `{"Width":80,"Height":24}`, read as Go does. */
 class ResizeReader {
   readonly #decoder = new TextDecoder();
   #rest = "";

@@ -4,13 +4,14 @@ import { PART_BYTES } from "./policy.ts";
 import type { Spool, SpooledRecording } from "./spool.ts";
 
 /**
- * Uploads one recording to R2 as far as it is ready: full parts while the session goes on, everything once it has
- * ended. A recording that fits into one part is one put at its end.
+ * Uploads one recording to R2 as far as it is ready: full parts while the session goes on, everything once it
+ * has ended. A recording that fits into one part is one put at its end.
  *
- * Each step can be repeated, because the object may stop between R2's answer and the note of it. A part is then put
- * again under its number, and an object that is complete already counts as uploaded.
+ * Each step can be repeated, because the object may stop between R2's answer and the note of it. A part is
+ * then put again under its number, and an object that is complete already counts as uploaded.
  *
- * No part has a timeout: R2 keeps the copy that arrives last, and a late one would replace the one whose etag we noted.
+ * No part has a timeout: R2 keeps the copy that arrives last, and a late one would replace the one whose etag
+ * we noted.
  *
  * @param shouldContinue is asked before each step; after a no, the rest waits for the next call
  * @throws when R2 fails; the next call continues
@@ -80,15 +81,15 @@ function objectMetadata({ metadata, startedAt }: SpooledRecording): Record<strin
 }
 
 /**
- * An earlier life of the object may have finished the upload. R2 then no longer knows the upload, or the bucket's lock
- * refuses a second put.
+ * An earlier life of the object may have finished the upload. R2 then no longer knows the upload, or the
+ * bucket's lock refuses a second put.
  */
 async function isUploaded(bucket: R2Bucket, recording: SpooledRecording, spool: Spool): Promise<boolean> {
   const found = await bucket.head(recordingKey(recording.sessionId));
   return found?.size === spool.byteLength(recording);
 }
 
-/** R2's `NoSuchUpload`: aborted by hand, or by the bucket's rule for unfinished uploads (7 days by default). */
+/** R2's `NoSuchUpload`: aborted by hand, or by the bucket's rule for unfinished uploads (default 7 days). */
 function isUnknownUpload(error: unknown): boolean {
   return error instanceof Error && /\(10024\)/.test(error.message);
 }

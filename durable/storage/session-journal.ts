@@ -15,8 +15,8 @@ export interface OpenSession extends Counts {
 /**
  * The journal in the object's own SQLite: which sessions are open, and the events that D1 does not have yet.
  *
- * Every method is synchronous, and the platform makes the writes of one turn atomic. The output gate holds back
- * whatever leaves the object until what was written before is on disk.
+ * Every method is synchronous, and the platform makes the writes of one turn atomic. The output gate holds
+ * back whatever leaves the object until what was written before is on disk.
  */
 export class SessionJournal {
   readonly #sql: SqlStorage;
@@ -28,7 +28,8 @@ export class SessionJournal {
   /**
    * Writes a session's next event and chains it. The first must be its `start`, the last its `end`.
    *
-   * @param at ms since the epoch; no event is older than the one before it, even if the machine's clock says so
+   * @param at ms since the epoch; no event is older than the one before it, even if the machine's clock says
+   *   so
    * @returns the event's hash
    */
   append(sessionId: string, at: number, event: SessionEventBody): string {
@@ -53,7 +54,11 @@ export class SessionJournal {
     return hash;
   }
 
-  /** Writes an event that belongs to no session, and chains it with the user's session starts. @returns its hash */
+  /**
+   * Writes an event that belongs to no session, and chains it with the user's session starts.
+   *
+   * @returns its hash
+   */
   appendUserEvent(id: string, at: number, event: UserEventBody): string {
     const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
     this.#setUserChain(hash);

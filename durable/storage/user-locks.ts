@@ -1,7 +1,7 @@
 import type { UserLock } from "../../audit/events.ts";
 import type { AccessReason } from "../admission.ts";
 
-/** Whether the user may open sessions, in the object's SQLite: an administrator's lock, and the user's stated reason. */
+/** The administrator's lock and the stated reason of the user, in the object's SQLite. */
 export class UserLocks {
   readonly #sql: SqlStorage;
 

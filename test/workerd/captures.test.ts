@@ -6,8 +6,8 @@ import { as, requestAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 /**
- * Replays captures of real clients and a real API server with the object between them. See ../vectors/captures; the
- * directions and types are those of its README.
+ * Replays captures of real clients and a real API server with the object between them. See
+ * ../vectors/captures; the directions and types are those of its README.
  */
 interface Handshake {
   readonly method: string;
@@ -50,7 +50,7 @@ function parse(text: string): Capture {
 const EXITED = (exit_code: number) => ({ outcome: "exited", exit_code, reason: null });
 const DISCONNECTED = { outcome: "disconnected", exit_code: null, reason: null };
 
-/** What the audit log must say about each. Written by hand: derived from the captures it would share our parser's bugs. */
+/** What the audit log must say about each. Written by hand, so as not to share our parser's bugs. */
 const EXPECTED: Readonly<Record<string, object>> = {
   "client-node-exec": EXITED(3),
   "client-node-exec-stdin": EXITED(0),
@@ -170,7 +170,7 @@ function size(list: readonly Message[]): number {
   return list.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Cuts at the first close, which decides how a session ended. Nobody received what the other side sent after it. */
+/** Cuts at the first close, which decides the outcome. Nobody received what the other side sent then. */
 function cutAtClose(frames: readonly Frame[]): [readonly Frame[], Frame] {
   const at = frames.findIndex(({ type }) => type === "close" || type === "tcp-end");
   const hangUp = frames[at];
@@ -179,8 +179,8 @@ function cutAtClose(frames: readonly Frame[]): [readonly Frame[], Frame] {
 }
 
 /**
- * Merges consecutive frames of stdin, stdout or stderr: borders within a channel carry no meaning, and the relay merges
- * them when many arrive. Everything else must keep its borders.
+ * Merges consecutive frames of stdin, stdout or stderr: borders within a channel carry no meaning, and the
+ * relay merges them when many arrive. Everything else must keep its borders.
  */
 function merged(list: readonly Message[]): Message[] {
   const joins: Message[] = [];

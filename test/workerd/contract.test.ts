@@ -1,4 +1,4 @@
-/** An edge of another version than the object. test/unit/user-object.test.ts has both directions for every method. */
+/** An edge of another version than the object; test/unit/user-object.test.ts has both directions. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { attachSessionPlan } from "../../contract/session-plan.ts";

@@ -1,9 +1,10 @@
 /**
- * The fault matrix: for every fault at every moment, what the person sees, what D1 has, and what the recording has.
+ * The fault matrix: for every fault at every moment, what the person sees, what D1 has, and what the
+ * recording has.
  *
- * The table is the specification. test/support/fault-matrix.ts defines its terms, and faults.ts makes the faults. Beside
- * what a cell says, D1 always has one start, first, and one end, last, numbered without a gap, in a chain that verifies.
- * Afterwards no session is open and nothing is left in the person's object.
+ * The table is the specification. test/support/fault-matrix.ts defines its terms, and faults.ts makes the
+ * faults. Beside what a cell says, D1 always has one start, first, and one end, last, numbered without a gap,
+ * in a chain that verifies. Afterwards no session is open and nothing is left in the person's object.
  */
 
 import { runInDurableObject } from "cloudflare:test";

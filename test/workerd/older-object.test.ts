@@ -1,4 +1,4 @@
-/** An edge that is newer than the objects. Here the objects are in a Worker of their own, so workerd's own errors count. */
+/** An edge that is newer than the objects. Here they are a Worker of their own, with workerd's own errors. */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { callUserObject, type UserObjectCalls } from "../../contract/user-object.ts";

@@ -25,7 +25,7 @@ const POLICY: RecordingPolicy = { mode: "output", onFailure: "continue", onFull:
 vi.setConfig({ testTimeout: 30_000 });
 const SECRET = "hunter2-on-the-screen";
 
-/** Runs with one object's SQLite. Each `live()` is a new life of the object, which remembers only what is in SQLite. */
+/** Runs with one object's SQLite. Each `live()` is a new life of the object, which knows nothing else. */
 function inObject(work: (object: TestObject) => Promise<void>): Promise<void> {
   const stub = env.USER_SESSIONS.getByName(crypto.randomUUID());
   return runInDurableObject(stub, (_, { storage }) => work(new TestObject(storage.sql)));

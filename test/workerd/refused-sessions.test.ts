@@ -258,8 +258,8 @@ describe("the edge refuses a request that does not open a session", () => {
 });
 
 /**
- * Expects exactly these sessions of the person in D1. The object delivers in order, so once a further session is there,
- * nothing else is pending.
+ * Expects exactly these sessions of the person in D1. The object delivers in order, so once a further session
+ * is there, nothing else is pending.
  */
 async function expectAudited(person: Person, expected: object[]): Promise<void> {
   const last = await Puppet.make();

@@ -28,7 +28,8 @@ describe("messages are relayed", () => {
 
   it("in order and with their borders, from empty to a megabyte", async () => {
     const { pod, client } = await session();
-    // Channels from 4 on, because consecutive frames of stdin, stdout and stderr may be merged (frame-merger.ts).
+    // Channels from 4 on, because consecutive frames of stdin, stdout and stderr may be merged
+    // (frame-merger.ts).
     const messages = [0, 1, 2, 125, 126, 65_535, 65_536, 1_048_576, 3].map((length, i) =>
       new Uint8Array(length).fill(i + 4),
     );

@@ -8,7 +8,7 @@ import { Client, frame, SUCCESS } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
-/** A person's only session, of which the test plays both ends, brought to the moment at which a fault happens. */
+/** A person's only session, of which the test plays both ends, at the moment of a fault. */
 export class Stage {
   readonly person = someone();
   readonly pod: Puppet;

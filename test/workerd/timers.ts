@@ -1,8 +1,8 @@
 import { vi } from "vitest";
 
 /**
- * Makes timers of `from` ms fire after `to` ms, until mocks are restored. The objects of these tests share the test's
- * global scope.
+ * Makes timers of `from` ms fire after `to` ms, until mocks are restored. The objects of these tests share
+ * the test's global scope.
  */
 export function shortenTimer(from: number, to: number): void {
   const real = globalThis.setTimeout;
