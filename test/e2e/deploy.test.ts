@@ -77,6 +77,10 @@ describe("npm run deploy, without an account", () => {
       code: 2,
       stderr: expect.stringContaining("--drain-wait soon must look like 90s, 30m or 2h"),
     });
+    expect(await deploy("--config", config, "--outputs", outputs, "--against", "deployed.json")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--against goes with --dry-run: a deploy asks the account what it runs"),
+    });
   });
 
   it("with an account that is none, fails with wrangler's message, and has deployed nothing", async () => {
