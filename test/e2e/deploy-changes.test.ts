@@ -97,7 +97,7 @@ describe("a dry run against what an earlier one wrote", () => {
     cpSync(join(ROOT, "durable"), join(copy, "durable"), { recursive: true });
   });
 
-  it("names both after a cluster was added, which is a binding of both", async () => {
+  it("names both after an added cluster, which is a binding of both", async () => {
     const cluster = (name: string) => ({
       ...{ name, hostnames: [`${name}.k8s.acme.test`], apiServer: { cidrs: ["10.0.0.1/32"] } },
       kubeconfig: { path: "/nowhere/kubeconfig", context: name },

@@ -58,7 +58,7 @@ describe("npm run deploy, without an account", () => {
     expect(generated + stdout).not.toContain("a-tunnel-token");
   });
 
-  it("stops before anything else where something is not filled in, or the Worker would refuse its document", async () => {
+  it("stops first if something is not filled in, or if the edge would refuse its document", async () => {
     const noId = join(home, "no-id.json");
     writeFileSync(noId, outputsText({ audit_database_id: "00000000-0000-0000-0000-000000000000" }));
     expect(await deploy("--config", config, "--outputs", noId)).toMatchObject({
@@ -83,7 +83,7 @@ describe("npm run deploy, without an account", () => {
     });
   });
 
-  it("with an account that is none, fails with wrangler's message, and has deployed nothing", async () => {
+  it("with an unknown account, fails with wrangler's message and deploys nothing", async () => {
     const { code, stdout, stderr } = await deploy("--config", config, "--outputs", outputs);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^sallyport deploy: Cloudflare did not say which version runs: .* Nothing was changed\.\n/);
@@ -159,7 +159,7 @@ describe("npm run deploy, with real D1", () => {
   };
   const ask = <Row>(sql: string) => wranglerDatabase(wrangler, "AUDIT_DB")<Row>(sql);
 
-  it("makes a new database's schema without asking anybody, and the second time nothing", async () => {
+  it("creates a new database's schema without a prompt, and changes nothing the second time", async () => {
     await again();
     expect(done).toContain("d1 migrations");
     expect(printed.join("\n")).toContain(`D1: applying ${migrationNames().join(", ")} ...`);
@@ -170,7 +170,7 @@ describe("npm run deploy, with real D1", () => {
     expect(printed).toContain("D1: all migrations are applied.");
   });
 
-  it("lists who would be cut, by the deployed view of sessions", async () => {
+  it("lists the live sessions from the deployed view", async () => {
     const data = JSON.stringify({
       user: "alice@acme.test",
       kind: "exec",
@@ -188,7 +188,7 @@ describe("npm run deploy, with real D1", () => {
     );
   });
 
-  it("as an older checkout is refused, and goes over it only when told to, with the schema as it was", async () => {
+  it("refuses a checkout older than the database, and leaves the schema as it is with --rollback", async () => {
     const older = migrationNames().slice(0, -1);
     await expect(again({}, older)).rejects.toThrow(/does not know: .*--rollback/s);
     expect(done).not.toContain("deploy --tag");
@@ -209,7 +209,7 @@ describe("docs/UPGRADES.md", () => {
   });
   afterAll(() => stack?.stop());
 
-  it("marks what needs an account, and nothing else stands in a block", () => {
+  it("has only blocks that run anywhere or are marked as needing an account", () => {
     expect(free.length).toBeGreaterThan(1);
     expect(blocks.every(({ info }) => info === "sh" || info === "sh account")).toBe(true);
     const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: object };

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 
 describe("a token of the Access fake", () => {
-  it("verifies, and has the claims of an Access application token", async () => {
+  it("is valid, and has the claims of an Access application token", async () => {
     const token = await signAccessToken("alice", settings, NOW_SECONDS, "0123456789abcdef");
     const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet({ keys: [...settings.certs.keys] }), {
       algorithms: ["RS256"],
@@ -45,7 +45,7 @@ describe("a token of the Access fake", () => {
     });
   });
 
-  it("is kept for a while, one for each person, and renewed long before it ends", async () => {
+  it("is cached per person, and renewed long before it expires", async () => {
     const cache = new TokenCache();
     const first = await cache.get("alice", settings, NOW_SECONDS);
     expect(await cache.get("alice", settings, NOW_SECONDS + 11 * HOUR_SECONDS)).toBe(first);

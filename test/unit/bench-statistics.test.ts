@@ -3,16 +3,16 @@ import { added, compare, rotate, summarize } from "../../bench/statistics.ts";
 import { median, percentile, slope } from "../../tools/statistics.ts";
 
 describe("a median", () => {
-  test("is the middle of an odd number, in whatever order", () => {
+  test("is the middle value of an odd number of values, in any order", () => {
     expect(median([9, 1, 5])).toBe(5);
     expect(median([10, 9])).toBe(9.5);
   });
 
-  test("of an even number lies between the two in the middle", () => {
+  test("of an even number of values lies between the two in the middle", () => {
     expect(median([4, 1, 3, 2])).toBe(2.5);
   });
 
-  test("of nothing is no number", () => {
+  test("of nothing is NaN", () => {
     expect(median([])).toBeNaN();
   });
 
@@ -40,7 +40,7 @@ describe("a percentile", () => {
     expect(percentile([10, 20, 30], 0.99)).toBe(30);
   });
 
-  test("of nothing is no number", () => {
+  test("of nothing is NaN", () => {
     expect(percentile([], 0.5)).toBeNaN();
   });
 });
@@ -50,11 +50,11 @@ test("a summary has the median and the spread", () => {
 });
 
 describe("a comparison", () => {
-  test("tells how many times as much", () => {
+  test("is a ratio", () => {
     expect(compare([2, 4, 6], [1, 2, 3])).toEqual({ ofMedians: 2, pairwise: 2 });
   });
 
-  test("within each round is untouched by a machine that slows down on the way", () => {
+  test("within each round is unaffected by a machine that becomes slower", () => {
     // Twice as slow in every round; the machine gets ten times slower in the last two.
     expect(compare([2, 20, 20], [1, 10, 10]).pairwise).toBe(2);
     // One round's hiccup moves neither.
@@ -62,12 +62,12 @@ describe("a comparison", () => {
   });
 });
 
-test("what is added is the median difference within each round", () => {
+test("the difference is the median of those within each round", () => {
   expect(added([3, 14, 25], [1, 11, 21])).toBe(3);
 });
 
 describe("a rotation", () => {
-  test("keeps the order and begins elsewhere", () => {
+  test("keeps the order and starts at another place", () => {
     expect(rotate(["a", "b", "c"], 1)).toEqual(["b", "c", "a"]);
     expect(rotate(["a", "b", "c"], 3)).toEqual(["a", "b", "c"]);
   });

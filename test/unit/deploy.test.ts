@@ -65,7 +65,7 @@ class Account {
     const isQuestion = ["d1 execute", "objects deployments status", "objects versions view"].includes(name);
     if (!isQuestion) this.commands.push(name);
     const result = (stdout: string, records: Finished["records"] = []) => ({ code: 0, stdout, stderr: "", records });
-    if (this.failing === name) return { code: 1, stdout: "", stderr: "wrangler's own words", records: [] };
+    if (this.failing === name) return { code: 1, stdout: "", stderr: "wrangler's own message", records: [] };
     const rows = (results: object[]) => result(`noise\n${JSON.stringify([{ results, success: true }])}`);
     if (name === "d1 execute") {
       if (sql.includes("sqlite_master")) return rows(this.applied ? [{ name: "d1_migrations" }] : []);
@@ -143,7 +143,7 @@ class Account {
 }
 
 describe("npm run deploy", () => {
-  it("bundles, migrates, deploys and looks, in this order, the objects before the edge", async () => {
+  it("bundles, migrates, deploys the objects, deploys the edge and checks, in this order", async () => {
     const account = new Account();
     account.applied = undefined;
     await account.run();
@@ -153,7 +153,7 @@ describe("npm run deploy", () => {
     expect(account.output).not.toContain(TOKEN.secret);
   });
 
-  it("applies nothing where nothing is pending", async () => {
+  it("applies no migration if none is pending", async () => {
     const account = new Account();
     await account.run();
     expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
@@ -175,7 +175,7 @@ describe("npm run deploy", () => {
     expect(account.commands).toEqual([]);
   });
 
-  it("refuses to go over a database that a newer checkout has migrated, unless told to, and then leaves it alone", async () => {
+  it("refuses a checkout older than the database, or leaves the schema as it is with --rollback", async () => {
     const account = new Account();
     account.applied = [...FILES, "0002_from_the_future.sql"];
     await expect(account.run()).rejects.toThrow(/does not know: 0002_from_the_future\.sql.*\n.*--rollback/);
@@ -201,7 +201,7 @@ describe("npm run deploy", () => {
     const failure = await account.run().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(OperatorError);
     expect(String(failure)).toMatch(message);
-    expect(String(failure)).toContain("wrangler's own words");
+    expect(String(failure)).toContain("wrangler's own message");
     const done = account.commands.filter((command) => command !== failing && !command.endsWith("--dry-run"));
     expect(done).toEqual(before);
     expect(account.saved).toBeUndefined();
@@ -224,7 +224,7 @@ describe("npm run deploy", () => {
 describe("the objects' Worker", () => {
   const deployedWith = (tag: string | undefined) => Object.assign(new Account(), { objectsTag: tag });
 
-  it("is not deployed where it has not changed, and nobody is waited for", async () => {
+  it("is not deployed if it has not changed, and no session is waited for", async () => {
     const account = deployedWith(formatVersionTag(OBJECTS_TAG));
     account.live = [[session("alice@acme.test")]];
     await account.run({ drainMs: 60_000 });
@@ -234,7 +234,7 @@ describe("the objects' Worker", () => {
     );
   });
 
-  it("is deployed where it has changed, after the number of live sessions was given", async () => {
+  it("is deployed if it has changed, after the number of live sessions was printed", async () => {
     const account = new Account();
     account.live = [[session("alice@acme.test"), session("bob@acme.test")]];
     await account.run();
@@ -252,14 +252,14 @@ describe("the objects' Worker", () => {
     ["is new", { objectsTag: undefined }, /since it does not exist yet\./],
     ["was deployed by hand", { objectsTag: "v1.2.3" }, /since its version was not deployed by this command\./],
     ["runs in several versions", { isSplit: true }, /since several versions share its traffic\./],
-  ])("is deployed where it %s", async (_what, state, message) => {
+  ])("is deployed if it %s", async (_what, state, message) => {
     const account = Object.assign(new Account(), state);
     await account.run();
     expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
     expect(account.output).toMatch(message);
   });
 
-  it("is deployed unchanged where asked for, and cuts sessions at once where asked for", async () => {
+  it("is deployed unchanged with --with-objects, and cuts sessions at once with --end-sessions", async () => {
     const account = deployedWith(formatVersionTag(OBJECTS_TAG));
     account.live = [[session("alice@acme.test")]];
     await account.run({ withObjects: true, endSessions: true });
@@ -271,7 +271,7 @@ describe("the objects' Worker", () => {
     ]);
   });
 
-  it("warns where the contract between the Workers changes", async () => {
+  it("warns if the contract between the Workers changes", async () => {
     const account = deployedWith(formatVersionTag({ ...OLD_TAG, contract: CONTRACT_VERSION + 1 }));
     await account.run();
     expect(account.output).toContain(
@@ -290,7 +290,7 @@ describe("the objects' Worker", () => {
     expect(account.output).toContain("deploy the objects, sallyport-objects");
   });
 
-  it("has both Workers' tags kept after a deploy", async () => {
+  it("has both Workers' tags saved after a deploy", async () => {
     const account = new Account();
     await account.run();
     expect(account.saved).toEqual({ edge: EDGE_TAG, objects: OBJECTS_TAG });
@@ -327,7 +327,7 @@ describe("a file of deployed versions", () => {
     expect(() => readDeployed(file, plan)).toThrow(message);
   });
 
-  it("is refused where it is missing", () => {
+  it("is refused if it is missing", () => {
     expect(() => readDeployed(join(folder, "none.json"), plan)).toThrow(/cannot be read: --against names/);
   });
 });
@@ -376,10 +376,10 @@ describe("the smoke check", () => {
       { isTokenKnown: false },
       /answered by 302: the service token is not let in/,
     ],
-  ])("fails where %s", async (_what, fault, words) => {
+  ])("fails if %s", async (_what, fault, message) => {
     const account = Object.assign(new Account(), fault);
     await expect(account.run()).rejects.toThrow(/the smoke check failed/);
-    expect(account.output).toMatch(words);
+    expect(account.output).toMatch(message);
     expect(account.output).not.toContain(TOKEN.secret);
     // It was given time: a new version is not everywhere at once.
     expect(account.now).toBeGreaterThanOrEqual(120_000);
@@ -400,7 +400,7 @@ describe("the smoke check", () => {
     expect(account.output).toContain("answers behind it");
   });
 
-  it("looks from outside only where there is no service token, and not at all where told", async () => {
+  it("checks only from outside without a service token, and not at all with --skip-smoke", async () => {
     const account = new Account();
     await account.run({}, { serviceToken: undefined });
     expect(account.output).toContain("Access answers a stranger (to see the Worker");
@@ -411,7 +411,7 @@ describe("the smoke check", () => {
 });
 
 describe("waiting for sessions to end", () => {
-  it("goes on when the time is over, with those who will be cut, and says each of them once", async () => {
+  it("ends when the time is over, returns the live sessions, and prints each of them once", async () => {
     let now = 0;
     const lines: string[] = [];
     const left = await drain(60_000, {

@@ -15,7 +15,7 @@ describe("the local configuration document", () => {
     expect(config.clusters).toMatchObject([{ name: "embedded", hostnames: [], binding: "KUBE_API" }]);
   });
 
-  it("looks for the administrator before any group", () => {
+  it("matches the administrator before any group", () => {
     expect(buildLocalConfig(facts).identities[0]).toEqual({
       match: { email: "admin@example.com" },
       groups: ["developers"],
@@ -34,7 +34,7 @@ describe("the local configuration document", () => {
     expect(buildLocalConfig(facts, { identities }).identities).toEqual(identities);
   });
 
-  it("takes another name for the cluster", () => {
+  it("accepts another name for the cluster", () => {
     expect(buildLocalConfig(facts, { cluster: "mine" }).cluster).toBe("mine");
   });
 
@@ -42,11 +42,11 @@ describe("the local configuration document", () => {
     ["a misspelt limit", { limits: { idleTimeoutSecond: 5 } }, /idleTimeoutSecond/],
     ["a limit out of range", { limits: { idleTimeoutSeconds: 0 } }, /limits\.idleTimeoutSeconds/],
     ["an unknown key", { colour: "red" }, /colour/],
-  ])("refuses %s, and names it", (_what, written, words) => {
+  ])("refuses %s, and names it", (_what, written, message) => {
     // As it comes from a file, where no compiler looks.
     const overrides = written as ConfigOverrides;
     expect(() => buildLocalConfig(facts, overrides)).toThrow(StackError);
-    expect(() => buildLocalConfig(facts, overrides)).toThrow(words);
+    expect(() => buildLocalConfig(facts, overrides)).toThrow(message);
   });
 });
 
@@ -63,7 +63,7 @@ describe("--config FILE", () => {
     return path;
   }
 
-  it("is read as it stands", () => {
+  it("is read unchanged", () => {
     expect(readConfigOverrides(fileWith('{"limits": {"maxSessionsPerUser": 1}}'))).toEqual({
       limits: { maxSessionsPerUser: 1 },
     });
@@ -76,11 +76,11 @@ describe("--config FILE", () => {
   it.each([
     ["no JSON", "{limits:", /is not JSON/],
     ["a list", "[]", /must hold a JSON object/],
-  ])("is refused when it holds %s", (_what, text, words) => {
-    expect(() => readConfigOverrides(fileWith(text))).toThrow(words);
+  ])("is refused if it contains %s", (_what, text, message) => {
+    expect(() => readConfigOverrides(fileWith(text))).toThrow(message);
   });
 
-  it("is refused when it is not there", () => {
+  it("is refused if it does not exist", () => {
     expect(() => readConfigOverrides(join(dir, "absent.json"))).toThrow(/cannot read .*ENOENT/);
   });
 });

@@ -9,7 +9,7 @@ const servers = {
 };
 
 describe("the local kubeconfig", () => {
-  it("has a context for everybody, and alice's is the current one", () => {
+  it("has a context for each persona, and alice's is the current one", () => {
     const text = renderKubeconfig({ servers });
     expect(text).toMatch(/^current-context: alice$/m);
     for (const [name, server] of Object.entries(servers)) {
@@ -18,11 +18,11 @@ describe("the local kubeconfig", () => {
     }
   });
 
-  it("carries no credential over plain HTTP", () => {
+  it("has no credentials for plain HTTP", () => {
     expect(renderKubeconfig({ servers })).not.toMatch(/token|password|client-key|certificate/);
   });
 
-  it("carries the authority over TLS, and a placeholder that keeps kubectl from asking for a user name", () => {
+  it("has the certificate authority for TLS, and a placeholder that keeps kubectl from asking for a user name", () => {
     const text = renderKubeconfig({ servers, certificateAuthority: "-----BEGIN CERTIFICATE-----\n" });
     expect(text.match(/certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==\n/g)).toHaveLength(4);
     expect(text.match(/user: \{token: not-used-by-the-local-stack\}/g)).toHaveLength(4);

@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true }));
 
 describe("the lock of a state directory", () => {
-  it("is held by one at a time, and given back", () => {
+  it("is held by one stack at a time, and released", () => {
     const release = takeLock(lock, dir);
     expect(() => takeLock(lock, dir)).toThrow(`another local stack (pid ${process.pid}) is running`);
     release();
@@ -23,29 +23,29 @@ describe("the lock of a state directory", () => {
     takeLock(lock, dir)();
   });
 
-  it("says which directory, and what to do", () => {
+  it("names the directory and what to do if it is held", () => {
     takeLock(lock, dir);
     expect(() => takeLock(lock, dir)).toThrow(new RegExp(`${dir}\n.*--state DIR`));
   });
 
-  it("is taken over from a process that is gone", async () => {
+  it("is taken over from a process that has ended", async () => {
     const child = spawn(process.execPath, ["--eval", ""], { stdio: "ignore" });
     await once(child, "exit");
     writeFileSync(lock, JSON.stringify({ pid: child.pid }));
     takeLock(lock, dir)();
   });
 
-  it.runIf(existsSync("/proc/self/stat"))("is taken over when its pid belongs to a later process", () => {
+  it.runIf(existsSync("/proc/self/stat"))("is taken over if its pid belongs to a later process", () => {
     writeFileSync(lock, JSON.stringify({ pid: process.pid, startTime: "1" }));
     takeLock(lock, dir)();
   });
 
-  it("is taken over when it holds nothing that can be read", () => {
+  it("is taken over if it is unreadable", () => {
     writeFileSync(lock, "");
     takeLock(lock, dir)();
   });
 
-  it("is not given back by one who has lost it", () => {
+  it("is not released by a stack that has lost it", () => {
     const release = takeLock(lock, dir);
     writeFileSync(lock, JSON.stringify({ pid: 1 }));
     release();

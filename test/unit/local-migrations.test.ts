@@ -9,7 +9,7 @@ const TRIGGER = `CREATE TRIGGER never_updated BEFORE UPDATE ON events BEGIN
 END`;
 
 describe("a migration file", () => {
-  it("is cut at the borders of its statements, not within triggers, strings or comments", () => {
+  it("is split between statements, not within triggers, strings or comments", () => {
     const sql = [
       "CREATE TABLE `events` (\n id integer -- the row; no more\n);",
       "--> statement-breakpoint",
@@ -24,11 +24,11 @@ describe("a migration file", () => {
     expect(statements[2]).toContain(TRIGGER);
   });
 
-  it("that says nothing is no statement", () => {
+  it("of comments only has no statement", () => {
     expect(splitStatements("-- nothing yet\n/* nor here; */\n")).toEqual([]);
   });
 
-  it("of this repository leaves a database that refuses to forget", () => {
+  it("of this repository makes the audit log append-only", () => {
     const migrations = readMigrations(resolve(import.meta.dirname, "../../migrations"));
     const database = new DatabaseSync(":memory:");
     for (const { statements } of migrations) for (const statement of statements) database.exec(statement);
@@ -37,7 +37,7 @@ describe("a migration file", () => {
     expect(migrations[0]?.name).toMatch(/^0000_/);
   });
 
-  it("is not asked for where there is no folder", () => {
+  it("is not required: a missing folder has none", () => {
     expect(readMigrations("/nonexistent/migrations")).toEqual([]);
   });
 });

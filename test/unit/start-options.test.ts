@@ -3,7 +3,7 @@ import { parseCommandLine, USAGE } from "../../dev/stack/options.ts";
 import { parseUpstream } from "../../dev/stack/upstream.ts";
 
 describe("the command line of npm start", () => {
-  it("starts with the usual values when nothing is said", () => {
+  it("starts with the defaults without flags", () => {
     expect(parseCommandLine([])).toEqual({
       kind: "start",
       stateDir: ".sallyport",
@@ -15,7 +15,7 @@ describe("the command line of npm start", () => {
     });
   });
 
-  it("takes every flag, with a space or an equals sign", () => {
+  it("accepts every flag, with a space or an equals sign", () => {
     const args = [
       "--port",
       "9000",
@@ -36,7 +36,7 @@ describe("the command line of npm start", () => {
     });
   });
 
-  it("takes port 0 for any free ports, and the highest that leaves one for everybody", () => {
+  it("accepts port 0 for any free ports, and the highest that leaves one for each persona", () => {
     expect(parseCommandLine(["--port", "0"])).toMatchObject({ kind: "start", port: 0 });
     expect(parseCommandLine(["--port", "65532"])).toMatchObject({ kind: "start", port: 65_532 });
   });
@@ -51,11 +51,11 @@ describe("the command line of npm start", () => {
     ["a flag without its value", ["--state"]],
     ["an empty value", ["--state="]],
     ["an upstream that cannot be one", ["--upstream", "https://127.0.0.1:6443"]],
-  ])("does not start with %s", (_what, args) => {
+  ])("rejects %s", (_what, args) => {
     expect(parseCommandLine(args).kind).toBe("misuse");
   });
 
-  it("knows --help, and names every flag there", () => {
+  it("documents every flag in --help", () => {
     expect(parseCommandLine(["--help"])).toEqual({ kind: "help" });
     for (const flag of ["--port", "--state", "--upstream", "--config", "--verbose"]) expect(USAGE).toContain(flag);
   });
@@ -67,7 +67,7 @@ describe("an upstream's address", () => {
     ["http://localhost:8001/", { url: "http://localhost:8001", address: "localhost:8001", remote: false }],
     ["http://[::1]:8001", { url: "http://[::1]:8001", address: "[::1]:8001", remote: false }],
     ["http://proxy.internal", { url: "http://proxy.internal", address: "proxy.internal:80", remote: true }],
-  ])("%s is understood", (text, expected) => {
+  ])("accepts %s", (text, expected) => {
     expect(parseUpstream(text)).toEqual(expected);
   });
 
@@ -79,7 +79,7 @@ describe("an upstream's address", () => {
     "http://127.0.0.1:8001/?a=b",
     "http://me:secret@127.0.0.1:8001",
     "nonsense",
-  ])("%s is refused in words", (text) => {
+  ])("refuses %s with a message", (text) => {
     expect(parseUpstream(text)).toHaveProperty("fault", expect.stringMatching(/^must/));
   });
 });

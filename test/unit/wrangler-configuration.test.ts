@@ -33,7 +33,7 @@ const DATABASE = {
 };
 
 describe("the generated wrangler configurations", () => {
-  it("have everything, and nothing to be asked or set elsewhere: the edge's", () => {
+  it("are complete, so that wrangler asks nothing: the edge's", () => {
     const { vars, ...rest } = generated();
     expect(rest).toEqual({
       name: "sallyport",
@@ -57,7 +57,7 @@ describe("the generated wrangler configurations", () => {
     expect(loadConfig(joinConfigVariables(vars)).clusters[0]?.binding).toBe("KUBE_API_PROD");
   });
 
-  it("have everything, and nothing to be asked or set elsewhere: the objects'", () => {
+  it("are complete, so that wrangler asks nothing: the objects'", () => {
     expect(generatedObjects()).toEqual({
       name: "sallyport-objects",
       main: "../../durable/index.ts",
@@ -79,12 +79,12 @@ describe("the generated wrangler configurations", () => {
   it.each([
     ["edge", generated],
     ["objects", generatedObjects],
-  ])("are read by wrangler without a warning, with every binding that a Worker looks for: %s", (name, generate) => {
+  ])("are read by wrangler without a warning, and have every binding that the Workers need: %s", (name, generate) => {
     const file = join(folder, `${name}.json`);
     writeFileSync(file, JSON.stringify(generate()));
     const warnings: string[] = [];
     const { warn } = console;
-    console.warn = (...words: unknown[]) => void warnings.push(words.join(" "));
+    console.warn = (...args: unknown[]) => void warnings.push(args.join(" "));
     const read = unstable_readConfig({ config: file });
     console.warn = warn;
     expect(warnings).toEqual([]);
@@ -98,7 +98,7 @@ describe("the generated wrangler configurations", () => {
   it.each([
     ["wrangler.jsonc", generated],
     ["durable/wrangler.jsonc", generatedObjects],
-  ])("take what is the same everywhere from %s, and leave nothing of that out", (file, generate) => {
+  ])("have everything that %s says for all deployments", (file, generate) => {
     const { rawConfig } = experimental_readRawConfig({ config: join(PROJECT, file) });
     const { $schema: _, env: __, name: ___, main, ...facts } = rawConfig as Record<string, unknown>;
     expect(generate()).toMatchObject(facts);
@@ -112,7 +112,7 @@ describe("the generated wrangler configurations", () => {
     expect(new Set(dates)).toEqual(new Set([compatibilityDate()]));
   });
 
-  it("let objects keep their code as long as the longest session that any rule allows, or Cloudflare", () => {
+  it("let objects keep their code for the longest session that any rule allows, within Cloudflare's maximum", () => {
     const delayWith = (sallyport: object) => {
       const identities = [{ match: { email: "alice@acme.test" }, groups: ["developers"] }];
       return codeUpdateDelaySeconds(testPlan({ sallyport: { identities, ...sallyport } }));
@@ -125,7 +125,7 @@ describe("the generated wrangler configurations", () => {
     expect(delayWith({ identities: [identity] })).toBe(60_060);
   });
 
-  it("binds the export's bucket and its schedule where there is one", () => {
+  it("binds the export's bucket and its schedule if there is one", () => {
     const { r2_buckets, triggers } = generated(testPlan({}, { export_bucket: "sallyport-export" }));
     expect(r2_buckets).toContainEqual({ binding: "EXPORT", bucket_name: "sallyport-export" });
     expect(triggers.crons).toEqual(project.exportCrons);
@@ -137,8 +137,8 @@ describe("the generated wrangler configurations", () => {
   });
 });
 
-describe("what is still to be filled in", () => {
-  it("is nothing in a real deployment", () => {
+describe("the list of values that are not filled in", () => {
+  it("is empty for a real deployment", () => {
     expect(placeholders(testPlan())).toEqual([]);
   });
 
@@ -148,11 +148,11 @@ describe("what is still to be filled in", () => {
     ["tunnel", {}, { tunnel_ids: { prod: "" } }, /^tunnel_ids\.prod/],
     ["audience", {}, { access_audience: "replace-with-the-application-audience-tag" }, /^access_audience/],
     ["admin audience that is the other's", {}, { admin_audience: testPlan().access.audiences[0] }, /admin API needs/],
-  ])("is named with its place: %s", (_what, deployment, outputs, words) => {
-    expect(placeholders(testPlan(deployment, outputs))).toEqual([expect.stringMatching(words)]);
+  ])("names the place: %s", (_what, deployment, outputs, message) => {
+    expect(placeholders(testPlan(deployment, outputs))).toEqual([expect.stringMatching(message)]);
   });
 
-  it("are the example's own account, host names and team", () => {
+  it("names the example's own account, host names and team", () => {
     const plan = testPlan();
     const [cluster] = plan.clusters;
     const example = {
@@ -170,12 +170,12 @@ describe("what is still to be filled in", () => {
 });
 
 describe("Terraform's outputs", () => {
-  it("that are read are those that the edge stack has, by its own names", () => {
+  it("that are read are outputs of the edge stack", () => {
     const names: readonly string[] = Object.values(OUTPUT);
     expect(OUTPUT_NAMES.filter((name) => !names.includes(name))).toEqual([]);
   });
 
-  it("that lack something are refused with its name, and never with a value", () => {
+  it("that are incomplete are refused with the missing names, and never with a value", () => {
     const text = outputsText({ tunnel_ids: undefined, audit_database_id: 7 });
     const read = () => parseOutputs(text, "outputs.json");
     expect(read).toThrow(OperatorError);
@@ -185,13 +185,13 @@ describe("Terraform's outputs", () => {
     expect(read).not.toThrow(/a-tunnel-token/);
   });
 
-  it("of a stack that is not applied yet, or that are no outputs at all, are refused in words", () => {
+  it("of a stack that is not applied yet, or that are not outputs at all, are refused with a message", () => {
     expect(() => parseOutputs("{}", "o")).toThrow('o has no outputs yet: run "terraform apply"');
     expect(() => parseOutputs("no JSON", "o")).toThrow(/is not the JSON that/);
     expect(() => parseOutputs('{"account_id": "bare"}', "o")).toThrow(/is not the JSON that/);
   });
 
-  it("of another account, team or set of clusters than the file's are refused", () => {
+  it("of another account, team or set of clusters than the deployment file's are refused", () => {
     expect(() => testPlan({}, { account_id: "f".repeat(32) })).toThrow(/another account/);
     expect(() => testPlan({}, { team_domain: "https://other.cloudflareaccess.com" })).toThrow(/another team domain/);
     expect(() => testPlan({}, { vpc_service_ids: {} })).toThrow("the output vpc_service_ids lacks prod");
