@@ -17,13 +17,13 @@ export const bob: JWTPayload = { email: "bob@viewers.example.com", sub: "uid-bob
 export const admin: JWTPayload = { email: "admin@example.com", sub: "uid-admin" };
 export const stranger: JWTPayload = { email: "mallory@elsewhere.example", sub: "uid-mallory" };
 
-/** A developer nobody has met before: an object, limits and a record of their own. */
+/** A new developer, with an object and a part of the audit log of their own. */
 export function someone(): JWTPayload & { email: string; sub: string } {
   const name = `dev-${crypto.randomUUID()}`;
   return { email: `${name}@example.com`, sub: `uid-${name}`, custom: { groups: ["developers"] } };
 }
 
-/** A token as Access signs it for a person; `claims` may override any part, `undefined` takes one out. */
+/** A token as Access signs it for a person. `claims` override any part; `undefined` removes one. */
 export async function token(claims: JWTPayload): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT({ type: "app", iss: TEAM, aud: ["test-audience"], iat: now, nbf: now, exp: now + 3600, ...claims })
@@ -31,14 +31,14 @@ export async function token(claims: JWTPayload): Promise<string> {
     .sign(await importJWK(env.TEST_SIGNING_KEY, "RS256"));
 }
 
-/** A request of this person's, as it comes from Access. */
+/** A request of this person, as it comes from Access. */
 export async function requestAs(who: JWTPayload, path: string, init: RequestInit = {}): Promise<Request> {
   const headers = new Headers(init.headers);
   headers.set("Cf-Access-Jwt-Assertion", await token(who));
   return new Request(HOST + path, { ...init, headers });
 }
 
-/** A request to the Worker as this person. */
+/** Sends a request to the edge as this person. */
 export async function as(who: JWTPayload, path: string, init: RequestInit = {}): Promise<Response> {
   const request = await requestAs(who, path, init);
   return expectDescribed(request, await env.EDGE.fetch(request));
@@ -46,14 +46,14 @@ export async function as(who: JWTPayload, path: string, init: RequestInit = {}):
 
 export const UPGRADE = { Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" };
 
-/** A session attempt as kubectl makes it. */
+/** Sends a session attempt as kubectl does. */
 export function upgrade(who: JWTPayload, path: string, headers: Record<string, string> = {}): Promise<Response> {
   return as(who, path, { headers: { ...UPGRADE, ...headers } });
 }
 
 /**
- * A request to the Worker's handler itself, in the test's own context: for other configurations and bindings, and for
- * what a call between Workers would change on its way (the method of an upgrade becomes GET there).
+ * Sends a request to the edge's handler in the test's own context: for other configurations and bindings, and
+ * for requests that a call between Workers would change (the method of an upgrade becomes GET there).
  */
 export function directlyAs(
   who: JWTPayload,
@@ -70,7 +70,7 @@ export interface Other {
   readonly host?: string;
 }
 
-/** The same for several requests to one handler, as one isolate has it. */
+/** The same for several requests to one handler, as in one isolate. */
 export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = HOST }: Other = {}) {
   const document = typeof env.SALLYPORT_CONFIG === "string" ? JSON.parse(env.SALLYPORT_CONFIG) : env.SALLYPORT_CONFIG;
   const exp = Math.floor(Date.now() / 1000) + 3600;
@@ -86,7 +86,7 @@ export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = 
   };
 }
 
-/** `env` does not list its bindings to a spread. */
+/** The bindings of `env`, which cannot be spread. */
 function bound(): Bindings {
   const { USER_SESSIONS, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG } = env;
   return { USER_SESSIONS, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG };
