@@ -377,7 +377,7 @@ describe("npm start", () => {
       });
     }
     await expect.poll(() => output).toMatch(/is ready/);
-    expect(output).toContain(`workerd, pid ${leftover}`);
+    expect(output).toContain(`workerd (pid ${leftover})`);
     expect(output).toContain("REAL cluster");
     // Only npm is signalled. The processes that it started must notice.
     next.kill("SIGTERM");
