@@ -18,8 +18,11 @@ const EDGE_TESTS = [
   "upstream",
 ].map((name) => `test/workerd/${name}.test.ts`);
 
+/** On a busy machine everything takes longer. These limits only end what hangs. */
+const PATIENT = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 60_000 } } };
+
 const inWorkerd = {
-  testTimeout: 120_000,
+  ...PATIENT,
   // More than the cores: these tests mostly wait, for limits and for clocks.
   maxWorkers: 4,
   setupFiles: ["test/workerd/setup.ts"],
@@ -29,7 +32,7 @@ const inWorkerd = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 60_000 } },
+      { test: { ...PATIENT, name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
         plugins: [cloudflareTest(objectsProject)],
         test: { ...inWorkerd, name: "workerd", include: ["test/workerd/**/*.test.ts"], exclude: EDGE_TESTS },
@@ -40,12 +43,9 @@ export default defineConfig({
       },
       {
         test: {
+          ...PATIENT,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          // Real processes on a busy machine: a condition may become true late. These limits only end what hangs.
-          expect: { poll: { timeout: 60_000 } },
           // Each file starts workerd and real clients of its own; two cores carry one at a time.
           fileParallelism: false,
         },

@@ -226,7 +226,7 @@ describe("the program", () => {
   });
 });
 
-describe("the commands", { timeout: 30_000 }, () => {
+describe("the commands", () => {
   const { scripts, bin } = JSON.parse(readFileSync("package.json", "utf8")) as {
     readonly scripts: Readonly<Record<string, string>>;
     readonly bin: object;

@@ -37,7 +37,7 @@ const RUN_ALL: Readonly<Record<string, string>> = {
   "docs/UPGRADES.md": "test/e2e/deploy.test.ts",
 };
 
-describe.each(DOCUMENTS)("%s", { timeout: 120_000 }, (document) => {
+describe.each(DOCUMENTS)("%s", (document) => {
   const text = readFileSync(document, "utf8");
   const shell = fencedBlocks(text).filter(({ info }) => /^sh\b/.test(info));
   const scriptRuns = runsIn(text, /npm run ([\w:-]+)(?: -- ([^`\n>|]*))?/g);
@@ -113,7 +113,7 @@ describe.each(DOCUMENTS)("%s", { timeout: 120_000 }, (document) => {
   });
 });
 
-it("explains a request by the example, where nothing was deployed", { timeout: 60_000 }, () => {
+it("explains a request by the example, where nothing was deployed", () => {
   // Not in this checkout, which may have been deployed from.
   const project = mkdtempSync(join(tmpdir(), "sallyport-explain-"));
   onTestFinished(() => rmSync(project, { recursive: true }));

@@ -13,7 +13,7 @@ const text = readFileSync(DOC, "utf8");
 const blocks = fencedBlocks(text);
 const shell = blocks.filter(({ info }) => info.startsWith("sh"));
 
-describe("docs/DEPLOY.md", { timeout: 30_000 }, () => {
+describe("docs/DEPLOY.md", () => {
   it("names stacks, outputs and resources that there are", () => {
     const demo = { digitalocean: { region: "fra1", version: "1.36" } };
     const stacks = synthesize(deploymentOf({ demo }));
@@ -47,7 +47,7 @@ describe("docs/DEPLOY.md", { timeout: 30_000 }, () => {
 /** What the commands run. Node finds what these import from where they really are. */
 const PROGRAMS = ["tools/cli/main.ts"];
 
-describe("its commands that need no account", { timeout: 60_000 }, () => {
+describe("its commands that need no account", () => {
   let project: string;
   beforeAll(() => {
     // A project's top with nothing in it but what commands read: nobody's own deployment.jsonc is touched.

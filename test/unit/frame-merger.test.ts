@@ -1,5 +1,6 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { FrameMerger } from "../../durable/frame-merger.ts";
+import { eventually } from "../support/eventually.ts";
 
 const KIB = 1024;
 
@@ -25,7 +26,7 @@ it("merges large frames of one channel behind one channel byte, within two turns
   it.push(1, frame(1, 8 * KIB, 7));
   it.push(1, frame(1, 3));
   expect(sent).toEqual([]);
-  await vi.waitFor(() => expect(sent).toHaveLength(1));
+  await eventually(() => expect(sent).toHaveLength(1));
   expect(sent[0]?.length).toBe(1 + 16 * KIB + 3);
   expect([sent[0]?.[0], sent[0]?.[1], sent[0]?.[1 + 8 * KIB]]).toEqual([1, 1, 8]);
 });

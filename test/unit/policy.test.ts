@@ -213,9 +213,8 @@ describe("a pattern", () => {
   });
 
   test("with several parts is matched in linear time", () => {
-    const began = performance.now();
-    expect(matchesGlob("*-a-*-a-*-a-*-b", "-a-".repeat(5_000))).toBe(false);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    // A matcher that backtracks does not end within the time that a test has.
+    expect(matchesGlob("*-a-*-a-*-a-*-b", "-a-".repeat(300_000))).toBe(false);
   });
 
   test.each([

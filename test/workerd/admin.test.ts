@@ -1,9 +1,10 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended, endedOf, write } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, alice, as, someone, UPGRADE, upgrade } from "./people.ts";
@@ -98,7 +99,7 @@ describe("the list of sessions", () => {
     const over = await Client.open(upgrade(person, `${PODS}/exit-3/exec?command=sh`));
     await ended(over.sessionId);
     const { email: user } = person;
-    await vi.waitFor(async () => expect(await pods({ user, state: "live" })).toEqual(["silent"]));
+    await eventually(async () => expect(await pods({ user, state: "live" })).toEqual(["silent"]));
     expect(await pods({ user, state: "ended" })).toEqual(["exit-3"]);
     expect(await pods({ user, state: "all" })).toEqual(["exit-3", "silent"]);
     expect(await pods({ user })).toEqual(["exit-3", "silent"]);
@@ -181,7 +182,7 @@ describe("one session", () => {
     const pod = await Puppet.make();
     const client = await Client.open(upgrade(someone(), pod.path()));
     client.send(frame(0, "1234"));
-    await vi.waitFor(() => expect(pod.received.length).toBe(1));
+    await eventually(() => expect(pod.received.length).toBe(1));
     const response = await as(admin, `${SESSIONS}/${client.sessionId}`);
     expect(await response.json()).toMatchObject({
       state: "live",
@@ -205,7 +206,7 @@ describe("one session", () => {
 describe("ending a session", () => {
   const silent = (who: ReturnType<typeof someone>) => Client.open(upgrade(who, `${PODS}/silent/exec?command=sh`));
 
-  it("shows the user who and why, closes the cluster's side, and is logged, all within a second", async () => {
+  it("shows the user who and why, closes the cluster's side, and is over when the command is answered", async () => {
     const pod = await Puppet.make();
     const client = await Client.open(upgrade(someone(), pod.path("command=sh&tty=true")));
     const before = Date.now();
@@ -213,11 +214,11 @@ describe("ending a session", () => {
       method: "DELETE",
       body: JSON.stringify({ reason: "wrong cluster" }),
     });
+    const answered = Date.now();
     expect([response.status, await response.json()]).toEqual([200, { ended: [client.sessionId] }]);
     const message = "session terminated by admin@example.com: wrong cluster";
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
     expect((await pod.closed()).code).toBe(1001);
-    expect(Date.now() - before).toBeLessThan(1_000);
     expect(client.text(1)).toBe(`\r\n${message}\r\n`);
     expect(JSON.parse(client.text(3))).toMatchObject({ status: "Failure", message });
     const row = await ended(client.sessionId);
@@ -227,10 +228,11 @@ describe("ending a session", () => {
       reason: "wrong cluster",
       exit_code: null,
     });
-    expect((row.ended_at ?? 0) - before).toBeLessThan(1_000);
+    expect(row.ended_at).toBeGreaterThanOrEqual(before);
+    expect(row.ended_at).toBeLessThanOrEqual(answered);
   });
 
-  it("that forwards a port shows the message on the connection's error stream, within a second", async () => {
+  it("that forwards a port shows the message on the connection's error stream", async () => {
     const pod = await Puppet.make();
     const headers = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
     const client = await Client.open(upgrade(someone(), pod.path("", "portforward"), headers));
@@ -249,12 +251,11 @@ describe("ending a session", () => {
       );
     client.send(open(1, "error"));
     client.send(open(3, "data"));
-    await vi.waitFor(() => expect(pod.received.length).toBe(2));
-    const before = Date.now();
+    await eventually(() => expect(pod.received.length).toBe(2));
     await as(admin, `${SESSIONS}/${client.sessionId}?reason=no`, { method: "DELETE" });
+    const answered = Date.now();
     expect((await pod.closed()).code).toBe(1001);
     expect((await client.closed).code).toBe(1000);
-    expect(Date.now() - before).toBeLessThan(1_000);
     const parser = new SpdyFrameParser();
     expect(client.received.flatMap((message) => parser.push(message as Uint8Array))).toEqual([
       {
@@ -263,7 +264,9 @@ describe("ending a session", () => {
       },
       { type: "DATA", streamId: 3, fin: true, data: new Uint8Array(0) },
     ]);
-    expect(await ended(client.sessionId)).toMatchObject({ kind: "port-forward", outcome: "terminated", reason: "no" });
+    const row = await ended(client.sessionId);
+    expect(row).toMatchObject({ kind: "port-forward", outcome: "terminated", reason: "no" });
+    expect(row.ended_at).toBeLessThanOrEqual(answered);
   });
 
   it("of one user ends all of theirs and no others", async () => {

@@ -3,8 +3,9 @@
  */
 import { env } from "cloudflare:workers";
 import type { JWTPayload } from "jose";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { eventually } from "../support/eventually.ts";
 import { directlyAs, someone } from "./people.ts";
 import { expectApiDenial, expectStatus } from "./statuses.ts";
 
@@ -75,7 +76,7 @@ describe("an administrator of the document", () => {
   it("is recorded under the document's identity", async () => {
     const path = `/-/admin/users/${someone().email}/sessions`;
     expect((await closed(chief, path, { method: "DELETE" })).status).toBe(200);
-    const row = await vi.waitFor(async () => {
+    const row = await eventually(async () => {
       const found = await env.AUDIT_DB.prepare("SELECT * FROM requests WHERE path = ?").bind(path).first();
       if (!found) throw new Error("not recorded yet");
       return found;

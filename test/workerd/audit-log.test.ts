@@ -5,6 +5,7 @@ import { NO_COUNTS, type SessionEvent, type SessionEventBody, type SessionStart 
 import { findEvents, findSession } from "../../audit/session-queries.ts";
 import { Outbox } from "../../durable/outbox.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
+import { eventually } from "../support/eventually.ts";
 import { endedOf, write } from "./audit-rows.ts";
 import { someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -197,7 +198,7 @@ describe("the start of a session", () => {
     const answer = upgrade(person, pod.path());
     const { headers } = await pod.request();
     const id = headers["impersonate-extra-sallyport-session"] ?? "";
-    await vi.waitFor(async () => expect(await findSession(env.AUDIT_DB, id)).toMatchObject({ state: "live" }));
+    await eventually(async () => expect(await findSession(env.AUDIT_DB, id)).toMatchObject({ state: "live" }));
     pod.refuse(404, "{}");
     await answer;
   });

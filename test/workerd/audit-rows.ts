@@ -1,21 +1,18 @@
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import type { SessionEvent } from "../../audit/events.ts";
 import { insertEvents } from "../../audit/insert-events.ts";
 import type { SessionRow } from "../../audit/rows.ts";
 import { findEvents, findSession, findSessions } from "../../audit/session-queries.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** Waits until D1 has the end of a session. @returns its row */
 export function ended(sessionId: string): Promise<SessionRow> {
-  return vi.waitFor(
-    async () => {
-      const row = await findSession(env.AUDIT_DB, sessionId);
-      if (row?.state !== "ended") throw new Error(`in D1 the session is ${row?.state ?? "unknown"}`);
-      return row;
-    },
-    { timeout: 4_000, interval: 10 },
-  );
+  return eventually(async () => {
+    const row = await findSession(env.AUDIT_DB, sessionId);
+    if (row?.state !== "ended") throw new Error(`in D1 the session is ${row?.state ?? "unknown"}`);
+    return row;
+  });
 }
 
 export function eventsOf(sessionId: string) {
@@ -24,14 +21,11 @@ export function eventsOf(sessionId: string) {
 
 /** Waits until D1 has `count` ended sessions of a user. @returns their rows, oldest first */
 export function endedOf(user: string, count: number): Promise<SessionRow[]> {
-  return vi.waitFor(
-    async () => {
-      const rows = await findSessions(env.AUDIT_DB, { state: "ended", user }, 100);
-      if (rows.length !== count) throw new Error(`in D1 ${rows.length} sessions of ${user} have ended, not ${count}`);
-      return rows.reverse();
-    },
-    { timeout: 4_000, interval: 10 },
-  );
+  return eventually(async () => {
+    const rows = await findSessions(env.AUDIT_DB, { state: "ended", user }, 100);
+    if (rows.length !== count) throw new Error(`in D1 ${rows.length} sessions of ${user} have ended, not ${count}`);
+    return rows.reverse();
+  });
 }
 
 /** Chains events and writes them to D1, as a user's object does. */

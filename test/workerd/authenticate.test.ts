@@ -337,7 +337,7 @@ describe("the key set", () => {
     ]);
   });
 
-  it("does not arrive within 5 seconds: everybody gets 503", { timeout: 8_000 }, async () => {
+  it("does not arrive within 5 seconds: everybody gets 503", async () => {
     const { iss, handle } = workerOf("silent");
     const good = await signed({ ...CLAIMS, iss });
     await expectRefused(good, "ServiceUnavailable", NO_KEYS, await handle(request(good)));
@@ -580,12 +580,15 @@ describe("a poisoned key set", () => {
     expect(logged.join("\n")).not.toContain(n.slice(0, 20));
   });
 
-  it("of thousands of keys is read, and a token that names none of them is refused in time", async () => {
+  it("of thousands of keys is read, and no other key than the token's is imported", async () => {
     const many = Array.from({ length: 5_000 }, (_, index) => ({ ...good, kid: `key-${index}` }));
-    const began = performance.now();
+    const importKey = vi.spyOn(crypto.subtle, "importKey");
+    // The test itself imports the key that signs.
+    const imported = () => importKey.mock.calls.filter(([, , , , usages]) => usages.includes("verify")).length;
     expect((await answer([...many, good], correct)).status).toBe(200);
+    expect(imported()).toBe(1);
     expect((await answer(many, correct)).status).toBe(401);
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(imported()).toBe(1);
   });
 });
 

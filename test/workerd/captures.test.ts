@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { ended, endedOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { as, requestAs, someone, UPGRADE } from "./people.ts";
@@ -205,13 +206,11 @@ async function replay(frames: readonly Frame[], pod: Puppet, client: Client): Pr
   const sent: Record<Frame["dir"], Message[]> = { "to-server": [], "to-client": [] };
   const bytes = (list: readonly Message[]) => size(merged(list));
   const allArrived = () =>
-    vi.waitFor(
-      () =>
-        expect([bytes(pod.received), bytes(client.received)]).toEqual([
-          bytes(sent["to-server"]),
-          bytes(sent["to-client"]),
-        ]),
-      { interval: 2, timeout: 4_000 },
+    eventually(() =>
+      expect([bytes(pod.received), bytes(client.received)]).toEqual([
+        bytes(sent["to-server"]),
+        bytes(sent["to-client"]),
+      ]),
     );
   let last: Frame["dir"] | undefined;
   for (const frame of frames) {

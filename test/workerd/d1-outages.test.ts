@@ -9,6 +9,7 @@ import { ChainVerifier } from "../../audit/verify.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { eventually } from "../support/eventually.ts";
 import { askUserObject } from "./ask-user-object.ts";
 import { ended, endedOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
@@ -53,7 +54,7 @@ async function open(person: Person, audit?: NonNullable<ConfigInput["audit"]>) {
       const [before, shown] = [pod.received.length, client.text(1).length];
       client.send(frame(0, "x"));
       pod.send(frame(1, "y"));
-      await vi.waitFor(() => expect([pod.received.length, client.text(1).length]).toEqual([before + 1, shown + 1]));
+      await eventually(() => expect([pod.received.length, client.text(1).length]).toEqual([before + 1, shown + 1]));
     },
     exit: async () => {
       pod.send(SUCCESS);
@@ -120,7 +121,7 @@ describe("while every other write to D1 fails", () => {
     expect((await chainOf(person)).map(({ type }) => type)).toEqual(
       sessions.flatMap(() => ["start", "connect", "end"]),
     );
-    await vi.waitFor(async () => expect(await queued(person)).toBe(0), { timeout: 4_000 });
+    await eventually(async () => expect(await queued(person)).toBe(0));
     expect(d1.mock.calls.length).toBeGreaterThan(2);
   });
 });
@@ -137,14 +138,14 @@ describe("while D1 answers after the timeout", () => {
     const session = await open(person);
     await session.works();
     // The second write starts while the first is still pending.
-    await vi.waitFor(() => expect(d1.mock.calls.length).toBeGreaterThan(1), { timeout: 4_000 });
+    await eventually(() => expect(d1.mock.calls.length).toBeGreaterThan(1));
     await session.exit();
     expect(await chainOf(person)).toEqual([]);
     answers.resolve();
     expect(await ended(session.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
     await Promise.all(d1.mock.results.map(({ value }) => value));
     expect((await chainOf(person)).map(({ type }) => type)).toEqual(["start", "connect", "end"]);
-    await vi.waitFor(async () => expect(await queued(person)).toBe(0), { timeout: 4_000 });
+    await eventually(async () => expect(await queued(person)).toBe(0));
   });
 
   it("fail-closed refuses with a message, and a start that D1 stored late gets its end", async () => {
@@ -170,7 +171,7 @@ describe("while D1 is down for ten minutes", () => {
   it("the object retries after 1 s, backs off to 30 s, and then delivers every event in order", async () => {
     const person = someone();
     const [early, late] = [await open(person), await open(person)];
-    await vi.waitFor(async () => expect(await queued(person)).toBe(0));
+    await eventually(async () => expect(await queued(person)).toBe(0));
     vi.useFakeTimers({ toFake: ["Date"] });
     const from = Date.now();
     const d1 = interceptWrites(fail);
@@ -184,7 +185,7 @@ describe("while D1 is down for ten minutes", () => {
       return waited;
     };
     await early.exit();
-    await vi.waitFor(async () => expect(await alarm()).toBeLessThanOrEqual(Date.now() + 1_000));
+    await eventually(async () => expect(await alarm()).toBeLessThanOrEqual(Date.now() + 1_000));
     const waits: number[] = [];
     while (Date.now() - from < TEN_MINUTES_MS / 2) waits.push(await nextRetry());
     expect(waits.slice(0, 5)).toEqual([1, 2, 4, 8, 16]);
@@ -219,7 +220,7 @@ describe("policy buffer, with a full queue", () => {
     const audit = { maxQueuedEvents: 10 };
     const person = someone();
     const old = await open(person, audit);
-    await vi.waitFor(async () => expect(await queued(person)).toBe(0));
+    await eventually(async () => expect(await queued(person)).toBe(0));
     const d1 = interceptWrites(fail);
     const buffered = [];
     for (let i = 0; i < 5; i++) buffered.push(await open(person, audit));
@@ -282,15 +283,15 @@ describe("while R2 does not answer either", () => {
     vi.spyOn(env.RECORDINGS, "put").mockImplementation((() => new Promise(() => {})) as R2Bucket["put"]);
     const person = someone();
     const session = await open(person);
-    await vi.waitFor(async () => expect(await queued(person)).toBe(0));
+    await eventually(async () => expect(await queued(person)).toBe(0));
     const d1 = interceptWrites(fail);
     await session.exit();
     // One attempt at once, one by the alarm. The next alarm can only run after that one.
-    await vi.waitFor(() => expect(d1.mock.calls.length).toBeGreaterThan(1), { timeout: 4_000 });
+    await eventually(() => expect(d1.mock.calls.length).toBeGreaterThan(1));
     d1.mockRestore();
     const isDelivered = async () =>
       expect(await findSession(env.AUDIT_DB, session.sessionId)).toMatchObject({ exit_code: 0 });
-    await vi.waitFor(isDelivered, { timeout: 6_000, interval: 100 });
+    await eventually(isDelivered, 100);
   });
 });
 

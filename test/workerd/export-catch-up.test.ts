@@ -39,7 +39,7 @@ async function fill(): Promise<void> {
     .run();
 }
 
-it("takes several runs of a bounded size, and has every row once", { timeout: 120_000 }, async () => {
+it("takes several runs of a bounded size, and has every row once", async () => {
   vi.spyOn(console, "log").mockImplementation(() => {});
   await fill();
   const bucket = env.EXPORT;

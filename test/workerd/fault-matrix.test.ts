@@ -16,6 +16,7 @@ import type { SessionRow } from "../../audit/rows.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { recordingKey } from "../../contract/recording.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Cell, FAULTS, type Fault, type Line, MOMENTS, type Moment, type Row } from "../support/fault-matrix.ts";
 import { askUserObject } from "./ask-user-object.ts";
 import { endedOf } from "./audit-rows.ts";
@@ -283,13 +284,10 @@ describe.each(faults)("%s", (fault) => {
 async function expectSight(stage: Stage, moment: Moment, sight: Cell["userSees"]): Promise<void> {
   if (sight === "nothing") return;
   if (typeof sight === "object" && "refusal" in sight) {
-    const refusal = await vi.waitFor(
-      () => {
-        if (!stage.refusal) throw new Error(`not refused; ${stage.attemptFailed}`);
-        return stage.refusal;
-      },
-      { timeout: 6_000 },
-    );
+    const refusal = await eventually(() => {
+      if (!stage.refusal) throw new Error(`not refused; ${stage.attemptFailed}`);
+      return stage.refusal;
+    });
     const { message } = sight;
     expect(await refusal.json()).toMatchObject({
       kind: "Status",
@@ -352,14 +350,11 @@ async function expectRecording(sessionId: string, moment: Moment, expected: Cell
     expect((await read()).status).toBe(404);
     return;
   }
-  const object = await vi.waitFor(
-    async () => {
-      const found = await env.RECORDINGS.head(recordingKey(sessionId));
-      if (!found) throw new Error("R2 has no recording");
-      return found;
-    },
-    { timeout: 6_000, interval: 20 },
-  );
+  const object = await eventually(async () => {
+    const found = await env.RECORDINGS.head(recordingKey(sessionId));
+    if (!found) throw new Error("R2 has no recording");
+    return found;
+  });
   expect(summary).toMatchObject({ state: expected.state, bytes: object.size });
   const [header, ...lines] = new TextDecoder()
     .decode(await (await read()).arrayBuffer())
@@ -376,7 +371,7 @@ async function expectRecording(sessionId: string, moment: Moment, expected: Cell
 
 async function expectNothingLeft({ object }: Stage): Promise<void> {
   expect(await askUserObject(object, "list", {})).toEqual([]);
-  await vi.waitFor(() =>
+  await eventually(() =>
     runInDurableObject(object, (_, { storage }) => {
       const store = new SessionJournal(storage.sql);
       const recordings = storage.sql.exec("SELECT session_id FROM recordings").toArray();

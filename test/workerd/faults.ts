@@ -4,6 +4,7 @@ import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Fault, Moment } from "../support/fault-matrix.ts";
 import { askUserObject } from "./ask-user-object.ts";
 import { endedOf } from "./audit-rows.ts";
@@ -72,12 +73,9 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
       await stage.stopReading();
       for (let i = 0; i < 20; i++) stage.pod.send(frame(1, new Uint8Array(100_000).fill(0x78)));
       if (moment === "during close") stage.pod.close(1000);
-      await vi.waitFor(
-        async () => {
-          if ((await askUserObject(stage.object, "list", {})).length > 0) throw new Error("the session is still open");
-        },
-        { timeout: 6_000 },
-      );
+      await eventually(async () => {
+        if ((await askUserObject(stage.object, "list", {})).length > 0) throw new Error("the session is still open");
+      });
       stage.readOn();
     },
   },
@@ -90,7 +88,7 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
         vi.spyOn(env.RECORDINGS, method).mockRejectedValue(new Error("internal error; please try again (10001)")),
       );
       await stage.goOnToTheEnd(moment);
-      await vi.waitFor(() => {
+      await eventually(() => {
         if (faults[0]?.mock.calls.length === 0) throw new Error("R2 was not called");
       });
       const [row] = await endedOf(stage.person.email, 1);
@@ -147,11 +145,9 @@ function d1Fails(onOutage: "buffer" | "fail-closed"): Strike {
 
 /** Waits until the output is on the object's disk: a crash may lose the last second. */
 function spooled(stage: Stage): Promise<void> {
-  return vi.waitFor(
-    () =>
-      runInDurableObject(stage.object, (_, { storage }) => {
-        if (storage.sql.exec("SELECT 1 FROM recording_chunks").toArray().length === 0) throw new Error("not on disk");
-      }),
-    { timeout: 4_000, interval: 50 },
+  return eventually(() =>
+    runInDurableObject(stage.object, (_, { storage }) => {
+      if (storage.sql.exec("SELECT 1 FROM recording_chunks").toArray().length === 0) throw new Error("not on disk");
+    }),
   );
 }

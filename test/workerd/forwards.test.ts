@@ -1,10 +1,11 @@
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { SessionRow } from "../../audit/rows.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { eventually } from "../support/eventually.ts";
 import { askUserObject } from "./ask-user-object.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
@@ -46,7 +47,7 @@ function data(streamId: number, bytes: string | number): SpdyFrame {
 
 /** The `forward` events, once there are `count` of them. */
 function forwardEvents(sessionId: string, count: number) {
-  return vi.waitFor(async () => {
+  return eventually(async () => {
     const events = (await eventsOf(sessionId)).filter(({ type }) => type === "forward");
     expect(events.length).toBe(count);
     return events;
@@ -60,7 +61,7 @@ describe("the audit log of a port-forward", () => {
     expect((await forwardEvents(client.sessionId, 2)).map((event) => event.data)).toEqual([{ port: 80 }, { port: 9 }]);
     say(open(9, "error", 80), open(11, "data", 80), { type: "PING", id: 1 });
     answer(data(3, 100), data(5, "nobody listens"));
-    await vi.waitFor(() => expect([pod.received.length, client.received.length]).toEqual([8, 2]));
+    await eventually(() => expect([pod.received.length, client.received.length]).toEqual([8, 2]));
     client.close();
     expect(await ended(client.sessionId)).toMatchObject({
       kind: "port-forward",
@@ -85,7 +86,7 @@ describe("the audit log of a port-forward", () => {
     say(open(1, "error", 80), open(3, "data", 80), data(3, 5));
     answer(data(3, 100));
     const object = env.USER_SESSIONS.getByName(person.email);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await askUserObject(object, "list", {}))[0]).toMatchObject({ forwards: [PORT_80] }),
     );
     expect(await askUserObject(object, "describe", { sessionId: client.sessionId })).toMatchObject({
@@ -107,7 +108,7 @@ describe("the audit log of a port-forward", () => {
     const garbage = Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4, 1, 2, 3, 4);
     client.send(garbage);
     say(data(3, 50));
-    await vi.waitFor(() => expect(pod.received.length).toBe(4));
+    await eventually(() => expect(pod.received.length).toBe(4));
     expect(pod.received[2]).toEqual(garbage);
     client.close();
     expect(await ended(client.sessionId)).toMatchObject({
@@ -121,7 +122,7 @@ describe("the audit log of a port-forward", () => {
   it("has at most 64 ports, whatever the client tries", async () => {
     const { pod, client, say } = await portForward();
     for (let port = 1; port <= 200; port++) say(open(2 * port - 1, "data", port));
-    await vi.waitFor(() => expect(pod.received.length).toBe(200));
+    await eventually(() => expect(pod.received.length).toBe(200));
     client.close();
     const { forwards } = await ended(client.sessionId);
     expect(forwards?.length).toBe(65);
@@ -136,7 +137,7 @@ describe("the audit log of a port-forward", () => {
     for (const channel of [0, 1, 2, 3]) pod.send(Uint8Array.of(channel, 80, 0));
     client.send(frame(0, "12345"));
     pod.send(frame(0, new Uint8Array(100)));
-    await vi.waitFor(() => expect([pod.received.length, client.received.length]).toEqual([1, 5]));
+    await eventually(() => expect([pod.received.length, client.received.length]).toEqual([1, 5]));
     pod.close(1000);
     const empty = { ...PORT_80, bytes_in: 0, bytes_out: 0 };
     expect(await ended(client.sessionId)).toMatchObject({

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { NO_COUNTS } from "../../audit/events.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended, endedOf, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { admin, as, someone, upgrade } from "./people.ts";
@@ -15,24 +16,19 @@ const objectOf = (person: { email: string }) => env.USER_SESSIONS.getByName(pers
 
 afterEach(() => void vi.restoreAllMocks());
 
-it("the alarm alone ends a session whose object has stopped as interrupted, with the last saved counts", {
-  timeout: 15_000,
-}, async () => {
+it("the alarm alone ends a session whose object has stopped as interrupted, with the last saved counts", async () => {
   const person = someone();
   const pod = await Puppet.make();
   const client = await Client.open(upgrade(person, pod.path()));
   client.send(frame(0, "1234"));
   pod.send(frame(1, "12"));
   const counts = { bytes_in: 5, bytes_out: 3, messages_in: 1, messages_out: 1 };
-  await vi.waitFor(
-    async () => {
-      const open = await runInDurableObject(objectOf(person), (_, { storage }) =>
-        new SessionJournal(storage.sql).openSessions(),
-      );
-      expect(open).toEqual([expect.objectContaining({ session_id: client.sessionId, ...counts })]);
-    },
-    { timeout: 8_000, interval: 200 },
-  );
+  await eventually(async () => {
+    const open = await runInDurableObject(objectOf(person), (_, { storage }) =>
+      new SessionJournal(storage.sql).openSessions(),
+    );
+    expect(open).toEqual([expect.objectContaining({ session_id: client.sessionId, ...counts })]);
+  }, 200);
 
   await abortAllDurableObjects();
   expect(await runDurableObjectAlarm(objectOf(person))).toBe(true);
@@ -112,7 +108,7 @@ it("an idle object with nothing to deliver sets no further alarm", async () => {
   const client = await Client.open(upgrade(person, SILENT));
   client.close();
   await ended(client.sessionId);
-  await vi.waitFor(() =>
+  await eventually(() =>
     runInDurableObject(objectOf(person), (_, { storage }) =>
       expect(storage.sql.exec("SELECT session_id FROM recordings").toArray()).toEqual([]),
     ),

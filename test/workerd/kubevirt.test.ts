@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Limits } from "../../worker/config/schema.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended, endedOf, eventsOf } from "./audit-rows.ts";
 import { Client, type Closed } from "./client.ts";
 import { admin, as, directlyAs, requestAs, someone, upgrade } from "./people.ts";
@@ -59,7 +60,7 @@ describe.each(KINDS)("a virtual machine's %s", (rest, kind, ports) => {
       client.send(message);
       vm.send(message);
     }
-    await vi.waitFor(() => expect([vm.received.length, client.received.length]).toEqual([8, 8]), { timeout: 4_000 });
+    await eventually(() => expect([vm.received.length, client.received.length]).toEqual([8, 8]));
     expect([vm.received, client.received]).toEqual([messages, messages]);
     vm.close(1000);
     expect((await client.closed).code).toBe(1000);
@@ -171,21 +172,17 @@ describe.concurrent("a virtual machine's session", () => {
     expect((await whileOpen(client.closed, send)).reason).toBe(IDLE);
   });
 
-  it.each(["from the client", "from the virtual machine"])(
-    "is kept open by any byte %s",
-    { timeout: 15_000 },
-    async (side) => {
-      const { vm, client } = await limited("console", {
-        idleTimeoutSeconds: 3,
-        maxDurationSeconds: 5,
-        stallTimeoutSeconds: 30,
-      });
-      const sender = side === "from the client" ? client : vm;
-      const closed = await whileOpen(client.closed, () => sender.send(Uint8Array.of(0)));
-      expect(closed).toEqual({ code: 1001, reason: LONGEST });
-      expect(await ended(client.sessionId)).toMatchObject({ outcome: "duration_limit", reason: LONGEST });
-    },
-  );
+  it.each(["from the client", "from the virtual machine"])("is kept open by any byte %s", async (side) => {
+    const { vm, client } = await limited("console", {
+      idleTimeoutSeconds: 3,
+      maxDurationSeconds: 5,
+      stallTimeoutSeconds: 30,
+    });
+    const sender = side === "from the client" ? client : vm;
+    const closed = await whileOpen(client.closed, () => sender.send(Uint8Array.of(0)));
+    expect(closed).toEqual({ code: 1001, reason: LONGEST });
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "duration_limit", reason: LONGEST });
+  });
 });
 
 /** Repeats `act` until the session ends. */

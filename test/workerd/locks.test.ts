@@ -1,7 +1,8 @@
 /** Locks: how an administrator keeps a user out. */
 import { abortAllDurableObjects } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { eventually } from "../support/eventually.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, directlyAs, someone, upgrade } from "./people.ts";
 import { readStatus } from "./statuses.ts";
@@ -45,16 +46,13 @@ describe("a lock", () => {
     await as(admin, locks(person.email), { method: "PUT", ...body({ reason: "drill", minutes: 0.02 }) });
     await abortAllDurableObjects();
     // The edge's first call may still go to the object that was ended, and fail.
-    const refused = await vi.waitFor(async () => {
+    const refused = await eventually(async () => {
       const response = await upgrade(person, SILENT);
       expect(response.status).toBe(403);
       return readStatus(response);
     });
     expect(refused.message).toMatch(/ are locked until \d{4}-.*Z by admin@example.com: drill$/);
-    await vi.waitFor(async () => (await Client.open(upgrade(person, SILENT))).close(), {
-      timeout: 4_000,
-      interval: 100,
-    });
+    await eventually(async () => (await Client.open(upgrade(person, SILENT))).close(), 100);
   });
 
   it.each([

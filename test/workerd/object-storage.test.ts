@@ -8,6 +8,7 @@ import { applyMigrations, type Migration, type SqliteStorage } from "../../durab
 import { SCHEMA } from "../../durable/storage/schema.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { UserLocks } from "../../durable/storage/user-locks.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { someone, upgrade } from "./people.ts";
@@ -237,7 +238,7 @@ it("an object that starts on a database of version 1 goes on where the last one 
     messages_out: 4,
     recording: "interrupted",
   });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const cast = await env.RECORDINGS.get(recordingKey(session_id));
     expect(await cast?.text()).toMatch(new RegExp(`^${CAST.replace(/[[\]{}".]/g, "\\$&")}.*interrupted`, "s"));
   });

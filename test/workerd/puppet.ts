@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
+import { eventually } from "../support/eventually.ts";
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -101,14 +101,11 @@ export class Puppet {
   }
 
   #event<E extends PuppetEvent["event"]>(name: E): Promise<Extract<PuppetEvent, { event: E }>> {
-    return vi.waitFor(
-      () => {
-        const found = this.#events.find(({ event }) => event === name);
-        if (!found) throw new Error(`the upstream has seen no ${name}`);
-        return found as Extract<PuppetEvent, { event: E }>;
-      },
-      { timeout: 4_000, interval: 5 },
-    );
+    return eventually(() => {
+      const found = this.#events.find(({ event }) => event === name);
+      if (!found) throw new Error(`the upstream has seen no ${name}`);
+      return found as Extract<PuppetEvent, { event: E }>;
+    });
   }
 
   #take(data: string | ArrayBuffer): void {

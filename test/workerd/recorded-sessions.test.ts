@@ -2,6 +2,7 @@ import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } fro
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { recordingKey } from "../../contract/recording.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
@@ -26,14 +27,11 @@ const linesOf = ({ events }: { events: CastEvent[] }) => events.map(([, code, da
 const recordingOf = (sessionId: string) => as(admin, `/-/admin/sessions/${sessionId}/recording`);
 
 async function uploaded(sessionId: string): Promise<R2Object> {
-  return vi.waitFor(
-    async () => {
-      const found = await env.RECORDINGS.head(recordingKey(sessionId));
-      if (!found) throw new Error("R2 has no such recording");
-      return found;
-    },
-    { timeout: 4_000, interval: 20 },
-  );
+  return eventually(async () => {
+    const found = await env.RECORDINGS.head(recordingKey(sessionId));
+    if (!found) throw new Error("R2 has no such recording");
+    return found;
+  });
 }
 
 async function recordOf(sessionId: string) {
@@ -51,9 +49,9 @@ it.each(["exec", "attach"])(
     );
     client.send(frame(4, '{"Width":100,"Height":40}'));
     client.send(frame(0, "typed"));
-    await vi.waitFor(() => expect(pod.received).toHaveLength(2));
+    await eventually(() => expect(pod.received).toHaveLength(2));
     pod.send(frame(1, "shown"));
-    await vi.waitFor(() => expect(client.text(1)).toBe("shown"));
+    await eventually(() => expect(client.text(1)).toBe("shown"));
     const live = await castOf(await recordingOf(client.sessionId));
     expect(live.header).toMatchObject({ width: 100, height: 40 });
     expect(linesOf(live)).toEqual([["o", "shown"]]);
@@ -78,12 +76,10 @@ it("a session whose object stops has a recording up to the last second, finished
   const client = await Client.open(upgrade(person, pod.path()));
   pod.send(frame(2, "oh no\n"));
   const stub = () => env.USER_SESSIONS.getByName(person.email);
-  await vi.waitFor(
-    () =>
-      runInDurableObject(stub(), (_, { storage }) =>
-        expect(storage.sql.exec("SELECT 1 FROM recording_chunks").toArray().length).toBeGreaterThan(0),
-      ),
-    { timeout: 1_500, interval: 50 },
+  await eventually(() =>
+    runInDurableObject(stub(), (_, { storage }) =>
+      expect(storage.sql.exec("SELECT 1 FROM recording_chunks").toArray().length).toBeGreaterThan(0),
+    ),
   );
   await abortAllDurableObjects();
   await runDurableObjectAlarm(stub());
@@ -132,9 +128,9 @@ it("mode full has the input, and the audit log says when a recording reached its
   const config = { recording: { mode: "full", onFailure: "continue", onFull: "continue", maxBytes: 65_536 } } as const;
   const client = await Client.open(directlyAs(someone(), pod.path(), { headers: UPGRADE }, { config }));
   client.send(frame(0, "typed"));
-  await vi.waitFor(() => expect(pod.received).toHaveLength(1));
+  await eventually(() => expect(pod.received).toHaveLength(1));
   for (let i = 0; i < 8; i++) pod.send(frame(1, "x".repeat(10_000)));
-  await vi.waitFor(() => expect(client.text(1)).toHaveLength(80_000));
+  await eventually(() => expect(client.text(1)).toHaveLength(80_000));
   pod.send(SUCCESS);
   pod.close(1000);
   await uploaded(client.sessionId);
@@ -154,7 +150,7 @@ it("a rule may set the mode and end a session with its recording, and the user r
   const identities = [{ match: { email: person.email }, groups: [], roles: [], limits: {}, recording }];
   const client = await Client.open(directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { identities } }));
   client.send(frame(0, "typed"));
-  await vi.waitFor(() => expect(pod.received).toHaveLength(1));
+  await eventually(() => expect(pod.received).toHaveLength(1));
   for (let i = 0; i < 8; i++) pod.send(frame(1, "x".repeat(10_000)));
   expect((await client.closed).code).toBe(1000);
   const message = "session ended: its recording reached the largest size allowed, 64 KiB";
@@ -178,7 +174,7 @@ it("a virtual machine's console is recorded as a terminal, its screen and ports 
   const vnc = await open(screen, "vnc");
   machine.send(new TextEncoder().encode("login: "));
   screen.send(new TextEncoder().encode("RFB 003.008\n"));
-  await vi.waitFor(() => expect(client.received).toHaveLength(1));
+  await eventually(() => expect(client.received).toHaveLength(1));
   client.close();
   vnc.close();
   await uploaded(client.sessionId);

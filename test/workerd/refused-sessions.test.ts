@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { ended, endedOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { as, directlyAs, HOST, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
@@ -83,7 +84,7 @@ describe("a session that the cluster refuses", () => {
     for (let i = 0; i < 130; i++) expect((await upgrade(person, EXEC("forbidden"))).status).toBe(429);
     expect(pod.isAsked).toBe(false);
     const starts = env.AUDIT_DB.prepare("SELECT count(*) AS n FROM events WHERE user = ?").bind(person.email);
-    await vi.waitFor(async () => expect(await starts.first("n")).toBe(240), { timeout: 4_000 });
+    await eventually(async () => expect(await starts.first("n")).toBe(240));
     vi.restoreAllMocks();
   });
 

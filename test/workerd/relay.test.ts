@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { as, requestAs, someone, upgrade } from "./people.ts";
@@ -20,7 +21,7 @@ describe("messages are relayed", () => {
     const client = await Client.open(upgrade(someone(), `${PODS}/echo/exec?command=cat&stdin=true&stdout=true`));
     client.send(frame(0, "hello"));
     client.send(frame(0, Uint8Array.of(0, 255, 0xc3)));
-    await vi.waitFor(() => expect(client.bytes).toEqual([[...frame(1, "hello")], [1, 0, 255, 0xc3]]));
+    await eventually(() => expect(client.bytes).toEqual([[...frame(1, "hello")], [1, 0, 255, 0xc3]]));
     client.send(Uint8Array.of(255, 0));
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
     expect(client.text(3)).toBe('{"metadata":{},"status":"Success"}');
@@ -37,8 +38,8 @@ describe("messages are relayed", () => {
       pod.send(message);
       client.send(message);
     }
-    await vi.waitFor(() => expect(client.received.length).toBe(messages.length), { timeout: 4_000 });
-    await vi.waitFor(() => expect(pod.received.length).toBe(messages.length), { timeout: 4_000 });
+    await eventually(() => expect(client.received.length).toBe(messages.length));
+    await eventually(() => expect(pod.received.length).toBe(messages.length));
     expect(client.received).toEqual(messages);
     expect(pod.received).toEqual(messages);
     client.close();
@@ -49,7 +50,7 @@ describe("messages are relayed", () => {
     const sent = Array.from({ length: 100 }, (_, i) => frame(0, new Uint8Array(8_000).fill(i)));
     for (const message of sent) client.send(message);
     client.send(Uint8Array.of(255, 0));
-    await vi.waitFor(() => expect(pod.received.at(-1)).toEqual(Uint8Array.of(255, 0)));
+    await eventually(() => expect(pod.received.at(-1)).toEqual(Uint8Array.of(255, 0)));
     const stdin = pod.received.slice(0, -1) as Uint8Array[];
     expect(stdin.length).toBeLessThan(100);
     expect(stdin.every((message) => message[0] === 0)).toBe(true);
@@ -62,8 +63,8 @@ describe("messages are relayed", () => {
     const { pod, client } = await session({ protocols: "v4.base64.channel.k8s.io" });
     client.send(`0${btoa("ls\n")}`);
     pod.send(`1${btoa("file\n")}`);
-    await vi.waitFor(() => expect(pod.received).toEqual([`0${btoa("ls\n")}`]));
-    await vi.waitFor(() => expect(client.received).toEqual([`1${btoa("file\n")}`]));
+    await eventually(() => expect(pod.received).toEqual([`0${btoa("ls\n")}`]));
+    await eventually(() => expect(client.received).toEqual([`1${btoa("file\n")}`]));
     pod.send(`3${btoa('{"status":"Success"}')}`);
     pod.close(1000);
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
@@ -73,7 +74,7 @@ describe("messages are relayed", () => {
     const { pod, client } = await session();
     client.send(frame(0, "last input"));
     client.send(Uint8Array.of(255, 0));
-    await vi.waitFor(() => expect(pod.received).toEqual([frame(0, "last input"), Uint8Array.of(255, 0)]));
+    await eventually(() => expect(pod.received).toEqual([frame(0, "last input"), Uint8Array.of(255, 0)]));
     pod.send(frame(1, "still here"));
     pod.send(SUCCESS);
     pod.close(1000);
@@ -90,12 +91,12 @@ describe("messages are relayed", () => {
     two.send(frame(1, "for the second"));
     first.send(frame(0, "to one"));
     second.send(frame(0, "to two"));
-    await vi.waitFor(() => expect([first.text(1), second.text(1)]).toEqual(["for the first", "for the second"]));
-    await vi.waitFor(() => expect([one.received, two.received]).toEqual([[frame(0, "to one")], [frame(0, "to two")]]));
+    await eventually(() => expect([first.text(1), second.text(1)]).toEqual(["for the first", "for the second"]));
+    await eventually(() => expect([one.received, two.received]).toEqual([[frame(0, "to one")], [frame(0, "to two")]]));
     first.close();
     expect(await ended(first.sessionId)).toMatchObject({ outcome: "disconnected" });
     two.send(frame(1, "!"));
-    await vi.waitFor(() => expect(second.text(1)).toBe("for the second!"));
+    await eventually(() => expect(second.text(1)).toBe("for the second!"));
     second.close();
   });
 });
@@ -104,7 +105,7 @@ describe("the subprotocol", () => {
   it("in the answer is the one that the cluster chose, not the first that the client offered", async () => {
     const { client } = await session({ protocols: "base64.binary.k8s.io, v5.channel.k8s.io, v4.channel.k8s.io" });
     expect(client.protocol).toBe("v4.channel.k8s.io");
-    const [, connect] = await vi.waitFor(async () => {
+    const [, connect] = await eventually(async () => {
       const events = await eventsOf(client.sessionId);
       expect(events.length).toBe(2);
       return events;
@@ -186,7 +187,7 @@ describe("the audit log says how a session ended", () => {
   it("with the exit code although the client closes first, as kubectl does", async () => {
     const { pod, client } = await session();
     pod.send(SUCCESS);
-    await vi.waitFor(() => expect(client.received.length).toBe(1));
+    await eventually(() => expect(client.received.length).toBe(1));
     client.close();
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
   });
@@ -217,7 +218,7 @@ describe("the audit log says how a session ended", () => {
     const request = await requestAs(someone(), pod.path(), { headers: { Upgrade: "websocket" } });
     const client = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     client.send(frame(0, "x"));
-    await vi.waitFor(() => expect(pod.received.length).toBe(1));
+    await eventually(() => expect(pod.received.length).toBe(1));
     leaving.abort();
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "disconnected", bytes_in: 2, messages_in: 1 });
     // 1006 must not be sent, and becomes "going away".
@@ -228,7 +229,7 @@ describe("the audit log says how a session ended", () => {
     const { pod, client } = await session({ query: "command=sh&stdin=true" });
     for (const message of [frame(1, "12345"), frame(2, ""), new Uint8Array(0)]) pod.send(message);
     for (const message of [frame(0, "äö"), frame(4, "{}")]) client.send(message);
-    await vi.waitFor(() => expect(pod.received.length).toBe(2));
+    await eventually(() => expect(pod.received.length).toBe(2));
     pod.send(SUCCESS);
     pod.close(1000);
     await client.closed;
@@ -285,7 +286,7 @@ describe("a lost connection to the cluster", () => {
   it("is reported on the error channel, so that kubectl prints it instead of exiting 0", async () => {
     const { pod, client } = await session();
     pod.send(frame(1, "so far\n"));
-    await vi.waitFor(() => expect(client.received.length).toBe(1));
+    await eventually(() => expect(client.received.length).toBe(1));
     pod.crash();
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
     expect(JSON.parse(client.text(3))).toMatchObject({
@@ -301,7 +302,7 @@ describe("a lost connection to the cluster", () => {
   it("after the command's status changes nothing", async () => {
     const { pod, client } = await session();
     pod.send(SUCCESS);
-    await vi.waitFor(() => expect(client.received.length).toBe(1));
+    await eventually(() => expect(client.received.length).toBe(1));
     pod.crash();
     // With any other code kubectl prints the close, and exits 1.
     expect(await client.closed).toEqual({ code: 1000, reason: "" });

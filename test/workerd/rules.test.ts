@@ -1,5 +1,6 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { alice, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
@@ -28,10 +29,12 @@ describe("a rule", () => {
     const rules = [
       { name: "short", match: { kinds: ["exec"] }, action: "allow", limits: { endWithToken: true } },
     ] satisfies ConfigInput["rules"];
-    const exp = Math.floor(Date.now() / 1000) + 2;
+    const exp = Math.floor(Date.now() / 1000) + 60;
     const client = await Client.open(
       directlyAs({ ...someone(), exp }, SILENT, { headers: UPGRADE }, { config: { rules } }),
     );
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ toFake: ["Date"], now: exp * 1_000 });
     expect((await client.closed).code).toBe(1000);
     expect(client.text(3)).toContain("the sign-in that opened it has expired");
     expect((await ended(client.sessionId)).outcome).toBe("token_expired");
@@ -61,9 +64,9 @@ describe("a WebSocket to a workload", () => {
     const client = await Client.open(upgrade(someone(), `/api/v1/namespaces/demo/pods/${pod.name}:8080/proxy/ws`));
     expect((await pod.request()).url).toContain("/proxy/ws");
     client.send("hello");
-    await vi.waitFor(() => expect(pod.received).toEqual(["hello"]));
+    await eventually(() => expect(pod.received).toEqual(["hello"]));
     pod.send(Uint8Array.of(1, 2));
-    await vi.waitFor(() => expect(client.received).toEqual([Uint8Array.of(1, 2)]));
+    await eventually(() => expect(client.received).toEqual([Uint8Array.of(1, 2)]));
     client.close();
     expect(await ended(client.sessionId)).toMatchObject({
       ...{ kind: "proxy", pod: `${pod.name}:8080`, recording_mode: "off", bytes_in: 5, bytes_out: 2 },

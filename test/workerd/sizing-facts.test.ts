@@ -1,6 +1,6 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
 import { insertEvents } from "../../audit/insert-events.ts";
 import { insertRequests } from "../../audit/insert-requests.ts";
@@ -15,6 +15,7 @@ import {
   OBJECT_ROWS,
   objectRowsOfSession,
 } from "../../tools/sizing/facts.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { someone, upgrade } from "./people.ts";
@@ -184,11 +185,11 @@ describe("the constants of the sizing model match measurements", () => {
       const pod = await Puppet.make();
       const client = await Client.open(upgrade(person, pod.path()));
       pod.send(frame(1, "shown"));
-      await vi.waitFor(() => expect(client.text(1)).toBe("shown"));
+      await eventually(() => expect(client.text(1)).toBe("shown"));
       pod.send(SUCCESS);
       pod.close(1000);
       await ended(client.sessionId);
-      await vi.waitFor(async () => expect(await env.RECORDINGS.head(recordingKey(client.sessionId))).not.toBeNull());
+      await eventually(async () => expect(await env.RECORDINGS.head(recordingKey(client.sessionId))).not.toBeNull());
       return client.sessionId;
     };
     // The first session of a user replaces no earlier start.
@@ -200,7 +201,7 @@ describe("the constants of the sizing model match measurements", () => {
     });
     const id = await session();
     await runInDurableObject(stub, (_, { storage }) =>
-      vi.waitFor(() => {
+      eventually(() => {
         const [left] = storage.sql.exec<{ n: number }>(
           "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM recordings) AS n",
         );

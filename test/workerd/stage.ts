@@ -1,8 +1,8 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
 import { type Counts, NO_COUNTS } from "../../audit/events.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Moment } from "../support/fault-matrix.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
@@ -34,7 +34,7 @@ export class Stage {
     const home = canStall ? env.USER_SESSIONS.getByName(`client-${crypto.randomUUID()}`) : undefined;
     const stage = new Stage(await Puppet.make({ hold: moment === "dialling" }), home);
     const attempted = stage.#attempt(config);
-    await vi.waitFor(() => {
+    await eventually(() => {
       if (!stage.pod.isAsked && !stage.refusal)
         throw new Error("the cluster was not asked, and the client not refused");
     });
@@ -55,7 +55,7 @@ export class Stage {
   async flow(): Promise<void> {
     await this.atClient((client) => client.send(frame(0, "in")));
     this.#count("in", 3);
-    await vi.waitFor(() => expectLength(this.pod.received, 1));
+    await eventually(() => expectLength(this.pod.received, 1));
     this.pod.send(frame(1, "out"));
     this.#count("out", 4);
     await this.#received(1);
@@ -72,7 +72,7 @@ export class Stage {
   async goOnToTheEnd(moment: Moment): Promise<void> {
     if (moment === "dialling") {
       this.pod.accept();
-      await vi.waitFor(() => {
+      await eventually(() => {
         if (!this.client) throw new Error("not opened");
       });
     }
@@ -92,7 +92,7 @@ export class Stage {
       void state.blockConcurrencyWhile(() => resumed);
       isBlocked = true;
     });
-    await vi.waitFor(() => {
+    await eventually(() => {
       if (!isBlocked) throw new Error("still reading");
     });
   }
@@ -102,12 +102,9 @@ export class Stage {
   }
 
   async hungUp(): Promise<void> {
-    await vi.waitFor(
-      () => {
-        if (!this.client?.hungUp) throw new Error("the client's connection is still open");
-      },
-      { timeout: 6_000, interval: 10 },
-    );
+    await eventually(() => {
+      if (!this.client?.hungUp) throw new Error("the client's connection is still open");
+    });
   }
 
   /** Runs where the client runs: its socket can be used only there. */
@@ -138,7 +135,7 @@ export class Stage {
   }
 
   #received(messages: number): Promise<void> {
-    return vi.waitFor(() => expectLength(this.client?.received ?? [], messages));
+    return eventually(() => expectLength(this.client?.received ?? [], messages));
   }
 
   #count(way: "in" | "out", bytes: number): void {

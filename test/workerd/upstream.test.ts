@@ -1,6 +1,7 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, alice, as, bob, directlyAs, HOST, requestAs, someone, stranger, UPGRADE, upgrade } from "./people.ts";
@@ -390,7 +391,7 @@ describe("streams are not buffered", () => {
       body: readable,
     });
     await writer.write(Uint8Array.of(1, 2, 3));
-    await vi.waitFor(() => expect(upstream.received).toEqual([Uint8Array.of(1, 2, 3)]));
+    await eventually(() => expect(upstream.received).toEqual([Uint8Array.of(1, 2, 3)]));
     await writer.write(Uint8Array.of(4));
     await writer.close();
     await upstream.bodyEnded();

@@ -1,11 +1,12 @@
 import { env } from "cloudflare:workers";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** A user's locks and unlocks in the audit log, in order; waits for the first. */
 export async function lockEventsOf(user: string) {
-  return vi.waitFor(async () => {
+  return eventually(async () => {
     const { results } = await env.AUDIT_DB.prepare(
       "SELECT type, data FROM events WHERE user = ? AND type IN ('lock', 'unlock') ORDER BY at",
     )

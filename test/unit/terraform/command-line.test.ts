@@ -30,7 +30,7 @@ function run(command: string, ...args: string[]): Promise<Run> {
   });
 }
 
-describe("sallyport synth", { timeout: 60_000 }, () => {
+describe("sallyport synth", () => {
   it("writes a folder for each stack, and says where", async () => {
     const out = join(home, "out");
     const { code, stdout } = await run("synth", "--config", config, "--out", out);
@@ -86,7 +86,7 @@ describe("sallyport synth", { timeout: 60_000 }, () => {
   });
 });
 
-describe("sallyport manifests", { timeout: 60_000 }, () => {
+describe("sallyport manifests", () => {
   it("prints what Terraform would apply as YAML, without the token, and says which Secret holds it", async () => {
     const { code, stdout, stderr } = await run("manifests", "--config", config, "--cluster", "prod");
     expect(code).toBe(0);
