@@ -34,14 +34,14 @@ export function loadDeployment(path: string, warn: (message: string) => void = (
   return parseDeployment(text, path, warn);
 }
 
-/** The same for a text. @param place its name in messages */
-export function parseDeployment(text: string, place: string, warn: (message: string) => void = () => {}): Deployment {
+/** The same for a text. @param source its name, for messages */
+export function parseDeployment(text: string, source: string, warn: (message: string) => void = () => {}): Deployment {
   const refuse = (faults: readonly string[]) =>
-    new DeploymentError(`${place} is not valid:\n${faults.map((fault) => `✖ ${fault}`).join("\n")}`);
+    new DeploymentError(`${source} is not valid:\n${faults.map((fault) => `✖ ${fault}`).join("\n")}`);
   const parsed = parseJsonc(text);
   if ("faults" in parsed) throw refuse(parsed.faults);
   const result = deploymentSchema.safeParse(parsed.value);
-  if (!result.success) throw new DeploymentError(`${place} is not valid:\n${z.prettifyError(result.error)}`);
+  if (!result.success) throw new DeploymentError(`${source} is not valid:\n${z.prettifyError(result.error)}`);
   const deployment = result.data;
   const faults = contradictions(deployment);
   if (faults.length > 0) throw refuse(faults);
@@ -51,7 +51,7 @@ export function parseDeployment(text: string, place: string, warn: (message: str
     );
   } catch (error) {
     if (error instanceof ConfigError)
-      throw new DeploymentError(`${place} gives a configuration that the Worker refuses:\n${error.message}`);
+      throw new DeploymentError(`${source} gives a configuration that the Worker refuses:\n${error.message}`);
     throw error;
   }
   for (const message of notable(deployment)) warn(message);
@@ -115,7 +115,7 @@ function contradictions(deployment: Deployment): string[] {
 
 /** A service token has no client id before Terraform creates it, so the default user name cannot be in a ClusterRole. */
 function namelessTokens(
-  place: string,
+  field: string,
   rules: Deployment["sallyport"]["identities"],
   names: ReadonlySet<string>,
 ): string[] {
@@ -124,34 +124,34 @@ function namelessTokens(
     names.has(match.serviceToken) &&
     (user === undefined || user.includes("{common_name}"))
       ? [
-          `${place}.identities[${index}] needs a "user": the service token ${match.serviceToken} has no client id before Terraform creates it`,
+          `${field}.identities[${index}] needs a "user": the service token ${match.serviceToken} has no client id before Terraform creates it`,
         ]
       : [],
   );
 }
 
 /** Identities for which the connector's role would allow too much. */
-function unlimited(place: string, deployment: Deployment, cluster: DeployedCluster): string[] {
+function unlimited(field: string, deployment: Deployment, cluster: DeployedCluster): string[] {
   const rules = identitiesOf(deployment, cluster);
   const { groups, users } = impersonated(rules, cluster.impersonate?.users);
   const faults: string[] = [];
   if (groups.includes("system:masters")) {
     faults.push(
-      `${place} gives the group system:masters, which RBAC cannot restrict: bind cluster-admin to a group of your own instead`,
+      `${field} gives the group system:masters, which RBAC cannot restrict: bind cluster-admin to a group of your own instead`,
     );
   }
   for (const user of users === "any" ? [] : users) {
     // Kubernetes checks these as `serviceaccounts` of a namespace, and a ClusterRole would allow the name in every namespace.
     if (user.startsWith("system:serviceaccount:")) {
-      faults.push(`${place} gives the user ${user}: give another user name or a group, and bind the roles to that`);
+      faults.push(`${field} gives the user ${user}: give another user name or a group, and bind the roles to that`);
     }
-    if (user === "system:masters") faults.push(`${place} names system:masters as a user, but it is a group`);
+    if (user === "system:masters") faults.push(`${field} names system:masters as a user, but it is a group`);
   }
   const open = openUsers(rules);
   if (open.length > 0 && cluster.impersonate === undefined) {
-    const where = cluster.identities === undefined ? "sallyport" : place;
+    const where = cluster.identities === undefined ? "sallyport" : field;
     faults.push(
-      `${place}: ${where}.identities[${open.join("], [")}] make user names from the token, which RBAC cannot enumerate. ` +
+      `${field}: ${where}.identities[${open.join("], [")}] make user names from the token, which RBAC cannot enumerate. ` +
         `Give them a fixed "user", list the names in "impersonate": {"users": […]}, or write "any" there ` +
         `and read "What the connector may be" in docs/DEPLOY.md`,
     );

@@ -111,8 +111,8 @@ describe.skipIf(!cluster || !adminPath)("on a real cluster", () => {
   it("the doctor finds another binding of the account, and a role that was changed by hand", async () => {
     const account = `--serviceaccount=${NAME}:connector`;
     await admin(["create", "clusterrolebinding", `${NAME}-more`, "--clusterrole=cluster-admin", account]);
-    const [words = ""] = await examine(impersonation);
-    expect(words).toMatch(/^fail: its account may impersonate the group system:masters, .*read secrets itself/);
+    const [finding = ""] = await examine(impersonation);
+    expect(finding).toMatch(/^fail: its account may impersonate the group system:masters, .*read secrets itself/);
     await admin(["delete", "clusterrolebinding", `${NAME}-more`]);
     const name = `${NAME}-connector`;
     const before = (await admin(["get", "clusterrole", name, "-o", "jsonpath={.rules}"])).stdout;
@@ -199,8 +199,8 @@ describe.skipIf(!cluster || !adminPath)("on a real cluster", () => {
   });
 
   it("a person without an identity rule gets no access, and nobody gets it for a day", async () => {
-    const nobody = await command("--user", "mallory@acme.test", "--reason", "x");
-    expect(nobody).toMatchObject({ code: 1, stderr: expect.stringContaining("no rule here gives mallory@acme.test") });
+    const unknown = await command("--user", "mallory@acme.test", "--reason", "x");
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("no rule here gives mallory@acme.test") });
     const long = await command("--user", EMAIL, "--reason", "x", "--for", "24h");
     expect(long.stderr).toContain("--for must be from 10m to 8h");
     expect((await command("--user", EMAIL, "--for", "soon")).code).toBe(2);

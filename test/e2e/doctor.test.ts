@@ -35,7 +35,7 @@ let plan: Plan;
 let account: AccountState;
 let cluster: ClusterState;
 let access: AccessState;
-/** What is put right again after each test. */
+/** Undoes, after each test, what it changed. */
 let repairs: (() => void)[] = [];
 
 beforeAll(async () => {
@@ -163,15 +163,15 @@ it.each<[string, () => void, RegExp]>([
     () => dropTrigger("requests_are_never_deleted"),
     /^fail d1-append-only: .*requests_are_never_deleted/,
   ],
-])("finds one fault and no other: %s", async (_what, spoil, words) => {
+])("finds one fault and no other: %s", async (_fault, inject, message) => {
   await build();
-  spoil();
+  inject();
   const found = await examine();
   expect(found).toHaveLength(1);
-  expect(found[0]).toMatch(words);
+  expect(found[0]).toMatch(message);
 });
 
-it("finds a service token that no identity rule knows, by the Worker's own words", async () => {
+it("finds a service token without an identity rule, by the Worker's own message", async () => {
   await build();
   const stranger = { id: "stranger.access", secret: "x" };
   access.applications[0] = { path: "/", audience: AUDIENCE, tokens: [stranger] };
@@ -180,9 +180,9 @@ it("finds a service token that no identity rule knows, by the Worker's own words
   expect(found[1]).toMatch(/^fail through:/);
 });
 
-it("finds that the Worker demands the admin application's own audience, whatever Access lets through", async () => {
+it("finds that the Worker requires the admin application's audience, whatever Access admits", async () => {
   await build();
-  // A plain token goes through to /-/admin, as it would with one application for all: the Worker refuses it itself.
+  // The other application's token reaches /-/admin, as it would with one application for all paths. The Worker refuses it.
   access.applications.pop();
   access.sharesCookies = true;
   const found = await examine({ id: TOKEN.id, secret: TOKEN.secret });
@@ -222,7 +222,7 @@ it("as a command looks at a local stack", async () => {
   }
 });
 
-it("as a command says in words what it cannot begin with", async () => {
+it("as a command says what to do when it cannot start", async () => {
   expect(await run("--local", "--state", join(home, "nowhere"))).toMatchObject({
     code: 1,
     stderr: expect.stringContaining("run npm start"),

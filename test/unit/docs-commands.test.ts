@@ -17,7 +17,7 @@ const DOCUMENTS = [...readdirSync("."), ...readdirSync("docs").map((name) => `do
 const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
 
 /** The first line of each `sh` block → the test that runs it, or what it shows, and a text of it there. */
-const RUN_BY: Readonly<Record<string, readonly [file: string, words: string]>> = {
+const RUN_BY: Readonly<Record<string, readonly [file: string, text: string]>> = {
   "npm install && npm start": [".ci/smoke", "npm start"],
   "kubectl --kubeconfig .sallyport/kubeconfig --context alice exec -it shell -- sh": [
     ...(["test/e2e/kubectl.test.ts", "exec"] as const),
@@ -47,13 +47,13 @@ describe.each(DOCUMENTS)("%s", (document) => {
     for (const { info } of shell) expect(["sh", "sh stack", "sh account"]).toContain(info);
   });
 
-  it("has blocks that a shell reads", () => {
+  it("has shell blocks without syntax errors", () => {
     for (const { text: script } of shell) {
       expect(spawnSync("sh", ["-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
     }
   });
 
-  it("has no block that should be run and is not", () => {
+  it("has no block that should be run by a test and is not", () => {
     const runner = RUN_ALL[document];
     if (runner !== undefined) {
       expect(readFileSync(runner, "utf8")).toContain(document);
@@ -62,8 +62,8 @@ describe.each(DOCUMENTS)("%s", (document) => {
     for (const { text: script } of shell.filter(({ info }) => info === "sh")) {
       const found = Object.entries(RUN_BY).find(([start]) => script.startsWith(start));
       expect(found, script).toBeDefined();
-      const [file, words] = found?.[1] ?? ["", ""];
-      expect(existsSync(file) && readFileSync(file, "utf8").includes(words), `${file}: ${words}`).toBe(true);
+      const [file, excerpt] = found?.[1] ?? ["", ""];
+      expect(existsSync(file) && readFileSync(file, "utf8").includes(excerpt), `${file}: ${excerpt}`).toBe(true);
     }
     if (shell.some(({ info }) => info === "sh stack")) {
       expect(readFileSync(STACK_RUNNER, "utf8")).toContain(document);
@@ -92,7 +92,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
     }
   });
 
-  it("names checks of the doctor that there are", () => {
+  it("names checks of the doctor that exist", () => {
     const checks = globSync("tools/doctor/**/*.ts").map((file) => readFileSync(file, "utf8"));
     for (const [, check = ""] of text.matchAll(/\bdoctor (?:-- )?--only ([\w-]+)/g)) {
       expect(
@@ -102,7 +102,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
     }
   });
 
-  it("leads to files and headings that there are", () => {
+  it("links to files and headings that exist", () => {
     const prose = text.replaceAll(/`[^`\n]*`/g, "");
     for (const [, target = ""] of prose.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
       const [path = "", anchor] = target.split("#");
@@ -113,7 +113,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
   });
 });
 
-it("explains a request by the example, where nothing was deployed", () => {
+it("policy-explain uses the example where nothing was deployed", () => {
   // Not in this checkout, which may have been deployed from.
   const project = mkdtempSync(join(tmpdir(), "sallyport-explain-"));
   onTestFinished(() => rmSync(project, { recursive: true }));

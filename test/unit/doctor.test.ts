@@ -321,7 +321,7 @@ describe("each fault is found by its own check and by no other", () => {
     ["a replica is not ready", () => (world.cluster.deployment.status.readyReplicas = 2), "fail connector:prod"],
     ["no replica is ready", () => void delete world.cluster.deployment.status.readyReplicas, "fail connector:prod"],
     ["the connector runs as another account", () => (pod().serviceAccountName = "default"), "fail connector:prod"],
-    ["a rollout is under way", () => (world.cluster.deployment.status.observedGeneration = 2), "warn connector:prod"],
+    ["a rollout is in progress", () => (world.cluster.deployment.status.observedGeneration = 2), "warn connector:prod"],
     ["cloudflared may fall back to HTTP/2", () => (first(pod().containers).args = ["tunnel", "run"]), "fail quic:prod"],
     [
       "the sidecar listens on the pod network",
@@ -463,7 +463,7 @@ describe("what cannot be checked", () => {
     expect((await world.examine(["whoami"])).results[0]?.message).toBe("Access does not admit this service token");
   });
 
-  it("is told apart: a token that Access admits and the Worker refuses points to the Worker's configuration", async () => {
+  it("names the Worker's configuration where Access admits a token and the Worker refuses it", async () => {
     world.answers.whoami = 401;
     expect((await world.examine(["whoami"])).results[0]?.advice).toContain("audiences or team domain");
   });

@@ -1,5 +1,6 @@
 /** The fingerprint of a Worker's code and bindings. Pure. */
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../canonical-json.ts";
 
 /** One file of a bundle. */
 export interface BundleFile {
@@ -43,13 +44,4 @@ export function fingerprint(bundle: readonly BundleFile[], configuration: Finger
     hash.update(JSON.stringify([name, code.length])).update(code);
   }
   return hash.digest("hex").slice(0, DIGITS);
-}
-
-/** JSON with the keys of every object in order. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, each: unknown) =>
-    typeof each === "object" && each !== null && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).toSorted(([one], [other]) => (one < other ? -1 : 1)))
-      : each,
-  );
 }

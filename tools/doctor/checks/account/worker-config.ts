@@ -1,8 +1,8 @@
 /** What the Workers run with is what this checkout derives from the deployment file and Terraform's outputs. */
 import { joinConfigVariables, splitIntoVariables } from "../../../../worker/config/variables.ts";
+import { canonicalJson } from "../../../canonical-json.ts";
 import type { Plan } from "../../../deployment/plan.ts";
 import type { Cloudflare } from "../../../ports/cloudflare.ts";
-import { canonicalJson } from "../../canonical-json.ts";
 import { type Check, failure, passed } from "../../check.ts";
 import { accountCheck, unlessNotFound } from "./account-check.ts";
 import { type Binding, readBindings } from "./worker-api.ts";

@@ -2,8 +2,8 @@
 import * as z from "zod";
 import { err, ok } from "../../../../common/result.ts";
 import { SESSION_EXTRA } from "../../../../worker/policy/decide.ts";
+import { canonicalJson } from "../../../canonical-json.ts";
 import type { PlannedCluster, PolicyRule } from "../../../deployment/plan.ts";
-import { canonicalJson } from "../../canonical-json.ts";
 import { type Answer, type Check, type Dependencies, failure, passed } from "../../check.ts";
 import type { ClusterView } from "./cluster-view.ts";
 
