@@ -1,6 +1,6 @@
 import { drizzle } from "drizzle-orm/d1";
 import type { ChainedEvent } from "./chain.ts";
-import { events } from "./schema.ts";
+import { events } from "./events-table.ts";
 
 /**
  * Writes events to D1, all or none.

@@ -11,36 +11,7 @@ import { check, index, integer, sqliteTable, sqliteView, text, uniqueIndex } fro
 import { type Forward, OUTCOMES, RECORDING_STATES } from "./events.ts";
 import { CATEGORIES, DECISIONS } from "./request-categories.ts";
 
-export const events = sqliteTable(
-  "events",
-  {
-    /**
-     * 1, 2, 3 … without a gap, in the order in which D1 took the rows. The export continues by it. Declared,
-     * because a VACUUM or a dump does not preserve an undeclared rowid.
-     */
-    row_number: integer().primaryKey(),
-    session_id: text().notNull(),
-    seq: integer().notNull(),
-    at: integer().notNull(),
-    type: text({ enum: ["start", "connect", "forward", "end", "lock", "unlock"] }).notNull(),
-    /** JSON, byte for byte as it was hashed. */
-    data: text().notNull(),
-    /** See chain.ts. */
-    prev_hash: text().notNull(),
-    hash: text().notNull(),
-    /** Computed from `data`, so that a query for one user has an index. */
-    user: text().generatedAlwaysAs(sql`data ->> '$.user'`, { mode: "virtual" }),
-  },
-  (table) => [
-    uniqueIndex("events_of_session").on(table.session_id, table.seq),
-    // D1 bills another row for each index that a write touches. Partial indexes keep that to starts and ends.
-    index("events_starts_by_time").on(table.at, table.session_id).where(sql`type = 'start'`),
-    index("events_starts_by_user").on(table.user, table.at).where(sql`type = 'start'`),
-    uniqueIndex("events_one_end").on(table.session_id).where(sql`type = 'end'`),
-    // In a trigger, -1 means that a statement names no row_number. No row may have that number.
-    check("events_row_number_is_positive", sql`row_number > 0`),
-  ],
-);
+export { events } from "./events-table.ts";
 
 /**
  * Audited API requests: metadata only, never a body, a query or a credential. worker/request-audit decides

@@ -1,4 +1,4 @@
-import { LOG_EVENTS, type LogEvent } from "./log-events.ts";
+import type { LOG_EVENTS, LogEvent } from "./log-events.ts";
 
 type LogValue = string | number | boolean | null | undefined;
 
@@ -10,15 +10,23 @@ export type LogFields<Event extends LogEvent = LogEvent> = {
   readonly [Field in (typeof LOG_EVENTS)[Event]["fields"][number]]?: LogValue;
 };
 
+/** The level that `LOG_EVENTS` gives an event. */
+export type LogLevel<Event extends LogEvent = LogEvent> = (typeof LOG_EVENTS)[Event]["level"];
+
 /**
  * Writes one line of JSON: `{"event": …, "level": …, …fields}`. Workers Logs indexes the fields, so operators
  * filter by `event` and never by prose. docs/MONITORING.md, made from `LOG_EVENTS`, says what each event
  * means and what to do.
  *
+ * @param level as in `LOG_EVENTS`, which the compiler checks. Repeated at the call, so that the list, most of which is
+ *   prose for operators, is in neither Worker: a reworded advice must not redeploy the objects and end sessions.
  * @param fields undefined ones are left out
  */
-export function logEvent<Event extends LogEvent>(event: Event, fields?: LogFields<Event>): void {
-  const { level } = LOG_EVENTS[event];
+export function logEvent<Event extends LogEvent>(
+  level: LogLevel<Event>,
+  event: Event,
+  fields?: LogFields<Event>,
+): void {
   console[level](JSON.stringify({ event, level, ...fields }));
 }
 

@@ -39,7 +39,7 @@ const clientSchema = z
   .readonly();
 
 /** What the edge decided about one session attempt. The object carries it out. */
-const planSchema = z
+export const planSchema = z
   .strictObject({
     /** Made by `makeSessionId`. */
     sessionId: name,

@@ -4,6 +4,10 @@
  *
  * Each method takes one argument object, which carries the version. Each answers with a plain object, which
  * the edge parses too: an answer that it does not understand is refused, never half read.
+ *
+ * Commands that end sessions and lock users are frozen. A session may outlive a deploy by hours, held by the objects'
+ * previous code, and an administrator must be able to end it then. So an object carries them out for an edge of any
+ * version: it ignores fields that it does not know. Never change their fields or their answers; add a method instead.
  */
 import * as z from "zod";
 import { logEvent } from "../common/log.ts";
@@ -17,8 +21,9 @@ const text = z.string();
 const name = text.min(1);
 const milliseconds = z.number();
 
+/** Part of frozen methods: not strict. */
 const lockSchema = z
-  .strictObject({
+  .object({
     user: name,
     /** The administrator. */
     by: name,
@@ -33,21 +38,28 @@ function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(fields:
     ok: z.literal(false),
     error: z.strictObject({ code: z.enum(Object.keys(DENIALS) as DenialCode[]), message: text }),
   });
-  return { fields, answer: z.union([z.strictObject({ ok: z.literal(true), value }), failure]) };
+  const answer = z.union([z.strictObject({ ok: z.literal(true), value }), failure]);
+  return { fields, answer, isFrozen: false };
 }
 
-const METHODS = {
+/** @param fields not strict, so that an edge of a later version may add to them */
+function defineFrozenMethod<Fields extends z.ZodObject, Value extends z.ZodType>(fields: Fields, value: Value) {
+  return { ...defineMethod(fields, value), isFrozen: true };
+}
+
+/** Exported for the test that pins each version of the contract. */
+export const METHODS = {
   /** The user's open sessions in this object. */
   list: defineMethod(z.strictObject({}), z.array(sessionRowSchema)),
   /** One open session; null where it is not open here. */
   describe: defineMethod(z.strictObject({ sessionId: name }), sessionRowSchema.nullable()),
   /** Ends one session. Answers whether it was open. */
-  terminate: defineMethod(z.strictObject({ sessionId: name, by: name, reason: text }), z.boolean()),
+  terminate: defineFrozenMethod(z.object({ sessionId: name, by: name, reason: text }), z.boolean()),
   /** Ends all of the user's sessions. Answers their ids. */
-  terminateAll: defineMethod(z.strictObject({ by: name, reason: text }), z.array(name)),
+  terminateAll: defineFrozenMethod(z.object({ by: name, reason: text }), z.array(name)),
   /** Ends the user's sessions and opens none from then on. Answers the ids of the ended ones. */
-  lock: defineMethod(
-    z.strictObject({
+  lock: defineFrozenMethod(
+    z.object({
       lock: lockSchema,
       /** Whether this object writes it to the audit log: one of a user's objects does. */
       isAudited: z.boolean(),
@@ -55,9 +67,9 @@ const METHODS = {
     z.array(name),
   ),
   /** Lifts the lock. Answers whether there was one. */
-  unlock: defineMethod(z.strictObject({ user: name, by: name, reason: text, isAudited: z.boolean() }), z.boolean()),
+  unlock: defineFrozenMethod(z.object({ user: name, by: name, reason: text, isAudited: z.boolean() }), z.boolean()),
   /** The lock that holds now; null where there is none. */
-  currentLock: defineMethod(z.strictObject({}), lockSchema.nullable()),
+  currentLock: defineFrozenMethod(z.object({}), lockSchema.nullable()),
   /** States what the user's next sessions are for. Each that opens before `until` has it in the audit log. */
   stateReason: defineMethod(z.strictObject({ reason: name, until: milliseconds }), z.null()),
   /** Reads from a recording that R2 does not have yet, from a byte offset; null where there is none here. */
@@ -78,6 +90,11 @@ export type UserObjectValue<M extends UserObjectMethod> = Extract<
 export type UserObjectAnswer<M extends UserObjectMethod> = Result<UserObjectValue<M>, Denial>;
 
 export const USER_OBJECT_METHODS = Object.keys(METHODS) as readonly UserObjectMethod[];
+
+/** Methods that an object carries out for an edge of any version. */
+export const FROZEN_METHODS: readonly UserObjectMethod[] = USER_OBJECT_METHODS.filter(
+  (method) => METHODS[method].isFrozen,
+);
 
 /** The methods as they are called through a stub. Use `callUserObject`, which types them. */
 export type UserObjectCalls = Readonly<Record<UserObjectMethod, (argument: unknown) => Promise<unknown>>>;
@@ -116,12 +133,13 @@ export function answerCall<M extends UserObjectMethod>(
   answer: (fields: UserObjectFields<M>) => UserObjectAnswer<M>,
   acceptedVersions?: readonly number[],
 ): UserObjectAnswer<M> {
-  const fields = parseVersioned(METHODS[method].fields, argument, acceptedVersions);
+  const { fields: schema, isFrozen } = METHODS[method];
+  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(schema, argument, acceptedVersions);
   return fields.ok ? answer(fields.value as UserObjectFields<M>) : mismatch(method, fields.error.detail);
 }
 
 function mismatch(method: UserObjectMethod, detail: string): { readonly ok: false; readonly error: Denial } {
-  logEvent("contract_mismatch", { method, detail });
+  logEvent("error", "contract_mismatch", { method, detail });
   const { code, message } = contractMismatch(detail);
   return err({ code, message });
 }

@@ -34,7 +34,7 @@ export class AuditLog {
   append(sessionId: string, event: SessionEventBody): void {
     const hash = this.#journal.append(sessionId, Date.now(), event);
     // A copy of the chain's last hash where nobody who can write to D1 can change it.
-    if (event.type === "end") logEvent("session_ended", { session: sessionId, hash });
+    if (event.type === "end") logEvent("log", "session_ended", { session: sessionId, hash });
     this.#deliverSoon();
   }
 
@@ -48,13 +48,13 @@ export class AuditLog {
   /** Writes a session that never opened. Bounded: a client that keeps trying must not fill the audit log. */
   appendRefusal(plan: SessionPlan, accessReason: string | undefined, message: string): void {
     if (!this.#refusalRate.tryAcquire(Date.now())) {
-      logEvent("audit_refusal_rate_limited");
+      logEvent("error", "audit_refusal_rate_limited");
       return;
     }
     // During an outage of D1, refusals must not grow the queue that the limit of queued events has stopped.
     const queued = this.#journal.queueLength();
     if (queued >= 2 * plan.audit.maxQueuedEvents) {
-      logEvent("audit_refusal_queue_full", { queued });
+      logEvent("error", "audit_refusal_queue_full", { queued });
       return;
     }
     this.append(plan.sessionId, { type: "start", data: startEvent(plan, accessReason) });

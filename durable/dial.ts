@@ -41,7 +41,7 @@ export async function dial(cluster: Fetcher, request: DialRequest): Promise<Resu
     });
   } catch (error) {
     // An aborted dial (a kill, a limit, a client that left) is not the cluster's fault.
-    if (!signal.aborted) logEvent("upgrade_failed", { session: sessionId, error: errorName(error) });
+    if (!signal.aborted) logEvent("error", "upgrade_failed", { session: sessionId, error: errorName(error) });
     return isTimeout(error)
       ? refused("cluster_timeout", `the cluster did not answer within ${CONNECT_TIMEOUT_MS / 1000} s`)
       : refused("cluster_unreachable", "the cluster cannot be reached");

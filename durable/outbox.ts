@@ -52,7 +52,7 @@ export class Outbox {
       } catch (error) {
         this.#failures++;
         const fields = { events: batch.length, attempt: this.#failures, error: describeError(error) };
-        logEvent("audit_events_not_delivered", fields);
+        logEvent("error", "audit_events_not_delivered", fields);
         return;
       }
       this.#failures = 0;

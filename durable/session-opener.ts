@@ -101,7 +101,7 @@ export class SessionOpener {
 
     const cluster = findClusterBinding(this.#env, plan.binding);
     if (!cluster) {
-      logEvent("contract_mismatch", { method: "fetch", detail: `no binding ${plan.binding}` });
+      logEvent("error", "contract_mismatch", { method: "fetch", detail: `no binding ${plan.binding}` });
       return this.#refuse(session, CLUSTER_NOT_BOUND);
     }
     const dialled = await dial(cluster, { sessionId: session.id, url, headers, signal: session.upstream.signal });
@@ -153,7 +153,7 @@ export class SessionOpener {
     try {
       return ok(this.#recordings.begin({ metadata, policy, subprotocol, onMustEnd }, Date.now()));
     } catch (error) {
-      logEvent("recording_not_started", { session: session.id, error: describeError(error) });
+      logEvent("error", "recording_not_started", { session: session.id, error: describeError(error) });
       return err(error);
     }
   }

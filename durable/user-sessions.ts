@@ -37,7 +37,7 @@ export class UserSessions extends DurableObject<SharedBindings> {
   override async fetch(request: Request): Promise<Response> {
     const detached = detachSessionPlan(request);
     if (!detached.ok) {
-      logEvent("contract_mismatch", { method: "fetch", detail: detached.error.detail });
+      logEvent("error", "contract_mismatch", { method: "fetch", detail: detached.error.detail });
       return toResponse(refusalOf(detached.error));
     }
     if (!this.#host.ok) return toResponse(refusalOf(this.#host.error));
@@ -108,7 +108,7 @@ export class UserSessions extends DurableObject<SharedBindings> {
 }
 
 function refuseNewerSchema({ foundVersion, knownVersion }: NewerSchema): Denial {
-  logEvent("object_schema_newer", { found: foundVersion, known: knownVersion });
+  logEvent("error", "object_schema_newer", { found: foundVersion, known: knownVersion });
   return denial(
     "object_schema_newer",
     "an older version of Sallyport was deployed, which cannot read this user's data: contact your administrator",

@@ -1,5 +1,5 @@
-import { DENIALS, type Denial } from "../contract/denial.ts";
 import { failureStatus, statusResponse } from "../kubernetes/status.ts";
+import { DENIALS, type Denial } from "./denials.ts";
 
 /** The media type parameter of aggregated API discovery, which nothing else asks for (KEP-3352). */
 const DISCOVERY_MEDIA_TYPE = "g=apidiscovery.k8s.io";

@@ -1,8 +1,8 @@
 import { describeError, logEvent } from "../common/log.ts";
 import { err, type Result } from "../common/result.ts";
-import { denial } from "../contract/denial.ts";
 import { denyApi } from "./api/responses.ts";
 import { denyKubernetes } from "./denial-responses.ts";
+import { denial } from "./denials.ts";
 import type { Failure } from "./failure.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
 import { isApiPath } from "./surfaces.ts";
@@ -44,7 +44,7 @@ async function catchExceptions(
     // The stack is for the log alone. The person gets the id under which the log has it.
     const ray = request.headers.get("CF-Ray") ?? "none";
     const stack = error instanceof Error ? error.stack : undefined;
-    logEvent("internal_error", { ray, error: describeError(error), stack });
+    logEvent("error", "internal_error", { ray, error: describeError(error), stack });
     const message = `Sallyport failed on this request (ray ${ray}): try again; if this persists, report the ray id`;
     return err(denial("internal", message));
   }

@@ -1,4 +1,4 @@
-import type { Denial } from "../contract/denial.ts";
+import type { Denial } from "./denials.ts";
 
 /** Why a request has no answer of its own: Sallyport refused it, or what it was sent to did not answer. */
 export type Failure = Denial | UpstreamFailure;

@@ -1,6 +1,5 @@
 import { err, ok, type Result } from "../common/result.ts";
 import { clusterBinding } from "../contract/bindings.ts";
-import { denial } from "../contract/denial.ts";
 import { classify } from "../kubernetes/classify.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
 import { createAccessIdentityReader, type ReadAccessIdentity } from "./access/access-identity.ts";
@@ -9,6 +8,7 @@ import { checkCrossSite } from "./access/cross-site.ts";
 import type { Subject } from "./access/subject.ts";
 import { serveApi, servePublicApi } from "./api/router.ts";
 import type { Cluster, Config } from "./config/schema.ts";
+import { denial } from "./denials.ts";
 import type { Bindings } from "./env.ts";
 import { answerFailures } from "./error-handler.ts";
 import type { Failure } from "./failure.ts";

@@ -12,7 +12,9 @@ import { createHandler } from "./handler.ts";
  * Runs at start, not at the first request: Cloudflare rejects a deployment whose configuration is not valid.
  */
 function loadDeployment(deployment: Cloudflare.Env): Config {
-  const config = loadConfig(joinConfigVariables(deployment), (reserved) => logEvent("reserved_name", { ...reserved }));
+  const config = loadConfig(joinConfigVariables(deployment), (reserved) =>
+    logEvent("warn", "reserved_name", { ...reserved }),
+  );
   for (const { binding } of config.clusters) clusterBinding(deployment, binding);
   return config;
 }

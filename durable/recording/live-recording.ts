@@ -106,7 +106,7 @@ export class LiveRecording {
   #fail(cause: string, now: number): void {
     if (this.#failure !== undefined) return;
     this.#failure = cause;
-    logEvent("recording_stopped", { session: this.#parts.metadata.sessionId, cause });
+    logEvent("error", "recording_stopped", { session: this.#parts.metadata.sessionId, cause });
     this.#writer.stop(cause, now);
     if (this.#parts.policy.onFailure === "end") {
       this.#mustEnd("recording_failed", "session ended: it can no longer be recorded");

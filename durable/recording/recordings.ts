@@ -191,7 +191,7 @@ export class Recordings {
       this.#failures++;
       this.#spool.uploadFailed(sessionId);
       const fields = { session: sessionId, attempt: this.#failures, error: describeError(error) };
-      logEvent("recording_not_uploaded", fields);
+      logEvent("error", "recording_not_uploaded", fields);
       return false;
     }
   }

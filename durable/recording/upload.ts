@@ -95,6 +95,6 @@ function isUnknownUpload(error: unknown): boolean {
 }
 
 function giveUp(spool: Spool, { sessionId, partEtags }: SpooledRecording): void {
-  logEvent("recording_upload_lost", { session: sessionId, parts: partEtags.length });
+  logEvent("error", "recording_upload_lost", { session: sessionId, parts: partEtags.length });
   spool.uploadLost(sessionId);
 }

@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { type EmbeddedCluster, startEmbeddedCluster } from "../../dev/cluster/index.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
@@ -61,7 +61,9 @@ function call(method: string, path: string, headers: Headers, body?: object): Pr
 
 const get = (path: string, headers: Headers = DEVELOPER): Promise<Answer> => call("GET", path, headers);
 
-const until = (condition: () => Promise<boolean> | boolean) => expect.poll(condition).toBe(true);
+/** Not `expect.poll`, which works inside a test only: hooks wait too. */
+const until = (condition: () => Promise<boolean> | boolean) =>
+  vi.waitFor(async () => expect(await condition()).toBe(true), { timeout: 60_000 });
 
 interface Session {
   socket: WebSocket;

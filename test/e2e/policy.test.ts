@@ -48,8 +48,9 @@ it("a reason is stated with plain kubectl, and is logged with the session", asyn
 });
 
 it("a lock ends open sessions and refuses new ones until it is lifted", async () => {
-  const open = people.alice.start(["exec", "shell", "--", "sleep", "99"]);
-  await sessionWhere(people.stack.d1Path, "state = 'live' AND command ->> '$[1]' = '99'");
+  const open = people.alice.start(["exec", "shell", "--", "sh", "-c", "echo open; sleep 99"]);
+  // Not its row in the audit log, which is there before the session is open.
+  await expect.poll(() => open.stdout()).toBe("open\n");
   await people.admin("PUT", "locks/alice@example.com?reason=drill");
   expect((await open.finished).stderr).toBe("error: session terminated by admin@example.com: drill\n");
   const refused = await people.alice.run("exec", "shell", "--", "true");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { DENIALS, type DenialCode, denial } from "../../contract/denial.ts";
 import { parseStatus, STATUS_CODES } from "../../kubernetes/status.ts";
 import { denyApi, errorCodeOf } from "../../worker/api/responses.ts";
+import { DENIALS, type DenialCode, denial } from "../../worker/denials.ts";
 
 const CODES = Object.keys(DENIALS) as DenialCode[];
 

@@ -3,10 +3,10 @@ import { globSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { OUTCOMES, RECORDING_STATES } from "../../audit/events.ts";
 import { CATEGORIES } from "../../audit/request-categories.ts";
-import { DENIALS } from "../../contract/denial.ts";
 import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
 import { STATUS_CODES } from "../../kubernetes/status.ts";
 import { buildUpstreamHeaders } from "../../kubernetes/upstream-headers.ts";
+import { DENIALS } from "../../worker/denials.ts";
 
 const text = readFileSync("docs/REFERENCE.md", "utf8");
 

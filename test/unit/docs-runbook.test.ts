@@ -3,7 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { LOG_EVENTS } from "../../common/log-events.ts";
-import { DENIALS } from "../../contract/denial.ts";
+import { DENIALS } from "../../worker/denials.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
 const text = readFileSync("docs/RUNBOOK.md", "utf8");

@@ -1,8 +1,8 @@
 /** What failures and exceptions become: on the clusters' surface, and on the API's under `/-/`. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { err, ok } from "../../common/result.ts";
-import { DENIALS, type DenialCode, denial } from "../../contract/denial.ts";
 import { STATUS_CODES } from "../../kubernetes/status.ts";
+import { DENIALS, type DenialCode, denial } from "../../worker/denials.ts";
 import { answerFailures } from "../../worker/error-handler.ts";
 import { type Failure, upstreamFailure } from "../../worker/failure.ts";
 import type { RequestTrace } from "../../worker/request-audit/request-trace.ts";

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { Result } from "../../common/result.ts";
-import type { Denial } from "../../contract/denial.ts";
 import type { AccessIdentity } from "../../worker/access/access-identity.ts";
 import type { Subject } from "../../worker/access/subject.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { IdentityRule } from "../../worker/config/schema.ts";
+import type { Denial } from "../../worker/denials.ts";
 import { type Identity, identify as identifyWith } from "../../worker/policy/identify.ts";
 
 type Match = IdentityRule["match"];

@@ -63,7 +63,7 @@ describe("the log table in docs/MONITORING.md", () => {
 
   it("says which Worker writes an event", () => {
     for (const file of SOURCES) {
-      for (const [, event = ""] of readFileSync(file, "utf8").matchAll(/\blogEvent\(\s*"(\w+)"/g)) {
+      for (const [, event = ""] of readFileSync(file, "utf8").matchAll(/\blogEvent\(\s*"\w+",\s*"(\w+)"/g)) {
         const { worker } = LOG_EVENTS[event as LogEvent];
         const writer = file.startsWith("durable/") ? "objects" : file.startsWith("worker/") ? "edge" : "both";
         expect([writer, "both"], `${file}: ${event}`).toContain(worker);

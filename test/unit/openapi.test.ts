@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
-import { DENIALS } from "../../contract/denial.ts";
 import { STATUS_CODES } from "../../kubernetes/status.ts";
 import { denialsOf, openApiDocument } from "../../worker/api/openapi.ts";
 import { errorCodeOf } from "../../worker/api/responses.ts";
 import type { Route } from "../../worker/api/route.ts";
 import { ROUTES } from "../../worker/api/routes.ts";
+import { DENIALS } from "../../worker/denials.ts";
 
 interface Operation {
   readonly operationId: string;

@@ -4,6 +4,7 @@ import { ok } from "../../common/result.ts";
 import {
   answerCall,
   callUserObject,
+  FROZEN_METHODS,
   USER_OBJECT_METHODS,
   type UserObjectCalls,
   type UserObjectFields,
@@ -68,7 +69,35 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-describe.each(USER_OBJECT_METHODS)("%s", (method) => {
+const VERSIONED_METHODS = USER_OBJECT_METHODS.filter((method) => !FROZEN_METHODS.includes(method));
+
+test("commands that end sessions and lock users are frozen, and nothing else is", () => {
+  expect(FROZEN_METHODS).toEqual(["terminate", "terminateAll", "lock", "unlock", "currentLock"]);
+});
+
+describe.each(FROZEN_METHODS)("%s, which is frozen", (method) => {
+  const { fields, value } = CALLS[method];
+
+  test.each([0, 1, 2])("is carried out by an object of version %i", async (version) => {
+    expect(await call(objectOf([version]), method)).toEqual({ ok: true, value });
+    expect(logged).toEqual([]);
+  });
+
+  test.each([0, 2])("is carried out for an edge of version %i, which knows more fields", (version) => {
+    const run = vi.fn(() => ok(value) as never);
+    expect(answerCall(method, { version, ...fields, more: 1 }, run)).toEqual({ ok: true, value });
+    expect(run).toHaveBeenCalledExactlyOnceWith(fields);
+  });
+});
+
+test("a lock with a field that the object does not know still locks", () => {
+  const run = vi.fn(() => ok(["s"]));
+  const { lock, isAudited } = CALLS.lock.fields;
+  answerCall("lock", { version: 2, lock: { ...lock, scope: "sessions" }, isAudited }, run);
+  expect(run).toHaveBeenCalledExactlyOnceWith({ lock, isAudited });
+});
+
+describe.each(VERSIONED_METHODS)("%s", (method) => {
   test("is asked and answered in one version", async () => {
     expect(await call(objectOf([1]), method)).toEqual({ ok: true, value: CALLS[method].value });
     expect(logged).toEqual([]);
@@ -86,16 +115,25 @@ describe.each(USER_OBJECT_METHODS)("%s", (method) => {
     expect(answer).toEqual(MISMATCH);
   });
 
-  test("refuses missing and extra fields, and never runs", () => {
+  test("refuses fields that it does not know, and a missing version, and never runs", () => {
+    const run = vi.fn();
+    const { fields } = CALLS[method];
+    for (const argument of [{ version: 1, ...fields, more: 1 }, fields]) {
+      expect(answerCall(method, argument, run)).toEqual(MISMATCH);
+    }
+    expect(run).not.toHaveBeenCalled();
+  });
+});
+
+describe.each(USER_OBJECT_METHODS)("%s, of whatever kind,", (method) => {
+  test("refuses missing fields, and what is no object, and never runs", () => {
     const run = vi.fn();
     const { fields } = CALLS[method];
     const incomplete = Object.keys(fields).map((left) =>
       Object.fromEntries(Object.entries(fields).filter(([key]) => key !== left)),
     );
-    for (const argument of [...incomplete, { ...fields, more: 1 }]) {
-      expect(answerCall(method, { version: 1, ...argument }, run)).toEqual(MISMATCH);
-    }
-    for (const argument of [undefined, null, "s", fields]) expect(answerCall(method, argument, run)).toEqual(MISMATCH);
+    for (const argument of incomplete) expect(answerCall(method, { version: 1, ...argument }, run)).toEqual(MISMATCH);
+    for (const argument of [undefined, null, "s"]) expect(answerCall(method, argument, run)).toEqual(MISMATCH);
     expect(run).not.toHaveBeenCalled();
   });
 
@@ -122,7 +160,7 @@ describe.each(USER_OBJECT_METHODS)("%s", (method) => {
   });
 
   test("passes on why an object refuses", async () => {
-    const error = { code: "object_unavailable", message: "try again" };
+    const error = { code: "object_schema_newer", message: "try again" };
     expect(
       await call(
         objectThat(() => ({ ok: false, error })),

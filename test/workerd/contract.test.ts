@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
-import { USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
+import { FROZEN_METHODS, USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
 import { PLAN } from "../support/session-plan.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
@@ -53,10 +53,29 @@ describe("an edge of another version", () => {
     await expectStatus(await object.fetch("http://cluster/x", { headers: UPGRADE }), "ServiceUnavailable", MESSAGE);
   });
 
-  it.each(USER_OBJECT_METHODS)("has its %s refused", async (method) => {
+  it.each(USER_OBJECT_METHODS)("has its %s refused without an argument", async (method) => {
     const object: UserObjectCalls = env.USER_SESSIONS.getByName(`contract-${crypto.randomUUID()}`);
-    for (const version of [0, 2]) expect(await object[method]({ version })).toEqual(MISMATCH);
     expect(await object[method](undefined)).toEqual(MISMATCH);
+  });
+
+  it.each(USER_OBJECT_METHODS.filter((method) => !FROZEN_METHODS.includes(method)))(
+    "has its %s refused",
+    async (method) => {
+      const object: UserObjectCalls = env.USER_SESSIONS.getByName(`contract-${crypto.randomUUID()}`);
+      for (const version of [0, 2]) expect(await object[method]({ version })).toEqual(MISMATCH);
+    },
+  );
+
+  it("can still lock a user and end what is open: a session may outlive a deploy by hours", async () => {
+    const user = `${crypto.randomUUID()}@example.com`;
+    const object: UserObjectCalls = env.USER_SESSIONS.getByName(user);
+    const by = "admin@example.com";
+    const lock = { user, by, reason: "stolen laptop", until: null };
+    expect(await object.lock({ version: 2, lock, isAudited: true, notify: true })).toEqual({ ok: true, value: [] });
+    expect(await object.currentLock({ version: 2 })).toEqual({ ok: true, value: lock });
+    expect(await object.terminateAll({ version: 2, by, reason: "" })).toEqual({ ok: true, value: [] });
+    const unlock = { version: 2, user, by, reason: "", isAudited: true };
+    expect(await object.unlock(unlock)).toEqual({ ok: true, value: true });
   });
 });
 

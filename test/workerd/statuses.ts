@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import { DENIALS, type Denial } from "../../contract/denial.ts";
 import { STATUS_CODES, type StatusReason } from "../../kubernetes/status.ts";
 import { errorCodeOf } from "../../worker/api/responses.ts";
+import { DENIALS, type Denial } from "../../worker/denials.ts";
 
 type Message = string | RegExp;
 

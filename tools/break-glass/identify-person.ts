@@ -1,8 +1,8 @@
 import type { Result } from "../../common/result.ts";
-import type { Denial } from "../../contract/denial.ts";
 import { identitiesOf } from "../../terraform/config/identities.ts";
 import type { DeployedCluster, Deployment } from "../../terraform/config/schema.ts";
 import { readSubject } from "../../worker/access/authenticate.ts";
+import type { Denial } from "../../worker/denials.ts";
 import { type Identity, identify } from "../../worker/policy/identify.ts";
 import { type Sender, tokenPayload } from "../policy-explain/token-payload.ts";
 

@@ -20,7 +20,7 @@ const DIGITS = 16;
 /**
  * esbuild puts each source's path in front of it, which depends on where the checkout and its packages are.
  */
-const SOURCE_COMMENT = /^\/\/ \S+\.(?:[cm]?[jt]s|json)\n/gm;
+const SOURCE_COMMENT = /^\/\/ .+\.(?:[cm]?[jt]s|json)\n/gm;
 const SOURCE_MAP_COMMENT = /^\/\/# sourceMappingURL=.*\n?/gm;
 
 /**

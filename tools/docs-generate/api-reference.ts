@@ -1,11 +1,11 @@
 /** The generated parts of docs/API.md, rendered from the OpenAPI document that the edge serves. Pure. */
 
-import { DENIALS, type DenialCode } from "../../contract/denial.ts";
 import { STATUS_CODES } from "../../kubernetes/status.ts";
 import { openApiDocument } from "../../worker/api/openapi.ts";
 import { errorCodeOf } from "../../worker/api/responses.ts";
 import type { Route } from "../../worker/api/route.ts";
 import { ROUTES } from "../../worker/api/routes.ts";
+import { DENIALS, type DenialCode } from "../../worker/denials.ts";
 import { fieldsOf, type JsonSchema, typeOf } from "../config-reference/reference.ts";
 import { markdownTable } from "../markdown.ts";
 

@@ -1,8 +1,8 @@
 import { describeError, logEvent } from "../../common/log.ts";
 import { readBoundedText } from "../../common/read-bounded-text.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import type { Config } from "../config/schema.ts";
+import { type Denial, denial } from "../denials.ts";
 import { readClaim } from "./claims.ts";
 import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
@@ -103,7 +103,7 @@ async function fetchAccessIdentity(
 }
 
 function unreachable(detail: string): Result<never, Denial> {
-  logEvent("access_identity_unavailable", { error: detail });
+  logEvent("error", "access_identity_unavailable", { error: detail });
   const message = "Cloudflare Access does not return your groups at the moment: try again in a minute";
   return err(denial("identity_unreachable", message));
 }

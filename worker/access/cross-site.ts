@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
+import { type Denial, denial } from "../denials.ts";
 
 /**
  * Refuses a request that a web page of another origin made.

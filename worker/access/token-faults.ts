@@ -1,7 +1,7 @@
 /** What each error of token verification means. Whatever it is, nobody is let in. */
 import { errors } from "jose";
 import { describeError, logEvent } from "../../common/log.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
+import { type Denial, denial } from "../denials.ts";
 
 export const BAD_TOKEN = denial("bad_token", "the Cloudflare Access token is not valid here: sign in again");
 const EXPIRED_TOKEN = denial("bad_token", "the Cloudflare Access token has expired: sign in again");
@@ -56,11 +56,11 @@ export function denialOfFault(error: unknown): Denial {
     case "expired":
       return EXPIRED_TOKEN;
     case "keys":
-      logEvent("access_keys_unavailable", { error: describeError(error) });
+      logEvent("error", "access_keys_unavailable", { error: describeError(error) });
       return KEYS_UNREACHABLE;
     case "unknown":
       // No message: it might quote the token.
-      logEvent("access_token_error_unknown", { error: nameOf(error) });
+      logEvent("error", "access_token_error_unknown", { error: nameOf(error) });
       return BAD_TOKEN;
   }
 }

@@ -1,7 +1,7 @@
 /** Who may call a route of the API. */
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import { checkCrossSite } from "../access/cross-site.ts";
+import { type Denial, denial } from "../denials.ts";
 import { isReadMethod } from "../methods.ts";
 import type { ApiRequest } from "./request.ts";
 import type { Access } from "./route.ts";

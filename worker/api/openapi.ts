@@ -1,7 +1,7 @@
 /** The API's description in OpenAPI 3.1, made from `ROUTES`. Pure. */
 import * as z from "zod";
-import { DENIALS, type DenialCode } from "../../contract/denial.ts";
 import { STATUS_CODES } from "../../kubernetes/status.ts";
+import { DENIALS, type DenialCode } from "../denials.ts";
 import { errorCodeOf, refusal } from "./responses.ts";
 import { generalDenials, type Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";

@@ -5,7 +5,7 @@
 import * as z from "zod";
 import { readBoundedText } from "../../common/read-bounded-text.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
+import { type Denial, denial } from "../denials.ts";
 import type { Call, RequestBody, Route } from "./route.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -56,9 +56,8 @@ function parseQuery(schema: z.ZodObject | undefined, searchParams: URLSearchPara
   const names = [...searchParams.keys()].filter((name) => name !== IGNORED_PARAMETER);
   const known = Object.keys(schema?.shape ?? {});
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    const takes = known.length === 0 ? "takes none" : `takes ${known.join(", ")}`;
-    return badRequest(`unknown query parameter ${unknown}: this route ${takes}`);
+  if (unknown !== undefined && schema && isStrict(schema)) {
+    return badRequest(`unknown query parameter ${unknown}: this route takes ${known.join(", ")}`);
   }
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
   if (repeated !== undefined) return badRequest(`query parameter ${repeated} is repeated: give it once`);
@@ -103,6 +102,11 @@ function describeIssue(issue: z.core.$ZodIssue, nameOf: (field: string) => strin
   if (issue.code === "unrecognized_keys") return `unknown ${issue.keys.map(nameOf).join(", ")}`;
   const message = issue.message.replace(/^Invalid \w+: /, "");
   return `${nameOf(issue.path.join("."))}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+}
+
+/** Whether unknown names are refused. Where none can change what is done, they are ignored. */
+function isStrict(schema: z.ZodObject): boolean {
+  return schema.def.catchall?._zod.def.type === "never";
 }
 
 function badRequest(message: string): Result<never, Denial> {

@@ -1,7 +1,7 @@
 /** How everything under `/-/` answers: JSON that no cache keeps, and one shape for every refusal. */
 import * as z from "zod";
-import { DENIALS, type Denial, type DenialCode } from "../../contract/denial.ts";
 import { failureStatus, STATUS_CODES, type StatusReason } from "../../kubernetes/status.ts";
+import { DENIALS, type Denial, type DenialCode } from "../denials.ts";
 
 /**
  * The `error.code` of each denial. Clients switch on it, so a value never changes its meaning. Most equal

@@ -3,7 +3,7 @@
  * types of the handlers all come from this description. Pure: other programs than the Worker import it.
  */
 import type * as z from "zod";
-import type { DenialCode } from "../../contract/denial.ts";
+import type { DenialCode } from "../denials.ts";
 
 /**
  * Who may call a route.

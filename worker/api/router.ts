@@ -6,7 +6,7 @@
  * Each stage may end it with a denial, which has the same form everywhere.
  */
 import type { Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
+import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
 import { isReadMethod } from "../methods.ts";
 import { isAdminPath } from "../surfaces.ts";

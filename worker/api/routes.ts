@@ -11,7 +11,7 @@ import { sessionIdParams, userParams } from "./schemas/shared.ts";
 import { whoami } from "./schemas/whoami.ts";
 
 /** A route that asks users' objects. */
-const OBJECT_DENIALS = ["object_unavailable", "contract_mismatch"] as const;
+const OBJECT_DENIALS = ["object_unavailable", "contract_mismatch", "object_schema_newer"] as const;
 
 export const ROUTES = {
   getHealth: {

@@ -1,7 +1,7 @@
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import { CAST_CONTENT_TYPE, type RecordingBlock, recordingKey } from "../../contract/recording.ts";
+import { type Denial, denial } from "../denials.ts";
 
 /** Reads from the session's object what R2 does not have, from a byte offset; null where it has nothing. */
 export type ReadSpool = (offset: number) => Promise<Result<RecordingBlock | null, Denial>>;
@@ -21,7 +21,8 @@ export async function streamRecording(
   const stored = await readStored(bucket, sessionId);
   if (stored.ok && stored.value) return ok(fileOf(sessionId, stored.value.body, stored.value.size));
   const first = await readSpool(0);
-  if (!first.ok) return first;
+  // One code for all that keeps a recording from being read; the message says what it was.
+  if (!first.ok) return err(denial("recording_unavailable", first.error.message));
   if (first.value) return ok(fileOf(sessionId, streamOf(spooledBytes(bucket, sessionId, first.value, readSpool))));
   // The upload may have finished between the two reads.
   const late = stored.ok ? await readStored(bucket, sessionId) : stored;
@@ -38,7 +39,7 @@ async function readStored(bucket: R2Bucket, sessionId: string): Promise<Result<R
   try {
     return ok(await bucket.get(recordingKey(sessionId)));
   } catch (error) {
-    logEvent("recording_not_readable", { session: sessionId, error: describeError(error) });
+    logEvent("error", "recording_not_readable", { session: sessionId, error: describeError(error) });
     return err(denial("recording_unavailable", "R2, which has the recordings, does not answer: try again"));
   }
 }

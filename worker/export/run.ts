@@ -119,7 +119,7 @@ async function exportNewRows(
   });
   if (!batches.ok) return err(batches.error.message);
   while (progress.objects < limits.maxObjectsPerTable && now() < deadline) {
-    const rows = await batches.value.next((from, to) => logEvent("export_rows_missing", { table, from, to }));
+    const rows = await batches.value.next((from, to) => logEvent("error", "export_rows_missing", { table, from, to }));
     if (!rows) return ok("done");
     const written = await store.put(rows);
     if (!written) return ok("overtaken");
@@ -154,11 +154,11 @@ async function saveState(
   try {
     await store.writeState(after);
   } catch (error) {
-    logEvent("export_state_not_written", { table, error: describeError(error) });
+    logEvent("error", "export_state_not_written", { table, error: describeError(error) });
   }
 }
 
 function logOutcome({ table, rows, objects, result, error }: TableOutcome): void {
-  if (error !== null) logEvent("export_failed", { table, rows, objects, error });
-  else if (rows > 0 || result !== "done") logEvent("export_progressed", { table, rows, objects, result });
+  if (error !== null) logEvent("error", "export_failed", { table, rows, objects, error });
+  else if (rows > 0 || result !== "done") logEvent("log", "export_progressed", { table, rows, objects, result });
 }

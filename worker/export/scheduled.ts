@@ -14,7 +14,7 @@ export function createScheduled(config: Config): (env: Pick<Bindings, "AUDIT_DB"
   let isMissingBucketLogged = false;
   return async ({ AUDIT_DB, EXPORT }) => {
     if (!EXPORT) {
-      if (!isMissingBucketLogged) logEvent("export_without_bucket");
+      if (!isMissingBucketLogged) logEvent("warn", "export_without_bucket");
       isMissingBucketLogged = true;
       return;
     }

@@ -26,7 +26,7 @@ export class ExportStore {
     const found = await withR2Timeout(this.#bucket.get(key));
     if (!found) return NO_STATE;
     const state = parseState(await withR2Timeout(found.text()), this.#prefix, this.#table);
-    if (!state) logEvent("export_state_invalid", { key });
+    if (!state) logEvent("error", "export_state_invalid", { key });
     return state ?? NO_STATE;
   }
 

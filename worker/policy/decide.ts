@@ -1,9 +1,9 @@
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, type DenialCode, denial } from "../../contract/denial.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { Classified, SessionTarget, SessionTransport } from "../../kubernetes/classify.ts";
 import type { Impersonation } from "../../kubernetes/upstream-headers.ts";
 import type { Cluster, Limits } from "../config/schema.ts";
+import { type Denial, type DenialCode, denial } from "../denials.ts";
 import { evaluateRules } from "./evaluate-rules.ts";
 import type { Identity } from "./identify.ts";
 

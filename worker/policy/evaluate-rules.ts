@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { SessionTarget } from "../../kubernetes/session-target.ts";
 import type { Rule } from "../config/schema.ts";
+import { type Denial, denial } from "../denials.ts";
 import { matchesGlob } from "./glob.ts";
 import type { Identity } from "./identify.ts";
 

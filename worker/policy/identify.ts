@@ -1,5 +1,4 @@
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import { readClaim } from "../access/claims.ts";
@@ -7,6 +6,7 @@ import type { Subject } from "../access/subject.ts";
 import { isReservedName } from "../config/reserved-names.ts";
 import type { IdentityRule, Limits, Role } from "../config/schema.ts";
 import { fillTemplate } from "../config/template.ts";
+import { type Denial, denial } from "../denials.ts";
 
 /** Who somebody is in Sallyport, and as whom they act in the cluster. */
 export interface Identity {

@@ -130,7 +130,7 @@ export class RequestQueue {
   }
 
   #lose(row: UnsavedRow, cause: string): void {
-    if (this.#lost.isEmpty) logEvent("request_rows_losing", { cause });
+    if (this.#lost.isEmpty) logEvent("error", "request_rows_losing", { cause });
     const reason = `not written: ${cause}; of category ${row.category}`;
     this.#lost.add(
       summaryRow(row, { category: "dropped", decision: null, refusal: null, reason, client_address: null }),
@@ -173,7 +173,7 @@ export class RequestQueue {
 
   /** Turns counts into rows, which may exceed the queue's bound by a few. */
   #enqueueCounts(): void {
-    if (!this.#lost.isEmpty) logEvent("request_rows_lost", { rows: this.#lost.total });
+    if (!this.#lost.isEmpty) logEvent("error", "request_rows_lost", { rows: this.#lost.total });
     for (const row of [...this.#counted.drain(), ...this.#lost.drain()]) this.#enqueue(row);
   }
 
@@ -183,7 +183,7 @@ export class RequestQueue {
     } catch (error) {
       this.#isFailing = true;
       const [rows, waiting, lost] = [batch.length, this.#entries.length, this.#lost.total];
-      logEvent("request_rows_not_delivered", { rows, waiting, lost, error: describeError(error) });
+      logEvent("error", "request_rows_not_delivered", { rows, waiting, lost, error: describeError(error) });
       const [only, ...others] = batch;
       if (only && others.length === 0) this.#setBack(only);
       else this.#oneByOne = batch.length;

@@ -51,7 +51,7 @@ export class RequestRecorder {
       if (category !== "denied") this.#queue.push(row, dependencies);
       else this.#pushDenied(row, dependencies);
     } catch (error) {
-      logEvent("request_not_recorded", { error: describeError(error) });
+      logEvent("error", "request_not_recorded", { error: describeError(error) });
     }
   }
 

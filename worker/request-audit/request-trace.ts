@@ -1,5 +1,5 @@
-import type { Denial } from "../../contract/denial.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import type { Denial } from "../denials.ts";
 import type { Identity } from "../policy/identify.ts";
 
 /** What the stages find out about a request. The row in the audit log is made from it. */

@@ -3,17 +3,16 @@
  */
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
 import {
   callUserObject,
-  type UserObjectAnswer,
   type UserObjectFields,
   type UserObjectMethod,
   type UserObjectValue,
 } from "../../contract/user-object.ts";
 import type { UserObject } from "../../contract/user-object-binding.ts";
 import type { NullableLocationHint } from "../config/location-hints.ts";
+import { type Denial, denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { callWithRetries, type FailedCall } from "./retry.ts";
 
@@ -81,7 +80,7 @@ export async function invokeUserObject<M extends UserObjectMethod>(
   address: UserObjectAddress,
   method: M,
   fields: UserObjectFields<M>,
-): Promise<UserObjectAnswer<M>> {
+): Promise<Result<UserObjectValue<M>, Denial>> {
   const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields));
   return called.ok ? called.value : unavailable(method, called.error);
 }
@@ -130,12 +129,13 @@ export async function sendAttempt(
   } catch (error) {
     // The object sees the abort too, and ends what it has begun.
     if (init.signal.aborted) return err(upstreamFailure("client_gone", "the client went away"));
-    return unavailable("fetch", { tries: 1, thrown: error });
+    // Its message might quote the URL, which has the command.
+    return unavailable("fetch", { tries: 1, thrown: error instanceof Error ? error.name : "unknown error" });
   }
 }
 
 function unavailable(method: string, { tries, thrown }: FailedCall): Result<never, Denial> {
-  logEvent("object_unavailable", { method, attempt: tries, error: describeError(thrown) });
+  logEvent("error", "object_unavailable", { method, attempt: tries, error: describeError(thrown) });
   return err(OBJECT_UNAVAILABLE);
 }
 

@@ -1,6 +1,6 @@
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import type { Cluster } from "../config/schema.ts";
+import { type Denial, denial } from "../denials.ts";
 
 /** Finds the cluster that a host name stands for. A cluster without host names answers to all of them. */
 export function findClusterByHost(clusters: readonly Cluster[], hostname: string): Cluster | undefined {

@@ -1,7 +1,7 @@
 import { logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import { denial } from "../../contract/denial.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
+import { denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
 import type { ForwardDecision } from "../policy/decide.ts";
@@ -47,7 +47,7 @@ export async function forwardToCluster(
       return err(upstreamFailure("client_gone", message));
     }
     // Only its name: the message may quote the URL, whose query holds commands and tokens.
-    logEvent("cluster_request_failed", { method, error: error instanceof Error ? error.name : "unknown" });
+    logEvent("error", "cluster_request_failed", { method, error: error instanceof Error ? error.name : "unknown" });
     const message = "the cluster cannot be reached: try again; if this persists, contact your administrator";
     return err(upstreamFailure("cluster_unreachable", message));
   }

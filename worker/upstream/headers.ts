@@ -1,10 +1,10 @@
 import { err, ok, type Result } from "../../common/result.ts";
-import { type Denial, denial } from "../../contract/denial.ts";
 import {
   buildUpstreamHeaders,
   findImpersonationHeader,
   type Impersonation,
 } from "../../kubernetes/upstream-headers.ts";
+import { type Denial, denial } from "../denials.ts";
 
 /** Refuses a request whose headers ask to be somebody else (kubectl's `--as`). */
 export function checkClientHeaders(client: Headers): Result<null, Denial> {

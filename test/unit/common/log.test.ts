@@ -17,21 +17,21 @@ function lines(): [level: string, text: string][] {
 
 describe("a log line", () => {
   it("is one JSON object with the event, its level and the fields", () => {
-    logEvent("export_failed", { table: "events", rows: 0, objects: 2, error: "R2 is away" });
+    logEvent("error", "export_failed", { table: "events", rows: 0, objects: 2, error: "R2 is away" });
     expect(lines()).toEqual([
       ["error", '{"event":"export_failed","level":"error","table":"events","rows":0,"objects":2,"error":"R2 is away"}'],
     ]);
   });
 
   it("stays one line whatever a field contains", () => {
-    logEvent("internal_error", { error: 'a\nb\r\n"c"', stack: "at x\n    at y" });
+    logEvent("error", "internal_error", { error: 'a\nb\r\n"c"', stack: "at x\n    at y" });
     const [[, text] = ["", ""]] = lines();
     expect(text).not.toMatch(/[\r\n]/);
     expect(JSON.parse(text)).toMatchObject({ error: 'a\nb\r\n"c"', stack: "at x\n    at y" });
   });
 
   it("leaves out fields that are undefined, and keeps those that are null, false or 0", () => {
-    logEvent("internal_error", { ray: undefined, error: null, stack: "" });
+    logEvent("error", "internal_error", { ray: undefined, error: null, stack: "" });
     expect(JSON.parse(lines()[0]?.[1] ?? "")).toEqual({
       event: "internal_error",
       level: "error",
@@ -41,12 +41,12 @@ describe("a log line", () => {
   });
 
   it("needs no fields", () => {
-    logEvent("export_without_bucket");
+    logEvent("warn", "export_without_bucket");
     expect(lines()).toEqual([["warn", '{"event":"export_without_bucket","level":"warn"}']]);
   });
 
   it.each(Object.entries(LOG_EVENTS))("%s goes to the console method of its level", (event, { level }) => {
-    logEvent(event as LogEvent);
+    logEvent(level, event as LogEvent);
     expect(lines().map(([method, text]) => [method, JSON.parse(text)])).toEqual([[level, { event, level }]]);
   });
 });

@@ -1,5 +1,5 @@
 import { err, ok } from "../../../common/result.ts";
-import { type Denial, denial } from "../../../contract/denial.ts";
+import { type Denial, denial } from "../../denials.ts";
 import { invokeUserObject, sessionObjectAddress } from "../../sessions/user-objects.ts";
 import { commandUserObjects } from "../command-user-objects.ts";
 import { readReason } from "../schemas/command.ts";

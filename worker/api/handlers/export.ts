@@ -3,7 +3,7 @@ import { waitingAfter } from "../../../audit/export-queries.ts";
 import { EXPORTED_TABLES, type ExportedTable } from "../../../audit/exported-rows.ts";
 import { describeError, logEvent } from "../../../common/log.ts";
 import { err, ok } from "../../../common/result.ts";
-import { denial } from "../../../contract/denial.ts";
+import { denial } from "../../denials.ts";
 import { ExportStore } from "../../export/store.ts";
 import { queryDatabase } from "../database.ts";
 import type { exportStatus } from "../schemas/export.ts";
@@ -19,7 +19,7 @@ export const getExport: Handler<"getExport"> = async (_, { env, config }) => {
   try {
     exported = await Promise.all(EXPORTED_TABLES.map((table) => readExported(EXPORT, prefix, table)));
   } catch (error) {
-    logEvent("export_bucket_unavailable", { error: describeError(error) });
+    logEvent("error", "export_bucket_unavailable", { error: describeError(error) });
     return err(denial("export_unavailable", "R2, which has the export, does not answer: try again"));
   }
   const tables = await queryDatabase(Promise.all(exported.map((one) => describeTable(AUDIT_DB, one))));

@@ -1,5 +1,5 @@
 import type { Result } from "../../../common/result.ts";
-import type { Denial } from "../../../contract/denial.ts";
+import type { Denial } from "../../denials.ts";
 import type { Bindings } from "../../env.ts";
 import type { ApiContext } from "../request.ts";
 import type { AnswerOf, Call } from "../route.ts";

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import type { UserLock } from "../../../audit/events.ts";
 import { err, ok } from "../../../common/result.ts";
-import { type Denial, denial } from "../../../contract/denial.ts";
+import { type Denial, denial } from "../../denials.ts";
 import { invokeUserObject, userObjectAddress } from "../../sessions/user-objects.ts";
 import { commandUserObjects } from "../command-user-objects.ts";
 import { readReason } from "../schemas/command.ts";

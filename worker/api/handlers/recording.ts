@@ -1,5 +1,5 @@
 import { err } from "../../../common/result.ts";
-import { denial } from "../../../contract/denial.ts";
+import { denial } from "../../denials.ts";
 import { invokeUserObject, sessionObjectAddress } from "../../sessions/user-objects.ts";
 import { streamRecording } from "../stream-recording.ts";
 import type { Handler } from "./handler.ts";

@@ -8,10 +8,11 @@ const MINUTES_MEANING = "For how many minutes. Without it, until the lock is lif
 
 const shownReason = reason.describe("Why; the person reads it. By default `no reason given`.");
 
-export const commandQuery = z.strictObject({ reason: shownReason.exactOptional() });
+/** Not strict: `kubectl delete --raw` may send DeleteOptions, and a reason is all that counts. */
+export const commandQuery = z.object({ reason: shownReason.exactOptional() });
 
 export const commandBody = {
-  schema: z.strictObject({ reason: shownReason.exactOptional() }),
+  schema: z.object({ reason: shownReason.exactOptional() }),
   example: { reason: "wrong cluster" },
 };
 
@@ -28,7 +29,7 @@ export const lockQuery = z.strictObject({
 export const lockBody = {
   schema: z.strictObject({
     reason: shownReason.exactOptional(),
-    minutes: z
+    minutes: z.coerce
       .number(MINUTES_ERROR)
       .gt(0, MINUTES_ERROR)
       .max(MAX_MINUTES, MINUTES_ERROR)

@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { planSchema } from "../../contract/session-plan.ts";
+import { METHODS } from "../../contract/user-object.ts";
+import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
+
+const VECTORS = join(import.meta.dirname, "../vectors/contract");
+
+const schemaOf = (schema: z.ZodType) => z.toJSONSchema(schema, { unrepresentable: "any" });
+
+/**
+ * Every schema that crosses from the edge to the objects or back, lists of other folders included (kinds, outcomes, codes).
+ * To change one, raise CONTRACT_VERSION, and add the new version's file beside the old: `SALLYPORT_PIN_CONTRACT=1`.
+ */
+test(`the contract is what version ${CONTRACT_VERSION} was pinned as`, async () => {
+  const methods = Object.entries(METHODS).map(([name, { fields, answer, isFrozen }]) => [
+    name,
+    { fields: schemaOf(fields), answer: schemaOf(answer), isFrozen },
+  ]);
+  const contract = { plan: schemaOf(planSchema), methods: Object.fromEntries(methods) };
+  const text = `${JSON.stringify(contract, null, 1)}\n`;
+  const file = join(VECTORS, `${CONTRACT_VERSION}.json`);
+  if (process.env["SALLYPORT_PIN_CONTRACT"]) (await import("node:fs")).writeFileSync(file, text);
+  expect(text, "the contract has changed: raise CONTRACT_VERSION").toBe(readFileSync(file, "utf8"));
+});
+
+/** The objects are deployed first: the old edge must go on with them, also where its own deploy then fails. */
+test("objects accept the version before theirs too", () => {
+  expect(ACCEPTED_VERSIONS).toContain(CONTRACT_VERSION);
+  if (CONTRACT_VERSION > 1) expect(ACCEPTED_VERSIONS).toContain(CONTRACT_VERSION - 1);
+});
