@@ -63,7 +63,7 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
     },
     objects: {
       subdomain: { enabled: false, previews_enabled: false },
-      bindings: [...storage.map((binding) => ({ ...binding })), { ...namespace, namespace_id: "9f86d081" }, { ...vpc }],
+      bindings: [...storage.map((binding) => ({ ...binding })), { ...vpc }],
       versions: [fakeVersion("0b", "fedcba9876543210")],
     },
     domains: cluster.hostnames.map((hostname) => ({

@@ -1,6 +1,6 @@
 /** The wrangler configurations of a deployment's two Workers. Pure. */
-import { loadConfig } from "../../worker/config/load.ts";
 import { splitIntoVariables } from "../../worker/config/variables.ts";
+import { maxSessionSeconds } from "../deployment/max-session-seconds.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 
 /** What one of the project's wrangler configuration files says for every deployment. */
@@ -89,12 +89,7 @@ export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, 
  * @returns seconds: as long as the longest session that the document allows
  */
 export function codeUpdateDelaySeconds({ document }: Pick<Plan, "document">): number {
-  const { limits, clusters } = loadConfig(document);
-  const overrides = clusters.flatMap(({ identities, rules }) => [...identities, ...rules].map((rule) => rule.limits));
-  const longest = Math.max(
-    ...[limits, ...overrides].map(({ maxDurationSeconds }) => maxDurationSeconds ?? limits.maxDurationSeconds),
-  );
-  return Math.min(longest + DELAY_MARGIN_SECONDS, MAX_DELAY_SECONDS);
+  return Math.min(maxSessionSeconds(document) + DELAY_MARGIN_SECONDS, MAX_DELAY_SECONDS);
 }
 
 function workerSettings({ account }: Plan, { main, ...settings }: WorkerSettings, toProject: string) {

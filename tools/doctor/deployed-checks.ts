@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Migration } from "../../dev/stack/migrations.ts";
+import { maxSessionSeconds } from "../deployment/max-session-seconds.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import type { Cloudflare } from "../ports/cloudflare.ts";
 import type { Check, Dependencies, Query } from "./check.ts";
@@ -9,7 +10,7 @@ import { multipartCheck, recordingsLockCheck } from "./checks/account/recordings
 import { cloudflaredVersionCheck, tunnelCheck, vpcServiceCheck } from "./checks/account/tunnel.ts";
 import { workerConfigCheck } from "./checks/account/worker-config.ts";
 import { objectsWorkerCheck, routesCheck, versionsCheck, workersDevCheck } from "./checks/account/workers.ts";
-import { maxSessionSeconds, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
+import { migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
 import { clocksCheck } from "./checks/clocks.ts";
 import { clusterDate, serverVersionCheck } from "./checks/cluster/api-server.ts";
 import { ClusterView } from "./checks/cluster/cluster-view.ts";

@@ -2,10 +2,11 @@
 import { DatabaseSync } from "node:sqlite";
 import { ok } from "../../common/result.ts";
 import type { Migration } from "../../dev/stack/migrations.ts";
+import { limitsSchema } from "../../worker/config/shared-fields.ts";
 import type { Endpoints } from "../deployment/local-stack.ts";
 import { type Check, type Dependencies, failure, passed, type Query } from "./check.ts";
 import { signingKeysCheck } from "./checks/access.ts";
-import { maxSessionSeconds, migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
+import { migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { findOwnRequest, REVIEW_REQUEST } from "./checks/through-access.ts";
 
@@ -59,7 +60,7 @@ export function localChecks(
     statusCheck("through", `${alice.url}/version`, 200, "a request reaches the cluster", log),
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),
-    sessionsCheck(maxSessionSeconds({}), query, dependencies.now),
+    sessionsCheck(limitsSchema.parse({}).maxDurationSeconds, query, dependencies.now),
     {
       id: "audit-trail",
       run: () =>

@@ -107,7 +107,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     value: "several times a week; requests have 30 s",
     source: `${worker}#duration`,
     effect:
-      "a deploy of the edge cuts no session. One of the objects' Worker, or an update, does: `interrupted`, closed by an alarm within 30 s, with counts at most 5 s old and recordings complete but for the last second",
+      "a deploy of the edge ends no session, and one of the objects' Worker lets sessions end first (best effort). An update of the runtime cuts them: `interrupted`, closed by an alarm within 30 s, with counts at most 5 s old and recordings complete but for the last second",
     remedy: "deploy the objects' Worker outside of working hours (docs/UPGRADES.md)",
   },
   {

@@ -1,7 +1,5 @@
 /** The audit database, deployed or local: its schema, its triggers, and sessions that never ended. */
 import type { Migration } from "../../../dev/stack/migrations.ts";
-import type { ConfigInput } from "../../../worker/config/schema.ts";
-import { limitsSchema } from "../../../worker/config/shared-fields.ts";
 import { appliedMigrations, compareMigrations } from "../../deploy/migrations.ts";
 import { type Check, type Finding, failure, passed, type Query, skipped, warning } from "../check.ts";
 
@@ -95,13 +93,3 @@ export function sessionsCheck(maxSeconds: number, query: Query | undefined, now:
 }
 
 const hours = (ms: number) => (ms / 3_600_000).toFixed(1);
-
-/** The longest session, in seconds, that a configuration allows: a rule may allow more than the general limit. */
-export function maxSessionSeconds(document: Pick<ConfigInput, "limits">): number {
-  let longest = document.limits?.maxDurationSeconds ?? limitsSchema.parse({}).maxDurationSeconds;
-  JSON.stringify(document, (key, value: unknown) => {
-    if (key === "maxDurationSeconds" && typeof value === "number") longest = Math.max(longest, value);
-    return value;
-  });
-  return longest;
-}
