@@ -4,15 +4,15 @@ import type { ChainedEvent } from "../../audit/chain.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** A user's locks and unlocks in the audit log, in order; waits for the first. */
-export async function lockEventsOf(user: string) {
+/** Waits for a number of locks and unlocks of a user in the audit log. @returns them, in order */
+export async function lockEventsOf(user: string, count: number) {
   return eventually(async () => {
     const { results } = await env.AUDIT_DB.prepare(
-      "SELECT type, data FROM events WHERE user = ? AND type IN ('lock', 'unlock') ORDER BY at",
+      "SELECT type, data FROM events WHERE user = ? AND type IN ('lock', 'unlock') ORDER BY row_number",
     )
       .bind(user)
       .all<{ type: string; data: string }>();
-    expect(results.length).toBeGreaterThan(0);
+    expect(results.length).toBe(count);
     return results.map(({ type, data }) => ({ type, ...JSON.parse(data) }));
   });
 }

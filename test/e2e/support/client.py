@@ -1,12 +1,51 @@
 """Uses python3-kubernetes through Sallyport and prints a JSON line per step: client.py KUBECONFIG CONTEXT"""
 
 import json
+import select
+import ssl
 import sys
 
 from kubernetes import __version__, client, config, watch
 from kubernetes.client.exceptions import ApiException
-from kubernetes.stream import portforward, stream
+from kubernetes.stream import portforward, stream, ws_client
 
+
+class BufferAwareSelect:
+    """Replaces `select` in the library, which misses data that OpenSSL has read from the socket already.
+
+    Over TLS the library hangs when two frames arrive in one record, as they do from a busy server.
+    """
+
+    POLLIN = select.POLLIN
+
+    @staticmethod
+    def is_buffered(socket):
+        tls = getattr(socket, "sock", socket)
+        return isinstance(tls, ssl.SSLSocket) and tls.pending() > 0
+
+    @classmethod
+    def select(cls, readers, writers, errors):
+        buffered = [reader for reader in readers if cls.is_buffered(reader)]
+        return (buffered, [], []) if buffered else select.select(readers, writers, errors)
+
+    class poll:
+        def __init__(self):
+            self.poller = select.poll()
+
+        def register(self, socket, events):
+            self.socket = socket
+            self.poller.register(socket, events)
+
+        def unregister(self, socket):
+            self.poller.unregister(socket)
+
+        def poll(self, timeout):
+            if BufferAwareSelect.is_buffered(self.socket):
+                return [(self.socket.fileno(), select.POLLIN)]
+            return self.poller.poll(timeout)
+
+
+ws_client.select = BufferAwareSelect
 api = client.CoreV1Api(config.new_client_from_config(sys.argv[1], context=sys.argv[2]))
 NAMESPACE = "demo"
 
@@ -28,7 +67,7 @@ def exec_with_stdin():
     script = "echo python-out; echo python-err >&2; read word; echo got $word; exit 5"
     session = run(["sh", "-c", script], stdin=True, _preload_content=False)
     session.write_stdin("typed\n")
-    session.run_forever(timeout=30)
+    session.run_forever(timeout=60)
     report("exec", stdout=session.read_stdout(), stderr=session.read_stderr(), code=session.returncode)
 
 
