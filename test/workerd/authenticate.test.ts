@@ -402,16 +402,16 @@ describe("the key set", () => {
   });
 
   it("is not used for variants of a token, such as with spaces: each would be cached by itself", async () => {
-    const { iss, handle } = workerOf("spelled");
+    const { iss, handle } = workerOf("variants");
     const good = await signed({ ...CLAIMS, iss });
     expect((await handle(request(good))).status).toBe(200);
-    for (const spelled of [
+    for (const variant of [
       `${good.slice(0, -9)} ${good.slice(-9)}`,
       `${good}=`,
       `${good}==`,
       `${good.slice(0, -9)}\t${good.slice(-9)}`,
     ]) {
-      expect((await handle(request(spelled))).status).toBe(401);
+      expect((await handle(request(variant))).status).toBe(401);
     }
   });
 

@@ -30,7 +30,7 @@ export const MAX_ROWS = 1_000;
 export const MAX_COMMON_ROWS = 750;
 const COMMON: ReadonlySet<Category> = new Set(["denied", "mutation"]);
 /**
- * The `token` rows that are common: whoever has signed in may ask what they may do, as often as they like.
+ * The `token` rows that are common: everybody may ask for reviews of their own access, as often as they like.
  */
 const REVIEWS: ReadonlySet<string | null> = new Set(["authentication.k8s.io", "authorization.k8s.io"]);
 

@@ -82,7 +82,7 @@ export class RequestRecorder {
 
   #denialRateOf(user: string): RateLimiter {
     const rate = this.#denialRates.get(user) ?? new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
-    // All at once instead of the oldest: whoever is evicted may be denied 120 times more.
+    // All at once, not the oldest: an evicted user gets up to 120 rows more.
     if (!this.#denialRates.has(user) && this.#denialRates.size >= MAX_TRACKED_USERS) this.#denialRates.clear();
     this.#denialRates.set(user, rate);
     return rate;
