@@ -58,6 +58,9 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
   unlockUser: async () => as(admin, `/-/admin/locks/${await lockedUser()}`, { method: "DELETE" }),
 };
 
+/** Where a misspelt name would show or do something else. */
+const hasStrictQuery = (name: RouteName) => ["listSessions", "listApiRequests", "lockUser"].includes(name);
+
 const withToken = routes.filter(([, { access }]) => access !== "public");
 const withRole = routes.filter(([, { access }]) => access === "auditor" || access === "admin");
 const forAdmins = routes.filter(([, { access }]) => access === "admin");
@@ -90,10 +93,25 @@ describe("every route that needs a token", () => {
     await expectApiDenial(response, "no_identity", /mallory@elsewhere.example/);
   });
 
-  it.each(withToken)("refuses an unknown query parameter: %s", async (_, route) => {
-    const response = await as(admin, `${exampleOf(route)}?colour=blue`, { method: route.method });
-    await expectApiDenial(response, "bad_request", /^unknown query parameter colour: /);
-  });
+  it.each(withToken.filter(([name]) => hasStrictQuery(name)))(
+    "refuses an unknown query parameter: %s",
+    async (_, route) => {
+      const response = await as(admin, `${exampleOf(route)}?colour=blue`, { method: route.method });
+      await expectApiDenial(response, "bad_request", /^unknown query parameter colour: /);
+    },
+  );
+
+  it.each(withToken.filter(([name]) => !hasStrictQuery(name)))(
+    "answers as without an unknown query parameter: %s",
+    async (_, route) => {
+      const answers = ["", "?colour=blue"].map((query) =>
+        as(admin, `${exampleOf(route)}${query}`, { method: route.method }),
+      );
+      const [plain, withQuery] = await Promise.all(answers);
+      expect(withQuery?.status).toBe(plain?.status);
+      await Promise.all([plain?.body?.cancel(), withQuery?.body?.cancel()]);
+    },
+  );
 });
 
 describe("every route that needs a role", () => {
