@@ -8,7 +8,7 @@ import { kubeconfig } from "../../worker/api/schemas/self-service.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
-import { admin, alice, as, directlyAs, HOST, requestAs, someone, stranger, upgrade } from "./people.ts";
+import { admin, alice, as, directlyAs, HOST, requestAs, someone, stranger, UPGRADE, upgrade } from "./people.ts";
 import { expectApiDenial } from "./statuses.ts";
 
 const PODS = "/api/v1/namespaces/demo/pods";
@@ -136,6 +136,21 @@ describe("every route that needs a role", () => {
       await expectApiDenial(response, "cross_site", /another site/);
     },
   );
+});
+
+describe("a page of another site", () => {
+  const foreign = { Origin: "https://evil.example", "Sec-Fetch-Site": "cross-site" };
+
+  it("may cause a read of the caller's own data, which it does not see", async () => {
+    const response = await as(alice, "/-/whoami", { headers: foreign });
+    expect(response.status).toBe(200);
+    expect([...response.headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
+  });
+
+  it("may not open a WebSocket, whose answer it would see", async () => {
+    const headers = { ...foreign, ...UPGRADE };
+    await expectApiDenial(await directlyAs(alice, "/-/whoami", { headers }), "cross_site", /another site/);
+  });
 });
 
 describe("answers beyond their description", () => {

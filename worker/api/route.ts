@@ -75,23 +75,17 @@ export type AnswerOf<R extends Route> = R["answer"] extends { readonly kind: "js
   ? OutputOf<Schema>
   : Response;
 
-/** Methods that change nothing. */
-export function isReadRoute({ method }: Pick<Route, "method">): boolean {
-  return method === "GET" || method === "HEAD";
-}
-
 /** The denials that every route with the same access has. */
-export function generalDenials(route: Route): DenialCode[] {
-  const { access } = route;
+export function generalDenials({ access }: Route): DenialCode[] {
   if (access === "public") return ["internal"];
-  const isForRole = access !== "user";
+  const roleDenials: DenialCode[] = access === "user" ? [] : ["not_admin"];
   return [
     "bad_request",
     "no_token",
     "bad_token",
     "no_identity",
-    ...(isForRole ? (["not_admin"] as const) : []),
-    ...(isForRole || !isReadRoute(route) ? (["cross_site"] as const) : []),
+    ...roleDenials,
+    "cross_site",
     "keys_unreachable",
     "identity_unreachable",
     "internal",
