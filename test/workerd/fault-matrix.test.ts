@@ -32,7 +32,7 @@ const CLUSTER_STALLED = "session ended: the cluster stopped reading what it was 
 const CLIENT_STALLED = "session ended: its client stopped reading what it was sent";
 const UNRECORDED =
   "the audit database does not accept events, and must have this session's start first: try again; if this persists, contact your administrator";
-const IDLE = "session ended: idle for 1s, the longest allowed";
+const IDLE = "session ended: idle for 4s, the longest allowed";
 const KILLED = "session terminated by admin@example.com: because";
 const STOPPED = /^the object that held the session stopped \(crash, eviction or deploy\) after \d{4}-\d\d-\d\dT/;
 

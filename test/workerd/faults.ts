@@ -54,7 +54,7 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
     },
     async now(stage, moment) {
       if (moment === "dialling") return;
-      stage.pod.stall(4_000);
+      stage.pod.stall(15_000);
       await stage.atClient((client) => {
         for (let i = 0; i < 20; i++) client.send(frame(0, new Uint8Array(100_000)));
         if (moment === "during close") client.close(1000);
@@ -107,7 +107,8 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
     },
   },
   "limit reached": {
-    config: { limits: { ...LIMITS, idleTimeoutSeconds: 1 } },
+    // Long enough for a busy machine to reach the moment.
+    config: { limits: { ...LIMITS, idleTimeoutSeconds: 4 } },
     async now() {
       // The session is idle from now on.
     },
