@@ -94,7 +94,8 @@ describe.each(PROGRAMS)("%s asks the API itself", (_, program) => {
     expect((await admin().run("delete", "--raw", `/-/admin/sessions/${missing}?reason=lunch`)).stderr).toBe(
       "Error from server (NotFound): no live session has this id: it may have ended by itself\n",
     );
-    expect((await alice().runWithInput("{}", "create", "--raw", "/-/whoami", "-f", "-")).stderr).toBe(
+    // Without a body: the answer may come before one is sent, and kubectl then reports the broken connection.
+    expect((await alice().run("delete", "--raw", "/-/whoami")).stderr).toBe(
       "Error from server (MethodNotAllowed): use GET\n",
     );
   });
