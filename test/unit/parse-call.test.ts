@@ -118,7 +118,7 @@ describe("a body", () => {
     ['{"minutes":"soon"}', "minutes in the body: must be a number above 0, at most 527040"],
     ['{"minutes":0}', "minutes in the body: must be a number above 0, at most 527040"],
     // A misspelt field must not become a lock for ever.
-    ['{"minuts":5}', "unknown minuts in the body"],
+    ['{"minuts":5}', "unknown minuts in the body: this route takes reason, minutes"],
   ])("%.40s is refused", async (body, message) => {
     expect(await lock({ body })).toBe(message);
   });

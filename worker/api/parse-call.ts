@@ -1,6 +1,10 @@
 /**
- * Parses a request into what its route's handler takes. Unknown names are refused: a misspelt filter would
- * show more than was asked for, and a misspelt `minutes` would lock for ever.
+ * Parses a request into what its route's handler takes.
+ *
+ * A route's schema says whether unknown names are refused. Filters are strict, since a misspelt one would
+ * show more than was asked for; so are locks, since a misspelt `minutes` would lock for ever. Where an
+ * unknown name changes nothing it is ignored: monitors add parameters to get past caches, and `kubectl
+ * --request-timeout` adds `timeout`.
  */
 import * as z from "zod";
 import { readBoundedText } from "../../common/read-bounded-text.ts";
@@ -12,7 +16,7 @@ const MAX_BODY_BYTES = 16 * 1024;
 
 const jsonObject = z.record(z.string(), z.unknown());
 
-/** `kubectl --request-timeout` adds it to every request, for the API server. */
+/** What `kubectl --request-timeout` adds to every request, for the API server. */
 const IGNORED_PARAMETER = "timeout";
 
 /**
@@ -27,8 +31,7 @@ export async function parseCall<R extends Route>(
 ): Promise<Result<Call<R>, Denial>> {
   const params = parseParams(route.params, parts);
   if (!params.ok) return params;
-  // Monitors add parameters to health checks, to get past caches.
-  const query = route.access === "public" ? ok({}) : parseQuery(route.query, searchParams);
+  const query = parseQuery(route.query, searchParams);
   if (!query.ok) return query;
   const body = route.body === undefined ? ok({}) : await parseBody(route.body, request);
   if (!body.ok) return body;
@@ -53,16 +56,10 @@ function parseParams(
 }
 
 function parseQuery(schema: z.ZodObject | undefined, searchParams: URLSearchParams): Result<unknown, Denial> {
-  const names = [...searchParams.keys()].filter((name) => name !== IGNORED_PARAMETER);
-  const known = Object.keys(schema?.shape ?? {});
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined && schema && isStrict(schema)) {
-    return badRequest(`unknown query parameter ${unknown}: this route takes ${known.join(", ")}`);
-  }
-  const repeated = names.find((name, index) => names.indexOf(name) !== index);
-  if (repeated !== undefined) return badRequest(`query parameter ${repeated} is repeated: give it once`);
   if (!schema) return ok({});
-  const given = Object.fromEntries(names.map((name) => [name, searchParams.get(name)]));
+  const repeated = Object.keys(schema.shape).find((name) => searchParams.getAll(name).length > 1);
+  if (repeated !== undefined) return badRequest(`query parameter ${repeated} is repeated: give it once`);
+  const { [IGNORED_PARAMETER]: _, ...given } = Object.fromEntries(searchParams);
   return parse(schema, given, (name) => `query parameter ${name}`);
 }
 
@@ -95,18 +92,16 @@ function parseJson(text: string): unknown {
 function parse(schema: z.ZodObject, value: unknown, nameOf: (field: string) => string): Result<unknown, Denial> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return ok(parsed.data);
-  return badRequest(parsed.error.issues.map((issue) => describeIssue(issue, nameOf)).join("; "));
+  const known = Object.keys(schema.shape).join(", ");
+  return badRequest(parsed.error.issues.map((issue) => describeIssue(issue, nameOf, known)).join("; "));
 }
 
-function describeIssue(issue: z.core.$ZodIssue, nameOf: (field: string) => string): string {
-  if (issue.code === "unrecognized_keys") return `unknown ${issue.keys.map(nameOf).join(", ")}`;
+function describeIssue(issue: z.core.$ZodIssue, nameOf: (field: string) => string, known: string): string {
+  if (issue.code === "unrecognized_keys") {
+    return `unknown ${issue.keys.map(nameOf).join(", ")}: this route takes ${known}`;
+  }
   const message = issue.message.replace(/^Invalid \w+: /, "");
   return `${nameOf(issue.path.join("."))}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
-}
-
-/** Whether unknown names are refused. Where none can change what is done, they are ignored. */
-function isStrict(schema: z.ZodObject): boolean {
-  return schema.def.catchall?._zod.def.type === "never";
 }
 
 function badRequest(message: string): Result<never, Denial> {

@@ -48,10 +48,7 @@ export interface Route {
   readonly summary: string;
   /** Parts of the path, percent-decoded. */
   readonly params?: z.ZodObject;
-  /**
-   * Query parameters. Unknown and repeated ones are refused, except by public routes, which ignore them
-   * all.
-   */
+  /** Query parameters. A repeated one is refused; an unknown one, if the schema is strict. */
   readonly query?: z.ZodObject;
   readonly body?: RequestBody;
   readonly answer: JsonAnswer | FileAnswer;

@@ -99,7 +99,7 @@ export const ROUTES = {
     summary: "Returns a session's recording; of a live session, what there is so far. Reading it is in the audit log.",
     params: sessionIdParams,
     answer: { kind: "file", contentType: CAST_CONTENT_TYPE, description: "The recording, in asciicast v2." },
-    denials: ["not_found", "recording_unavailable", ...OBJECT_DENIALS],
+    denials: ["not_found", "recording_unavailable"],
   },
   endUserSessions: {
     method: "DELETE",

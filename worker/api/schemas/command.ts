@@ -8,7 +8,7 @@ const MINUTES_MEANING = "For how many minutes. Without it, until the lock is lif
 
 const shownReason = reason.describe("Why; the person reads it. By default `no reason given`.");
 
-/** Not strict: `kubectl delete --raw` may send DeleteOptions, and a reason is all that counts. */
+/** Not strict: clients may send DeleteOptions with a DELETE, and nothing but the reason matters. */
 export const commandQuery = z.object({ reason: shownReason.exactOptional() });
 
 export const commandBody = {
