@@ -1,8 +1,8 @@
 import type { StatusReason } from "../kubernetes/status.ts";
 
 /**
- * What a user's object refuses, by a stable code, and how each is classed for Kubernetes clients. The edge's own
- * refusals are in worker/denials.ts, so that a new one there does not redeploy the objects.
+ * What a user's object refuses, by a stable code, and how each is classed for Kubernetes clients. The edge's
+ * own refusals are in worker/denials.ts, so that a new one there does not redeploy the objects.
  *
  * Never rename a code: the API under `/-/` shows it.
  */

@@ -5,9 +5,10 @@
  * Each method takes one argument object, which carries the version. Each answers with a plain object, which
  * the edge parses too: an answer that it does not understand is refused, never half read.
  *
- * Commands that end sessions and lock users are frozen. A session may outlive a deploy by hours, held by the objects'
- * previous code, and an administrator must be able to end it then. So an object carries them out for an edge of any
- * version: it ignores fields that it does not know. Never change their fields or their answers; add a method instead.
+ * Commands that end sessions and lock users are frozen. A session may outlive a deploy by hours, held by the
+ * objects' previous code, and an administrator must be able to end it then. So an object carries them out for
+ * an edge of any version: it ignores fields that it does not know. Never change their fields or their
+ * answers; add a method instead.
  */
 import * as z from "zod";
 import { logEvent } from "../common/log.ts";
@@ -38,7 +39,7 @@ function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(fields:
     ok: z.literal(false),
     error: z.strictObject({ code: z.enum(Object.keys(DENIALS) as DenialCode[]), message: text }),
   });
-  const answer = z.union([z.strictObject({ ok: z.literal(true), value }), failure]);
+  const answer = z.discriminatedUnion("ok", [z.strictObject({ ok: z.literal(true), value }), failure]);
   return { fields, answer, isFrozen: false };
 }
 

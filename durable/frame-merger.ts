@@ -21,7 +21,7 @@ export class FrameMerger {
     this.#send = send;
   }
 
-  /** Takes a binary frame with a channel byte and a payload. Sends it now or, merged with others, very soon. */
+  /** Takes a binary frame with a channel byte and a payload. Sends it now, or merged with others soon. */
   push(channel: number, frame: ArrayBuffer): void {
     const { byteLength } = frame;
     if (this.#bytes > 0 && (channel !== this.#channel || this.#bytes + byteLength > MAX_MERGED_BYTES)) this.flush();

@@ -13,7 +13,7 @@ import { CHUNK_BYTES, inUnits, MERGE_BYTES, MERGE_MS } from "./policy.ts";
 
 export type CastStream = "stdout" | "stderr" | "stdin";
 
-/** Takes whole lines of the cast, in order. The bytes are valid during the call only. `now`: Unix time in ms. */
+/** Takes whole lines of the cast, in order. The bytes are valid during the call only. `now`: Unix ms. */
 export type CastSink = (lines: Uint8Array, now: number) => void;
 
 /** Input is processed in slices of this size, which bounds the memory that one large message needs. */

@@ -185,6 +185,14 @@ describe.each(USER_OBJECT_METHODS)("%s, of whatever kind,", (method) => {
   });
 });
 
+test("the log names the field that is not understood", async () => {
+  await call(
+    objectThat(() => ({ ok: true, value: [{ ...ROW, tty: "yes" }] })),
+    "list",
+  );
+  expect(logged).toMatchObject([{ event: "contract_mismatch", method: "list", detail: "value.0.tty: invalid_type" }]);
+});
+
 test("a session row with any field less or more is not understood", async () => {
   for (const field of Object.keys(ROW)) {
     const row = Object.fromEntries(Object.entries(ROW).filter(([key]) => key !== field));

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
@@ -280,6 +280,19 @@ describe("the audit log says how a session ended", () => {
       [2, "end"],
     ]);
   });
+});
+
+it("the log has the hash of a session's last event", async () => {
+  const log = vi.spyOn(console, "log").mockImplementation(() => {});
+  const { client } = await session();
+  client.close();
+  await ended(client.sessionId);
+  const hash = await env.AUDIT_DB.prepare("SELECT hash FROM events WHERE session_id = ? AND type = 'end'")
+    .bind(client.sessionId)
+    .first<string>("hash");
+  const line = { event: "session_ended", level: "log", session: client.sessionId, hash };
+  expect(log.mock.calls.flat()).toContain(JSON.stringify(line));
+  log.mockRestore();
 });
 
 describe("a lost connection to the cluster", () => {
