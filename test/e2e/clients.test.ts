@@ -91,7 +91,12 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
       "state = 'ended' AND kind = 'exec' AND command LIKE '%tar%cf%other-copy%' AND user_agent LIKE ?",
       `${userAgent}%`,
     );
-    expect(row).toMatchObject({ outcome: "exited", exit_code: 0 });
+    // kubectl leaves as soon as it has the whole archive, which may be before the cluster has sent the Status.
+    const { outcome, exit_code: exitCode } = row;
+    expect([
+      ["exited", 0],
+      ["disconnected", null],
+    ]).toContainEqual([outcome, exitCode]);
     expect(row["bytes_out"]).toBeGreaterThan(1_000_000);
   });
 
