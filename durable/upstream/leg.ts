@@ -1,0 +1,53 @@
+/**
+ * The cluster's side of a session, over TCP or over the platform's WebSocket. What the relay needs of either, and nothing of
+ * how it comes about.
+ */
+
+/** A part of a message from the cluster. Over the platform's WebSocket a part is always a whole message. */
+export interface MessagePart {
+  /** Bytes of a binary message, or of the UTF-8 of a text one. A view that is valid during the call only. */
+  readonly bytes: Uint8Array;
+  readonly isText: boolean;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+}
+
+/** How the cluster's side ended. 1006 means that the connection broke without a close frame. */
+export interface LegClose {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Who takes what the cluster sends. */
+export interface LegReceiver {
+  onPart(part: MessagePart): void;
+  /** What has arrived so far is delivered: a good moment to send on what was joined. */
+  onPause(): void;
+  onPong(): void;
+  /** Called once; nothing follows. */
+  onClose(close: LegClose): void;
+  /**
+   * Back-pressure: a promise while the client has too much unread, undefined when it has room. A leg over TCP reads nothing
+   * until the promise resolves; one over the platform's WebSocket cannot wait, and does not ask.
+   */
+  whenRoom(): Promise<void> | undefined;
+}
+
+export interface UpstreamLeg {
+  /** What the cluster chose, "" for none. */
+  readonly subprotocol: string;
+  /** Whether the leg stops reading while `whenRoom` is pending. */
+  readonly hasBackpressure: boolean;
+  /** Bytes that were given to `send` and that the cluster's side has not taken. */
+  readonly unsentBytes: number;
+  /** Begins to deliver. To be called once. */
+  start(receiver: LegReceiver): void;
+  /** Sends a message, after all before it. Whatever happens to the connection is told by `onClose`. */
+  send(message: ArrayBuffer | Uint8Array | string): void;
+  /** Asks for a pong, where the leg can. */
+  ping(): void;
+  /** Sends a close frame, after everything before it. The connection stays open until the cluster answers, or `abort`. */
+  close(code?: number, reason?: string): void;
+  /** Cuts the connection. */
+  abort(): void;
+}

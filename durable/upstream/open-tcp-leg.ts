@@ -1,0 +1,146 @@
+import { concatBytes } from "../../common/bytes.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import {
+  acceptFor,
+  bodyFraming,
+  checkUpgrade,
+  decodeChunked,
+  encodeKey,
+  encodeRequest,
+  findHeadEnd,
+  MAX_HEAD_BYTES,
+  parseHead,
+  type ResponseHead,
+} from "../websocket/handshake.ts";
+import { type ByteStream, TcpLeg } from "./tcp-leg.ts";
+
+const KEY_BYTES = 16;
+const READ_BYTES = 16 * 1024;
+
+/** The upgrade that is asked of the cluster. */
+export interface UpgradeRequest {
+  /** Path and query as they go on the wire. */
+  readonly target: string;
+  readonly host: string;
+  readonly headers: Headers;
+}
+
+export type UpgradeFailure =
+  /** The cluster's own answer, as far as it is read. */
+  | {
+      readonly kind: "refused";
+      readonly status: number;
+      readonly contentType: string | undefined;
+      readonly body: Uint8Array;
+    }
+  /** The connection ended before there was an answer: behind a tunnel that is how "nobody listens" looks. */
+  | { readonly kind: "unreachable" }
+  /** What came is no answer to this request. */
+  | { readonly kind: "invalid"; readonly detail: string };
+
+/**
+ * Speaks the client's half of the opening handshake on a new connection.
+ *
+ * @param maxBodyBytes how much of a refusal's body is read
+ * @returns the leg, or why there is none; then the connection is closed
+ * @throws what the stream throws when it breaks
+ */
+export async function openTcpLeg(
+  stream: ByteStream,
+  { target, host, headers }: UpgradeRequest,
+  maxBodyBytes: number,
+): Promise<Result<TcpLeg, UpgradeFailure>> {
+  const key = encodeKey(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
+  const request = encodeRequest(target, host, headers, key);
+  if (!request) {
+    await close(stream);
+    return err({ kind: "invalid", detail: "the request cannot be written in HTTP/1.1" });
+  }
+  const writer = stream.writable.getWriter();
+  const reader = stream.readable.getReader({ mode: "byob" });
+  try {
+    await writer.write(request);
+    const answer = await readHead(reader);
+    if (!answer.ok) return await giveUp(stream, answer.error);
+    const { head, rest } = answer.value;
+    if (head.status === 101) {
+      const upgraded = checkUpgrade(head, await acceptFor(key), offeredProtocols(headers));
+      return upgraded.ok
+        ? ok(new TcpLeg(stream, reader, writer, rest, upgraded.value))
+        : await giveUp(stream, { kind: "invalid", detail: upgraded.error });
+    }
+    const body = await readBody(reader, head, rest, maxBodyBytes);
+    return await giveUp(stream, {
+      kind: "refused",
+      status: head.status,
+      contentType: head.headers.get("content-type"),
+      body,
+    });
+  } catch (error) {
+    await close(stream);
+    throw error;
+  }
+}
+
+/** In the order of the header; RFC 6455, section 11.3.4 lets it be repeated, which Headers joins by commas. */
+function offeredProtocols(headers: Headers): string[] {
+  return (headers.get("Sec-WebSocket-Protocol") ?? "")
+    .split(",")
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => protocol !== "");
+}
+
+async function giveUp(stream: ByteStream, failure: UpgradeFailure): Promise<Result<TcpLeg, UpgradeFailure>> {
+  await close(stream);
+  return err(failure);
+}
+
+async function close(stream: ByteStream): Promise<void> {
+  await stream.close().catch(() => {});
+}
+
+interface Answer {
+  readonly head: ResponseHead;
+  /** What arrived behind the head. */
+  readonly rest: Uint8Array;
+}
+
+async function readHead(reader: ReadableStreamBYOBReader): Promise<Result<Answer, UpgradeFailure>> {
+  let bytes: Uint8Array = new Uint8Array(0);
+  for (;;) {
+    const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
+    if (value) bytes = concatBytes([bytes, value]);
+    const end = findHeadEnd(bytes.subarray(0, MAX_HEAD_BYTES));
+    if (end !== undefined) {
+      const parsed = parseHead(bytes.subarray(0, end));
+      if (!parsed.ok) return err({ kind: "invalid", detail: parsed.error });
+      const { status } = parsed.value;
+      // RFC 9110, section 15.2: any number of interim answers may come before the answer.
+      if (status >= 200 || status === 101) return ok({ head: parsed.value, rest: bytes.slice(end) });
+      bytes = bytes.slice(end);
+      continue;
+    }
+    if (bytes.length >= MAX_HEAD_BYTES) return err({ kind: "invalid", detail: "its head is too long" });
+    if (!done) continue;
+    return err(bytes.length === 0 ? { kind: "unreachable" } : { kind: "invalid", detail: "its head is cut off" });
+  }
+}
+
+/** @returns at most `maxBytes` of the body; what the framing promises and the connection does not bring is missing */
+async function readBody(
+  reader: ReadableStreamBYOBReader,
+  head: ResponseHead,
+  early: Uint8Array,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const framing = bodyFraming(head);
+  const wanted = framing.kind === "length" ? Math.min(framing.bytes, maxBytes) : maxBytes;
+  let bytes = early;
+  while (bytes.length < wanted && !(framing.kind === "chunked" && decodeChunked(bytes).isComplete)) {
+    const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
+    if (value) bytes = concatBytes([bytes, value]);
+    if (done) break;
+  }
+  const body = framing.kind === "chunked" ? concatBytes(decodeChunked(bytes).data) : bytes;
+  return body.subarray(0, wanted);
+}

@@ -1,0 +1,154 @@
+import { truncateReason } from "../close-codes.ts";
+import { FrameReader } from "../websocket/frame-reader.ts";
+import { closePayload, encodeClientFrame } from "../websocket/frame-writer.ts";
+import { CloseCode, Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
+import type { LegReceiver, UpstreamLeg } from "./leg.ts";
+
+/** A socket as `connect()` gives it, as far as it is used here. */
+export interface ByteStream {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** A quiet session holds a small buffer, a busy one reads much at a time: what a read costs hardly depends on its size. */
+const MIN_READ_BYTES = 16 * 1024;
+const MAX_READ_BYTES = 256 * 1024;
+const MASK_BYTES = 4;
+
+/** A WebSocket to the cluster over a TCP connection whose opening handshake is done (RFC 6455). */
+export class TcpLeg implements UpstreamLeg {
+  readonly hasBackpressure = true;
+  readonly subprotocol: string;
+  readonly #stream: ByteStream;
+  readonly #reader: ReadableStreamBYOBReader;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  /** Bytes that arrived together with the handshake's answer. */
+  readonly #early: Uint8Array;
+  #receiver: LegReceiver | undefined;
+  #unsentBytes = 0;
+  #hasSentClose = false;
+
+  /**
+   * @param reader of the stream, at the first byte after `early`
+   * @param writer of the stream
+   */
+  constructor(
+    stream: ByteStream,
+    reader: ReadableStreamBYOBReader,
+    writer: WritableStreamDefaultWriter<Uint8Array>,
+    early: Uint8Array,
+    subprotocol: string,
+  ) {
+    this.#stream = stream;
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#early = early;
+    this.subprotocol = subprotocol;
+  }
+
+  get unsentBytes(): number {
+    return this.#unsentBytes;
+  }
+
+  start(receiver: LegReceiver): void {
+    this.#receiver = receiver;
+    void this.#read(receiver);
+  }
+
+  send(message: ArrayBuffer | Uint8Array | string): void {
+    if (typeof message === "string") this.#write(Opcode.text, new TextEncoder().encode(message));
+    else this.#write(Opcode.binary, message instanceof Uint8Array ? message : new Uint8Array(message));
+  }
+
+  ping(): void {
+    this.#write(Opcode.ping, new Uint8Array(0));
+  }
+
+  close(code?: number, reason = ""): void {
+    if (this.#hasSentClose) return;
+    const payload = code === undefined ? new Uint8Array(0) : closePayload(code, truncateReason(reason));
+    this.#write(Opcode.close, payload);
+    this.#hasSentClose = true;
+  }
+
+  abort(): void {
+    this.#tellClose(CloseCode.abnormal, "");
+    // Neither waits for the other: a cluster that takes nothing more must not keep the connection.
+    void this.#reader.cancel().catch(() => {});
+    void this.#writer.abort().catch(() => {});
+    void this.#stream.close().catch(() => {});
+  }
+
+  async #read(receiver: LegReceiver): Promise<void> {
+    let close: { code: number; reason: string } | undefined;
+    const frames = new FrameReader({
+      onData: (opcode, bytes, isFirst, isLast) =>
+        receiver.onPart({ bytes, isText: opcode === Opcode.text, isFirst, isLast }),
+      onPing: (payload) => this.#write(Opcode.pong, payload),
+      onPong: () => receiver.onPong(),
+      onClose: (code, reason) => {
+        close = { code, reason };
+      },
+    });
+    try {
+      if (this.#early.length > 0) frames.push(this.#early);
+      let size = MIN_READ_BYTES;
+      let buffer = new ArrayBuffer(size);
+      while (!close && this.#receiver) {
+        receiver.onPause();
+        await receiver.whenRoom();
+        const { value, done } = await this.#reader.read(new Uint8Array(buffer));
+        if (value) frames.push(value);
+        if (done) break;
+        size = nextReadSize(size, value.length);
+        buffer = value.buffer.byteLength === size ? value.buffer : new ArrayBuffer(size);
+      }
+      receiver.onPause();
+    } catch (error) {
+      // A broken connection is told by 1006; a peer that breaks the protocol, by the code that answers it.
+      if (error instanceof WebSocketProtocolError) {
+        this.close(error.closeCode, error.message);
+        close ??= { code: CloseCode.abnormal, reason: `the cluster broke the WebSocket protocol: ${error.message}` };
+      }
+    }
+    this.#end(close?.code ?? CloseCode.abnormal, close?.reason ?? "");
+  }
+
+  #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): void {
+    // Section 5.5.1: nothing follows a close frame.
+    if (this.#hasSentClose || !this.#receiver) return;
+    const frame = encodeClientFrame(opcode, [payload], crypto.getRandomValues(new Uint8Array(MASK_BYTES)));
+    this.#unsentBytes += frame.length;
+    this.#writer.write(frame).then(
+      () => {
+        this.#unsentBytes -= frame.length;
+      },
+      // The reading side learns of a broken connection, and tells it.
+      () => {},
+    );
+  }
+
+  /** The cluster's side is over: answers its close frame, and ends the connection once that is on its way. */
+  #end(code: number, reason: string): void {
+    if (!this.#receiver) return;
+    this.close(code === CloseCode.noStatus || code === CloseCode.abnormal ? undefined : code);
+    this.#tellClose(code, reason);
+    void this.#writer
+      .close()
+      .catch(() => {})
+      .then(() => this.#stream.close())
+      .catch(() => {});
+  }
+
+  #tellClose(code: number, reason: string): void {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    receiver?.onClose({ code, reason });
+  }
+}
+
+function nextReadSize(size: number, filled: number): number {
+  if (filled === size) return Math.min(size * 2, MAX_READ_BYTES);
+  return filled * 4 < size ? Math.max(size / 2, MIN_READ_BYTES) : size;
+}

@@ -1,0 +1,305 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { WebSocketServer } from "ws";
+import type { LegClose, MessagePart } from "../../../durable/upstream/leg.ts";
+import { openTcpLeg } from "../../../durable/upstream/open-tcp-leg.ts";
+import type { ByteStream, TcpLeg } from "../../../durable/upstream/tcp-leg.ts";
+import { serverFrame } from "../../support/websocket-frames.ts";
+
+const PROTOCOL = "v5.channel.k8s.io";
+const MAX_BODY_BYTES = 1_000;
+const cleanups: (() => void)[] = [];
+
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+async function listen(server: Server): Promise<number> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+  });
+  server.listen(0, "127.0.0.1");
+  cleanups.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+/** A connection as `connect()` of the platform gives it. */
+function byteStream(port: number): { stream: ByteStream; socket: Socket } {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.on("error", () => {});
+  cleanups.push(() => socket.destroy());
+  const { readable, writable } = Duplex.toWeb(socket, { readableType: "bytes" } as never);
+  const stream = { readable, writable, close: async () => void socket.destroy() } as unknown as ByteStream;
+  return { stream, socket };
+}
+
+function open(port: number) {
+  const headers = new Headers({ "Sec-WebSocket-Protocol": PROTOCOL, "Impersonate-User": "alice@example.com" });
+  return openTcpLeg(
+    byteStream(port).stream,
+    { target: "/exec?command=sh", host: "localhost", headers },
+    MAX_BODY_BYTES,
+  );
+}
+
+/** A server that answers whatever it is asked with these bytes. */
+function answering(...pieces: string[]): Promise<number> {
+  return listen(
+    createServer((socket) => {
+      socket.once("data", () => {
+        for (const piece of pieces) socket.write(Buffer.from(piece, "latin1"));
+        socket.end();
+      });
+    }),
+  );
+}
+
+/** A WebSocket server, and what a test does with each connection. */
+async function webSocketServer(onConnection: (socket: Socket) => void): Promise<number> {
+  const server = createServer();
+  const { createHash } = await import("node:crypto");
+  server.on("connection", (socket) => {
+    socket.once("data", (request) => {
+      const key = /Sec-WebSocket-Key: (.*)\r/.exec(request.toString())?.[1] ?? "";
+      const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${PROTOCOL}\r\n\r\n`,
+      );
+      onConnection(socket);
+    });
+  });
+  return listen(server);
+}
+
+/** Collects what a leg delivers. */
+function collect(leg: TcpLeg) {
+  const messages: string[] = [];
+  let text = "";
+  let room: Promise<void> | undefined;
+  const closes: LegClose[] = [];
+  leg.start({
+    onPart({ bytes, isFirst, isLast }: MessagePart) {
+      text = (isFirst ? "" : text) + Buffer.from(bytes).toString("latin1");
+      if (isLast) messages.push(text);
+    },
+    onPause() {},
+    onPong: () => messages.push("(pong)"),
+    onClose: (close) => closes.push(close),
+    whenRoom: () => room,
+  });
+  return {
+    messages,
+    closes,
+    hold() {
+      let release = () => {};
+      room = new Promise((resolve) => {
+        release = () => {
+          room = undefined;
+          resolve();
+        };
+      });
+      return () => release();
+    },
+  };
+}
+
+async function opened(port: number): Promise<TcpLeg> {
+  const leg = await open(port);
+  if (!leg.ok) throw new Error(JSON.stringify(leg.error));
+  return leg.value;
+}
+
+describe("the handshake over TCP", () => {
+  it("is one that a WebSocket server takes, and messages go both ways", async () => {
+    const wss = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => PROTOCOL });
+    await once(wss, "listening");
+    cleanups.push(() => wss.close());
+    wss.on("connection", (socket, request) => {
+      socket.send(
+        `${request.url} ${request.headers["impersonate-user"]} ${request.headers["sec-websocket-extensions"]}`,
+      );
+      socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
+    });
+    const leg = await opened((wss.address() as AddressInfo).port);
+    expect(leg.subprotocol).toBe(PROTOCOL);
+    const { messages, closes } = collect(leg);
+    const large = Uint8Array.from({ length: 300_000 }, (_, at) => at % 256);
+    leg.send("text");
+    leg.send(large);
+    leg.ping();
+    await vi.waitFor(() => expect(messages).toHaveLength(4));
+    expect(messages.toSorted((one, other) => one.length - other.length)).toEqual([
+      "text",
+      "(pong)",
+      "/exec?command=sh alice@example.com undefined",
+      Buffer.from(large).toString("latin1"),
+    ]);
+    await vi.waitFor(() => expect(leg.unsentBytes).toBe(0));
+    leg.close(1001, "done");
+    await vi.waitFor(() => expect(closes).toEqual([{ code: 1001, reason: "done" }]));
+  });
+
+  it.each<[string, string[], object]>([
+    [
+      "a Status with its length",
+      ["HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n", '{"code": 403}'],
+      { kind: "refused", status: 403, contentType: "application/json", body: '{"code": 403}' },
+    ],
+    [
+      "a body in chunks, after an interim answer",
+      [
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nno p",
+        "\r\n2\r\nod\r\n0\r\n\r\n",
+      ],
+      { kind: "refused", status: 404, contentType: undefined, body: "no pod" },
+    ],
+    [
+      "a body that ends with the connection",
+      ["HTTP/1.0 502 Bad Gateway\r\n\r\nnobody", " there"],
+      { kind: "refused", status: 502, contentType: undefined, body: "nobody there" },
+    ],
+    [
+      "no body",
+      ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"],
+      { kind: "refused", status: 400, contentType: undefined, body: "" },
+    ],
+    [
+      "a body longer than anybody wants",
+      [`HTTP/1.1 500 Oops\r\nContent-Length: 5000\r\n\r\n${"x".repeat(5_000)}`],
+      { kind: "refused", status: 500, contentType: undefined, body: "x".repeat(MAX_BODY_BYTES) },
+    ],
+    [
+      "success without an upgrade",
+      ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"],
+      { kind: "refused", status: 200, contentType: undefined, body: "ok" },
+    ],
+    ["nothing", [], { kind: "unreachable" }],
+    ["half a head", ["HTTP/1.1 101 Switch"], { kind: "invalid", detail: "its head is cut off" }],
+    ["another protocol", ["SSH-2.0-x\r\n\r\n"], { kind: "invalid", detail: "its status line is not HTTP/1.1" }],
+    [
+      "a head without end",
+      [`HTTP/1.1 101 X\r\nX: ${"y".repeat(40_000)}`],
+      { kind: "invalid", detail: "its head is too long" },
+    ],
+    [
+      "an upgrade for another key",
+      [
+        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+      ],
+      { kind: "invalid", detail: "its Sec-WebSocket-Accept does not fit the key" },
+    ],
+  ])("tells of %s", async (_, pieces, expected) => {
+    const result = await open(await answering(...pieces));
+    if (result.ok) throw new Error("opened");
+    const { error } = result;
+    expect(error.kind === "refused" ? { ...error, body: Buffer.from(error.body).toString() } : error).toEqual(expected);
+  });
+
+  it("reads what comes in one packet with the answer", async () => {
+    const port = await webSocketServer((socket) => {
+      socket.cork();
+      socket.write(serverFrame(2, "first"));
+      socket.uncork();
+    });
+    const { messages } = collect(await opened(port));
+    await vi.waitFor(() => expect(messages).toEqual(["first"]));
+  });
+});
+
+describe("a leg over TCP", () => {
+  it("answers a ping with its payload, between fragments too", async () => {
+    let received = Buffer.alloc(0);
+    const port = await webSocketServer((socket) => {
+      socket.on("data", (data) => {
+        received = Buffer.concat([received, data]);
+      });
+      socket.write(serverFrame(2, "ab", { fin: false }));
+      socket.write(serverFrame(9, "p"));
+      socket.write(serverFrame(0, "c"));
+    });
+    const { messages } = collect(await opened(port));
+    await vi.waitFor(() => expect(messages).toEqual(["abc"]));
+    await vi.waitFor(() => expect(received.length).toBe(7));
+    expect(received[0]).toBe(0x8a);
+    expect((received[6] ?? 0) ^ (received[2] ?? 0)).toBe("p".charCodeAt(0));
+  });
+
+  it("says 1006 when the connection ends without a close frame, in a message or not", async () => {
+    for (const frame of [serverFrame(2, "whole"), serverFrame(2, "cut off").subarray(0, 5)]) {
+      const port = await webSocketServer((socket) => socket.end(frame));
+      const { closes } = collect(await opened(port));
+      await vi.waitFor(() => expect(closes).toEqual([{ code: 1006, reason: "" }]));
+    }
+  });
+
+  it("says how the cluster closed, and answers with the same code", async () => {
+    const sent: Buffer[] = [];
+    const port = await webSocketServer((socket) => {
+      socket.on("data", (data) => sent.push(data));
+      socket.write(serverFrame(8, "\x0f\xa0enough"));
+    });
+    const { closes } = collect(await opened(port));
+    await vi.waitFor(() => expect(closes).toEqual([{ code: 4000, reason: "enough" }]));
+    await vi.waitFor(() => expect(Buffer.concat(sent)[0]).toBe(0x88));
+  });
+
+  it("ends a peer that breaks the protocol, and says which rule", async () => {
+    const port = await webSocketServer((socket) => socket.write(Buffer.of(0xc2, 0)));
+    const { closes } = collect(await opened(port));
+    await vi.waitFor(() =>
+      expect(closes).toEqual([
+        { code: 1006, reason: "the cluster broke the WebSocket protocol: a reserved bit is set" },
+      ]),
+    );
+  });
+
+  it("reads nothing while its receiver has no room, and everything once it has", async () => {
+    const total = 40 * 1024 * 1024;
+    let server: Socket | undefined;
+    const port = await webSocketServer((socket) => {
+      server = socket;
+      const frame = serverFrame(2, "x".repeat(65_536));
+      for (let sent = 0; sent < total; sent += 65_536) socket.write(frame);
+    });
+    const leg = await opened(port);
+    const received = collect(leg);
+    const release = received.hold();
+    await vi.waitFor(() => expect(server?.writableLength).toBeGreaterThan(total / 2));
+    const before = received.messages.length;
+    expect(before).toBeLessThanOrEqual(4);
+    release();
+    await vi.waitFor(() => expect(received.messages).toHaveLength(total / 65_536), { timeout: 10_000 });
+  });
+
+  it("counts what the cluster has not taken, and is cut at once when aborted", async () => {
+    const port = await webSocketServer((socket) => socket.pause());
+    const leg = await opened(port);
+    const { closes } = collect(leg);
+    const block = new Uint8Array(1024 * 1024);
+    for (let n = 0; n < 32; n++) leg.send(block);
+    await vi.waitFor(() => expect(leg.unsentBytes).toBeLessThan(32 * 1024 * 1024));
+    expect(leg.unsentBytes).toBeGreaterThan(16 * 1024 * 1024);
+    leg.abort();
+    expect(closes).toEqual([{ code: 1006, reason: "" }]);
+  });
+
+  it("sends nothing after its close frame", async () => {
+    const sent: Buffer[] = [];
+    const port = await webSocketServer((socket) => socket.on("data", (data) => sent.push(data)));
+    const leg = await opened(port);
+    collect(leg);
+    leg.close(1000);
+    leg.send("late");
+    leg.close(1001);
+    await vi.waitFor(() => expect(Buffer.concat(sent)).toHaveLength(8));
+    leg.abort();
+  });
+});
