@@ -52,13 +52,21 @@ const utf8 = new TextEncoder();
  *
  * @returns undefined for a message that is no frame (empty, invalid base64), which the caller relays unread
  */
-export function decodeFrame(protocol: ChannelProtocol, message: ArrayBuffer | string): ChannelFrame | undefined {
+export function decodeFrame(
+  protocol: ChannelProtocol,
+  message: ArrayBuffer | Uint8Array | string,
+): ChannelFrame | undefined {
   if (protocol.encoding === "base64") {
     return decodeBase64Frame(typeof message === "string" ? message : new TextDecoder().decode(message));
   }
-  const bytes = typeof message === "string" ? utf8.encode(message) : new Uint8Array(message);
+  const bytes = bytesOf(message);
   const channel = bytes[0];
   return channel === undefined ? undefined : { channel, payload: bytes.subarray(1) };
+}
+
+function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {
+  if (typeof message === "string") return utf8.encode(message);
+  return message instanceof Uint8Array ? message : new Uint8Array(message);
 }
 
 function decodeBase64Frame(text: string): ChannelFrame | undefined {

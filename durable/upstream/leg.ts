@@ -1,16 +1,9 @@
+import type { MessagePart } from "../protocols/framing.ts";
+
 /**
  * The cluster's side of a session, over TCP or over the platform's WebSocket. What the relay needs of either, and nothing of
  * how it comes about.
  */
-
-/** A part of a message from the cluster. Over the platform's WebSocket a part is always a whole message. */
-export interface MessagePart {
-  /** Bytes of a binary message, or of the UTF-8 of a text one. A view that is valid during the call only. */
-  readonly bytes: Uint8Array;
-  readonly isText: boolean;
-  readonly isFirst: boolean;
-  readonly isLast: boolean;
-}
 
 /** How the cluster's side ended. 1006 means that the connection broke without a close frame. */
 export interface LegClose {

@@ -3,7 +3,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { Duplex } from "node:stream";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocketServer } from "ws";
-import type { LegClose, MessagePart } from "../../../durable/upstream/leg.ts";
+import type { MessagePart } from "../../../durable/protocols/framing.ts";
+import type { LegClose } from "../../../durable/upstream/leg.ts";
 import { openTcpLeg } from "../../../durable/upstream/open-tcp-leg.ts";
 import type { ByteStream, TcpLeg } from "../../../durable/upstream/tcp-leg.ts";
 import { serverFrame } from "../../support/websocket-frames.ts";
