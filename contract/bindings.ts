@@ -16,7 +16,22 @@ export function findClusterBinding(env: object, binding: string): Fetcher | unde
   return typeof found === "object" && found !== null && "fetch" in found ? (found as Fetcher) : undefined;
 }
 
-/** The same for a binding that the deployment must have. @throws where it has none of that name */
+/** A binding through which a TCP connection to a cluster can be opened: plaintext, to the sidecar on loopback. */
+export type TcpBinding = Pick<Fetcher, "connect">;
+
+/**
+ * Finds the binding of a cluster's TCP connections: a Workers VPC service of type `tcp` or a VPC network in production, a
+ * small Worker locally. A runtime may lack `connect()`, so it is looked for.
+ *
+ * @param binding its name, which comes from the configuration and never from a request
+ */
+export function findTcpBinding(env: object, binding: string): TcpBinding | undefined {
+  const found: unknown = Reflect.get(env, binding);
+  if (typeof found !== "object" || found === null || !("connect" in found)) return undefined;
+  return typeof found.connect === "function" ? (found as TcpBinding) : undefined;
+}
+
+/** `findClusterBinding` for a binding that the deployment must have. @throws where it has none of that name */
 export function clusterBinding(env: object, binding: string): Fetcher {
   const found = findClusterBinding(env, binding);
   if (!found) throw new Error(`the deployment has no service binding named ${binding}`);

@@ -9,9 +9,15 @@ export const sessionLimitsSchema = z
     maxDurationSeconds: z.int().positive(),
     /** A session ends when its reader takes nothing for so long although data waits for it. */
     stallTimeoutSeconds: z.int().positive(),
+    /** Input that the cluster does not take waits in the object's SQLite up to this; beyond it the session ends. */
+    maxBufferedStdinBytes: z.int().nonnegative(),
   })
   .readonly();
 export type SessionLimits = z.output<typeof sessionLimitsSchema>;
+
+/** What happens to a port-forward whose frames cannot be read, so that its ports and bytes are not known. */
+export const portForwardPolicySchema = z.strictObject({ onUnreadable: z.enum(["end", "continue"]) }).readonly();
+export type PortForwardPolicy = z.output<typeof portForwardPolicySchema>;
 
 /** What happens to new sessions while D1 does not accept events. */
 export const auditPolicySchema = z

@@ -135,7 +135,7 @@ export function answerCall<M extends UserObjectMethod>(
   acceptedVersions?: readonly number[],
 ): UserObjectAnswer<M> {
   const { fields: schema, isFrozen } = METHODS[method];
-  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(schema, argument, acceptedVersions);
+  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
   return fields.ok ? answer(fields.value as UserObjectFields<M>) : mismatch(method, fields.error.detail);
 }
 

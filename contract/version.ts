@@ -8,10 +8,15 @@ import { type Denial, denial } from "./denial.ts";
  * Raise it with any change of a schema in this folder, an added optional field included. The edge sends its
  * own version. The objects' Worker, which is deployed first, may accept the previous one beside it.
  */
-export const CONTRACT_VERSION = 1;
+export const CONTRACT_VERSION = 2;
 
-/** What this build's objects accept. An answer has the form that the version of its question asks for. */
-export const ACCEPTED_VERSIONS: readonly number[] = [CONTRACT_VERSION];
+/**
+ * What this build's objects accept. An answer has the form that the version of its question asks for.
+ *
+ * The previous version is among them: a deploy replaces the objects first, and the edge that still runs must open sessions
+ * with them, also where its own deploy then fails.
+ */
+export const ACCEPTED_VERSIONS: readonly number[] = [CONTRACT_VERSION - 1, CONTRACT_VERSION];
 
 /** The edge and an object do not fit together. */
 export interface ContractMismatch extends Denial {
@@ -36,11 +41,11 @@ export function withVersion<T extends object>(fields: T): T & { readonly version
 /**
  * Reads what the edge sent. The version comes first: the fields of an unknown version say nothing.
  *
- * @param schema of the fields beside `version`; a strict object
+ * @param schemaOf gives the schema of the fields beside `version`, strict objects, for an accepted version
  * @param acceptedVersions only tests pass their own
  */
 export function parseVersioned<Schema extends z.ZodType>(
-  schema: Schema,
+  schemaOf: (version: number) => Schema,
   input: unknown,
   acceptedVersions: readonly number[] = ACCEPTED_VERSIONS,
 ): Result<z.output<Schema>, ContractMismatch> {
@@ -50,7 +55,7 @@ export function parseVersioned<Schema extends z.ZodType>(
     const found = typeof version === "number" ? String(version) : "none";
     return err(contractMismatch(`version ${found} instead of ${acceptedVersions.join(" or ")}`));
   }
-  return parseContract(schema, fields);
+  return parseContract(schemaOf(version), fields);
 }
 
 /** Reads what has no version of its own: an answer. */

@@ -9,7 +9,17 @@ import { duration, requirementList, uuid, whoList } from "./access.ts";
 import { demoSchema } from "./demo.ts";
 import { stateSchema } from "./state.ts";
 
-const { access, identities, rules, limits, audit, recording, export: exported, clusters } = configSchema.shape;
+const {
+  access,
+  identities,
+  rules,
+  limits,
+  audit,
+  recording,
+  portForward,
+  export: exported,
+  clusters,
+} = configSchema.shape;
 const workerCluster = clusters.unwrap().element.shape;
 
 /**
@@ -149,6 +159,9 @@ const clusterSchema = z
       })
       .exactOptional()
       .describe("Whom the connector's account may impersonate, where the identities do not determine it."),
+    transport: workerCluster.transport.describe(
+      "How sessions reach the cluster. `auto` and `tcp` have Terraform create a VPC service of type `tcp`. `auto` goes by WebSocket where that service is not there yet; `tcp` refuses to. `websocket`: no such service. Default: `auto`.",
+    ),
     locationHint: workerCluster.locationHint,
     identities: asWritten(
       identities,
@@ -211,6 +224,10 @@ export const deploymentSchema = z.strictObject({
         "What the audit log contains: `audit` of [the Worker's configuration](#worker).",
       ).optional(),
       recording: asWritten(recording, "How sessions are recorded: [recording](#worker-recording).").optional(),
+      portForward: asWritten(
+        portForward,
+        "How port-forwards are followed: [portForward](#worker-portforward).",
+      ).optional(),
       export: asWritten(exported, "Where in the bucket the export writes: [export](#worker-export).").optional(),
     })
     .describe("Other fields of the Worker's configuration."),

@@ -1,4 +1,5 @@
 /** Names, ports and images of the connector: the one place of each. */
+import { SIDECAR_PORT } from "../../contract/upstream.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
 
 /**
@@ -11,8 +12,8 @@ export const IMAGES = {
   kubectl: "registry.k8s.io/kubectl:v1.36.3@sha256:6e4fce3c83651edb91b74bc67701c5cd263dd8aa3cd4254b1798d6425a5ab789",
 } as const;
 
-/** The sidecar's port on loopback, to which the VPC service leads. */
-export const PROXY_PORT = 8001;
+/** The sidecar's port on loopback, to which the VPC services lead. */
+export const PROXY_PORT = SIDECAR_PORT;
 /** cloudflared's metrics, on the pod's address. */
 export const METRICS_PORT = 20_241;
 /** Cloudflare's edge, for QUIC. */

@@ -25,8 +25,16 @@ export const PLAN: SessionPlan = {
     ports: [],
   },
   transport: "websocket",
-  limits: { maxSessionsPerUser: 3, idleTimeoutSeconds: 60, maxDurationSeconds: 3_600, stallTimeoutSeconds: 30 },
+  limits: {
+    maxSessionsPerUser: 3,
+    idleTimeoutSeconds: 60,
+    maxDurationSeconds: 3_600,
+    stallTimeoutSeconds: 30,
+    maxBufferedStdinBytes: 1_000,
+  },
   audit: { onOutage: "buffer", maxQueuedEvents: 100 },
   recording: { mode: "output", onFailure: "end", onFull: "continue", maxBytes: 1_000 },
+  upstream: { transport: "tcp", tcpBinding: "KUBE_API_TCP", address: "127.0.0.1:8001" },
+  portForward: { onUnreadable: "continue" },
   client: { address: "203.0.113.7", country: "DE", userAgent: "kubectl", attempt: null },
 };

@@ -24,6 +24,8 @@ describe("docs/CONFIGURATION.md", () => {
       "/access.groups.getIdentity",
       "/audit.maxQueuedEvents",
       "cluster/binding",
+      "cluster/tcpBinding",
+      "/portForward",
       "rule/requireReason",
       "identityMatch/posture",
       "requests/secretReads.resources",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { SIDECAR_ADDRESS } from "../../contract/upstream.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import { describeReservedName, type ReservedName } from "../../worker/config/reserved-names.ts";
 
@@ -31,6 +32,7 @@ describe("a valid configuration", () => {
       name: "prod",
       hostnames: [],
       binding: "KUBE_API",
+      upstream: { transport: "auto", tcpBinding: null, address: "127.0.0.1:8001" },
       locationHint: null,
       identities: [identity],
       rules: [],
@@ -40,8 +42,8 @@ describe("a valid configuration", () => {
       clusters: [cluster],
       identities: [identity],
       limits: {
-        ...{ maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800, stallTimeoutSeconds: 30 },
-        endWithToken: false,
+        ...{ maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800 },
+        ...{ stallTimeoutSeconds: 3_600, maxBufferedStdinBytes: 268_435_456, endWithToken: false },
       },
       audit: {
         ...{ onOutage: "buffer", maxQueuedEvents: 5_000 },
@@ -60,6 +62,7 @@ describe("a valid configuration", () => {
         },
       },
       recording: { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 67_108_864 },
+      portForward: { onUnreadable: "end" },
       export: { prefix: "" },
     });
   });
@@ -76,10 +79,32 @@ describe("a valid configuration", () => {
   );
 
   test.each([
-    [{ maxSessionsPerUser: 1, idleTimeoutSeconds: 1, maxDurationSeconds: 1, stallTimeoutSeconds: 1 }],
-    [{ maxSessionsPerUser: 50, idleTimeoutSeconds: 14_400, maxDurationSeconds: 86_400, stallTimeoutSeconds: 120 }],
+    [{ maxSessionsPerUser: 1, idleTimeoutSeconds: 1, maxDurationSeconds: 1 }],
+    [{ maxSessionsPerUser: 50, idleTimeoutSeconds: 14_400, maxDurationSeconds: 86_400 }],
+    [{ stallTimeoutSeconds: 1, maxBufferedStdinBytes: 0 }],
+    [{ stallTimeoutSeconds: 14_400, maxBufferedStdinBytes: 1_073_741_824 }],
   ])("may have the lowest and the highest limits: %o", (limits) => {
     expect(loadConfig({ ...VALID, limits }).limits).toMatchObject(limits);
+  });
+});
+
+describe("the way to a cluster", () => {
+  const tcp = { transport: "tcp", tcpBinding: "KUBE_API_TCP", tcpAddress: "[::1]:6443" };
+  const upstream = { transport: "tcp", tcpBinding: "KUBE_API_TCP", address: "[::1]:6443" };
+
+  test("is at the top for a single cluster", () => {
+    const config = loadConfig({ ...VALID, ...tcp });
+    expect(config.clusters).toMatchObject([{ name: "prod", upstream }]);
+    expect(config).not.toHaveProperty("transport");
+  });
+
+  test("is each one's own for several", () => {
+    const [a, b] = ["a", "b"].map((name) => ({ name, hostnames: [name], binding: name.toUpperCase() }));
+    const { clusters } = loadConfig({ ...VALID, cluster: undefined, clusters: [{ ...a, ...tcp }, b] });
+    expect(clusters).toMatchObject([
+      { name: "a", binding: "A", upstream },
+      { name: "b", upstream: { transport: "auto", tcpBinding: null, address: SIDECAR_ADDRESS } },
+    ]);
   });
 });
 
@@ -216,6 +241,20 @@ describe("a configuration is refused, with the place of the fault", () => {
     ["a second too many", { limits: { idleTimeoutSeconds: 14_401 } }, /limits\.idleTimeoutSeconds/],
     ["a day and a second", { limits: { maxDurationSeconds: 86_401 } }, /limits\.maxDurationSeconds/],
     ["a limit as text", { limits: { maxDurationSeconds: "3600" } }, /limits\.maxDurationSeconds/],
+    ["a pause of over four hours", { limits: { stallTimeoutSeconds: 14_401 } }, /limits\.stallTimeoutSeconds/],
+    ["less than no input", { limits: { maxBufferedStdinBytes: -1 } }, /limits\.maxBufferedStdinBytes/],
+    ["a byte over a GiB", { limits: { maxBufferedStdinBytes: 1_073_741_825 } }, /limits\.maxBufferedStdinBytes/],
+    ["an unknown transport", { transport: "udp" }, /transport/],
+    ["a TCP binding that is none", { tcpBinding: "kube-api" }, /name of a binding[\s\S]*tcpBinding/],
+    ["an address without a port", { tcpAddress: "127.0.0.1" }, /host:port[\s\S]*tcpAddress/],
+    ["a URL as an address", { tcpAddress: "http://127.0.0.1:8001" }, /host:port[\s\S]*tcpAddress/],
+    [
+      "a transport for several clusters",
+      { cluster: undefined, transport: "tcp", clusters: [{ name: "a", hostnames: ["a"], binding: "A" }] },
+      /single cluster[\s\S]*transport/,
+    ],
+    ["an unknown onUnreadable", { portForward: { onUnreadable: "ignore" } }, /portForward\.onUnreadable/],
+    ["an unknown field of portForward", { portForward: { unreadable: "end" } }, /unreadable[\s\S]*portForward/],
     ["an unknown onOutage", { audit: { onOutage: "ignore" } }, /audit\.onOutage/],
     ["a very small queue", { audit: { maxQueuedEvents: 9 } }, /audit\.maxQueuedEvents/],
     [

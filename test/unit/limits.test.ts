@@ -7,6 +7,7 @@ const LIMITS: SessionLimits = {
   idleTimeoutSeconds: 60,
   maxDurationSeconds: 5_400,
   stallTimeoutSeconds: 30,
+  maxBufferedStdinBytes: 0,
 };
 const START = 1_000_000;
 

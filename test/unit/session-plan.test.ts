@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { attachSessionPlan, detachSessionPlan } from "../../contract/session-plan.ts";
-import { CONTRACT_VERSION } from "../../contract/version.ts";
+import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
 import { PLAN } from "../support/session-plan.ts";
 
 const HEADER = "Sallyport-Plan";
 const WIRE: Record<string, unknown> = { version: CONTRACT_VERSION, ...PLAN };
+const ACCEPTED = ACCEPTED_VERSIONS.join(" or ");
 
 function requestWith(headers: Headers): Request {
   return new Request("http://localhost/x", { headers });
@@ -53,30 +54,47 @@ describe("a plan travels from the edge to the object", () => {
   test("or the request is refused", () => {
     expectMismatch(requestWith(new Headers()), "a session request without a plan");
     expectMismatch(requestWith(new Headers({ [HEADER]: "%" })), "the plan is not JSON");
-    expectMismatch(requestWith(new Headers({ [HEADER]: "{}" })), "version none instead of 1");
+    expectMismatch(requestWith(new Headers({ [HEADER]: "{}" })), `version none instead of ${ACCEPTED}`);
     for (const plan of [null, 1, "text"]) expectMismatch(requestWithPlan(plan), "it is not an object");
   });
 });
 
 describe("an edge and an object of different versions", () => {
-  test.each([0, 2])("an object refuses the plan of an edge of version %i", (version) => {
-    expectMismatch(requestWithPlan({ ...WIRE, version }), `version ${version} instead of 1`);
+  test.each([0, CONTRACT_VERSION + 1])("an object refuses the plan of an edge of version %i", (version) => {
+    expectMismatch(requestWithPlan({ ...WIRE, version }), `version ${version} instead of ${ACCEPTED}`);
   });
 
-  test.each([0, 2])("an object of version %i refuses the plan of this edge", (version) => {
+  test.each([1, CONTRACT_VERSION + 1])("an object of version %i refuses the plan of this edge", (version) => {
     const headers = new Headers();
     attachSessionPlan(headers, PLAN);
-    expectMismatch(requestWith(headers), `version 1 instead of ${version}`, [version]);
-  });
-
-  test("an object that accepts the previous version too serves both", () => {
-    for (const version of [1, 2]) {
-      expect(detach(requestWithPlan({ ...WIRE, version }), [1, 2]).plan).toEqual(PLAN);
-    }
+    expectMismatch(requestWith(headers), `version ${CONTRACT_VERSION} instead of ${version}`, [version]);
   });
 
   test.each([undefined, null, "1", [1], { version: 1 }])("the version %j is none", (version) => {
-    expectMismatch(requestWithPlan({ ...WIRE, version }), "version none instead of 1");
+    expectMismatch(requestWithPlan({ ...WIRE, version }), `version none instead of ${ACCEPTED}`);
+  });
+});
+
+describe("the plan of an edge of version 1", () => {
+  const { upstream: _, portForward: __, ...others } = PLAN;
+  const { maxBufferedStdinBytes: ___, ...limits } = PLAN.limits;
+  const wire = { version: 1, ...others, limits };
+
+  test("is carried out as that edge meant it: by WebSocket, with no input held back", () => {
+    expect(detach(requestWithPlan(wire)).plan).toEqual({
+      ...PLAN,
+      limits: { ...limits, maxBufferedStdinBytes: 0 },
+      upstream: { transport: "websocket", tcpBinding: null, address: "127.0.0.1:8001" },
+      portForward: { onUnreadable: "end" },
+    });
+  });
+
+  test.each([
+    [{ upstream: PLAN.upstream }, "(whole)"],
+    [{ portForward: PLAN.portForward }, "(whole)"],
+    [{ limits: PLAN.limits }, "limits"],
+  ])("has no field of a later version: %j", (more, path) => {
+    expectMismatch(requestWithPlan({ ...wire, ...more }), `${path}: unrecognized_keys`);
   });
 });
 
@@ -86,7 +104,7 @@ describe("a plan that is not exactly one is refused", () => {
     expect(detachSessionPlan(requestWithPlan(rest))).toMatchObject({ ok: false });
   });
 
-  test.each(["target", "limits", "audit", "recording", "client"] as const)(
+  test.each(["target", "limits", "audit", "recording", "upstream", "portForward", "client"] as const)(
     "without any one field of its %s",
     (part) => {
       for (const field of Object.keys(PLAN[part])) {
@@ -96,10 +114,13 @@ describe("a plan that is not exactly one is refused", () => {
     },
   );
 
-  test.each(["", "target", "limits", "audit", "recording", "client"])("with a field too many in %j", (part) => {
-    const plan = part === "" ? { ...WIRE, more: 1 } : { ...WIRE, [part]: { ...(WIRE[part] as object), more: 1 } };
-    expectMismatch(requestWithPlan(plan), `${part || "(whole)"}: unrecognized_keys`);
-  });
+  test.each(["", "target", "limits", "audit", "recording", "upstream", "portForward", "client"])(
+    "with a field too many in %j",
+    (part) => {
+      const plan = part === "" ? { ...WIRE, more: 1 } : { ...WIRE, [part]: { ...(WIRE[part] as object), more: 1 } };
+      expectMismatch(requestWithPlan(plan), `${part || "(whole)"}: unrecognized_keys`);
+    },
+  );
 
   test.each([
     { limits: { ...PLAN.limits, idleTimeoutSeconds: 0 } },
@@ -110,6 +131,11 @@ describe("a plan that is not exactly one is refused", () => {
     { kubernetesGroups: "system:masters" },
     { target: { ...PLAN.target, sessionKind: "shell" } },
     { transport: "http2" },
+    { limits: { ...PLAN.limits, maxBufferedStdinBytes: -1 } },
+    { upstream: { ...PLAN.upstream, transport: "udp" } },
+    { upstream: { ...PLAN.upstream, tcpBinding: "" } },
+    { upstream: { ...PLAN.upstream, address: "" } },
+    { portForward: { onUnreadable: "ignore" } },
     { recording: { ...PLAN.recording, mode: "everything" } },
     { endsAt: "tomorrow" },
   ])("with a value that no edge sends: %j", (change) => {
@@ -126,6 +152,9 @@ describe("a plan that is not exactly one is refused", () => {
 
 /** zod reports a missing choice as a wrong value. */
 function codeOfMissing(part: string, field: string): string {
-  const choices = ["target.sessionKind", "audit.onOutage", "recording.mode", "recording.onFailure", "recording.onFull"];
+  const choices = [
+    ...["target.sessionKind", "audit.onOutage", "recording.mode", "recording.onFailure", "recording.onFull"],
+    ...["upstream.transport", "portForward.onUnreadable"],
+  ];
   return choices.includes(`${part}.${field}`) ? "invalid_value" : "invalid_type";
 }

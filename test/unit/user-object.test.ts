@@ -11,6 +11,10 @@ import {
   type UserObjectMethod,
   type UserObjectValue,
 } from "../../contract/user-object.ts";
+import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
+
+/** Not accepted by this build. */
+const OTHER_VERSIONS = [0, CONTRACT_VERSION + 1];
 
 const LOCK = { user: "alice@example.com", by: "admin@example.com", reason: "gone", until: null };
 
@@ -78,12 +82,12 @@ test("commands that end sessions and lock users are frozen, and nothing else is"
 describe.each(FROZEN_METHODS)("%s, which is frozen", (method) => {
   const { fields, value } = CALLS[method];
 
-  test.each([0, 1, 2])("is carried out by an object of version %i", async (version) => {
+  test.each([...ACCEPTED_VERSIONS, ...OTHER_VERSIONS])("is carried out by an object of version %i", async (version) => {
     expect(await call(objectOf([version]), method)).toEqual({ ok: true, value });
     expect(logged).toEqual([]);
   });
 
-  test.each([0, 2])("is carried out for an edge of version %i, which knows more fields", (version) => {
+  test.each(OTHER_VERSIONS)("is carried out for an edge of version %i, which knows more fields", (version) => {
     const run = vi.fn(() => ok(value) as never);
     expect(answerCall(method, { version, ...fields, more: 1 }, run)).toEqual({ ok: true, value });
     expect(run).toHaveBeenCalledExactlyOnceWith(fields);
@@ -93,24 +97,29 @@ describe.each(FROZEN_METHODS)("%s, which is frozen", (method) => {
 test("a lock with a field that the object does not know still locks", () => {
   const run = vi.fn(() => ok(["s"]));
   const { lock, isAudited } = CALLS.lock.fields;
-  answerCall("lock", { version: 2, lock: { ...lock, scope: "sessions" }, isAudited }, run);
+  answerCall("lock", { version: CONTRACT_VERSION + 1, lock: { ...lock, scope: "sessions" }, isAudited }, run);
   expect(run).toHaveBeenCalledExactlyOnceWith({ lock, isAudited });
 });
 
 describe.each(VERSIONED_METHODS)("%s", (method) => {
   test("is asked and answered in one version", async () => {
-    expect(await call(objectOf([1]), method)).toEqual({ ok: true, value: CALLS[method].value });
+    expect(await call(objectOf([CONTRACT_VERSION]), method)).toEqual({ ok: true, value: CALLS[method].value });
     expect(logged).toEqual([]);
   });
 
-  test.each([0, 2])("is refused by an object of version %i", async (version) => {
+  test.each(OTHER_VERSIONS)("is refused by an object of version %i", async (version) => {
     expect(await call(objectOf([version]), method)).toEqual(MISMATCH);
     expect(logged).toEqual([
-      { event: "contract_mismatch", level: "error", method, detail: `version 1 instead of ${version}` },
+      {
+        event: "contract_mismatch",
+        level: "error",
+        method,
+        detail: `version ${CONTRACT_VERSION} instead of ${version}`,
+      },
     ]);
   });
 
-  test.each([0, 2])("refuses an edge of version %i", (version) => {
+  test.each(OTHER_VERSIONS)("refuses an edge of version %i", (version) => {
     const answer = answerCall(method, { version, ...CALLS[method].fields }, () => ok(CALLS[method].value) as never);
     expect(answer).toEqual(MISMATCH);
   });
@@ -118,7 +127,7 @@ describe.each(VERSIONED_METHODS)("%s", (method) => {
   test("refuses fields that it does not know, and a missing version, and never runs", () => {
     const run = vi.fn();
     const { fields } = CALLS[method];
-    for (const argument of [{ version: 1, ...fields, more: 1 }, fields]) {
+    for (const argument of [{ version: CONTRACT_VERSION, ...fields, more: 1 }, fields]) {
       expect(answerCall(method, argument, run)).toEqual(MISMATCH);
     }
     expect(run).not.toHaveBeenCalled();
@@ -132,7 +141,8 @@ describe.each(USER_OBJECT_METHODS)("%s, of whatever kind,", (method) => {
     const incomplete = Object.keys(fields).map((left) =>
       Object.fromEntries(Object.entries(fields).filter(([key]) => key !== left)),
     );
-    for (const argument of incomplete) expect(answerCall(method, { version: 1, ...argument }, run)).toEqual(MISMATCH);
+    for (const argument of incomplete)
+      expect(answerCall(method, { version: CONTRACT_VERSION, ...argument }, run)).toEqual(MISMATCH);
     for (const argument of [undefined, null, "s"]) expect(answerCall(method, argument, run)).toEqual(MISMATCH);
     expect(run).not.toHaveBeenCalled();
   });

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
 import { FROZEN_METHODS, USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
+import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
 import { PLAN } from "../support/session-plan.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
@@ -13,6 +14,8 @@ import { expectStatus } from "./statuses.ts";
 const MESSAGE = /^two parts of Sallyport do not fit together.*try again in a minute; if this persists, contact your/;
 const MISMATCH = { ok: false, error: { code: "contract_mismatch", message: expect.stringMatching(MESSAGE) } };
 const HEADER = "Sallyport-Plan";
+const NEXT = CONTRACT_VERSION + 1;
+const ACCEPTED = ACCEPTED_VERSIONS.join(" or ");
 
 let logged: unknown[];
 beforeEach(() => {
@@ -36,9 +39,14 @@ async function attempt(
 
 describe("an edge of another version", () => {
   it.each([
-    ["the previous one", { version: 0 }, "version 0 instead of 1"],
-    ["the next one", { version: 2 }, "version 2 instead of 1"],
-    ["none", { version: undefined }, "version none instead of 1"],
+    ["one that is no longer known", { version: 0 }, `version 0 instead of ${ACCEPTED}`],
+    ["the next one", { version: NEXT }, `version ${NEXT} instead of ${ACCEPTED}`],
+    ["none", { version: undefined }, `version none instead of ${ACCEPTED}`],
+    [
+      "the previous one, with this one's fields",
+      { version: 1 },
+      "limits: unrecognized_keys, (whole): unrecognized_keys",
+    ],
     ["this one, with a field that this object does not know", { approvals: [] }, "(whole): unrecognized_keys"],
     ["this one, without its limits", { limits: undefined }, "limits: invalid_type"],
   ])("(%s) opens no session, and its user reads what to do", async (_, change, detail) => {
@@ -62,7 +70,7 @@ describe("an edge of another version", () => {
     "has its %s refused",
     async (method) => {
       const object: UserObjectCalls = env.USER_SESSIONS.getByName(`contract-${crypto.randomUUID()}`);
-      for (const version of [0, 2]) expect(await object[method]({ version })).toEqual(MISMATCH);
+      for (const version of [0, NEXT]) expect(await object[method]({ version })).toEqual(MISMATCH);
     },
   );
 
@@ -71,17 +79,22 @@ describe("an edge of another version", () => {
     const object: UserObjectCalls = env.USER_SESSIONS.getByName(user);
     const by = "admin@example.com";
     const lock = { user, by, reason: "stolen laptop", until: null };
-    expect(await object.lock({ version: 2, lock, isAudited: true, notify: true })).toEqual({ ok: true, value: [] });
-    expect(await object.currentLock({ version: 2 })).toEqual({ ok: true, value: lock });
-    expect(await object.terminateAll({ version: 2, by, reason: "" })).toEqual({ ok: true, value: [] });
-    const unlock = { version: 2, user, by, reason: "", isAudited: true };
+    expect(await object.lock({ version: NEXT, lock, isAudited: true, notify: true })).toEqual({ ok: true, value: [] });
+    expect(await object.currentLock({ version: NEXT })).toEqual({ ok: true, value: lock });
+    expect(await object.terminateAll({ version: NEXT, by, reason: "" })).toEqual({ ok: true, value: [] });
+    const unlock = { version: NEXT, user, by, reason: "", isAudited: true };
     expect(await object.unlock(unlock)).toEqual({ ok: true, value: true });
   });
 });
 
 describe("a plan that a client sends", () => {
   const forged = encodeURIComponent(
-    JSON.stringify({ version: 1, ...PLAN, user: "admin@example.com", kubernetesGroups: ["system:masters"] }),
+    JSON.stringify({
+      version: CONTRACT_VERSION,
+      ...PLAN,
+      user: "admin@example.com",
+      kubernetesGroups: ["system:masters"],
+    }),
   );
 
   it("never takes the edge's place, and does not reach the cluster", async () => {

@@ -33,6 +33,7 @@ const LONG_LIMITS = {
   idleTimeoutSeconds: 7_200,
   maxDurationSeconds: 7_200,
   stallTimeoutSeconds: 30,
+  maxBufferedStdinBytes: 0,
 };
 const config = (audit: NonNullable<ConfigInput["audit"]> = {}): Partial<ConfigInput> => ({
   limits: LONG_LIMITS,

@@ -23,7 +23,13 @@ export interface Strike {
   now(stage: Stage, moment: Moment): Promise<void>;
 }
 
-const LIMITS = { maxSessionsPerUser: 3, idleTimeoutSeconds: 600, maxDurationSeconds: 3600, stallTimeoutSeconds: 30 };
+const LIMITS = {
+  maxSessionsPerUser: 3,
+  idleTimeoutSeconds: 600,
+  maxDurationSeconds: 3600,
+  stallTimeoutSeconds: 30,
+  maxBufferedStdinBytes: 0,
+};
 const STALLING = { limits: { ...LIMITS, stallTimeoutSeconds: 1 } };
 const RECORDING = {
   mode: "output",

@@ -154,7 +154,12 @@ describe.concurrent("a virtual machine's session", () => {
   const LONGEST = "session ended: it reached the longest duration allowed (5s)";
 
   it("that is idle ends with the message", async () => {
-    const { client } = await limited("vnc", { idleTimeoutSeconds: 1, maxDurationSeconds: 60, stallTimeoutSeconds: 30 });
+    const { client } = await limited("vnc", {
+      idleTimeoutSeconds: 1,
+      maxDurationSeconds: 60,
+      stallTimeoutSeconds: 30,
+      maxBufferedStdinBytes: 0,
+    });
     expect(await client.closed).toEqual({ code: 1001, reason: IDLE });
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "idle_limit", reason: IDLE });
   });
@@ -164,6 +169,7 @@ describe.concurrent("a virtual machine's session", () => {
       idleTimeoutSeconds: 1,
       maxDurationSeconds: 60,
       stallTimeoutSeconds: 30,
+      maxBufferedStdinBytes: 0,
     });
     const send = () => {
       vm.send(new Uint8Array(0));
@@ -177,6 +183,7 @@ describe.concurrent("a virtual machine's session", () => {
       idleTimeoutSeconds: 3,
       maxDurationSeconds: 5,
       stallTimeoutSeconds: 30,
+      maxBufferedStdinBytes: 0,
     });
     const sender = side === "from the client" ? client : vm;
     const closed = await whileOpen(client.closed, () => sender.send(Uint8Array.of(0)));

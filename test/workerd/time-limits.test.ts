@@ -44,7 +44,7 @@ async function whileOpen(closed: Promise<Closed>, act: () => void): Promise<Clos
 describe.concurrent("a session", () => {
   it("that is idle too long ends with a message that kubectl prints and the audit log has", async () => {
     const { pod, client } = await session({
-      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
+      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30, maxBufferedStdinBytes: 0 },
     });
     pod.send(frame(1, "$ "));
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
@@ -66,7 +66,7 @@ describe.concurrent("a session", () => {
   it("shows the message on a terminal too, on its own line before the error", async () => {
     const query = "command=sh&stdin=true&stdout=true&tty=true";
     const { client } = await session({
-      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
+      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30, maxBufferedStdinBytes: 0 },
       query,
     });
     expect((await client.closed).code).toBe(1000);
@@ -77,7 +77,7 @@ describe.concurrent("a session", () => {
   it("gets the message in a browser's base64 protocol", async () => {
     const protocol = "v4.base64.channel.k8s.io";
     const { client } = await session({
-      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30 },
+      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30, maxBufferedStdinBytes: 0 },
       protocol,
     });
     expect((await client.closed).code).toBe(1000);
@@ -91,7 +91,7 @@ describe.concurrent("a session", () => {
     ["output", (_: Client, pod: Puppet) => pod.send(frame(1, "x"))],
   ])("that is used (%s) is not idle, but ends at the longest duration", async (_, use) => {
     const { pod, client } = await session({
-      limits: { idleTimeoutSeconds: 5, maxDurationSeconds: 8, stallTimeoutSeconds: 30 },
+      limits: { idleTimeoutSeconds: 5, maxDurationSeconds: 8, stallTimeoutSeconds: 30, maxBufferedStdinBytes: 0 },
     });
     const close = await whileOpen(client.closed, () => use(client, pod));
     const message = "session ended: it reached the longest duration allowed (8s)";
@@ -104,7 +104,7 @@ describe.concurrent("a session", () => {
 
   it("is idle although empty frames are relayed", async () => {
     const { pod, client } = await session({
-      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 30, stallTimeoutSeconds: 30 },
+      limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 30, stallTimeoutSeconds: 30, maxBufferedStdinBytes: 0 },
     });
     await whileOpen(client.closed, () => {
       pod.send(frame(1, ""));
@@ -115,7 +115,13 @@ describe.concurrent("a session", () => {
 
   it("whose cluster never answers ends too", async () => {
     const pod = await Puppet.make({ hold: true });
-    const limits = { maxSessionsPerUser: 3, idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30 };
+    const limits = {
+      maxSessionsPerUser: 3,
+      idleTimeoutSeconds: 3,
+      maxDurationSeconds: 60,
+      stallTimeoutSeconds: 30,
+      maxBufferedStdinBytes: 0,
+    };
     const person = someone();
     const response = await directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { limits } });
     expect(response.status).toBe(403);
@@ -125,7 +131,7 @@ describe.concurrent("a session", () => {
 });
 
 describe.concurrent("a port-forward", () => {
-  const limits = { idleTimeoutSeconds: 3, maxDurationSeconds: 6, stallTimeoutSeconds: 30 };
+  const limits = { idleTimeoutSeconds: 3, maxDurationSeconds: 6, stallTimeoutSeconds: 30, maxBufferedStdinBytes: 0 };
   const tunnel = { limits, query: "", subresource: "portforward", protocol: PORT_FORWARD };
 
   it.each([

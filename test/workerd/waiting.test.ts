@@ -11,7 +11,13 @@ const CHUNK = MAX_UNSENT_BYTES - 1024 * 1024;
 
 it("the session with the most unread bytes is ended before all sessions of a user fill the object", async () => {
   const person = someone();
-  const limits = { maxSessionsPerUser: 20, idleTimeoutSeconds: 600, maxDurationSeconds: 3600, stallTimeoutSeconds: 60 };
+  const limits = {
+    maxSessionsPerUser: 20,
+    idleTimeoutSeconds: 600,
+    maxDurationSeconds: 3600,
+    stallTimeoutSeconds: 60,
+    maxBufferedStdinBytes: 0,
+  };
   const count = Math.ceil(MAX_WAITING_BYTES / CHUNK) + 1;
   const sessions: { client: Client; pod: Puppet }[] = [];
   for (let i = 0; i < count; i++) {

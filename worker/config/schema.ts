@@ -5,6 +5,7 @@
  * become "no limit".
  */
 import * as z from "zod";
+import { SIDECAR_ADDRESS, UPSTREAM_TRANSPORTS, type UpstreamPlan } from "../../contract/upstream.ts";
 import { identityRuleSchema } from "./identities.ts";
 import { LOCATION_HINTS, type NullableLocationHint } from "./location-hints.ts";
 import { requestsSchema } from "./requests.ts";
@@ -88,6 +89,42 @@ const exportSchema = z
     description: "Export of the audit log, to the bucket bound as `EXPORT`, if there is one.",
   });
 
+const portForwardSchema = z
+  .strictObject({
+    onUnreadable: z
+      .enum(["end", "continue"])
+      .default("end")
+      .describe(
+        "What happens to a session whose frames Sallyport cannot read as the cluster does, so that its ports and bytes are unknown. `continue`: the audit log marks it as unreadable.",
+      ),
+  })
+  .meta({ id: "portForward", description: "How port-forwards are followed." });
+
+const bindingName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding, e.g. KUBE_API");
+
+/** How sessions reach a cluster. Beside `cluster` for the only one, otherwise in each of `clusters`. */
+const upstreamFields = {
+  transport: z
+    .enum(UPSTREAM_TRANSPORTS)
+    .exactOptional()
+    .describe(
+      "How sessions reach the cluster. `auto`: over TCP if `tcpBinding` is set and bound, otherwise by WebSocket. `tcp`: over TCP, or they are refused. `websocket`: never over TCP. Default: `auto`.",
+    ),
+  tcpBinding: bindingName
+    .exactOptional()
+    .describe(
+      "The binding whose `connect()` leads to the cluster: a VPC service of type `tcp`, or a VPC network. Default: none; `tcp` then uses the cluster's own binding.",
+    ),
+  tcpAddress: z
+    .string()
+    .regex(/^([a-z0-9.-]+|\[[0-9a-f:.]+\]):[1-9]\d{0,4}$/i, "host:port")
+    .exactOptional()
+    .describe(
+      `Where \`connect()\` leads, as \`host:port\`; plain HTTP is spoken there. A VPC service ignores it. Default: \`${SIDECAR_ADDRESS}\`, the connector's sidecar.`,
+    ),
+};
+const UPSTREAM_FIELDS = Object.keys(upstreamFields) as readonly (keyof typeof upstreamFields)[];
+
 const clusterName = nonEmpty.max(253);
 const hostname = nonEmpty.regex(
   /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
@@ -98,10 +135,8 @@ const clusterSchema = z
   .strictObject({
     name: clusterName.describe("Its name in the audit log, in rules and in kubeconfigs. Unique."),
     hostnames: z.array(hostname).min(1).describe("Requests to one of these hosts are for this cluster."),
-    binding: z
-      .string()
-      .regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding, e.g. KUBE_API")
-      .describe("The Workers VPC binding of the cluster."),
+    binding: bindingName.describe("The Workers VPC binding of the cluster."),
+    ...upstreamFields,
     locationHint: z
       .enum(LOCATION_HINTS)
       .optional()
@@ -124,6 +159,7 @@ export const configSchema = z
     cluster: clusterName
       .optional()
       .describe("The name of the only cluster, which is behind `KUBE_API`, on every host name."),
+    ...upstreamFields,
     clusters: z
       .array(clusterSchema)
       .min(1)
@@ -142,10 +178,17 @@ export const configSchema = z
       .prefault({})
       .describe("What is recorded, and what happens while the audit log cannot be written."),
     recording: recordingSchema.prefault({}),
+    portForward: portForwardSchema.prefault({}),
     export: exportSchema.prefault({}),
   })
   .refine(({ cluster, clusters }) => (cluster === undefined) !== (clusters === undefined), {
     message: "name either cluster or clusters",
+  })
+  .superRefine((document, context) => {
+    if (document.clusters === undefined) return;
+    for (const field of UPSTREAM_FIELDS.filter((name) => document[name] !== undefined)) {
+      context.addIssue({ code: "custom", message: "is for a single cluster: set it in clusters", path: [field] });
+    }
   });
 
 type ConfigDocument = z.output<typeof configSchema>;
@@ -158,13 +201,14 @@ export interface Cluster {
   /** Empty for every host name. */
   readonly hostnames: readonly string[];
   readonly binding: string;
+  readonly upstream: UpstreamPlan;
   readonly locationHint: NullableLocationHint;
   readonly identities: ConfigDocument["identities"];
   readonly rules: ConfigDocument["rules"];
 }
 
 /** The document, with its clusters resolved. */
-export interface Config extends Omit<ConfigDocument, "cluster" | "clusters" | "rules"> {
+export interface Config extends Omit<ConfigDocument, "cluster" | "clusters" | "rules" | keyof UpstreamFields> {
   readonly clusters: readonly Cluster[];
 }
 
@@ -172,16 +216,34 @@ export interface Config extends Omit<ConfigDocument, "cluster" | "clusters" | "r
 const ONLY_BINDING = "KUBE_API";
 
 /** Gives each cluster the identities and rules that apply to it. */
-export function resolveClusters({ cluster, clusters, identities, rules, ...rest }: ConfigDocument): Config {
-  const only = { name: cluster ?? "", hostnames: [], binding: ONLY_BINDING, locationHint: null, identities, rules };
+export function resolveClusters(document: ConfigDocument): Config {
+  const { cluster, clusters, identities, rules, transport, tcpBinding, tcpAddress, ...rest } = document;
+  const only: Cluster = {
+    name: cluster ?? "",
+    hostnames: [],
+    binding: ONLY_BINDING,
+    upstream: upstreamOf(document),
+    locationHint: null,
+    identities,
+    rules,
+  };
   return {
     ...rest,
     identities,
-    clusters: clusters?.map(({ locationHint = null, ...one }) => ({
-      ...one,
-      locationHint,
+    clusters: clusters?.map((one) => ({
+      name: one.name,
+      hostnames: one.hostnames,
+      binding: one.binding,
+      upstream: upstreamOf(one),
+      locationHint: one.locationHint ?? null,
       identities: one.identities ?? identities,
       rules: [...one.rules, ...rules],
     })) ?? [only],
   };
+}
+
+type UpstreamFields = { [Field in keyof typeof upstreamFields]?: z.output<(typeof upstreamFields)[Field]> };
+
+function upstreamOf({ transport = "auto", tcpBinding, tcpAddress = SIDECAR_ADDRESS }: UpstreamFields): UpstreamPlan {
+  return { transport, tcpBinding: tcpBinding ?? null, address: tcpAddress };
 }

@@ -30,9 +30,16 @@ const limitFields = {
     "A session without input or output for this long is ended. The API server itself ends streams that are idle for 4 h.",
   ),
   maxDurationSeconds: seconds(1, 86_400).describe("No session lasts longer than this."),
-  stallTimeoutSeconds: seconds(1, 120).describe(
-    "A session is ended if one side reads nothing for this long although data waits for it.",
+  stallTimeoutSeconds: seconds(1, 14_400).describe(
+    "A session is ended if one side reads nothing for this long although data waits for it. Until then a reader may pause.",
   ),
+  maxBufferedStdinBytes: z
+    .int()
+    .min(0)
+    .max(1024 * 1024 * 1024)
+    .describe(
+      "Input that a command does not read is kept in the user's Durable Object up to this many bytes per session; a session with more is ended.",
+    ),
   endWithToken: z.boolean().describe("A session ends when the Access token that opened it expires."),
 };
 
@@ -41,7 +48,8 @@ export const limitsSchema = z
     maxSessionsPerUser: limitFields.maxSessionsPerUser.default(6),
     idleTimeoutSeconds: limitFields.idleTimeoutSeconds.default(1_800),
     maxDurationSeconds: limitFields.maxDurationSeconds.default(28_800),
-    stallTimeoutSeconds: limitFields.stallTimeoutSeconds.default(30),
+    stallTimeoutSeconds: limitFields.stallTimeoutSeconds.default(3_600),
+    maxBufferedStdinBytes: limitFields.maxBufferedStdinBytes.default(256 * 1024 * 1024),
     endWithToken: limitFields.endWithToken.default(false),
   })
   .meta({ id: "limits", description: "Limits of sessions." });
@@ -53,6 +61,7 @@ export const limitOverrides = z
     idleTimeoutSeconds: limitFields.idleTimeoutSeconds.exactOptional(),
     maxDurationSeconds: limitFields.maxDurationSeconds.exactOptional(),
     stallTimeoutSeconds: limitFields.stallTimeoutSeconds.exactOptional(),
+    maxBufferedStdinBytes: limitFields.maxBufferedStdinBytes.exactOptional(),
     endWithToken: limitFields.endWithToken.exactOptional(),
   })
   .meta({ id: "limitsOfARule", description: "Limits of a rule. Each field overrides the more general one." })

@@ -26,11 +26,14 @@ export interface SessionAttempt {
   readonly decision: SessionDecision;
 }
 
+/** What the configuration says of sessions in general. */
+type SessionPolicies = Pick<Config, "limits" | "audit" | "recording" | "portForward">;
+
 /** Hands a session attempt to its user's object, with the plan and the request for the cluster. */
 export async function openSession(
   namespace: Bindings["USER_SESSIONS"],
   attempt: SessionAttempt,
-  config: Pick<Config, "limits" | "audit" | "recording">,
+  config: SessionPolicies,
 ): Promise<Result<Response, Failure>> {
   const { request, target, identity, cluster, decision } = attempt;
   const address = userObjectAddress(namespace, identity.name, cluster.locationHint);
@@ -48,7 +51,7 @@ export async function openSession(
 function planSession(
   sessionId: string,
   { request, subject, identity, cluster, decision }: SessionAttempt,
-  config: Pick<Config, "limits" | "audit" | "recording">,
+  config: SessionPolicies,
 ): SessionPlan {
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
   const { onOutage, maxQueuedEvents } = config.audit;
@@ -68,6 +71,8 @@ function planSession(
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents },
     recording: { ...config.recording, ...decision.recording },
+    upstream: cluster.upstream,
+    portForward: config.portForward,
     client: describeClient(request),
   };
 }
