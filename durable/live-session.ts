@@ -3,7 +3,7 @@ import { liveRow, type SessionRow } from "../audit/rows.ts";
 import { type Denial, type DenialCode, denial } from "../contract/denial.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { Status } from "../kubernetes/status.ts";
-import { isRecordable } from "./recording/policy.ts";
+import { KINDS_OF_SESSIONS } from "./protocols/kinds.ts";
 import type { Relay } from "./relay.ts";
 
 /** A session of this object, from its admission to its end. */
@@ -104,7 +104,7 @@ export function startEvent(plan: SessionPlan, accessReason: string | undefined):
     tty: target.tty,
     stdin: target.stdin,
     ports: target.ports,
-    recording_mode: isRecordable(target.sessionKind) ? recording.mode : "off",
+    recording_mode: KINDS_OF_SESSIONS[target.sessionKind].recorder ? recording.mode : "off",
     client_address: client.address,
     country: client.country,
     rule: plan.rule,

@@ -1,6 +1,6 @@
 import { BackpressuredSender } from "./backpressured-sender.ts";
 import { FrameMerger } from "./frame-merger.ts";
-import type { Message } from "./protocols/observer.ts";
+import type { Message } from "./protocols/framing.ts";
 
 type Sendable = ArrayBuffer | Uint8Array<ArrayBuffer> | string;
 
@@ -10,23 +10,15 @@ const CLOCK = { now: () => Date.now(), sleep: (ms: number) => scheduler.wait(ms)
 export class Pipe {
   readonly #sender: BackpressuredSender;
   readonly #merger: FrameMerger;
-  readonly #streamOf: (message: Message) => number | undefined;
   readonly #onOverflow: () => void;
 
   /**
    * @param pauseInput see `BackpressuredSender`
-   * @param streamOf see `Observer.streamOf`
    * @param onOverflow a message was not sent, because the reader has left too much unread
    */
-  constructor(
-    reader: WebSocket,
-    pauseInput: (until: () => Promise<void>) => void,
-    streamOf: (message: Message) => number | undefined,
-    onOverflow: () => void,
-  ) {
+  constructor(reader: WebSocket, pauseInput: (until: () => Promise<void>) => void, onOverflow: () => void) {
     this.#sender = new BackpressuredSender(reader, pauseInput, CLOCK);
     this.#merger = new FrameMerger((message) => this.#sendNow(message));
-    this.#streamOf = streamOf;
     this.#onOverflow = onOverflow;
   }
 
@@ -40,9 +32,12 @@ export class Pipe {
     return this.#sender.stalledMs();
   }
 
-  /** Passes a message on: now, or merged with the next ones very soon. */
-  send(message: Message): void {
-    const channel = this.#streamOf(message);
+  /**
+   * Passes a message on: now, or merged with the next ones of its channel very soon.
+   *
+   * @param channel undefined where the message must stay as it is
+   */
+  send(message: Message, channel: number | undefined): void {
     if (channel !== undefined && typeof message !== "string") this.#merger.push(channel, message);
     else this.sendUnmerged(message);
   }

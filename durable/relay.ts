@@ -2,12 +2,15 @@ import type { Counts } from "../audit/events.ts";
 import { CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "./close-codes.ts";
 import type { HangUp } from "./outcome.ts";
 import { Pipe } from "./pipe.ts";
-import { type Message, type Observer, sizeOf } from "./protocols/observer.ts";
+import type { Chunk } from "./protocols/chunk.ts";
+import { decodeMessage, type Framing, isOfStream, type Message, sizeOf } from "./protocols/framing.ts";
+import type { Observation, Observer } from "./protocols/observer.ts";
 import type { LiveRecording } from "./recording/live-recording.ts";
 
 export interface RelayParts {
   readonly client: WebSocket;
   readonly upstream: WebSocket;
+  readonly framing: Framing;
   readonly observer: Observer;
   readonly recording: LiveRecording | undefined;
   /** Delays the object's other events until the promise settles; see `BackpressuredSender`. */
@@ -15,23 +18,27 @@ export interface RelayParts {
   /** When the session began, ms since the epoch. It counts as used then. */
   readonly startedAt: number;
   readonly onHangUp: (hangUp: HangUp) => void;
+  /** What a side sent must not be passed on, see `Observation`; nothing more is relayed. */
+  readonly onViolation: (violation: string) => void;
   /** A reader has left too much unread; nothing more can be relayed. */
   readonly onOverflow: (reader: HangUp["side"]) => void;
 }
 
 /**
  * Joins two WebSockets: passes messages on unchanged until one side closes or `end` is called. It keeps their
- * kind, and their borders unless the observer says that a border carries no meaning. It makes no decision
+ * kind, and their borders unless the framing says that a border carries no meaning. It makes no decision
  * about the session.
  */
 export class Relay {
   readonly #client: WebSocket;
   readonly #upstream: WebSocket;
+  readonly #framing: Framing;
   readonly #observer: Observer;
   readonly #recording: LiveRecording | undefined;
   readonly #toClient: Pipe;
   readonly #toUpstream: Pipe;
   readonly #onHangUp: RelayParts["onHangUp"];
+  readonly #onViolation: RelayParts["onViolation"];
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
   #activeAt: number;
   #joined = false;
@@ -40,15 +47,16 @@ export class Relay {
   constructor(parts: RelayParts) {
     this.#client = parts.client;
     this.#upstream = parts.upstream;
+    this.#framing = parts.framing;
     this.#observer = parts.observer;
     this.#recording = parts.recording;
-    const streamOf = (message: Message) => parts.observer.streamOf?.(message);
     const pipeTo = (reader: HangUp["side"]) =>
-      new Pipe(parts[reader], parts.pauseInput, streamOf, () => this.#joined && parts.onOverflow(reader));
+      new Pipe(parts[reader], parts.pauseInput, () => this.#joined && parts.onOverflow(reader));
     this.#toClient = pipeTo("client");
     this.#toUpstream = pipeTo("upstream");
     this.#activeAt = parts.startedAt;
     this.#onHangUp = parts.onHangUp;
+    this.#onViolation = parts.onViolation;
   }
 
   get counts(): Counts {
@@ -126,18 +134,32 @@ export class Relay {
     if (!this.#joined) return;
     this.#counts.messages_in++;
     this.#counts.bytes_in += sizeOf(message);
-    if (this.#observer.fromClient(message)) this.#activeAt = Date.now();
-    this.#recording?.fromClient(message, Date.now());
-    this.#toUpstream.send(message);
+    const chunk = decodeMessage(this.#framing, message);
+    if (!this.#heed(this.#observer.fromClient(chunk))) return;
+    this.#recording?.fromClient(chunk, Date.now());
+    this.#toUpstream.send(message, this.#streamOf(chunk));
   }
 
   #fromUpstream(message: Message): void {
     if (!this.#joined) return;
     this.#counts.messages_out++;
     this.#counts.bytes_out += sizeOf(message);
-    if (this.#observer.fromUpstream(message)) this.#activeAt = Date.now();
-    this.#recording?.fromUpstream(message, Date.now());
-    this.#toClient.send(message);
+    const chunk = decodeMessage(this.#framing, message);
+    if (!this.#heed(this.#observer.fromUpstream(chunk))) return;
+    this.#recording?.fromUpstream(chunk, Date.now());
+    this.#toClient.send(message, this.#streamOf(chunk));
+  }
+
+  #streamOf(chunk: Chunk): number | undefined {
+    return isOfStream(this.#framing, chunk) ? chunk.channel : undefined;
+  }
+
+  /** @returns whether what was observed may be passed on */
+  #heed(observation: Observation): boolean {
+    if (observation === "use") this.#activeAt = Date.now();
+    if (typeof observation === "string") return true;
+    this.#onViolation(observation.violation);
+    return false;
   }
 
   #hungUp(side: HangUp["side"], code: number, reason: string): void {

@@ -12,9 +12,9 @@ import { stalledLimit } from "./limits.ts";
 import { LiveSession, startEvent } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
 import { outcomeOf, outcomeOfHangUp, outcomeOfLimit } from "./outcome.ts";
-import { createObserver } from "./protocols/choose.ts";
+import type { Framing } from "./protocols/framing.ts";
+import { KINDS_OF_SESSIONS } from "./protocols/kinds.ts";
 import type { LiveRecording, OnMustEnd } from "./recording/live-recording.ts";
-import { isRecordable } from "./recording/policy.ts";
 import type { Recordings } from "./recording/recordings.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import { Relay } from "./relay.ts";
@@ -113,9 +113,10 @@ export class SessionOpener {
       return dialled;
     }
 
-    const recording = this.#startRecording(session, dialled.value.subprotocol);
+    const framing = KINDS_OF_SESSIONS[plan.target.sessionKind].framing(dialled.value.subprotocol);
+    const recording = this.#startRecording(session, framing);
     if (!recording.ok && plan.recording.onFailure === "end") return this.#refuse(session, NOT_RECORDABLE);
-    return ok(this.#join(session, dialled.value, recording.ok ? recording.value : undefined));
+    return ok(this.#join(session, dialled.value, framing, recording.ok ? recording.value : undefined));
   }
 
   /**
@@ -141,9 +142,10 @@ export class SessionOpener {
   }
 
   /** Starts the recording if the plan asks for one. */
-  #startRecording(session: LiveSession, subprotocol: string): Result<LiveRecording | undefined, unknown> {
+  #startRecording(session: LiveSession, framing: Framing): Result<LiveRecording | undefined, unknown> {
     const { target, recording: policy, user, cluster } = session.plan;
-    if (policy.mode === "off" || !isRecordable(target.sessionKind)) return ok(undefined);
+    const createTap = KINDS_OF_SESSIONS[target.sessionKind].recorder?.(framing);
+    if (policy.mode === "off" || !createTap) return ok(undefined);
     const { sessionKind: kind, namespace, pod, container, command, tty } = target;
     const metadata = { sessionId: session.id, user, cluster, kind, namespace, pod, container, command, tty };
     const onMustEnd: OnMustEnd = (outcome, message) => {
@@ -151,20 +153,28 @@ export class SessionOpener {
       this.#sessions.finish(session, outcomeOfLimit(outcome, message, session.finalStatus));
     };
     try {
-      return ok(this.#recordings.begin({ metadata, policy, subprotocol, onMustEnd }, Date.now()));
+      return ok(this.#recordings.begin({ metadata, policy, createTap, onMustEnd }, Date.now()));
     } catch (error) {
       logEvent("error", "recording_not_started", { session: session.id, error: describeError(error) });
       return err(error);
     }
   }
 
-  #join(session: LiveSession, { socket, subprotocol }: Upstream, recording: LiveRecording | undefined): Response {
+  #join(
+    session: LiveSession,
+    { socket, subprotocol }: Upstream,
+    framing: Framing,
+    recording: LiveRecording | undefined,
+  ): Response {
     const { 0: outside, 1: client } = new WebSocketPair();
     const { target } = session.plan;
     const relay = new Relay({
       client,
       upstream: socket,
-      observer: createObserver(target.sessionKind, subprotocol, target.tty, {
+      framing,
+      observer: KINDS_OF_SESSIONS[target.sessionKind].createObserver({
+        framing,
+        terminal: target.tty,
         ports: target.ports,
         onNewPort: (port) => this.#audit.append(session.id, { type: "forward", data: { port } }),
       }),
@@ -172,6 +182,11 @@ export class SessionOpener {
       pauseInput: (until) => void this.#state.blockConcurrencyWhile(until),
       startedAt: session.startedAt,
       onHangUp: (hangUp) => this.#sessions.finish(session, outcomeOfHangUp(relay.observer.finalStatus(), hangUp)),
+      onViolation: (violation) => {
+        const message = `session ended: ${violation}`;
+        session.end(message);
+        this.#sessions.finish(session, outcomeOf("failed", message));
+      },
       onOverflow: (reader) => this.#sessions.endByLimit(session, stalledLimit(reader)),
     });
     session.relay = relay;

@@ -1,7 +1,8 @@
 import { concatBytes } from "../../common/bytes.ts";
-import { Channel, type ChannelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
+import { Channel, type ChannelProtocol, encodeFrame } from "../../kubernetes/channels.ts";
 import { failureStatus, MAX_STATUS_BYTES, parseStatus, type Status } from "../../kubernetes/status.ts";
-import { type Message, type Observer, sizeOf } from "./observer.ts";
+import type { Chunk } from "./chunk.ts";
+import { type Observation, type Observer, observationOf } from "./observer.ts";
 
 /** Observes exec and attach: channels 0 to 4, and the final Status on channel 3. */
 export class ExecObserver implements Observer {
@@ -16,21 +17,14 @@ export class ExecObserver implements Observer {
     this.#terminal = terminal;
   }
 
-  fromClient(message: Message): boolean {
-    return sizeOf(message) > 1;
+  fromClient(chunk: Chunk): Observation {
+    return observationOf(chunk);
   }
 
   /** An empty frame is not use of the session: the API server sends one for each channel at the start. */
-  fromUpstream(message: Message): boolean {
-    if (this.#isErrorChannel(message)) this.#collectError(message);
-    return sizeOf(message) > 1;
-  }
-
-  /** stdin, stdout and stderr with a payload. An empty frame has a meaning for some clients. */
-  streamOf(message: Message): number | undefined {
-    if (typeof message === "string" || this.#protocol.encoding !== "binary" || message.byteLength < 2) return undefined;
-    const channel = new Uint8Array(message, 0, 1)[0];
-    return channel !== undefined && channel <= Channel.stderr ? channel : undefined;
+  fromUpstream(chunk: Chunk): Observation {
+    if (chunk.channel === Channel.error) this.#collectError(chunk.payload);
+    return observationOf(chunk);
   }
 
   finalStatus(): Status | undefined {
@@ -56,14 +50,8 @@ export class ExecObserver implements Observer {
     return hasStatus ? line : [...line, encode(Channel.error, error)];
   }
 
-  #isErrorChannel(message: Message): boolean {
-    const first = typeof message === "string" ? message.charCodeAt(0) : new Uint8Array(message)[0];
-    return first === (this.#protocol.encoding === "base64" ? 0x30 + Channel.error : Channel.error);
-  }
-
-  #collectError(message: Message): void {
-    const frame = decodeFrame(this.#protocol, message);
-    if (!frame || this.#errorBytes.length + frame.payload.length > MAX_STATUS_BYTES) return;
-    this.#errorBytes = concatBytes([this.#errorBytes, frame.payload]);
+  #collectError(payload: Uint8Array): void {
+    if (this.#errorBytes.length + payload.length > MAX_STATUS_BYTES) return;
+    this.#errorBytes = concatBytes([this.#errorBytes, payload]);
   }
 }

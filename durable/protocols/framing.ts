@@ -2,6 +2,8 @@ import { concatBytes } from "../../common/bytes.ts";
 import { type ChannelProtocol, decodeFrame } from "../../kubernetes/channels.ts";
 import type { Chunk } from "./chunk.ts";
 
+export type Message = ArrayBuffer | string;
+
 /** How a session's subprotocol puts its bytes into WebSocket messages. */
 export type Framing =
   /** A channel byte precedes each payload. */
@@ -27,6 +29,14 @@ export function decodeMessage(framing: Framing, message: ArrayBuffer | Uint8Arra
   }
   const frame = decodeFrame(framing.protocol, message);
   return { channel: frame?.channel, payload: frame?.payload ?? NOTHING, isText };
+}
+
+/** Whether the chunk belongs to a stream, so that it may be joined with its neighbours, and split. */
+export function isOfStream(framing: Framing, { channel, payload, isText }: Chunk): boolean {
+  // Text keeps its kind. An empty payload has a meaning for some clients.
+  if (isText || payload.length === 0) return false;
+  if (framing.kind !== "channels") return framing.kind === "bytes";
+  return framing.protocol.encoding === "binary" && channel !== undefined && framing.isStream(channel);
 }
 
 /** A part of a message as it arrives. */
@@ -131,6 +141,11 @@ export class PartDecoder {
     const message = isText ? new TextDecoder().decode(bytes) : bytes;
     this.#sink.onMessage(message, decodeMessage(this.#framing, message));
   }
+}
+
+/** Bytes of a message. */
+export function sizeOf(message: Message): number {
+  return typeof message === "string" ? utf8.encode(message).length : message.byteLength;
 }
 
 function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {

@@ -1,24 +1,24 @@
 import type { Traffic } from "../../audit/events.ts";
 import type { Status } from "../../kubernetes/status.ts";
+import type { Chunk } from "./chunk.ts";
 
-export type Message = ArrayBuffer | string;
+/**
+ * What an observer says about a chunk: whether it counts as use of the session for the idle limit, or that the
+ * session must end before the chunk is passed on. The violation's text is for the session's user.
+ */
+export type Observation = "use" | "idle" | { readonly violation: string };
 
 /**
  * Observes the traffic of one session without changing it: what counts as use, how the session ended, and how
- * to show the client a message in the terms of its protocol. It knows no socket and no clock.
+ * to show the client a message in the terms of its protocol. It knows no socket and no clock, and depends on no
+ * border between chunks of a stream.
+ *
+ * Every chunk costs a bounded amount of work and memory, whatever is in it.
  */
 export interface Observer {
-  /** @returns whether the message counts as use of the session for the idle limit */
-  fromClient(message: Message): boolean;
-  /** @returns whether the message counts as use of the session for the idle limit */
-  fromUpstream(message: Message): boolean;
-  /**
-   * The channel of a binary message whose border carries no meaning. It may be merged with the next messages
-   * of the same channel behind one channel byte. Undefined, or the method absent, where a message must stay
-   * as it is.
-   */
-  streamOf?(message: Message): number | undefined;
-  /** What the cluster said about the session's end, once it has. */
+  fromClient(chunk: Chunk): Observation;
+  fromUpstream(chunk: Chunk): Observation;
+  /** What the cluster said about the session's end, once it has. Cheap enough to be asked after every chunk. */
   finalStatus(): Status | undefined;
   /** The frames that make the client show `message` when they are the last before a close with 1000. */
   goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[];
@@ -33,9 +33,7 @@ export interface Observer {
   readonly lingerMs: number;
 }
 
-const utf8 = new TextEncoder();
-
-/** Payload bytes of a message. */
-export function sizeOf(message: Message): number {
-  return typeof message === "string" ? utf8.encode(message).length : message.byteLength;
+/** Any payload is use: for protocols that say nothing of their own accord. */
+export function observationOf({ payload }: Chunk): Observation {
+  return payload.length > 0 ? "use" : "idle";
 }

@@ -1,7 +1,8 @@
 import type { Traffic } from "../../audit/events.ts";
-import { type ChannelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
+import { type ChannelProtocol, encodeFrame } from "../../kubernetes/channels.ts";
+import type { Chunk } from "./chunk.ts";
 import { type ErrorText, ForwardLedger } from "./forward-ledger.ts";
-import type { Message, Observer } from "./observer.ts";
+import type { Observation, Observer } from "./observer.ts";
 
 /** Every channel begins with its port number in two bytes, which are not use of the session. */
 const PORT_BYTES = 2;
@@ -32,28 +33,25 @@ export class PortForwardChannelsObserver implements Observer {
     this.#ledger = new ForwardLedger(onNewPort);
   }
 
-  fromClient(message: Message): boolean {
-    const frame = decodeFrame(this.#protocol, message);
-    if (!frame || frame.payload.length === 0) return false;
-    const account = isData(frame.channel) && this.#accountOf(frame.channel);
-    if (account) account.bytesIn += frame.payload.length;
-    return true;
+  fromClient({ channel, payload }: Chunk): Observation {
+    if (channel === undefined || payload.length === 0) return "idle";
+    const account = isData(channel) && this.#accountOf(channel);
+    if (account) account.bytesIn += payload.length;
+    return "use";
   }
 
-  fromUpstream(message: Message): boolean {
-    const frame = decodeFrame(this.#protocol, message);
-    if (!frame || frame.payload.length === 0) return false;
-    const { channel, payload } = frame;
+  fromUpstream({ channel, payload }: Chunk): Observation {
+    if (channel === undefined || payload.length === 0) return "idle";
     const account = this.#accountOf(channel);
     if (payload.length <= PORT_BYTES && !this.#announced.has(channel)) {
       this.#announced.add(channel);
       if (account && isData(channel)) account.connections++;
-      return false;
+      return "idle";
     }
     if (account && isData(channel)) account.bytesOut += payload.length;
     else if (this.#failed.has(channel)) this.#failed.get(channel)?.add(payload);
     else if (account) this.#failed.set(channel, account.failed(payload));
-    return true;
+    return "use";
   }
 
   finalStatus(): undefined {

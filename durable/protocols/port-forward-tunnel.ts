@@ -4,8 +4,9 @@ import { encodeDataHead } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
 import { type DataFrame, headerValue, type SpdyFrame, type SynStreamFrame } from "../../kubernetes/spdy/frames.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import type { Chunk } from "./chunk.ts";
 import { type ErrorText, type ForwardAccount, ForwardLedger } from "./forward-ledger.ts";
-import { type Message, type Observer, sizeOf } from "./observer.ts";
+import { type Observation, type Observer, observationOf } from "./observer.ts";
 
 /** SPDY/3.1 bytes in binary messages. A message may hold a part of a frame, or several frames (KEP-4006). */
 export const PORT_FORWARD_TUNNEL = "SPDY/3.1+portforward.k8s.io";
@@ -49,16 +50,16 @@ export class PortForwardTunnelObserver implements Observer {
   }
 
   /** kubectl pings every 10 s inside the tunnel as long as it runs, which is not use of the session. */
-  fromClient(message: Message): boolean {
-    const isUse = this.#client && read(this.#client, message, (frame) => this.#takeFromClient(frame));
-    if (isUse === undefined) this.#client = undefined;
-    return isUse ?? sizeOf(message) > 0;
+  fromClient(chunk: Chunk): Observation {
+    const observation = this.#client && read(this.#client, chunk, (frame) => this.#takeFromClient(frame));
+    if (observation === undefined) this.#client = undefined;
+    return observation ?? observationOf(chunk);
   }
 
-  fromUpstream(message: Message): boolean {
-    const isUse = this.#upstream && read(this.#upstream, message, (frame) => this.#takeFromUpstream(frame));
-    if (isUse === undefined) this.#upstream = undefined;
-    return isUse ?? sizeOf(message) > 0;
+  fromUpstream(chunk: Chunk): Observation {
+    const observation = this.#upstream && read(this.#upstream, chunk, (frame) => this.#takeFromUpstream(frame));
+    if (observation === undefined) this.#upstream = undefined;
+    return observation ?? observationOf(chunk);
   }
 
   finalStatus(): undefined {
@@ -158,14 +159,17 @@ function finalFrame(streamId: number, data: Uint8Array): Uint8Array<ArrayBuffer>
 }
 
 /**
- * Parses a message.
+ * Parses a chunk.
  *
  * @returns whether it counts as use of the session; undefined once the stream does not fit its protocol. It
  *   is then relayed unchanged, and every byte counts as use
  */
-function read(parser: SpdyFrameParser, message: Message, take: (frame: SpdyFrame) => void): boolean | undefined {
-  if (typeof message === "string") return undefined;
-  const bytes = new Uint8Array(message);
+function read(
+  parser: SpdyFrameParser,
+  { payload: bytes, isText }: Chunk,
+  take: (frame: SpdyFrame) => void,
+): Observation | undefined {
+  if (isText) return undefined;
   let isUse = false;
   try {
     for (let at = 0; at < bytes.length; at += READ_BYTES) {
@@ -178,5 +182,5 @@ function read(parser: SpdyFrameParser, message: Message, take: (frame: SpdyFrame
     if (error instanceof SpdyError) return undefined;
     throw error;
   }
-  return isUse;
+  return isUse ? "use" : "idle";
 }

@@ -1,5 +1,6 @@
 import type { Traffic } from "../../audit/events.ts";
-import { type Message, type Observer, sizeOf } from "./observer.ts";
+import type { Chunk } from "./chunk.ts";
+import { type Observation, type Observer, observationOf } from "./observer.ts";
 
 /**
  * Observes bytes without a known protocol (KubeVirt's `plain.kubevirt.io`, and unknown ones). All of them are
@@ -16,12 +17,12 @@ export class RawObserver implements Observer {
     this.#encodeMessage = encodeMessage;
   }
 
-  fromClient(message: Message): boolean {
-    return sizeOf(message) > 0;
+  fromClient(chunk: Chunk): Observation {
+    return observationOf(chunk);
   }
 
-  fromUpstream(message: Message): boolean {
-    return sizeOf(message) > 0;
+  fromUpstream(chunk: Chunk): Observation {
+    return observationOf(chunk);
   }
 
   finalStatus(): undefined {

@@ -1,12 +1,12 @@
 import type { RecordingSummary } from "../../audit/events.ts";
 import { logEvent } from "../../common/log.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
-import type { Message } from "../protocols/observer.ts";
+import type { Chunk } from "../protocols/chunk.ts";
 import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastMetadata } from "./cast-lines.ts";
 import { inUnits } from "./policy.ts";
 import type { Spool } from "./spool.ts";
-import { createTap, type Tap } from "./tap.ts";
+import type { CreateTap, Tap } from "./tap.ts";
 
 /** Ends a session whose recording cannot go on. @param message for its user */
 export type OnMustEnd = (outcome: "recording_failed" | "recording_limit", message: string) => void;
@@ -14,8 +14,7 @@ export type OnMustEnd = (outcome: "recording_failed" | "recording_limit", messag
 export interface LiveRecordingParts {
   readonly metadata: CastMetadata;
   readonly policy: RecordingPolicy;
-  /** The subprotocol that the upstream chose. */
-  readonly subprotocol: string;
+  readonly createTap: CreateTap;
   readonly spool: Spool;
   /** The recording's number in the spool. */
   readonly number: number;
@@ -30,10 +29,10 @@ export interface LiveRecordingParts {
 }
 
 /**
- * The recording of one open session. It takes every message that crosses, never throws, and never changes a
- * message.
+ * The recording of one open session. It takes every chunk that crosses, never throws, and never changes a
+ * chunk.
  *
- * Once it has stopped, at its size limit or by a failure, a message costs one comparison.
+ * Once it has stopped, at its size limit or by a failure, a chunk costs one comparison.
  */
 export class LiveRecording {
   readonly #parts: LiveRecordingParts;
@@ -47,17 +46,17 @@ export class LiveRecording {
 
   constructor(parts: LiveRecordingParts) {
     this.#parts = parts;
-    const { metadata, policy, subprotocol } = parts;
+    const { metadata, policy, createTap } = parts;
     this.#writer = new AsciicastWriter(metadata, policy.maxBytes, (lines, now) => this.#store(lines, now));
-    this.#tap = createTap(metadata.kind, subprotocol, policy.mode === "full", this.#writer);
+    this.#tap = createTap(this.#writer, policy.mode === "full");
   }
 
-  fromClient(message: Message, now: number): void {
-    if (this.#writer.stopped === undefined) this.#guard(now, () => this.#tap.fromClient(message, now));
+  fromClient(chunk: Chunk, now: number): void {
+    if (this.#writer.stopped === undefined) this.#guard(now, () => this.#tap.fromClient(chunk, now));
   }
 
-  fromUpstream(message: Message, now: number): void {
-    if (this.#writer.stopped === undefined) this.#guard(now, () => this.#tap.fromUpstream(message, now));
+  fromUpstream(chunk: Chunk, now: number): void {
+    if (this.#writer.stopped === undefined) this.#guard(now, () => this.#tap.fromUpstream(chunk, now));
   }
 
   flush(now: number): void {

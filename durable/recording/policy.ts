@@ -1,5 +1,3 @@
-import type { SessionKind } from "../../kubernetes/session-target.ts";
-
 /** Output of one channel within this time becomes one event. Two frames of a 30 Hz screen stay two. */
 export const MERGE_MS = 30;
 /** An event's text is at most this and one slice, because players process an event as a whole. */
@@ -23,23 +21,6 @@ export const MAX_SPOOL_BYTES = 512 * 1024 * 1024;
 export const UPLOAD_PRESSURE_RATIO = 1 / 4;
 /** The largest answer to a reader of a recording that R2 lacks. The platform's limit is 32 MiB. */
 export const READ_BLOCK_BYTES = 1024 * 1024;
-
-/** Whether a kind of session has a terminal that can be recorded. Tunnels and screens have none. */
-export function isRecordable(kind: SessionKind): boolean {
-  switch (kind) {
-    case "exec":
-    case "attach":
-    case "console":
-      return true;
-    case "port-forward":
-    case "proxy":
-    case "vnc":
-    case "usbredir":
-    case "vsock":
-    case "vm-port-forward":
-      return false;
-  }
-}
 
 /** `67108864` → `64 MiB`. */
 export function inUnits(bytes: number): string {

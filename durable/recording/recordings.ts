@@ -7,6 +7,7 @@ import { LiveRecording, type OnMustEnd } from "./live-recording.ts";
 import { FLUSH_MS, MAX_SPOOL_BYTES, READ_BLOCK_BYTES, UPLOAD_PRESSURE_RATIO } from "./policy.ts";
 import { readSpooled } from "./read-spooled.ts";
 import { Spool, type SpooledRecording } from "./spool.ts";
+import type { CreateTap } from "./tap.ts";
 import { uploadReady } from "./upload.ts";
 
 const RETRY_BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
@@ -14,8 +15,7 @@ const RETRY_BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
 export interface NewRecording {
   readonly metadata: CastMetadata;
   readonly policy: RecordingPolicy;
-  /** The subprotocol that the upstream chose, `""` for none. */
-  readonly subprotocol: string;
+  readonly createTap: CreateTap;
   readonly onMustEnd: OnMustEnd;
 }
 
@@ -60,11 +60,11 @@ export class Recordings {
    *
    * @throws when the object's storage fails
    */
-  begin({ metadata, policy, subprotocol, onMustEnd }: NewRecording, now: number): LiveRecording {
+  begin({ metadata, policy, createTap, onMustEnd }: NewRecording, now: number): LiveRecording {
     const recording: LiveRecording = new LiveRecording({
       metadata,
       policy,
-      subprotocol,
+      createTap,
       spool: this.#spool,
       number: this.#spool.begin(metadata, now),
       maxSpoolBytes: this.#maxSpoolBytes,

@@ -1,72 +1,60 @@
-import { Channel, type ChannelProtocol, channelProtocol, decodeFrame } from "../../kubernetes/channels.ts";
-import type { SessionKind } from "../../kubernetes/session-target.ts";
-import type { Message } from "../protocols/observer.ts";
+import { Channel } from "../../kubernetes/channels.ts";
+import type { Chunk } from "../protocols/chunk.ts";
 import type { AsciicastWriter } from "./asciicast-writer.ts";
 import type { TerminalSize } from "./cast-lines.ts";
 
-/** Extracts from a session's messages what belongs in its cast. */
+/** Extracts from a session's traffic what belongs in its cast. */
 export interface Tap {
-  fromClient(message: Message, now: number): void;
-  fromUpstream(message: Message, now: number): void;
+  fromClient(chunk: Chunk, now: number): void;
+  fromUpstream(chunk: Chunk, now: number): void;
 }
+
+/** Creates the tap of a session. @param withInput whether stdin is recorded too */
+export type CreateTap = (writer: AsciicastWriter, withInput: boolean) => Tap;
 
 /** A resize has some 30 bytes. What is longer without an end is cut, which makes it unreadable. */
 const MAX_RESIZE_CHARS = 1_024;
 const MAX_CELLS = 65_535;
 
-/**
- * @param subprotocol what the upstream chose. Where it has no channels (KubeVirt's, and future ones of exec)
- *   all bytes are recorded as they come: an odd cast is better than none.
- */
-export function createTap(kind: SessionKind, subprotocol: string, withInput: boolean, writer: AsciicastWriter): Tap {
-  const channels = kind === "console" ? undefined : channelProtocol(subprotocol);
-  return channels ? new ChannelTap(channels, withInput, writer) : new RawTap(withInput, writer);
-}
-
-class ChannelTap implements Tap {
-  readonly #protocol: ChannelProtocol;
-  readonly #withInput: boolean;
+/** For sessions whose streams have channels, which are those of exec and attach. */
+export class ChannelTap implements Tap {
   readonly #writer: AsciicastWriter;
+  readonly #withInput: boolean;
   readonly #resizes = new ResizeReader();
 
-  constructor(protocol: ChannelProtocol, withInput: boolean, writer: AsciicastWriter) {
-    this.#protocol = protocol;
-    this.#withInput = withInput;
+  constructor(writer: AsciicastWriter, withInput: boolean) {
     this.#writer = writer;
+    this.#withInput = withInput;
   }
 
-  fromClient(message: Message, now: number): void {
-    const channel = channelOf(this.#protocol, message);
-    if (channel !== Channel.resize && !(this.#withInput && channel === Channel.stdin)) return;
-    const frame = decodeFrame(this.#protocol, message);
-    if (!frame) return;
-    if (channel === Channel.stdin) this.#writer.write("stdin", frame.payload, now);
-    else for (const size of this.#resizes.push(frame.payload)) this.#writer.resize(size, now);
+  fromClient({ channel, payload }: Chunk, now: number): void {
+    if (channel === Channel.stdin && this.#withInput) this.#writer.write("stdin", payload, now);
+    if (channel !== Channel.resize) return;
+    for (const size of this.#resizes.push(payload)) this.#writer.resize(size, now);
   }
 
-  fromUpstream(message: Message, now: number): void {
-    const channel = channelOf(this.#protocol, message);
-    if (channel !== Channel.stdout && channel !== Channel.stderr) return;
-    const frame = decodeFrame(this.#protocol, message);
-    if (frame) this.#writer.write(channel === Channel.stdout ? "stdout" : "stderr", frame.payload, now);
+  fromUpstream({ channel, payload }: Chunk, now: number): void {
+    if (channel === Channel.stdout) this.#writer.write("stdout", payload, now);
+    else if (channel === Channel.stderr) this.#writer.write("stderr", payload, now);
   }
 }
 
-class RawTap implements Tap {
-  readonly #withInput: boolean;
+/** For sessions without channels: all bytes are recorded as they come. */
+export class RawTap implements Tap {
   readonly #writer: AsciicastWriter;
+  readonly #withInput: boolean;
 
-  constructor(withInput: boolean, writer: AsciicastWriter) {
-    this.#withInput = withInput;
+  constructor(writer: AsciicastWriter, withInput: boolean) {
     this.#writer = writer;
+    this.#withInput = withInput;
   }
 
-  fromClient(message: Message, now: number): void {
-    if (this.#withInput) this.#writer.write("stdin", bytesOf(message), now);
+  fromClient({ payload }: Chunk, now: number): void {
+    if (this.#withInput) this.#writer.write("stdin", payload, now);
   }
 
-  fromUpstream(message: Message, now: number): void {
-    this.#writer.write("stdout", bytesOf(message), now);
+  fromUpstream({ payload }: Chunk, now: number): void {
+    this.#writer.write("stdout", payload, now);
   }
 }
 
@@ -97,15 +85,4 @@ function parseSize(text: string): TerminalSize | undefined {
 
 function isCells(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_CELLS;
-}
-
-/** Reads the channel only: most messages are not recorded and need no decoding. */
-function channelOf(protocol: ChannelProtocol, message: Message): number | undefined {
-  const first = typeof message === "string" ? message.charCodeAt(0) : new Uint8Array(message)[0];
-  if (first === undefined) return undefined;
-  return protocol.encoding === "base64" ? first - 0x30 : first;
-}
-
-function bytesOf(message: Message): Uint8Array {
-  return typeof message === "string" ? new TextEncoder().encode(message) : new Uint8Array(message);
 }

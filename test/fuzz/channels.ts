@@ -4,10 +4,10 @@
  * small. See harness.ts for the options.
  */
 import { deepStrictEqual, ok } from "node:assert";
-import { createObserver } from "../../durable/protocols/choose.ts";
-import type { Message, Observer } from "../../durable/protocols/observer.ts";
+import type { Message } from "../../durable/protocols/framing.ts";
 import { channelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
 import { exitCodeOf, MAX_STATUS_BYTES } from "../../kubernetes/status.ts";
+import { MessageObserver } from "../support/observe-messages.ts";
 import type { Random } from "../support/random.ts";
 import { captures, fuzz } from "./harness.ts";
 
@@ -56,9 +56,9 @@ fuzz({
 
 function checkObservers(name: string, input: Uint8Array, random: Random): void {
   const ports = Array.from({ length: random.below(200) }, (_, n) => n + 1);
-  const observers: Observer[] = [
-    createObserver("exec", name, true),
-    createObserver("port-forward", name, false, { ports, onNewPort: (port) => ok(ports.includes(port)) }),
+  const observers: MessageObserver[] = [
+    new MessageObserver("exec", name, true),
+    new MessageObserver("port-forward", name, false, { ports, onNewPort: (port) => ok(ports.includes(port)) }),
   ];
   for (const observer of observers) {
     for (const piece of random.cut(input, random.pick([5, 100, 4_000]))) {
@@ -68,7 +68,7 @@ function checkObservers(name: string, input: Uint8Array, random: Random): void {
     }
     observer.finalStatus();
     observer.goodbyeFrames("the end");
-    const traffic = observer.traffic?.() ?? {};
+    const traffic = observer.traffic() ?? {};
     ok((traffic.forwards?.length ?? 0) <= 65, "too many ports");
     ok(JSON.stringify(traffic).length < MAX_TRAFFIC_CHARS, "the traffic data is too long");
   }
@@ -78,7 +78,7 @@ function checkObservers(name: string, input: Uint8Array, random: Random): void {
 function checkStatus(name: string, input: Uint8Array, random: Random): void {
   if (input.length === 0 || input.length > MAX_STATUS_BYTES) return;
   const statusOf = (pieces: Iterable<Uint8Array>) => {
-    const observer = createObserver("exec", name, false);
+    const observer = new MessageObserver("exec", name, false);
     const protocol = channelProtocol(name);
     if (!protocol) throw new Error(`${name} is no channel protocol`);
     for (const piece of pieces) observer.fromUpstream(asMessage(encodeFrame(protocol, 3, piece)));

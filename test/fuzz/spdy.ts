@@ -5,13 +5,13 @@
  */
 import { deepStrictEqual, ok } from "node:assert";
 import { concatBytes } from "../../common/bytes.ts";
-import { createObserver } from "../../durable/protocols/choose.ts";
 import { PORT_FORWARD_TUNNEL } from "../../durable/protocols/port-forward-tunnel.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError, type SpdyErrorCode } from "../../kubernetes/spdy/errors.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { MessageObserver } from "../support/observe-messages.ts";
 import { Random } from "../support/random.ts";
 import { randomFrame } from "../support/spdy-frames.ts";
 import { captures, fuzz } from "./harness.ts";
@@ -77,13 +77,13 @@ function checkObserver(input: Uint8Array, random: Random): void {
     ok(!ports.has(port), `port ${port} was reported twice`);
     ports.add(port);
   };
-  const observer = createObserver("port-forward", PORT_FORWARD_TUNNEL, false, { ports: [], onNewPort });
+  const observer = new MessageObserver("port-forward", PORT_FORWARD_TUNNEL, false, { ports: [], onNewPort });
   for (const piece of random.cut(input, random.pick([5, 500, 20_000]))) {
     const message = piece.slice().buffer;
     observer.fromClient(message);
     observer.fromUpstream(message);
   }
-  const traffic = observer.traffic?.();
+  const traffic = observer.traffic();
   ok(ports.size <= 64 && (traffic?.forwards?.length ?? 0) <= 65, "too many ports");
   ok(JSON.stringify(traffic).length < MAX_TRAFFIC_CHARS, "the traffic data is too long");
   const carried = (traffic?.forwards ?? []).reduce((sum, { bytes_in }) => sum + bytes_in, 0);

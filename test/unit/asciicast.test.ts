@@ -3,10 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { decodeMessage, type Message } from "../../durable/protocols/framing.ts";
+import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
 import { AsciicastWriter } from "../../durable/recording/asciicast-writer.ts";
 import { type CastMetadata, endLabel } from "../../durable/recording/cast-lines.ts";
 import { CHUNK_BYTES, MERGE_BYTES, MERGE_MS } from "../../durable/recording/policy.ts";
-import { createTap, type Tap } from "../../durable/recording/tap.ts";
 import { encodeFrame } from "../../kubernetes/channels.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0);
@@ -45,9 +46,19 @@ function recorder({
   const chunks: Uint8Array[] = [];
   const all = { ...METADATA, ...metadata };
   const writer = new AsciicastWriter(all, maxBytes, (lines) => chunks.push(lines.slice()));
-  const tap: Tap = createTap(all.kind, subprotocol, full, writer);
+  const description = KINDS_OF_SESSIONS[all.kind];
+  const framing = description.framing(subprotocol);
+  const tap = description.recorder?.(framing)(writer, full);
+  if (!tap) throw new Error(`${all.kind} is not recorded`);
   const text = () => Buffer.concat(chunks).toString("utf8");
-  return { writer, tap, chunks, text, cast: () => parse(text()) };
+  return {
+    writer,
+    fromClient: (message: Message, now: number) => tap.fromClient(decodeMessage(framing, message), now),
+    fromUpstream: (message: Message, now: number) => tap.fromUpstream(decodeMessage(framing, message), now),
+    chunks,
+    text,
+    cast: () => parse(text()),
+  };
 }
 
 function parse(text: string): Cast {
@@ -100,8 +111,8 @@ describe("captures of real sessions", () => {
       const message = Buffer.from(base64, "base64");
       const bytes = buffer(message);
       const now = NOW + ms;
-      if (dir === "to-server") made.tap.fromClient(bytes, now);
-      else made.tap.fromUpstream(bytes, now);
+      if (dir === "to-server") made.fromClient(bytes, now);
+      else made.fromUpstream(bytes, now);
       const key = `${message[0]}`;
       raw[key] ??= [];
       raw[key].push(message.subarray(1));
@@ -295,10 +306,10 @@ describe("size", () => {
   const resize = (width: number, height: number) => frame(4, `${JSON.stringify({ Width: width, Height: height })}\n`);
 
   it("width comes before height", () => {
-    const { writer, tap, cast } = recorder();
-    tap.fromClient(resize(200, 50), NOW);
-    tap.fromUpstream(frame(1, "x"), NOW + 10);
-    tap.fromClient(resize(201, 51), NOW + 1_010);
+    const { writer, fromClient, fromUpstream, cast } = recorder();
+    fromClient(resize(200, 50), NOW);
+    fromUpstream(frame(1, "x"), NOW + 10);
+    fromClient(resize(201, 51), NOW + 1_010);
     writer.end("over", NOW + 2_010);
     expect(cast().header).toMatchObject({ width: 200, height: 50 });
     expect(cast().events).toEqual([
@@ -310,9 +321,9 @@ describe("size", () => {
 
   it("the last size before the first byte is in the header, or the first size shortly after it", () => {
     const early = recorder();
-    early.tap.fromClient(resize(81, 25), NOW);
-    early.tap.fromClient(resize(80, 30), NOW + 1);
-    early.tap.fromUpstream(frame(1, "x"), NOW + 2);
+    early.fromClient(resize(81, 25), NOW);
+    early.fromClient(resize(80, 30), NOW + 1);
+    early.fromUpstream(frame(1, "x"), NOW + 2);
     early.writer.end("over", NOW + 3);
     expect(early.cast()).toMatchObject({
       header: { width: 80, height: 30 },
@@ -322,8 +333,8 @@ describe("size", () => {
       ],
     });
     const late = recorder();
-    late.tap.fromUpstream(frame(1, "x"), NOW);
-    late.tap.fromClient(resize(100, 40), NOW + 5);
+    late.fromUpstream(frame(1, "x"), NOW);
+    late.fromClient(resize(100, 40), NOW + 5);
     late.writer.end("over", NOW + 6);
     expect(late.cast()).toMatchObject({
       header: { width: 100, height: 40 },
@@ -335,8 +346,8 @@ describe("size", () => {
   });
 
   it("is read from a stream as the API server reads it, without nonsense and repetitions", () => {
-    const { writer, tap, cast } = recorder();
-    tap.fromUpstream(frame(1, "x"), NOW);
+    const { writer, fromClient, fromUpstream, cast } = recorder();
+    fromUpstream(frame(1, "x"), NOW);
     writer.flush(NOW);
     for (const part of [
       '{"Wid',
@@ -347,7 +358,7 @@ describe("size", () => {
       '{"Width":91,"Height":32}',
       "5}",
     ]) {
-      tap.fromClient(frame(4, part), NOW);
+      fromClient(frame(4, part), NOW);
     }
     writer.end("over", NOW);
     expect(texts(cast(), "r")).toEqual(["90x31", "91x32"]);
@@ -361,18 +372,18 @@ describe("protocols", () => {
     ["channel.k8s.io", { encoding: "binary", errorFormat: "text" }],
     ["", { encoding: "binary", errorFormat: "text" }],
   ] as const)("%s", (subprotocol, protocol) => {
-    const { writer, tap, cast } = recorder({ subprotocol, full: true });
+    const { writer, fromClient, fromUpstream, cast } = recorder({ subprotocol, full: true });
     const message = (channel: number, bytes: Uint8Array) => {
       const encoded = encodeFrame(protocol, channel, bytes);
       return typeof encoded === "string" ? encoded : buffer(encoded);
     };
     const snowman = bytesOf("☃");
-    tap.fromUpstream(message(1, new Uint8Array(0)), NOW);
-    tap.fromUpstream(message(1, snowman.subarray(0, 1)), NOW);
-    tap.fromUpstream(message(1, snowman.subarray(1)), NOW);
-    tap.fromClient(message(0, bytesOf("ls\r")), NOW + 500);
-    tap.fromClient(message(4, bytesOf('{"Width":90,"Height":30}')), NOW + 500);
-    tap.fromUpstream(message(3, bytesOf("an error is not output")), NOW + 600);
+    fromUpstream(message(1, new Uint8Array(0)), NOW);
+    fromUpstream(message(1, snowman.subarray(0, 1)), NOW);
+    fromUpstream(message(1, snowman.subarray(1)), NOW);
+    fromClient(message(0, bytesOf("ls\r")), NOW + 500);
+    fromClient(message(4, bytesOf('{"Width":90,"Height":30}')), NOW + 500);
+    fromUpstream(message(3, bytesOf("an error is not output")), NOW + 600);
     writer.end("over", NOW + 1_000);
     expect(cast().header).toMatchObject({ width: 90, height: 30 });
     expect(cast().events).toEqual([
@@ -383,13 +394,13 @@ describe("protocols", () => {
   });
 
   it("every byte of a KubeVirt console's message is output, the first one included", () => {
-    const { writer, tap, cast } = recorder({
+    const { writer, fromClient, fromUpstream, cast } = recorder({
       metadata: { kind: "console", tty: false, command: [] },
       subprotocol: "plain.kubevirt.io",
     });
-    tap.fromUpstream(buffer(bytesOf("login: \n")), NOW);
-    tap.fromClient(buffer(bytesOf("root\n")), NOW + 10);
-    tap.fromUpstream("text", NOW + 100);
+    fromUpstream(buffer(bytesOf("login: \n")), NOW);
+    fromClient(buffer(bytesOf("root\n")), NOW + 10);
+    fromUpstream("text", NOW + 100);
     writer.end("over", NOW + 100);
     expect(cast().events).toEqual([
       [0, "o", "login: \n"],
@@ -400,8 +411,8 @@ describe("protocols", () => {
   });
 
   it("an exec with an unknown subprotocol is recorded as it comes", () => {
-    const { writer, tap, cast } = recorder({ subprotocol: "v9.channel.k8s.io" });
-    tap.fromUpstream(buffer(bytesOf("x")), NOW);
+    const { writer, fromUpstream, cast } = recorder({ subprotocol: "v9.channel.k8s.io" });
+    fromUpstream(buffer(bytesOf("x")), NOW);
     writer.end("over", NOW);
     expect(shown(cast())).toBe("x");
   });
@@ -442,13 +453,13 @@ describe("time and merging", () => {
 describe("largest size", () => {
   it("the cast marks where it stops and how the session ended, and input after that is not read", () => {
     const maxBytes = 100_000;
-    const { writer, tap, text, cast } = recorder({ maxBytes });
+    const { writer, fromClient, fromUpstream, text, cast } = recorder({ maxBytes });
     const kilobyte = frame(1, "x".repeat(1_000));
-    for (let i = 0; i < 200; i++) tap.fromUpstream(kilobyte, NOW + i * 40);
+    for (let i = 0; i < 200; i++) fromUpstream(kilobyte, NOW + i * 40);
     const { bytes } = writer;
     expect(writer.stopped).toBe("recording stopped here: it reached the largest size allowed, 98 KiB");
-    tap.fromUpstream(kilobyte, NOW + 9_000);
-    tap.fromClient(frame(4, '{"Width":90,"Height":30}'), NOW + 9_000);
+    fromUpstream(kilobyte, NOW + 9_000);
+    fromClient(frame(4, '{"Width":90,"Height":30}'), NOW + 9_000);
     expect(writer.bytes).toBe(bytes);
     writer.end("exit code 3", NOW + 10_000);
     expect(text().length).toBeGreaterThan(maxBytes * 0.9);

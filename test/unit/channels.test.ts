@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { createObserver } from "../../durable/protocols/choose.ts";
-import type { Message } from "../../durable/protocols/observer.ts";
+import type { Message } from "../../durable/protocols/framing.ts";
 import { type ChannelProtocol, channelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
 import { exitCodeOf } from "../../kubernetes/status.ts";
+import { MessageObserver } from "../support/observe-messages.ts";
 
 const BINARY = protocolOf("v5.channel.k8s.io");
 const BASE64 = protocolOf("v4.base64.channel.k8s.io");
@@ -104,7 +104,7 @@ describe("captures of real sessions", () => {
     const { chosen } = captureOf(name);
     const status = streamOf(name, "to-client", 3);
     for (let cut = 0; cut <= status.length; cut++) {
-      const observer = createObserver("exec", chosen, false);
+      const observer = new MessageObserver("exec", chosen, false);
       for (const piece of [status.subarray(0, cut), status.subarray(cut)]) {
         observer.fromUpstream(Uint8Array.of(3, ...piece).buffer);
       }
@@ -116,7 +116,7 @@ describe("captures of real sessions", () => {
   test.each(["kubectl-1.36.3-exec-exit-3", "python-exec"])(
     "%s: the exit code is found when each byte is a message",
     (name) => {
-      const observer = createObserver("exec", captureOf(name).chosen, false);
+      const observer = new MessageObserver("exec", captureOf(name).chosen, false);
       for (const byte of streamOf(name, "to-client", 3)) observer.fromUpstream(Uint8Array.of(3, byte).buffer);
       const final = observer.finalStatus();
       expect(final && exitCodeOf(final)).toBe(3);
@@ -215,7 +215,7 @@ describe("an invalid frame", () => {
   });
 
   test("with half a Status gives no status", () => {
-    const observer = createObserver("exec", "v5.channel.k8s.io", true);
+    const observer = new MessageObserver("exec", "v5.channel.k8s.io", true);
     observer.fromUpstream("\u0003{");
     expect(observer.finalStatus()).toBeUndefined();
   });
@@ -223,7 +223,7 @@ describe("an invalid frame", () => {
   test.each(["v5.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", ""])(
     "gives no status and throws nothing (%s)",
     (protocol) => {
-      const observer = createObserver("exec", protocol, true);
+      const observer = new MessageObserver("exec", protocol, true);
       const hostile: Message[] = [
         "",
         "3",

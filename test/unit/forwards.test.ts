@@ -1,18 +1,20 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
 import type { Forward } from "../../audit/events.ts";
-import { createObserver } from "../../durable/protocols/choose.ts";
-import type { Observer } from "../../durable/protocols/observer.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter, type SpdyHeaders } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { MessageObserver } from "../support/observe-messages.ts";
 
 const TUNNEL = "SPDY/3.1+portforward.k8s.io";
 
 function observe(protocol = TUNNEL, ports: readonly number[] = []) {
   const used: number[] = [];
-  const observer = createObserver("port-forward", protocol, false, { ports, onNewPort: (port) => used.push(port) });
+  const observer = new MessageObserver("port-forward", protocol, false, {
+    ports,
+    onNewPort: (port) => used.push(port),
+  });
   return { observer, used };
 }
 
@@ -33,7 +35,7 @@ function tunnel() {
   return {
     observer,
     used,
-    forwards: () => observer.traffic?.().forwards,
+    forwards: () => observer.traffic()?.forwards,
     fromClient: (...frames: SpdyFrame[]) => observer.fromClient(bytesOf(frames, client)),
     fromUpstream: (...frames: SpdyFrame[]) => observer.fromUpstream(bytesOf(frames, upstream)),
   };
@@ -233,7 +235,7 @@ describe("a client that tries to fill the audit log or the memory", () => {
       t.fromClient(open(2 * n + 1, "error", n + 1));
       t.fromUpstream(data(2 * n + 1, "\u0800".repeat(10_000)));
     }
-    expect(Buffer.byteLength(JSON.stringify(t.observer.traffic?.()))).toBeLessThan(48 * 1024);
+    expect(Buffer.byteLength(JSON.stringify(t.observer.traffic()))).toBeLessThan(48 * 1024);
   });
 
   test("with millions of frames in one message is read in pieces", () => {
@@ -242,7 +244,7 @@ describe("a client that tries to fill the audit log or the memory", () => {
     const message = new Uint8Array(1024 * 1024);
     for (let at = 0; at < message.length; at += empty.length) message.set(empty, at);
     const push = vi.spyOn(SpdyFrameParser.prototype, "push");
-    expect(observer.fromClient(message.buffer)).toBe(false);
+    expect(observer.fromClient(message.buffer)).toBe("idle");
     const frames = push.mock.results.map(({ value }) => value.length as number);
     expect([frames.length, Math.max(...frames)]).toEqual([16, 8_192]);
     push.mockRestore();
@@ -253,7 +255,7 @@ describe("a client that tries to fill the audit log or the memory", () => {
     t.fromClient(open(1, "data", 80));
     t.fromClient(synStream(3, [["port", "8".repeat(17_000)]]));
     t.fromClient(open(5, "data", 443));
-    expect(t.observer.traffic?.()).toEqual({ forwards: [forward(80, { connections: 1 })], unreadable: true });
+    expect(t.observer.traffic()).toEqual({ forwards: [forward(80, { connections: 1 })], unreadable: true });
   });
 });
 
@@ -261,18 +263,18 @@ describe("traffic that does not fit its protocol", () => {
   test.each(["fromClient", "fromUpstream"] as const)("is marked as unreadable, from either side (%s)", (side) => {
     const t = tunnel();
     t.fromClient(open(1, "data", 80));
-    expect(t.observer.traffic?.()).not.toHaveProperty("unreadable");
+    expect(t.observer.traffic()).not.toHaveProperty("unreadable");
     t.observer[side](Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4).buffer);
-    expect(t.observer.traffic?.()).toEqual({ forwards: [forward(80, { connections: 1 })], unreadable: true });
+    expect(t.observer.traffic()).toEqual({ forwards: [forward(80, { connections: 1 })], unreadable: true });
   });
 
   test("includes an unknown protocol", () => {
-    expect(observe("v9.portforward.k8s.io").observer.traffic?.()).toEqual({ forwards: [], unreadable: true });
-    expect(createObserver("exec", "v9.channel.k8s.io", false).traffic?.()).toEqual({ unreadable: true });
+    expect(observe("v9.portforward.k8s.io").observer.traffic()).toEqual({ forwards: [], unreadable: true });
+    expect(new MessageObserver("exec", "v9.channel.k8s.io", false).traffic()).toEqual({ unreadable: true });
   });
 
   test("excludes the raw bytes of virtual machines", () => {
-    expect(createObserver("vnc", "plain.kubevirt.io", false).traffic?.()).toEqual({});
+    expect(new MessageObserver("vnc", "plain.kubevirt.io", false).traffic()).toEqual({});
   });
 });
 
@@ -287,7 +289,7 @@ describe("the accounts of the older port-forward protocol", () => {
     observer.fromClient(message(1, 7, 7));
     observer.fromUpstream(message(3, ...new TextEncoder().encode("nobody ")));
     observer.fromUpstream(message(3, ...new TextEncoder().encode("listens")));
-    expect(observer.traffic?.()).toEqual({
+    expect(observer.traffic()).toEqual({
       forwards: [
         forward(8080, { connections: 1, bytes_in: 3, bytes_out: 2 }),
         forward(9, { connections: 1, errors: 1, first_error: "nobody listens" }),
@@ -300,7 +302,7 @@ describe("the accounts of the older port-forward protocol", () => {
     const { observer, used } = observe("v4.channel.k8s.io", [80, 80]);
     for (const channel of [0, 1, 2, 3]) observer.fromUpstream(message(channel, 80, 0));
     observer.fromClient(message(2, 1));
-    expect(observer.traffic?.()).toEqual({ forwards: [forward(80, { connections: 2, bytes_in: 1 })] });
+    expect(observer.traffic()).toEqual({ forwards: [forward(80, { connections: 2, bytes_in: 1 })] });
     expect(used).toEqual([80]);
   });
 
@@ -311,7 +313,7 @@ describe("the accounts of the older port-forward protocol", () => {
       observer.fromClient(message(channel, 1));
       observer.fromUpstream(message(channel, 1, 1, 1));
     }
-    const { forwards = [] } = observer.traffic?.() ?? {};
+    const { forwards = [] } = observer.traffic() ?? {};
     expect([used.length, forwards.length]).toEqual([64, 65]);
     expect(forwards[64]).toMatchObject({ port: null, bytes_in: 36, bytes_out: 108, errors: 36 });
   });
@@ -338,11 +340,11 @@ describe("in captures of real sessions", () => {
     const [{ handshake }, ...frames] = lines(name);
     const { observer } = observe(handshake.chosen, ports);
     for (const frame of frames) replay(observer, frame);
-    expect(observer.traffic?.()).toEqual({ forwards });
+    expect(observer.traffic()).toEqual({ forwards });
   });
 });
 
-function replay(observer: Observer, { dir, type, base64 }: Record<string, string>): void {
+function replay(observer: MessageObserver, { dir, type, base64 }: Record<string, string>): void {
   if (type !== "binary") return;
   const bytes = Uint8Array.from(Buffer.from(base64 ?? "", "base64")).buffer;
   if (dir === "to-server") observer.fromClient(bytes);

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { createObserver } from "../../durable/protocols/choose.ts";
-import type { Message } from "../../durable/protocols/observer.ts";
+import type { Message } from "../../durable/protocols/framing.ts";
+import type { Observation } from "../../durable/protocols/observer.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { MessageObserver } from "../support/observe-messages.ts";
 
 const TUNNEL = "SPDY/3.1+portforward.k8s.io";
 
@@ -20,20 +21,20 @@ const text = (messages: readonly (Uint8Array | string)[]) =>
   );
 
 describe("exec and attach", () => {
-  const observe = (protocol = "v5.channel.k8s.io", terminal = false) => createObserver("exec", protocol, terminal);
+  const observe = (protocol = "v5.channel.k8s.io", terminal = false) => new MessageObserver("exec", protocol, terminal);
 
   test.each([
-    ["stdin", binary(0, "x"), true],
-    ["a resize", binary(4, '{"Width":80,"Height":24}'), true],
-    ["an empty frame", binary(0), false],
-    ["an empty message", new ArrayBuffer(0), false],
-  ])("%s from the client counts as use: %s", (_, message, isUse) => {
-    expect(observe().fromClient(message)).toBe(isUse);
+    ["stdin", binary(0, "x"), "use"],
+    ["a resize", binary(4, '{"Width":80,"Height":24}'), "use"],
+    ["an empty frame", binary(0), "idle"],
+    ["an empty message", new ArrayBuffer(0), "idle"],
+  ])("%s from the client is %s", (_, message, observation) => {
+    expect(observe().fromClient(message)).toBe(observation);
   });
 
   test("output counts as use, the empty frames at the start do not", () => {
-    expect([1, 2, 3].map((channel) => observe().fromUpstream(binary(channel)))).toEqual([false, false, false]);
-    expect(observe().fromUpstream(binary(1, "x"))).toBe(true);
+    expect([1, 2, 3].map((channel) => observe().fromUpstream(binary(channel)))).toEqual(["idle", "idle", "idle"]);
+    expect(observe().fromUpstream(binary(1, "x"))).toBe("use");
   });
 
   test("there is no status before the cluster has sent a complete one", () => {
@@ -105,16 +106,16 @@ describe("exec and attach", () => {
   test("an unknown protocol is relayed, and all of it counts as use", () => {
     const observer = observe("v9.channel.k8s.io");
     expect([observer.fromClient(binary(0)), observer.fromUpstream("x"), observer.fromClient("")]).toEqual([
-      true,
-      true,
-      false,
+      "use",
+      "use",
+      "idle",
     ]);
     expect([observer.finalStatus(), observer.goodbyeFrames("bye")]).toEqual([undefined, []]);
   });
 });
 
 describe("port-forward in a tunnel", () => {
-  const observe = () => createObserver("port-forward", TUNNEL, false);
+  const observe = () => new MessageObserver("port-forward", TUNNEL, false);
 
   function bytesOf(...frames: SpdyFrame[]): Uint8Array {
     const headers = new HeaderBlockWriter();
@@ -142,24 +143,24 @@ describe("port-forward in a tunnel", () => {
   });
   const message = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer;
 
-  test.each<[string, SpdyFrame, boolean]>([
-    ["PING", { type: "PING", id: 1 }, false],
-    ["SETTINGS", { type: "SETTINGS", clearPersisted: false, settings: [] }, false],
-    ["WINDOW_UPDATE", { type: "WINDOW_UPDATE", streamId: 1, delta: 5 }, false],
-    ["GOAWAY", { type: "GOAWAY", lastStreamId: 1, status: 0 }, false],
-    ["RST_STREAM", { type: "RST_STREAM", streamId: 1, status: 5 }, false],
-    ["DATA without a byte", data(1, 0), false],
-    ["DATA", data(1, 1), true],
-    ["a new connection", open(1, "data"), true],
-  ])("%s counts as use: %s", (_, frame, isUse) => {
-    expect(observe().fromClient(message(bytesOf(frame)))).toBe(isUse);
-    if (frame.type !== "SYN_STREAM") expect(observe().fromUpstream(message(bytesOf(frame)))).toBe(isUse);
+  test.each<[string, SpdyFrame, Observation]>([
+    ["PING", { type: "PING", id: 1 }, "idle"],
+    ["SETTINGS", { type: "SETTINGS", clearPersisted: false, settings: [] }, "idle"],
+    ["WINDOW_UPDATE", { type: "WINDOW_UPDATE", streamId: 1, delta: 5 }, "idle"],
+    ["GOAWAY", { type: "GOAWAY", lastStreamId: 1, status: 0 }, "idle"],
+    ["RST_STREAM", { type: "RST_STREAM", streamId: 1, status: 5 }, "idle"],
+    ["DATA without a byte", data(1, 0), "idle"],
+    ["DATA", data(1, 1), "use"],
+    ["a new connection", open(1, "data"), "use"],
+  ])("%s is %s", (_, frame, observation) => {
+    expect(observe().fromClient(message(bytesOf(frame)))).toBe(observation);
+    if (frame.type !== "SYN_STREAM") expect(observe().fromUpstream(message(bytesOf(frame)))).toBe(observation);
   });
 
   test("a PING in single bytes is not use, data in single bytes is", () => {
     const uses = (bytes: Uint8Array) => {
       const observer = observe();
-      return [...bytes].filter((byte) => observer.fromClient(Uint8Array.of(byte).buffer)).length;
+      return [...bytes].filter((byte) => observer.fromClient(Uint8Array.of(byte).buffer) === "use").length;
     };
     expect(uses(bytesOf({ type: "PING", id: 1 }))).toBe(0);
     expect(uses(bytesOf(data(1, 3)))).toBe(3);
@@ -191,10 +192,10 @@ describe("port-forward in a tunnel", () => {
     "after a protocol error (%s) everything counts as use, and nothing throws",
     (side) => {
       const observer = observe();
-      expect(observer[side](message(Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4)))).toBe(true);
-      expect(observer[side](message(bytesOf({ type: "PING", id: 1 })))).toBe(true);
-      expect(observer[side](new ArrayBuffer(0))).toBe(false);
-      expect(observer[side]("text")).toBe(true);
+      expect(observer[side](message(Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4)))).toBe("use");
+      expect(observer[side](message(bytesOf({ type: "PING", id: 1 })))).toBe("use");
+      expect(observer[side](new ArrayBuffer(0))).toBe("idle");
+      expect(observer[side]("text")).toBe("use");
     },
   );
 
@@ -204,7 +205,7 @@ describe("port-forward in a tunnel", () => {
       const observer = observe();
       const uses = capture(`${kubectl}-port-forward`).map(({ dir, ms, bytes }) => ({
         ms,
-        isUse: dir === "to-server" ? observer.fromClient(bytes) : observer.fromUpstream(bytes),
+        isUse: (dir === "to-server" ? observer.fromClient(bytes) : observer.fromUpstream(bytes)) === "use",
       }));
       expect(uses.some(({ isUse }) => isUse)).toBe(true);
       // The PING comes after 10 seconds, long after the last forwarded connection.
@@ -216,14 +217,14 @@ describe("port-forward in a tunnel", () => {
 });
 
 describe("the older port-forward", () => {
-  const observe = () => createObserver("port-forward", "v4.channel.k8s.io", false);
+  const observe = () => new MessageObserver("port-forward", "v4.channel.k8s.io", false);
 
   test("announces a port on every channel, which is not use, and what follows is, even two bytes", () => {
     const observer = observe();
-    expect([0, 1].map((channel) => observer.fromUpstream(binary(channel, [0x1f, 0x90])))).toEqual([false, false]);
-    expect(observer.fromUpstream(binary(0, [1, 2]))).toBe(true);
-    expect(observer.fromClient(binary(0, "GET"))).toBe(true);
-    expect(observer.fromClient(binary(0))).toBe(false);
+    expect([0, 1].map((channel) => observer.fromUpstream(binary(channel, [0x1f, 0x90])))).toEqual(["idle", "idle"]);
+    expect(observer.fromUpstream(binary(0, [1, 2]))).toBe("use");
+    expect(observer.fromClient(binary(0, "GET"))).toBe("use");
+    expect(observer.fromClient(binary(0))).toBe("idle");
     expect(text(observer.goodbyeFrames("bye"))).toEqual([[1, "bye"]]);
   });
 
@@ -234,15 +235,16 @@ describe("the older port-forward", () => {
 
 describe("a virtual machine's console", () => {
   test.each(["console", "vnc", "usbredir", "vsock", "vm-port-forward"] as const)("%s: every byte is use", (kind) => {
-    const observer = createObserver(kind, "plain.kubevirt.io", true);
-    expect([observer.fromClient(binary(0)), observer.fromUpstream(binary(3, "x"))]).toEqual([true, true]);
+    const observer = new MessageObserver(kind, "plain.kubevirt.io", true);
+    expect([observer.fromClient(binary(0)), observer.fromUpstream(binary(3, "x"))]).toEqual(["use", "use"]);
     expect(observer.finalStatus()).toBeUndefined();
     // kubectl needs 1000. These clients can be told in the close frame only.
     expect(observer.messageInCloseReason).toBe(true);
   });
 
   test("a console shows the message on its screen, the others cannot", () => {
-    const goodbyeOf = (kind: "console" | "vnc") => createObserver(kind, "plain.kubevirt.io", true).goodbyeFrames("bye");
+    const goodbyeOf = (kind: "console" | "vnc") =>
+      new MessageObserver(kind, "plain.kubevirt.io", true).goodbyeFrames("bye");
     expect(goodbyeOf("console")).toEqual([Uint8Array.from(new TextEncoder().encode("\r\nbye\r\n"))]);
     expect(goodbyeOf("vnc")).toEqual([]);
   });
@@ -254,7 +256,7 @@ describe("no capture of a real session", () => {
   test.each(names)("is misread: %s", (name) => {
     const kind = name.includes("port-forward") ? "port-forward" : "exec";
     const { chosen } = handshake(name);
-    const observer = createObserver(kind, chosen ?? "", false);
+    const observer = new MessageObserver(kind, chosen ?? "", false);
     for (const { dir, bytes } of capture(name)) {
       if (dir === "to-server") observer.fromClient(bytes);
       else observer.fromUpstream(bytes);

@@ -5,13 +5,13 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, test } from "vitest";
-import { createObserver } from "../../durable/protocols/choose.ts";
 import { channelProtocol, decodeFrame, encodeFrame as encodeChannelFrame } from "../../kubernetes/channels.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { DEFAULT_MAX_HEADER_BYTES, HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { MessageObserver } from "../support/observe-messages.ts";
 import { Random, seedOfRun } from "../support/random.ts";
 import { randomFrame } from "../support/spdy-frames.ts";
 
@@ -75,7 +75,7 @@ describe(`random streams (SALLYPORT_SEED=${SEED})`, () => {
       const name = random.pick(["v5.channel.k8s.io", "v4.base64.channel.k8s.io"]);
       const protocol = channelProtocol(name);
       if (!protocol) throw new Error("not a channel protocol");
-      const observer = createObserver("exec", name, false);
+      const observer = new MessageObserver("exec", name, false);
       const say = (channel: number, payload: Uint8Array) => {
         const message = encodeChannelFrame(protocol, channel, payload);
         observer.fromUpstream(typeof message === "string" ? message : message.buffer);

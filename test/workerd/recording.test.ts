@@ -8,8 +8,8 @@ import type { LiveRecording } from "../../durable/recording/live-recording.ts";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
 import { Recordings } from "../../durable/recording/recordings.ts";
 import { Spool } from "../../durable/recording/spool.ts";
+import { ChannelTap, type CreateTap } from "../../durable/recording/tap.ts";
 import { streamRecording } from "../../worker/api/stream-recording.ts";
-import { frame } from "./client.ts";
 
 /** What the API would answer, with a spool that always answers. Undefined: there is no recording. */
 async function stream(bucket: R2Bucket, id: string, read: (offset: number) => Promise<RecordingBlock | null>) {
@@ -55,6 +55,8 @@ class TestObject {
   }
 }
 
+const createTap: CreateTap = (writer, withInput) => new ChannelTap(writer, withInput);
+
 function begin(
   recordings: Recordings,
   policy: Partial<RecordingPolicy> = {},
@@ -71,12 +73,12 @@ function begin(
     command: ["sh"],
     tty: true,
   };
-  const parts = { metadata, policy: { ...POLICY, ...policy }, subprotocol: "v5.channel.k8s.io", onMustEnd };
+  const parts = { metadata, policy: { ...POLICY, ...policy }, createTap, onMustEnd };
   return { id: metadata.sessionId, recording: recordings.begin(parts, NOW) };
 }
 
 const print = (recording: LiveRecording, text: string, now = NOW) =>
-  recording.fromUpstream(frame(1, text).buffer as ArrayBuffer, now);
+  recording.fromUpstream({ channel: 1, payload: new TextEncoder().encode(text), isText: false }, now);
 
 /** Sends so much output in whole lines, in messages as a cluster sends them. @returns the text */
 function printMuch(recording: LiveRecording, mebibytes: number, from = 0): string {

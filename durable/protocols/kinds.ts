@@ -1,0 +1,92 @@
+import { Channel, channelProtocol } from "../../kubernetes/channels.ts";
+import type { SessionKind } from "../../kubernetes/session-target.ts";
+import { ChannelTap, type CreateTap, RawTap } from "../recording/tap.ts";
+import { ExecObserver } from "./exec.ts";
+import type { Framing } from "./framing.ts";
+import type { Observer } from "./observer.ts";
+import { PortForwardChannelsObserver } from "./port-forward-channels.ts";
+import { PORT_FORWARD_TUNNEL, PortForwardTunnelObserver } from "./port-forward-tunnel.ts";
+import { RawObserver } from "./raw.ts";
+
+/** What the observer of a session may need. */
+export interface ObservedSession {
+  /** What `KindOfSession.framing` returned. */
+  readonly framing: Framing;
+  readonly terminal: boolean;
+  /** The ports named in the request; kubectl names none there. */
+  readonly ports: readonly number[];
+  /** Called when a port is first used, for at most 64 ports. */
+  readonly onNewPort: (port: number) => void;
+}
+
+/** All that is particular to one kind of session. */
+export interface KindOfSession {
+  /** @param subprotocol what the upstream chose, `""` for none */
+  framing(subprotocol: string): Framing;
+  createObserver(session: ObservedSession): Observer;
+  /** Absent where there is no terminal that could be recorded: tunnels and screens. */
+  recorder?(framing: Framing): CreateTap;
+}
+
+const MESSAGES: Framing = { kind: "messages" };
+
+const recordChannels: CreateTap = (writer, withInput) => new ChannelTap(writer, withInput);
+const recordAll: CreateTap = (writer, withInput) => new RawTap(writer, withInput);
+
+const EXEC: KindOfSession = {
+  framing(subprotocol) {
+    const protocol = channelProtocol(subprotocol);
+    // The Status and resizes are streams too, but short ones; and `[255, id]` of v5 is no stream.
+    return protocol ? { kind: "channels", protocol, isStream: (channel) => channel <= Channel.stderr } : MESSAGES;
+  },
+  createObserver({ framing, terminal }) {
+    return framing.kind === "channels"
+      ? new ExecObserver(framing.protocol, terminal)
+      : new RawObserver({ unreadable: true });
+  },
+  // A future protocol of exec is recorded as it comes: an odd cast is better than none.
+  recorder: ({ kind }) => (kind === "channels" ? recordChannels : recordAll),
+};
+
+const PORT_FORWARD: KindOfSession = {
+  framing(subprotocol) {
+    if (subprotocol === PORT_FORWARD_TUNNEL) return { kind: "bytes" };
+    const protocol = channelProtocol(subprotocol);
+    return protocol ? { kind: "channels", protocol, isStream: () => false } : MESSAGES;
+  },
+  createObserver({ framing, ports, onNewPort }) {
+    switch (framing.kind) {
+      case "bytes":
+        return new PortForwardTunnelObserver(onNewPort);
+      case "channels":
+        return new PortForwardChannelsObserver(framing.protocol, ports, onNewPort);
+      case "messages":
+        return new RawObserver({ forwards: [], unreadable: true });
+    }
+  },
+};
+
+/** Bytes that nobody here reads. */
+const OPAQUE: KindOfSession = {
+  framing: () => MESSAGES,
+  createObserver: () => new RawObserver(),
+};
+
+const CONSOLE: KindOfSession = {
+  framing: () => MESSAGES,
+  createObserver: () =>
+    new RawObserver({}, (message) => [Uint8Array.from(new TextEncoder().encode(`\r\n${message}\r\n`))]),
+  recorder: () => recordAll,
+};
+
+export const KINDS_OF_SESSIONS: Readonly<Record<SessionKind, KindOfSession>> = {
+  exec: EXEC,
+  attach: EXEC,
+  "port-forward": PORT_FORWARD,
+  proxy: OPAQUE,
+  console: CONSOLE,
+  vnc: OPAQUE,
+  usbredir: OPAQUE,
+  vsock: OPAQUE,
+  "vm-port-forward": OPAQUE,
+};

@@ -1,0 +1,50 @@
+import type { Traffic } from "../../audit/events.ts";
+import { decodeMessage, type Framing, type Message } from "../../durable/protocols/framing.ts";
+import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
+import type { Observation, Observer } from "../../durable/protocols/observer.ts";
+import type { SessionKind } from "../../kubernetes/session-target.ts";
+import type { Status } from "../../kubernetes/status.ts";
+
+/** A session's observer that is given whole messages, decoded by the framing of its kind. */
+export class MessageObserver {
+  readonly framing: Framing;
+  readonly observer: Observer;
+
+  constructor(
+    kind: SessionKind,
+    subprotocol: string,
+    terminal = false,
+    { ports = [], onNewPort = () => {} }: { ports?: readonly number[]; onNewPort?: (port: number) => void } = {},
+  ) {
+    this.framing = KINDS_OF_SESSIONS[kind].framing(subprotocol);
+    this.observer = KINDS_OF_SESSIONS[kind].createObserver({ framing: this.framing, terminal, ports, onNewPort });
+  }
+
+  fromClient(message: Message | Uint8Array): Observation {
+    return this.observer.fromClient(decodeMessage(this.framing, message));
+  }
+
+  fromUpstream(message: Message | Uint8Array): Observation {
+    return this.observer.fromUpstream(decodeMessage(this.framing, message));
+  }
+
+  finalStatus(): Status | undefined {
+    return this.observer.finalStatus();
+  }
+
+  goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[] {
+    return this.observer.goodbyeFrames(message);
+  }
+
+  traffic(): Traffic | undefined {
+    return this.observer.traffic?.();
+  }
+
+  get lingerMs(): number {
+    return this.observer.lingerMs;
+  }
+
+  get messageInCloseReason(): true | undefined {
+    return this.observer.messageInCloseReason;
+  }
+}
