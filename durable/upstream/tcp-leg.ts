@@ -74,9 +74,9 @@ export class TcpLeg implements UpstreamLeg {
 
   abort(): void {
     this.#tellClose(CloseCode.abnormal, "");
-    // Neither waits for the other: a cluster that takes nothing more must not keep the connection.
     void this.#reader.cancel().catch(() => {});
-    void this.#writer.abort().catch(() => {});
+    // The writable half is not aborted: workerd then sends nothing more, not even the FIN of a close. What is untaken goes
+    // first, so a cluster that reads nothing keeps the connection until it ends it or the object is evicted.
     void this.#stream.close().catch(() => {});
   }
 
