@@ -18,6 +18,20 @@ const EDGE_TESTS = [
   "upstream",
 ].map((name) => `test/workerd/${name}.test.ts`);
 
+/** Tests of what passes between a session's client and its cluster: they run over both ways to a cluster. */
+const TRANSPORT_TESTS = [
+  "captures",
+  "fault-matrix",
+  "forwards",
+  "interrupted",
+  "kubevirt",
+  "recorded-sessions",
+  "refused-sessions",
+  "relay",
+  "time-limits",
+  "waiting",
+].map((name) => `test/workerd/${name}.test.ts`);
+
 /** On a busy machine everything takes longer. These limits only end what hangs. */
 const PATIENT = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 60_000 } } };
 
@@ -34,8 +48,12 @@ export default defineConfig({
     projects: [
       { test: { ...PATIENT, name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
-        plugins: [cloudflareTest(objectsProject)],
+        plugins: [cloudflareTest(() => objectsProject("workerd", "auto"))],
         test: { ...inWorkerd, name: "workerd", include: ["test/workerd/**/*.test.ts"], exclude: EDGE_TESTS },
+      },
+      {
+        plugins: [cloudflareTest(() => objectsProject("workerd-websocket", "websocket"))],
+        test: { ...inWorkerd, name: "workerd-websocket", include: TRANSPORT_TESTS },
       },
       {
         plugins: [cloudflareTest(edgeProject)],

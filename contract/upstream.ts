@@ -8,6 +8,7 @@ import * as z from "zod";
  * - `websocket`: by the platform's WebSocket, which has no back-pressure.
  */
 export const UPSTREAM_TRANSPORTS = ["auto", "tcp", "websocket"] as const;
+export type UpstreamTransport = (typeof UPSTREAM_TRANSPORTS)[number];
 
 /** The port of the sidecar beside cloudflared, on loopback within their pod. */
 export const SIDECAR_PORT = 8001;

@@ -47,7 +47,7 @@ function readRuns(): Run[] {
 async function runTests({ name, date, flags }: Run, args: readonly string[]): Promise<boolean> {
   console.log(`\n${name}: ${date}${flags.length > 0 ? ` with ${flags.join(", ")}` : ""}`);
   const vitest = join(dirname(require.resolve("vitest/package.json")), "vitest.mjs");
-  const projects = ["--project", "workerd", "--project", "workerd-edge"];
+  const projects = ["--project", "workerd", "--project", "workerd-websocket", "--project", "workerd-edge"];
   const child = spawn(process.execPath, [vitest, "run", ...projects, ...args], {
     stdio: "inherit",
     env: {

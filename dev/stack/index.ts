@@ -3,8 +3,9 @@
  * behind them. `npm start` runs it; tests and benchmarks call `startStack` themselves.
  */
 import { join } from "node:path";
+import type { UpstreamTransport } from "../../contract/upstream.ts";
 import { PERSONA_NAMES, PERSONAS, type PersonaName } from "../access/personas.ts";
-import { bundleAccessFake, bundleWorker } from "../workers/bundle.ts";
+import { bundleFake, bundleWorker } from "../workers/bundle.ts";
 import {
   EDGE_CONFIGURATION,
   OBJECTS_CONFIGURATION,
@@ -17,7 +18,7 @@ import { Cleanups } from "./cleanups.ts";
 import { startEmbedded, useUpstream } from "./cluster.ts";
 import { StackError } from "./errors.ts";
 import { openStateDir, type StatePaths } from "./files.ts";
-import { buildLocalConfig, type ConfigOverrides, SECOND } from "./local-config.ts";
+import { buildLocalConfig, type ConfigOverrides, ONLY_BINDING, SECOND } from "./local-config.ts";
 import { takeLock } from "./lock.ts";
 import { DEFAULT_STATE_DIR } from "./options.ts";
 import { LOOPBACK, type PortPlan, planPorts, withPortPlan } from "./ports.ts";
@@ -40,6 +41,8 @@ export interface StackOptions {
   readonly upstream?: string | undefined;
   /** Adds a second embedded cluster. */
   readonly secondCluster?: boolean | undefined;
+  /** How sessions reach the clusters. Default `auto`, which is TCP here. */
+  readonly transport?: UpstreamTransport | undefined;
   /** Values that replace those of the local configuration document. */
   readonly config?: ConfigOverrides | undefined;
   /** Prints nothing. */
@@ -94,8 +97,9 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   const hasSecond = options.secondCluster ?? false;
   const morePorts = { workerSocket: options.workerSocket ?? false, second: hasSecond };
   await planPorts(options.port, morePorts);
+  const facts = { hasSecond, transport: options.transport };
   const placeholder = { audience: "checked-later", cluster: "checked-later" };
-  buildLocalConfig({ issuer: `http://${LOOPBACK}`, hasSecond, ...placeholder }, options.config);
+  buildLocalConfig({ issuer: `http://${LOOPBACK}`, ...facts, ...placeholder }, options.config);
 
   const log = new WorkerLog({ path: paths.log, verbose: options.verbose ?? false, print });
   cleanups.add(() => log.close());
@@ -125,8 +129,8 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       ...bundles,
       ports,
       access: { ...access, issuer },
-      config: buildLocalConfig({ issuer, audience: access.audience, cluster: cluster.name, hasSecond }, options.config),
-      upstreams: { KUBE_API: cluster.address, ...(second && { [SECOND.binding]: second.address }) },
+      config: buildLocalConfig({ issuer, audience: access.audience, cluster: cluster.name, ...facts }, options.config),
+      upstreams: { [ONLY_BINDING]: cluster.address, ...(second && { [SECOND.binding]: second.address }) },
       callerHandlesSignals: options.callerHandlesSignals ?? false,
       inspector: options.inspector ?? false,
       log,
@@ -181,15 +185,17 @@ async function settleAll<T extends readonly unknown[]>(work: { [K in keyof T]: P
 async function bundleWorkers(paths: StatePaths, { wranglerConfig }: StackOptions) {
   const edge = readWorkerConfiguration(wranglerConfig ?? EDGE_CONFIGURATION);
   const objects = readWorkerConfiguration(OBJECTS_CONFIGURATION);
-  const [edgeModule, objectsModule, accessModule] = await settleAll([
+  const [edgeModule, objectsModule, accessModule, vpcModule] = await settleAll([
     bundleWorker(edge, join(paths.bundles, "edge")),
     bundleWorker(objects, join(paths.bundles, "objects")),
-    bundleAccessFake(join(paths.bundles, "access")),
+    bundleFake("access", join(paths.bundles, "access")),
+    bundleFake("vpc", join(paths.bundles, "vpc")),
   ]);
   return {
     edge: { configuration: edge, module: edgeModule },
     objects: { configuration: objects, module: objectsModule },
     accessModule,
+    vpcModule,
   };
 }
 

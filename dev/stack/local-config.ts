@@ -1,5 +1,6 @@
 /** The configuration document of the local stack. */
 import { readFileSync } from "node:fs";
+import type { UpstreamTransport } from "../../contract/upstream.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { PERSONAS } from "../access/personas.ts";
@@ -14,10 +15,19 @@ export interface LocalFacts {
   readonly cluster: string;
   /** See `SECOND`. */
   readonly hasSecond?: boolean;
+  /** Default `auto`. */
+  readonly transport?: UpstreamTransport | undefined;
 }
 
+/** The binding of the first cluster. */
+export const ONLY_BINDING = "KUBE_API";
 /** The second cluster: its name, its host name as the edge sees it, and its binding. */
 export const SECOND = { name: "second", hostname: "second.localhost", binding: "KUBE_API_SECOND" } as const;
+
+/** The binding of a cluster's TCP connections, beside that of its requests. */
+export function tcpBindingOf(binding: string): string {
+  return `${binding}_TCP`;
+}
 
 /**
  * Builds the document and validates it with the edge's own loader.
@@ -28,7 +38,9 @@ export const SECOND = { name: "second", hostname: "second.localhost", binding: "
 export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides = {}): ConfigInput {
   const document: Record<string, unknown> = {
     access: { teamDomain: facts.issuer, audiences: [facts.audience] },
-    ...(facts.hasSecond ? { clusters: twoClusters(facts.cluster) } : { cluster: facts.cluster }),
+    ...(facts.hasSecond
+      ? { clusters: twoClusters(facts) }
+      : { cluster: facts.cluster, ...upstreamFields(facts, ONLY_BINDING) }),
     identities: [
       // First, because the first match wins and the admin has no group claim.
       { match: { email: PERSONAS.admin.email }, groups: ["developers"], roles: ["admin"] },
@@ -50,12 +62,17 @@ export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides =
   return document as ConfigInput;
 }
 
-function twoClusters(first: string) {
-  const { name, hostname, binding } = SECOND;
-  return [
-    { name: first, hostnames: ["127.0.0.1", "localhost"], binding: "KUBE_API" },
-    { name, hostnames: [hostname], binding },
+function twoClusters(facts: LocalFacts) {
+  const { name, hostname, binding: second } = SECOND;
+  const clusters = [
+    { name: facts.cluster, hostnames: ["127.0.0.1", "localhost"], binding: ONLY_BINDING },
+    { name, hostnames: [hostname], binding: second },
   ];
+  return clusters.map((cluster) => ({ ...cluster, ...upstreamFields(facts, cluster.binding) }));
+}
+
+function upstreamFields({ transport = "auto" }: LocalFacts, binding: string) {
+  return { transport, tcpBinding: tcpBindingOf(binding) };
 }
 
 /** Reads `--config FILE`. The values are validated later, as part of the whole document. */

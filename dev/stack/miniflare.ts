@@ -9,8 +9,10 @@ import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { PERSONA_NAMES } from "../access/personas.ts";
 import type { AccessSettings } from "../access/tokens.ts";
+import type { VpcServiceProps } from "../vpc/props.ts";
 import { LOCAL_ENVIRONMENT, type WorkerConfiguration } from "../workers/configuration.ts";
 import { StackError } from "./errors.ts";
+import { tcpBindingOf } from "./local-config.ts";
 import { applyMigrations, readMigrations } from "./migrations.ts";
 import { LOOPBACK, type PortPlan, PortsTakenError } from "./ports.ts";
 import { findWorkerd, STATE_DIR_MARK } from "./processes.ts";
@@ -20,6 +22,7 @@ import { RuntimeLog, type WorkerLog } from "./worker-log.ts";
 /** Name of the local database. Fixed, so that its file does not depend on a deployment's id. */
 const LOCAL_DATABASE = "sallyport";
 const ACCESS = "access";
+const VPC = "vpc";
 /** Name of the edge, also of a Worker in its place. */
 const EDGE = "sallyport";
 const WRANGLER_LOG = "WRANGLER_LOG";
@@ -39,6 +42,7 @@ export interface RuntimeInput {
   readonly edge: BundledWorker;
   readonly objects: BundledWorker;
   readonly accessModule: string;
+  readonly vpcModule: string;
   readonly ports: PortPlan;
   readonly access: AccessSettings;
   readonly config: ConfigInput;
@@ -79,7 +83,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
       handleStructuredLogs: ({ level, message, timestamp }) => input.log.write(level, message, timestamp),
       unsafeRuntimeEnv: { [STATE_DIR_MARK]: input.stateDir },
       unsafeHandleRuntimeRestart: () => input.onRestart(workerdPid()),
-      workers: [accessOptions(input), edgeOptions(input), objectsOptions(input)],
+      workers: [accessOptions(input), vpcOptions(input), edgeOptions(input), objectsOptions(input)],
     }),
     resourcePersistencePath: input.dataDir,
     unsafeLocalExplorer: false,
@@ -135,9 +139,27 @@ function edgeOptions(input: RuntimeInput): V4WorkerOptions {
   };
 }
 
-/** Named as in its configuration, because the edge's `script_name` refers to it. */
+function vpcOptions({ vpcModule, objects }: RuntimeInput): V4WorkerOptions {
+  return {
+    name: VPC,
+    modules: true,
+    scriptPath: vpcModule,
+    modulesRoot: dirname(vpcModule),
+    compatibilityDate: objects.configuration.compatibilityDate,
+  };
+}
+
+/**
+ * Named as in its configuration, because the edge's `script_name` refers to it. Only the objects open TCP connections to
+ * clusters.
+ */
 function objectsOptions({ objects, upstreams }: RuntimeInput): V4WorkerOptions {
-  return commonOptions(objects.configuration.name, objects, upstreams);
+  const options = commonOptions(objects.configuration.name, objects, upstreams);
+  const tcp = Object.entries(upstreams).map(([binding, address]) => [
+    tcpBindingOf(binding),
+    { name: VPC, props: { address } satisfies VpcServiceProps },
+  ]);
+  return { ...options, serviceBindings: { ...options.serviceBindings, ...Object.fromEntries(tcp) } };
 }
 
 /** What both Workers have: their own configuration, the audit database and the clusters. */

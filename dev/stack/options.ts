@@ -1,5 +1,6 @@
 /** The command line of `npm start`. */
 import { parseArgs } from "node:util";
+import { UPSTREAM_TRANSPORTS, type UpstreamTransport } from "../../contract/upstream.ts";
 import { MAX_BASE_PORT } from "./ports.ts";
 import { parseUpstream } from "./upstream.ts";
 
@@ -14,6 +15,7 @@ export const USAGE = `Usage: npm start [-- options]
                    instead of the embedded one
   --clusters 2     a second, embedded cluster with a host name of its own: the contexts alice-second,
                    bob-second, admin-second and mallory-second
+  --transport WAY  how sessions reach the clusters: auto, tcp or websocket. Default: auto, which is TCP here
   --config FILE    JSON with values that replace those of the local configuration, e.g.
                    {"limits": {"maxSessionsPerUser": 2, "idleTimeoutSeconds": 60}}
   --verbose        also print the Workers' log here
@@ -26,6 +28,7 @@ export interface StartCommand {
   readonly port: number | undefined;
   readonly upstream: string | undefined;
   readonly secondCluster: boolean;
+  readonly transport: UpstreamTransport | undefined;
   readonly configFile: string | undefined;
   readonly verbose: boolean;
 }
@@ -53,6 +56,10 @@ export function parseCommandLine(args: readonly string[]): Command {
     const upstream = parseUpstream(values.upstream);
     if ("fault" in upstream) return misuse(`--upstream ${upstream.fault}`);
   }
+  const transport = UPSTREAM_TRANSPORTS.find((name) => name === values.transport);
+  if (values.transport !== undefined && !transport) {
+    return misuse(`--transport must be one of ${UPSTREAM_TRANSPORTS.join(", ")}`);
+  }
   if (!["1", "2", undefined].includes(values.clusters)) return misuse("--clusters must be 1 or 2");
   return {
     kind: "start",
@@ -60,6 +67,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     port,
     upstream: values.upstream,
     secondCluster: values.clusters === "2",
+    transport,
     configFile: values.config,
     verbose: values.verbose ?? false,
   };
@@ -75,6 +83,7 @@ function parseFlags(args: readonly string[]) {
       state: { type: "string" },
       upstream: { type: "string" },
       clusters: { type: "string" },
+      transport: { type: "string" },
       config: { type: "string" },
       verbose: { type: "boolean" },
       help: { type: "boolean", short: "h" },

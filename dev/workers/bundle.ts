@@ -6,8 +6,11 @@ import { dirname, join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
 import type { WorkerConfiguration } from "./configuration.ts";
 
-/** The fake of Cloudflare Access. It is never deployed, so it has no wrangler configuration. */
-const ACCESS_FAKE = join(import.meta.dirname, "../access/worker.ts");
+/** The fakes of Cloudflare's services. They are never deployed, so they have no wrangler configuration. */
+const FAKES = {
+  access: join(import.meta.dirname, "../access/worker.ts"),
+  vpc: join(import.meta.dirname, "../vpc/worker.ts"),
+} as const;
 
 /** wrangler's options, from its src/deployment-bundle/bundle.ts. */
 const WRANGLER_OPTIONS = {
@@ -34,10 +37,14 @@ export async function bundleWorker(worker: WorkerConfiguration, outDir: string):
 }
 
 /** Bundles a Worker in memory. @returns the text of its module; throws as `bundleWorker` does */
-export async function bundleToText(worker: WorkerConfiguration): Promise<string> {
-  const { outputFiles } = await build({ ...optionsOf(worker), write: false });
-  const [module] = outputFiles;
-  if (!module) throw new Error(`esbuild wrote nothing for ${worker.main}`);
+export function bundleToText(worker: WorkerConfiguration): Promise<string> {
+  return buildToText(optionsOf(worker));
+}
+
+async function buildToText(options: BuildOptions): Promise<string> {
+  const { outputFiles } = await build({ ...options, write: false });
+  const [module] = outputFiles ?? [];
+  if (!module) throw new Error(`esbuild wrote nothing for ${options.entryPoints}`);
   return module.text;
 }
 
@@ -46,9 +53,14 @@ function optionsOf({ file, main, keepNames }: WorkerConfiguration) {
   return { ...WRANGLER_OPTIONS, absWorkingDir: dirname(file), entryPoints: [main], keepNames };
 }
 
-/** Bundles the Access fake. @returns path of its module; throws as `bundleWorker` does */
-export async function bundleAccessFake(outDir: string): Promise<string> {
+/** Bundles a fake of a Cloudflare service. @returns path of its module; throws as `bundleWorker` does */
+export async function bundleFake(name: keyof typeof FAKES, outDir: string): Promise<string> {
   const outfile = join(outDir, "index.js");
-  await build({ ...WRANGLER_OPTIONS, entryPoints: [ACCESS_FAKE], outfile });
+  await build({ ...WRANGLER_OPTIONS, entryPoints: [FAKES[name]], outfile });
   return outfile;
+}
+
+/** The same in memory, as `bundleToText`. */
+export function bundleFakeToText(name: keyof typeof FAKES): Promise<string> {
+  return buildToText({ ...WRANGLER_OPTIONS, entryPoints: [FAKES[name]] });
 }

@@ -4,12 +4,17 @@
  * A test file runs inside the main Worker of its project, and the helpers for Durable Objects take stubs of
  * that Worker's own objects only. So there are two projects: `workerd`, whose main Worker is the objects',
  * with the edge bundled beside it, and `workerd-edge`, the other way round. In both, `env.EDGE` is the whole
- * edge.
+ * edge. `workerd-websocket` is `workerd` once more, with sessions that reach the fake cluster by the platform's
+ * WebSocket instead of TCP.
  */
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
 import { readD1Migrations } from "@cloudflare/vitest-plugin";
 import { exportJWK, generateKeyPair } from "jose";
 import { kCurrentWorker, type V4WorkerOptions } from "miniflare";
-import { bundleToText } from "../../dev/workers/bundle.ts";
+import type { UpstreamTransport } from "../../contract/upstream.ts";
+import type { VpcServiceProps } from "../../dev/vpc/props.ts";
+import { bundleFakeToText, bundleToText } from "../../dev/workers/bundle.ts";
 import {
   compatibilityDate,
   EDGE_CONFIGURATION,
@@ -30,15 +35,16 @@ function compatibility() {
 
 /** Name of the bundled edge. */
 const EDGE = "sallyport";
-/**
- * What the plugin calls the main Worker of the project `workerd`, which other Workers must name to bind its
- * objects.
- */
-const OBJECTS_RUNNER = "vitest-plugin-runner-workerd";
+/** Name of the fake of a VPC service. */
+const VPC = "vpc";
+const LOOPBACK = "127.0.0.1";
+/** What the plugin calls the main Worker of a project, which other Workers must name to bind its objects. */
+const runnerOf = (project: string) => `vitest-plugin-runner-${project}`;
 
 const SALLYPORT_CONFIG = {
   access: { teamDomain: "https://team.cloudflareaccess.com", audiences: ["test-audience", "second-audience"] },
   cluster: "test-cluster",
+  tcpBinding: "KUBE_API_TCP",
   identities: [
     { match: { email: "admin@example.com" }, groups: ["developers"], roles: ["admin"] },
     { match: { claim: "custom.groups", value: "developers" }, groups: ["developers", "oncall"] },
@@ -47,14 +53,19 @@ const SALLYPORT_CONFIG = {
   limits: { maxSessionsPerUser: 3, idleTimeoutSeconds: 600, maxDurationSeconds: 3600 },
 };
 
-/** Options of the project whose main Worker is the objects'. */
-export async function objectsProject() {
-  const { bindings, fakes } = await testBindings();
+/**
+ * Options of a project whose main Worker is the objects'.
+ *
+ * @param project its name
+ * @param transport how sessions reach the fake cluster
+ */
+export async function objectsProject(project: string, transport: UpstreamTransport) {
+  const { bindings, fakes, tcp } = await testBindings(transport);
   const edge: V4WorkerOptions = {
     ...(await auxiliaryWorker(EDGE_CONFIGURATION)),
     name: EDGE,
-    bindings: { SALLYPORT_CONFIG },
-    durableObjects: { USER_SESSIONS: { className: "UserSessions", scriptName: OBJECTS_RUNNER } },
+    bindings: { SALLYPORT_CONFIG: bindings.SALLYPORT_CONFIG },
+    durableObjects: { USER_SESSIONS: { className: "UserSessions", scriptName: runnerOf(project) } },
     serviceBindings: { KUBE_API: "cluster" },
     outboundService: "access",
   };
@@ -63,7 +74,7 @@ export async function objectsProject() {
     miniflare: {
       ...compatibility(),
       bindings,
-      serviceBindings: { KUBE_API: "cluster", EDGE },
+      serviceBindings: { KUBE_API: "cluster", KUBE_API_TCP: tcp, EDGE },
       outboundService: "access",
       workers: [edge, ...fakes],
     },
@@ -72,11 +83,11 @@ export async function objectsProject() {
 
 /** Options of the project whose main Worker is the edge. */
 export async function edgeProject() {
-  const { bindings, fakes } = await testBindings();
+  const { bindings, fakes, tcp } = await testBindings("auto");
   const objects: V4WorkerOptions = {
     ...(await auxiliaryWorker(OBJECTS_CONFIGURATION)),
     name: readWorkerConfiguration(OBJECTS_CONFIGURATION).name,
-    serviceBindings: { KUBE_API: "cluster" },
+    serviceBindings: { KUBE_API: "cluster", KUBE_API_TCP: tcp },
   };
   return {
     wrangler: { configPath: EDGE_CONFIGURATION, environment: LOCAL_ENVIRONMENT },
@@ -113,10 +124,11 @@ async function auxiliaryWorker(file: string) {
  * What the tests themselves need, and the fakes of the world outside: a cluster, and Access with a key set of
  * this run.
  */
-async function testBindings() {
+async function testBindings(transport: UpstreamTransport) {
   const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
   const publicJwk = { ...(await exportJWK(publicKey)), kid: "test-key", alg: "RS256", use: "sig" };
   const privateJwk = { ...(await exportJWK(privateKey)), kid: "test-key", alg: "RS256" };
+  const clusterPort = await findFreePort();
   const fakes: V4WorkerOptions[] = [
     {
       name: "cluster",
@@ -126,6 +138,13 @@ async function testBindings() {
       })),
       compatibilityDate: compatibilityDate(),
       durableObjects: { PUPPETS: "Puppet" },
+      // The same cluster for who comes by TCP: a real server of HTTP/1.1 and WebSockets.
+      unsafeDirectSockets: [{ host: LOOPBACK, port: clusterPort }],
+    },
+    {
+      name: VPC,
+      modules: [{ type: "ESModule" as const, path: "index.js", contents: await bundleFakeToText("vpc") }],
+      compatibilityDate: compatibilityDate(),
     },
     {
       name: "access",
@@ -136,9 +155,27 @@ async function testBindings() {
     },
   ];
   const bindings = {
-    SALLYPORT_CONFIG,
+    SALLYPORT_CONFIG: { ...SALLYPORT_CONFIG, transport },
     TEST_MIGRATIONS: await readD1Migrations("migrations"),
     TEST_SIGNING_KEY: privateJwk,
   };
-  return { bindings, fakes };
+  const tcp = { name: VPC, props: { address: `${LOOPBACK}:${clusterPort}` } satisfies VpcServiceProps };
+  return { bindings, fakes, tcp };
+}
+
+/**
+ * A free port below those that the system gives to outgoing connections, which could take it before workerd does. Each run of a
+ * project's options is another workerd.
+ */
+async function findFreePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, LOOPBACK, () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }

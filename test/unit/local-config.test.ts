@@ -15,6 +15,17 @@ describe("the local configuration document", () => {
     expect(config.clusters).toMatchObject([{ name: "embedded", hostnames: [], binding: "KUBE_API" }]);
   });
 
+  it("leads sessions to each cluster over TCP, unless told otherwise", () => {
+    expect(loadConfig(buildLocalConfig(facts)).clusters).toMatchObject([
+      { binding: "KUBE_API", upstream: { transport: "auto", tcpBinding: "KUBE_API_TCP" } },
+    ]);
+    const two = loadConfig(buildLocalConfig({ ...facts, hasSecond: true, transport: "websocket" }));
+    expect(two.clusters).toMatchObject([
+      { binding: "KUBE_API", upstream: { transport: "websocket", tcpBinding: "KUBE_API_TCP" } },
+      { binding: "KUBE_API_SECOND", upstream: { transport: "websocket", tcpBinding: "KUBE_API_SECOND_TCP" } },
+    ]);
+  });
+
   it("matches the administrator before any group", () => {
     expect(buildLocalConfig(facts).identities[0]).toEqual({
       match: { email: "admin@example.com" },

@@ -10,6 +10,7 @@ describe("the command line of npm start", () => {
       port: undefined,
       upstream: undefined,
       secondCluster: false,
+      transport: undefined,
       configFile: undefined,
       verbose: false,
     });
@@ -22,6 +23,7 @@ describe("the command line of npm start", () => {
       "--state=/tmp/s",
       "--upstream",
       "http://127.0.0.1:8001",
+      "--transport=websocket",
       "--config=c.json",
       "--verbose",
     ];
@@ -31,6 +33,7 @@ describe("the command line of npm start", () => {
       port: 9000,
       upstream: "http://127.0.0.1:8001",
       secondCluster: false,
+      transport: "websocket",
       configFile: "c.json",
       verbose: true,
     });
@@ -44,6 +47,7 @@ describe("the command line of npm start", () => {
   it.each([
     ["an unknown flag", ["--prot", "1"]],
     ["a stray word", ["embedded"]],
+    ["an unknown transport", ["--transport", "udp"]],
     ["a port that is no number", ["--port", "http"]],
     ["a negative port", ["--port=-1"]],
     ["a port in another notation", ["--port", "1e3"]],
@@ -57,7 +61,8 @@ describe("the command line of npm start", () => {
 
   it("documents every flag in --help", () => {
     expect(parseCommandLine(["--help"])).toEqual({ kind: "help" });
-    for (const flag of ["--port", "--state", "--upstream", "--config", "--verbose"]) expect(USAGE).toContain(flag);
+    for (const flag of ["--port", "--state", "--upstream", "--transport", "--config", "--verbose"])
+      expect(USAGE).toContain(flag);
   });
 });
 
