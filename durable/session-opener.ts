@@ -177,6 +177,7 @@ export class SessionOpener {
         terminal: target.tty,
         ports: target.ports,
         onNewPort: (port) => this.#audit.append(session.id, { type: "forward", data: { port } }),
+        portForward: session.plan.portForward,
       }),
       recording,
       pauseInput: (until) => void this.#state.blockConcurrencyWhile(until),

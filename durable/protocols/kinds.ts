@@ -1,3 +1,4 @@
+import type { PortForwardPolicy } from "../../contract/limits.ts";
 import { Channel, channelProtocol } from "../../kubernetes/channels.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 import { ChannelTap, type CreateTap, RawTap } from "../recording/tap.ts";
@@ -5,7 +6,7 @@ import { ExecObserver } from "./exec.ts";
 import type { Framing } from "./framing.ts";
 import type { Observer } from "./observer.ts";
 import { PortForwardChannelsObserver } from "./port-forward-channels.ts";
-import { PORT_FORWARD_TUNNEL, PortForwardTunnelObserver } from "./port-forward-tunnel.ts";
+import { PORT_FORWARD_TUNNEL, PortForwardTunnelObserver, unreadablePortForward } from "./port-forward-tunnel.ts";
 import { RawObserver } from "./raw.ts";
 
 /** What the observer of a session may need. */
@@ -17,6 +18,7 @@ export interface ObservedSession {
   readonly ports: readonly number[];
   /** Called when a port is first used, for at most 64 ports. */
   readonly onNewPort: (port: number) => void;
+  readonly portForward: PortForwardPolicy;
 }
 
 /** All that is particular to one kind of session. */
@@ -54,14 +56,16 @@ const PORT_FORWARD: KindOfSession = {
     const protocol = channelProtocol(subprotocol);
     return protocol ? { kind: "channels", protocol, isStream: () => false } : MESSAGES;
   },
-  createObserver({ framing, ports, onNewPort }) {
+  createObserver({ framing, ports, onNewPort, portForward: { onUnreadable } }) {
     switch (framing.kind) {
       case "bytes":
-        return new PortForwardTunnelObserver(onNewPort);
+        return new PortForwardTunnelObserver(onNewPort, onUnreadable);
       case "channels":
         return new PortForwardChannelsObserver(framing.protocol, ports, onNewPort);
       case "messages":
-        return new RawObserver({ forwards: [], unreadable: true });
+        return onUnreadable === "end"
+          ? new RawObserver({ forwards: [] }, undefined, unreadablePortForward("an unknown protocol"))
+          : new RawObserver({ forwards: [], unreadable: true });
     }
   },
 };

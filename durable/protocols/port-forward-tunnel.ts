@@ -1,9 +1,11 @@
 import type { Traffic } from "../../audit/events.ts";
 import { concatBytes } from "../../common/bytes.ts";
+import type { PortForwardPolicy } from "../../contract/limits.ts";
 import { encodeDataHead } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
 import { type DataFrame, headerValue, type SpdyFrame, type SynStreamFrame } from "../../kubernetes/spdy/frames.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import type { SpdyWork } from "../../kubernetes/spdy/work.ts";
 import type { Chunk } from "./chunk.ts";
 import { type ErrorText, type ForwardAccount, ForwardLedger } from "./forward-ledger.ts";
 import { type Observation, type Observer, observationOf } from "./observer.ts";
@@ -11,18 +13,54 @@ import { type Observation, type Observer, observationOf } from "./observer.ts";
 /** SPDY/3.1 bytes in binary messages. A message may hold a part of a frame, or several frames (KEP-4006). */
 export const PORT_FORWARD_TUNNEL = "SPDY/3.1+portforward.k8s.io";
 
-/** Bounds the memory for streams that a client never closes. Two make a connection. */
-const MAX_FOLLOWED_STREAMS = 2_048;
-/** A message may have 32 MiB and a frame 8 bytes: parsed at once, it would become millions of objects. */
-const READ_BYTES = 64 * 1024;
+/** Streams that may be open at once, which bounds the memory for them. Two make a connection. */
+const MAX_OPEN_STREAMS = 4_096;
+/** Ended streams whose late bytes still count for their port. */
+const MAX_ENDED_STREAMS = 1_024;
+/** kubectl counts its requests. */
+const MAX_REQUEST_ID_LENGTH = 64;
 /** kubectl prints an error once the data of its connection has ended, and then closes by itself. */
 const LINGER_MS = 500;
 
+/**
+ * The most work for one chunk, some ten milliseconds. The API server's chunks have at most 256 KiB here, which
+ * are 29,127 frames if each has one byte of data.
+ */
+export const MAX_WORK_PER_CHUNK: SpdyWork = {
+  frames: 64 * 1024,
+  deflateBlocks: 1024,
+  inflatedBytes: 64 * 1024,
+  headerPairs: 4 * 1024,
+};
+
+/** What kubectl sends, and what the kubelet ignores. On SYN_REPLY and HEADERS of a client its streams get stuck. */
+const FROM_CLIENT = new Set(["SYN_STREAM", "RST_STREAM", "SETTINGS", "PING", "GOAWAY", "WINDOW_UPDATE"] as const);
+const FROM_UPSTREAM = new Set([
+  "SYN_REPLY",
+  "RST_STREAM",
+  "SETTINGS",
+  "PING",
+  "GOAWAY",
+  "HEADERS",
+  "WINDOW_UPDATE",
+] as const);
+
 interface Stream {
   readonly type: "data" | "error";
-  readonly account: ForwardAccount;
+  readonly request: Request;
   clientIsDone: boolean;
   upstreamIsDone: boolean;
+}
+
+/** One forwarded connection: an error stream and a data stream with the same `requestid`, in either order. */
+interface Request {
+  readonly id: string;
+  readonly port: number;
+  /** From the data stream on. The kubelet opens no port for an error stream alone. */
+  account: ForwardAccount | undefined;
+  /** The types of the streams that it had so far. */
+  readonly types: Set<Stream["type"]>;
+  openStreams: number;
   hasFailed: boolean;
   /** Where more of the error's text goes: on the first error stream of a port with an error. */
   errorText: ErrorText | undefined;
@@ -31,35 +69,41 @@ interface Stream {
 /**
  * Observes a port-forward: each forwarded connection is two SPDY streams, one for data and one for errors.
  * The client opens them with the headers `streamtype` and `port`.
+ *
+ * It reads the client's frames exactly as the kubelet does (moby/spdystream, and the port-forward handler of
+ * containerd and CRI-O behind it), so that no port is used and no byte sent that is not in the log. Where that
+ * cannot be known, the traffic is unreadable: what is refused here, what several goroutines race for there, and
+ * frames that no kubectl sends.
  */
 export class PortForwardTunnelObserver implements Observer {
-  #client: SpdyFrameParser | undefined = new SpdyFrameParser();
-  #upstream: SpdyFrameParser | undefined = new SpdyFrameParser();
+  readonly #client = new SpdyFrameParser({ controlTypes: FROM_CLIENT, work: MAX_WORK_PER_CHUNK });
+  readonly #upstream = new SpdyFrameParser({ controlTypes: FROM_UPSTREAM, work: MAX_WORK_PER_CHUNK });
+  readonly #onUnreadable: PortForwardPolicy["onUnreadable"];
   readonly #ledger: ForwardLedger;
   readonly #streams = new Map<number, Stream>();
+  readonly #endedStreams = new Map<number, Stream>();
+  readonly #requests = new Map<string, Request>();
   #lastStreamId = -1;
-  #hasUnfollowed = false;
+  #clientIsLeaving = false;
+  /** Traffic was relayed unread, in either direction. Nothing is read after it. */
+  #isUnreadable = false;
 
   /** @param onNewPort called before the first connection to a port reaches the cluster */
-  constructor(onNewPort: (port: number) => void) {
+  constructor(onNewPort: (port: number) => void, onUnreadable: PortForwardPolicy["onUnreadable"]) {
     this.#ledger = new ForwardLedger(onNewPort);
+    this.#onUnreadable = onUnreadable;
   }
 
   get lingerMs(): number {
     return this.#unfinished().length > 0 ? LINGER_MS : 0;
   }
 
-  /** kubectl pings every 10 s inside the tunnel as long as it runs, which is not use of the session. */
   fromClient(chunk: Chunk): Observation {
-    const observation = this.#client && read(this.#client, chunk, (frame) => this.#takeFromClient(frame));
-    if (observation === undefined) this.#client = undefined;
-    return observation ?? observationOf(chunk);
+    return this.#read(this.#client, chunk, (frame) => this.#takeFromClient(frame));
   }
 
   fromUpstream(chunk: Chunk): Observation {
-    const observation = this.#upstream && read(this.#upstream, chunk, (frame) => this.#takeFromUpstream(frame));
-    if (observation === undefined) this.#upstream = undefined;
-    return observation ?? observationOf(chunk);
+    return this.#read(this.#upstream, chunk, (frame) => this.#takeFromUpstream(frame));
   }
 
   finalStatus(): undefined {
@@ -67,8 +111,7 @@ export class PortForwardTunnelObserver implements Observer {
   }
 
   traffic(): Traffic {
-    const isReadable = this.#client !== undefined && this.#upstream !== undefined;
-    return { forwards: this.#ledger.summary(), ...(!isReadable && { unreadable: true }) };
+    return { forwards: this.#ledger.summary(), ...(this.#isUnreadable && { unreadable: true }) };
   }
 
   /**
@@ -77,7 +120,7 @@ export class PortForwardTunnelObserver implements Observer {
    * kubectl then prints `lost connection to pod`.
    */
   goodbyeFrames(message: string): Uint8Array<ArrayBuffer>[] {
-    if (!this.#upstream?.isAtFrameBoundary) return [];
+    if (this.#isUnreadable || !this.#upstream.isAtFrameBoundary) return [];
     const text = new TextEncoder().encode(message);
     return this.#unfinished().map(([streamId, { type }]) =>
       finalFrame(streamId, type === "error" ? text : new Uint8Array(0)),
@@ -88,52 +131,93 @@ export class PortForwardTunnelObserver implements Observer {
     return [...this.#streams].filter(([, { upstreamIsDone }]) => !upstreamIsDone);
   }
 
-  #takeFromClient(frame: SpdyFrame): void {
-    if (frame.type === "RST_STREAM") this.#streams.delete(frame.streamId);
-    if (frame.type === "SYN_STREAM") this.#open(frame);
-    if (frame.type === "DATA") {
-      const stream = this.#streams.get(frame.streamId);
-      if (stream?.type === "data") stream.account.bytesIn += frame.data.length;
-      else if (!stream && this.#hasUnfollowed) this.#ledger.rest.bytesIn += frame.data.length;
+  /** kubectl pings every 10 s inside the tunnel as long as it runs, which is not use of the session. */
+  #read(parser: SpdyFrameParser, chunk: Chunk, take: (frame: SpdyFrame) => void): Observation {
+    if (this.#isUnreadable) return observationOf(chunk);
+    let isUse = false;
+    try {
+      if (chunk.isText) throw new SpdyError("bad-frame", "a text message");
+      parser.parse(chunk.payload, (frame) => {
+        take(frame);
+        isUse ||= frame.type === "SYN_STREAM" || (frame.type === "DATA" && frame.data.length > 0);
+      });
+    } catch (error) {
+      if (!(error instanceof SpdyError)) throw error;
+      if (this.#onUnreadable === "end") return { violation: unreadablePortForward(error.message) };
+      this.#isUnreadable = true;
+      return observationOf(chunk);
     }
+    return isUse ? "use" : "idle";
+  }
+
+  #takeFromClient(frame: SpdyFrame): void {
+    if (frame.type === "SYN_STREAM") this.#open(frame);
+    if (frame.type === "DATA") this.#takeClientData(frame);
+    if (frame.type === "RST_STREAM") this.#end(frame.streamId);
+    if (frame.type === "GOAWAY") this.#clientIsLeaving = true;
     if ("fin" in frame && frame.fin) this.#finish(frame.streamId, "client");
   }
 
+  /** The kubelet drops data of a stream that it does not know, or no longer, or whose end the client has sent. */
+  #takeClientData({ streamId, data }: DataFrame): void {
+    const stream = this.#streams.get(streamId);
+    if (!stream || stream.clientIsDone || data.length === 0) return;
+    // Nobody reads it, and it blocks every fifth stream.
+    if (stream.type === "error") throw unexpected("data on an error stream");
+    if (stream.request.account) stream.request.account.bytesIn += data.length;
+  }
+
   #takeFromUpstream(frame: SpdyFrame): void {
-    if (frame.type === "RST_STREAM") this.#streams.delete(frame.streamId);
     if (frame.type === "DATA") this.#takeUpstreamData(frame);
+    if (frame.type === "RST_STREAM") this.#end(frame.streamId);
     if ("fin" in frame && frame.fin) this.#finish(frame.streamId, "upstream");
   }
 
+  /** After the client has reset a stream, the kubelet sends what the port says for about a second more. */
   #takeUpstreamData({ streamId, data }: DataFrame): void {
-    const stream = this.#streams.get(streamId);
-    if (!stream) {
-      if (this.#hasUnfollowed) this.#ledger.rest.bytesOut += data.length;
-    } else if (stream.type === "data") {
-      stream.account.bytesOut += data.length;
-    } else if (data.length > 0) {
-      if (stream.hasFailed) stream.errorText?.add(data);
-      else stream.errorText = stream.account.failed(data);
-      stream.hasFailed = true;
+    if (data.length === 0) return;
+    const stream = this.#streams.get(streamId) ?? this.#endedStreams.get(streamId);
+    if (stream?.type === "error") {
+      takeError(stream.request, data);
+    } else {
+      const account = stream?.request.account ?? this.#ledger.rest;
+      account.bytesOut += data.length;
     }
   }
 
-  /** Accepts or ignores a stream as the cluster does (moby/spdystream, and the kubelet behind it). */
-  #open({ streamId, headers }: SynStreamFrame): void {
+  #open({ streamId, fin, unidirectional, headers }: SynStreamFrame): void {
+    if (this.#clientIsLeaving) throw unexpected("a new stream after GOAWAY");
+    // The kubelet answers with a reset of that id, although the first stream with it goes on.
+    if (streamId < this.#lastStreamId + 2) throw unexpected(`stream ${streamId} after ${this.#lastStreamId}`);
+    this.#lastStreamId = streamId;
+    if (unidirectional) throw unexpected("a unidirectional stream");
     const port = readPort(headerValue(headers, "port"));
     const type = headerValue(headers, "streamtype");
-    // The cluster refuses an id that does not go up. To accept it here would count bytes for another port.
-    if (streamId < this.#lastStreamId + 2) return;
-    this.#lastStreamId = streamId;
+    // The kubelet refuses the stream.
     if (port === undefined || (type !== "data" && type !== "error")) return;
-    const account = this.#ledger.account(port);
-    if (type === "data") account.connections++;
-    if (this.#streams.size >= MAX_FOLLOWED_STREAMS) {
-      this.#hasUnfollowed = true;
-      return;
+    if (this.#streams.size >= MAX_OPEN_STREAMS) throw unexpected(`more than ${MAX_OPEN_STREAMS} open streams`);
+
+    const request = this.#request(headerValue(headers, "requestid") || pseudoRequestId(streamId, type), port);
+    // To whom a second stream belongs depends on when the kubelet forgets the first.
+    if (request.types.has(type)) throw unexpected("a requestid that is in use");
+    if (request.port !== port) throw unexpected("streams for two ports with one requestid");
+    if (type === "data") {
+      request.account = this.#ledger.account(port);
+      request.account.connections++;
     }
-    const stream = { clientIsDone: false, upstreamIsDone: false, hasFailed: false, errorText: undefined };
-    this.#streams.set(streamId, { type, account, ...stream });
+    request.types.add(type);
+    request.openStreams++;
+    this.#streams.set(streamId, { type, request, clientIsDone: fin, upstreamIsDone: false });
+  }
+
+  #request(id: string, port: number): Request {
+    const known = this.#requests.get(id);
+    if (known) return known;
+    if (id.length > MAX_REQUEST_ID_LENGTH) throw unexpected("a long requestid");
+    const rest = { account: undefined, openStreams: 0, hasFailed: false, errorText: undefined };
+    const request: Request = { id, port, types: new Set(), ...rest };
+    this.#requests.set(id, request);
+    return request;
   }
 
   #finish(streamId: number, side: "client" | "upstream"): void {
@@ -143,8 +227,33 @@ export class PortForwardTunnelObserver implements Observer {
     else stream.upstreamIsDone = true;
     // Nobody reads what the client sends on an error stream.
     const isOver = stream.upstreamIsDone && (stream.clientIsDone || stream.type === "error");
-    if (isOver) this.#streams.delete(streamId);
+    if (isOver) this.#end(streamId);
   }
+
+  #end(streamId: number): void {
+    const stream = this.#streams.get(streamId);
+    if (!stream) return;
+    this.#streams.delete(streamId);
+    const { request } = stream;
+    if (--request.openStreams === 0) this.#requests.delete(request.id);
+    this.#endedStreams.set(streamId, stream);
+    if (this.#endedStreams.size <= MAX_ENDED_STREAMS) return;
+    for (const oldest of this.#endedStreams.keys()) {
+      this.#endedStreams.delete(oldest);
+      return;
+    }
+  }
+}
+
+function takeError(request: Request, text: Uint8Array): void {
+  if (request.hasFailed) request.errorText?.add(text);
+  else request.errorText = request.account?.failed(text);
+  request.hasFailed = true;
+}
+
+/** The one that the kubelet makes up for clients older than the header. */
+function pseudoRequestId(streamId: number, type: Stream["type"]): string {
+  return String(type === "error" ? streamId : streamId - 2);
 }
 
 /** Parses as `strconv.ParseUint(value, 10, 16)` does; the kubelet requires it to be above 0. */
@@ -158,29 +267,11 @@ function finalFrame(streamId: number, data: Uint8Array): Uint8Array<ArrayBuffer>
   return concatBytes([encodeDataHead(streamId, data.length, true), data]);
 }
 
-/**
- * Parses a chunk.
- *
- * @returns whether it counts as use of the session; undefined once the stream does not fit its protocol. It
- *   is then relayed unchanged, and every byte counts as use
- */
-function read(
-  parser: SpdyFrameParser,
-  { payload: bytes, isText }: Chunk,
-  take: (frame: SpdyFrame) => void,
-): Observation | undefined {
-  if (isText) return undefined;
-  let isUse = false;
-  try {
-    for (let at = 0; at < bytes.length; at += READ_BYTES) {
-      for (const frame of parser.push(bytes.subarray(at, at + READ_BYTES))) {
-        take(frame);
-        isUse ||= frame.type === "SYN_STREAM" || (frame.type === "DATA" && frame.data.length > 0);
-      }
-    }
-  } catch (error) {
-    if (error instanceof SpdyError) return undefined;
-    throw error;
-  }
-  return isUse ? "use" : "idle";
+function unexpected(what: string): SpdyError {
+  return new SpdyError("unexpected-frame", what);
+}
+
+/** The violation where a port-forward may not go on unread. */
+export function unreadablePortForward(what: string): string {
+  return `port-forward traffic cannot be read (${what}); use kubectl, or contact your administrator`;
 }

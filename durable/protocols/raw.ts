@@ -11,18 +11,29 @@ export class RawObserver implements Observer {
   readonly lingerMs = 0;
   readonly #traffic: Traffic;
   readonly #encodeMessage: (message: string) => Uint8Array<ArrayBuffer>[];
+  readonly #violation: string | undefined;
 
-  constructor(traffic: Traffic = {}, encodeMessage: (message: string) => Uint8Array<ArrayBuffer>[] = () => []) {
+  /** @param violation with it, the session ends at the first chunk */
+  constructor(
+    traffic: Traffic = {},
+    encodeMessage: (message: string) => Uint8Array<ArrayBuffer>[] = () => [],
+    violation?: string,
+  ) {
     this.#traffic = traffic;
     this.#encodeMessage = encodeMessage;
+    this.#violation = violation;
   }
 
   fromClient(chunk: Chunk): Observation {
-    return observationOf(chunk);
+    return this.#observe(chunk);
   }
 
   fromUpstream(chunk: Chunk): Observation {
-    return observationOf(chunk);
+    return this.#observe(chunk);
+  }
+
+  #observe(chunk: Chunk): Observation {
+    return this.#violation === undefined ? observationOf(chunk) : { violation: this.#violation };
   }
 
   finalStatus(): undefined {

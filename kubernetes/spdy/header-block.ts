@@ -1,19 +1,21 @@
-import { Unzlib } from "fflate";
 import { concatBytes } from "../../common/bytes.ts";
-import { SPDY_DICTIONARY } from "./dictionary.ts";
 import { SpdyError } from "./errors.ts";
+import { HeaderInflater } from "./inflate.ts";
+import { WorkBudget } from "./work.ts";
 
 /** Name/value pairs in wire order. Names are lower case; a name with several values has a pair for each. */
 export type SpdyHeaders = readonly (readonly [name: string, value: string])[];
 
 /** Bounds the memory that a peer can use. Headers of port-forward streams have tens of bytes. */
 export const DEFAULT_MAX_HEADER_BYTES = 16 * 1024;
+/** Most names of a block, and most values of a name. Port-forward's streams have three names. */
+const MAX_PAIRS = 64;
 
-// DEFLATE expands up to about 1032 times, so the limit is checked at least every 66 KiB of output.
-const INFLATE_SLICE_BYTES = 64;
+// RFC 9110 `token` without upper case. Go's readers treat other names in ways of their own.
+const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 
-// ignoreBOM keeps a leading U+FEFF. Otherwise the peer would read another name than this parser.
-const utf8Decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+// ignoreBOM keeps a leading U+FEFF, which is part of the value to the peer.
+const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
 /**
@@ -21,17 +23,12 @@ const utf8Encoder = new TextEncoder();
  * be read, in order, even if its headers are not needed. Unusable after an error.
  */
 export class HeaderBlockReader {
-  readonly #maxBytes: number;
-  readonly #inflater: Unzlib;
-  #out: Uint8Array[] = [];
-  #outBytes = 0;
+  readonly #inflater: HeaderInflater;
+  readonly #budget: WorkBudget;
 
-  constructor(maxBytes: number = DEFAULT_MAX_HEADER_BYTES) {
-    this.#maxBytes = maxBytes;
-    this.#inflater = new Unzlib({ dictionary: SPDY_DICTIONARY }, (chunk) => {
-      this.#out.push(chunk);
-      this.#outBytes += chunk.length;
-    });
+  constructor(maxBytes: number = DEFAULT_MAX_HEADER_BYTES, budget: WorkBudget = new WorkBudget()) {
+    this.#inflater = new HeaderInflater(maxBytes, budget);
+    this.#budget = budget;
   }
 
   /**
@@ -39,20 +36,7 @@ export class HeaderBlockReader {
    * @throws SpdyError
    */
   read(block: Uint8Array): SpdyHeaders {
-    this.#out = [];
-    this.#outBytes = 0;
-    try {
-      for (let at = 0; at < block.length; at += INFLATE_SLICE_BYTES) {
-        this.#inflater.push(block.subarray(at, at + INFLATE_SLICE_BYTES));
-        if (this.#outBytes > this.#maxBytes) {
-          throw new SpdyError("headers-too-large", `header block inflates to more than ${this.#maxBytes} bytes`);
-        }
-      }
-    } catch (error) {
-      if (error instanceof SpdyError) throw error;
-      throw new SpdyError("bad-header-block", `header block does not inflate: ${String(error)}`);
-    }
-    return parseHeaderBlock(concatBytes(this.#out));
+    return parseHeaderBlock(this.#inflater.inflate(block), this.#budget);
   }
 }
 
@@ -66,8 +50,7 @@ const FLUSH = Uint8Array.of(0, 0, 0, 0xff, 0xff);
  * Encodes the header blocks of ONE direction, in order.
  *
  * It writes stored blocks of DEFLATE. Every inflater reads them, and they end at a byte
- * boundary, as a SPDY frame must. Compression would save nothing on tens of bytes, and the
- * flush of fflate fails on blocks this short.
+ * boundary, as a SPDY frame must. Compression would save nothing on tens of bytes.
  */
 export class HeaderBlockWriter {
   #head: readonly Uint8Array[] = [ZLIB_HEAD];
@@ -90,32 +73,45 @@ export class HeaderBlockWriter {
 
 // The number of pairs, then length, name, length and value of each.
 // Lengths have 32 bits; NUL separates values.
-function parseHeaderBlock(block: Uint8Array): SpdyHeaders {
+function parseHeaderBlock(block: Uint8Array, budget: WorkBudget): SpdyHeaders {
   let at = 0;
   const length = (): number => {
-    if (at + 4 > block.length) throw new SpdyError("bad-header-block", "header block ends inside a length");
+    if (at + 4 > block.length) throw new SpdyError("bad-header-block", "a header block that ends inside a length");
     at += 4;
     return readUint32(block, at - 4);
   };
   const string = (): string => {
     const end = length() + at;
-    if (end > block.length) throw new SpdyError("bad-header-block", "header block ends inside a string");
-    const value = utf8Decoder.decode(block.subarray(at, end));
+    if (end > block.length) throw new SpdyError("bad-header-block", "a header block that ends inside a string");
+    const value = decodeUtf8(block.subarray(at, end));
     at = end;
     return value;
   };
 
   const headers: [string, string][] = [];
+  const names = new Set<string>();
   const pairs = length();
+  if (pairs > MAX_PAIRS) throw new SpdyError("headers-too-large", `more than ${MAX_PAIRS} headers`);
   for (let pair = 0; pair < pairs; pair++) {
     const name = string();
-    if (name === "" || name !== name.toLowerCase()) {
-      throw new SpdyError("bad-header-block", "header name is empty or not in lower case");
-    }
-    for (const value of string().split("\0")) headers.push([name, value]);
+    if (!NAME.test(name)) throw new SpdyError("bad-header-block", "a header whose name is no lower-case token");
+    if (names.has(name)) throw new SpdyError("bad-header-block", "a header that is there twice");
+    names.add(name);
+    const values = string().split("\0", MAX_PAIRS + 1);
+    if (values.length > MAX_PAIRS) throw new SpdyError("headers-too-large", `more than ${MAX_PAIRS} values`);
+    budget.spend("headerPairs", values.length);
+    for (const value of values) headers.push([name, value]);
   }
-  if (at !== block.length) throw new SpdyError("bad-header-block", "header block has bytes after its last pair");
+  if (at !== block.length) throw new SpdyError("bad-header-block", "a header block with bytes after its last pair");
   return headers;
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch {
+    throw new SpdyError("bad-header-block", "a header that is not UTF-8");
+  }
 }
 
 function serializeHeaderBlock(headers: SpdyHeaders): Uint8Array {

@@ -1,9 +1,15 @@
 import type { Traffic } from "../../audit/events.ts";
+import type { PortForwardPolicy } from "../../contract/limits.ts";
 import { decodeMessage, type Framing, type Message } from "../../durable/protocols/framing.ts";
 import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
 import type { Observation, Observer } from "../../durable/protocols/observer.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 import type { Status } from "../../kubernetes/status.ts";
+
+interface ForwardOptions extends Partial<PortForwardPolicy> {
+  readonly ports?: readonly number[];
+  readonly onNewPort?: (port: number) => void;
+}
 
 /** A session's observer that is given whole messages, decoded by the framing of its kind. */
 export class MessageObserver {
@@ -14,10 +20,16 @@ export class MessageObserver {
     kind: SessionKind,
     subprotocol: string,
     terminal = false,
-    { ports = [], onNewPort = () => {} }: { ports?: readonly number[]; onNewPort?: (port: number) => void } = {},
+    { ports = [], onNewPort = () => {}, onUnreadable = "end" }: ForwardOptions = {},
   ) {
     this.framing = KINDS_OF_SESSIONS[kind].framing(subprotocol);
-    this.observer = KINDS_OF_SESSIONS[kind].createObserver({ framing: this.framing, terminal, ports, onNewPort });
+    this.observer = KINDS_OF_SESSIONS[kind].createObserver({
+      framing: this.framing,
+      terminal,
+      ports,
+      onNewPort,
+      portForward: { onUnreadable },
+    });
   }
 
   fromClient(message: Message | Uint8Array): Observation {

@@ -115,14 +115,15 @@ describe("exec and attach", () => {
 });
 
 describe("port-forward in a tunnel", () => {
-  const observe = () => new MessageObserver("port-forward", TUNNEL, false);
+  const observe = (onUnreadable: "end" | "continue" = "end") =>
+    new MessageObserver("port-forward", TUNNEL, false, { onUnreadable });
 
   function bytesOf(...frames: SpdyFrame[]): Uint8Array {
     const headers = new HeaderBlockWriter();
     return Uint8Array.from(frames.flatMap((frame) => [...encodeFrame(frame, headers)]));
   }
 
-  const open = (streamId: number, streamtype: string): SpdyFrame => ({
+  const open = (streamId: number, streamtype: string, request = "0"): SpdyFrame => ({
     type: "SYN_STREAM",
     streamId,
     associatedStreamId: 0,
@@ -132,7 +133,7 @@ describe("port-forward in a tunnel", () => {
     headers: [
       ["streamtype", streamtype],
       ["port", "8080"],
-      ["requestid", "0"],
+      ["requestid", request],
     ],
   });
   const data = (streamId: number, length: number): SpdyFrame => ({
@@ -169,7 +170,8 @@ describe("port-forward in a tunnel", () => {
   test("the message goes to every open error stream, after the data of its connection has been ended", () => {
     const observer = observe();
     expect(observer.lingerMs).toBe(0);
-    observer.fromClient(message(bytesOf(open(1, "error"), open(3, "data"), open(5, "error"), open(7, "error"))));
+    const opened = [open(1, "error"), open(3, "data"), open(5, "error", "1"), open(7, "error", "2")];
+    observer.fromClient(message(bytesOf(...opened)));
     observer.fromUpstream(message(bytesOf({ type: "DATA", streamId: 5, fin: true, data: new Uint8Array(0) })));
     observer.fromClient(message(Uint8Array.of(0x80, 3, 0, 3, 0, 0, 0, 8, 0, 0, 0, 7, 0, 0, 0, 5)));
     const parser = new SpdyFrameParser();
@@ -191,7 +193,7 @@ describe("port-forward in a tunnel", () => {
   test.each(["fromClient", "fromUpstream"] as const)(
     "after a protocol error (%s) everything counts as use, and nothing throws",
     (side) => {
-      const observer = observe();
+      const observer = observe("continue");
       expect(observer[side](message(Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4)))).toBe("use");
       expect(observer[side](message(bytesOf({ type: "PING", id: 1 })))).toBe("use");
       expect(observer[side](new ArrayBuffer(0))).toBe("idle");

@@ -1,13 +1,16 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { constants, createDeflate, createInflate, deflateSync } from "node:zlib";
+import { constants, createDeflate, createInflate, deflateSync, type ZlibOptions } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { SPDY_DICTIONARY } from "../../kubernetes/spdy/dictionary.ts";
 import { encodeDataHead, encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
 import { type DataFrame, headerValue, type SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockReader, HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
+import { HeaderInflater } from "../../kubernetes/spdy/inflate.ts";
 import { DEFAULT_MAX_FRAME_BYTES, SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { type SpdyWork, WorkBudget } from "../../kubernetes/spdy/work.ts";
+import { Random, seedOfRun } from "../support/random.ts";
 
 type Direction = "to-server" | "to-client";
 const CAPTURES = ["kubectl-1.36.3", "kubectl-1.32.4"].flatMap((client) =>
@@ -157,30 +160,114 @@ describe("every frame type", () => {
       expect(parser.push(stream.slice(cut))).toEqual([{ type: "PING", id: 9 }]);
     }
   });
+});
 
-  it("ignores control frames of an unknown type", () => {
-    const unknown = Uint8Array.of(0x80, 3, 0, 10, 0, 0, 0, 2, 1, 2);
-    const ping = encodeFrame({ type: "PING", id: 1 }, new HeaderBlockWriter());
-    expect(parse([unknown, ping])).toEqual([{ type: "PING", id: 1 }]);
+const code = (run: () => unknown): string | undefined => {
+  try {
+    run();
+  } catch (error) {
+    return error instanceof SpdyError ? error.code : String(error);
+  }
+  return undefined;
+};
+
+/** A control frame with this length in its header, and this body. */
+function control(type: number, length: number, body: readonly number[], { flags = 0, version = 3 } = {}): Uint8Array {
+  return Uint8Array.of(0x80, version, 0, type, flags, length >>> 16, length >>> 8, length, ...body);
+}
+
+const SYN_STREAM = 1;
+const RST_STREAM = 3;
+const SETTINGS = 4;
+const PING = 6;
+const GOAWAY = 7;
+const HEADERS = 8;
+const WINDOW_UPDATE = 9;
+const ZLIB_HEAD = [0x78, 0xf9, 0xe3, 0xc6, 0xa7, 0xc2];
+const FLUSH = [0, 0, 0, 0xff, 0xff];
+// In the fixed code: length 3, distance 24,577, end of the block.
+const DISTANT_COPY = [0x02, 0x5e, 0x00, 0x00];
+const block = (...headers: [string, string][]) => [...new HeaderBlockWriter().write(headers)];
+const replies = (count: number, names: readonly string[]) => {
+  const writer = new HeaderBlockWriter();
+  const headers = names.map((name): [string, string] => [name, ""]);
+  const reply = (): SpdyFrame => ({ type: "SYN_REPLY", streamId: 1, fin: false, headers });
+  return whole(Array.from({ length: count }, () => encodeFrame(reply(), writer)));
+};
+const synStream = (id: readonly number[], headers: [string, string][]) => {
+  const body = [...id, 0, 0, 0, 0, 0, 0, ...block(...headers)];
+  return control(SYN_STREAM, body.length, body);
+};
+
+/** What spdystream does differently from the draft, or ends the connection for. */
+describe("a frame that the kubelet might read in another way", () => {
+  it.each<[string, Uint8Array, string]>([
+    ["a PING that is longer: the kubelet takes 4 bytes", control(PING, 12, [0, 0, 0, 1, 0x80, 3, 0, 6]), "bad-frame"],
+    ["a PING that is shorter", control(PING, 3, [0, 0, 0]), "bad-frame"],
+    ["a PING with a flag", control(PING, 4, [0, 0, 0, 1], { flags: 1 }), "bad-frame"],
+    ["a PING with id 0", control(PING, 4, [0, 0, 0, 0]), "bad-frame"],
+    ["a RST_STREAM that is longer", control(RST_STREAM, 16, [0, 0, 0, 1, 0, 0, 0, 5]), "bad-frame"],
+    ["a RST_STREAM with status 0", control(RST_STREAM, 8, [0, 0, 0, 1, 0, 0, 0, 0]), "bad-frame"],
+    ["a RST_STREAM of stream 0", control(RST_STREAM, 8, [0, 0, 0, 0, 0, 0, 0, 5]), "bad-frame"],
+    ["a RST_STREAM whose id has the high bit", control(RST_STREAM, 8, [0x80, 0, 0, 1, 0, 0, 0, 5]), "bad-frame"],
+    ["a GOAWAY that is longer", control(GOAWAY, 12, [0, 0, 0, 1, 0, 0, 0, 0]), "bad-frame"],
+    ["a GOAWAY with a flag", control(GOAWAY, 8, [0, 0, 0, 1, 0, 0, 0, 0], { flags: 1 }), "bad-frame"],
+    ["a WINDOW_UPDATE that is shorter", control(WINDOW_UPDATE, 4, [0, 0, 0, 1]), "bad-frame"],
+    ["a WINDOW_UPDATE with a flag", control(WINDOW_UPDATE, 8, [0, 0, 0, 1, 0, 0, 0, 1], { flags: 2 }), "bad-frame"],
+    ["SETTINGS with more entries than bytes", control(SETTINGS, 12, [0, 0, 0, 2]), "bad-frame"],
+    ["SETTINGS with fewer entries than bytes", control(SETTINGS, 20, [0, 0, 0, 1]), "bad-frame"],
+    ["SETTINGS with half an entry", control(SETTINGS, 8, [0, 0, 0, 1]), "bad-frame"],
+    ["SETTINGS without a number", control(SETTINGS, 0, []), "bad-frame"],
+    ["another version: the kubelet does not look at it", control(PING, 4, [0, 0, 0, 1], { version: 2 }), "bad-version"],
+    ["an unknown type", control(10, 2, [1, 2]), "bad-frame"],
+    ["NOOP of SPDY/2", control(5, 0, []), "bad-frame"],
+    ["DATA of stream 0", Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1, 7), "bad-frame"],
+    ["a SYN_STREAM whose id has the high bit", synStream([0x80, 0, 0, 1], []), "bad-frame"],
+    ["a SYN_STREAM of stream 0", synStream([0, 0, 0, 0], []), "bad-frame"],
+    ["a SYN_STREAM without room for headers", control(SYN_STREAM, 9, []), "bad-frame"],
+    ["a SYN_STREAM without headers", control(SYN_STREAM, 10, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), "bad-header-block"],
+    ["a SYN_STREAM with the header host", synStream([0, 0, 0, 1], [["host", "a"]]), "bad-header-block"],
+    ["HEADERS of stream 0", control(HEADERS, 4 + block().length, [0, 0, 0, 0, ...block()]), "bad-frame"],
+  ])("is an error: %s", (_, bytes, expected) => {
+    const parser = new SpdyFrameParser();
+    expect(code(() => parser.push(bytes))).toBe(expected);
+    expect(code(() => parser.push(Uint8Array.of(0)))).toBe(expected);
+    expect(parser.isAtFrameBoundary).toBe(false);
+  });
+
+  it.each<[string, Uint8Array]>([
+    ["a PING", control(PING, 4, [0, 0, 0, 1])],
+    ["a RST_STREAM with a flag, which is ignored", control(RST_STREAM, 8, [0, 0, 0, 1, 0, 0, 0, 5], { flags: 9 })],
+    ["a GOAWAY with any status", control(GOAWAY, 8, [0, 0, 0, 0, 0, 0, 0, 9])],
+    ["SETTINGS without entries", control(SETTINGS, 4, [0, 0, 0, 0])],
+    ["SETTINGS with one entry", control(SETTINGS, 12, [0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9])],
+    ["DATA with unknown flags, which are ignored", Uint8Array.of(0, 0, 0, 1, 0xfe, 0, 0, 1, 7)],
+    ["a SYN_STREAM with an even id", synStream([0, 0, 0, 2], [["a", ""]])],
+    ["a SYN_STREAM with the last id", synStream([0x7f, 0xff, 0xff, 0xff], [["a", ""]])],
+  ])("is not its legitimate neighbour: %s", (_, bytes) => {
+    const parser = new SpdyFrameParser();
+    expect([...bytes].flatMap((byte) => parser.push(Uint8Array.of(byte)))).toHaveLength(1);
+    expect(parser.isAtFrameBoundary).toBe(true);
+  });
+
+  it("is an error as soon as its first bytes say so, before the kubelet could act on it", () => {
+    const refusedAt = (bytes: Uint8Array) => {
+      const parser = new SpdyFrameParser({ controlTypes: new Set(["PING", "SETTINGS"]) });
+      return [...bytes].findIndex((byte) => code(() => parser.push(Uint8Array.of(byte))) !== undefined) + 1;
+    };
+    expect(refusedAt(control(PING, 12, [0, 0, 0, 1]))).toBe(8);
+    expect(refusedAt(control(HEADERS, 100, new Array(100).fill(0)))).toBe(8);
+    // The kubelet makes room for all settings when it has read how many there are.
+    expect(refusedAt(control(SETTINGS, 12, [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 4, 0, 0, 0, 9]))).toBe(12);
   });
 });
 
 describe("limits", () => {
-  const code = (run: () => unknown): string | undefined => {
-    try {
-      run();
-    } catch (error) {
-      return error instanceof SpdyError ? error.code : "other";
-    }
-    return undefined;
-  };
-  const controlHeader = (length: number, version = 3) =>
-    Uint8Array.of(0x80, version, 0, 6, 0, length >>> 16, length >>> 8, length);
-
   it("reject a control frame of one byte too much by its header, and everything after it", () => {
-    expect(code(() => new SpdyFrameParser({ maxFrameBytes: 100 }).push(controlHeader(100)))).toBeUndefined();
+    const header = (length: number) => control(HEADERS, length, []);
+    expect(code(() => new SpdyFrameParser({ maxFrameBytes: 100 }).push(header(100)))).toBeUndefined();
     const parser = new SpdyFrameParser({ maxFrameBytes: 100 });
-    expect(code(() => parser.push(controlHeader(101)))).toBe("frame-too-large");
+    expect(code(() => parser.push(header(101)))).toBe("frame-too-large");
     expect(code(() => parser.push(Uint8Array.of(0)))).toBe("frame-too-large");
   });
 
@@ -196,37 +283,138 @@ describe("limits", () => {
   });
 
   it("stop the inflation of headers", () => {
-    const block = (bytes: number) => new HeaderBlockWriter().write([["name", "a".repeat(bytes)]]);
+    const long = (bytes: number) => new HeaderBlockWriter().write([["name", "a".repeat(bytes)]]);
     const overhead = 4 + 4 + 4 + 4;
-    expect(new HeaderBlockReader(1000).read(block(1000 - overhead))).toHaveLength(1);
-    expect(code(() => new HeaderBlockReader(1000).read(block(1001 - overhead)))).toBe("headers-too-large");
-    const bomb = deflateSync(Buffer.alloc(50_000_000), { dictionary: SPDY_DICTIONARY });
-    expect(bomb.length).toBeLessThan(DEFAULT_MAX_FRAME_BYTES);
-    expect(code(() => new HeaderBlockReader(1000).read(bomb))).toBe("headers-too-large");
+    expect(new HeaderBlockReader(1000).read(long(1000 - overhead))).toHaveLength(1);
+    expect(code(() => new HeaderBlockReader(1000).read(long(1001 - overhead)))).toBe("headers-too-large");
   });
 
-  it("are not the only errors: other versions, short bodies and invalid zlib data", () => {
-    expect(code(() => parse([controlHeader(4, 2)]))).toBe("bad-version");
-    expect(code(() => parse([controlHeader(3), new Uint8Array(3)]))).toBe("bad-frame");
-    const settings = Uint8Array.of(0x80, 3, 0, 4, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff);
-    expect(code(() => parse([settings]))).toBe("bad-frame");
-    expect(code(() => new HeaderBlockReader().read(new Uint8Array(20).fill(0xab)))).toBe("bad-header-block");
+  it("count the work that a bomb causes, and stop it", async () => {
+    const bomb = await compressor()(Buffer.alloc(3_000_000));
+    expect(bomb.length).toBeLessThan(DEFAULT_MAX_FRAME_BYTES - 10);
+    const budget = new WorkBudget();
+    expect(code(() => new HeaderBlockReader(16_384, budget).read(bomb))).toBe("headers-too-large");
+    expect(budget.done.inflatedBytes).toBeLessThanOrEqual(16_384);
+    expect(budget.done.deflateBlocks).toBe(1);
+  });
+
+  it("apply to the number of names, and of values", () => {
+    const names = (count: number) => Array.from({ length: count }, (_, n): [string, string] => [`h${n}`, ""]);
+    const values = (count: number) => Array.from({ length: count }, (): [string, string] => ["a", ""]);
+    for (const list of [names, values]) {
+      expect(new HeaderBlockReader().read(new HeaderBlockWriter().write(list(64)))).toHaveLength(64);
+      expect(code(() => new HeaderBlockReader().read(new HeaderBlockWriter().write(list(65))))).toBe(
+        "headers-too-large",
+      );
+    }
+  });
+
+  it.each<[keyof SpdyWork, (count: number) => Uint8Array]>([
+    ["frames", (count) => whole(Array.from({ length: count }, () => control(PING, 4, [0, 0, 0, 1])))],
+    // A stored block and a flush each, and the number of pairs in 4 bytes.
+    ["deflateBlocks", (count) => replies(count / 2, [])],
+    ["inflatedBytes", (count) => replies(count / 4, [])],
+    ["headerPairs", (count) => replies(count / 2, ["a", "b"])],
+  ])("of one call end it: %s", (kind, bytesOf) => {
+    const parser = new SpdyFrameParser({ work: { [kind]: 80 } });
+    parser.push(bytesOf(80));
+    expect(parser.work[kind]).toBeLessThanOrEqual(80);
+    // Each call has its own.
+    const again = new SpdyFrameParser({ work: { [kind]: 80 } });
+    expect(code(() => again.push(bytesOf(160)))).toBe("too-much-work");
+    expect(again.work[kind]).toBeLessThanOrEqual(80 + 80);
   });
 });
+
+/** Compresses pieces of one zlib stream, each to its flush. */
+function compressor(options: ZlibOptions = {}, flush = constants.Z_SYNC_FLUSH) {
+  const deflate = createDeflate({ dictionary: SPDY_DICTIONARY, ...options });
+  return async (raw: Uint8Array): Promise<Uint8Array> => {
+    deflate.write(raw);
+    await new Promise<void>((resolve) => deflate.flush(flush, resolve));
+    // From Node.js 26 on, read() returns one chunk, not all that is buffered.
+    const chunks: Buffer[] = [];
+    for (let chunk = deflate.read(); chunk !== null; chunk = deflate.read()) chunks.push(chunk as Buffer);
+    return new Uint8Array(Buffer.concat(chunks));
+  };
+}
+
+const inflater = () => new HeaderInflater(100_000, new WorkBudget());
+const pair = (name: string, value: string) =>
+  Buffer.from(
+    `\0\0\0\x01\0\0\0${String.fromCharCode(name.length)}${name}\0\0\0${String.fromCharCode(value.length)}${value}`,
+  );
 
 describe("header blocks", () => {
   it("are read in order with one zlib context, as a peer compresses them", async () => {
     const reader = new HeaderBlockReader();
-    const deflate = createDeflate({ dictionary: SPDY_DICTIONARY });
+    const compress = compressor();
     for (let port = 1; port < 300; port++) {
-      const [name, value] = ["port", String(port % 70)];
-      deflate.write(Buffer.from(`\0\0\0\x01\0\0\0\x04${name}\0\0\0${String.fromCharCode(value.length)}${value}`));
-      await new Promise<void>((resolve) => deflate.flush(constants.Z_SYNC_FLUSH, resolve));
-      // From Node.js 26 on, read() returns one chunk, not all that is buffered.
-      const chunks: Buffer[] = [];
-      for (let chunk = deflate.read(); chunk !== null; chunk = deflate.read()) chunks.push(chunk as Buffer);
-      expect(reader.read(Buffer.concat(chunks))).toEqual([[name, value]]);
+      expect(reader.read(await compress(pair("port", String(port % 70))))).toEqual([["port", String(port % 70)]]);
     }
+  });
+
+  const { Z_DEFAULT_STRATEGY, Z_FIXED, Z_HUFFMAN_ONLY, Z_RLE } = constants;
+  it.each<[string, ZlibOptions]>([
+    ["stored", { level: 0 }],
+    ["with the fixed code", { strategy: Z_FIXED }],
+    ["without distances", { strategy: Z_HUFFMAN_ONLY }],
+    ["with distances of 1", { strategy: Z_RLE }],
+    ["quickly", { level: 1 }],
+    ["as Go does it", { level: 9, strategy: Z_DEFAULT_STRATEGY }],
+    ["with a small window", { windowBits: 9 }],
+  ])("are inflated to what was compressed: %s", async (_, options) => {
+    const random = new Random(seedOfRun());
+    const compress = compressor(options);
+    const reader = inflater();
+    for (let total = 0; total < 200_000; ) {
+      const length = random.below(random.pick([2, 100, 5_000]));
+      const text = Uint8Array.from({ length }, () => random.pick([65, 66, 67, random.below(256)]));
+      const raw = new Uint8Array(Buffer.concat([text, text.subarray(0, length / 2)]));
+      // zlib flushes nothing after nothing.
+      if (raw.length === 0) continue;
+      const compressed = await compress(raw);
+      if (Buffer.compare(reader.inflate(compressed), raw) !== 0) expect(reader.inflate(compressed)).toEqual(raw);
+      total += raw.length;
+    }
+  });
+
+  it.each<[string, () => Promise<Uint8Array>]>([
+    [
+      "without a flush: Go waits for the rest, in the next frame",
+      async () => (await compressor()(pair("a", "b"))).slice(0, -5),
+    ],
+    ["that breaks off", async () => (await compressor()(pair("a", "b"))).slice(0, -1)],
+    ["whose flush is not empty", async () => Uint8Array.of(...block(["a", "b"]).slice(0, -5), 0, 1, 0, 0xfe, 0xff)],
+    ["with the end of its zlib stream", async () => deflateSync(pair("a", "b"), { dictionary: SPDY_DICTIONARY })],
+    ["without a dictionary", () => compressor({ dictionary: undefined })(pair("a", "b"))],
+    ["with another dictionary", () => compressor({ dictionary: Buffer.from("options") })(pair("a", "b"))],
+    ["with a distance into nothing", async () => Uint8Array.of(...ZLIB_HEAD, ...DISTANT_COPY, ...FLUSH)],
+    ["with a reserved kind of block", async () => Uint8Array.of(...ZLIB_HEAD, 0b110, ...FLUSH)],
+    ["with a complement that is wrong", async () => Uint8Array.of(...ZLIB_HEAD, 0, 1, 0, 0, 0, 0, ...FLUSH)],
+    ["that is empty", async () => new Uint8Array(0)],
+  ])("are an error: %s", async (_, made) => {
+    const compressed = await made();
+    expect(code(() => inflater().inflate(compressed))).toBe("bad-header-block");
+  });
+
+  it.each<[string, Buffer]>([
+    ["the pairs of the next frame: Go would find them there", Buffer.concat([pair("a", "b"), pair("port", "22")])],
+    ["a name in upper case", pair("Port", "80")],
+    ["a name that is no token, which Go compares in another way", pair("po rt", "80")],
+    ["an empty name", pair("", "80")],
+    ["a name twice", Buffer.concat([Buffer.from([0, 0, 0, 2]), ...["1", "2"].map((v) => pair("port", v).subarray(4))])],
+    ["a value that is not UTF-8", Buffer.concat([pair("a", "b").subarray(0, -1), Buffer.of(0xff)])],
+    ["fewer pairs than it says", Buffer.concat([Buffer.from([0, 0, 0, 2]), pair("a", "b").subarray(4)])],
+    ["a length beyond its end", pair("a", "b").subarray(0, -1)],
+  ])("are an error with %s", async (_, raw) => {
+    const compressed = await compressor()(raw);
+    expect(code(() => new HeaderBlockReader().read(compressed))).toBe("bad-header-block");
+  });
+
+  it("say at once that they have more pairs than fit into memory", async () => {
+    const compressed = await compressor()(Buffer.from([0xff, 0xff, 0xff, 0xff]));
+    expect(code(() => new HeaderBlockReader().read(compressed))).toBe("headers-too-large");
   });
 
   it("may be longer than one stored block", () => {

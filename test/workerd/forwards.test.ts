@@ -9,17 +9,19 @@ import { eventually } from "../support/eventually.ts";
 import { askUserObject } from "./ask-user-object.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
-import { admin, as, someone, upgrade } from "./people.ts";
+import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 const TUNNEL = { "Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io" };
 const PORT_80 = { port: 80, connections: 1, bytes_in: 5, bytes_out: 100, errors: 0, first_error: null };
 
 /** A port-forward as kubectl opens it, of which the test plays both ends. */
-async function portForward() {
+async function portForward(onUnreadable: "end" | "continue" = "end") {
   const person = someone();
   const pod = await Puppet.make();
-  const client = await Client.open(upgrade(person, pod.path("", "portforward"), TUNNEL));
+  const init = { headers: { ...UPGRADE, ...TUNNEL } };
+  const config = { portForward: { onUnreadable } };
+  const client = await Client.open(directlyAs(person, pod.path("", "portforward"), init, { config }));
   const headers = new HeaderBlockWriter();
   const say = (...frames: SpdyFrame[]) => {
     for (const frame of frames) client.send(encodeFrame(frame, headers));
@@ -30,11 +32,12 @@ async function portForward() {
   return { person, pod, client, say, answer };
 }
 
-function open(streamId: number, streamtype: string, port: number): SpdyFrame {
+/** Streams 1 and 3 are of one request, 5 and 7 of the next, and so on. */
+function open(streamId: number, streamtype: string, port: number, request = Math.ceil(streamId / 4)): SpdyFrame {
   const headers: [string, string][] = [
     ["streamtype", streamtype],
     ["port", String(port)],
-    ["requestid", "0"],
+    ["requestid", String(request)],
   ];
   const rest = { associatedStreamId: 0, priority: 0, fin: false, unidirectional: false };
   return { type: "SYN_STREAM", streamId, ...rest, headers };
@@ -102,8 +105,28 @@ describe("the audit log of a port-forward", () => {
     client.close();
   });
 
-  it("says when the tunnel became unreadable, and its bytes are still relayed", async () => {
+  it("says why a session ended whose tunnel cannot be read, and nothing unread was passed on", async () => {
     const { pod, client, say } = await portForward();
+    say(open(1, "error", 80), open(3, "data", 80));
+    const hidden = encodeFrame(open(5, "data", 22), new HeaderBlockWriter());
+    client.send(Uint8Array.of(0x80, 3, 0, 6, 0, 0, 0, 4 + hidden.length, 0, 0, 0, 1, ...hidden));
+    say(data(3, 50));
+    const message =
+      `session ended: port-forward traffic cannot be read (a PING frame of ${4 + hidden.length} bytes); ` +
+      "use kubectl, or contact your administrator";
+    expect((await client.closed).code).toBe(1000);
+    expect(new TextDecoder().decode(client.received[0] as Uint8Array)).toContain(message);
+    expect(pod.received.length).toBe(2);
+    expect(await ended(client.sessionId)).toMatchObject({
+      outcome: "failed",
+      reason: message,
+      forwards: [{ ...PORT_80, bytes_in: 0, bytes_out: 0 }],
+      unreadable: null,
+    });
+  });
+
+  it("says when the tunnel became unreadable, where its bytes are then relayed", async () => {
+    const { pod, client, say } = await portForward("continue");
     say(open(1, "error", 80), open(3, "data", 80));
     const garbage = Uint8Array.of(0x80, 9, 0, 6, 0, 0, 0, 4, 1, 2, 3, 4);
     client.send(garbage);
@@ -121,7 +144,7 @@ describe("the audit log of a port-forward", () => {
 
   it("has at most 64 ports, whatever the client tries", async () => {
     const { pod, client, say } = await portForward();
-    for (let port = 1; port <= 200; port++) say(open(2 * port - 1, "data", port));
+    for (let port = 1; port <= 200; port++) say(open(2 * port - 1, "data", port, port));
     await eventually(() => expect(pod.received.length).toBe(200));
     client.close();
     const { forwards } = await ended(client.sessionId);
