@@ -38,11 +38,17 @@ export function channelProtocol(subprotocol: string): ChannelProtocol | undefine
 
 export interface ChannelFrame {
   readonly channel: number;
+  /** Bytes of the payload, known without decoding it. Of base64 that is invalid or has line ends, an estimate. */
+  readonly size: number;
+  /** Of a binary frame a view of the message. Base64 is decoded when this is first read; invalid base64 is empty. */
   readonly payload: Uint8Array;
 }
 
 /** Bytes that are base64-encoded at a time: a multiple of 3, and few enough for the arguments of a call. */
 const BASE64_SLICE_BYTES = 24 * 1024;
+/** Characters that are base64-decoded at a time: a multiple of 4. */
+const BASE64_SLICE_CHARS = 32 * 1024;
+const DIGIT_ZERO = 0x30;
 
 const utf8 = new TextEncoder();
 
@@ -50,18 +56,16 @@ const utf8 = new TextEncoder();
  * Decodes one message. The API server accepts text messages in binary protocols, and the Python client sends
  * its stdin so. There, the frame is the text's UTF-8 bytes.
  *
- * @returns undefined for a message that is no frame (empty, invalid base64), which the caller relays unread
+ * @returns undefined for a message without a channel, which the caller relays unread
  */
 export function decodeFrame(
   protocol: ChannelProtocol,
   message: ArrayBuffer | Uint8Array | string,
 ): ChannelFrame | undefined {
-  if (protocol.encoding === "base64") {
-    return decodeBase64Frame(typeof message === "string" ? message : new TextDecoder().decode(message));
-  }
+  if (protocol.encoding === "base64") return decodeBase64Frame(message);
   const bytes = bytesOf(message);
   const channel = bytes[0];
-  return channel === undefined ? undefined : { channel, payload: bytes.subarray(1) };
+  return channel === undefined ? undefined : { channel, size: bytes.length - 1, payload: bytes.subarray(1) };
 }
 
 function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {
@@ -69,24 +73,67 @@ function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {
   return message instanceof Uint8Array ? message : new Uint8Array(message);
 }
 
-function decodeBase64Frame(text: string): ChannelFrame | undefined {
-  const channel = text.charCodeAt(0) - 0x30;
-  if (!(channel >= 0 && channel <= 9)) return undefined;
-  let decoded: string;
-  try {
-    decoded = atob(text.slice(1));
-  } catch {
-    return undefined;
+function decodeBase64Frame(message: ArrayBuffer | Uint8Array | string): ChannelFrame | undefined {
+  const encoded = typeof message === "string" ? message : latin1(bytesOf(message));
+  const first = encoded.charCodeAt(0);
+  // The API server computes with bytes. So the tenth channel is ":", and others wrap around.
+  return first <= 0xff ? new Base64Frame((first - DIGIT_ZERO) & 0xff, encoded) : undefined;
+}
+
+/** Most messages are not read beyond their channel, and a large one takes long to decode. */
+class Base64Frame implements ChannelFrame {
+  readonly channel: number;
+  readonly #message: string;
+  #payload: Uint8Array | undefined;
+
+  /** @param message with the character of its channel */
+  constructor(channel: number, message: string) {
+    this.channel = channel;
+    this.#message = message;
   }
-  const payload = new Uint8Array(decoded.length);
-  for (let at = 0; at < payload.length; at++) payload[at] = decoded.charCodeAt(at);
-  return { channel, payload };
+
+  get size(): number {
+    if (this.#payload) return this.#payload.length;
+    const padding = this.#message.endsWith("==") ? 2 : this.#message.endsWith("=") ? 1 : 0;
+    return Math.max(0, Math.floor((this.#message.length - 1) / 4) * 3 - padding);
+  }
+
+  get payload(): Uint8Array {
+    this.#payload ??= decodeBase64(this.#message.slice(1)) ?? new Uint8Array(0);
+    return this.#payload;
+  }
+}
+
+/** Decodes what Go's `base64.StdEncoding` decodes: with padding, and without white space but line ends. */
+function decodeBase64(text: string): Uint8Array | undefined {
+  const encoded = /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, "") : text;
+  if (encoded.length % 4 !== 0) return undefined;
+  const bytes = new Uint8Array((encoded.length / 4) * 3);
+  let length = 0;
+  for (let at = 0; at < encoded.length; at += BASE64_SLICE_CHARS) {
+    const slice = encoded.slice(at, at + BASE64_SLICE_CHARS);
+    const isLast = at + slice.length === encoded.length;
+    // `atob` is more lenient than Go.
+    if (!(isLast ? /^[A-Za-z0-9+/]*={0,2}$/ : /^[A-Za-z0-9+/]*$/).test(slice)) return undefined;
+    const decoded = atob(slice);
+    for (let n = 0; n < decoded.length; n++) bytes[length++] = decoded.charCodeAt(n);
+  }
+  return bytes.subarray(0, length);
+}
+
+/** One character for each byte. */
+function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += BASE64_SLICE_BYTES) {
+    text += String.fromCharCode(...bytes.subarray(at, at + BASE64_SLICE_BYTES));
+  }
+  return text;
 }
 
 /**
  * Encodes one message.
  *
- * @param channel 0 to 255, in the base64 variants 0 to 9
+ * @param channel 0 to 255
  */
 export function encodeFrame(
   protocol: ChannelProtocol,
@@ -94,7 +141,7 @@ export function encodeFrame(
   payload: Uint8Array,
 ): Uint8Array<ArrayBuffer> | string {
   if (protocol.encoding === "base64") {
-    let text = String.fromCharCode(0x30 + channel);
+    let text = String.fromCharCode((DIGIT_ZERO + channel) & 0xff);
     for (let at = 0; at < payload.length; at += BASE64_SLICE_BYTES) {
       text += btoa(String.fromCharCode(...payload.subarray(at, at + BASE64_SLICE_BYTES)));
     }

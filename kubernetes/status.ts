@@ -102,6 +102,28 @@ export function failureStatus(failure: {
   };
 }
 
+/** The status of a command that ended with 0, as the kubelet writes it. */
+export function successStatus(): Status {
+  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" };
+}
+
+/**
+ * How the text of an error channel ends when the command has an exit code. The beginning is the kubelet's or the
+ * container runtime's (`ServeExec` of k8s.io/kubelet); the end is containerd's and Kata's,
+ * CRI-O's, and Docker's. What lies between may quote the command.
+ */
+const EXIT_CODE_TEXT =
+  /^command terminated with .*(?:exit code|exit status|Error executing in Docker Container:) (-?\d{1,10})\s*$/s;
+
+/** Reads the text of an error channel before v4 into the status that later protocols would carry. */
+export function statusOfErrorText(text: string): Status {
+  const message = text.trim() || "the cluster reported an error without a text";
+  const exitCode = EXIT_CODE_TEXT.exec(text)?.[1];
+  if (exitCode === undefined) return failureStatus({ reason: "InternalError", message });
+  const details = { causes: [{ reason: "ExitCode", message: exitCode }] };
+  return { ...successStatus(), status: "Failure", message, reason: "NonZeroExitCode", details };
+}
+
 /**
  * Creates the HTTP response for a status. `details.retryAfterSeconds` also becomes the Retry-After header,
  * which is what client-go reads.

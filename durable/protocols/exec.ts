@@ -1,36 +1,39 @@
-import { concatBytes } from "../../common/bytes.ts";
 import { Channel, type ChannelProtocol, encodeFrame } from "../../kubernetes/channels.ts";
-import { failureStatus, MAX_STATUS_BYTES, parseStatus, type Status } from "../../kubernetes/status.ts";
+import { failureStatus, type Status, successStatus } from "../../kubernetes/status.ts";
+import { CloseCode } from "../websocket/protocol.ts";
 import type { Chunk } from "./chunk.ts";
+import { createErrorChannel, type ErrorChannel } from "./error-channel.ts";
 import { type Observation, type Observer, observationOf } from "./observer.ts";
+
+/** What the API server reads. It drops messages of other channels. */
+const READ_BY_CLUSTER: readonly (number | undefined)[] = [Channel.stdin, Channel.resize, Channel.close];
 
 /** Observes exec and attach: channels 0 to 4, and the final Status on channel 3. */
 export class ExecObserver implements Observer {
   readonly lingerMs = 0;
   readonly #protocol: ChannelProtocol;
   readonly #terminal: boolean;
-  /** Channel 3 is a byte stream too: its Status may arrive in pieces. */
-  #errorBytes = new Uint8Array(0);
+  readonly #error: ErrorChannel;
 
   constructor(protocol: ChannelProtocol, terminal: boolean) {
     this.#protocol = protocol;
     this.#terminal = terminal;
+    this.#error = createErrorChannel(protocol);
   }
 
   fromClient(chunk: Chunk): Observation {
-    return observationOf(chunk);
+    return READ_BY_CLUSTER.includes(chunk.channel) ? observationOf(chunk) : "idle";
   }
 
   /** An empty frame is not use of the session: the API server sends one for each channel at the start. */
   fromUpstream(chunk: Chunk): Observation {
-    if (chunk.channel === Channel.error) this.#collectError(chunk.payload);
+    if (chunk.channel === Channel.error) this.#error.push(chunk.payload);
     return observationOf(chunk);
   }
 
-  finalStatus(): Status | undefined {
-    if (this.#errorBytes.length === 0) return undefined;
-    if (this.#protocol.errorFormat === "status") return parseStatus(this.#errorBytes);
-    return failureStatus({ reason: "InternalError", message: new TextDecoder().decode(this.#errorBytes) });
+  finalStatus(clusterCloseCode?: number): Status | undefined {
+    const isSilentSuccess = this.#protocol.errorFormat === "text" && clusterCloseCode === CloseCode.normal;
+    return this.#error.status ?? (isSilentSuccess ? successStatus() : undefined);
   }
 
   /**
@@ -48,10 +51,5 @@ export class ExecObserver implements Observer {
     const line = this.#terminal ? [encode(Channel.stdout, `\r\n${message}\r\n`)] : [];
     const hasStatus = this.#protocol.errorFormat === "status" && this.finalStatus() !== undefined;
     return hasStatus ? line : [...line, encode(Channel.error, error)];
-  }
-
-  #collectError(payload: Uint8Array): void {
-    if (this.#errorBytes.length + payload.length > MAX_STATUS_BYTES) return;
-    this.#errorBytes = concatBytes([this.#errorBytes, payload]);
   }
 }

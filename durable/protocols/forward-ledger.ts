@@ -54,6 +54,10 @@ export class ErrorText {
     this.#length += taken.length;
   }
 
+  get isFull(): boolean {
+    return this.#length === MAX_ERROR_BYTES;
+  }
+
   /** Without control characters, which could be commands to the terminal of whoever reads the audit log. */
   toString(): string {
     const text = new TextDecoder().decode(this.#bytes.subarray(0, this.#length));

@@ -1,4 +1,3 @@
-import { concatBytes } from "../../common/bytes.ts";
 import { type ChannelProtocol, decodeFrame } from "../../kubernetes/channels.ts";
 import type { Chunk } from "./chunk.ts";
 
@@ -24,17 +23,29 @@ const utf8 = new TextEncoder();
 /** Decodes a whole message. One that is no frame of its protocol has neither channel nor payload. */
 export function decodeMessage(framing: Framing, message: ArrayBuffer | Uint8Array | string): Chunk {
   const isText = typeof message === "string";
-  if (framing.kind !== "channels") {
-    return { channel: undefined, payload: bytesOf(message), isText };
-  }
+  if (framing.kind !== "channels") return chunkOf(bytesOf(message), isText);
   const frame = decodeFrame(framing.protocol, message);
-  return { channel: frame?.channel, payload: frame?.payload ?? NOTHING, isText };
+  if (!frame) return chunkOf(NOTHING, isText);
+  return {
+    channel: frame.channel,
+    isText,
+    get size() {
+      return frame.size;
+    },
+    get payload() {
+      return frame.payload;
+    },
+  };
+}
+
+function chunkOf(payload: Uint8Array, isText: boolean, channel?: number): Chunk {
+  return { channel, size: payload.length, payload, isText };
 }
 
 /** Whether the chunk belongs to a stream, so that it may be joined with its neighbours, and split. */
-export function isOfStream(framing: Framing, { channel, payload, isText }: Chunk): boolean {
+export function isOfStream(framing: Framing, { channel, size, isText }: Chunk): boolean {
   // Text keeps its kind. An empty payload has a meaning for some clients.
-  if (isText || payload.length === 0) return false;
+  if (isText || size === 0) return false;
   if (framing.kind !== "channels") return framing.kind === "bytes";
   return framing.protocol.encoding === "binary" && channel !== undefined && framing.isStream(channel);
 }
@@ -52,28 +63,26 @@ export interface MessagePart {
 export interface ChunkSink {
   /** Bytes of a stream: a channel's, or those of a protocol without channels. */
   onStream(chunk: Chunk): void;
-  /** A message that must stay whole. */
+  /** A message that must stay whole. Its memory is the receiver's. */
   onMessage(message: Uint8Array | string, chunk: Chunk): void;
-  /** A message that must stay whole has more bytes than `maxMessageBytes`. Nothing is delivered after it. */
-  onTooLarge(): void;
+  /** What arrived cannot be passed on exactly. Nothing is delivered after it. @param violation for a person */
+  onViolation(violation: string): void;
 }
 
 /** Decodes messages that arrive in parts. It keeps no part of a stream, and at most one message of the others. */
 export class PartDecoder {
   readonly #framing: Framing;
-  readonly #maxMessageBytes: number;
   readonly #sink: ChunkSink;
   /** The channel of the message that is arriving, once its first byte is there. */
   #channel: number | undefined;
   #hasPayload = false;
-  /** Parts of a message that must stay whole. */
-  #parts: Uint8Array[] = [];
-  #bytes = 0;
+  /** The message that is arriving, where it must stay whole. */
+  readonly #message: MessageBuffer;
   #hasEnded = false;
 
   constructor(framing: Framing, maxMessageBytes: number, sink: ChunkSink) {
     this.#framing = framing;
-    this.#maxMessageBytes = maxMessageBytes;
+    this.#message = new MessageBuffer(maxMessageBytes);
     this.#sink = sink;
   }
 
@@ -83,16 +92,18 @@ export class PartDecoder {
       this.#channel = undefined;
       this.#hasPayload = false;
     }
-    const { kind } = this.#framing;
-    // A text message in a stream of bytes is for the observer to judge: its kind must not be lost.
-    if (kind === "messages" || (kind === "bytes" && part.isText) || this.#isEncoded(part)) this.#collect(part);
-    else if (kind === "bytes") this.#stream(undefined, part.bytes);
-    else this.#pushChannel(part);
+    if (this.#mustStayWhole(part)) this.#collect(part);
+    else if (this.#framing.kind === "channels") this.#pushChannel(part);
+    else this.#stream(undefined, part.bytes);
   }
 
-  /** Messages in base64 are decoded as a whole. So are text ones, which no API server sends in binary protocols. */
-  #isEncoded({ isText }: MessagePart): boolean {
-    return this.#framing.kind === "channels" && (isText || this.#framing.protocol.encoding === "base64");
+  /**
+   * Base64 is decoded as a whole. A text message where binary ones are the rule must not lose its kind: kubectl
+   * gives up on one, and so does an observer.
+   */
+  #mustStayWhole({ isText }: MessagePart): boolean {
+    if (isText || this.#framing.kind === "messages") return true;
+    return this.#framing.kind === "channels" && this.#framing.protocol.encoding === "base64";
   }
 
   #pushChannel(part: MessagePart): void {
@@ -109,7 +120,8 @@ export class PartDecoder {
     if (payload.length > 0) this.#hasPayload = true;
     this.#stream(channel, payload);
     // The API server sends a channel byte alone for each channel at the start.
-    if (part.isLast && !this.#hasPayload) this.#deliver(Uint8Array.of(channel), false);
+    if (part.isLast && !this.#hasPayload)
+      this.#sink.onMessage(Uint8Array.of(channel), chunkOf(NOTHING, false, channel));
   }
 
   #isStream(channel: number): boolean {
@@ -117,29 +129,74 @@ export class PartDecoder {
   }
 
   #stream(channel: number | undefined, payload: Uint8Array): void {
-    if (payload.length > 0) this.#sink.onStream({ channel, payload, isText: false });
+    if (payload.length > 0) this.#sink.onStream(chunkOf(payload, false, channel));
   }
 
   #collect({ bytes, isText, isLast }: MessagePart): void {
-    this.#bytes += bytes.length;
-    if (this.#bytes > this.#maxMessageBytes) {
-      this.#hasEnded = true;
-      this.#parts = [];
-      this.#sink.onTooLarge();
+    if (!this.#message.add(bytes)) {
+      this.#violate("the cluster sent a message that is too large");
       return;
     }
-    // The last part need not outlive the call.
-    this.#parts.push(isLast ? bytes : bytes.slice());
-    if (!isLast) return;
-    const message = concatBytes(this.#parts);
-    this.#parts = [];
-    this.#bytes = 0;
-    this.#deliver(message, isText);
+    if (isLast) this.#deliver(this.#message.take(), isText);
   }
 
   #deliver(bytes: Uint8Array, isText: boolean): void {
-    const message = isText ? new TextDecoder().decode(bytes) : bytes;
-    this.#sink.onMessage(message, decodeMessage(this.#framing, message));
+    if (!isText) {
+      this.#sink.onMessage(bytes, decodeMessage(this.#framing, bytes));
+      return;
+    }
+    const text = decodeUtf8(bytes);
+    if (text === undefined) this.#violate("the cluster sent a text message that is not UTF-8");
+    else if (this.#framing.kind === "channels") this.#sink.onMessage(text, decodeMessage(this.#framing, text));
+    else this.#sink.onMessage(text, chunkOf(bytes, true));
+  }
+
+  #violate(violation: string): void {
+    this.#hasEnded = true;
+    this.#message.take();
+    this.#sink.onViolation(violation);
+  }
+}
+
+/** Collects a message. It grows by doubling: a message may come in parts of one byte. */
+class MessageBuffer {
+  readonly #maxBytes: number;
+  #bytes = NOTHING;
+  #length = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** @returns false where the message becomes too large */
+  add(bytes: Uint8Array): boolean {
+    const length = this.#length + bytes.length;
+    if (length > this.#maxBytes) return false;
+    if (length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.min(Math.max(length, this.#length * 2), this.#maxBytes));
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = larger;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length = length;
+    return true;
+  }
+
+  /** The message, which is the caller's from now on. */
+  take(): Uint8Array {
+    const message = this.#bytes.subarray(0, this.#length);
+    this.#bytes = NOTHING;
+    this.#length = 0;
+    return message;
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    // Otherwise a byte order mark at the beginning would get lost.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
   }
 }
 

@@ -18,8 +18,13 @@ export type Observation = "use" | "idle" | { readonly violation: string };
 export interface Observer {
   fromClient(chunk: Chunk): Observation;
   fromUpstream(chunk: Chunk): Observation;
-  /** What the cluster said about the session's end, once it has. Cheap enough to be asked after every chunk. */
-  finalStatus(): Status | undefined;
+  /**
+   * What the cluster said about the session's end, once it has. Cheap enough to be asked after every chunk.
+   *
+   * @param clusterCloseCode with which the cluster closed. In some protocols, a normal close alone says that the
+   *   command succeeded.
+   */
+  finalStatus(clusterCloseCode?: number): Status | undefined;
   /** The frames that make the client show `message` when they are the last before a close with 1000. */
   goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[];
   /** What was read in the traffic so far, for the audit log. Absent where there is nothing to read. */
@@ -34,6 +39,6 @@ export interface Observer {
 }
 
 /** Any payload is use: for protocols that say nothing of their own accord. */
-export function observationOf({ payload }: Chunk): Observation {
-  return payload.length > 0 ? "use" : "idle";
+export function observationOf({ size }: Chunk): Observation {
+  return size > 0 ? "use" : "idle";
 }

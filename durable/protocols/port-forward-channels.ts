@@ -1,7 +1,7 @@
 import type { Traffic } from "../../audit/events.ts";
 import { type ChannelProtocol, encodeFrame } from "../../kubernetes/channels.ts";
 import type { Chunk } from "./chunk.ts";
-import { type ErrorText, ForwardLedger } from "./forward-ledger.ts";
+import { type ErrorText, type ForwardAccount, ForwardLedger } from "./forward-ledger.ts";
 import type { Observation, Observer } from "./observer.ts";
 
 /** Every channel begins with its port number in two bytes, which are not use of the session. */
@@ -33,24 +33,26 @@ export class PortForwardChannelsObserver implements Observer {
     this.#ledger = new ForwardLedger(onNewPort);
   }
 
-  fromClient({ channel, payload }: Chunk): Observation {
-    if (channel === undefined || payload.length === 0) return "idle";
-    const account = isData(channel) && this.#accountOf(channel);
-    if (account) account.bytesIn += payload.length;
+  /** The cluster drops what comes on another channel. */
+  fromClient({ channel, size }: Chunk): Observation {
+    if (channel === undefined || size === 0 || !isData(channel)) return "idle";
+    const account = this.#accountOf(channel);
+    if (!account) return "idle";
+    account.bytesIn += size;
     return "use";
   }
 
-  fromUpstream({ channel, payload }: Chunk): Observation {
-    if (channel === undefined || payload.length === 0) return "idle";
+  fromUpstream(chunk: Chunk): Observation {
+    const { channel, size } = chunk;
+    if (channel === undefined || size === 0) return "idle";
     const account = this.#accountOf(channel);
-    if (payload.length <= PORT_BYTES && !this.#announced.has(channel)) {
+    if (size <= PORT_BYTES && !this.#announced.has(channel)) {
       this.#announced.add(channel);
       if (account && isData(channel)) account.connections++;
       return "idle";
     }
-    if (account && isData(channel)) account.bytesOut += payload.length;
-    else if (this.#failed.has(channel)) this.#failed.get(channel)?.add(payload);
-    else if (account) this.#failed.set(channel, account.failed(payload));
+    if (account && isData(channel)) account.bytesOut += size;
+    else if (account) this.#takeError(channel, account, chunk);
     return "use";
   }
 
@@ -69,8 +71,17 @@ export class PortForwardChannelsObserver implements Observer {
       .map((channel) => encodeFrame(this.#protocol, channel, text));
   }
 
+  #takeError(channel: number, account: ForwardAccount, chunk: Chunk): void {
+    if (!this.#failed.has(channel)) {
+      this.#failed.set(channel, account.failed(chunk.payload));
+      return;
+    }
+    const text = this.#failed.get(channel);
+    if (text && !text.isFull) text.add(chunk.payload);
+  }
+
   /** Undefined for a channel of a port that was not requested: the cluster ignores it. */
-  #accountOf(channel: number) {
+  #accountOf(channel: number): ForwardAccount | undefined {
     const port = this.#ports[channel >> 1];
     return port === undefined ? undefined : this.#ledger.account(port);
   }

@@ -12,8 +12,8 @@ export interface Tap {
 /** Creates the tap of a session. @param withInput whether stdin is recorded too */
 export type CreateTap = (writer: AsciicastWriter, withInput: boolean) => Tap;
 
-/** A resize has some 30 bytes. What is longer without an end is cut, which makes it unreadable. */
-const MAX_RESIZE_CHARS = 1_024;
+/** A resize has some 30 bytes. A longer message is not read at all: clients are free to write any JSON there. */
+const MAX_RESIZE_BYTES = 4 * 1024;
 const MAX_CELLS = 65_535;
 
 /** For sessions whose streams have channels, which are those of exec and attach. */
@@ -27,15 +27,15 @@ export class ChannelTap implements Tap {
     this.#withInput = withInput;
   }
 
-  fromClient({ channel, payload }: Chunk, now: number): void {
-    if (channel === Channel.stdin && this.#withInput) this.#writer.write("stdin", payload, now);
-    if (channel !== Channel.resize) return;
-    for (const size of this.#resizes.push(payload)) this.#writer.resize(size, now);
+  fromClient(chunk: Chunk, now: number): void {
+    if (chunk.channel === Channel.stdin && this.#withInput) this.#writer.write("stdin", chunk.payload, now);
+    const size = chunk.channel === Channel.resize ? this.#resizes.push(chunk) : undefined;
+    if (size) this.#writer.resize(size, now);
   }
 
-  fromUpstream({ channel, payload }: Chunk, now: number): void {
-    if (channel === Channel.stdout) this.#writer.write("stdout", payload, now);
-    else if (channel === Channel.stderr) this.#writer.write("stderr", payload, now);
+  fromUpstream(chunk: Chunk, now: number): void {
+    if (chunk.channel === Channel.stdout) this.#writer.write("stdout", chunk.payload, now);
+    else if (chunk.channel === Channel.stderr) this.#writer.write("stderr", chunk.payload, now);
   }
 }
 
@@ -49,8 +49,8 @@ export class RawTap implements Tap {
     this.#withInput = withInput;
   }
 
-  fromClient({ payload }: Chunk, now: number): void {
-    if (this.#withInput) this.#writer.write("stdin", payload, now);
+  fromClient(chunk: Chunk, now: number): void {
+    if (this.#withInput) this.#writer.write("stdin", chunk.payload, now);
   }
 
   fromUpstream({ payload }: Chunk, now: number): void {
@@ -58,15 +58,21 @@ export class RawTap implements Tap {
   }
 }
 
-/** The resize channel is a stream of JSON objects, `{"Width":80,"Height":24}`, read as Go does. */
+/**
+ * The resize channel is a stream of JSON objects, `{"Width":80,"Height":24}`. Of several in one message the last
+ * counts, and nothing but it is parsed: the others were on the screen for no time.
+ */
 class ResizeReader {
-  readonly #decoder = new TextDecoder();
+  /** The beginning of an object whose end has not arrived. */
   #rest = "";
 
-  push(bytes: Uint8Array): TerminalSize[] {
-    const pieces = `${this.#rest}${this.#decoder.decode(bytes, { stream: true })}`.split("}");
-    this.#rest = (pieces.pop() ?? "").slice(0, MAX_RESIZE_CHARS);
-    return pieces.map((piece) => parseSize(`${piece}}`)).filter((size) => size !== undefined);
+  push(chunk: Chunk): TerminalSize | undefined {
+    const text = chunk.size > MAX_RESIZE_BYTES ? "" : this.#rest + new TextDecoder().decode(chunk.payload);
+    const end = text.lastIndexOf("}") + 1;
+    const start = text.lastIndexOf("{", end - 1);
+    const isTooLong = text.length - end > MAX_RESIZE_BYTES;
+    this.#rest = isTooLong ? "" : text.slice(end);
+    return end > 0 && start >= 0 ? parseSize(text.slice(start, end)) : undefined;
   }
 }
 

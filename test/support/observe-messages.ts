@@ -40,8 +40,8 @@ export class MessageObserver {
     return this.observer.fromUpstream(decodeMessage(this.framing, message));
   }
 
-  finalStatus(): Status | undefined {
-    return this.observer.finalStatus();
+  finalStatus(clusterCloseCode?: number): Status | undefined {
+    return this.observer.finalStatus(clusterCloseCode);
   }
 
   goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[] {

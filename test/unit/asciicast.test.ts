@@ -345,7 +345,7 @@ describe("size", () => {
     });
   });
 
-  it("is read from a stream as the API server reads it, without nonsense and repetitions", () => {
+  it("is read from a stream of JSON, without nonsense and repetitions, and the last of a message counts", () => {
     const { writer, fromClient, fromUpstream, cast } = recorder();
     fromUpstream(frame(1, "x"), NOW);
     writer.flush(NOW);
@@ -361,7 +361,7 @@ describe("size", () => {
       fromClient(frame(4, part), NOW);
     }
     writer.end("over", NOW);
-    expect(texts(cast(), "r")).toEqual(["90x31", "91x32"]);
+    expect(texts(cast(), "r")).toEqual(["91x32"]);
   });
 });
 

@@ -2,10 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../durable/protocols/framing.ts";
 import type { Observation } from "../../durable/protocols/observer.ts";
+import { type ChannelProtocol, channelProtocol, encodeFrame as encodeChannelFrame } from "../../kubernetes/channels.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { exitCodeOf } from "../../kubernetes/status.ts";
 import { MessageObserver } from "../support/observe-messages.ts";
 
 const TUNNEL = "SPDY/3.1+portforward.k8s.io";
@@ -30,6 +32,14 @@ describe("exec and attach", () => {
     ["an empty message", new ArrayBuffer(0), "idle"],
   ])("%s from the client is %s", (_, message, observation) => {
     expect(observe().fromClient(message)).toBe(observation);
+  });
+
+  test.each([1, 2, 3, 5, 254])("a message of channel %d, which the cluster drops, is no use", (channel) => {
+    expect(observe().fromClient(binary(channel, "x"))).toBe("idle");
+  });
+
+  test("closing stdin is use", () => {
+    expect(observe().fromClient(binary(255, [0]))).toBe("use");
   });
 
   test("output counts as use, the empty frames at the start do not", () => {
@@ -86,6 +96,86 @@ describe("exec and attach", () => {
     observer.fromUpstream(binary(3, "command terminated"));
     expect(observer.finalStatus()).toMatchObject({ status: "Failure", message: "command terminated" });
     expect(text(observer.goodbyeFrames("bye"))).toEqual([[3, "bye"]]);
+  });
+
+  describe.each([
+    ["v5.channel.k8s.io", "status"],
+    ["v4.channel.k8s.io", "status"],
+    ["v4.base64.channel.k8s.io", "status"],
+    ["v3.channel.k8s.io", "text"],
+    ["v2.channel.k8s.io", "text"],
+    ["channel.k8s.io", "text"],
+    ["base64.channel.k8s.io", "text"],
+    ["", "text"],
+  ])("over %s, whose errors are a %s,", (name, format) => {
+    const protocol = channelProtocol(name);
+    if (!protocol) throw new Error(`${name} is no channel protocol`);
+
+    /** What the kubelet writes at the end of a command (`ServeExec`), in pieces. */
+    function observed(
+      status: { readonly status: string; readonly message?: string; readonly [field: string]: unknown },
+      isSuccess = false,
+      cut = 40,
+    ): MessageObserver {
+      const observer = observe(name);
+      const written = format === "status" ? JSON.stringify(status) : isSuccess ? "" : (status.message ?? "");
+      for (let at = 0; at < written.length; at += cut) {
+        const piece = new TextEncoder().encode(written.slice(at, at + cut));
+        const message = encodeChannelFrame(protocol as ChannelProtocol, 3, piece);
+        observer.fromUpstream(message);
+      }
+      return observer;
+    }
+
+    function exited(code: number, end: string) {
+      const message = `command terminated with non-zero exit code: ${end}`;
+      const details = { causes: [{ reason: "ExitCode", message: `${code}` }] };
+      return { metadata: {}, status: "Failure", message, reason: "NonZeroExitCode", details };
+    }
+
+    test.each([
+      [3, "error executing command [sh -c exit 3], exit code 3"],
+      [137, `error executing command [sh -c ${"x; exit code 7 # é".repeat(500)}], exit code 137`],
+      [126, "exit status 126"],
+      [1, "Error executing in Docker Container: 1"],
+    ])("the exit code is %d", (code, end) => {
+      for (const cut of [1, 40, 100_000]) {
+        const status = observed(exited(code, end), false, cut).finalStatus();
+        expect(status && exitCodeOf(status)).toBe(code);
+        expect(status?.message).toContain("command terminated with non-zero exit code: ");
+      }
+    });
+
+    test("a command that could not run, or was killed, has a reason and no exit code", () => {
+      const failure = { status: "Failure", reason: "InternalError", code: 500 };
+      for (const message of [
+        'Internal error occurred: error executing command in container: exec: "exit code 3": not found',
+        "Internal error occurred: error attaching to container: container is in CONTAINER_EXITED state, exit code 3",
+        "command terminated with non-zero exit code: signal: killed",
+        "command terminated with non-zero exit code: exit code 3 of the last one, error executing command",
+      ]) {
+        const status = observed({ ...failure, message }).finalStatus();
+        expect(status).toMatchObject({ status: "Failure", message });
+        expect(status && exitCodeOf(status)).toBeUndefined();
+      }
+    });
+
+    test("success is said by a Status, or before v4 by a normal close alone", () => {
+      const observer = observed({ metadata: {}, status: "Success" }, true);
+      const atClose = (code: number) => {
+        const status = observer.finalStatus(code);
+        return status && exitCodeOf(status);
+      };
+      expect(atClose(1000)).toBe(0);
+      expect(atClose(1006)).toBe(format === "status" ? 0 : undefined);
+      expect(observer.finalStatus()?.status).toBe(format === "status" ? "Success" : undefined);
+    });
+
+    test("a close without a word after output is success only before v4", () => {
+      const observer = observe(name);
+      observer.fromUpstream(encodeChannelFrame(protocol, 1, new TextEncoder().encode("out")));
+      expect(observer.finalStatus(1000)?.status).toBe(format === "status" ? undefined : "Success");
+    });
   });
 
   test("the goodbye frames are an error that kubectl prints, and on a terminal a line before it", () => {
@@ -219,7 +309,7 @@ describe("port-forward in a tunnel", () => {
 });
 
 describe("the older port-forward", () => {
-  const observe = () => new MessageObserver("port-forward", "v4.channel.k8s.io", false);
+  const observe = () => new MessageObserver("port-forward", "v4.channel.k8s.io", false, { ports: [8080] });
 
   test("announces a port on every channel, which is not use, and what follows is, even two bytes", () => {
     const observer = observe();
@@ -227,6 +317,11 @@ describe("the older port-forward", () => {
     expect(observer.fromUpstream(binary(0, [1, 2]))).toBe("use");
     expect(observer.fromClient(binary(0, "GET"))).toBe("use");
     expect(observer.fromClient(binary(0))).toBe("idle");
+    expect([1, 2, 3].map((channel) => observer.fromClient(binary(channel, "dropped")))).toEqual([
+      "idle",
+      "idle",
+      "idle",
+    ]);
     expect(text(observer.goodbyeFrames("bye"))).toEqual([[1, "bye"]]);
   });
 

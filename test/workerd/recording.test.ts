@@ -3,6 +3,8 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { ok } from "../../common/result.ts";
 import { type RecordingBlock, type RecordingPolicy, recordingKey } from "../../contract/recording.ts";
+import { decodeMessage } from "../../durable/protocols/framing.ts";
+import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
 import type { CastMetadata } from "../../durable/recording/cast-lines.ts";
 import type { LiveRecording } from "../../durable/recording/live-recording.ts";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
@@ -10,6 +12,7 @@ import { Recordings } from "../../durable/recording/recordings.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { ChannelTap, type CreateTap } from "../../durable/recording/tap.ts";
 import { streamRecording } from "../../worker/api/stream-recording.ts";
+import { frame } from "./client.ts";
 
 /** What the API would answer, with a spool that always answers. Undefined: there is no recording. */
 async function stream(bucket: R2Bucket, id: string, read: (offset: number) => Promise<RecordingBlock | null>) {
@@ -55,6 +58,7 @@ class TestObject {
   }
 }
 
+const FRAMING = KINDS_OF_SESSIONS.exec.framing("v5.channel.k8s.io");
 const createTap: CreateTap = (writer, withInput) => new ChannelTap(writer, withInput);
 
 function begin(
@@ -78,7 +82,7 @@ function begin(
 }
 
 const print = (recording: LiveRecording, text: string, now = NOW) =>
-  recording.fromUpstream({ channel: 1, payload: new TextEncoder().encode(text), isText: false }, now);
+  recording.fromUpstream(decodeMessage(FRAMING, frame(1, text)), now);
 
 /** Sends so much output in whole lines, in messages as a cluster sends them. @returns the text */
 function printMuch(recording: LiveRecording, mebibytes: number, from = 0): string {
