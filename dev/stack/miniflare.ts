@@ -117,7 +117,8 @@ function accessOptions({ accessModule, edge, ports, access }: RuntimeInput): V4W
     scriptPath: accessModule,
     modulesRoot: dirname(accessModule),
     compatibilityDate: edge.configuration.compatibilityDate,
-    compatibilityFlags: ["service_binding_extra_handlers"],
+    // Here a client's offer of compression is answered in its place, so it has the edge's flags, too.
+    compatibilityFlags: ["service_binding_extra_handlers", ...edge.configuration.compatibilityFlags],
     bindings: { ACCESS: JSON.parse(JSON.stringify(access)) },
     serviceBindings: { SALLYPORT: EDGE },
     unsafeDirectSockets: [

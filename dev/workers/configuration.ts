@@ -16,6 +16,7 @@ const configurationFile = z.object({
   name: z.string(),
   main: z.string(),
   compatibility_date: z.string(),
+  compatibility_flags: z.array(z.string()).optional(),
   keep_names: z.boolean().optional(),
 });
 
@@ -26,6 +27,7 @@ export interface WorkerConfiguration {
   /** Absolute path of the entry module. */
   readonly main: string;
   readonly compatibilityDate: string;
+  readonly compatibilityFlags: readonly string[];
   readonly keepNames: boolean;
 }
 
@@ -38,12 +40,13 @@ export function readWorkerConfiguration(file: string): WorkerConfiguration {
   const errors: ParseError[] = [];
   const parsed = configurationFile.safeParse(parse(readFileSync(file, "utf8"), errors, { allowTrailingComma: true }));
   if (errors.length > 0 || !parsed.success) throw new Error(`${file} is not a wrangler configuration with a main`);
-  const { name, main, compatibility_date, keep_names } = parsed.data;
+  const { name, main, compatibility_date, compatibility_flags, keep_names } = parsed.data;
   return {
     file,
     name,
     main: join(dirname(file), main),
     compatibilityDate: compatibility_date,
+    compatibilityFlags: compatibility_flags ?? [],
     // wrangler's default.
     keepNames: keep_names ?? true,
   };

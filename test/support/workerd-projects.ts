@@ -26,10 +26,12 @@ import {
 /** How Sallyport's own Workers run, while the fakes keep their date. See test/compatibility-dates.ts. */
 function compatibility() {
   const { TEST_COMPATIBILITY_DATE: date, TEST_COMPATIBILITY_FLAGS: flags } = process.env;
+  // Both Workers have the same.
+  const { compatibilityFlags } = readWorkerConfiguration(EDGE_CONFIGURATION);
   return {
     compatibilityDate: date ?? compatibilityDate(),
     // A new list for each Worker: the plugin adds its own flags to the main one's.
-    compatibilityFlags: flags?.split(",") ?? [],
+    compatibilityFlags: [...compatibilityFlags, ...(flags?.split(",") ?? [])],
   };
 }
 

@@ -40,6 +40,7 @@ describe("the generated wrangler configurations", () => {
       main: "../../worker/index.ts",
       account_id: ACCOUNT,
       compatibility_date: project.edge.compatibility_date,
+      compatibility_flags: ["no_web_socket_compression"],
       keep_names: project.edge.keep_names,
       workers_dev: false,
       preview_urls: false,
@@ -63,6 +64,7 @@ describe("the generated wrangler configurations", () => {
       main: "../../durable/index.ts",
       account_id: ACCOUNT,
       compatibility_date: project.objects.compatibility_date,
+      compatibility_flags: ["no_web_socket_compression"],
       keep_names: project.objects.keep_names,
       workers_dev: false,
       preview_urls: false,
@@ -105,11 +107,13 @@ describe("the generated wrangler configurations", () => {
     expect(generate().main).toBe(`../../${join(dirname(file), String(main))}`);
   });
 
-  it("have the same compatibility date, also in the benchmark's Worker", () => {
-    const dates = ["wrangler.jsonc", "durable/wrangler.jsonc", "bench/untouched/wrangler.jsonc"].map(
-      (file) => experimental_readRawConfig({ config: join(PROJECT, file) }).rawConfig.compatibility_date,
-    );
-    expect(new Set(dates)).toEqual(new Set([compatibilityDate()]));
+  it("have the same compatibility date and flags, also in the benchmark's Worker", () => {
+    const files = ["wrangler.jsonc", "durable/wrangler.jsonc", "bench/untouched/wrangler.jsonc"];
+    for (const file of files) {
+      const { rawConfig } = experimental_readRawConfig({ config: join(PROJECT, file) });
+      expect(rawConfig.compatibility_date, file).toBe(compatibilityDate());
+      expect(rawConfig.compatibility_flags, file).toEqual(["no_web_socket_compression"]);
+    }
   });
 
   it("let objects keep their code for the longest session that any rule allows, within Cloudflare's maximum", () => {
