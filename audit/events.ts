@@ -28,6 +28,8 @@ export const OUTCOMES = [
   "recording_limit",
   /** One side stopped reading; see reason. */
   "stalled",
+  /** The traffic did not fit its protocol, so that it could not be followed; see reason. */
+  "protocol_error",
   /** An administrator ended it; see ended_by. exit_code is set when the command had just ended. */
   "terminated",
   /** The connection to the cluster was lost without a close. */

@@ -6,9 +6,9 @@ import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { Alarm } from "./alarm.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
-import { startEvent } from "./live-session.ts";
 import { Outbox } from "./outbox.ts";
-import { endEvent, outcomeOf } from "./outcome.ts";
+import { startEvent } from "./session/live-session.ts";
+import { endEvent, outcomeOf } from "./session/outcome.ts";
 import { SessionJournal } from "./storage/session-journal.ts";
 
 /** The user's part of the audit log: durable in the object at once, delivered to D1 soon. */

@@ -17,6 +17,15 @@ export function refusalOf({ code, message }: Denial): Refusal {
 }
 
 export function toResponse({ status, contentType, body }: Refusal): Response {
-  // As the API server marks its own refusals: they must not outlive their cause in a cache.
-  return new Response(body, { status, headers: { "Content-Type": contentType, "Cache-Control": "no-cache, private" } });
+  return new Response(body, {
+    status,
+    headers: {
+      "Content-Type": contentType,
+      // As the API server marks its own refusals: they must not outlive their cause in a cache.
+      "Cache-Control": "no-cache, private",
+      // The text may come from a workload: it must not become a page of this origin.
+      "X-Content-Type-Options": "nosniff",
+      "Content-Security-Policy": "sandbox",
+    },
+  });
 }

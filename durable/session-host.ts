@@ -4,17 +4,18 @@ import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import type { RecordingBlock } from "../contract/recording.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
-import { type AccessReason, type AdmissionState, admit, currentLock, currentReason } from "./admission.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
-import { LiveSessions } from "./live-sessions.ts";
-import { endEvent, outcomeOf } from "./outcome.ts";
 import { Recordings } from "./recording/recordings.ts";
 import { type Refusal, refusalOf, toResponse } from "./refusal.ts";
 import { attemptKey, RefusedAttempts } from "./refused-attempts.ts";
-import { SessionClock } from "./session-clock.ts";
-import { type SessionAttempt, SessionOpener } from "./session-opener.ts";
+import { type AccessReason, type AdmissionState, admit, currentLock, currentReason } from "./session/admission.ts";
+import { LiveSessions } from "./session/live-sessions.ts";
+import { endEvent, outcomeFromStatus, outcomeOf } from "./session/outcome.ts";
+import { SessionClock } from "./session/session-clock.ts";
+import { type SessionAttempt, SessionOpener } from "./session/session-opener.ts";
+import { StdinBuffer } from "./storage/stdin-buffer.ts";
 import { UserLocks } from "./storage/user-locks.ts";
 
 const SPDY_UNSUPPORTED: Denial = denial(
@@ -153,12 +154,14 @@ export class SessionHost {
   /** Sessions that are only in the database were open when an earlier life of this object stopped. */
   #endInterrupted(): void {
     const recordings: ReadonlyMap<string, RecordingSummary> = this.#recordings.endInterrupted();
-    for (const { session_id, checkpoint_at, started_at: _, ...counts } of this.#audit.journal.openSessions()) {
-      const lastSeen = new Date(checkpoint_at).toISOString();
-      const reason = `the object that held the session stopped (crash, eviction or deploy) after ${lastSeen}`;
-      const event = endEvent(outcomeOf("interrupted", reason), counts, {}, recordings.get(session_id));
-      this.#audit.append(session_id, event);
+    for (const { sessionId, checkpointAt, finalStatus, counts } of this.#audit.journal.openSessions()) {
+      const outcome = finalStatus
+        ? outcomeFromStatus(finalStatus)
+        : outcomeOf("interrupted", stoppedAfter(checkpointAt));
+      this.#audit.append(sessionId, endEvent(outcome, counts, {}, recordings.get(sessionId)));
     }
+    // Its sockets are gone.
+    StdinBuffer.removeAll(this.#state.storage.sql);
   }
 
   #uploadSoon(): void {
@@ -172,4 +175,9 @@ export class SessionHost {
       this.#alarm.ringWithin(this.#recordings.isFailing ? this.#recordings.retryInMs : HEARTBEAT_MS);
     }
   }
+}
+
+function stoppedAfter(checkpointAt: number): string {
+  const lastSeen = new Date(checkpointAt).toISOString();
+  return `the object that held the session stopped (crash, eviction or deploy) after ${lastSeen}`;
 }

@@ -4,6 +4,7 @@
  * `WebSocket.send()` never blocks and queues without bound in the object's memory. What a slow client has not read must
  * therefore never be read from the cluster: see `whenRoom`.
  */
+import type { Clock } from "./brake.ts";
 
 /** The largest message that an API server sends: 32 KiB and a channel byte. Some clients take no larger one. */
 export const API_SERVER_MESSAGE_BYTES = 32 * 1024 + 1;
@@ -14,6 +15,11 @@ export const LARGE_MESSAGE_BYTES = 128 * 1024;
 export const HIGH_WATER_BYTES = 512 * 1024;
 /** It goes on when the reader is down to this. */
 export const LOW_WATER_BYTES = 256 * 1024;
+/**
+ * What a client may leave unread where the cluster cannot be told to wait: over the platform's WebSocket, the
+ * brake lets a message pass between two slices.
+ */
+export const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 /** The platform has no event for "has read": it is asked, ever less often while nothing happens. */
 const FIRST_POLL_MS = 1;
 const MAX_POLL_MS = 100;
@@ -24,11 +30,6 @@ interface ClientSocket {
   readonly bufferedAmount?: number;
 }
 
-export interface WriterClock {
-  now(): number;
-  sleep(ms: number): Promise<void>;
-}
-
 /** Which messages a client is known to take, by its own word. A wrong word harms nobody but the client. */
 export function maxMessageBytesOf(userAgent: string | null): number {
   return userAgent?.startsWith("kubectl/") ? LARGE_MESSAGE_BYTES : API_SERVER_MESSAGE_BYTES;
@@ -36,7 +37,7 @@ export function maxMessageBytesOf(userAgent: string | null): number {
 
 export class ClientWriter {
   readonly #socket: ClientSocket;
-  readonly #clock: WriterClock;
+  readonly #clock: Clock;
   readonly #maxMessageBytes: number;
   /** The message that is being joined. Full ones are given away: the runtime sends from their memory later. */
   #message: Uint8Array;
@@ -47,12 +48,22 @@ export class ClientWriter {
   #progressAt: number;
   #room: Promise<void> | undefined;
 
-  constructor(socket: ClientSocket, maxMessageBytes: number, clock: WriterClock) {
+  constructor(socket: ClientSocket, maxMessageBytes: number, clock: Clock) {
     this.#socket = socket;
     this.#maxMessageBytes = maxMessageBytes;
     this.#message = new Uint8Array(0);
     this.#clock = clock;
     this.#progressAt = clock.now();
+  }
+
+  /** Whether the runtime says what the client has read: workerd does since 1.20261117. */
+  get isMeasured(): boolean {
+    return this.#socket.bufferedAmount !== undefined;
+  }
+
+  /** Whether the client has so much unread that `whenRoom` waits. */
+  get isFull(): boolean {
+    return this.#room !== undefined;
   }
 
   /** Bytes that the client has been sent and has not read. Without a measure, all that was ever sent. */
@@ -108,7 +119,7 @@ export class ClientWriter {
   stalledMs(): number {
     const unsent = this.unsentBytes;
     const taken = this.#sentBytes - unsent;
-    if (unsent === 0 || taken > this.#takenBytes) this.#progressAt = this.#clock.now();
+    if (unsent === 0 || taken > this.#takenBytes || !this.isMeasured) this.#progressAt = this.#clock.now();
     this.#takenBytes = taken;
     return this.#clock.now() - this.#progressAt;
   }

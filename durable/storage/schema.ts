@@ -69,4 +69,17 @@ export const SCHEMA: readonly Migration[] = [
         bytes BLOB NOT NULL
       );`,
   },
+  {
+    version: 2,
+    statements: `
+      ALTER TABLE open_sessions ADD COLUMN final_status TEXT;
+
+      CREATE TABLE buffered_stdin (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id TEXT NOT NULL,
+        is_text INTEGER NOT NULL,
+        is_last INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+      );`,
+  },
 ];

@@ -1,15 +1,24 @@
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import type { Counts, SessionEvent, SessionEventBody, UserEventBody } from "../../audit/events.ts";
+import { parseStatus, type Status } from "../../kubernetes/status.ts";
 
 /** An event that waits for its delivery to D1, in the order of `row_number`. */
 export type QueuedEvent = ChainedEvent & { readonly row_number: number };
 
 /** A session that was open when its object stopped. */
-export interface OpenSession extends Counts {
+export interface OpenSession {
+  readonly sessionId: string;
+  /** When its counts were last saved, ms since the epoch. */
+  readonly checkpointAt: number;
+  readonly counts: Counts;
+  /** What the cluster had said about the command's end, if it had. */
+  readonly finalStatus: Status | undefined;
+}
+
+interface OpenSessionRow extends Counts, Record<string, SqlStorageValue> {
   readonly session_id: string;
-  readonly started_at: number;
-  /** When its counts were last saved. */
   readonly checkpoint_at: number;
+  readonly final_status: string | null;
 }
 
 /**
@@ -81,10 +90,22 @@ export class SessionJournal {
 
   openSessions(): OpenSession[] {
     return this.#sql
-      .exec<OpenSession & Record<string, SqlStorageValue>>(
-        "SELECT session_id, started_at, checkpoint_at, bytes_in, bytes_out, messages_in, messages_out FROM open_sessions",
+      .exec<OpenSessionRow>(
+        `SELECT session_id, checkpoint_at, final_status, bytes_in, bytes_out, messages_in, messages_out
+         FROM open_sessions`,
       )
-      .toArray();
+      .toArray()
+      .map(({ session_id, checkpoint_at, final_status, ...counts }) => ({
+        sessionId: session_id,
+        checkpointAt: checkpoint_at,
+        counts,
+        finalStatus: final_status === null ? undefined : parseStatus(final_status),
+      }));
+  }
+
+  /** Saves what the cluster said about the command's end, in case the object stops before the session ends. */
+  saveFinalStatus(sessionId: string, status: Status): void {
+    this.#sql.exec("UPDATE open_sessions SET final_status = ? WHERE session_id = ?", JSON.stringify(status), sessionId);
   }
 
   /** The oldest events that D1 does not have yet. */

@@ -1,5 +1,5 @@
 import type { UserLock } from "../../audit/events.ts";
-import type { AccessReason } from "../admission.ts";
+import type { AccessReason } from "../session/admission.ts";
 
 /** The administrator's lock and the stated reason of the user, in the object's SQLite. */
 export class UserLocks {

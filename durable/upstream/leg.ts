@@ -1,8 +1,7 @@
 import type { MessagePart } from "../protocols/framing.ts";
 
 /**
- * The cluster's side of a session, over TCP or over the platform's WebSocket. What the relay needs of either, and nothing of
- * how it comes about.
+ * The cluster's side of a session, over TCP or over the platform's WebSocket: what the relay needs of either.
  */
 
 /** How the cluster's side ended. 1006 means that the connection broke without a close frame. */
@@ -31,12 +30,18 @@ export interface UpstreamLeg {
   readonly subprotocol: string;
   /** Whether the leg stops reading while `whenRoom` is pending. */
   readonly hasBackpressure: boolean;
+  /** Whether the leg knows what the cluster has taken. Otherwise all that was ever sent counts as unsent. */
+  readonly isMeasured: boolean;
   /** Bytes that were given to `send` and that the cluster's side has not taken. */
   readonly unsentBytes: number;
+  /** Bytes that the cluster's side has taken so far. Grows while it reads. */
+  readonly takenBytes: number;
   /** Begins to deliver. To be called once. */
   start(receiver: LegReceiver): void;
   /** Sends a message, after all before it. Whatever happens to the connection is told by `onClose`. */
   send(message: ArrayBuffer | Uint8Array | string): void;
+  /** Resolves when the cluster's side has taken all that it was sent, or is gone. Also within `blockConcurrencyWhile`. */
+  whenTaken(): Promise<void>;
   /** Asks for a pong, where the leg can. */
   ping(): void;
   /** Sends a close frame, after everything before it. The connection stays open until the cluster answers, or `abort`. */

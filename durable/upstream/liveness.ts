@@ -1,11 +1,11 @@
 /**
  * Whether the cluster's side of a session is still there. A connection that was cut without a FIN looks idle for ever, so
- * the object asks: a ping every 30 s, and whoever answers nothing for 60 s is lost.
+ * the object asks: a ping every 15 s, and whoever answers nothing for 60 s is lost.
  *
  * An answer is only owed while it could arrive: not while the object itself reads nothing because the client is slow, and
  * not while bytes of ours are untaken, for the ping waits behind them. When such a time ends, the clock starts afresh.
  */
-export const PING_INTERVAL_MS = 30_000;
+export const PING_INTERVAL_MS = 15_000;
 /** How long an answer may be owed. The API server's own proxies allow the same. */
 export const LOST_AFTER_MS = 60_000;
 

@@ -1,7 +1,7 @@
-import { truncateReason } from "../close-codes.ts";
 import { FrameReader } from "../websocket/frame-reader.ts";
 import { closePayload, encodeClientFrame } from "../websocket/frame-writer.ts";
 import { CloseCode, Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
+import { truncateReason } from "./close-codes.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
 /** A socket as `connect()` gives it, as far as it is used here. */
@@ -14,11 +14,14 @@ export interface ByteStream {
 /** A quiet session holds a small buffer, a busy one reads much at a time: what a read costs hardly depends on its size. */
 const MIN_READ_BYTES = 16 * 1024;
 const MAX_READ_BYTES = 256 * 1024;
+const MAX_PONG_BACKLOG_BYTES = 4 * 1024 * 1024;
 const MASK_BYTES = 4;
+const NOTHING = new Uint8Array(0);
 
 /** A WebSocket to the cluster over a TCP connection whose opening handshake is done (RFC 6455). */
 export class TcpLeg implements UpstreamLeg {
   readonly hasBackpressure = true;
+  readonly isMeasured = true;
   readonly subprotocol: string;
   readonly #stream: ByteStream;
   readonly #reader: ReadableStreamBYOBReader;
@@ -26,7 +29,9 @@ export class TcpLeg implements UpstreamLeg {
   /** Bytes that arrived together with the handshake's answer. */
   readonly #early: Uint8Array;
   #receiver: LegReceiver | undefined;
-  #unsentBytes = 0;
+  /** Bytes of all frames so far, and how many of them the connection has taken. */
+  #writtenBytes = 0;
+  #takenBytes = 0;
   #hasSentClose = false;
 
   /**
@@ -48,7 +53,11 @@ export class TcpLeg implements UpstreamLeg {
   }
 
   get unsentBytes(): number {
-    return this.#unsentBytes;
+    return this.#writtenBytes - this.#takenBytes;
+  }
+
+  get takenBytes(): number {
+    return this.#takenBytes;
   }
 
   start(receiver: LegReceiver): void {
@@ -57,18 +66,26 @@ export class TcpLeg implements UpstreamLeg {
   }
 
   send(message: ArrayBuffer | Uint8Array | string): void {
-    if (typeof message === "string") this.#write(Opcode.text, new TextEncoder().encode(message));
-    else this.#write(Opcode.binary, message instanceof Uint8Array ? message : new Uint8Array(message));
+    if (typeof message === "string") void this.#write(Opcode.text, new TextEncoder().encode(message));
+    else void this.#write(Opcode.binary, message instanceof Uint8Array ? message : new Uint8Array(message));
+  }
+
+  /**
+   * While `blockConcurrencyWhile` holds back the object's events, it holds back the ends of earlier writes too.
+   * A write that begins inside is not held back. An unsolicited pong is one that means nothing (section 5.5.3).
+   */
+  whenTaken(): Promise<void> {
+    return this.#write(Opcode.pong, NOTHING);
   }
 
   ping(): void {
-    this.#write(Opcode.ping, new Uint8Array(0));
+    void this.#write(Opcode.ping, NOTHING);
   }
 
   close(code?: number, reason = ""): void {
     if (this.#hasSentClose) return;
-    const payload = code === undefined ? new Uint8Array(0) : closePayload(code, truncateReason(reason));
-    this.#write(Opcode.close, payload);
+    const payload = code === undefined ? NOTHING : closePayload(code, truncateReason(reason));
+    void this.#write(Opcode.close, payload);
     this.#hasSentClose = true;
   }
 
@@ -85,7 +102,8 @@ export class TcpLeg implements UpstreamLeg {
     const frames = new FrameReader({
       onData: (opcode, bytes, isFirst, isLast) =>
         receiver.onPart({ bytes, isText: opcode === Opcode.text, isFirst, isLast }),
-      onPing: (payload) => this.#write(Opcode.pong, payload),
+      // A cluster that pings and takes nothing must not fill the memory.
+      onPing: (payload) => this.unsentBytes < MAX_PONG_BACKLOG_BYTES && void this.#write(Opcode.pong, payload),
       onPong: () => receiver.onPong(),
       onClose: (code, reason) => {
         close = { code, reason };
@@ -115,14 +133,16 @@ export class TcpLeg implements UpstreamLeg {
     this.#end(close?.code ?? CloseCode.abnormal, close?.reason ?? "");
   }
 
-  #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): void {
+  async #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): Promise<void> {
     // Section 5.5.1: nothing follows a close frame.
     if (this.#hasSentClose || !this.#receiver) return;
     const frame = encodeClientFrame(opcode, [payload], crypto.getRandomValues(new Uint8Array(MASK_BYTES)));
-    this.#unsentBytes += frame.length;
-    this.#writer.write(frame).then(
+    this.#writtenBytes += frame.length;
+    const end = this.#writtenBytes;
+    return this.#writer.write(frame).then(
       () => {
-        this.#unsentBytes -= frame.length;
+        // Writes end in order, but their promises may be held back; see `whenTaken`.
+        this.#takenBytes = Math.max(this.#takenBytes, end);
       },
       // The reading side learns of a broken connection, and tells it.
       () => {},

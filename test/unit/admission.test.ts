@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { SessionPlan } from "../../contract/session-plan.ts";
-import { type AdmissionState, admit } from "../../durable/admission.ts";
-import { MAX_UNREAD_BYTES } from "../../durable/limits.ts";
+import { type AdmissionState, admit } from "../../durable/session/admission.ts";
+import { MAX_UNREAD_BYTES } from "../../durable/session/limits.ts";
 import { PLAN } from "../support/session-plan.ts";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");

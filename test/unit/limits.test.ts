@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { SessionLimits } from "../../contract/limits.ts";
-import { findOverfullSession, findReachedLimit, formatDuration, MAX_WAITING_BYTES } from "../../durable/limits.ts";
+import {
+  findOverfullSession,
+  findReachedLimit,
+  formatDuration,
+  MAX_WAITING_BYTES,
+} from "../../durable/session/limits.ts";
 
 const LIMITS: SessionLimits = {
   maxSessionsPerUser: 3,

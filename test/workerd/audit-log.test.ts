@@ -184,7 +184,7 @@ describe("the start of a session", () => {
     const id = headers["impersonate-extra-sallyport-session"];
     const stub = env.USER_SESSIONS.getByName(person.email);
     const open = await runInDurableObject(stub, (_, { storage }) => new SessionJournal(storage.sql).openSessions());
-    expect(open).toEqual([expect.objectContaining({ session_id: id, ...NO_COUNTS })]);
+    expect(open).toEqual([expect.objectContaining({ sessionId: id, counts: NO_COUNTS, finalStatus: undefined })]);
     pod.refuse(404, "{}");
     await answer;
     await endedOf(person.email, 1);
@@ -227,7 +227,7 @@ describe("the object's store", () => {
         ["s", 2, 4, "end"],
       ]);
       expect(store.queued(10)[0]?.data).toBe(JSON.stringify(START));
-      expect(store.openSessions().map(({ session_id }) => session_id)).toEqual(["t"]);
+      expect(store.openSessions().map(({ sessionId }) => sessionId)).toEqual(["t"]);
     }));
 
   it("removes delivered events and never reuses a position", () =>
@@ -258,7 +258,7 @@ describe("the object's store", () => {
       store.append("s", 1, start);
       const counts = { bytes_in: 1, bytes_out: 2 ** 40, messages_in: 3, messages_out: 4 };
       store.checkpoint("s", 7, counts);
-      expect(store.openSessions()).toEqual([{ session_id: "s", started_at: 1, checkpoint_at: 7, ...counts }]);
+      expect(store.openSessions()).toEqual([{ sessionId: "s", checkpointAt: 7, counts, finalStatus: undefined }]);
     }));
 });
 

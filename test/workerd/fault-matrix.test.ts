@@ -195,10 +195,10 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "interrupted", reason: STOPPED, counts: "what had flowed, or less" },
       recordingHas: INTERRUPTED,
     },
-    // The Status had arrived but nobody had closed: the audit log cannot tell this moment from mid-stream.
+    // The Status was written before it was passed on.
     "during close": {
       userSees: "a broken connection",
-      d1Has: { outcome: "interrupted", reason: STOPPED, counts: "what had flowed, or less" },
+      d1Has: { outcome: "exited", reason: null, exit_code: 0, counts: "what had flowed, or less" },
       recordingHas: INTERRUPTED,
     },
   },

@@ -27,7 +27,7 @@ it("the alarm alone ends a session whose object has stopped as interrupted, with
     const open = await runInDurableObject(objectOf(person), (_, { storage }) =>
       new SessionJournal(storage.sql).openSessions(),
     );
-    expect(open).toEqual([expect.objectContaining({ session_id: client.sessionId, ...counts })]);
+    expect(open).toEqual([expect.objectContaining({ sessionId: client.sessionId, counts })]);
   }, 200);
 
   await abortAllDurableObjects();

@@ -20,15 +20,17 @@ const fixtures = import.meta.glob<string>("../vectors/object-schema/*.sql", {
   import: "default",
   eager: true,
 });
-const VERSION_1 = fixtures["../vectors/object-schema/1.sql"] ?? "";
+const fixtureOf = (version: number) => fixtures[`../vectors/object-schema/${version}.sql`] ?? "";
+const VERSION_1 = fixtureOf(1);
+const RELEASED = SCHEMA.map(({ version }) => version);
 const DOCUMENT = Object.values(
   import.meta.glob<string>("../../docs/STORAGE.md", { query: "?raw", import: "default", eager: true }),
 )[0];
 const NOW = 1_764_100_000_000;
 
 /** What a later issue may do: a column, a table, an index, and a table that is built anew. */
-const VERSION_2: Migration = {
-  version: 2,
+const NEXT: Migration = {
+  version: SCHEMA.length + 1,
   statements: `
     ALTER TABLE open_sessions ADD COLUMN labels TEXT NOT NULL DEFAULT '[]';
     CREATE TABLE watchers (session_id TEXT NOT NULL, watcher TEXT NOT NULL, PRIMARY KEY (session_id, watcher));
@@ -97,24 +99,26 @@ describe("the schema of a user's object", () => {
     expect(SCHEMA.map(({ version }) => version)).toEqual(SCHEMA.map((_, index) => index + 1));
   });
 
-  it("of version 1 is the one of the fixture, for ever", () =>
+  it.each(RELEASED)("of version %i is the one of its fixture, for ever", (version) =>
     withEmptyDatabase(async (storage) => {
-      applyMigrations(storage, SCHEMA.slice(0, 1), NOW);
+      applyMigrations(storage, SCHEMA.slice(0, version), NOW);
       const made = schemaOf(storage);
       await storage.deleteAll();
-      storage.sql.exec(VERSION_1);
+      storage.sql.exec(fixtureOf(version));
       expect(made).toEqual(schemaOf(storage));
-    }));
+    }),
+  );
 
-  it("is the same in a new database and in one that was migrated", () =>
+  it.each(RELEASED)("is the same in a new database and in one that was migrated from version %i", (version) =>
     withEmptyDatabase(async (storage) => {
-      storage.sql.exec(VERSION_1);
+      storage.sql.exec(fixtureOf(version));
       expect(applyMigrations(storage, SCHEMA, NOW)).toEqual({ ok: true, value: SCHEMA.length });
       const migrated = schemaOf(storage);
       await storage.deleteAll();
       applyMigrations(storage, SCHEMA, NOW);
       expect(migrated).toEqual(schemaOf(storage));
-    }));
+    }),
+  );
 
   it("is described column by column in docs/STORAGE.md", () =>
     withEmptyDatabase((storage) => {
@@ -146,103 +150,110 @@ function describedColumns(document: string): string[] {
 }
 
 describe("a migration", () => {
-  const both = [...SCHEMA.slice(0, 1), VERSION_2];
+  const current = SCHEMA.length;
+  const next = [...SCHEMA, NEXT];
+  const migrated = { ok: true, value: NEXT.version };
 
-  it("keeps open sessions, events, locks and recordings", () =>
+  it.each(RELEASED)("keeps open sessions, events, locks and recordings of version %i", (version) =>
     withEmptyDatabase((storage) => {
-      storage.sql.exec(VERSION_1);
+      storage.sql.exec(fixtureOf(version));
+      applyMigrations(storage, SCHEMA, NOW);
       const before = contentsOf(storage);
       expect(before).toMatchObject({
-        open: [{ session_id: "live-session", bytes_in: 11 }],
+        open: [{ sessionId: "live-session", counts: { bytes_in: 11 } }],
         queued: [{ row_number: 41 }, { row_number: 42 }],
         lock: { by: "admin@example.com", reason: "stolen laptop", until: null },
         reason: { reason: "ticket 7" },
         recordings: [{ sessionId: "live-session", number: 5 }],
         cast: [CAST],
       });
-      expect(applyMigrations(storage, both, NOW)).toEqual({ ok: true, value: 2 });
+      expect(applyMigrations(storage, next, NOW + 1)).toEqual(migrated);
       expect(contentsOf(storage)).toEqual(before);
       const applied = storage.sql.exec("SELECT version, applied_at FROM schema_migrations ORDER BY version").toArray();
       expect(applied).toEqual([
-        { version: 1, applied_at: 1_764_000_000_000 },
-        { version: 2, applied_at: NOW },
+        ...RELEASED.map((released) => ({
+          version: released,
+          applied_at: released <= version ? 1_764_000_000_000 : NOW,
+        })),
+        { version: NEXT.version, applied_at: NOW + 1 },
       ]);
       expect(storage.sql.exec("SELECT labels FROM open_sessions").one()).toEqual({ labels: "[]" });
-    }));
+    }),
+  );
 
   it("happens once", () =>
     withEmptyDatabase((storage) => {
       storage.sql.exec(VERSION_1);
-      for (let i = 0; i < 3; i++) expect(applyMigrations(storage, both, NOW + i)).toEqual({ ok: true, value: 2 });
-      expect(storage.sql.exec("SELECT count(*) AS n FROM schema_migrations").one()).toEqual({ n: 2 });
+      for (let i = 0; i < 3; i++) expect(applyMigrations(storage, next, NOW + i)).toEqual(migrated);
+      expect(storage.sql.exec("SELECT count(*) AS n FROM schema_migrations").one()).toEqual({ n: next.length });
     }));
 
   it("goes through every version from an empty database", () =>
     withEmptyDatabase((storage) => {
-      expect(applyMigrations(storage, both, NOW)).toEqual({ ok: true, value: 2 });
-      expect(versionOf(storage)).toBe(2);
+      expect(applyMigrations(storage, next, NOW)).toEqual(migrated);
+      expect(versionOf(storage)).toBe(NEXT.version);
     }));
 
-  const statements = VERSION_2.statements.split(/(?<=;)\n/);
+  const statements = NEXT.statements.split(/(?<=;)\n/);
 
-  it.each(statements.map((_, index) => index))("that stops after statement %i leaves version 1 as it was", (index) =>
+  it.each(statements.map((_, index) => index))("that stops after statement %i leaves the version before", (index) =>
     withEmptyDatabase((storage) => {
-      storage.sql.exec(VERSION_1);
+      storage.sql.exec(fixtureOf(current));
       const [schema, contents] = [schemaOf(storage), contentsOf(storage)];
-      const stopped = { version: 2, statements: `${statements.slice(0, index + 1).join("\n")} SELECT crash();` };
-      expect(() => applyMigrations(storage, [...SCHEMA.slice(0, 1), stopped], NOW)).toThrow(/crash/);
-      expect([schemaOf(storage), contentsOf(storage), versionOf(storage)]).toEqual([schema, contents, 1]);
-      expect(applyMigrations(storage, both, NOW)).toEqual({ ok: true, value: 2 });
+      const broken = `${statements.slice(0, index + 1).join("\n")} SELECT crash();`;
+      const stopped = { version: NEXT.version, statements: broken };
+      expect(() => applyMigrations(storage, [...SCHEMA, stopped], NOW)).toThrow(/crash/);
+      expect([schemaOf(storage), contentsOf(storage), versionOf(storage)]).toEqual([schema, contents, current]);
+      expect(applyMigrations(storage, next, NOW)).toEqual(migrated);
       expect(contentsOf(storage)).toEqual(contents);
     }),
   );
 
   it("is refused on a database that is newer than the code, which stays untouched", () =>
     withEmptyDatabase((storage) => {
-      applyMigrations(storage, both, NOW);
+      applyMigrations(storage, next, NOW);
       const schema = schemaOf(storage);
-      const refused = { ok: false, error: { code: "newer_schema", foundVersion: 2, knownVersion: 1 } };
-      expect(applyMigrations(storage, SCHEMA.slice(0, 1), NOW)).toEqual(refused);
-      expect([schemaOf(storage), versionOf(storage)]).toEqual([schema, 2]);
+      const error = { code: "newer_schema", foundVersion: NEXT.version, knownVersion: current };
+      expect(applyMigrations(storage, SCHEMA, NOW)).toEqual({ ok: false, error });
+      expect([schemaOf(storage), versionOf(storage)]).toEqual([schema, NEXT.version]);
     }));
 });
 
-it("an object that starts on a database of version 1 goes on where the last one stopped", async () => {
-  const name = newName();
-  await runInDurableObject(objectOf(name), async (_, { storage }) => {
-    await storage.deleteAll();
-    storage.sql.exec(VERSION_1);
-    // Sessions of other tests have these ids in D1 and R2.
-    const unique = `live-${crypto.randomUUID()}`;
-    for (const table of ["open_sessions", "outbox", "recordings"]) {
-      storage.sql.exec(`UPDATE ${table} SET session_id = ?`, unique);
-    }
-    storage.sql.exec("UPDATE recordings SET metadata = replace(metadata, 'live-session', ?)", unique);
-    await storage.setAlarm(Date.now() + 60_000);
-  });
-  await abortAllDurableObjects();
-  expect(await runDurableObjectAlarm(objectOf(name))).toBe(true);
-  expect(await callUserObject(objectOf(name), "currentLock", {})).toMatchObject({
-    ok: true,
-    value: { by: "admin@example.com" },
-  });
-  const [{ session_id } = { session_id: "" }] = (
-    await env.AUDIT_DB.prepare("SELECT session_id FROM events WHERE hash = 'hash-of-connect'").all<{
-      session_id: string;
-    }>()
-  ).results;
-  const interrupted = await ended(session_id);
-  expect(interrupted).toMatchObject({
-    outcome: "interrupted",
-    bytes_in: 11,
-    messages_out: 4,
-    recording: "interrupted",
-  });
-  await eventually(async () => {
-    const cast = await env.RECORDINGS.get(recordingKey(session_id));
-    expect(await cast?.text()).toMatch(new RegExp(`^${CAST.replace(/[[\]{}".]/g, "\\$&")}.*interrupted`, "s"));
-  });
-});
+it.each(RELEASED)(
+  "an object that starts on a database of version %i goes on where the last one stopped",
+  async (version) => {
+    // Sessions of other tests have the fixture's ids in D1 and R2.
+    const sessionId = `live-${crypto.randomUUID()}`;
+    const name = newName();
+    await runInDurableObject(objectOf(name), async (_, { storage }) => {
+      await storage.deleteAll();
+      storage.sql.exec(fixtureOf(version));
+      for (const table of ["open_sessions", "outbox", "recordings"]) {
+        storage.sql.exec(`UPDATE ${table} SET session_id = ?`, sessionId);
+      }
+      storage.sql.exec("UPDATE recordings SET metadata = replace(metadata, 'live-session', ?)", sessionId);
+      await storage.setAlarm(Date.now() + 60_000);
+    });
+    await abortAllDurableObjects();
+    expect(await runDurableObjectAlarm(objectOf(name))).toBe(true);
+    expect(await callUserObject(objectOf(name), "currentLock", {})).toMatchObject({
+      ok: true,
+      value: { by: "admin@example.com" },
+    });
+    const interrupted = await ended(sessionId);
+    expect(interrupted).toMatchObject({
+      // In the second fixture, the cluster had sent the command's Status.
+      ...(version === 1 ? { outcome: "interrupted", exit_code: null } : { outcome: "exited", exit_code: 0 }),
+      bytes_in: 11,
+      messages_out: 4,
+      recording: "interrupted",
+    });
+    await eventually(async () => {
+      const cast = await env.RECORDINGS.get(recordingKey(sessionId));
+      expect(await cast?.text()).toMatch(new RegExp(`^${CAST.replace(/[[\]{}".]/g, "\\$&")}.*interrupted`, "s"));
+    });
+  },
+);
 
 describe("an object whose database is newer than its code", () => {
   const MESSAGE =
@@ -269,7 +280,7 @@ describe("an object whose database is newer than its code", () => {
       await callUserObject(objectOf(person.email), "terminateAll", { by: "admin@example.com", reason: "x" }),
     ).toEqual(refused);
     expect(logged.mock.calls.flat()).toContainEqual(
-      JSON.stringify({ event: "object_schema_newer", level: "error", found: 2, known: 1 }),
+      JSON.stringify({ event: "object_schema_newer", level: "error", found: SCHEMA.length + 1, known: SCHEMA.length }),
     );
 
     await runInDurableObject(objectOf(person.email), (_, { storage }) => {
@@ -285,7 +296,7 @@ describe("an object whose database is newer than its code", () => {
     const name = newName();
     await runInDurableObject(objectOf(name), async (_, { storage }) => {
       await storage.deleteAll();
-      storage.sql.exec(VERSION_1);
+      storage.sql.exec(fixtureOf(SCHEMA.length));
       await storage.setAlarm(Date.now() + 60_000);
     });
     await rollBack(name);

@@ -1,22 +1,22 @@
 import { expect, it } from "vitest";
-import { MAX_UNSENT_BYTES } from "../../durable/backpressured-sender.ts";
-import { MAX_WAITING_BYTES } from "../../durable/limits.ts";
+import { MAX_UNTAKEN_BYTES } from "../../durable/relay/upstream-writer.ts";
+import { MAX_WAITING_BYTES } from "../../durable/session/limits.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
-const CHUNK = MAX_UNSENT_BYTES - 1024 * 1024;
+const CHUNK = MAX_UNTAKEN_BYTES - 1024 * 1024;
 
 it("the session with the most unread bytes is ended before all sessions of a user fill the object", async () => {
   const person = someone();
   const limits = {
-    maxSessionsPerUser: 20,
+    maxSessionsPerUser: 40,
     idleTimeoutSeconds: 600,
     maxDurationSeconds: 3600,
     stallTimeoutSeconds: 60,
-    maxBufferedStdinBytes: 0,
+    maxBufferedStdinBytes: 64 * 1024 * 1024,
   };
   const count = Math.ceil(MAX_WAITING_BYTES / CHUNK) + 1;
   const sessions: { client: Client; pod: Puppet }[] = [];

@@ -38,8 +38,8 @@ export const OBJECT_ROWS = {
   start: 3,
   /** Any event between start and end: its row's update. */
   between: 1,
-  /** The session's row is closed. */
-  end: 1,
+  /** The session's row has the command's Status, and is closed. */
+  end: 2,
   /** A recording: its row, its header, its end, and its deletion once R2 has it. */
   recording: 4,
   /** A chunk of a recording: written, and deleted. */

@@ -1,7 +1,8 @@
 /** The platform's limits, and what Sallyport does when one is reached: data for docs/SIZING.md. */
-import { MAX_UNSENT_BYTES } from "../../durable/backpressured-sender.ts";
-import { MAX_UNREAD_BYTES, MAX_WAITING_BYTES } from "../../durable/limits.ts";
+
 import { CHUNK_BYTES, inUnits, MAX_SPOOL_BYTES, PART_BYTES } from "../../durable/recording/policy.ts";
+import { HIGH_WATER_BYTES, MAX_UNSENT_BYTES } from "../../durable/relay/client-writer.ts";
+import { MAX_UNREAD_BYTES, MAX_WAITING_BYTES } from "../../durable/session/limits.ts";
 import { limitsSchema } from "../../worker/config/shared-fields.ts";
 import { MAX_VARIABLE_BYTES } from "../../worker/config/variables.ts";
 import { MAX_COMMON_ROWS, MAX_ROWS } from "../../worker/request-audit/queue.ts";
@@ -70,7 +71,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Object: memory",
     value: "128 MB, and objects of one class may share an isolate",
     source: `${DOCS}/durable-objects/platform/pricing/`,
-    effect: `a client that reads nothing costs ${inUnits(MAX_UNSENT_BYTES)} per side before its session is ended. While ended sessions leave ${inUnits(MAX_UNREAD_BYTES)} unread, a new one is refused (429). Above ${inUnits(MAX_WAITING_BYTES)} waiting in an object, its session with the most is ended. The most is ${inUnits(MAX_OBJECT_BYTES)} with ${SESSIONS} sessions. Several such objects in one isolate are reset together, and their sessions end as \`interrupted\``,
+    effect: `over TCP, a client that reads nothing costs ${inUnits(HIGH_WATER_BYTES)}, and its session waits. Over the platform's WebSocket it costs ${inUnits(MAX_UNSENT_BYTES)} before its session is ended. While ended sessions leave ${inUnits(MAX_UNREAD_BYTES)} unread, a new one is refused (429). Above ${inUnits(MAX_WAITING_BYTES)} waiting in an object, its session with the most is ended. The most is ${inUnits(MAX_OBJECT_BYTES)} with ${SESSIONS} sessions. Several such objects in one isolate are reset together, and their sessions end as \`interrupted\``,
     remedy: "watch `interrupted` (docs/MONITORING.md)",
   },
   {

@@ -1,11 +1,5 @@
-import type { Counts, Outcome, RecordingSummary, SessionEventBody, Traffic } from "../audit/events.ts";
-import { exitCodeOf, type Status } from "../kubernetes/status.ts";
-
-/** Which side closed the session, and how. 1006 means that the connection broke without a close frame. */
-export interface HangUp {
-  readonly side: "client" | "upstream";
-  readonly code: number;
-}
+import type { Counts, Outcome, RecordingSummary, SessionEventBody, Traffic } from "../../audit/events.ts";
+import { exitCodeOf, type Status } from "../../kubernetes/status.ts";
 
 /** How a session ended, for the audit log. */
 export interface SessionOutcome {
@@ -44,19 +38,10 @@ export function outcomeOfLimit(outcome: Outcome, message: string, status?: Statu
 }
 
 /**
- * Reads the outcome from what the cluster said on channel 3 and from who closed first.
- *
- * The status wins: after kubectl has seen it, it closes the connection in several ways, 1006 included. A
- * command that has ended has ended, whoever closes first.
+ * How the command ended, as the cluster said on its error channel. It wins over whoever closed, and how: after
+ * kubectl has seen it, it closes the connection in several ways, 1006 included.
  */
-export function outcomeOfHangUp(status: Status | undefined, hangUp: HangUp): SessionOutcome {
-  if (status) return outcomeFromStatus(status);
-  if (hangUp.side === "client") return outcomeOf("disconnected", null);
-  if (hangUp.code === 1000 || hangUp.code === 1005) return outcomeOf("closed", null);
-  return outcomeOf("upstream_lost", `the connection to the cluster was lost (WebSocket close ${hangUp.code})`);
-}
-
-function outcomeFromStatus(status: Status): SessionOutcome {
+export function outcomeFromStatus(status: Status): SessionOutcome {
   const exitCode = exitCodeOf(status);
   if (exitCode !== undefined) return { ...outcomeOf("exited", null), exitCode };
   return outcomeOf("failed", status.message ?? status.reason ?? "the cluster reported a failure without a message");

@@ -1,8 +1,8 @@
-import { CHECKPOINT_MS, TICK_MS } from "./intervals.ts";
+import { CHECKPOINT_MS, TICK_MS } from "../intervals.ts";
+import type { SessionJournal } from "../storage/session-journal.ts";
 import { findOverfullSession, findReachedLimit, stalledLimit } from "./limits.ts";
 import type { LiveSession } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
-import type { SessionJournal } from "./storage/session-journal.ts";
 
 /** Sessions that move more than this within a tick keep the object's thread busy. */
 const BUSY_BYTES = 4 * 1024 * 1024;
@@ -49,15 +49,16 @@ export class SessionClock {
   /** To ask for the unread bytes also forgets relays that are drained, when nothing opens for hours. */
   #checkMemory(): void {
     const fullest = findOverfullSession(this.#sessions.all, this.#sessions.unreadBytes);
-    if (fullest?.relay) this.#sessions.endByLimit(fullest, stalledLimit(fullest.relay.slowerReader));
+    if (fullest?.relay) fullest.close({ kind: "limit", limit: stalledLimit(fullest.relay.slowerReader) });
   }
 
   #checkSession(session: LiveSession, now: number): void {
     const { limits } = session.plan;
+    session.relay?.tick(now);
     const stalledReader = session.relay?.stalledReader(limits.stallTimeoutSeconds * 1000);
     const limit = stalledReader ? stalledLimit(stalledReader) : findReachedLimit(session, limits, now);
     if (limit) {
-      this.#sessions.endByLimit(session, limit);
+      session.close({ kind: "limit", limit });
     } else if (now - session.checkpointAt >= CHECKPOINT_MS) {
       session.checkpointAt = now;
       this.#journal.checkpoint(session.id, now, session.counts);

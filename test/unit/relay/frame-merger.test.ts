@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { FrameMerger } from "../../durable/frame-merger.ts";
-import { eventually } from "../support/eventually.ts";
+import { FrameMerger } from "../../../durable/relay/frame-merger.ts";
+import { eventually } from "../../support/eventually.ts";
 
 const KIB = 1024;
 

@@ -1,8 +1,8 @@
 /** Whether one more session of a user may open. Pure: state, plan and time are arguments. */
-import type { UserLock } from "../audit/events.ts";
-import { err, ok, type Result } from "../common/result.ts";
-import { type Denial, denial } from "../contract/denial.ts";
-import type { SessionPlan } from "../contract/session-plan.ts";
+import type { UserLock } from "../../audit/events.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
+import type { SessionPlan } from "../../contract/session-plan.ts";
 import { MAX_UNREAD_BYTES } from "./limits.ts";
 
 /** What a user stated about the sessions that they open next. */

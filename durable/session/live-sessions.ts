@@ -1,14 +1,14 @@
-import type { AuditLog } from "./audit-log.ts";
-import { CLOSE_GRACE_MS } from "./intervals.ts";
-import type { ReachedLimit } from "./limits.ts";
+import type { AuditLog } from "../audit-log.ts";
+import { CLOSE_GRACE_MS } from "../intervals.ts";
+import { endLabel } from "../recording/cast-lines.ts";
+import type { Recordings } from "../recording/recordings.ts";
+import type { Relay } from "../relay/relay.ts";
+import type { Closure } from "./close-cause.ts";
 import type { LiveSession } from "./live-session.ts";
-import { endEvent, outcomeOfLimit, outcomeOfTermination, type SessionOutcome } from "./outcome.ts";
-import { endLabel } from "./recording/cast-lines.ts";
-import type { Recordings } from "./recording/recordings.ts";
-import type { Relay } from "./relay.ts";
+import { endEvent } from "./outcome.ts";
 
 /**
- * The user's open sessions, and the only way to end one.
+ * The user's open sessions.
  *
  * They are in memory only, so that after a crash nothing counts against the user's limit any more.
  */
@@ -56,11 +56,7 @@ export class LiveSessions {
 
   /** An administrator ends a session. @returns whether it was open */
   terminate(sessionId: string, by: string, reason: string): boolean {
-    const session = this.#sessions.get(sessionId);
-    if (!session) return false;
-    session.end(`session terminated by ${by}: ${reason}`);
-    this.finish(session, outcomeOfTermination(by, reason, session.finalStatus));
-    return true;
+    return this.#sessions.get(sessionId)?.close({ kind: "administrator", by, reason }) ?? false;
   }
 
   /** @returns the ids of the ended sessions */
@@ -68,19 +64,14 @@ export class LiveSessions {
     return [...this.#sessions.keys()].filter((sessionId) => this.terminate(sessionId, by, reason));
   }
 
-  endByLimit(session: LiveSession, { outcome, message }: ReachedLimit): void {
-    session.end(message);
-    this.finish(session, outcomeOfLimit(outcome, message, session.finalStatus));
-  }
-
-  /** Writes a session's end to the audit log, once, and releases its place. */
-  finish(session: LiveSession, outcome: SessionOutcome): void {
+  /** Writes a closed session's end to the audit log and its recording, and releases its place. */
+  release(session: LiveSession, { outcome }: Closure): void {
     if (!this.#sessions.delete(session.id)) return;
     if (session.relay && session.relay.unsentBytes > 0) this.#draining.add(session.relay);
     this.#onCount(this.#sessions.size);
     const label = endLabel(outcome.outcome, outcome.exitCode, outcome.reason);
     const recording = this.#recordings.end(session.id, label, Date.now());
     this.#audit.append(session.id, endEvent(outcome, session.counts, session.traffic, recording));
-    setTimeout(() => session.upstream.abort(), CLOSE_GRACE_MS);
+    setTimeout(() => session.abort(), CLOSE_GRACE_MS);
   }
 }

@@ -1,8 +1,9 @@
 /** When a session reaches one of its limits. Pure: the time is an argument. */
-import type { SessionLimits } from "../contract/limits.ts";
+import type { SessionLimits } from "../../contract/limits.ts";
+import { inUnits } from "../recording/policy.ts";
 
 export type ReachedLimit = {
-  readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled";
+  readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled" | "protocol_error";
   readonly message: string;
 };
 
@@ -30,9 +31,15 @@ export function findReachedLimit(
 }
 
 /** The limit of a session of which one side has stopped reading. */
-export function stalledLimit(reader: "client" | "upstream"): ReachedLimit {
+export function stalledLimit(reader: "client" | "cluster"): ReachedLimit {
   const who = reader === "client" ? "its client" : "the cluster";
   return { outcome: "stalled", message: `session ended: ${who} stopped reading what it was sent` };
+}
+
+/** The limit of a session whose command does not take its stdin. @param maxBytes what may wait for it */
+export function stdinLimit(maxBytes: number): ReachedLimit {
+  const message = `session ended: its command does not read its input, and ${inUnits(maxBytes)} of it wait, the most allowed`;
+  return { outcome: "stalled", message };
 }
 
 /**

@@ -1,0 +1,275 @@
+import type { Counts } from "../../audit/events.ts";
+import type { Status } from "../../kubernetes/status.ts";
+import type { Chunk } from "../protocols/chunk.ts";
+import {
+  decodeMessage,
+  type Framing,
+  isOfStream,
+  type MessagePart,
+  PartDecoder,
+  sizeOf,
+} from "../protocols/framing.ts";
+import type { Observation, Observer } from "../protocols/observer.ts";
+import type { LiveRecording } from "../recording/live-recording.ts";
+import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
+import { stalledLimit, stdinLimit } from "../session/limits.ts";
+import { CLOSE_ABNORMAL, CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "../upstream/close-codes.ts";
+import type { LegClose, LegReceiver, UpstreamLeg } from "../upstream/leg.ts";
+import { Liveness, LOST_AFTER_MS } from "../upstream/liveness.ts";
+import { Brake, type Clock, type PauseInput } from "./brake.ts";
+import { ClientWriter, MAX_UNSENT_BYTES } from "./client-writer.ts";
+import { FrameMerger } from "./frame-merger.ts";
+import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
+
+/** The largest message that the platform takes; a message that must stay whole cannot be larger. */
+const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+
+const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => scheduler.wait(ms) };
+
+export interface RelayParts {
+  readonly client: WebSocket;
+  readonly leg: UpstreamLeg;
+  readonly framing: Framing;
+  readonly observer: Observer;
+  readonly recording: LiveRecording | undefined;
+  readonly inputBuffer: InputBuffer;
+  readonly maxBufferedStdinBytes: number;
+  /** The largest message that the client takes, where the message is ours to cut. */
+  readonly maxClientMessageBytes: number;
+  readonly pauseInput: PauseInput;
+  /** When the session began, ms since the epoch. It counts as used then. */
+  readonly startedAt: number;
+  /** The cluster has said how the command ended. Called once, before the client hears of it. */
+  readonly onFinalStatus: (status: Status) => void;
+  /** The session cannot go on. */
+  readonly onMustClose: (cause: CloseCause) => void;
+}
+
+/**
+ * Joins a client with the cluster: passes bytes on until one side closes or `close` is called. Messages keep
+ * their borders unless the framing says that a border carries no meaning. It decides nothing about the session
+ * but that it cannot go on.
+ */
+export class Relay implements LegReceiver {
+  readonly #parts: RelayParts;
+  readonly #toClient: ClientWriter;
+  readonly #toCluster: UpstreamWriter;
+  readonly #merger: FrameMerger;
+  readonly #decoder: PartDecoder;
+  readonly #clientBrake: Brake;
+  readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
+  readonly #liveness: Liveness;
+  #activeAt: number;
+  #isOpen = false;
+  #clientIsGone = false;
+  #hasFinalStatus = false;
+
+  constructor(parts: RelayParts) {
+    const { client, leg, framing, inputBuffer, maxBufferedStdinBytes, pauseInput } = parts;
+    this.#parts = parts;
+    this.#toClient = new ClientWriter(client, parts.maxClientMessageBytes, CLOCK);
+    this.#toCluster = new UpstreamWriter({
+      leg,
+      framing,
+      buffer: inputBuffer,
+      maxBufferedBytes: maxBufferedStdinBytes,
+      pauseInput,
+      clock: CLOCK,
+      onOverflow: () => this.#mustClose({ kind: "limit", limit: stdinLimit(maxBufferedStdinBytes) }),
+    });
+    this.#merger = new FrameMerger((message) => this.#toCluster.send(message));
+    this.#decoder = new PartDecoder(framing, MAX_MESSAGE_BYTES, {
+      onStream: (chunk) => this.#takeStream(chunk),
+      onMessage: (message, chunk) => this.#takeMessage(message, chunk),
+      onViolation: (violation) => this.#violated(violation),
+    });
+    this.#clientBrake = new Brake(pauseInput, CLOCK);
+    this.#liveness = new Liveness(parts.startedAt);
+    this.#activeAt = parts.startedAt;
+  }
+
+  get counts(): Counts {
+    return { ...this.#counts };
+  }
+
+  /** When the session was last used, ms since the epoch. */
+  get activeAt(): number {
+    return this.#activeAt;
+  }
+
+  get observer(): Observer {
+    return this.#parts.observer;
+  }
+
+  /** Bytes that the client has not taken. They stay in memory until it takes them or leaves. */
+  get unsentBytes(): number {
+    return this.#clientIsGone ? 0 : this.#toClient.unsentBytes;
+  }
+
+  /** Bytes in memory that either side has not taken. */
+  get waitingBytes(): number {
+    return this.unsentBytes + this.#toCluster.unsentBytes;
+  }
+
+  /** The side for which more bytes wait in memory. */
+  get slowerReader(): Side {
+    return this.#toClient.unsentBytes >= this.#toCluster.unsentBytes ? "client" : "cluster";
+  }
+
+  /** The side that has taken nothing for that long although something waits for it, if any. */
+  stalledReader(stallTimeoutMs: number): Side | undefined {
+    if (this.#toClient.stalledMs() >= stallTimeoutMs) return "client";
+    return this.#toCluster.stalledMs() >= stallTimeoutMs ? "cluster" : undefined;
+  }
+
+  /** Accepts the client's socket and starts to relay. Nothing flows before. */
+  start(): void {
+    const { client, leg } = this.#parts;
+    this.#isOpen = true;
+    // Otherwise binary messages arrive as Blobs, which can only be read asynchronously.
+    client.binaryType = "arraybuffer";
+    client.addEventListener("message", ({ data }) => this.#fromClient(data as ArrayBuffer | string));
+    client.addEventListener("close", ({ code, reason }) => this.#clientClosed(code, reason));
+    // The event has no details worth keeping.
+    client.addEventListener("error", () => this.#clientClosed(CLOSE_ABNORMAL, ""));
+    // Half-open: we send the answering close frame, after the cluster has its close.
+    client.accept({ allowHalfOpen: true });
+    leg.start(this);
+  }
+
+  /** To be called every second or so. @param now ms since the epoch */
+  tick(now: number): void {
+    if (!this.#isOpen) return;
+    const { leg } = this.#parts;
+    // Whoever reads slowly, or has sent much, still uses the session.
+    if (this.unsentBytes > 0 || this.#toCluster.waitingBytes > 0) this.#activeAt = now;
+    if (!leg.hasBackpressure) return;
+    const canBeHeard = !this.#toClient.isFull && this.#toCluster.waitingBytes === 0;
+    const action = this.#liveness.tick(now, canBeHeard);
+    if (action === "ping") leg.ping();
+    if (action === "lost") {
+      this.#mustClose({ kind: "cluster", code: CLOSE_ABNORMAL, reason: `no answer for ${LOST_AFTER_MS / 1000} s` });
+    }
+  }
+
+  /** Ends both sides as `closure` says. Nothing is relayed after. */
+  close({ toClient, toCluster }: Closure): void {
+    if (!this.#isOpen) return;
+    this.#toClient.flush();
+    this.#merger.flush();
+    this.#isOpen = false;
+    this.#toCluster.end();
+    forwardClose(this.#parts.leg, toCluster.code, toCluster.reason);
+    const { client } = this.#parts;
+    if (toClient.message === undefined) forwardClose(client, toClient.code, toClient.reason);
+    else this.#sayGoodbye(toClient.message);
+  }
+
+  onPart(part: MessagePart): void {
+    if (!this.#isOpen) return;
+    this.#liveness.heard(Date.now());
+    this.#counts.bytes_out += part.bytes.length;
+    if (part.isLast) this.#counts.messages_out++;
+    this.#decoder.push(part);
+    if (this.#toClient.isMeasured && this.#parts.leg.hasBackpressure) return;
+    this.#clientBrake.apply(
+      () => (this.#toClient.isMeasured ? this.unsentBytes : 0),
+      () => CLOCK.sleep(1),
+    );
+    if (this.unsentBytes > MAX_UNSENT_BYTES) this.#mustClose({ kind: "limit", limit: stalledLimit("client") });
+  }
+
+  onPause(): void {
+    this.#toClient.flush();
+  }
+
+  onPong(): void {
+    this.#liveness.heard(Date.now());
+  }
+
+  onClose({ code, reason }: LegClose): void {
+    this.#closedBy("cluster", code, reason);
+  }
+
+  whenRoom(): Promise<void> | undefined {
+    return this.#isOpen ? this.#toClient.whenRoom() : undefined;
+  }
+
+  #fromClient(message: ArrayBuffer | string): void {
+    if (!this.#isOpen) return;
+    const { framing, observer, recording } = this.#parts;
+    const chunk = decodeMessage(framing, message);
+    this.#counts.messages_in++;
+    this.#counts.bytes_in += sizeOf(message);
+    if (!this.#mayPass(observer.fromClient(chunk))) return;
+    recording?.fromClient(chunk, Date.now());
+    const { channel } = chunk;
+    if (typeof message !== "string" && channel !== undefined && isOfStream(framing, chunk)) {
+      this.#merger.push(channel, message);
+    } else {
+      this.#merger.flush();
+      this.#toCluster.send(message);
+    }
+  }
+
+  #takeStream(chunk: Chunk): void {
+    if (this.#observeUpstream(chunk)) this.#toClient.append(chunk.channel, chunk.payload);
+  }
+
+  #takeMessage(message: Uint8Array | string, chunk: Chunk): void {
+    if (!this.#observeUpstream(chunk)) return;
+    this.#noteFinalStatus();
+    this.#toClient.send(message);
+  }
+
+  /** A crash must not lose it: what the object writes is durable before anything that it sends leaves. */
+  #noteFinalStatus(): void {
+    const status = this.#hasFinalStatus ? undefined : this.observer.finalStatus();
+    if (!status) return;
+    this.#hasFinalStatus = true;
+    this.#parts.recording?.flush(Date.now());
+    this.#parts.onFinalStatus(status);
+  }
+
+  /** @returns whether the chunk may go to the client */
+  #observeUpstream(chunk: Chunk): boolean {
+    if (!this.#isOpen || !this.#mayPass(this.observer.fromUpstream(chunk))) return false;
+    this.#parts.recording?.fromUpstream(chunk, Date.now());
+    return true;
+  }
+
+  #mayPass(observation: Observation): boolean {
+    if (observation === "use") this.#activeAt = Date.now();
+    if (typeof observation === "string") return true;
+    this.#violated(observation.violation);
+    return false;
+  }
+
+  #violated(what: string): void {
+    this.#mustClose({ kind: "limit", limit: { outcome: "protocol_error", message: `session ended: ${what}` } });
+  }
+
+  #mustClose(cause: CloseCause): void {
+    if (this.#isOpen) this.#parts.onMustClose(cause);
+  }
+
+  #clientClosed(code: number, reason: string): void {
+    this.#clientIsGone = true;
+    this.#closedBy("client", code, reason);
+  }
+
+  #closedBy(side: Side, code: number, reason: string): void {
+    if (!this.#isOpen) return;
+    const status = this.observer.finalStatus();
+    this.#mustClose(status ? { kind: "command", status, side, code, reason } : { kind: side, code, reason });
+  }
+
+  /** Shows the client `message` in the terms of its protocol, and closes. */
+  #sayGoodbye(message: string): void {
+    const { client, observer } = this.#parts;
+    for (const frame of observer.goodbyeFrames(message)) this.#toClient.send(frame);
+    if (observer.messageInCloseReason) closeQuietly(client, CLOSE_GOING_AWAY, message);
+    else if (observer.lingerMs > 0) setTimeout(() => closeQuietly(client, CLOSE_NORMAL), observer.lingerMs);
+    else closeQuietly(client, CLOSE_NORMAL);
+  }
+}

@@ -1,0 +1,136 @@
+/** Why a session ended, and what that means for its client, the cluster and the audit log. Pure. */
+import type { Outcome } from "../../audit/events.ts";
+import { denial } from "../../contract/denial.ts";
+import type { Status } from "../../kubernetes/status.ts";
+import { type Refusal, refusalOf } from "../refusal.ts";
+import { CLOSE_ABNORMAL, CLOSE_GOING_AWAY, CLOSE_NO_STATUS, CLOSE_NORMAL } from "../upstream/close-codes.ts";
+import type { ReachedLimit } from "./limits.ts";
+import { outcomeFromStatus, outcomeOf, outcomeOfLimit, outcomeOfTermination, type SessionOutcome } from "./outcome.ts";
+
+export type Side = "client" | "cluster";
+
+export type CloseCause =
+  /** The command had ended, and one side closed. Its Status says how. */
+  | {
+      readonly kind: "command";
+      readonly status: Status;
+      readonly side: Side;
+      readonly code: number;
+      readonly reason: string;
+    }
+  /** The client closed, or went away. 1006 where it sent no close frame. */
+  | { readonly kind: "client"; readonly code: number; readonly reason: string }
+  /** The cluster closed, or the connection to it broke: 1006. */
+  | { readonly kind: "cluster"; readonly code: number; readonly reason: string }
+  | { readonly kind: "limit"; readonly limit: ReachedLimit }
+  | { readonly kind: "administrator"; readonly by: string; readonly reason: string }
+  /** The session must not go on unrecorded. */
+  | { readonly kind: "recorder"; readonly outcome: RecorderOutcome; readonly message: string }
+  /** The session was refused after its start was written: by the cluster, or by Sallyport. */
+  | { readonly kind: "refusal"; readonly refusal: Refusal }
+  /** A fault of Sallyport's own. */
+  | { readonly kind: "internal" };
+
+export type RecorderOutcome = Extract<Outcome, "recording_failed" | "recording_limit">;
+
+/** What one side is sent at the end. `message` is shown in the terms of the session's protocol. */
+export interface Farewell {
+  readonly message?: string;
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** What a cause means. */
+export interface Closure {
+  readonly outcome: SessionOutcome;
+  /** For a client whose attempt was not answered yet. */
+  readonly refusal: Refusal;
+  readonly toClient: Farewell;
+  readonly toCluster: Farewell;
+}
+
+/** What must be known beside the cause. */
+interface Context {
+  /** What the cluster said about the command's end, if it did. A command that has ended keeps its own outcome. */
+  readonly status: Status | undefined;
+}
+
+/** Every cause, once. */
+const CLOSURES: { readonly [Kind in CloseCause["kind"]]: (cause: CauseOf<Kind>, context: Context) => Closure } = {
+  command: ({ status, side, code, reason }) => ({
+    outcome: outcomeFromStatus(status),
+    refusal: ENDED("the command ended"),
+    // kubectl discards the Status and fails on any other code than 1000, so a lost connection is a normal close.
+    toClient:
+      code === CLOSE_ABNORMAL && side === "cluster"
+        ? goingNormally
+        : { code, reason: side === "cluster" ? reason : "" },
+    toCluster: { code, reason: side === "client" ? reason : "" },
+  }),
+  client: ({ code, reason }) => ({
+    outcome: outcomeOf("disconnected", null),
+    refusal: ENDED("the client went away"),
+    toClient: { code, reason: "" },
+    toCluster: { code, reason },
+  }),
+  cluster: ({ code, reason }) => {
+    if (code !== CLOSE_ABNORMAL) {
+      const isClean = code === CLOSE_NORMAL || code === CLOSE_NO_STATUS;
+      const outcome = isClean ? outcomeOf("closed", null) : lost(`WebSocket close ${code}`);
+      return { outcome, refusal: ENDED(LOST), toClient: { code, reason }, toCluster: { code, reason: "" } };
+    }
+    return { outcome: lost(reason || "WebSocket close 1006"), refusal: ENDED(LOST), ...tellBoth(LOST) };
+  },
+  limit: ({ limit: { outcome, message } }, { status }) => ({
+    outcome: outcomeOfLimit(outcome, message, status),
+    refusal: ENDED(message),
+    ...tellBoth(message),
+  }),
+  administrator: ({ by, reason }, { status }) => {
+    const message = `session terminated by ${by}: ${reason}`;
+    return { outcome: outcomeOfTermination(by, reason, status), refusal: ENDED(message), ...tellBoth(message) };
+  },
+  recorder: ({ outcome, message }, { status }) => ({
+    outcome: outcomeOfLimit(outcome, message, status),
+    refusal: ENDED(message),
+    ...tellBoth(message),
+  }),
+  refusal: ({ refusal }) => ({
+    outcome: outcomeOf("refused", refusal.message),
+    refusal,
+    ...tellBoth(refusal.message),
+  }),
+  internal: () => ({
+    outcome: outcomeOf("failed", "Sallyport failed while it opened the session"),
+    refusal: ENDED(INTERNAL),
+    ...tellBoth(INTERNAL),
+  }),
+};
+
+type CauseOf<Kind extends CloseCause["kind"]> = Extract<CloseCause, { readonly kind: Kind }>;
+
+const LOST = "the connection to the cluster was lost";
+const INTERNAL = "Sallyport failed: try again; if this persists, contact your administrator";
+const goingNormally: Farewell = { code: CLOSE_NORMAL, reason: "" };
+
+/** @param status what the cluster has said about the command's end by now */
+export function closureOf(cause: CloseCause, status: Status | undefined): Closure {
+  const close = CLOSURES[cause.kind] as (cause: CloseCause, context: Context) => Closure;
+  return close(cause, { status });
+}
+
+function ENDED(message: string): Refusal {
+  return refusalOf(denial("session_ended", message));
+}
+
+function lost(how: string): SessionOutcome {
+  return outcomeOf("upstream_lost", `the connection to the cluster was lost (${how})`);
+}
+
+/** The client is shown why; the cluster learns it from the close frame. */
+function tellBoth(message: string): Pick<Closure, "toClient" | "toCluster"> {
+  return {
+    toClient: { message, code: CLOSE_NORMAL, reason: "" },
+    toCluster: { code: CLOSE_GOING_AWAY, reason: message },
+  };
+}

@@ -1,0 +1,158 @@
+import { type Counts, NO_COUNTS, type SessionStart, type Traffic } from "../../audit/events.ts";
+import { liveRow, type SessionRow } from "../../audit/rows.ts";
+import type { SessionPlan } from "../../contract/session-plan.ts";
+import type { Status } from "../../kubernetes/status.ts";
+import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
+import type { Refusal } from "../refusal.ts";
+import type { Relay } from "../relay/relay.ts";
+import { type CloseCause, type Closure, closureOf } from "./close-cause.ts";
+
+/** Where a session is. It goes down this list, and may leave it for `closed` at any time. */
+type Phase =
+  /** Its start is being written; the cluster has not heard of it. */
+  | { readonly name: "admitted" }
+  /** The cluster was asked. */
+  | { readonly name: "dialling" }
+  /** Both sides are joined. */
+  | { readonly name: "open"; readonly relay: Relay }
+  /** `relay` if it was open: its client may not have read everything. */
+  | { readonly name: "closed"; readonly closure: Closure; readonly relay: Relay | undefined };
+
+/** A session of this object, from its admission to its end. `close` is its only exit. */
+export class LiveSession {
+  readonly plan: SessionPlan;
+  readonly startedAt: number;
+  /** What its user stated that it is for. */
+  readonly accessReason: string | undefined;
+  /** When the counts were last saved. */
+  checkpointAt: number;
+  readonly #upstream = new AbortController();
+  readonly #onClosed: (session: LiveSession, closure: Closure) => void;
+  #phase: Phase = { name: "admitted" };
+  #movedBytes = 0;
+
+  /** @param onClosed called once, after both sides were told */
+  constructor(
+    plan: SessionPlan,
+    startedAt: number,
+    accessReason: string | undefined,
+    onClosed: (session: LiveSession, closure: Closure) => void,
+  ) {
+    this.plan = plan;
+    this.startedAt = startedAt;
+    this.accessReason = accessReason;
+    this.checkpointAt = startedAt;
+    this.#onClosed = onClosed;
+  }
+
+  get id(): string {
+    return this.plan.sessionId;
+  }
+
+  get endsAt(): number | null {
+    return this.plan.endsAt;
+  }
+
+  get activeAt(): number {
+    return this.relay?.activeAt ?? this.startedAt;
+  }
+
+  get counts(): Counts {
+    return this.relay?.counts ?? NO_COUNTS;
+  }
+
+  /** The joined sides, also after the end. */
+  get relay(): Relay | undefined {
+    return this.#phase.name === "open" || this.#phase.name === "closed" ? this.#phase.relay : undefined;
+  }
+
+  /** What to answer an attempt whose session closed before it opened. */
+  get refusal(): Refusal | undefined {
+    return this.#phase.name === "closed" ? this.#phase.closure.refusal : undefined;
+  }
+
+  /** Bytes that were relayed, both ways, since the last call. */
+  takeMovedBytes(): number {
+    const { bytes_in, bytes_out } = this.counts;
+    const moved = bytes_in + bytes_out - this.#movedBytes;
+    this.#movedBytes += moved;
+    return moved;
+  }
+
+  /** Bytes in memory that were sent to its readers and that they have not taken. */
+  get waitingBytes(): number {
+    return this.relay?.waitingBytes ?? 0;
+  }
+
+  get traffic(): Traffic {
+    return this.relay?.observer.traffic?.() ?? {};
+  }
+
+  /** What the cluster has said about the command's end, once it has. */
+  get finalStatus(): Status | undefined {
+    return this.relay?.observer.finalStatus();
+  }
+
+  /** The session as the view `sessions` of D1 shows it, with the counts of this moment. */
+  get row(): SessionRow {
+    return liveRow(this.id, this.startedAt, startEvent(this.plan, this.accessReason), this.counts, this.traffic);
+  }
+
+  /** @returns the signal that cuts the connection to the cluster, while it is being opened and after */
+  dial(): AbortSignal {
+    if (this.#phase.name === "admitted") this.#phase = { name: "dialling" };
+    return this.#upstream.signal;
+  }
+
+  /** The cluster has accepted. */
+  open(relay: Relay): void {
+    if (this.#phase.name === "dialling") this.#phase = { name: "open", relay };
+  }
+
+  /**
+   * Ends the session, at whatever phase it is: tells both sides, then `onClosed`.
+   *
+   * @returns false if it has ended already; then nothing happens
+   */
+  close(cause: CloseCause): boolean {
+    if (this.#phase.name === "closed") return false;
+    const { relay } = this;
+    const closure = closureOf(cause, this.finalStatus);
+    this.#phase = { name: "closed", closure, relay };
+    if (relay) relay.close(closure);
+    else this.#upstream.abort();
+    this.#onClosed(this, closure);
+    return true;
+  }
+
+  /** Cuts the connection to a cluster that does not answer the close. */
+  abort(): void {
+    this.#upstream.abort();
+  }
+}
+
+/** What the audit log says about a session at its start. */
+export function startEvent(plan: SessionPlan, accessReason: string | undefined): SessionStart {
+  const { target, client, recording } = plan;
+  return {
+    user: plan.user,
+    kubernetes_user: plan.kubernetesUser,
+    kubernetes_groups: plan.kubernetesGroups,
+    cluster: plan.cluster,
+    location_hint: plan.locationHint,
+    kind: target.sessionKind,
+    namespace: target.namespace,
+    pod: target.pod,
+    container: target.container,
+    command: target.command,
+    tty: target.tty,
+    stdin: target.stdin,
+    ports: target.ports,
+    recording_mode: KINDS_OF_SESSIONS[target.sessionKind].recorder ? recording.mode : "off",
+    client_address: client.address,
+    country: client.country,
+    rule: plan.rule,
+    access_reason: accessReason ?? null,
+    user_agent: client.userAgent,
+  };
+}

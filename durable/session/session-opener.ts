@@ -1,0 +1,202 @@
+import { describeError, logEvent } from "../../common/log.ts";
+import { RateLimiter } from "../../common/rate-limiter.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { findClusterBinding, findTcpBinding, type SharedBindings } from "../../contract/bindings.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
+import { REFUSED_ATTEMPTS_LIMIT } from "../../contract/limits.ts";
+import type { SessionPlan } from "../../contract/session-plan.ts";
+import type { AuditLog } from "../audit-log.ts";
+import type { Framing } from "../protocols/framing.ts";
+import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
+import type { LiveRecording, OnMustEnd } from "../recording/live-recording.ts";
+import type { Recordings } from "../recording/recordings.ts";
+import { type Refusal, refusalOf } from "../refusal.ts";
+import { maxMessageBytesOf } from "../relay/client-writer.ts";
+import { Relay } from "../relay/relay.ts";
+import { StdinBuffer } from "../storage/stdin-buffer.ts";
+import { CLOSE_ABNORMAL } from "../upstream/close-codes.ts";
+import { dial, type Route } from "../upstream/dial.ts";
+import type { UpstreamLeg } from "../upstream/leg.ts";
+import { type Admission, START_NOT_AUDITED } from "./admission.ts";
+import { LiveSession, startEvent } from "./live-session.ts";
+import type { LiveSessions } from "./live-sessions.ts";
+
+/** An attempt as it came from the edge: its URL and headers are what goes upstream. */
+export interface SessionAttempt {
+  readonly plan: SessionPlan;
+  readonly url: string;
+  readonly headers: Headers;
+  /** Aborted when the client goes away before it has an answer. */
+  readonly signal: AbortSignal;
+}
+
+const NOT_RECORDABLE: Denial = denial(
+  "recording_unavailable",
+  "the session cannot be recorded, and its rule requires a recording: try again; " +
+    "if this persists, contact your administrator",
+);
+
+/** An object with live sessions keeps its bindings after a deploy, and lacks those of a new cluster. */
+const CLUSTER_NOT_BOUND: Denial = denial(
+  "contract_mismatch",
+  "this cluster was added while you had sessions open: end them and try again in a minute; " +
+    "if this persists, contact your administrator",
+);
+
+/** Opens admitted sessions: audit log first, then the cluster, then the relay. */
+export class SessionOpener {
+  readonly #state: DurableObjectState;
+  readonly #env: SharedBindings;
+  readonly #audit: AuditLog;
+  readonly #recordings: Recordings;
+  readonly #sessions: LiveSessions;
+  /** Each attempt is in the audit log before the cluster hears of it, so too many are not even started. */
+  readonly #clusterRefusals = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
+
+  constructor(
+    state: DurableObjectState,
+    env: SharedBindings,
+    audit: AuditLog,
+    recordings: Recordings,
+    sessions: LiveSessions,
+  ) {
+    this.#state = state;
+    this.#env = env;
+    this.#audit = audit;
+    this.#recordings = recordings;
+    this.#sessions = sessions;
+  }
+
+  hasTooManyRefusals(now: number): boolean {
+    return this.#clusterRefusals.isExhausted(now);
+  }
+
+  /**
+   * Opens a session, or refuses it. The audit log has its end in either case.
+   *
+   * @returns the 101 with the client's socket
+   */
+  async open(attempt: SessionAttempt, { accessReason }: Admission): Promise<Result<Response, Refusal>> {
+    const { plan, signal } = attempt;
+    const session = new LiveSession(plan, Date.now(), accessReason, (closed, closure) =>
+      this.#sessions.release(closed, closure),
+    );
+    // Before the session counts: if this throws, nothing would ever release its place.
+    this.#audit.append(session.id, { type: "start", data: startEvent(plan, accessReason) });
+    this.#sessions.add(session);
+    // A client that leaves now has no socket to tell of it: the session would stay until its idle limit.
+    const abandon = () => session.close({ kind: "client", code: CLOSE_ABNORMAL, reason: "" });
+    if (signal.aborted) abandon();
+    signal.addEventListener("abort", abandon);
+    try {
+      const leg = await this.#connect(session, attempt);
+      if (leg.ok) return this.#join(session, leg.value);
+      session.close({ kind: "refusal", refusal: leg.error });
+      // It may have ended before, and that is why.
+      return err(session.refusal ?? leg.error);
+    } catch (error) {
+      session.close({ kind: "internal" });
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", abandon);
+    }
+  }
+
+  async #connect(session: LiveSession, { plan, url, headers }: SessionAttempt): Promise<Result<UpstreamLeg, Refusal>> {
+    const audited = await this.#ensureAudited(session);
+    if (!audited.ok) return err(refusalOf(audited.error));
+    if (session.refusal) return err(session.refusal);
+    const route = this.#routeTo(plan);
+    if (!route.ok) return err(refusalOf(route.error));
+    const dialled = await dial(route.value, { sessionId: session.id, url, headers, signal: session.dial() });
+    // It may have ended meanwhile. That is why, whatever the cluster answered.
+    if (session.refusal) {
+      if (dialled.ok) dialled.value.abort();
+      return err(session.refusal);
+    }
+    if (!dialled.ok) this.#clusterRefusals.tryAcquire(Date.now());
+    return dialled;
+  }
+
+  /**
+   * Makes the session's start durable before the cluster hears of it. With `fail-closed` D1 must have it too,
+   * or the session is refused.
+   */
+  async #ensureAudited({ id, plan }: LiveSession): Promise<Result<void, Denial>> {
+    await this.#state.storage.sync();
+    if (plan.audit.onOutage === "buffer") return ok(undefined);
+    await this.#audit.deliver();
+    return this.#audit.journal.isQueued(id) ? err(START_NOT_AUDITED) : ok(undefined);
+  }
+
+  /** Over TCP where the deployment has a binding for it: only TCP has back-pressure. */
+  #routeTo({ binding, upstream: { transport, tcpBinding, address } }: SessionPlan): Result<Route, Denial> {
+    // Every binding of a service has the method `connect`; only those made for it lead anywhere.
+    const isTcp = transport === "tcp" || (transport === "auto" && tcpBinding !== null);
+    const connector = isTcp ? findTcpBinding(this.#env, tcpBinding ?? binding) : undefined;
+    if (connector) return ok({ transport: "tcp", connector, address });
+    const fetcher = transport === "tcp" ? undefined : findClusterBinding(this.#env, binding);
+    if (fetcher) return ok({ transport: "websocket", fetcher });
+    const missing = transport === "tcp" ? (tcpBinding ?? binding) : binding;
+    logEvent("error", "contract_mismatch", { method: "fetch", detail: `no binding ${missing}` });
+    return err(CLUSTER_NOT_BOUND);
+  }
+
+  /** Starts the recording if the plan asks for one. */
+  #startRecording(session: LiveSession, framing: Framing): Result<LiveRecording | undefined, unknown> {
+    const { target, recording: policy, user, cluster } = session.plan;
+    const createTap = KINDS_OF_SESSIONS[target.sessionKind].recorder?.(framing);
+    if (policy.mode === "off" || !createTap) return ok(undefined);
+    const { sessionKind: kind, namespace, pod, container, command, tty } = target;
+    const metadata = { sessionId: session.id, user, cluster, kind, namespace, pod, container, command, tty };
+    const onMustEnd: OnMustEnd = (outcome, message) => session.close({ kind: "recorder", outcome, message });
+    try {
+      return ok(this.#recordings.begin({ metadata, policy, createTap, onMustEnd }, Date.now()));
+    } catch (error) {
+      logEvent("error", "recording_not_started", { session: session.id, error: describeError(error) });
+      return err(error);
+    }
+  }
+
+  #join(session: LiveSession, leg: UpstreamLeg): Result<Response, Refusal> {
+    const { plan } = session;
+    const { target, limits, client } = plan;
+    const kind = KINDS_OF_SESSIONS[target.sessionKind];
+    const framing = kind.framing(leg.subprotocol);
+    const recording = this.#startRecording(session, framing);
+    if (!recording.ok && plan.recording.onFailure === "end") {
+      leg.abort();
+      const refusal = refusalOf(NOT_RECORDABLE);
+      session.close({ kind: "refusal", refusal });
+      return err(refusal);
+    }
+    const { 0: outside, 1: inside } = new WebSocketPair();
+    const relay = new Relay({
+      client: inside,
+      leg,
+      framing,
+      observer: kind.createObserver({
+        framing,
+        terminal: target.tty,
+        ports: target.ports,
+        onNewPort: (port) => this.#audit.append(session.id, { type: "forward", data: { port } }),
+        portForward: plan.portForward,
+      }),
+      recording: recording.ok ? recording.value : undefined,
+      inputBuffer: new StdinBuffer(this.#state.storage.sql, session.id),
+      maxBufferedStdinBytes: limits.maxBufferedStdinBytes,
+      maxClientMessageBytes: maxMessageBytesOf(client.userAgent),
+      pauseInput: (until) => void this.#state.blockConcurrencyWhile(until),
+      startedAt: session.startedAt,
+      onFinalStatus: (status) => this.#audit.journal.saveFinalStatus(session.id, status),
+      onMustClose: (cause) => session.close(cause),
+    });
+    session.open(relay);
+    this.#audit.append(session.id, { type: "connect", data: { protocol: leg.subprotocol } });
+    relay.start();
+    const headers = new Headers({ "Sallyport-Session": session.id });
+    // What the upstream chose, never the first one offered: clients parse the stream by it.
+    if (leg.subprotocol) headers.set("Sec-WebSocket-Protocol", leg.subprotocol);
+    return ok(new Response(null, { status: 101, webSocket: outside, headers }));
+  }
+}

@@ -1,0 +1,216 @@
+import { describe, expect, it } from "vitest";
+import { concatBytes } from "../../../common/bytes.ts";
+import type { Framing } from "../../../durable/protocols/framing.ts";
+import {
+  type BufferedPiece,
+  type InputBuffer,
+  MAX_UNTAKEN_BYTES,
+  UpstreamWriter,
+} from "../../../durable/relay/upstream-writer.ts";
+import type { UpstreamLeg } from "../../../durable/upstream/leg.ts";
+import { channelProtocol } from "../../../kubernetes/channels.ts";
+
+const protocol = channelProtocol("v5.channel.k8s.io");
+if (!protocol) throw new Error("no protocol");
+const CHANNELS: Framing = { kind: "channels", protocol, isStream: (channel) => channel <= 2 };
+const MESSAGES: Framing = { kind: "messages" };
+const MIB = 1024 * 1024;
+
+/** A cluster that takes what the test says, with a buffer in memory in place of SQLite. */
+class Cluster {
+  now = 0;
+  unsentBytes = 0;
+  takenBytes = 0;
+  readonly isMeasured: boolean = true;
+  readonly received: (Uint8Array | string)[] = [];
+  readonly stored: BufferedPiece[] = [];
+  overflows = 0;
+  pauses = 0;
+  storageFails = false;
+  #sleepers: (() => void)[] = [];
+  readonly writer: UpstreamWriter;
+
+  constructor(framing: Framing = CHANNELS, maxBufferedBytes = 16 * MIB, isMeasured = true) {
+    this.isMeasured = isMeasured;
+    const buffer: InputBuffer = {
+      append: (piece) => {
+        if (this.storageFails) throw new Error("database or disk is full");
+        this.stored.push({ ...piece, bytes: piece.bytes.slice() });
+      },
+      take: () => this.stored.shift(),
+      clear: () => void this.stored.splice(0),
+    };
+    this.writer = new UpstreamWriter({
+      leg: this as unknown as UpstreamLeg,
+      framing,
+      buffer,
+      maxBufferedBytes,
+      pauseInput: () => void this.pauses++,
+      clock: { now: () => this.now, sleep: () => new Promise((resolve) => this.#sleepers.push(resolve)) },
+      onOverflow: () => void this.overflows++,
+    });
+  }
+
+  send(message: ArrayBuffer | Uint8Array | string): void {
+    this.received.push(message instanceof ArrayBuffer ? new Uint8Array(message) : message);
+    this.unsentBytes += typeof message === "string" ? message.length : message.byteLength;
+  }
+
+  take(bytes = this.unsentBytes): void {
+    this.unsentBytes -= bytes;
+    this.takenBytes += bytes;
+  }
+
+  /** Lets timers ring. */
+  async rest(): Promise<void> {
+    for (const wake of this.#sleepers.splice(0)) wake();
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  }
+
+  /** Takes everything that there is, until nothing more comes. */
+  async takeAll(): Promise<void> {
+    for (let before = -1; before !== this.received.length; ) {
+      before = this.received.length;
+      this.take();
+      await this.rest();
+    }
+  }
+
+  /** What arrived on a channel. */
+  bytes(channel: number): Uint8Array {
+    const messages = this.received.filter((message) => message[0] === channel) as Uint8Array[];
+    return concatBytes(messages.map((message) => message.subarray(1)));
+  }
+}
+
+function stdin(length: number, seed = 0): Uint8Array<ArrayBuffer> {
+  const message = Uint8Array.from({ length: length + 1 }, (_, index) => (index * 31 + seed) % 251);
+  message[0] = 0;
+  return message;
+}
+
+describe("the cluster's writer", () => {
+  it("passes on at once what the cluster can take", () => {
+    const cluster = new Cluster();
+    cluster.writer.send(stdin(10));
+    cluster.writer.send("text");
+    expect(cluster.received).toEqual([stdin(10), "text"]);
+    expect([cluster.stored.length, cluster.pauses]).toEqual([0, 0]);
+  });
+
+  it("holds the client back while the cluster is slow, not once it has stopped", () => {
+    const cluster = new Cluster();
+    cluster.writer.send(stdin(2 * MIB));
+    expect(cluster.pauses).toBe(1);
+    cluster.now = 5_000;
+    cluster.writer.send(stdin(10));
+    expect(cluster.pauses).toBe(1);
+  });
+
+  it("stores what a cluster that has stopped does not take, and sends it in order", async () => {
+    const cluster = new Cluster();
+    const sent: Uint8Array[] = [];
+    for (let index = 0; index < 10; index++) {
+      sent.push(stdin(MIB, index));
+      cluster.writer.send(stdin(MIB, index));
+    }
+    expect(cluster.unsentBytes).toBeLessThanOrEqual(MAX_UNTAKEN_BYTES);
+    expect(cluster.writer.waitingBytes).toBeGreaterThanOrEqual(10 * MIB);
+    await cluster.rest();
+    const before = cluster.received.length;
+    await cluster.rest();
+    expect(cluster.received.length).toBe(before);
+    // What comes meanwhile waits behind.
+    cluster.writer.send(Uint8Array.of(255, 0));
+    await cluster.takeAll();
+    expect(cluster.bytes(0)).toEqual(concatBytes(sent.map((message) => message.subarray(1))));
+    expect(cluster.received.at(-1)).toEqual(Uint8Array.of(255, 0));
+    expect([cluster.writer.waitingBytes, cluster.stored.length, cluster.overflows]).toEqual([0, 0, 0]);
+    // And afterwards nothing is stored.
+    cluster.writer.send(stdin(5));
+    expect(cluster.received.at(-1)).toEqual(stdin(5));
+  });
+
+  it("keeps little in memory of one message of 31 MiB, in pieces that SQLite and the cluster take", async () => {
+    const cluster = new Cluster(CHANNELS, 64 * MIB);
+    const message = stdin(31 * MIB);
+    cluster.writer.send(message);
+    expect(cluster.unsentBytes).toBeLessThanOrEqual(MAX_UNTAKEN_BYTES);
+    expect(Math.max(...cluster.stored.map(({ bytes }) => bytes.length))).toBeLessThan(2_000_000);
+    await cluster.takeAll();
+    const received = cluster.bytes(0);
+    expect(received.length).toBe(31 * MIB);
+    expect(Buffer.compare(received, message.subarray(1))).toBe(0);
+  });
+
+  it("cuts a large text message of stdin, as Python's client sends one, into binary pieces", async () => {
+    const cluster = new Cluster(CHANNELS, 64 * MIB);
+    const text = `\0${"ä".repeat(5 * MIB)}`;
+    cluster.writer.send(text);
+    await cluster.takeAll();
+    expect(cluster.received.length).toBeGreaterThan(5);
+    expect(Buffer.compare(cluster.bytes(0), Buffer.from(text).subarray(1))).toBe(0);
+  });
+
+  it.each([
+    ["binary", new Uint8Array(5 * MIB).fill(9)],
+    ["text", "ä".repeat(3 * MIB)],
+  ])("keeps a %s message whole where its borders mean something", async (_, message) => {
+    const cluster = new Cluster(MESSAGES, 64 * MIB);
+    for (let index = 0; index < 3; index++) cluster.writer.send(message);
+    expect(cluster.stored.length).toBeGreaterThan(3);
+    await cluster.takeAll();
+    expect(cluster.received.length).toBe(3);
+    expect(cluster.received.every((received) => received.length === message.length)).toBe(true);
+    expect(cluster.received[2]).toEqual(message);
+  });
+
+  it("ends at the bound of what may be stored, once, and forgets what was stored", () => {
+    const cluster = new Cluster(CHANNELS, 2 * MIB);
+    for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
+    expect(cluster.overflows).toBe(1);
+    expect([cluster.stored.length, cluster.writer.waitingBytes]).toEqual([0, cluster.unsentBytes]);
+  });
+
+  it("stores nothing where the bound is 0", () => {
+    const cluster = new Cluster(CHANNELS, 0);
+    for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
+    expect([cluster.overflows, cluster.stored.length]).toEqual([1, 0]);
+  });
+
+  it("ends where the object's storage fails, or nobody knows what the cluster has taken", () => {
+    const failing = new Cluster();
+    failing.storageFails = true;
+    const blind = new Cluster(CHANNELS, 16 * MIB, false);
+    for (const cluster of [failing, blind]) {
+      for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
+      expect(cluster.overflows).toBe(1);
+    }
+  });
+
+  it("sends nothing after the end", async () => {
+    const cluster = new Cluster();
+    for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
+    cluster.writer.end();
+    const before = cluster.received.length;
+    cluster.writer.send(stdin(1));
+    await cluster.takeAll();
+    expect(cluster.received.length).toBe(before);
+    expect(cluster.writer.waitingBytes).toBe(0);
+  });
+
+  it("counts a stall from the last byte that the cluster took", () => {
+    const cluster = new Cluster();
+    cluster.now = 10_000;
+    expect(cluster.writer.stalledMs()).toBe(0);
+    cluster.writer.send(stdin(99));
+    cluster.now = 20_000;
+    expect(cluster.writer.stalledMs()).toBe(10_000);
+    cluster.take(1);
+    expect(cluster.writer.stalledMs()).toBe(0);
+    cluster.now = 25_000;
+    expect(cluster.writer.stalledMs()).toBe(5_000);
+    cluster.take();
+    expect(cluster.writer.stalledMs()).toBe(0);
+  });
+});
