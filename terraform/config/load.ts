@@ -7,7 +7,7 @@ import { describeReservedName, isReservedName } from "../../worker/config/reserv
 import { identitiesOf, impersonated, openUsers } from "./identities.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import { type DeployedCluster, type Deployment, deploymentSchema } from "./schema.ts";
-import { workerDocument } from "./worker-document.ts";
+import { mayUseTcp, workerDocument } from "./worker-document.ts";
 
 /** The default deployment file, from the project's top. */
 export const DEFAULT_DEPLOYMENT_FILE = "deployment.jsonc";
@@ -93,6 +93,10 @@ function contradictions(deployment: Deployment): string[] {
     ...repeated(clusters.flatMap(({ hostnames }) => hostnames)).map(
       (name) => `two clusters have the host name ${name}`,
     ),
+    // Their VPC services would have one name.
+    ...clusters
+      .filter((cluster) => mayUseTcp(cluster) && clusters.some(({ name }) => name === `${cluster.name}-tcp`))
+      .map(({ name }) => `the clusters ${name} and ${name}-tcp have similar names: rename one`),
     ...(["allow", "admins"] as const).flatMap((list) =>
       access[list].flatMap((who, index) =>
         "serviceToken" in who && !names.has(who.serviceToken)
@@ -178,11 +182,12 @@ function notable(deployment: Deployment): string[] {
 }
 
 /** Placeholders for outputs, so that the Worker's loader can validate the rest. */
-function placeholderOutputs({ access }: Deployment): DocumentOutputs {
+function placeholderOutputs({ access, clusters }: Deployment): DocumentOutputs {
   const clientIds = access.serviceTokens.map((name) => [name, `${name}.access`] as const);
   return {
     access_audience: "not-applied-yet",
     admin_audience: "not-applied-yet-admin",
+    vpc_tcp_service_ids: Object.fromEntries(clusters.filter(mayUseTcp).map(({ name }) => [name, "not-applied-yet"])),
     service_token_client_ids: Object.fromEntries(clientIds),
   };
 }

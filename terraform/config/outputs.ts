@@ -16,6 +16,8 @@ export const OUTPUT = {
   audiences: "access_audiences",
   adminAudiences: "admin_audiences",
   vpcServiceIds: "vpc_service_ids",
+  /** Only of clusters that sessions may reach over TCP. */
+  vpcTcpServiceIds: "vpc_tcp_service_ids",
   tunnelIds: "tunnel_ids",
   /** Sensitive. */
   tunnelTokens: "tunnel_tokens",
@@ -30,6 +32,8 @@ export interface DocumentOutputs {
   readonly admin_audience: string;
   readonly access_audiences?: readonly string[] | undefined;
   readonly admin_audiences?: readonly string[] | undefined;
+  /** VPC services of type `tcp` by the names of clusters. */
+  readonly vpc_tcp_service_ids?: Readonly<Record<string, string>> | undefined;
   /** Client ids by the names in `access.serviceTokens`. */
   readonly service_token_client_ids?: Readonly<Record<string, string>> | undefined;
 }

@@ -12,9 +12,23 @@ export function bindingOf(cluster: string): string {
 }
 
 /**
+ * The objects' binding of a cluster's TCP connections: `KUBE_TCP_PROD_EU` for `prod-eu`. Not `…_TCP`, which would be the
+ * `bindingOf` another cluster, `prod-eu-tcp`.
+ */
+export function tcpBindingOf(cluster: string): string {
+  return `KUBE_TCP_${cluster.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** Whether sessions may reach a cluster over TCP, for which it needs a VPC service of its own. */
+export function mayUseTcp({ transport = "auto" }: Pick<DeployedCluster, "transport">): boolean {
+  return transport !== "websocket";
+}
+
+/**
  * Makes `SALLYPORT_CONFIG`. `loadConfig` validates it.
  *
- * @throws RangeError where an identity rule names a service token that has no client id yet
+ * @throws RangeError where the edge stack has not made something yet: the client id of a service token that an identity rule
+ *   names, or the VPC service that a cluster's transport needs
  */
 export function workerDocument(deployment: Deployment, outputs: DocumentOutputs): ConfigInput {
   const { access, clusters, sallyport } = deployment;
@@ -34,6 +48,7 @@ export function workerDocument(deployment: Deployment, outputs: DocumentOutputs)
     clusters: clusters.map((cluster) => ({
       ...workersPart(cluster),
       binding: bindingOf(cluster.name),
+      ...tcpPart(cluster, outputs),
       ...(cluster.identities !== undefined && { identities: named(cluster.identities) }),
     })),
     identities: named(identities),
@@ -44,6 +59,17 @@ export function workerDocument(deployment: Deployment, outputs: DocumentOutputs)
 function workersPart(cluster: DeployedCluster): Pick<DeployedCluster, "name" | "hostnames" | "rules"> {
   const fields = Object.entries(defined(cluster)).filter(([name]) => WORKERS_FIELDS.has(name));
   return Object.fromEntries(fields) as DeployedCluster;
+}
+
+/** Without the service `auto` goes by WebSocket, and needs no binding for that. */
+function tcpPart(cluster: DeployedCluster, { vpc_tcp_service_ids = {} }: DocumentOutputs) {
+  const { name, transport } = cluster;
+  if (!mayUseTcp(cluster)) return {};
+  if (vpc_tcp_service_ids[name] !== undefined) return { tcpBinding: tcpBindingOf(name) };
+  if (transport === "tcp") {
+    throw new RangeError(`the cluster ${name} has the transport tcp, but no VPC service for it: apply the edge stack`);
+  }
+  return {};
 }
 
 /** Replaces a service token's name by its client id. A name that is not in `access.serviceTokens` is a client id. */

@@ -5,7 +5,10 @@
  * builds their code, and a custom domain needs an existing Worker. Terraform would need two applies for that, and its provider
  * drops the `service_id` of a VPC binding. wrangler gets the ids from this stack's outputs.
  */
-import { ConnectivityDirectoryService } from "@cdktf/provider-cloudflare/lib/connectivity-directory-service/index.js";
+import {
+  ConnectivityDirectoryService,
+  type ConnectivityDirectoryServiceHost,
+} from "@cdktf/provider-cloudflare/lib/connectivity-directory-service/index.js";
 import { DataCloudflareZeroTrustTunnelCloudflaredToken } from "@cdktf/provider-cloudflare/lib/data-cloudflare-zero-trust-tunnel-cloudflared-token/index.js";
 import { CloudflareProvider } from "@cdktf/provider-cloudflare/lib/provider/index.js";
 import { ZeroTrustTunnelCloudflared } from "@cdktf/provider-cloudflare/lib/zero-trust-tunnel-cloudflared/index.js";
@@ -13,6 +16,7 @@ import { TerraformOutput, TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import { OUTPUT } from "../config/outputs.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
+import { mayUseTcp } from "../config/worker-document.ts";
 import { PROXY_PORT } from "../manifests/names.ts";
 import { accessResources } from "./access.ts";
 import { auditStorageResources } from "./audit-storage.ts";
@@ -59,6 +63,10 @@ export class EdgeStack extends TerraformStack {
       byCluster(({ service }) => service.serviceId),
     );
     this.#output(
+      OUTPUT.vpcTcpServiceIds,
+      Object.fromEntries(links.flatMap(({ name, tcpService }) => (tcpService ? [[name, tcpService.serviceId]] : []))),
+    );
+    this.#output(
       OUTPUT.tunnelIds,
       byCluster(({ tunnel }) => tunnel.id),
     );
@@ -83,8 +91,9 @@ export class EdgeStack extends TerraformStack {
   }
 }
 
-/** The path into one cluster: a tunnel, and the only service that the Workers can reach through it. */
-function link(scope: Construct, { name, account: accountId }: Deployment, cluster: DeployedCluster) {
+/** The path into one cluster: a tunnel, and the only services that the Workers can reach through it. */
+function link(scope: Construct, deployment: Deployment, cluster: DeployedCluster) {
+  const { name, account: accountId } = deployment;
   // Configured in the account, without a public host name: nobody reaches it from the Internet.
   const tunnel = new ZeroTrustTunnelCloudflared(scope, `tunnel-${cluster.name}`, {
     accountId,
@@ -95,15 +104,42 @@ function link(scope: Construct, { name, account: accountId }: Deployment, cluste
     accountId,
     tunnelId: tunnel.id,
   });
+  // Loopback within the pod: TLS begins at the sidecar, which verifies the API server by the cluster's own CA. An address,
+  // because the name `localhost` may resolve to ::1, where nothing listens.
+  const host = { ipv4: "127.0.0.1", network: { tunnelId: tunnel.id } };
   const service = new ConnectivityDirectoryService(scope, `vpc-service-${cluster.name}`, {
     accountId,
     name: `${name}-${cluster.name}`,
     type: "http",
-    // HTTP, to loopback within the pod: TLS begins at the sidecar, which verifies the API server by the cluster's own CA.
-    // Without an HTTPS port no certificate is verified here, so no verification has to be turned off. An address, because
-    // the name `localhost` may resolve to ::1, where nothing listens.
+    // Without an HTTPS port no certificate is verified here, so no verification has to be turned off.
     httpPort: PROXY_PORT,
-    host: { ipv4: "127.0.0.1", network: { tunnelId: tunnel.id } },
+    host,
   });
-  return { tunnel, token, service };
+  return {
+    tunnel,
+    token,
+    service,
+    tcpService: mayUseTcp(cluster) ? tcpServiceOf(scope, deployment, cluster, host) : undefined,
+  };
+}
+
+/**
+ * The same sidecar for sessions over TCP. A VPC network binding of the tunnel would also have `connect()`, but leads to every
+ * address behind the tunnel, and whoever deploys it needs the role Connectivity Directory Admin instead of Bind.
+ */
+function tcpServiceOf(
+  scope: Construct,
+  { name, account: accountId }: Deployment,
+  cluster: DeployedCluster,
+  host: ConnectivityDirectoryServiceHost,
+): ConnectivityDirectoryService {
+  const service = new ConnectivityDirectoryService(scope, `vpc-tcp-service-${cluster.name}`, {
+    accountId,
+    name: `${name}-${cluster.name}-tcp`,
+    type: "tcp",
+    host,
+  });
+  // Provider 5.19 has the field, the binding of 5.14 does not.
+  service.addOverride("tcp_port", PROXY_PORT);
+  return service;
 }

@@ -4,7 +4,7 @@
  */
 import { CONTRACT_VERSION } from "../../contract/version.ts";
 import type { ServiceToken } from "../../tools/deployment/access.ts";
-import type { Plan } from "../../tools/deployment/plan.ts";
+import { type Plan, tcpServicesOf } from "../../tools/deployment/plan.ts";
 import { formatVersionTag } from "../../tools/deployment/version-tag.ts";
 import type { HttpAnswer, HttpRequest } from "../../tools/ports/http.ts";
 import { splitIntoVariables } from "../../worker/config/variables.ts";
@@ -18,6 +18,14 @@ export interface WorkerState {
   versions: { id: string; percentage: number; tag: string | undefined }[];
 }
 
+export interface VpcServiceState {
+  type: string;
+  http_port?: number | null;
+  https_port?: number | null;
+  tcp_port?: number | null;
+  host: Json;
+}
+
 export interface AccountState {
   edge: WorkerState;
   /** Undefined: it was never deployed. */
@@ -27,7 +35,8 @@ export interface AccountState {
   routes: { id: string; pattern: string; script: string }[];
   tunnel: { id: string; name: string; status: string; deleted_at: string | null; remote_config: boolean };
   connectors: { id: string; arch: string; version: string; run_at: string; features: string[]; conns: Json[] }[];
-  vpcService: { type: string; http_port: number | null; https_port: number | null; host: Json };
+  vpcService: VpcServiceState;
+  vpcTcpService: VpcServiceState;
   lockRules: Json[];
   lifecycleRules: Json[];
   /** Paths that the token may not read, from `accounts/<id>/` or `zones/<id>/` on. */
@@ -63,7 +72,15 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
     },
     objects: {
       subdomain: { enabled: false, previews_enabled: false },
-      bindings: [...storage.map((binding) => ({ ...binding })), { ...vpc }],
+      bindings: [
+        ...storage.map((binding) => ({ ...binding })),
+        ...tcpServicesOf(plan).map(({ binding: name, vpcServiceId: service_id }) => ({
+          type: "vpc_service",
+          name,
+          service_id,
+        })),
+        { ...vpc },
+      ],
       versions: [fakeVersion("0b", "fedcba9876543210")],
     },
     domains: cluster.hostnames.map((hostname) => ({
@@ -75,6 +92,10 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
     connectors: [0, 1, 2].map(fakeConnector),
     vpcService: {
       ...{ type: "http", http_port: cluster.connector.port, https_port: null },
+      host: { ipv4: "127.0.0.1", network: { tunnel_id: cluster.tunnelId } },
+    },
+    vpcTcpService: {
+      ...{ type: "tcp", tcp_port: cluster.connector.port },
       host: { ipv4: "127.0.0.1", network: { tunnel_id: cluster.tunnelId } },
     },
     lockRules: [
@@ -137,6 +158,12 @@ function resultsOf(request: HttpRequest, state: AccountState, plan: Plan): Recor
     [`cfd_tunnel/${cluster?.tunnelId}`]: () => state.tunnel,
     [`cfd_tunnel/${cluster?.tunnelId}/connections`]: () => state.connectors,
     [`connectivity/directory/services/${cluster?.vpcServiceId}`]: () => state.vpcService,
+    ...Object.fromEntries(
+      tcpServicesOf(plan).map(({ vpcServiceId }) => [
+        `connectivity/directory/services/${vpcServiceId}`,
+        () => state.vpcTcpService,
+      ]),
+    ),
     [`r2/buckets/${plan.recordings.bucket}/lock`]: () => ({ rules: state.lockRules }),
     [`r2/buckets/${plan.recordings.bucket}/lifecycle`]: () => ({ rules: state.lifecycleRules }),
     [`d1/database/${plan.database.id}/query`]: () => {

@@ -18,6 +18,15 @@ export const ADMIN_AUDIENCE = hex(9, 64);
 export const DATABASE_ID = uuid(11);
 export const TUNNEL_ID = uuid(13);
 export const VPC_SERVICE_ID = uuid(17);
+export const VPC_TCP_SERVICE_ID = uuid(23);
+
+/** The only cluster. */
+export const CLUSTER = {
+  name: "prod",
+  hostnames: [HOSTNAME],
+  kubeconfig: { path: "/nowhere/kubeconfig", context: "prod" },
+  apiServer: { cidrs: ["10.0.0.1/32"] },
+};
 
 /** The deployment file's text, with a comment. */
 export function deploymentText(more: Readonly<Record<string, unknown>> = {}): string {
@@ -30,14 +39,7 @@ export function deploymentText(more: Readonly<Record<string, unknown>> = {}): st
       admins: [{ email: "root@acme.test" }],
       serviceTokens: ["ci"],
     },
-    clusters: [
-      {
-        name: "prod",
-        hostnames: [HOSTNAME],
-        kubeconfig: { path: "/nowhere/kubeconfig", context: "prod" },
-        apiServer: { cidrs: ["10.0.0.1/32"] },
-      },
-    ],
+    clusters: [CLUSTER],
     record: { location: "weur", retentionDays: 365 },
     sallyport: {
       identities: [
@@ -62,6 +64,7 @@ export function outputsText(more: Readonly<Record<string, unknown>> = {}): strin
     admin_audience: ADMIN_AUDIENCE,
     team_domain: TEAM_DOMAIN,
     vpc_service_ids: { prod: VPC_SERVICE_ID },
+    vpc_tcp_service_ids: { prod: VPC_TCP_SERVICE_ID },
     tunnel_ids: { prod: TUNNEL_ID },
     service_token_client_ids: { ci: `${hex(19, 32)}.access` },
     tunnel_tokens: { prod: "a-tunnel-token-that-nobody-may-see" },

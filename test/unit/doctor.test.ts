@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../dev/stack/migrations.ts";
+import type { Plan } from "../../tools/deployment/plan.ts";
 import { formatVersionTag } from "../../tools/deployment/version-tag.ts";
 import { type Check, runChecks, selectChecks } from "../../tools/doctor/check.ts";
 import { deployedChecks } from "../../tools/doctor/deployed-checks.ts";
@@ -18,7 +19,15 @@ import {
   passAccess,
 } from "../support/cloudflare-fake.ts";
 import { type ClusterState, fakeKubectl, goodCluster } from "../support/kubectl-fake.ts";
-import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
+import {
+  ADMIN_AUDIENCE,
+  AUDIENCE,
+  CLUSTER,
+  HOSTNAME,
+  TEAM_DOMAIN,
+  testPlan,
+  VPC_SERVICE_ID,
+} from "../support/planned.ts";
 
 const MIGRATIONS = readMigrations(resolve(import.meta.dirname, "../../migrations"));
 const TOKEN = { id: "ci.access", secret: "a-secret-that-nobody-may-see" };
@@ -26,7 +35,7 @@ const NOW = Date.parse("2026-11-22T10:00:00.400Z");
 
 /** One deployment with everything that the doctor sees of it. It has no fault until a test injects one. */
 class World {
-  readonly plan = testPlan();
+  readonly plan: Plan;
   readonly database = new DatabaseSync(":memory:");
   readonly account: AccountState;
   readonly cluster: ClusterState;
@@ -51,7 +60,8 @@ class World {
   /** Every request that was sent. */
   readonly sent: HttpRequest[] = [];
 
-  constructor() {
+  constructor(plan = testPlan()) {
+    this.plan = plan;
     this.database.exec("CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)");
     for (const { name, statements } of MIGRATIONS) {
       for (const statement of statements) this.database.exec(statement);
@@ -155,6 +165,7 @@ const objects = () => {
   if (!world.account.objects) throw new Error("there is no objects' Worker");
   return world.account.objects;
 };
+const tcpBinding = () => first(objects().bindings.filter(({ name }) => name === "KUBE_TCP_PROD"));
 const objectsBinding = () => first(world.account.edge.bindings.filter(({ name }) => name === "USER_SESSIONS"));
 function splitTraffic(): void {
   const { versions } = world.account.edge;
@@ -169,7 +180,7 @@ describe("a good deployment", () => {
     expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(30);
+    expect(ids.length).toBe(31);
     expect(hasFailures(results)).toBe(false);
   });
 
@@ -256,6 +267,16 @@ describe("each fault is found by its own check and by no other", () => {
     ["the objects write to another database", () => (first(objects().bindings)["id"] = "x"), "fail worker-config"],
     ["the objects cannot reach the cluster", () => objects().bindings.pop(), "fail worker-config"],
     [
+      "the objects have no binding for TCP",
+      () => (objects().bindings = objects().bindings.filter(({ name }) => name !== "KUBE_TCP_PROD")),
+      "fail worker-config",
+    ],
+    [
+      "the objects' binding for TCP leads to the service for HTTP",
+      () => (tcpBinding()["service_id"] = VPC_SERVICE_ID),
+      "fail worker-config",
+    ],
+    [
       "a custom domain leads to the objects",
       () =>
         world.account.domains.push({
@@ -317,6 +338,21 @@ describe("each fault is found by its own check and by no other", () => {
       "the VPC service points to another port",
       () => (world.account.vpcService.http_port = 6443),
       "fail vpc-service:prod",
+    ],
+    [
+      "the TCP service leads into another tunnel",
+      () => (world.account.vpcTcpService.host = { network: { tunnel_id: "x" } }),
+      "fail vpc-tcp-service:prod",
+    ],
+    [
+      "the TCP service points to another port",
+      () => (world.account.vpcTcpService.tcp_port = 6443),
+      "fail vpc-tcp-service:prod",
+    ],
+    [
+      "the TCP service is one for HTTP",
+      () => (world.account.vpcTcpService = { ...world.account.vpcService }),
+      "fail vpc-tcp-service:prod",
     ],
     ["a replica is not ready", () => (world.cluster.deployment.status.readyReplicas = 2), "fail connector:prod"],
     ["no replica is ready", () => void delete world.cluster.deployment.status.readyReplicas, "fail connector:prod"],
@@ -416,12 +452,33 @@ describe("each fault is found by its own check and by no other", () => {
   });
 });
 
+describe("the way of sessions to a cluster", () => {
+  const examine = (plan: Plan) => new World(plan).examine();
+  const withTransport = (transport: string) => ({ clusters: [{ ...CLUSTER, transport }] });
+
+  it("is WebSocket without a fault where the deployment file says so", async () => {
+    const { results, findings } = await examine(testPlan(withTransport("websocket")));
+    expect(findings).toEqual([]);
+    expect(results.find(({ id }) => id === "vpc-tcp-service:prod")?.message).toMatch(/^none is needed/);
+  });
+
+  it("is WebSocket with a warning where the edge stack has made no TCP service", async () => {
+    const { results, findings } = await examine(testPlan({}, { vpc_tcp_service_ids: undefined }));
+    expect(findings).toEqual(["warn vpc-tcp-service:prod"]);
+    expect(results.find(({ status }) => status === "warn")?.advice).toContain("apply the edge stack");
+  });
+
+  it("is TCP where the deployment file asks for it", async () => {
+    expect((await examine(testPlan(withTransport("tcp")))).findings).toEqual([]);
+  });
+});
+
 describe("what cannot be checked", () => {
   it("is skipped with the reason where there is no API token, and everything else is checked", async () => {
     world.hasApi = false;
     const { results, findings } = await world.examine();
     expect(findings.every((line) => line.startsWith("skipped"))).toBe(true);
-    expect(findings).toHaveLength(15);
+    expect(findings).toHaveLength(16);
     expect(results.find(({ id }) => id === "workers-dev")?.message).toContain("CLOUDFLARE_API_TOKEN");
   });
 
@@ -435,7 +492,9 @@ describe("what cannot be checked", () => {
     world.account.forbidden = /^(cfd_tunnel|connectivity|r2)/;
     const { results, findings } = await world.examine();
     expect(findings).toEqual([
-      ...["tunnel:prod", "cloudflared-version:prod", "vpc-service:prod"].map((id) => `skipped ${id}`),
+      ...["tunnel:prod", "cloudflared-version:prod", "vpc-service:prod", "vpc-tcp-service:prod"].map(
+        (id) => `skipped ${id}`,
+      ),
       ...["r2-lock", "r2-multipart"].map((id) => `skipped ${id}`),
     ]);
     world.account.forbidden = /^workers\/routes/;

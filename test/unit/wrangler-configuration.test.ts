@@ -16,7 +16,16 @@ import { OUTPUT_NAMES, parseOutputs } from "../../tools/deployment/outputs.ts";
 import { placeholders } from "../../tools/deployment/placeholders.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { joinConfigVariables } from "../../worker/config/variables.ts";
-import { ACCOUNT, DATABASE_ID, HOSTNAME, outputsText, testPlan, VPC_SERVICE_ID } from "../support/planned.ts";
+import {
+  ACCOUNT,
+  CLUSTER,
+  DATABASE_ID,
+  HOSTNAME,
+  outputsText,
+  testPlan,
+  VPC_SERVICE_ID,
+  VPC_TCP_SERVICE_ID,
+} from "../support/planned.ts";
 
 const PROJECT = resolve(import.meta.dirname, "../..");
 const project = readProjectConfiguration(PROJECT);
@@ -73,9 +82,19 @@ describe("the generated wrangler configurations", () => {
       durable_objects: { bindings: [], code_update_strategy: { mode: "deferred", max_delay: 28_860 } },
       d1_databases: [DATABASE],
       r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
-      vpc_services: [{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }],
+      vpc_services: [
+        { binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID },
+        { binding: "KUBE_TCP_PROD", service_id: VPC_TCP_SERVICE_ID },
+      ],
       observability: { enabled: true },
     });
+  });
+
+  it("bind no TCP service where there is none, and sessions go by WebSocket", () => {
+    const plan = testPlan({}, { vpc_tcp_service_ids: undefined });
+    expect(generatedObjects(plan).vpc_services).toEqual([{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }]);
+    const [cluster] = loadConfig(joinConfigVariables(generated(plan).vars)).clusters;
+    expect(cluster?.upstream).toMatchObject({ transport: "auto", tcpBinding: null });
   });
 
   it.each([
@@ -94,7 +113,8 @@ describe("the generated wrangler configurations", () => {
     expect(read.preview_urls).toBe(false);
     const bound = read.vpc_services.map(({ binding }: { binding: string }) => binding);
     const { clusters } = loadConfig(joinConfigVariables(generated().vars));
-    expect(clusters.map(({ binding }) => binding)).toEqual(bound);
+    const tcp = name === "objects" ? clusters.map(({ upstream }) => upstream.tcpBinding) : [];
+    expect([...clusters.map(({ binding }) => binding), ...tcp]).toEqual(bound);
   });
 
   it.each([
@@ -149,6 +169,7 @@ describe("the list of values that are not filled in", () => {
   it.each([
     ["database", {}, { audit_database_id: "00000000-0000-0000-0000-000000000000" }, /^audit_database_id/],
     ["VPC service", {}, { vpc_service_ids: { prod: "replace-me" } }, /^vpc_service_ids\.prod/],
+    ["TCP service", {}, { vpc_tcp_service_ids: { prod: "replace-me" } }, /^vpc_tcp_service_ids\.prod/],
     ["tunnel", {}, { tunnel_ids: { prod: "" } }, /^tunnel_ids\.prod/],
     ["audience", {}, { access_audience: "replace-with-the-application-audience-tag" }, /^access_audience/],
     ["admin audience that is the other's", {}, { admin_audience: testPlan().access.audiences[0] }, /admin API needs/],
@@ -199,6 +220,9 @@ describe("Terraform's outputs", () => {
     expect(() => testPlan({}, { account_id: "f".repeat(32) })).toThrow(/another account/);
     expect(() => testPlan({}, { team_domain: "https://other.cloudflareaccess.com" })).toThrow(/another team domain/);
     expect(() => testPlan({}, { vpc_service_ids: {} })).toThrow("the output vpc_service_ids lacks prod");
+    expect(() => testPlan({ clusters: [{ ...CLUSTER, transport: "tcp" }] }, { vpc_tcp_service_ids: {} })).toThrow(
+      "the cluster prod has the transport tcp, but no VPC service for it: apply the edge stack",
+    );
     expect(() => testPlan({}, { service_token_client_ids: {} })).toThrow("the service token ci has no client id");
   });
 });

@@ -1,7 +1,7 @@
 /** The wrangler configurations of a deployment's two Workers. Pure. */
 import { splitIntoVariables } from "../../worker/config/variables.ts";
 import { maxSessionSeconds } from "../deployment/max-session-seconds.ts";
-import { hostnamesOf, type Plan } from "../deployment/plan.ts";
+import { hostnamesOf, type Plan, tcpServicesOf } from "../deployment/plan.ts";
 
 /** What one of the project's wrangler configuration files says for every deployment. */
 export interface WorkerSettings {
@@ -66,6 +66,8 @@ export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toP
 
 /** Makes the configuration of the objects' Worker. See `edgeConfiguration`. */
 export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
+  const { vpc_services, ...storage } = storageBindings(plan, project, toProject);
+  const tcpServices = tcpServicesOf(plan).map(({ binding, vpcServiceId }) => ({ binding, service_id: vpcServiceId }));
   return {
     name: plan.workers.objects,
     ...workerSettings(plan, project.objects, toProject),
@@ -74,7 +76,9 @@ export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, 
       bindings: [],
       code_update_strategy: { mode: "deferred", max_delay: codeUpdateDelaySeconds(plan) },
     },
-    ...storageBindings(plan, project, toProject),
+    ...storage,
+    // Only the objects open TCP connections to clusters.
+    vpc_services: [...vpc_services, ...tcpServices],
     r2_buckets: [{ binding: project.recordingsBinding, bucket_name: plan.recordings.bucket }],
   };
 }

@@ -19,6 +19,7 @@ const outputsSchema = z.object({
   [OUTPUT.adminAudiences]: z.array(z.string()).optional(),
   [OUTPUT.teamDomain]: z.string(),
   [OUTPUT.vpcServiceIds]: z.record(z.string(), z.string()),
+  [OUTPUT.vpcTcpServiceIds]: z.record(z.string(), z.string()).optional(),
   [OUTPUT.tunnelIds]: z.record(z.string(), z.string()),
   /** Client ids by the names of service tokens. */
   [OUTPUT.serviceTokenClientIds]: z.record(z.string(), z.string()).optional(),

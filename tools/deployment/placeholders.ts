@@ -1,5 +1,5 @@
 /** Finds example values that were never replaced: nothing is deployed with one. Pure. */
-import type { Plan } from "./plan.ts";
+import { type Plan, tcpServicesOf } from "./plan.ts";
 
 /** Domains that RFC 2606 reserves for documentation. */
 const EXAMPLE_HOST = /(^|\.)example(\.com|\.net|\.org)?$/;
@@ -24,6 +24,9 @@ export function placeholders(plan: Plan): string[] {
   for (const { name, vpcServiceId, tunnelId } of plan.clusters) {
     check(`vpc_service_ids.${name}`, vpcServiceId, UUID, fromTerraform);
     check(`tunnel_ids.${name}`, tunnelId, UUID, fromTerraform);
+  }
+  for (const { cluster, vpcServiceId } of tcpServicesOf(plan)) {
+    check(`vpc_tcp_service_ids.${cluster}`, vpcServiceId, UUID, fromTerraform);
   }
   if (plan.access.audiences.some((audience) => plan.access.adminAudiences.includes(audience))) {
     found.push("admin_audience equals access_audience: the admin API needs an Access application of its own");

@@ -32,6 +32,8 @@ export interface PlannedCluster {
   /** The name of the Workers' VPC binding. */
   readonly binding: string;
   readonly vpcServiceId: string;
+  /** How sessions reach the cluster over TCP. */
+  readonly tcp: PlannedTcp;
   readonly tunnelId: string;
   /** How kubectl reaches the cluster without Cloudflare. Undefined where the deployment file does not say. */
   readonly kubeconfig: { readonly path: string; readonly context: string | undefined } | undefined;
@@ -43,6 +45,14 @@ export interface PlannedCluster {
   /** The users that the account may impersonate. */
   readonly users: readonly string[] | "any";
 }
+
+export type PlannedTcp =
+  | { readonly isWanted: false }
+  | {
+      readonly isWanted: true;
+      /** The VPC service of type `tcp`, and the objects' binding. Undefined where the edge stack has not made it yet. */
+      readonly service: { readonly binding: string; readonly vpcServiceId: string } | undefined;
+    };
 
 /** The tunnel's end in the cluster. */
 export interface Connector {
@@ -60,6 +70,11 @@ export interface PolicyRule {
   readonly resources: readonly string[];
   readonly verbs: readonly string[];
   readonly resourceNames?: readonly string[];
+}
+
+/** The VPC services of type `tcp`, with their bindings. */
+export function tcpServicesOf({ clusters }: Pick<Plan, "clusters">) {
+  return clusters.flatMap(({ name, tcp }) => (tcp.isWanted && tcp.service ? [{ cluster: name, ...tcp.service }] : []));
 }
 
 /** The host names of all clusters, in order. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
 import { DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
 import type { DeployedCluster, Deployment } from "../../terraform/config/schema.ts";
-import { bindingOf, workerDocument } from "../../terraform/config/worker-document.ts";
+import { bindingOf, mayUseTcp, tcpBindingOf, workerDocument } from "../../terraform/config/worker-document.ts";
 import { connectorRole } from "../../terraform/manifests/connector.ts";
 import { DEPLOYMENT_NAME, namespaceOf, PROXY_PORT, SERVICE_ACCOUNT_NAME } from "../../terraform/manifests/names.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
@@ -58,6 +58,7 @@ function placeholderOutputs({ account, access, clusters, name }: Deployment): Ou
     admin_audience: "not-applied-yet-admin",
     team_domain: access.teamDomain,
     vpc_service_ids: ofClusters,
+    vpc_tcp_service_ids: Object.fromEntries(clusters.filter(mayUseTcp).map((cluster) => [cluster.name, none])),
     tunnel_ids: ofClusters,
     service_token_client_ids: Object.fromEntries(access.serviceTokens.map((token) => [token, `${token}.access`])),
   };
@@ -115,6 +116,7 @@ function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: 
     hostnames,
     binding: bindingOf(name),
     vpcServiceId: idOf("vpc_service_ids", outputs.vpc_service_ids, name),
+    tcp: planTcp(cluster, outputs),
     tunnelId: idOf("tunnel_ids", outputs.tunnel_ids, name),
     // The demo cluster's is only in Terraform's state.
     kubeconfig: typeof kubeconfig === "object" ? { path: kubeconfig.path, context: kubeconfig.context } : undefined,
@@ -129,6 +131,13 @@ function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: 
     groups,
     users,
   };
+}
+
+function planTcp(cluster: DeployedCluster, { vpc_tcp_service_ids }: Outputs): PlannedCluster["tcp"] {
+  if (!mayUseTcp(cluster)) return { isWanted: false };
+  const vpcServiceId = vpc_tcp_service_ids?.[cluster.name];
+  const service = vpcServiceId === undefined ? undefined : { binding: tcpBindingOf(cluster.name), vpcServiceId };
+  return { isWanted: true, service };
 }
 
 function idOf(output: string, ids: Readonly<Record<string, string>>, cluster: string): string {

@@ -7,7 +7,7 @@ import type { Check, Dependencies, Query } from "./check.ts";
 import { accessCheck, adminAccessCheck, signingKeysCheck } from "./checks/access.ts";
 import { customDomainCheck } from "./checks/account/custom-domain.ts";
 import { multipartCheck, recordingsLockCheck } from "./checks/account/recordings-bucket.ts";
-import { cloudflaredVersionCheck, tunnelCheck, vpcServiceCheck } from "./checks/account/tunnel.ts";
+import { cloudflaredVersionCheck, tunnelCheck, vpcServiceCheck, vpcTcpServiceCheck } from "./checks/account/tunnel.ts";
 import { workerConfigCheck } from "./checks/account/worker-config.ts";
 import { objectsWorkerCheck, routesCheck, versionsCheck, workersDevCheck } from "./checks/account/workers.ts";
 import { migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
@@ -63,6 +63,7 @@ export function deployedChecks(
       tunnelCheck(cluster, cloudflare),
       cloudflaredVersionCheck(cluster, cloudflare, dependencies),
       vpcServiceCheck(cluster, cloudflare),
+      vpcTcpServiceCheck(cluster, cloudflare),
     ]),
     ...views.flatMap(({ cluster, view }) => [
       connectorCheck(cluster, view),

@@ -121,6 +121,13 @@ describe("the deployment file", () => {
     );
   });
 
+  it("is refused when the name of one cluster is that of another's TCP service", () => {
+    const clusters = [prod, clusterInput("prod-tcp")];
+    expect(refusal({ clusters })).toMatch(/the clusters prod and prod-tcp have similar names: rename one/);
+    const [, other] = clusters;
+    expect(() => deploymentOf({ clusters: [{ ...prod, transport: "websocket" }, other ?? prod] })).not.toThrow();
+  });
+
   it("is refused when a policy names an unknown service token", () => {
     expect(refusal({ access: { ...access, admins: [{ serviceToken: "cd" }] } })).toMatch(/access\.admins\[0\].*cd/);
   });

@@ -39,6 +39,7 @@ describe("the edge stack", () => {
     expect(new Set(made)).toEqual(
       new Set([
         "cloudflare_connectivity_directory_service.vpc-service-prod",
+        "cloudflare_connectivity_directory_service.vpc-tcp-service-prod",
         "cloudflare_d1_database.audit-database",
         "cloudflare_r2_bucket.export-bucket",
         "cloudflare_r2_bucket.recordings-bucket",
@@ -72,6 +73,7 @@ describe("the edge stack", () => {
       access_audiences: ["${cloudflare_zero_trust_access_application.application.aud}"],
       admin_audiences: ["${cloudflare_zero_trust_access_application.admin-application.aud}"],
       vpc_service_ids: { prod: "${cloudflare_connectivity_directory_service.vpc-service-prod.service_id}" },
+      vpc_tcp_service_ids: { prod: "${cloudflare_connectivity_directory_service.vpc-tcp-service-prod.service_id}" },
       tunnel_ids: { prod: "${cloudflare_zero_trust_tunnel_cloudflared.tunnel-prod.id}" },
       tunnel_tokens: { prod: "${data.cloudflare_zero_trust_tunnel_cloudflared_token.tunnel-token-prod.token}" },
       service_token_client_ids: { ci: "${cloudflare_zero_trust_access_service_token.service-token-ci.client_id}" },
@@ -177,6 +179,33 @@ describe("the path into a cluster", () => {
     });
     expect(resource).not.toHaveProperty("cloudflare_zero_trust_tunnel_cloudflared_config");
     expect(resource).not.toHaveProperty("cloudflare_dns_record");
+  });
+
+  it.each(["auto", "tcp", undefined] as const)(
+    "has another service for TCP on the same port with transport %s",
+    (transport) => {
+      const cluster = clusterInput("prod", transport === undefined ? {} : { transport });
+      const { resource } = edgeOf({ clusters: [cluster] });
+      const services = resource["cloudflare_connectivity_directory_service"] ?? {};
+      expect(Object.keys(services)).toEqual(["vpc-service-prod", "vpc-tcp-service-prod"]);
+      expect(services["vpc-tcp-service-prod"]).toEqual({
+        account_id: ACCOUNT,
+        name: "sallyport-prod-tcp",
+        type: "tcp",
+        tcp_port: 8001,
+        host: services["vpc-service-prod"]?.["host"],
+      });
+    },
+  );
+
+  it("has none for TCP where sessions go by WebSocket", () => {
+    const { resource, output } = edgeOf({ clusters: [clusterInput("prod", { transport: "websocket" })] });
+    expect(Object.keys(resource["cloudflare_connectivity_directory_service"] ?? {})).toEqual(["vpc-service-prod"]);
+    expect(output?.["vpc_tcp_service_ids"]?.value).toEqual({});
+  });
+
+  it("has no binding of a whole network, which would lead to every address behind the tunnel", () => {
+    expect(JSON.stringify(edgeOf())).not.toMatch(/network_id|vpc_network/);
   });
 
   it("uses HTTP, because the service has no HTTPS port", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bindingOf, workerDocument } from "../../../terraform/config/worker-document.ts";
+import { bindingOf, tcpBindingOf, workerDocument } from "../../../terraform/config/worker-document.ts";
 import { loadConfig } from "../../../worker/config/load.ts";
 import { clusterInput, deploymentOf, IDENTITIES } from "../../support/deployment.ts";
 
@@ -81,7 +81,46 @@ describe("the Worker's configuration", () => {
     });
   });
 
-  it("has binding names that are identifiers", () => {
+  it("has binding names that are identifiers, and never another cluster's", () => {
     expect(bindingOf("prod-eu-1")).toBe("KUBE_API_PROD_EU_1");
+    expect(tcpBindingOf("prod-eu-1")).toBe("KUBE_TCP_PROD_EU_1");
+    expect(tcpBindingOf("prod")).not.toBe(bindingOf("prod-tcp"));
+  });
+
+  describe("leads sessions to a cluster", () => {
+    const upstreamWith = (
+      transport: "auto" | "tcp" | "websocket" | undefined,
+      ids: Record<string, string> | undefined,
+    ) => {
+      const cluster = clusterInput("prod", transport === undefined ? {} : { transport });
+      const made = { ...outputs, vpc_tcp_service_ids: ids };
+      return loadConfig(workerDocument(deploymentOf({ clusters: [cluster] }), made)).clusters[0]?.upstream;
+    };
+    const made = { prod: "a-service" };
+
+    it.each(["auto", "tcp"] as const)(
+      "over TCP with transport %s, through the service that Terraform made",
+      (transport) => {
+        const upstream = { transport, tcpBinding: "KUBE_TCP_PROD", address: "127.0.0.1:8001" };
+        expect(upstreamWith(transport, made)).toEqual(upstream);
+      },
+    );
+
+    it("over TCP where the deployment file does not say", () => {
+      expect(upstreamWith(undefined, made)).toMatchObject({ transport: "auto", tcpBinding: "KUBE_TCP_PROD" });
+    });
+
+    it.each([undefined, {}, { other: "a-service" }])("by WebSocket where Terraform has made no service: %j", (ids) => {
+      expect(upstreamWith("auto", ids)).toMatchObject({ transport: "auto", tcpBinding: null });
+    });
+
+    it("by WebSocket where the deployment file says so, also while the service is still there", () => {
+      expect(upstreamWith("websocket", made)).toMatchObject({ transport: "websocket", tcpBinding: null });
+    });
+
+    it("not at all with transport tcp and without the service", () => {
+      const message = "the cluster prod has the transport tcp, but no VPC service for it: apply the edge stack";
+      expect(() => upstreamWith("tcp", {})).toThrow(new RangeError(message));
+    });
   });
 });

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { PlannedCluster } from "../../../deployment/plan.ts";
 import type { Cloudflare } from "../../../ports/cloudflare.ts";
-import { type Check, failure, passed, skipped, warning } from "../../check.ts";
+import { type Check, type Finding, failure, passed, skipped, warning } from "../../check.ts";
 import { isAtLeast, parseVersion } from "../../version.ts";
 import { accountCheck } from "./account-check.ts";
 
@@ -83,34 +83,57 @@ function monthsSince(version: string, now: number): number {
 const vpcService = z.object({
   type: z.string(),
   http_port: z.number().nullish(),
+  tcp_port: z.number().nullish(),
   host: z.object({
     network: z.object({ tunnel_id: z.string() }).optional(),
     resolver_network: z.object({ tunnel_id: z.string() }).optional(),
   }),
 });
 
+const VPC_PERMISSION = "Connectivity Directory Read";
+
 /** The VPC service that the Workers are bound to leads through this cluster's tunnel to the sidecar. */
-export function vpcServiceCheck(
-  { name, vpcServiceId, tunnelId, connector }: PlannedCluster,
-  api: Cloudflare | undefined,
-): Check {
+export function vpcServiceCheck(cluster: PlannedCluster, api: Cloudflare | undefined): Check {
   return accountCheck({
-    id: `vpc-service:${name}`,
+    id: `vpc-service:${cluster.name}`,
     api,
-    permission: "Connectivity Directory Read",
+    permission: VPC_PERMISSION,
+    run: (cloudflare) => examineService(cluster, cluster.vpcServiceId, "http", cloudflare),
+  });
+}
+
+/** Sessions can reach the cluster the way that the deployment file asks for. */
+export function vpcTcpServiceCheck(cluster: PlannedCluster, api: Cloudflare | undefined): Check {
+  const { tcp } = cluster;
+  return accountCheck({
+    id: `vpc-tcp-service:${cluster.name}`,
+    api,
+    permission: VPC_PERMISSION,
     run: async (cloudflare) => {
-      const service = await cloudflare.get(`connectivity/directory/services/${vpcServiceId}`, vpcService);
-      const apply = "terraform apply the edge stack, which corrects this";
-      if ((service.host.network ?? service.host.resolver_network)?.tunnel_id !== tunnelId) {
-        return failure("it leads into another tunnel", apply);
-      }
-      if (service.type !== "http" || service.http_port !== connector.port) {
-        return failure(
-          `it points to ${service.type} port ${service.http_port ?? "none"}, not http ${connector.port}`,
-          apply,
-        );
-      }
-      return passed(`it leads into the cluster's tunnel, port ${connector.port}`);
+      if (!tcp.isWanted) return passed("none is needed: sessions go by WebSocket, as the deployment file says");
+      if (tcp.service) return examineService(cluster, tcp.service.vpcServiceId, "tcp", cloudflare);
+      return warning(
+        "there is none, so sessions go by WebSocket, without back-pressure",
+        'npx sallyport synth, apply the edge stack, npx sallyport deploy; or say "transport": "websocket"',
+      );
     },
   });
+}
+
+async function examineService(
+  { tunnelId, connector }: PlannedCluster,
+  id: string,
+  type: "http" | "tcp",
+  cloudflare: Cloudflare,
+): Promise<Finding> {
+  const service = await cloudflare.get(`connectivity/directory/services/${id}`, vpcService);
+  const apply = "terraform apply the edge stack, which corrects this";
+  if ((service.host.network ?? service.host.resolver_network)?.tunnel_id !== tunnelId) {
+    return failure("it leads into another tunnel", apply);
+  }
+  const port = service.type === "tcp" ? service.tcp_port : service.http_port;
+  if (service.type !== type || port !== connector.port) {
+    return failure(`it points to ${service.type} port ${port ?? "none"}, not ${type} ${connector.port}`, apply);
+  }
+  return passed(`it leads into the cluster's tunnel, port ${connector.port}`);
 }

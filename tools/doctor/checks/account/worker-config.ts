@@ -1,7 +1,7 @@
 /** What the Workers run with is what this checkout derives from the deployment file and Terraform's outputs. */
 import { joinConfigVariables, splitIntoVariables } from "../../../../worker/config/variables.ts";
 import { canonicalJson } from "../../../canonical-json.ts";
-import type { Plan } from "../../../deployment/plan.ts";
+import { type Plan, tcpServicesOf } from "../../../deployment/plan.ts";
 import type { Cloudflare } from "../../../ports/cloudflare.ts";
 import { type Check, failure, passed } from "../../check.ts";
 import { accountCheck, unlessNotFound } from "./account-check.ts";
@@ -19,7 +19,11 @@ export function workerConfigCheck(plan: Plan, api: Cloudflare | undefined): Chec
       const differing = [
         ...differingFields(plan, ofEdge),
         ...differingBindings(plan, ofEdge).map((name) => `${name} of ${edge}`),
-        ...(ofObjects ? differingBindings(plan, ofObjects).map((name) => `${name} of ${objects}`) : []),
+        ...(ofObjects
+          ? [...differingBindings(plan, ofObjects), ...lackingServices(tcpServicesOf(plan), ofObjects)].map(
+              (name) => `${name} of ${objects}`,
+            )
+          : []),
       ];
       if (differing.length === 0) return passed("the Workers run with the configuration that this checkout derives");
       return failure(
@@ -56,15 +60,23 @@ function differingBindings({ database, recordings, clusters }: Plan, bindings: r
     ({ type, id, database_id }) => type === "d1" && (id ?? database_id) === database.id,
   );
   const hasBucket = bindings.some(({ type, bucket_name }) => type === "r2_bucket" && bucket_name === recordings.bucket);
-  const lacking = clusters.filter(
-    ({ binding, vpcServiceId }) =>
-      !bindings.some(
-        ({ type, name, service_id }) => type === "vpc_service" && name === binding && service_id === vpcServiceId,
-      ),
-  );
   return [
     ...(hasDatabase ? [] : ["the D1 binding"]),
     ...(hasBucket ? [] : ["the R2 binding"]),
-    ...lacking.map(({ binding }) => `the binding ${binding}`),
+    ...lackingServices(clusters, bindings),
   ];
+}
+
+function lackingServices(
+  services: readonly { readonly binding: string; readonly vpcServiceId: string }[],
+  bindings: readonly Binding[],
+): string[] {
+  return services
+    .filter(
+      ({ binding, vpcServiceId }) =>
+        !bindings.some(
+          ({ type, name, service_id }) => type === "vpc_service" && name === binding && service_id === vpcServiceId,
+        ),
+    )
+    .map(({ binding }) => `the binding ${binding}`);
 }
