@@ -8,6 +8,7 @@ import { recordingKey } from "../../contract/recording.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
+import { StdinBuffer } from "../../durable/storage/stdin-buffer.ts";
 import {
   D1_BYTES,
   d1RowsOfEvent,
@@ -214,6 +215,16 @@ describe("the constants of the sizing model match measurements", () => {
     expect(ofChunks % OBJECT_ROWS.chunk).toBe(0);
     expect(ofChunks).toBeGreaterThan(0);
   });
+
+  it("rows of a piece of input that a command does not take", () =>
+    runInDurableObject(env.USER_SESSIONS.getByName(`rows-${crypto.randomUUID()}`), (_, { storage }) => {
+      const buffer = new StdinBuffer(storage.sql, "s");
+      const piece = { bytes: new Uint8Array(32_769), isText: false, isLast: true };
+      const pieces = rowsWritten(storage.sql);
+      for (let count = 0; count < 3; count++) buffer.append(piece);
+      while (!buffer.isEmpty) buffer.take();
+      expect(pieces().rows).toBe(3 * OBJECT_ROWS.stdinPiece);
+    }));
 
   it("rows of a checkpoint and of a chunk", () =>
     runInDurableObject(env.USER_SESSIONS.getByName(`rows-${crypto.randomUUID()}`), (_, { storage }) => {

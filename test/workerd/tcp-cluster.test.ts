@@ -5,8 +5,11 @@ import { findTcpBinding, type TcpBinding } from "../../contract/bindings.ts";
 import type { LegClose, UpstreamLeg } from "../../durable/upstream/leg.ts";
 import { openTcpLeg } from "../../durable/upstream/open-tcp-leg.ts";
 import { eventually } from "../support/eventually.ts";
-import { UPGRADE } from "./people.ts";
+import { ended } from "./audit-rows.ts";
+import { Client, frame } from "./client.ts";
+import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
+import { expectStatus } from "./statuses.ts";
 
 const PROTOCOL = "v5.channel.k8s.io";
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -95,5 +98,47 @@ describe("a WebSocket over it", () => {
     const { closes } = collect(await openLeg(pod));
     pod.crash();
     await eventually(() => expect(closes).toEqual([{ code: 1006, reason: "" }]));
+  });
+});
+
+describe("the way to a cluster", () => {
+  /** Which way a session takes: a handshake on the wire has a key, one inside the runtime has none. */
+  async function wayOf(pod: Puppet): Promise<"tcp" | "websocket"> {
+    const { headers } = await pod.request();
+    return "sec-websocket-key" in headers ? "tcp" : "websocket";
+  }
+
+  it.each([
+    ["auto", "KUBE_API_TCP", "tcp"],
+    ["auto", undefined, "websocket"],
+    ["auto", "KUBE_NOT_BOUND", "websocket"],
+    ["tcp", "KUBE_API_TCP", "tcp"],
+    ["websocket", "KUBE_API_TCP", "websocket"],
+  ] as const)("with transport %s and the binding %s is %s", async (transport, tcpBinding, way) => {
+    const pod = await Puppet.make();
+    const person = someone();
+    const response = await directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { transport, tcpBinding } });
+    const client = await Client.open(response);
+    expect(await wayOf(pod)).toBe(way);
+    client.send(frame(0, "in"));
+    await eventually(() => expect(pod.received).toEqual([new Uint8Array([0, ...bytes("in")])]));
+    client.close();
+    expect(await ended(client.sessionId)).toMatchObject({ user: person.email, bytes_in: 3 });
+  });
+
+  it("with transport tcp is refused where the binding is missing, and nothing else is tried", async () => {
+    const pod = await Puppet.make();
+    const config = { transport: "tcp", tcpBinding: "KUBE_NOT_BOUND" } as const;
+    const response = await directlyAs(someone(), pod.path(), { headers: UPGRADE }, { config });
+    await expectStatus(response, "ServiceUnavailable", /this cluster was added/);
+    expect(pod.isAsked).toBe(false);
+  });
+
+  it("with transport tcp is refused where the cluster's own binding cannot connect", async () => {
+    const pod = await Puppet.make();
+    const config = { transport: "tcp", tcpBinding: undefined } as const;
+    const response = await directlyAs(someone(), pod.path(), { headers: UPGRADE }, { config });
+    await expectStatus(response, "ServiceUnavailable", /the cluster cannot be reached/);
+    expect(pod.isAsked).toBe(false);
   });
 });

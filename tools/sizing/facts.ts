@@ -44,6 +44,8 @@ export const OBJECT_ROWS = {
   recording: 4,
   /** A chunk of a recording: written, and deleted. */
   chunk: 2,
+  /** A message of input that the cluster does not take, or 512 KiB of a larger one: written, and deleted. */
+  stdinPiece: 3,
   checkpoint: 1,
   /** The platform bills each setting of an alarm as a row. */
   alarm: 1,

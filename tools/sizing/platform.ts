@@ -24,7 +24,8 @@ const d1 = `${DOCS}/d1/platform/limits/`;
 const access = `${DOCS}/cloudflare-one/account-limits/`;
 const kubernetes = "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/";
 
-const SESSIONS = limitsSchema.parse({}).maxSessionsPerUser;
+const LIMITS = limitsSchema.parse({});
+const SESSIONS = LIMITS.maxSessionsPerUser;
 /** What clients have not read, a chunk of each session's recording, and two parts that are being uploaded to R2. */
 const MAX_OBJECT_BYTES = MAX_WAITING_BYTES + SESSIONS * CHUNK_BYTES + 2 * PART_BYTES;
 const NOTHING = "nothing";
@@ -34,7 +35,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Worker: variable",
     value: "5 KB each, 128 of them",
     source: `${worker}#environment-variables`,
-    effect: `the configuration of more than about 15 clusters continues in \`SALLYPORT_CONFIG_2\`, \`SALLYPORT_CONFIG_3\` …, ${MAX_VARIABLE_BYTES} bytes of text each (\`worker/config/variables.ts\`); a missing or surplus one is an error at start`,
+    effect: `the configuration of more than about a dozen clusters continues in \`SALLYPORT_CONFIG_2\`, \`SALLYPORT_CONFIG_3\` …, ${MAX_VARIABLE_BYTES} bytes of text each (\`worker/config/variables.ts\`); a missing or surplus one is an error at start`,
     remedy: "let the tools split it; 120 variables hold a thousand clusters",
   },
   {
@@ -93,7 +94,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Object: storage",
     value: "10 GB; rows of 2 MB",
     source: object,
-    effect: `recordings that R2 does not take stop at ${inUnits(MAX_SPOOL_BYTES)} (\`recording\` is \`failed\`). At \`maxQueuedEvents\` events that D1 does not take, no new session opens. A chunk has ${inUnits(CHUNK_BYTES)}`,
+    effect: `recordings that R2 does not take stop at ${inUnits(MAX_SPOOL_BYTES)} (\`recording\` is \`failed\`). At \`maxQueuedEvents\` events that D1 does not take, no new session opens. A chunk has ${inUnits(CHUNK_BYTES)}. Input that a command does not read waits here up to \`maxBufferedStdinBytes\` (${inUnits(LIMITS.maxBufferedStdinBytes)} by default) of each session`,
     remedy: "fix R2 or D1: both are caught up with automatically",
   },
   {
@@ -200,7 +201,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "VPC services; tunnels",
     value: "1,000 per account each",
     source: `${DOCS}/workers-vpc/platform/limits/`,
-    effect: "one of each per cluster",
+    effect: "one tunnel per cluster, and two services: for API requests, and for sessions over TCP",
     remedy: NOTHING,
   },
   {

@@ -4,6 +4,9 @@ import { ASSUMPTIONS as A } from "./assumptions.ts";
 import { d1Growth } from "./cost.ts";
 import type { Day } from "./simulate.ts";
 
+/** For API requests, and for sessions over TCP. */
+const VPC_SERVICES_PER_CLUSTER = 2;
+
 export interface Load {
   readonly id: LimitId;
   readonly what: string;
@@ -66,11 +69,11 @@ const LIMITS = {
     remedy: "use a second zone, or a wildcard route",
   },
   tunnels: {
-    what: "tunnels, and VPC services, of the account",
+    what: "VPC services of the account",
     capacity: 1_000,
-    unit: "clusters",
-    use: ({ scale }) => scale.clusters,
-    remedy: "use a second account",
+    unit: "services",
+    use: ({ scale }) => VPC_SERVICES_PER_CLUSTER * scale.clusters,
+    remedy: 'use a second account, or `"transport": "websocket"`, which needs one service instead of two',
   },
   tunnelPeople: {
     what: "the busiest cluster's connectors: people",
@@ -128,6 +131,7 @@ export function exampleDocument(clusters: number) {
       name: `prod-eu-${index}`,
       hostnames: [`prod-eu-${index}.k8s.example.com`],
       binding: `KUBE_API_PROD_EU_${index}`,
+      tcpBinding: `KUBE_TCP_PROD_EU_${index}`,
       rules: [
         {
           name: "say why in production",

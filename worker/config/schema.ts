@@ -106,19 +106,19 @@ const bindingName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a binding
 const upstreamFields = {
   transport: z
     .enum(UPSTREAM_TRANSPORTS)
-    .exactOptional()
+    .optional()
     .describe(
       "How sessions reach the cluster. `auto`: over TCP if `tcpBinding` is set and bound, otherwise by WebSocket. `tcp`: over TCP, or they are refused. `websocket`: never over TCP. Default: `auto`.",
     ),
   tcpBinding: bindingName
-    .exactOptional()
+    .optional()
     .describe(
       "The binding whose `connect()` leads to the cluster: a VPC service of type `tcp`, or a VPC network. Default: none; `tcp` then uses the cluster's own binding.",
     ),
   tcpAddress: z
     .string()
     .regex(/^([a-z0-9.-]+|\[[0-9a-f:.]+\]):[1-9]\d{0,4}$/i, "host:port")
-    .exactOptional()
+    .optional()
     .describe(
       `Where \`connect()\` leads, as \`host:port\`; plain HTTP is spoken there. A VPC service ignores it. Default: \`${SIDECAR_ADDRESS}\`, the connector's sidecar.`,
     ),
@@ -242,7 +242,7 @@ export function resolveClusters(document: ConfigDocument): Config {
   };
 }
 
-type UpstreamFields = { [Field in keyof typeof upstreamFields]?: z.output<(typeof upstreamFields)[Field]> };
+type UpstreamFields = { readonly [Field in keyof typeof upstreamFields]?: z.output<(typeof upstreamFields)[Field]> };
 
 function upstreamOf({ transport = "auto", tcpBinding, tcpAddress = SIDECAR_ADDRESS }: UpstreamFields): UpstreamPlan {
   return { transport, tcpBinding: tcpBinding ?? null, address: tcpAddress };
