@@ -3,11 +3,15 @@ import {
   DEFAULT_SIZE,
   headerLine,
   isTerminal,
+  LARGEST_SIZE,
   markerLine,
+  markLine,
   noticeLine,
+  playableSize,
   resizeLine,
   type TerminalSize,
 } from "./cast-lines.ts";
+import { ControlScanner } from "./control-scanner.ts";
 import { JsonEscaper } from "./json-escaper.ts";
 import { CHUNK_BYTES, inUnits, MERGE_BYTES, MERGE_MS } from "./policy.ts";
 
@@ -16,10 +20,32 @@ export type CastStream = "stdout" | "stderr" | "stdin";
 /** Takes whole lines of the cast, in order. The bytes are valid during the call only. `now`: Unix ms. */
 export type CastSink = (lines: Uint8Array, now: number) => void;
 
+/** An event whose text is not terminated in the buffer yet. */
+interface OpenEvent {
+  readonly stream: CastStream;
+  readonly at: number;
+  readonly seconds: number;
+  /** Where it begins in the buffer, and where its text does. */
+  start: number;
+  textStart: number;
+  /** The control sequences that are marked before it. */
+  controls: Set<string> | undefined;
+}
+
 /** Input is processed in slices of this size, which bounds the memory that one large message needs. */
 const SLICE_BYTES = 4 * 1024;
 /** Room for an event's beginning and end, and the line before it. */
 const FRAME_BYTES = 256;
+/** A line about a size is shorter. */
+const RESIZE_BYTES = 128;
+/**
+ * Output leaves this much of the cast's largest size: for marks about the last output, for characters that
+ * stay incomplete, for the notice that the recording stops, and for how the session ended. The last two may
+ * come from a later life of the object.
+ */
+const ENDING_BYTES = 8 * 1024;
+/** How often the same control sequence is marked in one cast. */
+const MAX_MARKS = 50;
 const FIRST_BUFFER_BYTES = 8 * 1024;
 const BUFFER_BYTES = CHUNK_BYTES + JsonEscaper.room(SLICE_BYTES) + FRAME_BYTES;
 
@@ -41,6 +67,11 @@ const STDERR_END = encoder.encode('\\u001b[39m"]\n');
  *   text.
  * - Each stream has its own decoder: a character in two frames stays one, whatever came between on another
  *   stream.
+ * - Output stays as it is, also where it acts on the terminal of whoever plays it. A line
+ *   `[time, "e", "control OSC 52"]` precedes the event in which such a control sequence ends.
+ * - Resizes with nothing between them count as one within MERGE_MS: dragging a window sends hundreds.
+ *
+ * No cast exceeds its largest size, whichever lines it consists of.
  *
  * Memory: one buffer of little more than CHUNK_BYTES while output flows.
  */
@@ -49,25 +80,32 @@ export class AsciicastWriter {
   readonly #maxBytes: number;
   readonly #sink: CastSink;
   readonly #escapers = new Map<CastStream, JsonEscaper>();
+  readonly #scanners = { stdout: new ControlScanner(), stderr: new ControlScanner() };
+  /** How often each control sequence was marked. Their names are a fixed set. */
+  readonly #marks = new Map<string, number>();
   #buffer = new Uint8Array(FIRST_BUFFER_BYTES);
   #used = 0;
   /** Bytes that the sink has taken. */
   #written = 0;
+  /** As the cast has it. */
   #size: TerminalSize | undefined;
+  /** The header has it. */
   #firstSize: TerminalSize | undefined;
+  /** Not in the cast yet. `since`: when the first of several came, `at`: when this one came. */
+  #nextSize: { readonly size: TerminalSize; readonly since: number; readonly at: number } | undefined;
+  /** What the header takes, until it is written. */
+  #headerBytes: number;
   #hasHeader = false;
   #firstAt: number | undefined;
   #lastAt = 0;
-  /** The event that is being written; its text is not terminated in the buffer yet. */
-  #open:
-    | { readonly stream: CastStream; readonly at: number; readonly start: number; readonly textStart: number }
-    | undefined;
+  #open: OpenEvent | undefined;
   #stopped: string | undefined;
 
   constructor(metadata: CastMetadata, maxBytes: number, sink: CastSink) {
     this.#metadata = metadata;
     this.#maxBytes = maxBytes;
     this.#sink = sink;
+    this.#headerBytes = encoder.encode(headerLine(metadata, LARGEST_SIZE, Number.MAX_SAFE_INTEGER)).length;
   }
 
   /** Why the streams are no longer recorded, if so. */
@@ -82,50 +120,56 @@ export class AsciicastWriter {
 
   /** Bytes of the cast so far. */
   get bytes(): number {
-    return this.#written + this.#used;
+    return this.#headerBytes + this.#written + this.#used;
   }
 
   get hasUnflushed(): boolean {
-    return this.#used > 0;
+    return this.#used > 0 || this.#nextSize !== undefined;
   }
 
   write(stream: CastStream, bytes: Uint8Array, now: number): void {
     if (this.#stopped !== undefined || bytes.length === 0) return;
+    this.#addResize(now);
     const escaper = this.#escaperOf(stream);
-    // The sink may stop the recording within this loop.
+    // The recording may stop within this loop: at its largest size, or because the sink stops it.
     for (let from = 0; from < bytes.length && this.#stopped === undefined; from += SLICE_BYTES) {
       const slice = bytes.subarray(from, from + SLICE_BYTES);
       const room = JsonEscaper.room(slice.length) + FRAME_BYTES;
-      if (this.bytes + room > this.#maxBytes) {
-        this.stop(`recording stopped here: it reached the largest size allowed, ${inUnits(this.#maxBytes)}`, now);
-        return;
-      }
+      if (!this.#hasSpace(room, now)) return;
       this.#makeRoom(room);
-      this.#openEvent(stream, now);
+      const event = this.#openEvent(stream, now);
       this.#used = escaper.push(slice, this.#buffer, this.#used);
+      if (stream !== "stdin") this.#markControls(event, this.#scanners[stream], escaper, slice);
       if (this.#used >= CHUNK_BYTES) this.flush(now);
     }
   }
 
   resize(size: TerminalSize, now: number): void {
     if (this.#stopped !== undefined) return;
-    if (this.#size?.columns === size.columns && this.#size.rows === size.rows) return;
-    const isFirst = this.#firstAt === undefined || (this.#firstSize === undefined && !this.#hasHeader);
-    this.#size = size;
-    if (isFirst) this.#firstSize = size;
-    else this.#addLine(resizeLine(this.#seconds(now), size));
+    const next = playableSize(size);
+    // The header waits for the first byte, and then for the first size.
+    if (this.#firstAt === undefined || (this.#firstSize === undefined && !this.#hasHeader)) {
+      this.#firstSize = this.#size = next;
+      return;
+    }
+    if (this.#nextSize && now - this.#nextSize.since >= MERGE_MS) this.#addResize(now);
+    const since = this.#nextSize?.since ?? now;
+    const isKnown = this.#size?.columns === next.columns && this.#size.rows === next.rows;
+    this.#nextSize = isKnown ? undefined : { size: next, since, at: now };
   }
 
   /** Writes `notice` into the cast, as a marker and on the terminal, and stops recording the streams. */
   stop(notice: string, now: number): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = notice;
+    this.#nextSize = undefined;
     this.#addLine(markerLine(this.#seconds(now), notice));
     this.#addLine(noticeLine(this.#seconds(now), notice));
   }
 
   /** The session is over. @param label of the cast's last marker */
   end(label: string, now: number): void {
+    this.#addResize(now);
     if (this.#stopped === undefined) {
       for (const [stream, escaper] of this.#escapers) this.#finishStream(stream, escaper, now);
     }
@@ -137,6 +181,7 @@ export class AsciicastWriter {
 
   /** Gives the sink everything so far, except bytes that wait for the rest of their character. */
   flush(now: number): void {
+    this.#addResize(now);
     this.#closeEvent();
     if (this.#used === 0) return;
     if (!this.#hasHeader) this.#writeHeader(now);
@@ -153,6 +198,7 @@ export class AsciicastWriter {
   #writeHeader(now: number): void {
     const header = encoder.encode(headerLine(this.#metadata, this.#firstSize ?? DEFAULT_SIZE, this.#firstAt ?? now));
     this.#hasHeader = true;
+    this.#headerBytes = 0;
     this.#written += header.length;
     this.#sink(header, now);
   }
@@ -165,25 +211,69 @@ export class AsciicastWriter {
     return escaper;
   }
 
+  /** @returns whether so many bytes fit. Where they do not, the recording stops. */
+  #hasSpace(bytes: number, now: number): boolean {
+    if (this.bytes + bytes + ENDING_BYTES <= this.#maxBytes) return true;
+    this.stop(`recording stopped here: it reached the largest size allowed, ${inUnits(this.#maxBytes)}`, now);
+    return false;
+  }
+
+  #addResize(now: number): void {
+    if (!this.#nextSize || !this.#hasSpace(RESIZE_BYTES, now)) return;
+    const { size, at } = this.#nextSize;
+    this.#nextSize = undefined;
+    this.#size = size;
+    this.#addLine(resizeLine(this.#seconds(at), size));
+  }
+
+  /**
+   * Marks the control sequences that end in `slice`, before the event that has it. Once for each event, and
+   * so often in a cast: whoever repeats one a million times must not fill it.
+   */
+  #markControls(event: OpenEvent, scanner: ControlScanner, escaper: JsonEscaper, slice: Uint8Array): void {
+    if (!scanner.isWithin && !escaper.hasControls) return;
+    for (const name of scanner.scan(slice)) {
+      const count = (this.#marks.get(name) ?? 0) + 1;
+      if (count > MAX_MARKS || event.controls?.has(name)) continue;
+      this.#marks.set(name, count);
+      event.controls ??= new Set();
+      event.controls.add(name);
+      const last = count === MAX_MARKS ? ", the last one that is marked" : "";
+      this.#insertBefore(event, markLine(event.seconds, `control ${name}${last}`));
+    }
+  }
+
   #finishStream(stream: CastStream, escaper: JsonEscaper, now: number): void {
     this.#makeRoom(JsonEscaper.room(0) + FRAME_BYTES);
     this.#openEvent(stream, now);
     this.#used = escaper.finish(this.#buffer, this.#used);
   }
 
-  #openEvent(stream: CastStream, now: number): void {
+  /** @returns the event that more of the stream belongs to */
+  #openEvent(stream: CastStream, now: number): OpenEvent {
     const open = this.#open;
     if (open) {
       const isFull = this.#used - open.textStart >= MERGE_BYTES;
-      if (open.stream === stream && now - open.at < MERGE_MS && !isFull) return;
+      if (open.stream === stream && now - open.at < MERGE_MS && !isFull) return open;
       this.#closeEvent();
     }
     const start = this.#used;
     const seconds = this.#seconds(now);
     if (stream === "stdin") this.#put(`[${seconds},"i","`);
     else if (stream === "stdout") this.#put(`[${seconds},"o","`);
-    else this.#put(`[${seconds},"e","stderr"]\n[${seconds},"o","\\u001b[31m`);
-    this.#open = { stream, at: now, start, textStart: this.#used };
+    else this.#put(`${markLine(seconds, "stderr")}[${seconds},"o","\\u001b[31m`);
+    this.#open = { stream, at: now, seconds, start, textStart: this.#used, controls: undefined };
+    return this.#open;
+  }
+
+  #insertBefore(event: OpenEvent, text: string): void {
+    const line = encoder.encode(text);
+    this.#makeRoom(line.length);
+    this.#buffer.copyWithin(event.start + line.length, event.start, this.#used);
+    this.#buffer.set(line, event.start);
+    this.#used += line.length;
+    event.start += line.length;
+    event.textStart += line.length;
   }
 
   #closeEvent(): void {

@@ -29,6 +29,25 @@ export interface TerminalSize {
 /** The size of a terminal until the client tells it, and of sessions without a terminal. */
 export const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
+/**
+ * A larger terminal is recorded with this size, because a client may claim any. The smallest readable font on
+ * a 4K display makes some 770 × 240. Tried with asciinema-player 3.18 in Chromium, every cell filled:
+ *
+ * | size | until it has played | memory of the page |
+ * | --- | --- | --- |
+ * | 800 × 250 | 0.6 s | 0.8 GB |
+ * | 1000 × 1000 | 5.6 s | 3.2 GB |
+ * | 9999 × 9999 | 73 s | 5.7 GB |
+ * | 65535 × 24 | never: `RuntimeError: unreachable` | |
+ */
+export const LARGEST_SIZE: TerminalSize = { columns: 800, rows: 250 };
+
+/** No text of the header is longer, so that its size is bounded. The audit log has all of each. */
+const MAX_NAME_CHARS = 320;
+const MAX_COMMAND_CHARS = 4_096;
+/** The end of a session is told in no more than this. */
+const MAX_LABEL_CHARS = 512;
+
 /** Whether output is shown as it is. The far end of a console has its own terminal driver. */
 export function isTerminal({ kind, tty }: Pick<CastMetadata, "kind" | "tty">): boolean {
   return tty || kind === "console";
@@ -36,19 +55,21 @@ export function isTerminal({ kind, tty }: Pick<CastMetadata, "kind" | "tty">): b
 
 /** The first line. @param startedAt when the first byte came, ms since the epoch */
 export function headerLine(metadata: CastMetadata, { columns, rows }: TerminalSize, startedAt: number): string {
-  const { sessionId, user, cluster, kind, namespace, pod, container, command } = metadata;
+  const { sessionId, kind, command } = metadata;
+  const [user, cluster, namespace, pod] = [metadata.user, metadata.cluster, metadata.namespace, metadata.pod].map(name);
+  const container = metadata.container === null ? null : name(metadata.container);
   const where = `${cluster}/${namespace}/${pod}${container === null ? "" : `/${container}`}`;
   return line({
     version: 2,
     width: columns,
     height: rows,
     timestamp: Math.floor(startedAt / 1000),
-    title: wellFormed(`${user}: ${kind} ${where}`),
-    ...(command.length > 0 && { command: wellFormed(command.map(quoted).join(" ")) }),
+    title: `${user}: ${kind} ${where}`,
+    ...(command.length > 0 && { command: shortened(command.map(quoted).join(" "), MAX_COMMAND_CHARS) }),
     // The format allows strings only. Every tool keeps these fields.
     env: {
       SALLYPORT_SESSION: sessionId,
-      SALLYPORT_USER: wellFormed(user),
+      SALLYPORT_USER: user,
       SALLYPORT_CLUSTER: cluster,
       SALLYPORT_NAMESPACE: namespace,
       SALLYPORT_POD: pod,
@@ -59,17 +80,27 @@ export function headerLine(metadata: CastMetadata, { columns, rows }: TerminalSi
   });
 }
 
+/** The size as it is recorded. */
+export function playableSize({ columns, rows }: TerminalSize): TerminalSize {
+  return { columns: Math.min(columns, LARGEST_SIZE.columns), rows: Math.min(rows, LARGEST_SIZE.rows) };
+}
+
 export function resizeLine(seconds: number, { columns, rows }: TerminalSize): string {
   return line([seconds, "r", `${columns}x${rows}`]);
 }
 
 export function markerLine(seconds: number, label: string): string {
-  return line([seconds, "m", wellFormed(label)]);
+  return line([seconds, "m", shortened(label, MAX_LABEL_CHARS)]);
+}
+
+/** A mark about the next event. Players skip it, and no program can write one. */
+export function markLine(seconds: number, mark: string): string {
+  return line([seconds, "e", mark]);
 }
 
 /** A notice on the terminal, in reverse video. */
 export function noticeLine(seconds: number, notice: string): string {
-  return line([seconds, "o", `\r\n\u001b[0;7m[${wellFormed(notice)}]\u001b[0m\r\n`]);
+  return line([seconds, "o", `\r\n\u001b[0;7m[${shortened(notice, MAX_LABEL_CHARS)}]\u001b[0m\r\n`]);
 }
 
 /** The label of a cast's last marker: how the session ended. */
@@ -82,9 +113,13 @@ function line(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-/** JSON.stringify escapes a lone surrogate, which strict JSON parsers refuse. */
-function wellFormed(text: string): string {
-  return text.toWellFormed();
+function name(text: string): string {
+  return shortened(text, MAX_NAME_CHARS);
+}
+
+/** Also without a lone surrogate: JSON.stringify would escape it, and strict JSON parsers refuse that. */
+function shortened(text: string, maxChars: number): string {
+  return (text.length <= maxChars ? text : `${text.slice(0, maxChars - 1)}…`).toWellFormed();
 }
 
 /** Quotes a word for a POSIX shell. */

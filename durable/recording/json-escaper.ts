@@ -1,3 +1,5 @@
+import { mayBeginControl } from "./control-scanner.ts";
+
 /**
  * Escapes bytes that should be UTF-8 for the inside of a JSON string.
  *
@@ -28,6 +30,7 @@ export class JsonEscaper {
   #heldBytes = 0;
   /** Continuation bytes that are missing, and the range of the next one. */
   #missing = 0;
+  #hasControls = false;
   #lower = 0x80;
   #upper = 0xbf;
 
@@ -41,6 +44,11 @@ export class JsonEscaper {
     return bytes * MAX_GROWTH + MAX_HELD_BYTES;
   }
 
+  /** Whether a control sequence may begin in what the last `push` got. Text has none. */
+  get hasControls(): boolean {
+    return this.#hasControls;
+  }
+
   /** @returns where the text ends in `target`, which must have the `room` */
   push(source: Uint8Array, target: Uint8Array, at: number): number {
     const from = new DataView(source.buffer, source.byteOffset, source.byteLength);
@@ -48,6 +56,7 @@ export class JsonEscaper {
     const end = source.length;
     let out = at;
     let i = 0;
+    this.#hasControls = false;
     while (i < end) {
       if (this.#missing === 0) {
         // Four plain characters at a time: none above 0x7f or below 0x20, no quote, no backslash.
@@ -76,6 +85,7 @@ export class JsonEscaper {
         target[out++] = source[i++] as number;
         if (length === 3) target[out++] = source[i++] as number;
       } else if (byte < 0x20 && byte !== LINE_FEED) {
+        if (mayBeginControl(byte)) this.#hasControls = true;
         to.setInt32(out, CONTROL_START, true);
         to.setInt16(out + 4, CONTROL_ENDS[byte] as number, true);
         out += 6;
@@ -103,6 +113,7 @@ export class JsonEscaper {
       target[out++] = BACKSLASH;
       target[out++] = 0x6e;
     } else if (byte < 0x20) {
+      if (mayBeginControl(byte)) this.#hasControls = true;
       out = escaped(byte, target, out);
     } else {
       if (byte === QUOTE || byte === BACKSLASH) target[out++] = BACKSLASH;
@@ -115,6 +126,7 @@ export class JsonEscaper {
   #begin(byte: number, target: Uint8Array, at: number): number {
     this.#lower = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80;
     this.#upper = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf;
+    if (mayBeginControl(byte)) this.#hasControls = true;
     if (byte >= 0xc2 && byte <= 0xdf) this.#missing = 1;
     else if (byte >= 0xe0 && byte <= 0xef) this.#missing = 2;
     else if (byte >= 0xf0 && byte <= 0xf4) this.#missing = 3;

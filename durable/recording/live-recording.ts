@@ -5,7 +5,7 @@ import type { Chunk } from "../protocols/chunk.ts";
 import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastMetadata } from "./cast-lines.ts";
 import { inUnits } from "./policy.ts";
-import type { Spool } from "./spool.ts";
+import { MAX_CAST_BYTES, type Spool } from "./spool.ts";
 import type { CreateTap, Tap } from "./tap.ts";
 
 /** Ends a session whose recording cannot go on. @param message for its user */
@@ -47,7 +47,8 @@ export class LiveRecording {
   constructor(parts: LiveRecordingParts) {
     this.#parts = parts;
     const { metadata, policy, createTap } = parts;
-    this.#writer = new AsciicastWriter(metadata, policy.maxBytes, (lines, now) => this.#store(lines, now));
+    const maxBytes = Math.min(policy.maxBytes, MAX_CAST_BYTES);
+    this.#writer = new AsciicastWriter(metadata, maxBytes, (lines, now) => this.#store(lines, now));
     this.#tap = createTap(this.#writer, policy.mode === "full");
   }
 

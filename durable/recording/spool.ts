@@ -35,8 +35,11 @@ type Row = Record<string, SqlStorageValue> & {
   part_etags: string;
 };
 
-/** A cast is smaller than this, and a position fits into the integers that JavaScript represents exactly. */
 const POSITIONS_PER_RECORDING = 2 ** 32;
+/** The largest cast. The bytes of a larger one would have the positions of the next recording. */
+export const MAX_CAST_BYTES = POSITIONS_PER_RECORDING;
+/** Positions are integers that JavaScript represents exactly. */
+const MAX_RECORDINGS = Number.MAX_SAFE_INTEGER / POSITIONS_PER_RECORDING;
 
 /**
  * The primary key of a chunk: the recording's number, and the offset in the cast where the chunk starts.
@@ -76,9 +79,12 @@ export class Spool {
     return this.#bytesHeld;
   }
 
-  /** @returns the recording's number */
+  /**
+   * @returns the recording's number
+   * @throws where there are too many recordings
+   */
   begin(metadata: CastMetadata, now: number): number {
-    const number = this.#number("SELECT coalesce(max(recording_number), -1) + 1 AS n FROM recordings");
+    const number = this.#freeNumber();
     this.#sql.exec(
       `INSERT INTO recordings (session_id, recording_number, state, metadata, started_at, last_written_at)
        VALUES (?, ?, 'open', ?, ?, ?)`,
@@ -111,6 +117,7 @@ export class Spool {
 
   /** @returns whether a part is full, so that there is something to upload */
   append(number: number, start: number, bytes: Uint8Array, now: number): boolean {
+    if (start + bytes.length > MAX_CAST_BYTES) throw new RangeError("the recording is too large to be stored");
     let filledPart = false;
     for (let from = 0; from < bytes.length; ) {
       const at = start + from;
@@ -222,6 +229,21 @@ export class Spool {
   remove({ sessionId, number }: SpooledRecording): void {
     this.#removeChunks(chunkPosition(number, 0), chunkPosition(number + 1, 0));
     this.#sql.exec("DELETE FROM recordings WHERE session_id = ?", sessionId);
+  }
+
+  /**
+   * The lowest number that no recording has. Not the highest plus one: where recordings always overlap, as
+   * those of a busy service account do, that grows until positions are no exact integers.
+   */
+  #freeNumber(): number {
+    let number = 0;
+    const taken = this.#sql.exec<{ n: number }>("SELECT recording_number AS n FROM recordings ORDER BY 1");
+    for (const { n } of taken) {
+      if (n !== number) break;
+      number++;
+    }
+    if (number >= MAX_RECORDINGS) throw new RangeError("too many recordings wait for R2");
+    return number;
   }
 
   /** @returns when the last of the removed chunks was written, 0 if there was none */

@@ -78,7 +78,8 @@ function streams({ events }: Cast): { stdout: string; stderr: string } {
   const out = { stdout: "", stderr: "" };
   events.forEach(([, code, data], index) => {
     if (code !== "o") return;
-    const isStderr = events[index - 1]?.[1] === "e";
+    const [, mark, stream] = events[index - 1] ?? [];
+    const isStderr = mark === "e" && stream === "stderr";
     const text = isStderr ? data.slice("\u001b[31m".length, -"\u001b[39m".length) : data;
     out[isStderr ? "stderr" : "stdout"] += text.replaceAll("\r\n", "\n");
   });
@@ -237,7 +238,8 @@ describe("text", () => {
     expect(shown(cast())).toBe(`${every}\u2028\u2029`);
     // Python's definition, which asciinema 2's player uses when it reads from a URL.
     const ends = [..."\n\v\f\r\u001c\u001d\u001e\u0085\u2028\u2029"];
-    expect([...text()].filter((character) => ends.includes(character))).toEqual(["\n", "\n", "\n"]);
+    const lines = 1 + cast().events.length;
+    expect([...text()].filter((character) => ends.includes(character))).toEqual(Array(lines).fill("\n"));
   });
 
   it("without a terminal every line feed becomes CR LF, which can be undone", () => {
@@ -363,6 +365,64 @@ describe("size", () => {
     writer.end("over", NOW);
     expect(texts(cast(), "r")).toEqual(["91x32"]);
   });
+
+  it.each([
+    [65_535, 65_535, "800x250"],
+    [9_999, 30, "800x30"],
+    [1, 65_535, "1x250"],
+    [800, 250, "800x250"],
+    [600, 180, "600x180"],
+  ])("of %i × %i is recorded so that players survive it: %s", (columns, rows, recorded) => {
+    const { writer, fromClient, cast } = recorder();
+    fromClient(resize(columns, rows), NOW);
+    writer.write("stdout", bytesOf("x"), NOW);
+    fromClient(resize(80, 24), NOW + 1_000);
+    fromClient(resize(columns, rows), NOW + 2_000);
+    writer.end("over", NOW + 3_000);
+    const { header } = cast();
+    expect(`${header["width"]}x${header["height"]}`).toBe(recorded);
+    expect(texts(cast(), "r")).toEqual(["80x24", recorded]);
+  });
+
+  it("of a window that is dragged: one for each moment, and the last one whatever comes", () => {
+    const { writer, fromClient, cast } = recorder();
+    fromClient(resize(80, 24), NOW);
+    writer.write("stdout", bytesOf("x"), NOW);
+    for (let ms = 0; ms < 10 * MERGE_MS; ms++) fromClient(resize(100 + ms, 30), NOW + ms);
+    writer.end("over", NOW + 10 * MERGE_MS);
+    expect(texts(cast(), "r")).toEqual(
+      Array.from({ length: 10 }, (_, index) => `${100 + (index + 1) * MERGE_MS - 1}x30`),
+    );
+  });
+
+  it("is in the cast before the output that follows it, and before a reader or a crash", () => {
+    const { writer, fromClient, chunks, cast } = recorder();
+    fromClient(resize(80, 24), NOW);
+    writer.write("stdout", bytesOf("x"), NOW);
+    fromClient(resize(100, 30), NOW + 1);
+    writer.write("stdout", bytesOf("drawn for 100 x 30"), NOW + 2);
+    fromClient(resize(101, 31), NOW + 3);
+    expect(writer.hasUnflushed).toBe(true);
+    writer.flush(NOW + 400);
+    expect(chunks).toHaveLength(2);
+    expect(writer.hasUnflushed).toBe(false);
+    expect(cast().events).toEqual([
+      [0, "o", "x"],
+      [0.001, "r", "100x30"],
+      [0.002, "o", "drawn for 100 x 30"],
+      [0.003, "r", "101x31"],
+    ]);
+  });
+
+  it("that came back within the moment is no change", () => {
+    const { writer, fromClient, cast } = recorder();
+    fromClient(resize(80, 24), NOW);
+    writer.write("stdout", bytesOf("x"), NOW);
+    fromClient(resize(100, 30), NOW + 1);
+    fromClient(resize(80, 24), NOW + 2);
+    writer.end("over", NOW + 3);
+    expect(texts(cast(), "r")).toEqual([]);
+  });
 });
 
 describe("protocols", () => {
@@ -462,8 +522,8 @@ describe("largest size", () => {
     fromClient(frame(4, '{"Width":90,"Height":30}'), NOW + 9_000);
     expect(writer.bytes).toBe(bytes);
     writer.end("exit code 3", NOW + 10_000);
-    expect(text().length).toBeGreaterThan(maxBytes * 0.9);
-    expect(text().length).toBeLessThan(maxBytes + 1_024);
+    expect(text().length).toBeGreaterThan(maxBytes * 0.8);
+    expect(text().length).toBeLessThanOrEqual(maxBytes);
     expect(
       cast()
         .events.slice(-3)
@@ -481,5 +541,143 @@ describe("largest size", () => {
     writer.write("stderr", Uint8Array.of(0xf0), NOW);
     writer.end("over", NOW);
     expect(streams(cast())).toEqual({ stdout: "\ufffd", stderr: "\ufffd" });
+  });
+
+  it.each(["output", "resizes", "control sequences", "both streams in turn"])(
+    "no cast exceeds it, whichever lines it consists of: %s",
+    (what) => {
+      for (const maxBytes of [65_536, 70_001, 131_072]) {
+        const { writer, text, cast } = recorder({ maxBytes, metadata: { tty: false } });
+        writer.write("stdout", bytesOf("x"), NOW - 50);
+        writer.flush(NOW - 50);
+        const size = (i: number) => ({ columns: 1 + (i % 800), rows: 1 + (i % 250) });
+        for (let i = 0; i < 20_000; i++) {
+          const now = NOW + i * 50;
+          if (what === "output")
+            writer.write(
+              "stdout",
+              Uint8Array.from({ length: 99 }, () => i),
+              now,
+            );
+          else if (what === "resizes") writer.resize(size(i), now);
+          else if (what === "control sequences")
+            writer.write("stdout", bytesOf("\u001b[6n\u001b]52;;\u0005\u001b[c"), now);
+          else writer.write(i % 2 ? "stdout" : "stderr", Uint8Array.of(0xe2, 0x98), now);
+        }
+        expect(writer.stopped).toContain("largest size");
+        writer.end(`ended: terminated: ${"\u0001".repeat(10_000)}`, NOW + 9_999_999);
+        expect(text().length).toBeLessThanOrEqual(maxBytes);
+        expect(text().length).toBeGreaterThan(maxBytes / 2);
+        expect(cast().events.at(-1)?.[2]).toContain("ended: terminated");
+      }
+    },
+  );
+
+  it("a header is bounded, whatever the client's command is", () => {
+    const command = ["sh", "-c", "\u0001'\ud800".repeat(100_000)];
+    const { writer, text, cast } = recorder({ maxBytes: 65_536, metadata: { command, pod: "x".repeat(10_000) } });
+    writer.write("stdout", bytesOf("shown"), NOW);
+    writer.end("over", NOW);
+    expect(text().length).toBeLessThanOrEqual(65_536);
+    expect(cast().header["command"]).toMatch(/^sh -c '.{4000,}\u2026$/);
+    expect(shown(cast())).toBe("shown");
+  });
+});
+
+describe("control sequences that act on the terminal of whoever plays them", () => {
+  const CLIPBOARD = "\u001b]52;c;cm0gLXJmIH4K\u0007";
+
+  it("are marked before the event in which they end, and stay as they are", () => {
+    const { writer, text, cast } = recorder();
+    writer.write("stdout", bytesOf("one"), NOW);
+    writer.write("stdout", bytesOf(`two${CLIPBOARD}\u001b[6nthree`), NOW + 100);
+    writer.write("stdout", bytesOf("four\u001b]5"), NOW + 200);
+    writer.write("stdout", bytesOf("2;c;eA==\u0007"), NOW + 300);
+    writer.end("over", NOW + 300);
+    expect(cast().events).toEqual([
+      [0, "o", "one"],
+      [0.1, "e", "control OSC 52"],
+      [0.1, "e", "control CSI n"],
+      [0.1, "o", `two${CLIPBOARD}\u001b[6nthree`],
+      [0.2, "o", "four\u001b]5"],
+      [0.3, "e", "control OSC 52"],
+      [0.3, "o", "2;c;eA==\u0007"],
+      [0.3, "m", "over"],
+    ]);
+    expect(text()).toContain("two\\u001b]52;c;cm0gLXJmIH4K\\u0007\\u001b[6nthree");
+  });
+
+  it("stderr's are marked too, before the mark of the stream", () => {
+    const { writer, cast } = recorder({ metadata: { tty: false } });
+    writer.write("stderr", bytesOf(CLIPBOARD), NOW);
+    writer.write("stdout", bytesOf("\u001b]5"), NOW);
+    writer.write("stderr", bytesOf("2;c;eA=="), NOW);
+    writer.end("over", NOW);
+    expect(cast().events.map(([, code, data]) => (code === "e" ? data : code))).toEqual([
+      ...["control OSC 52", "stderr", "o"],
+      ...["o", "stderr", "o", "m"],
+    ]);
+  });
+
+  it("input has none: no player shows it", () => {
+    const { writer, cast } = recorder({ full: true });
+    writer.write("stdin", bytesOf("\u001b[6n\u001b[1;1R"), NOW);
+    writer.end("over", NOW);
+    expect(texts(cast(), "e")).toEqual([]);
+  });
+
+  it("are marked once for an event, however many it has", () => {
+    const { writer, cast } = recorder();
+    for (let i = 0; i < 20; i++) writer.write("stdout", bytesOf("\u001b[6n".repeat(1_500)), NOW);
+    writer.end("over", NOW);
+    const outputs = texts(cast(), "o").length;
+    expect(outputs).toBeGreaterThan(1);
+    expect(texts(cast(), "e")).toEqual(Array(outputs).fill("control CSI n"));
+  });
+
+  it("are marked so often in a cast that those of another kind are still marked after a flood of one", () => {
+    const { writer, cast } = recorder();
+    for (let i = 0; i < 5_000; i++) writer.write("stdout", bytesOf("\u001b[6n"), NOW + i * MERGE_MS);
+    writer.write("stdout", bytesOf(CLIPBOARD), NOW + 1_000_000);
+    writer.end("over", NOW + 1_000_000);
+    const marks = texts(cast(), "e");
+    expect(marks.length).toBeLessThan(100);
+    expect(marks.at(-2)).toBe("control CSI n, the last one that is marked");
+    expect(marks.at(-1)).toBe("control OSC 52");
+    expect(shown(cast())).toBe("\u001b[6n".repeat(5_000) + CLIPBOARD);
+  });
+});
+
+describe("one message costs the writer a bounded amount of work and memory", () => {
+  const MIB = 1 << 20;
+  it.each([
+    ["text", bytesOf("a line of text\n".repeat(1_000))],
+    ["zeros", new Uint8Array(15_000)],
+    ["invalid UTF-8", new Uint8Array(15_000).fill(0xf0)],
+    ["the beginnings of control sequences", bytesOf("\u001b[1;".repeat(4_000))],
+    ["a control sequence without end", bytesOf(`\u001b[${"1;".repeat(8_000)}`)],
+    ["queries", bytesOf("\u001b[6n\u0005\u001b]52;;".repeat(1_500))],
+  ])("%s", (_, pattern) => {
+    const message = new Uint8Array(3 * MIB).map((_, index) => pattern[index % pattern.length] ?? 0);
+    const { writer, chunks, cast } = recorder({ metadata: { tty: false } });
+    writer.write("stdout", message, NOW);
+    writer.end("over", NOW);
+    const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+    // Six times the input is what JSON's escapes take, in lines of MERGE_BYTES.
+    expect(bytes).toBeLessThan(message.length * 6.1);
+    expect(chunks.length).toBeLessThanOrEqual(2 + bytes / CHUNK_BYTES);
+    expect(Math.max(...chunks.map(({ length }) => length))).toBeLessThan(CHUNK_BYTES + 32 * 1024);
+    expect(cast().events.length).toBeLessThan(500 + bytes / MERGE_BYTES);
+  });
+
+  it("a recording that has stopped reads nothing of it", () => {
+    const { writer, fromUpstream, chunks } = recorder({ maxBytes: 65_536 });
+    fromUpstream(frame(1, "x".repeat(100_000)), NOW);
+    writer.flush(NOW);
+    const [{ length }, { bytes }] = [chunks, writer];
+    const unread = new Proxy(new Uint8Array(1), { get: (_, name) => expect.unreachable(`reads ${String(name)}`) });
+    writer.write("stdout", unread, NOW);
+    writer.resize({ columns: 90, rows: 30 }, NOW);
+    expect([chunks.length, writer.bytes, writer.hasUnflushed]).toEqual([length, bytes, false]);
   });
 });

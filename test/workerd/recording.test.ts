@@ -267,6 +267,48 @@ describe("the upload to R2", () => {
     }));
 });
 
+describe("places in the spool", () => {
+  const numbers = (object: TestObject) =>
+    object.sql
+      .exec<{ n: number }>("SELECT recording_number AS n FROM recordings ORDER BY n")
+      .toArray()
+      .map(({ n }) => n);
+
+  it("are used again, so that recordings that always overlap never run out of them", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      let last = begin(recordings);
+      for (let i = 0; i < 20; i++) {
+        const next = begin(recordings);
+        print(next.recording, `session ${i}`);
+        recordings.end(last.id, "exit code 0", NOW);
+        await recordings.upload();
+        last = next;
+      }
+      expect(numbers(object)).toEqual([expect.toBeOneOf([0, 1])]);
+      recordings.end(last.id, "exit code 0", NOW);
+      await recordings.upload();
+      const cast = await inR2(last.id);
+      expect(cast && shown(cast)).toBe("session 19");
+    }));
+
+  it("never reach those of the next recording", () =>
+    inObject(async (object) => {
+      const spool = new Spool(object.sql);
+      const metadata = (sessionId: string) => ({ sessionId }) as CastMetadata;
+      const [first, second] = [spool.begin(metadata("first"), NOW), spool.begin(metadata("second"), NOW)];
+      const place = 2 ** 32 - 4;
+      expect(() => spool.append(first, place, new Uint8Array(5), NOW)).toThrow("too large");
+      spool.append(first, place, Uint8Array.of(1, 2, 3, 4), NOW);
+      spool.append(second, 0, Uint8Array.of(5), NOW);
+      const [one, two] = [spool.find("first"), spool.find("second")];
+      if (!one || !two) throw new Error("they were not stored");
+      expect([spool.byteLength(one), spool.byteLength(two)]).toEqual([2 ** 32, 1]);
+      expect([...spool.bytes(one, place, 9)]).toEqual([1, 2, 3, 4]);
+      expect([...spool.bytes(two, 0, 9)]).toEqual([5]);
+    }));
+});
+
 describe("when the object stops", () => {
   it("between two chunks, the next life ends the recording and marks it", () =>
     inObject(async (object) => {
