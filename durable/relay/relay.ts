@@ -260,7 +260,7 @@ export class Relay implements LegReceiver {
 
   #closedBy(side: Side, code: number, reason: string): void {
     if (!this.#isOpen) return;
-    const status = this.observer.finalStatus();
+    const status = this.observer.finalStatus(side === "cluster" ? code : undefined);
     this.#mustClose(status ? { kind: "command", status, side, code, reason } : { kind: side, code, reason });
   }
 

@@ -192,6 +192,23 @@ describe("the audit log says how a session ended", () => {
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
   });
 
+  it.each(["channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io", "base64.channel.k8s.io"])(
+    "with the exit code in the text of %s, or with success where a normal close has none",
+    async (protocols) => {
+      const text = "command terminated with non-zero exit code: error executing command [sh -c exit 3], exit code 3";
+      for (const [exitCode, error] of [
+        [3, text],
+        [0, undefined],
+      ] as const) {
+        const { pod, client } = await session({ protocols });
+        if (error) pod.send(protocols.startsWith("base64") ? `3${btoa(error)}` : frame(3, error));
+        pod.close(1000);
+        await client.closed;
+        expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: exitCode, reason: null });
+      }
+    },
+  );
+
   it("with the cluster's message when the command could not run", async () => {
     const client = await Client.open(upgrade(someone(), `${PODS}/no-command/exec?command=nosuch`));
     await client.closed;
