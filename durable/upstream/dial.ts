@@ -69,28 +69,21 @@ async function dialTcp(
   const { host, pathname, search } = new URL(url);
   // Half-open: the cluster may end its side before it has read ours.
   const stream = connector.connect(address, { allowHalfOpen: true });
-  const abandon = () => void stream.close().catch(() => {});
-  untilAnswered.addEventListener("abort", abandon);
-  try {
-    untilAnswered.throwIfAborted();
-    const opened = await openTcpLeg(stream, { target: `${pathname}${search}`, host, headers }, MAX_REFUSAL_BYTES);
-    untilAnswered.throwIfAborted();
-    if (opened.ok) {
-      signal.addEventListener("abort", () => opened.value.abort());
-      return opened;
-    }
-    const failure = opened.error;
-    if (failure.kind === "refused") {
-      return err(refusalOfAnswer(failure.status, new TextDecoder().decode(failure.body)));
-    }
-    const detail = failure.kind === "invalid" ? failure.detail : "the connection ended without an answer";
-    logEvent("error", "upgrade_failed", { session: sessionId, error: detail });
-    return failure.kind === "unreachable"
-      ? refused("cluster_unreachable", "the cluster cannot be reached")
-      : refused("cluster_protocol", "the cluster's answer is not the WebSocket that was asked for");
-  } finally {
-    untilAnswered.removeEventListener("abort", abandon);
+  const upgrade = { target: `${pathname}${search}`, host, headers };
+  const opened = await openTcpLeg(stream, upgrade, MAX_REFUSAL_BYTES, untilAnswered);
+  if (opened.ok) {
+    signal.addEventListener("abort", () => opened.value.abort());
+    return opened;
   }
+  const failure = opened.error;
+  if (failure.kind === "refused") {
+    return err(refusalOfAnswer(failure.status, new TextDecoder().decode(failure.body)));
+  }
+  const detail = failure.kind === "invalid" ? failure.detail : "the connection ended without an answer";
+  logEvent("error", "upgrade_failed", { session: sessionId, error: detail });
+  return failure.kind === "unreachable"
+    ? refused("cluster_unreachable", "the cluster cannot be reached")
+    : refused("cluster_protocol", "the cluster's answer is not the WebSocket that was asked for");
 }
 
 /**

@@ -42,13 +42,15 @@ export type UpgradeFailure =
  * Speaks the client's half of the opening handshake on a new connection.
  *
  * @param maxBodyBytes how much of a refusal's body is read
+ * @param signal gives up; it has no effect on an opened leg
  * @returns the leg, or why there is none; then the connection is closed
- * @throws what the stream throws when it breaks
+ * @throws what the stream throws when it breaks, and the signal's reason
  */
 export async function openTcpLeg(
   stream: ByteStream,
   { target, host, headers }: UpgradeRequest,
   maxBodyBytes: number,
+  signal?: AbortSignal,
 ): Promise<Result<TcpLeg, UpgradeFailure>> {
   const key = encodeKey(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
   const request = encodeRequest(target, host, headers, key);
@@ -58,9 +60,18 @@ export async function openTcpLeg(
   }
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader({ mode: "byob" });
+  // A closed connection alone tells a server that reads no more nothing.
+  const giveUpNow = () => {
+    void reader.cancel().catch(() => {});
+    void close(stream);
+  };
+  signal?.addEventListener("abort", giveUpNow);
   try {
+    signal?.throwIfAborted();
     await writer.write(request);
     const answer = await readHead(reader);
+    // The end of the stream is then of our own making.
+    signal?.throwIfAborted();
     if (!answer.ok) return await giveUp(stream, answer.error);
     const { head, rest } = answer.value;
     if (head.status === 101) {
@@ -78,7 +89,10 @@ export async function openTcpLeg(
     });
   } catch (error) {
     await close(stream);
+    signal?.throwIfAborted();
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", giveUpNow);
   }
 }
 

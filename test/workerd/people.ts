@@ -74,7 +74,7 @@ export interface Other {
 export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = HOST }: Other = {}) {
   const document = typeof env.SALLYPORT_CONFIG === "string" ? JSON.parse(env.SALLYPORT_CONFIG) : env.SALLYPORT_CONFIG;
   const exp = Math.floor(Date.now() / 1000) + 3600;
-  const handle = createHandler(loadConfig({ ...document, ...config }), {
+  const handle = createHandler(loadConfig({ ...(config.clusters ? withoutCluster(document) : document), ...config }), {
     authenticate: async () => {
       const subject = readSubject({ type: "app", exp, aud: ["test-audience"], ...who });
       return subject.ok ? ok({ subject: subject.value, token: "a token" }) : subject;
@@ -84,6 +84,14 @@ export function handlerAs(who: JWTPayload, { config = {}, bindings = {}, host = 
     const request = new Request(host + path, init);
     return expectDescribed(request, await handle(request, { ...bound(), ...bindings }, createExecutionContext()));
   };
+}
+
+/** Whether sessions reach the cluster by TCP; see test/support/workerd-projects.ts. */
+export const IS_TCP = (env.SALLYPORT_CONFIG as { transport?: string }).transport !== "websocket";
+
+/** A document of several clusters has these fields in each of them. */
+function withoutCluster({ cluster: _, transport: __, tcpBinding: ___, ...others }: ConfigInput): Partial<ConfigInput> {
+  return others;
 }
 
 /** The bindings of `env`, which cannot be spread. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Limits } from "../../worker/config/schema.ts";
 import { ended } from "./audit-rows.ts";
 import { Client, type Closed, frame } from "./client.ts";
-import { directlyAs, someone, UPGRADE } from "./people.ts";
+import { directlyAs, IS_TCP, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 const IDLE = "session ended: idle for 3s, the longest allowed";
@@ -126,7 +126,8 @@ describe.concurrent("a session", () => {
     const response = await directlyAs(person, pod.path(), { headers: UPGRADE }, { config: { limits } });
     expect(response.status).toBe(403);
     expect(await response.json()).toMatchObject({ kind: "Status", message: IDLE });
-    await pod.cancelled();
+    // workerd's HTTP server does not look for a client's FIN while it works on an answer; Go's does.
+    if (!IS_TCP) await pod.cancelled();
   });
 });
 
