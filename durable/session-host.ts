@@ -7,6 +7,7 @@ import type { SessionPlan } from "../contract/session-plan.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
+import { endLabel } from "./recording/cast-lines.ts";
 import { Recordings } from "./recording/recordings.ts";
 import { type Refusal, refusalOf, toResponse } from "./refusal.ts";
 import { attemptKey, RefusedAttempts } from "./refused-attempts.ts";
@@ -153,11 +154,16 @@ export class SessionHost {
 
   /** Sessions that are only in the database were open when an earlier life of this object stopped. */
   #endInterrupted(): void {
-    const recordings: ReadonlyMap<string, RecordingSummary> = this.#recordings.endInterrupted();
-    for (const { sessionId, checkpointAt, finalStatus, counts } of this.#audit.journal.openSessions()) {
-      const outcome = finalStatus
-        ? outcomeFromStatus(finalStatus)
-        : outcomeOf("interrupted", stoppedAfter(checkpointAt));
+    const sessions = this.#audit.journal.openSessions().map((session) => {
+      const { finalStatus, checkpointAt } = session;
+      const known = finalStatus && outcomeFromStatus(finalStatus);
+      return { ...session, known, outcome: known ?? outcomeOf("interrupted", stoppedAfter(checkpointAt)) };
+    });
+    const labels = sessions.flatMap(({ sessionId, known }) =>
+      known ? [[sessionId, endLabel(known.outcome, known.exitCode, known.reason)] as const] : [],
+    );
+    const recordings: ReadonlyMap<string, RecordingSummary> = this.#recordings.endInterrupted(new Map(labels));
+    for (const { sessionId, outcome, counts } of sessions) {
       this.#audit.append(sessionId, endEvent(outcome, counts, {}, recordings.get(sessionId)));
     }
     // Its sockets are gone.

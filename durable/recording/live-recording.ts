@@ -5,7 +5,7 @@ import type { Chunk } from "../protocols/chunk.ts";
 import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastMetadata } from "./cast-lines.ts";
 import { inUnits } from "./policy.ts";
-import { MAX_CAST_BYTES, type Spool } from "./spool.ts";
+import { MAX_CAST_BYTES, type Spool, type StoppedRecording } from "./spool.ts";
 import type { CreateTap, Tap } from "./tap.ts";
 
 /** Ends a session whose recording cannot go on. @param message for its user */
@@ -70,9 +70,13 @@ export class LiveRecording {
     const { spool, metadata } = this.#parts;
     this.#guard(now, () => this.#writer.end(label, now));
     this.#guard(now, () => spool.end(metadata.sessionId));
-    const reason = this.#failure ?? this.#writer.stopped ?? null;
-    const state = this.#failure !== undefined ? "failed" : reason !== null ? "capped" : "complete";
-    return { state, bytes: this.#bytesStored, reason };
+    return { ...(this.#stopped ?? { state: "complete", reason: null }), bytes: this.#bytesStored };
+  }
+
+  get #stopped(): StoppedRecording | undefined {
+    if (this.#failure !== undefined) return { state: "failed", reason: this.#failure };
+    const { stopped } = this.#writer;
+    return stopped === undefined ? undefined : { state: "capped", reason: stopped };
   }
 
   #guard(now: number, work: () => void): void {
@@ -108,6 +112,7 @@ export class LiveRecording {
     this.#failure = cause;
     logEvent("error", "recording_stopped", { session: this.#parts.metadata.sessionId, cause });
     this.#writer.stop(cause, now);
+    this.#saveStopped();
     if (this.#parts.policy.onFailure === "end") {
       this.#mustEnd("recording_failed", "session ended: it can no longer be recorded");
     }
@@ -116,10 +121,21 @@ export class LiveRecording {
   #reachSizeLimit(): void {
     if (this.#isFull) return;
     this.#isFull = true;
+    this.#saveStopped();
     const { onFull, maxBytes } = this.#parts.policy;
     if (onFull === "end") {
       const message = `session ended: its recording reached the largest size allowed, ${inUnits(maxBytes)}`;
       this.#mustEnd("recording_limit", message);
+    }
+  }
+
+  /** For the next life of the object. */
+  #saveStopped(): void {
+    const { spool, metadata } = this.#parts;
+    try {
+      if (this.#stopped) spool.setStopped(metadata.sessionId, this.#stopped);
+    } catch {
+      // The storage that fails is why it stopped.
     }
   }
 

@@ -21,7 +21,7 @@ export interface NewRecording {
 
 /**
  * All recordings of one object: those of live sessions, and those that wait for R2. It runs one upload at a
- * time and holds one part of it in memory.
+ * time and holds little more than a chunk of it in memory.
  */
 export class Recordings {
   readonly #spool: Spool;
@@ -93,12 +93,17 @@ export class Recordings {
    * Ends the recordings that an earlier life of the object left open. To be called when the object starts,
    * before any session opens.
    *
+   * @param endLabels how sessions ended whose last Status had arrived. It came after all output, and the
+   *   recording was flushed with it, so nothing of those is missing.
    * @returns for each session what its `end` event says about its recording
    */
-  endInterrupted(): Map<string, RecordingSummary> {
+  endInterrupted(endLabels: ReadonlyMap<string, string> = new Map()): Map<string, RecordingSummary> {
     const ended = this.#spool
       .open()
-      .map((recording) => [recording.sessionId, this.#endInterrupted(recording)] as const);
+      .map(
+        (recording) =>
+          [recording.sessionId, this.#endInterrupted(recording, endLabels.get(recording.sessionId))] as const,
+      );
     if (ended.length > 0) this.#onReady();
     return new Map(ended);
   }
@@ -132,7 +137,7 @@ export class Recordings {
 
   /** Whether anything has to go to R2, now or later. */
   get hasWaiting(): boolean {
-    return this.#spool.waiting().length > 0;
+    return this.#spool.hasWaiting;
   }
 
   /**
@@ -158,23 +163,27 @@ export class Recordings {
     }, FLUSH_MS);
   }
 
-  #endInterrupted(recording: SpooledRecording): RecordingSummary {
-    const { sessionId, number, metadata, castStartedAt, lastWrittenAt } = recording;
+  #endInterrupted(recording: SpooledRecording, endLabel: string | undefined): RecordingSummary {
+    const { sessionId, number, metadata, castStartedAt, lastWrittenAt, stopped } = recording;
     const reason = "recording interrupted here: the object that held the session stopped (crash, eviction or deploy)";
+    const isInterrupted = !stopped && endLabel === undefined;
     const seconds = (lastWrittenAt - (castStartedAt ?? lastWrittenAt)) / 1000;
     const start = this.#spool.byteLength(recording);
     const header = start === 0 ? headerLine(metadata, DEFAULT_SIZE, lastWrittenAt) : "";
-    const lines = new TextEncoder().encode(header + noticeLine(seconds, reason) + markerLine(seconds, "interrupted"));
+    const notice = isInterrupted ? noticeLine(seconds, reason) : "";
+    const lines = new TextEncoder().encode(header + notice + markerLine(seconds, endLabel ?? "interrupted"));
     this.#spool.append(number, start, lines, lastWrittenAt);
     this.#spool.end(sessionId);
-    return { state: "interrupted", bytes: start + lines.length, reason };
+    const bytes = start + lines.length;
+    if (stopped) return { ...stopped, bytes };
+    return isInterrupted ? { state: "interrupted", bytes, reason } : { state: "complete", bytes, reason: null };
   }
 
   async #uploadAll(): Promise<void> {
     while (this.#uploadAgain) {
       this.#uploadAgain = false;
       this.#hasReady = false;
-      for (const { sessionId } of this.#spool.waiting()) {
+      for (const sessionId of this.#spool.waiting()) {
         if (!(await this.#uploadOne(sessionId))) return;
       }
       this.#hasReady ||= !this.#shouldUpload();

@@ -17,9 +17,16 @@ export interface SpooledRecording {
   readonly castStartedAt: number | null;
   /** ms since the epoch. */
   readonly lastWrittenAt: number;
+  /** Why the cast ends before the session did, if so. */
+  readonly stopped: StoppedRecording | null;
   readonly uploadId: string | null;
   /** The etags of the parts that R2 has: part n is at n - 1. */
   readonly partEtags: readonly string[];
+}
+
+export interface StoppedRecording {
+  readonly state: "capped" | "failed";
+  readonly reason: string;
 }
 
 type Row = Record<string, SqlStorageValue> & {
@@ -31,6 +38,7 @@ type Row = Record<string, SqlStorageValue> & {
   cast_started_at: number | null;
   last_written_at: number;
   byte_length: number | null;
+  stopped: string | null;
   upload_id: string | null;
   part_etags: string;
 };
@@ -51,8 +59,11 @@ function chunkPosition(recordingNumber: number, offset: number): number {
   return recordingNumber * POSITIONS_PER_RECORDING + offset;
 }
 
+/** How many waiting recordings are in memory at a time. */
+const WAITING_PAGE = 100;
+
 const SELECT = `SELECT session_id, recording_number, state, metadata, started_at, cast_started_at, byte_length,
-  upload_id, part_etags,
+  stopped, upload_id, part_etags,
   max(last_written_at, coalesce((SELECT written_at FROM recording_chunks
     WHERE position >= recording_number * ${POSITIONS_PER_RECORDING}
       AND position < (recording_number + 1) * ${POSITIONS_PER_RECORDING}
@@ -107,6 +118,11 @@ export class Spool {
     );
   }
 
+  /** No more of the session is recorded. */
+  setStopped(sessionId: string, stopped: StoppedRecording): void {
+    this.#sql.exec("UPDATE recordings SET stopped = ? WHERE session_id = ?", JSON.stringify(stopped), sessionId);
+  }
+
   header(sessionId: string): string | undefined {
     const row = this.#first<{ header_line: string | null }>(
       "SELECT header_line FROM recordings WHERE session_id = ?",
@@ -152,12 +168,31 @@ export class Spool {
     return row && readRow(row);
   }
 
-  /** Recordings that have, or will have, something to upload. What failed most often comes last. */
-  waiting(): SpooledRecording[] {
-    return this.#sql
-      .exec<Row>(`${SELECT} WHERE state <> 'lost' ORDER BY failed_uploads, session_id`)
-      .toArray()
-      .map(readRow);
+  /** Whether any recording has, or will have, something to upload. */
+  get hasWaiting(): boolean {
+    return this.#first("SELECT 1 FROM recordings WHERE state <> 'lost' LIMIT 1") !== undefined;
+  }
+
+  /** The sessions of those recordings. What failed most often comes last. */
+  *waiting(): Generator<string> {
+    let [failures, sessionId] = [-1, ""];
+    // In pages, because an outage of R2 may leave any number of them.
+    for (;;) {
+      const page = this.#sql
+        .exec<{ session_id: string; failed_uploads: number }>(
+          `SELECT session_id, failed_uploads FROM recordings
+           WHERE state <> 'lost' AND (failed_uploads, session_id) > (?, ?)
+           ORDER BY failed_uploads, session_id LIMIT ${WAITING_PAGE}`,
+          failures,
+          sessionId,
+        )
+        .toArray();
+      for (const row of page) {
+        [failures, sessionId] = [row.failed_uploads, row.session_id];
+        yield sessionId;
+      }
+      if (page.length < WAITING_PAGE) return;
+    }
   }
 
   /** At start: recordings that an earlier life of the object left without an end. */
@@ -199,6 +234,24 @@ export class Spool {
       end = target + piece.length;
     }
     return joined.subarray(0, end);
+  }
+
+  /** The same as a stream that reads no more than a chunk ahead of its reader. R2 requires a known length. */
+  stream(recording: SpooledRecording, start: number, length: number): ReadableStream {
+    const end = Math.min(start + length, this.byteLength(recording));
+    let at = start;
+    const chunks = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          const bytes = this.bytes(recording, at, Math.min(CHUNK_BYTES, end - at));
+          at += bytes.length;
+          if (bytes.length > 0) controller.enqueue(bytes);
+          else controller.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    return chunks.pipeThrough(new FixedLengthStream(end - start));
   }
 
   setUpload(sessionId: string, uploadId: string): void {
@@ -276,6 +329,7 @@ function readRow(row: Row): SpooledRecording {
     metadata: JSON.parse(row.metadata),
     startedAt: row.started_at,
     byteLength: row.byte_length,
+    stopped: row.stopped === null ? null : JSON.parse(row.stopped),
     castStartedAt: row.cast_started_at,
     lastWrittenAt: row.last_written_at,
     uploadId: row.upload_id,

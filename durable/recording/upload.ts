@@ -52,16 +52,16 @@ async function runStep(step: Exclude<Step, "wait">, bucket: R2Bucket, spool: Spo
   const options = { customMetadata: objectMetadata(recording), httpMetadata: { contentType: CAST_CONTENT_TYPE } };
   switch (step) {
     case "put":
-      await bucket.put(key, spool.bytes(recording, 0, PART_BYTES), options);
+      await bucket.put(key, spool.stream(recording, 0, PART_BYTES), options);
       spool.remove(recording);
       return;
     case "create":
       spool.setUpload(sessionId, (await bucket.createMultipartUpload(key, options)).uploadId);
       return;
     case "part": {
-      const bytes = spool.bytes(recording, partEtags.length * PART_BYTES, PART_BYTES);
+      const part = spool.stream(recording, partEtags.length * PART_BYTES, PART_BYTES);
       const upload = bucket.resumeMultipartUpload(key, uploadId ?? "");
-      const { etag } = await upload.uploadPart(partEtags.length + 1, bytes);
+      const { etag } = await upload.uploadPart(partEtags.length + 1, part);
       spool.partUploaded(recording, etag);
       return;
     }

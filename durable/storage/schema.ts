@@ -73,6 +73,7 @@ export const SCHEMA: readonly Migration[] = [
     version: 2,
     statements: `
       ALTER TABLE open_sessions ADD COLUMN final_status TEXT;
+      ALTER TABLE recordings ADD COLUMN stopped TEXT;
 
       CREATE TABLE buffered_stdin (
         position INTEGER PRIMARY KEY AUTOINCREMENT,

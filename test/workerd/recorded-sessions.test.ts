@@ -94,6 +94,24 @@ it("a session whose object stops has a recording up to the last second, finished
   expect(await recordOf(client.sessionId)).toMatchObject({ state: "interrupted" });
 });
 
+it("a session whose object stops after the command's Status has a complete recording", async () => {
+  const person = someone();
+  const pod = await Puppet.make();
+  const client = await Client.open(upgrade(person, pod.path()));
+  pod.send(frame(1, "the last words"));
+  pod.send(SUCCESS);
+  // It is relayed only once it is durable.
+  await eventually(() => expect(client.text(3)).toContain("Success"));
+  await abortAllDurableObjects();
+  await runDurableObjectAlarm(env.USER_SESSIONS.getByName(person.email));
+  const found = await uploaded(client.sessionId);
+  expect(linesOf(await castOf(await recordingOf(client.sessionId)))).toEqual([
+    ["o", "the last words"],
+    ["m", "exit code 0"],
+  ]);
+  expect(await recordOf(client.sessionId)).toEqual({ state: "complete", bytes: found.size, reason: null });
+});
+
 it("the cast ends with an administrator's kill and its reason", async () => {
   const client = await Client.open(upgrade(someone(), "/api/v1/namespaces/demo/pods/silent/exec?command=sh"));
   await as(admin, `/-/admin/sessions/${client.sessionId}?reason=because`, { method: "DELETE" });

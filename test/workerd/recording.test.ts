@@ -7,7 +7,7 @@ import { decodeMessage } from "../../durable/protocols/framing.ts";
 import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
 import type { CastMetadata } from "../../durable/recording/cast-lines.ts";
 import type { LiveRecording } from "../../durable/recording/live-recording.ts";
-import { PART_BYTES } from "../../durable/recording/policy.ts";
+import { CHUNK_BYTES, PART_BYTES } from "../../durable/recording/policy.ts";
 import { Recordings } from "../../durable/recording/recordings.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { ChannelTap, type CreateTap } from "../../durable/recording/tap.ts";
@@ -331,6 +331,44 @@ describe("when the object stops", () => {
       expect(object.live().endInterrupted().size).toBe(0);
     }));
 
+  it("after the command's Status, nothing is missing and the next life says how it ended", () =>
+    inObject(async (object) => {
+      const { id, recording } = begin(object.live());
+      print(recording, "hello");
+      // As the relay does when the Status arrives, before it passes it on.
+      recording.flush(NOW + 500);
+      const next = object.live();
+      const summary = next.endInterrupted(new Map([[id, "exit code 3"]])).get(id);
+      await next.upload();
+      expect(summary).toEqual({ state: "complete", bytes: expect.any(Number), reason: null });
+      expect((await inR2(id))?.events).toEqual([
+        [0, "o", "hello"],
+        [0.5, "m", "exit code 3"],
+      ]);
+    }));
+
+  it.each([undefined, "exit code 3"])(
+    "the next life does not call a recording complete that had reached its size (end: %s)",
+    (label) =>
+      inObject(async (object) => {
+        const { id, recording } = begin(object.live(), { maxBytes: 65_536 });
+        print(recording, "x".repeat(70_000));
+        recording.flush(NOW);
+        const next = object.live();
+        const summary = next.endInterrupted(new Map(label === undefined ? [] : [[id, label]])).get(id);
+        await next.upload();
+        const notice = "recording stopped here: it reached the largest size allowed, 64 KiB";
+        expect(summary).toMatchObject({ state: "capped", reason: notice });
+        const cast = await inR2(id);
+        expect(cast?.events.slice(-3).map(([, code, data]) => [code, data])).toEqual([
+          ["m", notice],
+          ["o", expect.stringContaining(notice)],
+          ["m", label ?? "interrupted"],
+        ]);
+        expect((await env.RECORDINGS.head(recordingKey(id)))?.size).toBeLessThanOrEqual(65_536);
+      }),
+  );
+
   it("before the first byte, there is a valid cast", () =>
     inObject(async (object) => {
       const { id } = begin(object.live());
@@ -445,6 +483,56 @@ describe("while R2 is down", () => {
           [0, "m", "exit code 0"],
         ],
       });
+    }));
+
+  it("and takes a part without reading it, the object holds no more of it than a chunk", () =>
+    inObject(async (object) => {
+      let bytesRead = 0;
+      const sql = {
+        exec: (query: string, ...bindings: SqlStorageValue[]) => {
+          const cursor = object.sql.exec(query, ...bindings);
+          if (!query.startsWith("SELECT position, bytes")) return cursor;
+          const rows = cursor.toArray();
+          for (const row of rows) bytesRead += (row["bytes"] as ArrayBuffer).byteLength;
+          return rows;
+        },
+      } as unknown as SqlStorage;
+      const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+      const { promise: isOver, reject: giveUp } = Promise.withResolvers<R2UploadedPart>();
+      const bucket = {
+        createMultipartUpload: async () => ({ uploadId: "slow" }),
+        resumeMultipartUpload: () => ({
+          uploadPart: (_: number, body: ReadableStream) => {
+            ask();
+            return isOver.finally(() => body.cancel());
+          },
+        }),
+      } as unknown as R2Bucket;
+      const recordings = object.live(bucket, undefined, sql);
+      const { recording } = begin(recordings);
+      printMuch(recording, 6);
+      const upload = recordings.upload();
+      await asked;
+      await scheduler.wait(0);
+      expect(bytesRead).toBeLessThanOrEqual(2 * CHUNK_BYTES);
+      giveUp(new Error("internal error (10001)"));
+      await upload;
+      expect(recordings.isFailing).toBe(true);
+    }));
+
+  it("hundreds of recordings wait, and all are uploaded once it is back", () =>
+    inObject(async (object) => {
+      const recordings = object.live();
+      const ids = Array.from({ length: 250 }, () => {
+        const { id, recording } = begin(recordings);
+        print(recording, id);
+        recordings.end(id, "exit code 0", NOW);
+        return id;
+      });
+      await recordings.upload();
+      expect([object.rows, object.spooled, recordings.hasWaiting]).toEqual([0, 0, false]);
+      const cast = await inR2(ids[249] ?? "");
+      expect(cast && shown(cast)).toBe(ids[249]);
     }));
 
   it("one recording that R2 refuses does not delay the others", () =>

@@ -63,6 +63,8 @@ CREATE TABLE recordings (
   failed_uploads INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
+ALTER TABLE recordings ADD COLUMN stopped TEXT;
+
 CREATE TABLE recording_chunks (
   position INTEGER PRIMARY KEY,
   written_at INTEGER NOT NULL,
