@@ -38,9 +38,7 @@ export function tcpBindingOf(binding: string): string {
 export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides = {}): ConfigInput {
   const document: Record<string, unknown> = {
     access: { teamDomain: facts.issuer, audiences: [facts.audience] },
-    ...(facts.hasSecond
-      ? { clusters: twoClusters(facts) }
-      : { cluster: facts.cluster, ...upstreamFields(facts, ONLY_BINDING) }),
+    ...(facts.hasSecond ? { clusters: twoClusters(facts.cluster) } : { cluster: facts.cluster }),
     identities: [
       // First, because the first match wins and the admin has no group claim.
       { match: { email: PERSONAS.admin.email }, groups: ["developers"], roles: ["admin"] },
@@ -53,26 +51,32 @@ export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides =
     const before = document[key];
     document[key] = isPlainObject(before) && isPlainObject(value) ? { ...before, ...value } : value;
   }
+  const complete = withTransport(document, facts);
   try {
-    loadConfig(document);
+    loadConfig(complete);
   } catch (error) {
     if (error instanceof ConfigError) throw new StackError(error.message);
     throw error;
   }
-  return document as ConfigInput;
+  return complete as ConfigInput;
 }
 
-function twoClusters(facts: LocalFacts) {
-  const { name, hostname, binding: second } = SECOND;
-  const clusters = [
-    { name: facts.cluster, hostnames: ["127.0.0.1", "localhost"], binding: ONLY_BINDING },
-    { name, hostnames: [hostname], binding: second },
+/** Leads sessions to each cluster as the stack binds it, also to those that the overrides name. */
+function withTransport(document: Record<string, unknown>, { transport = "auto" }: LocalFacts): Record<string, unknown> {
+  const fields = (binding: string) => ({ transport, tcpBinding: tcpBindingOf(binding) });
+  const { clusters } = document;
+  if (clusters === undefined) return { ...fields(ONLY_BINDING), ...document };
+  const complete = (cluster: unknown) =>
+    isPlainObject(cluster) ? { ...fields(String(cluster["binding"])), ...cluster } : cluster;
+  return { ...document, clusters: Array.isArray(clusters) ? clusters.map(complete) : clusters };
+}
+
+function twoClusters(first: string) {
+  const { name, hostname, binding } = SECOND;
+  return [
+    { name: first, hostnames: ["127.0.0.1", "localhost"], binding: ONLY_BINDING },
+    { name, hostnames: [hostname], binding },
   ];
-  return clusters.map((cluster) => ({ ...cluster, ...upstreamFields(facts, cluster.binding) }));
-}
-
-function upstreamFields({ transport = "auto" }: LocalFacts, binding: string) {
-  return { transport, tcpBinding: tcpBindingOf(binding) };
 }
 
 /** Reads `--config FILE`. The values are validated later, as part of the whole document. */

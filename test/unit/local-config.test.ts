@@ -26,6 +26,20 @@ describe("the local configuration document", () => {
     ]);
   });
 
+  it("leads sessions over TCP to clusters that the overrides name, unless these say otherwise", () => {
+    const clusters = [
+      { name: "a", hostnames: ["a"], binding: "KUBE_API" },
+      { name: "b", hostnames: ["b"], binding: "KUBE_API", transport: "websocket" as const },
+    ];
+    const overrides = { cluster: undefined, clusters } as ConfigOverrides;
+    expect(loadConfig(buildLocalConfig(facts, overrides)).clusters).toMatchObject([
+      { name: "a", upstream: { transport: "auto", tcpBinding: "KUBE_API_TCP" } },
+      { name: "b", upstream: { transport: "websocket" } },
+    ]);
+    const [only] = loadConfig(buildLocalConfig(facts, { transport: "websocket" })).clusters;
+    expect(only?.upstream.transport).toBe("websocket");
+  });
+
   it("matches the administrator before any group", () => {
     expect(buildLocalConfig(facts).identities[0]).toEqual({
       match: { email: "admin@example.com" },
