@@ -1,5 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +11,9 @@ import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { Random, seedOfRun } from "../support/random.ts";
+import { hasAnswer, type Outcome, playAll, TARGET } from "./support/play-sequences.ts";
+import { TunnelClient } from "./support/tunnel-client.ts";
 
 type Headers = Record<string, string | string[]>;
 
@@ -395,6 +399,25 @@ describe("port-forward", () => {
     expect(error).toMatch(
       /^error forwarding port 9 to pod \w+, uid : failed to execute portforward .*connection refused/,
     );
+  });
+
+  it("does with valid and odd frames what a real kubelet does, so that the observer reads it exactly", async () => {
+    const { hostname, port } = new URL(cluster.url);
+    const seed = seedOfRun();
+    const headers = [
+      ["Impersonate-User", "alice@example.com"],
+      ["Impersonate-Group", "developers"],
+    ] as const;
+    const outcomes = await playAll(150, new Random(seed), (onData) =>
+      TunnelClient.open(connect(Number(port), hostname), TARGET, headers, onData),
+    );
+    const wrong = outcomes.filter(
+      ({ sequence, problems, endedAt, hasLastEcho }) =>
+        problems.length > 0 || (sequence.isValid && (endedAt !== undefined || !hasLastEcho)),
+    );
+    const stepsOf = ({ sequence, problems }: Outcome) => [sequence.steps.map(({ name }) => name), problems];
+    expect(wrong.map(stepsOf), `SALLYPORT_SEED=${seed}`).toEqual([]);
+    expect(outcomes.filter(hasAnswer).length).toBeGreaterThan(50);
   });
 
   it("supports the older channels, each of which begins with its port", async () => {

@@ -10,16 +10,29 @@ import { connectTarget, type ForwardTarget } from "./forward-target.ts";
 import { MessageSender, toBuffer } from "./websocket.ts";
 
 export const TUNNEL_PROTOCOL = "SPDY/3.1+portforward.k8s.io";
+/** How long containerd lets a port finish whose stream the client has reset. */
+const GRACE_MS = 1_000;
 
+interface Stream {
+  readonly id: number;
+  readonly type: "data" | "error";
+  readonly port: number;
+  readonly request: string;
+}
+
+/** A data stream whose port has been dialled. */
 interface Connection {
-  readonly errorStream: number;
-  target: ForwardTarget | undefined;
+  readonly target: ForwardTarget;
+  /** The client has sent FIN or RST_STREAM: the kubelet drops what comes after it. */
+  inputHasEnded: boolean;
+  /** The client has reset the stream. The kubelet still sends data on it, but no FIN. */
+  isReset: boolean;
 }
 
 /**
  * Port-forward as kubectl does it since 1.31: SPDY inside the WebSocket's binary messages. Each forwarded
- * connection is a pair of streams with the same `requestid`: first an error stream, then a data stream to a
- * `port`. Resolves when the client has left.
+ * connection is a pair of streams with the same `requestid`, an error stream and a data stream. Resolves when
+ * the client has left.
  */
 export function portForwardSpdy(socket: WebSocket, kubelet: Kubelet, pod: Pod): Promise<void> {
   return new Promise((resolve) => {
@@ -31,6 +44,7 @@ export function portForwardSpdy(socket: WebSocket, kubelet: Kubelet, pod: Pod): 
   });
 }
 
+/** Does with each frame what moby/spdystream and containerd's port-forward do. Where both end, so does this. */
 class Tunnel {
   readonly #socket: WebSocket;
   readonly #kubelet: Kubelet;
@@ -38,8 +52,10 @@ class Tunnel {
   readonly #parser = new SpdyFrameParser();
   readonly #headers = new HeaderBlockWriter();
   readonly #sender: MessageSender;
-  readonly #byRequest = new Map<string, Connection>();
-  readonly #byDataStream = new Map<number, Connection>();
+  /** Streams whose pair is not complete. */
+  readonly #waiting = new Map<string, Stream>();
+  readonly #connections = new Map<number, Connection>();
+  #lastStreamId = -1;
   #blocked = 0;
 
   constructor(socket: WebSocket, kubelet: Kubelet, pod: Pod) {
@@ -47,22 +63,30 @@ class Tunnel {
     this.#kubelet = kubelet;
     this.#pod = pod;
     this.#sender = new MessageSender(socket, (paused) => {
-      for (const { target } of this.#byDataStream.values()) paused ? target?.pause() : target?.resume();
+      for (const { target } of this.#connections.values()) paused ? target.pause() : target.resume();
     });
-    socket.on("message", (message) => this.#receive(toBuffer(message)));
+    socket.on("message", (message, isBinary) => {
+      if (isBinary) this.#receive(toBuffer(message));
+      else this.#close();
+    });
   }
 
   destroy(): void {
-    for (const { target } of this.#byDataStream.values()) target?.destroy();
-    this.#byDataStream.clear();
+    for (const { target } of this.#connections.values()) target.destroy();
+    this.#connections.clear();
+  }
+
+  #close(): void {
+    this.destroy();
+    this.#socket.close(1000);
   }
 
   #receive(message: Buffer): void {
     try {
-      for (const frame of this.#parser.push(message)) this.#handle(frame);
+      this.#parser.parse(message, (frame) => this.#handle(frame));
     } catch (error) {
       if (!(error instanceof SpdyError)) throw error;
-      this.#socket.close(1002, error.code);
+      this.#close();
     }
   }
 
@@ -71,28 +95,44 @@ class Tunnel {
       case "SYN_STREAM":
         this.#open(frame);
         return;
-      case "DATA": {
-        const target = this.#byDataStream.get(frame.streamId)?.target;
-        if (target === undefined) return;
-        if (frame.data.length > 0) this.#give(target, frame.data);
-        if (frame.fin) target.endInput();
+      case "DATA":
+        this.#write(frame.streamId, frame.data, frame.fin);
         return;
-      }
       case "RST_STREAM":
-        this.#byDataStream.get(frame.streamId)?.target?.destroy();
-        this.#byDataStream.delete(frame.streamId);
+        this.#reset(frame.streamId);
         return;
       case "PING":
-        this.#send(frame);
+        // Even ids are those of the server's own.
+        if (frame.id % 2 === 1) this.#send(frame);
         return;
       case "GOAWAY":
+        this.#close();
+        return;
       case "HEADERS":
       case "SETTINGS":
       case "SYN_REPLY":
       case "WINDOW_UPDATE":
-        // Nothing to do: the client closes after GOAWAY, and Kubernetes does not use the others here.
+        // No kubectl sends them. HEADERS would block every fifth stream of the real one.
         return;
     }
+  }
+
+  #write(streamId: number, data: Uint8Array, fin: boolean): void {
+    const connection = this.#connections.get(streamId);
+    if (connection === undefined || connection.inputHasEnded) return;
+    if (data.length > 0) this.#give(connection.target, data);
+    if (!fin) return;
+    connection.inputHasEnded = true;
+    connection.target.endInput();
+  }
+
+  #reset(streamId: number): void {
+    const connection = this.#connections.get(streamId);
+    if (connection === undefined) return;
+    connection.inputHasEnded = true;
+    connection.isReset = true;
+    connection.target.endInput();
+    setTimeout(() => connection.target.destroy(), GRACE_MS).unref();
   }
 
   // A slow target blocks the whole tunnel, as in spdystream, because single streams have no flow control.
@@ -105,36 +145,52 @@ class Tunnel {
     this.#socket.pause();
   }
 
-  #open(frame: SynStreamFrame): void {
-    const { streamId, headers } = frame;
-    const kind = headerValue(headers, "streamtype");
-    const port = Number(headerValue(headers, "port"));
-    const isValid = (kind === "error" || kind === "data") && Number.isInteger(port) && port > 0 && port < 65_536;
-    // Without a request id, the data stream is the next one that the client opened after the error stream.
-    const request = headerValue(headers, "requestid") ?? String(kind === "error" ? streamId : streamId - 2);
-    const connection = this.#byRequest.get(request);
-    if (!isValid || (kind === "data") !== (connection !== undefined)) {
-      this.#send({ type: "RST_STREAM", streamId, status: RST_STATUS.PROTOCOL_ERROR });
+  #open({ streamId: id, fin, headers }: SynStreamFrame): void {
+    // A reset of this id, although the first stream with it goes on.
+    if (id < this.#lastStreamId + 2) {
+      this.#send({ type: "RST_STREAM", streamId: id, status: RST_STATUS.PROTOCOL_ERROR });
       return;
     }
-    this.#send({ type: "SYN_REPLY", streamId, fin: false, headers: [] });
-    if (connection === undefined) this.#byRequest.set(request, { errorStream: streamId, target: undefined });
-    else this.#connect(request, connection, streamId, port);
+    this.#lastStreamId = id;
+    const type = headerValue(headers, "streamtype");
+    const port = portOf(headerValue(headers, "port") ?? "");
+    if ((type !== "error" && type !== "data") || port === undefined) {
+      this.#send({ type: "RST_STREAM", streamId: id, status: RST_STATUS.CANCEL });
+      return;
+    }
+    this.#send({ type: "SYN_REPLY", streamId: id, fin: false, headers: [] });
+    const request = headerValue(headers, "requestid") || String(type === "error" ? id : id - 2);
+    this.#pair({ id, type, port, request }, fin);
   }
 
-  #connect(request: string, connection: Connection, dataStream: number, port: number): void {
-    this.#byRequest.delete(request);
-    this.#byDataStream.set(dataStream, connection);
-    connection.target = connectTarget(this.#kubelet, this.#pod, port, {
-      onData: (chunk) => this.#sender.send(Buffer.concat([encodeDataHead(dataStream, chunk.length, false), chunk])),
-      onEnd: (error) => {
-        this.#sendData(dataStream, "", true);
-        if (error !== undefined) this.#sendData(connection.errorStream, error, false);
+  #pair(stream: Stream, fin: boolean): void {
+    const other = this.#waiting.get(stream.request);
+    if (other === undefined) {
+      this.#waiting.set(stream.request, stream);
+    } else if (other.type === stream.type) {
+      const text = `error processing stream for request ${stream.request}: ${stream.type} stream already assigned`;
+      if (other.type === "error") this.#sendData(other.id, text, false);
+    } else {
+      this.#waiting.delete(stream.request);
+      const [data, error] = stream.type === "data" ? [stream, other] : [other, stream];
+      this.#connect(data, error);
+    }
+    if (fin) this.#write(stream.id, new Uint8Array(0), true);
+  }
+
+  #connect(data: Stream, error: Stream): void {
+    const target = connectTarget(this.#kubelet, this.#pod, data.port, {
+      onData: (chunk) => this.#sender.send(Buffer.concat([encodeDataHead(data.id, chunk.length, false), chunk])),
+      onEnd: (text) => {
+        if (!connection.isReset) this.#sendData(data.id, "", true);
+        if (text !== undefined) this.#sendData(error.id, text, false);
         // kubectl reads the error stream to its end before it closes the connection.
-        this.#sendData(connection.errorStream, "", true);
+        this.#sendData(error.id, "", true);
       },
-      onClosed: () => this.#byDataStream.delete(dataStream),
+      onClosed: () => this.#connections.delete(data.id),
     });
+    const connection: Connection = { target, inputHasEnded: false, isReset: false };
+    this.#connections.set(data.id, connection);
   }
 
   #sendData(streamId: number, text: string, fin: boolean): void {
@@ -144,4 +200,10 @@ class Tunnel {
   #send(frame: SpdyFrame): void {
     this.#sender.send(Buffer.from(encodeFrame(frame, this.#headers)));
   }
+}
+
+/** Parses as `strconv.ParseUint(value, 10, 16)` does. */
+function portOf(value: string): number | undefined {
+  const port = /^[0-9]+$/.test(value) ? Number(value) : 0;
+  return port >= 1 && port <= 0xffff ? port : undefined;
 }
