@@ -45,11 +45,11 @@ const WORKERD_KILLED = {
     d1Has: { outcome: "interrupted", reason: STOPPED, counts: "what had flowed, or less" },
     recordingHas: INTERRUPTED,
   },
-  // The Status was written before it was passed on.
+  // The Status was written before it was passed on, and the recording with it.
   "during close": {
     userSees: "a broken connection",
     d1Has: { outcome: "exited", exit_code: 0, reason: null, counts: "what had flowed, or less" },
-    recordingHas: INTERRUPTED,
+    recordingHas: { state: "complete", lastLines: [["m", "exit code 0"]] },
   },
 } as const satisfies Row;
 

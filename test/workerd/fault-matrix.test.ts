@@ -206,11 +206,11 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "interrupted", reason: STOPPED, counts: "what had flowed, or less" },
       recordingHas: INTERRUPTED,
     },
-    // The Status was written before it was passed on.
+    // The Status was written before it was passed on, and the recording with it.
     "during close": {
       userSees: "a broken connection",
       d1Has: { outcome: "exited", reason: null, exit_code: 0, counts: "what had flowed, or less" },
-      recordingHas: INTERRUPTED,
+      recordingHas: complete("exit code 0"),
     },
   },
 

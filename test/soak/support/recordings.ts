@@ -122,7 +122,7 @@ function checkCast(
   if (!cast.isUploaded) findings.notUploaded++;
   const isInterrupted = end.outcome === "interrupted";
   if (isInterrupted) findings.interrupted++;
-  const allowed: readonly string[] = isInterrupted ? ["interrupted"] : ["complete", "capped"];
+  const allowed: readonly string[] = isInterrupted ? ["interrupted", "capped"] : ["complete", "capped"];
   if (!allowed.includes(state)) fault(`its outcome is ${end.outcome}, its recording is ${state}`);
   if (recording?.bytes !== cast.bytes) fault(`${recording?.bytes} bytes are recorded, ${cast.bytes} are there`);
   if (isInterrupted !== (cast.ending === "interrupted")) fault(`${end.outcome}, but its last line says ${cast.ending}`);
