@@ -1,6 +1,7 @@
 import { logEvent } from "../../common/log.ts";
 import { readBoundedText } from "../../common/read-bounded-text.ts";
 import { err, ok, type Result } from "../../common/result.ts";
+import type { TcpBinding } from "../../contract/bindings.ts";
 import { type DenialCode, denial } from "../../contract/denial.ts";
 import { refusalMessage } from "../../kubernetes/refusal-message.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
@@ -17,12 +18,7 @@ const MAX_REFUSAL_BYTES = 64 * 1024;
 export type Route =
   | { readonly transport: "websocket"; readonly fetcher: Fetcher }
   /** @property address `host:port` for `connect()` */
-  | { readonly transport: "tcp"; readonly connector: Connector; readonly address: string };
-
-/** A binding that opens TCP connections. */
-export interface Connector {
-  connect(address: string, options: { readonly allowHalfOpen: boolean }): Socket;
-}
+  | { readonly transport: "tcp"; readonly connector: TcpBinding; readonly address: string };
 
 export interface DialRequest {
   readonly sessionId: string;
@@ -67,8 +63,8 @@ async function dialTcp(
   untilAnswered: AbortSignal,
 ): Promise<Result<UpstreamLeg, Refusal>> {
   const { host, pathname, search } = new URL(url);
-  // Half-open: the cluster may end its side before it has read ours.
-  const stream = connector.connect(address, { allowHalfOpen: true });
+  // Half-open: the cluster may end its side before it has read ours. A remote binding may answer with a promise.
+  const stream = await connector.connect(address, { allowHalfOpen: true });
   const upgrade = { target: `${pathname}${search}`, host, headers };
   const opened = await openTcpLeg(stream, upgrade, MAX_REFUSAL_BYTES, untilAnswered);
   if (opened.ok) {
