@@ -145,7 +145,8 @@ export class Relay implements LegReceiver {
     if (this.unsentBytes > 0 || this.#toCluster.waitingBytes > 0) this.#activeAt = now;
     if (!leg.hasBackpressure) return;
     const canBeHeard = !this.#toClient.isFull && this.#toCluster.waitingBytes === 0;
-    const action = this.#liveness.tick(now, canBeHeard);
+    const sentBytes = leg.takenBytes + leg.unsentBytes;
+    const action = this.#liveness.tick(now, { canBeHeard, sentBytes });
     if (action === "ping") leg.ping();
     if (action === "lost") {
       this.#mustClose({ kind: "cluster", code: CLOSE_ABNORMAL, reason: `no answer for ${LOST_AFTER_MS / 1000} s` });
@@ -184,7 +185,7 @@ export class Relay implements LegReceiver {
   }
 
   onPong(): void {
-    this.#liveness.heard(Date.now());
+    this.#liveness.answered(Date.now());
   }
 
   onClose({ code, reason }: LegClose): void {
