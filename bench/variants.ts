@@ -1,6 +1,7 @@
 /** The variants that are compared. A new Worker is a line in `WORKERS`. */
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { UpstreamTransport } from "../contract/upstream.ts";
 import { type ConfigOverrides, type Stack, startStack } from "../dev/stack/index.ts";
 import { Kubectl } from "../test/e2e/support/kubectl.ts";
 import { AS_USER } from "./untouched/persona.ts";
@@ -11,6 +12,8 @@ export interface WorkerDefinition {
   readonly wranglerConfig?: string;
   /** Values that replace those of the local stack. */
   readonly config?: ConfigOverrides;
+  /** How sessions reach the cluster. Default: over TCP. */
+  readonly transport?: UpstreamTransport;
 }
 
 /** Of API requests, only those that are always in the audit log. */
@@ -25,6 +28,7 @@ export const WORKERS: readonly WorkerDefinition[] = [
   { name: "unrecorded", config: { recording: { mode: "off" } } },
   { name: "unaudited", config: { audit: { requests: AUDIT_MINIMUM } } },
   { name: "sallyport" },
+  { name: "sallyport-websocket", transport: "websocket" },
 ];
 
 /** The variants that the others are compared with. */
@@ -86,10 +90,10 @@ export async function startWorker(
   signal: AbortSignal,
   limits: ConfigOverrides["limits"] = {},
 ): Promise<StartedWorker> {
-  const { name, wranglerConfig, config } = worker;
+  const { name, wranglerConfig, config, transport = "tcp" } = worker;
   const stateDir = mkdtempSync(join(home, `${name}-`));
   const stack = await startStack({
-    ...{ stateDir, port: 0, upstream, wranglerConfig, signal },
+    ...{ stateDir, port: 0, upstream, transport, wranglerConfig, signal },
     ...{ quiet: true, callerHandlesSignals: true },
     config: { ...config, limits: { ...config?.limits, ...limits } },
   });

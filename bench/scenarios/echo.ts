@@ -1,11 +1,16 @@
 /** The latency of typing: one byte in, one byte back, one at a time. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { percentile } from "../../tools/statistics.ts";
+import type { Variant } from "../variants.ts";
 import { hangUp, openExec, STDIN, STDOUT } from "./exec-socket.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Scenario, Setting } from "./scenario.ts";
+import { openStalled } from "./stalled.ts";
 
 const FIRST_KEYS = 50;
 const KEYS = 500;
+/** Until the stalled session's buffers are full, on the way from the cluster to the client. */
+const STALLING_MS = 3_000;
 
 export const echo: Scenario = {
   name: "echo",
@@ -15,20 +20,46 @@ export const echo: Scenario = {
   ],
   warmUp: true,
   appliesTo: () => true,
+  measure: typeKeys,
+};
+
+/** In one sample, so that both figures of a ratio are from the same moment of the machine. */
+export const echoBesideStalled: Scenario = {
+  name: "echo-beside-stalled",
+  metrics: [
+    { key: "p50", title: "keystroke echo beside a stalled reader of the same user, p50", unit: "ms" },
+    { key: "p99", title: "the same, p99", unit: "ms" },
+    { key: "p50Ratio", title: "p50, compared with the echo without a stalled reader", unit: "×" },
+    { key: "p99Ratio", title: "p99, compared with the echo without a stalled reader", unit: "×" },
+  ],
+  warmUp: true,
+  appliesTo: () => true,
   async measure(variant, setting) {
-    const socket = await openExec(variant, setting, ["cat"]);
-    const samples: number[] = [];
+    const alone = await typeKeys(variant, setting);
+    const stalled = await openStalled(variant, setting);
     try {
-      for (let count = 0; count < FIRST_KEYS + KEYS; count++) {
-        const elapsed = await roundTrip(socket);
-        if (count >= FIRST_KEYS) samples.push(elapsed);
-      }
+      await delay(STALLING_MS, undefined, { signal: setting.signal });
+      const beside = await typeKeys(variant, setting);
+      return { ...beside, p50Ratio: beside.p50 / alone.p50, p99Ratio: beside.p99 / alone.p99 };
     } finally {
-      await hangUp(socket);
+      stalled.terminate();
     }
-    return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99) };
   },
 };
+
+async function typeKeys(variant: Variant, setting: Setting): Promise<{ p50: number; p99: number }> {
+  const socket = await openExec(variant, setting, ["cat"]);
+  const samples: number[] = [];
+  try {
+    for (let count = 0; count < FIRST_KEYS + KEYS; count++) {
+      const elapsed = await roundTrip(socket);
+      if (count >= FIRST_KEYS) samples.push(elapsed);
+    }
+  } finally {
+    await hangUp(socket);
+  }
+  return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99) };
+}
 
 const KEY = Buffer.from([STDIN, 0x78]);
 

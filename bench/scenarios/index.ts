@@ -1,7 +1,19 @@
-import { echo } from "./echo.ts";
+import { echo, echoBesideStalled } from "./echo.ts";
 import { execTrue, into, outText, outZeros } from "./kubectl.ts";
 import { memory } from "./memory.ts";
 import { rest, restChange } from "./rest.ts";
 import type { Scenario } from "./scenario.ts";
+import { stalledReader } from "./stalled-reader.ts";
 
-export const SCENARIOS: readonly Scenario[] = [execTrue, outText, outZeros, into, rest, restChange, echo, memory];
+export const SCENARIOS: readonly Scenario[] = [
+  execTrue,
+  outText,
+  outZeros,
+  into,
+  rest,
+  restChange,
+  echo,
+  echoBesideStalled,
+  stalledReader,
+  memory,
+];

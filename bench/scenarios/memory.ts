@@ -1,8 +1,8 @@
 /** Memory of a user's sessions: workerd's resident set before, with and after 50 of them. */
-import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { type Background, startInBackground } from "../processes.ts";
+import { residentMiB } from "../resident.ts";
 import { startWorker } from "../variants.ts";
 import { hangUp, openExec } from "./exec-socket.ts";
 import type { Scenario } from "./scenario.ts";
@@ -60,10 +60,3 @@ export const memory: Scenario = {
     }
   },
 };
-
-function residentMiB(pid: number | undefined): number {
-  const status = pid === undefined ? "" : readFileSync(`/proc/${pid}/status`, "utf8");
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
-  if (kib === undefined) throw new Error("workerd is not running");
-  return Number(kib) / 1024;
-}

@@ -1,6 +1,7 @@
 import type { Variant } from "../variants.ts";
 
-export type Unit = "s" | "ms" | "MiB";
+/** "×" is a ratio of two figures of one sample. */
+export type Unit = "s" | "ms" | "MiB" | "×";
 
 export interface Metric {
   readonly key: string;
