@@ -148,7 +148,7 @@ async function churn(variant: Variant, kinds: readonly SessionKind[], random: Ra
     throw new Error(`--rounds N (more than ${WARM_UP_ROUNDS + 1}), --sessions N, --users N`);
   }
   const isOurs = variant !== "untouched";
-  const stack = await startVariant(variant, CONFIG, true);
+  const stack = await startVariant(variant, CONFIG, { inspector: true });
   try {
     const heaps = await WorkerHeaps.connect(stack.facts.inspectorUrl);
     const people = Array.from({ length: users }, (_, index) => tokenUser(stack, `u${index}@soak.example`));

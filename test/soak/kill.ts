@@ -6,12 +6,13 @@
  * The same holds for recordings: one that a kill has cut must be readable to its last second, and say that it
  * was cut.
  *
- *   npm run soak:kill -- [--kills 50] [--seed N] [--keep]
+ *   npm run soak:kill -- [--kills 50] [--transport tcp|websocket] [--seed N] [--keep]
  *
  * Exit code 0 if nothing was lost and nothing is left open, 1 if not, 2 if the run failed.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { UPSTREAM_TRANSPORTS } from "../../contract/upstream.ts";
 import { PERSONAS as PERSONA_EMAILS, type PersonaName } from "../../dev/access/personas.ts";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
 import { Random } from "../../tools/random.ts";
@@ -31,6 +32,7 @@ import { checkRecordings, readCast } from "./support/recordings.ts";
 import { isRecorded, type SessionKind } from "./support/session-kinds.ts";
 import { SoakStack } from "./support/soak-stack.ts";
 import { spread } from "./support/statistics.ts";
+import { oneOf } from "./support/variants.ts";
 
 const MAX_SESSIONS_PER_USER = 6;
 const CONFIG: ConfigOverrides = {
@@ -56,6 +58,7 @@ const FINAL_PATIENCE_MS = 90_000;
 const { values: flags } = parseArgs({
   options: {
     kills: { type: "string", default: "50" },
+    transport: { type: "string", default: "tcp" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     keep: { type: "boolean", default: false },
   },
@@ -278,10 +281,11 @@ async function main(): Promise<number> {
   const seed = Number(flags.seed);
   const wanted = Number(flags.kills);
   if (!Number.isSafeInteger(seed) || !(wanted >= 1 && wanted <= 1_000)) throw new Error("--kills 1..1000, --seed N");
+  const transport = oneOf(UPSTREAM_TRANSPORTS, flags.transport);
   const random = new Random(seed);
   const started = Date.now();
-  console.log(`soak:kill, ${wanted} kills, seed ${seed}`);
-  const stack = await SoakStack.start(CONFIG);
+  console.log(`soak:kill, ${wanted} kills, ${transport} to the cluster, seed ${seed}`);
+  const stack = await SoakStack.start(CONFIG, { transport });
   let faults = ["the run did not finish"];
   const kubectl = new KubectlLoops(stack);
   const run = new KillRun(stack, random);

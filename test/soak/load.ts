@@ -3,7 +3,8 @@
  * them, and others take their place. Afterwards the audit log must be complete, no session may be open, and
  * memory must not have grown.
  *
- *   npm run soak:load -- [--sessions 200] [--users 40] [--minutes 5] [--variant recorded] [--seed N] [--keep]
+ *   npm run soak:load -- [--sessions 200] [--users 40] [--minutes 5] [--variant recorded]
+ *                        [--transport tcp|websocket] [--seed N] [--keep]
  *
  * Variants: `recorded`, `unrecorded`, and `untouched`, a Worker that only relays. Its growth under the same
  * load is that of workerd itself. It is not checked.
@@ -13,6 +14,7 @@
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { UPSTREAM_TRANSPORTS } from "../../contract/upstream.ts";
 import { Random } from "../../tools/random.ts";
 import { percentile, slope } from "../../tools/statistics.ts";
 import {
@@ -69,6 +71,7 @@ const { values: flags } = parseArgs({
     users: { type: "string", default: "40" },
     minutes: { type: "string", default: "5" },
     variant: { type: "string", default: "recorded" },
+    transport: { type: "string", default: "tcp" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     keep: { type: "boolean", default: false },
   },
@@ -291,10 +294,11 @@ async function main(): Promise<number> {
     );
   }
   const variant = oneOf(VARIANTS, flags.variant);
+  const transport = oneOf(UPSTREAM_TRANSPORTS, flags.transport);
   console.log(
-    `soak:load, ${variant}, ${sessions} sessions of ${users} users for ${minutes} min on ${cpus().length} cores, seed ${seed}`,
+    `soak:load, ${variant}, ${transport} to the cluster, ${sessions} sessions of ${users} users for ${minutes} min on ${cpus().length} cores, seed ${seed}`,
   );
-  const stack = await startVariant(variant, CONFIG);
+  const stack = await startVariant(variant, CONFIG, { transport });
   const people = Array.from({ length: users }, (_, index) => tokenUser(stack, `u${index}@soak.example`));
   const run = new LoadRun(stack, new Random(seed), people);
   let faults = ["the run did not finish"];

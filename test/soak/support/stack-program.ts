@@ -2,12 +2,15 @@
  * The stack of a soak run, in a process of its own. So it can be killed as a whole, and its embedded cluster
  * does not share an event loop with the clients. It ends with its parent.
  */
+import type { UpstreamTransport } from "../../../contract/upstream.ts";
 import { type ConfigOverrides, startStack } from "../../../dev/stack/index.ts";
 
 export interface StackRequest {
   readonly stateDir: string;
   readonly port: number;
   readonly config: ConfigOverrides;
+  /** How sessions reach the cluster. */
+  readonly transport?: UpstreamTransport | undefined;
   /** Wrangler configuration of another Worker in the edge's place. */
   readonly wranglerConfig?: string | undefined;
   /** Opens workerd's inspector. */

@@ -3,20 +3,25 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ConfigOverrides } from "../../../dev/stack/index.ts";
 import { SoakStack } from "./soak-stack.ts";
+import type { StackRequest } from "./stack-program.ts";
 
 export const VARIANTS = ["untouched", "unrecorded", "recorded"] as const;
 export type Variant = (typeof VARIANTS)[number];
 
 const UNTOUCHED = resolve(import.meta.dirname, "../../../bench/untouched/wrangler.jsonc");
 
-export function startVariant(variant: Variant, config: ConfigOverrides, inspector = false): Promise<SoakStack> {
+export function startVariant(
+  variant: Variant,
+  config: ConfigOverrides,
+  options: Pick<StackRequest, "inspector" | "transport"> = {},
+): Promise<SoakStack> {
   switch (variant) {
     case "untouched":
-      return SoakStack.start(config, { inspector, wranglerConfig: UNTOUCHED });
+      return SoakStack.start(config, { ...options, wranglerConfig: UNTOUCHED });
     case "unrecorded":
-      return SoakStack.start({ ...config, recording: { mode: "off" } }, { inspector });
+      return SoakStack.start({ ...config, recording: { mode: "off" } }, options);
     case "recorded":
-      return SoakStack.start(config, { inspector });
+      return SoakStack.start(config, options);
   }
 }
 
