@@ -1,3 +1,5 @@
+import { utf8Length } from "../common/bytes.ts";
+
 /**
  * The channel protocols of exec, attach and the older port-forward over WebSocket.
  *
@@ -40,7 +42,9 @@ export interface ChannelFrame {
   readonly channel: number;
   /** Bytes of the payload, known without decoding it. Of base64 that is invalid or has line ends, an estimate. */
   readonly size: number;
-  /** Of a binary frame a view of the message. Base64 is decoded when this is first read; invalid base64 is empty. */
+  /**
+   * Of a binary message a view. Text is encoded, and base64 decoded, when this is read; invalid base64 is empty.
+   */
   readonly payload: Uint8Array;
 }
 
@@ -63,14 +67,35 @@ export function decodeFrame(
   message: ArrayBuffer | Uint8Array | string,
 ): ChannelFrame | undefined {
   if (protocol.encoding === "base64") return decodeBase64Frame(message);
-  const bytes = bytesOf(message);
+  const isText = typeof message === "string";
+  const bytes = isText ? utf8.encode(message.slice(0, 2)) : bytesOf(message);
   const channel = bytes[0];
-  return channel === undefined ? undefined : { channel, size: bytes.length - 1, payload: bytes.subarray(1) };
+  if (channel === undefined) return undefined;
+  return isText ? new TextFrame(channel, message) : { channel, size: bytes.length - 1, payload: bytes.subarray(1) };
 }
 
-function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {
-  if (typeof message === "string") return utf8.encode(message);
+function bytesOf(message: ArrayBuffer | Uint8Array): Uint8Array {
   return message instanceof Uint8Array ? message : new Uint8Array(message);
+}
+
+/** Most messages are not read beyond their channel, and a large one takes long to encode. */
+class TextFrame implements ChannelFrame {
+  readonly channel: number;
+  readonly #message: string;
+
+  /** @param message with its channel, the first byte of its UTF-8 */
+  constructor(channel: number, message: string) {
+    this.channel = channel;
+    this.#message = message;
+  }
+
+  get size(): number {
+    return utf8Length(this.#message) - 1;
+  }
+
+  get payload(): Uint8Array {
+    return utf8.encode(this.#message).subarray(1);
+  }
 }
 
 function decodeBase64Frame(message: ArrayBuffer | Uint8Array | string): ChannelFrame | undefined {
@@ -80,7 +105,7 @@ function decodeBase64Frame(message: ArrayBuffer | Uint8Array | string): ChannelF
   return first <= 0xff ? new Base64Frame((first - DIGIT_ZERO) & 0xff, encoded) : undefined;
 }
 
-/** Most messages are not read beyond their channel, and a large one takes long to decode. */
+/** See `TextFrame`. */
 class Base64Frame implements ChannelFrame {
   readonly channel: number;
   readonly #message: string;

@@ -5,7 +5,7 @@
 export interface Chunk {
   /** Undefined where the protocol has no channels, and for a message that is no frame of its protocol. */
   readonly channel: number | undefined;
-  /** Bytes of the payload. What they are matters to few: to ask for them may cost a decoding. */
+  /** Bytes of the payload. Cheaper than the payload where that has to be decoded. */
   readonly size: number;
   /** Without the channel byte, base64 decoded. A view that is valid during the call only. */
   readonly payload: Uint8Array;

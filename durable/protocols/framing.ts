@@ -1,3 +1,4 @@
+import { utf8Length } from "../../common/bytes.ts";
 import { type ChannelProtocol, decodeFrame } from "../../kubernetes/channels.ts";
 import type { Chunk } from "./chunk.ts";
 
@@ -23,7 +24,7 @@ const utf8 = new TextEncoder();
 /** Decodes a whole message. One that is no frame of its protocol has neither channel nor payload. */
 export function decodeMessage(framing: Framing, message: ArrayBuffer | Uint8Array | string): Chunk {
   const isText = typeof message === "string";
-  if (framing.kind !== "channels") return chunkOf(bytesOf(message), isText);
+  if (framing.kind !== "channels") return isText ? textChunk(message) : chunkOf(bytesOf(message), false);
   const frame = decodeFrame(framing.protocol, message);
   if (!frame) return chunkOf(NOTHING, isText);
   return {
@@ -40,6 +41,19 @@ export function decodeMessage(framing: Framing, message: ArrayBuffer | Uint8Arra
 
 function chunkOf(payload: Uint8Array, isText: boolean, channel?: number): Chunk {
   return { channel, size: payload.length, payload, isText };
+}
+
+function textChunk(text: string): Chunk {
+  return {
+    channel: undefined,
+    isText: true,
+    get size() {
+      return utf8Length(text);
+    },
+    get payload() {
+      return utf8.encode(text);
+    },
+  };
 }
 
 /** Whether the chunk belongs to a stream, so that it may be joined with its neighbours, and split. */
@@ -202,10 +216,9 @@ function decodeUtf8(bytes: Uint8Array): string | undefined {
 
 /** Bytes of a message. */
 export function sizeOf(message: Message): number {
-  return typeof message === "string" ? utf8.encode(message).length : message.byteLength;
+  return typeof message === "string" ? utf8Length(message) : message.byteLength;
 }
 
-function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {
-  if (typeof message === "string") return utf8.encode(message);
+function bytesOf(message: ArrayBuffer | Uint8Array): Uint8Array {
   return message instanceof Uint8Array ? message : new Uint8Array(message);
 }

@@ -7,6 +7,8 @@ export interface Work {
   readonly textDecodes: number;
   readonly textBytes: number;
   readonly base64Chars: number;
+  /** Characters that became bytes all at once. Those that were only counted are not among them. */
+  readonly encodedChars: number;
   readonly copiedBytes: number;
 }
 
@@ -17,6 +19,7 @@ export function countWork(work: () => void): Work {
   const json = vi.spyOn(JSON, "parse");
   const text = vi.spyOn(TextDecoder.prototype, "decode");
   const base64 = vi.spyOn(globalThis, "atob");
+  const encode = vi.spyOn(TextEncoder.prototype, "encode");
   const copies = [vi.spyOn(typedArray, "set"), vi.spyOn(typedArray, "slice")] as const;
   try {
     work();
@@ -27,11 +30,12 @@ export function countWork(work: () => void): Work {
       textDecodes: text.mock.calls.length,
       textBytes: sum(text.mock.calls.map(([bytes]) => bytes?.byteLength ?? 0)),
       base64Chars: sum(base64.mock.calls.map(([encoded]) => encoded.length)),
+      encodedChars: sum(encode.mock.calls.map(([decoded]) => decoded?.length ?? 0)),
       copiedBytes:
         sum(copies[0].mock.calls.map(([source]) => source.length)) +
         sum(copies[1].mock.results.map(({ value }) => (value as Uint8Array).length)),
     };
   } finally {
-    for (const spy of [json, text, base64, ...copies]) spy.mockRestore();
+    for (const spy of [json, text, base64, encode, ...copies]) spy.mockRestore();
   }
 }

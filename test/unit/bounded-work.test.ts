@@ -3,7 +3,7 @@
  * work counted and not timed.
  */
 import { beforeEach, describe, expect, test } from "vitest";
-import { decodeMessage, type Framing, PartDecoder } from "../../durable/protocols/framing.ts";
+import { decodeMessage, type Framing, PartDecoder, sizeOf } from "../../durable/protocols/framing.ts";
 import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
 import { AsciicastWriter } from "../../durable/recording/asciicast-writer.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
@@ -14,7 +14,15 @@ import { MessageObserver } from "../support/observe-messages.ts";
 const MEBIBYTE = 1024 * 1024;
 const BINARY = "v5.channel.k8s.io";
 const BASE64 = "v4.base64.channel.k8s.io";
-const NOTHING = { jsonParses: 0, jsonChars: 0, textDecodes: 0, textBytes: 0, base64Chars: 0, copiedBytes: 0 };
+const NOTHING = {
+  jsonParses: 0,
+  jsonChars: 0,
+  textDecodes: 0,
+  textBytes: 0,
+  base64Chars: 0,
+  encodedChars: 0,
+  copiedBytes: 0,
+};
 
 /** A message of a channel whose payload repeats a text. */
 function message(protocol: string, channel: number, text: string, bytes: number): ArrayBuffer | string {
@@ -26,7 +34,7 @@ function message(protocol: string, channel: number, text: string, bytes: number)
 const HOSTILE_JSON = ["}", "{", "[", "{}", '"', '{"a":', '{"Width":80,"Height":24}', '{"status":"Success"}', '{"\\'];
 
 describe("a resize", () => {
-  let recorded: { fromClient(message: ArrayBuffer | string): void; events(): string[] };
+  let recorded: { fromClient(message: ArrayBuffer | string): void; sizes(): string[] };
 
   function record(subprotocol: string, kind: SessionKind = "exec") {
     const framing = KINDS_OF_SESSIONS[kind].framing(subprotocol);
@@ -38,11 +46,16 @@ describe("a resize", () => {
     const tap = KINDS_OF_SESSIONS[kind].recorder?.(framing)(writer, true);
     tap?.fromUpstream({ channel: 1, size: 1, payload: Uint8Array.of(0x78), isText: false }, 0);
     writer.flush(0);
+    let now = 0;
     return {
-      fromClient: (bytes: ArrayBuffer | string) => tap?.fromClient(decodeMessage(framing, bytes), 0),
-      events() {
-        writer.flush(0);
-        return lines.filter((line) => line.includes('"r"'));
+      fromClient(bytes: ArrayBuffer | string) {
+        now += 1_000;
+        tap?.fromClient(decodeMessage(framing, bytes), now);
+      },
+      /** The terminal's sizes in the cast. */
+      sizes() {
+        writer.flush(now);
+        return lines.filter((line) => line.includes('"r"')).map((line) => JSON.parse(line)[2] as string);
       },
     };
   }
@@ -77,13 +90,31 @@ describe("a resize", () => {
     expect(jsonParses).toBe(0);
     recorded.fromClient(message(BINARY, 4, `}${" ".repeat(4_090)}`, 4_091));
     recorded.fromClient(message(BINARY, 4, '{"Width":90,"Height":30}', 24));
-    expect(recorded.events()).toEqual(['[0,"r","90x30"]']);
+    expect(recorded.sizes()).toEqual(["90x30"]);
+  });
+
+  test("that never ends is given up, and the next one is read", () => {
+    const { jsonChars } = countWork(() => {
+      recorded.fromClient(message(BINARY, 4, '{"Width":"', 10));
+      for (let n = 0; n < 20_000; n++) recorded.fromClient(message(BINARY, 4, "9", 1));
+      recorded.fromClient(message(BINARY, 4, '"}', 2));
+    });
+    expect(jsonChars).toBeLessThanOrEqual(8_192);
+    recorded.fromClient(message(BINARY, 4, '{"Width":90,"Height":30}', 24));
+    expect(recorded.sizes()).toEqual(["90x30"]);
+  });
+
+  test("in pieces that a message begins or ends with is read", () => {
+    for (const piece of ['{"Width":90,"Height":30}{"Wid', 'th":91,"Height":31}{', '"Width":92,"Height":32}']) {
+      recorded.fromClient(message(BINARY, 4, piece, piece.length));
+    }
+    expect(recorded.sizes()).toEqual(["90x30", "91x31", "92x32"]);
   });
 
   test("burst in one message becomes one event, the last", () => {
     const burst = Array.from({ length: 120 }, (_, n) => `{"Width":${100 + n},"Height":30}`).join("\n");
     recorded.fromClient(message(BINARY, 4, burst, burst.length));
-    expect(recorded.events()).toEqual(['[0,"r","219x30"]']);
+    expect(recorded.sizes()).toEqual(["219x30"]);
   });
 
   test.each([
@@ -99,7 +130,7 @@ describe("a resize", () => {
     "{}",
   ])("that Go would not take is no event: %s", (json) => {
     recorded.fromClient(message(BINARY, 4, json, json.length));
-    expect(recorded.events()).toEqual([]);
+    expect(recorded.sizes()).toEqual([]);
   });
 });
 
@@ -155,7 +186,7 @@ describe("a Status", () => {
     });
     expect(work.textBytes / 20_000).toBeLessThan(1_100);
     expect(work.copiedBytes / 20_000).toBeLessThan(2_000);
-    expect(observer.finalStatus()?.message?.length).toBeLessThan(1_100);
+    expect(observer.finalStatus()?.message).toBe(`${"x".repeat(1_024)} … ${"x".repeat(64)}`);
   });
 });
 
@@ -170,6 +201,21 @@ describe("a large message whose bytes nobody asks for", () => {
     const large = message(protocol, channel, "x", 8 * MEBIBYTE);
     expect(countWork(() => observer.fromClient(large))).toEqual(NOTHING);
     if (channel === 0) expect(countWork(() => observer.fromUpstream(large))).toEqual(NOTHING);
+  });
+
+  test.each<[SessionKind, string]>([
+    ["exec", BINARY],
+    ["exec", "v9.channel.k8s.io"],
+    ["proxy", ""],
+    ["vnc", "plain.kubevirt.io"],
+  ])("is not encoded where it is text: %s over %s", (kind, protocol) => {
+    const observer = new MessageObserver(kind, protocol);
+    const large = `\0${"ü".repeat(4 * MEBIBYTE)}`;
+    const { encodedChars } = countWork(() => {
+      expect(observer.fromClient(large)).toBe("use");
+      expect(sizeOf(large)).toBe(8 * MEBIBYTE + 1);
+    });
+    expect(encodedChars).toBeLessThan(10);
   });
 
   test("is counted all the same", () => {

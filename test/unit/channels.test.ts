@@ -273,7 +273,22 @@ describe("an invalid frame", () => {
 describe("binary frames", () => {
   test("may come in text messages, as the stdin of the Python client", () => {
     expect(streamOf("python-exec-stdin", "to-server", 0).toString()).toBe("echo hello\nexit 2\n");
-    expect(decodeFrame(BINARY, "\0ü")).toEqual({ channel: 0, size: 2, payload: new TextEncoder().encode("ü") });
+    const frame = decodeFrame(BINARY, "\0ü");
+    expect(frame && [frame.channel, frame.size, frame.payload]).toEqual([0, 2, new TextEncoder().encode("ü")]);
+  });
+
+  test.each(["\u0001", "\u0004{}", "ü", "🚪x", "\uD83D", "\u0001\uD83D", "\u0001🚪".repeat(40_000)])(
+    "in text are the text's UTF-8, whatever it begins with (%.3j)",
+    (text) => {
+      const bytes = new TextEncoder().encode(text);
+      const frame = decodeFrame(BINARY, text);
+      expect(frame && [frame.channel, frame.size]).toEqual([bytes[0], bytes.length - 1]);
+      expect(frame?.payload).toEqual(bytes.subarray(1));
+    },
+  );
+
+  test("without a text have no channel", () => {
+    expect(decodeFrame(BINARY, "")).toBeUndefined();
   });
 
   test("have 256 channels, and may have an empty payload", () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { concatBytes } from "../../../common/bytes.ts";
+import { concatBytes, utf8Length } from "../../../common/bytes.ts";
 
 it.each([
   [[], []],
@@ -24,3 +24,15 @@ it("reads a view by its own offset and length, not by its buffer's", () => {
   const buffer = Uint8Array.of(0, 1, 2, 3).buffer;
   expect(concatBytes([new Uint8Array(buffer, 1, 2), new Uint8Array(buffer, 3)])).toEqual(Uint8Array.of(1, 2, 3));
 });
+
+it.each(["", "a", "ü", "☃", "🚪", "\uD83D", "\uDE00\uD83D"])(
+  "counts the bytes of %j in UTF-8, wherever it is in a long text",
+  (text) => {
+    for (const around of [0, 1, 21_845, 65_533, 65_534, 65_535, 65_536, 131_071, 200_000]) {
+      for (const filler of ["x", "ü", "☃"]) {
+        const long = `${filler.repeat(around)}${text}${filler.repeat(around)}${text}`;
+        expect(utf8Length(long)).toBe(new TextEncoder().encode(long).length);
+      }
+    }
+  },
+);
