@@ -1,4 +1,5 @@
 import type { Counts, Outcome, RecordingSummary, SessionEventBody, Traffic } from "../../audit/events.ts";
+import { stripControlCharacters } from "../../common/text.ts";
 import { exitCodeOf, type Status } from "../../kubernetes/status.ts";
 
 /** How a session ended, for the audit log. */
@@ -13,7 +14,7 @@ const MAX_REASON_CHARS = 1_024;
 
 /** An outcome that comes neither from the command nor from an administrator. */
 export function outcomeOf(outcome: Outcome, reason: string | null): SessionOutcome {
-  return { outcome, exitCode: null, reason: reason?.slice(0, MAX_REASON_CHARS) ?? null, endedBy: null };
+  return { outcome, exitCode: null, reason: reason?.slice(0, MAX_REASON_CHARS).toWellFormed() ?? null, endedBy: null };
 }
 
 /**
@@ -44,7 +45,9 @@ export function outcomeOfLimit(outcome: Outcome, message: string, status?: Statu
 export function outcomeFromStatus(status: Status): SessionOutcome {
   const exitCode = exitCodeOf(status);
   if (exitCode !== undefined) return { ...outcomeOf("exited", null), exitCode };
-  return outcomeOf("failed", status.message ?? status.reason ?? "the cluster reported a failure without a message");
+  // It quotes what a user or an image chose, and whoever reads the audit log has a terminal.
+  const said = [status.message, status.reason].map((text) => stripControlCharacters(text ?? ""));
+  return outcomeOf("failed", said.find((text) => text !== "") ?? "the cluster reported a failure without a message");
 }
 
 /** The last event of a session. */

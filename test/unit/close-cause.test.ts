@@ -41,6 +41,19 @@ describe("the cluster's status wins over who closed", () => {
     );
   });
 
+  test.each([
+    ["a message of control characters", { message: "\u0007\u001b", reason: "InternalError" }, "InternalError"],
+    ["an empty message", { message: "", reason: "InternalError" }, "InternalError"],
+    [
+      "commands to a terminal",
+      { message: 'exec: "\u001b]52;c;aGk=\u0007\u001b[2J": no such file' },
+      'exec: " ]52;c;aGk= [2J": no such file',
+    ],
+    ["half a character at the end", { message: `${"x".repeat(1_023)}🚪` }, `${"x".repeat(1_023)}\uFFFD`],
+  ])("%s does not reach the audit log", (_, said, reason) => {
+    expect(outcomeOfCommand(status({ status: "Failure", ...said })).reason).toBe(reason);
+  });
+
   test("an invalid exit code is a failure, not an exit", () => {
     expect(outcomeOfCommand(exit("not a number"))).toMatchObject({ outcome: "failed", exitCode: null });
   });
