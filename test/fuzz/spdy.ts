@@ -14,6 +14,7 @@ import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
 import { MessageObserver } from "../support/observe-messages.ts";
 import { Random } from "../support/random.ts";
 import { randomFrame } from "../support/spdy-frames.ts";
+import { randomSequence } from "../support/spdy-sequences.ts";
 import { captures, fuzz } from "./harness.ts";
 
 const MAX_TRAFFIC_CHARS = 64 * 1024;
@@ -27,7 +28,10 @@ const made = Array.from({ length: 20 }, (_, seed) => {
   const random = new Random(seed);
   return encodeAll(Array.from({ length: 30 }, () => randomFrame(random)));
 });
-const [first, ...others] = [...made, ...real.filter((stream) => stream[0] === 0x80)];
+const sequences = Array.from({ length: 40 }, (_, seed) =>
+  concatBytes(randomSequence(new Random(seed)).steps.flatMap(({ messages }) => messages)),
+);
+const [first, ...others] = [...made, ...sequences, ...real.filter((stream) => stream[0] === 0x80)];
 if (!first) throw new Error("the corpus is empty");
 
 fuzz({
@@ -41,7 +45,7 @@ fuzz({
       deepStrictEqual(joinData(cut.frames), joinData(whole.frames));
       checkEncoding(whole.frames);
     }
-    checkObserver(input, random);
+    for (const onUnreadable of ["end", "continue"] as const) checkObserver(input, random, onUnreadable);
   },
 });
 
@@ -70,19 +74,29 @@ function checkEncoding(frames: readonly SpdyFrame[]): void {
   deepStrictEqual(joinData(again.frames), joinData(frames));
 }
 
-function checkObserver(input: Uint8Array, random: Random): void {
+function checkObserver(input: Uint8Array, random: Random, onUnreadable: "end" | "continue"): void {
   const ports = new Set<number>();
   const onNewPort = (port: number) => {
     ok(!ports.has(port), `port ${port} was reported twice`);
     ports.add(port);
   };
-  const observer = new MessageObserver("port-forward", PORT_FORWARD_TUNNEL, false, { ports: [], onNewPort });
+  const observer = new MessageObserver("port-forward", PORT_FORWARD_TUNNEL, false, {
+    ports: [],
+    onNewPort,
+    onUnreadable,
+  });
+  const hasEnded = { fromClient: false, fromUpstream: false };
   for (const piece of random.cut(input, random.pick([5, 500, 20_000]))) {
     const message = piece.slice().buffer;
-    observer.fromClient(message);
-    observer.fromUpstream(message);
+    for (const side of ["fromClient", "fromUpstream"] as const) {
+      const isViolation = typeof observer[side](message) === "object";
+      ok(!isViolation || onUnreadable === "end", "a session that should go on was ended");
+      ok(isViolation || !hasEnded[side] || message.byteLength === 0, "bytes were read after the end");
+      hasEnded[side] ||= isViolation;
+    }
   }
   const traffic = observer.traffic();
+  ok(onUnreadable === "continue" || !traffic?.unreadable, "unreadable traffic was passed on");
   ok(ports.size <= 64 && (traffic?.forwards?.length ?? 0) <= 65, "too many ports");
   ok(JSON.stringify(traffic).length < MAX_TRAFFIC_CHARS, "the traffic data is too long");
   const carried = (traffic?.forwards ?? []).reduce((sum, { bytes_in }) => sum + bytes_in, 0);

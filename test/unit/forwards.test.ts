@@ -423,6 +423,21 @@ describe("a client that tries to fill the audit log or the memory", () => {
     );
   });
 
+  test("with thousands of header blocks in one message is read up to a limit", () => {
+    const blocks = (count: number) => {
+      const writer = new HeaderBlockWriter();
+      return bytesOf(
+        Array.from({ length: count }, (_, n) => synStream(2 * n + 1, [])),
+        writer,
+      );
+    };
+    const most = MAX_WORK_PER_CHUNK.deflateBlocks / 2;
+    expect(observe().observer.fromClient(blocks(most))).toBe("use");
+    expect(observe().observer.fromClient(blocks(most + 1))).toEqual(
+      violation("a message with more than 1024 blocks of DEFLATE"),
+    );
+  });
+
   test("with a huge header ends the session", () => {
     const t = tunnel();
     t.fromClient(open(1, "data", 80));
