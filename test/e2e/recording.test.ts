@@ -1,14 +1,9 @@
-/** Recordings of real kubectl sessions, read by an administrator and played by the real asciinema. */
-import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+/** Recordings of real kubectl sessions, read by an administrator and played by the real players. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Row, sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
+import { playInTerminal, WebPlayer, withoutAsciinema, withoutBrowser } from "./support/players.ts";
 import { Terminal } from "./support/terminal.ts";
-
-const hasPlayer = spawnSync("asciinema", ["--version"]).status === 0;
-if (!hasPlayer) console.info("SKIP playing recordings: asciinema is not installed");
 
 let people: TestStack;
 
@@ -47,15 +42,16 @@ async function castWhere(condition: string): Promise<Cast> {
 
 const shown = ({ events }: Cast) => events.flatMap(([, code, data]) => (code === "o" ? [data] : [])).join("");
 
-function play(cast: Cast): string {
-  const file = join(people.home, "session.cast");
-  writeFileSync(file, cast.text);
-  const { status, stdout, stderr } = spawnSync("asciinema", ["play", "-s", "1000", file], {
-    env: { PATH: process.env["PATH"], LC_ALL: "C.UTF-8", HOME: people.home },
-    encoding: "utf8",
-  });
-  expect([status, stderr]).toEqual([0, ""]);
-  return stdout;
+/** Plays it with every player that this machine has. @param lastText what is on the screen at its end */
+async function play(cast: Cast, lastText: string): Promise<void> {
+  if (withoutAsciinema === undefined) expect(playInTerminal(cast.text)).toBe(shown(cast));
+  if (withoutBrowser !== undefined) return;
+  const player = await WebPlayer.start();
+  try {
+    await player.play(cast.text, lastText);
+  } finally {
+    await player.stop();
+  }
 }
 
 it("a terminal: size, resize, every character on the screen, and how it ended", async () => {
@@ -84,7 +80,7 @@ it("a terminal: size, resize, every character on the screen, and how it ended", 
     recording: "complete",
     recording_bytes: Buffer.byteLength(cast.text),
   });
-  if (hasPlayer) expect(play(cast)).toBe(shown(cast));
+  await play(cast, "café ☃");
 });
 
 it("without a terminal: stderr is marked and red, in chronological order", async () => {
@@ -101,7 +97,7 @@ it("without a terminal: stderr is marked and red, in chronological order", async
   expect(first).toBe(0);
   expect(second).toBeGreaterThanOrEqual(0.15);
   expect(third).toBeGreaterThanOrEqual(second + 0.15);
-  if (hasPlayer) expect(play(cast)).toBe(shown(cast));
+  await play(cast, "three");
 });
 
 it("an attach, and a session that an administrator ended, whose reason comes last", async () => {
