@@ -117,7 +117,7 @@ function refusalOfAnswer(status: number, body: string): Refusal {
   }
   const message = refusalMessage(status, body);
   const contentType = body.startsWith("{") ? "application/json" : "text/plain; charset=utf-8";
-  return { status, contentType, body: body === "" ? message : body, message };
+  return { status, contentType, body: body.trim() === "" ? message : body, message };
 }
 
 function refused(code: DenialCode, what: string): Result<never, Refusal> {

@@ -69,6 +69,36 @@ describe("a session that the cluster refuses", () => {
     },
   );
 
+  it.each([
+    ["", "text/plain"],
+    [" \r\n", "text/plain"],
+  ])("without a word (%j) says something to both halves, and to the audit log", async (body, type) => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const answer = firstHalf(person, pod.path());
+    await pod.request();
+    pod.refuse(502, body, { "Content-Type": type });
+    const message = "the cluster answered 502 without saying why";
+    const response = await answer;
+    expect([response.status, await response.text()]).toEqual([502, message]);
+    const second = await secondHalf(person, pod.path());
+    expect([second.status, await second.text()]).toEqual([502, message]);
+    await expectAudited(person, [{ outcome: "refused", reason: message }]);
+  });
+
+  it("with a page gets it as text, and the audit log has none of it", async () => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const answer = firstHalf(person, pod.path());
+    await pod.request();
+    pod.refuse(404, "<html><script>alert(1)</script></html>", { "Content-Type": "text/html", "Set-Cookie": "a=b" });
+    const response = await answer;
+    expect(response.status).toBe(404);
+    expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(response.headers.get("set-cookie")).toBeNull();
+    await expectAudited(person, [{ outcome: "refused", reason: "the cluster answered 404 without saying why" }]);
+  });
+
   it("with a very long body is cut", async () => {
     const person = someone();
     const response = await firstHalf(person, EXEC("verbose"));
