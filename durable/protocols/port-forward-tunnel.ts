@@ -33,7 +33,7 @@ export const MAX_WORK_PER_CHUNK: SpdyWork = {
   headerPairs: 4 * 1024,
 };
 
-/** What kubectl sends, and what the kubelet ignores. On SYN_REPLY and HEADERS of a client its streams get stuck. */
+/** What kubectl sends, and what the kubelet skips. It blocks on HEADERS of a client, and with it every fifth stream. */
 const FROM_CLIENT = new Set(["SYN_STREAM", "RST_STREAM", "SETTINGS", "PING", "GOAWAY", "WINDOW_UPDATE"] as const);
 const FROM_UPSTREAM = new Set([
   "SYN_REPLY",
@@ -47,13 +47,13 @@ const FROM_UPSTREAM = new Set([
 
 interface Stream {
   readonly type: "data" | "error";
-  readonly request: Request;
+  readonly connection: Connection;
   clientIsDone: boolean;
   upstreamIsDone: boolean;
 }
 
 /** One forwarded connection: an error stream and a data stream with the same `requestid`, in either order. */
-interface Request {
+interface Connection {
   readonly id: string;
   readonly port: number;
   /** From the data stream on. The kubelet opens no port for an error stream alone. */
@@ -82,7 +82,7 @@ export class PortForwardTunnelObserver implements Observer {
   readonly #ledger: ForwardLedger;
   readonly #streams = new Map<number, Stream>();
   readonly #endedStreams = new Map<number, Stream>();
-  readonly #requests = new Map<string, Request>();
+  readonly #connections = new Map<string, Connection>();
   #lastStreamId = -1;
   #clientIsLeaving = false;
   /** Traffic was relayed unread, in either direction. Nothing is read after it. */
@@ -164,7 +164,7 @@ export class PortForwardTunnelObserver implements Observer {
     if (!stream || stream.clientIsDone || data.length === 0) return;
     // Nobody reads it, and it blocks every fifth stream.
     if (stream.type === "error") throw unexpected("data on an error stream");
-    if (stream.request.account) stream.request.account.bytesIn += data.length;
+    if (stream.connection.account) stream.connection.account.bytesIn += data.length;
   }
 
   #takeFromUpstream(frame: SpdyFrame): void {
@@ -178,9 +178,9 @@ export class PortForwardTunnelObserver implements Observer {
     if (data.length === 0) return;
     const stream = this.#streams.get(streamId) ?? this.#endedStreams.get(streamId);
     if (stream?.type === "error") {
-      takeError(stream.request, data);
+      takeError(stream.connection, data);
     } else {
-      const account = stream?.request.account ?? this.#ledger.rest;
+      const account = stream?.connection.account ?? this.#ledger.rest;
       account.bytesOut += data.length;
     }
   }
@@ -197,27 +197,27 @@ export class PortForwardTunnelObserver implements Observer {
     if (port === undefined || (type !== "data" && type !== "error")) return;
     if (this.#streams.size >= MAX_OPEN_STREAMS) throw unexpected(`more than ${MAX_OPEN_STREAMS} open streams`);
 
-    const request = this.#request(headerValue(headers, "requestid") || pseudoRequestId(streamId, type), port);
+    const connection = this.#connection(headerValue(headers, "requestid") || pseudoRequestId(streamId, type), port);
     // To whom a second stream belongs depends on when the kubelet forgets the first.
-    if (request.types.has(type)) throw unexpected("a requestid that is in use");
-    if (request.port !== port) throw unexpected("streams for two ports with one requestid");
+    if (connection.types.has(type)) throw unexpected("a requestid that is in use");
+    if (connection.port !== port) throw unexpected("streams for two ports with one requestid");
     if (type === "data") {
-      request.account = this.#ledger.account(port);
-      request.account.connections++;
+      connection.account = this.#ledger.account(port);
+      connection.account.connections++;
     }
-    request.types.add(type);
-    request.openStreams++;
-    this.#streams.set(streamId, { type, request, clientIsDone: fin, upstreamIsDone: false });
+    connection.types.add(type);
+    connection.openStreams++;
+    this.#streams.set(streamId, { type, connection, clientIsDone: fin, upstreamIsDone: false });
   }
 
-  #request(id: string, port: number): Request {
-    const known = this.#requests.get(id);
+  #connection(id: string, port: number): Connection {
+    const known = this.#connections.get(id);
     if (known) return known;
     if (id.length > MAX_REQUEST_ID_LENGTH) throw unexpected("a long requestid");
     const rest = { account: undefined, openStreams: 0, hasFailed: false, errorText: undefined };
-    const request: Request = { id, port, types: new Set(), ...rest };
-    this.#requests.set(id, request);
-    return request;
+    const connection: Connection = { id, port, types: new Set(), ...rest };
+    this.#connections.set(id, connection);
+    return connection;
   }
 
   #finish(streamId: number, side: "client" | "upstream"): void {
@@ -234,8 +234,8 @@ export class PortForwardTunnelObserver implements Observer {
     const stream = this.#streams.get(streamId);
     if (!stream) return;
     this.#streams.delete(streamId);
-    const { request } = stream;
-    if (--request.openStreams === 0) this.#requests.delete(request.id);
+    const { connection } = stream;
+    if (--connection.openStreams === 0) this.#connections.delete(connection.id);
     this.#endedStreams.set(streamId, stream);
     if (this.#endedStreams.size <= MAX_ENDED_STREAMS) return;
     for (const oldest of this.#endedStreams.keys()) {
@@ -245,10 +245,10 @@ export class PortForwardTunnelObserver implements Observer {
   }
 }
 
-function takeError(request: Request, text: Uint8Array): void {
-  if (request.hasFailed) request.errorText?.add(text);
-  else request.errorText = request.account?.failed(text);
-  request.hasFailed = true;
+function takeError(connection: Connection, text: Uint8Array): void {
+  if (connection.hasFailed) connection.errorText?.add(text);
+  else connection.errorText = connection.account?.failed(text);
+  connection.hasFailed = true;
 }
 
 /** The one that the kubelet makes up for clients older than the header. */
