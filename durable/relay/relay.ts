@@ -21,8 +21,11 @@ import { ClientWriter, MAX_UNSENT_BYTES } from "./client-writer.ts";
 import { FrameMerger } from "./frame-merger.ts";
 import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
 
-/** The largest message that the platform takes; a message that must stay whole cannot be larger. */
-const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+/**
+ * The largest message of the cluster's that is put together, where it must stay whole. The platform sends up to 32 MiB,
+ * but text of that size would take all of the object's memory: as bytes, as a string, and as what is sent.
+ */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => scheduler.wait(ms) };
 
