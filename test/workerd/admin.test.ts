@@ -7,7 +7,7 @@ import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended, endedOf, write } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
-import { admin, alice, as, someone, UPGRADE, upgrade } from "./people.ts";
+import { admin, alice, as, IS_TCP, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { expectApiDenial } from "./statuses.ts";
 
@@ -307,7 +307,8 @@ describe("ending a session", () => {
     expect([refused.status, await refused.json()]).toEqual([403, expect.objectContaining({ message })]);
     const second = await as(person, pod.path(), { method: "POST", headers: { Upgrade: "SPDY/3.1" } });
     expect([second.status, await second.json()]).toEqual([403, expect.objectContaining({ message })]);
-    await pod.cancelled();
+    // workerd's HTTP server does not look for a client's FIN while it works on an answer; Go's does.
+    if (!IS_TCP) await pod.cancelled();
     const [row] = await endedOf(person.email, 1);
     expect(row).toMatchObject({ outcome: "terminated", ended_by: "admin@example.com", reason: "now" });
   });
