@@ -44,10 +44,11 @@ const RESIZE_BYTES = 128;
  * come from a later life of the object.
  */
 const ENDING_BYTES = 8 * 1024;
+/** The marks of one slice: each control sequence once. */
+const MARKS_BYTES = 4 * 1024;
 /** How often the same control sequence is marked in one cast. */
 const MAX_MARKS = 50;
 const FIRST_BUFFER_BYTES = 8 * 1024;
-const BUFFER_BYTES = CHUNK_BYTES + JsonEscaper.room(SLICE_BYTES) + FRAME_BYTES;
 
 const encoder = new TextEncoder();
 const EVENT_END = encoder.encode('"]\n');
@@ -73,7 +74,7 @@ const STDERR_END = encoder.encode('\\u001b[39m"]\n');
  *
  * No cast exceeds its largest size, whichever lines it consists of.
  *
- * Memory: one buffer of little more than CHUNK_BYTES while output flows.
+ * Memory: one buffer of CHUNK_BYTES while output flows.
  */
 export class AsciicastWriter {
   readonly #metadata: CastMetadata;
@@ -131,16 +132,16 @@ export class AsciicastWriter {
     if (this.#stopped !== undefined || bytes.length === 0) return;
     this.#addResize(now);
     const escaper = this.#escaperOf(stream);
-    // The recording may stop within this loop: at its largest size, or because the sink stops it.
-    for (let from = 0; from < bytes.length && this.#stopped === undefined; from += SLICE_BYTES) {
+    for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
       const slice = bytes.subarray(from, from + SLICE_BYTES);
       const room = JsonEscaper.room(slice.length) + FRAME_BYTES;
-      if (!this.#hasSpace(room, now)) return;
+      if (this.#used + room + MARKS_BYTES > CHUNK_BYTES) this.flush(now);
+      // The sink may have stopped the recording.
+      if (this.#stopped !== undefined || !this.#hasSpace(room, now)) return;
       this.#makeRoom(room);
       const event = this.#openEvent(stream, now);
       this.#used = escaper.push(slice, this.#buffer, this.#used);
       if (stream !== "stdin") this.#markControls(event, this.#scanners[stream], escaper, slice);
-      if (this.#used >= CHUNK_BYTES) this.flush(now);
     }
   }
 
@@ -304,7 +305,7 @@ export class AsciicastWriter {
   #makeRoom(bytes: number): void {
     const wanted = this.#used + bytes + FRAME_BYTES;
     if (wanted <= this.#buffer.length) return;
-    const larger = new Uint8Array(Math.max(wanted, Math.min(BUFFER_BYTES, this.#buffer.length * 4)));
+    const larger = new Uint8Array(Math.max(wanted, Math.min(CHUNK_BYTES, this.#buffer.length * 4)));
     larger.set(this.#buffer.subarray(0, this.#used));
     this.#buffer = larger;
   }

@@ -1,6 +1,6 @@
 /** The platform's limits, and what Sallyport does when one is reached: data for docs/SIZING.md. */
 
-import { CHUNK_BYTES, inUnits, MAX_SPOOL_BYTES, PART_BYTES } from "../../durable/recording/policy.ts";
+import { CHUNK_BYTES, inUnits, MAX_SPOOL_BYTES } from "../../durable/recording/policy.ts";
 import { HIGH_WATER_BYTES, MAX_UNSENT_BYTES } from "../../durable/relay/client-writer.ts";
 import { MAX_UNREAD_BYTES, MAX_WAITING_BYTES } from "../../durable/session/limits.ts";
 import { limitsSchema } from "../../worker/config/shared-fields.ts";
@@ -26,8 +26,8 @@ const kubernetes = "https://kubernetes.io/docs/reference/command-line-tools-refe
 
 const LIMITS = limitsSchema.parse({});
 const SESSIONS = LIMITS.maxSessionsPerUser;
-/** What clients have not read, a chunk of each session's recording, and two parts that are being uploaded to R2. */
-const MAX_OBJECT_BYTES = MAX_WAITING_BYTES + SESSIONS * CHUNK_BYTES + 2 * PART_BYTES;
+/** What clients have not read, a chunk of each session's recording, and what is read for an upload to R2. */
+const MAX_OBJECT_BYTES = MAX_WAITING_BYTES + (SESSIONS + 3) * CHUNK_BYTES;
 const NOTHING = "nothing";
 
 export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
@@ -94,7 +94,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Object: storage",
     value: "10 GB; rows of 2 MB",
     source: object,
-    effect: `recordings that R2 does not take stop at ${inUnits(MAX_SPOOL_BYTES)} (\`recording\` is \`failed\`). At \`maxQueuedEvents\` events that D1 does not take, no new session opens. A chunk has ${inUnits(CHUNK_BYTES)}. Input that a command does not read waits here up to \`maxBufferedStdinBytes\` (${inUnits(LIMITS.maxBufferedStdinBytes)} by default) of each session`,
+    effect: `recordings that R2 does not take stop at ${inUnits(MAX_SPOOL_BYTES)} (\`recording\` is \`failed\`). At \`maxQueuedEvents\` events that D1 does not take, no new session opens. A chunk has ${CHUNK_BYTES / 1024} KiB. Input that a command does not read waits here up to \`maxBufferedStdinBytes\` (${inUnits(LIMITS.maxBufferedStdinBytes)} by default) of each session`,
     remedy: "fix R2 or D1: both are caught up with automatically",
   },
   {
