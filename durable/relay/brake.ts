@@ -13,6 +13,8 @@ export const HIGH_WATER_BYTES = 1024 * 1024;
 export const LOW_WATER_BYTES = 512 * 1024;
 /** How long one slow reader may stop everything else in the object at a time. */
 const SLICE_MS = 50;
+/** The first slice where nobody knows within it what the reader takes. */
+const BLIND_SLICE_MS = 2;
 /** The same for a reader that is far behind: fewer messages arrive, and a kill is still handled in time. */
 const LONG_SLICE_MS = 150;
 const FAR_BEHIND_BYTES = 2 * HIGH_WATER_BYTES;
@@ -30,6 +32,9 @@ export class Brake {
   readonly #pauseInput: PauseInput;
   readonly #clock: Clock;
   #isOn = false;
+  /** Of blind slices: how long the next one is, and how much waited at the last. */
+  #blindSliceMs = BLIND_SLICE_MS;
+  #lastWaiting = 0;
 
   constructor(pauseInput: PauseInput, clock: Clock) {
     this.#pauseInput = pauseInput;
@@ -41,14 +46,30 @@ export class Brake {
    * resolves.
    *
    * @param waitingBytes how much waits
-   * @param whenTaken called at the slice's start, and again while it lasts and much still waits
+   * @param whenTaken called at the slice's start, and again while it lasts and much still waits; undefined where
+   *   nobody knows within a slice
    */
-  apply(waitingBytes: () => number, whenTaken: () => Promise<void>): void {
+  apply(waitingBytes: () => number, whenTaken: (() => Promise<void>) | undefined): void {
     const waiting = waitingBytes();
+    if (waiting <= HIGH_WATER_BYTES) this.#blindSliceMs = BLIND_SLICE_MS;
     if (waiting <= HIGH_WATER_BYTES || this.#isOn) return;
     this.#isOn = true;
-    const sliceMs = waiting > FAR_BEHIND_BYTES ? LONG_SLICE_MS : SLICE_MS;
-    this.#pauseInput(() => this.#slice(sliceMs, waitingBytes, whenTaken));
+    const maxSliceMs = waiting > FAR_BEHIND_BYTES ? LONG_SLICE_MS : SLICE_MS;
+    if (whenTaken) this.#pauseInput(() => this.#slice(maxSliceMs, waitingBytes, whenTaken));
+    else this.#pauseInput(() => this.#blindSlice(waiting, maxSliceMs));
+  }
+
+  /** The reader goes on only between slices: they are as short as they can be while less and less waits. */
+  async #blindSlice(waiting: number, maxSliceMs: number): Promise<void> {
+    const isCatchingUp = waiting < this.#lastWaiting;
+    this.#lastWaiting = waiting;
+    const sliceMs = Math.min(this.#blindSliceMs, maxSliceMs);
+    this.#blindSliceMs = isCatchingUp ? Math.max(sliceMs / 2, BLIND_SLICE_MS) : sliceMs * 2;
+    try {
+      await this.#clock.sleep(sliceMs);
+    } finally {
+      this.#isOn = false;
+    }
   }
 
   async #slice(sliceMs: number, waitingBytes: () => number, whenTaken: () => Promise<void>): Promise<void> {

@@ -90,11 +90,9 @@ export class UpstreamWriter {
     if (this.#bufferedBytes > 0) void this.#drain();
     this.#noteProgress();
     const isTaking = this.#parts.clock.now() - this.#progressAt < STOPPED_MS;
-    if (isTaking)
-      this.#brake.apply(
-        () => this.waitingBytes,
-        () => this.#pumpAll(),
-      );
+    if (!isTaking) return;
+    const canKnow = this.#parts.leg.whenTaken !== undefined;
+    this.#brake.apply(() => this.waitingBytes, canKnow ? () => this.#pumpAll() : undefined);
   }
 
   /** The session is over: what waits will never be sent. */
@@ -167,7 +165,7 @@ export class UpstreamWriter {
 
   /** For the brake: while it holds back the object's events, nothing else sends what waits. */
   async #pumpAll(): Promise<void> {
-    await this.#parts.leg.whenTaken();
+    await this.#parts.leg.whenTaken?.();
     this.#pump();
   }
 

@@ -40,8 +40,11 @@ export interface UpstreamLeg {
   start(receiver: LegReceiver): void;
   /** Sends a message, after all before it. Whatever happens to the connection is told by `onClose`. */
   send(message: ArrayBuffer | Uint8Array | string): void;
-  /** Resolves when the cluster's side has taken all that it was sent, or is gone. Also within `blockConcurrencyWhile`. */
-  whenTaken(): Promise<void>;
+  /**
+   * Resolves within `blockConcurrencyWhile` when the cluster's side has taken all that it was sent, or is gone. Only a leg has
+   * it that can know: over TCP the end of a write is an event like others, and waits.
+   */
+  whenTaken?(): Promise<void>;
   /** Asks for a pong, where the leg can. */
   ping(): void;
   /** Sends a close frame, after everything before it. The connection stays open until the cluster answers, or `abort`. */

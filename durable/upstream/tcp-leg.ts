@@ -1,3 +1,4 @@
+import { concatBytes } from "../../common/bytes.ts";
 import { FrameReader } from "../websocket/frame-reader.ts";
 import { closePayload, encodeClientFrame } from "../websocket/frame-writer.ts";
 import { CloseCode, Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
@@ -14,6 +15,8 @@ export interface ByteStream {
 /** A quiet session holds a small buffer, a busy one reads much at a time: what a read costs hardly depends on its size. */
 const MIN_READ_BYTES = 16 * 1024;
 const MAX_READ_BYTES = 256 * 1024;
+/** Frames that wait for the connection go out together, up to this much. */
+const MAX_WRITE_BYTES = 256 * 1024;
 const MAX_PONG_BACKLOG_BYTES = 4 * 1024 * 1024;
 const MASK_BYTES = 4;
 const NOTHING = new Uint8Array(0);
@@ -32,6 +35,9 @@ export class TcpLeg implements UpstreamLeg {
   /** Bytes of all frames so far, and how many of them the connection has taken. */
   #writtenBytes = 0;
   #takenBytes = 0;
+  #queue: Uint8Array[] = [];
+  /** Pending while there is something to write. */
+  #writing: Promise<void> | undefined;
   #hasSentClose = false;
 
   /**
@@ -66,26 +72,18 @@ export class TcpLeg implements UpstreamLeg {
   }
 
   send(message: ArrayBuffer | Uint8Array | string): void {
-    if (typeof message === "string") void this.#write(Opcode.text, new TextEncoder().encode(message));
-    else void this.#write(Opcode.binary, message instanceof Uint8Array ? message : new Uint8Array(message));
-  }
-
-  /**
-   * While `blockConcurrencyWhile` holds back the object's events, it holds back the ends of earlier writes too.
-   * A write that begins inside is not held back. An unsolicited pong is one that means nothing (section 5.5.3).
-   */
-  whenTaken(): Promise<void> {
-    return this.#write(Opcode.pong, NOTHING);
+    if (typeof message === "string") this.#write(Opcode.text, new TextEncoder().encode(message));
+    else this.#write(Opcode.binary, message instanceof Uint8Array ? message : new Uint8Array(message));
   }
 
   ping(): void {
-    void this.#write(Opcode.ping, NOTHING);
+    this.#write(Opcode.ping, NOTHING);
   }
 
   close(code?: number, reason = ""): void {
     if (this.#hasSentClose) return;
     const payload = code === undefined ? NOTHING : closePayload(code, truncateReason(reason));
-    void this.#write(Opcode.close, payload);
+    this.#write(Opcode.close, payload);
     this.#hasSentClose = true;
   }
 
@@ -103,7 +101,7 @@ export class TcpLeg implements UpstreamLeg {
       onData: (opcode, bytes, isFirst, isLast) =>
         receiver.onPart({ bytes, isText: opcode === Opcode.text, isFirst, isLast }),
       // A cluster that pings and takes nothing must not fill the memory.
-      onPing: (payload) => this.unsentBytes < MAX_PONG_BACKLOG_BYTES && void this.#write(Opcode.pong, payload),
+      onPing: (payload) => this.unsentBytes < MAX_PONG_BACKLOG_BYTES && this.#write(Opcode.pong, payload),
       onPong: () => receiver.onPong(),
       onClose: (code, reason) => {
         close = { code, reason };
@@ -133,20 +131,42 @@ export class TcpLeg implements UpstreamLeg {
     this.#end(close?.code ?? CloseCode.abnormal, close?.reason ?? "");
   }
 
-  async #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): Promise<void> {
+  #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): void {
     // Section 5.5.1: nothing follows a close frame.
     if (this.#hasSentClose || !this.#receiver) return;
     const frame = encodeClientFrame(opcode, [payload], crypto.getRandomValues(new Uint8Array(MASK_BYTES)));
     this.#writtenBytes += frame.length;
-    const end = this.#writtenBytes;
-    return this.#writer.write(frame).then(
-      () => {
-        // Writes end in order, but their promises may be held back; see `whenTaken`.
-        this.#takenBytes = Math.max(this.#takenBytes, end);
-      },
-      // The reading side learns of a broken connection, and tells it.
-      () => {},
-    );
+    this.#queue.push(frame);
+    this.#writing ??= this.#writeQueue();
+  }
+
+  /**
+   * One write at a time, as much as there is: the stream begins the next one only after the end of the last was
+   * handled, which is an event, and `blockConcurrencyWhile` holds back events.
+   */
+  async #writeQueue(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const chunk = this.#takeQueued();
+        await this.#writer.write(chunk);
+        this.#takenBytes += chunk.length;
+      }
+      this.#writing = undefined;
+    } catch {
+      // Nothing more can be written. The reading side learns of a broken connection, and tells it.
+      this.#queue = [];
+    }
+  }
+
+  #takeQueued(): Uint8Array {
+    let count = 0;
+    for (let bytes = 0; count < this.#queue.length; count++) {
+      bytes += this.#queue[count]?.length ?? 0;
+      if (count > 0 && bytes > MAX_WRITE_BYTES) break;
+    }
+    const frames = this.#queue.splice(0, count);
+    const [only] = frames;
+    return only && frames.length === 1 ? only : concatBytes(frames);
   }
 
   /** The cluster's side is over: answers its close frame, and ends the connection once that is on its way. */
@@ -154,11 +174,13 @@ export class TcpLeg implements UpstreamLeg {
     if (!this.#receiver) return;
     this.close(code === CloseCode.noStatus || code === CloseCode.abnormal ? undefined : code);
     this.#tellClose(code, reason);
-    void this.#writer
-      .close()
-      .catch(() => {})
-      .then(() => this.#stream.close())
-      .catch(() => {});
+    void this.#closeWhenWritten();
+  }
+
+  async #closeWhenWritten(): Promise<void> {
+    await this.#writing;
+    await this.#writer.close().catch(() => {});
+    await this.#stream.close().catch(() => {});
   }
 
   #tellClose(code: number, reason: string): void {

@@ -19,6 +19,13 @@ class Reader {
     this.brake.apply(() => this.waiting, whenTaken);
   }
 
+  /** As with a leg over TCP. */
+  receiveBlindly(bytes: number): Promise<void> | undefined {
+    this.waiting += bytes;
+    this.brake.apply(() => this.waiting, undefined);
+    return this.pauses.at(-1);
+  }
+
   async sleepABit(): Promise<void> {
     this.now += 1;
   }
@@ -64,5 +71,38 @@ describe("the brake", () => {
     await expect(reader.pauses[0]).rejects.toThrow("gone");
     reader.receive(1);
     expect(reader.pauses).toHaveLength(2);
+  });
+});
+
+describe("the brake where nobody knows within a slice what is taken", () => {
+  /** @returns how long the next slice was, ms */
+  async function nextSlice(reader: Reader, bytes: number): Promise<number> {
+    const before = reader.now;
+    await reader.receiveBlindly(bytes);
+    return reader.now - before;
+  }
+
+  it("waits ever longer while more and more waits, up to the usual", async () => {
+    const reader = new Reader();
+    reader.waiting = HIGH_WATER_BYTES;
+    const slices: number[] = [];
+    for (let count = 0; count < 8; count++) slices.push(await nextSlice(reader, 1_000));
+    expect(slices).toEqual([2, 4, 8, 16, 32, 50, 50, 50]);
+    reader.waiting = 3 * HIGH_WATER_BYTES;
+    for (let count = 0; count < 3; count++) slices.push(await nextSlice(reader, 1_000));
+    expect(slices.slice(-2)).toEqual([150, 150]);
+  });
+
+  it("lets the reader catch up between short slices, and starts anew after it has", async () => {
+    const reader = new Reader();
+    reader.waiting = 2 * HIGH_WATER_BYTES - 10_000;
+    for (let count = 0; count < 6; count++) await nextSlice(reader, 1_000);
+    const slices: number[] = [];
+    for (let count = 0; count < 7; count++) slices.push(await nextSlice(reader, -1_000));
+    expect(slices).toEqual([50, 25, 12.5, 6.25, 3.125, 2, 2]);
+    for (let count = 0; count < 4; count++) await nextSlice(reader, 1_000);
+    reader.waiting = 0;
+    expect(await nextSlice(reader, 1_000)).toBe(0);
+    expect(await nextSlice(reader, 2 * HIGH_WATER_BYTES)).toBe(2);
   });
 });

@@ -6,7 +6,7 @@ import { WebSocketServer } from "ws";
 import type { MessagePart } from "../../../durable/protocols/framing.ts";
 import type { LegClose } from "../../../durable/upstream/leg.ts";
 import { openTcpLeg } from "../../../durable/upstream/open-tcp-leg.ts";
-import type { ByteStream, TcpLeg } from "../../../durable/upstream/tcp-leg.ts";
+import { type ByteStream, TcpLeg } from "../../../durable/upstream/tcp-leg.ts";
 import { serverFrame } from "../../support/websocket-frames.ts";
 
 const PROTOCOL = "v5.channel.k8s.io";
@@ -290,6 +290,31 @@ describe("a leg over TCP", () => {
     expect(leg.unsentBytes).toBeGreaterThan(16 * 1024 * 1024);
     leg.abort();
     expect(closes).toEqual([{ code: 1006, reason: "" }]);
+  });
+
+  it("sends what has gathered in one write, after the one that is under way", async () => {
+    const writes: number[] = [];
+    const ends: (() => void)[] = [];
+    const writable = new WritableStream<Uint8Array>({
+      write: (chunk) => {
+        writes.push(chunk.length);
+        return new Promise((resolve) => ends.push(resolve));
+      },
+    });
+    const readable = new ReadableStream({ type: "bytes" }) as ReadableStream<Uint8Array>;
+    const stream = { readable, writable, close: async () => {} };
+    const reader = readable.getReader({ mode: "byob" });
+    const leg = new TcpLeg(stream, reader, writable.getWriter(), new Uint8Array(0), PROTOCOL);
+    collect(leg);
+    const frameBytes = 8 + 1_000;
+    for (let count = 0; count < 301; count++) leg.send(new Uint8Array(1_000));
+    expect([leg.unsentBytes, leg.takenBytes]).toEqual([301 * frameBytes, 0]);
+    for (let count = 1; count <= 3; count++) {
+      await vi.waitFor(() => expect(ends).toHaveLength(count));
+      ends.at(-1)?.();
+    }
+    await vi.waitFor(() => expect(leg.unsentBytes).toBe(0));
+    expect(writes).toEqual([frameBytes, 260 * frameBytes, 40 * frameBytes]);
   });
 
   it("sends nothing after its close frame", async () => {
