@@ -20,7 +20,10 @@ export class AuditLog {
 
   /** Starts the audit of a request. Nothing is written before a stage is reported. */
   begin(request: IncomingMessage, requestInfo: RequestInfo, user: UserInfo): AuditedRequest {
-    return new AuditedRequest(request, requestInfo, user, (event) => this.#file.write(`${JSON.stringify(event)}\n`));
+    return new AuditedRequest(request, requestInfo, user, (event) => {
+      // A session on a frozen connection can outlive the cluster.
+      if (this.#file.writable) this.#file.write(`${JSON.stringify(event)}\n`);
+    });
   }
 
   /** Resolves when all lines are on disk. */
