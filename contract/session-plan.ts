@@ -45,6 +45,11 @@ const planFields = z.strictObject({
   user: name,
   kubernetesUser: name,
   kubernetesGroups: z.array(text).readonly(),
+  /**
+   * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them too, but when
+   * it is read, nobody can tell two groups from one whose name has a comma.
+   */
+  impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
   cluster: name,
   /** The binding that leads to the cluster. */
   binding: name,
@@ -73,11 +78,13 @@ export type SessionPlan = z.output<typeof planSchema>;
 
 /** Plans of version 1. Their edge knew one way to a cluster, and its objects held no input back. */
 const planOfVersion1 = planFields
-  .omit({ upstream: true, portForward: true })
+  .omit({ upstream: true, portForward: true, impersonation: true })
   .extend({ limits: sessionLimitsSchema.unwrap().omit({ maxBufferedStdinBytes: true }) })
   .transform(
     ({ limits, ...others }): SessionPlan => ({
       ...others,
+      // Its sessions go by the platform's WebSocket, which sends the request's headers as they are.
+      impersonation: [],
       limits: { ...limits, maxBufferedStdinBytes: 0 },
       upstream: { transport: "websocket", tcpBinding: null, address: SIDECAR_ADDRESS },
       portForward: { onUnreadable: "end" },

@@ -119,7 +119,11 @@ function withoutBearerTokens(offered: string | null): readonly string[] {
 /** A header's name and value, or the first error. */
 type HeaderLine = Result<readonly [name: string, value: string], ImpersonationError>;
 
-function impersonationHeaders(as: Impersonation): Result<(readonly [string, string])[], ImpersonationError> {
+/**
+ * The lines that say who a request is in the cluster. Each value has a line of its own: `Headers` joins what is
+ * repeated when it is read, and the API server takes `a, b` for one group.
+ */
+export function impersonationHeaders(as: Impersonation): Result<(readonly [string, string])[], ImpersonationError> {
   const lines: HeaderLine[] = [
     // Without a user the API server does not impersonate: the request would run as the proxy's own account.
     exactHeader("user", "impersonate-user", as.user),

@@ -108,7 +108,13 @@ export class SessionOpener {
     if (session.refusal) return err(session.refusal);
     const route = this.#routeTo(plan);
     if (!route.ok) return err(refusalOf(route.error));
-    const dialled = await dial(route.value, { sessionId: session.id, url, headers, signal: session.dial() });
+    const dialled = await dial(route.value, {
+      sessionId: session.id,
+      url,
+      headers,
+      impersonation: plan.impersonation,
+      signal: session.dial(),
+    });
     // It may have ended meanwhile. That is why, whatever the cluster answered.
     if (session.refusal) {
       if (dialled.ok) dialled.value.abort();

@@ -5,6 +5,7 @@ import type { TcpBinding } from "../../contract/bindings.ts";
 import { type DenialCode, denial } from "../../contract/denial.ts";
 import { refusalMessage } from "../../kubernetes/refusal-message.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
+import { type HeaderLine, headerLines } from "./header-lines.ts";
 import type { UpstreamLeg } from "./leg.ts";
 import { openTcpLeg } from "./open-tcp-leg.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
@@ -25,6 +26,8 @@ export interface DialRequest {
   readonly url: string;
   /** What `buildUpstreamHeaders` made, with `Upgrade: websocket`. */
   readonly headers: Headers;
+  /** The Impersonate-* ones among them, a line for each value. */
+  readonly impersonation: readonly HeaderLine[];
   /** Aborting it cuts the connection, also long after it was established. */
   readonly signal: AbortSignal;
 }
@@ -59,13 +62,13 @@ async function dialWebSocket(
 
 async function dialTcp(
   { connector, address }: Extract<Route, { transport: "tcp" }>,
-  { sessionId, url, headers, signal }: DialRequest,
+  { sessionId, url, headers, impersonation, signal }: DialRequest,
   untilAnswered: AbortSignal,
 ): Promise<Result<UpstreamLeg, Refusal>> {
   const { host, pathname, search } = new URL(url);
   // Half-open: the cluster may end its side before it has read ours. A remote binding may answer with a promise.
   const stream = await connector.connect(address, { allowHalfOpen: true });
-  const upgrade = { target: `${pathname}${search}`, host, headers };
+  const upgrade = { target: `${pathname}${search}`, host, headers: headerLines(headers, impersonation) };
   const opened = await openTcpLeg(stream, upgrade, MAX_REFUSAL_BYTES, untilAnswered);
   if (opened.ok) {
     signal.addEventListener("abort", () => opened.value.abort());

@@ -22,7 +22,8 @@ export interface UpgradeRequest {
   /** Path and query as they go on the wire. */
   readonly target: string;
   readonly host: string;
-  readonly headers: Headers;
+  /** A line for each pair. */
+  readonly headers: Iterable<readonly [string, string]>;
 }
 
 export type UpgradeFailure =
@@ -97,9 +98,10 @@ export async function openTcpLeg(
 }
 
 /** In the order of the header; RFC 6455, section 11.3.4 lets it be repeated, which Headers joins by commas. */
-function offeredProtocols(headers: Headers): string[] {
-  return (headers.get("Sec-WebSocket-Protocol") ?? "")
-    .split(",")
+function offeredProtocols(headers: Iterable<readonly [string, string]>): string[] {
+  return [...headers]
+    .filter(([name]) => name.toLowerCase() === "sec-websocket-protocol")
+    .flatMap(([, value]) => value.split(","))
     .map((protocol) => protocol.trim())
     .filter((protocol) => protocol !== "");
 }

@@ -5,7 +5,12 @@ export const PLAN: SessionPlan = {
   sessionId: "s".repeat(64),
   user: "alice@example.com",
   kubernetesUser: "alice",
-  kubernetesGroups: ["a", "b"],
+  kubernetesGroups: ["a", "b, c"],
+  impersonation: [
+    ["impersonate-user", "alice"],
+    ["impersonate-group", "a"],
+    ["impersonate-group", "b, c"],
+  ],
   binding: "KUBE_API",
   locationHint: null,
   rule: null,
@@ -34,7 +39,11 @@ export const PLAN: SessionPlan = {
   },
   audit: { onOutage: "buffer", maxQueuedEvents: 100 },
   recording: { mode: "output", onFailure: "end", onFull: "continue", maxBytes: 1_000 },
-  upstream: { transport: "tcp", tcpBinding: "KUBE_API_TCP", address: "127.0.0.1:8001" },
+  upstream: {
+    transport: "tcp",
+    tcpBinding: "KUBE_API_TCP",
+    address: "127.0.0.1:8001",
+  },
   portForward: { onUnreadable: "continue" },
   client: { address: "203.0.113.7", country: "DE", userAgent: "kubectl", attempt: null },
 };

@@ -2,6 +2,7 @@ import type { Result } from "../../common/result.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
+import { impersonationHeaders } from "../../kubernetes/upstream-headers.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
@@ -42,7 +43,9 @@ export async function openSession(
   // The object answers SPDY requests itself, so they must not look like a WebSocket's.
   const headers = upstreamHeadersFor(request.headers, as, decision.transport === "websocket");
   if (!headers.ok) return headers;
-  attachSessionPlan(headers.value, planSession(sessionId, attempt, config));
+  const impersonation = impersonationHeaders(as);
+  if (!impersonation.ok) throw new Error("headers that were built cannot be built");
+  attachSessionPlan(headers.value, { ...planSession(sessionId, attempt, config), impersonation: impersonation.value });
   // GET, whatever the client's method was.
   const init = { headers: headers.value, signal: request.signal };
   return sendAttempt(namespace, address, buildUpstreamUrl(target), init);
@@ -52,7 +55,7 @@ function planSession(
   sessionId: string,
   { request, subject, identity, cluster, decision }: SessionAttempt,
   config: SessionPolicies,
-): SessionPlan {
+): Omit<SessionPlan, "impersonation"> {
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
   const { onOutage, maxQueuedEvents } = config.audit;
   return {
