@@ -61,7 +61,7 @@ export function renderResult({ metric, unit, variants }: Result): string {
 }
 
 function figure(value: number, unit: Unit): string {
-  return value.toFixed({ s: 3, ms: 3, MiB: 0, "×": 2 }[unit]);
+  return value.toFixed({ s: 3, ms: 3, MiB: 1, "×": 2 }[unit]);
 }
 
 function ratio(comparison: Comparison | undefined): string {

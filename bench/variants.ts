@@ -88,13 +88,13 @@ export async function startWorker(
   upstream: string,
   home: string,
   signal: AbortSignal,
-  limits: ConfigOverrides["limits"] = {},
+  { limits = {}, inspector = false }: { limits?: ConfigOverrides["limits"]; inspector?: boolean } = {},
 ): Promise<StartedWorker> {
   const { name, wranglerConfig, config, transport = "tcp" } = worker;
   const stateDir = mkdtempSync(join(home, `${name}-`));
   const stack = await startStack({
     ...{ stateDir, port: 0, upstream, transport, wranglerConfig, signal },
-    ...{ quiet: true, callerHandlesSignals: true },
+    ...{ quiet: true, callerHandlesSignals: true, inspector },
     config: { ...config, limits: { ...config?.limits, ...limits } },
   });
   const kubectl = new Kubectl(stack.kubeconfig, "alice", stateDir);

@@ -27,7 +27,7 @@ export const memory: Scenario = {
   async measure({ name, worker }, setting) {
     if (!worker) throw new Error(`${name} is no Worker`);
     const { stack, variant } = await startWorker(worker, setting.upstream, setting.home, setting.signal, {
-      maxSessionsPerUser: SESSIONS,
+      limits: { maxSessionsPerUser: SESSIONS },
     });
     const idle: WebSocket[] = [];
     const streaming: Background[] = [];
