@@ -1,7 +1,9 @@
+import xterm from "@xterm/headless";
 import { describe, expect, it } from "vitest";
 import { ControlScanner } from "../../durable/recording/control-scanner.ts";
 import { Random, seedOfRun } from "../support/random.ts";
 
+const { Terminal } = xterm;
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const scan = (text: string) => [...new ControlScanner().scan(bytesOf(text))];
 
@@ -94,7 +96,88 @@ describe("what only draws", () => {
   });
 });
 
-it("it finds the same however random bytes are cut, and only names of a fixed set", () => {
+/** Builds output of whole, broken and odd sequences. */
+function oddOutput(random: Random): string {
+  const junk = () => (random.chance(0.2) ? random.pick([..."\n\u0000\u0007\u0005\u009c\u0018\u001bé;x\u007f"]) : "");
+  const parts = Array.from({ length: 1 + random.below(8) }, () => {
+    switch (random.below(4)) {
+      case 0: {
+        const numbers = random.pick(["", "0", "1", "5", "6", "14", "18", "21", "2026", "1;2"]);
+        const head = random.pick(["\u001b[", "\u009b"]) + junk() + random.pick(["", "", "?", ">", "="]) + junk();
+        return head + numbers + junk() + random.pick(["", "", ..."$*'# !"]) + random.pick([..."cimnpqtuwxySRZ"]);
+      }
+      case 1: {
+        const number = random.pick(["52", "052", "4", "10", "11", "12", "104", "8", "0"]);
+        const data = random.pick(["c;eA==", "?", "1;?", "1;red;2;?", "#fff;?", "c;?"]);
+        return (
+          random.pick(["\u001b]", "\u009d"]) +
+          junk() +
+          number +
+          junk() +
+          ";" +
+          data +
+          junk() +
+          random.pick([..."\u0007\u009c\u0018x"])
+        );
+      }
+      case 2:
+        return (
+          random.pick(["\u001bP", "\u0090"]) +
+          junk() +
+          random.pick(["$q", "+q", "q", "|"]) +
+          random.pick(["m", "r", '"q']) +
+          random.pick(["\u001b\\", "\u009c", ""])
+        );
+      default:
+        return random.pick([
+          "text",
+          "é",
+          "☃",
+          "\u001b",
+          "\u001bZ",
+          "\u001b7",
+          "\u001b^",
+          "\u001bX",
+          "\u001b\\",
+          "\u001b(B",
+        ]);
+    }
+  });
+  return parts.join("");
+}
+
+it("whatever makes a terminal answer or write its clipboard has a name", async () => {
+  const seed = seedOfRun();
+  const random = new Random(seed);
+  const counts = { answers: 0, clipboards: 0 };
+  const terminal = new Terminal({
+    allowProposedApi: true,
+    logLevel: "off",
+    windowOptions: { getWinSizePixels: true, getCellSizePixels: true, getWinSizeChars: true, getWinTitle: true },
+  });
+  let [answers, clipboards] = [0, 0];
+  terminal.onData(() => void answers++);
+  terminal.parser.registerOscHandler(52, (data) => {
+    if (data !== "") clipboards++;
+    return true;
+  });
+  for (let round = 0; round < 1_000; round++) {
+    const text = oddOutput(random);
+    [answers, clipboards] = [0, 0];
+    // The start ends what the last round has left open.
+    await new Promise<void>((done) => terminal.write(`\u0018\u001bc${text}`, done));
+    const names = scan(text);
+    const context = `SALLYPORT_SEED=${seed}: ${JSON.stringify(text)}`;
+    if (answers > 0) expect(names, context).not.toEqual([]);
+    if (clipboards > 0) expect(names, context).toContain("OSC 52");
+    counts.answers += Math.min(answers, 1);
+    counts.clipboards += Math.min(clipboards, 1);
+  }
+  expect(counts.answers).toBeGreaterThan(50);
+  expect(counts.clipboards).toBeGreaterThan(50);
+});
+
+it("finds the same however random bytes are cut, and only names of a fixed set", () => {
   const seed = seedOfRun();
   const random = new Random(seed);
   const alphabet = bytesOf("\u001b\u001b\u001b[]P_?>=;;0125679ctnqpuiyZG$+'*#|\u0005\u0007\u0018\\é\u009b\u009d");
