@@ -94,6 +94,13 @@ export const LOG_EVENTS = {
     meaning: "The recording of a session did not start.",
     action: "See `recording_stopped`.",
   },
+  final_status_not_saved: {
+    level: "error",
+    worker: "objects",
+    fields: ["session", "error"],
+    meaning: "How a command ended was not stored in the object. If the object stops now, the session is `interrupted`.",
+    action: "See `recording_stopped`.",
+  },
   recording_upload_lost: {
     level: "error",
     worker: "objects",

@@ -100,6 +100,11 @@ export class PartDecoder {
     this.#sink = sink;
   }
 
+  /** Memory of a message whose end has not arrived. */
+  get heldBytes(): number {
+    return this.#message.heldBytes;
+  }
+
   push(part: MessagePart): void {
     if (this.#hasEnded) return;
     if (part.isFirst) {
@@ -180,6 +185,10 @@ class MessageBuffer {
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+  }
+
+  get heldBytes(): number {
+    return this.#bytes.length;
   }
 
   /** @returns false where the message becomes too large */

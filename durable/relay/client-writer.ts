@@ -20,6 +20,8 @@ export const LOW_WATER_BYTES = 256 * 1024;
  * brake lets a message pass between two slices.
  */
 export const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+/** What a message costs in memory beside its bytes, while it waits. */
+const MESSAGE_OVERHEAD_BYTES = 256;
 /** The platform has no event for "has read": it is asked, ever less often while nothing happens. */
 const FIRST_POLL_MS = 1;
 const MAX_POLL_MS = 100;
@@ -46,7 +48,11 @@ export class ClientWriter {
   #sentBytes = 0;
   #takenBytes = 0;
   #progressAt: number;
+  /** Since the client had last read everything. */
+  #messagesSinceRead = 0;
+  #bytesSinceRead = 0;
   #room: Promise<void> | undefined;
+  #hasEnded = false;
 
   constructor(socket: ClientSocket, maxMessageBytes: number, clock: Clock) {
     this.#socket = socket;
@@ -69,6 +75,19 @@ export class ClientWriter {
   /** Bytes that the client has been sent and has not read. Without a measure, all that was ever sent. */
   get unsentBytes(): number {
     return this.#socket.bufferedAmount ?? this.#sentBytes;
+  }
+
+  /** The memory that unread messages take, about: the runtime counts their bytes, not the messages. */
+  get heldBytes(): number {
+    const unsent = this.unsentBytes;
+    if (unsent === 0 || this.#bytesSinceRead === 0) return unsent;
+    const messages = Math.ceil((this.#messagesSinceRead * unsent) / this.#bytesSinceRead);
+    return unsent + messages * MESSAGE_OVERHEAD_BYTES;
+  }
+
+  /** The session is over: nobody waits for room any more. */
+  end(): void {
+    this.#hasEnded = true;
   }
 
   /**
@@ -108,7 +127,7 @@ export class ClientWriter {
 
   /** A promise while the client has too much unread; undefined while it has room. */
   whenRoom(): Promise<void> | undefined {
-    if (this.#socket.bufferedAmount === undefined || this.unsentBytes <= HIGH_WATER_BYTES) return undefined;
+    if (this.#hasEnded || !this.isMeasured || this.heldBytes <= HIGH_WATER_BYTES) return undefined;
     this.#room ??= this.#waitForRoom().finally(() => {
       this.#room = undefined;
     });
@@ -133,22 +152,29 @@ export class ClientWriter {
   }
 
   #give(message: ArrayBuffer | Uint8Array | string): void {
+    if (this.#socket.bufferedAmount === 0) {
+      this.#messagesSinceRead = 0;
+      this.#bytesSinceRead = 0;
+    }
     try {
       this.#socket.send(message);
     } catch {
       // The socket closed under us; its close event follows.
       return;
     }
-    this.#sentBytes += typeof message === "string" ? message.length : message.byteLength;
+    const bytes = typeof message === "string" ? message.length : message.byteLength;
+    this.#sentBytes += bytes;
+    this.#bytesSinceRead += bytes;
+    this.#messagesSinceRead++;
   }
 
   async #waitForRoom(): Promise<void> {
-    let unsent = this.unsentBytes;
-    for (let pollMs = FIRST_POLL_MS; unsent > LOW_WATER_BYTES; ) {
+    let held = this.heldBytes;
+    for (let pollMs = FIRST_POLL_MS; held > LOW_WATER_BYTES && !this.#hasEnded; ) {
       await this.#clock.sleep(pollMs);
-      const before = unsent;
-      unsent = this.unsentBytes;
-      pollMs = unsent < before ? FIRST_POLL_MS : Math.min(pollMs * 2, MAX_POLL_MS);
+      const before = held;
+      held = this.heldBytes;
+      pollMs = held < before ? FIRST_POLL_MS : Math.min(pollMs * 2, MAX_POLL_MS);
     }
   }
 }

@@ -27,6 +27,8 @@ import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
  */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
+const MAX_EMPTY_MESSAGES = 65_536;
+
 const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => scheduler.wait(ms) };
 
 export interface RelayParts {
@@ -61,11 +63,12 @@ export class Relay implements LegReceiver {
   readonly #decoder: PartDecoder;
   readonly #clientBrake: Brake;
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
-  readonly #liveness: Liveness;
+  #liveness: Liveness;
   #activeAt: number;
   #isOpen = false;
   #clientIsGone = false;
   #hasFinalStatus = false;
+  #emptyMessages = 0;
 
   constructor(parts: RelayParts) {
     const { client, leg, framing, inputBuffer, maxBufferedStdinBytes, pauseInput } = parts;
@@ -109,9 +112,10 @@ export class Relay implements LegReceiver {
     return this.#clientIsGone ? 0 : this.#toClient.unsentBytes;
   }
 
-  /** Bytes in memory that either side has not taken. */
+  /** What is in memory because a side has not taken it, or has not sent the rest of its message. */
   get waitingBytes(): number {
-    return this.unsentBytes + this.#toCluster.unsentBytes;
+    const forClient = this.#clientIsGone ? 0 : this.#toClient.heldBytes;
+    return forClient + this.#toCluster.unsentBytes + this.#decoder.heldBytes;
   }
 
   /** The side for which more bytes wait in memory. */
@@ -129,6 +133,8 @@ export class Relay implements LegReceiver {
   start(): void {
     const { client, leg } = this.#parts;
     this.#isOpen = true;
+    // It may have taken long until here.
+    this.#liveness = new Liveness(Date.now());
     // Otherwise binary messages arrive as Blobs, which can only be read asynchronously.
     client.binaryType = "arraybuffer";
     client.addEventListener("message", ({ data }) => this.#fromClient(data as ArrayBuffer | string));
@@ -162,6 +168,7 @@ export class Relay implements LegReceiver {
     this.#toClient.flush();
     this.#merger.flush();
     this.#isOpen = false;
+    this.#toClient.end();
     this.#toCluster.end();
     forwardClose(this.#parts.leg, toCluster.code, toCluster.reason);
     const { client } = this.#parts;
@@ -223,7 +230,16 @@ export class Relay implements LegReceiver {
   #takeMessage(message: Uint8Array | string, chunk: Chunk): void {
     if (!this.#observeUpstream(chunk)) return;
     this.#noteFinalStatus();
+    if (!this.#mayFollow(chunk.size)) return;
     this.#toClient.send(message);
+  }
+
+  /** The runtime counts bytes that wait for the client: messages without any would wait in any number. */
+  #mayFollow(size: number): boolean {
+    this.#emptyMessages = size === 0 ? this.#emptyMessages + 1 : 0;
+    if (this.#emptyMessages <= MAX_EMPTY_MESSAGES) return true;
+    this.#violated("the cluster sent too many empty messages in a row");
+    return false;
   }
 
   /** A crash must not lose it: what the object writes is durable before anything that it sends leaves. */

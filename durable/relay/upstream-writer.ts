@@ -9,6 +9,10 @@ export const MAX_UNTAKEN_BYTES = 4 * 1024 * 1024;
 const STOPPED_MS = 1_000;
 /** Larger messages are sent in pieces. SQLite rows hold at most 2 MB. */
 const PIECE_BYTES = 512 * 1024;
+/** Bytes of one stream are joined up to this much before they become a row. */
+const ROW_BYTES = 64 * 1024;
+/** What a row costs beside its bytes, so that a bound in bytes bounds the rows of tiny messages too. */
+export const ROW_OVERHEAD_BYTES = 1024;
 /** The platform has no event for "has taken": it is asked, ever less often while nothing happens. */
 const FIRST_POLL_MS = 2;
 const MAX_POLL_MS = 100;
@@ -55,7 +59,13 @@ export class UpstreamWriter {
   /** How much the cluster had taken when somebody last asked. */
   #takenBytes = 0;
   #progressAt: number;
+  /** What waits in the buffer, with what its rows cost. */
   #bufferedBytes = 0;
+  #rows = 0;
+  /** Bytes of one stream that will be the buffer's next row. */
+  #joined: Uint8Array[] = [];
+  #joinedBytes = 0;
+  #joinedChannel: number | undefined;
   #isDraining = false;
   #hasEnded = false;
 
@@ -72,7 +82,7 @@ export class UpstreamWriter {
 
   /** Bytes that the cluster has not taken, wherever they wait. */
   get waitingBytes(): number {
-    return this.unsentBytes + this.#bufferedBytes;
+    return this.unsentBytes + this.#bufferedBytes + this.#joinedBytes;
   }
 
   /** For how long the cluster has taken nothing although something waits for it, ms. To be asked every second or so. */
@@ -83,28 +93,44 @@ export class UpstreamWriter {
 
   send(message: ArrayBuffer | Uint8Array | string): void {
     if (this.#hasEnded) return;
+    // Within one message nothing can be taken, however fast the cluster is.
+    const isTakenWhole = this.unsentBytes === 0 && this.#parts.maxBufferedBytes === 0;
     for (const piece of this.#split(message)) {
-      if (this.#canSendNow(sizeOf(piece))) this.#sendNow(piece);
+      if (isTakenWhole || this.#canSendNow(sizeOf(piece))) this.#sendNow(piece);
       else if (!this.#store(piece)) return;
     }
-    if (this.#bufferedBytes > 0) void this.#drain();
+    if (this.#isBuffering) void this.#drain();
     this.#noteProgress();
     const isTaking = this.#parts.clock.now() - this.#progressAt < STOPPED_MS;
     if (!isTaking) return;
     const canKnow = this.#parts.leg.whenTaken !== undefined;
-    this.#brake.apply(() => this.waitingBytes, canKnow ? () => this.#pumpAll() : undefined);
+    this.#brake.apply(() => this.#brakedBytes, canKnow ? () => this.#pumpAll() : undefined);
   }
 
   /** The session is over: what waits will never be sent. */
   end(): void {
     this.#hasEnded = true;
-    this.#bufferedBytes = 0;
-    this.#parts.buffer.clear();
+    this.#forget();
+    try {
+      this.#parts.buffer.clear();
+    } catch {
+      // The object removes all rows at its next start. The end of a session must not fail.
+    }
+  }
+
+  get #isBuffering(): boolean {
+    return this.#rows > 0 || this.#joinedBytes > 0;
+  }
+
+  /** The brake holds other sessions up, so it is for memory, and for a buffer that fills up. */
+  get #brakedBytes(): number {
+    const isFilling = this.#bufferedBytes > this.#parts.maxBufferedBytes / 2;
+    return this.unsentBytes + (isFilling ? this.#bufferedBytes : 0);
   }
 
   #canSendNow(bytes: number): boolean {
     const { unsentBytes } = this;
-    return this.#bufferedBytes === 0 && (unsentBytes === 0 || unsentBytes + bytes <= MAX_UNTAKEN_BYTES);
+    return !this.#isBuffering && (unsentBytes === 0 || unsentBytes + bytes <= MAX_UNTAKEN_BYTES);
   }
 
   #sendNow(message: ArrayBuffer | Uint8Array | string): void {
@@ -115,20 +141,72 @@ export class UpstreamWriter {
 
   /** @returns whether it was stored */
   #store(message: ArrayBuffer | Uint8Array | string): boolean {
+    if (!this.#parts.leg.isMeasured) return this.#overflow();
     const isText = typeof message === "string";
     const bytes = bytesOf(message);
-    const { leg, maxBufferedBytes } = this.#parts;
-    if (!leg.isMeasured || this.#bufferedBytes + bytes.length > maxBufferedBytes) return this.#overflow();
+    const channel = isText ? undefined : this.#streamOf(bytes);
     try {
-      for (let at = 0; at === 0 || at < bytes.length; at += PIECE_BYTES) {
-        const isLast = at + PIECE_BYTES >= bytes.length;
-        this.#parts.buffer.append({ bytes: bytes.subarray(at, at + PIECE_BYTES), isText, isLast });
-      }
+      if (channel === undefined || channel !== this.#joinedChannel) this.#storeJoined();
+      if (channel === undefined) return this.#storeRows(bytes, isText) || this.#overflow();
+      this.#joinedChannel = channel;
+      if (this.#joinedBytes === 0) this.#join(bytes);
+      else this.#join(bytes.subarray(channel === NO_CHANNEL ? 0 : 1));
+      const isFull = this.#bufferedBytes + this.#joinedBytes > this.#parts.maxBufferedBytes;
+      if (isFull) return this.#overflow();
+      if (this.#joinedBytes >= ROW_BYTES) this.#storeJoined();
+      return true;
     } catch {
       return this.#overflow();
     }
-    this.#bufferedBytes += bytes.length;
+  }
+
+  #join(bytes: Uint8Array): void {
+    this.#joined.push(bytes);
+    this.#joinedBytes += bytes.length;
+    // Tiny pieces cost more than their bytes.
+    if (this.#joined.length >= MAX_JOINED_PIECES) this.#joined = [concatBytes(this.#joined)];
+  }
+
+  #storeJoined(): void {
+    if (this.#joinedBytes === 0) return;
+    const bytes = concatBytes(this.#joined);
+    this.#joined = [];
+    this.#joinedBytes = 0;
+    this.#joinedChannel = undefined;
+    this.#storeRow({ bytes, isText: false, isLast: true });
+  }
+
+  /** @returns false where they do not fit */
+  #storeRows(bytes: Uint8Array, isText: boolean): boolean {
+    const rows = Math.max(1, Math.ceil(bytes.length / PIECE_BYTES));
+    const cost = bytes.length + rows * ROW_OVERHEAD_BYTES;
+    if (this.#bufferedBytes + cost > this.#parts.maxBufferedBytes) return false;
+    for (let row = 0; row < rows; row++) {
+      const piece = bytes.subarray(row * PIECE_BYTES, (row + 1) * PIECE_BYTES);
+      this.#storeRow({ bytes: piece, isText, isLast: row === rows - 1 });
+    }
     return true;
+  }
+
+  #storeRow(piece: BufferedPiece): void {
+    this.#parts.buffer.append(piece);
+    this.#rows++;
+    this.#bufferedBytes += costOf(piece);
+  }
+
+  #takeRow(): BufferedPiece | undefined {
+    const piece = this.#parts.buffer.take();
+    if (!piece) return undefined;
+    this.#rows--;
+    this.#bufferedBytes -= costOf(piece);
+    return piece;
+  }
+
+  #forget(): void {
+    this.#rows = 0;
+    this.#bufferedBytes = 0;
+    this.#joined = [];
+    this.#joinedBytes = 0;
   }
 
   #overflow(): false {
@@ -140,25 +218,33 @@ export class UpstreamWriter {
   async #drain(): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    for (let pollMs = FIRST_POLL_MS; this.#bufferedBytes > 0; ) {
-      const before = this.#bufferedBytes;
-      this.#pump();
-      pollMs = this.#bufferedBytes < before ? FIRST_POLL_MS : Math.min(pollMs * 2, MAX_POLL_MS);
-      await this.#parts.clock.sleep(pollMs);
+    try {
+      for (let pollMs = FIRST_POLL_MS; this.#isBuffering; ) {
+        const before = this.#parts.leg.takenBytes;
+        this.#pump();
+        pollMs = this.#parts.leg.takenBytes > before ? FIRST_POLL_MS : Math.min(pollMs * 2, MAX_POLL_MS);
+        await this.#parts.clock.sleep(pollMs);
+      }
+    } finally {
+      this.#isDraining = false;
     }
-    this.#isDraining = false;
   }
 
   /** Sends what waits, as far as it is taken. */
   #pump(): void {
-    while (this.#bufferedBytes > 0 && this.unsentBytes <= LOW_WATER_BYTES) {
-      const pieces: BufferedPiece[] = [];
-      let piece = this.#parts.buffer.take();
-      for (; piece && !piece.isLast; piece = this.#parts.buffer.take()) pieces.push(piece);
-      if (!piece) return;
-      const message = joinPieces([...pieces, piece]);
-      this.#bufferedBytes -= message.length;
-      this.#sendNow(piece.isText ? new TextDecoder().decode(message) : message);
+    try {
+      while (this.#isBuffering && this.unsentBytes <= LOW_WATER_BYTES) {
+        if (this.#rows === 0) this.#storeJoined();
+        const pieces: BufferedPiece[] = [];
+        let piece = this.#takeRow();
+        for (; piece && !piece.isLast; piece = this.#takeRow()) pieces.push(piece);
+        if (!piece) return;
+        const message = joinPieces([...pieces, piece]);
+        this.#sendNow(piece.isText ? new TextDecoder().decode(message) : message);
+      }
+    } catch {
+      // The object's storage failed: what was stored cannot be sent.
+      this.#overflow();
     }
     this.#noteProgress();
   }
@@ -173,6 +259,15 @@ export class UpstreamWriter {
     const { unsentBytes, takenBytes } = this.#parts.leg;
     if (unsentBytes === 0 || takenBytes > this.#takenBytes) this.#progressAt = this.#parts.clock.now();
     this.#takenBytes = takenBytes;
+  }
+
+  /** The channel of a message that may be joined with its neighbours; undefined for one that must stay whole. */
+  #streamOf(bytes: Uint8Array): number | undefined {
+    const { framing } = this.#parts;
+    if (framing.kind === "bytes") return bytes.length > 0 ? NO_CHANNEL : undefined;
+    const [channel] = bytes;
+    if (framing.kind !== "channels" || framing.protocol.encoding !== "binary" || bytes.length < 2) return undefined;
+    return channel !== undefined && framing.isStream(channel) ? channel : undefined;
   }
 
   /**
@@ -200,6 +295,14 @@ export class UpstreamWriter {
       yield concatBytes([Uint8Array.of(channel), bytes.subarray(at, at + PIECE_BYTES)]);
     }
   }
+}
+
+/** The joined bytes of a protocol without channels. */
+const NO_CHANNEL = -1;
+const MAX_JOINED_PIECES = 1_024;
+
+function costOf({ bytes }: BufferedPiece): number {
+  return bytes.length + ROW_OVERHEAD_BYTES;
 }
 
 function sizeOf(message: ArrayBuffer | Uint8Array | string): number {

@@ -119,9 +119,13 @@ export class LiveSession {
     const { relay } = this;
     const closure = closureOf(cause, this.finalStatus);
     this.#phase = { name: "closed", closure, relay };
-    if (relay) relay.close(closure);
-    else this.#upstream.abort();
-    this.#onClosed(this, closure);
+    try {
+      if (relay) relay.close(closure);
+      else this.#upstream.abort();
+    } finally {
+      // Whatever fails, the session's place is freed and its end is written.
+      this.#onClosed(this, closure);
+    }
     return true;
   }
 

@@ -17,7 +17,7 @@ export class LiveSessions {
   readonly #recordings: Recordings;
   readonly #onCount: (count: number) => void;
   readonly #sessions = new Map<string, LiveSession>();
-  /** Ended sessions whose clients have not read everything: it stays in memory until they do or leave. */
+  /** Ended sessions of which a side has not taken everything: it stays in memory until it does or leaves. */
   readonly #draining = new Set<Relay>();
 
   /** @param onCount called whenever a session was added or removed */
@@ -48,8 +48,9 @@ export class LiveSessions {
   get unreadBytes(): number {
     let bytes = 0;
     for (const relay of this.#draining) {
-      if (relay.unsentBytes === 0) this.#draining.delete(relay);
-      bytes += relay.unsentBytes;
+      const { waitingBytes } = relay;
+      if (waitingBytes === 0) this.#draining.delete(relay);
+      bytes += waitingBytes;
     }
     return bytes;
   }
@@ -67,11 +68,11 @@ export class LiveSessions {
   /** Writes a closed session's end to the audit log and its recording, and releases its place. */
   release(session: LiveSession, { outcome }: Closure): void {
     if (!this.#sessions.delete(session.id)) return;
-    if (session.relay && session.relay.unsentBytes > 0) this.#draining.add(session.relay);
+    setTimeout(() => session.abort(), CLOSE_GRACE_MS);
+    if (session.relay && session.relay.waitingBytes > 0) this.#draining.add(session.relay);
     this.#onCount(this.#sessions.size);
     const label = endLabel(outcome.outcome, outcome.exitCode, outcome.reason);
     const recording = this.#recordings.end(session.id, label, Date.now());
     this.#audit.append(session.id, endEvent(outcome, session.counts, session.traffic, recording));
-    setTimeout(() => session.abort(), CLOSE_GRACE_MS);
   }
 }

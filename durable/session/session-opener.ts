@@ -5,6 +5,7 @@ import { findClusterBinding, findTcpBinding, type SharedBindings } from "../../c
 import { type Denial, denial } from "../../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../../contract/limits.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
+import type { Status } from "../../kubernetes/status.ts";
 import type { AuditLog } from "../audit-log.ts";
 import type { Framing } from "../protocols/framing.ts";
 import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
@@ -194,7 +195,7 @@ export class SessionOpener {
       maxClientMessageBytes: maxMessageBytesOf(client.userAgent),
       pauseInput: (until) => void this.#state.blockConcurrencyWhile(until),
       startedAt: session.startedAt,
-      onFinalStatus: (status) => this.#audit.journal.saveFinalStatus(session.id, status),
+      onFinalStatus: (status) => this.#saveFinalStatus(session, status),
       onMustClose: (cause) => session.close(cause),
     });
     session.open(relay);
@@ -204,5 +205,14 @@ export class SessionOpener {
     // What the upstream chose, never the first one offered: clients parse the stream by it.
     if (leg.subprotocol) headers.set("Sec-WebSocket-Protocol", leg.subprotocol);
     return ok(new Response(null, { status: 101, webSocket: outside, headers }));
+  }
+
+  /** The client must hear of the Status in any case. */
+  #saveFinalStatus({ id }: LiveSession, status: Status): void {
+    try {
+      this.#audit.journal.saveFinalStatus(id, status);
+    } catch (error) {
+      logEvent("error", "final_status_not_saved", { session: id, error: describeError(error) });
+    }
   }
 }

@@ -25,6 +25,7 @@ export class Liveness {
   /** When the cluster was last heard, or could not be: ms since the epoch. */
   #heardAt: number;
   #pingedAt: number;
+  #tickedAt: number;
   /** How much was sent before the ping whose answer is awaited; undefined if none is. */
   #askedAtBytes: number | undefined;
   /** How much of it the cluster has certainly read: it has answered a ping that was sent after. */
@@ -33,6 +34,7 @@ export class Liveness {
   constructor(now: number) {
     this.#heardAt = now;
     this.#pingedAt = now;
+    this.#tickedAt = now;
   }
 
   /** Anything has arrived: data, a pong, a ping of the cluster's. */
@@ -56,7 +58,10 @@ export class Liveness {
   tick(now: number, { canBeHeard, sentBytes }: LegState): LivenessAction | undefined {
     // The buffers of a connection, a tunnel and an API server hold megabytes that look taken from here.
     const mayBeStuck = sentBytes - this.#confirmedBytes > PIPE_BYTES;
-    if (!canBeHeard || mayBeStuck) this.#heardAt = now;
+    // After a suspended machine or a clock that jumped, nobody was heard because nobody listened.
+    const wasAway = now - this.#tickedAt > PING_INTERVAL_MS;
+    this.#tickedAt = now;
+    if (!canBeHeard || mayBeStuck || wasAway) this.#heardAt = now;
     // Also while it cannot be heard: a hop between us may cut what is silent, whoever is to blame for the silence.
     if (now - this.#pingedAt >= PING_INTERVAL_MS) {
       this.#pingedAt = now;

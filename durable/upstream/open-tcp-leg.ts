@@ -123,9 +123,7 @@ interface Answer {
 
 async function readHead(reader: ReadableStreamBYOBReader): Promise<Result<Answer, UpgradeFailure>> {
   let bytes: Uint8Array = new Uint8Array(0);
-  for (;;) {
-    const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
-    if (value) bytes = concatBytes([bytes, value]);
+  for (let done = false; ; ) {
     const end = findHeadEnd(bytes.subarray(0, MAX_HEAD_BYTES));
     if (end !== undefined) {
       const parsed = parseHead(bytes.subarray(0, end));
@@ -137,7 +135,12 @@ async function readHead(reader: ReadableStreamBYOBReader): Promise<Result<Answer
       continue;
     }
     if (bytes.length >= MAX_HEAD_BYTES) return err({ kind: "invalid", detail: "its head is too long" });
-    if (!done) continue;
+    if (!done) {
+      const read = await reader.read(new Uint8Array(READ_BYTES));
+      if (read.value) bytes = concatBytes([bytes, read.value]);
+      done = read.done;
+      continue;
+    }
     return err(bytes.length === 0 ? { kind: "unreachable" } : { kind: "invalid", detail: "its head is cut off" });
   }
 }

@@ -17,7 +17,13 @@ const MIN_READ_BYTES = 16 * 1024;
 const MAX_READ_BYTES = 256 * 1024;
 /** Frames that wait for the connection go out together, up to this much. */
 const MAX_WRITE_BYTES = 256 * 1024;
-const MAX_PONG_BACKLOG_BYTES = 4 * 1024 * 1024;
+/** What is delivered before the object looks whether the client has room: tiny messages make much of few bytes. */
+const DELIVERY_BYTES = 32 * 1024;
+/** With more waiting, pings stay unanswered: a cluster that takes nothing does not read the answers either. */
+const MAX_PONG_BACKLOG_BYTES = 256 * 1024;
+/** Smaller frames share a buffer while they wait, so that tiny ones cost no more memory than they have bytes. */
+const SMALL_FRAME_BYTES = 4 * 1024;
+const SHARED_BUFFER_BYTES = 64 * 1024;
 const MASK_BYTES = 4;
 const NOTHING = new Uint8Array(0);
 
@@ -36,6 +42,11 @@ export class TcpLeg implements UpstreamLeg {
   #writtenBytes = 0;
   #takenBytes = 0;
   #queue: Uint8Array[] = [];
+  /** Small frames, behind those of the queue. */
+  #shared: Uint8Array | undefined;
+  #sharedLength = 0;
+  /** The payload of the last ping that was not answered. */
+  #unansweredPing: Uint8Array | undefined;
   /** Pending while there is something to write. */
   #writing: Promise<void> | undefined;
   #hasSentClose = false;
@@ -89,8 +100,9 @@ export class TcpLeg implements UpstreamLeg {
 
   abort(): void {
     this.#tellClose(CloseCode.abnormal, "");
+    this.#dropQueue();
     void this.#reader.cancel().catch(() => {});
-    // The writable half is not aborted: workerd then sends nothing more, not even the FIN of a close. What is untaken goes
+    // The writable half is not aborted: workerd then sends nothing more, not even the FIN of a close. What is being written goes
     // first, so a cluster that reads nothing keeps the connection until it ends it or the object is evicted.
     void this.#stream.close().catch(() => {});
   }
@@ -100,22 +112,23 @@ export class TcpLeg implements UpstreamLeg {
     const frames = new FrameReader({
       onData: (opcode, bytes, isFirst, isLast) =>
         receiver.onPart({ bytes, isText: opcode === Opcode.text, isFirst, isLast }),
-      // A cluster that pings and takes nothing must not fill the memory.
-      onPing: (payload) => this.unsentBytes < MAX_PONG_BACKLOG_BYTES && this.#write(Opcode.pong, payload),
+      onPing: (payload) => {
+        this.#unansweredPing = payload;
+      },
       onPong: () => receiver.onPong(),
       onClose: (code, reason) => {
         close = { code, reason };
       },
     });
     try {
-      if (this.#early.length > 0) frames.push(this.#early);
+      await this.#deliver(this.#early, frames, receiver);
       let size = MIN_READ_BYTES;
       let buffer = new ArrayBuffer(size);
       while (!close && this.#receiver) {
         receiver.onPause();
         await receiver.whenRoom();
         const { value, done } = await this.#reader.read(new Uint8Array(buffer));
-        if (value) frames.push(value);
+        if (value) await this.#deliver(value, frames, receiver);
         if (done) break;
         size = nextReadSize(size, value.length);
         buffer = value.buffer.byteLength === size ? value.buffer : new ArrayBuffer(size);
@@ -131,13 +144,54 @@ export class TcpLeg implements UpstreamLeg {
     this.#end(close?.code ?? CloseCode.abnormal, close?.reason ?? "");
   }
 
+  /** Delivers what was read, and lets others in between where the client has no room for what was delivered so far. */
+  async #deliver(bytes: Uint8Array, frames: FrameReader, receiver: LegReceiver): Promise<void> {
+    for (let at = 0; at < bytes.length && this.#receiver; at += DELIVERY_BYTES) {
+      if (at > 0) {
+        const room = receiver.whenRoom();
+        if (room !== undefined) {
+          receiver.onPause();
+          await room;
+        }
+      }
+      frames.push(bytes.subarray(at, at + DELIVERY_BYTES));
+    }
+    this.#answerPing();
+  }
+
+  /** One pong answers all pings before it (RFC 6455, section 5.5.3). */
+  #answerPing(): void {
+    const payload = this.#unansweredPing;
+    this.#unansweredPing = undefined;
+    if (payload && this.unsentBytes < MAX_PONG_BACKLOG_BYTES) this.#write(Opcode.pong, payload);
+  }
+
   #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): void {
     // Section 5.5.1: nothing follows a close frame.
     if (this.#hasSentClose || !this.#receiver) return;
     const frame = encodeClientFrame(opcode, [payload], crypto.getRandomValues(new Uint8Array(MASK_BYTES)));
     this.#writtenBytes += frame.length;
-    this.#queue.push(frame);
+    if (this.#writing && frame.length <= SMALL_FRAME_BYTES) this.#share(frame);
+    else this.#enqueue(frame);
     this.#writing ??= this.#writeQueue();
+  }
+
+  #enqueue(frame: Uint8Array): void {
+    this.#flushShared();
+    this.#queue.push(frame);
+  }
+
+  #share(frame: Uint8Array): void {
+    if (this.#sharedLength + frame.length > SHARED_BUFFER_BYTES) this.#flushShared();
+    this.#shared ??= new Uint8Array(SHARED_BUFFER_BYTES);
+    this.#shared.set(frame, this.#sharedLength);
+    this.#sharedLength += frame.length;
+  }
+
+  #flushShared(): void {
+    if (this.#shared && this.#sharedLength > 0) this.#queue.push(this.#shared.subarray(0, this.#sharedLength));
+    this.#shared = undefined;
+    this.#sharedLength = 0;
   }
 
   /**
@@ -146,7 +200,9 @@ export class TcpLeg implements UpstreamLeg {
    */
   async #writeQueue(): Promise<void> {
     try {
-      while (this.#queue.length > 0) {
+      for (;;) {
+        if (this.#queue.length === 0) this.#flushShared();
+        if (this.#queue.length === 0) break;
         const chunk = this.#takeQueued();
         await this.#writer.write(chunk);
         this.#takenBytes += chunk.length;
@@ -154,8 +210,14 @@ export class TcpLeg implements UpstreamLeg {
       this.#writing = undefined;
     } catch {
       // Nothing more can be written. The reading side learns of a broken connection, and tells it.
-      this.#queue = [];
+      this.#dropQueue();
     }
+  }
+
+  #dropQueue(): void {
+    this.#flushShared();
+    for (const { length } of this.#queue) this.#writtenBytes -= length;
+    this.#queue = [];
   }
 
   #takeQueued(): Uint8Array {

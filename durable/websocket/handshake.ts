@@ -80,7 +80,8 @@ export function findHeadEnd(bytes: Uint8Array): number | undefined {
 export function parseHead(bytes: Uint8Array): Result<ResponseHead, string> {
   const [statusLine = "", ...lines] = latin1(bytes).slice(0, -4).split("\r\n");
   const [, status] = /^HTTP\/1\.[01] (\d{3})(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(statusLine) ?? [];
-  if (status === undefined) return err("its status line is not HTTP/1.1");
+  // RFC 9110, section 15: others are invalid, and cannot be passed on.
+  if (status === undefined || status < "100" || status > "599") return err("its status line is not HTTP/1.1");
   const headers = new Map<string, string>();
   for (const line of lines) {
     const colon = line.indexOf(":");

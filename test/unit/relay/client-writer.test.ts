@@ -97,11 +97,11 @@ describe("a client's writer", () => {
 
   it("waits while the client has much unread, until it has little", async () => {
     const client = new Client();
-    client.writer.send(filled(HIGH_WATER_BYTES, 1));
+    client.writer.send(filled(HIGH_WATER_BYTES - 1024, 1));
     expect(client.writer.whenRoom()).toBeUndefined();
     expect(client.writer.isFull).toBe(false);
-    client.writer.send("x");
-    const steps = [HIGH_WATER_BYTES, LOW_WATER_BYTES + 1, LOW_WATER_BYTES];
+    client.writer.send(filled(2048, 1));
+    const steps = [HIGH_WATER_BYTES, LOW_WATER_BYTES + 1, LOW_WATER_BYTES - 1024];
     const seen: number[] = [];
     client.onSleep = () => {
       expect(client.writer.isFull).toBe(true);
@@ -109,8 +109,34 @@ describe("a client's writer", () => {
       seen.push(client.bufferedAmount);
     };
     await client.writer.whenRoom();
-    expect(seen).toEqual([HIGH_WATER_BYTES, LOW_WATER_BYTES + 1, LOW_WATER_BYTES]);
+    expect(seen).toEqual([HIGH_WATER_BYTES, LOW_WATER_BYTES + 1, LOW_WATER_BYTES - 1024]);
     expect(client.writer.isFull).toBe(false);
+  });
+
+  it("waits for a client that has not read many tiny messages, which cost more than their bytes", async () => {
+    const client = new Client();
+    let sent = 0;
+    while (client.writer.whenRoom() === undefined && sent < 100_000) {
+      client.writer.send(filled(1, 1));
+      sent++;
+      client.onSleep = () => {
+        client.bufferedAmount = 0;
+      };
+    }
+    expect(sent).toBeLessThan(5_000);
+    expect(client.writer.heldBytes).toBeGreaterThan(100 * sent);
+    await client.writer.whenRoom();
+    expect(client.writer.heldBytes).toBe(0);
+  });
+
+  it("waits no longer once the session is over, though nothing more is read", async () => {
+    const client = new Client();
+    client.writer.send(filled(2 * HIGH_WATER_BYTES, 1));
+    const room = client.writer.whenRoom();
+    expect(room).toBeDefined();
+    client.onSleep = () => client.writer.end();
+    await room;
+    expect(client.writer.whenRoom()).toBeUndefined();
   });
 
   it("asks ever less often while nothing is read", async () => {

@@ -27,6 +27,7 @@ class Cluster {
   overflows = 0;
   pauses = 0;
   storageFails = false;
+  clearFails = false;
   #sleepers: (() => void)[] = [];
   readonly writer: UpstreamWriter;
 
@@ -38,7 +39,10 @@ class Cluster {
         this.stored.push({ ...piece, bytes: piece.bytes.slice() });
       },
       take: () => this.stored.shift(),
-      clear: () => void this.stored.splice(0),
+      clear: () => {
+        if (this.clearFails) throw new Error("SQLITE_IOERR");
+        this.stored.splice(0);
+      },
     };
     this.writer = new UpstreamWriter({
       leg: this as unknown as UpstreamLeg,
@@ -163,6 +167,46 @@ describe("the cluster's writer", () => {
     expect(cluster.received.length).toBe(3);
     expect(cluster.received.every((received) => received.length === message.length)).toBe(true);
     expect(cluster.received[2]).toEqual(message);
+  });
+
+  it("joins tiny messages before they are stored, so that their rows are bounded too", async () => {
+    const cluster = new Cluster(CHANNELS, 16 * MIB);
+    cluster.writer.send(stdin(MAX_UNTAKEN_BYTES));
+    for (let index = 0; index < 100_000; index++) cluster.writer.send(Uint8Array.of(0, index % 251));
+    expect(cluster.stored.length).toBeLessThan(20);
+    await cluster.takeAll();
+    const tiny = cluster.bytes(0).subarray(MAX_UNTAKEN_BYTES);
+    expect(tiny.length).toBe(100_000);
+    expect(tiny.every((byte, index) => byte === index % 251)).toBe(true);
+  });
+
+  it("ends once tiny messages that must stay whole cost too many rows", () => {
+    const cluster = new Cluster(MESSAGES, MIB);
+    cluster.writer.send(new Uint8Array(MAX_UNTAKEN_BYTES));
+    let sent = 0;
+    for (; cluster.overflows === 0 && sent < 1_000_000; sent++) cluster.writer.send(Uint8Array.of(1));
+    expect(sent).toBeLessThan(1_100);
+  });
+
+  it("keeps empty messages in their place", async () => {
+    const cluster = new Cluster(MESSAGES, 64 * MIB);
+    for (const message of [new Uint8Array(5 * MIB), "1", "", "2"]) cluster.writer.send(message);
+    await cluster.takeAll();
+    expect(cluster.received.slice(1)).toEqual(["1", "", "2"]);
+    expect([cluster.stored.length, cluster.writer.waitingBytes]).toEqual([0, 0]);
+  });
+
+  it("sends one large message to a cluster that keeps up, although nothing may be stored", () => {
+    const cluster = new Cluster(CHANNELS, 0);
+    cluster.writer.send(stdin(9 * MIB));
+    expect([cluster.overflows, cluster.bytes(0).length]).toEqual([0, 9 * MIB]);
+  });
+
+  it("ends where the storage fails at the end too, without an error", () => {
+    const cluster = new Cluster();
+    cluster.clearFails = true;
+    for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
+    expect(() => cluster.writer.end()).not.toThrow();
   });
 
   it("ends at the bound of what may be stored, once, and forgets what was stored", () => {
