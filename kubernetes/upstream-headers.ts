@@ -116,22 +116,21 @@ function withoutBearerTokens(offered: string | null): readonly string[] {
     .filter((subprotocol) => /^[!-~]+$/.test(subprotocol) && !subprotocol.toLowerCase().includes(BEARER_SUBPROTOCOL));
 }
 
-/** A header's name and value, or the first error. */
-type HeaderLine = Result<readonly [name: string, value: string], ImpersonationError>;
+export type HeaderLine = readonly [name: string, value: string];
 
 /**
  * The lines that say who a request is in the cluster. Each value has a line of its own: `Headers` joins what is
  * repeated when it is read, and the API server takes `a, b` for one group.
  */
-export function impersonationHeaders(as: Impersonation): Result<(readonly [string, string])[], ImpersonationError> {
-  const lines: HeaderLine[] = [
+export function impersonationHeaders(as: Impersonation): Result<HeaderLine[], ImpersonationError> {
+  const lines: Result<HeaderLine, ImpersonationError>[] = [
     // Without a user the API server does not impersonate: the request would run as the proxy's own account.
     exactHeader("user", "impersonate-user", as.user),
     ...as.groups.map((group) => exactHeader("group", "impersonate-group", group)),
     ...(as.uid === undefined ? [] : [exactHeader("uid", "impersonate-uid", as.uid)]),
     ...Object.entries(as.extra).flatMap(([key, values]) => values.map((value) => extraHeader(key, value))),
   ];
-  const headers: (readonly [string, string])[] = [];
+  const headers: HeaderLine[] = [];
   for (const line of lines) {
     if (!line.ok) return line;
     headers.push(line.value);
@@ -145,14 +144,18 @@ export function impersonationHeaders(as: Impersonation): Result<(readonly [strin
  * `Headers` trims spaces at both ends, so ` system:masters` would arrive as another group. Outside ASCII,
  * runtimes send different bytes for the same character, and RBAC compares bytes.
  */
-function exactHeader(part: ImpersonationError["part"], name: string, value: string): HeaderLine {
+function exactHeader(
+  part: ImpersonationError["part"],
+  name: string,
+  value: string,
+): Result<HeaderLine, ImpersonationError> {
   if (value === "") return invalid(part, "is empty");
   if (!/^[ -~]*$/.test(value)) return invalid(part, "has a character outside printable ASCII");
   if (value.startsWith(" ") || value.endsWith(" ")) return invalid(part, "begins or ends with a space");
   return ok([name, value]);
 }
 
-function extraHeader(key: string, value: string): HeaderLine {
+function extraHeader(key: string, value: string): Result<HeaderLine, ImpersonationError> {
   if (key === "") return invalid("extra", "has an empty key");
   if (!key.isWellFormed()) return invalid("extra", "has a key that is not valid Unicode");
   return exactHeader("extra", `impersonate-extra-${escapeExtraKey(key)}`, value);

@@ -228,6 +228,8 @@ export function sizeOf(message: Message): number {
   return typeof message === "string" ? utf8Length(message) : message.byteLength;
 }
 
-function bytesOf(message: ArrayBuffer | Uint8Array): Uint8Array {
+/** A message as bytes: text as UTF-8. Not copied. */
+export function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {
+  if (typeof message === "string") return utf8.encode(message);
   return message instanceof Uint8Array ? message : new Uint8Array(message);
 }

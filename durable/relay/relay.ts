@@ -13,9 +13,10 @@ import type { Observation, Observer } from "../protocols/observer.ts";
 import type { LiveRecording } from "../recording/live-recording.ts";
 import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
 import { stalledLimit, stdinLimit } from "../session/limits.ts";
-import { CLOSE_ABNORMAL, CLOSE_GOING_AWAY, CLOSE_NORMAL, closeQuietly, forwardClose } from "../upstream/close-codes.ts";
+import { closeQuietly, forwardClose } from "../upstream/close-codes.ts";
 import type { LegClose, LegReceiver, UpstreamLeg } from "../upstream/leg.ts";
 import { Liveness, LOST_AFTER_MS } from "../upstream/liveness.ts";
+import { CloseCode } from "../websocket/protocol.ts";
 import { Brake, type Clock, type PauseInput } from "./brake.ts";
 import { ClientWriter, MAX_UNSENT_BYTES } from "./client-writer.ts";
 import { FrameMerger } from "./frame-merger.ts";
@@ -63,7 +64,7 @@ export class Relay implements LegReceiver {
   readonly #decoder: PartDecoder;
   readonly #clientBrake: Brake;
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
-  #liveness: Liveness;
+  readonly #liveness: Liveness;
   #activeAt: number;
   #isOpen = false;
   #clientIsGone = false;
@@ -90,7 +91,8 @@ export class Relay implements LegReceiver {
       onViolation: (violation) => this.#violated(violation),
     });
     this.#clientBrake = new Brake(pauseInput, CLOCK);
-    this.#liveness = new Liveness(parts.startedAt);
+    // Not since the session began: it may have taken long until here.
+    this.#liveness = new Liveness(CLOCK.now());
     this.#activeAt = parts.startedAt;
   }
 
@@ -133,14 +135,12 @@ export class Relay implements LegReceiver {
   start(): void {
     const { client, leg } = this.#parts;
     this.#isOpen = true;
-    // It may have taken long until here.
-    this.#liveness = new Liveness(Date.now());
     // Otherwise binary messages arrive as Blobs, which can only be read asynchronously.
     client.binaryType = "arraybuffer";
     client.addEventListener("message", ({ data }) => this.#fromClient(data as ArrayBuffer | string));
     client.addEventListener("close", ({ code, reason }) => this.#clientClosed(code, reason));
     // The event has no details worth keeping.
-    client.addEventListener("error", () => this.#clientClosed(CLOSE_ABNORMAL, ""));
+    client.addEventListener("error", () => this.#clientClosed(CloseCode.abnormal, ""));
     // Half-open: we send the answering close frame, after the cluster has its close.
     client.accept({ allowHalfOpen: true });
     leg.start(this);
@@ -158,7 +158,7 @@ export class Relay implements LegReceiver {
     const action = this.#liveness.tick(now, { canBeHeard, sentBytes });
     if (action === "ping") leg.ping();
     if (action === "lost") {
-      this.#mustClose({ kind: "cluster", code: CLOSE_ABNORMAL, reason: `no answer for ${LOST_AFTER_MS / 1000} s` });
+      this.#mustClose({ kind: "cluster", code: CloseCode.abnormal, reason: `no answer for ${LOST_AFTER_MS / 1000} s` });
     }
   }
 
@@ -288,8 +288,8 @@ export class Relay implements LegReceiver {
   #sayGoodbye(message: string): void {
     const { client, observer } = this.#parts;
     for (const frame of observer.goodbyeFrames(message)) this.#toClient.send(frame);
-    if (observer.messageInCloseReason) closeQuietly(client, CLOSE_GOING_AWAY, message);
-    else if (observer.lingerMs > 0) setTimeout(() => closeQuietly(client, CLOSE_NORMAL), observer.lingerMs);
-    else closeQuietly(client, CLOSE_NORMAL);
+    if (observer.messageInCloseReason) closeQuietly(client, CloseCode.goingAway, message);
+    else if (observer.lingerMs > 0) setTimeout(() => closeQuietly(client, CloseCode.normal), observer.lingerMs);
+    else closeQuietly(client, CloseCode.normal);
   }
 }

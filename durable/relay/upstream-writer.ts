@@ -1,5 +1,5 @@
 import { concatBytes } from "../../common/bytes.ts";
-import type { Framing } from "../protocols/framing.ts";
+import { bytesOf, decodeMessage, type Framing, isOfStream } from "../protocols/framing.ts";
 import type { UpstreamLeg } from "../upstream/leg.ts";
 import { Brake, type Clock, LOW_WATER_BYTES, type PauseInput } from "./brake.ts";
 
@@ -11,6 +11,9 @@ const STOPPED_MS = 1_000;
 const PIECE_BYTES = 512 * 1024;
 /** Bytes of one stream are joined up to this much before they become a row. */
 const ROW_BYTES = 64 * 1024;
+const MAX_JOINED_PIECES = 1_024;
+/** What has no channel, since its protocol has none. */
+const NO_CHANNEL = -1;
 /** What a row costs beside its bytes, so that a bound in bytes bounds the rows of tiny messages too. */
 export const ROW_OVERHEAD_BYTES = 1024;
 /** The platform has no event for "has taken": it is asked, ever less often while nothing happens. */
@@ -263,11 +266,8 @@ export class UpstreamWriter {
 
   /** The channel of a message that may be joined with its neighbours; undefined for one that must stay whole. */
   #streamOf(bytes: Uint8Array): number | undefined {
-    const { framing } = this.#parts;
-    if (framing.kind === "bytes") return bytes.length > 0 ? NO_CHANNEL : undefined;
-    const [channel] = bytes;
-    if (framing.kind !== "channels" || framing.protocol.encoding !== "binary" || bytes.length < 2) return undefined;
-    return channel !== undefined && framing.isStream(channel) ? channel : undefined;
+    const chunk = decodeMessage(this.#parts.framing, bytes);
+    return isOfStream(this.#parts.framing, chunk) ? (chunk.channel ?? NO_CHANNEL) : undefined;
   }
 
   /**
@@ -275,31 +275,19 @@ export class UpstreamWriter {
    * the API server takes it (Python's client sends its stdin as text).
    */
   *#split(message: ArrayBuffer | Uint8Array | string): Iterable<ArrayBuffer | Uint8Array | string> {
-    const { framing } = this.#parts;
-    const isText = typeof message === "string";
-    if (sizeOf(message) <= PIECE_BYTES || framing.kind === "messages" || (isText && framing.kind === "bytes")) {
+    const isOtherText = typeof message === "string" && this.#parts.framing.kind !== "channels";
+    const bytes = sizeOf(message) <= PIECE_BYTES || isOtherText ? undefined : bytesOf(message);
+    const channel = bytes && this.#streamOf(bytes);
+    if (bytes === undefined || channel === undefined) {
       yield message;
       return;
     }
-    const bytes = bytesOf(message);
-    if (framing.kind === "bytes") {
-      for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
-      return;
-    }
-    const [channel = 0] = bytes;
-    if (framing.protocol.encoding !== "binary" || !framing.isStream(channel)) {
-      yield message;
-      return;
-    }
-    for (let at = 1; at < bytes.length; at += PIECE_BYTES) {
-      yield concatBytes([Uint8Array.of(channel), bytes.subarray(at, at + PIECE_BYTES)]);
+    const head = bytes.subarray(0, channel === NO_CHANNEL ? 0 : 1);
+    for (let at = head.length; at < bytes.length; at += PIECE_BYTES) {
+      yield concatBytes([head, bytes.subarray(at, at + PIECE_BYTES)]);
     }
   }
 }
-
-/** The joined bytes of a protocol without channels. */
-const NO_CHANNEL = -1;
-const MAX_JOINED_PIECES = 1_024;
 
 function costOf({ bytes }: BufferedPiece): number {
   return bytes.length + ROW_OVERHEAD_BYTES;
@@ -307,11 +295,6 @@ function costOf({ bytes }: BufferedPiece): number {
 
 function sizeOf(message: ArrayBuffer | Uint8Array | string): number {
   return typeof message === "string" ? message.length : message.byteLength;
-}
-
-function bytesOf(message: ArrayBuffer | Uint8Array | string): Uint8Array {
-  if (typeof message === "string") return new TextEncoder().encode(message);
-  return message instanceof Uint8Array ? message : new Uint8Array(message);
 }
 
 function joinPieces(pieces: readonly BufferedPiece[]): Uint8Array {

@@ -3,7 +3,7 @@ import type { Outcome } from "../../audit/events.ts";
 import { denial } from "../../contract/denial.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
-import { CLOSE_ABNORMAL, CLOSE_GOING_AWAY, CLOSE_NO_STATUS, CLOSE_NORMAL } from "../upstream/close-codes.ts";
+import { CloseCode } from "../websocket/protocol.ts";
 import type { ReachedLimit } from "./limits.ts";
 import { outcomeFromStatus, outcomeOf, outcomeOfLimit, outcomeOfTermination, type SessionOutcome } from "./outcome.ts";
 
@@ -49,50 +49,48 @@ export interface Closure {
   readonly toCluster: Farewell;
 }
 
-/** What must be known beside the cause. */
-interface Context {
-  /** What the cluster said about the command's end, if it did. A command that has ended keeps its own outcome. */
-  readonly status: Status | undefined;
-}
+type CauseOf<Kind extends CloseCause["kind"]> = Extract<CloseCause, { readonly kind: Kind }>;
+/** @param status of a command that has ended: it keeps its own outcome */
+type ClosureOf<Cause> = (cause: Cause, status: Status | undefined) => Closure;
 
 /** Every cause, once. */
-const CLOSURES: { readonly [Kind in CloseCause["kind"]]: (cause: CauseOf<Kind>, context: Context) => Closure } = {
+const CLOSURES: { readonly [Kind in CloseCause["kind"]]: ClosureOf<CauseOf<Kind>> } = {
   command: ({ status, side, code, reason }) => ({
     outcome: outcomeFromStatus(status),
-    refusal: ENDED("the command ended"),
+    refusal: sessionEnded("the command ended"),
     // kubectl discards the Status and fails on any other code than 1000, so a lost connection is a normal close.
     toClient:
-      code === CLOSE_ABNORMAL && side === "cluster"
-        ? goingNormally
+      code === CloseCode.abnormal && side === "cluster"
+        ? NORMAL_CLOSE
         : { code, reason: side === "cluster" ? reason : "" },
     toCluster: { code, reason: side === "client" ? reason : "" },
   }),
   client: ({ code, reason }) => ({
     outcome: outcomeOf("disconnected", null),
-    refusal: ENDED("the client went away"),
+    refusal: sessionEnded("the client went away"),
     toClient: { code, reason: "" },
     toCluster: { code, reason },
   }),
   cluster: ({ code, reason }) => {
-    if (code !== CLOSE_ABNORMAL) {
-      const isClean = code === CLOSE_NORMAL || code === CLOSE_NO_STATUS;
+    if (code !== CloseCode.abnormal) {
+      const isClean = code === CloseCode.normal || code === CloseCode.noStatus;
       const outcome = isClean ? outcomeOf("closed", null) : lost(`WebSocket close ${code}`);
-      return { outcome, refusal: ENDED(LOST), toClient: { code, reason }, toCluster: { code, reason: "" } };
+      return { outcome, refusal: sessionEnded(LOST), toClient: { code, reason }, toCluster: { code, reason: "" } };
     }
-    return { outcome: lost(reason || "WebSocket close 1006"), refusal: ENDED(LOST), ...tellBoth(LOST) };
+    return { outcome: lost(reason || "WebSocket close 1006"), refusal: sessionEnded(LOST), ...tellBoth(LOST) };
   },
-  limit: ({ limit: { outcome, message } }, { status }) => ({
+  limit: ({ limit: { outcome, message } }, status) => ({
     outcome: outcomeOfLimit(outcome, message, status),
-    refusal: ENDED(message),
+    refusal: sessionEnded(message),
     ...tellBoth(message),
   }),
-  administrator: ({ by, reason }, { status }) => {
+  administrator: ({ by, reason }, status) => {
     const message = `session terminated by ${by}: ${reason}`;
-    return { outcome: outcomeOfTermination(by, reason, status), refusal: ENDED(message), ...tellBoth(message) };
+    return { outcome: outcomeOfTermination(by, reason, status), refusal: sessionEnded(message), ...tellBoth(message) };
   },
-  recorder: ({ outcome, message }, { status }) => ({
+  recorder: ({ outcome, message }, status) => ({
     outcome: outcomeOfLimit(outcome, message, status),
-    refusal: ENDED(message),
+    refusal: sessionEnded(message),
     ...tellBoth(message),
   }),
   refusal: ({ refusal }) => ({
@@ -102,35 +100,32 @@ const CLOSURES: { readonly [Kind in CloseCause["kind"]]: (cause: CauseOf<Kind>, 
   }),
   internal: () => ({
     outcome: outcomeOf("failed", "Sallyport failed while it opened the session"),
-    refusal: ENDED(INTERNAL),
+    refusal: sessionEnded(INTERNAL),
     ...tellBoth(INTERNAL),
   }),
 };
 
-type CauseOf<Kind extends CloseCause["kind"]> = Extract<CloseCause, { readonly kind: Kind }>;
-
 const LOST = "the connection to the cluster was lost";
 const INTERNAL = "Sallyport failed: try again; if this persists, contact your administrator";
-const goingNormally: Farewell = { code: CLOSE_NORMAL, reason: "" };
+const NORMAL_CLOSE: Farewell = { code: CloseCode.normal, reason: "" };
 
 /** @param status what the cluster has said about the command's end by now */
 export function closureOf(cause: CloseCause, status: Status | undefined): Closure {
-  const close = CLOSURES[cause.kind] as (cause: CloseCause, context: Context) => Closure;
-  return close(cause, { status });
+  return (CLOSURES[cause.kind] as ClosureOf<CloseCause>)(cause, status);
 }
 
-function ENDED(message: string): Refusal {
+function sessionEnded(message: string): Refusal {
   return refusalOf(denial("session_ended", message));
 }
 
 function lost(how: string): SessionOutcome {
-  return outcomeOf("upstream_lost", `the connection to the cluster was lost (${how})`);
+  return outcomeOf("upstream_lost", `${LOST} (${how})`);
 }
 
 /** The client is shown why; the cluster learns it from the close frame. */
 function tellBoth(message: string): Pick<Closure, "toClient" | "toCluster"> {
   return {
-    toClient: { message, code: CLOSE_NORMAL, reason: "" },
-    toCluster: { code: CLOSE_GOING_AWAY, reason: message },
+    toClient: { message, code: CloseCode.normal, reason: "" },
+    toCluster: { code: CloseCode.goingAway, reason: message },
   };
 }

@@ -15,9 +15,9 @@ import { type Refusal, refusalOf } from "../refusal.ts";
 import { maxMessageBytesOf } from "../relay/client-writer.ts";
 import { Relay } from "../relay/relay.ts";
 import { StdinBuffer } from "../storage/stdin-buffer.ts";
-import { CLOSE_ABNORMAL } from "../upstream/close-codes.ts";
 import { dial, type Route } from "../upstream/dial.ts";
 import type { UpstreamLeg } from "../upstream/leg.ts";
+import { CloseCode } from "../websocket/protocol.ts";
 import { type Admission, START_NOT_AUDITED } from "./admission.ts";
 import { LiveSession, startEvent } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
@@ -86,7 +86,7 @@ export class SessionOpener {
     this.#audit.append(session.id, { type: "start", data: startEvent(plan, accessReason) });
     this.#sessions.add(session);
     // A client that leaves now has no socket to tell of it: the session would stay until its idle limit.
-    const abandon = () => session.close({ kind: "client", code: CLOSE_ABNORMAL, reason: "" });
+    const abandon = () => session.close({ kind: "client", code: CloseCode.abnormal, reason: "" });
     if (signal.aborted) abandon();
     signal.addEventListener("abort", abandon);
     try {

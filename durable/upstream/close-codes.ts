@@ -1,11 +1,6 @@
-/** WebSocket close codes: RFC 6455, section 7.4, and what `WebSocket.close()` accepts. */
+/** How a WebSocket is closed: what RFC 6455, section 7.4 allows, and `WebSocket.close()` accepts. */
+import { CloseCode, isSendableCloseCode } from "../websocket/protocol.ts";
 
-export const CLOSE_NORMAL = 1000;
-export const CLOSE_GOING_AWAY = 1001;
-/** Never on the wire: the peer's close frame had no code. */
-export const CLOSE_NO_STATUS = 1005;
-/** Never on the wire: the connection ended without a close frame. */
-export const CLOSE_ABNORMAL = 1006;
 const MAX_REASON_BYTES = 123;
 
 interface Closable {
@@ -17,9 +12,9 @@ interface Closable {
  * unassigned ones) are replaced: 1005 by an empty close, the others by "going away".
  */
 export function forwardClose(socket: Closable, code: number, reason: string): void {
-  if (code === CLOSE_NO_STATUS) closeQuietly(socket);
-  else if (isSendable(code)) closeQuietly(socket, code, reason);
-  else closeQuietly(socket, CLOSE_GOING_AWAY);
+  if (code === CloseCode.noStatus) closeQuietly(socket);
+  else if (isSendableCloseCode(code)) closeQuietly(socket, code, reason);
+  else closeQuietly(socket, CloseCode.goingAway);
 }
 
 /** Closes a socket that may be closed or broken already. */
@@ -29,10 +24,6 @@ export function closeQuietly(socket: Closable, code?: number, reason?: string): 
   } catch {
     // Already closed.
   }
-}
-
-function isSendable(code: number): boolean {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
 /** Cuts between characters: `close()` throws on a longer reason, and half a character is invalid. */

@@ -1,4 +1,4 @@
-export type HeaderLine = readonly [name: string, value: string];
+import type { HeaderLine } from "../../kubernetes/upstream-headers.ts";
 
 const DIFFERENT = "the plan and the request differ in whom they impersonate";
 

@@ -1,5 +1,5 @@
-import { isSendableCloseCode } from "../websocket/protocol.ts";
-import { CLOSE_ABNORMAL, closeQuietly } from "./close-codes.ts";
+import { CloseCode } from "../websocket/protocol.ts";
+import { closeQuietly } from "./close-codes.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
 /** A smaller message is somebody typing, or the end of something: what was joined goes out at once. */
@@ -46,9 +46,9 @@ export class WebSocketLeg implements UpstreamLeg {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => this.#deliver(data as ArrayBuffer | string));
     // With 1006, the reason is a text of the platform's.
-    socket.addEventListener("close", ({ code, reason }) => this.#end(code, code === CLOSE_ABNORMAL ? "" : reason));
+    socket.addEventListener("close", ({ code, reason }) => this.#end(code, code === CloseCode.abnormal ? "" : reason));
     // The event has no details worth keeping.
-    socket.addEventListener("error", () => this.#end(CLOSE_ABNORMAL, ""));
+    socket.addEventListener("error", () => this.#end(CloseCode.abnormal, ""));
     // Half-open: we send the answering close frame, after the client has its close.
     socket.accept({ allowHalfOpen: true });
   }
@@ -69,11 +69,11 @@ export class WebSocketLeg implements UpstreamLeg {
   ping(): void {}
 
   close(code?: number, reason?: string): void {
-    closeQuietly(this.#socket, code !== undefined && isSendableCloseCode(code) ? code : undefined, reason);
+    closeQuietly(this.#socket, code, reason);
   }
 
   abort(): void {
-    this.#end(CLOSE_ABNORMAL, "");
+    this.#end(CloseCode.abnormal, "");
     closeQuietly(this.#socket);
   }
 

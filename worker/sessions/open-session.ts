@@ -2,14 +2,13 @@ import type { Result } from "../../common/result.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
-import { impersonationHeaders } from "../../kubernetes/upstream-headers.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
 import type { Failure } from "../failure.ts";
 import { SESSION_EXTRA, type SessionDecision } from "../policy/decide.ts";
 import type { Identity } from "../policy/identify.ts";
-import { upstreamHeadersFor } from "../upstream/headers.ts";
+import { impersonationLinesFor, upstreamHeadersFor } from "../upstream/headers.ts";
 import { buildUpstreamUrl } from "../upstream/url.ts";
 import { sendAttempt, userObjectAddress } from "./user-objects.ts";
 
@@ -43,8 +42,8 @@ export async function openSession(
   // The object answers SPDY requests itself, so they must not look like a WebSocket's.
   const headers = upstreamHeadersFor(request.headers, as, decision.transport === "websocket");
   if (!headers.ok) return headers;
-  const impersonation = impersonationHeaders(as);
-  if (!impersonation.ok) throw new Error("headers that were built cannot be built");
+  const impersonation = impersonationLinesFor(as);
+  if (!impersonation.ok) return impersonation;
   attachSessionPlan(headers.value, { ...planSession(sessionId, attempt, config), impersonation: impersonation.value });
   // GET, whatever the client's method was.
   const init = { headers: headers.value, signal: request.signal };

@@ -2,7 +2,10 @@ import { err, ok, type Result } from "../../common/result.ts";
 import {
   buildUpstreamHeaders,
   findImpersonationHeader,
+  type HeaderLine,
   type Impersonation,
+  type ImpersonationError,
+  impersonationHeaders,
 } from "../../kubernetes/upstream-headers.ts";
 import { type Denial, denial } from "../denials.ts";
 
@@ -21,7 +24,15 @@ export function checkClientHeaders(client: Headers): Result<null, Denial> {
  * @returns a denial for an identity that cannot be written into headers exactly
  */
 export function upstreamHeadersFor(client: Headers, as: Impersonation, upgrade: boolean): Result<Headers, Denial> {
-  const headers = buildUpstreamHeaders(client, as, upgrade ? { upgrade: "websocket" } : {});
-  if (headers.ok) return headers;
-  return err(denial("no_identity", `${headers.error.message}: ask your administrator to correct its rule`));
+  return denyInvalid(buildUpstreamHeaders(client, as, upgrade ? { upgrade: "websocket" } : {}));
+}
+
+/** The Impersonate-* headers of that request, a line for each value. */
+export function impersonationLinesFor(as: Impersonation): Result<readonly HeaderLine[], Denial> {
+  return denyInvalid(impersonationHeaders(as));
+}
+
+function denyInvalid<T>(built: Result<T, ImpersonationError>): Result<T, Denial> {
+  if (built.ok) return built;
+  return err(denial("no_identity", `${built.error.message}: ask your administrator to correct its rule`));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type HeaderLine, headerLines } from "../../../durable/upstream/header-lines.ts";
+import { headerLines } from "../../../durable/upstream/header-lines.ts";
+import type { HeaderLine } from "../../../kubernetes/upstream-headers.ts";
 
 const IDENTITY: readonly HeaderLine[] = [
   ["impersonate-user", "alice"],
