@@ -1,5 +1,6 @@
 /** A proxy in front of the cluster that holds back its answer or its close frame, so that a test can act in between. */
-import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { ClusterProxy, requestLineOf } from "./loopback-server.ts";
 
 /** An exec whose command contains the first gets no answer to its upgrade; with the second it gets no close frame. */
 export const HOLD_ANSWER = "hold-answer";
@@ -7,46 +8,15 @@ export const HOLD_CLOSE = "hold-close";
 
 const CLOSE_FRAME = 8;
 
-export class Gate {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+export class Gate extends ClusterProxy {
   /** What has been held back so far: `HOLD_ANSWER` or `HOLD_CLOSE` each time. */
   readonly held: string[] = [];
 
-  /** @param target URL of the cluster */
-  constructor(target: string) {
-    const { hostname, port } = new URL(target);
-    this.#server = createServer((near) => this.#join(near, connect(Number(port), hostname)));
-  }
-
-  /** @returns its URL */
-  async open(): Promise<string> {
-    await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
-    const address = this.#server.address();
-    return `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
-  }
-
-  close(): void {
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #join(near: Socket, far: Socket): void {
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      this.#sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        this.#sockets.delete(socket);
-        other.destroy();
-      });
-    }
+  protected override join(near: Socket, far: Socket): void {
     let pass: (bytes: Buffer) => void = (bytes) => near.write(bytes);
     near.on("data", (bytes) => {
       // A session's request is the last one of its connection.
-      const [requested = ""] = bytes.toString("latin1", 0, 4_096).split("\r\n", 1);
+      const requested = requestLineOf(bytes);
       if (requested.includes(HOLD_ANSWER)) pass = () => this.#hold(HOLD_ANSWER);
       if (requested.includes(HOLD_CLOSE)) pass = this.#withoutClose(near);
       far.write(bytes);

@@ -1,6 +1,7 @@
 /** HTTP as bytes on both sides of the Worker, so that no client or server library corrects what is sent or received. */
 import { createHash } from "node:crypto";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
+import { LoopbackServer } from "./loopback-server.ts";
 
 const HEAD_END = "\r\n\r\n";
 const WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -96,26 +97,8 @@ export interface Arrived {
 }
 
 /** A fake cluster that keeps what it receives. It answers 404, and accepts upgrades only to close them at once. */
-export class CapturingUpstream {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+export class CapturingUpstream extends LoopbackServer {
   readonly #connections: Buffer[][] = [];
-
-  constructor() {
-    this.#server = createServer((socket) => this.#listen(socket));
-  }
-
-  /** @returns its URL */
-  async open(): Promise<string> {
-    await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
-    const address = this.#server.address();
-    return `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
-  }
-
-  close(): void {
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-  }
 
   /** The first request of each connection that has sent anything. */
   get arrived(): Arrived[] {
@@ -125,12 +108,9 @@ export class CapturingUpstream {
       .map(readRequest);
   }
 
-  #listen(socket: Socket): void {
+  protected override accept(socket: Socket): void {
     const chunks: Buffer[] = [];
     this.#connections.push(chunks);
-    this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
-    socket.on("error", () => {});
     let isAnswered = false;
     socket.on("data", (chunk: Buffer) => {
       // What follows an upgrade is frames.
