@@ -84,3 +84,10 @@ describe("input that a command does not read", () => {
     expect(run(10 * LOST_AFTER_MS, { sentBytes: 100 })).toBeDefined();
   });
 });
+
+test("a cluster is not lost for a time in which nobody listened, as of a suspended machine", () => {
+  expect(run(5_000, {}, true)).toBeUndefined();
+  now += 10 * LOST_AFTER_MS;
+  expect(run(LOST_AFTER_MS - 2 * TICK_MS)).toBeUndefined();
+  expect(run(2 * LOST_AFTER_MS)).toBeDefined();
+});

@@ -5,7 +5,7 @@ import { NO_COUNTS } from "../../audit/events.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended, endedOf, eventsOf } from "./audit-rows.ts";
-import { Client, frame } from "./client.ts";
+import { Client, frame, SUCCESS } from "./client.ts";
 import { admin, as, someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
@@ -126,4 +126,19 @@ it("while a session is open an alarm is always due, so that a crash is noticed",
     await runDurableObjectAlarm(objectOf(person));
   }
   client.close();
+});
+
+it("a client hears how its command ended, although the object cannot save it", async () => {
+  const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+  vi.spyOn(SessionJournal.prototype, "saveFinalStatus").mockImplementation(() => {
+    throw new Error("database or disk is full");
+  });
+  const pod = await Puppet.make();
+  const client = await Client.open(upgrade(someone(), pod.path()));
+  pod.send(SUCCESS);
+  pod.close(1000);
+  expect(await client.closed).toMatchObject({ code: 1000 });
+  expect(client.text(3)).toContain('"Success"');
+  expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
+  expect(logged.mock.calls.flat().join()).toContain('"event":"final_status_not_saved"');
 });

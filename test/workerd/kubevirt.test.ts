@@ -199,3 +199,12 @@ async function whileOpen(closed: Promise<Closed>, act: () => void): Promise<Clos
   clearInterval(timer);
   return close;
 }
+
+it("a machine that sends empty messages without end is cut off, for nothing bounds what they hold", async () => {
+  const { vm, client } = await session("vnc");
+  for (let index = 0; index < 70_000; index++) vm.send(new Uint8Array(0));
+  expect(await ended(client.sessionId)).toMatchObject({
+    outcome: "protocol_error",
+    reason: "session ended: the cluster sent too many empty messages in a row",
+  });
+});

@@ -64,7 +64,7 @@ function answering(...pieces: string[]): Promise<number> {
 }
 
 /** A WebSocket server, and what a test does with each connection. */
-async function webSocketServer(onConnection: (socket: Socket) => void): Promise<number> {
+async function webSocketServer(onConnection: (socket: Socket) => void, before = ""): Promise<number> {
   const server = createServer();
   const { createHash } = await import("node:crypto");
   server.on("connection", (socket) => {
@@ -72,7 +72,7 @@ async function webSocketServer(onConnection: (socket: Socket) => void): Promise<
       const key = /Sec-WebSocket-Key: (.*)\r/.exec(request.toString())?.[1] ?? "";
       const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
       socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${PROTOCOL}\r\n\r\n`,
+        `${before}HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${PROTOCOL}\r\n\r\n`,
       );
       onConnection(socket);
     });
@@ -204,6 +204,17 @@ describe("the handshake over TCP", () => {
     expect(error.kind === "refused" ? { ...error, body: Buffer.from(error.body).toString() } : error).toEqual(expected);
   });
 
+  it("takes an answer that comes in one packet with an interim one", async () => {
+    const port = await webSocketServer(() => {}, "HTTP/1.1 103 Early Hints\r\n\r\n");
+    const leg = await opened(port);
+    expect(leg.subprotocol).toBe(PROTOCOL);
+  });
+
+  it.each(["999", "600", "099"])("takes no status %s, which no answer can have", async (status) => {
+    const opening = await open(await answering(`HTTP/1.1 ${status} Odd\r\n\r\n`));
+    expect(opening).toMatchObject({ ok: false, error: { kind: "invalid" } });
+  });
+
   it("reads what comes in one packet with the answer", async () => {
     const port = await webSocketServer((socket) => {
       socket.cork();
@@ -231,6 +242,36 @@ describe("a leg over TCP", () => {
     await vi.waitFor(() => expect(received.length).toBe(7));
     expect(received[0]).toBe(0x8a);
     expect((received[6] ?? 0) ^ (received[2] ?? 0)).toBe("p".charCodeAt(0));
+  });
+
+  it("answers a flood of pings with few pongs, the last of which answers them all", async () => {
+    const frames: Buffer[] = [];
+    const port = await webSocketServer((socket) => {
+      socket.on("data", (bytes) => frames.push(bytes));
+      const pings = Array.from({ length: 50_000 }, (_, index) => serverFrame(9, `${index}`));
+      socket.write(Buffer.concat(pings));
+    });
+    const leg = await opened(port);
+    collect(leg);
+    const lastPayload = () => {
+      const pong = Buffer.concat(frames).subarray(-9);
+      const [mask, payload] = [pong.subarray(0, 4), pong.subarray(4)];
+      return Buffer.from(payload.map((byte, index) => byte ^ (mask[index % 4] ?? 0))).toString();
+    };
+    await vi.waitFor(() => expect(lastPayload()).toBe("49999"), { timeout: 60_000 });
+    // A pong has at most 11 bytes: far fewer than pings have come.
+    expect(Buffer.concat(frames).length / 11).toBeLessThan(5_000);
+    leg.abort();
+  });
+
+  it("drops what was not sent yet when it is aborted", async () => {
+    const port = await webSocketServer((socket) => void socket.pause());
+    const leg = await opened(port);
+    collect(leg);
+    for (let index = 0; index < 64; index++) leg.send(new Uint8Array(1024 * 1024));
+    expect(leg.unsentBytes).toBeGreaterThan(60 * 1024 * 1024);
+    leg.abort();
+    expect(leg.unsentBytes).toBeLessThanOrEqual(2 * 1024 * 1024);
   });
 
   it("says 1006 when the connection ends without a close frame, in a message or not", async () => {
