@@ -16,12 +16,14 @@ export function findClusterBinding(env: object, binding: string): Fetcher | unde
   return typeof found === "object" && found !== null && "fetch" in found ? (found as Fetcher) : undefined;
 }
 
-/** A binding through which a TCP connection to a cluster can be opened: plaintext, to the sidecar on loopback. */
+/**
+ * A binding through which a TCP connection to a cluster can be opened: plaintext, to the sidecar on loopback.
+ */
 export type TcpBinding = Pick<Fetcher, "connect">;
 
 /**
- * Finds the binding of a cluster's TCP connections: a Workers VPC service of type `tcp` or a VPC network in production, a
- * small Worker locally. A runtime may lack `connect()`, so it is looked for.
+ * Finds the binding of a cluster's TCP connections: a Workers VPC service of type `tcp` or a VPC network in
+ * production, a small Worker locally. A runtime may lack `connect()`, so it is looked for.
  *
  * @param binding its name, which comes from the configuration and never from a request
  */
@@ -31,7 +33,11 @@ export function findTcpBinding(env: object, binding: string): TcpBinding | undef
   return typeof found.connect === "function" ? (found as TcpBinding) : undefined;
 }
 
-/** `findClusterBinding` for a binding that the deployment must have. @throws where it has none of that name */
+/**
+ * `findClusterBinding` for a binding that the deployment must have.
+ *
+ * @throws where it has none of that name
+ */
 export function clusterBinding(env: object, binding: string): Fetcher {
   const found = findClusterBinding(env, binding);
   if (!found) throw new Error(`the deployment has no service binding named ${binding}`);

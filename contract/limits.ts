@@ -9,7 +9,10 @@ export const sessionLimitsSchema = z
     maxDurationSeconds: z.int().positive(),
     /** A session ends when its reader takes nothing for so long although data waits for it. */
     stallTimeoutSeconds: z.int().positive(),
-    /** Input that the cluster does not take waits in the object's SQLite up to this; beyond it the session ends. */
+    /**
+     * Input that the cluster does not take waits in the object's SQLite up to this; beyond it the session
+     * ends.
+     */
     maxBufferedStdinBytes: z.int().nonnegative(),
   })
   .readonly();

@@ -46,8 +46,8 @@ const planFields = z.strictObject({
   kubernetesUser: name,
   kubernetesGroups: z.array(text).readonly(),
   /**
-   * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them too, but when
-   * it is read, nobody can tell two groups from one whose name has a comma.
+   * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them
+   * too, but when it is read, nobody can tell two groups from one whose name has a comma.
    */
   impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
   cluster: name,

@@ -19,8 +19,8 @@ export const upstreamSchema = z
   .strictObject({
     transport: z.enum(UPSTREAM_TRANSPORTS),
     /**
-     * The binding whose `connect()` leads to the cluster. null: the cluster's own, which `auto` does not try: every service
-     * binding has the method, and nothing tells beforehand whether it leads anywhere.
+     * The binding whose `connect()` leads to the cluster. null: the cluster's own, which `auto` does not try:
+     * every service binding has the method, and nothing tells beforehand whether it leads anywhere.
      */
     tcpBinding: z.string().min(1).nullable(),
     /** `host:port` for `connect()`. A VPC service ignores it, a VPC network goes there. */

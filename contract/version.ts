@@ -13,8 +13,8 @@ export const CONTRACT_VERSION = 2;
 /**
  * What this build's objects accept. An answer has the form that the version of its question asks for.
  *
- * The previous version is among them: a deploy replaces the objects first, and the edge that still runs must open sessions
- * with them, also where its own deploy then fails.
+ * The previous version is among them: a deploy replaces the objects first, and the edge that still runs must
+ * open sessions with them, also where its own deploy then fails.
  */
 export const ACCEPTED_VERSIONS: readonly number[] = [CONTRACT_VERSION - 1, CONTRACT_VERSION];
 

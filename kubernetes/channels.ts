@@ -40,10 +40,13 @@ export function channelProtocol(subprotocol: string): ChannelProtocol | undefine
 
 export interface ChannelFrame {
   readonly channel: number;
-  /** Bytes of the payload, known without decoding it. Of base64 that is invalid or has line ends, an estimate. */
+  /**
+   * Bytes of the payload, known without decoding it. Of base64 that is invalid or has line ends, an estimate.
+   */
   readonly size: number;
   /**
-   * Of a binary message a view. Text is encoded, and base64 decoded, when this is read; invalid base64 is empty.
+   * Of a binary message a view. Text is encoded, and base64 decoded, when this is read; invalid base64 is
+   * empty.
    */
   readonly payload: Uint8Array;
 }

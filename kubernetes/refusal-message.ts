@@ -5,8 +5,8 @@ import { MAX_STATUS_BYTES } from "./status.ts";
 const MAX_MESSAGE_CHARS = 1024;
 
 /**
- * Says why the cluster refused an upgrade: what the answer's body says, or else what its status code says. Never
- * empty, without control characters, and never a page: an ingress or a workload may have answered.
+ * Says why the cluster refused an upgrade: what the answer's body says, or else what its status code says.
+ * Never empty, without control characters, and never a page: an ingress or a workload may have answered.
  */
 export function refusalMessage(httpStatus: number, body: string): string {
   const said = stripControlCharacters(body.length > MAX_STATUS_BYTES ? "" : messageIn(body.trim()));

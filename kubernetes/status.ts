@@ -108,9 +108,9 @@ export function successStatus(): Status {
 }
 
 /**
- * How the text of an error channel ends when the command has an exit code. The beginning is the kubelet's or the
- * container runtime's (`ServeExec` of k8s.io/kubelet); the end is containerd's and Kata's,
- * CRI-O's, and Docker's. What lies between may quote the command.
+ * How the text of an error channel ends when the command has an exit code. The beginning is the kubelet's or
+ * the container runtime's (`ServeExec` of k8s.io/kubelet); the end is containerd's and Kata's, CRI-O's, and
+ * Docker's. What lies between may quote the command.
  */
 const EXIT_CODE_TEXT =
   /^command terminated with .*(?:exit code|exit status|Error executing in Docker Container:) (-?\d{1,10})\s*$/s;

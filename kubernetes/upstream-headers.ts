@@ -119,8 +119,8 @@ function withoutBearerTokens(offered: string | null): readonly string[] {
 export type HeaderLine = readonly [name: string, value: string];
 
 /**
- * The lines that say who a request is in the cluster. Each value has a line of its own: `Headers` joins what is
- * repeated when it is read, and the API server takes `a, b` for one group.
+ * The lines that say who a request is in the cluster. Each value has a line of its own: `Headers` joins what
+ * is repeated when it is read, and the API server takes `a, b` for one group.
  */
 export function impersonationHeaders(as: Impersonation): Result<HeaderLine[], ImpersonationError> {
   const lines: Result<HeaderLine, ImpersonationError>[] = [

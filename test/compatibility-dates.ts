@@ -22,13 +22,13 @@ interface Run {
 }
 
 /**
- * Before the last changes to WebSockets' defaults: `binaryType` (2026-03-17) and the automatic reply to a close
- * (2026-04-07). A run here proves that the code asks for what it needs and does not rely on a default. At dates
- * before 2026-03-03 workerd reports a rejection as unhandled although it is handled in the same turn, so that test
- * runs fail for no fault of the code.
+ * Before the last changes to WebSockets' defaults: `binaryType` (2026-03-17) and the automatic reply to a
+ * close (2026-04-07). A run here proves that the code asks for what it needs and does not rely on a default.
+ * At dates before 2026-03-03 workerd reports a rejection as unhandled although it is handled in the same
+ * turn, so that test runs fail for no fault of the code.
  *
- * `Request.signal` is default from 2026-11-17 on. Without it a session whose client leaves before the cluster has
- * answered stays open until its idle limit.
+ * `Request.signal` is default from 2026-11-17 on. Without it a session whose client leaves before the cluster
+ * has answered stays open until its idle limit.
  */
 const OLDEST: Run = { name: "oldest", date: "2026-03-03", flags: ["enable_request_signal"] };
 

@@ -2,8 +2,8 @@ import * as contract from "../contract/denial.ts";
 import type { StatusReason } from "../kubernetes/status.ts";
 
 /**
- * Everything that Sallyport refuses, by a stable code, and how each is classed for Kubernetes clients: the edge's own
- * refusals, and those of users' objects. A code without a class does not compile.
+ * Everything that Sallyport refuses, by a stable code, and how each is classed for Kubernetes clients: the
+ * edge's own refusals, and those of users' objects. A code without a class does not compile.
  *
  * Codes are in the audit log (`requests.refusal`) and under `/-/` in answers: never rename one.
  */

@@ -1,4 +1,7 @@
-/** What a client that stops reading costs: the growth of workerd's resident set, and of the Workers' heaps, while it waits. */
+/**
+ * What a client that stops reading costs: the growth of workerd's resident set, and of the Workers' heaps,
+ * while it waits.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { WorkerHeaps } from "../../test/soak/support/inspector.ts";
 import { residentMiB } from "../resident.ts";
@@ -13,8 +16,8 @@ const SAMPLE_MS = 50;
 const SETTLE_MS = 1_000;
 
 /**
- * Each sample has a workerd of its own, because a workerd does not release memory. The local R2 is in the same process, and V8
- * collects late: what the Workers still hold is in their heaps after a collection.
+ * Each sample has a workerd of its own, because a workerd does not release memory. The local R2 is in the
+ * same process, and V8 collects late: what the Workers still hold is in their heaps after a collection.
  */
 export const stalledReader: Scenario = {
   name: "stalled-reader",

@@ -151,8 +151,8 @@ function vpcOptions({ vpcModule, objects }: RuntimeInput): V4WorkerOptions {
 }
 
 /**
- * Named as in its configuration, because the edge's `script_name` refers to it. Only the objects open TCP connections to
- * clusters.
+ * Named as in its configuration, because the edge's `script_name` refers to it. Only the objects open TCP
+ * connections to clusters.
  */
 function objectsOptions({ objects, upstreams }: RuntimeInput): V4WorkerOptions {
   const options = commonOptions(objects.configuration.name, objects, upstreams);

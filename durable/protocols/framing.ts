@@ -10,7 +10,10 @@ export type Framing =
   | {
       readonly kind: "channels";
       readonly protocol: ChannelProtocol;
-      /** Whether the channel is a stream whose borders carry no meaning, so that messages may be joined and split. */
+      /**
+       * Whether the channel is a stream whose borders carry no meaning, so that messages may be joined and
+       * split.
+       */
       readonly isStream: (channel: number) => boolean;
     }
   /** One stream of bytes without borders. */
@@ -79,11 +82,17 @@ export interface ChunkSink {
   onStream(chunk: Chunk): void;
   /** A message that must stay whole. Its memory is the receiver's. */
   onMessage(message: Uint8Array | string, chunk: Chunk): void;
-  /** What arrived cannot be passed on exactly. Nothing is delivered after it. @param violation for a person */
+  /**
+   * What arrived cannot be passed on exactly. Nothing is delivered after it.
+   *
+   * @param violation for a person
+   */
   onViolation(violation: string): void;
 }
 
-/** Decodes messages that arrive in parts. It keeps no part of a stream, and at most one message of the others. */
+/**
+ * Decodes messages that arrive in parts. It keeps no part of a stream, and at most one message of the others.
+ */
 export class PartDecoder {
   readonly #framing: Framing;
   readonly #sink: ChunkSink;
@@ -117,8 +126,8 @@ export class PartDecoder {
   }
 
   /**
-   * Base64 is decoded as a whole. A text message where binary ones are the rule must not lose its kind: kubectl
-   * gives up on one, and so does an observer.
+   * Base64 is decoded as a whole. A text message where binary ones are the rule must not lose its kind:
+   * kubectl gives up on one, and so does an observer.
    */
   #mustStayWhole({ isText }: MessagePart): boolean {
     if (isText || this.#framing.kind === "messages") return true;

@@ -71,8 +71,8 @@ const PORT_FORWARD: KindOfSession = {
 };
 
 /**
- * Bytes that nobody here reads. Each message stays whole: of a virtual machine's port over UDP it is a datagram,
- * and older versions of virtctl read the first 10 KiB of a message and drop the rest.
+ * Bytes that nobody here reads. Each message stays whole: of a virtual machine's port over UDP it is a
+ * datagram, and older versions of virtctl read the first 10 KiB of a message and drop the rest.
  */
 const OPAQUE: KindOfSession = {
   framing: () => MESSAGES,

@@ -23,8 +23,8 @@ const MAX_REQUEST_ID_LENGTH = 64;
 const LINGER_MS = 500;
 
 /**
- * The most work for one chunk, some ten milliseconds. The API server's chunks have at most 256 KiB here, which
- * are 29,127 frames if each has one byte of data.
+ * The most work for one chunk, some ten milliseconds. The API server's chunks have at most 256 KiB here,
+ * which are 29,127 frames if each has one byte of data.
  */
 export const MAX_WORK_PER_CHUNK: SpdyWork = {
   frames: 64 * 1024,
@@ -33,7 +33,10 @@ export const MAX_WORK_PER_CHUNK: SpdyWork = {
   headerPairs: 4 * 1024,
 };
 
-/** What kubectl sends, and what the kubelet skips. It blocks on HEADERS of a client, and with it every fifth stream. */
+/**
+ * What kubectl sends, and what the kubelet skips. It blocks on HEADERS of a client, and with it every fifth
+ * stream.
+ */
 const FROM_CLIENT = new Set(["SYN_STREAM", "RST_STREAM", "SETTINGS", "PING", "GOAWAY", "WINDOW_UPDATE"] as const);
 const FROM_UPSTREAM = new Set([
   "SYN_REPLY",
@@ -71,9 +74,9 @@ interface Connection {
  * The client opens them with the headers `streamtype` and `port`.
  *
  * It reads the client's frames exactly as the kubelet does (moby/spdystream, and the port-forward handler of
- * containerd and CRI-O behind it), so that no port is used and no byte sent that is not in the log. Where that
- * cannot be known, the traffic is unreadable: what is refused here, what several goroutines race for there, and
- * frames that no kubectl sends.
+ * containerd and CRI-O behind it), so that no port is used and no byte sent that is not in the log. Where
+ * that cannot be known, the traffic is unreadable: what is refused here, what several goroutines race for
+ * there, and frames that no kubectl sends.
  */
 export class PortForwardTunnelObserver implements Observer {
   readonly #client = new SpdyFrameParser({ controlTypes: FROM_CLIENT, work: MAX_WORK_PER_CHUNK });
@@ -158,7 +161,9 @@ export class PortForwardTunnelObserver implements Observer {
     if ("fin" in frame && frame.fin) this.#finish(frame.streamId, "client");
   }
 
-  /** The kubelet drops data of a stream that it does not know, or no longer, or whose end the client has sent. */
+  /**
+   * The kubelet drops data of a stream that it does not know, or no longer, or whose end the client has sent.
+   */
   #takeClientData({ streamId, data }: DataFrame): void {
     const stream = this.#streams.get(streamId);
     if (!stream || stream.clientIsDone || data.length === 0) return;

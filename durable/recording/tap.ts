@@ -12,7 +12,9 @@ export interface Tap {
 /** Creates the tap of a session. @param withInput whether stdin is recorded too */
 export type CreateTap = (writer: AsciicastWriter, withInput: boolean) => Tap;
 
-/** A resize has some 30 bytes. A longer message is not read at all: clients are free to write any JSON there. */
+/**
+ * A resize has some 30 bytes. A longer message is not read at all: clients are free to write any JSON there.
+ */
 const MAX_RESIZE_BYTES = 4 * 1024;
 const MAX_CELLS = 65_535;
 
@@ -59,8 +61,8 @@ export class RawTap implements Tap {
 }
 
 /**
- * The resize channel is a stream of JSON objects, `{"Width":80,"Height":24}`. Of several in one message the last
- * counts, and nothing but it is parsed: the others were on the screen for no time.
+ * The resize channel is a stream of JSON objects, `{"Width":80,"Height":24}`. Of several in one message the
+ * last counts, and nothing but it is parsed: the others were on the screen for no time.
  */
 class ResizeReader {
   /** The beginning of an object whose end has not arrived. */

@@ -2,8 +2,8 @@
  * Holds back a sender that the platform cannot be told to hold back: a WebSocket delivers its messages as
  * events, whether the other side takes them or not.
  *
- * The only means is `blockConcurrencyWhile()`: meanwhile the object receives no message nor any other event, so
- * that TCP's flow control reaches the sender. It stops all sessions of the object, hence the short slices.
+ * The only means is `blockConcurrencyWhile()`: meanwhile the object receives no message nor any other event,
+ * so that TCP's flow control reaches the sender. It stops all sessions of the object, hence the short slices.
  * Between two slices every waiting event is handled, among them one message of the session.
  */
 
@@ -42,12 +42,12 @@ export class Brake {
   }
 
   /**
-   * To be called after each message. Where much waits, the next event comes after a slice, or once `whenTaken`
-   * resolves.
+   * To be called after each message. Where much waits, the next event comes after a slice, or once
+   * `whenTaken` resolves.
    *
    * @param waitingBytes how much waits
-   * @param whenTaken called at the slice's start, and again while it lasts and much still waits; undefined where
-   *   nobody knows within a slice
+   * @param whenTaken called at the slice's start, and again while it lasts and much still waits; undefined
+   *   where nobody knows within a slice
    */
   apply(waitingBytes: () => number, whenTaken: (() => Promise<void>) | undefined): void {
     const waiting = waitingBytes();

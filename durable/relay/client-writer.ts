@@ -1,17 +1,24 @@
 /**
  * The client's end of a session: joins what may be joined, and knows how much the client has not read.
  *
- * `WebSocket.send()` never blocks and queues without bound in the object's memory. What a slow client has not read must
- * therefore never be read from the cluster: see `whenRoom`.
+ * `WebSocket.send()` never blocks and queues without bound in the object's memory. What a slow client has not
+ * read must therefore never be read from the cluster: see `whenRoom`.
  */
 import type { Clock } from "./brake.ts";
 
-/** The largest message that an API server sends: 32 KiB and a channel byte. Some clients take no larger one. */
+/**
+ * The largest message that an API server sends: 32 KiB and a channel byte. Some clients take no larger one.
+ */
 export const API_SERVER_MESSAGE_BYTES = 32 * 1024 + 1;
-/** What a message costs hardly depends on its size. kubectl takes any (gorilla/websocket without a read limit). */
+/**
+ * What a message costs hardly depends on its size. kubectl takes any (gorilla/websocket without a read
+ * limit).
+ */
 export const LARGE_MESSAGE_BYTES = 128 * 1024;
 
-/** With more than this unread, the object reads no more from the cluster. Enough to keep a fast reader busy. */
+/**
+ * With more than this unread, the object reads no more from the cluster. Enough to keep a fast reader busy.
+ */
 export const HIGH_WATER_BYTES = 512 * 1024;
 /** It goes on when the reader is down to this. */
 export const LOW_WATER_BYTES = 256 * 1024;
@@ -41,7 +48,9 @@ export class ClientWriter {
   readonly #socket: ClientSocket;
   readonly #clock: Clock;
   readonly #maxMessageBytes: number;
-  /** The message that is being joined. Full ones are given away: the runtime sends from their memory later. */
+  /**
+   * The message that is being joined. Full ones are given away: the runtime sends from their memory later.
+   */
   #message: Uint8Array;
   #length = 0;
   #channel: number | undefined;
@@ -134,7 +143,10 @@ export class ClientWriter {
     return this.#room;
   }
 
-  /** For how long the client has read nothing although something waits for it, ms. To be asked every second or so. */
+  /**
+   * For how long the client has read nothing although something waits for it, ms. To be asked every second or
+   * so.
+   */
   stalledMs(): number {
     const unsent = this.unsentBytes;
     const taken = this.#sentBytes - unsent;

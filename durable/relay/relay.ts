@@ -23,8 +23,9 @@ import { FrameMerger } from "./frame-merger.ts";
 import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
 
 /**
- * The largest message of the cluster's that is put together, where it must stay whole. The platform sends up to 32 MiB,
- * but text of that size would take all of the object's memory: as bytes, as a string, and as what is sent.
+ * The largest message of the cluster's that is put together, where it must stay whole. The platform sends up
+ * to 32 MiB, but text of that size would take all of the object's memory: as bytes, as a string, and as what
+ * is sent.
  */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
@@ -53,8 +54,8 @@ export interface RelayParts {
 
 /**
  * Joins a client with the cluster: passes bytes on until one side closes or `close` is called. Messages keep
- * their borders unless the framing says that a border carries no meaning. It decides nothing about the session
- * but that it cannot go on.
+ * their borders unless the framing says that a border carries no meaning. It decides nothing about the
+ * session but that it cannot go on.
  */
 export class Relay implements LegReceiver {
   readonly #parts: RelayParts;

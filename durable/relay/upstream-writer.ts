@@ -52,9 +52,10 @@ export interface UpstreamWriterParts {
 /**
  * The cluster's end of a session's way in.
  *
- * While the cluster takes what it is sent, if slowly, the brake holds the client back. When it has stopped, what
- * the client sends goes to SQLite, so that the object still reads the client: kubectl's pings lie behind its
- * stdin, and it gives up after a minute without an answer. Everything goes out in the order in which it came.
+ * While the cluster takes what it is sent, if slowly, the brake holds the client back. When it has stopped,
+ * what the client sends goes to SQLite, so that the object still reads the client: kubectl's pings lie behind
+ * its stdin, and it gives up after a minute without an answer. Everything goes out in the order in which it
+ * came.
  */
 export class UpstreamWriter {
   readonly #parts: UpstreamWriterParts;
@@ -88,7 +89,10 @@ export class UpstreamWriter {
     return this.unsentBytes + this.#bufferedBytes + this.#joinedBytes;
   }
 
-  /** For how long the cluster has taken nothing although something waits for it, ms. To be asked every second or so. */
+  /**
+   * For how long the cluster has taken nothing although something waits for it, ms. To be asked every second
+   * or so.
+   */
   stalledMs(): number {
     this.#noteProgress();
     return this.#parts.clock.now() - this.#progressAt;
@@ -264,15 +268,17 @@ export class UpstreamWriter {
     this.#takenBytes = takenBytes;
   }
 
-  /** The channel of a message that may be joined with its neighbours; undefined for one that must stay whole. */
+  /**
+   * The channel of a message that may be joined with its neighbours; undefined for one that must stay whole.
+   */
   #streamOf(bytes: Uint8Array): number | undefined {
     const chunk = decodeMessage(this.#parts.framing, bytes);
     return isOfStream(this.#parts.framing, chunk) ? (chunk.channel ?? NO_CHANNEL) : undefined;
   }
 
   /**
-   * Cuts a large message of a stream. One that must stay whole stays whole. Text of a channel becomes binary, as
-   * the API server takes it (Python's client sends its stdin as text).
+   * Cuts a large message of a stream. One that must stay whole stays whole. Text of a channel becomes binary,
+   * as the API server takes it (Python's client sends its stdin as text).
    */
   *#split(message: ArrayBuffer | Uint8Array | string): Iterable<ArrayBuffer | Uint8Array | string> {
     const isOtherText = typeof message === "string" && this.#parts.framing.kind !== "channels";

@@ -58,7 +58,8 @@ const CLOSURES: { readonly [Kind in CloseCause["kind"]]: ClosureOf<CauseOf<Kind>
   command: ({ status, side, code, reason }) => ({
     outcome: outcomeFromStatus(status),
     refusal: sessionEnded("the command ended"),
-    // kubectl discards the Status and fails on any other code than 1000, so a lost connection is a normal close.
+    // kubectl discards the Status and fails on any other code than 1000, so a lost connection is a normal
+    // close.
     toClient:
       code === CloseCode.abnormal && side === "cluster"
         ? NORMAL_CLOSE

@@ -103,7 +103,9 @@ export class SessionJournal {
       }));
   }
 
-  /** Saves what the cluster said about the command's end, in case the object stops before the session ends. */
+  /**
+   * Saves what the cluster said about the command's end, in case the object stops before the session ends.
+   */
   saveFinalStatus(sessionId: string, status: Status): void {
     this.#sql.exec("UPDATE open_sessions SET final_status = ? WHERE session_id = ?", JSON.stringify(status), sessionId);
   }

@@ -67,7 +67,8 @@ async function dialTcp(
   untilAnswered: AbortSignal,
 ): Promise<Result<UpstreamLeg, Refusal>> {
   const { host, pathname, search } = new URL(url);
-  // Half-open: the cluster may end its side before it has read ours. A remote binding may answer with a promise.
+  // Half-open: the cluster may end its side before it has read ours. A remote binding may answer with a
+  // promise.
   const stream = await connector.connect(address, { allowHalfOpen: true });
   const upgrade = { target: `${pathname}${search}`, host, headers: headerLines(headers, impersonation) };
   const opened = await openTcpLeg(stream, upgrade, MAX_REFUSAL_BYTES, untilAnswered);
@@ -111,8 +112,8 @@ function isTimeout(error: unknown): boolean {
 }
 
 /**
- * The cluster's own refusal: its status and body. Its headers stay behind, and its body is JSON or plain text,
- * never a page: it may come from a workload, and a browser would take it for a page of this origin.
+ * The cluster's own refusal: its status and body. Its headers stay behind, and its body is JSON or plain
+ * text, never a page: it may come from a workload, and a browser would take it for a page of this origin.
  */
 function refusalOfAnswer(status: number, body: string): Refusal {
   // A 2xx without an upgrade must not look like success.

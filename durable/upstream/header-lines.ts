@@ -3,8 +3,8 @@ import type { HeaderLine } from "../../kubernetes/upstream-headers.ts";
 const DIFFERENT = "the plan and the request differ in whom they impersonate";
 
 /**
- * Writes a line for each value. `Headers` joins repeated ones when it is read, and the API server takes the groups `a, b`
- * for one group of that name.
+ * Writes a line for each value. `Headers` joins repeated ones when it is read, and the API server takes the
+ * groups `a, b` for one group of that name.
  *
  * @throws where both do not say the same: a request must never run as somebody else
  */

@@ -19,8 +19,9 @@ export interface LegReceiver {
   /** Called once; nothing follows. */
   onClose(close: LegClose): void;
   /**
-   * Back-pressure: a promise while the client has too much unread, undefined when it has room. A leg over TCP reads nothing
-   * until the promise resolves; one over the platform's WebSocket cannot wait, and does not ask.
+   * Back-pressure: a promise while the client has too much unread, undefined when it has room. A leg over TCP
+   * reads nothing until the promise resolves; one over the platform's WebSocket cannot wait, and does not
+   * ask.
    */
   whenRoom(): Promise<void> | undefined;
 }
@@ -41,13 +42,16 @@ export interface UpstreamLeg {
   /** Sends a message, after all before it. Whatever happens to the connection is told by `onClose`. */
   send(message: ArrayBuffer | Uint8Array | string): void;
   /**
-   * Resolves within `blockConcurrencyWhile` when the cluster's side has taken all that it was sent, or is gone. Only a leg has
-   * it that can know: over TCP the end of a write is an event like others, and waits.
+   * Resolves within `blockConcurrencyWhile` when the cluster's side has taken all that it was sent, or is
+   * gone. Only a leg has it that can know: over TCP the end of a write is an event like others, and waits.
    */
   whenTaken?(): Promise<void>;
   /** Asks for a pong, where the leg can. */
   ping(): void;
-  /** Sends a close frame, after everything before it. The connection stays open until the cluster answers, or `abort`. */
+  /**
+   * Sends a close frame, after everything before it. The connection stays open until the cluster answers, or
+   * `abort`.
+   */
   close(code?: number, reason?: string): void;
   /** Cuts the connection. */
   abort(): void;

@@ -1,14 +1,18 @@
 /**
- * Whether the cluster's side of a session is still there. A connection that was cut without a FIN looks idle for ever, so
- * the object asks: a ping every 10 s, and whoever answers nothing for 60 s is lost.
+ * Whether the cluster's side of a session is still there. A connection that was cut without a FIN looks idle
+ * for ever, so the object asks: a ping every 10 s, and whoever answers nothing for 60 s is lost.
  *
- * An answer is only owed while it could arrive: not while the object itself reads nothing because the client is slow, and
- * not while input may be stuck on its way, for the ping waits behind it. When such a time ends, the clock starts afresh.
+ * An answer is only owed while it could arrive: not while the object itself reads nothing because the client
+ * is slow, and not while input may be stuck on its way, for the ping waits behind it. When such a time ends,
+ * the clock starts afresh.
  */
 export const PING_INTERVAL_MS = 10_000;
 /** How long an answer may be owed. The API server's own proxies allow the same. */
 export const LOST_AFTER_MS = 60_000;
-/** A command that reads nothing can be sent this much without holding up what follows: the capacity of its pipe. */
+/**
+ * A command that reads nothing can be sent this much without holding up what follows: the capacity of its
+ * pipe.
+ */
 export const PIPE_BYTES = 64 * 1024;
 
 export type LivenessAction = "ping" | "lost";
@@ -62,7 +66,8 @@ export class Liveness {
     const wasAway = now - this.#tickedAt > PING_INTERVAL_MS;
     this.#tickedAt = now;
     if (!canBeHeard || mayBeStuck || wasAway) this.#heardAt = now;
-    // Also while it cannot be heard: a hop between us may cut what is silent, whoever is to blame for the silence.
+    // Also while it cannot be heard: a hop between us may cut what is silent, whoever is to blame for the
+    // silence.
     if (now - this.#pingedAt >= PING_INTERVAL_MS) {
       this.#pingedAt = now;
       this.#askedAtBytes ??= sentBytes;

@@ -97,7 +97,9 @@ export async function openTcpLeg(
   }
 }
 
-/** In the order of the header; RFC 6455, section 11.3.4 lets it be repeated, which Headers joins by commas. */
+/**
+ * In the order of the header; RFC 6455, section 11.3.4 lets it be repeated, which Headers joins by commas.
+ */
 function offeredProtocols(headers: Iterable<readonly [string, string]>): string[] {
   return [...headers]
     .filter(([name]) => name.toLowerCase() === "sec-websocket-protocol")
@@ -145,7 +147,10 @@ async function readHead(reader: ReadableStreamBYOBReader): Promise<Result<Answer
   }
 }
 
-/** @returns at most `maxBytes` of the body; what the framing promises and the connection does not bring is missing */
+/**
+ * @returns at most `maxBytes` of the body; what the framing promises and the connection does not bring is
+ * missing
+ */
 async function readBody(
   reader: ReadableStreamBYOBReader,
   head: ResponseHead,

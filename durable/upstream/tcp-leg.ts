@@ -12,16 +12,26 @@ export interface ByteStream {
   close(): Promise<void>;
 }
 
-/** A quiet session holds a small buffer, a busy one reads much at a time: what a read costs hardly depends on its size. */
+/**
+ * A quiet session holds a small buffer, a busy one reads much at a time: what a read costs hardly depends on
+ * its size.
+ */
 const MIN_READ_BYTES = 16 * 1024;
 const MAX_READ_BYTES = 256 * 1024;
 /** Frames that wait for the connection go out together, up to this much. */
 const MAX_WRITE_BYTES = 256 * 1024;
-/** What is delivered before the object looks whether the client has room: tiny messages make much of few bytes. */
+/**
+ * What is delivered before the object looks whether the client has room: tiny messages make much of few
+ * bytes.
+ */
 const DELIVERY_BYTES = 32 * 1024;
-/** With more waiting, pings stay unanswered: a cluster that takes nothing does not read the answers either. */
+/**
+ * With more waiting, pings stay unanswered: a cluster that takes nothing does not read the answers either.
+ */
 const MAX_PONG_BACKLOG_BYTES = 256 * 1024;
-/** Smaller frames share a buffer while they wait, so that tiny ones cost no more memory than they have bytes. */
+/**
+ * Smaller frames share a buffer while they wait, so that tiny ones cost no more memory than they have bytes.
+ */
 const SMALL_FRAME_BYTES = 4 * 1024;
 const SHARED_BUFFER_BYTES = 64 * 1024;
 const MASK_BYTES = 4;
@@ -102,8 +112,9 @@ export class TcpLeg implements UpstreamLeg {
     this.#tellClose(CloseCode.abnormal, "");
     this.#dropQueue();
     void this.#reader.cancel().catch(() => {});
-    // The writable half is not aborted: workerd then sends nothing more, not even the FIN of a close. What is being written goes
-    // first, so a cluster that reads nothing keeps the connection until it ends it or the object is evicted.
+    // The writable half is not aborted: workerd then sends nothing more, not even the FIN of a close. What is
+    // being written goes first, so a cluster that reads nothing keeps the connection until it ends it or the
+    // object is evicted.
     void this.#stream.close().catch(() => {});
   }
 
@@ -144,7 +155,10 @@ export class TcpLeg implements UpstreamLeg {
     this.#end(close?.code ?? CloseCode.abnormal, close?.reason ?? "");
   }
 
-  /** Delivers what was read, and lets others in between where the client has no room for what was delivered so far. */
+  /**
+   * Delivers what was read, and lets others in between where the client has no room for what was delivered so
+   * far.
+   */
   async #deliver(bytes: Uint8Array, frames: FrameReader, receiver: LegReceiver): Promise<void> {
     for (let at = 0; at < bytes.length && this.#receiver; at += DELIVERY_BYTES) {
       if (at > 0) {
@@ -195,8 +209,8 @@ export class TcpLeg implements UpstreamLeg {
   }
 
   /**
-   * One write at a time, as much as there is: the stream begins the next one only after the end of the last was
-   * handled, which is an event, and `blockConcurrencyWhile` holds back events.
+   * One write at a time, as much as there is: the stream begins the next one only after the end of the last
+   * was handled, which is an event, and `blockConcurrencyWhile` holds back events.
    */
   async #writeQueue(): Promise<void> {
     try {

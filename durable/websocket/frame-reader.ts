@@ -16,11 +16,11 @@ import {
 /** Where a reader delivers what it reads, in the order of the wire. */
 export interface FrameSink {
   /**
-   * A piece of a message. Pieces follow the chunks of the byte stream, not the frames: a message is delivered as it
-   * arrives, so that nothing of it has to be kept.
+   * A piece of a message. Pieces follow the chunks of the byte stream, not the frames: a message is delivered
+   * as it arrives, so that nothing of it has to be kept.
    *
-   * @param payload a view of the chunk that was pushed: copy what must outlive the call. Empty only where a message, or
-   *   its last frame, is.
+   * @param payload a view of the chunk that was pushed: copy what must outlive the call. Empty only where a
+   *   message, or its last frame, is.
    * @param isFirst whether the message begins here
    * @param isLast whether the message ends here
    */
@@ -36,8 +36,8 @@ export interface FrameSink {
 const MAX_HEAD_BYTES = 10;
 
 /**
- * Reads the frames that a WebSocket server sends (RFC 6455), from chunks of any size. It keeps a frame's head or a control
- * frame's payload at most; data passes through.
+ * Reads the frames that a WebSocket server sends (RFC 6455), from chunks of any size. It keeps a frame's head
+ * or a control frame's payload at most; data passes through.
  *
  * Text is not checked to be UTF-8: only whole messages can be, and only `onData`'s receiver has these.
  */

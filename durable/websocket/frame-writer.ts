@@ -15,7 +15,8 @@ export function encodeClientFrame(
 ): Uint8Array<ArrayBuffer> {
   const length = parts.reduce((bytes, part) => bytes + part.length, 0);
   const headBytes = length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
-  // The payload begins at a multiple of 4, so that it can be masked a word at a time; the frame is a view from its head on.
+  // The payload begins at a multiple of 4, so that it can be masked a word at a time; the frame is a view
+  // from its head on.
   const payloadStart = Math.ceil((headBytes + MASK_BYTES) / 4) * 4;
   const start = payloadStart - headBytes - MASK_BYTES;
   const buffer = new ArrayBuffer(payloadStart + Math.ceil(length / 4) * 4);

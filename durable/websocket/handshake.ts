@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "../../common/result.ts";
 
 /**
- * The client's half of the opening handshake (RFC 6455, section 4.1) over a byte stream, and of HTTP/1.1 what an answer to
- * it can hold (RFC 9112).
+ * The client's half of the opening handshake (RFC 6455, section 4.1) over a byte stream, and of HTTP/1.1 what
+ * an answer to it can hold (RFC 9112).
  */
 
 /** The largest head of an answer; the API server's has some 200 bytes. */
@@ -18,7 +18,9 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export interface ResponseHead {
   readonly status: number;
-  /** Names in lower case. Values of a repeated name are joined by a comma, as RFC 9110, section 5.3 allows. */
+  /**
+   * Names in lower case. Values of a repeated name are joined by a comma, as RFC 9110, section 5.3 allows.
+   */
   readonly headers: ReadonlyMap<string, string>;
 }
 
@@ -68,7 +70,11 @@ const HANDSHAKE_HEADERS: ReadonlySet<string> = new Set([
   "sec-websocket-extensions",
 ]);
 
-/** Finds the end of an answer's head. @returns the number of its bytes, or undefined where it is not complete */
+/**
+ * Finds the end of an answer's head.
+ *
+ * @returns the number of its bytes, or undefined where it is not complete
+ */
 export function findHeadEnd(bytes: Uint8Array): number | undefined {
   for (let at = 3; at < bytes.length; at++) {
     if (bytes[at] === 10 && bytes[at - 1] === 13 && bytes[at - 2] === 10 && bytes[at - 3] === 13) return at + 1;
@@ -76,7 +82,10 @@ export function findHeadEnd(bytes: Uint8Array): number | undefined {
   return undefined;
 }
 
-/** Reads an answer's head, the empty line included. Strict: what two readers could read differently is no answer. */
+/**
+ * Reads an answer's head, the empty line included. Strict: what two readers could read differently is no
+ * answer.
+ */
 export function parseHead(bytes: Uint8Array): Result<ResponseHead, string> {
   const [statusLine = "", ...lines] = latin1(bytes).slice(0, -4).split("\r\n");
   const [, status] = /^HTTP\/1\.[01] (\d{3})(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(statusLine) ?? [];
@@ -135,8 +144,8 @@ export function bodyFraming({ status, headers }: ResponseHead): BodyFraming {
 }
 
 /**
- * Takes the chunks' data out of a chunked body that is there as far as it goes (RFC 9112, section 7.1). Extensions and
- * trailers are skipped; where the framing breaks, what was read before is the body.
+ * Takes the chunks' data out of a chunked body that is there as far as it goes (RFC 9112, section 7.1).
+ * Extensions and trailers are skipped; where the framing breaks, what was read before is the body.
  *
  * @returns the data, and whether its last chunk was seen
  */

@@ -12,7 +12,10 @@ import {
 import { HeaderBlockReader, readUint32 } from "./header-block.ts";
 import { type SpdyWork, WorkBudget } from "./work.ts";
 
-/** Only control frames are buffered, so only they have a limit. A SYN_STREAM of port-forward is under 100 bytes. */
+/**
+ * Only control frames are buffered, so only they have a limit. A SYN_STREAM of port-forward is under 100
+ * bytes.
+ */
 export const DEFAULT_MAX_FRAME_BYTES = 4 * 1024;
 
 const NO_DATA = new Uint8Array(0);
@@ -26,7 +29,9 @@ const TYPE_OF_NUMBER = new Map(
   Object.entries(CONTROL_TYPE).map(([type, number]) => [number, type as ControlType] as const),
 );
 
-/** The length of bodies that always have the same. spdystream takes as much, whatever the frame's header says. */
+/**
+ * The length of bodies that always have the same. spdystream takes as much, whatever the frame's header says.
+ */
 const FIXED_LENGTH: Partial<Record<ControlType, number>> = { RST_STREAM: 8, PING: 4, GOAWAY: 8, WINDOW_UPDATE: 8 };
 /** The least length of the others. */
 const LEAST_LENGTH: Partial<Record<ControlType, number>> = {
@@ -51,7 +56,9 @@ export interface SpdyParserOptions {
   readonly maxFrameBytes?: number;
   /** Largest inflated header block. */
   readonly maxHeaderBytes?: number;
-  /** The types of control frames that may come. Others are refused by their first bytes. All types by default. */
+  /**
+   * The types of control frames that may come. Others are refused by their first bytes. All types by default.
+   */
   readonly controlTypes?: ReadonlySet<ControlType>;
   /** The most work for one call. */
   readonly work?: Partial<SpdyWork>;
@@ -61,9 +68,9 @@ export interface SpdyParserOptions {
  * Parses ONE direction of a SPDY connection from chunks of any size. Buffers at most one control frame.
  * Unusable after a SpdyError, because framing and header context are lost.
  *
- * What it accepts, it reads as moby/spdystream does, which both kubectl and the kubelet use. Anything that the
- * two might read differently is an error. spdystream ignores the version and the length of some frames, for
- * example: bytes that another reader skips as the rest of a PING are frames to the kubelet.
+ * What it accepts, it reads as moby/spdystream does, which both kubectl and the kubelet use. Anything that
+ * the two might read differently is an error. spdystream ignores the version and the length of some frames,
+ * for example: bytes that another reader skips as the rest of a PING are frames to the kubelet.
  */
 export class SpdyFrameParser {
   readonly #maxFrameBytes: number;
@@ -135,8 +142,8 @@ export class SpdyFrameParser {
 
   #readBuffered(chunk: Uint8Array, at: number, take: (frame: SpdyFrame) => void): number {
     const end = Math.min(chunk.length, at + this.#neededBytes - this.#bufferedBytes);
-    // A copy, because the caller may reuse its buffer after the call. Byte by byte, because for the 8 bytes of
-    // a header a view costs more.
+    // A copy, because the caller may reuse its buffer after the call. Byte by byte, because for the 8 bytes
+    // of a header a view costs more.
     for (let from = at; from < end; from++) this.#buffer[this.#bufferedBytes++] = chunk[from] ?? 0;
     if (this.#bufferedBytes === this.#neededBytes) this.#finishBuffered(take);
     return end;

@@ -117,7 +117,10 @@ function contradictions(deployment: Deployment): string[] {
   return faults;
 }
 
-/** A service token has no client id before Terraform creates it, so the default user name cannot be in a ClusterRole. */
+/**
+ * A service token has no client id before Terraform creates it, so the default user name cannot be in a
+ * ClusterRole.
+ */
 function namelessTokens(
   field: string,
   rules: Deployment["sallyport"]["identities"],
@@ -145,7 +148,8 @@ function unlimited(field: string, deployment: Deployment, cluster: DeployedClust
     );
   }
   for (const user of users === "any" ? [] : users) {
-    // Kubernetes checks these as `serviceaccounts` of a namespace, and a ClusterRole would allow the name in every namespace.
+    // Kubernetes checks these as `serviceaccounts` of a namespace, and a ClusterRole would allow the name in
+    // every namespace.
     if (user.startsWith("system:serviceaccount:")) {
       faults.push(`${field} gives the user ${user}: give another user name or a group, and bind the roles to that`);
     }

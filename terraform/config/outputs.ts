@@ -26,7 +26,9 @@ export const OUTPUT = {
   serviceTokenSecrets: "service_token_secrets",
 } as const;
 
-/** The outputs that the Worker's configuration needs. Without the lists there is one application of each kind. */
+/**
+ * The outputs that the Worker's configuration needs. Without the lists there is one application of each kind.
+ */
 export interface DocumentOutputs {
   readonly access_audience: string;
   readonly admin_audience: string;

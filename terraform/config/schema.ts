@@ -1,6 +1,7 @@
 /**
- * The schema of the deployment file, from which everything of a deployment is made. Unknown fields are errors. The parts that
- * belong to the Worker's configuration (identities, rules, limits, …) are validated by the Worker's own schemas.
+ * The schema of the deployment file, from which everything of a deployment is made. Unknown fields are
+ * errors. The parts that belong to the Worker's configuration (identities, rules, limits, …) are validated by
+ * the Worker's own schemas.
  */
 import * as z from "zod";
 import { configSchema } from "../../worker/config/schema.ts";
@@ -23,8 +24,8 @@ const {
 const workerCluster = clusters.unwrap().element.shape;
 
 /**
- * Validates by the Worker's schema and keeps the value as it was written. With all its defaults the Worker's configuration
- * would be several times as long, and a variable holds 5 KB.
+ * Validates by the Worker's schema and keeps the value as it was written. With all its defaults the Worker's
+ * configuration would be several times as long, and a variable holds 5 KB.
  *
  * @param meaning for docs/CONFIGURATION.md, where the Worker's configuration has the fields
  */

@@ -3,8 +3,9 @@ import { SIDECAR_PORT } from "../../contract/upstream.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
 
 /**
- * Images with digests, because a tag can be moved. Workers VPC needs cloudflared 2026.8.2 or later. kubectl is the version
- * that the tests run. It works with API servers several versions older or newer, because it only forwards requests.
+ * Images with digests, because a tag can be moved. Workers VPC needs cloudflared 2026.8.2 or later. kubectl
+ * is the version that the tests run. It works with API servers several versions older or newer, because it
+ * only forwards requests.
  */
 export const IMAGES = {
   cloudflared:
@@ -32,7 +33,10 @@ export function roleNameOf({ name }: Deployment): string {
   return `${name}-connector`;
 }
 
-/** The selector of policies, budgets and the Deployment. Never change it: a Deployment's selector is immutable. */
+/**
+ * The selector of policies, budgets and the Deployment. Never change it: a Deployment's selector is
+ * immutable.
+ */
 export const SELECTOR = { "app.kubernetes.io/name": "sallyport-connector" } as const;
 
 export const LABELS = {

@@ -1,9 +1,10 @@
 /**
  * The stack of a deployment's resources in its Cloudflare account, except the two Workers.
  *
- * wrangler deploys the Workers with their Durable Object migrations, variables, custom domains and cron triggers, because it
- * builds their code, and a custom domain needs an existing Worker. Terraform would need two applies for that, and its provider
- * drops the `service_id` of a VPC binding. wrangler gets the ids from this stack's outputs.
+ * wrangler deploys the Workers with their Durable Object migrations, variables, custom domains and cron
+ * triggers, because it builds their code, and a custom domain needs an existing Worker. Terraform would need
+ * two applies for that, and its provider drops the `service_id` of a VPC binding. wrangler gets the ids from
+ * this stack's outputs.
  */
 import {
   ConnectivityDirectoryService,
@@ -104,8 +105,8 @@ function link(scope: Construct, deployment: Deployment, cluster: DeployedCluster
     accountId,
     tunnelId: tunnel.id,
   });
-  // Loopback within the pod: TLS begins at the sidecar, which verifies the API server by the cluster's own CA. An address,
-  // because the name `localhost` may resolve to ::1, where nothing listens.
+  // Loopback within the pod: TLS begins at the sidecar, which verifies the API server by the cluster's own
+  // CA. An address, because the name `localhost` may resolve to ::1, where nothing listens.
   const host = { ipv4: "127.0.0.1", network: { tunnelId: tunnel.id } };
   const service = new ConnectivityDirectoryService(scope, `vpc-service-${cluster.name}`, {
     accountId,
@@ -124,8 +125,9 @@ function link(scope: Construct, deployment: Deployment, cluster: DeployedCluster
 }
 
 /**
- * The same sidecar for sessions over TCP. A VPC network binding of the tunnel would also have `connect()`, but leads to every
- * address behind the tunnel, and whoever deploys it needs the role Connectivity Directory Admin instead of Bind.
+ * The same sidecar for sessions over TCP. A VPC network binding of the tunnel would also have `connect()`,
+ * but leads to every address behind the tunnel, and whoever deploys it needs the role Connectivity Directory
+ * Admin instead of Bind.
  */
 function tcpServiceOf(
   scope: Construct,

@@ -1,6 +1,6 @@
 /**
- * Break-glass, and the doctor's checks of a cluster, on a real one: the connector's generated service account, a token for one
- * person, and the cluster's audit log.
+ * Break-glass, and the doctor's checks of a cluster, on a real one: the connector's generated service
+ * account, a token for one person, and the cluster's audit log.
  */
 import { execFile } from "node:child_process";
 import { randomBytes, X509Certificate } from "node:crypto";
@@ -214,7 +214,8 @@ describe.skipIf(!cluster || !adminPath)("on a real cluster", () => {
   });
 
   it("never writes a certificate that lasts longer than requested, whatever the cluster signs", async () => {
-    // Like a cluster that ignores `expirationSeconds`: it signs for as long as it is configured to, or nothing at all.
+    // Like a cluster that ignores `expirationSeconds`: it signs for as long as it is configured to, or
+    // nothing at all.
     const ignoring: Kubectl = async (of, args, input) => {
       if (args.join(" ") === "get --raw /version") return { code: 0, stdout: '{"gitVersion":"v1.36.2"}', stderr: "" };
       return kubectl(of, args, input?.replace(/"expirationSeconds":\d+,/, ""));

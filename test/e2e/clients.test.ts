@@ -1,4 +1,7 @@
-/** Clients other than the repository's kubectl, through the whole local stack: another kubectl, helm, client libraries. */
+/**
+ * Clients other than the repository's kubectl, through the whole local stack: another kubectl, helm, client
+ * libraries.
+ */
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -91,7 +94,8 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
       "state = 'ended' AND kind = 'exec' AND command LIKE '%tar%cf%other-copy%' AND user_agent LIKE ?",
       `${userAgent}%`,
     );
-    // kubectl leaves as soon as it has the whole archive, which may be before the cluster has sent the Status.
+    // kubectl leaves as soon as it has the whole archive, which may be before the cluster has sent the
+    // Status.
     const { outcome, exit_code: exitCode } = row;
     expect([
       ["exited", 0],

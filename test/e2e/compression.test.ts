@@ -1,6 +1,7 @@
 /**
- * WebSocket compression is off: with it a message of 1 KB on the wire becomes 1 MiB in the object, before anybody can look at
- * its size. In a deployment the edge is the first that could agree to it; locally that is the Access fake.
+ * WebSocket compression is off: with it a message of 1 KB on the wire becomes 1 MiB in the object, before
+ * anybody can look at its size. In a deployment the edge is the first that could agree to it; locally that is
+ * the Access fake.
  */
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,4 +1,7 @@
-/** `npm run deploy` as a command, with the real wrangler, and the commands of docs/UPGRADES.md that need no account. */
+/**
+ * `npm run deploy` as a command, with the real wrangler, and the commands of docs/UPGRADES.md that need no
+ * account.
+ */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -119,7 +122,10 @@ describe("npm run deploy, with real D1", () => {
   const data = join(home, "d1");
   const printed: string[] = [];
   const done: string[] = [];
-  /** The real wrangler and its local D1 in place of the deployed one. The Workers are neither bundled nor uploaded. */
+  /**
+   * The real wrangler and its local D1 in place of the deployed one. The Workers are neither bundled nor
+   * uploaded.
+   */
   const wrangler: Wrangler = (args) => {
     const real = wranglerProcess(join(ROOT, "terraform/out/wrangler.json"));
     done.push(args.slice(0, 2).join(" "));

@@ -1,6 +1,6 @@
 /**
- * The doctor before a deployment that really runs: workerd with D1, Access and the account's API in front of it on loopback.
- * And before a local stack, as a command.
+ * The doctor before a deployment that really runs: workerd with D1, Access and the account's API in front of
+ * it on loopback. And before a local stack, as a command.
  */
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -182,7 +182,8 @@ it("finds a service token without an identity rule, by the Worker's own message"
 
 it("finds that the Worker requires the admin application's audience, whatever Access admits", async () => {
   await build();
-  // The other application's token reaches /-/admin, as it would with one application for all paths. The Worker refuses it.
+  // The other application's token reaches /-/admin, as it would with one application for all paths. The
+  // Worker refuses it.
   access.applications.pop();
   access.sharesCookies = true;
   const found = await examine({ id: TOKEN.id, secret: TOKEN.secret });

@@ -341,7 +341,8 @@ describe("attach", () => {
 });
 
 describe("port-forward", () => {
-  // The subprotocol is not an HTTP token, so `ws` neither offers nor accepts it. The test adds and removes it.
+  // The subprotocol is not an HTTP token, so `ws` neither offers nor accepts it. The test adds and removes
+  // it.
   const tunnel = (pod: string): Promise<Session> =>
     open(`${PODS}/${pod}/portforward`, undefined, { ...DEVELOPER, "Sec-WebSocket-Protocol": TUNNEL });
 

@@ -1,6 +1,6 @@
 /**
- * The fault matrix's row for workerd itself. SIGKILL ends every session of every object, and miniflare starts another
- * workerd. The other rows are in test/workerd/fault-matrix.test.ts.
+ * The fault matrix's row for workerd itself. SIGKILL ends every session of every object, and miniflare starts
+ * another workerd. The other rows are in test/workerd/fault-matrix.test.ts.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,6 +1,7 @@
 /**
- * Sends the hostile corpus as bytes to the running Worker, in front of a fake cluster that keeps every byte it receives.
- * What is refused never arrives. What arrives is attributed to the person, and carries nothing else.
+ * Sends the hostile corpus as bytes to the running Worker, in front of a fake cluster that keeps every byte
+ * it receives. What is refused never arrives. What arrives is attributed to the person, and carries nothing
+ * else.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -191,7 +191,8 @@ describe.skipIf(withoutBrowser !== undefined)("asciinema-player in a browser", (
   });
 
   it.each(ALL)("plays %s, and goes on to show what follows", async (_, cast) => {
-    // What a later life of the object would add, so that it does not depend on the state that the output left.
+    // What a later life of the object would add, so that it does not depend on the state that the output
+    // left.
     const text = `${cast()}[999999,"o",${JSON.stringify(`${RESET}all is well`)}]\n`;
     const { screen, title, clipboard } = await player.play(text, "all is well");
     expect(screen[0]).toBe("all is well");

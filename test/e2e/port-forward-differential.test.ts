@@ -1,7 +1,7 @@
 /**
- * Sends sequences of valid and odd SPDY frames to a real kubelet through the API server's port-forward, and gives the
- * same bytes to the observer. Whatever port answered is in what the observer read, with its bytes, or the session would
- * have been ended before.
+ * Sends sequences of valid and odd SPDY frames to a real kubelet through the API server's port-forward, and
+ * gives the same bytes to the observer. Whatever port answered is in what the observer read, with its bytes,
+ * or the session would have been ended before.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";

@@ -13,8 +13,9 @@ const STDIN = 0;
 const STDOUT = 1;
 
 /**
- * Over TCP the object reads no more than the client does. Over the platform's WebSocket it can only be slow to: 8 MiB may
- * gather, and the runtime's own buffers. The local R2 is in the same process and stores the recording.
+ * Over TCP the object reads no more than the client does. Over the platform's WebSocket it can only be slow
+ * to: 8 MiB may gather, and the runtime's own buffers. The local R2 is in the same process and stores the
+ * recording.
  */
 const LEGS = [
   { transport: "tcp", maxGrowthBytes: 64 * MIB, maxHeapGrowthBytes: 8 * MIB },
@@ -88,7 +89,8 @@ describe.each(LEGS)("a stalled reader, over $transport", ({ transport, maxGrowth
     await doomed.finished;
     // None of them waited for the stalled reader: its session is still live.
     expect(await (await people.admin("GET", `sessions/${row["id"]}`)).json()).toMatchObject({ state: "live" });
-    // The stream is endless. What workerd took meanwhile, it may not need: of the heap only what is still held counts.
+    // The stream is endless. What workerd took meanwhile, it may not need: of the heap only what is still
+    // held counts.
     const growth = memoryOfWorkerd() - before;
     const heapGrowth = (await heaps.content()).bytes - heapBefore;
 

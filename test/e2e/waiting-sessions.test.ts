@@ -1,9 +1,11 @@
 /**
- * Sessions in which something waits: a client that reads nothing for a while, a command that does not read its input, nobody
- * who says anything. They behave as without a proxy, or better. Only a cluster that is gone ends them.
+ * Sessions in which something waits: a client that reads nothing for a while, a command that does not read
+ * its input, nobody who says anything. They behave as without a proxy, or better. Only a cluster that is gone
+ * ends them.
  *
- * "For a while" is until a cluster that froze at the same moment has been given up, which takes 60 to 90 s. kubectl itself may
- * pause for less than a minute only: it takes a pong that it has not read for a lost connection.
+ * "For a while" is until a cluster that froze at the same moment has been given up, which takes 60 to 90 s.
+ * kubectl itself may pause for less than a minute only: it takes a pong that it has not read for a lost
+ * connection.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";

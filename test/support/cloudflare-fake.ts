@@ -1,6 +1,7 @@
 /**
  * A fake Cloudflare account, as far as the doctor looks at it. The API answers in the shapes of API v4, as
- * cloudflare-typescript declares them; Access answers requests without sign-in. Tests change the state to inject faults.
+ * cloudflare-typescript declares them; Access answers requests without sign-in. Tests change the state to
+ * inject faults.
  */
 import { CONTRACT_VERSION } from "../../contract/version.ts";
 import type { ServiceToken } from "../../tools/deployment/access.ts";

@@ -1,6 +1,6 @@
 /**
- * Sequences of SPDY frames as no well-behaved client sends them, mixed with such as kubectl does. The bytes are made
- * here, without the encoder under test.
+ * Sequences of SPDY frames as no well-behaved client sends them, mixed with such as kubectl does. The bytes
+ * are made here, without the encoder under test.
  */
 import type { Random } from "./random.ts";
 

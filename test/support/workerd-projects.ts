@@ -4,8 +4,8 @@
  * A test file runs inside the main Worker of its project, and the helpers for Durable Objects take stubs of
  * that Worker's own objects only. So there are two projects: `workerd`, whose main Worker is the objects',
  * with the edge bundled beside it, and `workerd-edge`, the other way round. In both, `env.EDGE` is the whole
- * edge. `workerd-websocket` is `workerd` once more, with sessions that reach the fake cluster by the platform's
- * WebSocket instead of TCP.
+ * edge. `workerd-websocket` is `workerd` once more, with sessions that reach the fake cluster by the
+ * platform's WebSocket instead of TCP.
  */
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
@@ -166,8 +166,8 @@ async function testBindings(transport: UpstreamTransport) {
 }
 
 /**
- * A free port below those that the system gives to outgoing connections, which could take it before workerd does. Each run of a
- * project's options is another workerd.
+ * A free port below those that the system gives to outgoing connections, which could take it before workerd
+ * does. Each run of a project's options is another workerd.
  */
 async function findFreePort(): Promise<number> {
   for (;;) {

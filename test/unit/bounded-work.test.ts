@@ -1,6 +1,6 @@
 /**
- * What a message costs, whatever is in it: the worst messages that a client or a cluster could think of, with the
- * work counted and not timed.
+ * What a message costs, whatever is in it: the worst messages that a client or a cluster could think of, with
+ * the work counted and not timed.
  */
 import { beforeEach, describe, expect, test } from "vitest";
 import { decodeMessage, type Framing, PartDecoder, sizeOf } from "../../durable/protocols/framing.ts";

@@ -11,8 +11,9 @@ const VECTORS = join(import.meta.dirname, "../vectors/contract");
 const schemaOf = (schema: z.ZodType) => z.toJSONSchema(schema, { unrepresentable: "any" });
 
 /**
- * Every schema that crosses from the edge to the objects or back, lists of other folders included (kinds, outcomes, codes).
- * To change one, raise CONTRACT_VERSION, and add the new version's file beside the old: `SALLYPORT_PIN_CONTRACT=1`.
+ * Every schema that crosses from the edge to the objects or back, lists of other folders included (kinds,
+ * outcomes, codes). To change one, raise CONTRACT_VERSION, and add the new version's file beside the old:
+ * `SALLYPORT_PIN_CONTRACT=1`.
  */
 test(`the contract is what version ${CONTRACT_VERSION} was pinned as`, async () => {
   const methods = Object.entries(METHODS).map(([name, { fields, answer, isFrozen }]) => [
@@ -26,7 +27,9 @@ test(`the contract is what version ${CONTRACT_VERSION} was pinned as`, async () 
   expect(text, "the contract has changed: raise CONTRACT_VERSION").toBe(readFileSync(file, "utf8"));
 });
 
-/** The objects are deployed first: the old edge must go on with them, also where its own deploy then fails. */
+/**
+ * The objects are deployed first: the old edge must go on with them, also where its own deploy then fails.
+ */
 test("objects accept the version before theirs too", () => {
   expect(ACCEPTED_VERSIONS).toContain(CONTRACT_VERSION);
   expect(ACCEPTED_VERSIONS).toContain(CONTRACT_VERSION - 1);

@@ -1,6 +1,7 @@
 /**
- * The commands in README and docs. Each shell block is marked: `sh` runs anywhere and a test runs it, `sh stack` is run
- * against a local stack in place of a deployment, `sh account` needs an account or a cluster and is checked for syntax.
+ * The commands in README and docs. Each shell block is marked: `sh` runs anywhere and a test runs it, `sh
+ * stack` is run against a local stack in place of a deployment, `sh account` needs an account or a cluster
+ * and is checked for syntax.
  */
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -143,7 +144,10 @@ function runsIn(text: string, pattern: RegExp): Run[] {
 
 const helps = new Map<string, string>();
 
-/** Programs that run for minutes document their flags in their first comment; they are not started for their help. */
+/**
+ * Programs that run for minutes document their flags in their first comment; they are not started for their
+ * help.
+ */
 async function helpOf(program: string, command: string | undefined): Promise<string> {
   if (program.startsWith("test/")) return readFileSync(program, "utf8");
   const entry = COMMANDS.find(({ name }) => name === command);

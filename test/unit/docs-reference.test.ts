@@ -1,4 +1,6 @@
-/** docs/REFERENCE.md: its lists are the code's, and every message that it quotes is one that the code writes. */
+/**
+ * docs/REFERENCE.md: its lists are the code's, and every message that it quotes is one that the code writes.
+ */
 import { globSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { OUTCOMES, RECORDING_STATES } from "../../audit/events.ts";

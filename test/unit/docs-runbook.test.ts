@@ -1,4 +1,6 @@
-/** docs/RUNBOOK.md: its queries run on the schema, and every refusal and log event has an entry or an advice. */
+/**
+ * docs/RUNBOOK.md: its queries run on the schema, and every refusal and log event has an entry or an advice.
+ */
 import { globSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";

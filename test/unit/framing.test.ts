@@ -1,4 +1,7 @@
-/** Repeat a run with the seed that it printed: `SALLYPORT_SEED=… npx vitest run --project unit test/unit/framing.test.ts` */
+/**
+ * Repeat a run with the seed that it printed: `SALLYPORT_SEED=… npx vitest run --project unit
+ * test/unit/framing.test.ts`
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Chunk } from "../../durable/protocols/chunk.ts";

@@ -21,7 +21,11 @@ beforeEach(() => {
   pings = [];
 });
 
-/** Ticks for a while, and answers pings if told to. @returns when the cluster was lost, ms from the start of the session */
+/**
+ * Ticks for a while, and answers pings if told to.
+ *
+ * @returns when the cluster was lost, ms from the start of the session
+ */
 function run(ms: number, state: Partial<LegState> = {}, answer = false): number | undefined {
   for (const end = now + ms; now < end; ) {
     now += TICK_MS;

@@ -1,4 +1,6 @@
-/** docs/MONITORING.md: its queries run, its log table is the code's, and its alerts match events that exist. */
+/**
+ * docs/MONITORING.md: its queries run, its log table is the code's, and its alerts match events that exist.
+ */
 import { globSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";

@@ -3,8 +3,8 @@ import { build } from "esbuild";
 import { beforeAll, expect, it } from "vitest";
 
 /**
- * The objects' Worker is deployed anew whenever its bundle changes, and live sessions then have a last hour. So nothing
- * that is only the edge's, an operator's or a reader's may be in it.
+ * The objects' Worker is deployed anew whenever its bundle changes, and live sessions then have a last hour.
+ * So nothing that is only the edge's, an operator's or a reader's may be in it.
  */
 const PROJECT = join(import.meta.dirname, "../..");
 let inputs: string[];

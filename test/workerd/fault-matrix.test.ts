@@ -67,7 +67,8 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
   },
 
   "upstream dies": {
-    // A Worker that dies is answered for by its HTTP server. A connection that breaks: test/workerd/tcp-cluster.test.ts.
+    // A Worker that dies is answered for by its HTTP server. A connection that breaks:
+    // test/workerd/tcp-cluster.test.ts.
     dialling: IS_TCP
       ? {
           userSees: { refusal: 500, message: "Internal Server Error" },
@@ -149,7 +150,8 @@ const TABLE: Readonly<Record<Exclude<Fault, "workerd killed">, Row>> = {
       d1Has: { outcome: "stalled", reason: CLIENT_STALLED, counts: "what had flowed, and more" },
       recordingHas: complete(`ended: stalled: ${CLIENT_STALLED}`),
     },
-    // Over TCP, the cluster's close lies behind output that the client has not read. Else, nobody waits for the client.
+    // Over TCP, the cluster's close lies behind output that the client has not read. Else, nobody waits for
+    // the client.
     "during close": {
       ...UNDISTURBED,
       d1Has: {

@@ -1,4 +1,6 @@
-/** A cluster over TCP in the real runtime: the binding, the leg on it, and how each end hears of the other's. */
+/**
+ * A cluster over TCP in the real runtime: the binding, the leg on it, and how each end hears of the other's.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { findTcpBinding, type TcpBinding } from "../../contract/bindings.ts";

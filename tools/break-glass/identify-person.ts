@@ -12,7 +12,8 @@ export interface Person extends Sender {
 }
 
 /**
- * Finds out whom Sallyport would make of a person. The administrator describes the person, because Access may be down.
+ * Finds out whom Sallyport would make of a person. The administrator describes the person, because Access may
+ * be down.
  *
  * @returns the identity, or why no identity rule gives one
  */

@@ -2,8 +2,8 @@ import { loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 
 /**
- * The longest session, in seconds, that a configuration allows anybody: an identity rule or a rule may allow more than the
- * general limit.
+ * The longest session, in seconds, that a configuration allows anybody: an identity rule or a rule may allow
+ * more than the general limit.
  *
  * @throws ConfigError where the document is not valid
  */

@@ -1,7 +1,8 @@
 import type { ConfigInput } from "../../worker/config/schema.ts";
 
 /**
- * A deployment as the tools need it: the deployment file and the edge stack's outputs combined. See project.ts.
+ * A deployment as the tools need it: the deployment file and the edge stack's outputs combined. See
+ * project.ts.
  */
 export interface Plan {
   /** The deployment's name, the prefix of everything that belongs to it. */
@@ -12,7 +13,9 @@ export interface Plan {
   readonly account: string;
   readonly access: {
     readonly teamDomain: string;
-    /** Audience tags of the applications in front of the host names. There is one for every five host names. */
+    /**
+     * Audience tags of the applications in front of the host names. There is one for every five host names.
+     */
     readonly audiences: readonly string[];
     /** Audience tags of the applications in front of `/-/admin`. */
     readonly adminAudiences: readonly string[];
@@ -50,7 +53,10 @@ export type PlannedTcp =
   | { readonly isWanted: false }
   | {
       readonly isWanted: true;
-      /** The VPC service of type `tcp`, and the objects' binding. Undefined where the edge stack has not made it yet. */
+      /**
+       * The VPC service of type `tcp`, and the objects' binding. Undefined where the edge stack has not made
+       * it yet.
+       */
       readonly service: { readonly binding: string; readonly vpcServiceId: string } | undefined;
     };
 

@@ -1,4 +1,6 @@
-/** Checks of a local stack (`npm start`): those that make sense with a fake Access and everything on loopback. */
+/**
+ * Checks of a local stack (`npm start`): those that make sense with a fake Access and everything on loopback.
+ */
 import { DatabaseSync } from "node:sqlite";
 import { ok } from "../../common/result.ts";
 import type { Migration } from "../../dev/stack/migrations.ts";

@@ -11,7 +11,9 @@ import { FLUSH_MS, PART_BYTES } from "../../durable/recording/policy.ts";
 
 export type EventType = "start" | "connect" | "forward" | "end";
 
-/** Rows that D1 bills for one event: the table's, its key's, and those of the indexes that include this type. */
+/**
+ * Rows that D1 bills for one event: the table's, its key's, and those of the indexes that include this type.
+ */
 export function d1RowsOfEvent(type: EventType): number {
   const dialect = new SQLiteSyncDialect();
   const { indexes, primaryKeys } = getTableConfig(events);
@@ -34,7 +36,9 @@ export const D1_BYTES = { start: 1_050, connect: 340, forward: 335, end: 625, re
 export const OBJECT_ROWS = {
   /** Into the outbox, with its counter, and out of it. */
   event: 3,
-  /** A session's start, besides its event: its row in open_sessions, that row's update, and the user's chain. */
+  /**
+   * A session's start, besides its event: its row in open_sessions, that row's update, and the user's chain.
+   */
   start: 3,
   /** Any event between start and end: its row's update. */
   between: 1,

@@ -109,7 +109,10 @@ export function loadsOf(day: Day): Load[] {
     .sort((one, other) => other.share - one.share);
 }
 
-/** Deliveries in the busiest second, if every event and every request is delivered by itself. Sessions end as often as they start. */
+/**
+ * Deliveries in the busiest second, if every event and every request is delivered by itself. Sessions end as
+ * often as they start.
+ */
 export function d1DeliveriesPerSecond({ peak, events, sessions, auditedRequests, requests }: Day): number {
   return (peak.starts * events) / sessions + (peak.requestsPerSecond * auditedRequests) / requests;
 }

@@ -44,7 +44,9 @@ export function portForwardSpdy(socket: WebSocket, kubelet: Kubelet, pod: Pod): 
   });
 }
 
-/** Does with each frame what moby/spdystream and containerd's port-forward do. Where both end, so does this. */
+/**
+ * Does with each frame what moby/spdystream and containerd's port-forward do. Where both end, so does this.
+ */
 class Tunnel {
   readonly #socket: WebSocket;
   readonly #kubelet: Kubelet;

@@ -1,8 +1,14 @@
-/** A proxy in front of the cluster that holds back its answer or its close frame, so that a test can act in between. */
+/**
+ * A proxy in front of the cluster that holds back its answer or its close frame, so that a test can act in
+ * between.
+ */
 import type { Socket } from "node:net";
 import { ClusterProxy, requestLineOf } from "./loopback-server.ts";
 
-/** An exec whose command contains the first gets no answer to its upgrade; with the second it gets no close frame. */
+/**
+ * An exec whose command contains the first gets no answer to its upgrade; with the second it gets no close
+ * frame.
+ */
 export const HOLD_ANSWER = "hold-answer";
 export const HOLD_CLOSE = "hold-close";
 

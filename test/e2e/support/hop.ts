@@ -1,6 +1,7 @@
 /**
- * A hop between the stack and its cluster that treats some connections as bad networks do: it cuts what is silent, or stops
- * forwarding without a word. Which connections is said by their first line, so by the command of an exec.
+ * A hop between the stack and its cluster that treats some connections as bad networks do: it cuts what is
+ * silent, or stops forwarding without a word. Which connections is said by their first line, so by the
+ * command of an exec.
  */
 import type { Socket } from "node:net";
 import { ClusterProxy, requestLineOf } from "./loopback-server.ts";
@@ -17,7 +18,9 @@ export class Hop extends ClusterProxy {
   /** How many connections were cut because they were idle. */
   cut = 0;
 
-  /** From now on nothing passes on the connections with FREEZABLE, nor does either end hear of the other's. */
+  /**
+   * From now on nothing passes on the connections with FREEZABLE, nor does either end hear of the other's.
+   */
   freeze(): void {
     for (const socket of this.#freezable) socket.removeAllListeners("data").removeAllListeners("close").pause();
   }

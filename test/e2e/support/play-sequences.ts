@@ -1,6 +1,6 @@
 /**
- * Plays sequences of SPDY frames to a cluster, with or without Sallyport between, and gives the same bytes to the
- * observer.
+ * Plays sequences of SPDY frames to a cluster, with or without Sallyport between, and gives the same bytes to
+ * the observer.
  */
 import type { Traffic } from "../../../audit/events.ts";
 import { PORT_FORWARD_TUNNEL } from "../../../durable/protocols/port-forward-tunnel.ts";
@@ -20,7 +20,10 @@ const PATIENCE_MS = 500;
 /** How long a tunnel that was not broken may take, on a busy machine. */
 const LIMIT_MS = 60_000;
 
-/** What the pod's ports have answered, from the kubelet's frames alone: which port it is, the bytes themselves say. */
+/**
+ * What the pod's ports have answered, from the kubelet's frames alone: which port it is, the bytes themselves
+ * say.
+ */
 class Answers {
   /** Control frames as far as they are there, or the head of a DATA frame. */
   #rest = Buffer.alloc(0);

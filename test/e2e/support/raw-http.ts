@@ -1,4 +1,7 @@
-/** HTTP as bytes on both sides of the Worker, so that no client or server library corrects what is sent or received. */
+/**
+ * HTTP as bytes on both sides of the Worker, so that no client or server library corrects what is sent or
+ * received.
+ */
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { LoopbackServer } from "./loopback-server.ts";
@@ -66,8 +69,8 @@ const QUIET_MS = 250;
 const HEALTH_REQUEST = "GET /-/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /**
- * For a Worker: resolves after it has answered other requests and some time has passed. On a busy machine that takes as
- * long as the answers that a test waits for.
+ * For a Worker: resolves after it has answered other requests and some time has passed. On a busy machine
+ * that takes as long as the answers that a test waits for.
  */
 export function quietOf(url: string): () => Promise<void> {
   return async () => {
@@ -96,7 +99,10 @@ export interface Arrived {
   readonly surplus: string;
 }
 
-/** A fake cluster that keeps what it receives. It answers 404, and accepts upgrades only to close them at once. */
+/**
+ * A fake cluster that keeps what it receives. It answers 404, and accepts upgrades only to close them at
+ * once.
+ */
 export class CapturingUpstream extends LoopbackServer {
   readonly #connections: Buffer[][] = [];
 

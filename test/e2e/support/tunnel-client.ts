@@ -1,4 +1,6 @@
-/** A WebSocket client for port-forward's subprotocol, whose name Node's `ws` refuses to offer: it is no token. */
+/**
+ * A WebSocket client for port-forward's subprotocol, whose name Node's `ws` refuses to offer: it is no token.
+ */
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { PORT_FORWARD_TUNNEL } from "../../../durable/protocols/port-forward-tunnel.ts";

@@ -1,4 +1,6 @@
-/** What the Workers run with is what this checkout derives from the deployment file and Terraform's outputs. */
+/**
+ * What the Workers run with is what this checkout derives from the deployment file and Terraform's outputs.
+ */
 import { joinConfigVariables, splitIntoVariables } from "../../../../worker/config/variables.ts";
 import { canonicalJson } from "../../../canonical-json.ts";
 import { type Plan, tcpServicesOf } from "../../../deployment/plan.ts";

@@ -1,4 +1,7 @@
-/** What the connector's service account may do in the cluster: impersonate the planned people, and nothing else. */
+/**
+ * What the connector's service account may do in the cluster: impersonate the planned people, and nothing
+ * else.
+ */
 import * as z from "zod";
 import { err, ok } from "../../../../common/result.ts";
 import { SESSION_EXTRA } from "../../../../worker/policy/decide.ts";
