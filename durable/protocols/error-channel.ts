@@ -1,3 +1,4 @@
+import { BoundedBuffer } from "../../common/bounded-buffer.ts";
 import { concatBytes } from "../../common/bytes.ts";
 import type { ChannelProtocol } from "../../kubernetes/channels.ts";
 import { MAX_STATUS_BYTES, parseStatus, type Status, statusOfErrorText } from "../../kubernetes/status.ts";
@@ -17,8 +18,7 @@ const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE] = [0x22, 0x5c, 0x7b, 0x7d];
 
 /** Since v4: one `metav1.Status` in JSON. */
 class StatusChannel implements ErrorChannel {
-  #bytes = new Uint8Array(512);
-  #length = 0;
+  readonly #json = new BoundedBuffer(MAX_STATUS_BYTES);
   #depth = 0;
   #isInString = false;
   #isEscaped = false;
@@ -33,25 +33,15 @@ class StatusChannel implements ErrorChannel {
   /** Follows braces and strings, so that the text is parsed once, and not with each of its pieces. */
   push(bytes: Uint8Array): void {
     if (this.#isOver) return;
-    const taken = bytes.subarray(0, MAX_STATUS_BYTES - this.#length);
-    this.#append(taken);
+    const before = this.#json.length;
+    const taken = bytes.subarray(0, MAX_STATUS_BYTES - before);
+    this.#json.add(taken);
     const end = taken.findIndex((byte) => this.#isLastByte(byte));
-    if (end >= 0) this.#status = parseStatus(this.#bytes.subarray(0, this.#length - taken.length + end + 1));
+    if (end >= 0) this.#status = parseStatus(this.#json.bytes.subarray(0, before + end + 1));
     if (end >= 0 || taken.length < bytes.length) {
       this.#isOver = true;
-      this.#bytes = new Uint8Array(0);
+      this.#json.take();
     }
-  }
-
-  #append(bytes: Uint8Array): void {
-    const length = this.#length + bytes.length;
-    if (length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(length, this.#bytes.length * 2));
-      larger.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = larger;
-    }
-    this.#bytes.set(bytes, this.#length);
-    this.#length = length;
   }
 
   /** @returns whether the byte ends the outermost object */

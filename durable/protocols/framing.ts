@@ -1,3 +1,4 @@
+import { BoundedBuffer } from "../../common/bounded-buffer.ts";
 import { utf8Length } from "../../common/bytes.ts";
 import { type ChannelProtocol, decodeFrame } from "../../kubernetes/channels.ts";
 import type { Chunk } from "./chunk.ts";
@@ -100,12 +101,12 @@ export class PartDecoder {
   #channel: number | undefined;
   #hasPayload = false;
   /** The message that is arriving, where it must stay whole. */
-  readonly #message: MessageBuffer;
+  readonly #message: BoundedBuffer;
   #hasEnded = false;
 
   constructor(framing: Framing, maxMessageBytes: number, sink: ChunkSink) {
     this.#framing = framing;
-    this.#message = new MessageBuffer(maxMessageBytes);
+    this.#message = new BoundedBuffer(maxMessageBytes);
     this.#sink = sink;
   }
 
@@ -183,43 +184,6 @@ export class PartDecoder {
     this.#hasEnded = true;
     this.#message.take();
     this.#sink.onViolation(violation);
-  }
-}
-
-/** Collects a message. It grows by doubling: a message may come in parts of one byte. */
-class MessageBuffer {
-  readonly #maxBytes: number;
-  #bytes = NOTHING;
-  #length = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  get heldBytes(): number {
-    return this.#bytes.length;
-  }
-
-  /** @returns false where the message becomes too large */
-  add(bytes: Uint8Array): boolean {
-    const length = this.#length + bytes.length;
-    if (length > this.#maxBytes) return false;
-    if (length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.min(Math.max(length, this.#length * 2), this.#maxBytes));
-      larger.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = larger;
-    }
-    this.#bytes.set(bytes, this.#length);
-    this.#length = length;
-    return true;
-  }
-
-  /** The message, which is the caller's from now on. */
-  take(): Uint8Array {
-    const message = this.#bytes.subarray(0, this.#length);
-    this.#bytes = NOTHING;
-    this.#length = 0;
-    return message;
   }
 }
 
