@@ -6,10 +6,10 @@ const COLUMNS = Object.keys(getTableColumns(requests)).filter((name) => name !==
 
 /**
  * One statement with one bound value for any number of rows: D1 binds at most 100, and a row has two dozen.
+ * OR IGNORE, since SQLite refuses ON CONFLICT for a view, and the next schema makes `requests` one.
  */
-const INSERT = `INSERT INTO requests (${COLUMNS.join(", ")})
-SELECT ${COLUMNS.map((name) => `value ->> '$.${name}'`).join(", ")} FROM json_each(?) WHERE true
-ON CONFLICT DO NOTHING`;
+const INSERT = `INSERT OR IGNORE INTO requests (${COLUMNS.join(", ")})
+SELECT ${COLUMNS.map((name) => `value ->> '$.${name}'`).join(", ")} FROM json_each(?)`;
 
 /** Writes rows to D1, all or none. Safe to repeat: a row that D1 has already stays as it is. */
 export async function insertRequests(database: D1Database, rows: readonly RequestRow[]): Promise<void> {

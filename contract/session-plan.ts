@@ -3,7 +3,7 @@ import { err, ok, type Result } from "../common/result.ts";
 import { SESSION_KINDS } from "../kubernetes/session-target.ts";
 import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from "./limits.ts";
 import { recordingPolicySchema } from "./recording.ts";
-import { SIDECAR_ADDRESS, upstreamSchema } from "./upstream.ts";
+import { upstreamSchema } from "./upstream.ts";
 import { type ContractMismatch, contractMismatch, parseVersioned, withVersion } from "./version.ts";
 
 const milliseconds = z.number();
@@ -39,59 +39,42 @@ const clientSchema = z
   })
   .readonly();
 
-const planFields = z.strictObject({
-  /** Made by `makeSessionId`. */
-  sessionId: name,
-  user: name,
-  kubernetesUser: name,
-  kubernetesGroups: z.array(text).readonly(),
-  /**
-   * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them
-   * too, but when it is read, nobody can tell two groups from one whose name has a comma.
-   */
-  impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
-  cluster: name,
-  /** The binding that leads to the cluster. */
-  binding: name,
-  /** The location hint of this object; null for the object near its user. */
-  locationHint: name.nullable(),
-  /** The rule that allowed the session, if one did. */
-  rule: text.nullable(),
-  /** The session opens only after its user has stated a reason. */
-  requireReason: z.boolean(),
-  /** When the session ends with the token that opened it, ms since the epoch; null for never. */
-  endsAt: milliseconds.nullable(),
-  target: targetSchema,
-  transport: z.enum(["websocket", "spdy"]),
-  limits: sessionLimitsSchema,
-  audit: auditPolicySchema,
-  recording: recordingPolicySchema,
-  upstream: upstreamSchema,
-  portForward: portForwardPolicySchema,
-  client: clientSchema,
-});
-
 /** What the edge decided about one session attempt. The object carries it out. */
-export const planSchema = planFields.readonly();
+export const planSchema = z
+  .strictObject({
+    /** Made by `makeSessionId`. */
+    sessionId: name,
+    user: name,
+    kubernetesUser: name,
+    kubernetesGroups: z.array(text).readonly(),
+    /**
+     * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them
+     * too, but when it is read, nobody can tell two groups from one whose name has a comma.
+     */
+    impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
+    cluster: name,
+    /** The binding that leads to the cluster. */
+    binding: name,
+    /** The location hint of this object; null for the object near its user. */
+    locationHint: name.nullable(),
+    /** The rule that allowed the session, if one did. */
+    rule: text.nullable(),
+    /** The session opens only after its user has stated a reason. */
+    requireReason: z.boolean(),
+    /** When the session ends with the token that opened it, ms since the epoch; null for never. */
+    endsAt: milliseconds.nullable(),
+    target: targetSchema,
+    transport: z.enum(["websocket", "spdy"]),
+    limits: sessionLimitsSchema,
+    audit: auditPolicySchema,
+    recording: recordingPolicySchema,
+    upstream: upstreamSchema,
+    portForward: portForwardPolicySchema,
+    client: clientSchema,
+  })
+  .readonly();
 
 export type SessionPlan = z.output<typeof planSchema>;
-
-/** Plans of version 1. Their edge knew one way to a cluster, and its objects held no input back. */
-const planOfVersion1 = planFields
-  .omit({ upstream: true, portForward: true, impersonation: true })
-  .extend({ limits: sessionLimitsSchema.unwrap().omit({ maxBufferedStdinBytes: true }) })
-  .transform(
-    ({ limits, ...others }): SessionPlan => ({
-      ...others,
-      // Its sessions go by the platform's WebSocket, which sends the request's headers as they are.
-      impersonation: [],
-      limits: { ...limits, maxBufferedStdinBytes: 0 },
-      upstream: { transport: "websocket", tcpBinding: null, address: SIDECAR_ADDRESS },
-      portForward: { onUnreadable: "end" },
-    }),
-  );
-
-const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 1 ? planOfVersion1 : planSchema);
 
 const PLAN_HEADER = "Sallyport-Plan";
 
@@ -125,6 +108,6 @@ export function detachSessionPlan(
   } catch {
     return err(contractMismatch("the plan is not JSON"));
   }
-  const parsed = parseVersioned(planSchemaOf, unpacked, acceptedVersions);
+  const parsed = parseVersioned(() => planSchema, unpacked, acceptedVersions);
   return parsed.ok ? ok({ plan: parsed.value, headers }) : parsed;
 }

@@ -83,4 +83,23 @@ export const SCHEMA: readonly Migration[] = [
         bytes BLOB NOT NULL
       );`,
   },
+  {
+    version: 3,
+    statements: `
+      ALTER TABLE user_chain ADD COLUMN rated_day INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE user_chain ADD COLUMN rated_rows INTEGER NOT NULL DEFAULT 0;
+
+      CREATE TABLE open_requests (
+        request_id TEXT PRIMARY KEY,
+        at INTEGER NOT NULL,
+        last_event_hash TEXT NOT NULL
+      ) WITHOUT ROWID;
+
+      CREATE TABLE request_counts (
+        counted TEXT PRIMARY KEY,
+        count INTEGER NOT NULL,
+        first_at INTEGER NOT NULL,
+        last_at INTEGER NOT NULL
+      ) WITHOUT ROWID;`,
+  },
 ];

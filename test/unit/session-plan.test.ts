@@ -75,31 +75,6 @@ describe("an edge and an object of different versions", () => {
   });
 });
 
-describe("the plan of an edge of version 1", () => {
-  const { upstream: _, portForward: __, impersonation: ____, ...others } = PLAN;
-  const { maxBufferedStdinBytes: ___, ...limits } = PLAN.limits;
-  const wire = { version: 1, ...others, limits };
-
-  test("is carried out as that edge meant it: by WebSocket, with no input held back", () => {
-    expect(detach(requestWithPlan(wire)).plan).toEqual({
-      ...PLAN,
-      impersonation: [],
-      limits: { ...limits, maxBufferedStdinBytes: 0 },
-      upstream: { transport: "websocket", tcpBinding: null, address: "127.0.0.1:8001" },
-      portForward: { onUnreadable: "end" },
-    });
-  });
-
-  test.each([
-    [{ upstream: PLAN.upstream }, "(whole)"],
-    [{ portForward: PLAN.portForward }, "(whole)"],
-    [{ impersonation: PLAN.impersonation }, "(whole)"],
-    [{ limits: PLAN.limits }, "limits"],
-  ])("has no field of a later version: %j", (more, path) => {
-    expectMismatch(requestWithPlan({ ...wire, ...more }), `${path}: unrecognized_keys`);
-  });
-});
-
 describe("a plan that is not exactly one is refused", () => {
   test.each(Object.keys(PLAN))("without %s", (field) => {
     const { [field]: _, ...rest } = WIRE;

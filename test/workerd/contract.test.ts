@@ -42,11 +42,6 @@ describe("an edge of another version", () => {
     ["one that is no longer known", { version: 0 }, `version 0 instead of ${ACCEPTED}`],
     ["the next one", { version: NEXT }, `version ${NEXT} instead of ${ACCEPTED}`],
     ["none", { version: undefined }, `version none instead of ${ACCEPTED}`],
-    [
-      "the previous one, with this one's fields",
-      { version: 1 },
-      "limits: unrecognized_keys, (whole): unrecognized_keys",
-    ],
     ["this one, with a field that this object does not know", { approvals: [] }, "(whole): unrecognized_keys"],
     ["this one, without its limits", { limits: undefined }, "limits: invalid_type"],
   ])("(%s) opens no session, and its user reads what to do", async (_, change, detail) => {

@@ -240,7 +240,7 @@ it.each(RELEASED)(
       ok: true,
       value: { by: "admin@example.com" },
     });
-    // In the second fixture, the cluster had sent the command's Status.
+    // In the later fixtures, the cluster had sent the command's Status.
     const [end, label] =
       version === 1
         ? [{ outcome: "interrupted", exit_code: null, recording: "interrupted" }, "interrupted"]
