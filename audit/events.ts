@@ -30,7 +30,10 @@ export const OUTCOMES = [
   "stalled",
   /** The traffic did not fit its protocol, so that it could not be followed; see reason. */
   "protocol_error",
-  /** An administrator ended it; see ended_by. exit_code is set when the command had just ended. */
+  /**
+   * An administrator ended it, or its own user through `/-/sessions`; see ended_by. exit_code is set when the
+   * command had just ended.
+   */
   "terminated",
   /** The connection to the cluster was lost without a close. */
   "upstream_lost",
@@ -120,7 +123,7 @@ export interface SessionEnd extends Counts, Traffic {
   readonly exit_code: number | null;
   /** For a person: what ended or refused the session. */
   readonly reason: string | null;
-  /** The administrator, for `terminated`. */
+  /** Who ended it, for `terminated`: an administrator, or its own user. */
   readonly ended_by: string | null;
   /** Missing when the session has no recording. */
   readonly recording?: RecordingSummary;

@@ -44,7 +44,7 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
 
   if (openSessions >= limits.maxSessionsPerUser) {
     const count = `${openSessions} of ${limits.maxSessionsPerUser} allowed sessions open`;
-    return err(denial("session_limit", `${user} has ${count}; end one of them and try again`));
+    return err(denial("session_limit", `${user} has ${count}; ${HOW_TO_END_ONE}`));
   }
   if (state.unreadBytes >= MAX_UNREAD_BYTES) return err(denial("unread_output", UNREAD_OUTPUT));
   if (state.queuedEvents >= audit.maxQueuedEvents) return err(denial("audit_unavailable", QUEUE_FULL));
@@ -68,6 +68,8 @@ function describeLock({ user, by, reason, until }: UserLock): string {
 }
 
 const PERSISTS = "if this persists, contact your administrator";
+const HOW_TO_END_ONE =
+  "kubectl get --raw /-/sessions  lists them, kubectl delete --raw /-/sessions/ID  ends one: then try again";
 const REASON_REQUIRED =
   'this session requires a reason: run  echo "why" | kubectl create --raw /-/reason -f -  ' +
   "and try again within 15 minutes";

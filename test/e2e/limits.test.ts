@@ -60,9 +60,34 @@ it("a session above the limit is refused with a message, and other users are not
   for (const { stdout } of open) await expect.poll(stdout).toContain("tick");
   const { code, stderr } = await people.alice.run("exec", "logger", "--", "echo", "third");
   expect(code).toBe(1);
-  expect(stderr).toContain("alice@example.com has 2 of 2 allowed sessions open; end one of them and try again");
+  expect(stderr).toContain(
+    "alice@example.com has 2 of 2 allowed sessions open; kubectl get --raw /-/sessions  lists them, " +
+      "kubectl delete --raw /-/sessions/ID  ends one: then try again",
+  );
   const other = people.kubectl("admin");
   expect(await other.run("exec", "logger", "--", "echo", "mine")).toMatchObject({ code: 0, stdout: "mine\n" });
-  for (const { child } of open) child.kill("SIGKILL");
   await sessionWhere(people.stack.d1Path, "command ->> '$[1]' = 'third' AND outcome = 'refused'");
+
+  // What the message says, done by the one whom it tells; nobody else can.
+  const listed = await people.alice.run("get", "--raw", "/-/sessions");
+  const { items } = JSON.parse(listed.stdout) as { items: { id: string; user: string; state: string }[] };
+  expect(items.map(({ user, state }) => [user, state])).toEqual(Array(2).fill(["alice@example.com", "live"]));
+  const path = `/-/sessions/${items[0]?.id}`;
+  for (const stranger of [people.bob, other]) {
+    expect(await stranger.run("delete", "--raw", path)).toEqual({
+      ...{ code: 1, stdout: "" },
+      stderr:
+        "Error from server (NotFound): you have no live session with this id: " +
+        "kubectl get --raw /-/sessions lists yours\n",
+    });
+  }
+  const deleted = await people.alice.run("delete", "--raw", `${path}?reason=forgotten`);
+  expect(JSON.parse(deleted.stdout)).toEqual({ ended: [items[0]?.id] });
+  const ended = await Promise.race(open.map(({ finished }) => finished));
+  expect(ended).toMatchObject({ code: 1, stderr: "error: session terminated by alice@example.com: forgotten\n" });
+  expect(await sessionWhere(people.stack.d1Path, "id = ? AND state = 'ended'", items[0]?.id ?? "")).toMatchObject({
+    ...{ outcome: "terminated", ended_by: "alice@example.com", reason: "forgotten" },
+  });
+  expect((await people.alice.run("exec", "logger", "--", "echo", "third")).stdout).toBe("third\n");
+  for (const { child } of open) child.kill("SIGKILL");
 });

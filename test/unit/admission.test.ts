@@ -32,7 +32,8 @@ test("a session of an idle object is admitted", () => {
 
 describe("the limit of sessions at once", () => {
   const wordsFor = (open: number) =>
-    `alice@example.com has ${open} of 3 allowed sessions open; end one of them and try again`;
+    `alice@example.com has ${open} of 3 allowed sessions open; kubectl get --raw /-/sessions  lists them, ` +
+    "kubectl delete --raw /-/sessions/ID  ends one: then try again";
 
   test.each([
     [0, admitted()],

@@ -42,6 +42,15 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
   whoami: () => as(alice, "/-/whoami"),
   getKubeconfig: () => as(alice, "/-/kubeconfig"),
   stateReason: () => as(someone(), "/-/reason", { method: "POST", body: "INC-17" }),
+  listOwnSessions: async () => {
+    const person = someone();
+    await liveSession(person);
+    return as(person, "/-/sessions");
+  },
+  endOwnSession: async () => {
+    const person = someone();
+    return as(person, `/-/sessions/${await liveSession(person)}`, { method: "DELETE" });
+  },
   listSessions: async () => {
     const person = someone();
     await liveSession(person);
@@ -65,7 +74,7 @@ const withToken = routes.filter(([, { access }]) => access !== "public");
 const withRole = routes.filter(([, { access }]) => access === "auditor" || access === "admin");
 const forAdmins = routes.filter(([, { access }]) => access === "admin");
 const sameSiteOnly = routes.filter(
-  ([, { access, method }]) => access === "auditor" || access === "admin" || method === "POST",
+  ([, { access, method }]) => access === "auditor" || access === "admin" || (access === "user" && method !== "GET"),
 );
 
 describe("every route", () => {

@@ -180,7 +180,9 @@ describe("a client that supports SPDY only", () => {
 
 describe("the limit of sessions at once", () => {
   const silent = (who: Person) => upgrade(who, EXEC("silent"));
-  const messageFor = ({ email }: Person) => `${email} has 3 of 3 allowed sessions open; end one of them and try again`;
+  const messageFor = ({ email }: Person) =>
+    `${email} has 3 of 3 allowed sessions open; kubectl get --raw /-/sessions  lists them, ` +
+    "kubectl delete --raw /-/sessions/ID  ends one: then try again";
 
   it("refuses the fourth with a message for both halves, once in the audit log", async () => {
     const person = someone();

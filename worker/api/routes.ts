@@ -6,7 +6,7 @@ import { commandBody, commandQuery, endedAnswer, lockBody, lockQuery } from "./s
 import { exportStatus } from "./schemas/export.ts";
 import { liftedLock, lock, newLock } from "./schemas/lock.ts";
 import { health, openApi, reasonBody, statedReason } from "./schemas/self-service.ts";
-import { sessionDetail, sessionPage, sessionsQuery } from "./schemas/session.ts";
+import { ownSessions, sessionDetail, sessionPage, sessionsQuery } from "./schemas/session.ts";
 import { sessionIdParams, userParams } from "./schemas/shared.ts";
 import { whoami } from "./schemas/whoami.ts";
 
@@ -62,6 +62,25 @@ export const ROUTES = {
     body: reasonBody,
     answer: { kind: "json", schema: statedReason },
     denials: OBJECT_DENIALS,
+  },
+  listOwnSessions: {
+    method: "GET",
+    path: "/-/sessions",
+    access: "user",
+    summary: "Lists the caller's own live sessions, newest first. Works while D1 does not answer.",
+    answer: { kind: "json", schema: ownSessions },
+    denials: OBJECT_DENIALS,
+  },
+  endOwnSession: {
+    method: "DELETE",
+    path: "/-/sessions/{id}",
+    access: "user",
+    summary: "Ends one of the caller's own live sessions within a second. Works while D1 does not answer.",
+    params: sessionIdParams,
+    query: commandQuery,
+    body: commandBody,
+    answer: { kind: "json", schema: endedAnswer },
+    denials: ["not_found", ...OBJECT_DENIALS],
   },
   listSessions: {
     method: "GET",

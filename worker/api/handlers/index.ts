@@ -8,6 +8,7 @@ import { getHealth, headHealth } from "./health.ts";
 import { getKubeconfig } from "./kubeconfig.ts";
 import { getLock, lockUser, unlockUser } from "./locks.ts";
 import { getOpenApi } from "./openapi.ts";
+import { endOwnSession, listOwnSessions } from "./own-sessions.ts";
 import { stateReason } from "./reason.ts";
 import { getRecording } from "./recording.ts";
 import { getSession, listSessions } from "./sessions.ts";
@@ -20,6 +21,8 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
   whoami,
   getKubeconfig,
   stateReason,
+  listOwnSessions,
+  endOwnSession,
   listSessions,
   getSession,
   endSession,

@@ -45,6 +45,11 @@ export function sessionJson(row: SessionRow): SessionJson {
   };
 }
 
+/** Compares sessions as lists show them: by their start, newest first; their ids decide between equals. */
+export function newestFirst(one: SessionRow, other: SessionRow): number {
+  return other.started_at - one.started_at || (one.id < other.id ? 1 : -1);
+}
+
 export function eventJson({ seq, at, type, data }: SessionEvent): EventJson {
   return { seq, at: time(at), type, data: { ...data } };
 }

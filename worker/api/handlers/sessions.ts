@@ -8,7 +8,7 @@ import { invokeUserObject, invokeUserObjects, sessionObjectAddress } from "../..
 import { queryDatabase } from "../database.ts";
 import { writeSessionCursor } from "../schemas/session-cursor.ts";
 import type { Handler } from "./handler.ts";
-import { eventJson, sessionJson } from "./session-json.ts";
+import { eventJson, newestFirst, sessionJson } from "./session-json.ts";
 
 export const listSessions: Handler<"listSessions"> = async ({ query }, { env, config }) => {
   const { limit, cursor, ...filter } = query;
@@ -46,7 +46,7 @@ async function listLiveSessions(
   const lists = await invokeUserObjects(env.USER_SESSIONS, user, locations, "list", () => ({}));
   if (!lists.ok) return lists;
   const rows = lists.value.flat().filter((row) => matchesFilter(row, filter));
-  return ok(rows.sort((one, other) => other.started_at - one.started_at));
+  return ok(rows.sort(newestFirst));
 }
 
 function matchesFilter(row: SessionRow, filter: Omit<SessionFilter, "user" | "state">): boolean {

@@ -6,7 +6,7 @@ const MAX_MINUTES = 366 * 24 * 60;
 const MINUTES_ERROR = `must be a number above 0, at most ${MAX_MINUTES}`;
 const MINUTES_MEANING = "For how many minutes. Without it, until the lock is lifted.";
 
-const shownReason = reason.describe("Why; the person reads it. By default `no reason given`.");
+const shownReason = reason.describe("Why; the session's user reads it.");
 
 /** Not strict: clients may send DeleteOptions with a DELETE, and nothing but the reason matters. */
 export const commandQuery = z.object({ reason: shownReason.exactOptional() });
@@ -46,7 +46,15 @@ export const endedAnswer = z
   .strictObject({ ended: endedIds })
   .meta({ id: "EndedSessions", description: "What a command ended." });
 
-/** Joins the two places of a command's parameters. An empty reason counts as none. */
-export function readReason(query: { readonly reason?: string }, body: { readonly reason?: string }): string {
-  return (body.reason ?? query.reason) || "no reason given";
+/**
+ * Joins the two places of a command's parameters. An empty reason counts as none.
+ *
+ * @param none what stands for a missing reason
+ */
+export function readReason(
+  query: { readonly reason?: string },
+  body: { readonly reason?: string },
+  none = "no reason given",
+): string {
+  return (body.reason ?? query.reason) || none;
 }

@@ -57,7 +57,7 @@ const sessionFields = {
   outcome: z.enum(OUTCOMES).nullable().describe("How it ended. Null: it is live."),
   exitCode: z.int().nullable().describe("The command's exit code."),
   reason: z.string().nullable().describe("What ended or refused it, for a person."),
-  endedBy: z.string().nullable().describe("The administrator who ended it."),
+  endedBy: z.string().nullable().describe("The administrator who ended it, or its own user."),
   bytesIn: z.int().nullable().describe("WebSocket payload bytes from the client."),
   bytesOut: z.int().nullable().describe("WebSocket payload bytes to the client."),
   messagesIn: z.int().nullable().describe("WebSocket messages from the client."),
@@ -90,6 +90,10 @@ const sessionEvent = z
 export const sessionPage = z
   .strictObject({ items: z.array(session).describe("Newest first."), next: nextPage })
   .meta({ id: "SessionPage", description: "One page of sessions." });
+
+export const ownSessions = z
+  .strictObject({ items: z.array(session).describe("Newest first.") })
+  .meta({ id: "OwnSessions", description: "The caller's own live sessions." });
 
 export const sessionDetail = z
   .strictObject({
