@@ -111,9 +111,13 @@ describe("a rule matches if everything that it names holds", () => {
     expect(evaluateRules(queryOf(`${POD}/exec`), [rule("no exec", { kinds: ["exec"] })])).toEqual(ALLOWED);
   });
 
-  test("a rule on groups never matches an identity without groups", () => {
+  test("a refusal for every group also holds for somebody without groups, an allowance does not", () => {
     const nobody = { ...EXEC, identity: { name: "ci", groups: [] } };
-    expect(evaluateRules(nobody, [rule("it", { groups: ["*"] })])).toEqual(ALLOWED);
+    for (const groups of [["*"], ["**"], ["oncall", "*"]]) {
+      expect(evaluateRules(nobody, [rule("it", { groups })])).toEqual(REFUSED);
+      expect(evaluateRules(nobody, [rule("it", { groups }, { action: "allow" })])).toEqual({ ok: true, value: null });
+    }
+    expect(evaluateRules(nobody, [rule("it", { groups: ["oncall", "*call", "?"] })])).toEqual(ALLOWED);
   });
 });
 

@@ -15,7 +15,9 @@ const matchFields = {
   names: patterns.describe(
     "Names of the object; for a session, of the pod. A list has no name, so it matches `*` only.",
   ),
-  groups: patterns.describe("Kubernetes groups that the identity rule assigned."),
+  groups: patterns.describe(
+    "Kubernetes groups that the identity rule assigned. A rule that refuses `*` also refuses somebody without groups.",
+  ),
   users: z
     .array(pattern.toLowerCase())
     .min(1)

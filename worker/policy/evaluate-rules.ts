@@ -52,11 +52,17 @@ export function evaluateRules(query: RuleQuery, rules: readonly Rule[]): Result<
 function ruleApplies({ action, match }: Rule, query: RuleQuery): boolean {
   if (action === "refuse") {
     const widened = spansAllNamespaces(match, query.info) ? withoutNamespaces(match) : match;
-    return nameVariants(query.info).some((info) => matches(widened, { ...query, info }));
+    const identity = withAnyGroup(query.identity);
+    return nameVariants(query.info).some((info) => matches(widened, { ...query, identity, info }));
   }
   const isOpen =
     resourceOf(query.info) !== "nodes/proxy" || match.resources?.some((pattern) => pattern.startsWith("nodes/"));
   return isOpen === true && matches(match, query);
+}
+
+/** Somebody without groups must not be beyond a refusal for everybody: only `*` matches the empty name. */
+function withAnyGroup(identity: RuleQuery["identity"]): RuleQuery["identity"] {
+  return identity.groups.length > 0 ? identity : { ...identity, groups: [""] };
 }
 
 /** Only for resources that the match names: a path does not show whether its resource is namespaced. */
