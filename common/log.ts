@@ -1,4 +1,5 @@
 import type { LOG_EVENTS, LogEvent } from "./log-events.ts";
+import { printableJson } from "./text.ts";
 
 type LogValue = string | number | boolean | null | undefined;
 
@@ -27,7 +28,7 @@ export function logEvent<Event extends LogEvent>(
   event: Event,
   fields?: LogFields<Event>,
 ): void {
-  console[level](JSON.stringify({ event, level, ...fields }));
+  console[level](printableJson({ event, level, ...fields }));
 }
 
 /** The name and message of whatever was thrown, for a log line's `error` field. */

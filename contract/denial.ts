@@ -1,3 +1,4 @@
+import { stripControlCharacters } from "../common/text.ts";
 import type { StatusReason } from "../kubernetes/status.ts";
 
 /**
@@ -32,7 +33,7 @@ export interface Denial<Code extends string = DenialCode> {
   readonly message: string;
 }
 
-/** Makes a denial. */
-export function denial(code: DenialCode, message: string): Denial {
-  return { code, message };
+/** Makes a denial. Its message may quote what a client or a cluster chose, and people read it in terminals. */
+export function denial<Code extends string = DenialCode>(code: Code, message: string): Denial<Code> {
+  return { code, message: stripControlCharacters(message) };
 }

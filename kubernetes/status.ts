@@ -1,3 +1,5 @@
+import { printableJson } from "../common/text.ts";
+
 /** `metav1.Status`: the body of an error of the Kubernetes API, and of channel 3 at the end of a session. */
 
 /** The values of metav1.StatusReason for HTTP responses. */
@@ -137,7 +139,7 @@ export function statusResponse(status: Status): Response {
   const retryAfterSeconds = status.details?.retryAfterSeconds;
   if (retryAfterSeconds !== undefined) headers.set("retry-after", String(retryAfterSeconds));
   const httpCode = status.code ?? (status.status === "Success" ? 200 : 500);
-  return new Response(`${JSON.stringify(status)}\n`, { status: httpCode, headers });
+  return new Response(`${printableJson(status)}\n`, { status: httpCode, headers });
 }
 
 /**

@@ -76,7 +76,7 @@ export function buildUpstreamHeaders(
   const upstream = new Headers();
   for (const name of ALLOWED_HEADERS) {
     const value = client.get(name);
-    if (value !== null) upstream.set(name, value);
+    if (value !== null) upstream.set(name, asciiOnly(value));
   }
   if (mode.upgrade === "websocket") {
     upstream.set("upgrade", "websocket");
@@ -87,6 +87,14 @@ export function buildUpstreamHeaders(
   // in one line as one group of that name.
   for (const [name, value] of identity.value) upstream.append(name, value);
   return ok(upstream);
+}
+
+/**
+ * Outside ASCII, runtimes send different bytes for the same character, or none at all. Some of them act on the
+ * terminal that shows the cluster's own audit log.
+ */
+function asciiOnly(value: string): string {
+  return value.replace(/[^\t -~]/gu, "?");
 }
 
 /**

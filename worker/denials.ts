@@ -38,5 +38,5 @@ export type Denial = contract.Denial<DenialCode>;
 
 /** Makes a denial. */
 export function denial(code: DenialCode, message: string): Denial {
-  return { code, message };
+  return contract.denial(code, message);
 }

@@ -1,5 +1,6 @@
 /** Why a session ended, and what that means for its client, the cluster and the audit log. Pure. */
 import type { Outcome } from "../../audit/events.ts";
+import { stripControlCharacters } from "../../common/text.ts";
 import { denial } from "../../contract/denial.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
@@ -63,7 +64,7 @@ const CLOSURES: { readonly [Kind in CloseCause["kind"]]: ClosureOf<CauseOf<Kind>
     toClient:
       code === CloseCode.abnormal && side === "cluster"
         ? NORMAL_CLOSE
-        : { code, reason: side === "cluster" ? reason : "" },
+        : { code, reason: side === "cluster" ? stripControlCharacters(reason) : "" },
     toCluster: { code, reason: side === "client" ? reason : "" },
   }),
   client: ({ code, reason }) => ({
@@ -76,7 +77,9 @@ const CLOSURES: { readonly [Kind in CloseCause["kind"]]: ClosureOf<CauseOf<Kind>
     if (code !== CloseCode.abnormal) {
       const isClean = code === CloseCode.normal || code === CloseCode.noStatus;
       const outcome = isClean ? outcomeOf("closed", null) : lost(`WebSocket close ${code}`);
-      return { outcome, refusal: sessionEnded(LOST), toClient: { code, reason }, toCluster: { code, reason: "" } };
+      // kubectl prints it.
+      const toClient = { code, reason: stripControlCharacters(reason) };
+      return { outcome, refusal: sessionEnded(LOST), toClient, toCluster: { code, reason: "" } };
     }
     return { outcome: lost(reason || "WebSocket close 1006"), refusal: sessionEnded(LOST), ...tellBoth(LOST) };
   },
@@ -123,10 +126,11 @@ function lost(how: string): SessionOutcome {
   return outcomeOf("upstream_lost", `${LOST} (${how})`);
 }
 
-/** The client is shown why; the cluster learns it from the close frame. */
+/** The client is shown why, in a terminal; the cluster learns it from the close frame. */
 function tellBoth(message: string): Pick<Closure, "toClient" | "toCluster"> {
+  const shown = stripControlCharacters(message);
   return {
-    toClient: { message, code: CloseCode.normal, reason: "" },
-    toCluster: { code: CloseCode.goingAway, reason: message },
+    toClient: { message: shown, code: CloseCode.normal, reason: "" },
+    toCluster: { code: CloseCode.goingAway, reason: shown },
   };
 }

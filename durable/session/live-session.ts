@@ -1,5 +1,6 @@
 import { type Counts, NO_COUNTS, type SessionStart, type Traffic } from "../../audit/events.ts";
 import { liveRow, type SessionRow } from "../../audit/rows.ts";
+import { maskControlCharacters } from "../../common/text.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
@@ -145,9 +146,10 @@ export function startEvent(plan: SessionPlan, accessReason: string | undefined):
     cluster: plan.cluster,
     location_hint: plan.locationHint,
     kind: target.sessionKind,
-    namespace: target.namespace,
-    pod: target.pod,
-    container: target.container,
+    namespace: maskControlCharacters(target.namespace),
+    pod: maskControlCharacters(target.pod),
+    container: target.container && maskControlCharacters(target.container),
+    // Exactly as it ran; the journal escapes what acts on a terminal.
     command: target.command,
     tty: target.tty,
     stdin: target.stdin,
@@ -157,6 +159,6 @@ export function startEvent(plan: SessionPlan, accessReason: string | undefined):
     country: client.country,
     rule: plan.rule,
     access_reason: accessReason ?? null,
-    user_agent: client.userAgent,
+    user_agent: client.userAgent && maskControlCharacters(client.userAgent),
   };
 }

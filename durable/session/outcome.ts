@@ -14,7 +14,9 @@ const MAX_REASON_CHARS = 1_024;
 
 /** An outcome that comes neither from the command nor from an administrator. */
 export function outcomeOf(outcome: Outcome, reason: string | null): SessionOutcome {
-  return { outcome, exitCode: null, reason: reason?.slice(0, MAX_REASON_CHARS).toWellFormed() ?? null, endedBy: null };
+  // It quotes what a user, an image or a cluster chose, and whoever reads the audit log has a terminal.
+  const said = reason === null ? null : stripControlCharacters(reason).slice(0, MAX_REASON_CHARS).toWellFormed();
+  return { outcome, exitCode: null, reason: said, endedBy: null };
 }
 
 /**
@@ -45,7 +47,6 @@ export function outcomeOfLimit(outcome: Outcome, message: string, status?: Statu
 export function outcomeFromStatus(status: Status): SessionOutcome {
   const exitCode = exitCodeOf(status);
   if (exitCode !== undefined) return { ...outcomeOf("exited", null), exitCode };
-  // It quotes what a user or an image chose, and whoever reads the audit log has a terminal.
   const said = [status.message, status.reason].map((text) => stripControlCharacters(text ?? ""));
   return outcomeOf("failed", said.find((text) => text !== "") ?? "the cluster reported a failure without a message");
 }

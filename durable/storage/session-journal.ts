@@ -1,5 +1,6 @@
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import type { Counts, SessionEvent, SessionEventBody, UserEventBody } from "../../audit/events.ts";
+import { printableJson } from "../../common/text.ts";
 import { parseStatus, type Status } from "../../kubernetes/status.ts";
 
 /** An event that waits for its delivery to D1, in the order of `row_number`. */
@@ -160,7 +161,7 @@ export class SessionJournal {
   }
 
   #queue({ session_id, seq, at, type, data }: SessionEvent, prevHash: string): string {
-    const text = JSON.stringify(data);
+    const text = printableJson(data);
     const hash = hashEvent({ session_id, seq, at, type, data: text, prev_hash: prevHash });
     this.#sql.exec(
       "INSERT INTO outbox (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",

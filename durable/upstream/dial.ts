@@ -3,7 +3,7 @@ import { readBoundedText } from "../../common/read-bounded-text.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { TcpBinding } from "../../contract/bindings.ts";
 import { type DenialCode, denial } from "../../contract/denial.ts";
-import { refusalMessage } from "../../kubernetes/refusal-message.ts";
+import { readRefusal } from "../../kubernetes/refusal-message.ts";
 import type { HeaderLine } from "../../kubernetes/upstream-headers.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
 import { headerLines } from "./header-lines.ts";
@@ -112,17 +112,16 @@ function isTimeout(error: unknown): boolean {
 }
 
 /**
- * The cluster's own refusal: its status and body. Its headers stay behind, and its body is JSON or plain
- * text, never a page: it may come from a workload, and a browser would take it for a page of this origin.
+ * The cluster's own refusal: its status and what it says. Its headers stay behind. The text may come from a
+ * workload, so it is neither a page, which a browser would take for one of this origin, nor does it act on a
+ * terminal.
  */
 function refusalOfAnswer(status: number, body: string): Refusal {
   // A 2xx without an upgrade must not look like success.
   if (status < 400) {
     return refusalOf(denial("cluster_protocol", `the cluster answered ${status} instead of opening a stream`));
   }
-  const message = refusalMessage(status, body);
-  const contentType = body.startsWith("{") ? "application/json" : "text/plain; charset=utf-8";
-  return { status, contentType, body: body.trim() === "" ? message : body, message };
+  return { status, ...readRefusal(status, body) };
 }
 
 function refused(code: DenialCode, what: string): Result<never, Refusal> {

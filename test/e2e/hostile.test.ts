@@ -177,6 +177,15 @@ describe("after all of it", () => {
     }
   });
 
+  it("nothing in the audit log acts on the terminal that shows it", () => {
+    for (const table of ["events", "sessions", "requests"]) {
+      const rows = query(stack.d1Path, `SELECT * FROM ${table}`);
+      expect(rows.length).toBeGreaterThan(0);
+      const texts = rows.flatMap((row) => Object.values(row).filter((value) => typeof value === "string"));
+      expect(texts.filter((text) => /\p{C}/u.test(text))).toEqual([]);
+    }
+  });
+
   it("no request has arrived late", () => {
     expect(upstream.arrived.length).toBe(due);
   });

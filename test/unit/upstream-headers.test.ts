@@ -36,6 +36,10 @@ describe("an allowed header of the client reaches the API server unchanged", () 
   });
 });
 
+test("characters outside ASCII reach the API server and its audit log as question marks", () => {
+  expect(build([["User-Agent", "kubectl\u009b2J\u00fc\t(linux)"]]).get("User-Agent")).toBe("kubectl?2J?\t(linux)");
+});
+
 describe("any other header is left out", () => {
   test.each([
     ["Authorization", "Bearer s3cret"],

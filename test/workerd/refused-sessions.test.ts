@@ -99,6 +99,34 @@ describe("a session that the cluster refuses", () => {
     await expectAudited(person, [{ outcome: "refused", reason: "the cluster answered 404 without saying why" }]);
   });
 
+  it("with what acts on a terminal gets the same words without it, and so does the audit log", async () => {
+    const person = someone();
+    const pod = await Puppet.make({ hold: true });
+    const answer = firstHalf(person, pod.path());
+    await pod.request();
+    const said = { kind: "Status", status: "Failure", message: "no\u001b]0;owned\u0007 such\u009b2J \u202epod" };
+    pod.refuse(404, JSON.stringify(said), { "Content-Type": "application/json" });
+    const message = "no ]0;owned  such 2J  pod";
+    const response = await answer;
+    expect([response.status, await response.json()]).toEqual([404, { ...said, message }]);
+    await expectAudited(person, [{ outcome: "refused", reason: message }]);
+  });
+
+  it("is in the audit log under names that no terminal obeys, and that are no other's", async () => {
+    const person = someone();
+    const container = encodeURIComponent("shell\u001b[2J\u0000");
+    const path = `/api/v1/namespaces/demo/pods/forbidden/exec?container=${container}&command=echo&command=%C2%9B2J`;
+    expect((await firstHalf(person, path)).status).toBe(403);
+    const [row] = await endedOf(person.email, 1);
+    expect(row).toMatchObject({ pod: "forbidden", container: "shell\uFFFD[2J\uFFFD" });
+    // The command is evidence: escaped, and exact.
+    expect(row?.command).toEqual(["echo", "\u009b2J"]);
+    const stored = await env.AUDIT_DB.prepare("SELECT command FROM sessions WHERE id = ?")
+      .bind(row?.id)
+      .first("command");
+    expect(stored).not.toMatch(/\p{C}/u);
+  });
+
   it("with a very long body is cut", async () => {
     const person = someone();
     const response = await firstHalf(person, EXEC("verbose"));

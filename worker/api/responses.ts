@@ -1,5 +1,6 @@
 /** How everything under `/-/` answers: JSON that no cache keeps, and one shape for every refusal. */
 import * as z from "zod";
+import { printableJson } from "../../common/text.ts";
 import { failureStatus, STATUS_CODES, type StatusReason } from "../../kubernetes/status.ts";
 import { DENIALS, type Denial, type DenialCode } from "../denials.ts";
 
@@ -72,9 +73,10 @@ export const refusal = z
   })
   .meta({ id: "Refusal", description: "A refusal: an error object and a Kubernetes `Status` in one." });
 
-/** Makes a successful answer. */
+/** Makes a successful answer. It has what clients chose, such as commands, and kubectl prints it as it is. */
 export function json(body: unknown): Response {
-  return Response.json(body, { headers: { "Cache-Control": "no-store" } });
+  const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+  return new Response(printableJson(body), { headers });
 }
 
 /**
@@ -100,7 +102,7 @@ export function refusalResponse(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const status = failureStatus({ reason, message });
-  return new Response(`${JSON.stringify({ ...status, error: { code, message } })}\n`, {
+  return new Response(`${printableJson({ ...status, error: { code, message } })}\n`, {
     status: STATUS_CODES[reason],
     headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
   });

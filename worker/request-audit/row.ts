@@ -1,4 +1,5 @@
 import type { Category } from "../../audit/request-categories.ts";
+import { maskControlCharacters } from "../../common/text.ts";
 import { findPathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
 import type { RequestTrace } from "./request-trace.ts";
@@ -66,5 +67,5 @@ function describe(info: RequestInfo | undefined) {
 }
 
 function truncate(text: string | null | undefined, chars: number): string | null {
-  return text?.slice(0, chars) ?? null;
+  return text === null || text === undefined ? null : maskControlCharacters(text, chars);
 }

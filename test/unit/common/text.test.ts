@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { stripControlCharacters } from "../../../common/text.ts";
+import { describe, expect, it } from "vitest";
+import { maskControlCharacters, printableJson, stripControlCharacters } from "../../../common/text.ts";
 
 it.each([
   ["plain text, ümlauts and 漢字", "plain text, ümlauts and 漢字"],
@@ -19,4 +19,41 @@ it.each([
   ["  inner  spaces  stay  ", "inner  spaces  stay"],
 ])("makes %j safe to print: %j", (text, expected) => {
   expect(stripControlCharacters(text)).toBe(expected);
+});
+
+describe("names", () => {
+  it.each([
+    ["shell", "shell"],
+    ["größe-漢字-😀", "größe-漢字-😀"],
+    ["shell\u001b[2J", "shell\uFFFD[2J"],
+    ["a\u0000b", "a\uFFFDb"],
+    ["a\u007fb\u009b", "a\uFFFDb\uFFFD"],
+    ["pod\u202e", "pod\uFFFD"],
+    ["a\udc00\ud800b", "a\uFFFD\uFFFDb"],
+  ])("%j is kept as %j: a hostile one never becomes another that exists", (text, expected) => {
+    expect(maskControlCharacters(text)).toBe(expected);
+  });
+
+  it("are cut to whole characters", () => {
+    expect(maskControlCharacters("ab😀", 3)).toBe("ab\uFFFD");
+    expect(maskControlCharacters("ab😀", 4)).toBe("ab😀");
+  });
+});
+
+describe("JSON for a terminal", () => {
+  it.each([
+    [["echo", "\u009b31m", "\u202e\u{e000}\u{10ffff}", "\u007f\u0000\ud800"]],
+    [{ text: "größe 漢字 😀\n\t\\u009b" }],
+    ["plain"],
+    [null],
+  ])("has no character that acts on one, and the same value: %j", (value) => {
+    const json = printableJson(value);
+    expect(json).not.toMatch(/\p{C}/u);
+    expect(JSON.parse(json)).toEqual(value);
+  });
+
+  it("leaves everything else as it was", () => {
+    const value = { text: "größe 漢字 😀\n" };
+    expect(printableJson(value)).toBe(JSON.stringify(value));
+  });
 });
