@@ -70,7 +70,7 @@ async function runScenario(
 ): Promise<Measured[]> {
   const setting: Setting = { namespace, pod, upstream, home, signal };
   const taking = variants.filter((variant) => scenario.appliesTo(variant));
-  const samples = scenario.metrics.map(() => new Map(taking.map(({ name }) => [name, [] as number[]])));
+  const samples = scenario.metrics.map(() => new Map<string, number[]>());
   for (let round = scenario.warmUp ? 0 : 1; round <= rounds; round++) {
     say(`${scenario.name}: ${round === 0 ? "warm-up" : `round ${round} of ${rounds}`} ...`);
     for (const variant of rotate(taking, round)) {
@@ -79,7 +79,10 @@ async function runScenario(
       const sample = await scenario.measure(variant, setting);
       if (round === 0) continue;
       scenario.metrics.forEach(({ key }, index) => {
-        samples[index]?.get(variant.name)?.push(sample[key] ?? Number.NaN);
+        const value = sample[key];
+        const all = samples[index];
+        if (value === undefined || all === undefined) return;
+        all.set(variant.name, [...(all.get(variant.name) ?? []), value]);
       });
     }
   }

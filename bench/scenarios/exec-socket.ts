@@ -9,8 +9,8 @@ const PROTOCOL = "v5.channel.k8s.io";
 
 /** Resolves when the session is open. */
 export async function openExec(
-  { name, url, headers }: Variant,
-  { namespace, pod, signal }: Setting,
+  { name, url, headers }: Pick<Variant, "name" | "url" | "headers">,
+  { namespace, pod, signal }: Pick<Setting, "namespace" | "pod" | "signal">,
   command: readonly string[],
 ): Promise<WebSocket> {
   signal.throwIfAborted();

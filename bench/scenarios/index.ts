@@ -1,4 +1,5 @@
 import { echo, echoBesideStalled } from "./echo.ts";
+import { hostileMessages } from "./hostile-messages.ts";
 import { execTrue, into, outText, outZeros } from "./kubectl.ts";
 import { memory } from "./memory.ts";
 import { rest, restChange } from "./rest.ts";
@@ -15,5 +16,6 @@ export const SCENARIOS: readonly Scenario[] = [
   echo,
   echoBesideStalled,
   stalledReader,
+  hostileMessages,
   memory,
 ];

@@ -29,6 +29,6 @@ export interface Scenario {
   /** Whether a first sample is discarded. */
   readonly warmUp: boolean;
   appliesTo(variant: Variant): boolean;
-  /** @returns one sample of each metric, by its key */
+  /** @returns one sample of each metric that the variant has, by its key */
   measure(variant: Variant, setting: Setting): Promise<Readonly<Record<string, number>>>;
 }
