@@ -69,6 +69,7 @@ export class Relay implements LegReceiver {
   #activeAt: number;
   #isOpen = false;
   #clientIsGone = false;
+  #clientHasClosed = false;
   #hasFinalStatus = false;
   #emptyMessages = 0;
 
@@ -274,7 +275,29 @@ export class Relay implements LegReceiver {
     if (this.#isOpen) this.#parts.onMustClose(cause);
   }
 
+  /**
+   * What the client sent before its close frame reaches the cluster before the close does, however late the
+   * cluster takes it: a session that is closing has the same limits as any. A client that vanished ends its
+   * session at once.
+   */
   #clientClosed(code: number, reason: string): void {
+    if (code === CloseCode.abnormal) this.#clientIsGone = true;
+    // Nobody reads any more: a leg that waits for room must go on.
+    if (this.#clientIsGone) this.#toClient.end();
+    if (this.#clientHasClosed) return;
+    this.#clientHasClosed = true;
+    this.#merger.flush();
+    const isInputWanted = code !== CloseCode.abnormal && this.observer.finalStatus() === undefined;
+    if (isInputWanted && this.#toCluster.isWaiting) void this.#closeOnceTaken(code, reason);
+    else this.#closedByClient(code, reason);
+  }
+
+  async #closeOnceTaken(code: number, reason: string): Promise<void> {
+    await this.#toCluster.whenAllTaken();
+    this.#closedByClient(code, reason);
+  }
+
+  #closedByClient(code: number, reason: string): void {
     this.#clientIsGone = true;
     this.#closedBy("client", code, reason);
   }

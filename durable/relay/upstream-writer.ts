@@ -89,6 +89,19 @@ export class UpstreamWriter {
     return this.unsentBytes + this.#bufferedBytes + this.#joinedBytes;
   }
 
+  /** Whether anything is known to wait for the cluster. */
+  get isWaiting(): boolean {
+    return this.#parts.leg.isMeasured && this.waitingBytes > 0;
+  }
+
+  /** Resolves when the cluster has taken all that it was sent, or the session is over. */
+  async whenAllTaken(): Promise<void> {
+    for (let pollMs = FIRST_POLL_MS; this.isWaiting && !this.#hasEnded; ) {
+      await this.#parts.clock.sleep(pollMs);
+      pollMs = Math.min(pollMs * 2, MAX_POLL_MS);
+    }
+  }
+
   /**
    * For how long the cluster has taken nothing although something waits for it, ms. To be asked every second
    * or so.

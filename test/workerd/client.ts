@@ -68,7 +68,10 @@ export class Client {
 
 export function frame(channel: number, payload: string | Uint8Array): Uint8Array {
   const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
-  return Uint8Array.of(channel, ...bytes);
+  const message = new Uint8Array(1 + bytes.length);
+  message[0] = channel;
+  message.set(bytes, 1);
+  return message;
 }
 
 export const SUCCESS = frame(3, JSON.stringify({ metadata: {}, status: "Success" }));

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
-import { as, requestAs, someone, upgrade } from "./people.ts";
+import { admin, as, directlyAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 const PODS = "/api/v1/namespaces/demo/pods";
@@ -163,6 +163,75 @@ describe("a close is relayed with its code and reason", () => {
     expect(pod.received).toEqual([frame(0, "bye")]);
     await client.closed;
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "disconnected", exit_code: null, reason: null });
+  });
+});
+
+describe("a client that leaves while its input waits for the cluster", () => {
+  const PIECE_BYTES = 1024 * 1024;
+  /** More than memory and all connections hold. */
+  const PIECES = 24;
+
+  /** A session whose pod reads nothing for a while, and whose client has sent more than can wait in memory. */
+  async function waiting(stallMs: number) {
+    const pod = await Puppet.make();
+    const leaving = new AbortController();
+    const person = someone();
+    const request = await requestAs(person, pod.path(), { headers: UPGRADE });
+    const client = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
+    pod.stall(stallMs);
+    for (let piece = 0; piece < PIECES; piece++) client.send(frame(0, new Uint8Array(PIECE_BYTES).fill(piece)));
+    return { pod, client, leaving, person };
+  }
+
+  const stdinOf = (pod: Puppet) => pod.received.reduce((sum, message) => sum + message.length - 1, 0);
+
+  it("with a close frame: all of it arrives, in order, and then the close", async () => {
+    const { pod, client } = await waiting(1_500);
+    client.close(1000, "done");
+    expect(await pod.closed()).toEqual({ code: 1000, reason: "done" });
+    expect(stdinOf(pod)).toBe(PIECES * PIECE_BYTES);
+    const values = pod.received.map((message) => Number(message[1]));
+    expect(values).toEqual(values.toSorted((one, other) => one - other));
+    expect(await ended(client.sessionId)).toMatchObject({
+      outcome: "disconnected",
+      bytes_in: PIECES * (PIECE_BYTES + 1),
+    });
+  });
+
+  it("with a close frame: it can still be killed meanwhile", async () => {
+    const { client, person } = await waiting(5_000);
+    client.close(1000);
+    const live = await as(admin, `/-/admin/sessions/${client.sessionId}`);
+    expect(await live.json()).toMatchObject({ state: "live" });
+    const killed = await as(admin, `/-/admin/users/${person.email}/sessions?reason=because`, { method: "DELETE" });
+    expect(await killed.json()).toEqual({ ended: [client.sessionId] });
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "terminated" });
+  });
+
+  it("with a close frame: a cluster that takes nothing more ends it as stalled", async () => {
+    const pod = await Puppet.make();
+    const limits = {
+      maxSessionsPerUser: 3,
+      idleTimeoutSeconds: 600,
+      maxDurationSeconds: 3600,
+      stallTimeoutSeconds: 1,
+      maxBufferedStdinBytes: 64 * PIECE_BYTES,
+    };
+    const client = await Client.open(directlyAs(someone(), pod.path(), { headers: UPGRADE }, { config: { limits } }));
+    pod.stall(15_000);
+    for (let piece = 0; piece < PIECES; piece++) client.send(frame(0, new Uint8Array(PIECE_BYTES)));
+    client.close(1000);
+    expect(await ended(client.sessionId)).toMatchObject({
+      outcome: "stalled",
+      reason: "session ended: the cluster stopped reading what it was sent",
+    });
+  });
+
+  it("without one: its session ends at once", async () => {
+    const { pod, client, leaving } = await waiting(5_000);
+    leaving.abort();
+    expect(await ended(client.sessionId)).toMatchObject({ outcome: "disconnected" });
+    expect(stdinOf(pod)).toBeLessThan(PIECES * PIECE_BYTES);
   });
 });
 

@@ -243,6 +243,32 @@ describe("the cluster's writer", () => {
     expect(cluster.writer.waitingBytes).toBe(0);
   });
 
+  it("says when all is taken, what is stored included", async () => {
+    const cluster = new Cluster();
+    for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
+    let isTaken = false;
+    void cluster.writer.whenAllTaken().then(() => {
+      isTaken = true;
+    });
+    while (cluster.stored.length > 0) {
+      cluster.take();
+      await cluster.rest();
+    }
+    expect([isTaken, cluster.writer.isWaiting]).toEqual([false, true]);
+    await cluster.takeAll();
+    expect([isTaken, cluster.writer.isWaiting, cluster.bytes(0).length]).toEqual([true, false, 10 * MIB]);
+  });
+
+  it("waits for nothing after the end, nor where nobody knows what is taken", async () => {
+    const ended = new Cluster();
+    const blind = new Cluster(CHANNELS, 16 * MIB, false);
+    for (const { writer } of [ended, blind]) writer.send(stdin(10));
+    const taken = Promise.all([ended.writer.whenAllTaken(), blind.writer.whenAllTaken()]);
+    ended.writer.end();
+    await ended.rest();
+    await taken;
+  });
+
   it("counts a stall from the last byte that the cluster took", () => {
     const cluster = new Cluster();
     cluster.now = 10_000;
