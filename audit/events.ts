@@ -5,6 +5,19 @@
  * because security teams use them in SQL.
  */
 
+/** `start` to `end` are a session's, the last three an API request's. */
+export const EVENT_TYPES = [
+  "start",
+  "connect",
+  "forward",
+  "end",
+  "lock",
+  "unlock",
+  "request",
+  "response",
+  "request_summary",
+] as const;
+
 export const OUTCOMES = [
   /** The command ended by itself; see exit_code. `reason` is set when something else ended the session. */
   "exited",

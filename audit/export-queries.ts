@@ -22,7 +22,7 @@ LEFT JOIN events AS s ON s.session_id = e.session_id AND s.seq = 0 AND s.type = 
 WHERE e.chars_before < ${PAGE_DATA_CHARS}
 ORDER BY e.row_number`;
 
-const REQUESTS = `SELECT * FROM requests WHERE row_number >= ? ORDER BY row_number LIMIT ${PAGE_ROWS}`;
+const REQUESTS = `SELECT * FROM request_rows WHERE row_number >= ? ORDER BY row_number LIMIT ${PAGE_ROWS}`;
 
 /** @returns a page of events from this row number on; empty when there are no more */
 export async function eventsFrom(database: D1Database, rowNumber: number): Promise<NumberedEvent[]> {
@@ -44,7 +44,8 @@ export interface Waiting {
 
 /** @param rowNumber the last exported row */
 export async function waitingAfter(database: D1Database, table: ExportedTable, rowNumber: number): Promise<Waiting> {
-  const sql = `SELECT (SELECT coalesce(max(row_number), 0) FROM ${table}) AS newest,
-    (SELECT at FROM ${table} WHERE row_number > ? ORDER BY row_number LIMIT 1) AS oldestAt`;
+  const source = table === "requests" ? "request_rows" : table;
+  const sql = `SELECT (SELECT coalesce(max(row_number), 0) FROM ${source}) AS newest,
+    (SELECT at FROM ${source} WHERE row_number > ? ORDER BY row_number LIMIT 1) AS oldestAt`;
   return (await database.prepare(sql).bind(rowNumber).first<Waiting>()) ?? { newest: 0, oldestAt: null };
 }

@@ -1,6 +1,6 @@
 /** The rows that are exported. */
 import type { ChainedEvent } from "./chain.ts";
-import type { RequestRow } from "./rows.ts";
+import type { StoredRequestRow } from "./rows.ts";
 
 export const EXPORTED_TABLES = ["events", "requests"] as const;
 export type ExportedTable = (typeof EXPORTED_TABLES)[number];
@@ -15,4 +15,4 @@ export interface NumberedEvent extends ChainedEvent {
   readonly pod: string | null;
 }
 
-export type NumberedRequest = RequestRow & { readonly row_number: number };
+export type NumberedRequest = StoredRequestRow & { readonly row_number: number };

@@ -1,11 +1,14 @@
 import type { Counts, SessionStart, Traffic } from "./events.ts";
-import type { requests, sessions } from "./schema.ts";
+import type { requestRows, requests, sessions } from "./schema.ts";
 
 /** A row of the view `sessions`. */
 export type SessionRow = typeof sessions.$inferSelect;
 
-/** A row of the table `requests`, without the number that D1 gives it. */
+/** A row of the view `requests`, without the number of its event. */
 export type RequestRow = Omit<typeof requests.$inferSelect, "row_number">;
+
+/** A row of the table `request_rows`, without the number that D1 gives it. */
+export type StoredRequestRow = Omit<typeof requestRows.$inferSelect, "row_number">;
 
 /** Makes the row of a live session, with its current counts and traffic, which D1 does not have yet. */
 export function liveRow(

@@ -62,7 +62,10 @@ function findMissing(before: Schema, after: Schema): string[] {
     return columns.flatMap((column) => {
       const same = now.columns.find((each) => each.name === column.name);
       if (!same) return [`${name}.${column.name} is missing`];
-      return same.type === column.type ? [] : [`${name}.${column.name} was ${column.type} and is ${same.type}`];
+      // A view has no types of its own, where a table has become one.
+      return now.isView || same.type === column.type
+        ? []
+        : [`${name}.${column.name} was ${column.type} and is ${same.type}`];
     });
   });
 }

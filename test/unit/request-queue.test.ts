@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Category } from "../../audit/request-categories.ts";
-import type { RequestRow } from "../../audit/rows.ts";
+import type { StoredRequestRow } from "../../audit/rows.ts";
 import { createIdGenerator } from "../../worker/request-audit/ids.ts";
 import {
   BATCH_ROWS,
@@ -26,7 +26,7 @@ function row(name: string, category: Category = "mutation", user: string | null 
 
 /** D1 as the queue sees it, and the requests that lend it time. */
 class D1 {
-  readonly rows: RequestRow[] = [];
+  readonly rows: StoredRequestRow[] = [];
   readonly writes: number[] = [];
   readonly refuses = new Set<string | null>();
   isDown = false;

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import type { Forward, SessionEvent, SessionStart } from "../../audit/events.ts";
 import { insertRequests } from "../../audit/insert-requests.ts";
-import type { RequestRow } from "../../audit/rows.ts";
+import type { StoredRequestRow } from "../../audit/rows.ts";
 import { write } from "./audit-rows.ts";
 import { type MadeSession, sessionEvents } from "./session-events.ts";
 
@@ -159,7 +159,12 @@ function lock(at: string, user: string, reason: string, until: number | null = n
   return { session_id: id, seq: 0, at: Date.parse(at), type: "lock", data: { user, by: ADA, reason, until } };
 }
 
-function request(time: string, who: Partial<SessionStart>, row: Partial<RequestRow>, index: number): RequestRow {
+function request(
+  time: string,
+  who: Partial<SessionStart>,
+  row: Partial<StoredRequestRow>,
+  index: number,
+): StoredRequestRow {
   const { user = null, kubernetes_user = null, client_address = null, country = null } = who;
   return {
     ...{ id: `${new Date(time).toISOString()}-seed${String(index).padStart(6, "0")}`, at: Date.parse(time) },
@@ -183,7 +188,7 @@ const NOT_READ = { cluster: null, path: "/api", verb: null, status: null } as co
 const DENIED = { category: "denied", status: 403 } as const;
 const FROM_HERE = { client_address: "192.0.2.7", country: "DE", user: ADA };
 
-const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<RequestRow>])[] = [
+const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<StoredRequestRow>])[] = [
   [
     "2026-11-12T08:00:00Z",
     BOB,

@@ -28,7 +28,7 @@ async function fill(): Promise<void> {
     .bind(EVENTS, start, end)
     .run();
   await env.AUDIT_DB.prepare(
-    `${numbers} INSERT INTO requests (id, at, user, kubernetes_user, cluster, category, decision, method, path, verb, api_group,
+    `${numbers} INSERT INTO request_rows (id, at, user, kubernetes_user, cluster, category, decision, method, path, verb, api_group,
        resource, namespace, name, status, count, client_address, country, user_agent, ray)
      SELECT printf('2026-11-17T09:30:00.000Z-0123456789abcdef%06d', i), 1763371800000 + i, 'alice@example.com', 'alice@example.com',
        'prod', 'mutation', 'allowed', 'PATCH', '/apis/apps/v1/namespaces/shop/deployments/web', 'patch', 'apps', 'deployments', 'shop',

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, type MockInstan
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { insertRequests } from "../../audit/insert-requests.ts";
-import type { RequestRow } from "../../audit/rows.ts";
+import type { StoredRequestRow } from "../../audit/rows.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { exportKey } from "../../worker/export/r2-keys.ts";
 import { RUN_LIMITS, type RunLimits, runExport } from "../../worker/export/run.ts";
@@ -113,7 +113,10 @@ async function exportedLines(object: R2Object): Promise<Line[]> {
 }
 
 async function newest(table: Table): Promise<number> {
-  return (await env.AUDIT_DB.prepare(`SELECT coalesce(max(row_number), 0) AS n FROM ${table}`).first<number>("n")) ?? 0;
+  const source = table === "requests" ? "request_rows" : table;
+  return (
+    (await env.AUDIT_DB.prepare(`SELECT coalesce(max(row_number), 0) AS n FROM ${source}`).first<number>("n")) ?? 0
+  );
 }
 
 /** Expects every row of a table in R2 once, in order, in objects whose key and metadata fit their content. */
@@ -134,7 +137,7 @@ async function expectAllComplete(): Promise<void> {
   for (const table of TABLES) await expectComplete(table);
 }
 
-function requestRow(at: number, more: Partial<RequestRow> = {}): RequestRow {
+function requestRow(at: number, more: Partial<StoredRequestRow> = {}): StoredRequestRow {
   return {
     id: `${new Date(at).toISOString()}-${crypto.randomUUID().slice(0, 8)}`,
     ...{ at, user: "alice@example.com", kubernetes_user: "alice@example.com", cluster: "prod", category: "mutation" },

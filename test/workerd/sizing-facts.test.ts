@@ -116,7 +116,7 @@ function observed(metas: D1Meta[]): D1Database {
     }) as D1PreparedStatement;
   return {
     prepare: (sql: string) =>
-      sql.startsWith("INSERT INTO requests") ? bound(env.AUDIT_DB.prepare(sql)) : env.AUDIT_DB.prepare(sql),
+      sql.startsWith("INSERT OR IGNORE INTO requests") ? bound(env.AUDIT_DB.prepare(sql)) : env.AUDIT_DB.prepare(sql),
     batch: async (statements: D1PreparedStatement[]) => (await env.AUDIT_DB.batch(statements)).map(collect),
   } as unknown as D1Database;
 }

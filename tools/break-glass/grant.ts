@@ -66,7 +66,7 @@ export function parseGrant(data: Readonly<Record<string, string | undefined>>): 
   return { id, cluster, identity: { name: identity, user, groups: names.map(String) }, reason, by, method, ...times };
 }
 
-/** SQL that enters the grant in the audit log, as a row of the table `requests`. Repeating it adds nothing. */
+/** SQL that enters the grant in the audit log, as a row of `request_rows`, which the view `requests` has. Repeating it adds nothing. */
 export function auditLogStatement({ id, cluster, identity, reason, by, method, from, until }: Grant): string {
   const values = {
     id: sqlText(`${new Date(from).toISOString()}-${id}`),
@@ -81,7 +81,7 @@ export function auditLogStatement({ id, cluster, identity, reason, by, method, f
     name: sqlText(id),
     count: "1",
   };
-  return `INSERT OR IGNORE INTO requests (${Object.keys(values).join(", ")}) VALUES (${Object.values(values).join(", ")})`;
+  return `INSERT OR IGNORE INTO request_rows (${Object.keys(values).join(", ")}) VALUES (${Object.values(values).join(", ")})`;
 }
 
 /** On one line: the statement is an argument of a program. */

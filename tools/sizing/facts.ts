@@ -5,7 +5,7 @@
  * test/workerd/sizing-facts.test.ts measures on a running object and on a local D1.
  */
 import { getTableConfig, SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
-import { events, requests } from "../../audit/schema.ts";
+import { events, requestRows } from "../../audit/schema.ts";
 import { CHECKPOINT_MS, HEARTBEAT_MS } from "../../durable/intervals.ts";
 import { FLUSH_MS, PART_BYTES } from "../../durable/recording/policy.ts";
 
@@ -26,7 +26,7 @@ export function d1RowsOfEvent(type: EventType): number {
 
 /** The same for an audited request of a known user. */
 export function d1RowsOfRequest(): number {
-  return 1 + getTableConfig(requests).indexes.length;
+  return 1 + getTableConfig(requestRows).indexes.length;
 }
 
 /** Bytes of a row with usual content and its index entries. Measured; correct to a quarter. */

@@ -7,7 +7,7 @@
  * and D1 ignores a second copy.
  */
 import type { Category } from "../../audit/request-categories.ts";
-import type { RequestRow } from "../../audit/rows.ts";
+import type { StoredRequestRow } from "../../audit/rows.ts";
 import { type BackoffLimits, backoffMs } from "../../common/backoff.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { summaryRow, Tally, type UnsavedRow } from "./tally.ts";
@@ -15,7 +15,7 @@ import { summaryRow, Tally, type UnsavedRow } from "./tally.ts";
 /** What a request lends to the queue: time after its answer, and its access to D1. */
 export interface QueueDependencies {
   waitUntil(work: Promise<unknown>): void;
-  write(rows: readonly RequestRow[]): Promise<void>;
+  write(rows: readonly StoredRequestRow[]): Promise<void>;
 }
 
 export interface Clock {
@@ -56,7 +56,7 @@ function isCommon({ category, api_group }: UnsavedRow): boolean {
 }
 
 interface Entry {
-  readonly row: RequestRow;
+  readonly row: StoredRequestRow;
   strikes: number;
   /** How many writes D1 had accepted when it last refused this row by itself. */
   acceptedBefore: number;

@@ -1,7 +1,7 @@
-import type { RequestRow } from "../../audit/rows.ts";
+import type { StoredRequestRow } from "../../audit/rows.ts";
 
 /** A row that has no id yet. */
-export type UnsavedRow = Omit<RequestRow, "id">;
+export type UnsavedRow = Omit<StoredRequestRow, "id">;
 
 /** Rows per window of time. What fits none of them is counted together. */
 const MAX_KEYS = 20;

@@ -145,5 +145,5 @@ async function showGrants(
   if (!enter) return;
   const query = wranglerDatabase(wranglerProcess(projectFile("terraform/out/wrangler.json")), "AUDIT_DB");
   for (const grant of grants) await query(auditLogStatement(grant));
-  print(`Entered in the audit log: ${grants.length}, in the table requests, rule "break-glass".`);
+  print(`Entered in the audit log: ${grants.length}, in requests, rule "break-glass".`);
 }

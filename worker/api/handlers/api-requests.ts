@@ -16,6 +16,10 @@ export const listApiRequests: Handler<"listApiRequests"> = async ({ query }, { e
   return ok({ items: items.map(requestJson), next });
 };
 
+function timeJson(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}
+
 function requestJson(row: RequestRow): z.output<typeof apiRequest> {
   return {
     id: row.id,
@@ -42,5 +46,7 @@ function requestJson(row: RequestRow): z.output<typeof apiRequest> {
     country: row.country,
     userAgent: row.user_agent,
     ray: row.ray,
+    firstAt: timeJson(row.first_at),
+    lastAt: timeJson(row.last_at),
   };
 }

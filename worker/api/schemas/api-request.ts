@@ -44,6 +44,8 @@ export const apiRequest = z
     country: z.string().nullable().describe("The country of that address."),
     userAgent: z.string().nullable().describe("What the client calls itself."),
     ray: z.string().nullable().describe("Cloudflare's id of the request."),
+    firstAt: time.nullable().describe("The first of the requests that were counted; null for a single one."),
+    lastAt: time.nullable().describe("The last of them."),
   })
   .meta({ id: "ApiRequest", description: "One API request in the audit log." });
 
