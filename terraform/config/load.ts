@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import * as z from "zod";
+import { findGroupNames } from "../../worker/config/group-ids.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import { describeReservedName, isReservedName } from "../../worker/config/reserved-names.ts";
 import { identitiesOf, impersonated, openUsers } from "./identities.ts";
@@ -169,20 +170,35 @@ function unlimited(field: string, deployment: Deployment, cluster: DeployedClust
 
 /** What the file allows, and the operator should intend. */
 function notable(deployment: Deployment): string[] {
-  return deployment.clusters.flatMap((cluster) => {
-    const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
-    const messages: string[] = [];
-    if (users === "any") {
-      messages.push(
-        `cluster ${cluster.name}: its connector may impersonate any user, system:kube-controller-manager included; ` +
-          `list the users in impersonate.users to prevent that`,
-      );
-    }
-    for (const name of [...groups, ...(users === "any" ? [] : users)].filter(isReservedName)) {
-      messages.push(`cluster ${cluster.name}: its connector may impersonate ${name}, a name reserved by Kubernetes`);
-    }
-    return messages;
-  });
+  return [
+    ...groupNames(deployment),
+    ...deployment.clusters.flatMap((cluster) => wideImpersonation(deployment, cluster)),
+  ];
+}
+
+/** Only where Access tells ids and names apart. A claim has one text for each group. */
+function groupNames({ access, sallyport, clusters }: Deployment): string[] {
+  if (!("getIdentity" in access.groups)) return [];
+  const lists = [
+    { place: "sallyport.identities", identities: sallyport.identities },
+    ...clusters.map(({ identities = [] }, index) => ({ place: `clusters[${index}].identities`, identities })),
+  ];
+  return lists.flatMap(({ place, identities }) => findGroupNames(place, identities));
+}
+
+function wideImpersonation(deployment: Deployment, cluster: DeployedCluster): string[] {
+  const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
+  const messages: string[] = [];
+  if (users === "any") {
+    messages.push(
+      `cluster ${cluster.name}: its connector may impersonate any user, system:kube-controller-manager included; ` +
+        `list the users in impersonate.users to prevent that`,
+    );
+  }
+  for (const name of [...groups, ...(users === "any" ? [] : users)].filter(isReservedName)) {
+    messages.push(`cluster ${cluster.name}: its connector may impersonate ${name}, a name reserved by Kubernetes`);
+  }
+  return messages;
 }
 
 /** Placeholders for outputs, so that the Worker's loader can validate the rest. */

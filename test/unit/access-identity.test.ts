@@ -40,7 +40,7 @@ function access(answer: () => Response | Promise<Response>) {
 
 const IDENTITY = {
   email: "alice@example.com",
-  groups: [{ id: "17", name: "sre", email: "sre@example.com" }, "plain", { name: 5 }],
+  groups: [{ id: "17", name: "sre", email: "sre@example.com" }, "plain", { name: 5 }, { id: "18", name: "17" }],
   devicePosture: {
     "a-b-c": { success: true, rule_name: "disk encrypted" },
     "d-e-f": { success: false, rule_name: "firewall" },
@@ -72,18 +72,22 @@ describe("Access is asked", () => {
       identities: [{ match: { group: "sre" }, roles: ["admin"] }],
     };
     const read = createAccessIdentityReader(loadConfig(document), fetcher);
-    expect(await read(subject(), TOKEN)).toMatchObject({ value: { groups: expect.arrayContaining(["sre"]) } });
+    expect(await read(subject(), TOKEN)).toMatchObject({ value: { groups: expect.arrayContaining(["17"]) } });
     expect(requests.length).toBe(1);
+    const byName = { ...document, identities: [{ match: { groupName: "sre" }, roles: ["admin"] }] };
+    await createAccessIdentityReader(loadConfig(byName), fetcher)(subject(), TOKEN);
+    expect(requests.length).toBe(2);
   });
 });
 
 describe("get-identity", () => {
-  test("is sent the person's own token, and returns names, ids and addresses of groups, and passed checks", async () => {
+  test("is sent the person's own token, and returns ids of groups, their names apart, and passed checks", async () => {
     const { requests, fetcher } = access(() => Response.json(IDENTITY));
     expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(subject(), TOKEN)).toEqual({
       ok: true,
       value: {
-        groups: ["17", "sre", "sre@example.com", "plain"],
+        groups: ["17", "plain", "18"],
+        groupNames: ["sre", "sre@example.com", "plain", "17"],
         posture: ["a-b-c", "disk encrypted"],
       },
     });
@@ -146,7 +150,7 @@ describe("get-identity", () => {
     const { fetcher } = access(() => Response.json({ email: "Alice@Example.com" }));
     expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(subject(), TOKEN)).toEqual({
       ok: true,
-      value: { groups: [], posture: [] },
+      value: { groups: [], groupNames: [], posture: [] },
     });
   });
 
@@ -155,7 +159,7 @@ describe("get-identity", () => {
     const ci = subject({ name: "service:ci.access", email: undefined, commonName: "ci.access", claims: {} });
     expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(ci, TOKEN)).toEqual({
       ok: true,
-      value: { groups: [], posture: [] },
+      value: { groups: [], groupNames: [], posture: [] },
     });
     expect(requests).toEqual([]);
   });

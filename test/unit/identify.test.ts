@@ -9,7 +9,7 @@ import { type Identity, identify as identifyWith } from "../../worker/policy/ide
 
 type Match = IdentityRule["match"];
 
-const NOTHING_KNOWN: AccessIdentity = { groups: [], posture: [] };
+const NOTHING_KNOWN: AccessIdentity = { groups: [], groupNames: [], posture: [] };
 const identify = (subject: Subject, rules: readonly IdentityRule[], accessIdentity = NOTHING_KNOWN) =>
   identifyWith(subject, accessIdentity, rules);
 
@@ -170,10 +170,30 @@ describe("a rule with several conditions", () => {
 
   test("groups and posture come from Access, not from a claim of the same name", () => {
     const rules = [rule({ group: "sre", posture: "disk encrypted" })];
-    const accessIdentity = { groups: ["sre"], posture: ["disk encrypted"] };
+    const accessIdentity = { groups: ["sre"], groupNames: [], posture: ["disk encrypted"] };
     expect(groups(identify(claims("a@b.c"), rules, accessIdentity))).toEqual(["matched"]);
     expect(groups(identify(claims("a@b.c"), rules, { ...accessIdentity, posture: [] }))).toBeUndefined();
     expect(groups(identify(claims("a@b.c", { groups: ["sre"], posture: ["disk encrypted"] }), rules))).toBeUndefined();
+  });
+});
+
+describe("a group", () => {
+  const known = { groups: ["id-1"], groupNames: ["sre", "sre@example.com"], posture: [] };
+  test.each<[IdentityRule["match"], boolean]>([
+    [{ group: "id-1" }, true],
+    [{ groupName: "sre" }, true],
+    [{ groupName: "sre@example.com" }, true],
+    [{ group: "sre" }, false],
+    [{ group: "sre@example.com" }, false],
+    [{ groupName: "id-1" }, false],
+    [{ group: "id-1", groupName: "other" }, false],
+  ])("is matched by its id, or by its name where the rule says so: %j: %s", (match, expected) => {
+    expect(groups(identify(claims("a@b.c"), [rule(match)], known)) !== undefined).toBe(expected);
+  });
+
+  test("that is named like the id of another is not that one", () => {
+    const named = { groups: ["id-2"], groupNames: ["id-1"], posture: [] };
+    expect(groups(identify(claims("a@b.c"), [rule({ group: "id-1" })], named))).toBeUndefined();
   });
 });
 

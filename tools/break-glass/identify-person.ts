@@ -7,7 +7,9 @@ import { type Identity, identify } from "../../worker/policy/identify.ts";
 import { type Sender, tokenPayload } from "../policy-explain/token-payload.ts";
 
 export interface Person extends Sender {
+  /** Ids of groups. */
   readonly groups: readonly string[];
+  readonly groupNames: readonly string[];
   readonly posture: readonly string[];
 }
 

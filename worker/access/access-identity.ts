@@ -9,8 +9,13 @@ import { TokenCache } from "./token-cache.ts";
 
 /** What Access knows about a subject beyond the token. */
 export interface AccessIdentity {
-  /** Names, ids and email addresses of groups. */
+  /** Ids of groups, which the identity provider keeps unique. */
   readonly groups: readonly string[];
+  /**
+   * Names and email addresses of groups. Apart from the ids: whoever may create a group may name it like the
+   * id of another.
+   */
+  readonly groupNames: readonly string[];
   /** Names and ids of the device posture checks that succeeded. */
   readonly posture: readonly string[];
   /** Where this request comes from. The token only says where its bearer signed in, up to a day ago. */
@@ -36,8 +41,8 @@ export function createAccessIdentityReader(
   now: () => number = Date.now,
 ): ReadAccessIdentity {
   const { groups } = config.access;
-  const groupsOf = ({ claims }: Subject) => ("claim" in groups ? groupNames(readClaim(claims, groups.claim)) : []);
-  const identityOfToken = (subject: Subject): AccessIdentity => ({ groups: groupsOf(subject), posture: [] });
+  const groupsOf = ({ claims }: Subject) => readGroups("claim" in groups ? readClaim(claims, groups.claim) : []);
+  const identityOfToken = (subject: Subject): AccessIdentity => ({ ...groupsOf(subject), posture: [] });
   if (!needsGetIdentity(config)) {
     // The authenticator returns one subject object for all requests with the same token.
     const cache = new WeakMap<Subject, AccessIdentity>();
@@ -61,7 +66,7 @@ export function createAccessIdentityReader(
       identity = fetched.value;
       cache.set(token, identity, Math.min(now() + MAX_AGE_MS, subject.expiresAt));
     }
-    return ok("claim" in groups ? { ...identity, groups: groupsOf(subject) } : identity);
+    return ok("claim" in groups ? { ...identity, ...groupsOf(subject) } : identity);
   };
 }
 
@@ -69,7 +74,8 @@ export function createAccessIdentityReader(
 function needsGetIdentity({ access, clusters, identities }: Config): boolean {
   const rules = [...identities, ...clusters.flatMap((cluster) => cluster.identities)];
   return rules.some(
-    ({ match: { group, posture } }) => posture !== undefined || (group !== undefined && "getIdentity" in access.groups),
+    ({ match: { group, groupName, posture } }) =>
+      posture !== undefined || ((group ?? groupName) !== undefined && "getIdentity" in access.groups),
   );
 }
 
@@ -99,7 +105,7 @@ async function fetchAccessIdentity(
   // Errors have status 200 too. An error read as a person without groups would match a rule further down.
   const isAboutSubject = String(readClaim(identity, "email")).toLowerCase() === email;
   if (!isAboutSubject) return unreachable("an answer about nobody, or about somebody else");
-  return ok({ groups: groupNames(readClaim(identity, "groups")), posture: passedChecks(identity) });
+  return ok({ ...readGroups(readClaim(identity, "groups")), posture: passedChecks(identity) });
 }
 
 function unreachable(detail: string): Result<never, Denial> {
@@ -120,18 +126,26 @@ function parseObject(text: string): object | undefined {
 function passedChecks(identity: object): string[] {
   const checks: unknown = readClaim(identity, "devicePosture") ?? {};
   return Object.entries(checks as object).flatMap(([id, check]) =>
-    readClaim(check, "success") === true ? [id, ...groupNames(readClaim(check, "rule_name"))] : [],
+    readClaim(check, "success") === true ? [id, ...readTexts(check, ["rule_name"])] : [],
   );
 }
 
-/** Reads a string, or a list of strings or of objects with a name, an id or an email address. */
-function groupNames(value: unknown): string[] {
-  return [value].flat().flatMap((one: unknown) => {
-    if (typeof one === "string") return [one];
-    if (typeof one !== "object" || one === null) return [];
-    return ["id", "name", "email"].flatMap((key) => {
-      const text = readClaim(one, key);
-      return typeof text === "string" ? [text] : [];
-    });
-  });
+/**
+ * Reads a group, or a list of them. Each is an object with an id, a name or an email address, or a text. A text
+ * is all that the provider says of a group, so it is both its id and its name.
+ */
+function readGroups(value: unknown): Pick<AccessIdentity, "groups" | "groupNames"> {
+  const all = [value].flat();
+  return {
+    groups: all.flatMap((group) => readTexts(group, ["id"])),
+    groupNames: all.flatMap((group) => readTexts(group, ["name", "email"])),
+  };
+}
+
+/** Reads a text, or those of an object's keys that are texts. */
+function readTexts(value: unknown, keys: readonly string[]): string[] {
+  if (typeof value === "string") return [value];
+  if (typeof value !== "object" || value === null) return [];
+  const texts = keys.map((key) => readClaim(value, key));
+  return texts.filter((text) => typeof text === "string");
 }

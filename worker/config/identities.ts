@@ -12,7 +12,14 @@ const matchSchema = z
     emailDomain: emailDomain.exactOptional().describe("Addresses of exactly this domain, not of its subdomains."),
     group: nonEmpty
       .exactOptional()
-      .describe("A group at the identity provider. `access.groups` says where groups come from."),
+      .describe(
+        "A group at the identity provider, by its id. `access.groups` says where groups come from. A group that has only one text there is matched by it.",
+      ),
+    groupName: nonEmpty
+      .exactOptional()
+      .describe(
+        "A group by its name or email address. Names are not unique: whoever may create or rename a group at the identity provider can take one. Prefer `group`.",
+      ),
     claim: nonEmpty
       .exactOptional()
       .describe("A claim of the Access token, with dots for nested ones, e.g. `custom.department`. Needs `value`."),
@@ -34,14 +41,14 @@ const matchSchema = z
   .superRefine((match, context) => {
     const addIssue = (message: string) => context.addIssue({ code: "custom", message });
     if ((match.claim === undefined) !== (match.value === undefined)) addIssue("claim and value go together");
-    const { email, emailDomain, group, claim, serviceToken } = match;
-    const people = [email, emailDomain, group, claim].filter((part) => part !== undefined).length;
+    const { email, emailDomain, group, groupName, claim, serviceToken } = match;
+    const people = [email, emailDomain, group, groupName, claim].filter((part) => part !== undefined).length;
     if (people === 0 && serviceToken === undefined) {
       addIssue(
-        "name at least one of email, emailDomain, group, claim or serviceToken: country and posture only narrow a rule",
+        "name at least one of email, emailDomain, group, groupName, claim or serviceToken: country and posture only narrow a rule",
       );
     }
-    if (serviceToken !== undefined && (email ?? emailDomain ?? group ?? match.posture) !== undefined) {
+    if (serviceToken !== undefined && (email ?? emailDomain ?? group ?? groupName ?? match.posture) !== undefined) {
       addIssue("a service token has no email, group or device");
     }
   })

@@ -53,11 +53,12 @@ function noIdentity(message: string): Result<never, Denial> {
 }
 
 function matches(match: IdentityRule["match"], subject: Subject, accessIdentity: AccessIdentity): boolean {
-  const { email, emailDomain, group, claim, value, serviceToken, country, posture } = match;
+  const { email, emailDomain, group, groupName, claim, value, serviceToken, country, posture } = match;
   return (
     (email === undefined || subject.email === email.toLowerCase()) &&
     (emailDomain === undefined || isOfDomain(subject.email, emailDomain.toLowerCase())) &&
     (group === undefined || accessIdentity.groups.includes(group)) &&
+    (groupName === undefined || accessIdentity.groupNames.includes(groupName)) &&
     (claim === undefined || value === undefined || hasValue(readClaim(subject.claims, claim), value)) &&
     (serviceToken === undefined || subject.commonName === serviceToken) &&
     (country === undefined || isFrom(country, subject, accessIdentity)) &&

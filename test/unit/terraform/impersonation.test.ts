@@ -47,7 +47,7 @@ describe("the connector's role", () => {
     };
     const identified = identify(
       subject as unknown as Parameters<typeof identify>[0],
-      { groups: [], posture: [] },
+      { groups: [], groupNames: [], posture: [] },
       rules,
     );
     if (!identified.ok) throw new Error(identified.error.message);

@@ -22,7 +22,8 @@ export const breakGlass = defineCommand({
     user: text("EMAIL", "the person, as Access knows them; the identity rules decide who that is in the cluster"),
     reason: text("TEXT", "kept in the cluster and shown by --list"),
     for: parsed("TIME", "how long the access lasts, 10m to 8h", duration, "1h"),
-    group: texts("NAME", "a group of the identity provider that the person is in"),
+    group: texts("ID", "a group of the identity provider that the person is in, by its id"),
+    "group-name": texts("NAME", "the same by its name, where an identity rule has groupName"),
     claim: parsedTexts("NAME=VALUE", "a claim that the person's token would have", nameAndValue),
     country: text("CODE", "country, where an identity rule asks for it"),
     posture: texts("NAME", "a device posture check, where an identity rule asks for it"),
@@ -81,6 +82,7 @@ interface GiveOptions {
   readonly reason: string | undefined;
   readonly for: number;
   readonly group: readonly string[];
+  readonly "group-name": readonly string[];
   readonly claim: readonly (readonly [name: string, value: string])[];
   readonly country: string | undefined;
   readonly posture: readonly string[];
@@ -91,7 +93,8 @@ interface GiveOptions {
 async function give(options: GiveOptions, { print }: CommandContext): Promise<void> {
   const { deployment, cluster, access, user, group: groups, claim: claims, country, posture } = options;
   if (!user?.includes("@")) throw new UsageError("--user must be a person's email address");
-  const identity = identifyPerson({ who: user, claims, groups, country, posture }, deployment, cluster);
+  const person = { who: user, claims, groups, groupNames: options["group-name"], country, posture };
+  const identity = identifyPerson(person, deployment, cluster);
   if (!identity.ok) throw new OperatorError(identity.error.message);
   const file = options.out ?? `break-glass-${cluster.name}.kubeconfig`;
   if (existsSync(file)) throw new OperatorError(`${file} exists: choose another --out`);

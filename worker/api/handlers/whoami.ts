@@ -12,6 +12,7 @@ export const whoami: Handler<"whoami"> = async (_, { identity, subject, accessId
     kubernetes: { user, groups, uid, extra },
     roles,
     identityProviderGroups: accessIdentity.groups,
+    identityProviderGroupNames: accessIdentity.groupNames,
     limits: { ...config.limits, ...identity.limits },
     recording: { ...config.recording, ...identity.recording },
     tokenExpiresAt: new Date(subject.expiresAt).toISOString(),

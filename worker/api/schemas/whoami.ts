@@ -23,7 +23,14 @@ export const whoami = z
       .array(z.enum(["admin", "auditor"]))
       .readonly()
       .describe("Roles in Sallyport."),
-    identityProviderGroups: z.array(z.string()).readonly().describe("The groups that identity rules match on."),
+    identityProviderGroups: z
+      .array(z.string())
+      .readonly()
+      .describe("The ids of groups, for `group` in identity rules."),
+    identityProviderGroupNames: z
+      .array(z.string())
+      .readonly()
+      .describe("The names and email addresses of groups, for `groupName`."),
     limits: limitsSchema,
     recording: recordingSchema,
     tokenExpiresAt: time.describe("When the Access token expires."),
