@@ -10,17 +10,38 @@
  * @returns undefined when no term requires equality, or when the selector does not parse
  */
 export function requiredFieldValue(selector: string, field: string): string | undefined {
-  let required: string | undefined;
-  for (const term of splitTerms(selector).sort(byCodeUnit)) {
-    if (term === "") continue;
+  return parseTerms(selector)?.find((term) => term.field === field && term.operator !== "!=")?.value;
+}
+
+/**
+ * Whether a field selector leaves out every object whose field has this value.
+ *
+ * @returns false when no term does, or when the selector does not parse
+ */
+export function excludesFieldValue(selector: string, field: string, value: string): boolean {
+  const terms = parseTerms(selector) ?? [];
+  return terms.some((term) => term.field === field && term.operator === "!=" && term.value === value);
+}
+
+interface Term {
+  readonly field: string;
+  readonly operator: string;
+  readonly value: string;
+}
+
+/** The terms in Go's order; undefined when the selector does not parse. */
+function parseTerms(selector: string): Term[] | undefined {
+  const terms: Term[] = [];
+  for (const text of splitTerms(selector).sort(byCodeUnit)) {
+    if (text === "") continue;
     // There are no escapes on the left side, so the first operator
     // splits. The alternatives are in Go's order.
-    const match = /^(.*?)(!=|==|=)(.*)$/s.exec(term);
-    const value = unescapeValue(match?.[3]);
-    if (match === null || value === undefined) return undefined;
-    if (match[2] !== "!=" && match[1] === field) required ??= value;
+    const [, field = "", operator = "", raw] = /^(.*?)(!=|==|=)(.*)$/s.exec(text) ?? [];
+    const value = unescapeValue(raw);
+    if (value === undefined) return undefined;
+    terms.push({ field, operator, value });
   }
-  return required;
+  return terms;
 }
 
 function byCodeUnit(a: string, b: string): number {

@@ -73,6 +73,9 @@ const POD_SESSIONS: ReadonlyMap<string, SessionKind> = new Map([
   ["portforward", "port-forward"],
 ]);
 
+/** The API group of everything that KubeVirt serves below a virtual machine. */
+export const KUBEVIRT_SUBRESOURCES = "subresources.kubevirt.io";
+
 const VM_SESSIONS: ReadonlyMap<string, SessionKind> = new Map([
   ["console", "console"],
   ["vnc", "vnc"],
@@ -93,13 +96,21 @@ export function findSessionEndpoint(info: RequestInfo): SessionEndpoint | undefi
     const sessionKind = POD_SESSIONS.get(info.subresource);
     return sessionKind && { sessionKind, api: "pod" };
   }
-  if (info.apiGroup !== "subresources.kubevirt.io" || isVncScreenshot(info)) return undefined;
+  if (info.apiGroup !== KUBEVIRT_SUBRESOURCES || isVncScreenshot(info)) return undefined;
   const sessionKind = VM_SESSIONS.get(info.subresource);
   // A port-forward may also name the VirtualMachine: KubeVirt finds the running instance.
   const isKnown =
     info.resource === "virtualmachineinstances" ||
     (info.resource === "virtualmachines" && sessionKind === "vm-port-forward");
   return isKnown && sessionKind ? { sessionKind, api: "kubevirt" } : undefined;
+}
+
+/**
+ * The kind of session whose rules a request without an upgrade falls under, if any: `vnc/screenshot` shows what
+ * a VNC session shows. Every path at or below the subresource of a kind counts, served by KubeVirt or not.
+ */
+export function plainSessionKind({ isResourceRequest, apiGroup, subresource }: RequestInfo): SessionKind | undefined {
+  return isResourceRequest && apiGroup === KUBEVIRT_SUBRESOURCES ? VM_SESSIONS.get(subresource) : undefined;
 }
 
 /**
@@ -128,7 +139,7 @@ export function readSessionTarget(
 
 /**
  * `vnc/screenshot` returns one picture over HTTP. It is the only path below
- * a session endpoint that is no session.
+ * a session endpoint that is no session. Rules about `vnc` apply to it: see `plainSessionKind`.
  */
 function isVncScreenshot(info: RequestInfo): boolean {
   return info.subresource === "vnc" && info.parts[3] === "screenshot" && info.parts.length === 4;

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "../common/result.ts";
 import { clusterBinding } from "../contract/bindings.ts";
 import { classify } from "../kubernetes/classify.ts";
+import { mayCreate } from "../kubernetes/creation.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
 import { createAccessIdentityReader, type ReadAccessIdentity } from "./access/access-identity.ts";
 import { type Authenticate, createAuthenticator } from "./access/authenticate.ts";
@@ -98,7 +99,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const target = rawRequestTarget(request.url);
     const classified = classify(method, target, headers.get("Upgrade"));
     if (classified.info) trace.info = classified.info;
-    const decided = decide(identity, cluster, classified);
+    const creates = mayCreate(method, headers.get("Content-Type"));
+    const decided = decide({ identity, cluster, classified, creates });
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;
     if (!decided.ok) return decided;

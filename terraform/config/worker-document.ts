@@ -1,5 +1,6 @@
 /** The Worker's configuration, made from the deployment file and the edge stack's outputs. Pure. */
 import { type ConfigInput, configSchema } from "../../worker/config/schema.ts";
+import { namespaceOf } from "../manifests/names.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import type { DeployedCluster, Deployment } from "./schema.ts";
 
@@ -49,6 +50,7 @@ export function workerDocument(deployment: Deployment, outputs: DocumentOutputs)
       ...workersPart(cluster),
       binding: bindingOf(cluster.name),
       ...tcpPart(cluster, outputs),
+      connectorNamespace: namespaceOf(deployment, cluster),
       ...(cluster.identities !== undefined && { identities: named(cluster.identities) }),
     })),
     identities: named(identities),

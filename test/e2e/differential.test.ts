@@ -12,7 +12,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
-import { evaluateRules } from "../../worker/policy/evaluate-rules.ts";
+import type { Rule } from "../../worker/config/schema.ts";
+import { evaluateRules, matches } from "../../worker/policy/evaluate-rules.ts";
 import { eventually } from "../support/eventually.ts";
 import { Random, seedOfRun } from "../support/random.ts";
 import { type GeneratedRequest, generateRequest } from "./support/path-grammar.ts";
@@ -27,6 +28,22 @@ const READS = new Set(["get", "list", "watch"]);
 const WAYS = ["direct", "by proxy"] as const;
 type Way = (typeof WAYS)[number];
 
+const refusing = (match: Rule["match"]): Rule => ({
+  ...{ name: JSON.stringify(match), match, action: "refuse" },
+  ...{ requireReason: false, limits: {}, recording: {} },
+});
+/** What these refuse by the API server's reading, they must refuse by the Worker's. */
+const REFUSING: readonly Rule[] = [
+  { names: ["shell"] },
+  { names: ["shell"], resources: ["pods", "pods/*"] },
+  { names: ["web", "a*"], verbs: ["get", "list", "delete"] },
+  { namespaces: ["demo"] },
+  { namespaces: ["demo"], resources: ["secrets", "configmaps"], verbs: ["list", "watch"] },
+  { verbs: ["create", "deletecollection"] },
+  { resources: ["*/proxy"] },
+].map(refusing);
+const CONNECTOR_NAMESPACE = "default";
+
 interface Allowed {
   readonly info: RequestInfo;
   /** Without an upgrade, and with each kind of upgrade. */
@@ -39,6 +56,11 @@ interface Probe extends GeneratedRequest {
   readonly ours: Allowed | undefined;
 }
 
+const asked = (info: RequestInfo) => ({
+  ...{ identity: { name: "nobody", groups: [] }, cluster: "test", connectorNamespace: CONNECTOR_NAMESPACE },
+  ...{ info, session: undefined },
+});
+
 /** How the Worker reads the request; undefined if it refuses it with and without any upgrade. */
 function read({ method, target }: GeneratedRequest): Allowed | undefined {
   const classified = UPGRADES.map((upgrade) =>
@@ -48,8 +70,7 @@ function read({ method, target }: GeneratedRequest): Allowed | undefined {
   const [first] = allowed;
   if (!first) return undefined;
   const { info } = first;
-  const asked = { identity: { name: "nobody", groups: [] }, cluster: "test", info, session: undefined };
-  if (!evaluateRules(asked, []).ok) return undefined;
+  if (!evaluateRules(asked(info), []).ok) return undefined;
   return { info, kinds: allowed.map(({ kind }) => kind) };
 }
 
@@ -65,6 +86,10 @@ function disagreement({ info, kinds }: Allowed, { objectRef, verb }: AuditEvent)
   const isSession = isCore && theirs.resource === "pods" && SESSION_SUBRESOURCES.has(theirs.subresource);
   if (isSession && kinds.some((kind) => kind !== "session")) return "a session to the API server only";
   if (isCore && theirs.resource === "nodes" && theirs.subresource === "proxy") return "a way to the kubelet";
+  if (theirs.namespace === CONNECTOR_NAMESPACE) return "a way into the connector's namespace";
+  const asTheirs = asked({ ...info, ...theirs, verb });
+  const missed = REFUSING.find((rule) => matches(rule.match, asTheirs) && evaluateRules(asked(info), [rule]).ok);
+  if (missed) return `the rule ${missed.name} refuses only what the API server reads`;
   if (info.isResourceRequest !== (objectRef !== undefined)) return "a resource to one of the two only";
   for (const part of ["resource", "namespace", "apiGroup", "subresource"] as const) {
     if (info[part] !== theirs[part]) return `${part} ${info[part]}, to the API server ${theirs[part]}`;

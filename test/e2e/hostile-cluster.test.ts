@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { eventually } from "../support/eventually.ts";
-import { expand, HOSTILE, loadCorpus } from "../support/hostile.ts";
+import { expand, HOSTILE, HOSTILE_POLICY, loadCorpus } from "../support/hostile.ts";
 import { query } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { exchange, quietOf } from "./support/raw-http.ts";
@@ -47,6 +47,7 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
       config: {
         identities: [{ match: { email: EMAIL }, groups: [...HOSTILE.groups] }],
         limits: { maxSessionsPerUser: 50 },
+        ...HOSTILE_POLICY,
       },
     });
     const forge = new TokenForge(stack, EMAIL);

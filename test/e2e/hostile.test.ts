@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
-import { expand, HOSTILE, loadCorpus, SMUGGLED } from "../support/hostile.ts";
+import { expand, HOSTILE, HOSTILE_POLICY, loadCorpus, SMUGGLED } from "../support/hostile.ts";
 import { query, type Row } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { type Arrived, CapturingUpstream, exchange, quietOf } from "./support/raw-http.ts";
@@ -55,6 +55,7 @@ beforeAll(async () => {
     config: {
       identities: [{ match: { email: HOSTILE.email }, groups: [...HOSTILE.groups] }],
       limits: { maxSessionsPerUser: 50 },
+      ...HOSTILE_POLICY,
     },
   });
   url = stack.workerUrl ?? "";

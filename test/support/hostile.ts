@@ -6,11 +6,29 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import * as z from "zod";
 import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
+import type { ConfigInput } from "../../worker/config/schema.ts";
 
 const FOLDER = resolve(import.meta.dirname, "../vectors/hostile");
 
 /** The person who sends these requests, as the local stack must know them. */
 export const HOSTILE = { email: "hostile@example.com", sub: "uid-hostile", groups: ["developers", "oncall"] } as const;
+/** What the running Worker is told beside the person: the entries that a rule refuses are about these. */
+export const HOSTILE_POLICY: Pick<ConfigInput, "connectorNamespace" | "rules"> = {
+  connectorNamespace: "hostile-gate",
+  rules: [
+    {
+      name: "hostile-db",
+      match: { resources: ["limitranges"], names: ["hostile-db"], verbs: ["get", "delete"] },
+      action: "refuse",
+    },
+    {
+      name: "no roles",
+      match: { resources: ["roles.rbac.authorization.k8s.io"], verbs: ["create"] },
+      action: "refuse",
+    },
+    { name: "no screens", match: { kinds: ["vnc"], namespaces: ["hostile-screens"] }, action: "refuse" },
+  ],
+};
 /** What entries try to smuggle in: it must never appear upstream or in a log. */
 export const SMUGGLED = /stolen|smuggled|c3RvbGVu|system:masters|evil\.example/i;
 
@@ -49,6 +67,8 @@ const requestExpectation = z.discriminatedUnion("verdict", [
     status: z.int(),
     kind: z.enum(SESSION_KINDS).exactOptional(),
     resource: z.string().exactOptional(),
+    /** The rule's name, where it is not the resource. */
+    rule: z.string().exactOptional(),
   }),
   z.strictObject({ verdict: z.literal("rest"), ...allowed }),
   z.strictObject({ verdict: z.literal("stream"), ...allowed }),

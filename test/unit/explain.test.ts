@@ -14,14 +14,16 @@ const config = loadConfig({
     { match: { serviceToken: "ci.access" }, groups: ["deployers"] },
   ],
   rules: [
-    { name: "why", match: { kinds: ["exec"], clusters: ["one"] }, action: "allow", requireReason: true },
+    { name: "why", match: { kinds: ["exec", "vnc"], clusters: ["one"] }, action: "allow", requireReason: true },
+    { name: "no jobs", match: { resources: ["jobs.batch"], verbs: ["create"] }, action: "refuse" },
     { name: "quiet", match: { clusters: ["two"], kinds: ["exec"] }, action: "refuse", message: "not on two" },
   ],
 });
 
 const ask = (target: string, more: Partial<Question> = {}) => {
-  const nobody = { claims: [], groups: [], posture: [], country: undefined, host: undefined, upgrade: undefined };
-  const { lines, isAllowed } = explain({ who: "alice@example.com", method: "GET", target, ...nobody, ...more }, config);
+  const nobody = { claims: [], groups: [], groupNames: [], posture: [], country: undefined, host: undefined };
+  const plain = { upgrade: undefined, contentType: undefined, method: "GET" };
+  const { lines, isAllowed } = explain({ who: "alice@example.com", target, ...nobody, ...plain, ...more }, config);
   return { text: lines.join("\n"), isAllowed };
 };
 
@@ -44,6 +46,26 @@ describe("the explanation of a request", () => {
     expect(ask(EXEC, { groups: ["sre"], country: "US" }).text).toContain(
       "REFUSED     no rule here gives alice@example.com",
     );
+  });
+
+  test("says that a group was given by its name, where a rule wants its id", () => {
+    const { text } = ask(EXEC, { groupNames: ["sre"], country: "DE" });
+    expect(text).toContain("hint        identities[0] compares sre with ids of groups only");
+    expect(text).toContain("REFUSED");
+  });
+
+  test("counts a server-side apply as create", () => {
+    const apply = { ...SHOP, method: "PATCH", contentType: "application/apply-patch+yaml" };
+    const { text, isAllowed } = ask("/apis/batch/v1/namespaces/demo/jobs/x", apply);
+    expect(isAllowed).toBe(false);
+    expect(text).toContain("by the rule no jobs");
+    expect(ask("/apis/batch/v1/namespaces/demo/jobs/x", { ...apply, contentType: undefined }).isAllowed).toBe(true);
+  });
+
+  test("that shows a screen needs a session where the rule requires a reason", () => {
+    const path = "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm/vnc/screenshot";
+    expect(ask(path, SHOP).text).toContain("REFUSED     the rule why requires a reason");
+    expect(ask(path.replace("vnc/screenshot", "guestosinfo"), SHOP).isAllowed).toBe(true);
   });
 
   test("on another cluster follows that cluster's rules", () => {

@@ -1,13 +1,23 @@
 /** The hostile corpus against the pure stages: the classifier, the rules, and the checks of headers. */
 import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
+import { mayCreate } from "../../kubernetes/creation.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
-import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import { buildUpstreamHeaders, findImpersonationHeader } from "../../kubernetes/upstream-headers.ts";
 import { checkCrossSite } from "../../worker/access/cross-site.ts";
+import { loadConfig } from "../../worker/config/load.ts";
+import type { Cluster } from "../../worker/config/schema.ts";
 import { evaluateRules, resourceOf } from "../../worker/policy/evaluate-rules.ts";
 import { isPlainHost } from "../../worker/upstream/cluster-by-host.ts";
-import { expand, HOSTILE, headerLines, loadCorpus, type RequestEntry, SMUGGLED } from "../support/hostile.ts";
+import {
+  expand,
+  HOSTILE,
+  HOSTILE_POLICY,
+  headerLines,
+  loadCorpus,
+  type RequestEntry,
+  SMUGGLED,
+} from "../support/hostile.ts";
 
 const { requests, framing, tokens } = loadCorpus();
 const TOKEN = "header.payload.signature";
@@ -28,10 +38,18 @@ function classifyEntry({ method, target, ...entry }: RequestEntry): Classified {
   return classify(method, rawRequestTarget(url), headersOf({ method, target, ...entry }).get("Upgrade"));
 }
 
-function evaluate(info: RequestInfo) {
+const { connectorNamespace, rules } = loadConfig({
+  ...{ access: { teamDomain: "https://t.cloudflareaccess.com", audiences: ["a"] }, cluster: "test" },
+  ...{ identities: [{ match: { email: HOSTILE.email } }], ...HOSTILE_POLICY },
+}).clusters[0] as Cluster;
+
+function evaluate(entry: RequestEntry, classified: Exclude<Classified, { kind: "refused" }>) {
+  const identity = { name: HOSTILE.email, groups: HOSTILE.groups };
+  const session = classified.kind === "session" ? classified.session : undefined;
+  const creates = mayCreate(entry.method, headersOf(entry).get("Content-Type"));
   return evaluateRules(
-    { identity: { name: HOSTILE.email, groups: HOSTILE.groups }, cluster: "test", info, session: undefined },
-    [],
+    { ...{ identity, cluster: "test", connectorNamespace }, info: classified.info, session, creates },
+    rules,
   );
 }
 
@@ -95,12 +113,12 @@ describe("the classifier", () => {
     if (verb !== undefined) expect(info.verb).toBe(verb);
     if (namespace !== undefined) expect(info.namespace).toBe(namespace);
     if (name !== undefined) expect(info.name).toBe(name);
-    expect(evaluate(info).ok).toBe(true);
+    expect(evaluate(entry, classified).ok).toBe(true);
   });
 
   function expectRefused(entry: RequestEntry, classified: Classified): void {
     if (entry.expect.verdict !== "refused") throw new Error("not a refusal");
-    const { by, status, kind, resource } = entry.expect;
+    const { by, status, kind, resource, rule = resource } = entry.expect;
     switch (by) {
       case "classifier":
         expect(classified).toMatchObject({ kind: "refused", status });
@@ -108,7 +126,7 @@ describe("the classifier", () => {
       case "rule":
         if (classified.kind === "refused") throw new Error(classified.reason);
         expect(resourceOf(classified.info)).toBe(resource);
-        expect(evaluate(classified.info)).toMatchObject({ ok: false, error: { rule: resource } });
+        expect(evaluate(entry, classified)).toMatchObject({ ok: false, error: { rule } });
         break;
       case "object":
         expect(classified).toMatchObject({ kind: "session", transport: "spdy", session: { sessionKind: kind } });

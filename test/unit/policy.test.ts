@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { mayCreate } from "../../kubernetes/creation.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
 import type { SessionKind, SessionTarget } from "../../kubernetes/session-target.ts";
 import { loadConfig } from "../../worker/config/load.ts";
@@ -76,6 +77,155 @@ describe("nodes/proxy is refused unless a rule allows it", () => {
       });
     },
   );
+});
+
+describe("a kubelet behind another proxy is nodes/proxy", () => {
+  const MEMBER = "/apis/cluster.karmada.io/v1alpha1/clusters/m1/proxy";
+  const POD = "/api/v1/namespaces/demo/pods/shell:8001/proxy";
+  const paths = [
+    `${MEMBER}/api/v1/nodes/n1/proxy/run/demo/shell/shell`,
+    `${MEMBER}/api/v1/nodes/n1/proxy`,
+    `${MEMBER}/api/v1/nodes/https:n1:10250/proxy/pods`,
+    `${MEMBER}/api/v1/watch/nodes/n1/proxy/pods`,
+    `${MEMBER}/api/v1/namespaces/demo/nodes/n1/proxy/pods`,
+    `${MEMBER}/api/v1/proxy/nodes/n1/run/demo/shell/shell`,
+    `${MEMBER}${MEMBER}/api/v1/nodes/n1/proxy/run/demo/shell/shell`,
+    `${MEMBER}/api/v1/%6eodes/n1/%70roxy/run/demo/shell/shell`,
+    "/apis/virtual.example.com/v1/namespaces/demo/vclusters/v/proxy/api/v1/nodes/n1/proxy/exec",
+    `${POD}/api/v1/nodes/n1/proxy/run/demo/shell/shell`,
+    `${POD}/api/v1//nodes//n1//proxy/run`,
+    `${POD}/api%2Fv1%2Fnodes%2Fn1%2Fproxy/run`,
+    `${POD}/api/v1/%25256eodes/n1/proxy/run`,
+    `${POD}/api/v1/%2525252525252525256eodes/n1/proxy/run`,
+    "/api/v1/namespaces/demo/services/https:api:443/proxy/api/v1/nodes/n1/proxy/run",
+  ];
+
+  test.each(paths)("%s is refused", (path) => {
+    for (const method of ["GET", "POST"]) {
+      expect(evaluateRules(queryOf(path, { method }), [])).toMatchObject({ error: { rule: "nodes/proxy" } });
+      const wide = rule("wide", { resources: ["*"] }, { action: "allow" });
+      const outer = rule("outer", { resources: ["*/proxy"] }, { action: "allow" });
+      for (const open of [wide, outer]) expect(evaluateRules(queryOf(path, { method }), [open])).toEqual(REFUSED);
+    }
+  });
+
+  test("also in a WebSocket to a workload", () => {
+    expect(evaluateRules(queryOf(`${POD}/api/v1/nodes/n1/proxy/exec`, { kind: "proxy" }), [])).toEqual(REFUSED);
+  });
+
+  test("the rule that opens kubelets opens it too", () => {
+    const open = rule("kubelet", { resources: ["nodes/proxy"], groups: ["oncall"] }, { action: "allow" });
+    for (const path of paths) expect(evaluateRules(queryOf(path), [open])).toEqual(ALLOWED);
+  });
+
+  test("a rule that refuses kubelets gives its own message", () => {
+    const own = rule("own", { resources: ["nodes/proxy"] }, { message: "no kubelets" });
+    expect(evaluateRules(queryOf(paths[0] ?? ""), [own])).toMatchObject({ error: { rule: "own" } });
+  });
+
+  test.each([
+    `${MEMBER}/api/v1/nodes`,
+    `${MEMBER}/api/v1/nodes/n1`,
+    `${MEMBER}/api/v1/nodes/n1/status`,
+    `${MEMBER}/api/v1/namespaces/demo/pods/web/proxy/x`,
+    `${MEMBER}/api/v1/proxies/nodes`,
+    `${POD}/nodes/list`,
+    `${POD}/dashboards/nodes`,
+    `${POD}/100%25/nodes`,
+    "/api/v1/namespaces/demo/configmaps/nodes/x/proxy",
+    "/healthz/nodes/n1/proxy",
+  ])("%s is another request", (path) => {
+    expect(evaluateRules(queryOf(path), [])).toEqual(ALLOWED);
+  });
+});
+
+describe("the connector's namespace is closed unless a rule names it", () => {
+  const ask = (request: string, rules: Rule[] = [], kind?: SessionKind) => {
+    const [method = "", path = ""] = request.split(" ");
+    return evaluateRules({ ...queryOf(path, { method, ...(kind && { kind }) }), connectorNamespace: "gate" }, rules);
+  };
+  const GATE = "/api/v1/namespaces/gate";
+  const INSIDE = [
+    `GET ${GATE}/pods`,
+    `GET ${GATE}/pods/connector-1/log`,
+    `GET ${GATE}/secrets/tunnel-token`,
+    `PATCH ${GATE}/secrets/tunnel-token`,
+    `GET ${GATE}/configmaps`,
+    `POST ${GATE}/configmaps`,
+    `POST ${GATE}/pods`,
+    `PATCH ${GATE}/pods/connector-1/ephemeralcontainers`,
+    `POST ${GATE}/serviceaccounts/connector/token`,
+    `GET ${GATE}/services/connector/proxy/`,
+    `GET ${GATE}/pods/connector-1:8001/proxy/`,
+    "PATCH /apis/apps/v1/namespaces/gate/deployments/connector",
+    "DELETE /apis/apps/v1/namespaces/gate/deployments",
+    `DELETE ${GATE}`,
+    `PATCH ${GATE}`,
+    `PUT ${GATE}/finalize`,
+    "GET /api/v1/watch/namespaces/gate/secrets",
+    "GET /api/v1/namespaces/%67ate/secrets",
+    "GET /api/v1/pods?fieldSelector=metadata.namespace%3Dgate",
+    "GET /api/v1/configmaps?fieldSelector=metadata.namespace%3Dgate,metadata.name%3Dx",
+  ];
+
+  test.each(INSIDE)("%s", (request) => {
+    expect(ask(request)).toMatchObject({
+      error: { code: "rule", rule: "connector", message: expect.stringContaining("gate") },
+    });
+    for (const wide of [{}, { groups: ["oncall"] }, { namespaces: ["*"] }, { namespaces: ["g*"] }]) {
+      expect(ask(request, [rule("wide", wide, { action: "allow" })])).toEqual(REFUSED);
+    }
+  });
+
+  test.each(["exec", "attach", "port-forward"] as const)("%s into its pods", (kind) => {
+    const path = `GET ${GATE}/pods/connector-1/${kind.replace("-", "")}`;
+    expect(ask(path, [], kind)).toMatchObject({ error: { rule: "connector" } });
+  });
+
+  test.each([
+    "GET /api/v1/secrets",
+    "GET /api/v1/secrets?watch=1",
+    "GET /api/v1/watch/secrets",
+    "GET /api/v1/secrets?fieldSelector=metadata.namespace%3Dgate",
+    "GET /api/v1/secrets?fieldSelector=metadata.namespace!%3Dother",
+    "GET /api/v1/secrets?fieldSelector=metadata.namespace!%3Dgate,x",
+    "GET /api/v1/watch/secrets?fieldSelector=metadata.namespace!%3Dgate",
+  ])("%s has the tunnel's token", (request) => {
+    expect(ask(request)).toMatchObject({ error: { rule: "connector" } });
+    expect(ask(request, [rule("wide", {}, { action: "allow" })])).toEqual(REFUSED);
+  });
+
+  test.each([
+    "GET /api/v1/secrets?fieldSelector=metadata.namespace!%3Dgate",
+    "GET /api/v1/secrets?fieldSelector=metadata.namespace%3Ddemo",
+    "GET /api/v1/namespaces/demo/secrets",
+    "GET /api/v1/namespaces/gate-2/secrets",
+    "GET /api/v1/pods",
+    "GET /api/v1/configmaps?watch=1",
+    "GET /api/v1/namespaces",
+    "GET /api/v1/nodes",
+    "DELETE /api/v1/namespaces/demo/configmaps/gate",
+    "GET /version",
+  ])("but not %s", (request) => {
+    expect(ask(request)).toEqual(ALLOWED);
+  });
+
+  test("a rule that names it opens it for those whom the rule is for", () => {
+    const open = rule("operators", { namespaces: ["gate"], groups: ["oncall"] }, { action: "allow" });
+    for (const request of INSIDE.filter((each) => each.includes("namespaces/gate"))) {
+      expect(ask(request, [open])).toEqual(ALLOWED);
+    }
+    const others = rule("operators", { namespaces: ["gate"], groups: ["others"] }, { action: "allow" });
+    expect(ask(INSIDE[0] ?? "", [others])).toEqual(REFUSED);
+    expect(ask("GET /api/v1/secrets", [open])).toEqual(REFUSED);
+    const helm = rule("helm", { resources: ["secrets"], groups: ["oncall"] }, { action: "allow" });
+    expect(ask("GET /api/v1/secrets", [helm])).toEqual(ALLOWED);
+    expect(ask(`GET ${GATE}/secrets`, [helm])).toEqual(REFUSED);
+  });
+
+  test("nothing is closed where it is not known", () => {
+    expect(evaluateRules(queryOf(`${GATE}/secrets`), [])).toEqual(ALLOWED);
+  });
 });
 
 describe("a rule matches if everything that it names holds", () => {
@@ -165,6 +315,165 @@ describe("a rule that refuses a resource in some namespaces", () => {
   test("an allowing rule for some namespaces does not allow requests for all of them", () => {
     const allow = rule("prod", { resources: ["secrets"], namespaces: ["prod-*"] }, { action: "allow" });
     expect(evaluateRules(queryOf("/api/v1/secrets"), [allow, rule("no other", {})])).toEqual(REFUSED);
+  });
+});
+
+describe("a rule that refuses a name", () => {
+  const CONFIGMAPS = "/api/v1/namespaces/demo/configmaps";
+  const rules = [rule("hc-db", { resources: ["configmaps"], names: ["hc-db"] })];
+  const ask = (request: string, others: readonly Rule[] = rules) => {
+    const [method = "", path = ""] = request.split(" ");
+    return evaluateRules(queryOf(path, { method }), others);
+  };
+
+  test.each([
+    `GET ${CONFIGMAPS}/hc-db`,
+    `DELETE ${CONFIGMAPS}/hc-db`,
+    `DELETE ${CONFIGMAPS}?fieldSelector=metadata.name=hc-db`,
+    `DELETE ${CONFIGMAPS}?fieldSelector=metadata.name%3D%3Dhc-db`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name=hc-db`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name=hc-db&labelSelector=app`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name=hc-db&labelSelector=app&watch=1`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name=hc-db&limit=x`,
+  ])("also refuses it by a selector: %s", (request) => {
+    expect(ask(request)).toEqual(REFUSED);
+    const anyResource = [rule("hc-db", { names: ["hc-db"] })];
+    expect(ask(request, anyResource)).toEqual(REFUSED);
+    const byVerb = [rule("hc-db", { names: ["hc-db"], verbs: ["get", "delete"] })];
+    expect(ask(request, byVerb)).toEqual(REFUSED);
+  });
+
+  test.each([
+    `DELETE ${CONFIGMAPS}`,
+    `DELETE ${CONFIGMAPS}?labelSelector=app=db`,
+    `DELETE ${CONFIGMAPS}?fieldSelector=metadata.name!=x`,
+    `GET ${CONFIGMAPS}`,
+    `GET ${CONFIGMAPS}?labelSelector=app=db`,
+    `GET ${CONFIGMAPS}?watch=1`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name!=x`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name=a,metadata.name`,
+    "GET /api/v1/configmaps",
+    "GET /api/v1/watch/namespaces/demo/configmaps",
+    "GET /api/v1/watch/namespaces/demo/configmaps?fieldSelector=metadata.name=other",
+    `POST ${CONFIGMAPS}`,
+  ])("also refuses what may be about it: %s", (request) => {
+    expect(ask(request)).toMatchObject({
+      error: { message: expect.stringContaining("this request's path names no object") },
+    });
+  });
+
+  test.each([
+    `GET ${CONFIGMAPS}/other`,
+    `PUT ${CONFIGMAPS}/other`,
+    `DELETE ${CONFIGMAPS}/other`,
+    `DELETE ${CONFIGMAPS}?fieldSelector=metadata.name=other`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name=other`,
+    `GET ${CONFIGMAPS}?fieldSelector=metadata.name=other&labelSelector=app&watch=1`,
+    "GET /api/v1/watch/namespaces/demo/configmaps/other",
+    "GET /api/v1/namespaces/demo/secrets",
+    "DELETE /api/v1/namespaces/demo/secrets",
+    "GET /api/v1/namespaces/hc-db/pods",
+    "GET /version",
+  ])("does not refuse %s", (request) => {
+    expect(ask(request)).toEqual(ALLOWED);
+  });
+
+  test("of no particular resource refuses the deletion of collections, but no lists", () => {
+    const anyResource = [rule("hc-db", { names: ["hc-db"] })];
+    expect(ask(`DELETE ${CONFIGMAPS}?labelSelector=app`, anyResource)).toEqual(REFUSED);
+    expect(ask(`GET ${CONFIGMAPS}`, anyResource)).toEqual(ALLOWED);
+    expect(ask(`POST ${CONFIGMAPS}`, anyResource)).toEqual(ALLOWED);
+  });
+
+  test("for some verbs leaves the others alone", () => {
+    const changes = [rule("hc-db", { ...rules[0]?.match, verbs: ["update", "patch", "delete"] })];
+    expect(ask(`DELETE ${CONFIGMAPS}?labelSelector=app`, changes)).toEqual(REFUSED);
+    for (const request of [`GET ${CONFIGMAPS}`, `POST ${CONFIGMAPS}`]) expect(ask(request, changes)).toEqual(ALLOWED);
+  });
+
+  test("a rule that allows a name does not allow what may be about it", () => {
+    const open = [rule("open", { names: ["hc-db"] }, { action: "allow" }), rule("shut", {})];
+    expect(ask(`GET ${CONFIGMAPS}/hc-db`, open)).toEqual(ALLOWED);
+    expect(ask(`GET ${CONFIGMAPS}?fieldSelector=metadata.name=hc-db`, open)).toEqual(ALLOWED);
+    for (const request of [`GET ${CONFIGMAPS}`, `DELETE ${CONFIGMAPS}?fieldSelector=metadata.name=hc-db`]) {
+      expect(ask(request, open)).toEqual(REFUSED);
+    }
+  });
+});
+
+describe("a rule that refuses create", () => {
+  const ROLE = "/apis/rbac.authorization.k8s.io/v1/namespaces/demo/roles/mine";
+  const rules = [rule("no roles", { resources: ["roles.rbac.authorization.k8s.io"], verbs: ["create"] })];
+  const ask = (method: string, contentType: string | null, path = ROLE) =>
+    evaluateRules({ ...queryOf(path, { method }), creates: mayCreate(method, contentType) }, rules);
+
+  test.each<[string, string | null]>([
+    ["PUT", "application/json"],
+    ["PUT", null],
+    ["PATCH", "application/apply-patch+yaml"],
+    ["PATCH", "application/apply-patch+cbor"],
+    ["PATCH", "application/apply-patch+yaml; charset=utf-8"],
+    ["PATCH", "Application/Apply-Patch+YAML"],
+    ["PATCH", "application/merge-patch+json, application/apply-patch+yaml"],
+  ])("also refuses %s with %s, and says what passes", (method, contentType) => {
+    expect(ask(method, contentType)).toMatchObject({
+      error: { rule: "no roles", message: expect.stringContaining("other kinds of PATCH pass") },
+    });
+  });
+
+  test("refuses a POST as ever", () => {
+    const posted = ask("POST", "application/json", ROLE.replace("/mine", ""));
+    expect(posted).toMatchObject({ error: { message: expect.not.stringContaining("PATCH") } });
+    expect(ask("POST", null, ROLE.replace("/v1/", "/v1/watch/"))).toEqual(REFUSED);
+  });
+
+  test.each<[string, string | null]>([
+    ["PATCH", "application/strategic-merge-patch+json"],
+    ["PATCH", "application/merge-patch+json"],
+    ["PATCH", "application/json-patch+json"],
+    ["PATCH", null],
+    ["GET", "application/apply-patch+yaml"],
+    ["DELETE", null],
+  ])("lets %s with %s pass", (method, contentType) => {
+    expect(ask(method, contentType)).toEqual(ALLOWED);
+  });
+
+  test("does not concern other resources, and a rule on update does not concern creation", () => {
+    expect(ask("PUT", null, "/api/v1/namespaces/demo/configmaps/x")).toEqual(ALLOWED);
+    const updates = [rule("no updates", { verbs: ["update"] })];
+    expect(evaluateRules({ ...queryOf(ROLE, { method: "POST" }), creates: true }, updates)).toEqual(ALLOWED);
+  });
+
+  test("of a session refuses it also where its method is GET", () => {
+    const noExec = [rule("no exec", { resources: ["pods/exec"], verbs: ["create"] })];
+    expect(evaluateRules({ ...EXEC, creates: true }, noExec)).toMatchObject({
+      error: { message: expect.stringContaining("a session counts as create") },
+    });
+  });
+});
+
+describe("a request of a virtual machine that is no session", () => {
+  const VMI = "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm";
+  const noScreens = [rule("no screens", { kinds: ["vnc"] })];
+
+  test.each([`${VMI}/vnc/screenshot`, `${VMI}/vnc/screenshot?moveCursor=true`, `${VMI}/vnc/later`])(
+    "falls under the rules of its kind of session: %s",
+    (path) => {
+      expect(evaluateRules(queryOf(path), noScreens)).toEqual(REFUSED);
+    },
+  );
+
+  test.each([`${VMI}/guestosinfo`, `${VMI}/sev/fetchcertchain`, "/api/v1/namespaces/demo/pods/vnc/log"])(
+    "but %s has none",
+    (path) => {
+      expect(evaluateRules(queryOf(path), noScreens)).toEqual(ALLOWED);
+    },
+  );
+
+  test("and other kinds do not concern it", () => {
+    expect(evaluateRules(queryOf(`${VMI}/vnc/screenshot`), [rule("no consoles", { kinds: ["console"] })])).toEqual(
+      ALLOWED,
+    );
   });
 });
 

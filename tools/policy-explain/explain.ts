@@ -1,10 +1,11 @@
 import type { Result } from "../../common/result.ts";
 import { classify } from "../../kubernetes/classify.ts";
+import { mayCreate } from "../../kubernetes/creation.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo } from "../../kubernetes/request-info.ts";
 import { findSessionEndpoint } from "../../kubernetes/session-target.ts";
 import { readSubject } from "../../worker/access/authenticate.ts";
-import type { Config } from "../../worker/config/schema.ts";
+import type { Cluster, Config } from "../../worker/config/schema.ts";
 import { type Decision, decide, type PolicyDenial } from "../../worker/policy/decide.ts";
 import { resourceOf } from "../../worker/policy/evaluate-rules.ts";
 import { type Identity, identify } from "../../worker/policy/identify.ts";
@@ -13,14 +14,18 @@ import { type Sender, tokenPayload } from "./token-payload.ts";
 
 /** A request that was never sent. */
 export interface Question extends Sender {
-  /** Of the identity provider. */
+  /** Ids of groups at the identity provider. */
   readonly groups: readonly string[];
+  /** Their names and email addresses. */
+  readonly groupNames: readonly string[];
   /** Device posture checks that succeeded. */
   readonly posture: readonly string[];
   /** Undefined: the first cluster's. */
   readonly host: string | undefined;
   /** Of the header `Upgrade`, or `none`. Undefined: what the path's kind of request needs. */
   readonly upgrade: string | undefined;
+  /** Of the header `Content-Type`. */
+  readonly contentType: string | undefined;
   readonly method: string;
   /** Path and query, as a client would write them. */
   readonly target: string;
@@ -40,7 +45,7 @@ export function explain(question: Question, config: Config): Explanation {
   const read = readSubject(tokenPayload(question));
   if (!read.ok) return refused(lines, read.error.message);
   const identified = identify(read.value, question, cluster.identities);
-  if (!identified.ok) return refused(lines, identified.error.message);
+  if (!identified.ok) return refused([...lines, ...groupHints(question, cluster)], identified.error.message);
   const identity = identified.value;
   lines.push(...describeIdentity(identity));
 
@@ -48,7 +53,17 @@ export function explain(question: Question, config: Config): Explanation {
   const upgrade = upgradeOf(question);
   const classified = classify(question.method, rawRequestTarget(url), upgrade);
   lines.push(`request     ${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`);
-  return describeDecision(lines, decide(identity, cluster, classified), config);
+  const creates = mayCreate(question.method, question.contentType ?? null);
+  return describeDecision(lines, decide({ identity, cluster, classified, creates }), config);
+}
+
+/** A group that was given by its name would match a rule that has the name in place of an id. */
+function groupHints({ groupNames }: Question, { identities }: Cluster): string[] {
+  return identities.flatMap(({ match: { group } }, index) =>
+    group !== undefined && groupNames.includes(group)
+      ? [`hint        identities[${index}] compares ${group} with ids of groups only; for its name write groupName`]
+      : [],
+  );
 }
 
 function upgradeOf({ upgrade, method, target }: Question): string | null {

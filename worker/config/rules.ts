@@ -13,7 +13,7 @@ const matchFields = {
   clusters: patterns.describe("Names of clusters in this document."),
   namespaces: patterns.describe("Namespaces of the object. Objects without a namespace match `*` only."),
   names: patterns.describe(
-    "Names of the object; for a session, of the pod. A list has no name, so it matches `*` only.",
+    "Names of the object; for a session, of the pod. A list has a name only by `fieldSelector=metadata.name=…`; without one, a rule that allows some names does not apply to it, and one that refuses some does.",
   ),
   groups: patterns.describe(
     "Kubernetes groups that the identity rule assigned. A rule that refuses `*` also refuses somebody without groups.",

@@ -126,6 +126,20 @@ const upstreamFields = {
 const UPSTREAM_FIELDS = Object.keys(upstreamFields) as readonly (keyof typeof upstreamFields)[];
 
 const clusterName = nonEmpty.max(253);
+
+/** The rest of what is beside `cluster` for the only one, otherwise in each of `clusters`. */
+const connectorFields = {
+  connectorNamespace: z
+    .string()
+    .max(63)
+    .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "the name of a namespace")
+    .optional()
+    .describe(
+      "The namespace that the cluster's connector runs in. It is closed to everybody, unless a rule names it. `npx sallyport deploy` sets it. Default: none is closed.",
+    ),
+};
+const FIELDS_OF_ONE_CLUSTER = [...UPSTREAM_FIELDS, "connectorNamespace"] as const;
+
 const hostname = nonEmpty.regex(
   /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
   "a host name in lower case, without port or scheme",
@@ -137,6 +151,7 @@ const clusterSchema = z
     hostnames: z.array(hostname).min(1).describe("Requests to one of these hosts are for this cluster."),
     binding: bindingName.describe("The Workers VPC binding of the cluster."),
     ...upstreamFields,
+    ...connectorFields,
     locationHint: z
       .enum(LOCATION_HINTS)
       .optional()
@@ -160,6 +175,7 @@ export const configSchema = z
       .optional()
       .describe("The name of the only cluster, which is behind `KUBE_API`, on every host name."),
     ...upstreamFields,
+    ...connectorFields,
     clusters: z
       .array(clusterSchema)
       .min(1)
@@ -186,7 +202,7 @@ export const configSchema = z
   })
   .superRefine((document, context) => {
     if (document.clusters === undefined) return;
-    for (const field of UPSTREAM_FIELDS.filter((name) => document[name] !== undefined)) {
+    for (const field of FIELDS_OF_ONE_CLUSTER.filter((name) => document[name] !== undefined)) {
       context.addIssue({ code: "custom", message: "is for a single cluster: set it in clusters", path: [field] });
     }
   });
@@ -203,12 +219,14 @@ export interface Cluster {
   readonly binding: string;
   readonly upstream: UpstreamPlan;
   readonly locationHint: NullableLocationHint;
+  readonly connectorNamespace: string | undefined;
   readonly identities: ConfigDocument["identities"];
   readonly rules: ConfigDocument["rules"];
 }
 
 /** The document, with its clusters resolved. */
-export interface Config extends Omit<ConfigDocument, "cluster" | "clusters" | "rules" | keyof UpstreamFields> {
+export interface Config
+  extends Omit<ConfigDocument, "cluster" | "clusters" | "rules" | (typeof FIELDS_OF_ONE_CLUSTER)[number]> {
   readonly clusters: readonly Cluster[];
 }
 
@@ -217,13 +235,15 @@ const ONLY_BINDING = "KUBE_API";
 
 /** Gives each cluster the identities and rules that apply to it. */
 export function resolveClusters(document: ConfigDocument): Config {
-  const { cluster, clusters, identities, rules, transport, tcpBinding, tcpAddress, ...rest } = document;
+  const { cluster, clusters, identities, rules, transport, tcpBinding, tcpAddress, connectorNamespace, ...rest } =
+    document;
   const only: Cluster = {
     name: cluster ?? "",
     hostnames: [],
     binding: ONLY_BINDING,
     upstream: upstreamOf(document),
     locationHint: null,
+    connectorNamespace,
     identities,
     rules,
   };
@@ -236,6 +256,7 @@ export function resolveClusters(document: ConfigDocument): Config {
       binding: one.binding,
       upstream: upstreamOf(one),
       locationHint: one.locationHint ?? null,
+      connectorNamespace: one.connectorNamespace,
       identities: one.identities ?? identities,
       rules: [...one.rules, ...rules],
     })) ?? [only],

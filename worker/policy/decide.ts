@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "../../common/result.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
-import type { Classified, SessionTarget, SessionTransport } from "../../kubernetes/classify.ts";
+import type { Classified, SessionKind, SessionTarget, SessionTransport } from "../../kubernetes/classify.ts";
 import type { Impersonation } from "../../kubernetes/upstream-headers.ts";
-import type { Cluster, Limits } from "../config/schema.ts";
+import type { Cluster, Limits, Rule } from "../config/schema.ts";
 import { type Denial, type DenialCode, denial } from "../denials.ts";
 import { evaluateRules } from "./evaluate-rules.ts";
 import type { Identity } from "./identify.ts";
@@ -46,14 +46,31 @@ export interface PolicyDenial extends Denial {
 /** The extra under which the cluster's audit log names the session of ours. */
 export const SESSION_EXTRA = "sallyport-session";
 
+/** A request, as far as rules see it. */
+export interface Asked {
+  readonly identity: Identity;
+  readonly cluster: Cluster;
+  readonly classified: Classified;
+  /** Whether the request may create its object: see `mayCreate`. */
+  readonly creates: boolean;
+}
+
 /** Decides by the request's kind, then by the rules. The cluster's RBAC may still refuse what is allowed. */
-export function decide(identity: Identity, cluster: Cluster, classified: Classified): Result<Decision, PolicyDenial> {
+export function decide({ identity, cluster, classified, creates }: Asked): Result<Decision, PolicyDenial> {
   if (classified.kind === "refused") return err(denial(codeOfStatus(classified.status), classified.reason));
   const { info } = classified;
   const session = classified.kind === "session" ? classified.session : undefined;
-  const evaluated = evaluateRules({ identity, cluster: cluster.name, info, session }, cluster.rules);
+  const { name, connectorNamespace, rules } = cluster;
+  const evaluated = evaluateRules(
+    {
+      ...{ identity, cluster: name, connectorNamespace, info, session },
+      creates: creates || (session !== undefined && CREATING_SESSIONS.has(session.sessionKind)),
+    },
+    rules,
+  );
   if (!evaluated.ok) return evaluated;
   const rule = evaluated.value;
+  if (classified.kind === "rest" && rule?.requireReason === true) return err(reasonNeedsSession(rule));
   const { user, groups, uid, extra } = identity;
   const common = {
     as: { user, groups, extra, ...(uid !== undefined && { uid }) },
@@ -75,6 +92,18 @@ export function decide(identity: Identity, cluster: Cluster, classified: Classif
         recording: { ...identity.recording, ...rule?.recording },
       });
   }
+}
+
+/**
+ * The API server authorizes these as `create`, over WebSocket too, where the method is GET
+ * (AuthorizePodWebsocketUpgradeCreatePermission, since Kubernetes 1.35).
+ */
+const CREATING_SESSIONS: ReadonlySet<SessionKind> = new Set(["exec", "attach", "port-forward"]);
+
+/** Reasons are kept with the user's sessions, so an API request cannot show one: see `plainSessionKind`. */
+function reasonNeedsSession({ name }: Rule): PolicyDenial {
+  const message = `the rule ${name} requires a reason, which only a session can have: open a session instead`;
+  return { ...denial("rule", message), rule: name };
 }
 
 function codeOfStatus(status: 400 | 403 | 405): DenialCode {

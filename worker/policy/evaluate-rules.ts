@@ -1,18 +1,24 @@
 import { err, ok, type Result } from "../../common/result.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
-import type { SessionTarget } from "../../kubernetes/session-target.ts";
+import { plainSessionKind, type SessionTarget } from "../../kubernetes/session-target.ts";
 import type { Rule } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
+import { type ClosedByDefault, closedByDefault } from "./closed-by-default.ts";
 import { matchesGlob } from "./glob.ts";
 import type { Identity } from "./identify.ts";
+import { isNameUnknown, nestedKubelet, readingsOf, verbsOf, widenForUnknown } from "./readings.ts";
 
 /** What rules are evaluated for. */
 export interface RuleQuery {
   readonly identity: Pick<Identity, "name" | "groups">;
   readonly cluster: string;
+  /** Where the cluster's connector runs, if it is known. */
+  readonly connectorNamespace?: string | undefined;
   readonly info: RequestInfo;
   /** Undefined for an API request. */
   readonly session: SessionTarget | undefined;
+  /** Whether the request may create its object, whatever its verb: see `mayCreate`. Default: by its verb. */
+  readonly creates?: boolean;
 }
 
 /** A denial that names its rule. */
@@ -20,17 +26,10 @@ export interface RuleDenial extends Denial {
   readonly rule: string;
 }
 
-/** Follows every list of rules: what is closed unless a rule opens it. */
-const NODES_PROXY: Rule = {
-  name: "nodes/proxy",
-  match: { resources: ["nodes/proxy"] },
-  action: "refuse",
-  message:
-    "nodes/proxy is not available here: it reaches the kubelet, where commands run without appearing in the audit log",
-  requireReason: false,
-  limits: {},
-  recording: {},
-};
+interface Asked extends RuleQuery {
+  /** What is closed by default and concerns the request. */
+  readonly closed: readonly ClosedByDefault[];
+}
 
 /**
  * Evaluates rules: the first one that matches decides.
@@ -38,26 +37,49 @@ const NODES_PROXY: Rule = {
  * @returns the rule that allows the request; null where none matches, which leaves it to the cluster's RBAC
  */
 export function evaluateRules(query: RuleQuery, rules: readonly Rule[]): Result<Rule | null, RuleDenial> {
-  const rule = [...rules, NODES_PROXY].find((one) => ruleApplies(one, query)) ?? null;
+  const asked: Asked = { ...query, closed: closedRulesFor(query) };
+  const rule = rules.find((one) => ruleApplies(one, asked)) ?? asked.closed[0]?.rule ?? null;
   if (rule?.action !== "refuse") return ok(rule);
   const message = rule.message ?? `the rule ${rule.name} refuses this: ask your administrator`;
-  return err({ ...denial("rule", message), rule: rule.name });
+  return err({ ...denial("rule", message + widenedNote(rule, query)), rule: rule.name });
+}
+
+function closedRulesFor(query: RuleQuery): readonly ClosedByDefault[] {
+  return closedByDefault(query.connectorNamespace).filter(
+    ({ rule, spares }) => refuses(rule, query) && !spares?.(query.info),
+  );
 }
 
 /**
- * A rule that refuses applies to every variant of a name, and to a request for all namespaces if it applies
- * to one of them. A rule that allows applies to the name as it was written. `nodes/proxy` is opened only by a
- * rule that names resources of nodes, not by one that allows somebody everything.
+ * A rule that refuses applies to every reading of a request (`readingsOf`), and to what the request leaves
+ * open. A rule that allows applies to the request as it was written, and opens what is closed by default only
+ * if it names it.
  */
-function ruleApplies({ action, match }: Rule, query: RuleQuery): boolean {
-  if (action === "refuse") {
-    const widened = spansAllNamespaces(match, query.info) ? withoutNamespaces(match) : match;
-    const identity = withAnyGroup(query.identity);
-    return nameVariants(query.info).some((info) => matches(widened, { ...query, identity, info }));
+function ruleApplies(rule: Rule, query: Asked): boolean {
+  const { action, match } = rule;
+  if (action === "refuse") return refuses(rule, query);
+  if (query.closed.some(({ isOpenedBy }) => !isOpenedBy(match))) return false;
+  // A kubelet behind another proxy is opened by the rule that opens kubelets.
+  return [query.info, ...nestedKubelet(query.info)].some((info) => matches(match, { ...query, info }));
+}
+
+function refuses({ match }: Rule, query: RuleQuery): boolean {
+  const identity = withAnyGroup(query.identity);
+  return readingsOf(query.info).some((reading) =>
+    verbsOf(match, reading, query.creates ?? false).some((verb) =>
+      matches(widenForUnknown(match, reading), { ...query, identity, info: { ...reading, verb } }),
+    ),
+  );
+}
+
+/** Why a rule applies to a request whose path does not show it, and what to do. */
+function widenedNote(rule: Rule, query: RuleQuery): string {
+  if (query.creates === true && !refuses(rule, { ...query, creates: false })) {
+    return query.session === undefined ? CREATE_NOTE : SESSION_NOTE;
   }
-  const isOpen =
-    resourceOf(query.info) !== "nodes/proxy" || match.resources?.some((pattern) => pattern.startsWith("nodes/"));
-  return isOpen === true && matches(match, query);
+  const { match } = rule;
+  const isByName = match.names !== undefined && readingsOf(query.info).every((info) => isNameUnknown(match, info));
+  return isByName ? NAME_NOTE : "";
 }
 
 /** Somebody without groups must not be beyond a refusal for everybody: only `*` matches the empty name. */
@@ -65,33 +87,19 @@ function withAnyGroup(identity: RuleQuery["identity"]): RuleQuery["identity"] {
   return identity.groups.length > 0 ? identity : { ...identity, groups: [""] };
 }
 
-/** Only for resources that the match names: a path does not show whether its resource is namespaced. */
-function spansAllNamespaces({ namespaces, resources }: Rule["match"], { namespace, verb }: RequestInfo): boolean {
-  if (namespaces === undefined || namespace !== "" || !COLLECTIVE_VERBS.has(verb)) return false;
-  return resources?.every((pattern) => pattern !== "*") ?? false;
-}
-
-const COLLECTIVE_VERBS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
-
-function withoutNamespaces({ namespaces: _, ...rest }: Rule["match"]): Rule["match"] {
-  return rest;
-}
-
-/** Below `proxy` a name may have scheme and port: `https:web-0:8443` is web-0 (SplitSchemeNamePort). */
-function nameVariants(info: RequestInfo): RequestInfo[] {
-  const parts = info.name.split(":");
-  const bare = parts.length === 3 ? parts[1] : parts[0];
-  const hasVariants = info.subresource === "proxy" && parts.length > 1 && bare !== undefined;
-  return hasVariants ? [info, { ...info, name: bare }] : [info];
-}
+const CREATE_NOTE =
+  " (a PUT and a server-side apply count as create, because they may create their object; other kinds of PATCH pass)";
+const SESSION_NOTE = " (a session counts as create, as it does for the cluster's RBAC)";
+const NAME_NOTE = " (the rule is about names, and this request's path names no object: ask for one by its name)";
 
 /** Whether everything that a match names holds. */
 export function matches(match: Rule["match"], { identity, cluster, info, session }: RuleQuery): boolean {
   const { kinds, resources, verbs, clusters, namespaces, names, groups, users } = match;
+  const kind = session?.sessionKind ?? plainSessionKind(info);
   const some = (patterns: readonly string[] | undefined, texts: readonly string[]) =>
     patterns === undefined || patterns.some((pattern) => texts.some((text) => matchesGlob(pattern, text)));
   return (
-    (kinds === undefined || (session !== undefined && kinds.includes(session.sessionKind))) &&
+    (kinds === undefined || (kind !== undefined && kinds.includes(kind))) &&
     some(resources, [resourceOf(info)]) &&
     some(verbs, [info.verb]) &&
     some(clusters, [cluster]) &&

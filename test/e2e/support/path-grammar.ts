@@ -31,7 +31,10 @@ const SUBRESOURCES: List = [
   ...(["exec", "exec", "attach", "portforward", "proxy", "proxy", "log", "status", "finalize", "scale"] as const),
   ...(["ephemeralcontainers", "eviction", "binding", "token", "console", "vnc", "EXEC", "exe"] as const),
 ];
-const TAILS: List = ["x", "x/y", "exec", "run/demo/shell/shell", "api/v1/pods", "", "a//b", "a%2Fb"];
+const TAILS: List = [
+  ...(["x", "x/y", "exec", "run/demo/shell/shell", "api/v1/pods", "", "a//b", "a%2Fb"] as const),
+  ...(["api/v1/nodes/localhost/proxy/run/demo/shell/shell", "api/v1/proxy/nodes/localhost/pods"] as const),
+];
 const PATH_VERBS: List = ["watch", "proxy"];
 const OTHERS: List = [
   "/",

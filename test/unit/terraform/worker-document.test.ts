@@ -66,7 +66,14 @@ describe("the Worker's configuration", () => {
 
   it("omits what only Terraform needs", () => {
     const text = JSON.stringify(workerDocument(deploymentOf(), outputs));
-    expect(text).not.toMatch(/kubeconfig|apiServer|connector|retentionDays|account/);
+    expect(text).not.toMatch(/kubeconfig|apiServer|"connector"|retentionDays|account/);
+  });
+
+  it("closes the namespace that each cluster's connector runs in", () => {
+    const clusters = [clusterInput("prod"), clusterInput("dev", { connector: { namespace: "gate" } })];
+    const deployment = deploymentOf({ clusters });
+    const config = loadConfig(workerDocument(deployment, outputs));
+    expect(config.clusters.map(({ connectorNamespace }) => connectorNamespace)).toEqual([deployment.name, "gate"]);
   });
 
   it("has a cluster's own identities and rules", () => {

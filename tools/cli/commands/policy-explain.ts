@@ -11,11 +11,13 @@ export const policyExplain = defineCommand({
   options: {
     as: requiredText("WHO", "an email address, or service:COMMON_NAME"),
     claim: parsedTexts("NAME=VALUE", "a claim of the token, dotted for nested ones", nameAndValue),
-    group: texts("NAME", "a group of the identity provider"),
+    group: texts("ID", "a group of the identity provider, by its id"),
+    "group-name": texts("NAME", "a group of the identity provider, by its name or email address"),
     posture: texts("NAME", "a device posture check that succeeded"),
     country: text("CODE", "country that the request comes from, such as DE"),
     host: text("NAME", "host name of the request; without it, that of the first cluster"),
     upgrade: text("NAME", "websocket, SPDY/3.1 or none; without it, websocket where the path opens a session"),
+    "content-type": text("TYPE", "content type of the request, such as application/apply-patch+yaml"),
     config: text(
       "FILE",
       "a SALLYPORT_CONFIG document as JSON; without it, that of the last deploy or dry run, or else what " +
@@ -26,12 +28,14 @@ export const policyExplain = defineCommand({
     request: requiredParsed("'METHOD PATH'", "the request", readRequest),
   },
   notes: ["Example: npx sallyport policy-explain --as alice@example.com 'GET /api/v1/namespaces/demo/pods'"],
-  run: async ({ as: who, claim: claims, group: groups, posture, country, host, upgrade, config, request }, context) => {
+  run: async (options, context) => {
+    const { as: who, claim: claims, group: groups, posture, country, host, upgrade, config, request } = options;
+    const more = { groupNames: options["group-name"], contentType: options["content-type"] };
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readConfigDocument } = await import("../../policy-explain/config-document.ts");
     const document = readConfigDocument(config, context.note);
     const { lines, isAllowed } = explain(
-      { who, claims, groups, posture, country, host, upgrade, ...request },
+      { who, claims, groups, posture, country, host, upgrade, ...more, ...request },
       parseConfig(document, context.note),
     );
     for (const line of lines) context.print(line);
