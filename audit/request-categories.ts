@@ -5,7 +5,10 @@ export const CATEGORIES = [
   "denied",
   /** Creates or reviews credentials: service account tokens, certificates, token and access reviews. */
   "token",
-  /** May run a command without a session, or prepares one: pods, ephemeral containers, the kubelet's API. */
+  /**
+   * May run a command without a session, or prepares one: pods and their templates, proxies, virtual machines,
+   * roles, webhooks.
+   */
   "precursor",
   "secret-read",
   /** Any other request that may change something. */

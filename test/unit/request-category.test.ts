@@ -95,10 +95,61 @@ describe("a request that may run a command without a session, or prepares one, i
     `POST ${NS}/pods/web/binding`,
     `POST ${NS}/bindings`,
     `POST ${NS}/%70ods`,
-    "GET /api/v1/nodes/n1/proxy/pods",
-    "POST /api/v1/nodes/n1/proxy/run/demo/web/web",
-  ])("%s", (request) => {
+    `PATCH ${NS}/pods/web/resize`,
+    ...["deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"].flatMap((resource) => [
+      `POST /apis/apps/v1/namespaces/demo/${resource}`,
+      `PUT /apis/apps/v1/namespaces/demo/${resource}/web`,
+      `PATCH /apis/apps/v1/namespaces/demo/${resource}/web`,
+    ]),
+    "POST /apis/batch/v1/namespaces/demo/jobs",
+    "PATCH /apis/batch/v1/namespaces/demo/cronjobs/nightly",
+    `POST ${NS}/replicationcontrollers`,
+    `PATCH ${NS}/podtemplates/web`,
+    "POST /apis/kubevirt.io/v1/namespaces/demo/virtualmachines",
+    "POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "PUT /apis/rbac.authorization.k8s.io/v1/namespaces/demo/rolebindings/mine",
+    "PATCH /apis/rbac.authorization.k8s.io/v1/clusterroles/view",
+    "POST /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+    "DELETE /apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/guard",
+    "DELETE /apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+    "PATCH /apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io",
+    "PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com",
+  ])("%s, also with mutations off", (request) => {
     expect(category(request)).toBe("precursor");
+    expect(category(request, { mutations: { record: false } })).toBe("precursor");
+  });
+
+  const PROXIES = [
+    "/api/v1/nodes/n1/proxy/pods",
+    "/api/v1/nodes/n1/proxy/run/demo/web/web",
+    `${NS}/pods/shell:9999/proxy/cgi-bin/f`,
+    `${NS}/services/web/proxy/`,
+    "/apis/cluster.karmada.io/v1alpha1/clusters/m1/proxy/api/v1/namespaces/demo/secrets",
+    "/apis/example.com/v1/namespaces/demo/anything/x/proxy",
+    "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm/vnc/screenshot",
+    "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm/sev/fetchcertchain",
+    "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm/guestosinfo",
+    "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachines/vm/addvolume",
+    "/apis/subresources.kubevirt.io/v1/start-cluster-profiler",
+  ];
+  test.each(PROXIES)("%s, whatever the method and whoever answers 403", (path) => {
+    for (const method of ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]) {
+      for (const status of [200, 403, null]) expect(category(`${method} ${path}`, {}, status)).toBe("precursor");
+    }
+    expect(category(`GET ${path}`, { precursors: { record: false } }, 403)).toBe("denied");
+  });
+
+  test.each([
+    `GET ${NS}/pods/proxy`,
+    `GET ${NS}/configmaps/proxy/status`,
+    "GET /apis/apps/v1/namespaces/demo/deployments/web",
+    "GET /apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "GET /apis/subresources.kubevirt.io/v1/version",
+    "GET /apis/subresources.kubevirt.io/v1/healthz",
+    "GET /apis/subresources.kubevirt.io/v1",
+    "GET /apis/kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm",
+  ])("but %s only reads", (request) => {
+    expect(category(request)).toBe("none");
   });
 
   test.each([
@@ -106,10 +157,11 @@ describe("a request that may run a command without a session, or prepares one, i
     `DELETE ${NS}/pods`,
     `POST ${NS}/pods/web/eviction`,
     `PATCH ${NS}/pods/web/status`,
-    `POST ${NS}/services/web/proxy/run`,
-    "POST /apis/apps/v1/namespaces/demo/deployments",
-    "POST /apis/batch/v1/namespaces/demo/jobs",
-    "PATCH /apis/batch/v1/namespaces/demo/cronjobs/nightly",
+    "DELETE /apis/apps/v1/namespaces/demo/deployments/web",
+    "PATCH /apis/apps/v1/namespaces/demo/deployments/web/scale",
+    "PATCH /apis/apps/v1/namespaces/demo/deployments/web/status",
+    "DELETE /apis/rbac.authorization.k8s.io/v1/clusterrolebindings/x",
+    "POST /apis/example.com/v1/namespaces/demo/deployments",
     "POST /apis/metrics.k8s.io/v1/namespaces/demo/pods",
   ])("but %s is a mutation", (request) => {
     expect(category(request)).toBe("mutation");
@@ -168,7 +220,6 @@ describe("any other request that may change something is a mutation", () => {
     "POST /api/v1/watch/namespaces/demo/configmaps",
     "DELETE /api/v1/watch/namespaces/demo/configmaps/x",
     `POST ${NS}/secrets`,
-    "POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "POST /version",
     "POST /",
   ])("%s", (request) => {
@@ -188,7 +239,7 @@ describe("any other request that may change something is a mutation", () => {
     // Not the same name in another group, and not by other prefixes or subresources.
     expect(category("POST /apis/example.com/v1/namespaces/demo/leases")).toBe("mutation");
     expect(category("POST /api/v1/watch/namespaces/demo/events")).toBe("mutation");
-    expect(category(`POST ${NS}/events/x/proxy`)).toBe("mutation");
+    expect(category(`POST ${NS}/events/x/proxy`)).toBe("precursor");
   });
 
   test("an exception applies if everything that it names holds", () => {

@@ -28,7 +28,7 @@ export const requestsSchema = z
       .strictObject({ record, except: exceptions.default([]).describe(EXCEPT) })
       .prefault({})
       .describe(
-        "Requests that may run a command without a session, or prepare one: pods, ephemeral containers, the kubelet's API.",
+        "Requests that may run a command without a session, or prepare one: pods and their templates, whatever goes through a `proxy` subresource, KubeVirt's subresources, roles and their bindings, webhooks, API services.",
       ),
     secretReads: z
       .strictObject({

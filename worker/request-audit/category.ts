@@ -1,6 +1,7 @@
 /** Which API requests are in the audit log, and under which category. Pure. */
 import type { Category } from "../../audit/request-categories.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import { KUBEVIRT_SUBRESOURCES } from "../../kubernetes/session-target.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
 import { isReadMethod } from "../methods.ts";
 import { matches, type RuleQuery, resourceOf } from "../policy/evaluate-rules.ts";
@@ -23,17 +24,19 @@ export interface AllowedRequest {
  * precursors are off.
  */
 export function categorize({ method, query, status }: AllowedRequest, config: RequestAuditConfig): Category | "none" {
+  const { info } = query;
+  const { precursors, secretReads, mutations } = config;
+  const isIncluded = ({ record, except }: RequestAuditConfig["mutations"]) =>
+    record && !except.some((match) => matches(match, query));
+  // Before the status: the 403 may be the workload's own, after it has acted.
+  if (reachesWorkload(info) && isIncluded(precursors)) return "precursor";
   // Not 401: it would be about Sallyport's own account at the cluster, and the same for every request.
   if (status === 403) return "denied";
-  const { info } = query;
   // By method, not by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may
   // act on it.
   const isWrite = !isReadMethod(method);
   if (issuesTokens(info, isWrite)) return "token";
-  const { precursors, secretReads, mutations } = config;
-  const isIncluded = ({ record, except }: RequestAuditConfig["mutations"]) =>
-    record && !except.some((match) => matches(match, query));
-  if (isPrecursor(info, method, isWrite) && isIncluded(precursors)) return "precursor";
+  if (isWrite && isPrecursor(info, method) && isIncluded(precursors)) return "precursor";
   if (isWrite && isIncluded(mutations)) return "mutation";
   // Writes included: the answer to a PATCH that changes nothing, or to a dry run, is the whole secret.
   if (method !== "OPTIONS" && isSecret(info, secretReads.resources) && isIncluded(secretReads)) return "secret-read";
@@ -59,29 +62,60 @@ function issuesTokens({ isResourceRequest, apiGroup, resource, subresource }: Re
   }
 }
 
-function isPrecursor(
-  { isResourceRequest, apiGroup, resource, subresource }: RequestInfo,
-  method: string,
-  isWrite: boolean,
-): boolean {
-  if (!isResourceRequest || apiGroup !== "") return false;
-  switch (resource) {
-    case "pods":
-      // PUT and PATCH too: a server-side apply creates a missing pod, and both may change the image of one.
-      return isWrite && (subresource === "" ? method !== "DELETE" : POD_PRECURSORS.has(subresource));
-    case "bindings":
-      return isWrite;
-    case "nodes":
-      // Where a rule opens it: the kubelet runs commands by a plain POST, and shows every pod's environment
-      // by GET.
-      return subresource === "proxy";
-    default:
-      return false;
-  }
+/** @param method of a write */
+function isPrecursor({ isResourceRequest, apiGroup, resource, subresource }: RequestInfo, method: string): boolean {
+  if (!isResourceRequest) return false;
+  if (GUARDS.has(apiGroup)) return true;
+  // A deletion runs nothing. PUT and PATCH do: a server-side apply creates what is missing, and both may change
+  // the image of what is there.
+  return method !== "DELETE" && (PRECURSORS.get(apiGroup)?.has(withSubresource(resource, subresource)) ?? false);
 }
 
-/** `kubectl debug --attach=false` runs its command by ephemeralcontainers alone, without any session. */
-const POD_PRECURSORS: ReadonlySet<string> = new Set(["ephemeralcontainers", "binding"]);
+/**
+ * Whether a request goes through the API server to something that acts on it, whatever the method: a workload,
+ * a kubelet, another cluster, a virtual machine. A GET of a workload may run a command in it.
+ */
+function reachesWorkload({ isResourceRequest, apiGroup, resource, subresource }: RequestInfo): boolean {
+  if (!isResourceRequest) return false;
+  if (subresource === "proxy") return true;
+  return apiGroup === KUBEVIRT_SUBRESOURCES && !KUBEVIRT_STATUS.has(resource);
+}
+
+/** What KubeVirt serves beside its virtual machines (pkg/virt-api/api.go), without any effect. */
+const KUBEVIRT_STATUS: ReadonlySet<string> = new Set(["version", "healthz", "guestfs"]);
+
+/**
+ * Groups whose objects decide on other requests, so that their deletion opens something too: webhooks and
+ * admission policies.
+ */
+const GUARDS: ReadonlySet<string> = new Set(["admissionregistration.k8s.io"]);
+
+const POD_TEMPLATES_OF_APPS = ["deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"];
+
+/** API group → what runs commands, or lets somebody run them, once it is written. */
+const PRECURSORS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  Object.entries({
+    // `kubectl debug --attach=false` runs its command by ephemeralcontainers alone, without any session.
+    "": [
+      ...["pods", "pods/ephemeralcontainers", "pods/binding", "pods/resize", "bindings"],
+      ...["replicationcontrollers", "podtemplates"],
+    ],
+    apps: POD_TEMPLATES_OF_APPS,
+    batch: ["jobs", "cronjobs"],
+    // Before Kubernetes 1.16.
+    extensions: POD_TEMPLATES_OF_APPS,
+    "kubevirt.io": ["virtualmachines", "virtualmachineinstances", "virtualmachineinstancereplicasets"],
+    // A role gives its power to everybody who is bound to it already.
+    "rbac.authorization.k8s.io": ["roles", "clusterroles", "rolebindings", "clusterrolebindings"],
+    // Their servers see, and answer, other people's requests.
+    "apiregistration.k8s.io": ["apiservices"],
+    "apiextensions.k8s.io": ["customresourcedefinitions"],
+  }).map(([group, resources]) => [group, new Set(resources)]),
+);
+
+function withSubresource(resource: string, subresource: string): string {
+  return subresource === "" ? resource : `${resource}/${subresource}`;
+}
 
 function isSecret(info: RequestInfo, resources: readonly string[]): boolean {
   const resource = resourceOf(info);
