@@ -1,10 +1,10 @@
-import { concatBytes } from "../../common/bytes.ts";
+import { BoundedBuffer } from "../../common/bounded-buffer.ts";
 import { err, ok, type Result } from "../../common/result.ts";
+import { ChunkedBody } from "../websocket/chunked-body.ts";
 import {
   acceptFor,
   bodyFraming,
   checkUpgrade,
-  decodeChunked,
   encodeKey,
   encodeRequest,
   findHeadEnd,
@@ -16,6 +16,10 @@ import { type ByteStream, TcpLeg } from "./tcp-leg.ts";
 
 const KEY_BYTES = 16;
 const READ_BYTES = 16 * 1024;
+/** RFC 9110, section 15.2: any number of interim answers may come before the answer. So many never do. */
+const MAX_INTERIM_ANSWERS = 16;
+/** What a chunked body may have beside its data, for each byte that is wanted of it. */
+const MAX_CHUNKING_RATIO = 8;
 
 /** The upgrade that is asked of the cluster. */
 export interface UpgradeRequest {
@@ -124,27 +128,27 @@ interface Answer {
 }
 
 async function readHead(reader: ReadableStreamBYOBReader): Promise<Result<Answer, UpgradeFailure>> {
-  let bytes: Uint8Array = new Uint8Array(0);
-  for (let done = false; ; ) {
-    const end = findHeadEnd(bytes.subarray(0, MAX_HEAD_BYTES));
-    if (end !== undefined) {
-      const parsed = parseHead(bytes.subarray(0, end));
+  const received = new BoundedBuffer(MAX_HEAD_BYTES + READ_BYTES);
+  let interimAnswers = 0;
+  let searchedBytes = 0;
+  for await (const piece of readPieces(reader)) {
+    received.add(piece);
+    for (;;) {
+      const end = findHeadEnd(received.bytes.subarray(0, MAX_HEAD_BYTES), searchedBytes);
+      searchedBytes = received.length;
+      if (end === undefined) break;
+      const parsed = parseHead(received.bytes.subarray(0, end));
       if (!parsed.ok) return err({ kind: "invalid", detail: parsed.error });
+      const rest = received.take().slice(end);
       const { status } = parsed.value;
-      // RFC 9110, section 15.2: any number of interim answers may come before the answer.
-      if (status >= 200 || status === 101) return ok({ head: parsed.value, rest: bytes.slice(end) });
-      bytes = bytes.slice(end);
-      continue;
+      if (status >= 200 || status === 101) return ok({ head: parsed.value, rest });
+      if (++interimAnswers > MAX_INTERIM_ANSWERS) return err({ kind: "invalid", detail: "it sent too many heads" });
+      received.add(rest);
+      searchedBytes = 0;
     }
-    if (bytes.length >= MAX_HEAD_BYTES) return err({ kind: "invalid", detail: "its head is too long" });
-    if (!done) {
-      const read = await reader.read(new Uint8Array(READ_BYTES));
-      if (read.value) bytes = concatBytes([bytes, read.value]);
-      done = read.done;
-      continue;
-    }
-    return err(bytes.length === 0 ? { kind: "unreachable" } : { kind: "invalid", detail: "its head is cut off" });
+    if (received.length >= MAX_HEAD_BYTES) return err({ kind: "invalid", detail: "its head is too long" });
   }
+  return err(received.length === 0 ? { kind: "unreachable" } : { kind: "invalid", detail: "its head is cut off" });
 }
 
 /**
@@ -158,13 +162,26 @@ async function readBody(
   maxBytes: number,
 ): Promise<Uint8Array> {
   const framing = bodyFraming(head);
-  const wanted = framing.kind === "length" ? Math.min(framing.bytes, maxBytes) : maxBytes;
-  let bytes = early;
-  while (bytes.length < wanted && !(framing.kind === "chunked" && decodeChunked(bytes).isComplete)) {
-    const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
-    if (value) bytes = concatBytes([bytes, value]);
-    if (done) break;
+  const chunks = framing.kind === "chunked" ? new ChunkedBody() : undefined;
+  const wantedBytes = framing.kind === "length" ? Math.min(framing.bytes, maxBytes) : maxBytes;
+  const body = new BoundedBuffer(wantedBytes);
+  let receivedBytes = 0;
+  const isWhole = (piece: Uint8Array) => {
+    for (const data of chunks?.push(piece) ?? [piece]) body.add(data.subarray(0, wantedBytes - body.length));
+    receivedBytes += piece.length;
+    return body.length === wantedBytes || chunks?.isComplete || receivedBytes > wantedBytes * MAX_CHUNKING_RATIO;
+  };
+  if (isWhole(early)) return body.take();
+  for await (const piece of readPieces(reader)) if (isWhole(piece)) break;
+  return body.take();
+}
+
+/** @returns what arrives, in views that are valid until the next one is asked for */
+async function* readPieces(reader: ReadableStreamBYOBReader): AsyncGenerator<Uint8Array> {
+  for (let buffer = new ArrayBuffer(READ_BYTES); ; ) {
+    const { value, done } = await reader.read(new Uint8Array(buffer));
+    if (value && value.length > 0) yield value;
+    if (done) return;
+    buffer = value.buffer;
   }
-  const body = framing.kind === "chunked" ? concatBytes(decodeChunked(bytes).data) : bytes;
-  return body.subarray(0, wanted);
 }

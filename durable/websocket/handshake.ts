@@ -73,10 +73,11 @@ const HANDSHAKE_HEADERS: ReadonlySet<string> = new Set([
 /**
  * Finds the end of an answer's head.
  *
+ * @param searchedBytes in so many bytes there is none, as an earlier call found
  * @returns the number of its bytes, or undefined where it is not complete
  */
-export function findHeadEnd(bytes: Uint8Array): number | undefined {
-  for (let at = 3; at < bytes.length; at++) {
+export function findHeadEnd(bytes: Uint8Array, searchedBytes = 0): number | undefined {
+  for (let at = Math.max(searchedBytes, 3); at < bytes.length; at++) {
     if (bytes[at] === 10 && bytes[at - 1] === 13 && bytes[at - 2] === 10 && bytes[at - 3] === 13) return at + 1;
   }
   return undefined;
@@ -141,28 +142,6 @@ export function bodyFraming({ status, headers }: ResponseHead): BodyFraming {
   return length !== undefined && /^\d{1,15}$/.test(length)
     ? { kind: "length", bytes: Number(length) }
     : { kind: "until-close" };
-}
-
-/**
- * Takes the chunks' data out of a chunked body that is there as far as it goes (RFC 9112, section 7.1).
- * Extensions and trailers are skipped; where the framing breaks, what was read before is the body.
- *
- * @returns the data, and whether its last chunk was seen
- */
-export function decodeChunked(bytes: Uint8Array): { readonly data: Uint8Array[]; readonly isComplete: boolean } {
-  const data: Uint8Array[] = [];
-  for (let at = 0; ; ) {
-    const end = bytes.indexOf(10, at);
-    if (end === -1) return { data, isComplete: false };
-    const [, size] = /^([0-9a-f]{1,8})[\t ]*(?:;.*)?\r?$/i.exec(latin1(bytes.subarray(at, end))) ?? [];
-    if (size === undefined) return { data, isComplete: true };
-    const length = Number.parseInt(size, 16);
-    if (length === 0) return { data, isComplete: true };
-    const start = end + 1;
-    data.push(bytes.subarray(start, start + length));
-    if (start + length + 2 > bytes.length) return { data, isComplete: false };
-    at = start + length + 2;
-  }
 }
 
 function latin1(bytes: Uint8Array): string {
