@@ -243,6 +243,13 @@ export const LOG_EVENTS = {
     meaning: "At start: an identity rule assigns a name that begins with `system:`.",
     action: "Check that this is intended.",
   },
+  session_failed: {
+    level: "error",
+    worker: "objects",
+    fields: ["session", "error", "stack"],
+    meaning: "A bug in Sallyport ended an open session. Its outcome is `failed`.",
+    action: "Report it.",
+  },
   internal_error: {
     level: "error",
     worker: "both",

@@ -50,6 +50,8 @@ export interface RelayParts {
   readonly onFinalStatus: (status: Status) => void;
   /** The session cannot go on. */
   readonly onMustClose: (cause: CloseCause) => void;
+  /** Nor can it after a fault of Sallyport's own. @param error what was thrown */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /**
@@ -204,12 +206,24 @@ export class Relay implements LegReceiver {
     this.#closedBy("cluster", code, reason);
   }
 
+  onFailure(error: unknown): void {
+    if (this.#isOpen) this.#parts.onFailure(error);
+  }
+
   whenRoom(): Promise<void> | undefined {
     return this.#isOpen ? this.#toClient.whenRoom() : undefined;
   }
 
   #fromClient(message: ArrayBuffer | string): void {
     if (!this.#isOpen) return;
+    try {
+      this.#takeFromClient(message);
+    } catch (error) {
+      this.onFailure(error);
+    }
+  }
+
+  #takeFromClient(message: ArrayBuffer | string): void {
     const { framing, observer, recording } = this.#parts;
     const chunk = decodeMessage(framing, message);
     this.#counts.messages_in++;

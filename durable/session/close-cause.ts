@@ -102,8 +102,8 @@ const CLOSURES: { readonly [Kind in CloseCause["kind"]]: ClosureOf<CauseOf<Kind>
     refusal,
     ...tellBoth(refusal.message),
   }),
-  internal: () => ({
-    outcome: outcomeOf("failed", "Sallyport failed while it opened the session"),
+  internal: (_, status) => ({
+    outcome: outcomeOfLimit("failed", "Sallyport failed, as its log says", status),
     refusal: sessionEnded(INTERNAL),
     ...tellBoth(INTERNAL),
   }),

@@ -197,6 +197,7 @@ export class SessionOpener {
       startedAt: session.startedAt,
       onFinalStatus: (status) => this.#saveFinalStatus(session, status),
       onMustClose: (cause) => session.close(cause),
+      onFailure: (error) => this.#fail(session, error),
     });
     session.open(relay);
     this.#audit.append(session.id, { type: "connect", data: { protocol: leg.subprotocol } });
@@ -205,6 +206,13 @@ export class SessionOpener {
     // What the upstream chose, never the first one offered: clients parse the stream by it.
     if (leg.subprotocol) headers.set("Sec-WebSocket-Protocol", leg.subprotocol);
     return ok(new Response(null, { status: 101, webSocket: outside, headers }));
+  }
+
+  /** Without the line, nobody could tell a bug from a cluster that is gone. */
+  #fail(session: LiveSession, error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    logEvent("error", "session_failed", { session: session.id, error: describeError(error), stack });
+    session.close({ kind: "internal" });
   }
 
   /** The client must hear of the Status in any case. */

@@ -18,6 +18,8 @@ export interface LegReceiver {
   onPong(): void;
   /** Called once; nothing follows. */
   onClose(close: LegClose): void;
+  /** A fault of Sallyport's own while it delivered, not the cluster's. Called once, instead of `onClose`. */
+  onFailure(error: unknown): void;
   /**
    * Back-pressure: a promise while the client has too much unread, undefined when it has room. A leg over TCP
    * reads nothing until the promise resolves; one over the platform's WebSocket cannot wait, and does not

@@ -34,6 +34,8 @@ const MAX_PONG_BACKLOG_BYTES = 256 * 1024;
  */
 const SMALL_FRAME_BYTES = 4 * 1024;
 const SHARED_BUFFER_BYTES = 64 * 1024;
+/** What was on its way when writing failed has arrived by then. */
+const SILENCE_MS = 1_000;
 const MASK_BYTES = 4;
 const NOTHING = new Uint8Array(0);
 
@@ -60,6 +62,11 @@ export class TcpLeg implements UpstreamLeg {
   /** Pending while there is something to write. */
   #writing: Promise<void> | undefined;
   #hasSentClose = false;
+  /** Until a write has failed. */
+  #canWrite = true;
+  /** How many reads there were, and whether the last one waits for the cluster. */
+  #reads = 0;
+  #isReading = false;
 
   /**
    * @param reader of the stream, at the first byte after `early`
@@ -138,7 +145,7 @@ export class TcpLeg implements UpstreamLeg {
       while (!close && this.#receiver) {
         receiver.onPause();
         await receiver.whenRoom();
-        const { value, done } = await this.#reader.read(new Uint8Array(buffer));
+        const { value, done } = await this.#readInto(buffer);
         if (value) await this.#deliver(value, frames, receiver);
         if (done) break;
         size = nextReadSize(size, value.length);
@@ -146,13 +153,28 @@ export class TcpLeg implements UpstreamLeg {
       }
       receiver.onPause();
     } catch (error) {
-      // A broken connection is told by 1006; a peer that breaks the protocol, by the code that answers it.
-      if (error instanceof WebSocketProtocolError) {
-        this.close(error.closeCode, error.message);
-        close ??= { code: CloseCode.abnormal, reason: `the cluster broke the WebSocket protocol: ${error.message}` };
+      if (!(error instanceof WebSocketProtocolError)) {
+        // The cluster may still be told: the receiver closes this leg.
+        this.#receiver?.onFailure(error);
+        return;
       }
+      this.close(error.closeCode, error.message);
+      close ??= { code: CloseCode.abnormal, reason: `the cluster broke the WebSocket protocol: ${error.message}` };
     }
     this.#end(close?.code ?? CloseCode.abnormal, close?.reason ?? "");
+  }
+
+  /** A broken connection ends the stream, as the end of a connection does: both are told by 1006. */
+  async #readInto(buffer: ArrayBuffer): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
+    this.#reads++;
+    this.#isReading = true;
+    try {
+      return await this.#reader.read(new Uint8Array(buffer));
+    } catch {
+      return { value: undefined, done: true };
+    } finally {
+      this.#isReading = false;
+    }
   }
 
   /**
@@ -182,7 +204,7 @@ export class TcpLeg implements UpstreamLeg {
 
   #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): void {
     // Section 5.5.1: nothing follows a close frame.
-    if (this.#hasSentClose || !this.#receiver) return;
+    if (this.#hasSentClose || !this.#receiver || !this.#canWrite) return;
     const frame = encodeClientFrame(opcode, [payload], crypto.getRandomValues(new Uint8Array(MASK_BYTES)));
     this.#writtenBytes += frame.length;
     if (this.#writing && frame.length <= SMALL_FRAME_BYTES) this.#share(frame);
@@ -223,9 +245,29 @@ export class TcpLeg implements UpstreamLeg {
       }
       this.#writing = undefined;
     } catch {
-      // Nothing more can be written. The reading side learns of a broken connection, and tells it.
-      this.#dropQueue();
+      this.#endWriting();
     }
+  }
+
+  /**
+   * Nothing more can be written. What the cluster had sent before that is still delivered, for it may end with
+   * the command's Status: a broken connection then ends the reading too. One that only takes nothing more is
+   * ended as soon as it is silent.
+   */
+  #endWriting(): void {
+    this.#canWrite = false;
+    this.#dropQueue();
+    this.#writtenBytes = this.#takenBytes;
+    this.#endOnceSilent();
+  }
+
+  #endOnceSilent(): void {
+    const reads = this.#reads;
+    setTimeout(() => {
+      if (!this.#receiver) return;
+      if (this.#isReading && reads === this.#reads) void this.#reader.cancel().catch(() => {});
+      else this.#endOnceSilent();
+    }, SILENCE_MS);
   }
 
   #dropQueue(): void {

@@ -80,7 +80,12 @@ export class WebSocketLeg implements UpstreamLeg {
   #deliver(data: ArrayBuffer | string): void {
     const isText = typeof data === "string";
     const bytes = isText ? utf8.encode(data) : new Uint8Array(data);
-    this.#receiver?.onPart({ bytes, isText, isFirst: true, isLast: true });
+    try {
+      this.#receiver?.onPart({ bytes, isText, isFirst: true, isLast: true });
+    } catch (error) {
+      this.#receiver?.onFailure(error);
+      return;
+    }
     if (bytes.length < BULK_BYTES && !this.#hasTimer) this.#receiver?.onPause();
     else this.#pauseSoon();
   }

@@ -135,7 +135,7 @@ describe("what each cause means without a status", () => {
       { kind: "refusal", refusal },
       { outcome: outcomeOf("refused", "no"), refusal },
     ],
-    [{ kind: "internal" }, { outcome: outcomeOf("failed", "Sallyport failed while it opened the session") }],
+    [{ kind: "internal" }, { outcome: outcomeOf("failed", "Sallyport failed, as its log says") }],
   ])("%o", (cause, expected) => {
     expect(closureOf(cause, undefined)).toMatchObject(expected);
   });

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { ExecObserver } from "../../durable/protocols/exec.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
@@ -409,5 +410,30 @@ describe("a lost connection to the cluster", () => {
     expect(await client.closed).toEqual({ code: 1000, reason: "" });
     expect(client.received).toEqual([SUCCESS]);
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0 });
+  });
+});
+
+describe("a fault of Sallyport's own", () => {
+  it.each(["fromClient", "fromUpstream"] as const)("in %s is logged, and told as such", async (direction) => {
+    const { pod, client } = await session();
+    const fault = vi.spyOn(ExecObserver.prototype, direction).mockImplementation(() => {
+      throw new RangeError("a bug");
+    });
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
+    if (direction === "fromClient") client.send(frame(0, "in"));
+    else pod.send(frame(1, "out"));
+    expect(await client.closed).toEqual({ code: 1000, reason: "" });
+    expect(JSON.parse(client.text(3))).toMatchObject({
+      message: expect.stringMatching(/^Sallyport failed: try again/),
+    });
+    expect(await ended(client.sessionId)).toMatchObject({
+      outcome: "failed",
+      reason: "Sallyport failed, as its log says",
+    });
+    expect((await pod.closed()).code).toBe(1001);
+    const lines = log.mock.calls.map(([line]) => JSON.parse(line as string));
+    const failed = { event: "session_failed", level: "error", session: client.sessionId, error: "RangeError: a bug" };
+    expect(lines).toEqual([expect.objectContaining(failed)]);
+    for (const spy of [fault, log]) spy.mockRestore();
   });
 });

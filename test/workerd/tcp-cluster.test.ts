@@ -39,6 +39,9 @@ function collect(leg: UpstreamLeg) {
     onPause: () => {},
     onPong: () => {},
     onClose: (close) => closes.push(close),
+    onFailure: (error) => {
+      throw error;
+    },
     whenRoom: () => undefined,
   });
   return { received, closes };

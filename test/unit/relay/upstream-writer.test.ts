@@ -88,8 +88,8 @@ class Cluster {
 }
 
 function stdin(length: number, seed = 0): Uint8Array<ArrayBuffer> {
-  const message = Uint8Array.from({ length: length + 1 }, (_, index) => (index * 31 + seed) % 251);
-  message[0] = 0;
+  const message = new Uint8Array(1 + length);
+  for (let at = 1; at <= length; at++) message[at] = (at * 31 + seed) % 251;
   return message;
 }
 

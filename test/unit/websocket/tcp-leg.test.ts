@@ -11,6 +11,8 @@ import { serverFrame } from "../../support/websocket-frames.ts";
 
 const PROTOCOL = "v5.channel.k8s.io";
 const MAX_BODY_BYTES = 1_000;
+/** A message at which the receiver fails. */
+const FATAL = "fatal";
 const cleanups: (() => void)[] = [];
 
 afterEach(() => {
@@ -86,19 +88,23 @@ function collect(leg: TcpLeg) {
   let text = "";
   let room: Promise<void> | undefined;
   const closes: LegClose[] = [];
+  const failures: unknown[] = [];
   leg.start({
     onPart({ bytes, isFirst, isLast }: MessagePart) {
       text = (isFirst ? "" : text) + Buffer.from(bytes).toString("latin1");
+      if (text === FATAL) throw new RangeError("a bug");
       if (isLast) messages.push(text);
     },
     onPause() {},
     onPong: () => messages.push("(pong)"),
     onClose: (close) => closes.push(close),
+    onFailure: (error) => failures.push(error),
     whenRoom: () => room,
   });
   return {
     messages,
     closes,
+    failures,
     hold() {
       let release = () => {};
       room = new Promise((resolve) => {
@@ -161,6 +167,24 @@ describe("the handshake over TCP", () => {
         "\r\n2\r\nod\r\n0\r\n\r\n",
       ],
       { kind: "refused", status: 404, contentType: undefined, body: "no pod" },
+    ],
+    [
+      "a body in chunks of a byte, up to what is wanted",
+      [
+        "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ...("1\r\nx\r\n".repeat(1_200).match(/.{1,7}/gs) ?? []),
+      ],
+      { kind: "refused", status: 404, contentType: undefined, body: "x".repeat(MAX_BODY_BYTES) },
+    ],
+    [
+      "a body of chunks that are hardly any data",
+      [`HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n${`1;${"e".repeat(200)}\r\nx\r\n`.repeat(1_000)}`],
+      { kind: "refused", status: 404, contentType: undefined, body: expect.stringMatching(/^x{10,200}$/) },
+    ],
+    [
+      "nothing but interim answers",
+      ["HTTP/1.1 102 Processing\r\n\r\n".repeat(100)],
+      { kind: "invalid", detail: "it sent too many heads" },
     ],
     [
       "a body that ends with the connection",
@@ -356,6 +380,83 @@ describe("a leg over TCP", () => {
     }
     await vi.waitFor(() => expect(leg.unsentBytes).toBe(0));
     expect(writes).toEqual([frameBytes, 260 * frameBytes, 40 * frameBytes]);
+  });
+
+  it("tells a fault of its receiver apart from a broken connection, and can still be closed", async () => {
+    const sent: Buffer[] = [];
+    const port = await webSocketServer((socket) => {
+      socket.on("data", (data) => sent.push(data));
+      socket.write(serverFrame(2, FATAL));
+    });
+    const leg = await opened(port);
+    const { closes, failures } = collect(leg);
+    await vi.waitFor(() => expect(failures).toEqual([new RangeError("a bug")]));
+    expect(closes).toEqual([]);
+    leg.close(1001, "sorry");
+    await vi.waitFor(() => expect(Buffer.concat(sent)[0]).toBe(0x88));
+    leg.abort();
+  });
+
+  describe("that can no longer write", () => {
+    /** A connection whose writes fail, and whose reading side is the test's. */
+    function halfBroken() {
+      let cluster: ReadableByteStreamController | undefined;
+      const readable = new ReadableStream({
+        type: "bytes",
+        start: (controller) => {
+          cluster = controller;
+        },
+      }) as ReadableStream<Uint8Array>;
+      const writable = new WritableStream<Uint8Array>({ write: () => Promise.reject(new Error("EPIPE")) });
+      const stream = { readable, writable, close: async () => {} };
+      const reader = readable.getReader({ mode: "byob" });
+      const leg = new TcpLeg(stream, reader, writable.getWriter(), new Uint8Array(0), PROTOCOL);
+      return { leg, say: (message: string) => cluster?.enqueue(Uint8Array.from(serverFrame(2, message))) };
+    }
+
+    it("keeps nothing for the cluster, and ends as broken once that is silent", async () => {
+      vi.useFakeTimers();
+      cleanups.push(() => vi.useRealTimers());
+      const { leg } = halfBroken();
+      const { closes } = collect(leg);
+      leg.send("lost");
+      await vi.advanceTimersByTimeAsync(1);
+      leg.send(new Uint8Array(1_000_000));
+      expect([leg.unsentBytes, closes]).toEqual([0, []]);
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(closes).toEqual([{ code: 1006, reason: "" }]);
+    });
+
+    it("still delivers what the cluster says, for as long as it says something", async () => {
+      vi.useFakeTimers();
+      cleanups.push(() => vi.useRealTimers());
+      const { leg, say } = halfBroken();
+      const { messages, closes } = collect(leg);
+      leg.send("lost");
+      for (const message of ["one", "two", "three", "four"]) {
+        await vi.advanceTimersByTimeAsync(700);
+        say(message);
+      }
+      await vi.advanceTimersByTimeAsync(1);
+      expect([messages, closes]).toEqual([["one", "two", "three", "four"], []]);
+      await vi.advanceTimersByTimeAsync(2_100);
+      expect(closes).toEqual([{ code: 1006, reason: "" }]);
+    });
+
+    it("waits for a client without room before it gives up", async () => {
+      vi.useFakeTimers();
+      cleanups.push(() => vi.useRealTimers());
+      const { leg, say } = halfBroken();
+      const { hold, messages, closes } = collect(leg);
+      const release = hold();
+      say("the command's Status");
+      leg.send("lost");
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect([messages, closes]).toEqual([[], []]);
+      release();
+      await vi.advanceTimersByTimeAsync(1);
+      expect(messages).toEqual(["the command's Status"]);
+    });
   });
 
   it("sends nothing after its close frame", async () => {
