@@ -59,6 +59,12 @@ export interface SessionStart {
   readonly user: string;
   readonly kubernetes_user: string;
   readonly kubernetes_groups: readonly string[];
+  /**
+   * The user's own identity in the cluster, where they acted as another or with fewer groups (kubectl's
+   * `--as`). Missing where the cluster saw their own.
+   */
+  readonly own_kubernetes_user?: string;
+  readonly own_kubernetes_groups?: readonly string[];
   readonly cluster: string;
   /** The location hint of the object that held the session, or null for the object near the user. */
   readonly location_hint: string | null;

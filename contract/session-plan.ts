@@ -39,42 +39,55 @@ const clientSchema = z
   })
   .readonly();
 
+const planFields = z.strictObject({
+  /** Made by `makeSessionId`. */
+  sessionId: name,
+  user: name,
+  /** Whom the cluster sees. */
+  kubernetesUser: name,
+  kubernetesGroups: z.array(text).readonly(),
+  /** The user's own identity in the cluster, where they act as another or with fewer groups. */
+  ownIdentity: z
+    .strictObject({ user: name, groups: z.array(text).readonly() })
+    .readonly()
+    .nullable(),
+  /**
+   * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them
+   * too, but when it is read, nobody can tell two groups from one whose name has a comma.
+   */
+  impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
+  cluster: name,
+  /** The binding that leads to the cluster. */
+  binding: name,
+  /** The location hint of this object; null for the object near its user. */
+  locationHint: name.nullable(),
+  /** The rule that allowed the session, if one did. */
+  rule: text.nullable(),
+  /** The session opens only after its user has stated a reason. */
+  requireReason: z.boolean(),
+  /** When the session ends with the token that opened it, ms since the epoch; null for never. */
+  endsAt: milliseconds.nullable(),
+  target: targetSchema,
+  transport: z.enum(["websocket", "spdy"]),
+  limits: sessionLimitsSchema,
+  audit: auditPolicySchema,
+  recording: recordingPolicySchema,
+  upstream: upstreamSchema,
+  portForward: portForwardPolicySchema,
+  client: clientSchema,
+});
+
 /** What the edge decided about one session attempt. The object carries it out. */
-export const planSchema = z
-  .strictObject({
-    /** Made by `makeSessionId`. */
-    sessionId: name,
-    user: name,
-    kubernetesUser: name,
-    kubernetesGroups: z.array(text).readonly(),
-    /**
-     * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them
-     * too, but when it is read, nobody can tell two groups from one whose name has a comma.
-     */
-    impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
-    cluster: name,
-    /** The binding that leads to the cluster. */
-    binding: name,
-    /** The location hint of this object; null for the object near its user. */
-    locationHint: name.nullable(),
-    /** The rule that allowed the session, if one did. */
-    rule: text.nullable(),
-    /** The session opens only after its user has stated a reason. */
-    requireReason: z.boolean(),
-    /** When the session ends with the token that opened it, ms since the epoch; null for never. */
-    endsAt: milliseconds.nullable(),
-    target: targetSchema,
-    transport: z.enum(["websocket", "spdy"]),
-    limits: sessionLimitsSchema,
-    audit: auditPolicySchema,
-    recording: recordingPolicySchema,
-    upstream: upstreamSchema,
-    portForward: portForwardPolicySchema,
-    client: clientSchema,
-  })
-  .readonly();
+export const planSchema = planFields.readonly();
 
 export type SessionPlan = z.output<typeof planSchema>;
+
+/** Plans of version 2. Their edge let nobody act as another. */
+const planOfVersion2 = planFields
+  .omit({ ownIdentity: true })
+  .transform((fields): SessionPlan => ({ ...fields, ownIdentity: null }));
+
+const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 2 ? planOfVersion2 : planSchema);
 
 const PLAN_HEADER = "Sallyport-Plan";
 
@@ -108,6 +121,6 @@ export function detachSessionPlan(
   } catch {
     return err(contractMismatch("the plan is not JSON"));
   }
-  const parsed = parseVersioned(() => planSchema, unpacked, acceptedVersions);
+  const parsed = parseVersioned(planSchemaOf, unpacked, acceptedVersions);
   return parsed.ok ? ok({ plan: parsed.value, headers }) : parsed;
 }

@@ -98,21 +98,6 @@ function asciiOnly(value: string): string {
 }
 
 /**
- * Finds an impersonation header of the client. Dropping it without an error would run the request as somebody
- * else than the person intended.
- *
- * @returns the header's name and a reason for a person, or undefined
- */
-export function findImpersonationHeader(client: Headers): { header: string; reason: string } | undefined {
-  for (const header of client.keys()) {
-    // Some servers convert underscores to dashes.
-    if (!header.toLowerCase().replaceAll("_", "-").startsWith("impersonate-")) continue;
-    return { header, reason: "impersonation (kubectl's --as, --as-group and --as-uid) is not available here" };
-  }
-  return undefined;
-}
-
-/**
  * Removes subprotocols that carry a token from the offered ones. All others stay, known or not, because the
  * server chooses. Those with characters outside visible ASCII are removed too: Go trims more kinds of space
  * than JavaScript before it looks for the prefix of a token.

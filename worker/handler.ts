@@ -14,6 +14,7 @@ import type { Bindings } from "./env.ts";
 import { answerFailures } from "./error-handler.ts";
 import type { Failure } from "./failure.ts";
 import { isReadMethod } from "./methods.ts";
+import { readActingIdentity } from "./policy/acting.ts";
 import { type Decision, decide } from "./policy/decide.ts";
 import { type Identity, identify } from "./policy/identify.ts";
 import { recordAnswer } from "./request-audit/record-answer.ts";
@@ -23,7 +24,6 @@ import { openSession } from "./sessions/open-session.ts";
 import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
 import { forwardToCluster } from "./upstream/forward.ts";
-import { checkClientHeaders } from "./upstream/headers.ts";
 
 /** What the handler needs of its invocation: time after the answer, to write the audit log. */
 export type Context = Pick<ExecutionContext, "waitUntil">;
@@ -92,15 +92,16 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
     const { request, url, env, trace, subject, identity, cluster } = clusterRequest;
     const { method, headers } = request;
-    const allowedHeaders = checkClientHeaders(headers);
-    if (!allowedHeaders.ok) return allowedHeaders;
+    const acting = readActingIdentity(identity, headers);
+    if (!acting.ok) return acting;
+    if (acting.value) trace.acting = acting.value;
 
     // As the client wrote it: `new URL()` has resolved the dot segments that give an attack away.
     const target = rawRequestTarget(request.url);
     const classified = classify(method, target, headers.get("Upgrade"));
     if (classified.info) trace.info = classified.info;
     const creates = mayCreate(method, headers.get("Content-Type"));
-    const decided = decide({ identity, cluster, classified, creates });
+    const decided = decide({ identity, acting: acting.value, cluster, classified, creates });
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;
     if (!decided.ok) return decided;

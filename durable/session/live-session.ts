@@ -138,11 +138,12 @@ export class LiveSession {
 
 /** What the audit log says about a session at its start. */
 export function startEvent(plan: SessionPlan, accessReason: string | undefined): SessionStart {
-  const { target, client, recording } = plan;
+  const { target, client, recording, ownIdentity } = plan;
   return {
     user: plan.user,
     kubernetes_user: plan.kubernetesUser,
     kubernetes_groups: plan.kubernetesGroups,
+    ...(ownIdentity && { own_kubernetes_user: ownIdentity.user, own_kubernetes_groups: ownIdentity.groups }),
     cluster: plan.cluster,
     location_hint: plan.locationHint,
     kind: target.sessionKind,

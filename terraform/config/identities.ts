@@ -16,8 +16,10 @@ export interface Impersonated {
   readonly groups: readonly string[];
   /** `"any"` where they are not enumerated. */
   readonly users: readonly string[] | "any";
-  /** Values by key, without `sallyport-session`, whose values are not known in advance. */
+  /** Values by key, without Sallyport's own extras, whose values are not known in advance. */
   readonly extra: Readonly<Record<string, readonly string[]>>;
+  /** Somebody may be another user, so that their own name must be sent along. */
+  readonly hasOtherUsers: boolean;
 }
 
 /**
@@ -28,16 +30,19 @@ export interface Impersonated {
 export function impersonated(rules: readonly IdentityRule[], named?: readonly string[] | "any"): Impersonated {
   const literal = rules.map(literalUser);
   const known = literal.filter((user) => user !== undefined);
+  const others = rules.flatMap(({ mayImpersonate }) => mayImpersonate.users);
   // Where the rules name every user, "any" would allow more than is needed.
-  const users = known.length === literal.length || Array.isArray(named) ? [...known, ...listOf(named)] : "any";
+  const isListed = known.length === literal.length || Array.isArray(named);
+  const users = isListed ? [...known, ...listOf(named), ...others] : "any";
   const extra: Record<string, string[]> = {};
   for (const key of sorted(rules.flatMap((rule) => Object.keys(rule.extra)))) {
     extra[key] = sorted(rules.flatMap((rule) => rule.extra[key] ?? []));
   }
   return {
-    groups: sorted(rules.flatMap(({ groups }) => groups)),
+    groups: sorted(rules.flatMap(({ groups, mayImpersonate }) => [...groups, ...mayImpersonate.groups])),
     users: users === "any" ? users : sorted(users),
     extra,
+    hasOtherUsers: others.length > 0,
   };
 }
 

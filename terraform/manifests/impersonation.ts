@@ -9,13 +9,14 @@
  * - Users are granted by name where the rules, or `impersonate.users`, name them. RBAC has no patterns, so for names from
  *   claims it is all or nothing, and the deployment file must say "any" (see config/load.ts).
  * - Every uid is granted: Access makes them, they are not known in advance, and RBAC grants nothing to a uid.
- * - Extras are granted by key and value. `sallyport-session` is granted by key, because its values are sessions' ids.
+ * - Extras are granted by key and value. `sallyport-session` is granted by key, because its values are sessions' ids; so is
+ *   `sallyport-user`, which names the person who acts as another user, where a rule's `mayImpersonate` has users.
  *
  * Constrained impersonation (KEP-5284, beta and on by default in Kubernetes 1.36) also limits what may be done while
  * impersonating. It is not used: earlier clusters would refuse everything, and because the API server falls back to
  * `impersonate`, granting both would limit nothing.
  */
-import { SESSION_EXTRA } from "../../worker/policy/decide.ts";
+import { PERSON_EXTRA, SESSION_EXTRA } from "../../worker/config/reserved-extras.ts";
 import type { Impersonated } from "../config/identities.ts";
 import type { PolicyRule } from "./types.ts";
 
@@ -23,12 +24,13 @@ const CORE = "";
 const AUTHENTICATION = "authentication.k8s.io";
 
 /** The rules of the connector's ClusterRole. */
-export function impersonationRules({ groups, users, extra }: Impersonated): PolicyRule[] {
+export function impersonationRules({ groups, users, extra, hasOtherUsers }: Impersonated): PolicyRule[] {
   return [
     ...named(CORE, "groups", groups),
     ...(users === "any" ? [impersonate(CORE, "users")] : named(CORE, "users", users)),
     impersonate(AUTHENTICATION, "uids"),
     impersonate(AUTHENTICATION, `userextras/${SESSION_EXTRA}`),
+    ...(hasOtherUsers ? [impersonate(AUTHENTICATION, `userextras/${PERSON_EXTRA}`)] : []),
     ...Object.entries(extra).flatMap(([key, values]) => named(AUTHENTICATION, `userextras/${key}`, values)),
   ];
 }

@@ -44,14 +44,19 @@ function run(script: string): Promise<Finished> {
   });
 }
 
-/** Runs the block that has this text. */
-async function runBlock(document: string, part: string): Promise<unknown> {
+/** Runs the block that has this text. @returns what it prints */
+async function printedBy(document: string, part: string): Promise<string> {
   const block = stackBlocks(document).find((text) => text.includes(part));
   expect(block, `${dirname(document)}: ${part}`).toBeDefined();
   const { code, stdout, stderr } = await run(block ?? "");
   expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+/** The same for a block that prints JSON. */
+async function runBlock(document: string, part: string): Promise<unknown> {
   // Several commands of a block each print a document.
-  return stdout
+  return (await printedBy(document, part))
     .trim()
     .split(/\n(?=\{)|(?<=\})(?=\{)/)
     .map((text) => JSON.parse(text) as unknown)
@@ -61,6 +66,13 @@ async function runBlock(document: string, part: string): Promise<unknown> {
 describe.skipIf(!hasCurl)("docs/GUIDE.md", () => {
   it("states a reason with plain kubectl", async () => {
     expect(await runBlock("docs/GUIDE.md", "/-/reason")).toMatchObject({ reason: "INC-17: checkout is down" });
+  });
+
+  it("acts with fewer groups", async () => {
+    const printed = await printedBy("docs/GUIDE.md", "--as-group");
+    expect(printed).toMatch(/^shell .* Running /m);
+    expect(printed).toContain("selfsubjectaccessreviews.authorization.k8s.io");
+    expect(printed).not.toContain("pods/exec");
   });
 });
 
@@ -89,7 +101,7 @@ describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
   });
 
   it("has no block that none of these ran", () => {
-    expect(stackBlocks("docs/GUIDE.md").length).toBe(1);
+    expect(stackBlocks("docs/GUIDE.md").length).toBe(2);
     expect(stackBlocks("docs/RUNBOOK.md").length).toBe(4);
   });
 });

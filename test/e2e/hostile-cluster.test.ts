@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { eventually } from "../support/eventually.ts";
-import { expand, HOSTILE, HOSTILE_POLICY, loadCorpus } from "../support/hostile.ts";
+import { expand, HOSTILE, HOSTILE_POLICY, hostileRule, loadCorpus } from "../support/hostile.ts";
 import { query } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { exchange, quietOf } from "./support/raw-http.ts";
@@ -45,7 +45,7 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
       workerSocket: true,
       quiet: true,
       config: {
-        identities: [{ match: { email: EMAIL }, groups: [...HOSTILE.groups] }],
+        identities: [hostileRule(EMAIL)],
         limits: { maxSessionsPerUser: 50 },
         ...HOSTILE_POLICY,
       },
@@ -56,7 +56,7 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
     const all: [id: string, bytes: () => Promise<string>, quiet?: () => Promise<void>][] = [
       ...requests.map((entry): [string, () => Promise<string>] => [
         entry.id,
-        async () => requestBytes(entry, token, mark(entry.id)),
+        async () => requestBytes(entry, token, mark(entry.id), EMAIL),
       ]),
       ...framing.map(({ id, raw }): [string, () => Promise<string>, () => Promise<void>] => [
         id,
@@ -118,12 +118,17 @@ describe.skipIf(!cluster)("the hostile corpus against a real cluster", () => {
 
   it("reaches the cluster with the other requests, each as the person and nobody else", () => {
     expect(events.length).toBeGreaterThan(100);
-    for (const { user, impersonatedUser, requestURI } of events) {
+    const expected = new Map(
+      requests.map(({ id, expect: wanted }) => [mark(id), "as" in wanted ? wanted.as : undefined]),
+    );
+    for (const { user, impersonatedUser, requestURI, userAgent = "" } of events) {
       expect(user.username, requestURI).toMatch(/^system:serviceaccount:/);
-      expect(impersonatedUser?.username, requestURI).toBe(EMAIL);
+      const acting = expected.get(userAgent);
+      expect(impersonatedUser?.username, requestURI).toBe(acting?.user ?? EMAIL);
       const groups = new Set(impersonatedUser?.groups);
-      expect(groups, requestURI).toEqual(new Set([...HOSTILE.groups, "system:authenticated"]));
-      expect(Object.keys(impersonatedUser?.extra ?? {}).filter((key) => key !== "sallyport-session")).toEqual([]);
+      expect(groups, requestURI).toEqual(new Set([...(acting?.groups ?? HOSTILE.groups), "system:authenticated"]));
+      const { "sallyport-session": _, ...extra } = impersonatedUser?.extra ?? {};
+      expect(extra, requestURI).toEqual(acting?.user === undefined ? {} : { "sallyport-user": [EMAIL] });
     }
     const seen = new Set(events.map(({ userAgent }) => userAgent));
     // Go's HTTP server refuses a few before they are logged.

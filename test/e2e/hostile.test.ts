@@ -8,7 +8,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
-import { expand, HOSTILE, HOSTILE_POLICY, loadCorpus, SMUGGLED } from "../support/hostile.ts";
+import {
+  expand,
+  HOSTILE,
+  HOSTILE_POLICY,
+  hostileRule,
+  loadCorpus,
+  type RequestEntry,
+  SMUGGLED,
+} from "../support/hostile.ts";
 import { query, type Row } from "./support/audit-log.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { type Arrived, CapturingUpstream, exchange, quietOf } from "./support/raw-http.ts";
@@ -17,6 +25,7 @@ import { requestBytes } from "./support/raw-requests.ts";
 const { requests, framing, tokens } = loadCorpus();
 const CONFIGMAPS = "/api/v1/namespaces/demo/configmaps";
 const SESSION_HEADER = "impersonate-extra-sallyport-session";
+const PERSON_HEADER = "impersonate-extra-sallyport-user";
 
 /** The headers that may arrive: allow-listed ones of the client, the runtime's own, and the impersonation. */
 const MAY_ARRIVE = new Set([
@@ -31,7 +40,7 @@ const MAY_ARRIVE = new Set([
   ],
   ...["if-match", "if-none-match", "if-modified-since", "host", "content-length", "transfer-encoding"],
   ...["connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"],
-  ...["impersonate-user", "impersonate-uid", "impersonate-group", SESSION_HEADER],
+  ...["impersonate-user", "impersonate-uid", "impersonate-group", SESSION_HEADER, PERSON_HEADER],
 ]);
 
 const home = mkdtempSync(join(tmpdir(), "sallyport-hostile-"));
@@ -53,7 +62,7 @@ beforeAll(async () => {
     workerSocket: true,
     quiet: true,
     config: {
-      identities: [{ match: { email: HOSTILE.email }, groups: [...HOSTILE.groups] }],
+      identities: [hostileRule()],
       limits: { maxSessionsPerUser: 50 },
       ...HOSTILE_POLICY,
     },
@@ -80,11 +89,20 @@ async function send(bytes: string, quiet?: () => Promise<void>) {
 const linesOf = ({ lines }: Arrived, name: string) =>
   lines.filter(([each]) => each.toLowerCase() === name).map(([, value]) => value);
 
-/** Expects a request to be attributed to the person, with no other header than the allowed ones. */
-function expectAttributed(request: Arrived, isSession: boolean): void {
-  expect(linesOf(request, "impersonate-user")).toEqual([HOSTILE.email]);
-  expect(linesOf(request, "impersonate-uid")).toEqual([HOSTILE.sub]);
-  expect(linesOf(request, "impersonate-group")).toEqual([...HOSTILE.groups]);
+/** Whom the cluster must see. */
+type Acting = Extract<RequestEntry["expect"], { verdict: "rest" }>["as"];
+
+/**
+ * Expects a request to be attributed to the person, with no other header than the allowed ones.
+ *
+ * @param acting where it is not the person with all their groups
+ */
+function expectAttributed(request: Arrived, isSession: boolean, acting?: Acting): void {
+  const isOther = acting?.user !== undefined;
+  expect(linesOf(request, "impersonate-user")).toEqual([acting?.user ?? HOSTILE.email]);
+  expect(linesOf(request, "impersonate-uid")).toEqual(isOther ? [] : [HOSTILE.sub]);
+  expect(linesOf(request, "impersonate-group")).toEqual(acting?.groups ?? HOSTILE.groups);
+  expect(linesOf(request, PERSON_HEADER)).toEqual(isOther ? [HOSTILE.email] : []);
   expect(linesOf(request, "host")).toEqual(["localhost"]);
   const ids = linesOf(request, SESSION_HEADER);
   expect(ids.every((id) => /^[\w-]{64}$/.test(id))).toBe(true);
@@ -125,7 +143,7 @@ describe("each request of the corpus", () => {
     if (!request) throw new Error("nothing arrived");
     expect(others).toEqual([]);
     expect(request.requestLine).toBe(`${entry.method} ${expected.arrives ?? expand(entry.target, "")} HTTP/1.1`);
-    expectAttributed(request, expected.verdict === "session");
+    expectAttributed(request, expected.verdict === "session", expected.as);
     expect(linesOf(request, "upgrade")).toEqual(isUpgrade ? ["websocket"] : []);
     if (expected.protocols !== undefined) {
       expect(linesOf(request, "sec-websocket-protocol")).toEqual(

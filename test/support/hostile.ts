@@ -11,7 +11,22 @@ import type { ConfigInput } from "../../worker/config/schema.ts";
 const FOLDER = resolve(import.meta.dirname, "../vectors/hostile");
 
 /** The person who sends these requests, as the local stack must know them. */
-export const HOSTILE = { email: "hostile@example.com", sub: "uid-hostile", groups: ["developers", "oncall"] } as const;
+export const HOSTILE = {
+  email: "hostile@example.com",
+  sub: "uid-hostile",
+  groups: ["developers", "oncall"],
+  mayImpersonate: { users: ["trainee"], groups: ["viewers"] },
+} as const;
+
+/** The identity rule of this person, or of one with another address, in the stacks that get the corpus. */
+export function hostileRule(email: string = HOSTILE.email) {
+  const { users, groups } = HOSTILE.mayImpersonate;
+  return {
+    ...{ match: { email }, groups: [...HOSTILE.groups] },
+    mayImpersonate: { users: [...users], groups: [...groups] },
+  };
+}
+
 /** What the running Worker is told beside the person: the entries that a rule refuses are about these. */
 export const HOSTILE_POLICY: Pick<ConfigInput, "connectorNamespace" | "rules"> = {
   connectorNamespace: "hostile-gate",
@@ -52,6 +67,8 @@ const allowed = {
   verb: z.string().exactOptional(),
   namespace: z.string().exactOptional(),
   name: z.string().exactOptional(),
+  /** Whom the cluster must see, where it is not the person with all their groups. No user: the person's own. */
+  as: z.strictObject({ user: z.string().exactOptional(), groups: z.array(z.string()) }).exactOptional(),
   /** Of workerd's own answer, where it replaces the cluster's. */
   status: z.int().exactOptional(),
   /** The request target that arrives, where it differs from the one that was sent. */
@@ -158,10 +175,11 @@ function readEntries<T extends { readonly id: string }>(file: string, schema: z.
   });
 }
 
-/** Expands an entry's text: `{{a*3}}` to `aaa`, and `{{token}}` to the person's token. */
-export function expand(text: string, token: string): string {
+/** Expands an entry's text: `{{a*3}}` to `aaa`, `{{token}}` to the person's token, `{{user}}` to their user. */
+export function expand(text: string, token: string, user: string = HOSTILE.email): string {
   return text
     .replaceAll("{{token}}", token)
+    .replaceAll("{{user}}", user)
     .replaceAll(/\{\{(.+?)\*(\d+)\}\}/g, (_, unit: string, times: string) => unit.repeat(Number(times)));
 }
 

@@ -44,7 +44,10 @@ export function deploymentText(more: Readonly<Record<string, unknown>> = {}): st
     sallyport: {
       identities: [
         { match: { email: "alice@acme.test" }, groups: ["developers"] },
-        { match: { email: "root@acme.test" }, groups: ["sre"], roles: ["admin"] },
+        {
+          ...{ match: { email: "root@acme.test" }, groups: ["sre"], roles: ["admin"] },
+          mayImpersonate: { users: ["trainee"], groups: ["viewers"] },
+        },
         { match: { serviceToken: "ci" }, user: "ci-deployer", groups: ["developers"] },
       ],
     },

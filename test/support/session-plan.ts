@@ -6,6 +6,7 @@ export const PLAN: SessionPlan = {
   user: "alice@example.com",
   kubernetesUser: "alice",
   kubernetesGroups: ["a", "b, c"],
+  ownIdentity: { user: "alice-own", groups: ["a", "b, c", "d"] },
   impersonation: [
     ["impersonate-user", "alice"],
     ["impersonate-group", "a"],

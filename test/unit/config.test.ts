@@ -26,7 +26,7 @@ describe("a valid configuration", () => {
   test("gets defaults for fields that are left out", () => {
     const identity = {
       ...{ match: { email: "alice@example.com" }, groups: ["developers"] },
-      ...{ roles: [], extra: {}, limits: {}, recording: {} },
+      ...{ roles: [], extra: {}, mayImpersonate: { users: [], groups: [] }, limits: {}, recording: {} },
     };
     const cluster = {
       name: "prod",

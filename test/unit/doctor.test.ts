@@ -173,6 +173,15 @@ function splitTraffic(): void {
 }
 const ANY_USER = { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] };
 const ANY_GROUP = { apiGroups: [""], resources: ["groups"], verbs: ["impersonate"] };
+/** Makes the role in the cluster one that is older than the identity rules. @param name without it, all names */
+function shrinkRole(resource: string, name?: string): void {
+  world.cluster.role = world.cluster.role.flatMap((rule) => {
+    if (!rule.resources.includes(resource)) return [rule];
+    const resourceNames = rule.resourceNames?.filter((each) => each !== name) ?? [];
+    return resourceNames.length === 0 ? [] : [{ ...rule, resourceNames }];
+  });
+}
+const OLD_ROLE = ["fail impersonation:prod", "fail cluster-role:prod"] as const;
 
 describe("a good deployment", () => {
   it("passes every check", async () => {
@@ -399,6 +408,9 @@ describe("each fault is found by its own check and by no other", () => {
       () => world.cluster.role.push({ ...ANY_GROUP, resourceNames: ["developers"] }),
       "fail cluster-role:prod",
     ],
+    ["the role lacks a user that somebody may be", () => shrinkRole("users", "trainee"), ...OLD_ROLE],
+    ["the role lacks a group that somebody may be in", () => shrinkRole("groups", "viewers"), ...OLD_ROLE],
+    ["the role may not name who acts as another user", () => shrinkRole("userextras/sallyport-user"), ...OLD_ROLE],
     ["the API server is 1.29", () => (world.cluster.serverVersion = "v1.29.9-eks-1"), "fail server-version:prod"],
     ["the API server is 1.30", () => (world.cluster.serverVersion = "v1.30.1"), "warn server-version:prod"],
     [

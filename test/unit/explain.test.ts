@@ -11,18 +11,30 @@ const config = loadConfig({
   identities: [
     { match: { group: "sre", country: ["DE"] }, groups: ["admins"], roles: ["auditor"], recording: { mode: "full" } },
     { match: { claim: "custom.team", value: "shop" }, user: "shop-{email}", groups: ["developers"] },
-    { match: { serviceToken: "ci.access" }, groups: ["deployers"] },
+    { match: { serviceToken: "ci.access" }, groups: ["deployers"], mayImpersonate: { users: ["ci-trial"] } },
   ],
   rules: [
     { name: "why", match: { kinds: ["exec", "vnc"], clusters: ["one"] }, action: "allow", requireReason: true },
     { name: "no jobs", match: { resources: ["jobs.batch"], verbs: ["create"] }, action: "refuse" },
+    {
+      name: "trial",
+      match: { users: ["ci-trial"], resources: ["secrets"] },
+      action: "refuse",
+      message: "not on trial",
+    },
     { name: "quiet", match: { clusters: ["two"], kinds: ["exec"] }, action: "refuse", message: "not on two" },
   ],
 });
 
 const ask = (target: string, more: Partial<Question> = {}) => {
   const nobody = { claims: [], groups: [], groupNames: [], posture: [], country: undefined, host: undefined };
-  const plain = { upgrade: undefined, contentType: undefined, method: "GET" };
+  const plain = {
+    upgrade: undefined,
+    contentType: undefined,
+    method: "GET",
+    kubectlAs: undefined,
+    kubectlAsGroups: [],
+  };
   const { lines, isAllowed } = explain({ who: "alice@example.com", target, ...nobody, ...plain, ...more }, config);
   return { text: lines.join("\n"), isAllowed };
 };
@@ -73,6 +85,25 @@ describe("the explanation of a request", () => {
     expect(isAllowed).toBe(false);
     expect(text).toContain("REFUSED     not on two by the rule quiet");
     expect(ask(EXEC, { ...SHOP, host: "three.example.com" }).text).toContain("no cluster has this host name");
+  });
+
+  test("with kubectl --as says as whom it runs, and which rule refuses that", () => {
+    const ci = { who: "service:ci.access", kubectlAs: "ci-trial" };
+    expect(ask("/api/v1/nodes", ci)).toMatchObject({
+      isAllowed: true,
+      text: expect.stringContaining("acts as     user ci-trial, groups none"),
+    });
+    expect(ask("/api/v1/secrets", ci).text).toContain("REFUSED     not on trial by the rule trial");
+    expect(ask("/api/v1/secrets", { who: ci.who }).isAllowed).toBe(true);
+  });
+
+  test("with kubectl --as for somebody else says what is available", () => {
+    const { text, isAllowed } = ask("/api/v1/nodes", { ...SHOP, kubectlAs: "shop-bob@example.com" });
+    expect(isAllowed).toBe(false);
+    expect(text).toContain("REFUSED     this user is not available to you: --as takes shop-alice@example.com");
+    const fewer = { ...SHOP, kubectlAs: "shop-alice@example.com", kubectlAsGroups: ["developers"] };
+    expect(ask("/api/v1/nodes", fewer).text).toContain("acts as     user shop-alice@example.com, groups developers");
+    expect(ask("/api/v1/nodes", { ...SHOP, kubectlAsGroups: ["developers"] }).text).toContain("--as-group needs --as");
   });
 
   test("of a service token names the service's user", () => {

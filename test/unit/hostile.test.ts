@@ -3,17 +3,20 @@ import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { mayCreate } from "../../kubernetes/creation.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
-import { buildUpstreamHeaders, findImpersonationHeader } from "../../kubernetes/upstream-headers.ts";
+import { buildUpstreamHeaders } from "../../kubernetes/upstream-headers.ts";
 import { checkCrossSite } from "../../worker/access/cross-site.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { Cluster } from "../../worker/config/schema.ts";
+import { impersonationOf, readActingIdentity } from "../../worker/policy/acting.ts";
 import { evaluateRules, resourceOf } from "../../worker/policy/evaluate-rules.ts";
+import type { Identity } from "../../worker/policy/identify.ts";
 import { isPlainHost } from "../../worker/upstream/cluster-by-host.ts";
 import {
   expand,
   HOSTILE,
   HOSTILE_POLICY,
   headerLines,
+  hostileRule,
   loadCorpus,
   type RequestEntry,
   SMUGGLED,
@@ -22,6 +25,11 @@ import {
 const { requests, framing, tokens } = loadCorpus();
 const TOKEN = "header.payload.signature";
 const LEAST = 300;
+const PERSON: Identity = {
+  ...{ name: HOSTILE.email, uid: HOSTILE.sub, user: HOSTILE.email, groups: HOSTILE.groups, extra: {} },
+  mayImpersonate: hostileRule().mayImpersonate,
+  ...{ roles: [], limits: {}, recording: {}, rule: 0 },
+};
 
 /** Requests that reach the Worker. The runtime refuses the others; the end-to-end test has those. */
 const reaching = requests.filter(({ expect: { verdict, ...rest } }) => !("by" in rest) || rest.by !== "runtime");
@@ -149,7 +157,7 @@ describe("the classifier", () => {
     const isRefused =
       !URL.canParse(`http://${host}`) ||
       !isPlainHost(host) ||
-      findImpersonationHeader(headers) !== undefined ||
+      !readActingIdentity(PERSON, headers).ok ||
       !checkCrossSite(headers, new URL("http://localhost")).ok;
     expect(isRefused).toBe(true);
   }
@@ -159,12 +167,16 @@ describe("the headers that would be sent", () => {
   const sent = reaching.filter(({ expect: { verdict } }) => verdict !== "refused");
   test.each(sent.map((entry) => [entry.id, entry] as const))("%s", (_, entry) => {
     const mode = entry.expect.verdict === "rest" ? {} : { upgrade: "websocket" as const };
-    const as = { user: HOSTILE.email, groups: HOSTILE.groups, uid: HOSTILE.sub, extra: {} };
-    const built = buildUpstreamHeaders(headersOf(entry), as, mode);
+    const acting = readActingIdentity(PERSON, headersOf(entry));
+    if (!acting.ok) throw new Error(acting.error.message);
+    const built = buildUpstreamHeaders(headersOf(entry), impersonationOf(PERSON, acting.value), mode);
     if (!built.ok) throw new Error(built.error.message);
     const headers = built.value;
-    expect(headers.get("impersonate-user")).toBe(HOSTILE.email);
-    expect(headers.get("impersonate-group")).toBe(HOSTILE.groups.join(", "));
+    const { user, groups } = ("as" in entry.expect && entry.expect.as) || { groups: HOSTILE.groups };
+    expect(headers.get("impersonate-user")).toBe(user ?? HOSTILE.email);
+    expect(headers.get("impersonate-group")).toBe(groups.length === 0 ? null : groups.join(", "));
+    expect(headers.get("impersonate-uid")).toBe(user === undefined ? HOSTILE.sub : null);
+    expect(headers.get("impersonate-extra-sallyport-user")).toBe(user === undefined ? null : HOSTILE.email);
     expect([...headers].join("\n")).not.toMatch(SMUGGLED);
     expect([...headers].join("\n")).not.toContain(TOKEN);
     if (entry.expect.verdict !== "refused" && entry.expect.protocols !== undefined) {

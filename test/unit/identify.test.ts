@@ -14,7 +14,8 @@ const identify = (subject: Subject, rules: readonly IdentityRule[], accessIdenti
   identifyWith(subject, accessIdentity, rules);
 
 function rule(match: Match, group = "matched", more: Partial<IdentityRule> = {}): IdentityRule {
-  return { match, groups: [group], roles: [], extra: {}, limits: {}, recording: {}, ...more };
+  const nothing = { roles: [], extra: {}, mayImpersonate: { users: [], groups: [] }, limits: {}, recording: {} };
+  return { match, groups: [group], ...nothing, ...more };
 }
 
 /** A person's subject with any address; `authenticate` decides which addresses there can be. */
@@ -111,7 +112,7 @@ describe("several rules", () => {
       ok: true,
       value: {
         ...{ name: "alice@example.com", uid: "uid-1", user: "alice", groups: ["first"], roles: ["admin"] },
-        ...{ extra: {}, limits: {}, recording: { mode: "full" }, rule: 0 },
+        ...{ extra: {}, mayImpersonate: { users: [], groups: [] }, limits: {}, recording: { mode: "full" }, rule: 0 },
       },
     });
     expect(groups(identify(claims("bob@example.com", { groups: ["sre"] }), rules))).toEqual(["second"]);

@@ -598,3 +598,71 @@ describe("rules in the configuration", () => {
     ]);
   });
 });
+
+describe("somebody who acts with fewer groups or as another user", () => {
+  const PRODUCTION: Match = { namespaces: ["demo"] };
+  const acting = (user: string, groups: string[], isOwnUser = false) => ({
+    ...EXEC,
+    acting: { user, groups, isOwnUser },
+  });
+  const asOneself = (...groups: string[]) => acting("alice", groups, true);
+  const asTrainee = acting("Trainee", ["trainees"]);
+
+  test("does not leave the refusing rule of a group by leaving the group", () => {
+    const rules = [rule("no developers", { groups: ["developers"] })];
+    expect(evaluateRules(EXEC, rules)).toEqual(REFUSED);
+    expect(evaluateRules(asOneself("oncall"), rules)).toEqual(REFUSED);
+    expect(evaluateRules(asOneself(), rules)).toEqual(REFUSED);
+    expect(evaluateRules(asTrainee, rules)).toEqual(REFUSED);
+  });
+
+  test("is allowed with fewer groups by a rule for one that is left out", () => {
+    const rules = [
+      rule("oncall", { ...PRODUCTION, groups: ["oncall"] }, { action: "allow" }),
+      rule("others", PRODUCTION),
+    ];
+    expect(evaluateRules(asOneself("developers"), rules)).toMatchObject({ ok: true, value: { name: "oncall" } });
+    expect(evaluateRules(asTrainee, rules)).toMatchObject({ ok: true, value: { name: "oncall" } });
+  });
+
+  test.each<[string, Match]>([
+    ["the user acted as, in any case", { users: ["trainee"] }],
+    ["a group acted as", { groups: ["trainees"] }],
+    ["both", { users: ["trainee"], groups: ["trainees"] }],
+    ["the person and a group acted as", { users: ["alice@example.com"], groups: ["trainees"] }],
+    ["the user acted as and a group of the person", { users: ["trainee"], groups: ["oncall"] }],
+  ])("is also refused by a rule that names %s", (_, match) => {
+    const refusing = rule("not here", match);
+    expect(evaluateRules(asTrainee, [refusing])).toMatchObject({ error: { code: "rule", rule: "not here" } });
+    expect(evaluateRules(EXEC, [refusing])).toEqual(ALLOWED);
+    const mine = rule("mine", { users: ["alice@example.com"] }, { action: "allow" });
+    expect(evaluateRules(asTrainee, [mine, refusing])).toEqual(REFUSED);
+  });
+
+  test("is refused by a rule that names one's own user in the cluster", () => {
+    const refusing = rule("that user", { users: ["alice"] });
+    expect(evaluateRules(asOneself("oncall"), [refusing])).toEqual(REFUSED);
+  });
+
+  test("is not refused where the rules allow it to the user and groups acted as", () => {
+    const allowed = rule("demo", { ...PRODUCTION, groups: ["trainees"] }, { action: "allow" });
+    const rules = [allowed, rule("elsewhere", { groups: ["trainees"] })];
+    expect(evaluateRules(asTrainee, rules)).toEqual(ALLOWED);
+    expect(evaluateRules({ ...asTrainee, info: info("GET", "/api/v1/namespaces/prod/pods") }, rules)).toEqual(REFUSED);
+  });
+
+  test("gets nothing by an allowing rule for the user or groups acted as", () => {
+    const rules = [rule("trainees", { groups: ["trainees"] }, { action: "allow" }), rule("others", {})];
+    expect(evaluateRules(asTrainee, rules)).toMatchObject({ error: { rule: "others" } });
+    const reason = rule("why", { groups: ["trainees"], kinds: ["exec"] }, { action: "allow", requireReason: true });
+    expect(evaluateRules(asTrainee, [reason])).toEqual({ ok: true, value: null });
+  });
+
+  test("meets names, namespaces and what is shut as everybody does", () => {
+    const all = { ...asTrainee, info: info("GET", "/api/v1/secrets"), session: undefined };
+    const refusing = rule("secrets", { resources: ["secrets"], namespaces: ["prod"], groups: ["trainees"] });
+    expect(evaluateRules(all, [refusing])).toEqual(REFUSED);
+    const kubelet = { ...asTrainee, info: info("GET", "/api/v1/nodes/n1/proxy/pods"), session: undefined };
+    expect(evaluateRules(kubelet, [])).toMatchObject({ error: { rule: "nodes/proxy" } });
+  });
+});

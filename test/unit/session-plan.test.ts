@@ -70,6 +70,12 @@ describe("an edge and an object of different versions", () => {
     expectMismatch(requestWith(headers), `version ${CONTRACT_VERSION} instead of ${version}`, [version]);
   });
 
+  test("an object reads the plan of an edge of version 2, where everybody was their own user", () => {
+    const { ownIdentity: _, ...rest } = WIRE;
+    expect(detach(requestWithPlan({ ...rest, version: 2 })).plan).toEqual({ ...PLAN, ownIdentity: null });
+    expectMismatch(requestWithPlan({ ...WIRE, version: 2 }), "(whole): unrecognized_keys");
+  });
+
   test.each([undefined, null, "1", [1], { version: 1 }])("the version %j is none", (version) => {
     expectMismatch(requestWithPlan({ ...WIRE, version }), `version none instead of ${ACCEPTED}`);
   });
@@ -106,6 +112,8 @@ describe("a plan that is not exactly one is refused", () => {
     { user: "" },
     { kubernetesUser: "" },
     { kubernetesGroups: "system:masters" },
+    { ownIdentity: { user: "", groups: [] } },
+    { ownIdentity: { user: "alice", groups: [], more: 1 } },
     { target: { ...PLAN.target, sessionKind: "shell" } },
     { transport: "http2" },
     { limits: { ...PLAN.limits, maxBufferedStdinBytes: -1 } },

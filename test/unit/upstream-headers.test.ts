@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
   buildUpstreamHeaders,
-  findImpersonationHeader,
   type Impersonation,
   type ImpersonationError,
 } from "../../kubernetes/upstream-headers.ts";
@@ -251,43 +250,5 @@ describe("an upgrade request", () => {
       { upgrade: "websocket" },
     );
     expect(headers.get("sec-websocket-protocol")).toBe("v4.channel.k8s.io");
-  });
-});
-
-describe("an impersonation header of the client is found", () => {
-  test.each([
-    ["Impersonate-User"],
-    ["Impersonate-Group"],
-    ["Impersonate-Uid"],
-    ["impersonate-extra-scopes"],
-    ["IMPERSONATE-USER"],
-    ["Impersonate_User"],
-    ["Impersonate-"],
-  ])("%s", (header) => {
-    expect(
-      findImpersonationHeader(
-        new Headers([
-          ["accept", "*/*"],
-          [header, "x"],
-        ]),
-      ),
-    ).toEqual({
-      header: header.toLowerCase(),
-      reason: expect.stringContaining("kubectl's --as"),
-    });
-  });
-
-  test("with an empty value", () => {
-    expect(findImpersonationHeader(new Headers({ "impersonate-user": "" }))).toBeDefined();
-  });
-
-  test("but no other header", () => {
-    const headers = new Headers({
-      accept: "*/*",
-      authorization: "Bearer x",
-      "x-impersonate-user": "a",
-      connection: "close",
-    });
-    expect(findImpersonationHeader(headers)).toBeUndefined();
   });
 });

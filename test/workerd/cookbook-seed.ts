@@ -36,6 +36,10 @@ const SHOP = { cluster: "prod", namespace: "shop", pod: "web-0", command: ["bash
 const LEDGER = { cluster: "prod", namespace: "payments", pod: "ledger-0" };
 const FORWARD = { kind: "port-forward", command: [], tty: false, stdin: false, recording_mode: "off" as const };
 const COMPLETE = { recording: { state: "complete", bytes: 900, reason: null } } as const;
+const AS_TRAINEE = {
+  ...{ kubernetes_user: "trainee", kubernetes_groups: ["viewers"] },
+  ...{ own_kubernetes_user: "carol@example.com", own_kubernetes_groups: ["support"] },
+};
 const REFUSED = { outcome: "refused", exit_code: null } as const;
 
 function used(port: number, connections: number, bytes_in: number, bytes_out: number): Forward {
@@ -127,7 +131,7 @@ const SESSIONS: readonly Made[] = [
     end: { bytes_out: 10, ...COMPLETE },
   })),
   {
-    ...{ at: "2026-11-17T15:00:00Z", seconds: 1_800, start: { ...CAROL, ...SHOP } },
+    ...{ at: "2026-11-17T15:00:00Z", seconds: 1_800, start: { ...CAROL, ...SHOP, ...AS_TRAINEE } },
     end: { bytes_out: 2_000, ...COMPLETE },
   },
   {

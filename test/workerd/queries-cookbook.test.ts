@@ -157,6 +157,12 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
   "Who tried to be somebody else?": [
     { user: "eve@example.com", client_address: "192.0.2.5", attempts: 1, first_time: "2026-11-15 20:03:00" },
   ],
+  "Who acted as somebody else?": [
+    {
+      ...{ user: "carol@example.com", acted_as: "trainee", with_groups: '["viewers"]' },
+      ...{ sessions: 1, first_time: "2026-11-17 15:00:00" },
+    },
+  ],
   "Who is probing for permissions?": [{ user: "eve@example.com", day: "2026-11-15", denied: 3, different: 3 }],
   "Which sessions did administrators end?": [
     {

@@ -1,4 +1,4 @@
-import { SESSION_EXTRA } from "../../worker/policy/decide.ts";
+import { SESSION_EXTRA } from "../../worker/config/reserved-extras.ts";
 import type { Grant } from "./grant.ts";
 
 export interface ClusterAddress {

@@ -6,6 +6,7 @@ import { parseRequestInfo } from "../../kubernetes/request-info.ts";
 import { findSessionEndpoint } from "../../kubernetes/session-target.ts";
 import { readSubject } from "../../worker/access/authenticate.ts";
 import type { Cluster, Config } from "../../worker/config/schema.ts";
+import { type ActingIdentity, readActingIdentity } from "../../worker/policy/acting.ts";
 import { type Decision, decide, type PolicyDenial } from "../../worker/policy/decide.ts";
 import { resourceOf } from "../../worker/policy/evaluate-rules.ts";
 import { type Identity, identify } from "../../worker/policy/identify.ts";
@@ -20,6 +21,10 @@ export interface Question extends Sender {
   readonly groupNames: readonly string[];
   /** Device posture checks that succeeded. */
   readonly posture: readonly string[];
+  /** Of kubectl's `--as`: printable ASCII. Undefined: it is left out. */
+  readonly kubectlAs: string | undefined;
+  /** Each of kubectl's `--as-group`: printable ASCII. */
+  readonly kubectlAsGroups: readonly string[];
   /** Undefined: the first cluster's. */
   readonly host: string | undefined;
   /** Of the header `Upgrade`, or `none`. Undefined: what the path's kind of request needs. */
@@ -48,13 +53,16 @@ export function explain(question: Question, config: Config): Explanation {
   if (!identified.ok) return refused([...lines, ...groupHints(question, cluster)], identified.error.message);
   const identity = identified.value;
   lines.push(...describeIdentity(identity));
+  const acting = readActingIdentity(identity, impersonationHeaders(question));
+  if (!acting.ok) return refused(lines, acting.error.message);
+  if (acting.value) lines.push(`acts as     ${describeUser(acting.value)}`);
 
   const url = `http://localhost${question.target}`;
   const upgrade = upgradeOf(question);
   const classified = classify(question.method, rawRequestTarget(url), upgrade);
   lines.push(`request     ${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`);
   const creates = mayCreate(question.method, question.contentType ?? null);
-  return describeDecision(lines, decide({ identity, cluster, classified, creates }), config);
+  return describeDecision(lines, decide({ identity, acting: acting.value, cluster, classified, creates }), config);
 }
 
 /** A group that was given by its name would match a rule that has the name in place of an id. */
@@ -73,11 +81,23 @@ function upgradeOf({ upgrade, method, target }: Question): string | null {
   return info.ok && findSessionEndpoint(info.value) !== undefined ? "websocket" : null;
 }
 
+/** What kubectl sends. */
+function impersonationHeaders({ kubectlAs, kubectlAsGroups }: Question): Headers {
+  const headers = new Headers();
+  if (kubectlAs !== undefined) headers.set("Impersonate-User", kubectlAs);
+  for (const group of kubectlAsGroups) headers.append("Impersonate-Group", group);
+  return headers;
+}
+
+function describeUser({ user, groups }: Pick<ActingIdentity, "user" | "groups">): string {
+  return `user ${user}, groups ${groups.join(", ") || "none"}`;
+}
+
 function describeIdentity({ name, user, groups, extra, roles, rule }: Identity): string[] {
   const more = Object.entries(extra).map(([key, values]) => `, ${key}=${values.join(",")}`);
   return [
     `identity    ${name}, by identities[${rule}]${roles.length > 0 ? `, with the roles ${roles.join(", ")}` : ""}`,
-    `becomes     user ${user}, groups ${groups.join(", ") || "none"}${more.join("")}`,
+    `becomes     ${describeUser({ user, groups })}${more.join("")}`,
   ];
 }
 

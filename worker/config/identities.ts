@@ -1,5 +1,7 @@
 /** Identity rules: who the bearer of a token is in the cluster. */
 import * as z from "zod";
+import { RESERVED_EXTRAS } from "./reserved-extras.ts";
+import { isReservedName } from "./reserved-names.ts";
 import { kubernetesName, limitOverrides, nonEmpty, recordingOverrides } from "./shared-fields.ts";
 import { findTemplateError } from "./template.ts";
 
@@ -54,6 +56,31 @@ const matchSchema = z
   })
   .meta({ id: "identityMatch", description: "Whom an identity rule is for. Everything that it names must hold." });
 
+/**
+ * A name that somebody may take, exact because the connector's role lists it. No name of Kubernetes' own: with
+ * `system:masters`, a node's or a controller's a person would be as good as cluster-admin, past every rule.
+ */
+const otherName = kubernetesName
+  .refine((name) => !/[*{},]/.test(name), { message: "must be an exact name: no pattern, placeholder or comma" })
+  .refine((name) => !isReservedName(name), {
+    message: "Kubernetes reserves names that begin with system: give the rights to a name of your own",
+  });
+
+const mayImpersonateSchema = z
+  .strictObject({
+    users: z.array(otherName).default([]).describe("Users that they may be, with `kubectl --as`."),
+    groups: z
+      .array(otherName)
+      .default([])
+      .describe("Groups that they may have besides their own, with `kubectl --as=… --as-group`."),
+  })
+  .refine(({ users, groups }) => users.length + groups.length > 0, { message: "name at least one user or group" })
+  .default({ users: [], groups: [] })
+  .describe(
+    "Other identities that they may be in the cluster, by exact names that do not begin with `system:`. Their own user, with fewer of their own groups, needs no entry.",
+  )
+  .meta({ id: "mayImpersonate" });
+
 export const identityRuleSchema = z
   .strictObject({
     match: matchSchema,
@@ -72,12 +99,15 @@ export const identityRuleSchema = z
         z.array(kubernetesName).min(1),
       )
       .default({})
-      .refine((extra) => !Object.hasOwn(extra, "sallyport-session"), {
-        message: "sallyport-session is reserved for Sallyport",
+      .superRefine((extra, context) => {
+        for (const key of RESERVED_EXTRAS.filter((reserved) => Object.hasOwn(extra, reserved))) {
+          context.addIssue({ code: "custom", message: `${key} is reserved for Sallyport` });
+        }
       })
       .describe(
-        "Extra fields of the user, for the cluster's audit log and authorizers, sent as `Impersonate-Extra-…`. `sallyport-session` is reserved.",
+        "Extra fields of the user, for the cluster's audit log and authorizers, sent as `Impersonate-Extra-…`. `sallyport-session` and `sallyport-user` are reserved.",
       ),
+    mayImpersonate: mayImpersonateSchema,
     roles: z
       .array(z.enum(["admin", "auditor"]))
       .default([])

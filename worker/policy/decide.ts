@@ -4,6 +4,7 @@ import type { Classified, SessionKind, SessionTarget, SessionTransport } from ".
 import type { Impersonation } from "../../kubernetes/upstream-headers.ts";
 import type { Cluster, Limits, Rule } from "../config/schema.ts";
 import { type Denial, type DenialCode, denial } from "../denials.ts";
+import { type ActingIdentity, impersonationOf } from "./acting.ts";
 import { evaluateRules } from "./evaluate-rules.ts";
 import type { Identity } from "./identify.ts";
 
@@ -16,6 +17,7 @@ export type Decision = ForwardDecision | SessionDecision;
 /** The request is sent to the cluster, and the answer returned untouched. */
 export interface ForwardDecision {
   readonly action: "forward";
+  /** Whom the cluster sees. */
   readonly as: Impersonation;
   readonly upgrade: boolean;
   /** A workload or a kubelet answers, through a proxy subresource, and not the API server. */
@@ -27,7 +29,10 @@ export interface ForwardDecision {
 /** The request opens a session, which the user's object holds. */
 export interface SessionDecision {
   readonly action: "session";
+  /** Whom the cluster sees. */
   readonly as: Impersonation;
+  /** The client asked for that with `--as`. */
+  readonly isActing: boolean;
   readonly target: SessionTarget;
   readonly transport: SessionTransport;
   /** The rule that allowed it, if one did. */
@@ -43,12 +48,11 @@ export interface PolicyDenial extends Denial {
   readonly rule?: string;
 }
 
-/** The extra under which the cluster's audit log names the session of ours. */
-export const SESSION_EXTRA = "sallyport-session";
-
 /** A request, as far as rules see it. */
 export interface Asked {
   readonly identity: Identity;
+  /** As whom it runs in the cluster, where its client asked for it. */
+  readonly acting?: ActingIdentity | undefined;
   readonly cluster: Cluster;
   readonly classified: Classified;
   /** Whether the request may create its object: see `mayCreate`. */
@@ -56,14 +60,14 @@ export interface Asked {
 }
 
 /** Decides by the request's kind, then by the rules. The cluster's RBAC may still refuse what is allowed. */
-export function decide({ identity, cluster, classified, creates }: Asked): Result<Decision, PolicyDenial> {
+export function decide({ identity, acting, cluster, classified, creates }: Asked): Result<Decision, PolicyDenial> {
   if (classified.kind === "refused") return err(denial(codeOfStatus(classified.status), classified.reason));
   const { info } = classified;
   const session = classified.kind === "session" ? classified.session : undefined;
   const { name, connectorNamespace, rules } = cluster;
   const evaluated = evaluateRules(
     {
-      ...{ identity, cluster: name, connectorNamespace, info, session },
+      ...{ identity, acting, cluster: name, connectorNamespace, info, session },
       creates: creates || (session !== undefined && CREATING_SESSIONS.has(session.sessionKind)),
     },
     rules,
@@ -71,11 +75,7 @@ export function decide({ identity, cluster, classified, creates }: Asked): Resul
   if (!evaluated.ok) return evaluated;
   const rule = evaluated.value;
   if (classified.kind === "rest" && rule?.requireReason === true) return err(reasonNeedsSession(rule));
-  const { user, groups, uid, extra } = identity;
-  const common = {
-    as: { user, groups, extra, ...(uid !== undefined && { uid }) },
-    rule: rule?.name ?? null,
-  };
+  const common = { as: impersonationOf(identity, acting), rule: rule?.name ?? null };
   switch (classified.kind) {
     case "rest":
       return ok({ action: "forward", ...common, upgrade: false, proxied: info.subresource === "proxy" });
@@ -85,6 +85,7 @@ export function decide({ identity, cluster, classified, creates }: Asked): Resul
       return ok({
         action: "session",
         ...common,
+        isActing: acting !== undefined,
         target: classified.session,
         transport: classified.transport,
         requireReason: rule?.requireReason ?? false,

@@ -3,6 +3,7 @@ import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import { plainSessionKind, type SessionTarget } from "../../kubernetes/session-target.ts";
 import type { Rule } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
+import type { ActingIdentity } from "./acting.ts";
 import { type ClosedByDefault, closedByDefault } from "./closed-by-default.ts";
 import { matchesGlob } from "./glob.ts";
 import type { Identity } from "./identify.ts";
@@ -11,6 +12,8 @@ import { isNameUnknown, nestedKubelet, readingsOf, verbsOf, widenForUnknown } fr
 /** What rules are evaluated for. */
 export interface RuleQuery {
   readonly identity: Pick<Identity, "name" | "groups">;
+  /** As whom the request runs in the cluster; undefined for the identity's own user with all its groups. */
+  readonly acting?: ActingIdentity | undefined;
   readonly cluster: string;
   /** Where the cluster's connector runs, if it is known. */
   readonly connectorNamespace?: string | undefined;
@@ -34,14 +37,52 @@ interface Asked extends RuleQuery {
 /**
  * Evaluates rules: the first one that matches decides.
  *
+ * They see the person's own name and all their groups, whoever the person acts as: leaving a group does not
+ * leave its rules. The user and groups acted as can only be a further reason to refuse.
+ *
  * @returns the rule that allows the request; null where none matches, which leaves it to the cluster's RBAC
  */
 export function evaluateRules(query: RuleQuery, rules: readonly Rule[]): Result<Rule | null, RuleDenial> {
   const asked: Asked = { ...query, closed: closedRulesFor(query) };
   const rule = rules.find((one) => ruleApplies(one, asked)) ?? asked.closed[0]?.rule ?? null;
-  if (rule?.action !== "refuse") return ok(rule);
+  if (rule?.action === "refuse") return refuseBy(rule, query);
+  const { acting } = query;
+  return (acting && refusalOfActing(acting, asked, rules)) ?? ok(rule);
+}
+
+function refuseBy(rule: Rule, query: RuleQuery): Result<never, RuleDenial> {
   const message = rule.message ?? `the rule ${rule.name} refuses this: ask your administrator`;
   return err({ ...denial("rule", message + widenedNote(rule, query)), rule: rule.name });
+}
+
+/**
+ * Refuses what a rule refuses to the user and groups acted as, as it would to somebody who has them: not if an
+ * allowing rule before it applies to them. Rules that also apply to the person have been evaluated.
+ */
+function refusalOfActing(
+  acting: ActingIdentity,
+  query: Asked,
+  rules: readonly Rule[],
+): Result<never, RuleDenial> | undefined {
+  const { name, groups } = query.identity;
+  // Rules name users in lower case.
+  const user = acting.user.toLowerCase();
+  const allowed = { name: acting.isOwnUser ? name : user, groups: acting.groups };
+  // A rule may name a user and a group: each may be the person's, or the one acted as.
+  const refusable = [
+    { name, groups: acting.groups },
+    { name: user, groups: acting.groups },
+    { name: user, groups },
+  ];
+  for (const rule of rules) {
+    if (rule.action === "allow") {
+      if (ruleApplies(rule, { ...query, identity: allowed })) return undefined;
+      continue;
+    }
+    const refused = refusable.find((identity) => ruleApplies(rule, { ...query, identity }));
+    if (refused && !ruleApplies(rule, query)) return refuseBy(rule, { ...query, identity: refused });
+  }
+  return undefined;
 }
 
 function closedRulesFor(query: RuleQuery): readonly ClosedByDefault[] {

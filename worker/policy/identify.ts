@@ -17,6 +17,8 @@ export interface Identity {
   readonly user: string;
   readonly groups: readonly string[];
   readonly extra: Readonly<Record<string, readonly string[]>>;
+  /** Other users and groups that this identity may be in the cluster, if its client asks for it. */
+  readonly mayImpersonate: IdentityRule["mayImpersonate"];
   readonly roles: readonly Role[];
   /** Override the configuration's own for sessions of this identity. */
   readonly limits: Partial<Limits>;
@@ -43,9 +45,10 @@ export function identify(
   if (isReservedName(user) && user !== rule.user) {
     return noIdentity("your user name would be one that Kubernetes reserves: ask your administrator");
   }
-  const { groups, extra, roles, limits, recording } = rule;
+  const { groups, extra, mayImpersonate, roles, limits, recording } = rule;
   const uid = subject.sub === "" ? undefined : subject.sub;
-  return ok({ name: subject.name, uid, user, groups, extra, roles, limits, recording, rule: index });
+  const { name } = subject;
+  return ok({ name, uid, user, groups, extra, mayImpersonate, roles, limits, recording, rule: index });
 }
 
 function noIdentity(message: string): Result<never, Denial> {

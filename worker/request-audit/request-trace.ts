@@ -1,5 +1,6 @@
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { Denial } from "../denials.ts";
+import type { ActingIdentity } from "../policy/acting.ts";
 import type { Identity } from "../policy/identify.ts";
 
 /** What the stages find out about a request. The row in the audit log is made from it. */
@@ -9,6 +10,8 @@ export interface RequestTrace {
   /** The Access identity. */
   user?: string;
   identity?: Identity;
+  /** As whom it runs in the cluster, where its client asked for it. */
+  acting?: ActingIdentity;
   cluster?: string;
   info?: RequestInfo;
   /** The rule that allowed or refused it, if one did. */

@@ -25,12 +25,12 @@ const PROXIED = /^(\/api\/v1\/(?:watch\/)?namespaces\/[^/]+\/(?:pods|services)\/
  * @param status the answer's HTTP status
  */
 export function buildRequestRow(request: Request, trace: RequestTrace, category: Category, status: number): UnsavedRow {
-  const { at, user = null, identity, cluster = null, rule = null, denial, failure, destination } = trace;
+  const { at, user = null, identity, acting, cluster = null, rule = null, denial, failure, destination } = trace;
   const { method, headers } = request;
   const target = rawRequestTarget(request.url);
   const country = request.cf?.["country"];
   return {
-    ...{ at, user, kubernetes_user: identity?.user ?? null, cluster, category },
+    ...{ at, user, kubernetes_user: (acting ?? identity)?.user ?? null, cluster, category },
     ...{ decision: denial ? "refused" : "allowed", rule, refusal: denial?.code ?? null },
     reason: truncate(denial?.message ?? failure, MAX_REASON_CHARS),
     method: truncate(method, MAX_HEADER_CHARS),

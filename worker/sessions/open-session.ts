@@ -3,10 +3,11 @@ import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
 import type { Subject } from "../access/subject.ts";
+import { SESSION_EXTRA } from "../config/reserved-extras.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
 import type { Failure } from "../failure.ts";
-import { SESSION_EXTRA, type SessionDecision } from "../policy/decide.ts";
+import type { SessionDecision } from "../policy/decide.ts";
 import type { Identity } from "../policy/identify.ts";
 import { impersonationLinesFor, upstreamHeadersFor } from "../upstream/headers.ts";
 import { buildUpstreamUrl } from "../upstream/url.ts";
@@ -62,6 +63,7 @@ function planSession(
     user: identity.name,
     kubernetesUser: decision.as.user,
     kubernetesGroups: decision.as.groups,
+    ownIdentity: decision.isActing ? { user: identity.user, groups: identity.groups } : null,
     cluster: cluster.name,
     binding: cluster.binding,
     locationHint: cluster.locationHint,

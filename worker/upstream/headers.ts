@@ -1,19 +1,12 @@
-import { err, ok, type Result } from "../../common/result.ts";
+import { err, type Result } from "../../common/result.ts";
 import {
   buildUpstreamHeaders,
-  findImpersonationHeader,
   type HeaderLine,
   type Impersonation,
   type ImpersonationError,
   impersonationHeaders,
 } from "../../kubernetes/upstream-headers.ts";
 import { type Denial, denial } from "../denials.ts";
-
-/** Refuses a request whose headers ask to be somebody else (kubectl's `--as`). */
-export function checkClientHeaders(client: Headers): Result<null, Denial> {
-  const forbidden = findImpersonationHeader(client);
-  return forbidden ? err(denial("impersonation", forbidden.reason)) : ok(null);
-}
 
 /**
  * Builds the headers of the request to the cluster.

@@ -124,6 +124,36 @@ describe("the connector's role", () => {
     ]);
   });
 
+  describe("where somebody may be another", () => {
+    const support: RuleInput = { ...alice, mayImpersonate: { users: ["trainee"], groups: ["viewers", "platform"] } };
+
+    it("allows these users and groups by name, and to name the person", () => {
+      const rules = rulesFor([support, ci]);
+      expect(rules.find(({ resources }) => resources.includes("users"))?.resourceNames).toEqual([
+        ...["alice@example.com", "ci-deployer", "trainee"],
+      ]);
+      expect(rules.find(({ resources }) => resources.includes("groups"))?.resourceNames).toEqual([
+        ...["deployers", "platform", "viewers"],
+      ]);
+      expect(allows(rules, AUTHENTICATION, "userextras/sallyport-user", "alice@example.com")).toBe(true);
+      for (const name of ["mallory@example.com", "viewers"]) expect(allows(rules, "", "users", name)).toBe(false);
+      for (const name of ["trainee", "system:masters"]) expect(allows(rules, "", "groups", name)).toBe(false);
+    });
+
+    it("lists the users also beside those that the deployment file lists", () => {
+      const rules = rulesFor([everybody, { ...ci, mayImpersonate: { users: ["trainee"] } }], ["bob@example.com"]);
+      expect(rules.find(({ resources }) => resources.includes("users"))?.resourceNames).toEqual([
+        ...["bob@example.com", "ci-deployer", "trainee"],
+      ]);
+    });
+
+    it("does not allow to name a person where nobody may be another user", () => {
+      for (const rules of [[alice, ci], [{ ...alice, mayImpersonate: { groups: ["viewers"] } }]]) {
+        expect(allows(rulesFor(rules), AUTHENTICATION, "userextras/sallyport-user", "x")).toBe(false);
+      }
+    });
+  });
+
   it("is the same for the same rules in another order", () => {
     expect(rulesFor([alice, ci])).toEqual(rulesFor([ci, alice]));
   });

@@ -5,7 +5,7 @@ import { OperatorError } from "../../deployment/operator-error.ts";
 import { explain } from "../../policy-explain/explain.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { nameAndValue, parsedTexts, requiredParsed, requiredText, text, texts } from "../options.ts";
+import { nameAndValue, parsed, parsedTexts, requiredParsed, requiredText, text, texts } from "../options.ts";
 
 export const policyExplain = defineCommand({
   options: {
@@ -14,6 +14,8 @@ export const policyExplain = defineCommand({
     group: texts("ID", "a group of the identity provider, by its id"),
     "group-name": texts("NAME", "a group of the identity provider, by its name or email address"),
     posture: texts("NAME", "a device posture check that succeeded"),
+    "kubectl-as": parsed("USER", "what kubectl's --as would name: whom to act as in the cluster", headerText),
+    "kubectl-as-group": parsedTexts("GROUP", "what kubectl's --as-group would name", headerText),
     country: text("CODE", "country that the request comes from, such as DE"),
     host: text("NAME", "host name of the request; without it, that of the first cluster"),
     upgrade: text("NAME", "websocket, SPDY/3.1 or none; without it, websocket where the path opens a session"),
@@ -30,7 +32,10 @@ export const policyExplain = defineCommand({
   notes: ["Example: npx sallyport policy-explain --as alice@example.com 'GET /api/v1/namespaces/demo/pods'"],
   run: async (options, context) => {
     const { as: who, claim: claims, group: groups, posture, country, host, upgrade, config, request } = options;
-    const more = { groupNames: options["group-name"], contentType: options["content-type"] };
+    const more = {
+      ...{ groupNames: options["group-name"], contentType: options["content-type"] },
+      ...{ kubectlAs: options["kubectl-as"], kubectlAsGroups: options["kubectl-as-group"] },
+    };
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readConfigDocument } = await import("../../policy-explain/config-document.ts");
     const document = readConfigDocument(config, context.note);
@@ -42,6 +47,11 @@ export const policyExplain = defineCommand({
     return isAllowed ? EXIT_CODES.done : EXIT_CODES.failed;
   },
 });
+
+/** Names in the cluster are printable ASCII, because they travel in HTTP headers. */
+function headerText(given: string): Result<string, string> {
+  return /^[\x20-\x7e]+$/.test(given) ? ok(given) : err("must be printable ASCII, as names in a cluster are");
+}
 
 function readRequest(given: string): Result<{ readonly method: string; readonly target: string }, string> {
   const [, method = "", target = ""] = /^(\S+)\s+(\/\S*)$/.exec(given) ?? [];

@@ -3,13 +3,14 @@ import { identify } from "../../policy/identify.ts";
 import type { Handler } from "./handler.ts";
 
 export const whoami: Handler<"whoami"> = async (_, { identity, subject, accessIdentity, cluster, config }) => {
-  const { name, user, groups, uid = null, extra, roles, rule } = identity;
+  const { name, user, groups, uid = null, extra, mayImpersonate, roles, rule } = identity;
   return ok({
     identity: name,
     kind: subject.email === undefined ? "service token" : "person",
     cluster: cluster?.name ?? null,
     rule: `identities[${rule}]`,
     kubernetes: { user, groups, uid, extra },
+    mayImpersonate,
     roles,
     identityProviderGroups: accessIdentity.groups,
     identityProviderGroupNames: accessIdentity.groupNames,

@@ -19,6 +19,12 @@ export const whoami = z
           .describe("For the cluster's audit log and authorizers."),
       })
       .describe("Whom the cluster sees."),
+    mayImpersonate: z
+      .strictObject({
+        users: z.array(z.string()).readonly().describe("Other users that `kubectl --as` may name."),
+        groups: z.array(z.string()).readonly().describe("Groups that `kubectl --as-group` may name besides one's own."),
+      })
+      .describe("Whom else the cluster may see, if the caller asks for it."),
     roles: z
       .array(z.enum(["admin", "auditor"]))
       .readonly()

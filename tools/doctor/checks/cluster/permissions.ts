@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { err, ok } from "../../../../common/result.ts";
-import { SESSION_EXTRA } from "../../../../worker/policy/decide.ts";
+import { PERSON_EXTRA, SESSION_EXTRA } from "../../../../worker/config/reserved-extras.ts";
 import { canonicalJson } from "../../../canonical-json.ts";
 import type { PlannedCluster, PolicyRule } from "../../../deployment/plan.ts";
 import { type Answer, type Check, type Dependencies, failure, passed } from "../../check.ts";
@@ -47,8 +47,10 @@ function forbiddenPermissions({ users }: PlannedCluster, nonce: string): Permiss
 }
 
 /** What the account needs. */
-function neededPermissions({ groups, users }: PlannedCluster): Permission[] {
-  const session = { group: "authentication.k8s.io", subresource: SESSION_EXTRA };
+function neededPermissions({ groups, users, role }: PlannedCluster): Permission[] {
+  const extra = (key: string) =>
+    impersonate("userextras", "anything", { group: "authentication.k8s.io", subresource: key });
+  const namesPersons = role.rules.some(({ resources }) => resources.includes(`userextras/${PERSON_EXTRA}`));
   return [
     ...groups.map((group) => ({
       description: `impersonate the group ${group}`,
@@ -58,7 +60,10 @@ function neededPermissions({ groups, users }: PlannedCluster): Permission[] {
       description: `impersonate the user ${user}`,
       attributes: impersonate("users", user),
     })),
-    { description: "name a request's session", attributes: impersonate("userextras", "anything", session) },
+    { description: "name a request's session", attributes: extra(SESSION_EXTRA) },
+    ...(namesPersons
+      ? [{ description: "name the person who acts as another user", attributes: extra(PERSON_EXTRA) }]
+      : []),
   ];
 }
 

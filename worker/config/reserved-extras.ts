@@ -1,0 +1,9 @@
+/** Extras of the user in a cluster that Sallyport itself sends, for the cluster's audit log. */
+
+/** Names the session of ours. */
+export const SESSION_EXTRA = "sallyport-session";
+
+/** Names the person who acts as another user. */
+export const PERSON_EXTRA = "sallyport-user";
+
+export const RESERVED_EXTRAS: readonly string[] = [SESSION_EXTRA, PERSON_EXTRA];
