@@ -1,7 +1,10 @@
 /** The audit database, deployed or local: its schema, its triggers, and sessions that never ended. */
+import { DatabaseSync } from "node:sqlite";
 import type { Migration } from "../../../dev/stack/migrations.ts";
 import { appliedMigrations, compareMigrations } from "../../deploy/migrations.ts";
 import { type Check, type Finding, failure, passed, type Query, skipped, warning } from "../check.ts";
+
+const TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'";
 
 function databaseCheck(id: string, query: Query | undefined, run: (query: Query) => Promise<Finding>): Check {
   return {
@@ -29,9 +32,9 @@ export function migrationsCheck(migrations: readonly Migration[], query: Query |
 
 /** The triggers that make the audit log append-only exist, as the migrations define them. */
 export function triggersCheck(migrations: readonly Migration[], query: Query | undefined): Check {
-  const expected = triggersIn(migrations.flatMap(({ statements }) => statements));
+  const expected = triggersAfter(migrations);
   return databaseCheck("d1-append-only", query, async (ask) => {
-    const rows = await ask<{ name: string; sql: string }>("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'");
+    const rows = await ask<{ name: string; sql: string }>(TRIGGERS);
     const found = new Map(rows.map(({ name, sql }) => [name, normalizeSql(sql)]));
     const missing = [...expected.keys()].filter((name) => !found.has(name));
     const changed = [...expected]
@@ -46,18 +49,29 @@ export function triggersCheck(migrations: readonly Migration[], query: Query | u
   });
 }
 
-/** @returns normalized SQL by the trigger's name */
-function triggersIn(statements: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(
-    statements.flatMap((statement) => {
-      const [sql = "", name] = /CREATE TRIGGER\s+[`"]?(\w+)[\s\S]*/.exec(statement) ?? [];
-      return name === undefined ? [] : [[name, normalizeSql(sql)] as const];
-    }),
-  );
+/**
+ * The triggers after all migrations, as SQLite itself has them: a migration may rename a table or drop a trigger.
+ *
+ * @returns normalized SQL by the trigger's name
+ */
+function triggersAfter(migrations: readonly Migration[]): ReadonlyMap<string, string> {
+  const database = new DatabaseSync(":memory:");
+  try {
+    for (const { statements } of migrations) for (const statement of statements) database.exec(statement);
+    const rows = database.prepare(TRIGGERS).all() as { name: string; sql: string }[];
+    return new Map(rows.map(({ name, sql }) => [name, normalizeSql(sql)]));
+  } finally {
+    database.close();
+  }
 }
 
+/** Versions of SQLite may quote a renamed table differently. */
 function normalizeSql(sql: string): string {
-  return sql.replaceAll(/\s+/g, " ").replace(/;\s*$/, "").trim();
+  return sql
+    .replaceAll(/\s+/g, " ")
+    .replaceAll(/["`](\w+)["`]/g, "$1")
+    .replace(/;\s*$/, "")
+    .trim();
 }
 
 /** After an object has stopped, an alarm closes its sessions within 30 s. The rest is for an outage of D1. */
