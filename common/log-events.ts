@@ -30,6 +30,16 @@ export const LOG_EVENTS = {
     meaning: "D1 did not accept events of a user. They wait in the user's object, which retries after 1 s to 30 s.",
     action: "If this persists for a minute, check D1's status and size. With `fail-closed`, new sessions are refused.",
   },
+  state_not_copied: {
+    level: "error",
+    worker: "objects",
+    fields: ["location", "error"],
+    meaning:
+      "One of a user's objects, the one of this location hint, does not have what was decided about the user: a lock, " +
+      "its end, or a reason. The answer to the command named it, and it is tried again every 1 s to 30 s.",
+    action:
+      "If this persists, a lock may not hold at the clusters of this location: revoke the person's Access session.",
+  },
   audit_refusal_rate_limited: {
     level: "error",
     worker: "objects",

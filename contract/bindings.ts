@@ -1,5 +1,9 @@
+import type { UserObject } from "./user-object-binding.ts";
+
 /** The bindings that both Workers have. */
 export interface SharedBindings {
+  /** Users' objects. They call each other, too. */
+  readonly USER_SESSIONS: DurableObjectNamespace<UserObject>;
   /** The audit log. */
   readonly AUDIT_DB: D1Database;
   /** The bucket of finished recordings, see `recordingKey`. */

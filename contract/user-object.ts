@@ -14,6 +14,8 @@ import * as z from "zod";
 import { logEvent } from "../common/log.ts";
 import { err, type Result } from "../common/result.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
+import { copiedStateSchema, personStateSchema } from "./person-state.ts";
+import { LOCATION_HINTS } from "./placement.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { sessionRowSchema } from "./session-row.ts";
 import { contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
@@ -48,6 +50,11 @@ function defineFrozenMethod<Fields extends z.ZodObject, Value extends z.ZodType>
   return { ...defineMethod(fields, value), isFrozen: true };
 }
 
+/** The user's other objects, by their location hints. */
+const locations = z.array(z.enum(LOCATION_HINTS));
+/** The ones that have no copy of a decision yet. The deciding object tries again until they have it. */
+const notReached = locations;
+
 /** Exported for the test that pins each version of the contract. */
 export const METHODS = {
   /** The user's open sessions in this object. */
@@ -71,7 +78,32 @@ export const METHODS = {
   unlock: defineFrozenMethod(z.object({ user: name, by: name, reason: text, isAudited: z.boolean() }), z.boolean()),
   /** The lock that holds now; null where there is none. */
   currentLock: defineFrozenMethod(z.object({}), lockSchema.nullable()),
-  /** States what the user's next sessions are for. Each that opens before `until` has it in the audit log. */
+  /**
+   * Locks the user: ends all sessions, and none opens from then on. For the object without a location hint,
+   * which copies it to the others before it answers. Answers the ids of all ended sessions.
+   */
+  decideLock: defineMethod(
+    z.strictObject({ lock: lockSchema, copyTo: locations }),
+    z.strictObject({ ended: z.array(name), notReached }),
+  ),
+  /** Lifts the lock, likewise. Answers whether any of the objects had one. */
+  decideUnlock: defineMethod(
+    z.strictObject({ user: name, by: name, reason: text, copyTo: locations }),
+    z.strictObject({ wasLocked: z.boolean(), notReached }),
+  ),
+  /** States what the user's next sessions are for, likewise. */
+  decideReason: defineMethod(
+    z.strictObject({ user: name, reason: name, until: milliseconds, copyTo: locations }),
+    z.strictObject({ notReached }),
+  ),
+  /** Takes a copy of what was decided, unless it has a newer one. A lock ends the sessions here. */
+  copyState: defineMethod(
+    z.strictObject({ state: copiedStateSchema }),
+    z.strictObject({ ended: z.array(name), wasLocked: z.boolean() }),
+  ),
+  /** What holds for the user, as this object knows it. */
+  readState: defineMethod(z.strictObject({}), personStateSchema),
+  /** `decideReason` as edges of version 2 call it, at each object. */
   stateReason: defineMethod(z.strictObject({ reason: name, until: milliseconds }), z.null()),
   /** Reads from a recording that R2 does not have yet, from a byte offset; null where there is none here. */
   readRecording: defineMethod(
@@ -128,12 +160,15 @@ export async function callUserObject<M extends UserObjectMethod>(
  * @param argument as it came: nothing of it is trusted before it is parsed
  * @param acceptedVersions only tests pass their own
  */
-export function answerCall<M extends UserObjectMethod>(
+export function answerCall<
+  M extends UserObjectMethod,
+  Answer extends UserObjectAnswer<M> | Promise<UserObjectAnswer<M>>,
+>(
   method: M,
   argument: unknown,
-  answer: (fields: UserObjectFields<M>) => UserObjectAnswer<M>,
+  answer: (fields: UserObjectFields<M>) => Answer,
   acceptedVersions?: readonly number[],
-): UserObjectAnswer<M> {
+): Answer | ReturnType<typeof mismatch> {
   const { fields: schema, isFrozen } = METHODS[method];
   const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
   return fields.ok ? answer(fields.value as UserObjectFields<M>) : mismatch(method, fields.error.detail);

@@ -1,4 +1,4 @@
-import type { RecordingSummary, UserLock } from "../audit/events.ts";
+import type { RecordingSummary } from "../audit/events.ts";
 import type { SessionRow } from "../audit/rows.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
@@ -6,16 +6,18 @@ import type { RecordingBlock } from "../contract/recording.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
+import { Decisions } from "./decisions.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
 import { endLabel } from "./recording/cast-lines.ts";
 import { Recordings } from "./recording/recordings.ts";
 import { type Refusal, refusalOf, toResponse } from "./refusal.ts";
 import { attemptKey, RefusedAttempts } from "./refused-attempts.ts";
-import { type AccessReason, type AdmissionState, admit, currentLock, currentReason } from "./session/admission.ts";
+import { type AdmissionState, admit, currentReason } from "./session/admission.ts";
 import { LiveSessions } from "./session/live-sessions.ts";
 import { endEvent, outcomeFromStatus, outcomeOf } from "./session/outcome.ts";
 import { SessionClock } from "./session/session-clock.ts";
 import { type SessionAttempt, SessionOpener } from "./session/session-opener.ts";
+import { StateCopies } from "./state-copies.ts";
 import { StdinBuffer } from "./storage/stdin-buffer.ts";
 import { UserLocks } from "./storage/user-locks.ts";
 
@@ -28,6 +30,8 @@ const SPDY_UNSUPPORTED: Denial = denial(
 
 /** One user's sessions with the clusters that share a location: admits, opens, lists and ends them. */
 export class SessionHost {
+  /** Locks and reasons. */
+  readonly decisions: Decisions;
   readonly #state: DurableObjectState;
   readonly #alarm: Alarm;
   readonly #locks: UserLocks;
@@ -56,6 +60,13 @@ export class SessionHost {
       if (this.#recordings.isDue) this.#uploadSoon();
     });
     this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions);
+    this.decisions = new Decisions({
+      locks: this.#locks,
+      copies: new StateCopies(env.USER_SESSIONS, sql, this.#locks),
+      alarm: this.#alarm,
+      audit: this.#audit,
+      sessions: this.#sessions,
+    });
     this.#endInterrupted();
   }
 
@@ -98,29 +109,6 @@ export class SessionHost {
     return this.#sessions.terminateAll(by, reason);
   }
 
-  /** @returns the ids of the ended sessions */
-  lock(lock: UserLock, isAudited: boolean): string[] {
-    this.#locks.setLock(lock);
-    if (isAudited) this.#audit.appendUserEvent({ type: "lock", data: lock });
-    return this.#sessions.terminateAll(lock.by, lock.reason);
-  }
-
-  /** @returns whether there was a lock */
-  unlock(user: string, by: string, reason: string, isAudited: boolean): boolean {
-    if (!this.currentLock()) return false;
-    this.#locks.removeLock();
-    if (isAudited) this.#audit.appendUserEvent({ type: "unlock", data: { user, by, reason } });
-    return true;
-  }
-
-  currentLock(): UserLock | null {
-    return currentLock(this.#locks.lock, Date.now()) ?? null;
-  }
-
-  stateReason(stated: AccessReason): void {
-    this.#locks.setReason(stated);
-  }
-
   readRecording(sessionId: string, offset: number): RecordingBlock | null {
     return this.#recordings.read(sessionId, offset, Date.now());
   }
@@ -129,7 +117,7 @@ export class SessionHost {
     this.#alarm.hasRung();
     // Not awaited: R2 may take its time, and no alarm rings before this one is over, for D1 neither.
     this.#uploadSoon();
-    await this.#audit.deliver();
+    await Promise.all([this.#audit.deliver(), this.decisions.retryCopies()]);
     const hasMoreToDo =
       this.#sessions.count > 0 || this.#audit.journal.queueLength() > 0 || this.#recordings.hasWaiting;
     if (hasMoreToDo) this.#alarm.ringWithin(HEARTBEAT_MS);

@@ -64,22 +64,46 @@ export class UserSessions extends DurableObject<SharedBindings> {
   }
 
   lock(argument: unknown): UserObjectAnswer<"lock"> {
-    return this.#answer("lock", argument, (host, { lock, isAudited }) => host.lock(lock, isAudited));
+    return this.#answer("lock", argument, ({ decisions }, { lock, isAudited }) => decisions.lockHere(lock, isAudited));
   }
 
   unlock(argument: unknown): UserObjectAnswer<"unlock"> {
-    return this.#answer("unlock", argument, (host, { user, by, reason, isAudited }) =>
-      host.unlock(user, by, reason, isAudited),
+    return this.#answer("unlock", argument, ({ decisions }, { isAudited, ...command }) =>
+      decisions.unlockHere(command, isAudited),
     );
   }
 
   currentLock(argument: unknown): UserObjectAnswer<"currentLock"> {
-    return this.#answer("currentLock", argument, (host) => host.currentLock());
+    return this.#answer("currentLock", argument, ({ decisions }) => decisions.currentLock());
+  }
+
+  decideLock(argument: unknown): Promise<UserObjectAnswer<"decideLock">> {
+    return this.#answerLater("decideLock", argument, ({ decisions }, { lock, copyTo }) => decisions.lock(lock, copyTo));
+  }
+
+  decideUnlock(argument: unknown): Promise<UserObjectAnswer<"decideUnlock">> {
+    return this.#answerLater("decideUnlock", argument, ({ decisions }, { copyTo, ...command }) =>
+      decisions.unlock(command, copyTo),
+    );
+  }
+
+  decideReason(argument: unknown): Promise<UserObjectAnswer<"decideReason">> {
+    return this.#answerLater("decideReason", argument, ({ decisions }, { user, copyTo, ...stated }) =>
+      decisions.stateReason(user, stated, copyTo),
+    );
+  }
+
+  copyState(argument: unknown): UserObjectAnswer<"copyState"> {
+    return this.#answer("copyState", argument, ({ decisions }, { state }) => decisions.takeCopy(state));
+  }
+
+  readState(argument: unknown): UserObjectAnswer<"readState"> {
+    return this.#answer("readState", argument, ({ decisions }) => decisions.state);
   }
 
   stateReason(argument: unknown): UserObjectAnswer<"stateReason"> {
-    return this.#answer("stateReason", argument, (host, stated) => {
-      host.stateReason(stated);
+    return this.#answer("stateReason", argument, ({ decisions }, stated) => {
+      decisions.stateReasonHere(stated);
       return null;
     });
   }
@@ -103,6 +127,19 @@ export class UserSessions extends DurableObject<SharedBindings> {
   ): UserObjectAnswer<M> {
     return answerCall(method, argument, (fields) =>
       this.#host.ok ? ok(answer(this.#host.value, fields)) : this.#host,
+    );
+  }
+
+  async #answerLater<M extends UserObjectMethod>(
+    method: M,
+    argument: unknown,
+    answer: (host: SessionHost, fields: UserObjectFields<M>) => Promise<UserObjectValue<M>>,
+  ): Promise<UserObjectAnswer<M>> {
+    return answerCall(
+      method,
+      argument,
+      async (fields): Promise<UserObjectAnswer<M>> =>
+        this.#host.ok ? ok(await answer(this.#host.value, fields)) : this.#host,
     );
   }
 }

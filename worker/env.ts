@@ -1,9 +1,7 @@
 import type { SharedBindings } from "../contract/bindings.ts";
-import type { UserObject } from "../contract/user-object-binding.ts";
 
 /** The Worker's bindings, as `wrangler.jsonc` declares them. */
 export interface Bindings extends SharedBindings {
-  readonly USER_SESSIONS: DurableObjectNamespace<UserObject>;
   /** The only cluster. A deployment of several clusters has a binding of this kind for each. */
   readonly KUBE_API: Fetcher;
   /** The bucket that the audit log is exported to, if it is. See worker/export. */

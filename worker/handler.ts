@@ -21,6 +21,7 @@ import { recordAnswer } from "./request-audit/record-answer.ts";
 import { RequestRecorder } from "./request-audit/request-recorder.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
 import { openSession } from "./sessions/open-session.ts";
+import { type Person, PersonStates } from "./sessions/person-state.ts";
 import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
 import { forwardToCluster } from "./upstream/forward.ts";
@@ -45,6 +46,7 @@ interface ClusterRequest {
   readonly subject: Subject;
   readonly identity: Identity;
   readonly cluster: Cluster;
+  readonly person: Person;
 }
 
 /** Makes the edge's request handler. Make it once per isolate. */
@@ -52,9 +54,15 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   const authenticate = dependencies.authenticate ?? createAuthenticator(config.access);
   const readAccessIdentity = dependencies.readAccessIdentity ?? createAccessIdentityReader(config);
   const recorder = new RequestRecorder(config.audit.requests);
+  const states = new PersonStates();
 
   /** authenticate → identify → serve the API under `/-/`, or a cluster. */
-  async function handle(request: Request, env: Bindings, trace: RequestTrace): Promise<Result<Response, Failure>> {
+  async function handle(
+    request: Request,
+    env: Bindings,
+    trace: RequestTrace,
+    context: Context,
+  ): Promise<Result<Response, Failure>> {
     const read = readUrl(request);
     if (!read.ok) return read;
     const url = read.value;
@@ -82,15 +90,19 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const identity = identified.value;
     trace.identity = identity;
 
-    if (cluster && !isApi) return serveCluster({ request, url, env, trace, subject, identity, cluster });
+    const location = isApi ? null : (cluster?.locationHint ?? null);
+    const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
+    if (cluster && !isApi) return serveCluster({ request, url, env, trace, subject, identity, cluster, person });
+    const unlocked = await states.checkLock(person);
+    if (!unlocked.ok) return unlocked;
     const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env });
     if (answer.accessDenial) trace.denial = answer.accessDenial;
     return ok(answer.response);
   }
 
-  /** classify → decide → open a session, or forward. */
+  /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
-    const { request, url, env, trace, subject, identity, cluster } = clusterRequest;
+    const { request, url, env, trace, subject, identity, cluster, person } = clusterRequest;
     const { method, headers } = request;
     const acting = readActingIdentity(identity, headers);
     if (!acting.ok) return acting;
@@ -114,13 +126,15 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       trace.destination = "session";
       return openSession(env.USER_SESSIONS, { request, target, subject, identity, cluster, decision }, config);
     }
+    const unlocked = await states.checkLock(person);
+    if (!unlocked.ok) return unlocked;
     trace.destination = "cluster";
     return forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision);
   }
 
   return (request, env, context) => {
     const trace: RequestTrace = { at: Date.now() };
-    const answering = answerFailures(request, trace, () => handle(request, env, trace));
+    const answering = answerFailures(request, trace, () => handle(request, env, trace, context));
     const record = (status: number) => recorder.record(request, trace, status, env.AUDIT_DB, context);
     return recordAnswer(request, trace, answering, record, context);
   };

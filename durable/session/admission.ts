@@ -2,6 +2,7 @@
 import type { UserLock } from "../../audit/events.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
+import { currentLock, denyLocked } from "../../contract/person-state.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
 import { MAX_UNREAD_BYTES } from "./limits.ts";
 
@@ -37,7 +38,7 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
   const { user, limits, audit } = plan;
   const { openSessions } = state;
   const lock = currentLock(state.lock, now);
-  if (lock) return err(denial("user_locked", describeLock(lock)));
+  if (lock) return err(denyLocked(lock));
 
   const accessReason = currentReason(state.accessReason, now);
   if (plan.requireReason && accessReason === undefined) return err(denial("reason_required", REASON_REQUIRED));
@@ -52,19 +53,9 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
   return ok({ accessReason });
 }
 
-/** The lock if it holds at `now`. */
-export function currentLock(lock: UserLock | undefined, now: number): UserLock | undefined {
-  return lock && (lock.until === null || now < lock.until) ? lock : undefined;
-}
-
 /** The stated reason if it still counts at `now`. */
 export function currentReason(stated: AccessReason | undefined, now: number): string | undefined {
   return stated && now < stated.until ? stated.reason : undefined;
-}
-
-function describeLock({ user, by, reason, until }: UserLock): string {
-  const when = until === null ? "" : ` until ${new Date(until).toISOString()}`;
-  return `sessions of ${user} are locked${when} by ${by}: ${reason}`;
 }
 
 const PERSISTS = "if this persists, contact your administrator";

@@ -89,6 +89,17 @@ export const SCHEMA: readonly Migration[] = [
       ALTER TABLE user_chain ADD COLUMN rated_day INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE user_chain ADD COLUMN rated_rows INTEGER NOT NULL DEFAULT 0;
 
+      CREATE TABLE state_version (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        version INTEGER NOT NULL
+      );
+
+      CREATE TABLE pending_copies (
+        location_hint TEXT PRIMARY KEY,
+        user TEXT NOT NULL,
+        version INTEGER NOT NULL
+      ) WITHOUT ROWID;
+
       CREATE TABLE open_requests (
         request_id TEXT PRIMARY KEY,
         at INTEGER NOT NULL,

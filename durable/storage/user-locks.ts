@@ -1,7 +1,8 @@
 import type { UserLock } from "../../audit/events.ts";
+import type { CopiedState } from "../../contract/person-state.ts";
 import type { AccessReason } from "../session/admission.ts";
 
-/** The administrator's lock and the stated reason of the user, in the object's SQLite. */
+/** What was decided about the user, in the object's SQLite: the lock, the stated reason, and their version. */
 export class UserLocks {
   readonly #sql: SqlStorage;
 
@@ -39,5 +40,46 @@ export class UserLocks {
     return this.#sql
       .exec<AccessReason & Record<string, SqlStorageValue>>("SELECT reason, until FROM access_reason")
       .toArray()[0];
+  }
+
+  /** The version of all this; 0 before the first decision. */
+  get version(): number {
+    return this.#sql.exec<{ version: number }>("SELECT version FROM state_version").toArray()[0]?.version ?? 0;
+  }
+
+  /**
+   * Counts a decision that was made here.
+   *
+   * The clock is part of the version, so that it also grows where the database was restored from a backup:
+   * otherwise the copies, which know later versions, would ignore what is decided then.
+   *
+   * @param now ms since the epoch
+   */
+  advanceVersion(now: number): void {
+    this.#setVersion(Math.max(this.version + 1, now));
+  }
+
+  /** All of it, to be copied to the user's other objects. */
+  get state(): CopiedState {
+    return { version: this.version, lock: this.lock ?? null, accessReason: this.reason ?? null };
+  }
+
+  /**
+   * Takes the place of all of it, unless it is not newer.
+   *
+   * @returns whether it was newer
+   */
+  takeCopy({ version, lock, accessReason }: CopiedState): boolean {
+    if (version <= this.version) return false;
+    if (lock) this.setLock(lock);
+    else this.removeLock();
+    if (accessReason) this.setReason(accessReason);
+    else this.#sql.exec("DELETE FROM access_reason");
+    this.#setVersion(version);
+    return true;
+  }
+
+  #setVersion(version: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO state_version (id, version) VALUES (1, ?)", version);
   }
 }

@@ -54,7 +54,9 @@ it("a lock ends open sessions and refuses new ones until it is lifted", async ()
   await people.admin("PUT", "locks/alice@example.com?reason=drill");
   expect((await open.finished).stderr).toBe("error: session terminated by admin@example.com: drill\n");
   const refused = await people.alice.run("exec", "shell", "--", "true");
-  expect(refused.stderr).toContain("sessions of alice@example.com are locked by admin@example.com: drill");
+  expect(refused.stderr).toContain(
+    "alice@example.com is locked by admin@example.com, and administrators can lift it: drill",
+  );
   expect((await people.bob.run("get", "pods")).code).toBe(0);
   await people.admin("DELETE", "locks/alice@example.com");
   expect((await people.alice.run("exec", "shell", "--", "true")).code).toBe(0);

@@ -48,13 +48,16 @@ describe("the limit of sessions at once", () => {
 describe("a lock", () => {
   test("refuses every session, and says who set it and why", () => {
     expect(decide({ lock: LOCK })).toEqual(
-      denied("user_locked", "sessions of alice@example.com are locked by admin@example.com: stolen laptop"),
+      denied(
+        "user_locked",
+        "alice@example.com is locked by admin@example.com, and administrators can lift it: stolen laptop",
+      ),
     );
   });
 
   test("holds until its time, to the millisecond", () => {
     const until = (ms: number) => ({ lock: { ...LOCK, until: ms } });
-    expect(decide(until(NOW + 1))).toEqual(denied("user_locked", / are locked until 2026-11-22T12:00:00\.001Z by /));
+    expect(decide(until(NOW + 1))).toEqual(denied("user_locked", / is locked until 2026-11-22T12:00:00\.001Z by /));
     expect(decide(until(NOW))).toEqual(admitted());
     expect(decide(until(NOW - 1))).toEqual(admitted());
   });

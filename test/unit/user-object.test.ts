@@ -40,6 +40,20 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
     value: false,
   },
   currentLock: { fields: {}, value: LOCK },
+  decideLock: { fields: { lock: LOCK, copyTo: ["weur", "oc"] }, value: { ended: ["s"], notReached: ["oc"] } },
+  decideUnlock: {
+    fields: { user: "alice@example.com", by: "admin@example.com", reason: "", copyTo: [] },
+    value: { wasLocked: true, notReached: [] },
+  },
+  decideReason: {
+    fields: { user: "alice@example.com", reason: "ticket 1", until: 1, copyTo: ["weur"] },
+    value: { notReached: [] },
+  },
+  copyState: {
+    fields: { state: { version: 2, lock: LOCK, accessReason: { reason: "ticket 1", until: 1 } } },
+    value: { ended: [], wasLocked: false },
+  },
+  readState: { fields: {}, value: { version: 2, lock: null } },
   stateReason: { fields: { reason: "ticket 1", until: 1 }, value: null },
   readRecording: { fields: { sessionId: "s", offset: 0 }, value: { bytes: new Uint8Array(2), next: 2, isLast: true } },
 };
@@ -97,7 +111,7 @@ describe.each(FROZEN_METHODS)("%s, which is frozen", (method) => {
 test("a lock with a field that the object does not know still locks", () => {
   const run = vi.fn(() => ok(["s"]));
   const { lock, isAudited } = CALLS.lock.fields;
-  answerCall("lock", { version: CONTRACT_VERSION + 1, lock: { ...lock, scope: "sessions" }, isAudited }, run);
+  void answerCall("lock", { version: CONTRACT_VERSION + 1, lock: { ...lock, scope: "sessions" }, isAudited }, run);
   expect(run).toHaveBeenCalledExactlyOnceWith({ lock, isAudited });
 });
 

@@ -79,7 +79,10 @@ describe("the generated wrangler configurations", () => {
       preview_urls: false,
       migrations: [{ tag: "v1", new_sqlite_classes: ["UserSessions"] }],
       // The longest session's eight hours, and a minute.
-      durable_objects: { bindings: [], code_update_strategy: { mode: "deferred", max_delay: 28_860 } },
+      durable_objects: {
+        bindings: [{ name: "USER_SESSIONS", class_name: "UserSessions" }],
+        code_update_strategy: { mode: "deferred", max_delay: 28_860 },
+      },
       d1_databases: [DATABASE],
       r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
       vpc_services: [

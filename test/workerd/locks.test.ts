@@ -22,12 +22,12 @@ describe("a lock", () => {
     });
     expect(await locked.json()).toEqual({
       ...{ user: person.email, locked: true, by: "admin@example.com", reason: "stolen laptop", until: null },
-      ended: [client.sessionId],
+      ...{ ended: [client.sessionId], notReached: [] },
     });
     expect(client.text(3)).toContain("session terminated by admin@example.com: stolen laptop");
     expect(await readStatus(await upgrade(person, SILENT))).toEqual({
       ...{ code: 403, reason: "Forbidden" },
-      message: `sessions of ${person.email} are locked by admin@example.com: stolen laptop`,
+      message: `${person.email} is locked by admin@example.com, and administrators can lift it: stolen laptop`,
     });
     expect((await as(admin, locks(person.email))).status).toBe(200);
 
@@ -51,7 +51,9 @@ describe("a lock", () => {
       expect(response.status).toBe(403);
       return readStatus(response);
     });
-    expect(refused.message).toMatch(/ are locked until \d{4}-.*Z by admin@example.com: drill$/);
+    expect(refused.message).toMatch(
+      / is locked until \d{4}-.*Z by admin@example.com, and administrators can lift it: drill$/,
+    );
     onTestFinished(() => void vi.useRealTimers());
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
     (await Client.open(directlyAs(person, SILENT, { headers: UPGRADE }, {}))).close();

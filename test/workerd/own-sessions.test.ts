@@ -1,9 +1,9 @@
 /** A person's own view of their live sessions, and how they end one. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { userObjectName } from "../../contract/placement.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { userObjectName } from "../../worker/sessions/user-objects.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";

@@ -1,5 +1,6 @@
 /** Calls to users' objects, and what a failure becomes. When they are made again: test/unit/retry.test.ts. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { userObjectName } from "../../contract/placement.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import {
   invokeUserObject,
@@ -7,7 +8,6 @@ import {
   sendAttempt,
   sessionObjectAddress,
   userObjectAddress,
-  userObjectName,
 } from "../../worker/sessions/user-objects.ts";
 
 type Namespace = Parameters<typeof userObjectAddress>[0];

@@ -19,7 +19,7 @@ export interface ProjectConfiguration {
   readonly objects: WorkerSettings;
   /** The Durable Object migrations, which belong to the objects' Worker. */
   readonly objectMigrations: readonly object[];
-  /** The edge's binding to the objects. */
+  /** The namespace of the objects, as both Workers bind it. */
   readonly namespace: { readonly name: string; readonly class_name: string };
   /** The audit database's binding, and where its migrations are from the project's top. */
   readonly database: { readonly binding: string; readonly migrations_dir: string };
@@ -73,7 +73,8 @@ export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, 
     ...workerSettings(plan, project.objects, toProject),
     migrations: project.objectMigrations,
     durable_objects: {
-      bindings: [],
+      // A user's objects call each other.
+      bindings: [project.namespace],
       code_update_strategy: { mode: "deferred", max_delay: codeUpdateDelaySeconds(plan) },
     },
     ...storage,

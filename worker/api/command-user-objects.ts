@@ -1,6 +1,6 @@
 import { err, type Result } from "../../common/result.ts";
+import { ALL_OBJECT_LOCATIONS, type NullableLocationHint } from "../../contract/placement.ts";
 import type { UserObjectFields, UserObjectMethod, UserObjectValue } from "../../contract/user-object.ts";
-import { ALL_OBJECT_LOCATIONS, type NullableLocationHint } from "../config/location-hints.ts";
 import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
 import { invokeUserObjects } from "../sessions/user-objects.ts";

@@ -72,6 +72,9 @@ export type AnswerOf<R extends Route> = R["answer"] extends { readonly kind: "js
   ? OutputOf<Schema>
   : Response;
 
+/** Where the object that is asked for the caller's lock, and by many routes for more, does not answer. */
+const OBJECT_DENIALS = ["object_unavailable", "contract_mismatch", "object_schema_newer"] as const;
+
 /** The denials that every route with the same access has. */
 export function generalDenials({ access }: Route): DenialCode[] {
   if (access === "public") return ["internal"];
@@ -85,6 +88,8 @@ export function generalDenials({ access }: Route): DenialCode[] {
     "cross_site",
     "keys_unreachable",
     "identity_unreachable",
+    "user_locked",
+    ...OBJECT_DENIALS,
     "internal",
   ];
 }

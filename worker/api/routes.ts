@@ -10,9 +10,6 @@ import { ownSessions, sessionDetail, sessionPage, sessionsQuery } from "./schema
 import { sessionIdParams, userParams } from "./schemas/shared.ts";
 import { whoami } from "./schemas/whoami.ts";
 
-/** A route that asks users' objects. */
-const OBJECT_DENIALS = ["object_unavailable", "contract_mismatch", "object_schema_newer"] as const;
-
 export const ROUTES = {
   getHealth: {
     method: "GET",
@@ -61,7 +58,7 @@ export const ROUTES = {
     summary: "States what the caller's sessions of the next 15 minutes are for.",
     body: reasonBody,
     answer: { kind: "json", schema: statedReason },
-    denials: OBJECT_DENIALS,
+    denials: [],
   },
   listOwnSessions: {
     method: "GET",
@@ -69,7 +66,7 @@ export const ROUTES = {
     access: "user",
     summary: "Lists the caller's own live sessions, newest first. Works while D1 does not answer.",
     answer: { kind: "json", schema: ownSessions },
-    denials: OBJECT_DENIALS,
+    denials: [],
   },
   endOwnSession: {
     method: "DELETE",
@@ -80,7 +77,7 @@ export const ROUTES = {
     query: commandQuery,
     body: commandBody,
     answer: { kind: "json", schema: endedAnswer },
-    denials: ["not_found", ...OBJECT_DENIALS],
+    denials: ["not_found"],
   },
   listSessions: {
     method: "GET",
@@ -89,7 +86,7 @@ export const ROUTES = {
     summary: "Lists sessions, newest first. While D1 does not answer, `state=live&user=EMAIL` still works.",
     query: sessionsQuery,
     answer: { kind: "json", schema: sessionPage },
-    denials: ["audit_database_unavailable", ...OBJECT_DENIALS],
+    denials: ["audit_database_unavailable"],
   },
   getSession: {
     method: "GET",
@@ -109,7 +106,7 @@ export const ROUTES = {
     query: commandQuery,
     body: commandBody,
     answer: { kind: "json", schema: endedAnswer },
-    denials: ["not_found", ...OBJECT_DENIALS],
+    denials: ["not_found"],
   },
   getRecording: {
     method: "GET",
@@ -129,7 +126,7 @@ export const ROUTES = {
     query: commandQuery,
     body: commandBody,
     answer: { kind: "json", schema: endedAnswer },
-    denials: OBJECT_DENIALS,
+    denials: [],
   },
   listApiRequests: {
     method: "GET",
@@ -155,18 +152,19 @@ export const ROUTES = {
     summary: "Shows the lock that holds for a user.",
     params: userParams,
     answer: { kind: "json", schema: lock },
-    denials: ["not_found", ...OBJECT_DENIALS],
+    denials: ["not_found"],
   },
   lockUser: {
     method: "PUT",
     path: "/-/admin/locks/{email}",
     access: "admin",
-    summary: "Ends a user's sessions and lets none open, for some minutes or until the lock is lifted.",
+    summary:
+      "Ends a user's sessions and refuses everything from them, for some minutes or until the lock is lifted. Works while D1 does not answer.",
     params: userParams,
     query: lockQuery,
     body: lockBody,
     answer: { kind: "json", schema: newLock },
-    denials: OBJECT_DENIALS,
+    denials: [],
   },
   unlockUser: {
     method: "DELETE",
@@ -177,7 +175,7 @@ export const ROUTES = {
     query: commandQuery,
     body: commandBody,
     answer: { kind: "json", schema: liftedLock },
-    denials: ["not_found", ...OBJECT_DENIALS],
+    denials: ["not_found"],
   },
 } as const satisfies Record<string, Route>;
 

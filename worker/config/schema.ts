@@ -5,9 +5,9 @@
  * become "no limit".
  */
 import * as z from "zod";
+import { LOCATION_HINTS, type NullableLocationHint } from "../../contract/placement.ts";
 import { SIDECAR_ADDRESS, UPSTREAM_TRANSPORTS, type UpstreamPlan } from "../../contract/upstream.ts";
 import { identityRuleSchema } from "./identities.ts";
-import { LOCATION_HINTS, type NullableLocationHint } from "./location-hints.ts";
 import { requestsSchema } from "./requests.ts";
 import { ruleSchema } from "./rules.ts";
 import { limitsSchema, nonEmpty, recordingSchema } from "./shared-fields.ts";

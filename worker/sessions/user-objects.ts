@@ -3,6 +3,7 @@
  */
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
+import { type NullableLocationHint, userObjectName } from "../../contract/placement.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
 import {
   callUserObject,
@@ -11,7 +12,6 @@ import {
   type UserObjectValue,
 } from "../../contract/user-object.ts";
 import type { UserObject } from "../../contract/user-object-binding.ts";
-import type { NullableLocationHint } from "../config/location-hints.ts";
 import { type Denial, denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { callWithRetries, type FailedCall } from "./retry.ts";
@@ -32,17 +32,6 @@ const OBJECT_UNAVAILABLE = denial(
   "the part of Sallyport that holds the user's sessions cannot be reached: try again; " +
     "if this persists, contact your administrator",
 );
-
-/**
- * The name of the object that holds a user's sessions with the clusters that have this location hint. All
- * clusters without a hint share the object near the user.
- *
- * @param user as in the audit log. It has no space in it (see worker/access/authenticate.ts), so no name is
- *   another user's object.
- */
-export function userObjectName(user: string, locationHint: NullableLocationHint): string {
-  return locationHint === null ? user : `${user} ${locationHint}`;
-}
 
 /** The address of a user's object. */
 export function userObjectAddress(
@@ -68,8 +57,8 @@ export function sessionObjectAddress(namespace: Namespace, sessionId: string): U
 /**
  * Calls a method of a user's object, with retries.
  *
- * A try that failed may have been carried out, so a method may run twice. Reads and `stateReason` are
- * idempotent, and so are the effects of `terminate`, `terminateAll`, `lock` and `unlock`: sessions that are
+ * A try that failed may have been carried out, so a method may run twice. Reads and reasons are
+ * idempotent, and so are the effects of commands: sessions that are
  * ended and locks that are set or lifted stay so. The second answer may miss what the first run did, and a
  * lock may be in the audit log twice. Both are better than a command that was not carried out.
  *
@@ -82,7 +71,7 @@ export async function invokeUserObject<M extends UserObjectMethod>(
   fields: UserObjectFields<M>,
 ): Promise<Result<UserObjectValue<M>, Denial>> {
   const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields));
-  return called.ok ? called.value : unavailable(method, called.error);
+  return called.ok ? called.value : unavailableAfter(method, called.error);
 }
 
 /**
@@ -130,11 +119,12 @@ export async function sendAttempt(
     // The object sees the abort too, and ends what it has begun.
     if (init.signal.aborted) return err(upstreamFailure("client_gone", "the client went away"));
     // Its message might quote the URL, which has the command.
-    return unavailable("fetch", { tries: 1, thrown: error instanceof Error ? error.name : "unknown error" });
+    return unavailableAfter("fetch", { tries: 1, thrown: error instanceof Error ? error.name : "unknown error" });
   }
 }
 
-function unavailable(method: string, { tries, thrown }: FailedCall): Result<never, Denial> {
+/** Logs a call that failed, and says it to the person. */
+export function unavailableAfter(method: string, { tries, thrown }: FailedCall): Result<never, Denial> {
   logEvent("error", "object_unavailable", { method, attempt: tries, error: describeError(thrown) });
   return err(OBJECT_UNAVAILABLE);
 }

@@ -1,5 +1,5 @@
 -- A user's object as version 3 leaves it: one live recorded session whose command has ended and whose stdin waits, events
--- that wait for D1, a lock and a reason, a change without a response, and counted requests.
+-- that wait for D1, a lock that one object lacks and a reason, a change without a response, and counted requests.
 -- Frozen: later versions must be able to migrate exactly this.
 CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL);
 
@@ -25,6 +25,17 @@ CREATE TABLE user_chain (
 
 ALTER TABLE user_chain ADD COLUMN rated_day INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE user_chain ADD COLUMN rated_rows INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE state_version (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  version INTEGER NOT NULL
+);
+
+CREATE TABLE pending_copies (
+  location_hint TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  version INTEGER NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE open_requests (
   request_id TEXT PRIMARY KEY,
@@ -123,6 +134,10 @@ INSERT INTO outbox (row_number, session_id, seq, at, type, data, prev_hash, hash
 
 INSERT INTO user_lock (id, user, locked_by, reason, until) VALUES
   (1, 'alice@example.com', 'admin@example.com', 'stolen laptop', NULL);
+
+INSERT INTO state_version (id, version) VALUES (1, 1764000004500);
+
+INSERT INTO pending_copies (location_hint, user, version) VALUES ('weur', 'alice@example.com', 1764000004500);
 
 INSERT INTO access_reason (id, reason, until) VALUES (1, 'ticket 7', 1764000900000);
 

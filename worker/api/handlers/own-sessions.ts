@@ -1,6 +1,7 @@
 /** A person's own live sessions. Their objects alone are asked, so both work without D1. */
 import { err, ok } from "../../../common/result.ts";
-import { ALL_OBJECT_LOCATIONS, configuredLocations } from "../../config/location-hints.ts";
+import { ALL_OBJECT_LOCATIONS } from "../../../contract/placement.ts";
+import { configuredLocations } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
 import type { Bindings } from "../../env.ts";
 import {

@@ -1,7 +1,8 @@
 import type { SessionRow } from "../../../audit/rows.ts";
 import { findEvents, findSession, findSessions, type SessionFilter } from "../../../audit/session-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
-import { configuredLocations, type NullableLocationHint } from "../../config/location-hints.ts";
+import type { NullableLocationHint } from "../../../contract/placement.ts";
+import { configuredLocations } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
 import type { Bindings } from "../../env.ts";
 import { invokeUserObject, invokeUserObjects, sessionObjectAddress } from "../../sessions/user-objects.ts";

@@ -1,7 +1,7 @@
 /** Locks, as the routes under `/-/admin/locks/` answer. */
 import * as z from "zod";
 import { endedIds } from "./command.ts";
-import { time } from "./shared.ts";
+import { notReached, time } from "./shared.ts";
 
 const lockFields = {
   user: z.string().describe("The locked user, in lower case."),
@@ -14,12 +14,13 @@ const lockFields = {
 export const lock = z.strictObject(lockFields).meta({ id: "Lock", description: "A lock that holds." });
 
 export const newLock = z
-  .strictObject({ ...lockFields, ended: endedIds })
+  .strictObject({ ...lockFields, ended: endedIds, notReached })
   .meta({ id: "NewLock", description: "A lock that was just set." });
 
 export const liftedLock = z
   .strictObject({
     user: z.string().describe("The user, in lower case."),
     locked: z.literal(false).describe("Whether a lock holds."),
+    notReached,
   })
   .meta({ id: "LiftedLock", description: "A lock that was just lifted." });

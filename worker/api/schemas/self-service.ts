@@ -1,6 +1,6 @@
 /** What everybody may ask Sallyport itself, beside `whoami`. */
 import * as z from "zod";
-import { reason, time } from "./shared.ts";
+import { notReached, reason, time } from "./shared.ts";
 
 export const health = z
   .strictObject({
@@ -23,6 +23,7 @@ export const statedReason = z
   .strictObject({
     reason: z.string().describe("The reason as it will be in the audit log."),
     until: time.describe("Until when it counts."),
+    notReached,
   })
   .meta({ id: "StatedReason", description: "A reason that counts for the caller's next sessions." });
 

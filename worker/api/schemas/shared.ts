@@ -1,6 +1,7 @@
 /** Fields that several routes take or answer with. */
 import * as z from "zod";
 import { stripControlCharacters } from "../../../common/text.ts";
+import { LOCATION_HINTS } from "../../../contract/placement.ts";
 
 /** A time in an answer: RFC 3339, in UTC. */
 export const time = z.iso.datetime();
@@ -9,6 +10,14 @@ export const time = z.iso.datetime();
 export const timeParameter = z.iso
   .datetime({ offset: true, error: "must be a time like 2026-11-17T00:00:00Z" })
   .transform((text) => Date.parse(text));
+
+/** Which of the user's objects lack a decision. */
+export const notReached = z
+  .array(z.enum(LOCATION_HINTS))
+  .describe(
+    "Location hints of the user's objects that do not have this yet: they did not answer. It does not hold at the " +
+      "clusters of these locations until they do; they are tried again until then. Normally empty.",
+  );
 
 export const limitParameter = z.coerce
   .number()
