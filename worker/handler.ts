@@ -3,6 +3,7 @@ import { clusterBinding } from "../contract/bindings.ts";
 import { classify } from "../kubernetes/classify.ts";
 import { mayCreate } from "../kubernetes/creation.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
+import type { RequestInfo } from "../kubernetes/request-info.ts";
 import { createAccessIdentityReader, type ReadAccessIdentity } from "./access/access-identity.ts";
 import { type Authenticate, createAuthenticator } from "./access/authenticate.ts";
 import { checkCrossSite } from "./access/cross-site.ts";
@@ -17,6 +18,7 @@ import { isReadMethod } from "./methods.ts";
 import { readActingIdentity } from "./policy/acting.ts";
 import { type Decision, decide } from "./policy/decide.ts";
 import { type Identity, identify } from "./policy/identify.ts";
+import { categorize } from "./request-audit/category.ts";
 import { recordAnswer } from "./request-audit/record-answer.ts";
 import { RequestRecorder } from "./request-audit/request-recorder.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
@@ -119,7 +121,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!decided.ok) return decided;
     const decision = decided.value;
 
-    const sameSite = hasSideEffects(decision, method) ? checkCrossSite(headers, url) : ok(null);
+    const isPlainRead = !hasSideEffects(decision, method) && !leavesRow(clusterRequest, classified.info);
+    const sameSite = isPlainRead ? ok(null) : checkCrossSite(headers, url, config.loopbackOrigins);
     if (!sameSite.ok) return sameSite;
 
     if (decision.action === "session") {
@@ -130,6 +133,13 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!unlocked.ok) return unlocked;
     trace.destination = "cluster";
     return forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision);
+  }
+
+  /** Whether the audit log would have a row of it: no page of another site may write a person's log. */
+  function leavesRow({ request, identity, cluster }: ClusterRequest, info: RequestInfo | undefined): boolean {
+    if (!info) return false;
+    const query = { identity, cluster: cluster.name, info, session: undefined };
+    return categorize({ method: request.method, query, status: 200 }, config.audit.requests) !== "none";
   }
 
   return (request, env, context) => {

@@ -18,6 +18,7 @@ const {
   audit,
   recording,
   portForward,
+  loopbackOrigins,
   export: exported,
   clusters,
 } = configSchema.shape;
@@ -228,6 +229,10 @@ export const deploymentSchema = z.strictObject({
       portForward: asWritten(
         portForward,
         "How port-forwards are followed: [portForward](#worker-portforward).",
+      ).optional(),
+      loopbackOrigins: asWritten(
+        loopbackOrigins,
+        "Web pages on people's own machines: `loopbackOrigins` of [the Worker's configuration](#worker).",
       ).optional(),
       export: asWritten(exported, "Where in the bucket the export writes: [export](#worker-export).").optional(),
     })

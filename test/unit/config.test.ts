@@ -63,6 +63,7 @@ describe("a valid configuration", () => {
       },
       recording: { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 67_108_864 },
       portForward: { onUnreadable: "end" },
+      loopbackOrigins: [],
       export: { prefix: "" },
     });
   });
@@ -255,6 +256,27 @@ describe("a configuration is refused, with the place of the fault", () => {
     ],
     ["an unknown onUnreadable", { portForward: { onUnreadable: "ignore" } }, /portForward\.onUnreadable/],
     ["an unknown field of portForward", { portForward: { unreadable: "end" } }, /unreadable[\s\S]*portForward/],
+    ...[
+      "https://dashboard.example.com",
+      "http://127.0.0.1.evil.example:8001",
+      "http://localhost.evil.example",
+      "http://evil.example#localhost:8001",
+      "http://user@localhost:8001",
+      "http://localhost:8001/",
+      "http://localhost:*",
+      "http://localhost:80",
+      "http://LOCALHOST:8001",
+      "http://localhost:99999",
+      "http://10.0.0.1:8001",
+      "http://0.0.0.0:8001",
+      "file://localhost",
+      "null",
+      "*",
+    ].map((origin): [string, object, RegExp] => [
+      `the origin ${origin}`,
+      { loopbackOrigins: [origin] },
+      /loopbackOrigins\[0\]/,
+    ]),
     ["an unknown onOutage", { audit: { onOutage: "ignore" } }, /audit\.onOutage/],
     ["a very small queue", { audit: { maxQueuedEvents: 9 } }, /audit\.maxQueuedEvents/],
     [

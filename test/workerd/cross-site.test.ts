@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { findSessions } from "../../audit/session-queries.ts";
-import { admin, as, HOST, requestAs, someone, UPGRADE } from "./people.ts";
+import { admin, as, directlyAs, HOST, requestAs, someone, UPGRADE } from "./people.ts";
 import { expectApiDenial, expectStatus } from "./statuses.ts";
 
 const CROSS_SITE = "refused: a web page of another site made this request; use kubectl, or a page of this host";
@@ -19,6 +19,7 @@ const FOREIGN: [string, Record<string, string>][] = [
   ["a fetch from a sibling domain", { "Sec-Fetch-Site": "same-site" }],
   ["an unknown Sec-Fetch-Site", { "Sec-Fetch-Site": "future" }],
   ["our origin, but cross-site by Sec-Fetch-Site", { Origin: HOST, "Sec-Fetch-Site": "cross-site" }],
+  ["a page of this host without TLS, which may be anybody's", { Origin: HOST.replace("https:", "http:") }],
   [
     "another origin, but same-origin by Sec-Fetch-Site",
     { Origin: "https://evil.example", "Sec-Fetch-Site": "same-origin" },
@@ -28,7 +29,6 @@ const FOREIGN: [string, Record<string, string>][] = [
 const OWN: [string, Record<string, string>][] = [
   ["kubectl, which sends neither header", {}],
   ["a page of this host", { Origin: HOST, "Sec-Fetch-Site": "same-origin" }],
-  ["a page of this host behind a TLS terminator", { Origin: HOST.replace("https:", "http:") }],
   ["an address typed into the browser", { "Sec-Fetch-Site": "none" }],
 ];
 
@@ -86,12 +86,102 @@ describe("a write", () => {
   });
 });
 
+describe("a read that leaves a row in the audit log", () => {
+  const NS = "/api/v1/namespaces/demo";
+  const READS = [
+    `${NS}/secrets`,
+    `${NS}/secrets/db`,
+    "/apis/certificates.k8s.io/v1/certificatesigningrequests/alice",
+    `${NS}/pods/web/proxy/`,
+  ];
+
+  it.each(FOREIGN)("is not forwarded for %s", async (_, headers) => {
+    for (const path of READS) await expectStatus(await as(someone(), path, { headers }), "Forbidden", CROSS_SITE);
+  });
+
+  it.each(OWN)("is forwarded for %s", async (_, headers) => {
+    expect((await as(someone(), `${NS}/secrets/db`, { headers })).status).toBe(200);
+  });
+});
+
+describe("a page on the person's own machine", () => {
+  const PAGE = "http://localhost:8001";
+  const config = { loopbackOrigins: [PAGE] };
+  const CONFIGMAP = "/api/v1/namespaces/demo/configmaps/c";
+  const write = { method: "PUT", body: "{}" };
+
+  const THROUGH_PROXY: [string, Record<string, string>][] = [
+    ["a browser that says so", { Origin: PAGE, "Sec-Fetch-Site": "same-origin" }],
+    ["a desktop application, or an older browser", { Origin: PAGE }],
+    ["a browser with cookies of its own for the program", { Origin: PAGE, Cookie: "theme=dark" }],
+  ];
+
+  it.each(THROUGH_PROXY)("writes and opens sessions through kubectl proxy, with %s", async (_, headers) => {
+    const person = someone();
+    const written = await directlyAs(person, CONFIGMAP, { ...write, headers }, { config });
+    expect(await written.json()).toMatchObject({ method: "PUT", body: "{}" });
+    const opened = await directlyAs(person, EXEC, { headers: { ...UPGRADE, ...headers } }, { config });
+    expect(opened.status).toBe(101);
+    opened.webSocket?.accept();
+    opened.webSocket?.close();
+  });
+
+  it("reads through kubectl proxy, which needs no Origin", async () => {
+    const headers = { "Sec-Fetch-Site": "same-origin" };
+    expect((await directlyAs(someone(), "/api/v1/namespaces/demo/secrets", { headers }, { config })).status).toBe(200);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ["calls us itself", { Origin: PAGE, "Sec-Fetch-Site": "cross-site" }],
+    ["calls us itself, under a name of the same site", { Origin: PAGE, "Sec-Fetch-Site": "same-site" }],
+    ["calls us itself, by a header that no browser sends with an Origin", { Origin: PAGE, "Sec-Fetch-Site": "none" }],
+    ["opens a WebSocket itself, with our cookie", { Origin: PAGE, Cookie: "a=b; CF_Authorization=ey.J.x" }],
+    ["… with another of our cookies", { Origin: PAGE, Cookie: "CF_AppSession=0123" }],
+    [
+      "… with our cookie, same-origin by its own word",
+      { Origin: PAGE, "Sec-Fetch-Site": "same-origin", Cookie: "CF_Authorization=x" },
+    ],
+    ["is on another port", { Origin: "http://localhost:8002" }],
+    ["is on another name of loopback", { Origin: "http://127.0.0.1:8001" }],
+    ["has another scheme", { Origin: "https://localhost:8001" }],
+    ["is a host that begins like it", { Origin: "http://localhost:8001.evil.example" }],
+    ["is in a sandbox", { Origin: "null", "Sec-Fetch-Site": "same-origin" }],
+    ["has two origins", { Origin: `${PAGE}, https://evil.example` }],
+  ])("does neither when it %s", async (_, headers) => {
+    const written = await directlyAs(someone(), CONFIGMAP, { ...write, headers }, { config });
+    await expectStatus(written, "Forbidden", CROSS_SITE);
+    const opened = await directlyAs(someone(), EXEC, { headers: { ...UPGRADE, ...headers } }, { config });
+    await expectStatus(opened, "Forbidden", CROSS_SITE);
+  });
+
+  it.each(THROUGH_PROXY)("does neither where it is not configured, with %s", async (_, headers) => {
+    await expectStatus(await as(someone(), CONFIGMAP, { ...write, headers }), "Forbidden", CROSS_SITE);
+  });
+
+  it.each(THROUGH_PROXY)("never calls the admin API, with %s", async (_, headers) => {
+    const response = await directlyAs(admin, "/-/admin/sessions", { headers }, { config });
+    await expectApiDenial(response, "cross_site", CROSS_SITE);
+  });
+});
+
 describe("a read", () => {
   it.each(FOREIGN)("may be caused by %s, which never sees the answer", async (_, headers) => {
     const response = await as(someone(), "/api/v1/namespaces/demo/pods", { headers });
     expect(response.status).toBe(200);
     expect([...response.headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
   });
+});
+
+describe("a host without TLS", () => {
+  it.each(["http://sallyport.example.com", "https://sallyport.example.com"])(
+    "has its own pages, with TLS that ends before it or without: %s",
+    async (Origin) => {
+      const init = { method: "PUT", body: "{}", headers: { Origin } };
+      const other = { host: "http://sallyport.example.com" };
+      const response = await directlyAs(someone(), "/api/v1/namespaces/demo/configmaps/c", init, other);
+      expect(response.status).toBe(200);
+    },
+  );
 });
 
 describe("the admin API", () => {

@@ -89,6 +89,15 @@ const exportSchema = z
     description: "Export of the audit log, to the bucket bound as `EXPORT`, if there is one.",
   });
 
+/** A page's origin as browsers write it in `Origin`: nothing else would ever be equal to it. */
+const loopbackOrigin = z
+  .string()
+  .regex(
+    /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:[1-9]\d{0,4})?$/,
+    "http:// or https://, then localhost, 127.0.0.1 or [::1], and a port; no path",
+  )
+  .refine((origin) => URL.parse(origin)?.origin === origin, "not as browsers write it: leave out the default port");
+
 const portForwardSchema = z
   .strictObject({
     onUnreadable: z
@@ -195,6 +204,13 @@ export const configSchema = z
       .describe("What is recorded, and what happens while the audit log cannot be written."),
     recording: recordingSchema.prefault({}),
     portForward: portForwardSchema.prefault({}),
+    loopbackOrigins: z
+      .array(loopbackOrigin)
+      .max(20)
+      .default([])
+      .describe(
+        "Origins of web pages on people's own machines that may write and open sessions through a local program, e.g. `http://localhost:8001` for `kubectl proxy`. Scheme, host and port must be equal. Whatever is served there is trusted. Never under `/-/`.",
+      ),
     export: exportSchema.prefault({}),
   })
   .refine(({ cluster, clusters }) => (cluster === undefined) !== (clusters === undefined), {
