@@ -5,13 +5,14 @@ import { denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
 import type { ForwardDecision } from "../policy/decide.ts";
+import { explainRefusal } from "./explain-refusal.ts";
 import { upstreamHeadersFor } from "./headers.ts";
 import { sandboxResponse } from "./sandbox-response.ts";
 import { buildUpstreamUrl } from "./url.ts";
 
 /**
- * Sends an allowed request to the cluster and returns the answer untouched. Neither body is read, so neither
- * is buffered, and a client that goes away takes the upstream request with it.
+ * Sends an allowed request to the cluster and returns the answer. Neither body is read, so neither is
+ * buffered, and a client that goes away takes the upstream request with it.
  *
  * @param target the path and query that were decided on
  * @returns the cluster's answer, or why there is none
@@ -27,7 +28,7 @@ export async function forwardToCluster(
   const { method, signal } = request;
   const isBodiless = method === "GET" || method === "HEAD";
   // `fetch` takes no body with these. Without it, the request would be another one to some workloads.
-  if (isBodiless && request.body && request.headers.get("Content-Length") !== "0") {
+  if (isBodiless && !(await isEmpty(request))) {
     return err(denial("bad_request", `a ${method} with a body is not forwarded`));
   }
   try {
@@ -40,7 +41,9 @@ export async function forwardToCluster(
       signal,
     });
     const response = await (isReadMethod(method) ? answer : Promise.race([answer, rejectWhenAborted(signal)]));
-    return ok(decision.proxied ? sandboxResponse(response) : response);
+    // A workload's own answers are its own, also without a body, and the one to a HEAD has none.
+    const answered = decision.proxied || method === "HEAD" ? response : await explainRefusal(response);
+    return ok(sandboxResponse(answered, target, decision.proxied, request.url));
   } catch (error) {
     if (signal.aborted) {
       const message = "the client went away before the cluster answered; the request may have been carried out";
@@ -50,6 +53,17 @@ export async function forwardToCluster(
     logEvent("error", "cluster_request_failed", { method, error: error instanceof Error ? error.name : "unknown" });
     const message = "the cluster cannot be reached: try again; if this persists, contact your administrator";
     return err(upstreamFailure("cluster_unreachable", message));
+  }
+}
+
+/** Some clients announce a body with each request, and send none: `Transfer-Encoding: chunked`, then its end. */
+async function isEmpty({ body, headers }: Request): Promise<boolean> {
+  if (!body || headers.get("Content-Length") === "0") return true;
+  const reader = body.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return true;
+    if ((value as Uint8Array).byteLength > 0) return false;
   }
 }
 
