@@ -1,4 +1,4 @@
-/** Classifies requests by their method, URL and Upgrade header. */
+/** Classifies requests by their method, URL and upgrade. */
 import { findPathAmbiguity, type RequestTarget } from "./path.ts";
 import { hasAmbiguousBoolean, parseQuery } from "./query.ts";
 import { parseRequestInfo, type RequestInfo } from "./request-info.ts";
@@ -54,7 +54,7 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
  *
  * @param method as sent
  * @param target from `rawRequestTarget`, or exactly the `URL` that is sent upstream
- * @param upgrade the Upgrade header or null; several values joined by commas, as `Headers.get` does
+ * @param upgrade from `effectiveUpgrade`; several values are joined by commas, as `Headers.get` does
  */
 export function classify(method: string, target: RequestTarget, upgrade: string | null): Classified {
   if (!METHODS.has(method)) return refuse(405, "the API server does not serve this method");
@@ -69,12 +69,11 @@ export function classify(method: string, target: RequestTarget, upgrade: string 
 
   if (info.isResourceRequest && info.verb === "proxy") return refuse(403, LEGACY_PROXY_REASON, info);
   const upgradeTo = readUpgrade(upgrade);
-  if (upgradeTo === "unknown") {
-    return refuse(400, "the Upgrade header names a protocol that is neither WebSocket nor SPDY/3.1", info);
-  }
   const endpoint = findSessionEndpoint(info);
   if (endpoint !== undefined) return classifySession(method, target, info, endpoint, upgradeTo);
-  if (upgradeTo === "none") return { kind: "rest", info };
+  // The API server ignores an upgrade that it does not know, as Java's client asks for h2c on each request. It is
+  // never passed on, so it has no effect on a workload either.
+  if (upgradeTo === "none" || upgradeTo === "unknown") return { kind: "rest", info };
   if (upgradeTo === "websocket" && method === "GET") {
     if (isReadingStream(info)) return { kind: "stream", info };
     if (isWorkloadProxy(info))
@@ -99,9 +98,12 @@ function classifySession(
   target: RequestTarget,
   info: RequestInfo,
   endpoint: SessionEndpoint,
-  upgradeTo: "none" | SessionTransport,
+  upgradeTo: Upgrade,
 ): Classified {
   const { subresource } = info;
+  if (upgradeTo === "unknown") {
+    return refuse(400, "the Upgrade header names a protocol that is neither WebSocket nor SPDY/3.1", info);
+  }
   if (upgradeTo === "none") {
     // A client also gets this when a proxy removes its SPDY upgrade, hence
     // the version of kubectl with WebSocket.

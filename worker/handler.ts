@@ -4,6 +4,7 @@ import { classify } from "../kubernetes/classify.ts";
 import { mayCreate } from "../kubernetes/creation.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
 import type { RequestInfo } from "../kubernetes/request-info.ts";
+import { effectiveUpgrade } from "../kubernetes/upgrade.ts";
 import { createAccessIdentityReader, type ReadAccessIdentity } from "./access/access-identity.ts";
 import { type Authenticate, createAuthenticator } from "./access/authenticate.ts";
 import { checkCrossSite } from "./access/cross-site.ts";
@@ -112,7 +113,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
     // As the client wrote it: `new URL()` has resolved the dot segments that give an attack away.
     const target = rawRequestTarget(request.url);
-    const classified = classify(method, target, headers.get("Upgrade"));
+    const classified = classify(method, target, effectiveUpgrade(headers));
     if (classified.info) trace.info = classified.info;
     const creates = mayCreate(method, headers.get("Content-Type"));
     const decided = decide({ identity, acting: acting.value, cluster, classified, creates });

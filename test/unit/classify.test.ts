@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
+import { effectiveUpgrade } from "../../kubernetes/upgrade.ts";
 
 const POD = "/api/v1/namespaces/demo/pods/shell";
 const VMI = "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm1";
@@ -245,8 +246,6 @@ describe("refused: a session without the right upgrade or method", () => {
     ["GET", `${POD}/exec`, "websocket, h2c", "neither WebSocket nor SPDY/3.1"],
     ["GET", `${POD}/exec`, "websockets", "neither WebSocket nor SPDY/3.1"],
     ["POST", `${POD}/exec`, "SPDY/3", "neither WebSocket nor SPDY/3.1"],
-    ["GET", "/version", "h2c", "neither WebSocket nor SPDY/3.1"],
-    ["GET", POD, "TLS/1.3", "neither WebSocket nor SPDY/3.1"],
   ])("%s %s, Upgrade %s", (method, path, upgrade, reason) => {
     expect(classifyUrl(method, path, upgrade)).toMatchObject({
       kind: "refused",
@@ -254,6 +253,51 @@ describe("refused: a session without the right upgrade or method", () => {
       reason: expect.stringContaining(reason),
       info: expect.anything(),
     });
+  });
+});
+
+describe("an upgrade that the API server ignores", () => {
+  test.each([
+    ["GET", "/version", "h2c"],
+    ["GET", POD, "TLS/1.3"],
+    ["POST", "/api/v1/namespaces/demo/pods", "h2c"],
+    ["PATCH", POD, "HTTP/2.0"],
+    ["GET", "/api/v1/namespaces/demo/pods?watch=true", "h2c"],
+    ["GET", `${POD}/log`, "websocket, h2c"],
+    ["GET", `${POD}/proxy/`, "h2c"],
+  ])("does not matter to an API request: %s %s, Upgrade %s", (method, path, upgrade) => {
+    expect(classifyUrl(method, path, upgrade)).toEqual(classifyUrl(method, path, null));
+    expect(classifyUrl(method, path, upgrade).kind).toBe("rest");
+  });
+});
+
+describe("an Upgrade header", () => {
+  const upgradeOf = (headers: Record<string, string>) => effectiveUpgrade(new Headers(headers));
+
+  test.each([
+    { Connection: "Upgrade" },
+    { Connection: "upgrade" },
+    { Connection: "keep-alive, Upgrade" },
+    { Connection: "Upgrade, HTTP2-Settings" },
+    { Connection: "keep-alive ,\tUPGRADE , x" },
+    { "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" },
+    { Connection: "keep-alive", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" },
+  ])("counts where Connection names it, or a WebSocket's handshake came along: %j", (others) => {
+    expect(upgradeOf({ Upgrade: WS, ...others })).toBe(WS);
+  });
+
+  test.each([
+    {},
+    { Connection: "close" },
+    { Connection: "keep-alive" },
+    { Connection: "x-upgrade" },
+    { Connection: "" },
+  ])("has no effect otherwise: %j", (others) => {
+    expect(upgradeOf({ Upgrade: WS, ...others })).toBeNull();
+  });
+
+  test("is nothing where there is none", () => {
+    expect(upgradeOf({ Connection: "Upgrade" })).toBeNull();
   });
 });
 

@@ -272,7 +272,7 @@ describe("a configuration is refused, with the place of the fault", () => {
       "file://localhost",
       "null",
       "*",
-    ].map((origin): [string, object, RegExp] => [
+    ].map((origin): [string, Record<string, unknown>, RegExp] => [
       `the origin ${origin}`,
       { loopbackOrigins: [origin] },
       /loopbackOrigins\[0\]/,

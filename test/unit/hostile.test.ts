@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Classified, classify } from "../../kubernetes/classify.ts";
 import { mayCreate } from "../../kubernetes/creation.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
+import { effectiveUpgrade } from "../../kubernetes/upgrade.ts";
 import { buildUpstreamHeaders } from "../../kubernetes/upstream-headers.ts";
 import { checkCrossSite } from "../../worker/access/cross-site.ts";
 import { loadConfig } from "../../worker/config/load.ts";
@@ -43,7 +44,7 @@ function headersOf(entry: RequestEntry): Headers {
 function classifyEntry({ method, target, ...entry }: RequestEntry): Classified {
   const sent = expand(target, TOKEN);
   const url = /^https?:/.test(sent) ? sent : `http://localhost${sent === "*" ? "/" : sent}`;
-  return classify(method, rawRequestTarget(url), headersOf({ method, target, ...entry }).get("Upgrade"));
+  return classify(method, rawRequestTarget(url), effectiveUpgrade(headersOf({ method, target, ...entry })));
 }
 
 const { connectorNamespace, rules } = loadConfig({

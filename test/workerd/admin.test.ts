@@ -305,7 +305,10 @@ describe("ending a session", () => {
     const message = "session terminated by admin@example.com: now";
     const refused = await answer;
     expect([refused.status, await refused.json()]).toEqual([403, expect.objectContaining({ message })]);
-    const second = await as(person, pod.path(), { method: "POST", headers: { Upgrade: "SPDY/3.1" } });
+    const second = await as(person, pod.path(), {
+      method: "POST",
+      headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1" },
+    });
     expect([second.status, await second.json()]).toEqual([403, expect.objectContaining({ message })]);
     // workerd's HTTP server does not look for a client's FIN while it works on an answer; Go's does.
     if (!IS_TCP) await pod.cancelled();

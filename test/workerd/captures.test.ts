@@ -102,7 +102,7 @@ describe("a real session is relayed byte for byte, and is in the audit log", () 
     const pod = await Puppet.make({ protocol: handshake.chosen ?? "" });
     const leaving = new AbortController();
     const path = handshake.url.replace(/\/pods\/[^/]+\//, `/pods/${pod.name}/`);
-    const headers = { Upgrade: "websocket", "Sec-WebSocket-Protocol": handshake.offered ?? "" };
+    const headers = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Protocol": handshake.offered ?? "" };
     const request = await requestAs(someone(), path, { headers });
     const client = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     expect(client.protocol).toBe(handshake.chosen);
@@ -138,7 +138,10 @@ it("a real refusal reaches both of kubectl's halves unchanged, and is in the aud
   await pod.request();
   pod.refuse(first.handshake.status, first.handshake.body ?? "", { "Content-Type": "application/json" });
   const get = await answer;
-  const post = await as(person, path, { method: "POST", headers: { Upgrade: "SPDY/3.1", "Kubectl-Session": "s" } });
+  const post = await as(person, path, {
+    method: "POST",
+    headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1", "Kubectl-Session": "s" },
+  });
   expect([get.status, await get.text()]).toEqual([400, first.handshake.body]);
   expect([post.status, await post.text()]).toEqual([400, second.handshake.body]);
   const [row] = await endedOf(person.email, 1);

@@ -41,7 +41,7 @@ describe("a session", () => {
   });
 
   it("is not opened for a page of another site by SPDY either", async () => {
-    const headers = { Upgrade: "SPDY/3.1", Origin: "https://evil.example" };
+    const headers = { Connection: "Upgrade", Upgrade: "SPDY/3.1", Origin: "https://evil.example" };
     await expectStatus(await as(someone(), EXEC, { method: "POST", headers }), "Forbidden", CROSS_SITE);
   });
 

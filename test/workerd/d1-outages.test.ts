@@ -262,7 +262,7 @@ describe("policy fail-closed, without D1", () => {
     const d1 = interceptWrites(fail);
     const pod = await Puppet.make();
     await expectStatus(await attempt(person, pod.path(), audit), "ServiceUnavailable", UNRECORDED);
-    const init = { method: "POST", headers: { Upgrade: "SPDY/3.1" } };
+    const init = { method: "POST", headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1" } };
     const secondHalf = await directlyAs(person, pod.path(), init, { config: config(audit) });
     await expectStatus(secondHalf, "ServiceUnavailable", UNRECORDED);
     expect(pod.isAsked).toBe(false);

@@ -32,7 +32,7 @@ async function session(rest: string) {
 
 async function limited(rest: string, limits: Omit<Limits, "maxSessionsPerUser" | "endWithToken">) {
   const vm = await Puppet.make();
-  const init = { headers: { Upgrade: "websocket", ...HEADERS } };
+  const init = { headers: { Connection: "Upgrade", Upgrade: "websocket", ...HEADERS } };
   const config = { limits: { maxSessionsPerUser: 3, ...limits } };
   const client = await Client.open(directlyAs(someone(), path(vm, rest), init, { config }));
   return { vm, client };
@@ -101,7 +101,9 @@ describe.each(KINDS)("a virtual machine's %s", (rest, kind, ports) => {
 
     const second = await Puppet.make();
     const leaving = new AbortController();
-    const request = await requestAs(someone(), path(second, rest), { headers: { Upgrade: "websocket", ...HEADERS } });
+    const request = await requestAs(someone(), path(second, rest), {
+      headers: { Connection: "Upgrade", Upgrade: "websocket", ...HEADERS },
+    });
     const broken = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     leaving.abort();
     expect(await ended(broken.sessionId)).toMatchObject({ outcome: "disconnected", reason: null });

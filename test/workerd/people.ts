@@ -44,7 +44,7 @@ export async function as(who: JWTPayload, path: string, init: RequestInit = {}):
   return expectDescribed(request, await env.EDGE.fetch(request));
 }
 
-export const UPGRADE = { Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" };
+export const UPGRADE = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" };
 
 /** Sends a session attempt as kubectl does. */
 export function upgrade(who: JWTPayload, path: string, headers: Record<string, string> = {}): Promise<Response> {

@@ -20,7 +20,12 @@ const firstHalf = (who: Person, path: string, attempt = "attempt-1") =>
 const secondHalf = (who: Person, path: string, attempt = "attempt-1") =>
   as(who, path, {
     method: "POST",
-    headers: { Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io", "Kubectl-Session": attempt },
+    headers: {
+      Connection: "Upgrade",
+      Upgrade: "SPDY/3.1",
+      "X-Stream-Protocol-Version": "v4.channel.k8s.io",
+      "Kubectl-Session": attempt,
+    },
   });
 
 describe("a session that the cluster refuses", () => {
@@ -192,7 +197,10 @@ describe("a second half by SPDY gets only its own first half's answer", () => {
 describe("a client that supports SPDY only", () => {
   it.each(["POST", "GET"])("reads in a 400 which kubectl to use (%s), and is in the audit log once", async (method) => {
     const person = someone();
-    const response = await as(person, EXEC("silent"), { method, headers: { Upgrade: "SPDY/3.1" } });
+    const response = await as(person, EXEC("silent"), {
+      method,
+      headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1" },
+    });
     await expectStatus(response, "BadRequest", SPDY_MESSAGE);
     await expectAudited(person, [{ outcome: "refused", reason: expect.stringMatching(SPDY_MESSAGE), pod: "silent" }]);
   });
@@ -314,7 +322,7 @@ describe("the edge refuses a request that does not open a session", () => {
     ["without an upgrade", {}, "exec requires a connection upgrade to WebSocket (kubectl 1.31 or later)"],
     [
       "with an upgrade to something else",
-      { Upgrade: "h2c" },
+      { Connection: "Upgrade", Upgrade: "h2c" },
       "the Upgrade header names a protocol that is neither WebSocket nor SPDY/3.1",
     ],
   ])("%s", async (_, headers, message) => {

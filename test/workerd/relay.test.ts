@@ -119,7 +119,9 @@ describe("the subprotocol", () => {
 
   it("is absent from the answer if the cluster chose none", async () => {
     const pod = await Puppet.make();
-    const client = await Client.open(as(someone(), pod.path(), { headers: { Upgrade: "websocket" } }));
+    const client = await Client.open(
+      as(someone(), pod.path(), { headers: { Connection: "Upgrade", Upgrade: "websocket" } }),
+    );
     expect(client.protocol).toBeNull();
     client.close();
     await ended(client.sessionId);
@@ -304,7 +306,9 @@ describe("the audit log says how a session ended", () => {
   it("as disconnected when the client's connection breaks, and the cluster's is closed", async () => {
     const pod = await Puppet.make();
     const leaving = new AbortController();
-    const request = await requestAs(someone(), pod.path(), { headers: { Upgrade: "websocket" } });
+    const request = await requestAs(someone(), pod.path(), {
+      headers: { Connection: "Upgrade", Upgrade: "websocket" },
+    });
     const client = await Client.open(env.EDGE.fetch(request, { signal: leaving.signal }));
     client.send(frame(0, "x"));
     await eventually(() => expect(pod.received.length).toBe(1));

@@ -290,10 +290,12 @@ it("no row has any part of a body, a query, a credential or a header without a c
   await as(person, `${NS}/services/web/proxy/${marker}/x${query}`, init);
   await as(person, `${NS}/pods${query}`, { ...init, headers: { ...headers, "Impersonate-User": marker } });
   await as(person, `${NS}/pods/x/exec${query}`, {
-    headers: { ...headers, Upgrade: "websocket", Origin: `https://${marker}` },
+    headers: { ...headers, Connection: "Upgrade", Upgrade: "websocket", Origin: `https://${marker}` },
   });
   await as(person, `/-/admin/sessions${query}`, init);
-  await as(person, `${NS}/pods${query}#${marker}`, { headers: { ...headers, Upgrade: marker } });
+  await as(person, `${NS}/pods/x/exec${query}#${marker}`, {
+    headers: { ...headers, Connection: "Upgrade", Upgrade: marker },
+  });
   await directlyAs(person, `${NS}/configmaps${query}`, init, { bindings: answering(403) });
   await env.EDGE.fetch(
     new Request(`${HOST}${NS}/pods${query}`, { headers: { ...headers, "Cf-Access-Jwt-Assertion": marker } }),

@@ -7,7 +7,12 @@ export function requestBytes(entry: RequestEntry, token: string, userAgent?: str
   const { method, target, bare } = entry;
   const lines = headerLines(entry).map(([name, value]) => [name, expand(value, token, user)] as const);
   const has = (wanted: string) => lines.some(([name]) => name.toLowerCase() === wanted);
-  const isWebSocket = lines.some(([name, value]) => name === "Upgrade" && value.trim().toLowerCase() === "websocket");
+  // A client that sends a key means its handshake.
+  const isHandshake = lines.some(
+    ([name, value]) => name === "Connection" && /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(value),
+  );
+  const isWebSocket =
+    isHandshake && lines.some(([name, value]) => name === "Upgrade" && value.trim().toLowerCase() === "websocket");
   const isWriting = /^(POST|PUT|PATCH)$/.test(method);
   const all = [
     ...(bare === "host" ? [] : [["Host", "localhost"] as const]),
