@@ -17,7 +17,7 @@ import { type WatchRequest, type WatchSink, watch } from "./api/watch.ts";
 import { responseSink, watchProtocol, webSocketSink } from "./api/watch-sinks.ts";
 import type { AuditedRequest, AuditLog } from "./auth/audit.ts";
 import { type Authorizer, refusal } from "./auth/authorizer.ts";
-import { impersonatedUser, type UserInfo } from "./auth/identity.ts";
+import { impersonatedUser, impersonationRequests, PROXY_ACCOUNT, type UserInfo } from "./auth/identity.ts";
 import { type RequestInfo, type ResourceRequest, requestInfo } from "./auth/request-info.ts";
 import { review } from "./auth/reviews.ts";
 import { checkOrigin, readBody, sendJson, splitUrl } from "./http.ts";
@@ -73,6 +73,9 @@ async function handle(
     checkOrigin(request);
     const { path, query } = splitUrl(request);
     const user = impersonatedUser(request);
+    for (const needed of impersonationRequests(request)) {
+      if (!context.authorizer.decide(PROXY_ACCOUNT, needed).allowed) throw refusal(PROXY_ACCOUNT, needed);
+    }
     const info = requestInfo(request.method ?? "GET", path, query);
     audited = context.audit.begin(request, info, user);
     response.setHeader("Audit-Id", audited.auditId);

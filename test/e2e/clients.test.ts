@@ -135,7 +135,7 @@ describe.skipIf("missing" in other)(`kubectl ${"version" in other ? other.versio
     );
     expect((await of("mallory").run("get", "pods")).stderr).toContain("no rule here gives mallory@example.net access");
     expect((await of("alice").run("get", "pods", "--as=bob@example.com")).stderr).toContain(
-      "impersonation (kubectl's --as, --as-group and --as-uid) is not available here",
+      "this user is not available to you: --as takes alice@example.com",
     );
     const advice = "use kubectl 1.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true";
     const exec = of("alice", { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false" });
@@ -352,9 +352,7 @@ describe.skipIf("missing" in python)("python3-kubernetes", () => {
     expect(watch).toEqual({ what: "watch", seen: expect.arrayContaining(seen) });
     expect(forward).toMatchObject({ what: "port-forward", page: expect.stringContaining("hello from"), error: null });
     expect(impersonation).toMatchObject({ what: "refused", act: "impersonating", code: 403 });
-    expect(impersonation?.["body"]).toContain(
-      "impersonation (kubectl's --as, --as-group and --as-uid) is not available",
-    );
+    expect(impersonation?.["body"]).toContain("this user is not available to you: --as takes alice@example.com");
 
     const row = await endedSince(began, "exec", "command LIKE '%python-out%'");
     expect(row).toMatchObject({ outcome: "exited", exit_code: 5, user: "alice@example.com", pod: "shell" });

@@ -430,6 +430,51 @@ describe("port-forward", () => {
   });
 });
 
+describe("impersonation", () => {
+  const refused = (what: string) => ({
+    code: 403,
+    text: expect.stringContaining(`cannot impersonate resource \\"${what}\\"`),
+  });
+  const ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/impersonator";
+  const admin = { "Impersonate-User": "root", "Impersonate-Group": "system:masters" };
+  const impersonate = (apiGroup: string, resource: string, ...resourceNames: string[]) => ({
+    ...{ apiGroups: [apiGroup], resources: [resource], verbs: ["impersonate"] },
+    ...(resourceNames.length > 0 && { resourceNames }),
+  });
+  const EXTRAS = "authentication.k8s.io";
+  const setRules = (rules: object[]) =>
+    call("PATCH", ROLE, { ...admin, "Content-Type": "application/merge-patch+json" }, { rules });
+  const ALL = [
+    ...["users", "groups", "serviceaccounts"].map((resource) => impersonate("", resource)),
+    impersonate(EXTRAS, "*"),
+  ];
+
+  afterAll(() => setRules(ALL));
+
+  it("is limited by the RBAC of the account that makes every request", async () => {
+    const rules = [
+      impersonate("", "users", "alice@example.com", "root"),
+      impersonate("", "groups", "developers", "system:masters"),
+      impersonate(EXTRAS, "userextras/team", "core"),
+    ];
+    expect((await setRules(rules)).code).toBe(200);
+    const alice = { "Impersonate-User": "alice@example.com" };
+    const developer = { ...alice, "Impersonate-Group": "developers" };
+    expect((await get(PODS, { ...developer, "Impersonate-Extra-Team": "core" })).code).toBe(200);
+    expect(await get(PODS, { "Impersonate-User": "bob@example.com" })).toMatchObject(refused("users"));
+    expect(await get(PODS, { ...alice, "Impersonate-Group": ["developers", "viewers"] })).toMatchObject(
+      refused("groups"),
+    );
+    expect(await get(PODS, { "Impersonate-User": "system:serviceaccount:demo:bot" })).toMatchObject(
+      refused("serviceaccounts"),
+    );
+    expect(await get(PODS, { ...developer, "Impersonate-Extra-Team": "sre" })).toMatchObject(
+      refused("userextras/team"),
+    );
+    expect(await get(PODS, { ...developer, "Impersonate-Uid": "1" })).toMatchObject(refused("uids"));
+  });
+});
+
 describe("the audit log", () => {
   it("has a line for a session's start and one for its end, with its user", async () => {
     const marked = { ...DEVELOPER, "Impersonate-Extra-Session": "audited-1" };

@@ -64,10 +64,10 @@ describe("API requests", () => {
     expect(stderr).toContain("no rule here gives mallory@example.net access");
   });
 
-  it("kubectl --as is refused with a message, not ignored", async () => {
+  it("kubectl --as for somebody else is refused with a message, not ignored", async () => {
     const { code, stderr } = await people.alice.run("get", "pods", "--as=bob@example.com");
     expect(code).toBe(1);
-    expect(stderr).toContain("impersonation (kubectl's --as, --as-group and --as-uid) is not available here");
+    expect(stderr).toContain("this user is not available to you: --as takes alice@example.com");
   });
 });
 

@@ -30,7 +30,10 @@ if (!hasCluster) {
 /** Unique, because others use the cluster too. */
 const name = `connector-${randomBytes(4).toString("hex")}`;
 const identities: Identities = [
-  { match: { email: PERSONAS.alice.email }, groups: ["developers"], extra: { team: ["sre"] } },
+  {
+    ...{ match: { email: PERSONAS.alice.email }, groups: ["developers"], extra: { team: ["sre"] } },
+    mayImpersonate: { users: ["trainee"], groups: ["trainees"] },
+  },
   { match: { email: PERSONAS.admin.email }, groups: [], roles: ["admin"] },
 ];
 const deployment = deploymentOf({
@@ -262,6 +265,22 @@ describe.skipIf(!hasCluster)("the connector on a real cluster", () => {
       });
       const echoed = await person().runWithInput("through all of it\n", "exec", "-i", "shell", "--", "cat");
       expect(echoed.stdout).toBe("through all of it\n");
+    });
+
+    it("kubectl --as has fewer groups, or another identity that the rule names", async () => {
+      const list = (...flags: string[]) => person().run("get", "--raw", PODS, ...flags);
+      const own = `--as=${PERSONAS.alice.email}`;
+      expect((await list(own, "--as-group=developers")).code).toBe(0);
+      expect((await list(own)).stderr).toContain(`User "${PERSONAS.alice.email}" cannot list resource "pods"`);
+      expect((await list("--as=trainee", "--as-group=trainees")).stderr).toContain(
+        'User "trainee" cannot list resource "pods"',
+      );
+      expect((await person().run("exec", "shell", own, "--as-group=developers", "--", "echo", "fewer")).stdout).toBe(
+        "fewer\n",
+      );
+      const allowed = await person().run("auth", "can-i", "--list", own);
+      expect(allowed.stdout).toContain("selfsubjectaccessreviews.authorization.k8s.io");
+      expect(allowed.stdout).not.toContain("pods/exec");
     });
 
     it("the cluster refuses a group that the Worker gives and the connector's role does not name", async () => {

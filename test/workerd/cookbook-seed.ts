@@ -229,7 +229,7 @@ const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<Store
     EVE,
     {
       ...{ category: "denied", decision: "refused", refusal: "impersonation", status: null },
-      ...{ reason: "impersonation is not available here", resource: "pods", namespace: "shop" },
+      ...{ reason: "this user is not available to you", resource: "pods", namespace: "shop" },
     },
   ],
   [

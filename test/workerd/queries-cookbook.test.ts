@@ -149,7 +149,7 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
     },
     {
       ...{ what: "request", user: "eve@example.com", attempts: 1 },
-      reason: "impersonation: impersonation is not available here",
+      reason: "impersonation: this user is not available to you",
     },
     { what: "request", reason: "no_identity: no rule knows you", user: "mallory@elsewhere.example", attempts: 1 },
     { what: "session", reason: "locked by ada@example.com: not on the rota", user: "carol@example.com", attempts: 1 },

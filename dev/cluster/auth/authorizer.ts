@@ -2,7 +2,7 @@ import { resourceNamed } from "../api/resources.ts";
 import { forbidden, type StatusError } from "../api/status.ts";
 import type { Store } from "../api/storage.ts";
 import type { UserInfo } from "./identity.ts";
-import { type Binding, type PolicyRule, roleRules } from "./rbac.ts";
+import { type Binding, type PolicyRule, roleRules, type Subject } from "./rbac.ts";
 import type { RequestInfo, ResourceRequest } from "./request-info.ts";
 
 export interface Decision {
@@ -45,9 +45,7 @@ export class Authorizer {
     const local = namespace === "" ? [] : this.#store.list(resourceNamed("rolebindings"), namespace);
     return [...cluster, ...local].flatMap((object) => {
       const binding = object as Binding;
-      const subject = binding.subjects?.find(({ kind, name }) =>
-        kind === "Group" ? user.groups.includes(name) : kind === "User" && user.username === name,
-      );
+      const subject = binding.subjects?.find((each) => isSubject(each, user));
       if (subject === undefined) return [];
       const { kind, name } = binding.roleRef;
       const { metadata } = binding;
@@ -55,6 +53,19 @@ export class Authorizer {
       const bound = `${binding.kind} "${named}" of ${kind} "${name}" to ${subject.kind} "${subject.name}"`;
       return [{ rules: roleRules(this.#store, binding), reason: `RBAC: allowed by ${bound}` }];
     });
+  }
+}
+
+function isSubject({ kind, name, namespace = "" }: Subject, { username, groups }: UserInfo): boolean {
+  switch (kind) {
+    case "Group":
+      return groups.includes(name);
+    case "User":
+      return username === name;
+    case "ServiceAccount":
+      return username === `system:serviceaccount:${namespace}:${name}`;
+    default:
+      return false;
   }
 }
 

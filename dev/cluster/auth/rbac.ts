@@ -1,6 +1,7 @@
 import type { KubeObject } from "../api/objects.ts";
 import { resourceNamed } from "../api/resources.ts";
 import type { NewObject, Store } from "../api/storage.ts";
+import { PROXY_ACCOUNT_NAME } from "./identity.ts";
 
 export interface PolicyRule {
   readonly verbs: readonly string[];
@@ -12,7 +13,14 @@ export interface PolicyRule {
 
 export interface Binding extends KubeObject {
   readonly roleRef: { readonly kind: string; readonly name: string };
-  readonly subjects?: readonly { readonly kind: string; readonly name: string }[];
+  readonly subjects?: readonly Subject[];
+}
+
+export interface Subject {
+  readonly kind: string;
+  readonly name: string;
+  /** Of a service account. */
+  readonly namespace?: string;
 }
 
 /** @returns the rules of the role that a binding refers to; none if there is no such role */
@@ -56,19 +64,34 @@ function clusterRole(name: string, rules: readonly PolicyRule[]): NewObject {
   return { apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRole", metadata: { name }, rules };
 }
 
-function binding(name: string, role: string, groups: readonly string[], namespace?: string): NewObject {
+const groupsOf = (names: readonly string[]): Subject[] => names.map((name) => ({ kind: "Group", name }));
+
+function binding(name: string, role: string, subjects: readonly Subject[], namespace?: string): NewObject {
   return {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: namespace === undefined ? "ClusterRoleBinding" : "RoleBinding",
     metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
-    subjects: groups.map((group) => ({ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: group })),
+    subjects: subjects.map((subject) =>
+      subject.kind === "ServiceAccount" ? subject : { apiGroup: "rbac.authorization.k8s.io", ...subject },
+    ),
   };
 }
 
 /**
+ * Of the proxy's account, with any name: the local stack's identity rules may change. Tests replace it by what
+ * the connector's manifests give.
+ */
+export const IMPERSONATOR_ROLE = "impersonator";
+const IMPERSONATE: readonly PolicyRule[] = [
+  { verbs: ["impersonate"], apiGroups: [""], resources: ["users", "groups", "serviceaccounts"] },
+  { verbs: ["impersonate"], apiGroups: ["authentication.k8s.io"], resources: ["*"] },
+];
+
+/**
  * Stores the roles and bindings: those of every cluster (discovery and self reviews for all authenticated
- * users), and for the demo `developers` = edit with `kubectl debug`, and `viewers` = view, in the namespace.
+ * users), the one of the proxy's account, and for the demo `developers` = edit with `kubectl debug`, and
+ * `viewers` = view, in the namespace.
  */
 export function installRbac(store: Store, demoNamespace: string): void {
   const reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
@@ -86,18 +109,27 @@ export function installRbac(store: Store, demoNamespace: string): void {
       { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["selfsubjectreviews"] },
     ]),
     clusterRole("system:public-info-viewer", [{ verbs: ["get"], nonResourceURLs: PUBLIC_PATHS }]),
+    clusterRole(IMPERSONATOR_ROLE, IMPERSONATE),
   ];
   for (const role of roles) store.create(resourceNamed("clusterroles"), role);
 
-  const everyone = [AUTHENTICATED, "system:unauthenticated"];
+  const everyone = groupsOf([AUTHENTICATED, "system:unauthenticated"]);
+  const authenticated = groupsOf([AUTHENTICATED]);
   const clusterBindings = [
-    binding("cluster-admin", "cluster-admin", ["system:masters"]),
-    binding("system:discovery", "system:discovery", [AUTHENTICATED]),
-    binding("system:basic-user", "system:basic-user", [AUTHENTICATED]),
+    binding("cluster-admin", "cluster-admin", groupsOf(["system:masters"])),
+    binding("system:discovery", "system:discovery", authenticated),
+    binding("system:basic-user", "system:basic-user", authenticated),
     binding("system:public-info-viewer", "system:public-info-viewer", everyone),
+    binding(IMPERSONATOR_ROLE, IMPERSONATOR_ROLE, [{ kind: "ServiceAccount", ...PROXY_ACCOUNT_NAME }]),
   ];
   for (const object of clusterBindings) store.create(resourceNamed("clusterrolebindings"), object);
-  store.create(resourceNamed("rolebindings"), binding("developers-edit", "edit", ["developers"], demoNamespace));
-  store.create(resourceNamed("rolebindings"), binding("developers-debug", "debug", ["developers"], demoNamespace));
-  store.create(resourceNamed("rolebindings"), binding("viewers-view", "view", ["viewers"], demoNamespace));
+  store.create(
+    resourceNamed("rolebindings"),
+    binding("developers-edit", "edit", groupsOf(["developers"]), demoNamespace),
+  );
+  store.create(
+    resourceNamed("rolebindings"),
+    binding("developers-debug", "debug", groupsOf(["developers"]), demoNamespace),
+  );
+  store.create(resourceNamed("rolebindings"), binding("viewers-view", "view", groupsOf(["viewers"]), demoNamespace));
 }
