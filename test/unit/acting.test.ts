@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../worker/config/load.ts";
 import { impersonationOf, readActingIdentity } from "../../worker/policy/acting.ts";
 import type { Identity } from "../../worker/policy/identify.ts";
+import { Random, seedOfRun } from "../support/random.ts";
 
 const ALICE: Identity = {
   name: "alice@example.com",
@@ -144,6 +145,33 @@ describe("another identity", () => {
     const groups = Array.from({ length: 30 }, (_, index) => `g${index}`);
     expect(act({ ...ALICE, groups }, "alice", "x")).toEqual(refused(/g18, g19 or one of 10 more$/));
   });
+});
+
+test("whatever the headers are, nobody is anybody, or in any group, that is not theirs", () => {
+  const seed = seedOfRun();
+  const random = new Random(seed);
+  const parts = ["alice", "bob", "ci-trial", "developers", "on-call", "viewers", "system:masters", "admins", "Alice"];
+  const glue = ["", ",", ", ", " ", ",,", "\t", "\u00a0", "*", "%2C", "-"];
+  const text = () => Array.from({ length: 1 + random.below(3) }, () => random.pick(parts) + random.pick(glue)).join("");
+  const names = ["Impersonate-User", "impersonate-group", "Impersonate-Group", "Impersonate_User", "Impersonate-Uid"];
+  let accepted = 0;
+  for (let n = 0; n < 20_000; n++) {
+    const headers = new Headers({ "Impersonate-User": random.chance(0.25) ? text() : random.pick(parts) });
+    for (let lines = random.below(4); lines > 0; lines--) {
+      headers.append(random.chance(0.1) ? random.pick(names) : "Impersonate-Group", text());
+    }
+    const acting = readActingIdentity(SUPPORT, headers);
+    if (!acting.ok || acting.value === undefined) continue;
+    accepted++;
+    const { user, groups } = acting.value;
+    const own = user === SUPPORT.user ? SUPPORT.groups : [];
+    expect([SUPPORT.user, ...SUPPORT.mayImpersonate.users], `SALLYPORT_SEED=${seed}`).toContain(user);
+    for (const group of groups) {
+      expect([...own, ...SUPPORT.mayImpersonate.groups], `SALLYPORT_SEED=${seed}`).toContain(group);
+      expect(headers.get("Impersonate-Group"), `SALLYPORT_SEED=${seed}`).toContain(group);
+    }
+  }
+  expect(accepted).toBeGreaterThan(500);
 });
 
 describe("mayImpersonate in the configuration", () => {
