@@ -15,6 +15,8 @@ const EDGE_TESTS = [
   "proxied",
   "queries-cookbook",
   "requests",
+  "seal",
+  "seal-year",
   "upstream",
 ].map((name) => `test/workerd/${name}.test.ts`);
 

@@ -14,14 +14,14 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
-import type { SessionEvent } from "./events.ts";
+import type { EventType } from "./events.ts";
 
 /** An event as D1 stores it. */
 export interface ChainedEvent {
   readonly session_id: string;
   readonly seq: number;
   readonly at: number;
-  readonly type: SessionEvent["type"];
+  readonly type: EventType;
   /** JSON, byte for byte as it was hashed. */
   readonly data: string;
   /**

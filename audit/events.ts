@@ -5,7 +5,7 @@
  * because security teams use them in SQL.
  */
 
-/** `start` to `end` are a session's, the last three an API request's. */
+/** `start` to `end` are a session's, `request` and what follows an API request's, the last two a seal's. */
 export const EVENT_TYPES = [
   "start",
   "connect",
@@ -16,7 +16,10 @@ export const EVENT_TYPES = [
   "request",
   "response",
   "request_summary",
+  "seal",
+  "removal",
 ] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
 
 export const OUTCOMES = [
   /** The command ended by itself; see exit_code. `reason` is set when something else ended the session. */

@@ -11,6 +11,7 @@ import { type Forward, OUTCOMES, RECORDING_STATES } from "./events.ts";
 import { CATEGORIES, DECISIONS } from "./request-categories.ts";
 
 export { events } from "./events-table.ts";
+export { sealParts, sealRemovals, seals } from "./seal/tables.ts";
 
 /**
  * Rows from before API requests were events, and those of `break-glass --enter`. The view `requests` has them

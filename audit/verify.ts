@@ -1,9 +1,11 @@
 import { type ChainedEvent, hashEvent } from "./chain.ts";
 
 /** Types of the first event of a session_id. */
-const FIRST_TYPES: ReadonlySet<string> = new Set(["start", "lock", "unlock"]);
+const FIRST_TYPES: ReadonlySet<string> = new Set(["start", "lock", "unlock", "seal"]);
 /** Types of the last event of a session_id. */
-const LAST_TYPES: ReadonlySet<string> = new Set(["end", "lock", "unlock"]);
+const LAST_TYPES: ReadonlySet<string> = new Set(["end", "lock", "unlock", "removal"]);
+/** Of these first events, none is a session's. */
+const WITHOUT_SESSION: ReadonlySet<string> = new Set(["lock", "unlock", "seal", "removal"]);
 
 /** An event where the chain is broken. */
 export interface BrokenLink {
@@ -64,13 +66,14 @@ export class ChainVerifier {
 
   #checkFirst(previous: ChainedEvent | undefined, event: ChainedEvent): void {
     this.#leaveSession(previous);
-    if (event.type !== "lock" && event.type !== "unlock") this.#sessions++;
+    if (!WITHOUT_SESSION.has(event.type)) this.#sessions++;
     if (event.seq !== 0 || !FIRST_TYPES.has(event.type)) this.#report(event, "the start of its session is missing");
     else this.#starts.set(event.hash, { event, ...readOwner(event) });
   }
 
   #leaveSession(last: ChainedEvent | undefined): void {
-    if (last && !LAST_TYPES.has(last.type)) this.#open.push(last.session_id);
+    // A range that is sealed may stay in D1 for ever.
+    if (last && last.type !== "seal" && !LAST_TYPES.has(last.type)) this.#open.push(last.session_id);
   }
 
   /**
@@ -102,6 +105,8 @@ export class ChainVerifier {
 
 /** Reads the owner from the data of a first event. Forged data has the empty owner. */
 function readOwner(event: ChainedEvent): ChainOwner {
+  // Seals have one chain, of the deployment.
+  if (event.type === "seal") return { user: "the seals", locationHint: "" };
   try {
     const data = JSON.parse(event.data) as { user?: unknown; location_hint?: unknown } | null;
     return { user: String(data?.user), locationHint: String(data?.location_hint ?? "") };

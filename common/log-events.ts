@@ -239,11 +239,35 @@ export const LOG_EVENTS = {
     action: "Treat it as an incident: `npx sallyport audit-verify --remote`.",
   },
   export_without_bucket: {
-    level: "warn",
+    level: "log",
     worker: "edge",
     fields: [],
-    meaning: "The cron trigger runs, but the deployment binds no bucket as `EXPORT`.",
-    action: "Bind one, or remove the trigger.",
+    meaning: "The deployment binds no bucket as `EXPORT`, so the audit log is not exported. Once per isolate.",
+    action: "Nothing if that is intended: `record.export` in the deployment file.",
+  },
+  // Seals
+  seal_progressed: {
+    level: "log",
+    worker: "edge",
+    fields: ["parts", "rows", "seals", "removed"],
+    meaning:
+      "`parts` objects with `rows` rows were written below `seals/`, `seals` ranges were sealed, and `removed` rows that were sealed before left D1.",
+    action: "Nothing.",
+  },
+  seal_failed: {
+    level: "error",
+    worker: "edge",
+    fields: ["parts", "rows", "seals", "removed", "error"],
+    meaning: "A run of the sealing failed. No row leaves D1 meanwhile. The next run goes on.",
+    action:
+      "If it persists for an hour, check R2 and D1. If `error` says that an object is missing or altered, it is an incident: see docs/RUNBOOK.md.",
+  },
+  audit_database_filling: {
+    level: "error",
+    worker: "edge",
+    fields: ["bytes"],
+    meaning: "D1 has more than 6 of its 10 GB. At 10 GB no event is written any more.",
+    action: "Set `audit.seal.keepMonths`, or a smaller one: see docs/RUNBOOK.md.",
   },
   // Configuration and bugs
   reserved_name: {

@@ -11,6 +11,8 @@ export const STORAGE_TIMEOUTS_MS = {
   d1InsertEvents: 10_000,
   /** A page of rows for the export. Nobody waits, and a run has a budget of its own. */
   d1ExportPage: 10_000,
-  /** One call of the export to R2. An object has a few megabytes. */
+  /** A query of the sealing. It may look at a part of the log, at most 20,000 rows, or delete 1,000. */
+  d1Seal: 20_000,
+  /** One call of the export or the sealing to R2. An object has a few megabytes. */
   r2Export: 30_000,
 } as const;

@@ -25,8 +25,34 @@ export function* localEvents(stateDir: string): Generator<ChainedEvent> {
   }
 }
 
-/** Runs one statement on the deployed D1. */
-type Query = <Row>(sql: string) => Promise<Row[]>;
+/** Runs statements on the database file of a local stack, which may be running. */
+export function localDatabase(stateDir: string): Query {
+  const { d1 } = readEndpoints(stateDir);
+  return async <Row>(sql: string) => {
+    const database = new DatabaseSync(d1, { readOnly: true });
+    try {
+      return database.prepare(sql).all() as Row[];
+    } finally {
+      database.close();
+    }
+  };
+}
+
+/** Runs one read-only statement on D1, deployed or local. */
+export type Query = <Row>(sql: string) => Promise<Row[]>;
+
+/** Whether any range is sealed. A database without the migration has no such table. */
+export async function hasSeals(query: Query): Promise<boolean> {
+  const [table] = await query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'seals'");
+  return table !== undefined && (await query("SELECT 1 FROM seals LIMIT 1")).length > 0;
+}
+
+/** The events of an assembled audit log, ordered by session_id and seq. See seals/assemble.ts. */
+export function* assembledEvents(database: DatabaseSync): Generator<ChainedEvent> {
+  for (const row of database.prepare(`SELECT ${COLUMNS} FROM events ORDER BY session_id, seq`).iterate()) {
+    yield row as unknown as ChainedEvent;
+  }
+}
 
 /** Reads the deployed D1, page by page. */
 export async function* remoteEvents(query: Query): AsyncGenerator<ChainedEvent> {

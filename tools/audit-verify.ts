@@ -1,6 +1,7 @@
 /** Verifies the hash chain of the audit log, and describes the result for a person. Pure. */
 import type { ChainedEvent } from "../audit/chain.ts";
 import { ChainVerifier, type Verdict } from "../audit/verify.ts";
+import type { SeamReport } from "./seals/assemble.ts";
 
 /** The first ones tell where to look. A removed trigger can leave thousands. */
 const MAX_SHOWN = 20;
@@ -23,6 +24,19 @@ export function describeVerdict({ sessions, events, open, broken }: Verdict): st
   return [`The audit log is NOT intact: ${count(broken.length, "broken link")} in ${totals}.`, ...shown, ...more].join(
     "\n",
   );
+}
+
+/** Says what was read of the seals, and what does not agree. */
+export function describeSeam(report: SeamReport, place: string): string {
+  const { seals, parts, sealedRows, leftRows, rowsInD1, problems } = report;
+  const months = [...new Set([seals[0]?.month, seals.at(-1)?.month])].join(" to ");
+  const read =
+    `${count(seals.length, "seal")} of ${months}, ${count(parts, "object")} with ${count(sealedRows, "row")} read from ${place}; ` +
+    `${count(leftRows, "row")} of them in the seals alone. ${count(rowsInD1, "row")} in D1`;
+  if (problems.length === 0) return `The seals are intact: ${read}.`;
+  const shown = problems.slice(0, MAX_SHOWN).map((problem) => `  ${problem}`);
+  const more = problems.length > MAX_SHOWN ? [`  … and ${problems.length - MAX_SHOWN} more`] : [];
+  return [`The seals are NOT intact: ${count(problems.length, "problem")} in ${read}.`, ...shown, ...more].join("\n");
 }
 
 function count(amount: number, noun: string): string {

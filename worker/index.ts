@@ -5,8 +5,8 @@ import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { joinConfigVariables } from "./config/variables.ts";
 import type { Bindings } from "./env.ts";
-import { createScheduled } from "./export/scheduled.ts";
 import { createHandler } from "./handler.ts";
+import { createScheduled } from "./scheduled.ts";
 
 /**
  * Runs at start, not at the first request: Cloudflare rejects a deployment whose configuration is not valid.

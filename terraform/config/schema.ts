@@ -187,6 +187,14 @@ const recordSchema = z
       .max(36_500)
       .exactOptional()
       .describe("Recordings are deleted after this many days. Default: never."),
+    sealRetentionDays: z
+      .int()
+      .min(1)
+      .max(36_500)
+      .exactOptional()
+      .describe(
+        "For this many days nobody can delete or overwrite a seal of the audit log. Nothing deletes seals afterwards. Default: `retentionDays`.",
+      ),
     export: z.boolean().default(true).describe("Create a bucket and export the audit log to it, for a SIEM."),
     protect: z
       .boolean()
@@ -198,7 +206,15 @@ const recordSchema = z
     path: ["deleteAfterDays"],
   });
 
-export const deploymentSchema = z.strictObject({
+/** For how many days seals are locked. */
+export function sealRetentionDays({ sealRetentionDays: own, retentionDays }: z.output<typeof recordSchema>): number {
+  return own ?? retentionDays;
+}
+
+/** The longest month, and the one in which a range is open before it is sealed. */
+const MONTH_DAYS = 31;
+
+const deploymentFields = z.strictObject({
   $schema: z.string().exactOptional().describe("The JSON Schema of this file, for editors."),
   name: label(30).describe("The name of the edge Worker, and the prefix of every other name."),
   account: z
@@ -237,6 +253,16 @@ export const deploymentSchema = z.strictObject({
       export: asWritten(exported, "Where in the bucket the export writes: [export](#worker-export).").optional(),
     })
     .describe("Other fields of the Worker's configuration."),
+});
+
+export const deploymentSchema = deploymentFields.superRefine(({ record, sallyport }, context) => {
+  const keepMonths = sallyport.audit?.seal?.keepMonths ?? 0;
+  if (sealRetentionDays(record) >= keepMonths * MONTH_DAYS) return;
+  context.addIssue({
+    code: "custom",
+    message: `must be at least ${keepMonths * MONTH_DAYS}: rows leave D1 after ${keepMonths} months, and the seal is then their only copy`,
+    path: ["record", record.sealRetentionDays === undefined ? "retentionDays" : "sealRetentionDays"],
+  });
 });
 
 export type Deployment = z.output<typeof deploymentSchema>;

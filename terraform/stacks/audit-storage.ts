@@ -4,8 +4,9 @@ import { R2Bucket } from "@cdktf/provider-cloudflare/lib/r2-bucket/index.js";
 import { R2BucketLifecycle } from "@cdktf/provider-cloudflare/lib/r2-bucket-lifecycle/index.js";
 import { R2BucketLock } from "@cdktf/provider-cloudflare/lib/r2-bucket-lock/index.js";
 import type { Construct } from "constructs";
+import { SEALS_PREFIX } from "../../audit/seal/keys.ts";
 import { RECORDINGS_PREFIX } from "../../contract/recording.ts";
-import type { Deployment } from "../config/schema.ts";
+import { type Deployment, sealRetentionDays } from "../config/schema.ts";
 
 const DAY_SECONDS = 86_400;
 /** A session lasts a day at most. The rest is for an outage of R2, through which uploads are retried. */
@@ -44,6 +45,12 @@ export function auditStorageResources(
         enabled: true,
         prefix: RECORDINGS_PREFIX,
         condition: { type: "Age", maxAgeSeconds: record.retentionDays * DAY_SECONDS },
+      },
+      {
+        id: "keep-seals",
+        enabled: true,
+        prefix: SEALS_PREFIX,
+        condition: { type: "Age", maxAgeSeconds: sealRetentionDays(record) * DAY_SECONDS },
       },
     ],
     lifecycle,

@@ -39,6 +39,8 @@ export interface AccountState {
   vpcService: VpcServiceState;
   vpcTcpService: VpcServiceState;
   lockRules: Json[];
+  /** D1's size in bytes. */
+  databaseBytes: number;
   lifecycleRules: Json[];
   /** Paths that the token may not read, from `accounts/<id>/` or `zones/<id>/` on. */
   forbidden: RegExp | undefined;
@@ -104,6 +106,10 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
         ...{ id: "keep", enabled: true, prefix: "recordings/" },
         condition: { type: "Age", maxAgeSeconds: plan.recordings.retentionDays * 86_400 },
       },
+      {
+        ...{ id: "keep-seals", enabled: true, prefix: "seals/" },
+        condition: { type: "Age", maxAgeSeconds: plan.recordings.sealRetentionDays * 86_400 },
+      },
     ],
     lifecycleRules: [
       {
@@ -111,6 +117,7 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
         abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 604_800 } },
       },
     ],
+    databaseBytes: 5_999_999_999,
     forbidden: undefined,
     query,
   };
@@ -167,6 +174,7 @@ function resultsOf(request: HttpRequest, state: AccountState, plan: Plan): Recor
     ),
     [`r2/buckets/${plan.recordings.bucket}/lock`]: () => ({ rules: state.lockRules }),
     [`r2/buckets/${plan.recordings.bucket}/lifecycle`]: () => ({ rules: state.lifecycleRules }),
+    [`d1/database/${plan.database.id}`]: () => ({ uuid: plan.database.id, file_size: state.databaseBytes }),
     [`d1/database/${plan.database.id}/query`]: () => {
       const { sql } = JSON.parse(request.body ?? "{}") as { sql: string };
       return [{ results: state.query(sql), success: true, meta: { served_by: "v3-prod", duration: 0.2 } }];

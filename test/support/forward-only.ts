@@ -70,10 +70,13 @@ function findMissing(before: Schema, after: Schema): string[] {
   });
 }
 
+/** Tables that accept a row only if it agrees with others: test/workerd/seal.test.ts writes such rows. */
+const DEPENDENT = /^seals$|^seal_/;
+
 /** Writes rows as the earlier version does. Two of them, because a new unique index accepts the first. */
 function findRefused(before: Schema, database: DatabaseSync): string[] {
   return [...before].flatMap(([name, { isView, columns }]) => {
-    if (isView) return [];
+    if (isView || DEPENDENT.test(name)) return [];
     const written = columns.filter(({ isGenerated }) => !isGenerated);
     const names = written.map((column) => `"${column.name}"`).join(", ");
     try {

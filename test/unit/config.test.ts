@@ -60,6 +60,7 @@ describe("a valid configuration", () => {
             ],
           },
         },
+        seal: { keepMonths: null },
       },
       recording: { mode: "output", onFailure: "continue", onFull: "continue", maxBytes: 67_108_864 },
       portForward: { onUnreadable: "end" },

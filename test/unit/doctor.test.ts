@@ -80,6 +80,15 @@ class World {
       .run(id, startedAt, data);
   }
 
+  /** A lock, which needs no end. */
+  unsealedRow(at: number): void {
+    this.database
+      .prepare(
+        "INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES ('l', 0, ?, 'lock', '{}', '', '')",
+      )
+      .run(at);
+  }
+
   readonly http = async (request: HttpRequest): Promise<HttpAnswer> => {
     this.sent.push(request);
     const api = answerApi(request, this.account, this.plan, DEFAULT_API);
@@ -189,7 +198,7 @@ describe("a good deployment", () => {
     expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(31);
+    expect(ids.length).toBe(34);
     expect(hasFailures(results)).toBe(false);
   });
 
@@ -423,7 +432,7 @@ describe("each fault is found by its own check and by no other", () => {
       () => world.database.exec("INSERT INTO d1_migrations (name) VALUES ('0009_later.sql')"),
       "warn d1-migrations",
     ],
-    ["a trigger is missing", () => world.database.exec("DROP TRIGGER events_are_never_deleted"), "fail d1-append-only"],
+    ["a trigger is missing", () => world.database.exec("DROP TRIGGER events_leave_only_sealed"), "fail d1-append-only"],
     [
       "a trigger was replaced by one that does nothing",
       () =>
@@ -433,7 +442,12 @@ describe("each fault is found by its own check and by no other", () => {
       "fail d1-append-only",
     ],
     ["a session never ended", () => world.openSession("forgotten", NOW - 86_400_000), "fail sessions"],
-    ["no lock covers recordings", () => (world.account.lockRules = []), "fail r2-lock"],
+    ["a row waits for its seal", () => world.unsealedRow(NOW - 39 * 86_400_000), "fail seals"],
+    ["D1 fills up", () => (world.account.databaseBytes = 6_000_000_000), "warn d1-size"],
+    ["D1 is nearly full", () => (world.account.databaseBytes = 8_000_000_000), "fail d1-size"],
+    ["no lock covers anything", () => (world.account.lockRules = []), "fail r2-lock", "fail r2-seals-lock"],
+    ["no lock covers recordings", () => world.account.lockRules.shift(), "fail r2-lock"],
+    ["no lock covers seals", () => world.account.lockRules.pop(), "fail r2-seals-lock"],
     ["the lock is disabled", () => (first(world.account.lockRules)["enabled"] = false), "fail r2-lock"],
     ["the lock covers another prefix", () => (first(world.account.lockRules)["prefix"] = "exports/"), "fail r2-lock"],
     [
@@ -490,7 +504,7 @@ describe("what cannot be checked", () => {
     world.hasApi = false;
     const { results, findings } = await world.examine();
     expect(findings.every((line) => line.startsWith("skipped"))).toBe(true);
-    expect(findings).toHaveLength(16);
+    expect(findings).toHaveLength(19);
     expect(results.find(({ id }) => id === "workers-dev")?.message).toContain("CLOUDFLARE_API_TOKEN");
   });
 
@@ -507,7 +521,7 @@ describe("what cannot be checked", () => {
       ...["tunnel:prod", "cloudflared-version:prod", "vpc-service:prod", "vpc-tcp-service:prod"].map(
         (id) => `skipped ${id}`,
       ),
-      ...["r2-lock", "r2-multipart"].map((id) => `skipped ${id}`),
+      ...["r2-lock", "r2-seals-lock", "r2-multipart"].map((id) => `skipped ${id}`),
     ]);
     world.account.forbidden = /^workers\/routes/;
     expect((await world.examine()).findings).toEqual(["skipped routes"]);

@@ -62,7 +62,7 @@ describe("the generated wrangler configurations", () => {
       vpc_services: [{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }],
       version_metadata: { binding: "VERSION" },
       observability: { enabled: true },
-      triggers: { crons: [] },
+      triggers: { crons: ["*/5 * * * *"] },
     });
     expect(loadConfig(joinConfigVariables(vars)).clusters[0]?.binding).toBe("KUBE_API_PROD");
   });
@@ -155,7 +155,7 @@ describe("the generated wrangler configurations", () => {
   it("binds the export's bucket and its schedule if there is one", () => {
     const { r2_buckets, triggers } = generated(testPlan({}, { export_bucket: "sallyport-export" }));
     expect(r2_buckets).toContainEqual({ binding: "EXPORT", bucket_name: "sallyport-export" });
-    expect(triggers.crons).toEqual(project.exportCrons);
+    expect(triggers.crons).toEqual(project.crons);
     expect(triggers.crons.length).toBeGreaterThan(0);
   });
 

@@ -9,9 +9,9 @@ import type { StoredRequestRow } from "../../audit/rows.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { exportKey } from "../../worker/export/r2-keys.ts";
 import { RUN_LIMITS, type RunLimits, runExport } from "../../worker/export/run.ts";
-import { createScheduled } from "../../worker/export/scheduled.ts";
 import { stateKey } from "../../worker/export/state.ts";
 import worker from "../../worker/index.ts";
+import { createScheduled } from "../../worker/scheduled.ts";
 import { write } from "./audit-rows.ts";
 import { admin, alice, as, directlyAs } from "./people.ts";
 import { sessionEvents } from "./session-events.ts";
@@ -233,6 +233,7 @@ describe("a run", () => {
     const removed = new Set([1, 3, 4]);
     const database = {
       prepare: (sql: string) => ({
+        first: (column: string) => env.AUDIT_DB.prepare(sql).first(column),
         bind: (fromRow: number) => ({
           all: async () => {
             const answer = await env.AUDIT_DB.prepare(sql).bind(fromRow).all<Line>();
@@ -548,17 +549,19 @@ describe("the cron trigger", () => {
     await expectAllComplete();
   });
 
-  it("does nothing without a bucket, and logs that once", async () => {
-    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+  it("exports nothing without a bucket, and logs that once", async () => {
+    const logged = vi.spyOn(console, "log").mockImplementation(() => {});
     const scheduled = createScheduled(configWith({}));
-    for (let i = 0; i < 3; i++) await scheduled({ AUDIT_DB: env.AUDIT_DB });
-    expect(linesOf(warned)).toEqual([{ event: "export_without_bucket", level: "warn" }]);
+    for (let i = 0; i < 3; i++) await scheduled({ AUDIT_DB: env.AUDIT_DB, RECORDINGS: env.RECORDINGS });
+    const without = linesOf(logged).filter((line) => (line as { event: string }).event === "export_without_bucket");
+    expect(without).toEqual([{ event: "export_without_bucket", level: "log" }]);
   });
 
   it("fails when the export of a table fails", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const scheduled = createScheduled(configWith({ export: { prefix } }));
-    await expect(scheduled({ AUDIT_DB: env.AUDIT_DB, EXPORT: failingPut(1, "before") })).rejects.toThrow(
+    const { AUDIT_DB, RECORDINGS } = env;
+    await expect(scheduled({ AUDIT_DB, RECORDINGS, EXPORT: failingPut(1, "before") })).rejects.toThrow(
       "export of events failed",
     );
   });

@@ -3,8 +3,10 @@
  * text says.
  */
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { runSeal } from "../../worker/seal/run.ts";
 import { CUT, DUMP, LIVE_SINCE, LONG, seed, VAULT } from "./cookbook-seed.ts";
+import { setDatabaseClock } from "./seal-clock.ts";
 
 const [text = ""] = Object.values(
   import.meta.glob<string>("../../docs/QUERIES.md", { query: "?raw", import: "default", eager: true }),
@@ -217,6 +219,13 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
     },
     { at: "2026-11-17T23:58:12Z", user: "kubernetes-admin", session: null, sallyport_user: null, pod: null },
   ],
+  "Which rows have left D1?": () => [
+    {
+      ...{ month: "2026-11", first_row: 1, last_row: expect.any(Number), rows: expect.any(Number) },
+      ...{ sealed_at: "2026-12-02 00:05:00", left_at: null, kept_months: null },
+      manifest: expect.stringMatching(/^seals\/manifests\/0000000000000001-\d{16}\.[0-9a-f]{16}\.json$/),
+    },
+  ],
   "How fast does the audit log grow?": () =>
     expect.arrayContaining([
       // The start and the connect of the live session, today.
@@ -225,7 +234,13 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
     ]),
 };
 
-beforeAll(seed);
+beforeAll(async () => {
+  await seed();
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  const now = Date.parse("2026-12-02T00:05:00Z");
+  await setDatabaseClock(now);
+  await runSeal({ database: env.AUDIT_DB, bucket: env.RECORDINGS, keepMonths: null, now: () => now });
+});
 
 it("the seeded ids are as long as real ones", () => {
   for (const id of [DUMP, VAULT, LONG, CUT]) expect(id).toMatch(/^[\w-]{64}$/);

@@ -33,6 +33,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/audit-verify.ts")).auditVerify,
   },
   {
+    name: "audit-restore",
+    summary: "Writes the whole audit log, with the rows that have left D1, to a SQLite file",
+    load: async () => (await import("./commands/audit-restore.ts")).auditRestore,
+  },
+  {
     name: "policy-explain",
     summary: "Explains what would happen to a request, and by which rules, without sending it",
     load: async () => (await import("./commands/policy-explain.ts")).policyExplain,

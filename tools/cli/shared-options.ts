@@ -1,6 +1,6 @@
 /** Options that several commands have, with the same name and meaning. */
 import { DEFAULT_DEPLOYMENT_FILE } from "../../terraform/config/load.ts";
-import { projectPath, text } from "./options.ts";
+import { flag, projectPath, text } from "./options.ts";
 
 export const deploymentFile = projectPath("FILE", "deployment file", DEFAULT_DEPLOYMENT_FILE);
 
@@ -10,3 +10,11 @@ export const outputsFile = text(
 );
 
 export const stateFolder = projectPath("DIR", "state folder of the local stack", ".sallyport");
+
+/** Which audit log is read: see ../seals/source.ts. */
+export const logOptions = {
+  state: stateFolder,
+  remote: flag("read the deployed D1 database and bucket, through wrangler, instead of the local stack's"),
+  config: projectPath("FILE", "wrangler configuration of the deployment", "terraform/out/wrangler.json"),
+  seals: text("DIR", "a downloaded copy of the bucket's seals/, to read instead of the bucket"),
+};

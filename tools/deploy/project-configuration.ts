@@ -4,8 +4,8 @@ import * as z from "zod";
 import { OperatorError } from "../deployment/operator-error.ts";
 import type { ProjectConfiguration } from "./wrangler-configuration.ts";
 
-/** How often the export runs if wrangler.jsonc does not say. */
-const EXPORT_CRONS = ["*/5 * * * *"];
+/** How often the export and the sealing run if wrangler.jsonc does not say. */
+const CRONS = ["*/5 * * * *"];
 
 const d1 = z.tuple([z.object({ binding: z.string(), migrations_dir: z.string() })]);
 const r2 = z.tuple([z.object({ binding: z.string() })], z.object({ binding: z.string() }));
@@ -55,7 +55,7 @@ export function readProjectConfiguration(project: string): ProjectConfiguration 
     namespace: { name: namespace.name, class_name: namespace.class_name },
     database: { binding: d1_databases[0].binding, migrations_dir: d1_databases[0].migrations_dir },
     recordingsBinding: r2_buckets[0].binding,
-    exportCrons: edge.triggers?.crons ?? EXPORT_CRONS,
+    crons: edge.triggers?.crons ?? CRONS,
   };
 }
 

@@ -24,8 +24,8 @@ export interface ProjectConfiguration {
   /** The audit database's binding, and where its migrations are from the project's top. */
   readonly database: { readonly binding: string; readonly migrations_dir: string };
   readonly recordingsBinding: string;
-  /** When the export runs, in cron's syntax. */
-  readonly exportCrons: readonly string[];
+  /** When the export and the sealing run, in cron's syntax. */
+  readonly crons: readonly string[];
 }
 
 /** Lets `/-/healthz` say which version answers. */
@@ -46,7 +46,7 @@ const DELAY_MARGIN_SECONDS = 60;
  * @throws RangeError where the configuration document is too large for a Worker
  */
 export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
-  const { namespace, recordingsBinding, exportCrons } = project;
+  const { namespace, recordingsBinding, crons } = project;
   return {
     name: plan.workers.edge,
     ...workerSettings(plan, project.edge, toProject),
@@ -58,8 +58,7 @@ export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toP
       ...(plan.exportBucket === undefined ? [] : [{ binding: EXPORT_BINDING, bucket_name: plan.exportBucket }]),
     ],
     version_metadata: { binding: VERSION_BINDING },
-    // An empty list removes an earlier deployment's triggers; without the field they would stay.
-    triggers: { crons: plan.exportBucket === undefined ? [] : exportCrons },
+    triggers: { crons },
     vars: splitIntoVariables(plan.document),
   };
 }

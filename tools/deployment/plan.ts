@@ -21,7 +21,11 @@ export interface Plan {
     readonly adminAudiences: readonly string[];
   };
   readonly database: { readonly id: string; readonly name: string };
-  readonly recordings: { readonly bucket: string; readonly retentionDays: number };
+  readonly recordings: {
+    readonly bucket: string;
+    readonly retentionDays: number;
+    readonly sealRetentionDays: number;
+  };
   /** Undefined where the audit log is not exported. */
   readonly exportBucket: string | undefined;
   readonly clusters: readonly PlannedCluster[];

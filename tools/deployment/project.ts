@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
 import { DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
-import type { DeployedCluster, Deployment } from "../../terraform/config/schema.ts";
+import { type DeployedCluster, type Deployment, sealRetentionDays } from "../../terraform/config/schema.ts";
 import { bindingOf, mayUseTcp, tcpBindingOf, workerDocument } from "../../terraform/config/worker-document.ts";
 import { connectorRole } from "../../terraform/manifests/connector.ts";
 import { DEPLOYMENT_NAME, namespaceOf, PROXY_PORT, SERVICE_ACCOUNT_NAME } from "../../terraform/manifests/names.ts";
@@ -100,7 +100,11 @@ export function planOf(deployment: Deployment, outputs: Outputs): Plan {
       adminAudiences: outputs.admin_audiences ?? [outputs.admin_audience],
     },
     database: { id: outputs.audit_database_id, name: outputs.audit_database_name },
-    recordings: { bucket: outputs.recordings_bucket, retentionDays: deployment.record.retentionDays },
+    recordings: {
+      bucket: outputs.recordings_bucket,
+      retentionDays: deployment.record.retentionDays,
+      sealRetentionDays: sealRetentionDays(deployment.record),
+    },
     exportBucket: outputs.export_bucket ?? undefined,
     clusters: deployment.clusters.map((cluster) => planCluster(deployment, cluster, outputs)),
     document: validatedDocument(deployment, outputs),

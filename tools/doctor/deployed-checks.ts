@@ -6,11 +6,12 @@ import type { Cloudflare } from "../ports/cloudflare.ts";
 import type { Check, Dependencies, Query } from "./check.ts";
 import { accessCheck, adminAccessCheck, signingKeysCheck } from "./checks/access.ts";
 import { customDomainCheck } from "./checks/account/custom-domain.ts";
-import { multipartCheck, recordingsLockCheck } from "./checks/account/recordings-bucket.ts";
+import { databaseSizeCheck } from "./checks/account/database-size.ts";
+import { multipartCheck, recordingsLockCheck, sealsLockCheck } from "./checks/account/recordings-bucket.ts";
 import { cloudflaredVersionCheck, tunnelCheck, vpcServiceCheck, vpcTcpServiceCheck } from "./checks/account/tunnel.ts";
 import { workerConfigCheck } from "./checks/account/worker-config.ts";
 import { objectsWorkerCheck, routesCheck, versionsCheck, workersDevCheck } from "./checks/account/workers.ts";
-import { migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
+import { migrationsCheck, sealsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
 import { clocksCheck } from "./checks/clocks.ts";
 import { clusterDate, serverVersionCheck } from "./checks/cluster/api-server.ts";
 import { ClusterView } from "./checks/cluster/cluster-view.ts";
@@ -78,7 +79,10 @@ export function deployedChecks(
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),
     sessionsCheck(maxSessionSeconds(plan.document), query, dependencies.now),
+    sealsCheck(query, dependencies.now),
+    databaseSizeCheck(plan, cloudflare),
     recordingsLockCheck(plan, cloudflare),
+    sealsLockCheck(plan, cloudflare),
     multipartCheck(plan, cloudflare),
     ...hosts.flatMap((host) => [
       whoamiCheck(host, dependencies),

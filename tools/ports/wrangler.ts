@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import * as z from "zod";
 import { OperatorError } from "../deployment/operator-error.ts";
 
 export interface Finished {
@@ -83,6 +84,17 @@ export function wranglerDatabase(wrangler: Wrangler, database: string) {
     if (!answer) throw new OperatorError("wrangler returned no answer of D1: run the command again");
     return answer.results;
   };
+}
+
+const buckets = z.object({ r2_buckets: z.array(z.object({ binding: z.string(), bucket_name: z.string() })) });
+
+/** The bucket of recordings and seals that a generated configuration names. */
+export function recordingsBucket(configuration: string): string {
+  const config = buckets.safeParse(JSON.parse(readFileSync(configuration, "utf8")));
+  const found = config.data?.r2_buckets.find(({ binding }) => binding === "RECORDINGS");
+  if (!found)
+    throw new OperatorError(`${configuration} binds no bucket as RECORDINGS: run npx sallyport deploy --dry-run`);
+  return found.bucket_name;
 }
 
 /** @returns wrangler's error output; with --json its errors are on stdout */

@@ -57,6 +57,23 @@ const accessSchema = accessFields.superRefine(({ audiences, adminAudiences = [] 
   }
 });
 
+const sealSchema = z
+  .strictObject({
+    keepMonths: z
+      .int()
+      .min(1)
+      .max(120)
+      .nullable()
+      .default(null)
+      .describe(
+        "Months after which rows that were sealed leave D1. They stay in the bucket of recordings, under `seals/`. `null`: they stay in D1 as well, which takes 10 GB and no more.",
+      ),
+  })
+  .meta({
+    id: "seal",
+    description: "Sealing of the audit log: at the end of a month, or at 1 GB, rows are copied under `seals/`.",
+  });
+
 const auditSchema = z.strictObject({
   onOutage: z
     .enum(["buffer", "fail-closed"])
@@ -71,6 +88,7 @@ const auditSchema = z.strictObject({
     .default(5_000)
     .describe("No new session while this many of a user's events wait for D1."),
   requests: requestsSchema.prefault({}),
+  seal: sealSchema.prefault({}),
 });
 
 const exportSchema = z

@@ -30,17 +30,24 @@ export class Batches {
    * database is restored to an earlier time. Continuing by number alone would then leave rows out.
    *
    * @param exported the last exported row, or null to start with the first row
+   * @param leftTo rows up to this number may have left D1 after they were sealed
    * @returns the failure `row_replaced` when D1 has another row, or none, under that number
    */
   static async startAfter(
     exported: { readonly last: number; readonly fingerprint: string } | null,
     readPage: ReadPage,
     limits: BatchLimits,
+    leftTo = 0,
   ): Promise<Result<Batches, ExportFailure>> {
     if (!exported) return ok(new Batches(readPage, limits, 1, []));
-    const [row, ...rest] = await readPage(exported.last);
+    const page = await readPage(exported.last);
+    const [row, ...rest] = page;
     if (row?.rowNumber === exported.last && row.fingerprint === exported.fingerprint) {
       return ok(new Batches(readPage, limits, exported.last + 1, rest));
+    }
+    // As when the export was off for months: what is not exported yet is only in the seals, or still here.
+    if (row?.rowNumber !== exported.last && exported.last <= leftTo) {
+      return ok(new Batches(readPage, limits, exported.last + 1, page));
     }
     return err({
       code: "row_replaced",

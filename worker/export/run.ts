@@ -10,6 +10,7 @@
  */
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
 import { EXPORTED_TABLES, type ExportedTable } from "../../audit/exported-rows.ts";
+import { lastRemovedRow } from "../../audit/seal/queries.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
@@ -113,13 +114,14 @@ async function exportNewRows(
   const cursor = await store.findCursor(progress.cursor);
   if (!cursor.ok) return err(cursor.error.message);
   progress.cursor = cursor.value;
-  const batches = await Batches.startAfter(cursor.value, pageReader(table, database), {
-    maxRows: limits.maxRowsPerObject,
-    maxChars: limits.maxCharsPerObject,
-  });
+  const leftTo = table === "events" ? await withD1Timeout(lastRemovedRow(database)) : 0;
+  const bounds = { maxRows: limits.maxRowsPerObject, maxChars: limits.maxCharsPerObject };
+  const batches = await Batches.startAfter(cursor.value, pageReader(table, database), bounds, leftTo);
   if (!batches.ok) return err(batches.error.message);
   while (progress.objects < limits.maxObjectsPerTable && now() < deadline) {
-    const rows = await batches.value.next((from, to) => logEvent("error", "export_rows_missing", { table, from, to }));
+    const rows = await batches.value.next((from, to) => {
+      if (to > leftTo) logEvent("error", "export_rows_missing", { table, from: Math.max(from, leftTo + 1), to });
+    });
     if (!rows) return ok("done");
     const written = await store.put(rows);
     if (!written) return ok("overtaken");

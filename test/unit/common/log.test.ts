@@ -41,8 +41,8 @@ describe("a log line", () => {
   });
 
   it("needs no fields", () => {
-    logEvent("warn", "export_without_bucket");
-    expect(lines()).toEqual([["warn", '{"event":"export_without_bucket","level":"warn"}']]);
+    logEvent("log", "export_without_bucket");
+    expect(lines()).toEqual([["log", '{"event":"export_without_bucket","level":"log"}']]);
   });
 
   it.each(Object.entries(LOG_EVENTS))("%s goes to the console method of its level", (event, { level }) => {

@@ -85,6 +85,19 @@ describe("the deployment file", () => {
       /deleteAfterDays/,
     ],
     [
+      "seals whose lock ends while rows are in D1",
+      {
+        record: { location: "weur", retentionDays: 365 },
+        sallyport: { identities: IDENTITIES, audit: { seal: { keepMonths: 12 } } },
+      },
+      /at least 372[\s\S]*record\.retentionDays/,
+    ],
+    [
+      "an unknown field of the sealing",
+      { sallyport: { identities: IDENTITIES, audit: { seal: { keepDays: 12 } } } },
+      /sallyport\.audit/,
+    ],
+    [
       "a group without a provider",
       { access: { ...access, allow: [{ group: { name: "sre" } }] } },
       /access\.allow\[0\]/,

@@ -124,19 +124,25 @@ describe("audit storage", () => {
     expect(output).not.toHaveProperty("export_bucket");
   });
 
-  it("locks recordings, and nothing else, for the retention time", () => {
-    const { resource } = edgeOf();
-    expect(resource["cloudflare_r2_bucket_lock"]?.["recordings-lock"]).toMatchObject({
-      bucket_name: "${cloudflare_r2_bucket.recordings-bucket.name}",
-      rules: [
-        {
-          id: "keep-recordings",
-          enabled: true,
-          prefix: "recordings/",
-          condition: { type: "Age", max_age_seconds: 30 * 24 * 60 * 60 },
-        },
-      ],
-    });
+  const locks = (record: Partial<DeploymentInput["record"]> = {}) =>
+    edgeOf({ record: { location: "weur", retentionDays: 30, ...record } }).resource["cloudflare_r2_bucket_lock"]?.[
+      "recordings-lock"
+    ];
+  const rule = (id: string, prefix: string, days: number) => ({
+    ...{ id, enabled: true, prefix },
+    condition: { type: "Age", max_age_seconds: days * 24 * 60 * 60 },
+  });
+
+  it("locks recordings and seals, and nothing else, for the retention time", () => {
+    expect(locks()).toMatchObject({ bucket_name: "${cloudflare_r2_bucket.recordings-bucket.name}" });
+    expect(locks()?.["rules"]).toEqual([rule("keep-recordings", "recordings/", 30), rule("keep-seals", "seals/", 30)]);
+  });
+
+  it("locks seals for longer where the deployment file says so", () => {
+    expect(locks({ sealRetentionDays: 3_650 })?.["rules"]).toEqual([
+      rule("keep-recordings", "recordings/", 30),
+      rule("keep-seals", "seals/", 3_650),
+    ]);
   });
 
   it("aborts unfinished uploads after seven days, and deletes nothing", () => {

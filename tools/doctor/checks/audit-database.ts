@@ -74,6 +74,30 @@ function normalizeSql(sql: string): string {
     .trim();
 }
 
+/** A range is sealed when its month is over, or a day later if nobody does anything. The rest is for outages. */
+const MAX_UNSEALED_DAYS = 31 + 7;
+
+/** The sealing works: no row waits for longer than a month. */
+export function sealsCheck(query: Query | undefined, now: () => number): Check {
+  return databaseCheck("seals", query, async (ask) => {
+    const [newest] = await ask<{ month: string; last_row: number }>(
+      "SELECT month, last_row FROM seals ORDER BY first_row DESC LIMIT 1",
+    );
+    const [oldest] = await ask<{ at: number }>(
+      `SELECT at FROM events WHERE row_number > ${newest?.last_row ?? 0} ORDER BY row_number LIMIT 1`,
+    );
+    const days = oldest ? (now() - oldest.at) / 86_400_000 : 0;
+    const sealed = newest ? `sealed up to ${newest.month}, row ${newest.last_row}` : "nothing is sealed yet";
+    if (days > MAX_UNSEALED_DAYS) {
+      return failure(
+        `rows are ${Math.floor(days)} days old and not sealed: ${sealed}`,
+        "look for seal_failed in the edge's log (docs/RUNBOOK.md), and check that its cron trigger runs",
+      );
+    }
+    return passed(sealed);
+  });
+}
+
 /** After an object has stopped, an alarm closes its sessions within 30 s. The rest is for an outage of D1. */
 const SLACK_MS = 5 * 60_000;
 

@@ -1,5 +1,6 @@
-/** The bucket of recordings: nobody deletes one too early, and unfinished uploads are kept long enough. */
+/** The bucket of recordings and seals: nobody deletes one too early, and unfinished uploads are kept long enough. */
 import * as z from "zod";
+import { SEALS_PREFIX } from "../../../../audit/seal/keys.ts";
 import { RECORDINGS_PREFIX } from "../../../../contract/recording.ts";
 import type { Plan } from "../../../deployment/plan.ts";
 import type { Cloudflare } from "../../../ports/cloudflare.ts";
@@ -28,20 +29,40 @@ type LockCondition = z.output<typeof lock>["rules"][number]["condition"];
 
 /** A bucket lock keeps recordings for as long as the deployment file says, from Sallyport as well. */
 export function recordingsLockCheck({ recordings }: Plan, api: Cloudflare | undefined): Check {
+  const { bucket, retentionDays: days } = recordings;
+  return lockCheck("r2-lock", { what: "recordings", prefix: RECORDINGS_PREFIX, bucket, days }, api);
+}
+
+/** The same for sealed ranges of the audit log: what has left D1 is nowhere else. */
+export function sealsLockCheck({ recordings }: Plan, api: Cloudflare | undefined): Check {
+  const { bucket, sealRetentionDays: days } = recordings;
+  return lockCheck("r2-seals-lock", { what: "seals", prefix: SEALS_PREFIX, bucket, days }, api);
+}
+
+interface Locked {
+  readonly what: string;
+  readonly prefix: string;
+  readonly bucket: string;
+  readonly days: number;
+}
+
+function lockCheck(
+  id: string,
+  { what, prefix: locked, bucket, days: wanted }: Locked,
+  api: Cloudflare | undefined,
+): Check {
   return accountCheck({
-    id: "r2-lock",
+    id,
     api,
     permission: PERMISSION,
     run: async (cloudflare) => {
-      const { rules } = await cloudflare.get(`r2/buckets/${recordings.bucket}/lock`, lock);
-      const covering = rules.filter(({ enabled, prefix }) => enabled && RECORDINGS_PREFIX.startsWith(prefix));
+      const { rules } = await cloudflare.get(`r2/buckets/${bucket}/lock`, lock);
+      const covering = rules.filter(({ enabled, prefix }) => enabled && locked.startsWith(prefix));
       const apply = "terraform apply the edge stack, which sets the lock";
-      if (covering.length === 0) return failure(`no lock covers ${RECORDINGS_PREFIX}`, apply);
+      if (covering.length === 0) return failure(`no lock covers ${locked}`, apply);
       const days = Math.max(...covering.map(({ condition }) => lockedDays(condition)));
-      if (days < recordings.retentionDays) {
-        return failure(`recordings are locked for ${days} days, not ${recordings.retentionDays}`, apply);
-      }
-      return passed(`recordings are locked ${days === Number.POSITIVE_INFINITY ? "indefinitely" : `for ${days} days`}`);
+      if (days < wanted) return failure(`${what} are locked for ${days} days, not ${wanted}`, apply);
+      return passed(`${what} are locked ${days === Number.POSITIVE_INFINITY ? "indefinitely" : `for ${days} days`}`);
     },
   });
 }

@@ -1,0 +1,32 @@
+import { existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { describeSeam } from "../../audit-verify.ts";
+import { OperatorError } from "../../deployment/operator-error.ts";
+import { assembleLog } from "../../seals/assemble.ts";
+import { openLog } from "../../seals/source.ts";
+import { defineCommand } from "../command.ts";
+import { EXIT_CODES } from "../exit-codes.ts";
+import { requiredText } from "../options.ts";
+import { logOptions } from "../shared-options.ts";
+
+export const auditRestore = defineCommand({
+  options: { ...logOptions, out: requiredText("FILE", "the SQLite file to write; it must not exist") },
+  notes: [
+    "The file has D1's tables, views and triggers, and all rows: those that have left D1, from their seals, and those " +
+      "that D1 has. Every query of docs/QUERIES.md works on it: sqlite3 FILE < query.sql. Nothing is written to D1.",
+  ],
+  run: async ({ out, ...options }, { print }) => {
+    if (existsSync(out)) throw new OperatorError(`${out} exists: name a file that does not`);
+    const { query, objects, migrations } = openLog(options);
+    const database = new DatabaseSync(out);
+    try {
+      const source = objects();
+      const report = await assembleLog(database, migrations, query, source);
+      if (report.seals.length > 0) print(describeSeam(report, source.place));
+      print(`${out} has ${report.rowsInD1 + report.leftRows} rows.`);
+      return report.problems.length === 0 ? EXIT_CODES.done : EXIT_CODES.failed;
+    } finally {
+      database.close();
+    }
+  },
+});
