@@ -4,10 +4,11 @@ import type { Denial } from "./denials.ts";
 export type Failure = Denial | UpstreamFailure;
 
 /**
- * An allowed request was sent on, and no answer came. The audit log has it as allowed, with this message.
+ * An allowed request was sent on, and no answer came, or none that may be shown. The audit log has it as
+ * allowed, with this message.
  */
 export interface UpstreamFailure {
-  readonly code: "cluster_unreachable" | "client_gone";
+  readonly code: Denial["code"] | "client_gone";
   readonly message: string;
   readonly wasSent: true;
 }

@@ -2,6 +2,7 @@ import { err, ok, type Result } from "../common/result.ts";
 import { clusterBinding } from "../contract/bindings.ts";
 import { classify } from "../kubernetes/classify.ts";
 import { mayCreate } from "../kubernetes/creation.ts";
+import { isOpenEnded } from "../kubernetes/open-ended.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
 import type { RequestInfo } from "../kubernetes/request-info.ts";
 import { effectiveUpgrade } from "../kubernetes/upgrade.ts";
@@ -130,10 +131,12 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       trace.destination = "session";
       return openSession(env.USER_SESSIONS, { request, target, subject, identity, cluster, decision }, config);
     }
-    const unlocked = await states.checkLock(person);
+    const checkLock = (maxAgeMs?: number) => states.checkLock(person, maxAgeMs);
+    const unlocked = await checkLock();
     if (!unlocked.ok) return unlocked;
     trace.destination = "cluster";
-    return forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision);
+    const lockOut = { checkLock, isOpenEnded: classified.info !== undefined && isOpenEnded(classified.info) };
+    return forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision, lockOut);
   }
 
   /** Whether the audit log would have a row of it: no page of another site may write a person's log. */

@@ -5,10 +5,18 @@ import { denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
 import type { ForwardDecision } from "../policy/decide.ts";
+import { type CheckLock, checkLateAnswer, cutOnLock, LockWatch } from "../sessions/lock-watch.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { upstreamHeadersFor } from "./headers.ts";
 import { sandboxResponse } from "./sandbox-response.ts";
 import { buildUpstreamUrl } from "./url.ts";
+
+/** Cuts what a person has open when an administrator locks them. */
+export interface LockOut {
+  readonly checkLock: CheckLock;
+  /** The answer may go on for as long as the client likes. */
+  readonly isOpenEnded: boolean;
+}
 
 /**
  * Sends an allowed request to the cluster and returns the answer. Neither body is read, so neither is
@@ -22,15 +30,20 @@ export async function forwardToCluster(
   request: Request,
   target: RequestTarget,
   decision: ForwardDecision,
+  { checkLock, isOpenEnded }: LockOut,
 ): Promise<Result<Response, Failure>> {
   const headers = upstreamHeadersFor(request.headers, decision.as, decision.upgrade);
   if (!headers.ok) return headers;
-  const { method, signal } = request;
+  const { method } = request;
   const isBodiless = method === "GET" || method === "HEAD";
   // `fetch` takes no body with these. Without it, the request would be another one to some workloads.
   if (isBodiless && !(await isEmpty(request))) {
     return err(denial("bad_request", `a ${method} with a body is not forwarded`));
   }
+  // A read is sent at once. What else has a body may take its time.
+  const upload = isBodiless || !request.body ? undefined : new LockWatch(checkLock);
+  const signal = upload ? AbortSignal.any([request.signal, upload.signal]) : request.signal;
+  const sentAt = Date.now();
   try {
     const answer = cluster.fetch(buildUpstreamUrl(target), {
       method,
@@ -41,10 +54,17 @@ export async function forwardToCluster(
       signal,
     });
     const response = await (isReadMethod(method) ? answer : Promise.race([answer, rejectWhenAborted(signal)]));
+    const late = isReadMethod(method) ? await checkLateAnswer(sentAt, checkLock) : ok(null);
+    if (!late.ok) return err(upstreamFailure(late.error.code, late.error.message));
     // A workload's own answers are its own, also without a body, and the one to a HEAD has none.
     const answered = decision.proxied || method === "HEAD" ? response : await explainRefusal(response);
-    return ok(sandboxResponse(answered, target, decision.proxied, request.url));
+    const shown = sandboxResponse(answered, target, decision.proxied, request.url);
+    return ok(isOpenEnded ? cutOnLock(shown, checkLock) : shown);
   } catch (error) {
+    if (upload?.denial) {
+      const message = `${upload.denial.message}; the request was cut off while it was sent, and may have been carried out`;
+      return err(upstreamFailure(upload.denial.code, message));
+    }
     if (signal.aborted) {
       const message = "the client went away before the cluster answered; the request may have been carried out";
       return err(upstreamFailure("client_gone", message));
@@ -53,6 +73,8 @@ export async function forwardToCluster(
     logEvent("error", "cluster_request_failed", { method, error: error instanceof Error ? error.name : "unknown" });
     const message = "the cluster cannot be reached: try again; if this persists, contact your administrator";
     return err(upstreamFailure("cluster_unreachable", message));
+  } finally {
+    upload?.stop();
   }
 }
 
