@@ -11,6 +11,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseDeployment } from "../../terraform/config/load.ts";
 import { connectorManifests } from "../../terraform/manifests/connector.ts";
+import { GRANT_LABEL } from "../../tools/break-glass/grant.ts";
 import { issueGrant } from "../../tools/break-glass/issue-grant.ts";
 import { parseOutputs } from "../../tools/deployment/outputs.ts";
 import type { PlannedCluster } from "../../tools/deployment/plan.ts";
@@ -166,6 +167,26 @@ describe.skipIf(!cluster || !adminPath)("on a real cluster", () => {
     expect(seen?.impersonatedUser?.groups).toContain("developers");
     const { stdout } = await command("--list");
     expect(stdout).toMatch(new RegExp(`^${id} .* ${EMAIL} {2}token by .*: INC-17: Access is down\n$`));
+    // Whoever may write ConfigMaps in the connector's namespace can forge one.
+    const name = "break-glass-bg999999999999";
+    const real = await admin(["get", "configmap", `break-glass-${id}`, "-n", NAME, "-o", "json"]);
+    const { data } = JSON.parse(real.stdout) as { data: Record<string, string> };
+    const forged = {
+      ...{
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name, namespace: NAME, labels: { [GRANT_LABEL]: "true" } },
+      },
+      data: { ...data, id: "bg999999999999", reason: "\u001b]0;owned\u0007" },
+    };
+    expect(await admin(["create", "-f", "-"], JSON.stringify(forged))).toMatchObject({ code: 0 });
+    const listed = (await command("--list")).stdout;
+    expect(listed.split("\n")).toEqual([
+      expect.stringMatching(new RegExp(`^${id} `)),
+      `not verified: configmap/${name}: its seal is not valid. The cluster's audit log says who wrote it.`,
+      "",
+    ]);
+    await admin(["delete", "configmap", name, "-n", NAME]);
     // An existing file is never overwritten.
     expect((await command("--user", EMAIL, "--reason", "again", "--method", "token", "--out", out)).stderr).toContain(
       "exists: choose another --out",

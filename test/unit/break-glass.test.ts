@@ -35,6 +35,7 @@ class FakeCluster {
   readonly objects: {
     kind: string;
     metadata: { name: string };
+    data?: Record<string, string>;
     spec?: { request: string; expirationSeconds: number };
   }[] = [];
   version = "v1.36.2";
@@ -70,7 +71,8 @@ class FakeCluster {
       const payload = Buffer.from(JSON.stringify({ exp: (this.now + this.tokenLastsMs) / 1000 })).toString("base64url");
       return say(`e30.${payload}.c2ln\n`);
     }
-    if (line.startsWith("get configmap")) return say(JSON.stringify({ items: this.objects }));
+    if (line.startsWith("get configmap")) return say(JSON.stringify({ items: this.stored("ConfigMap") }));
+    if (line.startsWith("get secret")) return say(JSON.stringify(this.stored("Secret")[0] ?? "").replace('""', ""));
     throw new Error(`unexpected: ${line}`);
   };
 
@@ -90,6 +92,10 @@ class FakeCluster {
       },
     });
     return Buffer.from(certificate.toString("pem")).toString("base64");
+  }
+
+  stored(kind: string) {
+    return this.objects.filter((object) => object.kind === kind);
   }
 
   issue(change: Partial<Grant> = {}): Promise<string> {
@@ -124,7 +130,7 @@ describe("break-glass with a certificate", () => {
   it("stores the grant before it requests a certificate, and requests none where it cannot", async () => {
     const cluster = new FakeCluster();
     await cluster.issue();
-    expect(cluster.objects.map(({ kind }) => kind)).toEqual(["ConfigMap", "CertificateSigningRequest"]);
+    expect(cluster.objects.map(({ kind }) => kind)).toEqual(["Secret", "ConfigMap", "CertificateSigningRequest"]);
     const other = Object.assign(new FakeCluster(), { mayWrite: false });
     await expect(other.issue()).rejects.toThrow(/Forbidden/);
     expect(other.commands.join("\n")).not.toMatch(/certificate|token/);
@@ -200,16 +206,80 @@ describe("break-glass with the connector's token", () => {
 });
 
 describe("a grant", () => {
-  it("is read back from the cluster; other ConfigMaps are ignored", async () => {
+  const { extra: _, ...identity } = GRANT.identity;
+  const READ_BACK = { ...GRANT, identity };
+  const SEAL_NOT_VALID = "its seal is not valid";
+
+  it("is read back from the cluster, also after others, by one key", async () => {
+    const cluster = new FakeCluster();
+    expect(await listGrants("prod", ACCESS, cluster)).toEqual({ grants: [], rejected: [] });
+    await cluster.issue();
+    const later = { id: "bgffffffffffff", from: NOW + HOUR, until: NOW + 2 * HOUR };
+    await cluster.issue(later);
+    expect(cluster.stored("Secret").length).toBe(1);
+    expect(await listGrants("prod", ACCESS, cluster)).toEqual({
+      grants: [READ_BACK, { ...READ_BACK, ...later }],
+      rejected: [],
+    });
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ["another person", { user: "mallory@acme.test", identity: "mallory@acme.test" }, SEAL_NOT_VALID],
+    ["another reason, with commands to a terminal", { reason: "\u001b]0;owned\u0007" }, SEAL_NOT_VALID],
+    ["a longer time", { until: "2026-11-23T10:00:00.000Z" }, SEAL_NOT_VALID],
+    ["more groups", { groups: '["developers","sre","system:masters"]' }, SEAL_NOT_VALID],
+    ["no seal", { seal: "" }, SEAL_NOT_VALID],
+    ["a seal of another length", { seal: "AAAA" }, SEAL_NOT_VALID],
+    ["groups that are not JSON", { groups: "[" }, "it does not have the fields of a grant"],
+    ["groups that are no list of names", { groups: '{"length":1}' }, "it does not have the fields of a grant"],
+    ["SQL as its id", { id: "'); DROP TABLE requests; --" }, "it does not have the fields of a grant"],
+    ["another field", { more: "x" }, "it does not have the fields of a grant"],
+    ["a time that is none", { from: "tomorrow" }, "it does not have the fields of a grant"],
+  ])("that was forged is not one, and hides no other: %s", async (_what, change, why) => {
     const cluster = new FakeCluster();
     await cluster.issue();
-    cluster.objects.push({
+    const [real] = cluster.stored("ConfigMap");
+    const name = "break-glass-bg999999999999";
+    cluster.objects.unshift({
       kind: "ConfigMap",
-      metadata: { name: "x" },
-      data: { id: "'); DROP TABLE requests; --" },
-    } as never);
-    const { extra: _, ...identity } = GRANT.identity;
-    expect(await listGrants(ACCESS, cluster)).toEqual([{ ...GRANT, identity }]);
+      metadata: { name },
+      data: { ...real?.data, id: "bg999999999999", ...change },
+    });
+    expect(await listGrants("prod", ACCESS, cluster)).toEqual({ grants: [READ_BACK], rejected: [{ name, why }] });
+  });
+
+  it("is one only under its own name and in its own cluster: a copy is sealed, too", async () => {
+    const cluster = new FakeCluster();
+    await cluster.issue();
+    const [real] = cluster.stored("ConfigMap");
+    if (!real) throw new Error("nothing was stored");
+    cluster.objects.push({ ...real, metadata: { name: "break-glass-copy" } });
+    const why = "it is the copy of another one";
+    expect(await listGrants("prod", ACCESS, cluster)).toEqual({
+      grants: [READ_BACK],
+      rejected: [{ name: "break-glass-copy", why }],
+    });
+    expect((await listGrants("staging", ACCESS, cluster)).grants).toEqual([]);
+  });
+
+  it("is none where the cluster has no key, and a key that is none is reported", async () => {
+    const cluster = new FakeCluster();
+    await cluster.issue();
+    const [key] = cluster.stored("Secret");
+    cluster.objects.splice(0, 1);
+    expect(await listGrants("prod", ACCESS, cluster)).toMatchObject({
+      grants: [],
+      rejected: [{ why: SEAL_NOT_VALID }],
+    });
+    if (key) cluster.objects.push({ ...key, data: { key: "c2hvcnQ=" } });
+    await expect(listGrants("prod", ACCESS, cluster)).rejects.toThrow(/secret\/break-glass-key .* is not a key/);
+  });
+
+  it("has a reason that no terminal obeys", async () => {
+    const cluster = new FakeCluster();
+    await cluster.issue({ reason: "INC-17\u001b[2J: \u202edown\n" });
+    const { grants } = await listGrants("prod", ACCESS, cluster);
+    expect(grants[0]?.reason).toBe("INC-17 [2J:  down");
   });
 
   it("is one row of the audit log however often it is entered, whatever its reason contains", () => {
@@ -217,12 +287,15 @@ describe("a grant", () => {
     for (const { statements } of readMigrations(resolve(import.meta.dirname, "../../migrations"))) {
       for (const statement of statements) database.exec(statement);
     }
-    const { data } = grantConfigMap({ ...GRANT, reason: "it's\n'); DROP TABLE requests; --" }, "sallyport") as {
-      data: Record<string, string>;
-    };
-    const grant = parseGrant(data);
-    if (!grant) throw new Error("the grant cannot be read back");
-    for (let i = 0; i < 2; i++) database.exec(auditLogStatement(grant));
+    const key = new Uint8Array(32);
+    const { metadata, data } = grantConfigMap(
+      { ...GRANT, reason: "it's\n'); DROP TABLE requests; --" },
+      "sallyport",
+      key,
+    ) as { metadata: { name: string }; data: Record<string, string> };
+    const grant = parseGrant({ name: metadata.name, data }, "prod", key);
+    if (!grant.ok) throw new Error(grant.error);
+    for (let i = 0; i < 2; i++) database.exec(auditLogStatement(grant.value));
     expect(database.prepare("SELECT * FROM requests").all()).toEqual([
       expect.objectContaining({
         id: "2026-11-22T10:00:00.000Z-bg0123456789ab",

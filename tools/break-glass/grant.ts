@@ -1,6 +1,9 @@
 /** Emergency access to a cluster: who gets it, for how long, and what is kept of it. Pure. */
+import * as z from "zod";
+import { err, ok, type Result } from "../../common/result.ts";
 import { stripControlCharacters } from "../../common/text.ts";
 import type { Identity } from "../../worker/policy/identify.ts";
+import { isSealValid, sealOf } from "./seal.ts";
 
 export interface Grant {
   /** `bg` and 12 hexadecimal digits: in the audit log, in the cluster's own, and in names of Kubernetes objects. */
@@ -37,34 +40,91 @@ export function outlastsGrant({ until }: Pick<Grant, "until">, notAfter: number)
 /** The label of the ConfigMaps that keep grants. */
 export const GRANT_LABEL = "sallyport/break-glass";
 
-/** The grant as a ConfigMap. It stays until somebody deletes it; the API server forgets certificate requests in an hour. */
+/** What is sealed of a grant's ConfigMap, in this order: all of its data but the seal. */
+const FIELDS = ["id", "cluster", "identity", "user", "groups", "reason", "by", "method", "from", "until"] as const;
+
+/** The most of a reason that is kept, in UTF-16 units: as much as of a session's. */
+const MAX_REASON_CHARS = 512;
+
+/**
+ * The grant as a ConfigMap. It stays until somebody deletes it; the API server forgets certificate requests in
+ * an hour.
+ *
+ * @param key of the seal
+ */
 export function grantConfigMap(
   { id, identity, reason, by, method, from, until, cluster }: Grant,
   namespace: string,
+  key: Uint8Array,
 ): object {
+  const data: Readonly<Record<(typeof FIELDS)[number], string>> = {
+    ...{ id, cluster, identity: identity.name, user: identity.user, groups: JSON.stringify(identity.groups) },
+    ...{ reason: stripControlCharacters(reason).slice(0, MAX_REASON_CHARS), by: stripControlCharacters(by) },
+    ...{ method, from: new Date(from).toISOString(), until: new Date(until).toISOString() },
+  };
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: { name: `break-glass-${id}`, namespace, labels: { [GRANT_LABEL]: "true" } },
+    metadata: { name: configMapName(id), namespace, labels: { [GRANT_LABEL]: "true" } },
     immutable: true,
-    data: {
-      ...{ id, cluster, identity: identity.name, user: identity.user, groups: JSON.stringify(identity.groups) },
-      ...{ reason, by, method, from: new Date(from).toISOString(), until: new Date(until).toISOString() },
-    },
+    data: { ...data, seal: sealOf(key, FIELDS, data) },
   };
 }
 
-/** Reads what {@link grantConfigMap} wrote. @returns undefined for anything else */
-export function parseGrant(data: Readonly<Record<string, string | undefined>>): Grant | undefined {
-  const { id, cluster, identity, user, groups, reason, by, method, from, until } = data;
-  if (!id || !cluster || !identity || !user || !groups || !reason || !by || !from || !until) return undefined;
-  if (!/^bg[0-9a-f]{12}$/.test(id) || (method !== "certificate" && method !== "token")) return undefined;
-  const times = { from: Date.parse(from), until: Date.parse(until) };
-  if (Number.isNaN(times.from) || Number.isNaN(times.until)) return undefined;
-  const names: unknown = JSON.parse(groups);
-  if (!Array.isArray(names)) return undefined;
-  return { id, cluster, identity: { name: identity, user, groups: names.map(String) }, reason, by, method, ...times };
+const configMapName = (id: string) => `break-glass-${id}`;
+
+/** A ConfigMap with the label of grants, whoever wrote it. */
+export interface LabelledConfigMap {
+  readonly name: string;
+  readonly data: Readonly<Record<string, string | undefined>>;
 }
+
+/**
+ * Reads what {@link grantConfigMap} wrote.
+ *
+ * @param cluster where it was found
+ * @param key undefined where the cluster has none: then nobody has given access there
+ * @returns why it is no grant, for a person
+ */
+export function parseGrant(
+  { name, data }: LabelledConfigMap,
+  cluster: string,
+  key: Uint8Array | undefined,
+): Result<Grant, string> {
+  const parsed = grantData.safeParse(data);
+  if (!parsed.success) return err("it does not have the fields of a grant");
+  if (!key || !isSealValid(parsed.data.seal, sealOf(key, FIELDS, data))) return err("its seal is not valid");
+  const { id, identity, user, groups, seal: _, ...others } = parsed.data;
+  // A copy of a grant is sealed, too.
+  if (name !== configMapName(id) || others.cluster !== cluster) return err("it is the copy of another one");
+  return ok({ id, identity: { name: identity, user, groups }, ...others });
+}
+
+const time = z.iso.datetime().transform((text) => Date.parse(text));
+
+const grantData = z.strictObject({
+  id: z.string().regex(/^bg[0-9a-f]{12}$/),
+  cluster: z.string(),
+  identity: z.string(),
+  user: z.string(),
+  groups: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue({ code: "custom", message: "not JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(z.array(z.string())),
+  reason: z.string(),
+  by: z.string(),
+  method: z.enum(["certificate", "token"]),
+  from: time,
+  until: time,
+  seal: z.string(),
+});
 
 /** SQL that enters the grant in the audit log, as a row of `request_rows`, which the view `requests` has. Repeating it adds nothing. */
 export function auditLogStatement({ id, cluster, identity, reason, by, method, from, until }: Grant): string {

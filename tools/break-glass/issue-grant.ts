@@ -14,6 +14,7 @@ import {
   parseGrant,
 } from "./grant.ts";
 import { type ClusterAddress, type Credential, kubeconfigOf } from "./kubeconfig.ts";
+import { KEY_BYTES, KEY_FIELD, KEY_SECRET, keySecret } from "./seal.ts";
 
 export interface BreakGlassDependencies {
   readonly kubectl: Kubectl;
@@ -50,7 +51,8 @@ export async function issueGrant(
   const run = runner(access.target, dependencies.kubectl);
   const address = await readAddress(run);
   if (grant.method === "certificate") await checkSigningVersion(run);
-  await run(["create", "-f", "-"], JSON.stringify(grantConfigMap(grant, access.namespace)));
+  const key = (await readKey(run, access.namespace)) ?? (await createKey(run, access.namespace));
+  await run(["create", "-f", "-"], JSON.stringify(grantConfigMap(grant, access.namespace, key)));
   const credential =
     grant.method === "certificate"
       ? await issueCertificate(grant, run, dependencies)
@@ -194,17 +196,65 @@ export async function administratorOf(
   return code === 0 && stdout !== "" ? stdout : "unknown, see the cluster's audit log";
 }
 
-const configMaps = z.object({ items: z.array(z.object({ data: z.record(z.string(), z.string()).default({}) })) });
+const secret = z.object({ data: z.object({ [KEY_FIELD]: z.string() }) });
 
-/** Every grant whose ConfigMap is in the cluster, oldest first. @throws OperatorError */
+/** @returns the key of the seals; undefined where the cluster has none. @throws OperatorError */
+async function readKey(run: RunKubectl, namespace: string): Promise<Uint8Array | undefined> {
+  const printed = await run(["get", "secret", KEY_SECRET, "-n", namespace, "--ignore-not-found", "-o", "json"]);
+  if (printed.trim() === "") return undefined;
+  const key = Buffer.from(secret.parse(JSON.parse(printed)).data[KEY_FIELD], "base64");
+  if (key.length !== KEY_BYTES) {
+    throw new OperatorError(`secret/${KEY_SECRET} in the namespace ${namespace} is not a key: delete it and try again`);
+  }
+  return key;
+}
+
+async function createKey(run: RunKubectl, namespace: string): Promise<Uint8Array> {
+  const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+  await run(["create", "-f", "-"], JSON.stringify(keySecret(key, namespace)));
+  return key;
+}
+
+const configMaps = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string() }),
+      data: z.record(z.string(), z.string()).default({}),
+    }),
+  ),
+});
+
+/** What the cluster keeps of given access. */
+export interface StoredGrants {
+  /** Oldest first. */
+  readonly grants: readonly Grant[];
+  /** ConfigMaps with the label of grants that this command did not write. */
+  readonly rejected: readonly { readonly name: string; readonly why: string }[];
+}
+
+/**
+ * Reads every grant whose ConfigMap is in the cluster. Whoever may write ConfigMaps there can forge one, so each
+ * is verified.
+ *
+ * @param cluster its name in the deployment file
+ * @throws OperatorError
+ */
 export async function listGrants(
+  cluster: string,
   { target, namespace }: AdminAccess,
   { kubectl }: Pick<BreakGlassDependencies, "kubectl">,
-): Promise<Grant[]> {
+): Promise<StoredGrants> {
   const run = runner(target, kubectl);
   const printed = await run(["get", "configmap", "-n", namespace, "-l", GRANT_LABEL, "-o", "json"]);
-  return configMaps
-    .parse(JSON.parse(printed))
-    .items.flatMap(({ data }) => parseGrant(data) ?? [])
-    .sort((one, other) => one.from - other.from);
+  const stored = configMaps.parse(JSON.parse(printed)).items;
+  const key = stored.length === 0 ? undefined : await readKey(run, namespace);
+  const grants: Grant[] = [];
+  const rejected: { name: string; why: string }[] = [];
+  for (const { metadata, data } of stored) {
+    const { name } = metadata;
+    const grant = parseGrant({ name, data }, cluster, key);
+    if (grant.ok) grants.push(grant.value);
+    else rejected.push({ name, why: grant.error });
+  }
+  return { grants: grants.sort((one, other) => one.from - other.from), rejected };
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
+import { maskControlCharacters, stripControlCharacters } from "../../../common/text.ts";
 import type { DeployedCluster, Deployment } from "../../../terraform/config/schema.ts";
 import { namespaceOf, SERVICE_ACCOUNT_NAME } from "../../../terraform/manifests/names.ts";
 import { auditLogStatement, type Grant } from "../../break-glass/grant.ts";
@@ -49,7 +50,7 @@ export const breakGlass = defineCommand({
     const deployment = readDeployment(values.config);
     const cluster = findCluster(deployment, values.cluster);
     const access = adminAccess(values, deployment, cluster);
-    if (values.list || values.enter) await showGrants(access, values, context);
+    if (values.list || values.enter) await showGrants(cluster.name, access, values, context);
     else await give({ ...values, deployment, cluster, access }, context);
     return EXIT_CODES.done;
   },
@@ -135,14 +136,18 @@ When Cloudflare is back: npx sallyport break-glass --cluster ${cluster} --enter`
 }
 
 async function showGrants(
+  cluster: string,
   access: AdminAccess,
   { enter }: { readonly enter: boolean },
   { print }: CommandContext,
 ): Promise<void> {
-  const grants = await listGrants(access, dependencies);
+  const { grants, rejected } = await listGrants(cluster, access, dependencies);
   for (const { id, identity, from, until, method, by, reason } of grants) {
     const times = `${new Date(from).toISOString()} to ${new Date(until).toISOString()}`;
-    print(`${id}  ${times}  ${identity.user}  ${method} by ${by}: ${reason}`);
+    print(stripControlCharacters(`${id}  ${times}  ${identity.user}  ${method} by ${by}: ${reason}`));
+  }
+  for (const { name, why } of rejected) {
+    print(`not verified: configmap/${maskControlCharacters(name)}: ${why}. The cluster's audit log says who wrote it.`);
   }
   if (grants.length === 0) print("No access was given.");
   if (!enter) return;
