@@ -38,11 +38,17 @@ const manifestSchema = z.strictObject({
   /** The manifest before this one, or null for the first. */
   previous: z.strictObject({ key: z.string(), sha256 }).nullable(),
   parts: z.array(partSchema).min(1),
-  /** The users' objects with events in this range. Each has a chain of its own. */
+  /**
+   * The users' objects with a chain in this range. The chain is that of first events: starts, requests, locks. The
+   * next one of the same object, in a later range, has `lastHash` as its prev_hash.
+   */
   objects: z.array(
     z.strictObject({
-      /** The Durable Object's id; "" for events that no object wrote, such as those of seals. */
-      object: z.string(),
+      /** "" for requests without an identity. */
+      user: z.string(),
+      /** "" for the object that no location hint placed. */
+      locationHint: z.string(),
+      /** How many first events. */
       events: row,
       firstHash: z.string(),
       lastHash: z.string(),
@@ -92,9 +98,14 @@ export function mergeObjects(parts: Iterable<readonly ManifestObject[]>): Manife
   const merged = new Map<string, ManifestObject>();
   for (const part of parts) {
     for (const one of part) {
-      const before = merged.get(one.object);
-      merged.set(one.object, before ? { ...before, events: before.events + one.events, lastHash: one.lastHash } : one);
+      const owner = ownerOf(one);
+      const before = merged.get(owner);
+      merged.set(owner, before ? { ...before, events: before.events + one.events, lastHash: one.lastHash } : one);
     }
   }
-  return [...merged.values()].sort((one, other) => (one.object < other.object ? -1 : 1));
+  return [...merged.values()].sort((one, other) => (ownerOf(one) < ownerOf(other) ? -1 : 1));
+}
+
+function ownerOf({ user, locationHint }: ManifestObject): string {
+  return JSON.stringify([user, locationHint]);
 }

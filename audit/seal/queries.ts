@@ -2,7 +2,7 @@
 import type { ChainedEvent } from "../chain.ts";
 import { insertEvent } from "../insert-events.ts";
 import { SEALED_COLUMNS, type SealedRow } from "./lines.ts";
-import type { ManifestPart } from "./manifest.ts";
+import type { ManifestObject, ManifestPart } from "./manifest.ts";
 import type { OpenRange } from "./next-step.ts";
 import type { Seal } from "./tables.ts";
 
@@ -106,26 +106,21 @@ export async function partsBetween(database: D1Database, first: number, last: nu
   return (await database.prepare(sql).bind(first, last).all<ManifestPart>()).results;
 }
 
-/** What one user's object has in a part. */
-export interface ObjectInPart {
-  /** The id of one of its sessions or requests, which names the object. */
-  readonly sessionId: string;
-  readonly events: number;
-  readonly firstHash: string;
-  readonly lastHash: string;
-}
+/** What an event says about whose object wrote it. Text that somebody forged is nobody's. */
+const OF_OWNER = (field: string) => `coalesce(CASE WHEN json_valid(data) THEN data ->> '$.${field}' END, '')`;
 
-/** The end of an id names the object that made it. See contract/session-id.ts. */
-const OBJECT_OF_ID = "CASE WHEN length(session_id) = 64 THEN substr(session_id, 23) ELSE '' END";
-
-/** For a part and not for a range, because D1 answers nobody else meanwhile. */
-export async function objectsBetween(database: D1Database, first: number, last: number): Promise<ObjectInPart[]> {
+/**
+ * What each of the users' objects has in a part: see ManifestObject. For a part and not for a range, because D1
+ * answers nobody else meanwhile.
+ */
+export async function objectsBetween(database: D1Database, first: number, last: number): Promise<ManifestObject[]> {
   const sql = `
-    SELECT f.session_id AS sessionId, events, f.hash AS firstHash, l.hash AS lastHash
-    FROM (SELECT count(*) AS events, min(row_number) AS first, max(row_number) AS last
-          FROM events WHERE row_number BETWEEN ? AND ? GROUP BY ${OBJECT_OF_ID}) AS one
+    SELECT one.user, one.locationHint, one.events, f.hash AS firstHash, l.hash AS lastHash
+    FROM (SELECT ${OF_OWNER("user")} AS user, ${OF_OWNER("location_hint")} AS locationHint,
+            count(*) AS events, min(row_number) AS first, max(row_number) AS last
+          FROM events WHERE row_number BETWEEN ? AND ? AND seq = 0 AND type <> 'seal' GROUP BY 1, 2) AS one
     JOIN events AS f ON f.row_number = one.first JOIN events AS l ON l.row_number = one.last ORDER BY one.first`;
-  return (await database.prepare(sql).bind(first, last).all<ObjectInPart>()).results;
+  return (await database.prepare(sql).bind(first, last).all<ManifestObject>()).results;
 }
 
 /** Writes a seal and its event, both or none. Safe to repeat; of two concurrent runs the first counts. */

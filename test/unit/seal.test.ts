@@ -231,7 +231,7 @@ const MANIFEST: Manifest = {
   ...{ format: SEAL_FORMAT, table: "events", month: "2026-11", closedBy: "month", firstRow: 1, lastRow: 30, rows: 30 },
   previous: null,
   parts: [part(1, 10), part(11, 30)],
-  objects: [{ object: "0".repeat(64), events: 30, firstHash: "x", lastHash: "y" }],
+  objects: [{ user: "alice@example.com", locationHint: "", events: 30, firstHash: "x", lastHash: "y" }],
 };
 
 describe("a manifest", () => {
@@ -256,15 +256,17 @@ describe("a manifest", () => {
   });
 
   it("adds up each object's events, and has its first and last hash", () => {
-    const one = (object: string, events: number, firstHash: string, lastHash: string) => ({
-      object,
-      events,
-      firstHash,
-      lastHash,
+    const one = (user: string, locationHint: string, events: number, firstHash: string, lastHash: string) => ({
+      ...{ user, locationHint, events, firstHash, lastHash },
     });
-    expect(mergeObjects([[one("b", 2, "b1", "b2"), one("a", 1, "a1", "a1")], [one("b", 3, "b3", "b5")]])).toEqual([
-      one("a", 1, "a1", "a1"),
-      one("b", 5, "b1", "b5"),
+    const [early, late] = [
+      [one("b", "", 2, "b1", "b2"), one("a", "weur", 1, "a1", "a1")],
+      [one("b", "", 3, "b3", "b5"), one("b", "weur", 1, "c1", "c1")],
+    ];
+    expect(mergeObjects([early, late])).toEqual([
+      one("a", "weur", 1, "a1", "a1"),
+      one("b", "", 5, "b1", "b5"),
+      one("b", "weur", 1, "c1", "c1"),
     ]);
   });
 });

@@ -121,7 +121,7 @@ const keys = async () => (await env.RECORDINGS.list()).objects.map(({ key }) => 
 describe("a month", () => {
   it("is sealed once it is over: every row, as it is in D1, and what each object contributed", async () => {
     await session(NOVEMBER);
-    await session(NOVEMBER + MINUTE, {}, OTHER_OBJECT);
+    await session(NOVEMBER + MINUTE, { start: { user: "bob@example.com", location_hint: "weur" } }, OTHER_OBJECT);
     await session(NOVEMBER + 2 * MINUTE, { start: { command: ["printf", "\u0000\u2028é"] } });
     const november = await eventRows();
     await runAll(NOVEMBER + 20 * DAY);
@@ -144,8 +144,8 @@ describe("a month", () => {
     ]);
     const of = (...indexes: number[]) => indexes.map((index) => november[index]?.hash);
     expect(manifest.objects).toEqual([
-      { object: OBJECT, events: 6, firstHash: of(0)[0], lastHash: of(8)[0] },
-      { object: OTHER_OBJECT, events: 3, firstHash: of(3)[0], lastHash: of(5)[0] },
+      { user: "alice@example.com", locationHint: "", events: 2, firstHash: of(0)[0], lastHash: of(6)[0] },
+      { user: "bob@example.com", locationHint: "weur", events: 1, firstHash: of(3)[0], lastHash: of(3)[0] },
     ]);
     expect(logged.mock.calls.flat().join()).toContain("seal_progressed");
   });
@@ -169,10 +169,7 @@ describe("a month", () => {
     expect(manifest.previous).toEqual({ key: first?.key, sha256: first?.sha256 });
     // The second range has December's session and the first range's event.
     expect(await sealedLines(manifest)).toHaveLength(4);
-    expect(manifest.objects.map(({ object, events: count }) => [object, count])).toEqual([
-      ["", 1],
-      [OBJECT, 3],
-    ]);
+    expect(manifest.objects.map(({ user, events: count }) => [user, count])).toEqual([["alice@example.com", 1]]);
   });
 
   it("ends earlier where it reaches the size of a range", async () => {

@@ -11,7 +11,6 @@ import {
 } from "../../audit/seal/manifest.ts";
 import type { Seal } from "../../audit/seal/tables.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import { objectIdOf } from "../../contract/session-id.ts";
 import type { SealObjects } from "./objects.ts";
 
 /** @returns a message for a person where the manifest is missing, altered, or another than the seal's */
@@ -63,13 +62,29 @@ export async function readPart(
   return agrees ? ok(rows) : err(`${part.key} does not have the rows that its manifest says`);
 }
 
-/** Adds up what each user's object has in these rows, as the manifest does. */
+/** Adds up what each user's object has in these rows, as audit/seal/queries.ts does. */
 export function objectsIn(rows: readonly SealedRow[]): ManifestObject[] {
+  const first = rows.filter(({ seq, type }) => seq === 0 && type !== "seal");
   return mergeObjects(
-    rows.map(({ session_id, hash }) => [
-      { object: objectIdOf(session_id) ?? "", events: 1, firstHash: hash, lastHash: hash },
-    ]),
+    first.map(({ data, hash }) => {
+      const { user, location_hint: locationHint } = readOwner(data);
+      return [{ user: textOf(user), locationHint: textOf(locationHint), events: 1, firstHash: hash, lastHash: hash }];
+    }),
   );
+}
+
+function readOwner(data: string): { readonly user?: unknown; readonly location_hint?: unknown } {
+  try {
+    return Object(JSON.parse(data)) as object;
+  } catch {
+    return {};
+  }
+}
+
+/** As SQLite's `->>` and `coalesce` have it. */
+function textOf(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 export function sha256(bytes: Uint8Array): string {

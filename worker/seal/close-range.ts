@@ -11,7 +11,6 @@ import {
 import { insertRemoval, insertSeal, objectsBetween, partsBetween } from "../../audit/seal/queries.ts";
 import type { Seal } from "../../audit/seal/tables.ts";
 import { ok, type Result } from "../../common/result.ts";
-import { objectIdOf } from "../../contract/session-id.ts";
 import type { SealFailure } from "./failure.ts";
 import { type SealStore, sha256Of } from "./store.ts";
 
@@ -37,8 +36,7 @@ export async function closeRange(
   const parts = await partsBetween(database, firstRow, lastRow);
   const objects: ManifestObject[][] = [];
   for (const part of parts) {
-    const found = await objectsBetween(database, part.firstRow, part.lastRow);
-    objects.push(found.map(({ sessionId, ...rest }) => ({ object: objectIdOf(sessionId) ?? "", ...rest })));
+    objects.push(await objectsBetween(database, part.firstRow, part.lastRow));
   }
   const sum = (count: (part: (typeof parts)[number]) => number) =>
     parts.reduce((total, part) => total + count(part), 0);
