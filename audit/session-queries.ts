@@ -3,24 +3,7 @@ import { drizzle } from "drizzle-orm/d1";
 import type { SessionEvent } from "./events.ts";
 import type { SessionRow } from "./rows.ts";
 import { events, sessions } from "./schema.ts";
-
-export interface SessionFilter {
-  readonly state: "live" | "ended" | "all";
-  readonly user?: string;
-  readonly namespace?: string;
-  readonly pod?: string;
-  readonly kind?: string;
-  /** Started at this time or later, in ms since the epoch. */
-  readonly since?: number;
-  /** Started before this time, in ms since the epoch. */
-  readonly until?: number;
-}
-
-/** Where a page of sessions ended: its last row. */
-export interface Position {
-  readonly startedAt: number;
-  readonly id: string;
-}
+import type { Position, SessionFilter } from "./session-filter.ts";
 
 /**
  * Finds sessions, newest first.
@@ -53,6 +36,16 @@ export async function findSessions(
     .where(and(...conditions))
     .orderBy(desc(sessions.started_at), desc(sessions.id))
     .limit(limit);
+}
+
+/** Finds out which of some sessions are over. */
+export async function findEnded(database: D1Database, ids: readonly string[]): Promise<string[]> {
+  // One bound value for all: D1 binds at most 100.
+  const { results } = await database
+    .prepare("SELECT session_id FROM events WHERE type = 'end' AND session_id IN (SELECT value FROM json_each(?))")
+    .bind(JSON.stringify(ids))
+    .all<{ session_id: string }>();
+  return results.map(({ session_id }) => session_id);
 }
 
 /** Finds one session, whether live or ended. */

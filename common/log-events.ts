@@ -173,6 +173,22 @@ export const LOG_EVENTS = {
       "A user's object did not answer, even after retries. The caller got 503. An admin command may be incomplete.",
     action: "Repeat the command. If this persists, check the status of Durable Objects.",
   },
+  directory_unavailable: {
+    level: "warn",
+    worker: "edge",
+    fields: ["error"],
+    meaning:
+      "The directory of live sessions did not answer a list within a second. The list was made from D1 alone, or refused while D1 did not answer either.",
+    action: "Nothing, unless it persists: then check the status of Durable Objects.",
+  },
+  directory_not_told: {
+    level: "warn",
+    worker: "objects",
+    fields: ["attempt", "error"],
+    meaning:
+      "The directory did not take a user's report of live sessions. The object retries within a minute; no session is affected.",
+    action: "Nothing, unless it persists: then lists of what is live are incomplete while D1 does not answer.",
+  },
   contract_mismatch: {
     level: "error",
     worker: "both",

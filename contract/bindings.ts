@@ -1,9 +1,12 @@
+import type { DirectoryObject } from "./directory-binding.ts";
 import type { UserObject } from "./user-object-binding.ts";
 
 /** The bindings that both Workers have. */
 export interface SharedBindings {
   /** Users' objects. They call each other, too. */
   readonly USER_SESSIONS: DurableObjectNamespace<UserObject>;
+  /** The namespace of the one directory, see directory.ts. */
+  readonly DIRECTORY: DurableObjectNamespace<DirectoryObject>;
   /** The audit log. */
   readonly AUDIT_DB: D1Database;
   /** The bucket of finished recordings, see `recordingKey`. */

@@ -16,7 +16,7 @@ const forwardSchema = z
   })
   .readonly();
 
-/** A session as the view `sessions` of D1 has it, and as an object describes a live one. */
+/** A session as the view `sessions` of D1 has it. */
 export const sessionRowSchema = z.strictObject({
   id: text,
   state: z.enum(["live", "ended"]),
@@ -52,3 +52,15 @@ export const sessionRowSchema = z.strictObject({
   recording: z.enum(RECORDING_STATES).nullable(),
   recording_bytes: integer.nullable(),
 }) satisfies z.ZodType<SessionRow>;
+
+/** A live session as its object describes it. */
+export const liveSessionSchema = sessionRowSchema.extend({
+  /** When its client or its cluster last sent something, ms since the epoch. Pings and the like do not count. */
+  active_at: integer,
+});
+export type LiveSessionRow = z.output<typeof liveSessionSchema>;
+
+/** A live session for an edge of version 2, which refuses fields that it does not know. */
+export function rowOfVersion2({ active_at: _, ...row }: LiveSessionRow): z.output<typeof sessionRowSchema> {
+  return row;
+}

@@ -12,12 +12,12 @@
  */
 import * as z from "zod";
 import { logEvent } from "../common/log.ts";
-import { err, type Result } from "../common/result.ts";
+import { err, ok, type Result } from "../common/result.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { recordingBlockSchema } from "./recording.ts";
-import { sessionRowSchema } from "./session-row.ts";
+import { liveSessionSchema, rowOfVersion2 } from "./session-row.ts";
 import { contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
 
 const text = z.string();
@@ -58,9 +58,9 @@ const notReached = locations;
 /** Exported for the test that pins each version of the contract. */
 export const METHODS = {
   /** The user's open sessions in this object. */
-  list: defineMethod(z.strictObject({}), z.array(sessionRowSchema)),
+  list: defineMethod(z.strictObject({}), z.array(liveSessionSchema)),
   /** One open session; null where it is not open here. */
-  describe: defineMethod(z.strictObject({ sessionId: name }), sessionRowSchema.nullable()),
+  describe: defineMethod(z.strictObject({ sessionId: name }), liveSessionSchema.nullable()),
   /** Ends one session. Answers whether it was open. */
   terminate: defineFrozenMethod(z.object({ sessionId: name, by: name, reason: text }), z.boolean()),
   /** Ends all of the user's sessions. Answers their ids. */
@@ -171,7 +171,22 @@ export function answerCall<
 ): Answer | ReturnType<typeof mismatch> {
   const { fields: schema, isFrozen } = METHODS[method];
   const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
-  return fields.ok ? answer(fields.value as UserObjectFields<M>) : mismatch(method, fields.error.detail);
+  if (!fields.ok) return mismatch(method, fields.error.detail);
+  const answered = answer(fields.value as UserObjectFields<M>);
+  return isOfVersion2(argument) ? inFormOfVersion2(method, answered) : answered;
+}
+
+function isOfVersion2(argument: unknown): boolean {
+  return typeof argument === "object" && argument !== null && "version" in argument && argument.version === 2;
+}
+
+/** What version 2 asks for has the form that it knows: `list` and `describe` had fewer fields then. */
+function inFormOfVersion2<Answer>(method: UserObjectMethod, answered: Answer): Answer {
+  if (method !== "list" && method !== "describe") return answered;
+  const answer = answered as UserObjectAnswer<"list" | "describe">;
+  if (!answer.ok) return answered;
+  const { value } = answer;
+  return ok(Array.isArray(value) ? value.map(rowOfVersion2) : value && rowOfVersion2(value)) as Answer;
 }
 
 function mismatch(method: UserObjectMethod, detail: string): { readonly ok: false; readonly error: Denial } {

@@ -4,6 +4,7 @@
  *
  * The edge reaches its objects through the namespace binding alone. No route leads here.
  */
+export { Directory } from "./directory/directory.ts";
 export { UserSessions } from "./user-sessions.ts";
 
 export default {

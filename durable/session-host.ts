@@ -1,12 +1,14 @@
 import type { RecordingSummary } from "../audit/events.ts";
-import type { SessionRow } from "../audit/rows.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
+import { callDirectory, type Report, type ReportAnswer } from "../contract/directory.ts";
 import type { RecordingBlock } from "../contract/recording.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
+import type { LiveSessionRow } from "../contract/session-row.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
 import { Decisions } from "./decisions.ts";
+import { DirectoryReporter } from "./directory/reporter.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
 import { endLabel } from "./recording/cast-lines.ts";
 import { Recordings } from "./recording/recordings.ts";
@@ -40,6 +42,7 @@ export class SessionHost {
   readonly #sessions: LiveSessions;
   readonly #clock: SessionClock;
   readonly #opener: SessionOpener;
+  readonly #reporter: DirectoryReporter;
   readonly #refusedAttempts = new RefusedAttempts();
 
   /** @param state whose database has the current schema */
@@ -55,9 +58,18 @@ export class SessionHost {
     this.#sessions = new LiveSessions(this.#audit, this.#recordings, (count) => {
       if (count > 0) this.#clock.start();
       else this.#clock.stop();
+      this.#reporter.sessionsChanged(count);
     });
     this.#clock = new SessionClock(this.#sessions, this.#audit.journal, () => {
       if (this.#recordings.isDue) this.#uploadSoon();
+      this.#reporter.tick();
+    });
+    this.#reporter = new DirectoryReporter({
+      objectId: state.id.toString(),
+      sessions: () => this.#sessions.all,
+      send: (report) => tellDirectory(env.DIRECTORY, report),
+      now: Date.now,
+      random: Math.random,
     });
     this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions);
     this.decisions = new Decisions({
@@ -91,11 +103,11 @@ export class SessionHost {
     return toResponse(opened.error);
   }
 
-  list(): SessionRow[] {
+  list(): LiveSessionRow[] {
     return [...this.#sessions.all].map(({ row }) => row);
   }
 
-  describe(sessionId: string): SessionRow | null {
+  describe(sessionId: string): LiveSessionRow | null {
     return this.#sessions.get(sessionId)?.row ?? null;
   }
 
@@ -154,6 +166,7 @@ export class SessionHost {
     for (const { sessionId, outcome, counts } of sessions) {
       this.#audit.append(sessionId, endEvent(outcome, counts, {}, recordings.get(sessionId)));
     }
+    if (sessions.length > 0) this.#reporter.sessionsInterrupted();
     // Its sockets are gone.
     StdinBuffer.removeAll(this.#state.storage.sql);
   }
@@ -169,6 +182,13 @@ export class SessionHost {
       this.#alarm.ringWithin(this.#recordings.isFailing ? this.#recordings.retryInMs : HEARTBEAT_MS);
     }
   }
+}
+
+/** @throws where the directory does not take the report */
+async function tellDirectory(namespace: SharedBindings["DIRECTORY"], report: Report): Promise<ReportAnswer> {
+  const told = await callDirectory(namespace, "report", report);
+  if (!told.ok) throw new Error(told.error.code);
+  return told.value;
 }
 
 function stoppedAfter(checkpointAt: number): string {

@@ -1,7 +1,8 @@
 import { type Counts, NO_COUNTS, type SessionStart, type Traffic } from "../../audit/events.ts";
-import { liveRow, type SessionRow } from "../../audit/rows.ts";
+import { liveRow } from "../../audit/rows.ts";
 import { maskControlCharacters } from "../../common/text.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
+import type { LiveSessionRow } from "../../contract/session-row.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
 import type { Refusal } from "../refusal.ts";
@@ -94,9 +95,10 @@ export class LiveSession {
     return this.relay?.observer.finalStatus();
   }
 
-  /** The session as the view `sessions` of D1 shows it, with the counts of this moment. */
-  get row(): SessionRow {
-    return liveRow(this.id, this.startedAt, startEvent(this.plan, this.accessReason), this.counts, this.traffic);
+  /** The session as the view `sessions` of D1 shows it, with the counts of this moment and its last use. */
+  get row(): LiveSessionRow {
+    const start = startEvent(this.plan, this.accessReason);
+    return { ...liveRow(this.id, this.startedAt, start, this.counts, this.traffic), active_at: this.activeAt };
   }
 
   /** @returns the signal that cuts the connection to the cluster, while it is being opened and after */

@@ -60,14 +60,17 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
     { type: "d1", name: "AUDIT_DB", id: plan.database.id },
     { type: "r2_bucket", name: "RECORDINGS", bucket_name: plan.recordings.bucket },
   ];
-  const namespace = { type: "durable_object_namespace", name: "USER_SESSIONS", class_name: "UserSessions" };
+  const namespaces = [
+    { name: "USER_SESSIONS", class_name: "UserSessions", namespace_id: "9f86d081" },
+    { name: "DIRECTORY", class_name: "Directory", namespace_id: "60303ae2" },
+  ].map((namespace) => ({ type: "durable_object_namespace", ...namespace, script_name: plan.workers.objects }));
   return {
     edge: {
       subdomain: { enabled: false, previews_enabled: false },
       bindings: [
         ...Object.entries(splitIntoVariables(plan.document)).map(([name, json]) => ({ type: "json", name, json })),
         ...storage.map((binding) => ({ ...binding })),
-        { ...namespace, script_name: plan.workers.objects, namespace_id: "9f86d081" },
+        ...namespaces,
         { ...vpc },
         { type: "version_metadata", name: "VERSION" },
       ],

@@ -67,7 +67,10 @@ export async function objectsProject(project: string, transport: UpstreamTranspo
     ...(await auxiliaryWorker(EDGE_CONFIGURATION)),
     name: EDGE,
     bindings: { SALLYPORT_CONFIG: bindings.SALLYPORT_CONFIG },
-    durableObjects: { USER_SESSIONS: { className: "UserSessions", scriptName: runnerOf(project) } },
+    durableObjects: {
+      USER_SESSIONS: { className: "UserSessions", scriptName: runnerOf(project) },
+      DIRECTORY: { className: "Directory", scriptName: runnerOf(project) },
+    },
     serviceBindings: { KUBE_API: "cluster" },
     outboundService: "access",
   };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import * as z from "zod";
+import { DIRECTORY_METHODS } from "../../contract/directory.ts";
 import { planSchema } from "../../contract/session-plan.ts";
 import { METHODS } from "../../contract/user-object.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
@@ -20,7 +21,15 @@ test(`the contract is what version ${CONTRACT_VERSION} was pinned as`, async () 
     name,
     { fields: schemaOf(fields), answer: schemaOf(answer), isFrozen },
   ]);
-  const contract = { plan: schemaOf(planSchema), methods: Object.fromEntries(methods) };
+  const directory = Object.entries(DIRECTORY_METHODS).map(([name, { fields, value }]) => [
+    name,
+    { fields: schemaOf(fields), value: schemaOf(value) },
+  ]);
+  const contract = {
+    plan: schemaOf(planSchema),
+    methods: Object.fromEntries(methods),
+    directory: Object.fromEntries(directory),
+  };
   const text = `${JSON.stringify(contract, null, 1)}\n`;
   const file = join(VECTORS, `${CONTRACT_VERSION}.json`);
   if (process.env["SALLYPORT_PIN_CONTRACT"]) (await import("node:fs")).writeFileSync(file, text);

@@ -260,7 +260,7 @@ describe("each fault is found by its own check and by no other", () => {
     ],
     [
       "the edge's binding leads to another VPC service",
-      () => (first(world.account.edge.bindings.slice(4))["service_id"] = "x"),
+      () => (first(world.account.edge.bindings.filter(({ type }) => type === "vpc_service"))["service_id"] = "x"),
       "fail worker-config",
     ],
     [
@@ -272,6 +272,11 @@ describe("each fault is found by its own check and by no other", () => {
     [
       "the edge has no binding to the objects",
       () => (world.account.edge.bindings = world.account.edge.bindings.filter(({ name }) => name !== "USER_SESSIONS")),
+      "fail objects-worker",
+    ],
+    [
+      "the edge has no binding to the directory",
+      () => (world.account.edge.bindings = world.account.edge.bindings.filter(({ name }) => name !== "DIRECTORY")),
       "fail objects-worker",
     ],
     ["the edge is bound to its own objects", () => delete objectsBinding()["script_name"], "fail objects-worker"],

@@ -41,5 +41,6 @@ it("takes only what it writes of D1's schema: a new column of another table ends
     "audit/events.ts",
     "audit/insert-events.ts",
     "audit/rows.ts",
+    "audit/session-filter.ts",
   ]);
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { SessionRow } from "../../audit/rows.ts";
 import { ok } from "../../common/result.ts";
+import type { LiveSessionRow } from "../../contract/session-row.ts";
 import {
   answerCall,
   callUserObject,
@@ -18,14 +18,14 @@ const OTHER_VERSIONS = [0, CONTRACT_VERSION + 1];
 
 const LOCK = { user: "alice@example.com", by: "admin@example.com", reason: "gone", until: null };
 
-const ROW: SessionRow = {
+const ROW: LiveSessionRow = {
   ...{ id: "s", state: "live", user: "alice@example.com", kubernetes_user: "alice", kubernetes_groups: ["a"] },
   ...{ cluster: "test", kind: "port-forward", namespace: "demo", pod: "web", container: null, command: [], tty: false },
   ...{ ports: [80], recording_mode: "off", client_address: null, country: "DE", rule: null, access_reason: null },
   ...{ user_agent: null, started_at: 1, ended_at: null, outcome: null, exit_code: null, reason: null, ended_by: null },
   ...{ bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4, unreadable: null },
   forwards: [{ port: 80, connections: 1, bytes_in: 1, bytes_out: 2, errors: 1, first_error: "refused" }],
-  ...{ recording: null, recording_bytes: null },
+  ...{ recording: null, recording_bytes: null, active_at: 2 },
 };
 
 /** For each method, something to ask and something to answer. */
@@ -113,6 +113,17 @@ test("a lock with a field that the object does not know still locks", () => {
   const { lock, isAudited } = CALLS.lock.fields;
   void answerCall("lock", { version: CONTRACT_VERSION + 1, lock: { ...lock, scope: "sessions" }, isAudited }, run);
   expect(run).toHaveBeenCalledExactlyOnceWith({ lock, isAudited });
+});
+
+test("an edge of version 2, which refuses fields that it does not know, gets rows without the later ones", () => {
+  const { active_at: _, ...older } = ROW;
+  const answerTo = (version: number) => ({
+    list: answerCall("list", { version }, () => ok([ROW])),
+    describe: answerCall("describe", { version, sessionId: "s" }, () => ok(ROW)),
+    missing: answerCall("describe", { version, sessionId: "s" }, () => ok(null)),
+  });
+  expect(answerTo(2)).toEqual({ list: ok([older]), describe: ok(older), missing: ok(null) });
+  expect(answerTo(CONTRACT_VERSION)).toEqual({ list: ok([ROW]), describe: ok(ROW), missing: ok(null) });
 });
 
 describe.each(VERSIONED_METHODS)("%s", (method) => {

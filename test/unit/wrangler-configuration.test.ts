@@ -55,7 +55,10 @@ describe("the generated wrangler configurations", () => {
       preview_urls: false,
       routes: [{ pattern: HOSTNAME, custom_domain: true }],
       durable_objects: {
-        bindings: [{ name: "USER_SESSIONS", class_name: "UserSessions", script_name: "sallyport-objects" }],
+        bindings: [
+          { name: "USER_SESSIONS", class_name: "UserSessions", script_name: "sallyport-objects" },
+          { name: "DIRECTORY", class_name: "Directory", script_name: "sallyport-objects" },
+        ],
       },
       d1_databases: [DATABASE],
       r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
@@ -77,10 +80,16 @@ describe("the generated wrangler configurations", () => {
       keep_names: project.objects.keep_names,
       workers_dev: false,
       preview_urls: false,
-      migrations: [{ tag: "v1", new_sqlite_classes: ["UserSessions"] }],
+      migrations: [
+        { tag: "v1", new_sqlite_classes: ["UserSessions"] },
+        { tag: "v2", new_sqlite_classes: ["Directory"] },
+      ],
       // The longest session's eight hours, and a minute.
       durable_objects: {
-        bindings: [{ name: "USER_SESSIONS", class_name: "UserSessions" }],
+        bindings: [
+          { name: "USER_SESSIONS", class_name: "UserSessions" },
+          { name: "DIRECTORY", class_name: "Directory" },
+        ],
         code_update_strategy: { mode: "deferred", max_delay: 28_860 },
       },
       d1_databases: [DATABASE],

@@ -96,6 +96,6 @@ function withoutCluster({ cluster: _, transport: __, tcpBinding: ___, ...others 
 
 /** The bindings of `env`, which cannot be spread. */
 function bound(): Bindings {
-  const { USER_SESSIONS, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG } = env;
-  return { USER_SESSIONS, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG };
+  const { USER_SESSIONS, DIRECTORY, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG } = env;
+  return { USER_SESSIONS, DIRECTORY, AUDIT_DB, RECORDINGS, EXPORT, KUBE_API, SALLYPORT_CONFIG };
 }

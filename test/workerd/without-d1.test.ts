@@ -1,6 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Directory } from "../../durable/directory/directory.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
@@ -131,14 +132,60 @@ describe("while D1 is broken", () => {
     for (const client of [one, two]) client.close();
   });
 
-  it.each(["", "?state=live", "?state=all&user=a%40b.c", "?user=a%40b.c"])(
+  it("an administrator lists what is live of everybody, from the directory", async () => {
+    const [one, two] = [someone(), someone()];
+    const clients = [await silent(one, "silent"), await silent(two, "silent")];
+    const ids = clients.map(({ sessionId }) => sessionId);
+    const listed = async (query = "") => {
+      const response = await as(admin, `${SESSIONS}?state=live&limit=500${query}`);
+      expect(response.status).toBe(200);
+      return response.json<{ items: Record<string, unknown>[]; complete: boolean }>();
+    };
+    const items = await eventually(async () => {
+      const ours = (await listed()).items.filter(({ id }) => ids.includes(String(id)));
+      expect(ours).toHaveLength(2);
+      return ours;
+    });
+    expect(items.find(({ id }) => id === ids[0])).toMatchObject({
+      ...{ user: one.email, state: "live", kind: "exec", namespace: "demo", pod: "silent", command: ["sh"] },
+      ...{ bytesIn: 0, lastUsedAt: expect.stringMatching(/Z$/), endedAt: null },
+    });
+    expect((await listed("&pod=other")).items.filter(({ id }) => ids.includes(String(id)))).toEqual([]);
+    // Not every object has had the time to report since the directory started, a moment ago.
+    expect((await listed()).complete).toBe(false);
+    for (const client of clients) client.close();
+    await eventually(async () =>
+      expect((await listed()).items.filter(({ id }) => ids.includes(String(id)))).toEqual([]),
+    );
+  });
+
+  it("a list that the directory does not answer either is refused, and one user's is not", async () => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    vi.spyOn(Directory.prototype, "listLive").mockImplementation(() => {
+      throw new Error("the directory is away");
+    });
+    const person = someone();
+    const client = await silent(person);
+    await expectApiDenial(
+      await as(admin, `${SESSIONS}?state=live`),
+      "audit_database_unavailable",
+      "neither D1 nor the directory of live sessions answers; ?state=live&user=EMAIL asks that user's object instead, " +
+        "and DELETE works without them",
+    );
+    const user = encodeURIComponent(person.email);
+    const own = await as(admin, `${SESSIONS}?state=live&user=${user}`);
+    expect(await own.json()).toMatchObject({ items: [{ id: client.sessionId }], complete: true });
+    client.close();
+  });
+
+  it.each(["", "?state=ended", "?state=all&user=a%40b.c", "?user=a%40b.c"])(
     "a list that only D1 has (%s) is refused with 503, and with what still works",
     async (query) => {
       const response = await as(admin, SESSIONS + query);
       await expectApiDenial(
         response,
         "audit_database_unavailable",
-        "D1 does not answer; ?state=live&user=EMAIL asks that user's object instead, and DELETE works without D1",
+        "D1 does not answer; ?state=live lists what is live without it, and DELETE works without it, too",
       );
     },
   );

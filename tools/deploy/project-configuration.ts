@@ -10,6 +10,9 @@ const CRONS = ["*/5 * * * *"];
 const d1 = z.tuple([z.object({ binding: z.string(), migrations_dir: z.string() })]);
 const r2 = z.tuple([z.object({ binding: z.string() })], z.object({ binding: z.string() }));
 
+/** A class of the objects, which both Workers bind. */
+const namespace = z.object({ name: z.string(), class_name: z.string() });
+
 /** What both configuration files say. */
 const common = {
   main: z.string(),
@@ -24,7 +27,7 @@ const edgeSchema = z.object({
   triggers: z.object({ crons: z.array(z.string()).min(1) }).optional(),
   env: z.object({
     local: z.object({
-      durable_objects: z.object({ bindings: z.tuple([z.object({ name: z.string(), class_name: z.string() })]) }),
+      durable_objects: z.object({ bindings: z.array(namespace).min(1) }),
       d1_databases: d1,
       r2_buckets: r2,
     }),
@@ -47,12 +50,11 @@ export function readProjectConfiguration(project: string): ProjectConfiguration 
   const edge = read(join(project, "wrangler.jsonc"), edgeSchema);
   const objects = read(join(project, "durable/wrangler.jsonc"), objectsSchema);
   const { durable_objects, d1_databases, r2_buckets } = edge.env.local;
-  const [namespace] = durable_objects.bindings;
   return {
     edge: settingsOf(edge, "."),
     objects: settingsOf(objects, "durable"),
     objectMigrations: objects.migrations,
-    namespace: { name: namespace.name, class_name: namespace.class_name },
+    namespaces: durable_objects.bindings,
     database: { binding: d1_databases[0].binding, migrations_dir: d1_databases[0].migrations_dir },
     recordingsBinding: r2_buckets[0].binding,
     crons: edge.triggers?.crons ?? CRONS,

@@ -13,14 +13,19 @@ export interface WorkerSettings {
   readonly observability: object;
 }
 
+interface Namespace {
+  readonly name: string;
+  readonly class_name: string;
+}
+
 /** What wrangler.jsonc and durable/wrangler.jsonc say for every deployment: the one source of these facts. */
 export interface ProjectConfiguration {
   readonly edge: WorkerSettings;
   readonly objects: WorkerSettings;
   /** The Durable Object migrations, which belong to the objects' Worker. */
   readonly objectMigrations: readonly object[];
-  /** The namespace of the objects, as both Workers bind it. */
-  readonly namespace: { readonly name: string; readonly class_name: string };
+  /** The namespaces of the objects, as both Workers bind them. */
+  readonly namespaces: readonly Namespace[];
   /** The audit database's binding, and where its migrations are from the project's top. */
   readonly database: { readonly binding: string; readonly migrations_dir: string };
   readonly recordingsBinding: string;
@@ -46,12 +51,14 @@ const DELAY_MARGIN_SECONDS = 60;
  * @throws RangeError where the configuration document is too large for a Worker
  */
 export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toProject: string) {
-  const { namespace, recordingsBinding, crons } = project;
+  const { namespaces, recordingsBinding, crons } = project;
   return {
     name: plan.workers.edge,
     ...workerSettings(plan, project.edge, toProject),
     routes: hostnamesOf(plan).map((pattern) => ({ pattern, custom_domain: true })),
-    durable_objects: { bindings: [{ ...namespace, script_name: plan.workers.objects }] },
+    durable_objects: {
+      bindings: namespaces.map((namespace) => ({ ...namespace, script_name: plan.workers.objects })),
+    },
     ...storageBindings(plan, project, toProject),
     r2_buckets: [
       { binding: recordingsBinding, bucket_name: plan.recordings.bucket },
@@ -72,8 +79,8 @@ export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, 
     ...workerSettings(plan, project.objects, toProject),
     migrations: project.objectMigrations,
     durable_objects: {
-      // A user's objects call each other.
-      bindings: [project.namespace],
+      // A user's objects call each other, and the directory.
+      bindings: project.namespaces,
       code_update_strategy: { mode: "deferred", max_delay: codeUpdateDelaySeconds(plan) },
     },
     ...storage,

@@ -83,7 +83,8 @@ export const ROUTES = {
     method: "GET",
     path: "/-/admin/sessions",
     access: "auditor",
-    summary: "Lists sessions, newest first. While D1 does not answer, `state=live&user=EMAIL` still works.",
+    summary:
+      "Lists sessions, newest first. While D1 does not answer, `state=live` still works: with a `user` that user's object answers, without one the directory of live sessions.",
     query: sessionsQuery,
     answer: { kind: "json", schema: sessionPage },
     denials: ["audit_database_unavailable"],

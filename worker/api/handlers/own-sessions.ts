@@ -1,4 +1,5 @@
 /** A person's own live sessions. Their objects alone are asked, so both work without D1. */
+import { newestFirst } from "../../../audit/session-filter.ts";
 import { err, ok } from "../../../common/result.ts";
 import { ALL_OBJECT_LOCATIONS } from "../../../contract/placement.ts";
 import { configuredLocations } from "../../config/location-hints.ts";
@@ -13,7 +14,7 @@ import {
 } from "../../sessions/user-objects.ts";
 import { readReason } from "../schemas/command.ts";
 import type { Handler } from "./handler.ts";
-import { newestFirst, sessionJson } from "./session-json.ts";
+import { sessionJson } from "./session-json.ts";
 
 /** The same for somebody else's session and for one that does not exist: ids are nobody's business. */
 const NOT_YOURS: Denial = denial(

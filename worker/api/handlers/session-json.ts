@@ -1,13 +1,13 @@
 import type * as z from "zod";
 import type { Forward, SessionEvent } from "../../../audit/events.ts";
-import type { SessionRow } from "../../../audit/rows.ts";
+import type { ShownSession } from "../merge-live.ts";
 import type { session, sessionDetail } from "../schemas/session.ts";
 
 type SessionJson = z.output<typeof session>;
 type EventJson = NonNullable<z.output<typeof sessionDetail>["events"]>[number];
 
-/** A row of the view `sessions` as the API shows it. */
-export function sessionJson(row: SessionRow): SessionJson {
+/** A row of the view `sessions`, or a live session, as the API shows it. */
+export function sessionJson(row: ShownSession): SessionJson {
   return {
     id: row.id,
     state: row.state,
@@ -28,6 +28,7 @@ export function sessionJson(row: SessionRow): SessionJson {
     accessReason: row.access_reason,
     userAgent: row.user_agent,
     startedAt: time(row.started_at),
+    lastUsedAt: row.active_at === undefined ? null : time(row.active_at),
     endedAt: row.ended_at === null ? null : time(row.ended_at),
     outcome: row.outcome,
     exitCode: row.exit_code,
@@ -43,11 +44,6 @@ export function sessionJson(row: SessionRow): SessionJson {
     recording: row.recording,
     recordingBytes: row.recording_bytes,
   };
-}
-
-/** Compares sessions as lists show them: by their start, newest first; their ids decide between equals. */
-export function newestFirst(one: SessionRow, other: SessionRow): number {
-  return other.started_at - one.started_at || (one.id < other.id ? 1 : -1);
 }
 
 export function eventJson({ seq, at, type, data }: SessionEvent): EventJson {

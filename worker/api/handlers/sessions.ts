@@ -1,23 +1,38 @@
 import type { SessionRow } from "../../../audit/rows.ts";
-import { findEvents, findSession, findSessions, type SessionFilter } from "../../../audit/session-queries.ts";
+import { isAfter, matchesFilter, newestFirst, type SessionFilter } from "../../../audit/session-filter.ts";
+import { findEnded, findEvents, findSession, findSessions } from "../../../audit/session-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import type { NullableLocationHint } from "../../../contract/placement.ts";
+import type { LiveSessionRow } from "../../../contract/session-row.ts";
 import { configuredLocations } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
 import type { Bindings } from "../../env.ts";
+import { findLive } from "../../sessions/directory.ts";
 import { invokeUserObject, invokeUserObjects, sessionObjectAddress } from "../../sessions/user-objects.ts";
 import { queryDatabase } from "../database.ts";
+import { mergeLive, type ShownSession } from "../merge-live.ts";
 import { writeSessionCursor } from "../schemas/session-cursor.ts";
 import type { Handler } from "./handler.ts";
-import { eventJson, newestFirst, sessionJson } from "./session-json.ts";
+import { eventJson, sessionJson } from "./session-json.ts";
 
 export const listSessions: Handler<"listSessions"> = async ({ query }, { env, config }) => {
   const { limit, cursor, ...filter } = query;
+  const { state, ...liveFilter } = filter;
   // One more than asked for tells whether there is a next page.
-  const found = await queryDatabase(findSessions(env.AUDIT_DB, filter, limit + 1, cursor));
-  if (found.ok) return ok(pageOf(found.value, limit));
-  const live = await listLiveSessions(env, configuredLocations(config.clusters), filter);
-  return live.ok ? ok(pageOf(live.value.slice(0, limit), limit)) : live;
+  const page = { limit: limit + 1, ...(cursor && { after: cursor }) };
+  const [found, live] = await Promise.all([
+    queryDatabase(findSessions(env.AUDIT_DB, filter, page.limit, cursor)),
+    state === "ended" ? undefined : findLive(env.DIRECTORY, { filter: liveFilter, ...page }),
+  ]);
+  if (found.ok) return ok(pageOf(await withLive(env.AUDIT_DB, state, found.value, live?.sessions ?? []), limit, true));
+  if (state !== "live") return err(ONLY_IN_D1);
+  if (liveFilter.user !== undefined) {
+    const rows = await askUser(env, configuredLocations(config.clusters), liveFilter.user);
+    if (!rows.ok) return rows;
+    const matching = rows.value.filter((row) => matchesFilter(row, liveFilter) && isAfter(row, cursor));
+    return ok(pageOf(matching.sort(newestFirst), limit, true));
+  }
+  return live ? ok(pageOf(live.sessions, limit, live.isComplete)) : err(NEITHER_ANSWERS);
 };
 
 export const getSession: Handler<"getSession"> = async ({ params: { id } }, { env }) => {
@@ -33,41 +48,41 @@ export const getSession: Handler<"getSession"> = async ({ params: { id } }, { en
   return err(denial("audit_database_unavailable", message));
 };
 
-/** Objects know what is live without D1, but only when asked about one user. */
-async function listLiveSessions(
+const ONLY_IN_D1 = denial(
+  "audit_database_unavailable",
+  "D1 does not answer; ?state=live lists what is live without it, and DELETE works without it, too",
+);
+const NEITHER_ANSWERS = denial(
+  "audit_database_unavailable",
+  "neither D1 nor the directory of live sessions answers; ?state=live&user=EMAIL asks that user's object instead, " +
+    "and DELETE works without them",
+);
+
+/** The directory may know of sessions that D1 has not heard of yet, and of some whose end D1 has already. */
+async function withLive(
+  database: D1Database,
+  state: SessionFilter["state"],
+  rows: readonly SessionRow[],
+  live: readonly LiveSessionRow[],
+): Promise<ShownSession[]> {
+  const listed = new Set(rows.map(({ id }) => id));
+  const others = live.map(({ id }) => id).filter((id) => !listed.has(id));
+  const mayHaveEnded = state === "live" && others.length > 0;
+  const ended = mayHaveEnded ? await queryDatabase(findEnded(database, others)) : ok([]);
+  return mergeLive(rows, live, ended.ok ? ended.value : others);
+}
+
+/** What the user's own objects say, which is the truth. */
+async function askUser(
   env: Bindings,
   locations: readonly NullableLocationHint[],
-  { user, state, ...filter }: SessionFilter,
-): Promise<Result<SessionRow[], Denial>> {
-  if (user === undefined || state !== "live") {
-    const message =
-      "D1 does not answer; ?state=live&user=EMAIL asks that user's object instead, and DELETE works without D1";
-    return err(denial("audit_database_unavailable", message));
-  }
+  user: string,
+): Promise<Result<LiveSessionRow[], Denial>> {
   const lists = await invokeUserObjects(env.USER_SESSIONS, user, locations, "list", () => ({}));
-  if (!lists.ok) return lists;
-  const rows = lists.value.flat().filter((row) => matchesFilter(row, filter));
-  return ok(rows.sort(newestFirst));
+  return lists.ok ? ok(lists.value.flat()) : lists;
 }
 
-function matchesFilter(row: SessionRow, filter: Omit<SessionFilter, "user" | "state">): boolean {
-  const {
-    namespace = row.namespace,
-    pod = row.pod,
-    kind = row.kind,
-    since = 0,
-    until = Number.POSITIVE_INFINITY,
-  } = filter;
-  return (
-    row.namespace === namespace &&
-    row.pod === pod &&
-    row.kind === kind &&
-    since <= row.started_at &&
-    row.started_at < until
-  );
-}
-
-async function describeLiveSession(env: Bindings, sessionId: string): Promise<SessionRow | null> {
+async function describeLiveSession(env: Bindings, sessionId: string): Promise<LiveSessionRow | null> {
   const address = sessionObjectAddress(env.USER_SESSIONS, sessionId);
   if (!address) return null;
   const session = await invokeUserObject(env.USER_SESSIONS, address, "describe", { sessionId });
@@ -75,9 +90,10 @@ async function describeLiveSession(env: Bindings, sessionId: string): Promise<Se
   return session.ok ? session.value : null;
 }
 
-function pageOf(rows: readonly SessionRow[], limit: number) {
+/** @param rows in order; more than `limit` if there is a next page */
+function pageOf(rows: readonly ShownSession[], limit: number, complete: boolean) {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   const next = rows.length > limit && last ? writeSessionCursor({ startedAt: last.started_at, id: last.id }) : null;
-  return { items: items.map(sessionJson), next };
+  return { items: items.map(sessionJson), next, complete };
 }

@@ -53,6 +53,9 @@ const sessionFields = {
   accessReason: z.string().nullable().describe("The reason that the user stated with `POST /-/reason`."),
   userAgent: z.string().nullable().describe("What the client calls itself."),
   startedAt: time.describe("When the session was requested."),
+  lastUsedAt: time
+    .nullable()
+    .describe("When its client or its cluster last sent something. Null: it has ended, or nobody knows."),
   endedAt: time.nullable().describe("When it ended. Null: it is live."),
   outcome: z.enum(OUTCOMES).nullable().describe("How it ended. Null: it is live."),
   exitCode: z.int().nullable().describe("The command's exit code."),
@@ -88,7 +91,15 @@ const sessionEvent = z
   .meta({ id: "SessionEvent", description: "One event of a session in the audit log." });
 
 export const sessionPage = z
-  .strictObject({ items: z.array(session).describe("Newest first."), next: nextPage })
+  .strictObject({
+    items: z.array(session).describe("Newest first."),
+    next: nextPage,
+    complete: z
+      .boolean()
+      .describe(
+        "False while D1 does not answer and the directory of live sessions, which answers instead, has not heard from every user's object since its last restart. Also then long commands are cut.",
+      ),
+  })
   .meta({ id: "SessionPage", description: "One page of sessions." });
 
 export const ownSessions = z

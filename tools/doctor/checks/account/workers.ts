@@ -14,10 +14,10 @@ import {
   type Version,
 } from "./worker-api.ts";
 
-/** The class of the users' objects. */
-const OBJECT_CLASS = "UserSessions";
+/** The classes of the objects' Worker, each of which the edge binds. */
+const OBJECT_CLASSES = ["UserSessions", "Directory"] as const;
 
-/** The edge's namespace binding leads to the objects' Worker, which exists. */
+/** The edge's namespace bindings lead to the objects' Worker, which exists. */
 export function objectsWorkerCheck({ workers }: Plan, api: Cloudflare | undefined): Check {
   return accountCheck({
     id: "objects-worker",
@@ -27,13 +27,15 @@ export function objectsWorkerCheck({ workers }: Plan, api: Cloudflare | undefine
       if ((await unlessNotFound(readBindings(cloudflare, workers.objects))) === undefined) {
         return failure(`there is no Worker ${workers.objects}`, deploy);
       }
-      const namespace = (await readBindings(cloudflare, workers.edge)).find(
-        ({ type, class_name }) => type === "durable_object_namespace" && class_name === OBJECT_CLASS,
-      );
-      if (!namespace) return failure(`${workers.edge} has no binding to the objects`, deploy);
-      // Without a name the namespace is the edge's own.
-      const owner = namespace.script_name ?? workers.edge;
-      if (owner !== workers.objects) {
+      const bindings = await readBindings(cloudflare, workers.edge);
+      for (const objectClass of OBJECT_CLASSES) {
+        const namespace = bindings.find(
+          ({ type, class_name }) => type === "durable_object_namespace" && class_name === objectClass,
+        );
+        if (!namespace) return failure(`${workers.edge} has no binding to the objects' class ${objectClass}`, deploy);
+        // Without a name the namespace is the edge's own.
+        const owner = namespace.script_name ?? workers.edge;
+        if (owner === workers.objects) continue;
         return failure(
           `the binding ${namespace.name} of ${workers.edge} leads to ${owner}, not ${workers.objects}`,
           deploy,

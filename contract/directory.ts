@@ -1,0 +1,164 @@
+/**
+ * What users' objects tell the directory of live sessions, and what the edge asks of it.
+ *
+ * There is one directory per deployment. It only knows what it is told, and may be lost at any time: the
+ * user's object stays the truth about a session. So nothing waits for it that a session or a request needs.
+ *
+ * A report is everything that one object has to say, so a lost one is made good by the next. The directory
+ * asks for the rows that it lacks. Later versions may add to a report's answer: objects that run older code
+ * ignore what they do not know.
+ */
+import * as z from "zod";
+import { logEvent } from "../common/log.ts";
+import { err, ok, type Result } from "../common/result.ts";
+import type { Denial } from "./denial.ts";
+import { liveSessionSchema } from "./session-row.ts";
+import { contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
+
+/** The name of the one directory object. */
+export const DIRECTORY_NAME = "directory";
+
+/** The most sessions in one report; the others are only counted. */
+export const MAX_REPORTED_SESSIONS = 200;
+/** The most sessions in one page, and one more, which tells whether there is another. */
+const MAX_LISTED_SESSIONS = 501;
+
+const text = z.string();
+const name = text.min(1);
+const count = z.int().nonnegative();
+const milliseconds = z.int();
+
+/** What changes while a session is open. */
+const liveCountsSchema = liveSessionSchema.pick({
+  active_at: true,
+  bytes_in: true,
+  bytes_out: true,
+  messages_in: true,
+  messages_out: true,
+});
+
+const reportSchema = z.strictObject({
+  /** The reporting object's id. */
+  objectId: name,
+  /** Later than that of any earlier report of the object, ms since the epoch: calls may overtake each other. */
+  at: milliseconds,
+  /** All of the object's live sessions. */
+  sessions: z
+    .array(
+      z.strictObject({
+        id: name,
+        counts: liveCountsSchema,
+        /** Left out where the directory has it. */
+        row: liveSessionSchema.exactOptional(),
+      }),
+    )
+    .max(MAX_REPORTED_SESSIONS),
+  /** How many more there are. */
+  omitted: count,
+});
+
+/** Not strict: see above. */
+const reportAnswerSchema = z.object({
+  /** The sessions whose rows the directory lacks. */
+  missing: z.array(name),
+  /** When it wants the next report, unless a session begins or ends before. */
+  nextInMs: count,
+});
+
+const liveQuerySchema = z.strictObject({
+  filter: z.strictObject({
+    user: text.exactOptional(),
+    namespace: text.exactOptional(),
+    pod: text.exactOptional(),
+    kind: text.exactOptional(),
+    since: milliseconds.exactOptional(),
+    until: milliseconds.exactOptional(),
+  }),
+  limit: z.int().positive().max(MAX_LISTED_SESSIONS),
+  /** Where the page before ended. */
+  after: z.strictObject({ startedAt: milliseconds, id: text }).exactOptional(),
+});
+
+const livePageSchema = z.strictObject({
+  /** Newest first. Long commands and lists of groups are cut, and `forwards` are left out. */
+  sessions: z.array(liveSessionSchema),
+  /** Whether these are all that match: after a restart some objects may not have reported yet. */
+  isComplete: z.boolean(),
+});
+
+/** Exported for the test that pins each version of the contract. */
+export const DIRECTORY_METHODS = {
+  /** A user's object says which sessions are live in it. */
+  report: { fields: reportSchema, value: reportAnswerSchema },
+  /** The edge asks what is live. */
+  listLive: { fields: liveQuerySchema, value: livePageSchema },
+} as const;
+
+export type DirectoryMethod = keyof typeof DIRECTORY_METHODS;
+export type DirectoryFields<M extends DirectoryMethod> = z.output<(typeof DIRECTORY_METHODS)[M]["fields"]>;
+export type DirectoryValue<M extends DirectoryMethod> = z.output<(typeof DIRECTORY_METHODS)[M]["value"]>;
+export type DirectoryAnswer<M extends DirectoryMethod> = Result<DirectoryValue<M>, Denial>;
+
+export type LiveCounts = z.output<typeof liveCountsSchema>;
+export type Report = DirectoryFields<"report">;
+export type ReportAnswer = DirectoryValue<"report">;
+export type LiveQuery = DirectoryFields<"listLive">;
+export type LivePage = DirectoryValue<"listLive">;
+
+/** The methods as they are called through a stub. Use `callDirectory`, which types them. */
+export type DirectoryCalls = Readonly<Record<DirectoryMethod, (argument: unknown) => Promise<unknown>>>;
+
+/** The namespace that has the directory, as far as it is used. */
+export interface DirectoryNamespace {
+  getByName(name: string): DirectoryCalls;
+}
+
+/**
+ * The caller's half of a call.
+ *
+ * @returns the value; `contract_mismatch` if caller and directory do not understand each other
+ * @throws what the platform throws where the directory cannot be reached, or failed
+ */
+export async function callDirectory<M extends DirectoryMethod>(
+  namespace: DirectoryNamespace,
+  method: M,
+  fields: DirectoryFields<M>,
+): Promise<DirectoryAnswer<M>> {
+  // A new stub for each call: an exception may have broken the one before.
+  const answer = await namespace.getByName(DIRECTORY_NAME)[method](withVersion(fields));
+  const parsed = parseContract(answerSchemaOf(method), answer);
+  return parsed.ok ? parsed.value : mismatch(method, parsed.error.detail);
+}
+
+/**
+ * The directory's half of a call.
+ *
+ * @param argument as it came: nothing of it is trusted before it is parsed
+ */
+export function answerDirectoryCall<M extends DirectoryMethod>(
+  method: M,
+  argument: unknown,
+  answer: (fields: DirectoryFields<M>) => DirectoryValue<M>,
+): DirectoryAnswer<M> {
+  const fields = parseVersioned(
+    () => DIRECTORY_METHODS[method].fields as unknown as z.ZodType<DirectoryFields<M>>,
+    argument,
+  );
+  return fields.ok ? ok(answer(fields.value)) : mismatch(method, fields.error.detail);
+}
+
+function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<DirectoryAnswer<M>> {
+  return z.discriminatedUnion("ok", [
+    z.strictObject({ ok: z.literal(true), value: DIRECTORY_METHODS[method].value }),
+    z.strictObject({
+      ok: z.literal(false),
+      error: z.strictObject({ code: z.literal("contract_mismatch"), message: text }),
+    }),
+  ]) as unknown as z.ZodType<DirectoryAnswer<M>>;
+}
+
+function mismatch(method: DirectoryMethod, detail: string): Result<never, Denial> {
+  logEvent("error", "contract_mismatch", { method, detail });
+  const { code, message } = contractMismatch(detail);
+  return err({ code, message });
+}
