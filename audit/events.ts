@@ -83,6 +83,13 @@ export interface SessionStart {
   readonly recording_mode: "off" | "output" | "full";
   readonly client_address: string | null;
   readonly country: string | null;
+  /**
+   * How the user signed in: `service_token`, `warp`, or the type of the identity provider as Access names it.
+   * Missing where Access does not tell.
+   */
+  readonly sign_in?: string;
+  /** The id of the enrolled device that the user signed in from. Missing where Access does not tell. */
+  readonly device_id?: string;
   /** The rule that allowed the session, or null when none was needed. */
   readonly rule: string | null;
   /** What the user gave as the reason for access, or null. */

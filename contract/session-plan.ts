@@ -29,15 +29,17 @@ const targetSchema = z
   })
   .readonly();
 
-const clientSchema = z
-  .strictObject({
-    address: text.nullable(),
-    country: text.nullable(),
-    userAgent: text.nullable(),
-    /** kubectl's `Kubectl-Session`, the same on both halves of a retry. A hint: clients choose it. */
-    attempt: text.nullable(),
-  })
-  .readonly();
+const clientFields = z.strictObject({
+  address: text.nullable(),
+  country: text.nullable(),
+  userAgent: text.nullable(),
+  /** kubectl's `Kubectl-Session`, the same on both halves of a retry. A hint: clients choose it. */
+  attempt: text.nullable(),
+  /** How its user signed in: `service_token`, `warp`, or an identity provider's type. */
+  signIn: text.nullable(),
+  /** The enrolled device that its user signed in from. */
+  deviceId: text.nullable(),
+});
 
 const planFields = z.strictObject({
   /** Made by `makeSessionId`. */
@@ -74,7 +76,7 @@ const planFields = z.strictObject({
   recording: recordingPolicySchema,
   upstream: upstreamSchema,
   portForward: portForwardPolicySchema,
-  client: clientSchema,
+  client: clientFields.readonly(),
 });
 
 /** What the edge decided about one session attempt. The object carries it out. */
@@ -82,10 +84,17 @@ export const planSchema = planFields.readonly();
 
 export type SessionPlan = z.output<typeof planSchema>;
 
-/** Plans of version 2. Their edge let nobody act as another. */
+/** Plans of version 2. Their edge let nobody act as another, and did not say how somebody signed in. */
 const planOfVersion2 = planFields
   .omit({ ownIdentity: true })
-  .transform((fields): SessionPlan => ({ ...fields, ownIdentity: null }));
+  .extend({ client: clientFields.omit({ signIn: true, deviceId: true }) })
+  .transform(
+    ({ client, ...fields }): SessionPlan => ({
+      ...fields,
+      ownIdentity: null,
+      client: { ...client, signIn: null, deviceId: null },
+    }),
+  );
 
 const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 2 ? planOfVersion2 : planSchema);
 

@@ -9,6 +9,7 @@ import { effectiveUpgrade } from "../kubernetes/upgrade.ts";
 import { createAccessIdentityReader, type ReadAccessIdentity } from "./access/access-identity.ts";
 import { type Authenticate, createAuthenticator } from "./access/authenticate.ts";
 import { checkCrossSite } from "./access/cross-site.ts";
+import type { SignIn } from "./access/sign-in.ts";
 import type { Subject } from "./access/subject.ts";
 import { serveApi, servePublicApi } from "./api/router.ts";
 import type { Cluster, Config } from "./config/schema.ts";
@@ -48,6 +49,7 @@ interface ClusterRequest {
   readonly env: Bindings;
   readonly trace: RequestTrace;
   readonly subject: Subject;
+  readonly signIn: SignIn;
   readonly identity: Identity;
   readonly cluster: Cluster;
   readonly person: Person;
@@ -96,7 +98,10 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
     const location = isApi ? null : (cluster?.locationHint ?? null);
     const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
-    if (cluster && !isApi) return serveCluster({ request, url, env, trace, subject, identity, cluster, person });
+    const { signIn } = accessIdentity;
+    if (cluster && !isApi) {
+      return serveCluster({ request, url, env, trace, subject, signIn, identity, cluster, person });
+    }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
     const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env });
@@ -106,7 +111,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
   /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
-    const { request, url, env, trace, subject, identity, cluster, person } = clusterRequest;
+    const { request, url, env, trace, subject, signIn, identity, cluster, person } = clusterRequest;
     const { method, headers } = request;
     const acting = readActingIdentity(identity, headers);
     if (!acting.ok) return acting;
@@ -129,7 +134,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
     if (decision.action === "session") {
       trace.destination = "session";
-      return openSession(env.USER_SESSIONS, { request, target, subject, identity, cluster, decision }, config);
+      return openSession(env.USER_SESSIONS, { request, target, subject, signIn, identity, cluster, decision }, config);
     }
     const checkLock = (maxAgeMs?: number) => states.checkLock(person, maxAgeMs);
     const unlocked = await checkLock();

@@ -160,6 +160,8 @@ export function startEvent(plan: SessionPlan, accessReason: string | undefined):
     recording_mode: KINDS_OF_SESSIONS[target.sessionKind].recorder ? recording.mode : "off",
     client_address: client.address,
     country: client.country,
+    ...(client.signIn !== null && { sign_in: client.signIn }),
+    ...(client.deviceId !== null && { device_id: client.deviceId }),
     rule: plan.rule,
     access_reason: accessReason ?? null,
     user_agent: client.userAgent && maskControlCharacters(client.userAgent),

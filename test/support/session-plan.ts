@@ -46,5 +46,12 @@ export const PLAN: SessionPlan = {
     address: "127.0.0.1:8001",
   },
   portForward: { onUnreadable: "continue" },
-  client: { address: "203.0.113.7", country: "DE", userAgent: "kubectl", attempt: null },
+  client: {
+    address: "203.0.113.7",
+    country: "DE",
+    userAgent: "kubectl",
+    attempt: null,
+    signIn: "warp",
+    deviceId: "d-1",
+  },
 };

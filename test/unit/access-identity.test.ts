@@ -48,6 +48,17 @@ const IDENTITY = {
   },
 };
 
+test("how somebody signed in comes from Access where it is asked, and else from the token", async () => {
+  const identity = { ...IDENTITY, is_warp: true, device_id: "device-1" };
+  const { fetcher } = access(() => Response.json(identity));
+  const asked = createAccessIdentityReader(config({ group: "17" }), fetcher);
+  expect(await asked(subject(), TOKEN)).toMatchObject({
+    value: { signIn: { kind: "warp", deviceId: "device-1" } },
+  });
+  const unasked = createAccessIdentityReader(config({ email: "alice@example.com" }), fetcher);
+  expect(await unasked(subject(), TOKEN)).toMatchObject({ value: { signIn: { kind: null, deviceId: null } } });
+});
+
 describe("Access is asked", () => {
   test("never, if the token has all that the rules need", async () => {
     const { requests, fetcher } = access(() => Response.json(IDENTITY));
@@ -89,6 +100,7 @@ describe("get-identity", () => {
         groups: ["17", "plain", "18"],
         groupNames: ["sre", "sre@example.com", "plain", "17"],
         posture: ["a-b-c", "disk encrypted"],
+        signIn: { kind: null, deviceId: null },
       },
     });
     expect(requests).toEqual([{ url: `${TEAM}/cdn-cgi/access/get-identity`, cookie: `CF_Authorization=${TOKEN}` }]);
@@ -150,7 +162,7 @@ describe("get-identity", () => {
     const { fetcher } = access(() => Response.json({ email: "Alice@Example.com" }));
     expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(subject(), TOKEN)).toEqual({
       ok: true,
-      value: { groups: [], groupNames: [], posture: [] },
+      value: { groups: [], groupNames: [], posture: [], signIn: { kind: null, deviceId: null } },
     });
   });
 
@@ -159,7 +171,7 @@ describe("get-identity", () => {
     const ci = subject({ name: "service:ci.access", email: undefined, commonName: "ci.access", claims: {} });
     expect(await createAccessIdentityReader(config({ group: "sre" }), fetcher)(ci, TOKEN)).toEqual({
       ok: true,
-      value: { groups: [], groupNames: [], posture: [] },
+      value: { groups: [], groupNames: [], posture: [], signIn: { kind: "service_token", deviceId: null } },
     });
     expect(requests).toEqual([]);
   });

@@ -4,6 +4,7 @@ import { err, ok, type Result } from "../../common/result.ts";
 import type { Config } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
 import { readClaim } from "./claims.ts";
+import { readSignIn, type SignIn } from "./sign-in.ts";
 import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
 
@@ -22,8 +23,13 @@ export interface AccessIdentity {
   readonly country?: unknown;
 }
 
-/** Reads groups and device posture of a subject. */
-export type ReadAccessIdentity = (subject: Subject, token: string) => Promise<Result<AccessIdentity, Denial>>;
+/** The same with what no rule matches on. */
+export interface DescribedIdentity extends AccessIdentity {
+  readonly signIn: SignIn;
+}
+
+/** Reads groups, device posture and sign-in of a subject. */
+export type ReadAccessIdentity = (subject: Subject, token: string) => Promise<Result<DescribedIdentity, Denial>>;
 
 /** Groups change while a token is valid. Whoever loses one must not keep it until the token expires. */
 const MAX_AGE_MS = 5 * 60 * 1000;
@@ -42,10 +48,14 @@ export function createAccessIdentityReader(
 ): ReadAccessIdentity {
   const { groups } = config.access;
   const groupsOf = ({ claims }: Subject) => readGroups("claim" in groups ? readClaim(claims, groups.claim) : []);
-  const identityOfToken = (subject: Subject): AccessIdentity => ({ ...groupsOf(subject), posture: [] });
+  const identityOfToken = (subject: Subject): DescribedIdentity => ({
+    ...groupsOf(subject),
+    posture: [],
+    signIn: readSignIn(subject),
+  });
   if (!needsGetIdentity(config)) {
     // The authenticator returns one subject object for all requests with the same token.
-    const cache = new WeakMap<Subject, AccessIdentity>();
+    const cache = new WeakMap<Subject, DescribedIdentity>();
     return async (subject) => {
       const identity = cache.get(subject) ?? identityOfToken(subject);
       cache.set(subject, identity);
@@ -53,7 +63,7 @@ export function createAccessIdentityReader(
     };
   }
 
-  const cache = new TokenCache<AccessIdentity>();
+  const cache = new TokenCache<DescribedIdentity>();
   const url = `${config.access.teamDomain}/cdn-cgi/access/get-identity`;
   return async (subject, token) => {
     // get-identity knows people only.
@@ -61,7 +71,7 @@ export function createAccessIdentityReader(
     let identity = cache.get(token, now());
     if (!identity) {
       // Answers are shared, fetches are not: a Worker's request cannot wait for the fetch of another request.
-      const fetched = await fetchAccessIdentity(fetcher, url, subject.email, token);
+      const fetched = await fetchAccessIdentity(fetcher, url, subject, subject.email, token);
       if (!fetched.ok) return fetched;
       identity = fetched.value;
       cache.set(token, identity, Math.min(now() + MAX_AGE_MS, subject.expiresAt));
@@ -82,9 +92,10 @@ function needsGetIdentity({ access, clusters, identities }: Config): boolean {
 async function fetchAccessIdentity(
   fetcher: typeof fetch,
   url: string,
+  subject: Subject,
   email: string,
   token: string,
-): Promise<Result<AccessIdentity, Denial>> {
+): Promise<Result<DescribedIdentity, Denial>> {
   let text: string;
   try {
     const response = await fetcher(url, {
@@ -105,7 +116,11 @@ async function fetchAccessIdentity(
   // Errors have status 200 too. An error read as a person without groups would match a rule further down.
   const isAboutSubject = String(readClaim(identity, "email")).toLowerCase() === email;
   if (!isAboutSubject) return unreachable("an answer about nobody, or about somebody else");
-  return ok({ ...readGroups(readClaim(identity, "groups")), posture: passedChecks(identity) });
+  return ok({
+    ...readGroups(readClaim(identity, "groups")),
+    posture: passedChecks(identity),
+    signIn: readSignIn(subject, identity),
+  });
 }
 
 function unreachable(detail: string): Result<never, Denial> {

@@ -2,6 +2,7 @@ import type { Result } from "../../common/result.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
+import type { SignIn } from "../access/sign-in.ts";
 import type { Subject } from "../access/subject.ts";
 import { SESSION_EXTRA } from "../config/reserved-extras.ts";
 import type { Cluster, Config } from "../config/schema.ts";
@@ -22,6 +23,7 @@ export interface SessionAttempt {
   readonly request: Request;
   readonly target: RequestTarget;
   readonly subject: Subject;
+  readonly signIn: SignIn;
   readonly identity: Identity;
   readonly cluster: Cluster;
   readonly decision: SessionDecision;
@@ -53,7 +55,7 @@ export async function openSession(
 
 function planSession(
   sessionId: string,
-  { request, subject, identity, cluster, decision }: SessionAttempt,
+  { request, subject, signIn, identity, cluster, decision }: SessionAttempt,
   config: SessionPolicies,
 ): Omit<SessionPlan, "impersonation"> {
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
@@ -77,17 +79,22 @@ function planSession(
     recording: { ...config.recording, ...decision.recording },
     upstream: cluster.upstream,
     portForward: config.portForward,
-    client: describeClient(request),
+    client: describeClient(request, signIn),
   };
 }
 
-/** Where the request comes from. Address and country are Cloudflare's statements, the rest the client's. */
-function describeClient(request: Request): SessionPlan["client"] {
+/**
+ * Where the request comes from. Address, country, sign-in and device are Cloudflare's statements, the rest the
+ * client's.
+ */
+function describeClient(request: Request, { kind, deviceId }: SignIn): SessionPlan["client"] {
   const country = request.cf?.["country"];
   return {
     address: request.headers.get("CF-Connecting-IP"),
     country: typeof country === "string" ? country : null,
     userAgent: request.headers.get("User-Agent")?.slice(0, MAX_USER_AGENT_CHARS) ?? null,
     attempt: request.headers.get("Kubectl-Session")?.slice(0, MAX_ATTEMPT_CHARS) ?? null,
+    signIn: kind,
+    deviceId,
   };
 }
