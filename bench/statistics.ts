@@ -35,6 +35,27 @@ function pairs(left: readonly number[], right: readonly number[]): [number, numb
   return left.slice(0, right.length).map((value, index) => [value, right[index] as number]);
 }
 
+export interface MedianInterval {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * A median with its 95 % confidence interval: two order statistics, so nothing is assumed of the distribution
+ * (Conover, Practical Nonparametric Statistics, 3.2). It needs some tens of samples.
+ */
+export function medianInterval(samples: readonly number[]): MedianInterval {
+  const sorted = samples.toSorted((one, other) => one - other);
+  const half = (1.96 * Math.sqrt(sorted.length)) / 2;
+  const at = (rank: number) => sorted[Math.min(Math.max(rank, 0), sorted.length - 1)] ?? Number.NaN;
+  return {
+    median: median(samples),
+    low: at(Math.floor(sorted.length / 2 - half)),
+    high: at(Math.ceil(sorted.length / 2 + half)),
+  };
+}
+
 /** Rotates a list, so that no variant is always the first. */
 export function rotate<T>(items: readonly T[], by: number): T[] {
   const start = items.length === 0 ? 0 : by % items.length;

@@ -4,6 +4,8 @@
  * Cloudflare's location hints for Durable Objects. A hint counts only when an object is created.
  *
  * https://developers.cloudflare.com/durable-objects/reference/data-location/
+ *
+ * The objects of a hint that is added here know of no lock that was decided before.
  */
 export const LOCATION_HINTS = [
   "wnam",

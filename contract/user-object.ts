@@ -103,6 +103,8 @@ export const METHODS = {
   ),
   /** What holds for the user, as this object knows it. */
   readState: defineMethod(z.strictObject({}), personStateSchema),
+  /** The lock that holds now, and which objects do not know yet that it does, or that it does not. */
+  describeLock: defineMethod(z.strictObject({}), z.strictObject({ lock: lockSchema.nullable(), notReached })),
   /** `decideReason` as edges of version 2 call it, at each object. */
   stateReason: defineMethod(z.strictObject({ reason: name, until: milliseconds }), z.null()),
   /** Reads from a recording that R2 does not have yet, from a byte offset; null where there is none here. */

@@ -48,6 +48,10 @@ export class Decisions {
     return currentLock(this.#locks.lock, Date.now()) ?? null;
   }
 
+  describeLock(): UserObjectValue<"describeLock"> {
+    return { lock: this.currentLock(), notReached: this.#copies.notReached };
+  }
+
   async lock(lock: UserLock, copyTo: readonly LocationHint[]): Promise<UserObjectValue<"decideLock">> {
     const endedHere = this.lockHere(lock, true);
     const { ended, notReached } = await this.#copy(lock.user, copyTo);

@@ -63,9 +63,14 @@ export class StateCopies {
     this.#failures = this.isPending ? this.#failures + 1 : 0;
   }
 
-  /** Whether an object lacks what was decided. */
+  /** The objects that lack what was decided. */
+  get notReached(): LocationHint[] {
+    return this.#pending.all.map(({ location_hint }) => location_hint);
+  }
+
+  /** Whether any of them does. */
   get isPending(): boolean {
-    return this.#pending.all.length > 0;
+    return this.notReached.length > 0;
   }
 
   /** How long to wait before the next `retry`, ms. */

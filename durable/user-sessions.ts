@@ -101,6 +101,10 @@ export class UserSessions extends DurableObject<SharedBindings> {
     return this.#answer("readState", argument, ({ decisions }) => decisions.state);
   }
 
+  describeLock(argument: unknown): UserObjectAnswer<"describeLock"> {
+    return this.#answer("describeLock", argument, ({ decisions }) => decisions.describeLock());
+  }
+
   stateReason(argument: unknown): UserObjectAnswer<"stateReason"> {
     return this.#answer("stateReason", argument, ({ decisions }, stated) => {
       decisions.stateReasonHere(stated);

@@ -5,6 +5,8 @@ import { startTestStack, type TestStack } from "./support/people.ts";
 
 let people: TestStack;
 
+const LOCKED = "alice@example.com is locked by admin@example.com, and administrators can lift it: drill";
+
 beforeAll(async () => {
   people = await startTestStack(
     {
@@ -54,12 +56,31 @@ it("a lock ends open sessions and refuses new ones until it is lifted", async ()
   await people.admin("PUT", "locks/alice@example.com?reason=drill");
   expect((await open.finished).stderr).toBe("error: session terminated by admin@example.com: drill\n");
   const refused = await people.alice.run("exec", "shell", "--", "true");
-  expect(refused.stderr).toContain(
-    "alice@example.com is locked by admin@example.com, and administrators can lift it: drill",
-  );
+  expect(refused.stderr).toContain(LOCKED);
   expect((await people.bob.run("get", "pods")).code).toBe(0);
   await people.admin("DELETE", "locks/alice@example.com");
-  expect((await people.alice.run("exec", "shell", "--", "true")).code).toBe(0);
+  // kubectl reads the pod first, and the edge keeps what it knows for ten seconds.
+  await expect.poll(async () => (await people.alice.run("exec", "shell", "--", "true")).code).toBe(0);
+});
+
+it("a lock cuts a watch and a log that are open, as a broken connection does, and nobody else's", async () => {
+  const watch = people.alice.start(["get", "pods", "--watch", "-o", "name"]);
+  const log = people.alice.start(["logs", "-f", "logger"]);
+  await expect.poll(() => watch.stdout()).not.toBe("");
+  await expect.poll(() => log.stdout()).not.toBe("");
+  const others = people.bob.start(["get", "pods", "--watch", "-o", "name"]);
+  await expect.poll(() => others.stdout()).not.toBe("");
+  await people.admin("PUT", "locks/alice@example.com?reason=drill");
+  const [cutWatch, cutLog] = await Promise.all([watch.finished, log.finished]);
+  // kubectl says nothing of a watch that breaks off, whoever broke it off.
+  expect(cutWatch).toMatchObject({ code: 0, stderr: "" });
+  expect(cutLog.code).toBe(1);
+  expect(cutLog.stderr).toContain("error: unexpected EOF");
+  expect((await people.alice.run("get", "pods")).stderr).toContain(LOCKED);
+  expect(others.child.exitCode).toBeNull();
+  others.child.kill();
+  await people.admin("DELETE", "locks/alice@example.com");
+  await expect.poll(async () => (await people.alice.run("get", "pods")).code).toBe(0);
 });
 
 describe("two clusters behind one Worker", () => {

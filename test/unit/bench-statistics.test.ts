@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { added, compare, rotate, summarize } from "../../bench/statistics.ts";
+import { added, compare, medianInterval, rotate, summarize } from "../../bench/statistics.ts";
 import { median, percentile, slope } from "../../tools/statistics.ts";
 
 describe("a median", () => {
@@ -20,6 +20,35 @@ describe("a median", () => {
     const values = [3, 1, 2];
     median(values);
     expect(values).toEqual([3, 1, 2]);
+  });
+});
+
+describe("the interval of a median", () => {
+  test("is that of its ranks", () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
+    // Ranks 50 - 9.8 and 50 + 9.8.
+    expect(medianInterval(hundred)).toEqual({ median: 50.5, low: 41, high: 61 });
+  });
+
+  test("has the true median in about 95 of 100 samples", () => {
+    let seed = 1;
+    const random = () => {
+      // Numerical Recipes' generator.
+      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+      return seed / 2 ** 32;
+    };
+    let hits = 0;
+    for (let trial = 0; trial < 1_000; trial++) {
+      const { low, high } = medianInterval(Array.from({ length: 200 }, () => random() ** 3));
+      if (low <= 0.125 && 0.125 <= high) hits++;
+    }
+    expect(hits).toBeGreaterThan(930);
+    expect(hits).toBeLessThan(985);
+  });
+
+  test("of few samples is all of them", () => {
+    expect(medianInterval([3, 1, 2])).toEqual({ median: 2, low: 1, high: 3 });
+    expect(medianInterval([]).low).toBeNaN();
   });
 });
 

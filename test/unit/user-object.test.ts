@@ -54,6 +54,7 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
     value: { ended: [], wasLocked: false },
   },
   readState: { fields: {}, value: { version: 2, lock: null } },
+  describeLock: { fields: {}, value: { lock: LOCK, notReached: ["afr"] } },
   stateReason: { fields: { reason: "ticket 1", until: 1 }, value: null },
   readRecording: { fields: { sessionId: "s", offset: 0 }, value: { bytes: new Uint8Array(2), next: 2, isLast: true } },
 };

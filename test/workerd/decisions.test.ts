@@ -71,6 +71,7 @@ describe("an object that a decision does not reach", () => {
     expect(await currentLock(objectOf(email))).toMatchObject({ reason: "gone" });
     expect(await currentLock(objectOf(email, "weur"))).toMatchObject({ reason: "gone" });
     expect(await pendingOf(email)).toEqual(["oc"]);
+    expect(await (await as(admin, locks(email))).json()).toMatchObject({ locked: true, notReached: ["oc"] });
 
     // Still away: the alarm tries, and is set again.
     expect(await runDurableObjectAlarm(objectOf(email))).toBe(true);
@@ -79,6 +80,7 @@ describe("an object that a decision does not reach", () => {
     expect(await runDurableObjectAlarm(objectOf(email))).toBe(true);
     expect(await pendingOf(email)).toEqual([]);
     expect(await currentLock(objectOf(email, "oc"))).toMatchObject({ reason: "gone" });
+    expect(await (await as(admin, locks(email))).json()).toMatchObject({ locked: true, notReached: [] });
     expect((await lockEventsOf(email, 1)).map(({ type }) => type)).toEqual(["lock"]);
   });
 

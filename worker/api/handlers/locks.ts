@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import type { UserLock } from "../../../audit/events.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
-import { LOCATION_HINTS } from "../../../contract/placement.ts";
+import { LOCATION_HINTS, type LocationHint } from "../../../contract/placement.ts";
 import type { UserObjectValue } from "../../../contract/user-object.ts";
 import { type Denial, denial } from "../../denials.ts";
 import type { Bindings } from "../../env.ts";
@@ -13,9 +13,12 @@ import type { Handler } from "./handler.ts";
 
 export const getLock: Handler<"getLock"> = async ({ params: { email } }, { env }) => {
   const address = userObjectAddress(env.USER_SESSIONS, email, null);
+  const described = await invokeUserObject(env.USER_SESSIONS, address, "describeLock", {});
+  if (described.ok) return lockOrNone(email, described.value.lock, described.value.notReached);
+  if (described.error.code !== "contract_mismatch") return described;
+  // As of older code, which copies nothing.
   const lock = await invokeUserObject(env.USER_SESSIONS, address, "currentLock", {});
-  if (!lock.ok) return lock;
-  return lock.value ? ok(lockJson(lock.value)) : err(notLocked(email));
+  return lock.ok ? lockOrNone(email, lock.value, []) : lock;
 };
 
 export const lockUser: Handler<"lockUser"> = async ({ params: { email }, query, body }, { identity, env }) => {
@@ -66,7 +69,15 @@ async function decideUnlock(
   return wereLocked.ok ? ok({ wasLocked: wereLocked.value.includes(true), notReached: [] }) : wereLocked;
 }
 
-function lockJson({ user, by, reason, until }: UserLock): z.output<typeof lockSchema> {
+function lockOrNone(
+  email: string,
+  lock: UserLock | null,
+  notReached: LocationHint[],
+): Result<z.output<typeof lockSchema>, Denial> {
+  return lock ? ok({ ...lockJson(lock), notReached }) : err(notLocked(email));
+}
+
+function lockJson({ user, by, reason, until }: UserLock): Omit<z.output<typeof lockSchema>, "notReached"> {
   return { user, locked: true, by, reason, until: until === null ? null : new Date(until).toISOString() };
 }
 

@@ -9,12 +9,13 @@ const lockFields = {
   by: z.string().describe("The administrator who set the lock."),
   reason: z.string().describe("Why."),
   until: time.nullable().describe("When the lock ends. Null: when it is lifted."),
+  notReached,
 };
 
 export const lock = z.strictObject(lockFields).meta({ id: "Lock", description: "A lock that holds." });
 
 export const newLock = z
-  .strictObject({ ...lockFields, ended: endedIds, notReached })
+  .strictObject({ ...lockFields, ended: endedIds })
   .meta({ id: "NewLock", description: "A lock that was just set." });
 
 export const liftedLock = z
