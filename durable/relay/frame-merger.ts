@@ -2,37 +2,45 @@
  * Merges consecutive frames of one channel while many arrive: the cost of a relayed message hardly depends on
  * its size, and the frames of a channel form a byte stream whose borders carry no meaning.
  *
- * A small frame passes at once if no other waits, so that a keystroke and its echo are not delayed.
+ * A small frame passes at once if no other waits, so that a keystroke and its echo are not delayed. In a flood
+ * of small ones they are merged too: each would cost the cluster as much as a large one.
  */
 
 /** A merged message grows no larger. The reader's own buffers gain nothing from more. */
 const MAX_MERGED_BYTES = 128 * 1024;
 /** A smaller frame is somebody typing, or the end of something, and is not delayed. */
 const BULK_BYTES = 4 * 1024;
+/** A frame costs memory beside its bytes. */
+const MAX_FRAMES = 1_024;
 
 export class FrameMerger {
   readonly #send: (message: ArrayBuffer | Uint8Array<ArrayBuffer>) => void;
+  readonly #isFlooded: () => boolean;
   #frames: ArrayBuffer[] = [];
   #bytes = 0;
   #channel = 0;
   #hasTimer = false;
 
-  constructor(send: (message: ArrayBuffer | Uint8Array<ArrayBuffer>) => void) {
+  /** @param isFlooded whether frames come faster than anybody types */
+  constructor(send: (message: ArrayBuffer | Uint8Array<ArrayBuffer>) => void, isFlooded: () => boolean) {
     this.#send = send;
+    this.#isFlooded = isFlooded;
   }
 
   /** Takes a binary frame with a channel byte and a payload. Sends it now, or merged with others soon. */
   push(channel: number, frame: ArrayBuffer): void {
     const { byteLength } = frame;
     if (this.#bytes > 0 && (channel !== this.#channel || this.#bytes + byteLength > MAX_MERGED_BYTES)) this.flush();
-    if (this.#bytes === 0 && (byteLength < BULK_BYTES || byteLength >= MAX_MERGED_BYTES)) {
+    const isAlone = byteLength >= MAX_MERGED_BYTES || (byteLength < BULK_BYTES && !this.#isFlooded());
+    if (this.#bytes === 0 && isAlone) {
       this.#send(frame);
       return;
     }
     this.#frames.push(frame);
     this.#bytes += byteLength;
     this.#channel = channel;
-    this.#flushSoon();
+    if (this.#frames.length >= MAX_FRAMES) this.flush();
+    else this.#flushSoon();
   }
 
   /** Sends what waits. To be called before anything else is sent on the same socket, a close included. */

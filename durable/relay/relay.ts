@@ -1,14 +1,7 @@
 import type { Counts } from "../../audit/events.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import type { Chunk } from "../protocols/chunk.ts";
-import {
-  decodeMessage,
-  type Framing,
-  isOfStream,
-  type MessagePart,
-  PartDecoder,
-  sizeOf,
-} from "../protocols/framing.ts";
+import { type Framing, type MessagePart, PartDecoder, sizeOf } from "../protocols/framing.ts";
 import type { Observation, Observer } from "../protocols/observer.ts";
 import type { LiveRecording } from "../recording/live-recording.ts";
 import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
@@ -18,8 +11,9 @@ import type { LegClose, LegReceiver, UpstreamLeg } from "../upstream/leg.ts";
 import { Liveness, LOST_AFTER_MS } from "../upstream/liveness.ts";
 import { CloseCode } from "../websocket/protocol.ts";
 import { Brake, type Clock, type PauseInput } from "./brake.ts";
+import { ClientInput } from "./client-input.ts";
 import { ClientWriter, MAX_UNSENT_BYTES } from "./client-writer.ts";
-import { FrameMerger } from "./frame-merger.ts";
+import type { HeldBytes } from "./step-queue.ts";
 import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
 
 /**
@@ -44,6 +38,8 @@ export interface RelayParts {
   /** The largest message that the client takes, where the message is ours to cut. */
   readonly maxClientMessageBytes: number;
   readonly pauseInput: PauseInput;
+  /** Of the messages of all sessions that are handled in pieces. */
+  readonly heldInput: HeldBytes;
   /** When the session began, ms since the epoch. It counts as used then. */
   readonly startedAt: number;
   /** The cluster has said how the command ended. Called once, before the client hears of it. */
@@ -63,9 +59,9 @@ export class Relay implements LegReceiver {
   readonly #parts: RelayParts;
   readonly #toClient: ClientWriter;
   readonly #toCluster: UpstreamWriter;
-  readonly #merger: FrameMerger;
   readonly #decoder: PartDecoder;
   readonly #clientBrake: Brake;
+  readonly #input: ClientInput;
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
   readonly #liveness: Liveness;
   #activeAt: number;
@@ -88,7 +84,16 @@ export class Relay implements LegReceiver {
       clock: CLOCK,
       onOverflow: () => this.#mustClose({ kind: "limit", limit: stdinLimit(maxBufferedStdinBytes) }),
     });
-    this.#merger = new FrameMerger((message) => this.#toCluster.send(message));
+    this.#input = new ClientInput({
+      framing,
+      toCluster: this.#toCluster,
+      pauseInput,
+      clock: CLOCK,
+      heldByAll: parts.heldInput,
+      observe: (chunk) => this.#mayPass(parts.observer.fromClient(chunk)),
+      record: parts.recording && ((chunk) => parts.recording?.fromClient(chunk, Date.now())),
+      onFailure: (error) => this.onFailure(error),
+    });
     this.#decoder = new PartDecoder(framing, MAX_MESSAGE_BYTES, {
       onStream: (chunk) => this.#takeStream(chunk),
       onMessage: (message, chunk) => this.#takeMessage(message, chunk),
@@ -121,12 +126,12 @@ export class Relay implements LegReceiver {
   /** What is in memory because a side has not taken it, or has not sent the rest of its message. */
   get waitingBytes(): number {
     const forClient = this.#clientIsGone ? 0 : this.#toClient.heldBytes;
-    return forClient + this.#toCluster.unsentBytes + this.#decoder.heldBytes;
+    return forClient + this.#input.heldBytes + this.#decoder.heldBytes;
   }
 
   /** The side for which more bytes wait in memory. */
   get slowerReader(): Side {
-    return this.#toClient.unsentBytes >= this.#toCluster.unsentBytes ? "client" : "cluster";
+    return this.#toClient.unsentBytes >= this.#input.heldBytes ? "client" : "cluster";
   }
 
   /** The side that has taken nothing for that long although something waits for it, if any. */
@@ -155,9 +160,10 @@ export class Relay implements LegReceiver {
     if (!this.#isOpen) return;
     const { leg } = this.#parts;
     // Whoever reads slowly, or has sent much, still uses the session.
-    if (this.unsentBytes > 0 || this.#toCluster.waitingBytes > 0) this.#activeAt = now;
+    const isInputWaiting = this.#input.isWaiting;
+    if (this.unsentBytes > 0 || isInputWaiting) this.#activeAt = now;
     if (!leg.hasBackpressure) return;
-    const canBeHeard = !this.#toClient.isFull && this.#toCluster.waitingBytes === 0;
+    const canBeHeard = !this.#toClient.isFull && !isInputWaiting;
     const sentBytes = leg.takenBytes + leg.unsentBytes;
     const action = this.#liveness.tick(now, { canBeHeard, sentBytes });
     if (action === "ping") leg.ping();
@@ -170,10 +176,10 @@ export class Relay implements LegReceiver {
   close({ toClient, toCluster }: Closure): void {
     if (!this.#isOpen) return;
     this.#toClient.flush();
-    this.#merger.flush();
+    this.#input.flush();
     this.#isOpen = false;
     this.#toClient.end();
-    this.#toCluster.end();
+    this.#input.end();
     forwardClose(this.#parts.leg, toCluster.code, toCluster.reason);
     const { client } = this.#parts;
     if (toClient.message === undefined) forwardClose(client, toClient.code, toClient.reason);
@@ -216,27 +222,9 @@ export class Relay implements LegReceiver {
 
   #fromClient(message: ArrayBuffer | string): void {
     if (!this.#isOpen) return;
-    try {
-      this.#takeFromClient(message);
-    } catch (error) {
-      this.onFailure(error);
-    }
-  }
-
-  #takeFromClient(message: ArrayBuffer | string): void {
-    const { framing, observer, recording } = this.#parts;
-    const chunk = decodeMessage(framing, message);
     this.#counts.messages_in++;
     this.#counts.bytes_in += sizeOf(message);
-    if (!this.#mayPass(observer.fromClient(chunk))) return;
-    recording?.fromClient(chunk, Date.now());
-    const { channel } = chunk;
-    if (typeof message !== "string" && channel !== undefined && isOfStream(framing, chunk)) {
-      this.#merger.push(channel, message);
-    } else {
-      this.#merger.flush();
-      this.#toCluster.send(message);
-    }
+    this.#input.take(message);
   }
 
   #takeStream(chunk: Chunk): void {
@@ -300,14 +288,14 @@ export class Relay implements LegReceiver {
     if (this.#clientIsGone) this.#toClient.end();
     if (this.#clientHasClosed) return;
     this.#clientHasClosed = true;
-    this.#merger.flush();
+    this.#input.flush();
     const isInputWanted = code !== CloseCode.abnormal && this.observer.finalStatus() === undefined;
-    if (isInputWanted && this.#toCluster.isWaiting) void this.#closeOnceTaken(code, reason);
+    if (isInputWanted && this.#input.isWaiting) void this.#closeOnceTaken(code, reason);
     else this.#closedByClient(code, reason);
   }
 
   async #closeOnceTaken(code: number, reason: string): Promise<void> {
-    await this.#toCluster.whenAllTaken();
+    await this.#input.whenAllTaken();
     this.#closedByClient(code, reason);
   }
 

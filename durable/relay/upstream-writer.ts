@@ -2,13 +2,12 @@ import { concatBytes } from "../../common/bytes.ts";
 import { bytesOf, decodeMessage, type Framing, isOfStream } from "../protocols/framing.ts";
 import type { UpstreamLeg } from "../upstream/leg.ts";
 import { Brake, type Clock, LOW_WATER_BYTES, type PauseInput } from "./brake.ts";
+import { PIECE_BYTES } from "./split-message.ts";
 
 /** What may wait in memory for a cluster that is slower than the client. */
 export const MAX_UNTAKEN_BYTES = 4 * 1024 * 1024;
 /** A cluster that has taken nothing for so long has stopped reading, for now: the brake would not help. */
 const STOPPED_MS = 1_000;
-/** Larger messages are sent in pieces. SQLite rows hold at most 2 MB. */
-const PIECE_BYTES = 512 * 1024;
 /** Bytes of one stream are joined up to this much before they become a row. */
 const ROW_BYTES = 64 * 1024;
 const MAX_JOINED_PIECES = 1_024;
@@ -94,6 +93,14 @@ export class UpstreamWriter {
     return this.#parts.leg.isMeasured && this.waitingBytes > 0;
   }
 
+  /**
+   * Where nothing may be stored, a promise while the cluster still takes what it was sent before. The pieces of
+   * one large message would otherwise come faster than any cluster takes them.
+   */
+  whenRoom(): Promise<void> | undefined {
+    return this.#mustWaitForRoom ? this.#waitForRoom() : undefined;
+  }
+
   /** Resolves when the cluster has taken all that it was sent, or the session is over. */
   async whenAllTaken(): Promise<void> {
     for (let pollMs = FIRST_POLL_MS; this.isWaiting && !this.#hasEnded; ) {
@@ -113,16 +120,11 @@ export class UpstreamWriter {
 
   send(message: ArrayBuffer | Uint8Array | string): void {
     if (this.#hasEnded) return;
-    // Within one message nothing can be taken, however fast the cluster is.
-    const isTakenWhole = this.unsentBytes === 0 && this.#parts.maxBufferedBytes === 0;
-    for (const piece of this.#split(message)) {
-      if (isTakenWhole || this.#canSendNow(sizeOf(piece))) this.#sendNow(piece);
-      else if (!this.#store(piece)) return;
-    }
+    if (this.#canSendNow(sizeOf(message))) this.#sendNow(message);
+    else if (!this.#store(message)) return;
     if (this.#isBuffering) void this.#drain();
     this.#noteProgress();
-    const isTaking = this.#parts.clock.now() - this.#progressAt < STOPPED_MS;
-    if (!isTaking) return;
+    if (!this.#isTaking) return;
     const canKnow = this.#parts.leg.whenTaken !== undefined;
     this.#brake.apply(() => this.#brakedBytes, canKnow ? () => this.#pumpAll() : undefined);
   }
@@ -136,6 +138,23 @@ export class UpstreamWriter {
     } catch {
       // The object removes all rows at its next start. The end of a session must not fail.
     }
+  }
+
+  get #mustWaitForRoom(): boolean {
+    if (this.#hasEnded || !this.#parts.leg.isMeasured || this.#parts.maxBufferedBytes > 0) return false;
+    return this.unsentBytes > LOW_WATER_BYTES && this.#isTaking;
+  }
+
+  async #waitForRoom(): Promise<void> {
+    for (let pollMs = FIRST_POLL_MS; this.#mustWaitForRoom; pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
+      await this.#parts.clock.sleep(pollMs);
+      this.#noteProgress();
+    }
+  }
+
+  /** Whether the cluster has taken something lately. */
+  get #isTaking(): boolean {
+    return this.#parts.clock.now() - this.#progressAt < STOPPED_MS;
   }
 
   get #isBuffering(): boolean {
@@ -287,24 +306,6 @@ export class UpstreamWriter {
   #streamOf(bytes: Uint8Array): number | undefined {
     const chunk = decodeMessage(this.#parts.framing, bytes);
     return isOfStream(this.#parts.framing, chunk) ? (chunk.channel ?? NO_CHANNEL) : undefined;
-  }
-
-  /**
-   * Cuts a large message of a stream. One that must stay whole stays whole. Text of a channel becomes binary,
-   * as the API server takes it (Python's client sends its stdin as text).
-   */
-  *#split(message: ArrayBuffer | Uint8Array | string): Iterable<ArrayBuffer | Uint8Array | string> {
-    const isOtherText = typeof message === "string" && this.#parts.framing.kind !== "channels";
-    const bytes = sizeOf(message) <= PIECE_BYTES || isOtherText ? undefined : bytesOf(message);
-    const channel = bytes && this.#streamOf(bytes);
-    if (bytes === undefined || channel === undefined) {
-      yield message;
-      return;
-    }
-    const head = bytes.subarray(0, channel === NO_CHANNEL ? 0 : 1);
-    for (let at = head.length; at < bytes.length; at += PIECE_BYTES) {
-      yield concatBytes([head, bytes.subarray(at, at + PIECE_BYTES)]);
-    }
   }
 }
 

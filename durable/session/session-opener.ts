@@ -14,6 +14,7 @@ import type { Recordings } from "../recording/recordings.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
 import { maxMessageBytesOf } from "../relay/client-writer.ts";
 import { Relay } from "../relay/relay.ts";
+import type { HeldBytes } from "../relay/step-queue.ts";
 import { StdinBuffer } from "../storage/stdin-buffer.ts";
 import { dial, type Route } from "../upstream/dial.ts";
 import type { UpstreamLeg } from "../upstream/leg.ts";
@@ -51,6 +52,7 @@ export class SessionOpener {
   readonly #audit: AuditLog;
   readonly #recordings: Recordings;
   readonly #sessions: LiveSessions;
+  readonly #heldInput: HeldBytes = { bytes: 0 };
   /** Each attempt is in the audit log before the cluster hears of it, so too many are not even started. */
   readonly #clusterRefusals = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
 
@@ -193,6 +195,7 @@ export class SessionOpener {
       inputBuffer: new StdinBuffer(this.#state.storage.sql, session.id),
       maxBufferedStdinBytes: limits.maxBufferedStdinBytes,
       maxClientMessageBytes: maxMessageBytesOf(client.userAgent),
+      heldInput: this.#heldInput,
       pauseInput: (until) => void this.#state.blockConcurrencyWhile(until),
       startedAt: session.startedAt,
       onFinalStatus: (status) => this.#saveFinalStatus(session, status),

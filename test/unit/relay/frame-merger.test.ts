@@ -9,9 +9,13 @@ function frame(channel: number, payload: number, first = 0): ArrayBuffer {
   return Uint8Array.from({ length: payload + 1 }, (_, i) => (i === 0 ? channel : first + i)).buffer;
 }
 
-function merger() {
+function merger(isFlooded = false) {
   const sent: Uint8Array[] = [];
-  return { sent, merger: new FrameMerger((message) => sent.push(new Uint8Array(message))) };
+  const merger = new FrameMerger(
+    (message) => sent.push(new Uint8Array(message)),
+    () => isFlooded,
+  );
+  return { sent, merger };
 }
 
 it("passes a small frame at once, so that the echo of a keystroke is not delayed", () => {
@@ -53,4 +57,13 @@ it("passes a very large frame unchanged, after what waited", () => {
   it.push(1, frame(1, 8 * KIB));
   it.push(1, frame(1, 256 * KIB));
   expect(sent.map(({ length }) => length)).toEqual([1 + 8 * KIB, 1 + 256 * KIB]);
+});
+
+it("merges small frames in a flood of them, and holds few of them at a time", async () => {
+  const { sent, merger: it } = merger(true);
+  for (let count = 0; count < 3_000; count++) it.push(1, frame(1, 1, count));
+  expect(sent.map(({ length }) => length)).toEqual([1 + 1_024, 1 + 1_024]);
+  await eventually(() => expect(sent).toHaveLength(3));
+  const bytes = sent.flatMap((message) => [...message.subarray(1)]);
+  expect(bytes).toEqual(Array.from({ length: 3_000 }, (_, count) => (count + 1) % 256));
 });

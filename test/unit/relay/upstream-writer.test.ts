@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { concatBytes } from "../../../common/bytes.ts";
 import type { Framing } from "../../../durable/protocols/framing.ts";
+import { splitMessage } from "../../../durable/relay/split-message.ts";
 import {
   type BufferedPiece,
   type InputBuffer,
@@ -21,6 +22,7 @@ class Cluster {
   now = 0;
   unsentBytes = 0;
   takenBytes = 0;
+  readonly #framing: Framing;
   readonly isMeasured: boolean = true;
   readonly received: (Uint8Array | string)[] = [];
   readonly stored: BufferedPiece[] = [];
@@ -33,6 +35,7 @@ class Cluster {
 
   constructor(framing: Framing = CHANNELS, maxBufferedBytes = 16 * MIB, isMeasured = true) {
     this.isMeasured = isMeasured;
+    this.#framing = framing;
     const buffer: InputBuffer = {
       append: (piece) => {
         if (this.storageFails) throw new Error("database or disk is full");
@@ -63,6 +66,21 @@ class Cluster {
   take(bytes = this.unsentBytes): void {
     this.unsentBytes -= bytes;
     this.takenBytes += bytes;
+  }
+
+  /** Sends a message as the relay does: in pieces, as soon as there is room for each. */
+  async sendFromClient(message: ArrayBuffer | string): Promise<void> {
+    for (const piece of splitMessage(this.#framing, message)) {
+      this.writer.send(piece);
+      const room = this.writer.whenRoom();
+      for (let isReady = room === undefined; !isReady; ) {
+        void room?.then(() => {
+          isReady = true;
+        });
+        this.take(Math.min(this.unsentBytes, MIB));
+        await this.rest();
+      }
+    }
   }
 
   /** Lets timers ring. */
@@ -138,7 +156,7 @@ describe("the cluster's writer", () => {
   it("keeps little in memory of one message of 31 MiB, in pieces that SQLite and the cluster take", async () => {
     const cluster = new Cluster(CHANNELS, 64 * MIB);
     const message = stdin(31 * MIB);
-    cluster.writer.send(message);
+    await cluster.sendFromClient(message.buffer);
     expect(cluster.unsentBytes).toBeLessThanOrEqual(MAX_UNTAKEN_BYTES);
     expect(Math.max(...cluster.stored.map(({ bytes }) => bytes.length))).toBeLessThan(2_000_000);
     await cluster.takeAll();
@@ -150,7 +168,7 @@ describe("the cluster's writer", () => {
   it("cuts a large text message of stdin, as Python's client sends one, into binary pieces", async () => {
     const cluster = new Cluster(CHANNELS, 64 * MIB);
     const text = `\0${"ä".repeat(5 * MIB)}`;
-    cluster.writer.send(text);
+    await cluster.sendFromClient(text);
     await cluster.takeAll();
     expect(cluster.received.length).toBeGreaterThan(5);
     expect(Buffer.compare(cluster.bytes(0), Buffer.from(text).subarray(1))).toBe(0);
@@ -196,10 +214,26 @@ describe("the cluster's writer", () => {
     expect([cluster.stored.length, cluster.writer.waitingBytes]).toEqual([0, 0]);
   });
 
-  it("sends one large message to a cluster that keeps up, although nothing may be stored", () => {
+  it("sends one large message to a cluster that keeps up, although nothing may be stored", async () => {
     const cluster = new Cluster(CHANNELS, 0);
-    cluster.writer.send(stdin(9 * MIB));
-    expect([cluster.overflows, cluster.bytes(0).length]).toEqual([0, 9 * MIB]);
+    await cluster.sendFromClient(stdin(9 * MIB).buffer);
+    expect([cluster.overflows, cluster.stored.length, cluster.bytes(0).length]).toEqual([0, 0, 9 * MIB]);
+  });
+
+  it("waits for room no longer than the cluster takes something, and only where nothing may be stored", async () => {
+    const [cluster, storing] = [new Cluster(CHANNELS, 0), new Cluster()];
+    for (const { writer } of [cluster, storing]) writer.send(stdin(2 * MIB));
+    expect(storing.writer.whenRoom()).toBeUndefined();
+    let hasRoom = false;
+    void cluster.writer.whenRoom()?.then(() => {
+      hasRoom = true;
+    });
+    await cluster.rest();
+    expect(hasRoom).toBe(false);
+    cluster.now = 1_000;
+    await cluster.rest();
+    expect(hasRoom).toBe(true);
+    expect(cluster.writer.whenRoom()).toBeUndefined();
   });
 
   it("ends where the storage fails at the end too, without an error", () => {
