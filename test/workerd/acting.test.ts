@@ -98,7 +98,7 @@ describe("leaving a group", () => {
     expect((await readStatus(await open())).message).toContain("3 of 3 allowed sessions open");
     for (const client of clients) client.close();
     await as(admin, `/-/admin/locks/${person.email}?reason=drill`, { method: "PUT" });
-    expect((await readStatus(await open())).message).toContain(`sessions of ${person.email} are locked`);
+    expect((await readStatus(await open())).message).toContain(`${person.email} is locked by admin@example.com`);
   });
 });
 
