@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout } from "node:timers/promises";
 import { APPLY_MEDIA_TYPE, mediaTypeOf } from "./api/patch.ts";
 import { decodeObject } from "./api/protobuf.ts";
 import { protobufSchema } from "./api/protobuf-schemas.ts";
@@ -41,7 +43,8 @@ export function splitUrl(request: IncomingMessage): { path: string; query: URLSe
 export async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // A destroyed request takes its connection along, and with it the answer that says why.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > MAX_BODY_BYTES) {
       throw new StatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${MAX_BODY_BYTES}`);
@@ -64,6 +67,31 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   } catch {
     throw badRequest("the object provided is unrecognized: couldn't parse the body as JSON");
   }
+}
+
+/** `rstAvoidanceDelay` of Go's net/http. */
+const LINGER_MS = 500;
+
+/**
+ * Answers a request before all of its body has come, as Go's server does: the answer first, then the end of the
+ * connection, but not at once. A reset would take the answer from a client that is still sending.
+ */
+export async function sendEarlyJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: number,
+  body: object,
+): Promise<void> {
+  const text = `${JSON.stringify(body)}\n`;
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+  response.writeHead(code, { ...headers, connection: "close" });
+  response.write(text);
+  request.resume();
+  const isOver = new AbortController();
+  const closed = once(request, "close", { signal: isOver.signal }).catch(() => {});
+  await Promise.race([closed, setTimeout(LINGER_MS, undefined, { signal: isOver.signal }).catch(() => {})]);
+  isOver.abort();
+  response.end();
 }
 
 /**

@@ -20,7 +20,7 @@ import { type Authorizer, refusal } from "./auth/authorizer.ts";
 import { impersonatedUser, impersonationRequests, PROXY_ACCOUNT, type UserInfo } from "./auth/identity.ts";
 import { type RequestInfo, type ResourceRequest, requestInfo } from "./auth/request-info.ts";
 import { review } from "./auth/reviews.ts";
-import { checkOrigin, readBody, sendJson, splitUrl } from "./http.ts";
+import { checkOrigin, readBody, sendEarlyJson, sendJson, splitUrl } from "./http.ts";
 import { requestedLog, writeLog } from "./sessions/logs.ts";
 import { prepareSession, SESSION_SUBRESOURCES, type SessionContext } from "./sessions/sessions.ts";
 import { targetContainer, targetPod } from "./sessions/target.ts";
@@ -42,6 +42,8 @@ interface Exchange {
   readonly audited: AuditedRequest;
 }
 
+/** `DefaultMaxHeaderBytes` of Go's net/http, the request line included. */
+const MAX_HEADER_BYTES = 1024 * 1024;
 const REVIEW_GROUPS = ["authentication.k8s.io", "authorization.k8s.io"];
 const HEALTH_PATHS = ["/healthz", "/livez", "/readyz"];
 
@@ -49,7 +51,10 @@ const HEALTH_PATHS = ["/healthz", "/livez", "/readyz"];
  * The HTTP server: authenticates, parses, authorizes, and then serves discovery, objects, logs or sessions.
  */
 export function createApiServer(context: ServerContext): Server {
-  const server = createServer((request, response) => void handle(context, request, response, undefined));
+  const server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES },
+    (request, response) => void handle(context, request, response, undefined),
+  );
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on("error", () => socket.destroy());
     // A separate response object, so that a refused upgrade is answered like any other request.
@@ -84,17 +89,23 @@ async function handle(
     if (!decision.allowed) throw refusal(user, info);
     await route(context, info, { request, response, upgrade, query, user, audited });
   } catch (error) {
-    refuse(response, error);
+    await refuse(request, response, error, upgrade !== undefined);
   }
   audited?.completed(response.statusCode);
 }
 
-function refuse(response: ServerResponse, error: unknown): void {
+async function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+  isUpgrade: boolean,
+): Promise<void> {
   if (!(error instanceof StatusError))
     process.stderr.write(`embedded cluster: ${error instanceof Error ? error.stack : String(error)}\n`);
   const { status } = error instanceof StatusError ? error : internalError("see the embedded cluster's own output");
   if (response.headersSent) response.destroy();
-  else sendJson(response, status.code, status, false);
+  else if (request.complete || isUpgrade) sendJson(response, status.code, status, false);
+  else await sendEarlyJson(request, response, status.code, status);
 }
 
 async function route(context: ServerContext, info: RequestInfo, exchange: Exchange): Promise<void> {

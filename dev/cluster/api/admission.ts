@@ -49,6 +49,7 @@ export function admitNew(info: ResourceInfo, namespace: string, body: unknown): 
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
   const admitted = withSpec(info, name, object);
+  checkSize(info, name, admitted);
   if (info.resource === "pods") checkNewPod(name, admitted["spec"] as PodSpec);
   return {
     ...admitted,
@@ -66,6 +67,7 @@ export function admitUpdate(info: ResourceInfo, current: KubeObject, body: unkno
   const object = parseUpdate(info, current, body);
   const { name, namespace, uid, creationTimestamp, deletionTimestamp } = current.metadata;
   const { status: _status, ...rest } = withSpec(info, name, object);
+  checkSize(info, name, rest);
   if (info.resource === "pods") checkPodUpdate(current, rest);
   return {
     ...rest,
@@ -136,6 +138,31 @@ function withClusterIp(spec: unknown): object {
   const { clusterIP, ...rest } = serviceSpecSchema.parse(spec);
   const [third = 0, fourth = 0] = randomBytes(2);
   return { ...rest, clusterIP: clusterIP || `10.96.${third}.${fourth}` };
+}
+
+/** `MaxSecretSize` of core/v1, for ConfigMaps too, and `TotalAnnotationSizeLimitB` of apimachinery. */
+const MAX_DATA_BYTES = 1024 * 1024;
+const MAX_ANNOTATIONS_BYTES = 256 * 1024;
+
+/** Throws 422 for data or annotations that the API server does not store. `kubectl apply` adds an annotation. */
+function checkSize(info: ResourceInfo, name: string, { data, binaryData, metadata }: Record<string, unknown>): void {
+  const isBase64 = info.resource === "secrets";
+  const bytes = sizeOf(data, isBase64) + sizeOf(binaryData, true);
+  const { annotations } = Object(metadata) as { annotations?: unknown };
+  const tooLong = (field: string, max: number) =>
+    invalid(info.kind, name, [{ field, message: `Too long: must have at most ${max} bytes` }], info.group);
+  if (["configmaps", "secrets"].includes(info.resource) && bytes > MAX_DATA_BYTES) {
+    throw tooLong(isBase64 ? "data" : "[]", MAX_DATA_BYTES);
+  }
+  const keysAndValues = Object.entries(Object(annotations)).flat();
+  if (sizeOf(keysAndValues, false) > MAX_ANNOTATIONS_BYTES)
+    throw tooLong("metadata.annotations", MAX_ANNOTATIONS_BYTES);
+}
+
+function sizeOf(texts: unknown, isBase64: boolean): number {
+  return Object.values(Object(texts))
+    .map((text) => Buffer.byteLength(String(text), isBase64 ? "base64" : "utf8"))
+    .reduce((sum, bytes) => sum + bytes, 0);
 }
 
 // `stringData` is encoded into `data`, which alone is stored.
