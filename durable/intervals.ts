@@ -8,3 +8,5 @@ export const CHECKPOINT_MS = 5_000;
 export const CLOSE_GRACE_MS = 5_000;
 /** While sessions are open an alarm is always due, so that a crashed object wakes up and ends them. */
 export const HEARTBEAT_MS = 30_000;
+/** How often an object with live sessions tells the directory about them, where few do. */
+export const REPORT_MS = 5_000;

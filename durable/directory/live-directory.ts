@@ -1,10 +1,9 @@
 import { isAfter, matchesFilter, newestFirst } from "../../audit/session-filter.ts";
 import type { LiveCounts, LivePage, LiveQuery, Report, ReportAnswer } from "../../contract/directory.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
+import { REPORT_MS } from "../intervals.ts";
 
-/** How often an object with live sessions reports, where there are few of them. */
-const MIN_REPORT_INTERVAL_MS = 5_000;
-/** How rarely at most, however many there are. */
+/** How rarely objects report at most, however many there are. */
 const MAX_REPORT_INTERVAL_MS = 60_000;
 /** Beyond it, objects are told to report less often. The platform's own limit is about 1,000 calls a second. */
 export const MAX_REPORTS_PER_SECOND = 200;
@@ -124,7 +123,7 @@ export class LiveDirectory {
 
   get #intervalMs(): number {
     const needed = Math.ceil((this.#objects.size * 1_000) / MAX_REPORTS_PER_SECOND);
-    return Math.min(Math.max(needed, MIN_REPORT_INTERVAL_MS), MAX_REPORT_INTERVAL_MS);
+    return Math.min(Math.max(needed, REPORT_MS), MAX_REPORT_INTERVAL_MS);
   }
 
   /** Leases have different lengths: one that ends behind a longer one stays a little, unlisted. */

@@ -9,6 +9,7 @@ import {
   d1RowsOfRequest,
   OBJECT_ROWS,
   objectRowsOfSession,
+  REPORTS_PER_SECOND,
   r2Writes,
 } from "./facts.ts";
 import { FREE_SEATS, PRICES, type PriceId } from "./prices.ts";
@@ -28,6 +29,8 @@ export interface CostLine extends Quantity {
 /** An object is billed for this much memory. */
 const OBJECT_GB = 0.128;
 const GB = 1e9;
+/** The directory is awake while anybody has a session. */
+const DIRECTORY_SECONDS_A_DAY = 86_400;
 
 /** D1 rows and bytes of sessions with their events, and of audited requests. */
 export function d1Growth(sessions: number, forwards: number, refused: number, requests: number) {
@@ -55,6 +58,7 @@ export function monthOf(day: Day): Quantity[] {
   const { requests, auditedRequests, scale } = day;
   const growth = d1Growth(sessions, forwards, refused, auditedRequests);
   const alarms = objectSeconds * ALARMS_PER_SECOND;
+  const reports = objectSeconds * REPORTS_PER_SECOND;
   const rows = [
     events * OBJECT_ROWS.event +
       sessions * (OBJECT_ROWS.start + OBJECT_ROWS.end) +
@@ -81,10 +85,14 @@ export function monthOf(day: Day): Quantity[] {
     ),
     month(
       "objectRequests",
-      sessions + alarms + messages / 20,
-      `${formatNumber(sessions)} sessions + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20`,
+      sessions + alarms + messages / 20 + reports,
+      `${formatNumber(sessions)} sessions + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports to the directory`,
     ),
-    month("objectGbSeconds", objectSeconds * OBJECT_GB, `${formatNumber(objectSeconds)} s awake × ${OBJECT_GB} GB`),
+    month(
+      "objectGbSeconds",
+      (objectSeconds + DIRECTORY_SECONDS_A_DAY) * OBJECT_GB,
+      `(${formatNumber(objectSeconds)} + the directory's ${formatNumber(DIRECTORY_SECONDS_A_DAY)}) s awake × ${OBJECT_GB} GB`,
+    ),
     month(
       "objectRowsWritten",
       rows.reduce((sum, one) => sum + one, 0),
@@ -118,6 +126,7 @@ export function sessionHour(profile: UsageProfile = USAGE_PROFILES.shell): Quant
   const seconds = 3_600;
   const messages = profile.messages.least + profile.messages.perSecond * seconds;
   const alarms = seconds * ALARMS_PER_SECOND;
+  const reports = seconds * REPORTS_PER_SECOND;
   const cast = Math.min(A.maxCastBytes, profile.castBytesPerSecond * seconds);
   const checkpoints = seconds * CHECKPOINTS_PER_SECOND;
   const chunks = profile.shownShare * seconds * CHUNKS_PER_SECOND;
@@ -135,8 +144,8 @@ export function sessionHour(profile: UsageProfile = USAGE_PROFILES.shell): Quant
     },
     {
       id: "objectRequests",
-      amount: 1 + alarms + messages / 20,
-      arithmetic: `1 call + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20`,
+      amount: 1 + alarms + messages / 20 + reports,
+      arithmetic: `1 call + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports`,
     },
     {
       id: "objectRowsWritten",

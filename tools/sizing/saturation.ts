@@ -1,4 +1,6 @@
 /** Which limits a deployment reaches first as people and clusters are added, and what to do then. Pure. */
+import { MAX_REPORTS_PER_SECOND } from "../../durable/directory/live-directory.ts";
+import { REPORT_MS } from "../../durable/intervals.ts";
 import { MAX_VARIABLE_BYTES, splitIntoVariables } from "../../worker/config/variables.ts";
 import { ASSUMPTIONS as A } from "./assumptions.ts";
 import { d1Growth } from "./cost.ts";
@@ -45,6 +47,13 @@ const LIMITS = {
     unit: "deliveries/s",
     use: d1DeliveriesPerSecond,
     remedy: "nothing is lost, the outboxes wait; use a deployment, and so a database, for each group of clusters",
+  },
+  directory: {
+    what: "the directory: objects that report every 5 s",
+    capacity: (MAX_REPORTS_PER_SECOND * REPORT_MS) / 1_000,
+    unit: "objects",
+    use: ({ peak }) => peak.objects,
+    remedy: "nothing: beyond it objects report less often, at most once a minute; counts in lists are as old",
   },
   accessHosts: {
     what: "host names of one Access application",
