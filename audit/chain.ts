@@ -4,9 +4,9 @@
  *
  *     session A   start ─► connect ─► end
  *                   │
- *     session B   start ─► end              the prev_hash of a start is the hash of the user's previous start,
- *                   │                       so that a missing session shows too; each of a user's objects (one
- *     session C   start ─► …                per location hint) has a chain of its own
+ *     change B    request ─► response       the prev_hash of a first event is the hash of the object's previous
+ *                   │                       first event, so that a missing session or request shows too; each
+ *     session C   start ─► …                of a user's objects (one per location hint) has a chain of its own
  *
  * The chain has no secret. It reveals rows that were edited, deleted or lost. It does not stop a forger who
  * recomputes the whole chain: for that, the newest hashes must be known elsewhere, so the last hash of each
@@ -25,8 +25,8 @@ export interface ChainedEvent {
   /** JSON, byte for byte as it was hashed. */
   readonly data: string;
   /**
-   * The hash of the previous event of the session. For a start, a lock and an unlock, it is the hash of the
-   * previous one of these in the user's object. "" for the very first.
+   * The hash of the previous event of the session or request. For the first of them, for a lock, an unlock and
+   * a summary, it is the hash of the previous one of these in the user's object. "" for the very first.
    */
   readonly prev_hash: string;
   readonly hash: string;
@@ -36,6 +36,11 @@ export interface ChainedEvent {
  * Hashes an event: SHA-256, in hexadecimal, over a JSON array, which keeps the fields apart whatever they
  * contain. Synchronous, unlike WebCrypto, so that an object writes and chains an event in one turn.
  */
-export function hashEvent({ prev_hash, session_id, seq, at, type, data }: Omit<ChainedEvent, "hash">): string {
-  return bytesToHex(sha256(utf8ToBytes(JSON.stringify([prev_hash, session_id, seq, at, type, data]))));
+export function hashEvent(event: Omit<ChainedEvent, "hash">): string {
+  return bytesToHex(sha256(utf8ToBytes(hashedText(event))));
+}
+
+/** The text whose UTF-8 is hashed. */
+export function hashedText({ prev_hash, session_id, seq, at, type, data }: Omit<ChainedEvent, "hash">): string {
+  return JSON.stringify([prev_hash, session_id, seq, at, type, data]);
 }

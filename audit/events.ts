@@ -5,6 +5,8 @@
  * because security teams use them in SQL.
  */
 
+import type { RequestEventBody } from "./request-events.ts";
+
 /** `start` to `end` are a session's, `request` and what follows an API request's, the last two a seal's. */
 export const EVENT_TYPES = [
   "start",
@@ -182,7 +184,8 @@ export interface UserLock {
   readonly until: number | null;
 }
 
-export type SessionEvent = (SessionEventBody | UserEventBody) & {
+/** Any event of the audit log. */
+export type SessionEvent = (SessionEventBody | UserEventBody | RequestEventBody) & {
   readonly session_id: string;
   /** 0, 1, 2 … within the session. */
   readonly seq: number;

@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gte, lt, or, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { SessionEvent } from "./events.ts";
+import type { ChainedEvent } from "./chain.ts";
 import type { SessionRow } from "./rows.ts";
 import { events, sessions } from "./schema.ts";
 import type { Position, SessionFilter } from "./session-filter.ts";
@@ -54,14 +54,7 @@ export async function findSession(database: D1Database, id: string): Promise<Ses
   return rows[0];
 }
 
-/** Finds the events of a session, in order. Empty for an unknown id. */
-export async function findEvents(database: D1Database, sessionId: string): Promise<SessionEvent[]> {
-  const rows = await drizzle(database)
-    .select()
-    .from(events)
-    .where(eq(events.session_id, sessionId))
-    .orderBy(asc(events.seq));
-  return rows.map(({ session_id, seq, at, type, data }) => ({
-    ...({ type, data: JSON.parse(data), session_id, seq, at } as SessionEvent),
-  }));
+/** Finds the events of a session, in order, as they were hashed. Empty for an unknown id. */
+export async function findEvents(database: D1Database, sessionId: string): Promise<ChainedEvent[]> {
+  return drizzle(database).select().from(events).where(eq(events.session_id, sessionId)).orderBy(asc(events.seq));
 }

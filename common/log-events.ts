@@ -54,32 +54,18 @@ export const LOG_EVENTS = {
     meaning: "A refused session is not in the audit log, because too many events wait for D1.",
     action: "See `audit_events_not_delivered`: D1 has been unavailable for a long time.",
   },
-  request_rows_not_delivered: {
-    level: "error",
-    worker: "edge",
-    fields: ["rows", "waiting", "lost", "error"],
-    meaning: "D1 did not accept rows of API requests. They wait in the memory of one isolate, and are lost with it.",
-    action: "See `audit_events_not_delivered`.",
+  requests_counted: {
+    level: "warn",
+    worker: "objects",
+    fields: [],
+    meaning: "A person made more requests of one kind than get a row each: they are counted in a summary.",
+    action: "Find out who it is: a script, or an attacker. `SELECT * FROM requests WHERE first_at IS NOT NULL`.",
   },
-  request_rows_losing: {
-    level: "error",
-    worker: "edge",
-    fields: ["cause"],
-    meaning: "Rows of API requests are lost from now on: the queue of an isolate is full, or D1 rejects a single row.",
-    action: "The audit log has a gap. Find the cause; `request_rows_lost` will give the number of rows.",
-  },
-  request_rows_lost: {
-    level: "error",
-    worker: "edge",
-    fields: ["rows"],
-    meaning: "`rows` rows were lost. The audit log counts them in rows of category `dropped` once D1 works again.",
-    action: "Find out which are missing: `SELECT * FROM requests WHERE category = 'dropped'`.",
-  },
-  request_not_recorded: {
+  response_not_recorded: {
     level: "error",
     worker: "edge",
     fields: ["error"],
-    meaning: "Sallyport could not create the row of an API request.",
+    meaning: "The status of a change is not in the audit log. The change is, without an answer.",
     action: "Report it.",
   },
   // Recordings

@@ -5,8 +5,6 @@
 export const STORAGE_TIMEOUTS_MS = {
   /** A query of the API under `/-/`. A person waits: an early 503 "try again" beats a long silence. */
   d1Query: 4_000,
-  /** Rows of API requests. Several attempts must fit into the 30 s of `waitUntil` after an answer. */
-  d1InsertRequests: 8_000,
   /** A batch of a user's outbox, at most 50 events. Nobody waits for it, except with `fail-closed`. */
   d1InsertEvents: 10_000,
   /** A page of rows for the export. Nobody waits, and a run has a budget of its own. */

@@ -15,6 +15,7 @@ export const DENIALS = {
   too_many_refusals: "TooManyRequests",
   spdy_unsupported: "BadRequest",
   session_ended: "Forbidden",
+  too_many_changes: "TooManyRequests",
   audit_unavailable: "ServiceUnavailable",
   recording_unavailable: "ServiceUnavailable",
   contract_mismatch: "ServiceUnavailable",
@@ -31,6 +32,8 @@ export interface Denial<Code extends string = DenialCode> {
   readonly code: Code;
   /** For the person: what happened, then what to do. Never a token, a header's value or a stack. */
   readonly message: string;
+  /** When the same may succeed. Clients of Kubernetes then try again by themselves. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Makes a denial. Its message may quote what a client or a cluster chose, and people read it in terminals. */

@@ -17,6 +17,7 @@ import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { recordingBlockSchema } from "./recording.ts";
+import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
 import { liveSessionSchema, rowOfVersion2 } from "./session-row.ts";
 import { contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
 
@@ -39,7 +40,11 @@ const lockSchema = z
 function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(fields: Fields, value: Value) {
   const failure = z.strictObject({
     ok: z.literal(false),
-    error: z.strictObject({ code: z.enum(Object.keys(DENIALS) as DenialCode[]), message: text }),
+    error: z.strictObject({
+      code: z.enum(Object.keys(DENIALS) as DenialCode[]),
+      message: text,
+      retryAfterSeconds: z.int().positive().exactOptional(),
+    }),
   });
   const answer = z.discriminatedUnion("ok", [z.strictObject({ ok: z.literal(true), value }), failure]);
   return { fields, answer, isFrozen: false };
@@ -107,6 +112,36 @@ export const METHODS = {
   describeLock: defineMethod(z.strictObject({}), z.strictObject({ lock: lockSchema.nullable(), notReached })),
   /** `decideReason` as edges of version 2 call it, at each object. */
   stateReason: defineMethod(z.strictObject({ reason: name, until: milliseconds }), z.null()),
+  /**
+   * Writes an API request to the audit log. Once it has answered, no crash loses it. A change (`isChange`) has
+   * an event of its own, or is refused: `too_many_changes`, `audit_unavailable`.
+   */
+  recordRequest: defineMethod(
+    z
+      .strictObject({
+        requestId: requestIdSchema,
+        request: auditedRequestSchema,
+        isChange: z.boolean(),
+        /** A change that left for the cluster together with this call, on an allowance. It is never refused. */
+        isHandedOn: z.boolean(),
+        /** An earlier call with this id failed, and may have been carried out. */
+        isRepeated: z.boolean(),
+        /** The isolate that asks, for its allowance. */
+        isolate: text.max(64),
+        limits: requestLimitsSchema,
+      })
+      .refine(({ requestId, request }) => requestId.startsWith(`${new Date(request.arrived_at).toISOString()}-`)),
+    recordedSchema,
+  ),
+  /** Writes the answer to a change. A second answer, or one to an unknown change, is ignored. */
+  recordResponse: defineMethod(
+    z.strictObject({
+      requestId: requestIdSchema,
+      status: z.int().nullable(),
+      reason: text.max(512).nullable(),
+    }),
+    z.null(),
+  ),
   /** Reads from a recording that R2 does not have yet, from a byte offset; null where there is none here. */
   readRecording: defineMethod(
     z.strictObject({ sessionId: name, offset: z.int().nonnegative() }),

@@ -1,4 +1,5 @@
 import { NO_COUNTS, type SessionEventBody, type UserEventBody } from "../audit/events.ts";
+import type { RequestEnd, RequestEventBody } from "../audit/request-events.ts";
 import { logEvent } from "../common/log.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
@@ -45,6 +46,23 @@ export class AuditLog {
     this.#deliverSoon();
   }
 
+  /** @param id the request's; a summary gets one here */
+  appendRequest(event: Exclude<RequestEventBody, { readonly type: "response" }>, id = makeRequestId(Date.now())): void {
+    this.#journal.appendRequest(id, Date.now(), event);
+    this.#deliverSoon();
+  }
+
+  /** Writes the response to an open change. Any other is ignored. */
+  appendResponse(id: string, response: RequestEnd): void {
+    this.#journal.appendResponse(id, Date.now(), response);
+    this.#deliverSoon();
+  }
+
+  /** Makes sure that the alarm rings for what is due in `ms`. */
+  ringWithin(ms: number): void {
+    this.#alarm.ringWithin(ms);
+  }
+
   /** Writes a session that never opened. Bounded: a client that keeps trying must not fill the audit log. */
   appendRefusal(plan: SessionPlan, accessReason: string | undefined, message: string): void {
     if (!this.#refusalRate.tryAcquire(Date.now())) {
@@ -73,4 +91,10 @@ export class AuditLog {
     this.#alarm.ringWithin(HEARTBEAT_MS);
     this.#state.waitUntil(this.deliver());
   }
+}
+
+/** As the edge's ids of requests: they begin with the time. */
+function makeRequestId(at: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(10));
+  return `${new Date(at).toISOString()}-${[...random].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -1,10 +1,13 @@
 import type { RecordingSummary } from "../audit/events.ts";
+import type { Result } from "../common/result.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import { callDirectory, type Report, type ReportAnswer } from "../contract/directory.ts";
 import type { RecordingBlock } from "../contract/recording.ts";
+import type { Recorded } from "../contract/request-record.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { LiveSessionRow } from "../contract/session-row.ts";
+import type { UserObjectFields } from "../contract/user-object.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
 import { Decisions } from "./decisions.ts";
@@ -14,12 +17,14 @@ import { endLabel } from "./recording/cast-lines.ts";
 import { Recordings } from "./recording/recordings.ts";
 import { type Refusal, refusalOf, toResponse } from "./refusal.ts";
 import { attemptKey, RefusedAttempts } from "./refused-attempts.ts";
+import { RequestLog } from "./request-log.ts";
 import { type AdmissionState, admit, currentReason } from "./session/admission.ts";
 import { LiveSessions } from "./session/live-sessions.ts";
 import { endEvent, outcomeFromStatus, outcomeOf } from "./session/outcome.ts";
 import { SessionClock } from "./session/session-clock.ts";
 import { type SessionAttempt, SessionOpener } from "./session/session-opener.ts";
 import { StateCopies } from "./state-copies.ts";
+import { CountedRequests } from "./storage/counted-requests.ts";
 import { StdinBuffer } from "./storage/stdin-buffer.ts";
 import { UserLocks } from "./storage/user-locks.ts";
 
@@ -44,6 +49,7 @@ export class SessionHost {
   readonly #opener: SessionOpener;
   readonly #reporter: DirectoryReporter;
   readonly #refusedAttempts = new RefusedAttempts();
+  readonly #requests: RequestLog;
 
   /** @param state whose database has the current schema */
   constructor(state: DurableObjectState, env: SharedBindings) {
@@ -52,6 +58,7 @@ export class SessionHost {
     this.#alarm = new Alarm(state.storage);
     this.#locks = new UserLocks(sql);
     this.#audit = new AuditLog(state, this.#alarm, env.AUDIT_DB);
+    this.#requests = new RequestLog(this.#audit, new CountedRequests(sql));
     this.#recordings = new Recordings(sql, env.RECORDINGS, () => this.#uploadSoon(), {
       isBusy: () => this.#clock.isBusy,
     });
@@ -121,6 +128,14 @@ export class SessionHost {
     return this.#sessions.terminateAll(by, reason);
   }
 
+  recordRequest(fields: UserObjectFields<"recordRequest">): Result<Recorded, Denial> {
+    return this.#requests.record(fields, Date.now());
+  }
+
+  recordResponse(fields: UserObjectFields<"recordResponse">): void {
+    this.#requests.respond(fields);
+  }
+
   readRecording(sessionId: string, offset: number): RecordingBlock | null {
     return this.#recordings.read(sessionId, offset, Date.now());
   }
@@ -130,6 +145,7 @@ export class SessionHost {
     // Not awaited: R2 may take its time, and no alarm rings before this one is over, for D1 neither.
     this.#uploadSoon();
     await Promise.all([this.#audit.deliver(), this.decisions.retryCopies()]);
+    this.#requests.onAlarm(Date.now());
     const hasMoreToDo =
       this.#sessions.count > 0 || this.#audit.journal.queueLength() > 0 || this.#recordings.hasWaiting;
     if (hasMoreToDo) this.#alarm.ringWithin(HEARTBEAT_MS);

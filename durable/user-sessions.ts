@@ -118,6 +118,19 @@ export class UserSessions extends DurableObject<SharedBindings> {
     );
   }
 
+  recordRequest(argument: unknown): UserObjectAnswer<"recordRequest"> {
+    return answerCall("recordRequest", argument, (fields) =>
+      this.#host.ok ? this.#host.value.recordRequest(fields) : this.#host,
+    );
+  }
+
+  recordResponse(argument: unknown): UserObjectAnswer<"recordResponse"> {
+    return this.#answer("recordResponse", argument, (host, fields) => {
+      host.recordResponse(fields);
+      return null;
+    });
+  }
+
   override async alarm(): Promise<void> {
     if (this.#host.ok) await this.#host.value.onAlarm();
     // What waits in the database is delivered once a build that knows its schema is deployed.

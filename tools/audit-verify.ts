@@ -5,6 +5,8 @@ import type { SeamReport } from "./seals/assemble.ts";
 
 /** The first ones tell where to look. A removed trigger can leave thousands. */
 const MAX_SHOWN = 20;
+/** So many changes without a response are named. */
+const MAX_OPEN_SHOWN = 10;
 
 /** @param events all events, ordered by session_id and seq */
 export async function verifyEvents(events: Iterable<ChainedEvent> | AsyncIterable<ChainedEvent>): Promise<Verdict> {
@@ -14,16 +16,33 @@ export async function verifyEvents(events: Iterable<ChainedEvent> | AsyncIterabl
 }
 
 /** Says whether the audit log is intact and, when it is not, where it was changed. */
-export function describeVerdict({ sessions, events, open, broken }: Verdict): string {
-  const totals = `${count(sessions, "session")}, ${count(events, "event")}, ${open.length} without an end (live or interrupted)`;
-  if (broken.length === 0) return `The audit log is intact: ${totals}.`;
-  const shown = broken
-    .slice(0, MAX_SHOWN)
-    .map(({ session_id, seq, problem }) => `  session ${session_id}, event ${seq}: ${problem}`);
-  const more = broken.length > MAX_SHOWN ? [`  … and ${broken.length - MAX_SHOWN} more`] : [];
-  return [`The audit log is NOT intact: ${count(broken.length, "broken link")} in ${totals}.`, ...shown, ...more].join(
-    "\n",
-  );
+export function describeVerdict({ sessions, requests, events, open, openRequests, broken }: Verdict): string {
+  const totals =
+    `${count(sessions, "session")}, ${count(requests, "request")}, ${count(events, "event")}, ` +
+    `${open.length} without an end (live or interrupted)`;
+  const verdict =
+    broken.length === 0
+      ? `The audit log is intact: ${totals}.`
+      : `The audit log is NOT intact: ${count(broken.length, "broken link")} in ${totals}.`;
+  const links = broken.map(({ session_id, seq, problem }) => `  ${session_id}, event ${seq}: ${problem}`);
+  return [verdict, ...firstOf(links, MAX_SHOWN), ...describeOpenRequests(openRequests)].join("\n");
+}
+
+/** Like an open session, a change without a response is no broken link: it may still be carried out. */
+function describeOpenRequests(ids: readonly string[]): string[] {
+  if (ids.length === 0) return [];
+  const heading = `Of ${count(ids.length, "change")} no answer is known (being carried out, or its isolate was lost):`;
+  return [
+    heading,
+    ...firstOf(
+      ids.map((id) => `  ${id}`),
+      MAX_OPEN_SHOWN,
+    ),
+  ];
+}
+
+function firstOf(lines: readonly string[], most: number): string[] {
+  return lines.length <= most ? [...lines] : [...lines.slice(0, most), `  … and ${lines.length - most} more`];
 }
 
 /** Says what was read of the seals, and what does not agree. */

@@ -13,8 +13,9 @@ const DISCOVERY_MEDIA_TYPE = "g=apidiscovery.k8s.io";
  *
  * @param client the request's headers
  */
-export function denyKubernetes({ code, message }: Denial, client: Headers): Response {
-  const status = failureStatus({ reason: DENIALS[code], message });
+export function denyKubernetes({ code, message, retryAfterSeconds }: Denial, client: Headers): Response {
+  const details = retryAfterSeconds === undefined ? {} : { details: { retryAfterSeconds } };
+  const status = failureStatus({ reason: DENIALS[code], message, ...details });
   if (!client.get("Accept")?.includes(DISCOVERY_MEDIA_TYPE)) return statusResponse(status);
   return new Response(message, { status: status.code ?? 500, headers: { "Cache-Control": "no-cache, private" } });
 }

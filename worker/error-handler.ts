@@ -28,9 +28,11 @@ export async function answerFailures(
   return renderFailure(request, failure);
 }
 
-function renderFailure({ url, headers }: Request, { code, message }: Failure): Response {
+/** Makes an answer of a failure. */
+export function renderFailure({ url, headers }: Request, failure: Failure): Response {
+  const { code, message } = failure;
   if (code === "client_gone") return new Response(null, { status: CLIENT_CLOSED_REQUEST });
-  const denied = denial(code, message);
+  const denied = "wasSent" in failure ? denial(code, message) : failure;
   return isApiPath(URL.parse(url)?.pathname ?? "") ? denyApi(denied) : denyKubernetes(denied, headers);
 }
 

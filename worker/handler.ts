@@ -11,19 +11,19 @@ import { type Authenticate, createAuthenticator } from "./access/authenticate.ts
 import { checkCrossSite } from "./access/cross-site.ts";
 import type { SignIn } from "./access/sign-in.ts";
 import type { Subject } from "./access/subject.ts";
+import type { CarryOut } from "./api/request.ts";
 import { serveApi, servePublicApi } from "./api/router.ts";
 import type { Cluster, Config } from "./config/schema.ts";
 import { denial } from "./denials.ts";
 import type { Bindings } from "./env.ts";
-import { answerFailures } from "./error-handler.ts";
+import { answerFailures, renderFailure } from "./error-handler.ts";
 import type { Failure } from "./failure.ts";
 import { isReadMethod } from "./methods.ts";
 import { readActingIdentity } from "./policy/acting.ts";
 import { type Decision, decide } from "./policy/decide.ts";
 import { type Identity, identify } from "./policy/identify.ts";
 import { categorize } from "./request-audit/category.ts";
-import { recordAnswer } from "./request-audit/record-answer.ts";
-import { RequestRecorder } from "./request-audit/request-recorder.ts";
+import { type Recording, RequestJournal } from "./request-audit/request-journal.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
 import { openSession } from "./sessions/open-session.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
@@ -31,7 +31,7 @@ import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
 import { forwardToCluster } from "./upstream/forward.ts";
 
-/** What the handler needs of its invocation: time after the answer, to write the audit log. */
+/** What the handler needs of its invocation: time after the answer, for the second event of a change. */
 export type Context = Pick<ExecutionContext, "waitUntil">;
 
 export type Handler = (request: Request, env: Bindings, context: Context) => Promise<Response>;
@@ -43,11 +43,9 @@ export interface Dependencies {
 }
 
 /** A request to a cluster, from somebody whom its identity rules know. */
-interface ClusterRequest {
-  readonly request: Request;
+interface ClusterRequest extends Recording {
   readonly url: URL;
   readonly env: Bindings;
-  readonly trace: RequestTrace;
   readonly subject: Subject;
   readonly signIn: SignIn;
   readonly identity: Identity;
@@ -59,16 +57,12 @@ interface ClusterRequest {
 export function createHandler(config: Config, dependencies: Dependencies = {}): Handler {
   const authenticate = dependencies.authenticate ?? createAuthenticator(config.access);
   const readAccessIdentity = dependencies.readAccessIdentity ?? createAccessIdentityReader(config);
-  const recorder = new RequestRecorder(config.audit.requests);
+  const journal = new RequestJournal(config.audit);
   const states = new PersonStates();
 
   /** authenticate → identify → serve the API under `/-/`, or a cluster. */
-  async function handle(
-    request: Request,
-    env: Bindings,
-    trace: RequestTrace,
-    context: Context,
-  ): Promise<Result<Response, Failure>> {
+  async function handle(recording: Recording & { readonly env: Bindings }): Promise<Result<Response, Failure>> {
+    const { request, env, trace, context } = recording;
     const read = readUrl(request);
     if (!read.ok) return read;
     const url = read.value;
@@ -84,6 +78,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const cluster = findClusterByHost(config.clusters, url.hostname);
     if (cluster) trace.cluster = cluster.name;
     if (isApi) trace.destination = "sallyport";
+    else if (cluster) trace.locationHint = cluster.locationHint;
     if (!cluster && !isApi) return err(UNKNOWN_HOST);
 
     const known = await readAccessIdentity(subject, token);
@@ -100,11 +95,12 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
     const { signIn } = accessIdentity;
     if (cluster && !isApi) {
-      return serveCluster({ request, url, env, trace, subject, signIn, identity, cluster, person });
+      return serveCluster({ ...recording, url, subject, signIn, identity, cluster, person });
     }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
-    const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env });
+    const carryOut: CarryOut = (work) => journal.carryOut(recording, work);
+    const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env, carryOut });
     if (answer.accessDenial) trace.denial = answer.accessDenial;
     return ok(answer.response);
   }
@@ -141,7 +137,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!unlocked.ok) return unlocked;
     trace.destination = "cluster";
     const lockOut = { checkLock, isOpenEnded: classified.info !== undefined && isOpenEnded(classified.info) };
-    return forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision, lockOut);
+    return journal.carryOut(clusterRequest, () =>
+      forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision, lockOut),
+    );
   }
 
   /** Whether the audit log would have a row of it: no page of another site may write a person's log. */
@@ -151,11 +149,12 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     return categorize({ method: request.method, query, status: 200 }, config.audit.requests) !== "none";
   }
 
-  return (request, env, context) => {
+  return async (request, env, context) => {
     const trace: RequestTrace = { at: Date.now() };
-    const answering = answerFailures(request, trace, () => handle(request, env, trace, context));
-    const record = (status: number) => recorder.record(request, trace, status, env.AUDIT_DB, context);
-    return recordAnswer(request, trace, answering, record, context);
+    const recording = { request, trace, env, context };
+    const response = await answerFailures(request, trace, () => handle(recording));
+    const recorded = await journal.recordAnswered(recording, response);
+    return recorded.ok ? recorded.value : renderFailure(request, recorded.error);
   };
 }
 

@@ -1,5 +1,6 @@
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import type { Counts, SessionEvent, SessionEventBody, UserEventBody } from "../../audit/events.ts";
+import type { RequestEnd, RequestEventBody } from "../../audit/request-events.ts";
 import { printableJson } from "../../common/text.ts";
 import { parseStatus, type Status } from "../../kubernetes/status.ts";
 
@@ -23,13 +24,17 @@ interface OpenSessionRow extends Counts, Record<string, SqlStorageValue> {
 }
 
 /**
- * The journal in the object's own SQLite: which sessions are open, and the events that D1 does not have yet.
+ * The journal in the object's own SQLite: which sessions and changes are open, and the events that D1 does not
+ * have yet.
  *
  * Every method is synchronous, and the platform makes the writes of one turn atomic. The output gate holds
  * back whatever leaves the object until what was written before is on disk.
  */
 export class SessionJournal {
   readonly #sql: SqlStorage;
+  /** Rows of `outbox` and `open_requests`, counted at the first use: they are asked for at every change. */
+  #queueLength: number | undefined;
+  #openRequests: number | undefined;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -73,6 +78,72 @@ export class SessionJournal {
     const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
     this.#setUserChain(hash);
     return hash;
+  }
+
+  /**
+   * Writes an API request, or a summary of several, and chains it with the user's session starts. A request
+   * that awaits a response is open until `appendResponse`.
+   */
+  appendRequest(id: string, at: number, event: Exclude<RequestEventBody, { readonly type: "response" }>): void {
+    const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
+    this.#setUserChain(hash);
+    if (event.type !== "request" || !event.data.awaits_response) return;
+    const openRequests = this.openRequestCount();
+    this.#sql.exec("INSERT INTO open_requests (request_id, at, last_event_hash) VALUES (?, ?, ?)", id, at, hash);
+    this.#openRequests = openRequests + 1;
+  }
+
+  /** Writes the response to an open request. Any other is ignored. */
+  appendResponse(id: string, at: number, data: RequestEnd): void {
+    const openRequests = this.openRequestCount();
+    const [open] = this.#sql
+      .exec<{ at: number; last_event_hash: string }>(
+        "DELETE FROM open_requests WHERE request_id = ? RETURNING at, last_event_hash",
+        id,
+      )
+      .toArray();
+    if (!open) return;
+    this.#openRequests = openRequests - 1;
+    this.#queue({ type: "response", data, session_id: id, seq: 1, at: Math.max(at, open.at) }, open.last_event_hash);
+  }
+
+  isOpenRequest(id: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM open_requests WHERE request_id = ?", id).toArray().length > 0;
+  }
+
+  /** How many changes have no response yet. */
+  openRequestCount(): number {
+    this.#openRequests ??= this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM open_requests").one().count;
+    return this.#openRequests;
+  }
+
+  /** Ids of some of the changes without a response that were written before `at`, ms since the epoch. */
+  openRequestsBefore(at: number): string[] {
+    return this.#sql
+      .exec<{ request_id: string }>("SELECT request_id FROM open_requests WHERE at < ? LIMIT 100", at)
+      .toArray()
+      .map(({ request_id }) => request_id);
+  }
+
+  /**
+   * Takes one of the rated rows of a day.
+   *
+   * @param day days since the epoch
+   * @returns false where the day has had as many as it may
+   */
+  acquireRatedRow(day: number, maximum: number): boolean {
+    const [row] = this.#sql
+      .exec<{ rated_day: number; rated_rows: number }>("SELECT rated_day, rated_rows FROM user_chain")
+      .toArray();
+    const rows = row?.rated_day === day ? row.rated_rows : 0;
+    if (rows >= maximum) return false;
+    this.#sql.exec(
+      `INSERT INTO user_chain (id, last_hash, rated_day, rated_rows) VALUES (1, '', ?, ?)
+       ON CONFLICT (id) DO UPDATE SET rated_day = excluded.rated_day, rated_rows = excluded.rated_rows`,
+      day,
+      rows + 1,
+    );
+    return true;
   }
 
   /** Saves a session's counts, in case the object stops before the session ends. */
@@ -125,14 +196,16 @@ export class SessionJournal {
   /** Removes the events that D1 has confirmed, up to and including `rowNumber`. */
   removeDelivered(rowNumber: number): void {
     this.#sql.exec("DELETE FROM outbox WHERE row_number <= ?", rowNumber);
+    this.#queueLength = undefined;
   }
 
   /** How many events D1 does not have yet. */
   queueLength(): number {
-    return this.#sql.exec<{ length: number }>("SELECT count(*) AS length FROM outbox").one().length;
+    this.#queueLength ??= this.#sql.exec<{ length: number }>("SELECT count(*) AS length FROM outbox").one().length;
+    return this.#queueLength;
   }
 
-  /** Whether D1 lacks any of the session's events. */
+  /** Whether D1 lacks any of the session's or request's events. */
   isQueued(sessionId: string): boolean {
     return this.#sql.exec("SELECT 1 FROM outbox WHERE session_id = ? LIMIT 1", sessionId).toArray().length > 0;
   }
@@ -162,11 +235,13 @@ export class SessionJournal {
 
   #queue({ session_id, seq, at, type, data }: SessionEvent, prevHash: string): string {
     const text = printableJson(data);
+    const queueLength = this.queueLength();
     const hash = hashEvent({ session_id, seq, at, type, data: text, prev_hash: prevHash });
     this.#sql.exec(
       "INSERT INTO outbox (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
       ...[session_id, seq, at, type, text, prevHash, hash],
     );
+    this.#queueLength = queueLength + 1;
     return hash;
   }
 
@@ -175,7 +250,11 @@ export class SessionJournal {
   }
 
   #setUserChain(hash: string): void {
-    this.#sql.exec("INSERT OR REPLACE INTO user_chain (id, last_hash) VALUES (1, ?)", hash);
+    this.#sql.exec(
+      `INSERT INTO user_chain (id, last_hash) VALUES (1, ?)
+       ON CONFLICT (id) DO UPDATE SET last_hash = excluded.last_hash`,
+      hash,
+    );
   }
 }
 

@@ -12,17 +12,18 @@ type Draft = Pick<ChainedEvent, "session_id" | "seq" | "at" | "type" | "data">;
 /** Chains events as an object does: within a session, and each start to the previous start of the same object. */
 function chain(drafts: readonly Draft[]): ChainedEvent[] {
   const lastStart = new Map<string, string>();
-  let last = "";
+  const lastOf = new Map<string, string>();
   return drafts.map((draft) => {
     const { user = "", location_hint = "" } = JSON.parse(draft.data) as {
       user?: string;
       location_hint?: string | null;
     };
     const owner = `${user} ${location_hint}`;
-    const prev_hash = draft.type === "start" ? (lastStart.get(owner) ?? "") : last;
+    const isFirst = draft.seq === 0;
+    const prev_hash = isFirst ? (lastStart.get(owner) ?? "") : (lastOf.get(draft.session_id) ?? "");
     const hash = hashEvent({ ...draft, prev_hash });
-    if (draft.type === "start") lastStart.set(owner, hash);
-    last = hash;
+    if (isFirst) lastStart.set(owner, hash);
+    lastOf.set(draft.session_id, hash);
     return { ...draft, prev_hash, hash };
   });
 }
@@ -49,9 +50,23 @@ const changed = (id: string, seq: number, change: Partial<ChainedEvent>) =>
 
 describe("the verifier", () => {
   it("finds no broken link in an intact log, and lists sessions without an end", async () => {
-    expect(await verifyEvents(LOG)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
+    expect(await verifyEvents(LOG)).toEqual({
+      sessions: 4,
+      requests: 0,
+      events: 12,
+      open: [],
+      openRequests: [],
+      broken: [],
+    });
     expect(await verifyEvents(without("d", 2))).toMatchObject({ open: ["d"], broken: [] });
-    expect(await verifyEvents([])).toEqual({ sessions: 0, events: 0, open: [], broken: [] });
+    expect(await verifyEvents([])).toEqual({
+      sessions: 0,
+      requests: 0,
+      events: 0,
+      open: [],
+      openRequests: [],
+      broken: [],
+    });
   });
 
   it("follows one chain for each of a user's objects", async () => {
@@ -61,7 +76,14 @@ describe("the verifier", () => {
       ...session("c", "alice", 30),
       ...session("d", "alice", 40, "weur"),
     ]);
-    expect(await verifyEvents(events)).toEqual({ sessions: 4, events: 12, open: [], broken: [] });
+    expect(await verifyEvents(events)).toEqual({
+      sessions: 4,
+      requests: 0,
+      events: 12,
+      open: [],
+      openRequests: [],
+      broken: [],
+    });
     const missing = await verifyEvents(events.filter(({ session_id }) => session_id !== "b"));
     expect(missing.broken).toMatchObject([{ session_id: "d", seq: 0 }]);
     const moved = events.map((event) => {
@@ -81,8 +103,8 @@ describe("the verifier", () => {
     ["a start was moved to another user", changed("c", 0, { data: '{"user":"bob"}' }), "c", 0, /changed/],
     ["an event is missing", without("c", 1), "c", 2, /event 1 of its session is missing/],
     ["a start is missing", without("b", 0), "b", 1, /start of its session is missing/],
-    ["a whole session is missing", without("c"), "d", 0, /previous session of alice is missing/],
-    ["the first session is missing", without("a"), "c", 0, /previous session of alice is missing/],
+    ["a whole session is missing", without("c"), "d", 0, /the one before it of alice is missing/],
+    ["the first session is missing", without("a"), "c", 0, /the one before it of alice is missing/],
     [
       "an event was changed and hashed again",
       LOG.map((event) => {
@@ -99,7 +121,7 @@ describe("the verifier", () => {
       [...LOG, ...chain(session("z", "alice", 35))],
       "z",
       0,
-      /first session of alice, as another does/,
+      /first of alice, as another does/,
     ],
     [
       "an event comes after the end",
@@ -124,23 +146,80 @@ describe("the verifier", () => {
   });
 });
 
+describe("the verifier of API requests", () => {
+  const USER = { user: "alice", location_hint: null };
+  const change = (id: string, at: number): Draft => ({
+    ...{ session_id: id, seq: 0, at, type: "request", data: JSON.stringify({ ...USER, awaits_response: true }) },
+  });
+  const answer = (id: string, at: number): Draft => ({
+    ...{ session_id: id, seq: 1, at, type: "response", data: '{"status":200,"reason":null}' },
+  });
+  const read: Draft = { ...change("r3", 30), data: JSON.stringify({ ...USER, awaits_response: false }) };
+  const counted: Draft = { ...read, session_id: "r4", at: 60, type: "request_summary" };
+  const nobody: Draft = { ...read, session_id: "r5", data: '{"user":null,"awaits_response":false}' };
+  // Answers come in another order than their requests, and a session lies between.
+  const events = chain([
+    ...[change("r1", 10), change("r2", 20), ...session("s", "alice", 25), read, answer("r2", 40), answer("r1", 50)],
+    ...[counted, nobody, { ...nobody, session_id: "r6" }, change("r7", 70)],
+  ]).toSorted((one, other) => one.session_id.localeCompare(other.session_id) || one.seq - other.seq);
+  const verifyWithout = (id: string, seq: number) =>
+    verifyEvents(events.filter((event) => event.session_id !== id || event.seq !== seq));
+
+  it("follows the object's chain through them, and names changes without an answer", async () => {
+    expect(await verifyEvents(events)).toEqual({
+      ...{ sessions: 1, requests: 6, events: 12, open: [], openRequests: ["r7"], broken: [] },
+    });
+    expect(await verifyWithout("r2", 1)).toMatchObject({ openRequests: ["r2", "r7"], broken: [] });
+  });
+
+  it.each([
+    ["a change", "r1", 0, /start of its session is missing/],
+    ["a read", "r3", 0, /the one before it of alice is missing/],
+    ["a summary", "r4", 0, /the one before it of alice is missing/],
+    ["a request without an identity", "r5", 0, /of the requests without an identity is missing/],
+  ])("finds that %s was removed", async (_, id, seq, problem) => {
+    const { broken } = await verifyWithout(id, seq);
+    expect(broken.map((link) => link.problem).join("\n")).toMatch(problem);
+  });
+
+  it("finds a second answer, and one to a request that has none", async () => {
+    for (const of of ["r1", "r3"]) {
+      const last = events.findLast(({ session_id }) => session_id === of);
+      if (!last) throw new Error("no such request");
+      const forged = { ...last, seq: last.seq + 1, type: "response" as const, data: "{}", prev_hash: last.hash };
+      const log = events.flatMap((event) =>
+        event === last ? [event, { ...forged, hash: hashEvent(forged) }] : [event],
+      );
+      expect((await verifyEvents(log)).broken[0]).toMatchObject({ session_id: of, seq: last.seq + 1 });
+    }
+  });
+});
+
 describe("the result, as an operator reads it", () => {
-  const TOTALS: Verdict = { sessions: 1, events: 3, open: ["s-1"], broken: [] };
+  const TOTALS: Verdict = { sessions: 1, requests: 2, events: 6, open: ["s-1"], openRequests: [], broken: [] };
   const brokenLinks = (count: number): BrokenLink[] =>
     Array.from({ length: count }, (_, i) => ({ session_id: `s-${i}`, seq: i, problem: "it was changed" }));
 
   it("says that the audit log is intact", () => {
     expect(describeVerdict(TOTALS)).toBe(
-      "The audit log is intact: 1 session, 3 events, 1 without an end (live or interrupted).",
+      "The audit log is intact: 1 session, 2 requests, 6 events, 1 without an end (live or interrupted).",
     );
+  });
+
+  it("names changes of which no answer is known, which are no broken links", () => {
+    const ids = Array.from({ length: 12 }, (_, i) => `r-${i}`);
+    const lines = describeVerdict({ ...TOTALS, openRequests: ids }).split("\n");
+    expect(lines[0]).toMatch(/is intact/);
+    expect(lines[1]).toMatch(/^Of 12 changes no answer is known/);
+    expect(lines.slice(2)).toEqual([...ids.slice(0, 10).map((id) => `  ${id}`), "  … and 2 more"]);
   });
 
   it("names each broken link", () => {
     expect(describeVerdict({ ...TOTALS, broken: brokenLinks(2) })).toBe(
       [
-        "The audit log is NOT intact: 2 broken links in 1 session, 3 events, 1 without an end (live or interrupted).",
-        "  session s-0, event 0: it was changed",
-        "  session s-1, event 1: it was changed",
+        "The audit log is NOT intact: 2 broken links in 1 session, 2 requests, 6 events, 1 without an end (live or interrupted).",
+        "  s-0, event 0: it was changed",
+        "  s-1, event 1: it was changed",
       ].join("\n"),
     );
   });
@@ -177,6 +256,6 @@ it("the deployed audit log is read page by page, without events that arrive mean
     if (late) insert(late);
     return rows;
   };
-  expect(await verifyEvents(remoteEvents(query))).toEqual({ sessions: 400, events: 1_200, open: [], broken: [] });
+  expect(await verifyEvents(remoteEvents(query))).toMatchObject({ sessions: 400, events: 1_200, open: [], broken: [] });
   expect(pages).toEqual([1, 500, 500, 200]);
 });

@@ -59,6 +59,7 @@ describe("a valid configuration", () => {
               },
             ],
           },
+          maxChangesPerMinute: 600,
         },
         seal: { keepMonths: null },
       },

@@ -36,7 +36,7 @@ describe("an intact log", () => {
     expect(await hasSeals(log.query)).toBe(true);
     const { report, verdict } = await verify();
     expect(report).toMatchObject({ parts: 3, sealedRows: 13, leftRows: 6, rowsInD1: 15, problems: [] });
-    expect(verdict).toEqual({ sessions: 6, events: 21, open: [], broken: [] });
+    expect(verdict).toEqual({ sessions: 6, requests: 0, events: 21, open: [], openRequests: [], broken: [] });
     expect(describeSeam(report, "the bucket")).toBe(
       "The seals are intact: 2 seals of 2026-08 to 2026-09, 3 objects with 13 rows read from the bucket; " +
         "6 rows of them in the seals alone. 15 rows in D1.",
@@ -58,7 +58,7 @@ describe("an intact log", () => {
 
   it("without the seals would have sessions missing", async () => {
     const verdict = await verifyEvents(assembledEvents(log.database));
-    expect(verdict.broken.map(({ problem }) => problem).join()).toContain("previous session of user-0 is missing");
+    expect(verdict.broken.map(({ problem }) => problem).join()).toContain("the one before it of user-0 is missing");
   });
 
   it("may have an event again that an object delivered twice, months later", async () => {

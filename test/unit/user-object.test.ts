@@ -12,6 +12,7 @@ import {
   type UserObjectValue,
 } from "../../contract/user-object.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
+import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 
 /** Not accepted by this build. */
 const OTHER_VERSIONS = [0, CONTRACT_VERSION + 1];
@@ -56,6 +57,18 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
   readState: { fields: {}, value: { version: 2, lock: null } },
   describeLock: { fields: {}, value: { lock: LOCK, notReached: ["afr"] } },
   stateReason: { fields: { reason: "ticket 1", until: 1 }, value: null },
+  recordRequest: {
+    fields: {
+      ...{ requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), request: AUDITED_REQUEST, isChange: true },
+      ...{ isHandedOn: false, isRepeated: false, isolate: "i" },
+      limits: { maxChangesPerMinute: 1, maxQueuedEvents: 1 },
+    },
+    value: { as: "event", allowance: { changes: 1, validForMs: 1 } },
+  },
+  recordResponse: {
+    fields: { requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), status: 200, reason: null },
+    value: null,
+  },
   readRecording: { fields: { sessionId: "s", offset: 0 }, value: { bytes: new Uint8Array(2), next: 2, isLast: true } },
 };
 

@@ -2,11 +2,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { NO_COUNTS, type SessionEvent, type SessionEventBody, type SessionStart } from "../../audit/events.ts";
-import { findEvents, findSession } from "../../audit/session-queries.ts";
+import { findSession } from "../../audit/session-queries.ts";
 import { Outbox } from "../../durable/outbox.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { eventually } from "../support/eventually.ts";
-import { endedOf, write } from "./audit-rows.ts";
+import { endedOf, eventsOf, write } from "./audit-rows.ts";
 import { someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
@@ -93,7 +93,7 @@ describe("the audit log in D1", () => {
     await write(start, end);
     await write(end);
     await write({ ...start, at: 9_999 });
-    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+    expect(await eventsOf(id)).toEqual(events);
   });
 
   it("accepts an empty delivery", async () => {
@@ -105,14 +105,14 @@ describe("the audit log in D1", () => {
     const [start, end] = startAndEnd(id);
     const broken = { ...end, type: null } as unknown as SessionEvent;
     await expect(write(start, broken)).rejects.toThrow();
-    expect(await findEvents(env.AUDIT_DB, id)).toEqual([]);
+    expect(await eventsOf(id)).toEqual([]);
   });
 
   it("has one end per session: a second one with another seq is ignored", async () => {
     const { id, events } = await written();
     const [, end] = startAndEnd(id);
     await write({ ...end, seq: 2, at: 9_999 });
-    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+    expect(await eventsOf(id)).toEqual(events);
   });
 
   it.each([
@@ -123,7 +123,7 @@ describe("the audit log in D1", () => {
   ])("refuses %s", async (sql, message) => {
     const { id, events } = await written();
     await expect(run(sql, id)).rejects.toThrow(message);
-    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+    expect(await eventsOf(id)).toEqual(events);
   });
 
   it.each([
@@ -149,7 +149,7 @@ describe("the audit log in D1", () => {
   ])("is not changed by %s", async (sql) => {
     const { id, events } = await written();
     await run(sql, id).catch(() => {});
-    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+    expect(await eventsOf(id)).toEqual(events);
   });
 
   it("cannot be changed through the view either", async () => {
@@ -157,7 +157,7 @@ describe("the audit log in D1", () => {
     for (const sql of ["UPDATE sessions SET outcome = 'failed' WHERE id = ?", "DELETE FROM sessions WHERE id = ?"]) {
       await expect(run(sql, id)).rejects.toThrow();
     }
-    expect(await findEvents(env.AUDIT_DB, id)).toEqual(events);
+    expect(await eventsOf(id)).toEqual(events);
   });
 
   it.each([
@@ -271,7 +271,7 @@ describe("the outbox", () => {
       const outbox = new Outbox(store, env.AUDIT_DB);
       await Promise.all([outbox.deliver(), outbox.deliver()]);
       expect(store.queueLength()).toBe(0);
-      const events = await findEvents(env.AUDIT_DB, id);
+      const events = await eventsOf(id);
       expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 120 }, (_, seq) => seq));
       expect(events.map(({ at }) => at)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
     }));
@@ -299,7 +299,7 @@ describe("the outbox", () => {
       d1.isDown = false;
       await outbox.deliver();
       expect([outbox.isFailing, outbox.retryInMs, store.queueLength()]).toEqual([false, 1_000, 0]);
-      expect((await findEvents(env.AUDIT_DB, id)).length).toBe(1);
+      expect((await eventsOf(id)).length).toBe(1);
       log.mockRestore();
     }));
 
@@ -324,7 +324,7 @@ describe("the outbox", () => {
       expect(store.queued(10).length).toBe(2);
       await outbox.deliver();
       expect(store.queueLength()).toBe(0);
-      expect((await findEvents(env.AUDIT_DB, id)).map(({ type }) => type)).toEqual(["start", "end"]);
+      expect((await eventsOf(id)).map(({ type }) => type)).toEqual(["start", "end"]);
       log.mockRestore();
     }));
 });

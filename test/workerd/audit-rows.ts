@@ -15,8 +15,12 @@ export function ended(sessionId: string): Promise<SessionRow> {
   });
 }
 
-export function eventsOf(sessionId: string) {
-  return findEvents(env.AUDIT_DB, sessionId);
+/** A session's events, without their place in the chain. */
+export async function eventsOf(sessionId: string): Promise<SessionEvent[]> {
+  const events = await findEvents(env.AUDIT_DB, sessionId);
+  return events.map(({ session_id, seq, at, type, data }) => ({
+    ...({ type, data: JSON.parse(data), session_id, seq, at } as SessionEvent),
+  }));
 }
 
 /** Waits until D1 has `count` ended sessions of a user. @returns their rows, oldest first */

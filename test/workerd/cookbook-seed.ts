@@ -4,10 +4,10 @@
  */
 import { env } from "cloudflare:workers";
 import type { Forward, SessionEvent, SessionStart } from "../../audit/events.ts";
-import { insertRequests } from "../../audit/insert-requests.ts";
 import type { StoredRequestRow } from "../../audit/rows.ts";
 import { write } from "./audit-rows.ts";
 import { type MadeSession, sessionEvents } from "./session-events.ts";
+import { insertRequests } from "./stored-requests.ts";
 
 /** The id in the query that joins the cluster's audit log. */
 export const DUMP = "AZqVbR0Q7cKe2mWx4tUyHn8sLpDfGj1oZiBvCkM3EaTrS5uY6wXqPdJhNgFl9O-_";
@@ -246,6 +246,14 @@ const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<Store
     { cluster: "staging", method: "PATCH", verb: "patch", resource: "deployments", namespace: "shop", name: "web" },
   ],
   [
+    "2026-11-16T02:05:00Z",
+    CI,
+    {
+      ...{ cluster: "staging", method: "PATCH", verb: "patch", resource: "deployments", namespace: "shop" },
+      ...{ name: "web", status: null },
+    },
+  ],
+  [
     "2026-11-16T03:00:00Z",
     { client_address: "203.0.113.99" },
     {
@@ -279,8 +287,46 @@ export async function seed(): Promise<void> {
   batches.sort(([one], [other]) => one.at - other.at);
   batches.push(sessionEvents({ at: LIVE_SINCE, seconds: null, start: { ...BOB, ...STAGING, tty: true } }));
   for (const events of batches) await write(...events);
+  const rows = REQUESTS.map(([time, who, row], index) => request(time, who, row, index));
   await insertRequests(
     env.AUDIT_DB,
-    REQUESTS.map(([time, who, row], index) => request(time, who, row, index)),
+    rows.filter((row) => !isEvent(row)),
   );
+  for (const row of rows.filter(isEvent)) await write(...requestEvents(row));
+}
+
+/** The log is of a deployment in which requests became events on the 14th. */
+const EVENTS_SINCE = Date.parse("2026-11-14T00:00:00Z");
+
+function isEvent({ at, category }: StoredRequestRow): boolean {
+  return at >= EVENTS_SINCE && category !== "dropped";
+}
+
+/** A row as the events that objects write. */
+function requestEvents({ id, at, count, status, ...row }: StoredRequestRow): [SessionEvent, ...SessionEvent[]] {
+  const { user, cluster, category, refusal, reason, verb, api_group, resource, client_address, method } = row;
+  const decision = row.decision ?? "allowed";
+  const first = { session_id: id, seq: 0, at };
+  if (count > 1) {
+    const counts = { count, first_at: at - 60_000, last_at: at };
+    const common = {
+      user,
+      location_hint: null,
+      cluster,
+      category,
+      decision,
+      refusal,
+      reason,
+      verb,
+      api_group,
+      resource,
+    };
+    return [{ ...first, type: "request_summary", data: { ...common, client_address, ...counts } }];
+  }
+  const awaits_response = method !== "GET" && decision === "allowed";
+  const known = { ...row, method: method ?? "GET", decision, location_hint: null, arrived_at: at };
+  const data = { ...known, status: awaits_response ? null : status, awaits_response };
+  if (!awaits_response || status === null) return [{ ...first, type: "request", data }];
+  const answer = { session_id: id, seq: 1, at: at + 5, type: "response", data: { status, reason: null } } as const;
+  return [{ ...first, type: "request", data }, answer];
 }

@@ -4,7 +4,6 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import { eventsFrom, requestsFrom } from "../../audit/export-queries.ts";
-import { insertRequests } from "../../audit/insert-requests.ts";
 import type { StoredRequestRow } from "../../audit/rows.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import { exportKey } from "../../worker/export/r2-keys.ts";
@@ -12,9 +11,11 @@ import { RUN_LIMITS, type RunLimits, runExport } from "../../worker/export/run.t
 import { stateKey } from "../../worker/export/state.ts";
 import worker from "../../worker/index.ts";
 import { createScheduled } from "../../worker/scheduled.ts";
+import { eventually } from "../support/eventually.ts";
 import { write } from "./audit-rows.ts";
 import { admin, alice, as, directlyAs } from "./people.ts";
 import { sessionEvents } from "./session-events.ts";
+import { insertRequests } from "./stored-requests.ts";
 
 const TABLES = ["events", "requests"] as const;
 type Table = (typeof TABLES)[number];
@@ -648,6 +649,11 @@ describe("GET /-/admin/export", () => {
     const identities = [{ match: { email: "alice@example.com" }, groups: ["developers"], roles: ["auditor" as const] }];
     expect((await directlyAs(alice, "/-/admin/export", {}, { config: { identities } })).status).toBe(200);
     expect((await as(admin, "/-/admin/export", { method: "DELETE" })).status).toBe(405);
+    // Whoever asks what is new next must not find this event among it.
+    await eventually(async () => {
+      const sql = "SELECT status FROM requests WHERE method = 'DELETE' AND path = '/-/admin/export'";
+      expect(await env.AUDIT_DB.prepare(sql).first("status")).toBe(405);
+    });
   });
 });
 

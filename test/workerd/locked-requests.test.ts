@@ -153,15 +153,15 @@ describe("while the person's object cannot be reached", () => {
       get: (id: DurableObjectId) => (isReachable ? env.USER_SESSIONS.get(id) : unreachable.get()),
     };
     const isolate = handlerAs(person, { bindings: { ...bindings, USER_SESSIONS: namespace } });
-    expect((await isolate(SECRETS)).status).toBe(200);
+    expect((await isolate(PODS)).status).toBe(200);
     isReachable = false;
     passTime(9_000);
-    expect((await isolate(SECRETS)).status).toBe(200);
+    expect((await isolate(PODS)).status).toBe(200);
     passTime(1_000);
-    expect((await isolate(SECRETS)).status).toBe(503);
+    expect((await isolate(PODS)).status).toBe(503);
     expect(asked).toHaveLength(2);
     isReachable = true;
-    expect((await isolate(SECRETS)).status).toBe(200);
+    expect((await isolate(PODS)).status).toBe(200);
   });
 
   it("the answer is a Status for kubectl, and JSON under /-/", async () => {

@@ -1,21 +1,23 @@
 /**
- * API requests in the audit log: which are recorded, what of them never is, and that no answer waits for it.
+ * API requests in the audit log: which are recorded, what of them never is, and what becomes of a request that
+ * cannot be recorded.
  */
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RequestRow } from "../../audit/rows.ts";
-import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
+import { loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
-import { WINDOW_MS } from "../../worker/request-audit/queue.ts";
+import type { Bindings } from "../../worker/env.ts";
+import { createHandler } from "../../worker/handler.ts";
 import { eventually } from "../support/eventually.ts";
 import { Client } from "./client.ts";
 import { admin, as, directlyAs, HOST, handlerAs, requestAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { shortenTimer } from "./timers.ts";
+import { insertRequests } from "./stored-requests.ts";
 
 const NS = "/api/v1/namespaces/demo";
-/** In worker/request-audit/record-answer.ts. */
-const RECORD_WITHIN_MS = 15_000;
+const NO_ANSWER = "no answer known";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -27,13 +29,14 @@ async function select(where: string, ...values: unknown[]): Promise<RequestRow[]
 }
 
 /**
- * The rows of a user, once there are so many. They are in the order of their ids: rows of one handler in the
+ * The rows of a user, once there are so many and each has its answer. They are in the order of their ids: rows of one handler in the
  * order of its requests, rows of several handlers in no particular order within a millisecond.
  */
 function rowsOf(user: string, count = 1): Promise<RequestRow[]> {
   return eventually(async () => {
     const rows = await select("user = ?", user);
     if (rows.length !== count) throw new Error(`D1 has ${rows.length} requests of ${user}, not ${count}`);
+    if (rows.some(({ reason }) => reason === NO_ANSWER)) throw new Error("an answer is not there yet");
     return rows;
   });
 }
@@ -149,17 +152,18 @@ describe("an allowed request", () => {
     ]);
   });
 
-  it("is recorded before the platform ends the invocation, however late its answer", async () => {
-    shortenTimer(RECORD_WITHIN_MS, 100);
+  it("has its row before the cluster has answered, without an answer", async () => {
     const person = someone();
     const answer = Promise.withResolvers<Response>();
     const KUBE_API = { fetch: () => answer.promise };
     const answered = directlyAs(person, `${NS}/pods`, { method: "POST" }, { bindings: { KUBE_API } });
-    const reason = "the cluster had not answered yet when this row was written";
-    expect(await rowsOf(person.email)).toMatchObject([{ category: "precursor", status: null, reason }]);
+    await eventually(async () => {
+      const expected = { category: "precursor", status: null, reason: NO_ANSWER };
+      expect(await select("user = ?", person.email)).toMatchObject([expected]);
+    });
     answer.resolve(new Response(null, { status: 201 }));
     expect((await answered).status).toBe(201);
-    await expectNothingBut(person, 1);
+    expect(await rowsOf(person.email)).toMatchObject([{ status: 201, reason: null }]);
   });
 
   it("has no workload's own part of a proxied path in its row", async () => {
@@ -197,7 +201,7 @@ describe("a request that Sallyport refuses", () => {
       { headers: { ...UPGRADE, Origin: "https://evil.example" } },
       { refusal: "cross_site", subresource: "exec", name: "web" },
     ],
-    ["for its path", `${NS}//pods`, {}, { refusal: "bad_request", path: `${NS}//pods`, verb: null, resource: null }],
+    ["for its path", `${NS}//pods`, {}, { refusal: "bad_request", path: null, verb: null, resource: null }],
     [
       "for an upgrade that is not relayed",
       `${NS}/configmaps/x`,
@@ -237,22 +241,18 @@ describe("a request that Sallyport refuses", () => {
     });
   });
 
-  it("is only counted once its user has had 120 of them in a minute", async () => {
-    shortenTimer(WINDOW_MS, 1_000);
+  it("has a row while its user has had fewer than 120 of them in a minute", async () => {
     const person = someone();
     const config = { rules: [{ name: "none", match: {}, action: "refuse" }] } satisfies Partial<ConfigInput>;
     const handled = await manyDirectly(person, 200, config);
     expect(handled).toEqual(Array(200).fill(403));
-    const rows = await eventually(async () => {
-      const found = await select("user = ?", person.email);
-      if (found.length !== 121) throw new Error(`${found.length} rows`);
-      return found;
-    }, 200);
-    expect(rows.reduce((sum, { count }) => sum + count, 0)).toBe(200);
+    // The others are counted: test/workerd/request-log.test.ts.
+    expect(await rowsOf(person.email, 120)).toHaveLength(120);
+    await as(person, `${NS}/configmaps/last`, { method: "DELETE" });
+    expect((await rowsOf(person.email, 121)).at(-1)).toMatchObject({ verb: "delete", status: 200 });
   });
 
-  it("is only counted if nobody is authenticated, by reason and address", async () => {
-    shortenTimer(WINDOW_MS, 1_000);
+  it("has a row of no user if nobody is authenticated, by address", async () => {
     const address = "192.0.2.99";
     for (let i = 0; i < 30; i++) {
       const headers: Record<string, string> = { "CF-Connecting-IP": address };
@@ -260,18 +260,52 @@ describe("a request that Sallyport refuses", () => {
       const response = await env.EDGE.fetch(new Request(`${HOST}${NS}/secrets/x`, { headers }));
       expect(response.status).toBe(401);
     }
-    await eventually(async () => {
-      const rows = await select("client_address = ?", address);
-      const sums = new Map<string | null, number>();
-      for (const { refusal, count } of rows) sums.set(refusal, (sums.get(refusal) ?? 0) + count);
-      expect(Object.fromEntries(sums)).toEqual({ no_token: 20, bad_token: 10 });
-      expect(rows[0]).toMatchObject({ user: null, path: null, category: "denied", decision: "refused" });
-    }, 200);
+    const rows = await eventually(async () => {
+      const found = await select("client_address = ?", address);
+      expect(found.length).toBe(10);
+      return found;
+    });
+    expect(new Set(rows.map(({ refusal }) => refusal))).toEqual(new Set(["no_token", "bad_token"]));
+    expect(rows[0]).toMatchObject({ user: null, resource: "secrets", category: "denied", decision: "refused" });
+  });
+});
+
+describe("a path is kept", () => {
+  const paths = async (path: string, method = "POST") => {
+    const person = someone();
+    await as(person, path, { method });
+    return (await rowsOf(person.email)).map((row) => row.path);
+  };
+
+  it("for what Kubernetes routes to a resource", async () => {
+    expect(await paths(`${NS}/configmaps`)).toEqual([`${NS}/configmaps`]);
+    expect(await paths(`${NS}/pods/web/eviction`)).toEqual([`${NS}/pods/web/eviction`]);
+  });
+
+  it.each([
+    ["a review with a name", `/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/${"x".repeat(1_980)}`],
+    ["a name that no object can have", `${NS}/configmaps/${"x".repeat(300)}`],
+    ["no resource", `/logs/${"x".repeat(1_900)}`],
+  ])("not for %s", async (_, path) => {
+    expect(await paths(path, path.startsWith(NS) ? "DELETE" : "POST")).toEqual([null]);
+  });
+});
+
+describe("what is not rated", () => {
+  it("is a change, whatever its answer's status and whatever else was rated", async () => {
+    const person = someone();
+    const handle = handlerAs(person, { bindings: answering(403) });
+    await Promise.all(Array.from({ length: 125 }, () => handle(`${NS}/secrets`)));
+    const shell = `${NS}/pods/shell:9999/proxy/cgi-bin/f`;
+    expect((await handle(shell, { method: "POST" })).status).toBe(403);
+    const rows = await rowsOf(person.email, 121);
+    expect(rows.filter(({ method }) => method === "POST")).toMatchObject([
+      { category: "precursor", status: 403, name: "shell:9999", subresource: "proxy" },
+    ]);
   });
 });
 
 it("no row has any part of a body, a query, a credential or a header without a column", async () => {
-  shortenTimer(WINDOW_MS, 1_000);
   const marker = `s3cr3t-${crypto.randomUUID()}`;
   const person = someone();
   const headers = {
@@ -304,7 +338,6 @@ it("no row has any part of a body, a query, a credential or a header without a c
   expect(new Set(rows.map(({ category }) => category))).toEqual(
     new Set(["mutation", "precursor", "token", "secret-read", "denied"]),
   );
-  // Requests without a user are counted, and their row is written last.
   await eventually(async () => expect((await select("refusal = 'bad_token'")).length).toBeGreaterThan(0), 200);
   const everything = JSON.stringify(await select("1"));
   expect(everything).not.toContain(marker);
@@ -324,40 +357,126 @@ describe("the configuration", () => {
   });
 });
 
-describe("while D1 fails", () => {
-  it("requests are answered, and their rows are written once it works again", async () => {
-    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
-    const person = someone();
-    const d1 = { isDown: true };
-    const AUDIT_DB = {
-      prepare: (sql: string) => {
-        if (d1.isDown) throw new Error("D1_ERROR: internal error");
-        return env.AUDIT_DB.prepare(sql);
+describe("while the object of its user does not answer", () => {
+  const AWAY = Object.assign(new Error("Network connection lost."), { retryable: false });
+  const NOT_HANDED_ON = /cannot be reached: try again/;
+
+  /** The objects' namespace, whose objects do not answer these methods while `isAway`. */
+  function objects(isAway: (method: string) => boolean): { USER_SESSIONS: unknown } {
+    const real = env.USER_SESSIONS;
+    const get = (...address: Parameters<typeof real.get>) =>
+      new Proxy(real.get(...address), {
+        get: (stub, method) => (isAway(String(method)) ? () => Promise.reject(AWAY) : Reflect.get(stub, method)),
+      });
+    return { USER_SESSIONS: { idFromName: (name: string) => real.idFromName(name), get } };
+  }
+
+  function counting(status = 200) {
+    const asked: string[] = [];
+    const KUBE_API = {
+      fetch: async (_: string, { method }: RequestInit) => {
+        asked.push(String(method));
+        return new Response("{}", { status });
       },
     };
-    const statuses = await manyDirectly(person, 5, {}, `${NS}/configmaps`, "POST", { AUDIT_DB });
-    expect(statuses).toEqual(Array(5).fill(200));
-    await eventually(() => expect(String(logged.mock.calls)).toContain("request_rows_not_delivered"));
-    expect(await select("user = ?", person.email)).toEqual([]);
-    d1.isDown = false;
-    expect((await rowsOf(person.email, 5)).map(({ status }) => status)).toEqual(Array(5).fill(200));
-  });
+    return { KUBE_API, asked };
+  }
 
-  it("to answer, no request waits for it", async () => {
+  it("a change that was to be recorded first is not carried out", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
     const person = someone();
-    const AUDIT_DB = { prepare: () => ({ bind: () => ({ run: () => new Promise(() => {}) }) }) };
-    // D1 never answers and no timeout ends the wait for it, so a request that waited would not be answered either.
-    shortenTimer(STORAGE_TIMEOUTS_MS.d1InsertRequests, 2 ** 31 - 1);
-    expect(await manyDirectly(person, 60, {}, `${NS}/configmaps`, "POST", { AUDIT_DB })).toEqual(Array(60).fill(200));
+    const { KUBE_API, asked } = counting();
+    const bindings = { KUBE_API, ...objects((method) => method === "recordRequest") };
+    const response = await directlyAs(person, `${NS}/configmaps`, { method: "POST" }, { bindings });
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ kind: "Status", message: expect.stringMatching(NOT_HANDED_ON) });
+    expect(asked).toEqual([]);
   });
 
-  it("no request fails because its row cannot be made", async () => {
-    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
-    vi.spyOn(Date.prototype, "toISOString").mockImplementation(() => {
-      throw new Error("no time");
+  it("a change that left together with its record says that it may have been carried out", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const person = someone();
+    let isAway = false;
+    const { KUBE_API, asked } = counting();
+    const handle = handlerAs(person, { bindings: { KUBE_API, ...objects(() => isAway) } });
+    expect((await handle(`${NS}/configmaps`, { method: "POST" })).status).toBe(200);
+    isAway = true;
+    const response = await handle(`${NS}/configmaps`, { method: "POST" });
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ message: expect.stringMatching(/may have been carried out/) });
+    expect(asked).toEqual(["POST", "POST"]);
+    // Nothing is left of the allowance's use: the next one goes on as usual.
+    isAway = false;
+    expect((await handle(`${NS}/configmaps/x`, { method: "DELETE" })).status).toBe(200);
+    expect(await rowsOf(person.email, 2)).toMatchObject([{ verb: "create" }, { verb: "delete" }]);
+  });
+
+  it("the answer to an audited read is not given", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const bindings = { ...answering(200), ...objects((method) => method === "recordRequest") };
+    const response = await directlyAs(someone(), `${NS}/secrets/x`, {}, { bindings });
+    expect(response.status).toBe(503);
+    const { message } = (await response.json()) as { message: string };
+    expect(message).toMatch(NOT_HANDED_ON);
+  });
+
+  it("a read that is not audited goes on", async () => {
+    const bindings = { ...answering(200), ...objects((method) => method === "recordRequest") };
+    expect((await directlyAs(someone(), `${NS}/configmaps/x`, {}, { bindings })).status).toBe(200);
+  });
+
+  it("somebody without an identity still reads what to do", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const handle = createHandler(loadConfig(env.SALLYPORT_CONFIG));
+    const bindings = { ...answering(200), ...objects(() => true) } as unknown as Bindings;
+    const response = await handle(new Request(`${HOST}${NS}/pods`), bindings, createExecutionContext());
+    expect(response.status).toBe(401);
+  });
+
+  it("an isolate that goes after forwarding leaves a change without an answer", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const person = someone();
+    const bindings = { ...answering(200), ...objects((method) => method === "recordResponse") };
+    expect((await directlyAs(person, `${NS}/configmaps`, { method: "POST" }, { bindings })).status).toBe(200);
+    await eventually(async () => {
+      const expected = { verb: "create", status: null, reason: NO_ANSWER };
+      expect(await select("user = ?", person.email)).toMatchObject([expected]);
     });
-    expect(await manyDirectly(someone(), 1, {}, `${NS}/configmaps`, "POST")).toEqual([200]);
-    expect(String(logged.mock.calls[0])).toContain("request_not_recorded");
+  });
+});
+
+describe("above maxChangesPerMinute", () => {
+  it("a change is refused with 429, says when to try again, and does not reach the cluster", async () => {
+    const person = someone();
+    let asked = 0;
+    const KUBE_API = {
+      fetch: async () => {
+        asked++;
+        return new Response("{}");
+      },
+    };
+    const config = { audit: { requests: { maxChangesPerMinute: 10 } } };
+    const handle = handlerAs(person, { config, bindings: { KUBE_API } });
+    const answers = [];
+    for (let i = 0; i < 14; i++) answers.push(await handle(`${NS}/configmaps`, { method: "POST" }));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses).toEqual([...Array(10).fill(200), ...Array(4).fill(429)]);
+    expect(asked).toBe(10);
+    const last = answers.at(-1);
+    expect(Number(last?.headers.get("Retry-After"))).toBeGreaterThan(0);
+    expect(await last?.json()).toMatchObject({
+      ...{ kind: "Status", reason: "TooManyRequests", message: expect.stringMatching(/10 changes.*try again in/) },
+    });
+    // Reads go on.
+    expect((await handle(`${NS}/secrets/x`)).status).toBe(200);
+    expect(await rowsOf(person.email, 11)).toHaveLength(11);
+  });
+
+  it("reviews are not counted: they change nothing", async () => {
+    const config = { audit: { requests: { maxChangesPerMinute: 10 } } };
+    const handle = handlerAs(someone(), { config, bindings: answering(201) });
+    const path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    for (let i = 0; i < 12; i++) expect((await handle(path, { method: "POST" })).status).toBe(201);
   });
 });
 
@@ -371,7 +490,7 @@ describe("an administrator's", () => {
     await as(by, locks, { method: "DELETE" });
     await as(by, locks, { method: "DELETE" });
     const rows = await eventually(async () => {
-      const found = await select("path = ?", locks);
+      const found = await select("path = ? AND status IS NOT NULL", locks);
       expect(found.length).toBe(3);
       return found;
     });
@@ -402,10 +521,16 @@ describe("an administrator's", () => {
   });
 });
 
-describe("the table", () => {
+describe("the table of older rows", () => {
   const sample = async (): Promise<RequestRow> => {
     const person = someone();
-    const [row] = await expectNothingBut(person);
+    const [event] = await expectNothingBut(person);
+    if (!event) throw new Error("no row");
+    const { first_at: _, last_at: __, ...columns } = event;
+    const { row_number: ___, ...stored } = columns as typeof columns & { row_number: number };
+    const id = `${event.id}x`;
+    await insertRequests(env.AUDIT_DB, [{ ...stored, id }]);
+    const [row] = await select("id = ?", id);
     if (!row) throw new Error("no row");
     return row;
   };

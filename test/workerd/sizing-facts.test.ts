@@ -3,19 +3,13 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
 import { insertEvents } from "../../audit/insert-events.ts";
-import { insertRequests } from "../../audit/insert-requests.ts";
 import { recordingKey } from "../../contract/recording.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { StdinBuffer } from "../../durable/storage/stdin-buffer.ts";
-import {
-  D1_BYTES,
-  d1RowsOfEvent,
-  d1RowsOfRequest,
-  OBJECT_ROWS,
-  objectRowsOfSession,
-} from "../../tools/sizing/facts.ts";
+import { D1_BYTES, d1RowsOfEvent, OBJECT_ROWS, objectRowsOfSession } from "../../tools/sizing/facts.ts";
+import { AUDITED_REQUEST } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
@@ -60,47 +54,33 @@ const DATA = {
     messages_out: 2_345,
     recording: { state: "complete", bytes: 701_234, reason: null },
   },
+  request: {
+    ...{ user: "alice.anderson@example.com", location_hint: null, arrived_at: 1_764_000_000_000 },
+    ...{ kubernetes_user: "alice.anderson@example.com", cluster: "production-eu", category: "mutation" },
+    ...{ decision: "allowed", rule: null, refusal: null, reason: null, method: "PATCH" },
+    path: "/apis/apps/v1/namespaces/payments-production/deployments/checkout",
+    ...{ verb: "patch", api_group: "apps", resource: "deployments", subresource: null },
+    ...{ namespace: "payments-production", name: "checkout", status: null },
+    ...{ client_address: "2001:db8:1234:5678:9abc:def0:1234:5678", country: "DE" },
+    user_agent: "kubectl/v1.36.3 (linux/amd64) kubernetes/a1b2c3d",
+    ...{ ray: "8f2a1b3c4d5e6f70-FRA", awaits_response: true },
+  },
+  response: { status: 200, reason: null },
 } as const;
 type EventType = keyof typeof DATA;
 const TYPES = Object.keys(DATA) as EventType[];
+const OF_REQUESTS: ReadonlySet<string> = new Set(["request", "response"]);
 
 function eventOf(type: EventType): ChainedEvent {
   // Ids of many objects are random, so the pages of the index are as full as in production.
   const object = [...crypto.getRandomValues(new Uint8Array(32))]
     .map((byte) => byte.toString(16).padStart(2, "0"))
     .join("");
-  const session_id = makeSessionId(object, Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+  const session_id = OF_REQUESTS.has(type)
+    ? `${new Date().toISOString()}-${object.slice(0, 22)}`
+    : makeSessionId(object, Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const data = JSON.stringify(DATA[type]);
   return { session_id, seq: TYPES.indexOf(type), at: Date.now(), type, data, prev_hash: HASH, hash: HASH };
-}
-
-function requestOf(index: number): Parameters<typeof insertRequests>[1][number] {
-  return {
-    id: `${new Date().toISOString()}-${String(index).padStart(4, "0")}-${crypto.randomUUID().slice(0, 8)}`,
-    at: Date.now(),
-    user: "alice.anderson@example.com",
-    kubernetes_user: "alice.anderson@example.com",
-    cluster: "production-eu",
-    category: "mutation",
-    decision: "allowed",
-    rule: null,
-    refusal: null,
-    reason: null,
-    method: "PATCH",
-    path: "/apis/apps/v1/namespaces/payments-production/deployments/checkout",
-    verb: "patch",
-    api_group: "apps",
-    resource: "deployments",
-    subresource: null,
-    namespace: "payments-production",
-    name: "checkout",
-    status: 200,
-    count: 1,
-    client_address: "2001:db8:1234:5678:9abc:def0:1234:5678",
-    country: "DE",
-    user_agent: "kubectl/v1.36.3 (linux/amd64) kubernetes/a1b2c3d",
-    ray: "8f2a1b3c4d5e6f70-FRA",
-  };
 }
 
 /** D1 that collects the metadata of each statement. */
@@ -109,14 +89,8 @@ function observed(metas: D1Meta[]): D1Database {
     metas.push(result.meta);
     return result;
   };
-  const bound = (statement: D1PreparedStatement): D1PreparedStatement =>
-    ({
-      bind: (...values: unknown[]) => bound(statement.bind(...values)),
-      run: async () => collect(await statement.run()),
-    }) as D1PreparedStatement;
   return {
-    prepare: (sql: string) =>
-      sql.startsWith("INSERT OR IGNORE INTO requests") ? bound(env.AUDIT_DB.prepare(sql)) : env.AUDIT_DB.prepare(sql),
+    prepare: (sql: string) => env.AUDIT_DB.prepare(sql),
     batch: async (statements: D1PreparedStatement[]) => (await env.AUDIT_DB.batch(statements)).map(collect),
   } as unknown as D1Database;
 }
@@ -148,12 +122,6 @@ describe("the constants of the sizing model match measurements", () => {
     }
   });
 
-  it("rows of D1 for each audited request", async () => {
-    const metas: D1Meta[] = [];
-    await insertRequests(observed(metas), [requestOf(1), requestOf(2), requestOf(3)]);
-    expect(metas.map(({ rows_written }) => rows_written)).toEqual([3 * d1RowsOfRequest()]);
-  });
-
   it("bytes of D1 for each row, within a quarter", async () => {
     const many = 1_000;
     const bytesOf = async (write: () => Promise<void>) => {
@@ -171,8 +139,6 @@ describe("the constants of the sizing model match measurements", () => {
         ),
       );
     }
-    const rows = Array.from({ length: many }, (_, index) => requestOf(index));
-    measured["request"] = await bytesOf(() => insertRequests(env.AUDIT_DB, rows));
     for (const [type, bytes] of Object.entries(D1_BYTES)) {
       const ratio = bytes / (measured[type] ?? 0);
       expect(ratio, `${type}: ${measured[type]} bytes were measured`).toBeGreaterThan(0.75);
@@ -214,6 +180,23 @@ describe("the constants of the sizing model match measurements", () => {
     expect(rows - ofChunks).toBe(objectRowsOfSession({ events, isRecorded: true }));
     expect(ofChunks % OBJECT_ROWS.chunk).toBe(0);
     expect(ofChunks).toBeGreaterThan(0);
+  });
+
+  it("rows of the user's object for a change", async () => {
+    const stub = env.USER_SESSIONS.getByName(`rows-${crypto.randomUUID()}`);
+    await runInDurableObject(stub, (_, { storage }) => {
+      const journal = new SessionJournal(storage.sql);
+      const change = (id: string) => {
+        journal.appendRequest(id, 1, { type: "request", data: { ...AUDITED_REQUEST, awaits_response: true } });
+        journal.appendResponse(id, 2, { status: 200, reason: null });
+        journal.removeDelivered(journal.queued(2).at(-1)?.row_number ?? 0);
+      };
+      // The first one makes the row of the user's chain.
+      change("first");
+      const counted = rowsWritten(storage.sql);
+      change("second");
+      expect(counted().rows).toBe(OBJECT_ROWS.change);
+    });
   });
 
   it("rows of a piece of input that a command does not take", () =>

@@ -76,6 +76,8 @@ export const ASSUMPTIONS = {
   requestsPerDay: 300,
   /** The share of them in the audit log: changes, reads of secrets (Helm's releases are secrets), tokens, refusals. */
   auditedRequestsShare: 0.05,
+  /** How long an object is awake for one change, until D1 has its events. Those of a burst share it. */
+  awakeSecondsPerChange: 0.5,
   /** CPU time of the edge for a request: it verifies a signature and parses a path. */
   cpuMsPerRequest: 3,
   /** How much busier the busiest second of a day is than its busiest minute. */

@@ -28,6 +28,8 @@ export interface CostLine extends Quantity {
 
 /** An object is billed for this much memory. */
 const OBJECT_GB = 0.128;
+/** Its record, and its answer. */
+const CALLS_PER_CHANGE = 2;
 const GB = 1e9;
 /** The directory is awake while anybody has a session. */
 const DIRECTORY_SECONDS_A_DAY = 86_400;
@@ -43,7 +45,8 @@ export function d1Growth(sessions: number, forwards: number, refused: number, re
     of("connect", sessions, d1RowsOfEvent("connect")),
     of("forward", forwards, d1RowsOfEvent("forward")),
     of("end", sessions + refused, d1RowsOfEvent("end")),
-    of("request", requests, d1RowsOfRequest()),
+    of("request", requests, d1RowsOfEvent("request")),
+    of("response", requests, d1RowsOfEvent("response")),
   ];
   return {
     rows: parts.reduce((sum, { rows }) => sum + rows, 0),
@@ -66,6 +69,7 @@ export function monthOf(day: Day): Quantity[] {
     sessionSeconds * CHECKPOINTS_PER_SECOND * OBJECT_ROWS.checkpoint,
     alarms * OBJECT_ROWS.alarm,
     recordings * OBJECT_ROWS.recording + chunks * OBJECT_ROWS.chunk,
+    auditedRequests * OBJECT_ROWS.change,
   ];
   const all = requests + sessions;
   const month = (id: PriceId, perDay: number, arithmetic: string): Quantity => ({
@@ -85,18 +89,18 @@ export function monthOf(day: Day): Quantity[] {
     ),
     month(
       "objectRequests",
-      sessions + alarms + messages / 20 + reports,
-      `${formatNumber(sessions)} sessions + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports to the directory`,
+      sessions + alarms + messages / 20 + reports + CALLS_PER_CHANGE * auditedRequests,
+      `${formatNumber(sessions)} sessions + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports to the directory + ${formatNumber(auditedRequests)} audited requests × ${CALLS_PER_CHANGE}`,
     ),
     month(
       "objectGbSeconds",
-      (objectSeconds + DIRECTORY_SECONDS_A_DAY) * OBJECT_GB,
-      `(${formatNumber(objectSeconds)} + the directory's ${formatNumber(DIRECTORY_SECONDS_A_DAY)}) s awake × ${OBJECT_GB} GB`,
+      (objectSeconds + DIRECTORY_SECONDS_A_DAY + auditedRequests * A.awakeSecondsPerChange) * OBJECT_GB,
+      `(${formatNumber(objectSeconds)} + the directory's ${formatNumber(DIRECTORY_SECONDS_A_DAY)} + ${formatNumber(auditedRequests)} audited requests × ${A.awakeSecondsPerChange}) s awake × ${OBJECT_GB} GB`,
     ),
     month(
       "objectRowsWritten",
       rows.reduce((sum, one) => sum + one, 0),
-      `events ${formatNumber(rows[0])} + checkpoints ${formatNumber(rows[1])} + alarms ${formatNumber(rows[2])} + recordings ${formatNumber(rows[3])}`,
+      `events ${formatNumber(rows[0])} + checkpoints ${formatNumber(rows[1])} + alarms ${formatNumber(rows[2])} + recordings ${formatNumber(rows[3])} + audited requests ${formatNumber(rows[4])}`,
     ),
     month(
       "d1RowsWritten",

@@ -5,11 +5,12 @@
  * test/workerd/sizing-facts.test.ts measures on a running object and on a local D1.
  */
 import { getTableConfig, SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
-import { events, requestRows } from "../../audit/schema.ts";
+import type { EVENT_TYPES } from "../../audit/events.ts";
+import { events } from "../../audit/events-table.ts";
 import { CHECKPOINT_MS, HEARTBEAT_MS, REPORT_MS } from "../../durable/intervals.ts";
 import { FLUSH_MS, PART_BYTES } from "../../durable/recording/policy.ts";
 
-export type EventType = "start" | "connect" | "forward" | "end";
+export type EventType = (typeof EVENT_TYPES)[number];
 
 /**
  * Rows that D1 bills for one event: the table's, its key's, and those of the indexes that include this type.
@@ -24,18 +25,20 @@ export function d1RowsOfEvent(type: EventType): number {
   return 1 + primaryKeys.length + touched.length;
 }
 
-/** The same for an audited request of a known user. */
+/** The same for an audited request. Most are changes, which have two events. */
 export function d1RowsOfRequest(): number {
-  return 1 + getTableConfig(requestRows).indexes.length;
+  return d1RowsOfEvent("request") + d1RowsOfEvent("response");
 }
 
 /** Bytes of a row with usual content and its index entries. Measured; correct to a quarter. */
-export const D1_BYTES = { start: 1_050, connect: 340, forward: 335, end: 625, request: 550 } as const;
+export const D1_BYTES = { start: 1_050, connect: 340, forward: 335, end: 625, request: 1_200, response: 340 } as const;
 
 /** SQLite rows that a user's object writes. Measured; exact. */
 export const OBJECT_ROWS = {
   /** Into the outbox, with its counter, and out of it. */
   event: 3,
+  /** A change: two events, its row in open_requests and out of it, and the user's chain. */
+  change: 9,
   /**
    * A session's start, besides its event: its row in open_sessions, that row's update, and the user's chain.
    */

@@ -5,7 +5,6 @@ import { HIGH_WATER_BYTES, MAX_UNSENT_BYTES } from "../../durable/relay/client-w
 import { MAX_UNREAD_BYTES, MAX_WAITING_BYTES } from "../../durable/session/limits.ts";
 import { limitsSchema } from "../../worker/config/shared-fields.ts";
 import { MAX_VARIABLE_BYTES } from "../../worker/config/variables.ts";
-import { MAX_COMMON_ROWS, MAX_ROWS } from "../../worker/request-audit/queue.ts";
 
 export interface PlatformLimit {
   readonly limit: string;
@@ -65,7 +64,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Worker: memory",
     value: "128 MB per isolate",
     source: `${worker}#memory`,
-    effect: `at most ${MAX_ROWS.toLocaleString("en-US")} rows of API requests wait (${MAX_COMMON_ROWS} of the common kinds), about 4 MB; bodies are never buffered`,
+    effect: "bodies are never buffered, and nothing waits in an isolate",
     remedy: NOTHING,
   },
   {
@@ -149,7 +148,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     value: "10 GB per database, cannot be raised",
     source: d1,
     effect:
-      "writes fail. Events wait in the objects, up to `maxQueuedEvents` of each user; then no session opens. Rows of API requests are lost and counted. Rows cannot be deleted: triggers refuse it",
+      "writes fail. Events wait in the objects, up to `maxQueuedEvents` of each user; then no session opens and no change is carried out. Rows cannot be deleted: triggers refuse it",
     remedy: "start a new database in time: see below",
   },
   {
@@ -164,7 +163,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "D1: query",
     value: "30 s, 100 values, 100 KB of text",
     source: d1,
-    effect: "rows of API requests travel as one value, 50 at a time; the admin API reads pages of 500 by an index",
+    effect: "events travel 50 at a time, 8 values each; the admin API reads pages of 500 by an index",
     remedy: "restrict your own queries by time (`id >=`, `started_at >=`)",
   },
   {

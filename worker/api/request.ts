@@ -1,7 +1,9 @@
+import type { Result } from "../../common/result.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
+import type { Failure } from "../failure.ts";
 import type { Identity } from "../policy/identify.ts";
 
 /** A request under `/-/` from somebody whose token is valid, and whom an identity rule knows. */
@@ -16,7 +18,12 @@ export interface ApiRequest {
   readonly cluster: Cluster | undefined;
   readonly config: Config;
   readonly env: Bindings;
+  /** Carries out what the caller may do, and records it if it is audited. */
+  readonly carryOut: CarryOut;
 }
 
+/** @returns what the work answers, or why it was not carried out */
+export type CarryOut = (work: () => Promise<Result<Response, Failure>>) => Promise<Result<Response, Failure>>;
+
 /** What a handler may use beside the parsed call. */
-export type ApiContext = Omit<ApiRequest, "request">;
+export type ApiContext = Omit<ApiRequest, "request" | "carryOut">;

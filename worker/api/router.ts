@@ -5,9 +5,10 @@
  *
  * Each stage may end it with a denial, which has the same form everywhere.
  */
-import type { Result } from "../../common/result.ts";
+import { ok, type Result } from "../../common/result.ts";
 import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
+import { renderFailure } from "../error-handler.ts";
 import { isReadMethod } from "../methods.ts";
 import { isAdminPath } from "../surfaces.ts";
 import { authorize } from "./authorize.ts";
@@ -41,7 +42,10 @@ export async function serveApi(api: ApiRequest): Promise<ApiResponse> {
   const match = matchRoute(request.method, url.pathname);
   const authorized = authorize(accessOf(match, request.method, url.pathname), api);
   if (!authorized.ok) return { response: denyApi(authorized.error), accessDenial: authorized.error };
-  if (match) return { response: await serveMatch(match, request, url, api) };
+  if (match) {
+    const served = await api.carryOut(async () => ok(await serveMatch(match, request, url, api)));
+    return { response: served.ok ? served.value : renderFailure(request, served.error) };
+  }
   const message = `there is no ${url.pathname} here: GET /-/openapi.json lists what there is`;
   return { response: denyApi(denial("not_found", message)) };
 }

@@ -46,6 +46,14 @@ export const requestsSchema = z
       .strictObject({ record, except: exceptions.default(MACHINE_NOISE).describe(EXCEPT) })
       .prefault({})
       .describe("Every other request that may change something, dry runs included."),
+    maxChangesPerMinute: z
+      .int()
+      .min(10)
+      .max(100_000)
+      .default(600)
+      .describe(
+        "How many recorded changes a person may make per minute, at the clusters of one location hint. A change beyond it is refused (429). Controllers that work through a service token may need more.",
+      ),
   })
   .meta({
     id: "requests",

@@ -1,3 +1,4 @@
+import type { NullableLocationHint } from "../../contract/placement.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { Denial } from "../denials.ts";
 import type { ActingIdentity } from "../policy/acting.ts";
@@ -13,6 +14,8 @@ export interface RequestTrace {
   /** As whom it runs in the cluster, where its client asked for it. */
   acting?: ActingIdentity;
   cluster?: string;
+  /** Of the object that its audit log belongs to; null for the one near the user. */
+  locationHint?: NullableLocationHint;
   info?: RequestInfo;
   /** The rule that allowed or refused it, if one did. */
   rule?: string;
@@ -22,4 +25,6 @@ export interface RequestTrace {
   failure?: string;
   /** Who answers it. Sessions have events of their own in the audit log. */
   destination?: "cluster" | "session" | "sallyport";
+  /** It is in the audit log already, or was refused because it could not be. */
+  isRecorded?: boolean;
 }

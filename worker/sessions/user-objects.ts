@@ -3,6 +3,7 @@
  */
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
+import { withTimeout } from "../../common/with-timeout.ts";
 import { type NullableLocationHint, userObjectName } from "../../contract/placement.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
 import {
@@ -72,6 +73,39 @@ export async function invokeUserObject<M extends UserObjectMethod>(
 ): Promise<Result<UserObjectValue<M>, Denial>> {
   const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields));
   return called.ok ? called.value : unavailableAfter(method, called.error);
+}
+
+/** How long a request waits for the audit log. */
+const RECORD_WITHIN_MS = 10_000;
+
+/**
+ * Writes an API request to its object's audit log. A repeated try says so: the object knows what it has.
+ *
+ * @returns how it is recorded, or why not; `object_unavailable` where it is not known whether it is
+ */
+export async function recordRequest(
+  namespace: Namespace,
+  address: UserObjectAddress,
+  fields: Omit<UserObjectFields<"recordRequest">, "isRepeated">,
+): Promise<Result<UserObjectValue<"recordRequest">, Denial>> {
+  let tries = 0;
+  const call = () =>
+    callUserObject(connect(namespace, address), "recordRequest", { ...fields, isRepeated: tries++ > 0 });
+  try {
+    const called = await withTimeout(callWithRetries(call), RECORD_WITHIN_MS);
+    return called.ok ? called.value : unavailableAfter("recordRequest", called.error);
+  } catch (thrown) {
+    return unavailableAfter("recordRequest", { tries, thrown });
+  }
+}
+
+/** Writes the answer to a recorded change. A second answer to the same is ignored, so this may be repeated. */
+export function recordResponse(
+  namespace: Namespace,
+  address: UserObjectAddress,
+  fields: UserObjectFields<"recordResponse">,
+): Promise<Result<null, Denial>> {
+  return invokeUserObject(namespace, address, "recordResponse", fields);
 }
 
 /**

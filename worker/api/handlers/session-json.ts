@@ -1,5 +1,6 @@
 import type * as z from "zod";
-import type { Forward, SessionEvent } from "../../../audit/events.ts";
+import { type ChainedEvent, hashedText } from "../../../audit/chain.ts";
+import type { Forward } from "../../../audit/events.ts";
 import type { ShownSession } from "../merge-live.ts";
 import type { session, sessionDetail } from "../schemas/session.ts";
 
@@ -46,8 +47,9 @@ export function sessionJson(row: ShownSession): SessionJson {
   };
 }
 
-export function eventJson({ seq, at, type, data }: SessionEvent): EventJson {
-  return { seq, at: time(at), type, data: { ...data } };
+export function eventJson(event: ChainedEvent): EventJson {
+  const { seq, at, type, data, prev_hash, hash } = event;
+  return { seq, at: time(at), type, data: JSON.parse(data), prevHash: prev_hash, hash, raw: hashedText(event) };
 }
 
 function forwardJson(forward: Forward): NonNullable<SessionJson["forwards"]>[number] {

@@ -1,6 +1,6 @@
 /** Sessions, as `GET /-/admin/sessions` and `GET /-/admin/sessions/{id}` take filters and answer. */
 import * as z from "zod";
-import { OUTCOMES, RECORDING_STATES } from "../../../audit/events.ts";
+import { EVENT_TYPES, OUTCOMES, RECORDING_STATES } from "../../../audit/events.ts";
 import { SESSION_KINDS } from "../../../kubernetes/session-target.ts";
 import { sessionCursor } from "./session-cursor.ts";
 import { limitParameter, nextPage, time, timeParameter, userParameter } from "./shared.ts";
@@ -85,8 +85,15 @@ const sessionEvent = z
   .strictObject({
     seq: z.int().describe("0, 1, 2 … within the session."),
     at: time.describe("When it happened."),
-    type: z.enum(["start", "connect", "forward", "end", "lock", "unlock"]).describe("What happened."),
+    type: z.enum(EVENT_TYPES).describe("What happened."),
     data: z.record(z.string(), z.unknown()).describe("The event's fields, named as in the table `events` of D1."),
+    prevHash: z.string().describe("The hash of the event before it in its chain. Empty for the first."),
+    hash: z.string().describe("SHA-256 of `raw` in UTF-8, in hexadecimal."),
+    raw: z
+      .string()
+      .describe(
+        "The text that was hashed: a JSON array of prevHash, the session's id, seq, at in ms, type, data as text.",
+      ),
   })
   .meta({ id: "SessionEvent", description: "One event of a session in the audit log." });
 

@@ -1,0 +1,79 @@
+/**
+ * API requests as events of the audit log. A change (a request that may write) has two: `request` before the
+ * cluster hears of it, and `response`. Every other audited request has one, with its answer's status. What is
+ * too much for an event each is counted in a `request_summary`.
+ */
+import type { Category, DECISIONS } from "./request-categories.ts";
+
+/** Metadata only: never a body, a query or a credential. null means unknown or not applicable. */
+export interface AuditedRequest {
+  /** The Access identity; null for a request without a valid one. */
+  readonly user: string | null;
+  /** The location hint of the object whose chain has the event; null for the object near the user. */
+  readonly location_hint: string | null;
+  /** When it arrived, ms since the epoch. The event's own `at` is when the object wrote it. */
+  readonly arrived_at: number;
+  readonly kubernetes_user: string | null;
+  readonly cluster: string | null;
+  readonly category: Category;
+  readonly decision: (typeof DECISIONS)[number];
+  readonly rule: string | null;
+  readonly refusal: string | null;
+  readonly reason: string | null;
+  readonly method: string;
+  readonly path: string | null;
+  readonly verb: string | null;
+  readonly api_group: string | null;
+  readonly resource: string | null;
+  readonly subresource: string | null;
+  readonly namespace: string | null;
+  readonly name: string | null;
+  /** The answer's HTTP status. null for a change: its `response` has it. */
+  readonly status: number | null;
+  readonly client_address: string | null;
+  readonly country: string | null;
+  readonly user_agent: string | null;
+  /** Cloudflare's id of the request. */
+  readonly ray: string | null;
+}
+
+/** The data of a `request`. */
+export interface RequestStart extends AuditedRequest {
+  /** Whether a `response` follows. */
+  readonly awaits_response: boolean;
+}
+
+/** The data of a `response`. */
+export interface RequestEnd {
+  /** The answer's HTTP status; null where none came. */
+  readonly status: number | null;
+  /** Why there is no status. */
+  readonly reason: string | null;
+}
+
+/** The data of a `request_summary`: what the counted requests have in common. null for what they have not. */
+export interface RequestSummary
+  extends Pick<
+    AuditedRequest,
+    | "user"
+    | "location_hint"
+    | "cluster"
+    | "category"
+    | "decision"
+    | "refusal"
+    | "reason"
+    | "verb"
+    | "api_group"
+    | "resource"
+    | "client_address"
+  > {
+  readonly count: number;
+  /** When the first and the last of them arrived, ms since the epoch. */
+  readonly first_at: number;
+  readonly last_at: number;
+}
+
+export type RequestEventBody =
+  | { readonly type: "request"; readonly data: RequestStart }
+  | { readonly type: "response"; readonly data: RequestEnd }
+  | { readonly type: "request_summary"; readonly data: RequestSummary };

@@ -1,0 +1,161 @@
+import type { Category } from "../audit/request-categories.ts";
+import type { AuditedRequest } from "../audit/request-events.ts";
+import { logEvent } from "../common/log.ts";
+import { RateLimiter } from "../common/rate-limiter.ts";
+import { err, ok, type Result } from "../common/result.ts";
+import { type Denial, denial } from "../contract/denial.ts";
+import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
+import type { Recorded } from "../contract/request-record.ts";
+import type { UserObjectFields } from "../contract/user-object.ts";
+import type { AuditLog } from "./audit-log.ts";
+import { ChangeAllowances } from "./change-allowances.ts";
+import type { CountedRequests, SummaryKey } from "./storage/counted-requests.ts";
+
+/** Rated requests of one object that have an event each, per day. Some 20 MB in D1. */
+export const MAX_RATED_PER_DAY = 20_000;
+/** Requests without an identity that have an event each, per address. */
+const UNKNOWN_SENDERS_LIMIT = { maxPerWindow: 10, windowMs: 60_000 };
+const MAX_ADDRESSES = 1_000;
+/** How long counted requests wait for their summary. */
+export const SUMMARY_AFTER_MS = 60_000;
+/** After so long without one, a change gets a response that says so, and the object forgets it. */
+export const MAX_OPEN_MS = 24 * 60 * 60_000;
+
+/** How often an object looks for such changes while it has any. */
+const LOOK_FOR_OPEN_MS = 60 * 60_000;
+
+const DAY_MS = 24 * 60 * 60_000;
+const AUDIT_UNAVAILABLE = denial(
+  "audit_unavailable",
+  "the audit log cannot be written at the moment, so nothing may be changed: try again in some minutes; " +
+    "if this persists, contact your administrator",
+);
+
+type RequestFields = UserObjectFields<"recordRequest">;
+
+/** The API requests of one person, or those without an identity, in the object's audit log. */
+export class RequestLog {
+  readonly #audit: AuditLog;
+  readonly #counted: CountedRequests;
+  readonly #allowances = new ChangeAllowances();
+  readonly #rates = new Map<string, RateLimiter>();
+
+  constructor(audit: AuditLog, counted: CountedRequests) {
+    this.#audit = audit;
+    this.#counted = counted;
+  }
+
+  /**
+   * Writes a request, or counts it where there are too many.
+   *
+   * @param now ms since the epoch
+   * @returns how it is written, or why a change must not be carried out
+   */
+  record(fields: RequestFields, now: number): Result<Recorded, Denial> {
+    return fields.isChange ? this.#recordChange(fields, now) : ok(this.#recordOther(fields, now));
+  }
+
+  /** Writes the answer to a change, if it is open. */
+  respond({ requestId, status, reason }: UserObjectFields<"recordResponse">): void {
+    this.#audit.appendResponse(requestId, { status, reason });
+  }
+
+  /**
+   * Writes what is due: summaries of counted requests, and responses to changes of which no answer will come.
+   * Then it sees to the next alarm. Summaries of one window are at most 34, so they need no room in the queue.
+   */
+  onAlarm(now: number): void {
+    const { journal } = this.#audit;
+    for (const requestId of journal.openRequestsBefore(now - MAX_OPEN_MS)) {
+      this.#audit.appendResponse(requestId, { status: null, reason: "no answer known" });
+    }
+    // While D1 is away, counting goes on without them.
+    if (journal.queueLength() === 0) {
+      for (const summary of this.#counted.takeOlderThan(now - SUMMARY_AFTER_MS)) {
+        this.#audit.appendRequest({ type: "request_summary", data: summary });
+      }
+    }
+    if (!this.#counted.isEmpty) this.#audit.ringWithin(SUMMARY_AFTER_MS);
+    else if (journal.openRequestCount() > 0) this.#audit.ringWithin(LOOK_FOR_OPEN_MS);
+  }
+
+  #recordChange(fields: RequestFields, now: number): Result<Recorded, Denial> {
+    const { requestId, request, isHandedOn, isRepeated, isolate, limits } = fields;
+    const { journal } = this.#audit;
+    const isAdmin = request.category === "admin";
+    // Its response makes two events. An administrator's commands, which end sessions, go on for longer.
+    const room = (isAdmin ? 2 : 1) * limits.maxQueuedEvents - journal.queueLength() - journal.openRequestCount();
+    const limit = { maxPerWindow: limits.maxChangesPerMinute };
+    const isKnown = isRepeated && journal.isOpenRequest(requestId);
+    if (!isKnown && !isHandedOn) {
+      if (room <= 0) return err(AUDIT_UNAVAILABLE);
+      const retryAfterMs = isAdmin ? 0 : this.#allowances.take(limit, now);
+      if (retryAfterMs > 0) return err(this.#refuseChange(request, limits.maxChangesPerMinute, retryAfterMs));
+    }
+    if (!isKnown) {
+      if (isHandedOn) this.#allowances.spend(isolate, now);
+      this.#audit.appendRequest({ type: "request", data: { ...request, awaits_response: true } }, requestId);
+    }
+    return ok({ as: "event", allowance: isAdmin ? null : this.#allowances.grant(isolate, limit, room, now) });
+  }
+
+  #refuseChange(request: AuditedRequest, maximum: number, retryAfterMs: number): Denial {
+    const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
+    const message = `you have made ${maximum} changes within a minute: try again in ${retryAfterSeconds} s`;
+    const refusal = { ...denial("too_many_changes", message), retryAfterSeconds };
+    this.#count({ ...request, category: "denied", decision: "refused", refusal: refusal.code });
+    return refusal;
+  }
+
+  #recordOther({ requestId, request, isRepeated, limits }: RequestFields, now: number): Recorded {
+    const { journal } = this.#audit;
+    if (isRepeated && journal.isQueued(requestId)) return EVENT;
+    // Where D1 may already have the first try, this is another row: two of one id would break the chain.
+    const id = isRepeated ? `${requestId}r` : requestId;
+    const hasRoom = journal.queueLength() < 2 * limits.maxQueuedEvents;
+    if (!hasRoom || !this.#isWithinRate(request, now)) {
+      this.#count(request);
+      return COUNTED;
+    }
+    this.#audit.appendRequest({ type: "request", data: { ...request, awaits_response: false } }, id);
+    return EVENT;
+  }
+
+  /** Per category, and without an identity per address too. Then per day, which a restart does not forget. */
+  #isWithinRate({ user, category, client_address }: AuditedRequest, now: number): boolean {
+    if (user === null) {
+      const address = this.#rateOf(`address ${client_address}`, UNKNOWN_SENDERS_LIMIT);
+      if (!address.tryAcquire(now)) return false;
+    }
+    if (!this.#rateOf(category satisfies Category, REFUSED_ATTEMPTS_LIMIT).tryAcquire(now)) return false;
+    return this.#audit.journal.acquireRatedRow(Math.floor(now / DAY_MS), MAX_RATED_PER_DAY);
+  }
+
+  #rateOf(key: string, limit: typeof REFUSED_ATTEMPTS_LIMIT): RateLimiter {
+    const known = this.#rates.get(key);
+    if (known) return known;
+    // All at once, not the oldest: what is forgotten so is bounded by the category's own rate.
+    if (this.#rates.size >= MAX_ADDRESSES) this.#rates.clear();
+    const rate = new RateLimiter(limit);
+    this.#rates.set(key, rate);
+    return rate;
+  }
+
+  #count(request: AuditedRequest): void {
+    if (this.#counted.add(keyOf(request), request.arrived_at)) logEvent("warn", "requests_counted");
+    this.#audit.ringWithin(SUMMARY_AFTER_MS);
+  }
+}
+
+const EVENT: Recorded = { as: "event", allowance: null };
+const COUNTED: Recorded = { as: "counted", allowance: null };
+const TOO_MANY = "more of them within a minute, or a day, than get a row each";
+
+function keyOf(request: AuditedRequest): SummaryKey {
+  const { user, location_hint, cluster, category, decision, refusal, verb, api_group, resource } = request;
+  const client_address = user === null ? request.client_address : null;
+  return {
+    ...{ user, location_hint, cluster, category, decision, refusal, reason: TOO_MANY },
+    ...{ verb, api_group, resource, client_address },
+  };
+}

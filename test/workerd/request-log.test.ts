@@ -1,0 +1,276 @@
+/** API requests in their object's journal: rates, summaries, and what a crash leaves. */
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ChainedEvent } from "../../audit/chain.ts";
+import type { AuditedRequest } from "../../audit/request-events.ts";
+import type { RequestRow } from "../../audit/rows.ts";
+import { ChainVerifier } from "../../audit/verify.ts";
+import { callUserObject } from "../../contract/user-object.ts";
+import { MAX_OPEN_MS, SUMMARY_AFTER_MS } from "../../durable/request-log.ts";
+import { SessionJournal } from "../../durable/storage/session-journal.ts";
+import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
+import { eventually } from "../support/eventually.ts";
+
+const LIMITS = { maxChangesPerMinute: 100, maxQueuedEvents: 50 };
+const ACCEPTED = { ok: true, value: { as: "event", allowance: expect.anything() } };
+const COUNTED = { ok: true, value: { as: "counted", allowance: null } };
+
+beforeEach(() => {
+  for (const level of ["warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
+});
+afterEach(() => vi.restoreAllMocks());
+
+/** One person's object, as the edge calls it. */
+function person() {
+  const user = `${crypto.randomUUID()}@example.com`;
+  let count = 0;
+  // A stub is of no use after its object was aborted, so each use takes a new one.
+  const stub = () => env.USER_SESSIONS.getByName(user);
+  const fieldsOf = (request: Partial<AuditedRequest>, more: object) => {
+    const at = Date.now();
+    return {
+      ...{ requestId: requestIdAt(at, count++), request: { ...AUDITED_REQUEST, user, arrived_at: at, ...request } },
+      ...{ isChange: false, isHandedOn: false, isRepeated: false, isolate: "isolate-1", limits: LIMITS, ...more },
+    };
+  };
+  const record = async (request: Partial<AuditedRequest> = {}, more: object = {}) => {
+    const fields = fieldsOf(request, more);
+    return { id: fields.requestId, answer: await callUserObject(stub(), "recordRequest", fields) };
+  };
+  return {
+    ...{ user, stub, record, fieldsOf },
+    change: (request: Partial<AuditedRequest> = {}, more: object = {}) => record(request, { isChange: true, ...more }),
+    respond: (requestId: string, status: number | null, reason: string | null = null) =>
+      callUserObject(stub(), "recordResponse", { requestId, status, reason }),
+    rows: (count: number) =>
+      eventually(async () => {
+        const rows = await select("user = ?", user);
+        if (rows.length !== count) throw new Error(`${rows.length} rows instead of ${count}`);
+        return rows;
+      }),
+  };
+}
+
+async function select(where: string, ...values: unknown[]): Promise<RequestRow[]> {
+  const sql = `SELECT * FROM requests WHERE ${where} ORDER BY id`;
+  return (
+    await env.AUDIT_DB.prepare(sql)
+      .bind(...values)
+      .all<RequestRow>()
+  ).results;
+}
+
+/** The verdict about everything that D1 has of a user. */
+async function verdictOf(user: string) {
+  const { results } = await env.AUDIT_DB.prepare(
+    `SELECT session_id, seq, at, type, data, prev_hash, hash FROM events WHERE session_id IN
+       (SELECT session_id FROM events WHERE user = ?) ORDER BY session_id, seq`,
+  )
+    .bind(user)
+    .all<ChainedEvent>();
+  const verifier = new ChainVerifier();
+  for (const event of results) verifier.add(event);
+  return verifier.finish();
+}
+
+describe("a change", () => {
+  it("has an event before its answer, and a second one with the status", async () => {
+    const { user, change, respond, rows } = person();
+    const { id, answer } = await change({ verb: "delete", method: "DELETE" });
+    expect(answer).toEqual(ACCEPTED);
+    expect(await rows(1)).toMatchObject([{ id, verb: "delete", status: null, reason: "no answer known" }]);
+    expect((await verdictOf(user)).openRequests).toEqual([id]);
+    await respond(id, 200);
+    await eventually(async () => expect(await rows(1)).toMatchObject([{ id, status: 200, reason: null }]));
+    expect(await verdictOf(user)).toMatchObject({ requests: 1, events: 2, openRequests: [], broken: [] });
+  });
+
+  it("keeps its chain where answers come in another order, and other events between", async () => {
+    const { user, change, record, respond, rows } = person();
+    const ids = [];
+    for (let i = 0; i < 5; i++) ids.push((await change()).id);
+    await record({ category: "secret-read", status: 200 });
+    for (const id of ids.toReversed()) await respond(id, 201);
+    await eventually(async () => expect((await rows(6)).every(({ status }) => status !== null)).toBe(true));
+    expect(await verdictOf(user)).toMatchObject({ requests: 6, events: 11, openRequests: [], broken: [] });
+  });
+
+  it("is 'denied' where the cluster answered 403, unless a workload did", async () => {
+    const { change, respond, rows } = person();
+    const { id } = await change();
+    const proxied = await change({ category: "precursor", subresource: "proxy" });
+    for (const each of [id, proxied.id]) await respond(each, 403);
+    await eventually(async () =>
+      expect((await rows(2)).map(({ category, status }) => [category, status])).toEqual([
+        ["denied", 403],
+        ["precursor", 403],
+      ]),
+    );
+  });
+
+  it("survives its object, which may be killed before the answer", async () => {
+    const { user, change, respond, rows } = person();
+    const { id } = await change();
+    await abortAllDurableObjects();
+    expect(await rows(1)).toMatchObject([{ id, reason: "no answer known" }]);
+    await respond(id, 200);
+    await eventually(async () => expect(await rows(1)).toMatchObject([{ id, status: 200 }]));
+    expect(await verdictOf(user)).toMatchObject({ openRequests: [], broken: [] });
+  });
+
+  it("is written once where its record is repeated, also after a crash", async () => {
+    const { user, stub, fieldsOf, rows } = person();
+    const fields = fieldsOf({}, { isChange: true });
+    await callUserObject(stub(), "recordRequest", fields);
+    await abortAllDurableObjects();
+    for (let i = 0; i < 2; i++) await callUserObject(stub(), "recordRequest", { ...fields, isRepeated: true });
+    expect(await rows(1)).toMatchObject([{ id: fields.requestId }]);
+    expect(await verdictOf(user)).toMatchObject({ events: 1, broken: [] });
+  });
+
+  it("has one answer; another one, or one to an unknown change, is ignored", async () => {
+    const { user, change, respond, rows } = person();
+    const { id } = await change();
+    await respond(id, 200);
+    await respond(id, 500);
+    await respond(requestIdAt(Date.now(), 999), 200);
+    await eventually(async () => expect(await rows(1)).toMatchObject([{ id, status: 200 }]));
+    expect((await verdictOf(user)).events).toBe(2);
+  });
+
+  it("is closed after a day without an answer", async () => {
+    const { user, stub, change, rows } = person();
+    const { id } = await change();
+    await runInDurableObject(stub(), (_, { storage }) => {
+      storage.sql.exec("UPDATE open_requests SET at = at - ?", MAX_OPEN_MS + 1);
+    });
+    await runDurableObjectAlarm(stub());
+    await eventually(async () => expect((await verdictOf(user)).openRequests).toEqual([]));
+    expect(await rows(1)).toMatchObject([{ id, status: null, reason: "no answer known" }]);
+  });
+});
+
+describe("changes above the limit", () => {
+  const limits = { ...LIMITS, maxChangesPerMinute: 10 };
+
+  it("are refused, say when to try again, and are counted", async () => {
+    const { stub, change, rows } = person();
+    // One isolate asks before each change: what it holds stays reserved.
+    const answers = [];
+    for (let i = 0; i < 10; i++) answers.push((await change({}, { limits })).answer);
+    const accepted = answers.filter(({ ok }) => ok).length;
+    expect(answers.at(-1)).toMatchObject({
+      ...{ ok: false, error: { code: "too_many_changes", retryAfterSeconds: expect.any(Number) } },
+    });
+    await summarize(stub());
+    const summary = (await rows(accepted + 1)).find(({ first_at }) => first_at !== null);
+    expect(summary).toMatchObject({
+      ...{ category: "denied", decision: "refused", refusal: "too_many_changes", count: 10 - accepted },
+    });
+  });
+
+  it("are recorded nevertheless where an isolate had handed them on", async () => {
+    const { change, rows } = person();
+    for (let i = 0; i < 15; i++) expect((await change({}, { limits, isHandedOn: true })).answer.ok).toBe(true);
+    expect(await rows(15)).toHaveLength(15);
+    expect((await change({}, { limits })).answer.ok).toBe(false);
+  });
+
+  it("never exceed it by what isolates hold: it is reserved", async () => {
+    const { change } = person();
+    let [asked, held] = [0, 0];
+    for (let i = 0; i < 10; i++) {
+      const { answer } = await change({}, { limits, isolate: `i${i}` });
+      if (!answer.ok) continue;
+      asked++;
+      held += answer.value.allowance?.changes ?? 0;
+    }
+    expect(asked + held).toBe(10);
+  });
+});
+
+describe("everything else", () => {
+  it("is rated per category, and counted beyond: category, verb, resource, count, first and last", async () => {
+    const { user, stub, record, rows } = person();
+    const answers = [];
+    for (let i = 0; i < 130; i++) {
+      answers.push((await record({ category: "secret-read", verb: "get", resource: "secrets" })).answer);
+    }
+    expect(answers.slice(120)).toEqual(Array(10).fill(COUNTED));
+    // Another category has a rate of its own, and a change has none.
+    expect((await record({ category: "token" })).answer).toMatchObject({ value: { as: "event" } });
+    await summarize(stub());
+    const summaries = (await rows(122)).filter(({ first_at }) => first_at !== null);
+    expect(summaries).toMatchObject([{ category: "secret-read", verb: "get", resource: "secrets", count: 10 }]);
+    const [{ first_at = 0, last_at = 0 } = {}] = summaries;
+    expect(Number(first_at)).toBeLessThanOrEqual(Number(last_at));
+    expect(await verdictOf(user)).toMatchObject({ broken: [], open: [] });
+  });
+
+  it("has a bounded number of summaries, whatever is asked for", async () => {
+    const { stub, record, rows } = person();
+    for (let i = 0; i < 180; i++) await record({ category: "denied", resource: `r${i}` });
+    await summarize(stub());
+    const summaries = (await rows(120 + 21)).filter(({ first_at }) => first_at !== null);
+    expect(summaries.reduce((sum, { count }) => sum + count, 0)).toBe(60);
+    expect(summaries.filter(({ resource }) => resource === null)).toMatchObject([{ count: 40 }]);
+  });
+
+  it("is counted across a crash", async () => {
+    const { stub, record, rows } = person();
+    for (let i = 0; i < 125; i++) await record();
+    await abortAllDurableObjects();
+    await summarize(stub());
+    expect((await rows(121)).reduce((sum, { count }) => sum + count, 0)).toBe(125);
+  });
+
+  it("has at most so many rows a day, also across a crash", async () => {
+    const { stub, record } = person();
+    await record();
+    await runInDurableObject(stub(), (_, { storage }) => {
+      storage.sql.exec("UPDATE user_chain SET rated_rows = 20000");
+    });
+    await abortAllDurableObjects();
+    expect((await record()).answer).toEqual(COUNTED);
+    expect((await record({}, { isChange: true })).answer).toEqual(ACCEPTED);
+  });
+});
+
+describe("while D1 is away", () => {
+  it("changes are refused once too many events wait, and come in again once D1 has them", async () => {
+    const { stub, change, record, respond, rows } = person();
+    await change();
+    await rows(1);
+    const batch = vi.spyOn(env.AUDIT_DB, "batch").mockRejectedValue(new Error("D1 is away"));
+    const answers = [];
+    for (let i = 0; i < 60; i++) answers.push(await change());
+    const accepted = answers.filter(({ answer }) => answer.ok);
+    const refused = answers.find(({ answer }) => !answer.ok);
+    expect(accepted.length).toBeLessThan(LIMITS.maxQueuedEvents);
+    expect(refused?.answer).toMatchObject({ error: { code: "audit_unavailable" } });
+    // What was accepted gets its answer into the queue, and administrators go on for longer.
+    for (const { id } of accepted) await respond(id, 200);
+    expect((await change({ category: "admin" })).answer).toMatchObject({ ok: true });
+    for (let i = 0; i < 120; i++) await record();
+    const waiting = await runInDurableObject(stub(), (_, { storage }) => new SessionJournal(storage.sql).queueLength());
+    expect(waiting).toBeLessThanOrEqual(2 * LIMITS.maxQueuedEvents + 1);
+    batch.mockRestore();
+    await runDurableObjectAlarm(stub());
+    await eventually(async () => expect((await change()).answer).toEqual(ACCEPTED));
+  });
+});
+
+/** What the alarm does a minute after requests were counted. */
+async function summarize(stub: DurableObjectStub): Promise<void> {
+  await runInDurableObject(stub, (_, { storage }) => {
+    storage.sql.exec("UPDATE request_counts SET first_at = first_at - ?", SUMMARY_AFTER_MS + 1);
+  });
+  await eventually(async () => {
+    const left = await runInDurableObject(stub, (_, { storage }) =>
+      storage.sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray(),
+    );
+    expect(left).toEqual([]);
+  });
+  await runDurableObjectAlarm(stub);
+}

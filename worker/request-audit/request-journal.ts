@@ -1,0 +1,203 @@
+/**
+ * The edge's half of the audit log of API requests. It keeps nothing: each event is in the object's journal
+ * before the client has its answer.
+ *
+ *     change, with an allowance      record ─┬─► object        answer to the client, once the object has
+ *                                            └─► cluster       accepted; the status follows (`response`)
+ *     change, without one            record ─► object ─► cluster
+ *     anything else that is audited  cluster ─► record ─► object ─► the answer's head
+ */
+import type { Category } from "../../audit/request-categories.ts";
+import { describeError, logEvent } from "../../common/log.ts";
+import { err, type Result } from "../../common/result.ts";
+import type { Recorded } from "../../contract/request-record.ts";
+import type { Config } from "../config/schema.ts";
+import { type Denial, denial } from "../denials.ts";
+import type { Bindings } from "../env.ts";
+import type { Failure } from "../failure.ts";
+import { isReadMethod } from "../methods.ts";
+import { recordRequest, recordResponse, type UserObjectAddress, userObjectAddress } from "../sessions/user-objects.ts";
+import { categorize, isAuditedAdminRequest } from "./category.ts";
+import { describeRequest } from "./describe-request.ts";
+import { HeldAllowances } from "./held-allowances.ts";
+import { createIdGenerator } from "./ids.ts";
+import type { RequestTrace } from "./request-trace.ts";
+
+/**
+ * Requests without an identity have an object of their own. No user's object has this name: a user has no
+ * space in it, and no location hint is called so.
+ */
+const NOBODY = "requests without-an-identity";
+
+/** A request, and what recording it needs. */
+export interface Recording {
+  readonly request: Request;
+  readonly trace: RequestTrace;
+  readonly env: Pick<Bindings, "USER_SESSIONS">;
+  readonly context: Pick<ExecutionContext, "waitUntil">;
+}
+
+type Work = () => Promise<Result<Response, Failure>>;
+
+const MAYBE_CARRIED_OUT: Denial = denial(
+  "object_unavailable",
+  "the audit log did not accept this change, which had already been sent to the cluster: it may have been carried " +
+    "out, so look before you try again; if this persists, contact your administrator",
+);
+
+/** Records API requests. There is one per isolate. */
+export class RequestJournal {
+  readonly #config: Config["audit"];
+  readonly #allowances = new HeldAllowances();
+  readonly #makeId = createIdGenerator();
+  #isolate = "";
+
+  constructor(config: Config["audit"]) {
+    this.#config = config;
+  }
+
+  /**
+   * Carries a request out. A change is in the audit log first, or gets there together with the cluster.
+   *
+   * @returns what the work answers, or why the change was not recorded; then it was not carried out, unless the
+   *   message says so
+   */
+  async carryOut(recording: Recording, work: Work): Promise<Result<Response, Failure>> {
+    const category = this.#changeCategory(recording);
+    if (category === "none") return work();
+    const { trace, env, context } = recording;
+    trace.isRecorded = true;
+    const address = addressOf(recording);
+    const requestId = this.#makeId(trace.at);
+    const isHandedOn = this.#allowances.take(address.id.toString(), Date.now());
+    const recorded = this.#recordChange(recording, address, requestId, category, isHandedOn);
+    const working = isHandedOn ? work() : recorded.then((accepted) => (accepted.ok ? work() : accepted));
+    // The client may hang up at any time, but the cluster goes on, and so does this.
+    context.waitUntil(respond(recorded, working, requestId, (end) => recordResponse(env.USER_SESSIONS, address, end)));
+    const accepted = await recorded;
+    if (accepted.ok) return working;
+    if (!isHandedOn) return accepted;
+    void working.then((late) => late.ok && discard(late.value)).catch(() => {});
+    return err(MAYBE_CARRIED_OUT);
+  }
+
+  /**
+   * Records a request that has its answer, or the answer's head, unless it is recorded already or not audited.
+   *
+   * @returns the answer, or why it must not be given
+   */
+  async recordAnswered(recording: Recording, response: Response): Promise<Result<Response, Denial>> {
+    const { request, trace, env } = recording;
+    const category = trace.isRecorded ? "none" : this.#categoryOf(recording, response.status);
+    if (category === "none") return { ok: true, value: response };
+    trace.isRecorded = true;
+    const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), {
+      requestId: this.#makeId(trace.at),
+      request: describeRequest(request, trace, category, response.status),
+      isChange: false,
+      isHandedOn: false,
+      isolate: this.#isolateId(),
+      limits: this.#limits(),
+    });
+    // An answer that says "sign in" gives nothing away, and without it nobody's client would sign in again.
+    if (recorded.ok || trace.user === undefined) return { ok: true, value: response };
+    discard(response);
+    return recorded;
+  }
+
+  async #recordChange(
+    { request, trace, env }: Recording,
+    address: UserObjectAddress,
+    requestId: string,
+    category: Category,
+    isHandedOn: boolean,
+  ): Promise<Result<Recorded, Denial>> {
+    const object = address.id.toString();
+    const askedAt = Date.now();
+    const recorded = await recordRequest(env.USER_SESSIONS, address, {
+      requestId,
+      request: describeRequest(request, trace, category, null),
+      isChange: true,
+      isHandedOn,
+      isolate: this.#isolateId(),
+      limits: this.#limits(),
+    });
+    if (isHandedOn) this.#allowances.arrived(object);
+    if (recorded.ok) this.#allowances.set(object, recorded.value.allowance, askedAt);
+    return recorded;
+  }
+
+  /** The category of a change that is about to be carried out; `none` for everything else. */
+  #changeCategory({ request: { method, url }, trace }: Recording): Category | "none" {
+    if (isReadMethod(method)) return "none";
+    if (trace.destination === "sallyport") {
+      return isAuditedAdminRequest(method, new URL(url).pathname) ? "admin" : "none";
+    }
+    const { identity, cluster = "", info } = trace;
+    if (!identity || !info || isReview(info.apiGroup)) return "none";
+    return categorize(
+      { method, query: { identity, cluster, info, session: undefined }, status: null },
+      this.#config.requests,
+    );
+  }
+
+  #categoryOf({ request: { method, url }, trace }: Recording, status: number): Category | "none" {
+    if (trace.denial) return "denied";
+    const { destination, identity, cluster = "", info, failure } = trace;
+    if (destination === "sallyport") return isAuditedAdminRequest(method, new URL(url).pathname) ? "admin" : "none";
+    if (destination !== "cluster" || !identity || !info) return "none";
+    const query = { identity, cluster, info, session: undefined };
+    return categorize({ method, query, status: failure === undefined ? status : null }, this.#config.requests);
+  }
+
+  #limits() {
+    return {
+      maxChangesPerMinute: this.#config.requests.maxChangesPerMinute,
+      maxQueuedEvents: this.#config.maxQueuedEvents,
+    };
+  }
+
+  #isolateId(): string {
+    // Not at start: outside a request the platform has no randomness.
+    this.#isolate ||= crypto.randomUUID();
+    return this.#isolate;
+  }
+}
+
+/** Asked by POST, but they change nothing, and everybody may ask them as often as they like. */
+function isReview(apiGroup: string): boolean {
+  return apiGroup === "authentication.k8s.io" || apiGroup === "authorization.k8s.io";
+}
+
+function addressOf({ trace, env }: Recording): UserObjectAddress {
+  const { user, locationHint = null } = trace;
+  if (user === undefined) return { id: env.USER_SESSIONS.idFromName(NOBODY), locationHint: null };
+  return userObjectAddress(env.USER_SESSIONS, user, locationHint);
+}
+
+/** Sends the second event of a change, once the first is accepted and the answer is there. Never rejects. */
+async function respond(
+  recorded: Promise<Result<Recorded, Denial>>,
+  working: ReturnType<Work>,
+  requestId: string,
+  send: (end: { requestId: string; status: number | null; reason: string | null }) => Promise<Result<null, Denial>>,
+): Promise<void> {
+  try {
+    if (!(await recorded).ok) return;
+    const answer = await working.catch(() => undefined);
+    if (answer === undefined) await send({ requestId, status: 500, reason: "Sallyport failed on this request" });
+    else if (answer.ok) await send({ requestId, status: answer.value.status, reason: null });
+    else await send({ requestId, status: null, reason: answer.error.message.slice(0, 512) });
+  } catch (error) {
+    logEvent("error", "response_not_recorded", { error: describeError(error) });
+  }
+}
+
+/** Ends an answer that nobody will read. */
+function discard(response: Response): void {
+  if (response.webSocket) {
+    response.webSocket.accept();
+    response.webSocket.close(1011);
+  }
+  response.body?.cancel().catch(() => {});
+}
