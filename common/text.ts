@@ -23,6 +23,11 @@ export function maskControlCharacters(text: string, maxChars = Number.POSITIVE_I
   return text.slice(0, maxChars).replace(/\p{C}/gu, REPLACEMENT);
 }
 
+/** For the output of a program, which has lines and columns of its own: masks all others as names are masked. */
+export function maskOutput(text: string): string {
+  return text.replace(/[^\P{C}\n\t]/gu, REPLACEMENT);
+}
+
 /**
  * JSON that a terminal shows as it is, on one line: what `JSON.stringify` leaves of category C is escaped as
  * `\uXXXX`. The value does not change, so this serves where the exact text matters, such as a command.

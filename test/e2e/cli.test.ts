@@ -64,6 +64,12 @@ describe("npx sallyport", () => {
     });
   });
 
+  it("prints nothing that acts on a terminal, whatever it quotes", async () => {
+    const { code, stderr } = await run(ROOT, "npx", "sallyport", "a\u009b2J\u202e");
+    expect(code).toBe(2);
+    expect(stderr).toContain('unknown command "a\uFFFD2J\uFFFD"');
+  });
+
   it("runs where the path has spaces, passes arguments as they are, and returns the exit code", async () => {
     const folder = checkout("a folder", ECHO);
     mkdirSync(join(folder, "sub folder"));

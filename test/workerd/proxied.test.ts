@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { as, directlyAs, HOST, someone } from "./people.ts";
+import { as, directlyAs, HOST, someone, UPGRADE } from "./people.ts";
 
 const PAGE = "/api/v1/namespaces/demo/pods/evil/proxy/";
 
@@ -209,6 +209,28 @@ describe("the API server's own answer", () => {
     );
     expect(response.headers.get("content-security-policy")).toBe("sandbox");
     expect([response.headers.get("audit-id"), response.headers.get("set-cookie")]).toEqual(["1", null]);
+  });
+
+  it.each([{}, { "Set-Cookie": "a=b" }])("may open a WebSocket, with the protocol that it chose: %j", async (more) => {
+    const headers = { "Sec-WebSocket-Protocol": "base64.binary.k8s.io", ...more };
+    const watching = {
+      async fetch() {
+        const { 0: client, 1: server } = new WebSocketPair();
+        server.accept();
+        server.send("an event");
+        return new Response(null, { status: 101, webSocket: client, headers });
+      },
+    };
+    const init = { headers: { ...UPGRADE, "Sec-WebSocket-Protocol": "base64.binary.k8s.io" } };
+    const path = "/api/v1/namespaces/demo/pods?watch=true";
+    const response = await directlyAs(someone(), path, init, { bindings: { KUBE_API: watching } });
+    expect([response.status, response.headers.get("Sec-WebSocket-Protocol")]).toEqual([101, "base64.binary.k8s.io"]);
+    expect(response.headers.get("Set-Cookie")).toBeNull();
+    const socket = response.webSocket;
+    const said = new Promise((resolve) => socket?.addEventListener("message", ({ data }) => resolve(data)));
+    socket?.accept();
+    expect(await said).toBe("an event");
+    socket?.close();
   });
 
   it("may redirect within this host", async () => {

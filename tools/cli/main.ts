@@ -1,5 +1,6 @@
 /** The operators' command, `npx sallyport`. See tools/sallyport.js for how it is started. */
 import { readFileSync } from "node:fs";
+import { maskOutput } from "../../common/text.ts";
 import { COMMANDS } from "./commands.ts";
 import { dispatch } from "./dispatch.ts";
 
@@ -10,6 +11,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
 process.exitCode = await dispatch(process.argv.slice(2), version, {
   commands: COMMANDS,
   env: process.env,
-  print: (line) => console.log(line),
-  note: (line) => console.error(line),
+  // Names and messages of clusters, of the audit log and of other programs end up here.
+  print: (line) => console.log(maskOutput(line)),
+  note: (line) => console.error(maskOutput(line)),
 });

@@ -40,7 +40,11 @@ const OF_THE_API_SERVER: ReadonlySet<string> = new Set([
   "cf-ray",
   "connection",
   "keep-alive",
+  // Of a watch or a log over WebSocket.
+  "sec-websocket-accept",
+  "sec-websocket-protocol",
   "server",
+  "upgrade",
   "via",
   "warning",
   "x-content-type-options",

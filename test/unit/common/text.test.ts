@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { maskControlCharacters, printableJson, stripControlCharacters } from "../../../common/text.ts";
+import { describe, expect, it, test } from "vitest";
+import { maskControlCharacters, maskOutput, printableJson, stripControlCharacters } from "../../../common/text.ts";
 
 it.each([
   ["plain text, ümlauts and 漢字", "plain text, ümlauts and 漢字"],
@@ -38,6 +38,12 @@ describe("names", () => {
     expect(maskControlCharacters("ab😀", 3)).toBe("ab\uFFFD");
     expect(maskControlCharacters("ab😀", 4)).toBe("ab😀");
   });
+});
+
+test("the output of a program keeps its lines and columns, and nothing else that acts on a terminal", () => {
+  expect(maskOutput("id\tname\n1\tshell\u001b[2J\r\u009b\u202e größe\n")).toBe(
+    "id\tname\n1\tshell\uFFFD[2J\uFFFD\uFFFD\uFFFD größe\n",
+  );
 });
 
 describe("JSON for a terminal", () => {
