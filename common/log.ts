@@ -19,8 +19,9 @@ export type LogLevel<Event extends LogEvent = LogEvent> = (typeof LOG_EVENTS)[Ev
  * filter by `event` and never by prose. docs/MONITORING.md, made from `LOG_EVENTS`, says what each event
  * means and what to do.
  *
- * @param level as in `LOG_EVENTS`, which the compiler checks. Repeated at the call, so that the list, most of which is
- *   prose for operators, is in neither Worker: a reworded advice must not redeploy the objects and end sessions.
+ * @param level as in `LOG_EVENTS`, which the compiler checks. Repeated at the call, so that the list, most of
+ *   which is prose for operators, is in neither Worker: a reworded advice must not redeploy the objects and
+ *   end sessions.
  * @param fields undefined ones are left out
  */
 export function logEvent<Event extends LogEvent>(

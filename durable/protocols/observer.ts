@@ -3,15 +3,15 @@ import type { Status } from "../../kubernetes/status.ts";
 import type { Chunk } from "./chunk.ts";
 
 /**
- * What an observer says about a chunk: whether it counts as use of the session for the idle limit, or that the
- * session must end before the chunk is passed on. The violation's text is for the session's user.
+ * What an observer says about a chunk: whether it counts as use of the session for the idle limit, or that
+ * the session must end before the chunk is passed on. The violation's text is for the session's user.
  */
 export type Observation = "use" | "idle" | { readonly violation: string };
 
 /**
  * Observes the traffic of one session without changing it: what counts as use, how the session ended, and how
- * to show the client a message in the terms of its protocol. It knows no socket and no clock, and depends on no
- * border between chunks of a stream.
+ * to show the client a message in the terms of its protocol. It knows no socket and no clock, and depends on
+ * no border between chunks of a stream.
  *
  * Every chunk costs a bounded amount of work and memory, whatever is in it.
  */
@@ -21,8 +21,8 @@ export interface Observer {
   /**
    * What the cluster said about the session's end, once it has. Cheap enough to be asked after every chunk.
    *
-   * @param clusterCloseCode with which the cluster closed. In some protocols, a normal close alone says that the
-   *   command succeeded.
+   * @param clusterCloseCode with which the cluster closed. In some protocols, a normal close alone says that
+   *   the command succeeded.
    */
   finalStatus(clusterCloseCode?: number): Status | undefined;
   /** The frames that make the client show `message` when they are the last before a close with 1000. */

@@ -13,8 +13,8 @@ export function bindingOf(cluster: string): string {
 }
 
 /**
- * The objects' binding of a cluster's TCP connections: `KUBE_TCP_PROD_EU` for `prod-eu`. Not `…_TCP`, which would be the
- * `bindingOf` another cluster, `prod-eu-tcp`.
+ * The objects' binding of a cluster's TCP connections: `KUBE_TCP_PROD_EU` for `prod-eu`. Not `…_TCP`, which
+ * would be the `bindingOf` another cluster, `prod-eu-tcp`.
  */
 export function tcpBindingOf(cluster: string): string {
   return `KUBE_TCP_${cluster.toUpperCase().replaceAll("-", "_")}`;
@@ -28,8 +28,8 @@ export function mayUseTcp({ transport = "auto" }: Pick<DeployedCluster, "transpo
 /**
  * Makes `SALLYPORT_CONFIG`. `loadConfig` validates it.
  *
- * @throws RangeError where the edge stack has not made something yet: the client id of a service token that an identity rule
- *   names, or the VPC service that a cluster's transport needs
+ * @throws RangeError where the edge stack has not made something yet: the client id of a service token that
+ *   an identity rule names, or the VPC service that a cluster's transport needs
  */
 export function workerDocument(deployment: Deployment, outputs: DocumentOutputs): ConfigInput {
   const { access, clusters, sallyport } = deployment;
@@ -74,7 +74,10 @@ function tcpPart(cluster: DeployedCluster, { vpc_tcp_service_ids = {} }: Documen
   return {};
 }
 
-/** Replaces a service token's name by its client id. A name that is not in `access.serviceTokens` is a client id. */
+/**
+ * Replaces a service token's name by its client id. A name that is not in `access.serviceTokens` is a client
+ * id.
+ */
 function withClientId<Rule extends ConfigInput["identities"][number]>(
   rule: Rule,
   names: readonly string[],

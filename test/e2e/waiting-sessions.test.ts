@@ -11,12 +11,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type IPty, spawn as spawnTerminal } from "@lydell/node-pty";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { type EmbeddedCluster, startEmbeddedCluster } from "../../dev/cluster/index.ts";
 import { sessionWhere } from "./support/audit-log.ts";
 import { CUT_WHEN_IDLE, FREEZABLE, Hop } from "./support/hop.ts";
-import type { Running } from "./support/kubectl.ts";
+import type { Kubectl, Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 /** Longer than a session whose reader paused used to live (12 to 38 s). */
@@ -29,6 +30,9 @@ const OUTPUT = `yes '${LINE.trim()}' | head -c ${OUT_BYTES}`;
 const STDIN_BYTES = [1_000_000, 30_000_000, 60_000_000];
 /** The largest message that the platform takes has 32 MiB. */
 const MESSAGE_BYTES = [9_000_000, 31_000_000];
+/** What Ctrl-S and Ctrl-Q send: they stop and start the terminal's output. */
+const XOFF = "\x13";
+const XON = "\x11";
 const STDIN = 0;
 const STDOUT = 1;
 const RESIZE = 4;
@@ -89,6 +93,38 @@ class Exec {
   }
 }
 
+/** kubectl on a terminal that echoes nothing and counts what is shown. */
+class CountingTerminal {
+  readonly #pty: IPty;
+  readonly exited: Promise<number>;
+  #lines = 0;
+  #otherBytes = 0;
+
+  constructor({ file, args, env }: ReturnType<Kubectl["command"]>) {
+    this.#pty = spawnTerminal(file, args, { env: { ...env, TERM: "xterm" } });
+    this.#pty.onData((data) => {
+      const lines = data.split("\n").length - 1;
+      this.#lines += lines;
+      // The terminal writes CR LF for each LF.
+      this.#otherBytes += data.length - 2 * lines;
+    });
+    this.exited = new Promise((resolve) => this.#pty.onExit(({ exitCode }) => resolve(exitCode)));
+  }
+
+  /** What kubectl has written. */
+  get bytes(): number {
+    return this.#lines + this.#otherBytes;
+  }
+
+  type(text: string): void {
+    this.#pty.write(text);
+  }
+
+  kill(): void {
+    this.#pty.kill();
+  }
+}
+
 describe.each(["tcp", "websocket"] as const)("with %s to the cluster", (transport) => {
   let people: TestStack;
   beforeAll(async () => {
@@ -140,6 +176,7 @@ describe("while a frozen cluster is found out, over TCP", () => {
   let frozen: Running;
   let pausedReader: Running;
   let suspended: Running;
+  let stopped: CountingTerminal;
   let unread: Exec;
   let stuckInput: Running[];
   let idle: Running;
@@ -152,6 +189,7 @@ describe("while a frozen cluster is found out, over TCP", () => {
   });
   afterAll(() => {
     for (const { child } of started) child.kill("SIGKILL");
+    stopped?.kill();
     unread?.socket.terminate();
     return people?.stop();
   });
@@ -173,6 +211,9 @@ describe("while a frozen cluster is found out, over TCP", () => {
     suspended = start(["exec", "shell", "--", "sh", "-c", OUTPUT]);
     await expect.poll(() => suspended.stdout().length).toBeGreaterThan(0);
     suspended.child.kill("SIGSTOP");
+    stopped = new CountingTerminal(alice.command("exec", "shell", "--", "sh", "-c", OUTPUT));
+    await expect.poll(() => stopped.bytes).toBeGreaterThan(0);
+    stopped.type(XOFF);
     unread = await new Exec(people, ["sh", "-c", OUTPUT]).opened();
     unread.socket.pause();
     stuckInput = STDIN_BYTES.map(count);
@@ -185,16 +226,21 @@ describe("while a frozen cluster is found out, over TCP", () => {
     hop.freeze();
   });
 
-  it("kubectl whose output nobody reads, or which is suspended, gets every byte when it goes on", async () => {
+  it("kubectl whose output nobody reads, or which is suspended, or whose terminal is, gets every byte", async () => {
     // Meanwhile the hop proves that it cuts whoever is silent.
+    const shown = stopped.bytes;
     for (let cut = 0; cut < CUTS_WHILE_PAUSED; cut++) await sayNothing(upstream);
     expect(hop.cut).toBe(CUTS_WHILE_PAUSED);
+    // What was on its way to the screen when the key was pressed is little.
+    expect(stopped.bytes - shown).toBeLessThan(OUT_BYTES / 2);
+    stopped.type(XON);
     pausedReader.child.stdout?.resume();
     suspended.child.kill("SIGCONT");
     for (const { finished } of [pausedReader, suspended]) {
       const { code, stdout, stderr } = await finished;
       expect([code, stdout.length, stderr]).toEqual([0, OUT_BYTES, ""]);
     }
+    expect([await stopped.exited, stopped.bytes]).toEqual([0, OUT_BYTES]);
   });
 
   it("the frozen session is ended as lost", async () => {
