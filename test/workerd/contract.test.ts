@@ -1,12 +1,15 @@
 /** An edge of another version than the object; test/unit/user-object.test.ts has both directions. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import * as z from "zod";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
 import { FROZEN_METHODS, USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
+import { eventually } from "../support/eventually.ts";
 import { PLAN } from "../support/session-plan.ts";
+import pinned from "../vectors/contract/2.json" with { type: "json" };
 import { ended } from "./audit-rows.ts";
-import { Client } from "./client.ts";
+import { Client, frame } from "./client.ts";
 import { alice, as, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { expectStatus } from "./statuses.ts";
@@ -17,6 +20,15 @@ const HEADER = "Sallyport-Plan";
 const NEXT = CONTRACT_VERSION + 1;
 const ACCEPTED = ACCEPTED_VERSIONS.join(" or ");
 
+/** What a file in test/vectors/contract has, as far as it is used here. */
+interface PinnedSchema {
+  readonly properties?: Readonly<Record<string, PinnedSchema>>;
+}
+interface Pinned {
+  readonly plan: PinnedSchema;
+  readonly methods: Readonly<Record<string, { readonly fields: PinnedSchema; readonly answer: object }>>;
+}
+
 let logged: unknown[];
 beforeEach(() => {
   logged = [];
@@ -25,16 +37,19 @@ beforeEach(() => {
 afterEach(() => void vi.restoreAllMocks());
 
 /** Sends an object a plan as another edge would. */
-async function attempt(
-  change: (plan: Record<string, unknown>) => unknown,
-): Promise<{ response: Response; pod: Puppet }> {
-  const pod = await Puppet.make({ hold: true });
+async function attempt(change: (plan: Record<string, unknown>) => unknown): Promise<{
+  response: Response;
+  pod: Puppet;
+  object: typeof env.USER_SESSIONS extends { getByName(name: string): infer Object } ? Object : never;
+}> {
+  const pod = await Puppet.make();
   const headers = new Headers(UPGRADE);
-  attachSessionPlan(headers, PLAN);
+  const upstream = { ...PLAN.upstream, transport: "websocket" } as const;
+  attachSessionPlan(headers, { ...PLAN, upstream, sessionId: `${crypto.randomUUID()}${"s".repeat(28)}` });
   const plan = JSON.parse(decodeURIComponent(headers.get(HEADER) ?? ""));
   headers.set(HEADER, encodeURIComponent(JSON.stringify(change(plan))));
   const object = env.USER_SESSIONS.getByName(`contract-${crypto.randomUUID()}`);
-  return { response: await object.fetch(`http://cluster${pod.path()}`, { headers }), pod };
+  return { response: await object.fetch(`http://cluster${pod.path()}`, { headers }), pod, object };
 }
 
 describe("an edge of another version", () => {
@@ -80,6 +95,64 @@ describe("an edge of another version", () => {
     const unlock = { version: NEXT, user, by, reason: "", isAudited: true };
     expect(await object.unlock(unlock)).toEqual({ ok: true, value: true });
   });
+});
+
+/** Keeps of a value what a pinned schema of the contract has. */
+function asPinned(value: unknown, { properties }: PinnedSchema): unknown {
+  if (!properties || typeof value !== "object" || value === null) return value;
+  const known = Object.entries(value).filter(([name]) => name in properties);
+  return Object.fromEntries(known.map(([name, field]) => [name, asPinned(field, properties[name] ?? {})]));
+}
+
+describe("an edge of the version before, which runs until its own deploy", () => {
+  const version = CONTRACT_VERSION - 1;
+  const { plan: pinnedPlan, methods: pinnedMethods } = pinned as unknown as Pinned;
+
+  it("opens sessions, sees them, and ends them", async () => {
+    const { response, pod } = await attempt((plan) => ({ ...(asPinned(plan, pinnedPlan) as object), version }));
+    const client = await Client.open(response);
+    client.send(frame(0, "in"));
+    await eventually(() => expect(pod.received).toEqual([frame(0, "in")]));
+    expect(logged).toEqual([]);
+    client.close();
+    await ended(client.sessionId);
+  });
+
+  it.each(Object.entries(pinnedMethods))("understands the answer to its %s", async (method, { answer }) => {
+    const { response, object } = await attempt((plan) => plan);
+    const client = await Client.open(response);
+    const by = "admin@example.com";
+    const lock = { user: by, by, reason: "stolen laptop", until: null };
+    const fields = {
+      sessionId: client.sessionId,
+      user: by,
+      by,
+      reason: "ticket 1",
+      until: 1,
+      lock,
+      isAudited: true,
+      offset: 0,
+    };
+    const argument = asPinned(fields, pinnedMethods[method]?.fields ?? {}) as object;
+    const answered: unknown = await Reflect.get(object, method)({ ...argument, version });
+    expect(answered).toMatchObject({ ok: true });
+    expect(z.fromJSONSchema(answer as never).safeParse(answered).error).toBeUndefined();
+    client.close();
+  });
+});
+
+it("an edge of the next version leaves open sessions alone", async () => {
+  const { response, pod, object } = await attempt((plan) => plan);
+  const client = await Client.open(response);
+  const headers = new Headers(UPGRADE);
+  attachSessionPlan(headers, PLAN);
+  const plan = JSON.parse(decodeURIComponent(headers.get(HEADER) ?? ""));
+  headers.set(HEADER, encodeURIComponent(JSON.stringify({ ...plan, version: NEXT })));
+  await expectStatus(await object.fetch(`http://cluster${pod.path()}`, { headers }), "ServiceUnavailable", MESSAGE);
+  client.send(frame(0, "in"));
+  await eventually(() => expect(pod.received).toEqual([frame(0, "in")]));
+  client.close();
+  await ended(client.sessionId);
 });
 
 describe("a plan that a client sends", () => {
