@@ -35,6 +35,8 @@ export function liveRow(
     recording_mode: start.recording_mode,
     client_address: start.client_address,
     country: start.country,
+    sign_in: start.sign_in ?? null,
+    device_id: start.device_id ?? null,
     rule: start.rule,
     access_reason: start.access_reason,
     user_agent: start.user_agent,

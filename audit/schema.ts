@@ -163,6 +163,9 @@ export const sessions = sqliteView("sessions", {
   recording_mode: text({ enum: ["off", "output", "full"] }).notNull(),
   client_address: text(),
   country: text(),
+  /** How its user signed in, and from which enrolled device; null where Access did not tell. */
+  sign_in: text(),
+  device_id: text(),
   rule: text(),
   access_reason: text(),
   user_agent: text(),
@@ -204,6 +207,8 @@ export const sessions = sqliteView("sessions", {
     s.data ->> '$.recording_mode' AS recording_mode,
     s.data ->> '$.client_address' AS client_address,
     s.data ->> '$.country' AS country,
+    s.data ->> '$.sign_in' AS sign_in,
+    s.data ->> '$.device_id' AS device_id,
     s.data ->> '$.rule' AS rule,
     s.data ->> '$.access_reason' AS access_reason,
     s.data ->> '$.user_agent' AS user_agent,

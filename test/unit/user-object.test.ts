@@ -26,7 +26,7 @@ const ROW: LiveSessionRow = {
   ...{ user_agent: null, started_at: 1, ended_at: null, outcome: null, exit_code: null, reason: null, ended_by: null },
   ...{ bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4, unreadable: null },
   forwards: [{ port: 80, connections: 1, bytes_in: 1, bytes_out: 2, errors: 1, first_error: "refused" }],
-  ...{ recording: null, recording_bytes: null, active_at: 2 },
+  ...{ recording: null, recording_bytes: null, active_at: 2, sign_in: "warp", device_id: "d-1" },
 };
 
 /** For each method, something to ask and something to answer. */
@@ -130,7 +130,7 @@ test("a lock with a field that the object does not know still locks", () => {
 });
 
 test("an edge of version 2, which refuses fields that it does not know, gets rows without the later ones", () => {
-  const { active_at: _, ...older } = ROW;
+  const { active_at: _, sign_in: __, device_id: ___, ...older } = ROW;
   const answerTo = (version: number) => ({
     list: answerCall("list", { version }, () => ok([ROW])),
     describe: answerCall("describe", { version, sessionId: "s" }, () => ok(ROW)),

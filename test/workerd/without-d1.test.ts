@@ -26,7 +26,9 @@ async function takeD1Away(): Promise<void> {
 
 async function bringD1Back(): Promise<void> {
   if (!isAway) return;
-  const view = env.TEST_MIGRATIONS.flatMap(({ queries }) => queries).find((sql) => sql.includes("CREATE VIEW"));
+  const view = env.TEST_MIGRATIONS.flatMap(({ queries }) => queries).findLast((sql) =>
+    /CREATE VIEW .sessions/.test(sql),
+  );
   await env.AUDIT_DB.batch(
     ["ALTER TABLE events_away RENAME TO events", view ?? ""].map((sql) => env.AUDIT_DB.prepare(sql)),
   );

@@ -25,6 +25,8 @@ export function sessionJson(row: ShownSession): SessionJson {
     ports: row.ports,
     clientAddress: row.client_address,
     country: row.country,
+    signIn: row.sign_in,
+    deviceId: row.device_id,
     rule: row.rule,
     accessReason: row.access_reason,
     userAgent: row.user_agent,

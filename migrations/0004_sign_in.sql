@@ -1,0 +1,41 @@
+DROP VIEW `sessions`;--> statement-breakpoint
+CREATE VIEW `sessions` AS 
+  SELECT
+    s.session_id AS id,
+    CASE WHEN e.session_id IS NULL THEN 'live' ELSE 'ended' END AS state,
+    s.user AS user,
+    s.data ->> '$.kubernetes_user' AS kubernetes_user,
+    s.data ->> '$.kubernetes_groups' AS kubernetes_groups,
+    s.data ->> '$.cluster' AS cluster,
+    s.data ->> '$.kind' AS kind,
+    s.data ->> '$.namespace' AS namespace,
+    s.data ->> '$.pod' AS pod,
+    s.data ->> '$.container' AS container,
+    s.data ->> '$.command' AS command,
+    s.data ->> '$.tty' AS tty,
+    s.data ->> '$.ports' AS ports,
+    s.data ->> '$.recording_mode' AS recording_mode,
+    s.data ->> '$.client_address' AS client_address,
+    s.data ->> '$.country' AS country,
+    s.data ->> '$.sign_in' AS sign_in,
+    s.data ->> '$.device_id' AS device_id,
+    s.data ->> '$.rule' AS rule,
+    s.data ->> '$.access_reason' AS access_reason,
+    s.data ->> '$.user_agent' AS user_agent,
+    s.at AS started_at,
+    e.at AS ended_at,
+    e.data ->> '$.outcome' AS outcome,
+    e.data ->> '$.exit_code' AS exit_code,
+    e.data ->> '$.reason' AS reason,
+    e.data ->> '$.ended_by' AS ended_by,
+    e.data ->> '$.bytes_in' AS bytes_in,
+    e.data ->> '$.bytes_out' AS bytes_out,
+    e.data ->> '$.messages_in' AS messages_in,
+    e.data ->> '$.messages_out' AS messages_out,
+    e.data ->> '$.forwards' AS forwards,
+    e.data ->> '$.unreadable' AS unreadable,
+    e.data ->> '$.recording.state' AS recording,
+    e.data ->> '$.recording.bytes' AS recording_bytes
+  FROM events AS s
+  LEFT JOIN events AS e ON e.session_id = s.session_id AND e.type = 'end'
+  WHERE s.type = 'start';
