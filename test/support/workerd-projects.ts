@@ -163,6 +163,7 @@ async function testBindings(transport: UpstreamTransport) {
     SALLYPORT_CONFIG: { ...SALLYPORT_CONFIG, transport },
     TEST_MIGRATIONS: await readD1Migrations("migrations"),
     TEST_SIGNING_KEY: privateJwk,
+    TEST_YEAR_PEOPLE: Number(process.env["SALLYPORT_YEAR_PEOPLE"] ?? 1),
   };
   const tcp = { name: VPC, props: { address: `${LOOPBACK}:${clusterPort}` } satisfies VpcServiceProps };
   return { bindings, fakes, tcp };

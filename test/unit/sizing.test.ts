@@ -4,10 +4,11 @@ import { Random } from "../../tools/random.ts";
 import { ASSUMPTIONS, USAGE_PROFILES } from "../../tools/sizing/assumptions.ts";
 import { costOf, d1Growth, formatNumber, monthOf, rowsOfSession, sessionHour, total } from "../../tools/sizing/cost.ts";
 import { d1RowsOfEvent, d1RowsOfRequest, objectRowsOfSession, r2Writes } from "../../tools/sizing/facts.ts";
+import { d1GbHeld, keepMonthsBelow } from "../../tools/sizing/kept-rows.ts";
 import { CASES, directMs, echoMs } from "../../tools/sizing/keystroke.ts";
 import { PLATFORM_LIMITS } from "../../tools/sizing/platform.ts";
 import { FREE_SEATS, PRICES } from "../../tools/sizing/prices.ts";
-import { documentSize, exampleDocument, loadsOf } from "../../tools/sizing/saturation.ts";
+import { d1GbPerMonth, documentSize, exampleDocument, loadsOf } from "../../tools/sizing/saturation.ts";
 import { simulateDay } from "../../tools/sizing/simulate.ts";
 import { SEED } from "../../tools/sizing/tables.ts";
 import { loadConfig } from "../../worker/config/load.ts";
@@ -29,7 +30,7 @@ describe("what a session costs in rows", () => {
   it("grows D1 by what is written", () => {
     const one = d1Growth(1, 0, 0, 0);
     expect(one.rows).toBe(rowsOfSession());
-    expect(d1Growth(10, 0, 0, 0)).toEqual({ rows: 10 * one.rows, bytes: 10 * one.bytes });
+    expect(d1Growth(10, 0, 0, 0)).toEqual({ events: 30, rows: 10 * one.rows, bytes: 10 * one.bytes });
     // Refused: it never connected.
     expect(d1Growth(0, 0, 1, 0).rows).toBe(d1RowsOfEvent("start") + d1RowsOfEvent("end"));
   });
@@ -110,6 +111,25 @@ describe("the bill", () => {
   it("cites a source for every price and every limit", () => {
     for (const { source } of [...Object.values(PRICES), ...PLATFORM_LIMITS])
       expect(new URL(source).protocol).toBe("https:");
+  });
+});
+
+describe("what D1 holds once rows leave it", () => {
+  it("is what is kept, and the open range of at most 1 GB", () => {
+    expect(d1GbHeld(0.04, 12)).toBeCloseTo(0.52);
+    expect(d1GbHeld(6, 1)).toBe(7);
+  });
+
+  it("decides how many months can be kept", () => {
+    expect(keepMonthsBelow(0.5, 6)).toBe(10);
+    expect(keepMonthsBelow(6, 10)).toBe(1);
+    expect(keepMonthsBelow(9, 10)).toBe(0);
+    expect(keepMonthsBelow(0.001, 6)).toBe(120);
+  });
+
+  it("is less than 10 GB for 10,000 people", () => {
+    const day = simulateDay({ users: 10_000, clusters: 50, busyness: 1 }, SEED);
+    expect(keepMonthsBelow(d1GbPerMonth(day), 10)).toBeGreaterThanOrEqual(1);
   });
 });
 

@@ -20,6 +20,8 @@ declare global {
       readonly EDGE: Fetcher;
       readonly TEST_MIGRATIONS: D1Migration[];
       readonly TEST_SIGNING_KEY: JWK;
+      /** How many people work in test/workerd/seal-year.test.ts. */
+      readonly TEST_YEAR_PEOPLE: number;
     }
   }
 }

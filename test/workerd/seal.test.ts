@@ -9,6 +9,7 @@ import type { Seal } from "../../audit/seal/tables.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { runExport } from "../../worker/export/run.ts";
 import { runSeal, SEAL_RUN_LIMITS, type SealDependencies, type SealRunLimits } from "../../worker/seal/run.ts";
+import { admin, directlyAs } from "./people.ts";
 import { emptyAuditLog, setDatabaseClock, withoutTriggers } from "./seal-clock.ts";
 import { type MadeSession, sessionEvents } from "./session-events.ts";
 
@@ -372,6 +373,15 @@ describe("rows leave D1", () => {
     expect((await eventRows())[0]?.row_number).toBe(sealedTo + 1);
   });
 
+  it("for one written row each: D1 bills no index entries then (tools/sizing/cost.ts)", async () => {
+    await session(NOVEMBER);
+    await session(DECEMBER);
+    await runAll(DECEMBER);
+    await run(DECEMBER + 32 * DAY, { keepMonths: 1, limits: { ...SMALL, maxDeletes: 0 } });
+    const { meta } = await env.AUDIT_DB.prepare("DELETE FROM events WHERE row_number <= 3").run();
+    expect([meta.changes, meta.rows_written]).toEqual([3, 3]);
+  });
+
   it("in pieces of a bounded size", async () => {
     for (let i = 0; i < 10; i++) await session(NOVEMBER + i * MINUTE);
     await session(DECEMBER);
@@ -402,6 +412,25 @@ describe("rows leave D1", () => {
     const { rows: exported = 0 } = (await exportAll()) ?? {};
     expect(exported).toBeGreaterThan(0);
     expect(errors.mock.calls.flat().join()).not.toContain("export_rows_missing");
+  });
+
+  it("and the API says where a session may be that D1 does not have", async () => {
+    const gone = await session(NOVEMBER);
+    await session(DECEMBER);
+    await runAll(DECEMBER);
+    const ask = async (keepMonths: number | null) => {
+      const response = await directlyAs(
+        admin,
+        `/-/admin/sessions/${gone}`,
+        {},
+        { config: { audit: { seal: { keepMonths } } } },
+      );
+      return [response.status, JSON.stringify(await response.json())] as const;
+    };
+    expect((await ask(1))[0]).toBe(200);
+    await runAll(DECEMBER + 60 * DAY, { keepMonths: 1 });
+    expect(await ask(1)).toEqual([404, expect.stringContaining("audit-restore")]);
+    expect(await ask(null)).toEqual([404, expect.stringContaining("there is no session with this id")]);
   });
 
   it("never without keepMonths", async () => {

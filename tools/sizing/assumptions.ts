@@ -86,8 +86,10 @@ export const ASSUMPTIONS = {
   apiServerSeconds: 0.05,
   /** How long D1 is busy with one delivery: a transaction on one thread, replicated before it commits. */
   d1DeliveryMs: 5,
-  /** How long the audit log stays in D1, and recordings in R2. */
+  /** How long recordings and seals stay in R2. */
   retentionMonths: 12,
+  /** How long rows of the audit log stay in D1 after their seal: `audit.seal.keepMonths`. */
+  keepMonths: 3,
   /** Connectors per cluster. */
   replicas: 3,
   /** Defaults of the configuration. */

@@ -12,6 +12,7 @@ import {
   REPORTS_PER_SECOND,
   r2Writes,
 } from "./facts.ts";
+import { d1GbHeld } from "./kept-rows.ts";
 import { FREE_SEATS, PRICES, type PriceId } from "./prices.ts";
 import type { Day } from "./simulate.ts";
 
@@ -37,6 +38,7 @@ const DIRECTORY_SECONDS_A_DAY = 86_400;
 /** D1 rows and bytes of sessions with their events, and of audited requests. */
 export function d1Growth(sessions: number, forwards: number, refused: number, requests: number) {
   const of = (type: keyof typeof D1_BYTES, count: number, rows: number) => ({
+    events: count,
     rows: rows * count,
     bytes: D1_BYTES[type] * count,
   });
@@ -49,6 +51,8 @@ export function d1Growth(sessions: number, forwards: number, refused: number, re
     of("response", requests, d1RowsOfEvent("response")),
   ];
   return {
+    /** Rows without their index entries: as many are billed when they leave D1. */
+    events: parts.reduce((sum, { events }) => sum + events, 0),
     rows: parts.reduce((sum, { rows }) => sum + rows, 0),
     bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
   };
@@ -104,10 +108,14 @@ export function monthOf(day: Day): Quantity[] {
     ),
     month(
       "d1RowsWritten",
-      growth.rows,
-      `${formatNumber(sessions)} sessions × ${rowsOfSession()}, forwarded ports and refusals + ${formatNumber(auditedRequests)} requests × ${d1RowsOfRequest()}`,
+      growth.rows + growth.events,
+      `${formatNumber(sessions)} sessions × ${rowsOfSession()}, forwarded ports and refusals + ${formatNumber(auditedRequests)} requests × ${d1RowsOfRequest()} + ${formatNumber(growth.events)} rows that leave`,
     ),
-    { id: "d1StorageGb", amount: d1Gb * kept, arithmetic: `${formatNumber(d1Gb)} GB per month × ${kept} months` },
+    {
+      id: "d1StorageGb",
+      amount: d1GbHeld(d1Gb, A.keepMonths),
+      arithmetic: `${formatNumber(d1Gb)} GB per month × ${A.keepMonths} months, and the open range`,
+    },
     month(
       "r2ClassA",
       day.r2Writes,

@@ -148,8 +148,8 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     value: "10 GB per database, cannot be raised",
     source: d1,
     effect:
-      "writes fail. Events wait in the objects, up to `maxQueuedEvents` of each user; then no session opens and no change is carried out. Rows cannot be deleted: triggers refuse it",
-    remedy: "start a new database in time: see below",
+      "writes fail. Events wait in the objects, up to `maxQueuedEvents` of each user; then no session opens and no change is carried out. Rows leave D1 only once they are sealed in R2, with `audit.seal.keepMonths`; the log and the doctor warn from 6 GB on",
+    remedy: "set `audit.seal.keepMonths`: see below",
   },
   {
     limit: "D1: throughput",
@@ -163,7 +163,8 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "D1: query",
     value: "30 s, 100 values, 100 KB of text",
     source: d1,
-    effect: "events travel 50 at a time, 8 values each; the admin API reads pages of 500 by an index",
+    effect:
+      "events travel 50 at a time, 8 values each; the admin API reads pages of 500 by an index; sealing reads 2,000 rows or 4 MB, and deletes 1,000 rows, in one query",
     remedy: "restrict your own queries by time (`id >=`, `started_at >=`)",
   },
   {

@@ -4,6 +4,7 @@ import { REPORT_MS } from "../../durable/intervals.ts";
 import { MAX_VARIABLE_BYTES, splitIntoVariables } from "../../worker/config/variables.ts";
 import { ASSUMPTIONS as A } from "./assumptions.ts";
 import { d1Growth } from "./cost.ts";
+import { d1GbHeld, MIN_KEEP_MONTHS } from "./kept-rows.ts";
 import type { Day } from "./simulate.ts";
 
 /** For API requests, and for sessions over TCP. */
@@ -37,9 +38,10 @@ const LIMITS = {
   d1Size: {
     what: "size of the D1 database",
     capacity: 10,
-    unit: `GB after ${A.retentionMonths} months`,
-    use: (day) => d1GbPerMonth(day) * A.retentionMonths,
-    remedy: "exclude from `audit.requests` what nobody reads; start a new database in time (below)",
+    unit: `GB with \`keepMonths\` ${MIN_KEEP_MONTHS}`,
+    use: (day) => d1GbHeld(d1GbPerMonth(day), MIN_KEEP_MONTHS),
+    remedy:
+      "exclude from `audit.requests` what nobody reads; use a deployment, and so a database, for each group of clusters",
   },
   d1Writes: {
     what: "D1's throughput",

@@ -1,7 +1,9 @@
 /** The tables of docs/SIZING.md. Pure: the same seed gives the same text. */
+import { DATABASE_ALARM_BYTES } from "../../audit/seal/database-size.ts";
 import { markdownTable } from "../markdown.ts";
 import { ASSUMPTIONS as A, USAGE_PROFILES } from "./assumptions.ts";
 import { type CostLine, costOf, formatNumber, monthOf, sessionHour, total } from "./cost.ts";
+import { d1GbHeld, keepMonthsBelow } from "./kept-rows.ts";
 import { CASES, directMs, echoMs, LEGS } from "./keystroke.ts";
 import { PLATFORM_LIMITS } from "./platform.ts";
 import { PRICES, PRICES_READ_ON, type PriceId } from "./prices.ts";
@@ -35,7 +37,7 @@ function headline(): string {
   return [
     `- **An hour in a terminal** costs ${dollars(total(hour), 4)}. Of that, ${shareOf("objectGbSeconds")} % is the time that the user's object is awake, and ${shareOf("objectRowsWritten")} % are rows in its storage, most of them of the recording.`,
     `- **A person** costs ${dollars(usage, 2)} a month in a deployment of ${formatNumber(people)}. The Access seat, ${dollars(PRICES.seats.usd, 0)}, costs ${formatNumber(Math.round(PRICES.seats.usd / usage))} times as much.`,
-    `- **The first limit that people reach** is the size of the D1 database. 10 GB hold ${A.retentionMonths} months of about ${formatNumber(full("d1Size"))} people, or ${formatNumber(10 / d1GbPerMonth(crowd))} months of 10,000. Far behind follow the connectors of one cluster (${formatNumber(full("tunnelPeople"))} people) and D1's throughput (about ${formatNumber(full("d1Writes"))}).`,
+    `- **The first limit that people reach** is the size of the D1 database. It grows by ${formatNumber(d1GbPerMonth(crowd))} GB a month of 10,000 people, and takes 10 GB. With \`keepMonths\` 1 it holds ${formatNumber(d1GbHeld(d1GbPerMonth(crowd), 1))} GB of theirs, and is full with about ${formatNumber(full("d1Size"))} people. Without it, it is full after ${formatNumber(10 / d1GbPerMonth(crowd))} months of 10,000. Far behind follow the connectors of one cluster (${formatNumber(full("tunnelPeople"))} people) and D1's throughput (about ${formatNumber(full("d1Writes"))}).`,
     `- **The first limit that clusters reach** is the five host names of an Access application. Then comes the size of a Worker's variable: the configuration of fifty clusters has ${formatNumber(fifty.bytes)} bytes and is split into ${fifty.variables} variables.`,
   ].join("\n");
 }
@@ -119,6 +121,7 @@ function scaleTable(): string {
       formatNumber(d1DeliveriesPerSecond(day)),
       formatNumber(perMonth),
       formatNumber(10 / perMonth),
+      keepMonthsText(perMonth),
       formatNumber((day.castBytes * A.workdaysPerMonth) / 1e9),
       dollars(total(lines, { seats: false }), 0),
       dollars(total(lines), 0),
@@ -133,7 +136,8 @@ function scaleTable(): string {
       "open at the peak",
       "D1 writes/s at the peak",
       "D1 GB per month",
-      "months until 10 GB",
+      "months until 10 GB if nothing leaves",
+      "largest `keepMonths` below the alarm of 6 GB",
       "R2 GB per month",
       "USD per month",
       "with seats",
@@ -141,6 +145,13 @@ function scaleTable(): string {
     ],
     rows,
   );
+}
+
+/** The largest `keepMonths` with which D1 stays below the alarm, and what D1 then holds. */
+function keepMonthsText(gbPerMonth: number): string {
+  const keepMonths = keepMonthsBelow(gbPerMonth, DATABASE_ALARM_BYTES / 1e9);
+  if (keepMonths === 0) return `none; 1 holds ${formatNumber(d1GbHeld(gbPerMonth, 1))} GB`;
+  return `${keepMonths}: ${formatNumber(d1GbHeld(gbPerMonth, keepMonths))} GB`;
 }
 
 const named = ({ what, share }: Load) => `${what} ${formatNumber(share * 100)} %`;
@@ -198,8 +209,8 @@ function assumptionsTable(): string {
     `${formatNumber(profile.messages.least)} + ${formatNumber(profile.messages.perSecond)}/s`,
     profile.castBytesPerSecond === 0 ? "none" : `${formatNumber(profile.castBytesPerSecond)} B/s`,
   ]);
-  const { workdaysPerMonth, activeShare, requestsPerDay, auditedRequestsShare, retentionMonths } = A;
-  const rest = `A month has ${workdaysPerMonth} workdays. On each, ${formatNumber(activeShare * 100)} % of the people are active and make ${requestsPerDay} API requests, of which ${formatNumber(auditedRequestsShare * 100)} % are in the audit log. The audit log and recordings are kept for ${retentionMonths} months. The busiest hour has ${formatNumber((100 * Math.max(...A.hours)) / A.hours.reduce((sum, one) => sum + one, 0))} % of the day.`;
+  const { workdaysPerMonth, activeShare, requestsPerDay, auditedRequestsShare, retentionMonths, keepMonths } = A;
+  const rest = `A month has ${workdaysPerMonth} workdays. On each, ${formatNumber(activeShare * 100)} % of the people are active and make ${requestsPerDay} API requests, of which ${formatNumber(auditedRequestsShare * 100)} % are in the audit log. Recordings and seals are kept for ${retentionMonths} months, rows in D1 for ${keepMonths}. The busiest hour has ${formatNumber((100 * Math.max(...A.hours)) / A.hours.reduce((sum, one) => sum + one, 0))} % of the day.`;
   return `${markdownTable(["kind", "per person and day", "duration (log-normal)", "traffic", "messages", "recording"], rows)}\n\n${rest}`;
 }
 

@@ -35,7 +35,7 @@ export const listSessions: Handler<"listSessions"> = async ({ query }, { env, co
   return live ? ok(pageOf(live.sessions, limit, live.isComplete)) : err(NEITHER_ANSWERS);
 };
 
-export const getSession: Handler<"getSession"> = async ({ params: { id } }, { env }) => {
+export const getSession: Handler<"getSession"> = async ({ params: { id } }, { env, config }) => {
   const [recorded, live] = await Promise.all([
     queryDatabase(Promise.all([findSession(env.AUDIT_DB, id), findEvents(env.AUDIT_DB, id)])),
     describeLiveSession(env, id),
@@ -43,10 +43,15 @@ export const getSession: Handler<"getSession"> = async ({ params: { id } }, { en
   const [row, events] = recorded.ok ? recorded.value : [undefined, null];
   const session = live ?? row;
   if (session) return ok({ ...sessionJson(session), events: events?.map(eventJson) ?? null });
-  if (recorded.ok) return err(denial("not_found", "there is no session with this id"));
+  if (recorded.ok) return err(denial("not_found", describeAbsence(config.audit.seal.keepMonths)));
   const message = "the session is not live, and D1, which has the audit log, does not answer: try again";
   return err(denial("audit_database_unavailable", message));
 };
+
+function describeAbsence(keepMonths: number | null): string {
+  if (keepMonths === null) return "there is no session with this id";
+  return `D1 has no session with this id; what was sealed more than ${keepMonths} months ago is in the seals alone: npx sallyport audit-restore`;
+}
 
 const ONLY_IN_D1 = denial(
   "audit_database_unavailable",
