@@ -46,10 +46,10 @@ export class Brake {
    * `whenTaken` resolves.
    *
    * @param waitingBytes how much waits
-   * @param whenTaken called at the slice's start, and again while it lasts and much still waits; undefined
-   *   where nobody knows within a slice
+   * @param whenTaken called at the slice's start, and again while it lasts and much still waits; resolves after
+   *   `maxMs` at the latest. Undefined where nobody knows within a slice
    */
-  apply(waitingBytes: () => number, whenTaken: (() => Promise<void>) | undefined): void {
+  apply(waitingBytes: () => number, whenTaken: ((maxMs: number) => Promise<void>) | undefined): void {
     const waiting = waitingBytes();
     if (waiting <= HIGH_WATER_BYTES) this.#blindSliceMs = BLIND_SLICE_MS;
     if (waiting <= HIGH_WATER_BYTES || this.#isOn) return;
@@ -72,11 +72,15 @@ export class Brake {
     }
   }
 
-  async #slice(sliceMs: number, waitingBytes: () => number, whenTaken: () => Promise<void>): Promise<void> {
+  async #slice(
+    sliceMs: number,
+    waitingBytes: () => number,
+    whenTaken: (maxMs: number) => Promise<void>,
+  ): Promise<void> {
     const end = this.#clock.now() + sliceMs;
     try {
       while (waitingBytes() > LOW_WATER_BYTES && this.#clock.now() < end) {
-        await Promise.race([whenTaken(), this.#clock.sleep(end - this.#clock.now())]);
+        await whenTaken(end - this.#clock.now());
       }
     } finally {
       this.#isOn = false;

@@ -126,7 +126,7 @@ export class UpstreamWriter {
     this.#noteProgress();
     if (!this.#isTaking) return;
     const canKnow = this.#parts.leg.whenTaken !== undefined;
-    this.#brake.apply(() => this.#brakedBytes, canKnow ? () => this.#pumpAll() : undefined);
+    this.#brake.apply(() => this.#brakedBytes, canKnow ? (maxMs) => this.#pumpAll(maxMs) : undefined);
   }
 
   /** The session is over: what waits will never be sent. */
@@ -289,8 +289,8 @@ export class UpstreamWriter {
   }
 
   /** For the brake: while it holds back the object's events, nothing else sends what waits. */
-  async #pumpAll(): Promise<void> {
-    await this.#parts.leg.whenTaken?.();
+  async #pumpAll(maxMs: number): Promise<void> {
+    await this.#parts.leg.whenTaken?.(maxMs);
     this.#pump();
   }
 

@@ -45,9 +45,10 @@ export interface UpstreamLeg {
   send(message: ArrayBuffer | Uint8Array | string): void;
   /**
    * Resolves within `blockConcurrencyWhile` when the cluster's side has taken all that it was sent, or is
-   * gone. Only a leg has it that can know: over TCP the end of a write is an event like others, and waits.
+   * gone, or after `maxMs`. Only a leg has it that can know: over TCP the end of a write is an event like
+   * others, and waits.
    */
-  whenTaken?(): Promise<void>;
+  whenTaken?(maxMs: number): Promise<void>;
   /** Asks for a pong, where the leg can. */
   ping(): void;
   /**

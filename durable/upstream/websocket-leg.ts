@@ -62,8 +62,9 @@ export class WebSocketLeg implements UpstreamLeg {
     }
   }
 
-  async whenTaken(): Promise<void> {
-    while (this.#receiver && this.#socket.bufferedAmount) await scheduler.wait(POLL_MS);
+  async whenTaken(maxMs: number): Promise<void> {
+    const end = Date.now() + maxMs;
+    while (this.#receiver && this.#socket.bufferedAmount && Date.now() < end) await scheduler.wait(POLL_MS);
   }
 
   ping(): void {}

@@ -14,7 +14,7 @@ class Reader {
     },
   });
 
-  receive(bytes: number, whenTaken: () => Promise<void> = () => this.sleepABit()): void {
+  receive(bytes: number, whenTaken: (maxMs: number) => Promise<void> = () => this.sleepABit()): void {
     this.waiting += bytes;
     this.brake.apply(() => this.waiting, whenTaken);
   }
@@ -52,9 +52,13 @@ describe("the brake", () => {
 
   it("ends a slice although nothing is taken, and nobody says so", async () => {
     const reader = new Reader();
-    reader.receive(HIGH_WATER_BYTES + 1, () => new Promise(() => {}));
+    const allowed: number[] = [];
+    reader.receive(HIGH_WATER_BYTES + 1, async (maxMs) => {
+      allowed.push(maxMs);
+      reader.now += Math.min(maxMs, 30);
+    });
     await reader.pauses[0];
-    expect(reader.now).toBe(50);
+    expect([reader.now, allowed]).toEqual([50, [50, 20]]);
   });
 
   it("lets go as soon as the reader has caught up", async () => {
