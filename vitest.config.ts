@@ -12,6 +12,7 @@ const EDGE_TESTS = [
   "export",
   "export-catch-up",
   "older-object",
+  "pod-facts",
   "proxied",
   "queries-cookbook",
   "requests",

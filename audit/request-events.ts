@@ -3,6 +3,7 @@
  * cluster hears of it, and `response`. Every other audited request has one, with its answer's status. What is
  * too much for an event each is counted in a `request_summary`.
  */
+import type { PodFacts } from "./pod-facts.ts";
 import type { Category, DECISIONS } from "./request-categories.ts";
 
 /** Metadata only: never a body, a query or a credential. null means unknown or not applicable. */
@@ -49,6 +50,8 @@ export interface RequestEnd {
   readonly status: number | null;
   /** Why there is no status. */
   readonly reason: string | null;
+  /** Of a change of pods or their templates. */
+  readonly pod_facts?: PodFacts;
 }
 
 /** The data of a `request_summary`: what the counted requests have in common. null for what they have not. */

@@ -8,6 +8,7 @@
 import { sql } from "drizzle-orm";
 import { check, index, integer, sqliteTable, sqliteView, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { type Forward, OUTCOMES, RECORDING_STATES } from "./events.ts";
+import type { PodFacts } from "./pod-facts.ts";
 import { CATEGORIES, DECISIONS } from "./request-categories.ts";
 
 export { events } from "./events-table.ts";
@@ -104,6 +105,8 @@ export const requests = sqliteView("requests", {
   /** Of requests that were counted: the first and the last, in milliseconds since the epoch. */
   first_at: integer(),
   last_at: integer(),
+  /** Of changes to pods and their templates: what the body asks for, or why it was not read. */
+  pod_facts: text({ mode: "json" }).$type<PodFacts>(),
 }).as(sql`
   SELECT
     q.session_id AS id,
@@ -134,7 +137,8 @@ export const requests = sqliteView("requests", {
     q.data ->> '$.user_agent' AS user_agent,
     q.data ->> '$.ray' AS ray,
     q.data ->> '$.first_at' AS first_at,
-    q.data ->> '$.last_at' AS last_at
+    q.data ->> '$.last_at' AS last_at,
+    a.data ->> '$.pod_facts' AS pod_facts
   FROM events AS q
   LEFT JOIN events AS a ON a.session_id = q.session_id AND a.seq = 1
   WHERE q.type IN ('request', 'request_summary') AND q.session_id < 'A'
@@ -142,7 +146,7 @@ export const requests = sqliteView("requests", {
   SELECT
     id, row_number, +at, user, +kubernetes_user, +cluster, +category, +decision, +rule, +refusal, +reason,
     +method, +path, +verb, +api_group, +resource, +subresource, +namespace, +name, +status, +count,
-    +client_address, +country, +user_agent, +ray, NULL, NULL
+    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL
   FROM request_rows`);
 
 /** One row per session, live or ended, for security teams. Times are milliseconds since the epoch. */

@@ -16,6 +16,7 @@ import { err, ok, type Result } from "../common/result.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
+import { podFactsSchema } from "./pod-facts.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
 import { liveSessionSchema, rowOfVersion2 } from "./session-row.ts";
@@ -139,6 +140,7 @@ export const METHODS = {
       requestId: requestIdSchema,
       status: z.int().nullable(),
       reason: text.max(512).nullable(),
+      podFacts: podFactsSchema.exactOptional(),
     }),
     z.null(),
   ),

@@ -56,8 +56,8 @@ export class RequestLog {
   }
 
   /** Writes the answer to a change, if it is open. */
-  respond({ requestId, status, reason }: UserObjectFields<"recordResponse">): void {
-    this.#audit.appendResponse(requestId, { status, reason });
+  respond({ requestId, status, reason, podFacts }: UserObjectFields<"recordResponse">): void {
+    this.#audit.appendResponse(requestId, { status, reason, ...(podFacts && { pod_facts: podFacts }) });
   }
 
   /**

@@ -32,7 +32,8 @@ CREATE VIEW `requests` AS
     q.data ->> '$.user_agent' AS user_agent,
     q.data ->> '$.ray' AS ray,
     q.data ->> '$.first_at' AS first_at,
-    q.data ->> '$.last_at' AS last_at
+    q.data ->> '$.last_at' AS last_at,
+    a.data ->> '$.pod_facts' AS pod_facts
   FROM events AS q
   LEFT JOIN events AS a ON a.session_id = q.session_id AND a.seq = 1
   WHERE q.type IN ('request', 'request_summary') AND q.session_id < 'A'
@@ -40,6 +41,6 @@ CREATE VIEW `requests` AS
   SELECT
     id, row_number, +at, user, +kubernetes_user, +cluster, +category, +decision, +rule, +refusal, +reason,
     +method, +path, +verb, +api_group, +resource, +subresource, +namespace, +name, +status, +count,
-    +client_address, +country, +user_agent, +ray, NULL, NULL
+    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL
   FROM request_rows;--> statement-breakpoint
 CREATE TRIGGER requests_of_an_earlier_edge INSTEAD OF INSERT ON requests BEGIN INSERT OR IGNORE INTO request_rows (id, at, user, kubernetes_user, cluster, category, decision, rule, refusal, reason, method, path, verb, api_group, resource, subresource, namespace, name, status, count, client_address, country, user_agent, ray) VALUES (NEW.id, NEW.at, NEW.user, NEW.kubernetes_user, NEW.cluster, NEW.category, NEW.decision, NEW.rule, NEW.refusal, NEW.reason, NEW.method, NEW.path, NEW.verb, NEW.api_group, NEW.resource, NEW.subresource, NEW.namespace, NEW.name, NEW.status, NEW.count, NEW.client_address, NEW.country, NEW.user_agent, NEW.ray); END;

@@ -23,6 +23,8 @@ import { readActingIdentity } from "./policy/acting.ts";
 import { type Decision, decide } from "./policy/decide.ts";
 import { type Identity, identify } from "./policy/identify.ts";
 import { categorize } from "./request-audit/category.ts";
+import { observePods } from "./request-audit/pod-observer.ts";
+import { writesPods } from "./request-audit/pod-resources.ts";
 import { type Recording, RequestJournal } from "./request-audit/request-journal.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
 import { openSession } from "./sessions/open-session.ts";
@@ -136,9 +138,11 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const unlocked = await checkLock();
     if (!unlocked.ok) return unlocked;
     trace.destination = "cluster";
+    const pods = classified.info && writesPods(method, classified.info) ? observePods(request) : undefined;
+    if (pods) trace.podFacts = pods.facts;
     const lockOut = { checkLock, isOpenEnded: classified.info !== undefined && isOpenEnded(classified.info) };
     return journal.carryOut(clusterRequest, () =>
-      forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision, lockOut),
+      forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision, lockOut, pods?.body),
     );
   }
 

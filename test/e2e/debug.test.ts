@@ -88,6 +88,12 @@ describe("kubectl debug", () => {
     const row = await sessionWhere(d1, "state = 'ended' AND container = 'piped'");
     expect(row).toMatchObject({ user: "alice@example.com", kind: "attach", namespace: "demo", pod: "shell", tty: 0 });
     expect(await recordedOutput(row["id"])).toContain("got-ping");
+    // The patch that came before the session, as kubectl sends it.
+    const facts = () =>
+      query(d1, "SELECT pod_facts FROM requests WHERE subresource = 'ephemeralcontainers' AND status = 200").map(
+        ({ pod_facts }) => JSON.parse(String(pod_facts)) as unknown,
+      );
+    await expect.poll(facts).toMatchObject([{ images: expect.arrayContaining(["busybox"]), privileged: false }]);
   });
 
   it("-it: is a terminal, and its recording shows the same", async () => {

@@ -40,6 +40,7 @@ it("takes only what it writes of D1's schema: a new column of another table ends
     "audit/chain.ts",
     "audit/events.ts",
     "audit/insert-events.ts",
+    "audit/pod-facts.ts",
     "audit/request-categories.ts",
     "audit/rows.ts",
     "audit/session-filter.ts",

@@ -68,7 +68,7 @@ describe("an allowed request", () => {
     expect(row).toEqual({
       id: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z-[0-9a-z]{22}$/),
       row_number: expect.any(Number),
-      ...{ first_at: null, last_at: null },
+      ...{ first_at: null, last_at: null, pod_facts: null },
       at: expect.any(Number),
       ...{ user: person.email, kubernetes_user: person.email, cluster: "test-cluster", category: "mutation" },
       ...{ decision: "allowed", rule: null, refusal: null, reason: null },

@@ -29,7 +29,14 @@ export interface RuleDenial extends Denial {
   readonly rule: string;
 }
 
-interface Asked extends RuleQuery {
+/** A query with what is the same for all rules. */
+interface Read extends RuleQuery {
+  readonly readings: readonly RequestInfo[];
+  /** Those of the readings that a rule which allows may apply to. */
+  readonly written: readonly RequestInfo[];
+}
+
+interface Asked extends Read {
   /** What is closed by default and concerns the request. */
   readonly closed: readonly ClosedByDefault[];
 }
@@ -43,14 +50,17 @@ interface Asked extends RuleQuery {
  * @returns the rule that allows the request; null where none matches, which leaves it to the cluster's RBAC
  */
 export function evaluateRules(query: RuleQuery, rules: readonly Rule[]): Result<Rule | null, RuleDenial> {
-  const asked: Asked = { ...query, closed: closedRulesFor(query) };
+  const { info } = query;
+  // A kubelet behind another proxy is opened by the rule that opens kubelets.
+  const read: Read = { ...query, readings: readingsOf(info), written: [info, ...nestedKubelet(info)] };
+  const asked: Asked = { ...read, closed: closedRulesFor(read) };
   const rule = rules.find((one) => ruleApplies(one, asked)) ?? asked.closed[0]?.rule ?? null;
-  if (rule?.action === "refuse") return refuseBy(rule, query);
+  if (rule?.action === "refuse") return refuseBy(rule, asked);
   const { acting } = query;
   return (acting && refusalOfActing(acting, asked, rules)) ?? ok(rule);
 }
 
-function refuseBy(rule: Rule, query: RuleQuery): Result<never, RuleDenial> {
+function refuseBy(rule: Rule, query: Read): Result<never, RuleDenial> {
   const message = rule.message ?? `the rule ${rule.name} refuses this: ask your administrator`;
   return err({ ...denial("rule", message + widenedNote(rule, query)), rule: rule.name });
 }
@@ -85,7 +95,7 @@ function refusalOfActing(
   return undefined;
 }
 
-function closedRulesFor(query: RuleQuery): readonly ClosedByDefault[] {
+function closedRulesFor(query: Read): readonly ClosedByDefault[] {
   return closedByDefault(query.connectorNamespace).filter(
     ({ rule, spares }) => refuses(rule, query) && !spares?.(query.info),
   );
@@ -100,13 +110,12 @@ function ruleApplies(rule: Rule, query: Asked): boolean {
   const { action, match } = rule;
   if (action === "refuse") return refuses(rule, query);
   if (query.closed.some(({ isOpenedBy }) => !isOpenedBy(match))) return false;
-  // A kubelet behind another proxy is opened by the rule that opens kubelets.
-  return [query.info, ...nestedKubelet(query.info)].some((info) => matches(match, { ...query, info }));
+  return query.written.some((info) => matches(match, { ...query, info }));
 }
 
-function refuses({ match }: Rule, query: RuleQuery): boolean {
+function refuses({ match }: Rule, query: Read): boolean {
   const identity = withAnyGroup(query.identity);
-  return readingsOf(query.info).some((reading) =>
+  return query.readings.some((reading) =>
     verbsOf(match, reading, query.creates ?? false).some((verb) =>
       matches(widenForUnknown(match, reading), { ...query, identity, info: { ...reading, verb } }),
     ),
@@ -114,12 +123,12 @@ function refuses({ match }: Rule, query: RuleQuery): boolean {
 }
 
 /** Why a rule applies to a request whose path does not show it, and what to do. */
-function widenedNote(rule: Rule, query: RuleQuery): string {
+function widenedNote(rule: Rule, query: Read): string {
   if (query.creates === true && !refuses(rule, { ...query, creates: false })) {
     return query.session === undefined ? CREATE_NOTE : SESSION_NOTE;
   }
   const { match } = rule;
-  const isByName = match.names !== undefined && readingsOf(query.info).every((info) => isNameUnknown(match, info));
+  const isByName = match.names !== undefined && query.readings.every((info) => isNameUnknown(match, info));
   return isByName ? NAME_NOTE : "";
 }
 

@@ -7,6 +7,7 @@ import { isReadMethod } from "../methods.ts";
 import { matches, type RuleQuery, resourceOf } from "../policy/evaluate-rules.ts";
 import { matchesGlob } from "../policy/glob.ts";
 import { isAdminPath } from "../surfaces.ts";
+import { writesPods } from "./pod-resources.ts";
 
 /** An API request that Sallyport allowed. */
 export interface AllowedRequest {
@@ -29,14 +30,15 @@ export function categorize({ method, query, status }: AllowedRequest, config: Re
   const isIncluded = ({ record, except }: RequestAuditConfig["mutations"]) =>
     record && !except.some((match) => matches(match, query));
   // Before the status: the 403 may be the workload's own, after it has acted.
-  if (reachesWorkload(info) && isIncluded(precursors)) return "precursor";
+  if (info.subresource === "proxy" && isIncluded(precursors)) return "precursor";
   // Not 401: it would be about Sallyport's own account at the cluster, and the same for every request.
   if (status === 403) return "denied";
   // By method, not by verb: a POST under `/api/v1/watch/…` has the verb `watch`, and an aggregated API may
   // act on it.
   const isWrite = !isReadMethod(method);
   if (issuesTokens(info, isWrite)) return "token";
-  if (isWrite && isPrecursor(info, method) && isIncluded(precursors)) return "precursor";
+  const isPrecursor = reachesWorkload(info) || (isWrite && preparesCommand(info, method));
+  if (isPrecursor && isIncluded(precursors)) return "precursor";
   if (isWrite && isIncluded(mutations)) return "mutation";
   // Writes included: the answer to a PATCH that changes nothing, or to a dry run, is the whole secret.
   if (method !== "OPTIONS" && isSecret(info, secretReads.resources) && isIncluded(secretReads)) return "secret-read";
@@ -63,11 +65,13 @@ function issuesTokens({ isResourceRequest, apiGroup, resource, subresource }: Re
 }
 
 /** @param method of a write */
-function isPrecursor({ isResourceRequest, apiGroup, resource, subresource }: RequestInfo, method: string): boolean {
+function preparesCommand(info: RequestInfo, method: string): boolean {
+  const { isResourceRequest, apiGroup, resource, subresource } = info;
   if (!isResourceRequest) return false;
   if (GUARDS.has(apiGroup)) return true;
-  // A deletion runs nothing. PUT and PATCH do: a server-side apply creates what is missing, and both may change
-  // the image of what is there.
+  // PUT and PATCH too: a server-side apply creates what is missing, and both may change the image of what is
+  // there. A deletion runs nothing.
+  if (writesPods(method, info)) return true;
   return method !== "DELETE" && (PRECURSORS.get(apiGroup)?.has(withSubresource(resource, subresource)) ?? false);
 }
 
@@ -90,20 +94,12 @@ const KUBEVIRT_STATUS: ReadonlySet<string> = new Set(["version", "healthz", "gue
  */
 const GUARDS: ReadonlySet<string> = new Set(["admissionregistration.k8s.io"]);
 
-const POD_TEMPLATES_OF_APPS = ["deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"];
-
-/** API group → what runs commands, or lets somebody run them, once it is written. */
+/** API group → what else runs commands, or lets somebody run them, once it is written. */
 const PRECURSORS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   Object.entries({
-    // `kubectl debug --attach=false` runs its command by ephemeralcontainers alone, without any session.
-    "": [
-      ...["pods", "pods/ephemeralcontainers", "pods/binding", "pods/resize", "bindings"],
-      ...["replicationcontrollers", "podtemplates"],
-    ],
-    apps: POD_TEMPLATES_OF_APPS,
-    batch: ["jobs", "cronjobs"],
-    // Before Kubernetes 1.16.
-    extensions: POD_TEMPLATES_OF_APPS,
+    "": ["pods/binding", "pods/resize", "bindings"],
+    // A StatefulSet or DaemonSet may be rolled back to one.
+    apps: ["controllerrevisions"],
     "kubevirt.io": ["virtualmachines", "virtualmachineinstances", "virtualmachineinstancereplicasets"],
     // A role gives its power to everybody who is bound to it already.
     "rbac.authorization.k8s.io": ["roles", "clusterroles", "rolebindings", "clusterrolebindings"],

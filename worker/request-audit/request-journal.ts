@@ -73,7 +73,13 @@ export class RequestJournal {
     const recorded = this.#recordChange(recording, address, requestId, category, isHandedOn);
     const working = isHandedOn ? work() : recorded.then((accepted) => (accepted.ok ? work() : accepted));
     // The client may hang up at any time, but the cluster goes on, and so does this.
-    context.waitUntil(respond(recorded, working, requestId, (end) => recordResponse(env.USER_SESSIONS, address, end)));
+    context.waitUntil(
+      respond(recorded, working, async (answer) => {
+        const podFacts = await trace.podFacts?.();
+        const end = { requestId, ...answer, ...(podFacts && { podFacts }) };
+        return recordResponse(env.USER_SESSIONS, address, end);
+      }),
+    );
     const accepted = await recorded;
     if (accepted.ok) return working;
     if (!isHandedOn) return accepted;
@@ -179,15 +185,14 @@ function addressOf({ trace, env }: Recording): UserObjectAddress {
 async function respond(
   recorded: Promise<Result<Recorded, Denial>>,
   working: ReturnType<Work>,
-  requestId: string,
-  send: (end: { requestId: string; status: number | null; reason: string | null }) => Promise<Result<null, Denial>>,
+  send: (answer: { status: number | null; reason: string | null }) => Promise<Result<null, Denial>>,
 ): Promise<void> {
   try {
     if (!(await recorded).ok) return;
     const answer = await working.catch(() => undefined);
-    if (answer === undefined) await send({ requestId, status: 500, reason: "Sallyport failed on this request" });
-    else if (answer.ok) await send({ requestId, status: answer.value.status, reason: null });
-    else await send({ requestId, status: null, reason: answer.error.message.slice(0, 512) });
+    if (answer === undefined) await send({ status: 500, reason: "Sallyport failed on this request" });
+    else if (answer.ok) await send({ status: answer.value.status, reason: null });
+    else await send({ status: null, reason: answer.error.message.slice(0, 512) });
   } catch (error) {
     logEvent("error", "response_not_recorded", { error: describeError(error) });
   }

@@ -1,3 +1,4 @@
+import type { PodFacts } from "../../audit/pod-facts.ts";
 import type { NullableLocationHint } from "../../contract/placement.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
 import type { Denial } from "../denials.ts";
@@ -23,6 +24,8 @@ export interface RequestTrace {
   denial?: Denial;
   /** Why the cluster's answer to an allowed request did not come. */
   failure?: string;
+  /** Of a change of pods: what its body asks for. Once the cluster has answered. */
+  podFacts?: () => Promise<PodFacts>;
   /** Who answers it. Sessions have events of their own in the audit log. */
   destination?: "cluster" | "session" | "sallyport";
   /** It is in the audit log already, or was refused because it could not be. */

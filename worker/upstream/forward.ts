@@ -23,6 +23,7 @@ export interface LockOut {
  * buffered, and a client that goes away takes the upstream request with it.
  *
  * @param target the path and query that were decided on
+ * @param body takes the place of the request's own
  * @returns the cluster's answer, or why there is none
  */
 export async function forwardToCluster(
@@ -31,6 +32,7 @@ export async function forwardToCluster(
   target: RequestTarget,
   decision: ForwardDecision,
   { checkLock, isOpenEnded }: LockOut,
+  body: ReadableStream<Uint8Array> | null = request.body,
 ): Promise<Result<Response, Failure>> {
   const headers = upstreamHeadersFor(request.headers, decision.as, decision.upgrade);
   if (!headers.ok) return headers;
@@ -48,7 +50,7 @@ export async function forwardToCluster(
     const answer = cluster.fetch(buildUpstreamUrl(target), {
       method,
       headers: headers.value,
-      body: isBodiless ? null : request.body,
+      body: isBodiless ? null : body,
       // The client follows redirects itself, as itself, through Sallyport again.
       redirect: "manual",
       signal,

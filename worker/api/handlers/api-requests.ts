@@ -48,5 +48,6 @@ function requestJson(row: RequestRow): z.output<typeof apiRequest> {
     ray: row.ray,
     firstAt: timeJson(row.first_at),
     lastAt: timeJson(row.last_at),
+    podFacts: row.pod_facts === null ? null : { ...row.pod_facts },
   };
 }

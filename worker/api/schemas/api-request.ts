@@ -46,6 +46,12 @@ export const apiRequest = z
     ray: z.string().nullable().describe("Cloudflare's id of the request."),
     firstAt: time.nullable().describe("The first of the requests that were counted; null for a single one."),
     lastAt: time.nullable().describe("The last of them."),
+    podFacts: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .describe(
+        "Of changes to pods and their templates, what the body asks for: the fields are those of `pod_facts` in the reference.",
+      ),
   })
   .meta({ id: "ApiRequest", description: "One API request in the audit log." });
 
