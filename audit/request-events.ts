@@ -14,7 +14,15 @@ export interface AuditedRequest {
   readonly location_hint: string | null;
   /** When it arrived, ms since the epoch. The event's own `at` is when the object wrote it. */
   readonly arrived_at: number;
+  /** Whom the cluster saw. */
   readonly kubernetes_user: string | null;
+  /**
+   * Only where the person acted with kubectl's `--as`: the groups that the cluster saw, and the person's own
+   * identity there. A long list of groups is cut, and says so at its end.
+   */
+  readonly kubernetes_groups?: readonly string[];
+  readonly own_kubernetes_user?: string;
+  readonly own_kubernetes_groups?: readonly string[];
   readonly cluster: string | null;
   readonly category: Category;
   readonly decision: (typeof DECISIONS)[number];

@@ -11,13 +11,21 @@ export const REQUEST_TEXT_CHARS = {
   identity: 512,
   name: 253,
   reason: 512,
+  /** Of all groups together. */
+  groups: 256,
   path: 1_024,
   userAgent: 256,
   short: 64,
 } as const;
 
-const { identity, name, reason, path, userAgent, short } = REQUEST_TEXT_CHARS;
+const { identity, groups, name, reason, path, userAgent, short } = REQUEST_TEXT_CHARS;
 const text = (chars: number) => z.string().max(chars).nullable();
+/** The text at the end of a cut list comes on top. */
+const groupList = z
+  .array(z.string())
+  .readonly()
+  .refine((list) => list.join("").length <= groups + short)
+  .exactOptional();
 /** Up to the year 9999, which ids have four digits for. */
 const milliseconds = z.int().nonnegative().max(253_402_300_799_999);
 
@@ -30,6 +38,9 @@ export const auditedRequestSchema = z
     location_hint: text(short),
     arrived_at: milliseconds,
     kubernetes_user: text(identity),
+    kubernetes_groups: groupList,
+    own_kubernetes_user: z.string().max(identity).exactOptional(),
+    own_kubernetes_groups: groupList,
     cluster: text(name),
     category: z.enum(CATEGORIES),
     decision: z.enum(DECISIONS),

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, inject, it } from "vitest";
 import type { SessionStart } from "../../audit/events.ts";
+import type { RequestStart } from "../../audit/request-events.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
@@ -135,9 +136,43 @@ describe("the audit log", () => {
     await eventually(async () => {
       const row = await env.AUDIT_DB.prepare("SELECT * FROM requests WHERE user = ?").bind(person.email).first();
       expect(row).toMatchObject({ kubernetes_user: "trainee", verb: "delete", name: "settings" });
+      expect(await dataOfRequest(person.email)).toMatchObject({
+        ...{ kubernetes_user: "trainee", kubernetes_groups: [] },
+        ...{ own_kubernetes_user: person.email, own_kubernetes_groups: ["developers"] },
+      });
+    });
+  });
+
+  it("cuts a long list of groups in an API request, and says so", async () => {
+    const person = someone();
+    const groups = Array.from({ length: 60 }, (_, index) => `a-group-with-a-long-name-${index}`);
+    const send = handlerAs(person, { config: { identities: [{ match: { email: person.email }, groups }] } });
+    await send(`${NS}/configmaps/settings`, { method: "DELETE", headers: actingAs(person.email, ...groups.slice(1)) });
+    await eventually(async () => {
+      const data = await dataOfRequest(person.email);
+      expect(data.kubernetes_groups).toEqual([...groups.slice(1, 10), "… and 50 more"]);
+      expect(data.own_kubernetes_groups).toEqual([...groups.slice(0, 9), "… and 51 more"]);
+    });
+  });
+
+  it("says nothing of this in an API request without --as", async () => {
+    const person = someone();
+    await as(person, `${NS}/configmaps/settings`, { method: "DELETE" });
+    await eventually(async () => {
+      const data = await dataOfRequest(person.email);
+      expect(Object.keys(data)).toContain("kubernetes_user");
+      expect(Object.keys(data).filter((key) => /^own_|_groups$/.test(key))).toEqual([]);
     });
   });
 });
+
+/** What the event of a person's only request has. */
+async function dataOfRequest(user: string): Promise<RequestStart> {
+  const sql = "SELECT data FROM events WHERE type = 'request' AND user = ?";
+  const row = await env.AUDIT_DB.prepare(sql).bind(user).first<{ data: string }>();
+  if (!row) throw new Error(`D1 has no request of ${user}`);
+  return JSON.parse(row.data) as RequestStart;
+}
 
 function supportRule(email: string) {
   return {

@@ -4,6 +4,8 @@ import { maskControlCharacters } from "../../common/text.ts";
 import { REQUEST_TEXT_CHARS } from "../../contract/request-record.ts";
 import { findPathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
+import type { ActingIdentity } from "../policy/acting.ts";
+import type { Identity } from "../policy/identify.ts";
 import type { RequestTrace } from "./request-trace.ts";
 
 /** What follows is a workload's own path, perhaps with a secret in it. The kubelet's is kept. */
@@ -35,6 +37,7 @@ export function describeRequest(
     location_hint: locationHint,
     arrived_at: at,
     kubernetes_user: mask((acting ?? identity)?.user, REQUEST_TEXT_CHARS.identity),
+    ...(identity && acting && describeActing(identity, acting)),
     cluster: mask(cluster, REQUEST_TEXT_CHARS.name),
     category,
     decision: denial ? "refused" : "allowed",
@@ -50,6 +53,26 @@ export function describeRequest(
     user_agent: mask(headers.get("User-Agent"), REQUEST_TEXT_CHARS.userAgent),
     ray: mask(headers.get("CF-Ray"), REQUEST_TEXT_CHARS.short),
   };
+}
+
+function describeActing(identity: Identity, acting: ActingIdentity) {
+  return {
+    kubernetes_groups: cutGroups(acting.groups),
+    own_kubernetes_user: mask(identity.user, REQUEST_TEXT_CHARS.identity) ?? "",
+    own_kubernetes_groups: cutGroups(identity.groups),
+  };
+}
+
+/** Identity rules may give any number of groups. */
+function cutGroups(groups: readonly string[]): string[] {
+  const kept: string[] = [];
+  let chars = 0;
+  for (const group of groups) {
+    chars += group.length;
+    if (chars > REQUEST_TEXT_CHARS.groups) return [...kept, `… and ${groups.length - kept.length} more`];
+    kept.push(group);
+  }
+  return kept;
 }
 
 /** For a request that was denied before it was classified, if there is only one way to read its path. */
