@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { query, sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
@@ -30,9 +31,14 @@ it("verifies real sessions, and names an event that was changed", async () => {
   }
   await people.bob.run("exec", "shell", "--", "true");
   await sessionWhere(people.stack.d1Path, "state = 'ended' AND user = 'bob@example.com'");
+  await people.alice.run("create", "configmap", "verified");
+  await eventually(() => {
+    const rows = query(people.stack.d1Path, "SELECT status FROM requests WHERE verb = 'create'");
+    expect(rows).toEqual([{ status: 201 }]);
+  });
   expect(await verify()).toEqual({
     code: 0,
-    output: "The audit log is intact: 4 sessions, 11 events, 0 without an end (live or interrupted).\n",
+    output: "The audit log is intact: 4 sessions, 1 request, 13 events, 0 without an end (live or interrupted).\n",
   });
 
   const second = query(people.stack.d1Path, "SELECT id FROM sessions WHERE command ->> '$[1]' = 'two'")[0]?.["id"];
@@ -47,7 +53,7 @@ it("verifies real sessions, and names an event that was changed", async () => {
   const { code, output } = await verify();
   expect(code).toBe(1);
   expect(output).toContain(
-    `1 broken link in 4 sessions, 11 events, 0 without an end (live or interrupted).\n  session ${second}, event 0: its hash does not match its content`,
+    `1 broken link in 4 sessions, 1 request, 13 events, 0 without an end (live or interrupted).\n  ${second}, event 0: its hash does not match its content`,
   );
 });
 

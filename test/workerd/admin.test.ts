@@ -178,6 +178,26 @@ describe("one session", () => {
     });
   });
 
+  it("has events whose hashes anybody can check from what it shows", async () => {
+    const client = await Client.open(upgrade(someone(), `${PODS}/exit-3/exec?command=sh`));
+    await ended(client.sessionId);
+    const response = await as(admin, `${SESSIONS}/${client.sessionId}`);
+    const { events } = (await response.json()) as {
+      events: { seq: number; type: string; at: string; data: object; prevHash: string; hash: string; raw: string }[];
+    };
+    expect(events).toHaveLength(3);
+    for (const [index, { seq, type, at, data, prevHash, hash, raw }] of events.entries()) {
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(raw)));
+      expect([...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("")).toBe(hash);
+      // What was hashed is what is shown.
+      const text = expect.any(String);
+      const hashed = JSON.parse(raw) as unknown[];
+      expect(hashed).toEqual([prevHash, client.sessionId, seq, Date.parse(at), type, text]);
+      expect(JSON.parse(String(hashed[5]))).toEqual(data);
+      if (index > 0) expect(prevHash).toBe(events[index - 1]?.hash);
+    }
+  });
+
   it("that is live is shown with its current counts", async () => {
     const pod = await Puppet.make();
     const client = await Client.open(upgrade(someone(), pod.path()));
