@@ -7,10 +7,13 @@ import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { Alarm } from "./alarm.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
-import { Outbox } from "./outbox.ts";
+import { BATCH_EVENTS, Outbox } from "./outbox.ts";
 import { startEvent } from "./session/live-session.ts";
 import { endEvent, outcomeOf } from "./session/outcome.ts";
 import { SessionJournal } from "./storage/session-journal.ts";
+
+/** How long events of API requests wait for others, ms. */
+const DELIVER_WITHIN_MS = 250;
 
 /** The user's part of the audit log: durable in the object at once, delivered to D1 soon. */
 export class AuditLog {
@@ -19,6 +22,10 @@ export class AuditLog {
   readonly #journal: SessionJournal;
   readonly #outbox: Outbox;
   readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
+  #delivering: ReturnType<typeof setTimeout> | undefined;
+  /** Responses that are not written yet. An object that stops loses them; the edge sends them again. */
+  readonly #responses: { readonly id: string; readonly at: number; readonly response: RequestEnd }[] = [];
+  #written: PromiseWithResolvers<void> | undefined;
 
   constructor(state: DurableObjectState, alarm: Alarm, database: D1Database) {
     this.#state = state;
@@ -49,13 +56,27 @@ export class AuditLog {
   /** @param id the request's; a summary gets one here */
   appendRequest(event: Exclude<RequestEventBody, { readonly type: "response" }>, id = makeRequestId(Date.now())): void {
     this.#journal.appendRequest(id, Date.now(), event);
-    this.#deliverSoon();
+    this.#deliverTogether();
   }
 
-  /** Writes the response to an open change. Any other is ignored. */
-  appendResponse(id: string, response: RequestEnd): void {
-    this.#journal.appendResponse(id, Date.now(), response);
-    this.#deliverSoon();
+  /**
+   * Writes the response to an open change, in a moment, together with others: nobody's answer waits for it, and
+   * each write to disk takes its time. Any other response is ignored.
+   *
+   * @returns resolves once it is written
+   */
+  appendResponse(id: string, response: RequestEnd): Promise<void> {
+    this.#responses.push({ id, at: Date.now(), response });
+    this.#written ??= Promise.withResolvers<void>();
+    this.#deliverTogether();
+    return this.#written.promise;
+  }
+
+  /** Delivers at once where as many events wait as fill a delivery, or half of what may wait. */
+  deliverIfMany(maxQueuedEvents: number): void {
+    // While D1 is away, the alarm tries again.
+    if (this.#outbox.isFailing) return;
+    if (this.#journal.queueLength() >= Math.min(BATCH_EVENTS, maxQueuedEvents / 2)) this.#deliverSoon();
   }
 
   /** Makes sure that the alarm rings for what is due in `ms`. */
@@ -85,6 +106,21 @@ export class AuditLog {
     do await this.#outbox.deliver();
     while (!this.#outbox.isFailing && this.#journal.queueLength() > 0);
     if (this.#outbox.isFailing) this.#alarm.ringWithin(this.#outbox.retryInMs);
+  }
+
+  /**
+   * Delivers in a moment, together with what comes until then: the requests of a script follow each other
+   * closely, and each delivery is a write of D1 and one here.
+   */
+  #deliverTogether(): void {
+    this.#alarm.ringWithin(HEARTBEAT_MS);
+    this.#delivering ??= setTimeout(() => {
+      this.#delivering = undefined;
+      for (const { id, at, response } of this.#responses.splice(0)) this.#journal.appendResponse(id, at, response);
+      this.#written?.resolve();
+      this.#written = undefined;
+      this.#state.waitUntil(this.deliver());
+    }, DELIVER_WITHIN_MS);
   }
 
   #deliverSoon(): void {

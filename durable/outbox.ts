@@ -6,7 +6,7 @@ import { withTimeout } from "../common/with-timeout.ts";
 import type { SessionJournal } from "./storage/session-journal.ts";
 
 /** D1 accepts far more in one batch. This keeps a delivery short enough to be repeated. */
-const BATCH_EVENTS = 50;
+export const BATCH_EVENTS = 50;
 const RETRY_BACKOFF = { firstMs: 1_000, maxMs: 30_000 };
 
 /**

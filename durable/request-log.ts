@@ -52,12 +52,14 @@ export class RequestLog {
    * @returns how it is written, or why a change must not be carried out
    */
   record(fields: RequestFields, now: number): Result<Recorded, Denial> {
-    return fields.isChange ? this.#recordChange(fields, now) : ok(this.#recordOther(fields, now));
+    const recorded = fields.isChange ? this.#recordChange(fields, now) : ok(this.#recordOther(fields, now));
+    this.#audit.deliverIfMany(fields.limits.maxQueuedEvents);
+    return recorded;
   }
 
-  /** Writes the answer to a change, if it is open. */
-  respond({ requestId, status, reason, podFacts }: UserObjectFields<"recordResponse">): void {
-    this.#audit.appendResponse(requestId, { status, reason, ...(podFacts && { pod_facts: podFacts }) });
+  /** Writes the answer to a change, if it is open. Resolves once it is written. */
+  async respond({ requestId, status, reason, podFacts }: UserObjectFields<"recordResponse">): Promise<void> {
+    await this.#audit.appendResponse(requestId, { status, reason, ...(podFacts && { pod_facts: podFacts }) });
   }
 
   /**
@@ -67,7 +69,7 @@ export class RequestLog {
   onAlarm(now: number): void {
     const { journal } = this.#audit;
     for (const requestId of journal.openRequestsBefore(now - MAX_OPEN_MS)) {
-      this.#audit.appendResponse(requestId, { status: null, reason: "no answer known" });
+      void this.#audit.appendResponse(requestId, { status: null, reason: "no answer known" });
     }
     // While D1 is away, counting goes on without them.
     if (journal.queueLength() === 0) {

@@ -132,8 +132,8 @@ export class SessionHost {
     return this.#requests.record(fields, Date.now());
   }
 
-  recordResponse(fields: UserObjectFields<"recordResponse">): void {
-    this.#requests.respond(fields);
+  recordResponse(fields: UserObjectFields<"recordResponse">): Promise<void> {
+    return this.#requests.respond(fields);
   }
 
   readRecording(sessionId: string, offset: number): RecordingBlock | null {

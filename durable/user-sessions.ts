@@ -124,11 +124,14 @@ export class UserSessions extends DurableObject<SharedBindings> {
     );
   }
 
-  recordResponse(argument: unknown): UserObjectAnswer<"recordResponse"> {
-    return this.#answer("recordResponse", argument, (host, fields) => {
-      host.recordResponse(fields);
+  async recordResponse(argument: unknown): Promise<UserObjectAnswer<"recordResponse">> {
+    let written: Promise<void> | undefined;
+    const answer = this.#answer("recordResponse", argument, (host, fields) => {
+      written = host.recordResponse(fields);
       return null;
     });
+    await written;
+    return answer;
   }
 
   override async alarm(): Promise<void> {
