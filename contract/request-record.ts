@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { CATEGORIES, DECISIONS } from "../audit/request-categories.ts";
 import type { AuditedRequest } from "../audit/request-events.ts";
+import { personStateSchema } from "./person-state.ts";
 
 /**
  * The most characters of each text. Their sum bounds the row in D1, whoever sends what; docs/SIZING.md says
@@ -91,6 +92,8 @@ export const recordedSchema = z
     as: z.enum(["event", "counted"]),
     /** Of a change: what the isolate holds from now on, those on their way included. */
     allowance: allowanceSchema.nullable(),
+    /** What holds for the person, so that the edge need not ask for it by itself. */
+    state: personStateSchema,
   })
   .readonly();
 export type Recorded = z.output<typeof recordedSchema>;

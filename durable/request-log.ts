@@ -32,6 +32,8 @@ const AUDIT_UNAVAILABLE = denial(
 );
 
 type RequestFields = UserObjectFields<"recordRequest">;
+/** What the log itself says of a request that it took. */
+type RequestLogEntry = Omit<Recorded, "state">;
 
 /** The API requests of one person, or those without an identity, in the object's audit log. */
 export class RequestLog {
@@ -51,7 +53,7 @@ export class RequestLog {
    * @param now ms since the epoch
    * @returns how it is written, or why a change must not be carried out
    */
-  record(fields: RequestFields, now: number): Result<Recorded, Denial> {
+  record(fields: RequestFields, now: number): Result<RequestLogEntry, Denial> {
     const recorded = fields.isChange ? this.#recordChange(fields, now) : ok(this.#recordOther(fields, now));
     this.#audit.deliverIfMany(fields.limits.maxQueuedEvents);
     return recorded;
@@ -81,7 +83,7 @@ export class RequestLog {
     else if (journal.openRequestCount() > 0) this.#audit.ringWithin(LOOK_FOR_OPEN_MS);
   }
 
-  #recordChange(fields: RequestFields, now: number): Result<Recorded, Denial> {
+  #recordChange(fields: RequestFields, now: number): Result<RequestLogEntry, Denial> {
     const { requestId, request, isHandedOn, isRepeated, isolate, limits } = fields;
     const { journal } = this.#audit;
     const isAdmin = request.category === "admin";
@@ -109,7 +111,7 @@ export class RequestLog {
     return refusal;
   }
 
-  #recordOther({ requestId, request, isRepeated, limits }: RequestFields, now: number): Recorded {
+  #recordOther({ requestId, request, isRepeated, limits }: RequestFields, now: number): RequestLogEntry {
     const { journal } = this.#audit;
     if (isRepeated && journal.isQueued(requestId)) return EVENT;
     // Where D1 may already have the first try, this is another row: two of one id would break the chain.
@@ -149,8 +151,8 @@ export class RequestLog {
   }
 }
 
-const EVENT: Recorded = { as: "event", allowance: null };
-const COUNTED: Recorded = { as: "counted", allowance: null };
+const EVENT: RequestLogEntry = { as: "event", allowance: null };
+const COUNTED: RequestLogEntry = { as: "counted", allowance: null };
 const TOO_MANY = "more of them within a minute, or a day, than get a row each";
 
 function keyOf(request: AuditedRequest): SummaryKey {

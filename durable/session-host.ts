@@ -1,5 +1,5 @@
 import type { RecordingSummary } from "../audit/events.ts";
-import type { Result } from "../common/result.ts";
+import { ok, type Result } from "../common/result.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import { callDirectory, type Report, type ReportAnswer } from "../contract/directory.ts";
@@ -129,7 +129,8 @@ export class SessionHost {
   }
 
   recordRequest(fields: UserObjectFields<"recordRequest">): Result<Recorded, Denial> {
-    return this.#requests.record(fields, Date.now());
+    const recorded = this.#requests.record(fields, Date.now());
+    return recorded.ok ? ok({ ...recorded.value, state: this.decisions.state }) : recorded;
   }
 
   recordResponse(fields: UserObjectFields<"recordResponse">): Promise<void> {

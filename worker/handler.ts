@@ -59,8 +59,8 @@ interface ClusterRequest extends Recording {
 export function createHandler(config: Config, dependencies: Dependencies = {}): Handler {
   const authenticate = dependencies.authenticate ?? createAuthenticator(config.access);
   const readAccessIdentity = dependencies.readAccessIdentity ?? createAccessIdentityReader(config);
-  const journal = new RequestJournal(config.audit);
   const states = new PersonStates();
+  const journal = new RequestJournal(config.audit, (user, state, askedAt) => states.learn(user, state, askedAt));
 
   /** authenticate → identify → serve the API under `/-/`, or a cluster. */
   async function handle(recording: Recording & { readonly env: Bindings }): Promise<Result<Response, Failure>> {

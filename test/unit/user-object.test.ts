@@ -63,7 +63,7 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
       ...{ isHandedOn: false, isRepeated: false, isolate: "i" },
       limits: { maxChangesPerMinute: 1, maxQueuedEvents: 1 },
     },
-    value: { as: "event", allowance: { changes: 1, validForMs: 1 } },
+    value: { as: "event", allowance: { changes: 1, validForMs: 1 }, state: { version: 0, lock: null } },
   },
   recordResponse: {
     fields: { requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), status: 200, reason: null },

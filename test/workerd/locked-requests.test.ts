@@ -82,6 +82,18 @@ describe("a locked person", () => {
     for (const row of rows) expect(row).toMatchObject({ category: "denied", refusal: "user_locked" });
   });
 
+  it("is refused at once where a change of theirs has told the isolate", async () => {
+    const person = someone();
+    const { asked, bindings } = fakeCluster();
+    const isolate = handlerAs(person, { bindings });
+    expect((await isolate(PODS)).status).toBe(200);
+    await lock(person.email);
+    // The isolate relies on what it knows, and the object accepts the change, and says so.
+    expect((await isolate(PODS, { method: "POST", body: "{}" })).status).toBe(200);
+    await expectStatus(await isolate(PODS), "Forbidden", deniedFor(person.email));
+    expect(asked).toHaveLength(2);
+  });
+
   it("does not keep others out", async () => {
     const [person, neighbour] = [someone(), someone()];
     const { bindings } = fakeCluster();

@@ -13,8 +13,8 @@ import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
 
 const LIMITS = { maxChangesPerMinute: 100, maxQueuedEvents: 50 };
-const ACCEPTED = { ok: true, value: { as: "event", allowance: expect.anything() } };
-const COUNTED = { ok: true, value: { as: "counted", allowance: null } };
+const ACCEPTED = { ok: true, value: { as: "event", allowance: expect.anything(), state: expect.anything() } };
+const COUNTED = { ok: true, value: { as: "counted", allowance: null, state: expect.anything() } };
 
 beforeEach(() => {
   for (const level of ["warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});

@@ -10,6 +10,7 @@
 import type { Category } from "../../audit/request-categories.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, type Result } from "../../common/result.ts";
+import type { PersonState } from "../../contract/person-state.ts";
 import type { Recorded } from "../../contract/request-record.ts";
 import type { Config } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
@@ -37,6 +38,7 @@ export interface Recording {
   readonly context: Pick<ExecutionContext, "waitUntil">;
 }
 
+type Learn = (user: string, state: PersonState, askedAt: number) => void;
 type Work = () => Promise<Result<Response, Failure>>;
 
 const MAYBE_CARRIED_OUT: Denial = denial(
@@ -48,12 +50,15 @@ const MAYBE_CARRIED_OUT: Denial = denial(
 /** Records API requests. There is one per isolate. */
 export class RequestJournal {
   readonly #config: Config["audit"];
+  readonly #learn: Learn;
   readonly #allowances = new HeldAllowances();
   readonly #makeId = createIdGenerator();
   #isolate = "";
 
-  constructor(config: Config["audit"]) {
+  /** @param learn takes what an object says of its person with each answer */
+  constructor(config: Config["audit"], learn: Learn) {
     this.#config = config;
+    this.#learn = learn;
   }
 
   /**
@@ -129,7 +134,10 @@ export class RequestJournal {
       limits: this.#limits(),
     });
     if (isHandedOn) this.#allowances.arrived(object);
-    if (recorded.ok) this.#allowances.set(object, recorded.value.allowance, askedAt);
+    if (recorded.ok) {
+      this.#allowances.set(object, recorded.value.allowance, askedAt);
+      if (trace.user !== undefined) this.#learn(trace.user, recorded.value.state, askedAt);
+    }
     return recorded;
   }
 
