@@ -84,6 +84,8 @@ describe("the audit log in D1", () => {
       unreadable: null,
       recording: null,
       recording_bytes: null,
+      sign_in: null,
+      device_id: null,
     });
   });
 

@@ -9,8 +9,9 @@ import { Puppet } from "./puppet.ts";
 
 const MIB = 1024 * 1024;
 const CHUNK = MAX_UNTAKEN_BYTES - MIB;
-/** What a connection takes although nobody reads, at most. */
-const TAKEN = 1.25 * MIB;
+const PIECE = MIB / 8;
+/** More than a connection takes although nobody reads. What no longer fits into memory goes to SQLite. */
+const PIECES = 40;
 
 it("the session with the most unread bytes is ended before all sessions of a user fill the object", async () => {
   const person = someone();
@@ -21,7 +22,7 @@ it("the session with the most unread bytes is ended before all sessions of a use
     stallTimeoutSeconds: 60,
     maxBufferedStdinBytes: 64 * MIB,
   };
-  const count = Math.ceil(MAX_WAITING_BYTES / (CHUNK - TAKEN));
+  const count = Math.ceil(MAX_WAITING_BYTES / CHUNK);
   const sessions: { client: Client; pod: Puppet }[] = [];
   for (let i = 0; i < count; i++) {
     const pod = await Puppet.make();
@@ -31,7 +32,7 @@ it("the session with the most unread bytes is ended before all sessions of a use
   for (const { client, pod } of sessions) {
     pod.stall(20_000);
     // What is on its way when the reader stops is still read.
-    for (const size of [1, 1, CHUNK]) client.send(new Uint8Array(size));
+    for (const size of [1, 1, CHUNK, ...Array<number>(PIECES).fill(PIECE)]) client.send(new Uint8Array(size));
   }
   // Which of them is the fullest depends on how much its connection took; see test/unit/limits.test.ts.
   const stalled = await eventually(() => {
