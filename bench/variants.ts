@@ -23,12 +23,15 @@ const AUDIT_MINIMUM = {
   mutations: { record: false },
 };
 
+/** One change after the other is more than a person makes in a minute. */
+const MANY_CHANGES = { audit: { requests: { maxChangesPerMinute: 100_000 } } };
+
 export const WORKERS: readonly WorkerDefinition[] = [
   { name: "untouched", wranglerConfig: resolve(import.meta.dirname, "untouched/wrangler.jsonc") },
-  { name: "unrecorded", config: { recording: { mode: "off" } } },
+  { name: "unrecorded", config: { ...MANY_CHANGES, recording: { mode: "off" } } },
   { name: "unaudited", config: { audit: { requests: AUDIT_MINIMUM } } },
-  { name: "sallyport" },
-  { name: "sallyport-websocket", transport: "websocket" },
+  { name: "sallyport", config: MANY_CHANGES },
+  { name: "sallyport-websocket", config: MANY_CHANGES, transport: "websocket" },
 ];
 
 /** The variants that the others are compared with. */

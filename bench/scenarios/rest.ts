@@ -21,7 +21,7 @@ export const rest: Scenario = {
   },
 };
 
-/** Each change adds a row to D1, which is written during the next ones. */
+/** A change has its event on the disk of its user's object before its answer, and a second one after it. */
 export const restChange: Scenario = {
   name: "rest-change",
   metrics: [{ key: "p50", title: "PATCH of a ConfigMap, p50", unit: "ms" }],
