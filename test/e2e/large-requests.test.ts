@@ -2,7 +2,6 @@
  * Requests as large as clients send them, and answers that come before their end: kubectl, and clients that read
  * nothing until they have sent everything, through the local stack.
  */
-import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sessionWhere } from "./support/audit-log.ts";
@@ -32,34 +31,69 @@ interface Answer {
   readonly json: unknown;
 }
 
-/** Sends a body and reads the answer, whatever becomes of the rest of the body. */
-function post(url: string, headers: Record<string, string | string[]>, body: string): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const request = httpRequest(`${url}${CONFIGMAPS}`, { method: "POST", headers }, (response) => {
+/**
+ * Sends a body and reads the answer, whatever becomes of the rest of the body. On a socket of its own: Node's
+ * HTTP client forgets an answer that it has received when it cannot write any more.
+ */
+async function post(url: string, headers: Record<string, string>, body: string): Promise<Answer> {
+  const { hostname, port, host } = new URL(url);
+  const isChunked = headers["Transfer-Encoding"] === "chunked";
+  const length = isChunked ? {} : { "Content-Length": String(body.length) };
+  const lines = Object.entries({ Host: host, Connection: "close", ...length, ...headers });
+  const head = `POST ${CONFIGMAPS} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
+  const send = () =>
+    new Promise<string>((resolve) => {
       let text = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => {
+      const socket = connect(Number(port), hostname);
+      socket.setEncoding("utf8").on("data", (chunk: string) => {
         text += chunk;
       });
-      response.once("error", reject).once("end", () => {
-        const { statusCode = 0, headers: answered } = response;
-        resolve({ status: statusCode, connection: answered.connection, json: JSON.parse(text) });
-      });
+      // The server may end the connection while the body is being sent. What counts is the answer.
+      socket.on("error", () => {});
+      socket.once("close", () => resolve(text));
+      socket.write(head);
+      socket.write(isChunked ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body);
     });
-    request.once("error", reject).end(body);
-  });
+  return parseAnswer(await untilAnswered(send, (text) => text === ""));
 }
 
+function parseAnswer(text: string): Answer {
+  const [, status] = /^HTTP\/1\.1 (\d+) /.exec(text) ?? [];
+  if (status === undefined) throw new Error(`no answer, but ${JSON.stringify(text)}`);
+  const [, connection] = /^connection: (.*)\r$/im.exec(text) ?? [];
+  const json: unknown = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1));
+  return { status: Number(status), connection, json };
+}
+
+/**
+ * workerd ends the connection of an upload that was answered early once it has thrown 64 KiB of it away, so that a
+ * client may fail to write before it has read the answer. A deployment has Cloudflare's edge in that place.
+ *
+ * @param isCut whether an attempt failed that way
+ */
+async function untilAnswered<T>(attempt: () => Promise<T>, isCut: (outcome: T) => boolean): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const outcome = await attempt();
+    if (!isCut(outcome) || tries === MAX_ATTEMPTS) return outcome;
+  }
+}
+
+const MAX_ATTEMPTS = 10;
 const JSON_TYPE = { "Content-Type": "application/json" };
 
 describe("an object", () => {
   it("of 12 MB is refused as a real API server refuses it, and kubectl says why", async () => {
-    const { code, stderr } = await people.alice.runWithInput(configMap("large", 12_000_000), "create", "-f", "-");
+    const body = configMap("large", 12_000_000);
+    const { code, stderr } = await untilAnswered(
+      () => people.alice.runWithInput(body, "create", "-f", "-"),
+      (finished) => /broken pipe|connection reset/.test(finished.stderr),
+    );
     expect([code, stderr]).toEqual([1, expect.stringContaining(TOO_LARGE)]);
   });
 
   it("of 12 MB is refused while it is being sent, with and without its length", async () => {
     const body = configMap("large", 12_000_000);
-    for (const framing of [{ "Content-Length": String(body.length) }, { "Transfer-Encoding": "chunked" }]) {
+    for (const framing of [{}, { "Transfer-Encoding": "chunked" }]) {
       const { status, json } = await post(people.stack.personas.alice.url, { ...JSON_TYPE, ...framing }, body);
       expect([status, json]).toEqual([
         413,
