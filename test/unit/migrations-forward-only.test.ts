@@ -1,9 +1,13 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
 import { expect, it } from "vitest";
+import * as schema from "../../audit/schema.ts";
 import { readMigrations, splitStatements } from "../../dev/stack/migrations.ts";
 import { compareMigrations } from "../../tools/deploy/migrations.ts";
 import { findIncompatibilities } from "../support/forward-only.ts";
+
+type DrizzleSnapshot = Awaited<ReturnType<typeof generateSQLiteDrizzleJson>>;
 
 const migrations = readMigrations(resolve(import.meta.dirname, "../../migrations"));
 const withNext = (sql: string) => [...migrations, { name: "9999_next.sql", statements: splitStatements(sql) }];
@@ -11,6 +15,13 @@ const withNext = (sql: string) => [...migrations, { name: "9999_next.sql", state
 it("every migration keeps what an earlier Worker reads, and accepts what it writes", () => {
   expect(migrations.length).toBeGreaterThan(1);
   expect(findIncompatibilities(migrations)).toEqual([]);
+});
+
+it("the newest snapshot is the schema, so that the next generated migration has nothing of the past in it", async () => {
+  const folder = resolve(import.meta.dirname, "../../migrations/meta");
+  const newest = readdirSync(folder).findLast((name) => name.endsWith("_snapshot.json")) ?? "";
+  const snapshot = JSON.parse(readFileSync(resolve(folder, newest), "utf8")) as DrizzleSnapshot;
+  expect(await generateSQLiteMigration(snapshot, await generateSQLiteDrizzleJson(schema))).toEqual([]);
 });
 
 it.each([
