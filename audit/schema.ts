@@ -14,61 +14,8 @@ import { CATEGORIES, DECISIONS } from "./request-categories.ts";
 export { events } from "./events-table.ts";
 export { sealParts, sealRemovals, seals } from "./seal/tables.ts";
 
-/**
- * Rows from before API requests were events, and those of `break-glass --enter`. The view `requests` has them
- * too.
- */
-export const requestRows = sqliteTable(
-  "request_rows",
-  {
-    id: text().notNull(),
-    /** 1, 2, 3 … as in `events`. */
-    row_number: integer().primaryKey(),
-    at: integer().notNull(),
-    user: text(),
-    kubernetes_user: text(),
-    cluster: text(),
-    category: text({ enum: CATEGORIES }).notNull(),
-    decision: text({ enum: DECISIONS }),
-    rule: text(),
-    refusal: text(),
-    reason: text(),
-    method: text(),
-    path: text(),
-    verb: text(),
-    api_group: text(),
-    resource: text(),
-    subresource: text(),
-    namespace: text(),
-    name: text(),
-    status: integer(),
-    count: integer().notNull(),
-    client_address: text(),
-    country: text(),
-    user_agent: text(),
-    ray: text(),
-  },
-  (table) => [
-    uniqueIndex("requests_by_id").on(table.id),
-    // D1 bills another row for it. Requests without a user are only queried by time.
-    index("requests_by_user").on(table.user, table.id).where(sql`user IS NOT NULL`),
-    check("requests_row_number_is_positive", sql`row_number > 0`),
-  ],
-);
-
-/**
- * Audited API requests, one row each: metadata only, never a body, a query or a credential. A change has two
- * events, `request` and `response`; every other request has one. null means unknown or not applicable.
- *
- * The unary plus takes the type affinity off the older rows' columns, as what comes from JSON has none: only
- * where both halves of a UNION ALL agree does SQLite merge them in the order of their indexes
- * (rule 17h of flattenSubquery in its select.c), so that LIMIT ends the reading.
- */
-export const requests = sqliteView("requests", {
-  /** `2026-11-17T09:30:00.000Z-…`: begins with the time, so its index also serves queries by time. */
-  id: text().notNull(),
-  /** Of the `request` event. Not unique: older rows have numbers of their own. */
-  row_number: integer().notNull(),
+/** What older rows and the view `requests` have in common. null means unknown or not applicable. */
+const requestColumns = {
   /** When the request arrived, in milliseconds since the epoch. */
   at: integer().notNull(),
   /** The Access identity; null for a request without a valid one. */
@@ -102,6 +49,42 @@ export const requests = sqliteView("requests", {
   user_agent: text(),
   /** Cloudflare's id of the request. */
   ray: text(),
+};
+
+/**
+ * Rows from before API requests were events, and those of `break-glass --enter`. The view `requests` has them
+ * too.
+ */
+export const requestRows = sqliteTable(
+  "request_rows",
+  {
+    id: text().notNull(),
+    /** 1, 2, 3 … as in `events`. */
+    row_number: integer().primaryKey(),
+    ...requestColumns,
+  },
+  (table) => [
+    uniqueIndex("requests_by_id").on(table.id),
+    // D1 bills another row for it. Requests without a user are only queried by time.
+    index("requests_by_user").on(table.user, table.id).where(sql`user IS NOT NULL`),
+    check("requests_row_number_is_positive", sql`row_number > 0`),
+  ],
+);
+
+/**
+ * Audited API requests, one row each: metadata only, never a body, a query or a credential. A change has two
+ * events, `request` and `response`; every other request has one. null means unknown or not applicable.
+ *
+ * The unary plus takes the type affinity off the older rows' columns, as what comes from JSON has none: only
+ * where both halves of a UNION ALL agree does SQLite merge them in the order of their indexes
+ * (rule 17h of flattenSubquery in its select.c), so that LIMIT ends the reading.
+ */
+export const requests = sqliteView("requests", {
+  /** `2026-11-17T09:30:00.000Z-…`: begins with the time, so its index also serves queries by time. */
+  id: text().notNull(),
+  /** Of the `request` event. Not unique: older rows have numbers of their own. */
+  row_number: integer().notNull(),
+  ...requestColumns,
   /** Of requests that were counted: the first and the last, in milliseconds since the epoch. */
   first_at: integer(),
   last_at: integer(),
