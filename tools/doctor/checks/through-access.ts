@@ -153,7 +153,7 @@ export async function findOwnRequest(
     if (now() - began >= MAX_ROW_WAIT_MS) {
       return failure(
         `a request is not in the audit log after ${MAX_ROW_WAIT_MS / 1000} s`,
-        'check the AUDIT_DB binding and the migrations; the log of the objects\' Worker has "audit_events_not_delivered" with D1\'s error',
+        "check the AUDIT_DB binding and the migrations; the log of the objects' Worker has \"audit_events_not_delivered\" with D1's error",
       );
     }
     await wait(ROW_POLL_MS);
