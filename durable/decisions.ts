@@ -40,8 +40,7 @@ export class Decisions {
 
   /** What holds for the user, as this object knows it. */
   get state(): PersonState {
-    const { version, lock } = this.#locks.state;
-    return { version, lock };
+    return { version: this.#locks.version, lock: this.#locks.lock ?? null };
   }
 
   currentLock(): UserLock | null {

@@ -1,6 +1,6 @@
 import { type BackoffLimits, backoffMs } from "../common/backoff.ts";
 import { describeError, logEvent } from "../common/log.ts";
-import type { Result } from "../common/result.ts";
+import { ok, type Result } from "../common/result.ts";
 import { withTimeout } from "../common/with-timeout.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import type { Denial } from "../contract/denial.ts";
@@ -108,9 +108,8 @@ async function sendState(object: UserObjectCalls, user: string, state: CopiedSta
   const lock = currentLock(state.lock, Date.now());
   if (lock) {
     const ended = await callUserObject(object, "lock", { lock, isAudited: false });
-    return ended.ok ? { ok: true, value: { ended: ended.value, wasLocked: false } } : ended;
+    return ended.ok ? ok({ ended: ended.value, wasLocked: false }) : ended;
   }
-  const command = { user, by: "", reason: "", isAudited: false };
-  const wasLocked = await callUserObject(object, "unlock", { ...command, by: user });
-  return wasLocked.ok ? { ok: true, value: { ended: [], wasLocked: wasLocked.value } } : wasLocked;
+  const wasLocked = await callUserObject(object, "unlock", { user, by: user, reason: "", isAudited: false });
+  return wasLocked.ok ? ok({ ended: [], wasLocked: wasLocked.value }) : wasLocked;
 }

@@ -124,14 +124,11 @@ export class UserSessions extends DurableObject<SharedBindings> {
     );
   }
 
-  async recordResponse(argument: unknown): Promise<UserObjectAnswer<"recordResponse">> {
-    let written: Promise<void> | undefined;
-    const answer = this.#answer("recordResponse", argument, (host, fields) => {
-      written = host.recordResponse(fields);
+  recordResponse(argument: unknown): Promise<UserObjectAnswer<"recordResponse">> {
+    return this.#answerLater("recordResponse", argument, async (host, fields) => {
+      await host.recordResponse(fields);
       return null;
     });
-    await written;
-    return answer;
   }
 
   override async alarm(): Promise<void> {

@@ -80,7 +80,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const cluster = findClusterByHost(config.clusters, url.hostname);
     if (cluster) trace.cluster = cluster.name;
     if (isApi) trace.destination = "sallyport";
-    else if (cluster) trace.locationHint = cluster.locationHint;
+    const location = isApi ? null : (cluster?.locationHint ?? null);
+    trace.locationHint = location;
     if (!cluster && !isApi) return err(UNKNOWN_HOST);
 
     const known = await readAccessIdentity(subject, token);
@@ -93,7 +94,6 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const identity = identified.value;
     trace.identity = identity;
 
-    const location = isApi ? null : (cluster?.locationHint ?? null);
     const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
     const { signIn } = accessIdentity;
     if (cluster && !isApi) {
@@ -126,9 +126,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!decided.ok) return decided;
     const decision = decided.value;
 
-    const isPlainRead = !hasSideEffects(decision, method) && !leavesRow(clusterRequest, classified.info);
-    const sameSite = isPlainRead ? ok(null) : checkCrossSite(headers, url, config.loopbackOrigins);
-    if (!sameSite.ok) return sameSite;
+    const sameSite = checkCrossSite(headers, url, config.loopbackOrigins);
+    const mayMatter = () => hasSideEffects(decision, method) || leavesRow(clusterRequest, classified.info);
+    if (!sameSite.ok && mayMatter()) return sameSite;
 
     if (decision.action === "session") {
       trace.destination = "session";

@@ -115,11 +115,12 @@ function ruleApplies(rule: Rule, query: Asked): boolean {
 
 function refuses({ match }: Rule, query: Read): boolean {
   const identity = withAnyGroup(query.identity);
-  return query.readings.some((reading) =>
-    verbsOf(match, reading, query.creates ?? false).some((verb) =>
-      matches(widenForUnknown(match, reading), { ...query, identity, info: { ...reading, verb } }),
-    ),
-  );
+  return query.readings.some((reading) => {
+    const widened = widenForUnknown(match, reading);
+    return verbsOf(match, reading, query.creates ?? false).some((verb) =>
+      matches(widened, { ...query, identity, info: { ...reading, verb } }),
+    );
+  });
 }
 
 /** Why a rule applies to a request whose path does not show it, and what to do. */

@@ -9,7 +9,7 @@
  */
 import type { Category } from "../../audit/request-categories.ts";
 import { describeError, logEvent } from "../../common/log.ts";
-import { err, type Result } from "../../common/result.ts";
+import { err, ok, type Result } from "../../common/result.ts";
 import type { PersonState } from "../../contract/person-state.ts";
 import type { Recorded } from "../../contract/request-record.ts";
 import type { Config } from "../config/schema.ts";
@@ -100,7 +100,7 @@ export class RequestJournal {
   async recordAnswered(recording: Recording, response: Response): Promise<Result<Response, Denial>> {
     const { request, trace, env } = recording;
     const category = trace.isRecorded ? "none" : this.#categoryOf(recording, response.status);
-    if (category === "none") return { ok: true, value: response };
+    if (category === "none") return ok(response);
     trace.isRecorded = true;
     const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), {
       requestId: this.#makeId(trace.at),
@@ -111,7 +111,7 @@ export class RequestJournal {
       limits: this.#limits(),
     });
     // An answer that says "sign in" gives nothing away, and without it nobody's client would sign in again.
-    if (recorded.ok || trace.user === undefined) return { ok: true, value: response };
+    if (recorded.ok || trace.user === undefined) return ok(response);
     discard(response);
     return recorded;
   }
@@ -142,20 +142,14 @@ export class RequestJournal {
   }
 
   /** The category of a change that is about to be carried out; `none` for everything else. */
-  #changeCategory({ request: { method, url }, trace }: Recording): Category | "none" {
-    if (isReadMethod(method)) return "none";
-    if (trace.destination === "sallyport") {
-      return isAuditedAdminRequest(method, new URL(url).pathname) ? "admin" : "none";
-    }
-    const { identity, cluster = "", info } = trace;
-    if (!identity || !info || isReview(info.apiGroup)) return "none";
-    return categorize(
-      { method, query: { identity, cluster, info, session: undefined }, status: null },
-      this.#config.requests,
-    );
+  #changeCategory(recording: Recording): Category | "none" {
+    const { request, trace } = recording;
+    if (isReadMethod(request.method) || (trace.info && isReview(trace.info.apiGroup))) return "none";
+    return this.#categoryOf(recording, null);
   }
 
-  #categoryOf({ request: { method, url }, trace }: Recording, status: number): Category | "none" {
+  /** @param status the answer's; null while there is none */
+  #categoryOf({ request: { method, url }, trace }: Recording, status: number | null): Category | "none" {
     if (trace.denial) return "denied";
     const { destination, identity, cluster = "", info, failure } = trace;
     if (destination === "sallyport") return isAuditedAdminRequest(method, new URL(url).pathname) ? "admin" : "none";
