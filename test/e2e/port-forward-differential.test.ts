@@ -21,6 +21,11 @@ import { TunnelClient } from "./support/tunnel-client.ts";
 const COUNT = Number(process.env["SALLYPORT_SEQUENCES"] ?? 2_000);
 /** Of them, so many also go through both Workers. */
 const COUNT_THROUGH = COUNT / 10;
+/**
+ * Whether the cluster ended this session before the frame that we would have ended it for had arrived: a
+ * kubelet hangs up by itself on some of the frames before it, and both are under way at the same time.
+ */
+const isLost = (reason: unknown) => String(reason).startsWith("the connection to the cluster was lost");
 const cluster = realCluster("the differential test of port-forward");
 
 describe.skipIf(!cluster)("port-forward's frames, to the observer and to a real kubelet", () => {
@@ -133,12 +138,15 @@ describe.skipIf(!cluster)("port-forward's frames through Sallyport to a real kub
         const forward = logged.find((one) => one.port === Number(port));
         if (bytes > (forward?.bytes_out ?? 0)) found.push(`port ${port} answered ${bytes}`, forward);
       }
-      if (endedAt && !String(reason).includes(endedAt.violation)) found.push(endedAt, reason);
+      if (endedAt && !String(reason).includes(endedAt.violation) && !isLost(reason)) found.push(endedAt, reason);
       if (unreadable) found.push("unreadable");
       return found.length > 0 ? [{ steps: sequence.steps.map(({ name }) => name), found }] : [];
     });
     expect(problems).toEqual([]);
-    const ended = outcomes.filter(({ endedAt }) => endedAt).length;
+    const ended = outcomes.filter(({ endedAt, sessionId }) => {
+      const { reason } = rows.get(sessionId ?? "") ?? {};
+      return endedAt && String(reason).includes(endedAt.violation);
+    }).length;
     console.error(
       `differential test of port-forward, through Sallyport: ${outcomes.length} sequences, ` +
         `${outcomes.filter(hasAnswer).length} answered, ${ended} ended`,
