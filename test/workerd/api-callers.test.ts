@@ -1,6 +1,8 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { admin, alice, as, directlyAs, requestAs } from "./people.ts";
+import { kubeconfig } from "../../worker/api/schemas/self-service.ts";
+import { admin, alice, as, directlyAs, requestAs, TEAM } from "./people.ts";
+import { expectApiDenial } from "./statuses.ts";
 
 describe("a caller", () => {
   it("learns who they are", async () => {
@@ -26,6 +28,42 @@ describe("a caller", () => {
     });
   });
 
+  describe("asks for a kubeconfig", () => {
+    const managedOAuth = (on: boolean) => ({
+      config: { access: { teamDomain: TEAM, audiences: ["test-audience"], managedOAuth: on } },
+    });
+    const userOf = async (response: Response) => {
+      expect(response.status).toBe(200);
+      const { users } = kubeconfig.parse(JSON.parse(await response.text()));
+      expect(users.map(({ name }) => name)).toEqual(["alice@example.com"]);
+      return users[0]?.user;
+    };
+    const plugin = {
+      exec: {
+        apiVersion: "client.authentication.k8s.io/v1",
+        command: "kubectl-sallyport",
+        args: ["credential"],
+        installHint: expect.stringMatching(/not on your PATH.*auth=warp/),
+        interactiveMode: "IfAvailable",
+        provideClusterInfo: true,
+      },
+    };
+
+    it.each([
+      ["signs in by WARP where Access has no Managed OAuth", false, "", {}],
+      ["signs in through the plugin where it has", true, "", plugin],
+      ["signs in through the plugin on request", false, "?auth=plugin", plugin],
+      ["signs in by WARP on request", true, "?auth=warp", {}],
+    ])("that %s", async (_what, on, query, user) => {
+      expect(await userOf(await directlyAs(alice, `/-/kubeconfig${query}`, {}, managedOAuth(on)))).toEqual(user);
+    });
+
+    it.each(["?auth=password", "?auth=", "?auth=plugin&auth=warp"])("not with %s", async (query) => {
+      const response = await directlyAs(alice, `/-/kubeconfig${query}`, {}, managedOAuth(true));
+      await expectApiDenial(response, "bad_request", /auth/);
+    });
+  });
+
   it("needs a token, the right method and an existing path", async () => {
     expect((await as(alice, "/-/whoami", { method: "POST" })).status).toBe(405);
     expect((await as(alice, "/-/constructor")).status).toBe(404);
@@ -37,7 +75,7 @@ describe("a caller", () => {
 
 it("the admin API may require a token of its own Access application", async () => {
   const access = {
-    teamDomain: "https://team.cloudflareaccess.com",
+    teamDomain: TEAM,
     audiences: ["test-audience", "admin-app"],
     adminAudiences: ["admin-app"],
   };

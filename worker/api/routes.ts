@@ -5,7 +5,7 @@ import { apiRequestPage, apiRequestsQuery } from "./schemas/api-request.ts";
 import { commandBody, commandQuery, endedAnswer, lockBody, lockQuery } from "./schemas/command.ts";
 import { exportStatus } from "./schemas/export.ts";
 import { liftedLock, lock, newLock } from "./schemas/lock.ts";
-import { health, openApi, reasonBody, statedReason } from "./schemas/self-service.ts";
+import { health, kubeconfigQuery, openApi, reasonBody, statedReason } from "./schemas/self-service.ts";
 import { ownSessions, sessionDetail, sessionPage, sessionsQuery } from "./schemas/session.ts";
 import { sessionIdParams, userParams } from "./schemas/shared.ts";
 import { whoami } from "./schemas/whoami.ts";
@@ -47,7 +47,8 @@ export const ROUTES = {
     method: "GET",
     path: "/-/kubeconfig",
     access: "user",
-    summary: "Returns a kubeconfig with a context for each cluster that the caller may reach. It has no credentials.",
+    summary: "Returns a kubeconfig with a context for each cluster that the caller may reach. It has no secret.",
+    query: kubeconfigQuery,
     answer: { kind: "file", contentType: "application/yaml", description: "A kubeconfig." },
     denials: [],
   },

@@ -46,6 +46,12 @@ const accessFields = z.strictObject({
     ])
     .prefault({ claim: "custom.groups" })
     .describe("Where the groups in identity rules come from."),
+  managedOAuth: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the Access applications have Managed OAuth on. Then `/-/kubeconfig` returns kubeconfigs that sign in through `kubectl-sallyport`, for people without WARP.",
+    ),
 });
 
 /** A token for any other audience is refused before its role counts: nobody could use the admin API. */

@@ -27,13 +27,32 @@ export const statedReason = z
   })
   .meta({ id: "StatedReason", description: "A reason that counts for the caller's next sessions." });
 
+export const kubeconfigQuery = z.object({
+  auth: z
+    .enum(["plugin", "warp"])
+    .exactOptional()
+    .describe(
+      "How its user signs in. `plugin`: through kubectl-sallyport, as an exec credential plugin. `warp`: by WARP, so that the file has no user's credentials at all. Default: `plugin` with `access.managedOAuth`, otherwise `warp`.",
+    ),
+});
+
+/** Kubernetes' `ExecConfig`, as far as it is used. https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/ */
+const execConfig = z.strictObject({
+  apiVersion: z.literal("client.authentication.k8s.io/v1"),
+  command: z.string(),
+  args: z.array(z.string()),
+  installHint: z.string(),
+  interactiveMode: z.literal("IfAvailable"),
+  provideClusterInfo: z.literal(true),
+});
+
 /** Not an answer's schema by itself: the file is YAML, of which JSON is a part. */
 export const kubeconfig = z.strictObject({
   apiVersion: z.literal("v1"),
   kind: z.literal("Config"),
   "current-context": z.string(),
   clusters: z.array(z.strictObject({ name: z.string(), cluster: z.strictObject({ server: z.url() }) })),
-  users: z.array(z.strictObject({ name: z.string(), user: z.strictObject({}) })),
+  users: z.array(z.strictObject({ name: z.string(), user: z.strictObject({ exec: execConfig.exactOptional() }) })),
   contexts: z.array(
     z.strictObject({ name: z.string(), context: z.strictObject({ cluster: z.string(), user: z.string() }) }),
   ),
