@@ -9,11 +9,10 @@
  * ignore what they do not know.
  */
 import * as z from "zod";
-import { logEvent } from "../common/log.ts";
-import { err, ok, type Result } from "../common/result.ts";
+import { ok, type Result } from "../common/result.ts";
 import type { Denial } from "./denial.ts";
 import { liveSessionSchema } from "./session-row.ts";
-import { contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
+import { callVersioned, parseContract, parseVersioned, refuseMismatch, withVersion } from "./version.ts";
 
 /** The name of the one directory object. */
 export const DIRECTORY_NAME = "directory";
@@ -125,9 +124,10 @@ export async function callDirectory<M extends DirectoryMethod>(
   fields: DirectoryFields<M>,
 ): Promise<DirectoryAnswer<M>> {
   // A new stub for each call: an exception may have broken the one before.
-  const answer = await namespace.getByName(DIRECTORY_NAME)[method](withVersion(fields));
-  const parsed = parseContract(answerSchemaOf(method), answer);
-  return parsed.ok ? parsed.value : mismatch(method, parsed.error.detail);
+  const called = await callVersioned(method, () => namespace.getByName(DIRECTORY_NAME)[method](withVersion(fields)));
+  if (!called.ok) return called;
+  const parsed = parseContract(answerSchemaOf(method), called.value);
+  return parsed.ok ? parsed.value : refuseMismatch(method, parsed.error.detail);
 }
 
 /**
@@ -144,7 +144,7 @@ export function answerDirectoryCall<M extends DirectoryMethod>(
     () => DIRECTORY_METHODS[method].fields as unknown as z.ZodType<DirectoryFields<M>>,
     argument,
   );
-  return fields.ok ? ok(answer(fields.value)) : mismatch(method, fields.error.detail);
+  return fields.ok ? ok(answer(fields.value)) : refuseMismatch(method, fields.error.detail);
 }
 
 function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<DirectoryAnswer<M>> {
@@ -155,10 +155,4 @@ function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<Directo
       error: z.strictObject({ code: z.literal("contract_mismatch"), message: text }),
     }),
   ]) as unknown as z.ZodType<DirectoryAnswer<M>>;
-}
-
-function mismatch(method: DirectoryMethod, detail: string): Result<never, Denial> {
-  logEvent("error", "contract_mismatch", { method, detail });
-  const { code, message } = contractMismatch(detail);
-  return err({ code, message });
 }

@@ -11,8 +11,7 @@
  * answers; add a method instead.
  */
 import * as z from "zod";
-import { logEvent } from "../common/log.ts";
-import { err, ok, type Result } from "../common/result.ts";
+import { ok, type Result } from "../common/result.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
@@ -20,7 +19,14 @@ import { podFactsSchema } from "./pod-facts.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
 import { liveSessionSchema, rowOfVersion2 } from "./session-row.ts";
-import { contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
+import {
+  CONTRACT_VERSION,
+  callVersioned,
+  parseContract,
+  parseVersioned,
+  refuseMismatch,
+  withVersion,
+} from "./version.ts";
 
 const text = z.string();
 const name = text.min(1);
@@ -48,7 +54,16 @@ function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(fields:
     }),
   });
   const answer = z.discriminatedUnion("ok", [z.strictObject({ ok: z.literal(true), value }), failure]);
-  return { fields, answer, isFrozen: false };
+  return { fields, answer, isFrozen: false, version: CONTRACT_VERSION };
+}
+
+/** @param version of the edges that first had it: their objects accept no other */
+function defineOlderMethod<Fields extends z.ZodType, Value extends z.ZodType>(
+  version: number,
+  fields: Fields,
+  value: Value,
+) {
+  return { ...defineMethod(fields, value), version };
 }
 
 /** @param fields not strict, so that an edge of a later version may add to them */
@@ -111,8 +126,8 @@ export const METHODS = {
   readState: defineMethod(z.strictObject({}), personStateSchema),
   /** The lock that holds now, and which objects do not know yet that it does, or that it does not. */
   describeLock: defineMethod(z.strictObject({}), z.strictObject({ lock: lockSchema.nullable(), notReached })),
-  /** `decideReason` as edges of version 2 call it, at each object. */
-  stateReason: defineMethod(z.strictObject({ reason: name, until: milliseconds }), z.null()),
+  /** States a reason in this object alone: for an object that runs the code of version 2. */
+  stateReason: defineOlderMethod(2, z.strictObject({ reason: name, until: milliseconds }), z.null()),
   /**
    * Writes an API request to the audit log. Once it has answered, no crash loses it. A change (`isChange`) has
    * an event of its own, or is refused: `too_many_changes`, `audit_unavailable`.
@@ -125,8 +140,8 @@ export const METHODS = {
         isChange: z.boolean(),
         /** A change that left for the cluster together with this call, on an allowance. It is never refused. */
         isHandedOn: z.boolean(),
-        /** An earlier call with this id failed, and may have been carried out. */
-        isRepeated: z.boolean(),
+        /** How many earlier calls with this id failed. Each may have been carried out. */
+        failedTries: z.int().nonnegative().max(9),
         /** The isolate that asks, for its allowance. */
         isolate: text.max(64),
         limits: requestLimitsSchema,
@@ -182,15 +197,11 @@ export async function callUserObject<M extends UserObjectMethod>(
   method: M,
   fields: UserObjectFields<M>,
 ): Promise<UserObjectAnswer<M>> {
-  let answer: unknown;
-  try {
-    answer = await stub[method](withVersion(fields as object));
-  } catch (error) {
-    if (!isMissingMethod(error)) throw error;
-    return mismatch(method, "the object has no such method");
-  }
-  const parsed = parseContract(METHODS[method].answer, answer);
-  return parsed.ok ? (parsed.value as UserObjectAnswer<M>) : mismatch(method, parsed.error.detail);
+  const { version, answer } = METHODS[method];
+  const called = await callVersioned(method, () => stub[method](withVersion(fields as object, version)));
+  if (!called.ok) return called;
+  const parsed = parseContract(answer, called.value);
+  return parsed.ok ? (parsed.value as UserObjectAnswer<M>) : refuseMismatch(method, parsed.error.detail);
 }
 
 /**
@@ -207,10 +218,10 @@ export function answerCall<
   argument: unknown,
   answer: (fields: UserObjectFields<M>) => Answer,
   acceptedVersions?: readonly number[],
-): Answer | ReturnType<typeof mismatch> {
+): Answer | ReturnType<typeof refuseMismatch> {
   const { fields: schema, isFrozen } = METHODS[method];
   const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
-  if (!fields.ok) return mismatch(method, fields.error.detail);
+  if (!fields.ok) return refuseMismatch(method, fields.error.detail);
   const answered = answer(fields.value as UserObjectFields<M>);
   return isOfVersion2(argument) ? inFormOfVersion2(method, answered) : answered;
 }
@@ -226,15 +237,4 @@ function inFormOfVersion2<Answer>(method: UserObjectMethod, answered: Answer): A
   if (!answer.ok) return answered;
   const { value } = answer;
   return ok(Array.isArray(value) ? value.map(rowOfVersion2) : value && rowOfVersion2(value)) as Answer;
-}
-
-function mismatch(method: UserObjectMethod, detail: string): { readonly ok: false; readonly error: Denial } {
-  logEvent("error", "contract_mismatch", { method, detail });
-  const { code, message } = contractMismatch(detail);
-  return err({ code, message });
-}
-
-/** By workerd's message, since it has no code for it. Older objects lack what newer edges call. */
-function isMissingMethod(error: unknown): boolean {
-  return error instanceof TypeError && error.message.includes("does not implement");
 }

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { logEvent } from "../common/log.ts";
 import { err, ok, type Result } from "../common/result.ts";
 import { type Denial, denial } from "./denial.ts";
 
@@ -33,9 +34,42 @@ export function contractMismatch(detail: string): ContractMismatch {
   return { ...denial("contract_mismatch", message), code: "contract_mismatch", detail };
 }
 
+/** Refuses a call of a method that the other side does not understand, and logs why. */
+export function refuseMismatch(
+  method: string,
+  detail: string,
+): { readonly ok: false; readonly error: Denial<"contract_mismatch"> } {
+  logEvent("error", "contract_mismatch", { method, detail });
+  const { code, message } = contractMismatch(detail);
+  return err({ code, message });
+}
+
+/**
+ * Calls a method of an object, which may run older code.
+ *
+ * @throws what the platform throws where the object cannot be reached, or failed; a method that it lacks is a
+ *   mismatch instead
+ */
+export async function callVersioned(
+  method: string,
+  call: () => Promise<unknown>,
+): Promise<Result<unknown, Denial<"contract_mismatch">>> {
+  try {
+    return ok(await call());
+  } catch (error) {
+    if (!isMissingMethod(error)) throw error;
+    return refuseMismatch(method, "the object has no such method");
+  }
+}
+
+/** By workerd's message, since it has no code for it. Older objects lack what newer callers call. */
+function isMissingMethod(error: unknown): boolean {
+  return error instanceof TypeError && error.message.includes("does not implement");
+}
+
 /** Adds the version to what the edge sends. */
-export function withVersion<T extends object>(fields: T): T & { readonly version: number } {
-  return { version: CONTRACT_VERSION, ...fields };
+export function withVersion<T extends object>(fields: T, version = CONTRACT_VERSION): T & { readonly version: number } {
+  return { version, ...fields };
 }
 
 /**

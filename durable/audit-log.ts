@@ -24,8 +24,7 @@ export class AuditLog {
   readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
   #delivering: ReturnType<typeof setTimeout> | undefined;
   /** Responses that are not written yet. An object that stops loses them; the edge sends them again. */
-  readonly #responses: { readonly id: string; readonly at: number; readonly response: RequestEnd }[] = [];
-  #written: PromiseWithResolvers<void> | undefined;
+  readonly #responses: (PromiseWithResolvers<void> & { readonly write: () => void })[] = [];
 
   constructor(state: DurableObjectState, alarm: Alarm, database: D1Database) {
     this.#state = state;
@@ -59,17 +58,24 @@ export class AuditLog {
     this.#deliverTogether();
   }
 
-  /**
-   * Writes the response to an open change, in a moment, together with others: nobody's answer waits for it, and
-   * each write to disk takes its time. Any other response is ignored.
-   *
-   * @returns resolves once it is written
-   */
-  appendResponse(id: string, response: RequestEnd): Promise<void> {
-    this.#responses.push({ id, at: Date.now(), response });
-    this.#written ??= Promise.withResolvers<void>();
+  /** Writes the response to an open change. Any other response is ignored. */
+  appendResponse(id: string, response: RequestEnd): void {
+    this.#journal.appendResponse(id, Date.now(), response);
     this.#deliverTogether();
-    return this.#written.promise;
+  }
+
+  /**
+   * The same in a moment, together with others: nobody's answer waits for it, and each write to disk takes its
+   * time.
+   *
+   * @returns resolves once it is written, and rejects if it cannot be
+   */
+  appendResponseSoon(id: string, response: RequestEnd): Promise<void> {
+    const at = Date.now();
+    const written = Promise.withResolvers<void>();
+    this.#responses.push({ ...written, write: () => this.#journal.appendResponse(id, at, response) });
+    this.#deliverTogether();
+    return written.promise;
   }
 
   /** Delivers at once where as many events wait as fill a delivery, or half of what may wait. */
@@ -116,9 +122,14 @@ export class AuditLog {
     this.#alarm.ringWithin(HEARTBEAT_MS);
     this.#delivering ??= setTimeout(() => {
       this.#delivering = undefined;
-      for (const { id, at, response } of this.#responses.splice(0)) this.#journal.appendResponse(id, at, response);
-      this.#written?.resolve();
-      this.#written = undefined;
+      for (const { write, resolve, reject } of this.#responses.splice(0)) {
+        try {
+          write();
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      }
       this.#state.waitUntil(this.deliver());
     }, DELIVER_WITHIN_MS);
   }

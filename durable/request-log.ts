@@ -61,7 +61,7 @@ export class RequestLog {
 
   /** Writes the answer to a change, if it is open. Resolves once it is written. */
   async respond({ requestId, status, reason, podFacts }: UserObjectFields<"recordResponse">): Promise<void> {
-    await this.#audit.appendResponse(requestId, { status, reason, ...(podFacts && { pod_facts: podFacts }) });
+    await this.#audit.appendResponseSoon(requestId, { status, reason, ...(podFacts && { pod_facts: podFacts }) });
   }
 
   /**
@@ -71,7 +71,7 @@ export class RequestLog {
   onAlarm(now: number): void {
     const { journal } = this.#audit;
     for (const requestId of journal.openRequestsBefore(now - MAX_OPEN_MS)) {
-      void this.#audit.appendResponse(requestId, { status: null, reason: "no answer known" });
+      this.#audit.appendResponse(requestId, { status: null, reason: "no answer known" });
     }
     // While D1 is away, counting goes on without them.
     if (journal.queueLength() === 0) {
@@ -84,13 +84,13 @@ export class RequestLog {
   }
 
   #recordChange(fields: RequestFields, now: number): Result<RequestLogEntry, Denial> {
-    const { requestId, request, isHandedOn, isRepeated, isolate, limits } = fields;
+    const { requestId, request, isHandedOn, failedTries, isolate, limits } = fields;
     const { journal } = this.#audit;
     const isAdmin = request.category === "admin";
     // Its response makes two events. An administrator's commands, which end sessions, go on for longer.
     const room = (isAdmin ? 2 : 1) * limits.maxQueuedEvents - journal.queueLength() - journal.openRequestCount();
     const limit = { maxPerWindow: limits.maxChangesPerMinute };
-    const isKnown = isRepeated && journal.isOpenRequest(requestId);
+    const isKnown = failedTries > 0 && journal.isOpenRequest(requestId);
     if (!isKnown && !isHandedOn) {
       if (room <= 0) return err(AUDIT_UNAVAILABLE);
       const retryAfterMs = isAdmin ? 0 : this.#allowances.take(limit, now);
@@ -111,11 +111,11 @@ export class RequestLog {
     return refusal;
   }
 
-  #recordOther({ requestId, request, isRepeated, limits }: RequestFields, now: number): RequestLogEntry {
+  #recordOther({ requestId, request, failedTries, limits }: RequestFields, now: number): RequestLogEntry {
     const { journal } = this.#audit;
-    if (isRepeated && journal.isQueued(requestId)) return EVENT;
-    // Where D1 may already have the first try, this is another row: two of one id would break the chain.
-    const id = isRepeated ? `${requestId}r` : requestId;
+    // D1 may already have an earlier try. So this one is another row: two of one id would break the chain.
+    const [id = requestId, ...earlierIds] = idsOfTries(requestId, failedTries);
+    if (earlierIds.some((earlier) => journal.isQueued(earlier))) return EVENT;
     const hasRoom = journal.queueLength() < 2 * limits.maxQueuedEvents;
     if (!hasRoom || !this.#isWithinRate(request, now)) {
       this.#count(request);
@@ -149,6 +149,12 @@ export class RequestLog {
     if (this.#counted.add(keyOf(request), request.arrived_at)) logEvent("warn", "requests_counted");
     this.#audit.ringWithin(SUMMARY_AFTER_MS);
   }
+}
+
+/** The ids of a request's tries, the last one first. */
+function idsOfTries(requestId: string, failedTries: number): string[] {
+  const earlier = Array.from({ length: failedTries }, (_, index) => `${requestId}r${failedTries - index}`);
+  return [...earlier, requestId];
 }
 
 const EVENT: RequestLogEntry = { as: "event", allowance: null };

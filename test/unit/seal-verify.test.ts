@@ -117,12 +117,22 @@ describe("what is found", () => {
     [
       "a sealed row that left D1 too early",
       () => log.database.exec("DELETE FROM events WHERE row_number = 8"),
-      [/row 8 is missing in D1/],
+      [/^row 8 is missing in D1$/],
+    ],
+    [
+      "the newest sealed rows, and all after them, that left D1 too early",
+      () => log.database.exec("DELETE FROM events WHERE row_number >= 12"),
+      [/^rows 12 to 13 are missing in D1$/],
+    ],
+    [
+      "rows that are in no seal, beside sealed ones that left D1 too early",
+      () => log.database.exec("DELETE FROM events WHERE row_number BETWEEN 12 AND 15"),
+      [/^rows 12 to 13 are missing in D1$/, /^rows 14 to 15 are missing in D1 and the seals$/],
     ],
     [
       "a row that is in no seal",
       () => log.database.exec("DELETE FROM events WHERE row_number = 16"),
-      [/row 16 is missing in D1/, /row 16 is missing in D1 and the seals/],
+      [/^row 16 is missing in D1 and the seals$/],
     ],
     [
       "a seal that was removed from D1",

@@ -5,6 +5,7 @@ import {
   answerCall,
   callUserObject,
   FROZEN_METHODS,
+  METHODS,
   USER_OBJECT_METHODS,
   type UserObjectCalls,
   type UserObjectFields,
@@ -60,7 +61,7 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
   recordRequest: {
     fields: {
       ...{ requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), request: AUDITED_REQUEST, isChange: true },
-      ...{ isHandedOn: false, isRepeated: false, isolate: "i" },
+      ...{ isHandedOn: false, failedTries: 0, isolate: "i" },
       limits: { maxChangesPerMinute: 1, maxQueuedEvents: 1 },
     },
     value: { as: "event", allowance: { changes: 1, validForMs: 1 }, state: { version: 0, lock: null } },
@@ -103,6 +104,12 @@ afterEach(() => vi.restoreAllMocks());
 
 const VERSIONED_METHODS = USER_OBJECT_METHODS.filter((method) => !FROZEN_METHODS.includes(method));
 
+test("a reason is stated in one object in the version that older code knows, and newer code takes it", async () => {
+  for (const versions of [[1, 2], ACCEPTED_VERSIONS]) {
+    expect(await call(objectOf(versions), "stateReason")).toEqual(ok(null));
+  }
+});
+
 test("commands that end sessions and lock users are frozen, and nothing else is", () => {
   expect(FROZEN_METHODS).toEqual(["terminate", "terminateAll", "lock", "unlock", "currentLock"]);
 });
@@ -142,7 +149,7 @@ test("an edge of version 2, which refuses fields that it does not know, gets row
 
 describe.each(VERSIONED_METHODS)("%s", (method) => {
   test("is asked and answered in one version", async () => {
-    expect(await call(objectOf([CONTRACT_VERSION]), method)).toEqual({ ok: true, value: CALLS[method].value });
+    expect(await call(objectOf([METHODS[method].version]), method)).toEqual({ ok: true, value: CALLS[method].value });
     expect(logged).toEqual([]);
   });
 
@@ -153,7 +160,7 @@ describe.each(VERSIONED_METHODS)("%s", (method) => {
         event: "contract_mismatch",
         level: "error",
         method,
-        detail: `version ${CONTRACT_VERSION} instead of ${version}`,
+        detail: `version ${METHODS[method].version} instead of ${version}`,
       },
     ]);
   });

@@ -31,7 +31,7 @@ function person() {
     const at = Date.now();
     return {
       ...{ requestId: requestIdAt(at, count++), request: { ...AUDITED_REQUEST, user, arrived_at: at, ...request } },
-      ...{ isChange: false, isHandedOn: false, isRepeated: false, isolate: "isolate-1", limits: LIMITS, ...more },
+      ...{ isChange: false, isHandedOn: false, failedTries: 0, isolate: "isolate-1", limits: LIMITS, ...more },
     };
   };
   const record = async (request: Partial<AuditedRequest> = {}, more: object = {}) => {
@@ -124,7 +124,7 @@ describe("a change", () => {
     const fields = fieldsOf({}, { isChange: true });
     await callUserObject(stub(), "recordRequest", fields);
     await abortAllDurableObjects();
-    for (let i = 0; i < 2; i++) await callUserObject(stub(), "recordRequest", { ...fields, isRepeated: true });
+    for (let i = 0; i < 2; i++) await callUserObject(stub(), "recordRequest", { ...fields, failedTries: i + 1 });
     expect(await rows(1)).toMatchObject([{ id: fields.requestId }]);
     expect(await verdictOf(user)).toMatchObject({ events: 1, broken: [] });
   });
@@ -137,6 +137,19 @@ describe("a change", () => {
     await respond(requestIdAt(Date.now(), 999), 200);
     await eventually(async () => expect(await rows(1)).toMatchObject([{ id, status: 200 }]));
     expect((await verdictOf(user)).events).toBe(2);
+  });
+
+  it("keeps no answer waiting that cannot be written, and takes it again afterwards", async () => {
+    const { user, stub, change, respond, rows } = person();
+    const { id } = await change();
+    const rename = (from: string, to: string) =>
+      runInDurableObject(stub(), (_, { storage }) => void storage.sql.exec(`ALTER TABLE ${from} RENAME TO ${to}`));
+    await rename("open_requests", "elsewhere");
+    await expect(respond(id, 200)).rejects.toThrow("no such table");
+    await rename("elsewhere", "open_requests");
+    await respond(id, 200);
+    await eventually(async () => expect(await rows(1)).toMatchObject([{ id, status: 200 }]));
+    expect(await verdictOf(user)).toMatchObject({ events: 2, broken: [] });
   });
 
   it("is closed after a day without an answer", async () => {
@@ -223,6 +236,32 @@ describe("everything else", () => {
     await abortAllDurableObjects();
     await summarize(stub());
     expect((await rows(121)).reduce((sum, { count }) => sum + count, 0)).toBe(125);
+  });
+
+  it("is never written twice under one id, however often its record is repeated", async () => {
+    const { user, stub, fieldsOf, rows } = person();
+    const fields = fieldsOf({}, {});
+    const record = (failedTries: number) => callUserObject(stub(), "recordRequest", { ...fields, failedTries });
+    const delivered = () =>
+      eventually(async () => {
+        const left = await runInDurableObject(stub(), (_, { storage }) =>
+          storage.sql.exec("SELECT 1 FROM outbox").toArray(),
+        );
+        expect(left).toEqual([]);
+      });
+    await record(0);
+    // The object still has it: this is the same row.
+    await record(1);
+    await delivered();
+    expect(await rows(1)).toMatchObject([{ id: fields.requestId }]);
+    // D1 has it, and the object knows of it no more. Each try is a row of its own, unless one still waits.
+    await record(1);
+    await record(2);
+    await delivered();
+    await record(2);
+    await delivered();
+    expect((await rows(3)).map(({ id }) => id)).toEqual(["", "r1", "r2"].map((suffix) => fields.requestId + suffix));
+    expect(await verdictOf(user)).toMatchObject({ requests: 3, broken: [] });
   });
 
   it("has at most so many rows a day, also across a crash", async () => {

@@ -79,6 +79,7 @@ class Assembly {
   readonly #insert: StatementSync;
   readonly #byNumber: StatementSync;
   readonly #byEvent: StatementSync;
+  readonly #sealedBetween: StatementSync;
 
   constructor(target: DatabaseSync, ask: Query, objects: SealObjects) {
     this.#target = target;
@@ -87,6 +88,9 @@ class Assembly {
     const values = SEALED_COLUMNS.map(() => "?").join(", ");
     this.#insert = target.prepare(`INSERT INTO events (${COLUMNS}) VALUES (${values}) ON CONFLICT DO NOTHING`);
     this.#byNumber = target.prepare(`SELECT ${COLUMNS} FROM events WHERE row_number = ?`);
+    this.#sealedBetween = target.prepare(
+      "SELECT min(row_number) AS first, max(row_number) AS last FROM events WHERE row_number BETWEEN ? AND ?",
+    );
     this.#byEvent = target.prepare("SELECT hash FROM events WHERE session_id = ? AND seq = ?");
   }
 
@@ -143,15 +147,24 @@ class Assembly {
         `SELECT ${COLUMNS} FROM events WHERE row_number > ${last} AND row_number <= ${newest} ORDER BY row_number LIMIT ${PAGE_ROWS}`,
       );
       for (const row of page) {
-        const expected = Math.max(last, leftTo) + 1;
-        if (row.row_number > expected) this.#missing(expected, row.row_number - 1, "D1");
+        this.#findLeft(Math.max(last, leftTo) + 1, row.row_number - 1);
         last = row.row_number;
         this.#rowsInD1++;
         if (last <= sealedTo) this.#compare(row);
         else this.#add(row);
       }
-      if (page.length < PAGE_ROWS) return;
+      if (page.length < PAGE_ROWS) {
+        this.#findLeft(Math.max(last, leftTo) + 1, sealedTo);
+        return;
+      }
     }
+  }
+
+  /** Sealed rows that D1 lacks and should have. What the seals lack too, `#findGaps` finds. */
+  #findLeft(from: number, to: number): void {
+    if (from > to) return;
+    const sealed = this.#sealedBetween.get(from, to) as { first: number | null; last: number | null };
+    if (sealed.first !== null && sealed.last !== null) this.#missing(sealed.first, sealed.last, "D1");
   }
 
   /** A row of D1 that is sealed as well. */

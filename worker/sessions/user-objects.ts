@@ -86,11 +86,10 @@ const RECORD_WITHIN_MS = 10_000;
 export async function recordRequest(
   namespace: Namespace,
   address: UserObjectAddress,
-  fields: Omit<UserObjectFields<"recordRequest">, "isRepeated">,
+  fields: Omit<UserObjectFields<"recordRequest">, "failedTries">,
 ): Promise<Result<UserObjectValue<"recordRequest">, Denial>> {
   let tries = 0;
-  const call = () =>
-    callUserObject(connect(namespace, address), "recordRequest", { ...fields, isRepeated: tries++ > 0 });
+  const call = () => callUserObject(connect(namespace, address), "recordRequest", { ...fields, failedTries: tries++ });
   try {
     const called = await withTimeout(callWithRetries(call), RECORD_WITHIN_MS);
     return called.ok ? called.value : unavailableAfter("recordRequest", called.error);
