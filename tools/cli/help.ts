@@ -24,10 +24,14 @@ export function commandHelp({ name, summary }: CommandEntry, { options, position
 }
 
 /** A command's usage in one line: required options, the other options, positional arguments. */
-export function usageLine(name: string, { options, positionals }: Pick<Command, "options" | "positionals">): string {
+export function usageLine(
+  name: string,
+  { options, positionals }: Pick<Command, "options" | "positionals">,
+  program = PROGRAM,
+): string {
   const required = Object.entries(options).filter(([, { isRequired }]) => isRequired);
   return [
-    PROGRAM,
+    program,
     name,
     ...required.map(([each, option]) => optionLabel(each, option)),
     "[options]",
@@ -65,7 +69,7 @@ export function describeOption({ description, defaultText, isRepeatable }: Optio
 }
 
 /** Two columns; what does not fit on a line of the second one goes on below. */
-function columns(rows: readonly (readonly [label: string, text: string])[]): string[] {
+export function columns(rows: readonly (readonly [label: string, text: string])[]): string[] {
   const width = Math.max(...rows.map(([label]) => label.length));
   const indent = " ".repeat(width + 4);
   return rows.flatMap(([label, text]) =>
@@ -75,7 +79,8 @@ function columns(rows: readonly (readonly [label: string, text: string])[]): str
   );
 }
 
-function wrap(text: string, width: number): string[] {
+/** A paragraph in lines of at most `width` characters; a longer word has one of its own. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const last = lines.at(-1);

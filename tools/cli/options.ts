@@ -1,6 +1,5 @@
 /** Options of a command: declared once, for parsing as well as for help. */
 import { err, ok, type Result } from "../../common/result.ts";
-import { projectFile } from "../deployment/project-files.ts";
 
 /** One option, or a positional argument. `T` is the type of its value. */
 export interface Option<T> {
@@ -161,16 +160,6 @@ export function oneOf<T extends string>(...words: readonly T[]): (text: string) 
 export function nameAndValue(given: string): Result<readonly [name: string, value: string], string> {
   const at = given.indexOf("=");
   return at < 1 ? err("must look like NAME=VALUE") : ok([given.slice(0, at), given.slice(at + 1)]);
-}
-
-/** A file or folder. @param defaultPath from the project's top, wherever the command is started */
-export function projectPath(placeholder: string, description: string, defaultPath: string): Option<string> {
-  return {
-    placeholder,
-    description,
-    defaultText: defaultPath,
-    read: (given) => ok(given.at(-1) ?? projectFile(defaultPath)),
-  };
 }
 
 /** A parser of a list in one value. */

@@ -1,6 +1,19 @@
 /** Options that several commands have, with the same name and meaning. */
+
+import { ok } from "../../common/result.ts";
 import { DEFAULT_DEPLOYMENT_FILE } from "../../terraform/config/load.ts";
-import { flag, projectPath, text } from "./options.ts";
+import { projectFile } from "../deployment/project-files.ts";
+import { flag, type Option, text } from "./options.ts";
+
+/** A file or folder. @param defaultPath from the project's top, wherever the command is started */
+export function projectPath(placeholder: string, description: string, defaultPath: string): Option<string> {
+  return {
+    placeholder,
+    description,
+    defaultText: defaultPath,
+    read: (given) => ok(given.at(-1) ?? projectFile(defaultPath)),
+  };
+}
 
 export const deploymentFile = projectPath("FILE", "deployment file", DEFAULT_DEPLOYMENT_FILE);
 

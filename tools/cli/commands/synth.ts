@@ -2,8 +2,7 @@ import { dirname, relative, resolve } from "node:path";
 import { readDeployment } from "../../deployment/project.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { projectPath } from "../options.ts";
-import { deploymentFile } from "../shared-options.ts";
+import { deploymentFile, projectPath } from "../shared-options.ts";
 
 export const synth = defineCommand({
   options: {

@@ -1,0 +1,34 @@
+/** `kubectl-sallyport`: joins the program with its process. Runs on Node.js 20 and later. */
+import { homedir } from "node:os";
+import { createInterface } from "node:readline";
+import { maskOutput } from "../common/text.ts";
+import { runProgram } from "./program.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { VERBS } from "./verbs.ts";
+
+/** Set by the build. */
+declare const SALLYPORT_VERSION: string;
+
+const surroundings: Surroundings = {
+  env: process.env,
+  platform: process.platform,
+  homeFolder: homedir(),
+  now: Date.now,
+  isStdinTerminal: process.stdin.isTTY === true,
+  isStderrTerminal: process.stderr.isTTY === true,
+  // Names and messages of servers end up here.
+  print: (line) => process.stdout.write(`${maskOutput(line)}\n`),
+  note: (line) => process.stderr.write(`${maskOutput(line)}\n`),
+  readLines: (onLine) => {
+    const lines = createInterface({ input: process.stdin });
+    lines.on("line", onLine);
+    return () => {
+      lines.close();
+      process.stdin.unref();
+    };
+  },
+};
+
+void runProgram(process.argv.slice(2), { version: SALLYPORT_VERSION, verbs: VERBS }, surroundings).then((code) => {
+  process.exitCode = code;
+});

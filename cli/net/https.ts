@@ -1,0 +1,87 @@
+/** HTTP requests as `fetch`, but with a certificate authority, a time limit and a bound, on Node.js 20. */
+import { request as plainRequest } from "node:http";
+import { request } from "node:https";
+import { rootCertificates } from "node:tls";
+import { errorCode, messageOf, PluginFailure } from "../failure.ts";
+
+/** Metadata, tokens and lists are kilobytes. More would be another kind of server. */
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+const TIMEOUT_MS = 20_000;
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+}
+
+/** Sends a request. Never follows a redirect: the next host must not get the credentials. */
+export type Fetch = (url: string, request: HttpRequest) => Promise<Response>;
+
+/**
+ * @param certificateAuthority PEM that is trusted beside the public authorities
+ * @returns a function that throws PluginFailure where there is no answer
+ */
+export function makeFetch(certificateAuthority: string | undefined, timeoutMs = TIMEOUT_MS): Fetch {
+  const ca = certificateAuthority === undefined ? undefined : [...rootCertificates, certificateAuthority];
+  return (url, { method, headers, body }) => {
+    const target = new URL(url);
+    const isPlain = target.protocol === "http:";
+    if (isPlain && !isHarmlessInPlain(target, headers)) {
+      throw new PluginFailure("insecure_server", `${target.origin} is not an https address: nothing was sent to it`);
+    }
+    return new Promise<Response>((resolve, reject) => {
+      const outgoing = (isPlain ? plainRequest : request)(
+        target,
+        { method, headers, ...(ca && !isPlain && { ca }), signal: AbortSignal.timeout(timeoutMs) },
+        (incoming) => {
+          const chunks: Buffer[] = [];
+          let size = 0;
+          incoming.on("data", (chunk: Buffer) => {
+            size += chunk.length;
+            chunks.push(chunk);
+            if (size > MAX_BODY_BYTES) incoming.destroy(new Error("the answer is too large"));
+          });
+          incoming.on("error", reject);
+          incoming.on("end", () => resolve(responseOf(incoming.statusCode ?? 502, incoming.rawHeaders, chunks)));
+        },
+      );
+      outgoing.on("error", reject);
+      outgoing.end(body);
+    }).catch((error: unknown) => {
+      throw connectionFailure(target, error, timeoutMs);
+    });
+  };
+}
+
+/** The local stack's other addresses are plain HTTP on loopback, and need no credential. */
+function isHarmlessInPlain({ hostname }: URL, headers: Readonly<Record<string, string>>): boolean {
+  const hasCredential = Object.keys(headers).some((name) => /^(?:authorization|cookie|cf-)/i.test(name));
+  return ["127.0.0.1", "localhost", "[::1]"].includes(hostname) && !hasCredential;
+}
+
+function responseOf(status: number, rawHeaders: readonly string[], chunks: readonly Buffer[]): Response {
+  const headers = new Headers();
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    headers.append(rawHeaders[index] ?? "", rawHeaders[index + 1] ?? "");
+  }
+  const hasBody = status !== 204 && status !== 205 && status !== 304;
+  return new Response(hasBody ? Buffer.concat(chunks) : null, { status, headers });
+}
+
+const TLS_FAILURE = /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/;
+
+function connectionFailure({ host }: URL, error: unknown, timeoutMs: number): PluginFailure {
+  if (error instanceof PluginFailure) return error;
+  const code = errorCode(error) ?? "";
+  if (TLS_FAILURE.test(code)) {
+    return new PluginFailure(
+      "untrusted_certificate",
+      `the certificate of ${host} is not trusted (${code}): set the cluster's certificate-authority, or NODE_EXTRA_CA_CERTS`,
+    );
+  }
+  const isTimeout = error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
+  const what = isTimeout
+    ? `did not answer within ${timeoutMs / 1000} s`
+    : `cannot be reached (${code || messageOf(error)})`;
+  return new PluginFailure("unreachable", `${host} ${what}: check the network and the address, then try again`);
+}
