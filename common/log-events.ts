@@ -279,6 +279,13 @@ export const LOG_EVENTS = {
     meaning: "At start: an identity rule assigns a name that begins with `system:`.",
     action: "Check that this is intended.",
   },
+  input_not_stored: {
+    level: "error",
+    worker: "objects",
+    fields: ["session", "error"],
+    meaning: "A command does not read its input, and the object's storage did not take it. The session was ended.",
+    action: "See `error`. An object stores 10 GB at most. If it persists, report it.",
+  },
   session_failed: {
     level: "error",
     worker: "objects",

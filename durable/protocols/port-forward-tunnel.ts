@@ -101,6 +101,10 @@ export class PortForwardTunnelObserver implements Observer {
     return this.#unfinished().length > 0 ? LINGER_MS : 0;
   }
 
+  get parsedFrames(): number {
+    return this.#isUnreadable ? 0 : this.#client.work.frames;
+  }
+
   fromClient(chunk: Chunk): Observation {
     return this.#read(this.#client, chunk, (frame) => this.#takeFromClient(frame));
   }

@@ -16,6 +16,8 @@ export interface ClientInputParts {
   readonly heldByAll: HeldBytes;
   /** @returns whether the message may pass on */
   readonly observe: (chunk: Chunk) => boolean;
+  /** How many frames of a protocol inside the last observed chunk were parsed one by one. */
+  readonly parsedFrames: () => number;
   /** Given whole messages, and the payload of large ones in parts. Absent where nothing is recorded. */
   readonly record: ((chunk: Chunk) => void) | undefined;
   /** A fault of Sallyport's own. Nothing more is passed on. */
@@ -55,7 +57,6 @@ export class ClientInput {
   }
 
   take(message: Message): void {
-    this.#budget.count();
     const length = typeof message === "string" ? message.length : message.byteLength;
     try {
       if (length > PIECE_BYTES || !this.#queue.isEmpty) this.#queue.push(this.#takeInPieces(message), length);
@@ -63,6 +64,7 @@ export class ClientInput {
     } catch (error) {
       this.#parts.onFailure(error);
     }
+    this.#budget.count(Math.min(length, PIECE_BYTES), this.#parts.parsedFrames());
   }
 
   /** Sends what waits to be merged. */

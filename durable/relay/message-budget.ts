@@ -1,23 +1,30 @@
 import type { Clock, PauseInput } from "./brake.ts";
 
-/** Handled in a few milliseconds. So many messages of bulk are 4 MiB. */
-const MAX_MESSAGES = 128;
+/** Handled in a few milliseconds. The unit is the work for one message of at most `BYTES_OF_A_MESSAGE`. */
+const MAX_WORK = 128;
+/** kubectl and the API server send as much in one. So a budget of bulk is 4 MiB, in messages of any size. */
+const BYTES_OF_A_MESSAGE = 32 * 1024;
+/** To parse so many frames of a protocol inside a message takes about as long as a message. */
+const FRAMES_OF_A_MESSAGE = 128;
 /** Nobody types so fast. */
 const MANY_MESSAGES = 16;
 /** Enough for the runtime to look at every other socket. */
 const PAUSE_MS = 1;
 
 /**
- * Lets others in while one side floods a session with tiny messages.
+ * Lets others in while one side floods a session.
  *
  * A message that is in the runtime's buffer is delivered as soon as the one before it is handled. While there
  * are always more, the runtime looks at no timer and no other socket, of any session, for as long as the flood
- * lasts. So after some messages without a timer in between, the object takes none for a moment.
+ * lasts. So after some work without a timer in between, the object takes none for a moment.
+ *
+ * The work is counted, since a Worker's clock stands still meanwhile.
  */
 export class MessageBudget {
   readonly #pauseInput: PauseInput;
   readonly #clock: Clock;
   #messages = 0;
+  #work = 0;
   #hasTimer = false;
 
   constructor(pauseInput: PauseInput, clock: Clock) {
@@ -30,15 +37,21 @@ export class MessageBudget {
     return this.#messages > MANY_MESSAGES;
   }
 
-  /** To be called for each message. */
-  count(): void {
+  /**
+   * To be called for each message, after it was handled.
+   *
+   * @param bytes its size
+   * @param frames of a protocol inside it that were parsed one by one
+   */
+  count(bytes: number, frames = 0): void {
     this.#messages++;
-    if (this.#messages >= MAX_MESSAGES) this.#pause();
+    this.#work += Math.max(1, bytes / BYTES_OF_A_MESSAGE, frames / FRAMES_OF_A_MESSAGE);
+    if (this.#work >= MAX_WORK) this.#pause();
     else if (!this.#hasTimer) void this.#resetSoon();
   }
 
   #pause(): void {
-    this.#messages = 0;
+    this.#reset();
     this.#pauseInput(() => this.#clock.sleep(PAUSE_MS));
   }
 
@@ -47,6 +60,11 @@ export class MessageBudget {
     this.#hasTimer = true;
     await this.#clock.sleep(0);
     this.#hasTimer = false;
+    this.#reset();
+  }
+
+  #reset(): void {
     this.#messages = 0;
+    this.#work = 0;
   }
 }

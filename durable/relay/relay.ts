@@ -5,7 +5,7 @@ import { type Framing, type MessagePart, PartDecoder, sizeOf } from "../protocol
 import type { Observation, Observer } from "../protocols/observer.ts";
 import type { LiveRecording } from "../recording/live-recording.ts";
 import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
-import { stalledLimit, stdinLimit } from "../session/limits.ts";
+import { stalledLimit, stdinLimit, type WaitsFor } from "../session/limits.ts";
 import { closeQuietly, forwardClose } from "../upstream/close-codes.ts";
 import type { LegClose, LegReceiver, UpstreamLeg } from "../upstream/leg.ts";
 import { Liveness, LOST_AFTER_MS } from "../upstream/liveness.ts";
@@ -13,6 +13,7 @@ import { CloseCode } from "../websocket/protocol.ts";
 import { Brake, type Clock, type PauseInput } from "./brake.ts";
 import { ClientInput } from "./client-input.ts";
 import { ClientWriter, MAX_UNSENT_BYTES } from "./client-writer.ts";
+import { MessageBudget } from "./message-budget.ts";
 import type { HeldBytes } from "./step-queue.ts";
 import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
 
@@ -25,8 +26,6 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 const MAX_EMPTY_MESSAGES = 65_536;
 
-const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => scheduler.wait(ms) };
-
 export interface RelayParts {
   readonly client: WebSocket;
   readonly leg: UpstreamLeg;
@@ -38,12 +37,15 @@ export interface RelayParts {
   /** The largest message that the client takes, where the message is ours to cut. */
   readonly maxClientMessageBytes: number;
   readonly pauseInput: PauseInput;
+  readonly clock: Clock;
   /** Of the messages of all sessions that are handled in pieces. */
   readonly heldInput: HeldBytes;
   /** When the session began, ms since the epoch. It counts as used then. */
   readonly startedAt: number;
   /** The cluster has said how the command ended. Called once, before the client hears of it. */
   readonly onFinalStatus: (status: Status) => void;
+  /** The object's storage did not take input that waits. The session cannot go on, which is told after it. */
+  readonly onInputNotStored: (error: unknown) => void;
   /** The session cannot go on. */
   readonly onMustClose: (cause: CloseCause) => void;
   /** Nor can it after a fault of Sallyport's own. @param error what was thrown */
@@ -60,7 +62,9 @@ export class Relay implements LegReceiver {
   readonly #toClient: ClientWriter;
   readonly #toCluster: UpstreamWriter;
   readonly #decoder: PartDecoder;
+  /** For a cluster that cannot be told to wait. */
   readonly #clientBrake: Brake;
+  readonly #clusterBudget: MessageBudget;
   readonly #input: ClientInput;
   readonly #counts = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
   readonly #liveness: Liveness;
@@ -72,26 +76,30 @@ export class Relay implements LegReceiver {
   #emptyMessages = 0;
 
   constructor(parts: RelayParts) {
-    const { client, leg, framing, inputBuffer, maxBufferedStdinBytes, pauseInput } = parts;
+    const { client, leg, framing, inputBuffer, maxBufferedStdinBytes, pauseInput, clock } = parts;
     this.#parts = parts;
-    this.#toClient = new ClientWriter(client, parts.maxClientMessageBytes, CLOCK);
+    this.#toClient = new ClientWriter(client, parts.maxClientMessageBytes, clock);
     this.#toCluster = new UpstreamWriter({
       leg,
       framing,
       buffer: inputBuffer,
       maxBufferedBytes: maxBufferedStdinBytes,
       pauseInput,
-      clock: CLOCK,
-      onOverflow: () => this.#mustClose({ kind: "limit", limit: stdinLimit(maxBufferedStdinBytes) }),
+      clock,
+      onOverflow: (overflow) => {
+        if (overflow.kind === "storage") parts.onInputNotStored(overflow.error);
+        this.#mustClose({ kind: "limit", limit: stdinLimit(overflow.kind, maxBufferedStdinBytes) });
+      },
     });
     this.#input = new ClientInput({
       framing,
       toCluster: this.#toCluster,
       pauseInput,
-      clock: CLOCK,
+      clock,
       heldByAll: parts.heldInput,
       observe: (chunk) => this.#mayPass(parts.observer.fromClient(chunk)),
-      record: parts.recording && ((chunk) => parts.recording?.fromClient(chunk, Date.now())),
+      parsedFrames: () => parts.observer.parsedFrames ?? 0,
+      record: parts.recording && ((chunk) => parts.recording?.fromClient(chunk, clock.now())),
       onFailure: (error) => this.onFailure(error),
     });
     this.#decoder = new PartDecoder(framing, MAX_MESSAGE_BYTES, {
@@ -99,9 +107,10 @@ export class Relay implements LegReceiver {
       onMessage: (message, chunk) => this.#takeMessage(message, chunk),
       onViolation: (violation) => this.#violated(violation),
     });
-    this.#clientBrake = new Brake(pauseInput, CLOCK);
+    this.#clientBrake = new Brake(pauseInput, clock);
+    this.#clusterBudget = new MessageBudget(pauseInput, clock);
     // Not since the session began: it may have taken long until here.
-    this.#liveness = new Liveness(CLOCK.now());
+    this.#liveness = new Liveness(clock.now());
     this.#activeAt = parts.startedAt;
   }
 
@@ -125,13 +134,23 @@ export class Relay implements LegReceiver {
 
   /** What is in memory because a side has not taken it, or has not sent the rest of its message. */
   get waitingBytes(): number {
-    const forClient = this.#clientIsGone ? 0 : this.#toClient.heldBytes;
-    return forClient + this.#input.heldBytes + this.#decoder.heldBytes;
+    const { client, cluster, message } = this.#waiting;
+    return client + cluster + message;
   }
 
-  /** The side for which more bytes wait in memory. */
-  get slowerReader(): Side {
-    return this.#toClient.unsentBytes >= this.#input.heldBytes ? "client" : "cluster";
+  /** What most of `waitingBytes` waits for. */
+  get waitsFor(): WaitsFor {
+    const { client, cluster, message } = this.#waiting;
+    if (message > client && message > cluster) return "message";
+    return client >= cluster ? "client" : "cluster";
+  }
+
+  get #waiting(): Readonly<Record<WaitsFor, number>> {
+    return {
+      client: this.#clientIsGone ? 0 : this.#toClient.heldBytes,
+      cluster: this.#input.heldBytes,
+      message: this.#decoder.heldBytes,
+    };
   }
 
   /** The side that has taken nothing for that long although something waits for it, if any. */
@@ -188,14 +207,15 @@ export class Relay implements LegReceiver {
 
   onPart(part: MessagePart): void {
     if (!this.#isOpen) return;
-    this.#liveness.heard(Date.now());
+    this.#liveness.heard(this.#parts.clock.now());
     this.#counts.bytes_out += part.bytes.length;
     if (part.isLast) this.#counts.messages_out++;
     this.#decoder.push(part);
+    if (!this.#parts.leg.hasBackpressure) this.#clusterBudget.count(part.bytes.length);
     if (this.#toClient.isMeasured && this.#parts.leg.hasBackpressure) return;
     this.#clientBrake.apply(
       () => (this.#toClient.isMeasured ? this.unsentBytes : 0),
-      () => CLOCK.sleep(1),
+      () => this.#parts.clock.sleep(1),
     );
     if (this.unsentBytes > MAX_UNSENT_BYTES) this.#mustClose({ kind: "limit", limit: stalledLimit("client") });
   }
@@ -205,7 +225,7 @@ export class Relay implements LegReceiver {
   }
 
   onPong(): void {
-    this.#liveness.answered(Date.now());
+    this.#liveness.answered(this.#parts.clock.now());
   }
 
   onClose({ code, reason }: LegClose): void {
@@ -251,19 +271,19 @@ export class Relay implements LegReceiver {
     const status = this.#hasFinalStatus ? undefined : this.observer.finalStatus();
     if (!status) return;
     this.#hasFinalStatus = true;
-    this.#parts.recording?.flush(Date.now());
+    this.#parts.recording?.flush(this.#parts.clock.now());
     this.#parts.onFinalStatus(status);
   }
 
   /** @returns whether the chunk may go to the client */
   #observeUpstream(chunk: Chunk): boolean {
     if (!this.#isOpen || !this.#mayPass(this.observer.fromUpstream(chunk))) return false;
-    this.#parts.recording?.fromUpstream(chunk, Date.now());
+    this.#parts.recording?.fromUpstream(chunk, this.#parts.clock.now());
     return true;
   }
 
   #mayPass(observation: Observation): boolean {
-    if (observation === "use") this.#activeAt = Date.now();
+    if (observation === "use") this.#activeAt = this.#parts.clock.now();
     if (typeof observation === "string") return true;
     this.#violated(observation.violation);
     return false;

@@ -36,6 +36,15 @@ export interface InputBuffer {
   clear(): void;
 }
 
+/** Why a client may send no more. */
+export type InputOverflow =
+  /** As much waits as may. */
+  | { readonly kind: "full" }
+  /** The runtime does not say what the cluster has taken, so nothing may wait. */
+  | { readonly kind: "unmeasured" }
+  /** The object's storage failed. */
+  | { readonly kind: "storage"; readonly error: unknown };
+
 export interface UpstreamWriterParts {
   readonly leg: UpstreamLeg;
   readonly framing: Framing;
@@ -44,8 +53,8 @@ export interface UpstreamWriterParts {
   readonly maxBufferedBytes: number;
   readonly pauseInput: PauseInput;
   readonly clock: Clock;
-  /** `buffer` is full, or failed. Nothing more can be sent. Called once. */
-  readonly onOverflow: () => void;
+  /** Nothing more can be sent. Called once. */
+  readonly onOverflow: (overflow: InputOverflow) => void;
 }
 
 /**
@@ -180,22 +189,22 @@ export class UpstreamWriter {
 
   /** @returns whether it was stored */
   #store(message: ArrayBuffer | Uint8Array | string): boolean {
-    if (!this.#parts.leg.isMeasured) return this.#overflow();
+    if (!this.#parts.leg.isMeasured) return this.#overflow({ kind: "unmeasured" });
     const isText = typeof message === "string";
     const bytes = bytesOf(message);
     const channel = isText ? undefined : this.#streamOf(bytes);
     try {
       if (channel === undefined || channel !== this.#joinedChannel) this.#storeJoined();
-      if (channel === undefined) return this.#storeRows(bytes, isText) || this.#overflow();
+      if (channel === undefined) return this.#storeRows(bytes, isText) || this.#overflow({ kind: "full" });
       this.#joinedChannel = channel;
       if (this.#joinedBytes === 0) this.#join(bytes);
       else this.#join(bytes.subarray(channel === NO_CHANNEL ? 0 : 1));
       const isFull = this.#bufferedBytes + this.#joinedBytes > this.#parts.maxBufferedBytes;
-      if (isFull) return this.#overflow();
+      if (isFull) return this.#overflow({ kind: "full" });
       if (this.#joinedBytes >= ROW_BYTES) this.#storeJoined();
       return true;
-    } catch {
-      return this.#overflow();
+    } catch (error) {
+      return this.#overflow({ kind: "storage", error });
     }
   }
 
@@ -248,9 +257,9 @@ export class UpstreamWriter {
     this.#joinedBytes = 0;
   }
 
-  #overflow(): false {
+  #overflow(overflow: InputOverflow): false {
     this.end();
-    this.#parts.onOverflow();
+    this.#parts.onOverflow(overflow);
     return false;
   }
 
@@ -281,9 +290,9 @@ export class UpstreamWriter {
         const message = joinPieces([...pieces, piece]);
         this.#sendNow(piece.isText ? new TextDecoder().decode(message) : message);
       }
-    } catch {
-      // The object's storage failed: what was stored cannot be sent.
-      this.#overflow();
+    } catch (error) {
+      // What was stored cannot be sent.
+      this.#overflow({ kind: "storage", error });
     }
     this.#noteProgress();
   }

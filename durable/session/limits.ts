@@ -1,9 +1,10 @@
 /** When a session reaches one of its limits. Pure: the time is an argument. */
 import type { SessionLimits } from "../../contract/limits.ts";
 import { inUnits } from "../recording/policy.ts";
+import type { InputOverflow } from "../relay/upstream-writer.ts";
 
 export type ReachedLimit = {
-  readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled" | "protocol_error";
+  readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled" | "protocol_error" | "failed";
   readonly message: string;
 };
 
@@ -30,16 +31,35 @@ export function findReachedLimit(
   return undefined;
 }
 
+/** What the memory of a session waits for: a side that reads, or the rest of a message of the cluster's. */
+export type WaitsFor = "client" | "cluster" | "message";
+
+/** The limit of the session that holds the most, where all together hold too much. */
+export function overfullLimit(waitsFor: WaitsFor): ReachedLimit {
+  if (waitsFor !== "message") return stalledLimit(waitsFor);
+  const message = "session ended: a message of the cluster's is too large for the sessions that are open beside it";
+  return { outcome: "stalled", message };
+}
+
 /** The limit of a session of which one side has stopped reading. */
 export function stalledLimit(reader: "client" | "cluster"): ReachedLimit {
   const who = reader === "client" ? "its client" : "the cluster";
   return { outcome: "stalled", message: `session ended: ${who} stopped reading what it was sent` };
 }
 
-/** The limit of a session whose command does not take its stdin. @param maxBytes what may wait for it */
-export function stdinLimit(maxBytes: number): ReachedLimit {
-  const message = `session ended: its command does not read its input, and ${inUnits(maxBytes)} of it wait, the most allowed`;
-  return { outcome: "stalled", message };
+/** The limit of a session whose command does not take its stdin. @param maxBytes what may be stored of it */
+export function stdinLimit(overflow: InputOverflow["kind"], maxBytes: number): ReachedLimit {
+  const unread = "session ended: its command does not read its input";
+  switch (overflow) {
+    case "full": {
+      const bound = maxBytes > 0 ? `${inUnits(maxBytes)} of it wait, the most allowed` : "none of it may be stored";
+      return { outcome: "stalled", message: `${unread}, and ${bound}` };
+    }
+    case "unmeasured":
+      return { outcome: "stalled", message: `${unread}, as far as Sallyport can tell on this version of workerd` };
+    case "storage":
+      return { outcome: "failed", message: `${unread}, and Sallyport could not store what waits: try again` };
+  }
 }
 
 /**

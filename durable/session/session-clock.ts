@@ -1,6 +1,6 @@
 import { CHECKPOINT_MS, TICK_MS } from "../intervals.ts";
 import type { SessionJournal } from "../storage/session-journal.ts";
-import { findOverfullSession, findReachedLimit, stalledLimit } from "./limits.ts";
+import { findOverfullSession, findReachedLimit, overfullLimit, stalledLimit } from "./limits.ts";
 import type { LiveSession } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
 
@@ -49,7 +49,7 @@ export class SessionClock {
   /** To ask for the unread bytes also forgets relays that are drained, when nothing opens for hours. */
   #checkMemory(): void {
     const fullest = findOverfullSession(this.#sessions.all, this.#sessions.unreadBytes);
-    if (fullest?.relay) fullest.close({ kind: "limit", limit: stalledLimit(fullest.relay.slowerReader) });
+    if (fullest?.relay) fullest.close({ kind: "limit", limit: overfullLimit(fullest.relay.waitsFor) });
   }
 
   #checkSession(session: LiveSession, now: number): void {

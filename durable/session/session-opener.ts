@@ -12,6 +12,7 @@ import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
 import type { LiveRecording, OnMustEnd } from "../recording/live-recording.ts";
 import type { Recordings } from "../recording/recordings.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
+import type { Clock } from "../relay/brake.ts";
 import { maxMessageBytesOf } from "../relay/client-writer.ts";
 import { Relay } from "../relay/relay.ts";
 import type { HeldBytes } from "../relay/step-queue.ts";
@@ -22,6 +23,8 @@ import { CloseCode } from "../websocket/protocol.ts";
 import { type Admission, START_NOT_AUDITED } from "./admission.ts";
 import { LiveSession, startEvent } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
+
+const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => scheduler.wait(ms) };
 
 /** An attempt as it came from the edge: its URL and headers are what goes upstream. */
 export interface SessionAttempt {
@@ -197,8 +200,11 @@ export class SessionOpener {
       maxClientMessageBytes: maxMessageBytesOf(client.userAgent),
       heldInput: this.#heldInput,
       pauseInput: (until) => void this.#state.blockConcurrencyWhile(until),
+      clock: CLOCK,
       startedAt: session.startedAt,
       onFinalStatus: (status) => this.#saveFinalStatus(session, status),
+      onInputNotStored: (error) =>
+        logEvent("error", "input_not_stored", { session: session.id, error: describeError(error) }),
       onMustClose: (cause) => session.close(cause),
       onFailure: (error) => this.#fail(session, error),
     });

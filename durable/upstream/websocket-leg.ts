@@ -18,6 +18,7 @@ export class WebSocketLeg implements UpstreamLeg {
   readonly #socket: WebSocket;
   #receiver: LegReceiver | undefined;
   #sentBytes = 0;
+  #hasEnded = false;
   #hasTimer = false;
 
   /** @param socket not accepted yet */
@@ -32,7 +33,8 @@ export class WebSocketLeg implements UpstreamLeg {
   }
 
   get unsentBytes(): number {
-    return this.#socket.bufferedAmount ?? this.#sentBytes;
+    // What a connection that is gone did not take, nobody will.
+    return this.#hasEnded ? 0 : (this.#socket.bufferedAmount ?? this.#sentBytes);
   }
 
   get takenBytes(): number {
@@ -102,6 +104,7 @@ export class WebSocketLeg implements UpstreamLeg {
   }
 
   #end(code: number, reason: string): void {
+    this.#hasEnded = true;
     const receiver = this.#receiver;
     this.#receiver = undefined;
     receiver?.onPause();

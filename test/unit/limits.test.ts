@@ -5,6 +5,8 @@ import {
   findReachedLimit,
   formatDuration,
   MAX_WAITING_BYTES,
+  overfullLimit,
+  stdinLimit,
 } from "../../durable/session/limits.ts";
 
 const LIMITS: SessionLimits = {
@@ -59,4 +61,22 @@ describe("the bytes that all sessions of an object hold", () => {
     expect(findOverfullSession([large, small, session(MAX_WAITING_BYTES / 2)], 0)).toBe(large);
     expect(findOverfullSession([], 2 * MAX_WAITING_BYTES)).toBeUndefined();
   });
+
+  test.each([
+    ["client", "its client stopped reading what it was sent"],
+    ["cluster", "the cluster stopped reading what it was sent"],
+    ["message", "a message of the cluster's is too large for the sessions that are open beside it"],
+  ] as const)("are told from what they wait for: %s", (waitsFor, message) => {
+    expect(overfullLimit(waitsFor)).toEqual({ outcome: "stalled", message: `session ended: ${message}` });
+  });
+});
+
+test.each([
+  ["full", 64 * 1024 * 1024, "stalled", "and 64 MiB of it wait, the most allowed"],
+  ["full", 0, "stalled", "and none of it may be stored"],
+  ["unmeasured", 1, "stalled", "as far as Sallyport can tell on this version of workerd"],
+  ["storage", 1, "failed", "and Sallyport could not store what waits: try again"],
+] as const)("input that cannot wait (%s, up to %d bytes) is told by what happened", (kind, maxBytes, outcome, how) => {
+  const message = `session ended: its command does not read its input, ${how}`;
+  expect(stdinLimit(kind, maxBytes)).toEqual({ outcome, message });
 });

@@ -42,7 +42,7 @@ class Session {
       onOverflow: () => this.failures.push("overflow"),
     });
     this.#input = new ClientInput({
-      ...{ framing, toCluster, pauseInput, clock, observe, heldByAll },
+      ...{ framing, toCluster, pauseInput, clock, observe, heldByAll, parsedFrames: () => 0 },
       record: ({ payload }: Chunk) => this.recorded.push(payload.slice()),
       onFailure: (error) => this.failures.push(error),
     });

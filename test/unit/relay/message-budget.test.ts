@@ -14,8 +14,8 @@ function runtime() {
       for (const wake of sleepers.splice(0)) wake();
       for (let turn = 0; turn < 5; turn++) await Promise.resolve();
     },
-    count(messages: number) {
-      for (let n = 0; n < messages; n++) budget.count();
+    count(messages: number, bytes = 1, frames = 0) {
+      for (let n = 0; n < messages; n++) budget.count(bytes, frames);
     },
   };
 }
@@ -34,6 +34,19 @@ it("pauses the input after every 128 messages while the runtime looks at no time
   expect(isOver).toBe(false);
   await lookAround();
   expect(isOver).toBe(true);
+});
+
+it.each([
+  ["32 KiB", 32 * 1024, 0, 128],
+  ["256 KiB", 256 * 1024, 0, 16],
+  ["8 bytes", 8, 1, 128],
+  ["256 KiB with 21,845 frames in them", 256 * 1024, 21_845, 1],
+])("pauses by the work that messages of %s are", (_, bytes, frames, messages) => {
+  const { count, pauses } = runtime();
+  count(messages - 1, bytes, frames);
+  expect(pauses).toHaveLength(0);
+  count(1, bytes, frames);
+  expect(pauses).toHaveLength(1);
 });
 
 it("never pauses for messages between which the runtime looks around", async () => {

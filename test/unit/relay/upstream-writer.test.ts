@@ -5,6 +5,7 @@ import { splitMessage } from "../../../durable/relay/split-message.ts";
 import {
   type BufferedPiece,
   type InputBuffer,
+  type InputOverflow,
   MAX_UNTAKEN_BYTES,
   UpstreamWriter,
 } from "../../../durable/relay/upstream-writer.ts";
@@ -26,9 +27,10 @@ class Cluster {
   readonly isMeasured: boolean = true;
   readonly received: (Uint8Array | string)[] = [];
   readonly stored: BufferedPiece[] = [];
-  overflows = 0;
+  readonly overflows: InputOverflow["kind"][] = [];
   pauses = 0;
   storageFails = false;
+  takeFails = false;
   clearFails = false;
   #sleepers: (() => void)[] = [];
   readonly writer: UpstreamWriter;
@@ -41,7 +43,10 @@ class Cluster {
         if (this.storageFails) throw new Error("database or disk is full");
         this.stored.push({ ...piece, bytes: piece.bytes.slice() });
       },
-      take: () => this.stored.shift(),
+      take: () => {
+        if (this.takeFails) throw new Error("SQLITE_IOERR");
+        return this.stored.shift();
+      },
       clear: () => {
         if (this.clearFails) throw new Error("SQLITE_IOERR");
         this.stored.splice(0);
@@ -54,7 +59,7 @@ class Cluster {
       maxBufferedBytes,
       pauseInput: () => void this.pauses++,
       clock: { now: () => this.now, sleep: () => new Promise((resolve) => this.#sleepers.push(resolve)) },
-      onOverflow: () => void this.overflows++,
+      onOverflow: ({ kind }) => this.overflows.push(kind),
     });
   }
 
@@ -147,7 +152,7 @@ describe("the cluster's writer", () => {
     await cluster.takeAll();
     expect(cluster.bytes(0)).toEqual(concatBytes(sent.map((message) => message.subarray(1))));
     expect(cluster.received.at(-1)).toEqual(Uint8Array.of(255, 0));
-    expect([cluster.writer.waitingBytes, cluster.stored.length, cluster.overflows]).toEqual([0, 0, 0]);
+    expect([cluster.writer.waitingBytes, cluster.stored.length, cluster.overflows]).toEqual([0, 0, []]);
     // And afterwards nothing is stored.
     cluster.writer.send(stdin(5));
     expect(cluster.received.at(-1)).toEqual(stdin(5));
@@ -202,7 +207,7 @@ describe("the cluster's writer", () => {
     const cluster = new Cluster(MESSAGES, MIB);
     cluster.writer.send(new Uint8Array(MAX_UNTAKEN_BYTES));
     let sent = 0;
-    for (; cluster.overflows === 0 && sent < 1_000_000; sent++) cluster.writer.send(Uint8Array.of(1));
+    for (; cluster.overflows.length === 0 && sent < 1_000_000; sent++) cluster.writer.send(Uint8Array.of(1));
     expect(sent).toBeLessThan(1_100);
   });
 
@@ -217,7 +222,7 @@ describe("the cluster's writer", () => {
   it("sends one large message to a cluster that keeps up, although nothing may be stored", async () => {
     const cluster = new Cluster(CHANNELS, 0);
     await cluster.sendFromClient(stdin(9 * MIB).buffer);
-    expect([cluster.overflows, cluster.stored.length, cluster.bytes(0).length]).toEqual([0, 0, 9 * MIB]);
+    expect([cluster.overflows, cluster.stored.length, cluster.bytes(0).length]).toEqual([[], 0, 9 * MIB]);
   });
 
   it("waits for room no longer than the cluster takes something, and only where nothing may be stored", async () => {
@@ -246,24 +251,33 @@ describe("the cluster's writer", () => {
   it("ends at the bound of what may be stored, once, and forgets what was stored", () => {
     const cluster = new Cluster(CHANNELS, 2 * MIB);
     for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
-    expect(cluster.overflows).toBe(1);
+    expect(cluster.overflows).toEqual(["full"]);
     expect([cluster.stored.length, cluster.writer.waitingBytes]).toEqual([0, cluster.unsentBytes]);
   });
 
   it("stores nothing where the bound is 0", () => {
     const cluster = new Cluster(CHANNELS, 0);
     for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
-    expect([cluster.overflows, cluster.stored.length]).toEqual([1, 0]);
+    expect([cluster.overflows, cluster.stored.length]).toEqual([["full"], 0]);
   });
 
-  it("ends where the object's storage fails, or nobody knows what the cluster has taken", () => {
+  it("ends where the object's storage fails, or nobody knows what the cluster has taken, and says which", () => {
     const failing = new Cluster();
     failing.storageFails = true;
     const blind = new Cluster(CHANNELS, 16 * MIB, false);
     for (const cluster of [failing, blind]) {
       for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
-      expect(cluster.overflows).toBe(1);
     }
+    expect([failing.overflows, blind.overflows]).toEqual([["storage"], ["unmeasured"]]);
+  });
+
+  it("ends where the storage does not give back what it took", async () => {
+    const cluster = new Cluster();
+    for (let index = 0; index < 10; index++) cluster.writer.send(stdin(MIB));
+    cluster.takeFails = true;
+    cluster.take();
+    await cluster.rest();
+    expect(cluster.overflows).toEqual(["storage"]);
   });
 
   it("sends nothing after the end", async () => {
