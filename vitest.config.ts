@@ -18,6 +18,7 @@ const EDGE_TESTS = [
   "requests",
   "seal",
   "seal-year",
+  "upload",
   "upstream",
 ].map((name) => `test/workerd/${name}.test.ts`);
 

@@ -5,11 +5,11 @@ export interface BoundedText {
 }
 
 /**
- * Reads a body as UTF-8. Holds at most `maxBytes` of it plus one chunk, and cancels a longer body.
+ * Reads a body as UTF-8. Holds at most `maxBytes` of it plus one chunk, and cancels a longer stream.
  *
  * @param body null for a message without one
  */
-export async function readBoundedText(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<BoundedText> {
+export async function readBoundedText(body: AsyncIterable<Uint8Array> | null, maxBytes: number): Promise<BoundedText> {
   if (!body) return { text: "", isTruncated: false };
   const decoder = new TextDecoder();
   let text = "";

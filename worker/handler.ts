@@ -31,7 +31,8 @@ import { openSession } from "./sessions/open-session.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
 import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
-import { forwardToCluster } from "./upstream/forward.ts";
+import { forwardToCluster, type RequestBody } from "./upstream/forward.ts";
+import { Upload } from "./upstream/upload.ts";
 
 /** What the handler needs of its invocation: time after the answer, for the second event of a change. */
 export type Context = Pick<ExecutionContext, "waitUntil">;
@@ -44,10 +45,14 @@ export interface Dependencies {
   readonly readAccessIdentity?: ReadAccessIdentity;
 }
 
-/** A request to a cluster, from somebody whom its identity rules know. */
-interface ClusterRequest extends Recording {
-  readonly url: URL;
+interface Incoming extends Recording {
   readonly env: Bindings;
+  readonly upload: Upload | undefined;
+}
+
+/** A request to a cluster, from somebody whom its identity rules know. */
+interface ClusterRequest extends Incoming {
+  readonly url: URL;
   readonly subject: Subject;
   readonly signIn: SignIn;
   readonly identity: Identity;
@@ -63,8 +68,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   const journal = new RequestJournal(config.audit, (user, state, askedAt) => states.learn(user, state, askedAt));
 
   /** authenticate → identify → serve the API under `/-/`, or a cluster. */
-  async function handle(recording: Recording & { readonly env: Bindings }): Promise<Result<Response, Failure>> {
-    const { request, env, trace, context } = recording;
+  async function handle(incoming: Incoming): Promise<Result<Response, Failure>> {
+    const { request, env, trace, context } = incoming;
     const read = readUrl(request);
     if (!read.ok) return read;
     const url = read.value;
@@ -97,11 +102,11 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
     const { signIn } = accessIdentity;
     if (cluster && !isApi) {
-      return serveCluster({ ...recording, url, subject, signIn, identity, cluster, person });
+      return serveCluster({ ...incoming, url, subject, signIn, identity, cluster, person });
     }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
-    const carryOut: CarryOut = (work) => journal.carryOut(recording, work);
+    const carryOut: CarryOut = (work) => journal.carryOut(incoming, work);
     const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env, carryOut });
     if (answer.accessDenial) trace.denial = answer.accessDenial;
     return ok(answer.response);
@@ -109,7 +114,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
   /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
-    const { request, url, env, trace, subject, signIn, identity, cluster, person } = clusterRequest;
+    const { request, upload, url, env, trace, subject, signIn, identity, cluster, person } = clusterRequest;
     const { method, headers } = request;
     const acting = readActingIdentity(identity, headers);
     if (!acting.ok) return acting;
@@ -138,11 +143,17 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const unlocked = await checkLock();
     if (!unlocked.ok) return unlocked;
     trace.destination = "cluster";
-    const pods = classified.info && writesPods(method, classified.info) ? observePods(request) : undefined;
-    if (pods) trace.podFacts = pods.facts;
+    const isPodWrite = classified.info !== undefined && writesPods(method, classified.info);
     const lockOut = { checkLock, isOpenEnded: classified.info !== undefined && isOpenEnded(classified.info) };
+    const observe: RequestBody["observe"] = (whole) => {
+      if (!isPodWrite) return whole;
+      const { body, facts } = observePods(headers, whole);
+      trace.podFacts = facts;
+      return body;
+    };
+    const binding = clusterBinding(env, cluster.binding);
     return journal.carryOut(clusterRequest, () =>
-      forwardToCluster(clusterBinding(env, cluster.binding), request, target, decision, lockOut, pods?.body),
+      forwardToCluster(binding, request, target, decision, lockOut, { upload, observe }),
     );
   }
 
@@ -155,10 +166,12 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
   return async (request, env, context) => {
     const trace: RequestTrace = { at: Date.now() };
-    const recording = { request, trace, env, context };
-    const response = await answerFailures(request, trace, () => handle(recording));
-    const recorded = await journal.recordAnswered(recording, response);
-    return recorded.ok ? recorded.value : renderFailure(request, recorded.error);
+    const upload = Upload.of(request);
+    const incoming = { request, upload, trace, env, context };
+    const response = await answerFailures(request, trace, () => handle(incoming));
+    const recorded = await journal.recordAnswered(incoming, response);
+    const answer = recorded.ok ? recorded.value : renderFailure(request, recorded.error);
+    return upload?.holdOpen(answer) ?? answer;
   };
 }
 

@@ -76,6 +76,7 @@ describe("a change of pods", () => {
   it("says so of a server-side apply in YAML, sent in chunks", async () => {
     const text = "spec:\n  template:\n    spec:\n      hostIPC: yes\n      containers: [{ image: app:1 }]\n";
     const body = new ReadableStream({
+      type: "bytes",
       async pull(controller) {
         for (const part of text.split(/(?<=\n)/)) controller.enqueue(encoder.encode(part));
         controller.close();
@@ -105,8 +106,9 @@ describe("a change of pods", () => {
     const chunk = encoder.encode("x".repeat(64 * 1024));
     let left = 40;
     const body = new ReadableStream({
+      type: "bytes",
       pull(controller) {
-        if (left-- > 0) controller.enqueue(chunk);
+        if (left-- > 0) controller.enqueue(chunk.slice());
         else controller.close();
       },
     });
@@ -118,7 +120,7 @@ describe("a change of pods", () => {
 
   it("reaches the cluster chunk by chunk, and is incomplete where the answer does not wait for its end", async () => {
     const person = someone();
-    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const { readable, writable } = new IdentityTransformStream();
     const writer = writable.getWriter();
     const firstChunk = Promise.withResolvers<string>();
     const KUBE_API = {

@@ -64,7 +64,9 @@ function parseQuery(schema: z.ZodObject | undefined, searchParams: URLSearchPara
 }
 
 async function parseBody(body: RequestBody, request: Pick<Request, "body">): Promise<Result<unknown, Denial>> {
-  const read = await readBoundedText(request.body, MAX_BODY_BYTES);
+  // Not cancelled: the client would not read the refusal (worker/upstream/upload.ts).
+  const pieces = request.body?.values({ preventCancel: true }) ?? null;
+  const read = await readBoundedText(pieces, MAX_BODY_BYTES);
   const text = read.text.trim();
   const fields = read.isTruncated ? undefined : readFields(body, text);
   if (!fields) {

@@ -9,6 +9,7 @@ import { type CheckLock, checkLateAnswer, cutOnLock, LockWatch } from "../sessio
 import { explainRefusal } from "./explain-refusal.ts";
 import { upstreamHeadersFor } from "./headers.ts";
 import { sandboxResponse } from "./sandbox-response.ts";
+import type { Upload } from "./upload.ts";
 import { buildUpstreamUrl } from "./url.ts";
 
 /** Cuts what a person has open when an administrator locks them. */
@@ -18,12 +19,17 @@ export interface LockOut {
   readonly isOpenEnded: boolean;
 }
 
+export interface RequestBody {
+  readonly upload: Upload | undefined;
+  /** Takes the body, and returns what to send in its place. It is called once, and not for a GET or HEAD. */
+  readonly observe: (body: ReadableStream<Uint8Array> | null) => ReadableStream<Uint8Array> | null;
+}
+
 /**
- * Sends an allowed request to the cluster and returns the answer. Neither body is read, so neither is
- * buffered, and a client that goes away takes the upstream request with it.
+ * Sends an allowed request to the cluster and returns the answer. Both bodies stream, so neither is buffered
+ * as a whole, and a client that goes away takes the upstream request with it.
  *
  * @param target the path and query that were decided on
- * @param body takes the place of the request's own
  * @returns the cluster's answer, or why there is none
  */
 export async function forwardToCluster(
@@ -32,25 +38,25 @@ export async function forwardToCluster(
   target: RequestTarget,
   decision: ForwardDecision,
   { checkLock, isOpenEnded }: LockOut,
-  body: ReadableStream<Uint8Array> | null = request.body,
+  { upload, observe }: RequestBody,
 ): Promise<Result<Response, Failure>> {
   const headers = upstreamHeadersFor(request.headers, decision.as, decision.upgrade);
   if (!headers.ok) return headers;
   const { method } = request;
   const isBodiless = method === "GET" || method === "HEAD";
   // `fetch` takes no body with these. Without it, the request would be another one to some workloads.
-  if (isBodiless && !(await isEmpty(request))) {
+  if (isBodiless && upload && !(await upload.isEmpty())) {
     return err(denial("bad_request", `a ${method} with a body is not forwarded`));
   }
   // A read is sent at once. What else has a body may take its time.
-  const upload = isBodiless || !request.body ? undefined : new LockWatch(checkLock);
-  const signal = upload ? AbortSignal.any([request.signal, upload.signal]) : request.signal;
+  const watch = isBodiless || !upload ? undefined : new LockWatch(checkLock);
+  const signal = watch ? AbortSignal.any([request.signal, watch.signal]) : request.signal;
   const sentAt = Date.now();
   try {
     const answer = cluster.fetch(buildUpstreamUrl(target), {
       method,
       headers: headers.value,
-      body: isBodiless ? null : body,
+      body: isBodiless ? null : observe(upload?.forward() ?? null),
       // The client follows redirects itself, as itself, through Sallyport again.
       redirect: "manual",
       signal,
@@ -63,9 +69,9 @@ export async function forwardToCluster(
     const shown = sandboxResponse(answered, target, decision.proxied, request.url);
     return ok(isOpenEnded ? cutOnLock(shown, checkLock) : shown);
   } catch (error) {
-    if (upload?.denial) {
-      const message = `${upload.denial.message}; the request was cut off while it was sent, and may have been carried out`;
-      return err(upstreamFailure(upload.denial.code, message));
+    if (watch?.denial) {
+      const message = `${watch.denial.message}; the request was cut off while it was sent, and may have been carried out`;
+      return err(upstreamFailure(watch.denial.code, message));
     }
     if (signal.aborted) {
       const message = "the client went away before the cluster answered; the request may have been carried out";
@@ -76,18 +82,7 @@ export async function forwardToCluster(
     const message = "the cluster cannot be reached: try again; if this persists, contact your administrator";
     return err(upstreamFailure("cluster_unreachable", message));
   } finally {
-    upload?.stop();
-  }
-}
-
-/** Some clients announce a body with each request, and send none: `Transfer-Encoding: chunked`, then its end. */
-async function isEmpty({ body, headers }: Request): Promise<boolean> {
-  if (!body || headers.get("Content-Length") === "0") return true;
-  const reader = body.getReader();
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return true;
-    if ((value as Uint8Array).byteLength > 0) return false;
+    watch?.stop();
   }
 }
 
