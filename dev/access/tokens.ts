@@ -1,5 +1,6 @@
 /** Application tokens as Cloudflare Access signs them: the same claims and algorithm, another key. */
-import { importJWK, type JWK, SignJWT } from "jose";
+import { importJWK, type JWK, type JWTPayload, SignJWT } from "jose";
+import type { ApplicationName } from "./applications.ts";
 import { PERSONAS, type PersonaName } from "./personas.ts";
 
 const TOKEN_LIFETIME_SECONDS = 24 * 60 * 60;
@@ -10,8 +11,8 @@ const RENEW_BEFORE_EXPIRY_SECONDS = 12 * 60 * 60;
 export interface AccessSettings {
   /** The team's domain: `iss` of every token, and the origin that serves the key set. */
   readonly issuer: string;
-  /** Audience tag of the one Access application. */
-  readonly audience: string;
+  /** Audience tags of the Access applications. */
+  readonly audiences: Readonly<Record<ApplicationName, string>>;
   /** RSA private key with its `kid`. */
   readonly signingKey: JWK & { readonly kid: string };
   /** Body of `/cdn-cgi/access/certs`. */
@@ -25,44 +26,64 @@ export interface AccessCerts {
   readonly public_certs: readonly { readonly kid: string; readonly cert: string }[];
 }
 
-/** Signs a persona's token, valid for a day from `nowSeconds`. */
-export async function signAccessToken(
-  name: PersonaName,
-  settings: AccessSettings,
-  nowSeconds: number,
-  nonce: string,
-): Promise<string> {
-  const persona = PERSONAS[name];
+/** Whom a token is about: a person, or a program with a service token. */
+export type AccessSubject =
+  | { readonly kind: "person"; readonly persona: PersonaName }
+  | { readonly kind: "service"; readonly clientId: string };
+
+export interface TokenRequest {
+  readonly subject: AccessSubject;
+  readonly application: ApplicationName;
+  readonly nowSeconds: number;
+  readonly expiresAtSeconds: number;
+}
+
+/** Signs an application token, valid from `nowSeconds`. */
+export async function signAccessToken(request: TokenRequest, settings: AccessSettings): Promise<string> {
+  const { subject, application, nowSeconds, expiresAtSeconds } = request;
   const key = await importJWK(settings.signingKey, "RS256");
-  return new SignJWT({
-    email: persona.email,
-    type: "app",
-    identity_nonce: nonce,
-    // XX is Cloudflare's code for an unknown country.
-    country: "XX",
-    custom: { groups: persona.groups },
-  })
+  return new SignJWT(claimsOf(subject))
     .setProtectedHeader({ alg: "RS256", kid: settings.signingKey.kid, typ: "JWT" })
     .setIssuer(settings.issuer)
-    .setAudience([settings.audience])
-    .setSubject(persona.sub)
+    .setAudience([settings.audiences[application]])
     .setIssuedAt(nowSeconds)
     .setNotBefore(nowSeconds)
-    .setExpirationTime(nowSeconds + TOKEN_LIFETIME_SECONDS)
+    .setExpirationTime(expiresAtSeconds)
     .sign(key);
 }
 
-/** Caches one token per persona, and renews it long before it expires. */
-export class TokenCache {
-  readonly #tokens = new Map<PersonaName, { token: string; renewAtSeconds: number }>();
+/** https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/ */
+function claimsOf(subject: AccessSubject): JWTPayload {
+  if (subject.kind === "service") return { type: "app", common_name: subject.clientId, sub: "" };
+  const { email, sub, groups } = PERSONAS[subject.persona];
+  return {
+    email,
+    sub,
+    type: "app",
+    identity_nonce: crypto.randomUUID().replaceAll("-", "").slice(0, 16),
+    // XX is Cloudflare's code for an unknown country.
+    country: "XX",
+    custom: { groups },
+  };
+}
 
-  async get(name: PersonaName, settings: AccessSettings, nowSeconds: number): Promise<string> {
-    const cached = this.#tokens.get(name);
+/** Caches one token per persona and application, and renews it long before it expires. */
+export class TokenCache {
+  readonly #tokens = new Map<string, { token: string; renewAtSeconds: number }>();
+
+  async get(
+    persona: PersonaName,
+    application: ApplicationName,
+    settings: AccessSettings,
+    nowSeconds: number,
+  ): Promise<string> {
+    const key = `${persona} ${application}`;
+    const cached = this.#tokens.get(key);
     if (cached && nowSeconds < cached.renewAtSeconds) return cached.token;
-    const nonce = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-    const token = await signAccessToken(name, settings, nowSeconds, nonce);
-    const renewAtSeconds = nowSeconds + TOKEN_LIFETIME_SECONDS - RENEW_BEFORE_EXPIRY_SECONDS;
-    this.#tokens.set(name, { token, renewAtSeconds });
+    const expiresAtSeconds = nowSeconds + TOKEN_LIFETIME_SECONDS;
+    const subject = { kind: "person", persona } as const;
+    const token = await signAccessToken({ subject, application, nowSeconds, expiresAtSeconds }, settings);
+    this.#tokens.set(key, { token, renewAtSeconds: expiresAtSeconds - RENEW_BEFORE_EXPIRY_SECONDS });
     return token;
   }
 }

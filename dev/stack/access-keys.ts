@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { exportJWK } from "jose";
 import { z } from "zod";
+import type { ServiceToken } from "../access/front.ts";
 import type { AccessSettings } from "../access/tokens.ts";
 import { readJsonIfAny, writeFileAtomically } from "./files.ts";
 
@@ -25,13 +26,14 @@ const rsaKey = z.looseObject({
 });
 const certificate = z.object({ kid: z.string(), cert: z.string() });
 const keyFile = z.object({
-  audience: z.string().min(1),
+  audiences: z.object({ host: z.string().min(1), admin: z.string().min(1) }),
+  serviceToken: z.object({ clientId: z.string().min(1), clientSecret: z.string().min(1) }),
   signingKey: rsaKey.extend({ d: z.string() }),
   certs: z.object({ keys: z.array(rsaKey).min(1), public_cert: certificate, public_certs: z.array(certificate) }),
 });
 
-/** Everything that the fake signs with, except its address, which each start decides. */
-export type AccessKeys = Omit<AccessSettings, "issuer">;
+/** Everything that the fake signs with, except its address, which each start decides; and its service token. */
+export type AccessKeys = Omit<AccessSettings, "issuer"> & { readonly serviceToken: ServiceToken };
 
 /** Reads the stored keys, or creates and stores new ones. */
 export async function loadAccessKeys(path: string): Promise<AccessKeys> {
@@ -54,8 +56,12 @@ async function makeAccessKeys(): Promise<AccessKeys> {
   });
   const publicCert = { kid, cert: cert.toString("pem") };
   return {
-    // Like the real one: an opaque tag of 64 hexadecimal digits.
-    audience: randomBytes(32).toString("hex"),
+    // Like the real ones: opaque tags of 64 hexadecimal digits.
+    audiences: { host: randomBytes(32).toString("hex"), admin: randomBytes(32).toString("hex") },
+    serviceToken: {
+      clientId: `${randomBytes(16).toString("hex")}.access`,
+      clientSecret: randomBytes(32).toString("hex"),
+    },
     signingKey: { ...(await exportJWK(pair.privateKey)), ...labels },
     certs: {
       keys: [{ ...(await exportJWK(pair.publicKey)), ...labels }],

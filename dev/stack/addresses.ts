@@ -18,6 +18,7 @@ export function writeAddresses(stack: Stack, paths: StatePaths): void {
       string
     >;
   const certificateAuthority = stack.certificateAuthority;
+  writeFileAtomically(paths.certificateAuthority, certificateAuthority);
   writeFileAtomically(paths.kubeconfig, renderKubeconfig({ servers: servers("url"), second: stack.second }));
   writeFileAtomically(paths.kubeconfigTls, renderKubeconfig({ servers: servers("tlsUrl"), certificateAuthority }));
   const endpoints = {
@@ -25,6 +26,7 @@ export function writeAddresses(stack: Stack, paths: StatePaths): void {
     d1: stack.d1Path,
     log: stack.logPath,
     access: { ...stack.access, certs: `${stack.access.issuer}/cdn-cgi/access/certs` },
+    front: stack.front,
     cron: stack.cronUrl,
     ...(stack.second && { second: stack.second }),
     cluster: { url: stack.upstreamUrl, embedded: stack.embedded, auditLog: stack.clusterAuditLog },

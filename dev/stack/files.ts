@@ -11,6 +11,8 @@ export interface StatePaths {
   readonly kubeconfig: string;
   readonly kubeconfigTls: string;
   readonly endpoints: string;
+  /** PEM of the authority that the HTTPS addresses' certificate is from. */
+  readonly certificateAuthority: string;
   readonly accessKeys: string;
   readonly tls: string;
   readonly bundles: string;
@@ -35,6 +37,7 @@ export function openStateDir(stateDir: string): StatePaths {
     kubeconfig: join(dir, "kubeconfig"),
     kubeconfigTls: join(dir, "kubeconfig.tls"),
     endpoints: join(dir, "endpoints.json"),
+    certificateAuthority: join(dir, "ca.pem"),
     accessKeys: join(dir, "access-keys.json"),
     tls: join(dir, "tls.json"),
     bundles: join(dir, "bundles"),

@@ -20,10 +20,10 @@ import { StackError } from "./errors.ts";
 import { openStateDir, type StatePaths } from "./files.ts";
 import { buildLocalConfig, type ConfigOverrides, ONLY_BINDING, SECOND } from "./local-config.ts";
 import { takeLock } from "./lock.ts";
-import { DEFAULT_STATE_DIR } from "./options.ts";
+import { DEFAULT_ACCESS_TOKEN_SECONDS, DEFAULT_STATE_DIR } from "./options.ts";
 import { LOOPBACK, type PortPlan, planPorts, withPortPlan } from "./ports.ts";
 import { endLeftoverWorkerd } from "./processes.ts";
-import type { PersonaEndpoint, Stack } from "./stack.ts";
+import type { FrontEndpoint, PersonaEndpoint, Stack } from "./stack.ts";
 import { startTlsFront } from "./tls.ts";
 import { loadTlsIdentity, type TlsIdentity } from "./tls-identity.ts";
 import { WorkerLog } from "./worker-log.ts";
@@ -43,6 +43,8 @@ export interface StackOptions {
   readonly secondCluster?: boolean | undefined;
   /** How sessions reach the clusters. Default `auto`, which is TCP here. */
   readonly transport?: UpstreamTransport | undefined;
+  /** How long an access token of the sign-in lives. Default 900, as Cloudflare recommends. */
+  readonly accessTokenSeconds?: number | undefined;
   /** Values that replace those of the local configuration document. */
   readonly config?: ConfigOverrides | undefined;
   /** Prints nothing. */
@@ -98,6 +100,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   const morePorts = { workerSocket: options.workerSocket ?? false, second: hasSecond };
   await planPorts(options.port, morePorts);
   const facts = { hasSecond, transport: options.transport };
+  const accessTokenSeconds = options.accessTokenSeconds ?? DEFAULT_ACCESS_TOKEN_SECONDS;
   const placeholder = { audience: "checked-later", cluster: "checked-later" };
   buildLocalConfig({ issuer: `http://${LOOPBACK}`, ...facts, ...placeholder }, options.config);
 
@@ -119,6 +122,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   ]);
   options.signal?.throwIfAborted();
 
+  const { audiences, signingKey, certs, serviceToken } = access;
   let stopping = false;
   const { runtime, ports, issuer } = await withPortPlan(options.port, morePorts, async (ports) => {
     const issuer = `http://${LOOPBACK}:${ports.issuer}`;
@@ -128,8 +132,18 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       migrationsDir: join(REPOSITORY, "migrations"),
       ...bundles,
       ports,
-      access: { ...access, issuer },
-      config: buildLocalConfig({ issuer, audience: access.audience, cluster: cluster.name, ...facts }, options.config),
+      front: { access: { audiences, signingKey, certs, issuer }, accessTokenSeconds, serviceToken },
+      config: buildLocalConfig(
+        {
+          issuer,
+          audience: audiences.host,
+          adminAudience: audiences.admin,
+          serviceToken: serviceToken.clientId,
+          cluster: cluster.name,
+          ...facts,
+        },
+        options.config,
+      ),
       upstreams: { [ONLY_BINDING]: cluster.address, ...(second && { [SECOND.binding]: second.address }) },
       callerHandlesSignals: options.callerHandlesSignals ?? false,
       inspector: options.inspector ?? false,
@@ -158,7 +172,12 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
     inspectorUrl: runtime.inspectorUrl,
     embedded: cluster.embedded,
     clusterAuditLog: cluster.auditLog,
-    access: { issuer, audience: access.audience },
+    access: { issuer, audience: audiences.host, adminAudience: audiences.admin },
+    front: {
+      ...(await openFront(ports, tls, cleanups)),
+      ca: paths.certificateAuthority,
+      serviceToken,
+    },
     cronUrl: `${issuer}/cdn-cgi/local/scheduled`,
     certificateAuthority: tls.ca.cert,
     workerdPid: () => runtime.workerdPid(),
@@ -208,4 +227,16 @@ async function openPersonas(ports: PortPlan, tls: TlsIdentity, cleanups: Cleanup
     entries.push([name, { email: PERSONAS[name].email, url, tlsUrl: `https://${LOOPBACK}:${front.port}` }]);
   }
   return Object.fromEntries(entries) as Stack["personas"];
+}
+
+/** The address where people sign in. `localhost` is the second cluster's host name there, if there is one. */
+async function openFront(
+  ports: PortPlan,
+  tls: TlsIdentity,
+  cleanups: Cleanups,
+): Promise<Pick<FrontEndpoint, "url" | "secondUrl">> {
+  const front = await startTlsFront(ports.front.tls, ports.front.plain, tls);
+  cleanups.add(() => front.close());
+  const secondUrl = ports.second && `https://localhost:${front.port}`;
+  return { url: `https://${LOOPBACK}:${front.port}`, secondUrl };
 }

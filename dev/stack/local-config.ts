@@ -6,12 +6,21 @@ import type { ConfigInput } from "../../worker/config/schema.ts";
 import { PERSONAS } from "../access/personas.ts";
 import { errorCode, StackError } from "./errors.ts";
 
-/** What `--config FILE` may contain: every part of the document except the issuer. */
-export type ConfigOverrides = Partial<Omit<ConfigInput, "access">>;
+/** What `--config FILE` may contain: every part of the document, but little of what belongs to the fake of Access. */
+export type ConfigOverrides = Partial<Omit<ConfigInput, "access">> & {
+  readonly access?: Pick<ConfigInput["access"], (typeof ACCESS_FIELDS)[number]>;
+};
+
+/** What may be set although it belongs to Access. */
+const ACCESS_FIELDS = ["managedOAuth"] as const;
 
 export interface LocalFacts {
   readonly issuer: string;
   readonly audience: string;
+  /** Audience tag of the application in front of the admin API. Default: it has none of its own. */
+  readonly adminAudience?: string;
+  /** Client id of the service token that the fake of Access knows. Default: none. */
+  readonly serviceToken?: string;
   readonly cluster: string;
   /** See `SECOND`. */
   readonly hasSecond?: boolean;
@@ -21,6 +30,8 @@ export interface LocalFacts {
 
 /** The binding of the first cluster. */
 export const ONLY_BINDING = "KUBE_API";
+/** The Kubernetes user of the fake's service token. */
+const SERVICE_USER = "ci";
 /** The second cluster: its name, its host name as the edge sees it, and its binding. */
 export const SECOND = { name: "second", hostname: "second.localhost", binding: "KUBE_API_SECOND" } as const;
 
@@ -36,14 +47,22 @@ export function tcpBindingOf(binding: string): string {
  * @throws StackError with the loader's message
  */
 export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides = {}): ConfigInput {
+  const adminAudiences = facts.adminAudience === undefined ? undefined : [facts.adminAudience];
   const document: Record<string, unknown> = {
-    access: { teamDomain: facts.issuer, audiences: [facts.audience] },
+    access: {
+      teamDomain: facts.issuer,
+      audiences: [facts.audience, ...(adminAudiences ?? [])],
+      ...(adminAudiences && { adminAudiences }),
+    },
     ...(facts.hasSecond ? { clusters: twoClusters(facts.cluster) } : { cluster: facts.cluster }),
     identities: [
       // First, because the first match wins and the admin has no group claim.
       { match: { email: PERSONAS.admin.email }, groups: ["developers"], roles: ["admin"] },
       { match: { claim: "custom.groups", value: "developers" }, groups: ["developers"] },
       { match: { claim: "custom.groups", value: "viewers" }, groups: ["viewers"] },
+      ...(facts.serviceToken === undefined
+        ? []
+        : [{ match: { serviceToken: facts.serviceToken }, user: SERVICE_USER, groups: ["developers"] }]),
     ],
     limits: {},
   };
@@ -95,9 +114,16 @@ export function readConfigOverrides(path: string): ConfigOverrides {
   }
   if (!isPlainObject(value))
     throw new StackError(`${path} must hold a JSON object, for example {"limits": {"maxSessionsPerUser": 2}}`);
-  if ("access" in value)
-    throw new StackError(`${path}: "access" cannot be set here: it belongs to the local Access fake`);
+  if ("access" in value && !isSettableAccess(value["access"]))
+    throw new StackError(
+      `${path}: of "access" only ${ACCESS_FIELDS.join(", ")} can be set here: the rest belongs to the local Access fake`,
+    );
   return value;
+}
+
+function isSettableAccess(access: unknown): boolean {
+  const fields = isPlainObject(access) ? Object.keys(access) : [];
+  return fields.length > 0 && fields.every((field) => ACCESS_FIELDS.some((name) => name === field));
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -16,6 +16,7 @@ Sallyport's local stack is ready. Ctrl-C ends it.
 ${cautions(stack).join("\n")}
 
 ${PERSONA_NAMES.map((name) => `  ${name.padEnd(8)} ${personas[name].email.padEnd(20)} ${personas[name].url}   ${personas[name].tlsUrl}`).join("\n")}
+  ${"sign in".padEnd(8)} ${"as with Managed OAuth".padEnd(20)} ${" ".repeat(personas.alice.url.length)}  ${stack.front.url}
 
 Try in another terminal:
 
@@ -43,7 +44,7 @@ Log:        ${path(stack.logPath)}
 function cautions({ embedded }: Stack): string[] {
   const lines = [
     "This is a fake of Cloudflare Access, on loopback only. There is no sign-in: every process",
-    "on this machine that uses one of these addresses IS that person.",
+    "on this machine that uses one of these addresses IS that person. At the last one people sign in.",
   ];
   if (embedded) {
     lines.push(

@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, MiniflareCoreError, type V4WorkerOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import type { FrontSettings } from "../access/front.ts";
 import { PERSONA_NAMES } from "../access/personas.ts";
-import type { AccessSettings } from "../access/tokens.ts";
 import type { VpcServiceProps } from "../vpc/props.ts";
 import { LOCAL_ENVIRONMENT, type WorkerConfiguration } from "../workers/configuration.ts";
 import { StackError } from "./errors.ts";
@@ -44,7 +44,7 @@ export interface RuntimeInput {
   readonly accessModule: string;
   readonly vpcModule: string;
   readonly ports: PortPlan;
-  readonly access: AccessSettings;
+  readonly front: FrontSettings;
   readonly config: ConfigInput;
   /** `host:port` of each cluster, by binding. */
   readonly upstreams: Readonly<Record<string, string>>;
@@ -109,7 +109,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
   return { d1Path, inspectorUrl, workerdPid, dispose: () => miniflare.dispose() };
 }
 
-function accessOptions({ accessModule, edge, ports, access }: RuntimeInput): V4WorkerOptions {
+function accessOptions({ accessModule, edge, ports, front }: RuntimeInput): V4WorkerOptions {
   const { second } = ports;
   return {
     name: ACCESS,
@@ -119,10 +119,11 @@ function accessOptions({ accessModule, edge, ports, access }: RuntimeInput): V4W
     compatibilityDate: edge.configuration.compatibilityDate,
     // Here a client's offer of compression is answered in its place, so it has the edge's flags, too.
     compatibilityFlags: ["service_binding_extra_handlers", ...edge.configuration.compatibilityFlags],
-    bindings: { ACCESS: JSON.parse(JSON.stringify(access)) },
+    bindings: { FRONT: JSON.parse(JSON.stringify(front)), HAS_SECOND: second !== undefined },
     serviceBindings: { SALLYPORT: EDGE },
     unsafeDirectSockets: [
       { host: LOOPBACK, port: ports.issuer },
+      { host: LOOPBACK, port: ports.front.plain, entrypoint: "front" },
       ...PERSONA_NAMES.map((name) => ({ host: LOOPBACK, port: ports.personas[name], entrypoint: name })),
       ...(second
         ? PERSONA_NAMES.map((name) => ({ host: LOOPBACK, port: second[name], entrypoint: `${name}_second` }))

@@ -5,6 +5,9 @@ import { MAX_BASE_PORT } from "./ports.ts";
 import { parseUpstream } from "./upstream.ts";
 
 export const DEFAULT_STATE_DIR = ".sallyport";
+/** What Cloudflare recommends for programs: 5 to 15 minutes. */
+export const DEFAULT_ACCESS_TOKEN_SECONDS = 900;
+const MAX_ACCESS_TOKEN_SECONDS = 86_400;
 
 export const USAGE = `Usage: npm start [-- options]
 
@@ -16,6 +19,9 @@ export const USAGE = `Usage: npm start [-- options]
   --clusters 2     a second, embedded cluster with a host name of its own: the contexts alice-second,
                    bob-second, admin-second and mallory-second
   --transport WAY  how sessions reach the clusters: auto, tcp or websocket. Default: auto, which is TCP here
+  --access-token-seconds N
+                   how long an access token lives that somebody got by signing in, 1 to ${MAX_ACCESS_TOKEN_SECONDS}.
+                   Default: ${DEFAULT_ACCESS_TOKEN_SECONDS}
   --config FILE    JSON with values that replace those of the local configuration, e.g.
                    {"limits": {"maxSessionsPerUser": 2, "idleTimeoutSeconds": 60}}
   --verbose        also print the Workers' log here
@@ -29,6 +35,7 @@ export interface StartCommand {
   readonly upstream: string | undefined;
   readonly secondCluster: boolean;
   readonly transport: UpstreamTransport | undefined;
+  readonly accessTokenSeconds: number | undefined;
   readonly configFile: string | undefined;
   readonly verbose: boolean;
 }
@@ -61,6 +68,14 @@ export function parseCommandLine(args: readonly string[]): Command {
     return misuse(`--transport must be one of ${UPSTREAM_TRANSPORTS.join(", ")}`);
   }
   if (!["1", "2", undefined].includes(values.clusters)) return misuse("--clusters must be 1 or 2");
+  let accessTokenSeconds: number | undefined;
+  const seconds = values["access-token-seconds"];
+  if (seconds !== undefined) {
+    accessTokenSeconds = /^[1-9]\d{0,4}$/.test(seconds) ? Number(seconds) : Number.NaN;
+    if (!(accessTokenSeconds <= MAX_ACCESS_TOKEN_SECONDS)) {
+      return misuse(`--access-token-seconds must be a number from 1 to ${MAX_ACCESS_TOKEN_SECONDS}`);
+    }
+  }
   return {
     kind: "start",
     stateDir: values.state ?? DEFAULT_STATE_DIR,
@@ -68,6 +83,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     upstream: values.upstream,
     secondCluster: values.clusters === "2",
     transport,
+    accessTokenSeconds,
     configFile: values.config,
     verbose: values.verbose ?? false,
   };
@@ -84,6 +100,7 @@ function parseFlags(args: readonly string[]) {
       upstream: { type: "string" },
       clusters: { type: "string" },
       transport: { type: "string" },
+      "access-token-seconds": { type: "string" },
       config: { type: "string" },
       verbose: { type: "boolean" },
       help: { type: "boolean", short: "h" },

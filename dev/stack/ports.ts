@@ -14,6 +14,8 @@ export interface PortPlan {
   /** The Access fake's own socket, which is also the tokens' issuer. */
   readonly issuer: number;
   readonly tls: Readonly<Record<PersonaName, number>>;
+  /** The address where people sign in: with TLS, and what is behind that. */
+  readonly front: { readonly tls: number; readonly plain: number };
   /** The personas' ports for the second cluster, if there is one. Any free ones. */
   readonly second: Readonly<Record<PersonaName, number>> | undefined;
   /** The edge itself, which bypasses the Access fake; only on request. */
@@ -26,21 +28,23 @@ export interface PortPlan {
 export const MAX_BASE_PORT = 65_535 - PERSONA_NAMES.length + 1;
 
 /**
- * Plans the ports. The personas' are `base`, `base + 1`, …. The issuer and the TLS ports follow if those are
- * free; otherwise they are any free ones.
+ * Plans the ports. The personas' are `base`, `base + 1`, …. The issuer, the TLS ports and the one to sign in
+ * at follow if those are free; otherwise they are any free ones.
  *
  * @param requested a base port, 0 for any free ports, undefined for the usual ones if they are free
  * @param more what else needs ports; any free ones
  * @throws StackError if a requested port is taken
  */
 export async function planPorts(requested: number | undefined, { workerSocket, second }: MorePorts): Promise<PortPlan> {
-  const plan = await planStackPorts(requested);
-  const known = new Set([...Object.values(plan.personas), plan.issuer, ...Object.values(plan.tls)]);
+  const { replaceable, ports } = await planStackPorts(requested);
+  const known = new Set(ports);
   // More than needed, because the planned ones are not bound yet and may be found free again.
-  const free = (await pickFree(known.size + PERSONA_NAMES.length + 1)).filter((port) => !known.has(port));
+  const free = (await pickFree(known.size + PERSONA_NAMES.length + 2)).filter((port) => !known.has(port));
+  const [plain = 0, worker] = free.slice(PERSONA_NAMES.length);
   return {
-    ...plan,
-    ...(workerSocket && { worker: free[PERSONA_NAMES.length] }),
+    ...assign(ports, plain),
+    replaceable,
+    ...(workerSocket && { worker }),
     ...(second && { second: byPersona(free) }),
   };
 }
@@ -57,21 +61,24 @@ function byPersona(ports: readonly number[]): Record<PersonaName, number> {
   return Object.fromEntries(PERSONA_NAMES.map((name, index) => [name, ports[index]])) as Record<PersonaName, number>;
 }
 
-async function planStackPorts(requested: number | undefined): Promise<PortPlan> {
+/** @returns the personas' ports, the issuer's, the personas' with TLS, and the one to sign in at */
+async function planStackPorts(
+  requested: number | undefined,
+): Promise<{ readonly ports: readonly number[]; readonly replaceable: boolean }> {
   const count = PERSONA_NAMES.length;
   const base = requested ?? DEFAULT_BASE_PORT;
-  if (base === 0) return assign(await pickFree(2 * count + 1), true);
+  if (base === 0) return { ports: await pickFree(2 * count + 2), replaceable: true };
 
   const wanted = range(base, count);
   const taken = await firstTaken(wanted);
   if (taken !== undefined) {
-    if (requested === undefined) return assign(await pickFree(2 * count + 1), true);
+    if (requested === undefined) return { ports: await pickFree(2 * count + 2), replaceable: true };
     throw new StackError(portTakenMessage(taken));
   }
-  const following = range(base + count, count + 1);
-  const rest =
-    base + 2 * count <= 65_535 && (await firstTaken(following)) === undefined ? following : await pickFree(count + 1);
-  return assign([...wanted, ...rest], requested === undefined);
+  const following = range(base + count, count + 2);
+  const isFree = (following.at(-1) ?? 0) <= 65_535 && (await firstTaken(following)) === undefined;
+  const rest = isFree ? following : await pickFree(count + 2);
+  return { ports: [...wanted, ...rest], replaceable: requested === undefined };
 }
 
 /** Another program took one of the planned ports before the start. */
@@ -101,12 +108,19 @@ export function portTakenMessage(port: number): string {
   return `port ${port} on ${LOOPBACK} is taken by another program\nChoose another with --port N (N to N+3 are the personas'), or --port 0 for any free ones.`;
 }
 
-function assign(ports: readonly number[], replaceable: boolean): PortPlan {
+function assign(ports: readonly number[], plain: number): Omit<PortPlan, "replaceable"> {
   const count = PERSONA_NAMES.length;
   const issuer = ports[count];
-  if (issuer === undefined || ports.length < 2 * count + 1) throw new RangeError("the port plan is too short");
-  const tls = byPersona(ports.slice(count + 1));
-  return { personas: byPersona(ports), issuer, tls, second: undefined, worker: undefined, replaceable };
+  const front = ports[2 * count + 1];
+  if (issuer === undefined || front === undefined) throw new RangeError("the port plan is too short");
+  return {
+    personas: byPersona(ports),
+    issuer,
+    tls: byPersona(ports.slice(count + 1)),
+    front: { tls: front, plain },
+    second: undefined,
+    worker: undefined,
+  };
 }
 
 function range(first: number, length: number): number[] {

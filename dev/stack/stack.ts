@@ -1,9 +1,21 @@
+import type { ServiceToken } from "../access/front.ts";
 import type { PersonaName } from "../access/personas.ts";
 
 export interface PersonaEndpoint {
   readonly email: string;
   readonly url: string;
   readonly tlsUrl: string;
+}
+
+/** The address where people sign in as with Access's Managed OAuth. */
+export interface FrontEndpoint {
+  readonly url: string;
+  /** The same application's address of the second cluster; only with `secondCluster`. */
+  readonly secondUrl: string | undefined;
+  /** Path of the PEM file that has its certificate's authority. */
+  readonly ca: string;
+  /** The only service token that is admitted, to the clusters. */
+  readonly serviceToken: ServiceToken;
 }
 
 export interface Stack {
@@ -25,7 +37,8 @@ export interface Stack {
   readonly embedded: boolean;
   /** Audit log of the embedded cluster. */
   readonly clusterAuditLog: string | undefined;
-  readonly access: { readonly issuer: string; readonly audience: string };
+  readonly access: { readonly issuer: string; readonly audience: string; readonly adminAudience: string };
+  readonly front: FrontEndpoint;
   /** A POST here does what the cron trigger does in a deployment. */
   readonly cronUrl: string;
   /** PEM of the local certificate authority. */

@@ -59,7 +59,10 @@ describe.each(["tcp", "websocket"] as const)(
       offeredUpstream.length = 0;
       const { personas, workerUrl = "", stateDir, access } = people.stack;
       const keys = await loadAccessKeys(join(stateDir, "access-keys.json"));
-      const token = await signAccessToken("alice", { ...keys, ...access }, Math.floor(Date.now() / 1000), "nonce");
+      const nowSeconds = Math.floor(Date.now() / 1000);
+      const alice = { subject: { kind: "person", persona: "alice" }, application: "host" } as const;
+      const request = { ...alice, nowSeconds, expiresAtSeconds: nowSeconds + 3_600 };
+      const token = await signAccessToken(request, { ...keys, issuer: access.issuer });
       const { headers } =
         first === "the edge"
           ? await open(workerUrl, { "Cf-Access-Jwt-Assertion": token })

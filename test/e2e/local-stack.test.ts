@@ -139,6 +139,7 @@ describe("a running stack", () => {
       "kubeconfig",
       "kubeconfig.tls",
       "endpoints.json",
+      "ca.pem",
       "access-keys.json",
       "tls.json",
       "sallyport.log",
@@ -151,6 +152,8 @@ describe("a running stack", () => {
       expect(endpoints.personas[name].email).toBe(PERSONAS[name].email);
       expect(endpoints.personas[name].url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     }
+    expect(endpoints.front).toMatchObject({ url: stack.front.url, ca: join(state, "ca.pem") });
+    expect(readFileSync(endpoints.front.ca, "utf8")).toBe(stack.certificateAuthority);
     expect(endpoints.d1).toBe(stack.d1Path);
     expect(existsSync(endpoints.d1)).toBe(true);
     expect(readdirSync(state).filter((name) => name.endsWith(".tmp"))).toEqual([]);

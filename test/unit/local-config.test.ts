@@ -15,6 +15,16 @@ describe("the local configuration document", () => {
     expect(config.clusters).toMatchObject([{ name: "embedded", hostnames: [], binding: "KUBE_API" }]);
   });
 
+  it("has an audience of its own for the admin API, and knows the fake's service token", () => {
+    const more = { adminAudience: "an-admin-audience", serviceToken: "ci.access" };
+    const config = loadConfig(buildLocalConfig({ ...facts, ...more }));
+    expect(config.access).toMatchObject({
+      audiences: [facts.audience, "an-admin-audience"],
+      adminAudiences: ["an-admin-audience"],
+    });
+    expect(config.identities.at(-1)).toMatchObject({ user: "ci", groups: ["developers"], roles: [] });
+  });
+
   it("leads sessions to each cluster over TCP, unless told otherwise", () => {
     expect(loadConfig(buildLocalConfig(facts)).clusters).toMatchObject([
       { binding: "KUBE_API", upstream: { transport: "auto", tcpBinding: "KUBE_API_TCP" } },
@@ -95,7 +105,16 @@ describe("--config FILE", () => {
   });
 
   it("may not name another issuer, because the edge would refuse the fake's tokens", () => {
-    expect(() => readConfigOverrides(fileWith('{"access": {}}'))).toThrow(/belongs to the local Access fake/);
+    for (const access of [{}, [], "https://example.com", { teamDomain: "https://example.com" }, { audiences: ["a"] }]) {
+      const file = fileWith(JSON.stringify({ access: access }));
+      expect(() => readConfigOverrides(file)).toThrow(/belongs to the local Access fake/);
+    }
+  });
+
+  it("may say that Managed OAuth is on", () => {
+    const overrides = readConfigOverrides(fileWith('{"access": {"managedOAuth": true}}'));
+    const { access } = loadConfig(buildLocalConfig(facts, overrides));
+    expect(access).toMatchObject({ teamDomain: facts.issuer, audiences: [facts.audience], managedOAuth: true });
   });
 
   it.each([

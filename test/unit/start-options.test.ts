@@ -24,6 +24,7 @@ describe("the command line of npm start", () => {
       "--upstream",
       "http://127.0.0.1:8001",
       "--transport=websocket",
+      "--access-token-seconds=30",
       "--config=c.json",
       "--verbose",
     ];
@@ -34,6 +35,7 @@ describe("the command line of npm start", () => {
       upstream: "http://127.0.0.1:8001",
       secondCluster: false,
       transport: "websocket",
+      accessTokenSeconds: 30,
       configFile: "c.json",
       verbose: true,
     });
@@ -47,6 +49,9 @@ describe("the command line of npm start", () => {
   it.each([
     ["an unknown flag", ["--prot", "1"]],
     ["a stray word", ["embedded"]],
+    ["a lifetime of nothing", ["--access-token-seconds", "0"]],
+    ["a lifetime of more than a day", ["--access-token-seconds", "86401"]],
+    ["a lifetime with a unit", ["--access-token-seconds", "15m"]],
     ["an unknown transport", ["--transport", "udp"]],
     ["a port that is no number", ["--port", "http"]],
     ["a negative port", ["--port=-1"]],
@@ -61,7 +66,15 @@ describe("the command line of npm start", () => {
 
   it("documents every flag in --help", () => {
     expect(parseCommandLine(["--help"])).toEqual({ kind: "help" });
-    for (const flag of ["--port", "--state", "--upstream", "--transport", "--config", "--verbose"])
+    for (const flag of [
+      "--port",
+      "--state",
+      "--upstream",
+      "--transport",
+      "--access-token-seconds",
+      "--config",
+      "--verbose",
+    ])
       expect(USAGE).toContain(flag);
   });
 });

@@ -23,7 +23,10 @@ export interface TestStack {
  */
 export async function startTestStack(
   config: ConfigOverrides = {},
-  more: Pick<StackOptions, "inspector" | "secondCluster" | "transport" | "upstream" | "workerSocket"> = {},
+  more: Pick<
+    StackOptions,
+    "accessTokenSeconds" | "inspector" | "secondCluster" | "transport" | "upstream" | "workerSocket"
+  > = {},
 ): Promise<TestStack> {
   const home = mkdtempSync(join(tmpdir(), "sallyport-e2e-"));
   const stack = await startStack({ stateDir: join(home, "state"), port: 0, config, quiet: true, ...more });
