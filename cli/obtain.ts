@@ -21,6 +21,8 @@ export interface ObtainOptions {
   readonly mayReadStdin: boolean;
   /** An access token that the server has refused: it is not used again, whatever its age. */
   readonly rejectedToken?: string | undefined;
+  /** Never a sign-in: it fails instead. */
+  readonly isSilent?: boolean;
   /** A new sign-in, whatever is stored. */
   readonly isForced?: boolean;
   /** The loopback port of a sign-in. */
@@ -38,7 +40,8 @@ export async function obtain(options: ObtainOptions): Promise<CompleteRecord> {
     });
   if (stored && !isForced && decide(stored).kind === "use") return stored;
 
-  const means = signInMeans(surroundings, options.mayReadStdin);
+  const possible = signInMeans(surroundings, options.mayReadStdin);
+  const means = options.isSilent ? { ...possible, isPossible: false } : possible;
   return store.exclusively(application.id, lockOptions(options, means), async () => {
     // Another process may have done it meanwhile, also a sign-in that this one was asked to force.
     const current = await store.read(application.id);

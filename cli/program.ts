@@ -1,8 +1,12 @@
 /** Finds the verb, parses its arguments, runs it, and reports a failure: the same way for all of them. */
+import { type Completion, complete, DIRECTIVE_NO_FILES, renderCompletion } from "./completion.ts";
 import { EXIT_CODES, type ExitCode, PluginFailure } from "./failure.ts";
 import { programHelp, verbHelp } from "./help.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { Verb } from "./verb.ts";
+import { candidatesFrom } from "./verbs/completion.ts";
+
+const NOTHING_TO_COMPLETE: Completion = { words: [], directive: DIRECTIVE_NO_FILES };
 
 export interface Program {
   readonly version: string;
@@ -28,6 +32,12 @@ export async function runProgram(
     return EXIT_CODES.usage;
   };
   if (first === undefined) return wrongUsage("no verb given", programHelp(verbs));
+  if (first === "__complete") {
+    // Whatever goes wrong, a tab must not print an error into somebody's command line.
+    const completed = await complete(rest, verbs, candidatesFrom(surroundings)).catch(() => NOTHING_TO_COMPLETE);
+    print(renderCompletion(completed));
+    return EXIT_CODES.done;
+  }
   if (first === "version" || first === "--version") {
     print(version);
     return EXIT_CODES.done;

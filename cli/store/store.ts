@@ -1,13 +1,14 @@
 /** The stored sign-ins: one file for each application, whose tokens may be in the system's keychain instead. */
-import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode, PluginFailure } from "../failure.ts";
 import type { Surroundings } from "../surroundings.ts";
 import type { Tokens } from "../tokens.ts";
 import { writePrivateFile } from "./atomic-file.ts";
+import { keychainOf } from "./keychain.ts";
 import { type LockOptions, withLock } from "./lock.ts";
 import { recordName, storeFolder } from "./paths.ts";
-import { type ApplicationRecord, parseRecord, renderRecord } from "./record.ts";
+import { type ApplicationRecord, parseRecord, parseTokens, renderRecord, renderTokens } from "./record.ts";
 
 /** A sign-in whose tokens have been read. */
 export type CompleteRecord = ApplicationRecord & { readonly tokens: Tokens };
@@ -17,6 +18,8 @@ export interface Store {
   readonly folder: string;
   /** @returns undefined without a sign-in */
   readonly read: (applicationId: string) => Promise<CompleteRecord | undefined>;
+  /** Every sign-in, without tokens: for what is known of other applications. */
+  readonly list: () => Promise<readonly ApplicationRecord[]>;
   readonly write: (record: CompleteRecord) => Promise<void>;
   readonly remove: (applicationId: string) => Promise<void>;
   /** Does what only one process may do to an application's sign-in at a time. */
@@ -25,21 +28,40 @@ export interface Store {
 
 export function openStore(surroundings: Surroundings): Store {
   const folder = storeFolder(surroundings);
+  const keychain = keychainOf(surroundings);
   const pathOf = (applicationId: string) => join(folder, `${recordName(applicationId)}.json`);
-  const readRecord = (applicationId: string) => readFile(pathOf(applicationId), applicationId);
+  const readRecord = (applicationId: string) => {
+    const record = readFile(pathOf(applicationId));
+    return record?.application === applicationId ? record : undefined;
+  };
   return {
     folder,
     read: async (applicationId) => {
       const record = readRecord(applicationId);
-      return record?.tokens === undefined ? undefined : { ...record, tokens: record.tokens };
+      if (record === undefined) return undefined;
+      const tokens = record.tokens ?? parseTokens((await keychain?.read(applicationId)) ?? "");
+      return tokens && { ...record, tokens };
     },
+    list: async () =>
+      guard(folder, () => readdirIfAny(folder))
+        .filter((name) => name.endsWith(".json"))
+        .flatMap((name) => {
+          const record = readFile(join(folder, name));
+          // A file under another name is somebody's copy.
+          return record && `${recordName(record.application)}.json` === name ? [withoutTokens(record)] : [];
+        }),
     write: async (record) => {
+      // Where the keychain did not work at the sign-in, nobody waits for it at each renewal.
+      const isInFile = readRecord(record.application)?.tokens !== undefined;
+      const isKept = !isInFile && (await keychain?.write(record.application, renderTokens(record.tokens))) === true;
       guard(folder, () => {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
-        writePrivateFile(pathOf(record.application), renderRecord(record));
+        writePrivateFile(pathOf(record.application), renderRecord(isKept ? withoutTokens(record) : record));
       });
     },
     remove: async (applicationId) => {
+      const isInFile = readRecord(applicationId)?.tokens !== undefined;
+      if (!isInFile) await keychain?.remove(applicationId);
       guard(folder, () => rmSync(pathOf(applicationId), { force: true }));
     },
     exclusively: (applicationId, options, work) => {
@@ -49,7 +71,20 @@ export function openStore(surroundings: Surroundings): Store {
   };
 }
 
-function readFile(path: string, applicationId: string): ApplicationRecord | undefined {
+function readdirIfAny(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function withoutTokens({ tokens: _, ...record }: ApplicationRecord): ApplicationRecord {
+  return record;
+}
+
+function readFile(path: string): ApplicationRecord | undefined {
   const text = guard(path, () => {
     try {
       const { mode } = statSync(path);
@@ -68,7 +103,7 @@ function readFile(path: string, applicationId: string): ApplicationRecord | unde
   if (text === undefined) return undefined;
   const record = parseRecord(text);
   if (!record.ok) throw new PluginFailure("store", `${path} cannot be used: ${record.error}`);
-  return record.value?.application === applicationId ? record.value : undefined;
+  return record.value;
 }
 
 function guard<T>(path: string, work: () => T): T {

@@ -1,24 +1,20 @@
 /** `credential`: the exec credential plugin. */
-import { readFileSync } from "node:fs";
-import { text } from "../../tools/cli/options.ts";
 import { type Application, applicationAt } from "../application.ts";
 import { type ExecCluster, parseExecInfo, renderExecCredential } from "../exec-info.ts";
-import { EXIT_CODES, errorCode, PluginFailure } from "../failure.ts";
+import { EXIT_CODES, PluginFailure } from "../failure.ts";
+import { readPem } from "../kubeconfig/files.ts";
 import { obtain } from "../obtain.ts";
+import { applicationFor, requireServes } from "../shared-sign-in.ts";
 import { openStore } from "../store/store.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { execOptions } from "../target.ts";
 import { askAgainAtMs } from "../tokens.ts";
 import { defineVerb } from "../verb.ts";
 
 export const credential = defineVerb({
   name: "credential",
   summary: "Prints a credential for a Kubernetes client, as its kubeconfig asks for it",
-  options: {
-    application: text(
-      "URL",
-      "address of the Access application, where it is not the cluster's own: one sign-in then serves several clusters",
-    ),
-    "certificate-authority": text("FILE", "PEM of the authority, for clients that do not tell about the cluster"),
-  },
+  options: execOptions,
   notes: [
     "Reads KUBERNETES_EXEC_INFO. A kubeconfig names this command as users[].user.exec, with provideClusterInfo: true.",
   ],
@@ -26,29 +22,27 @@ export const credential = defineVerb({
     const info = parseExecInfo(surroundings.env["KUBERNETES_EXEC_INFO"]);
     if (!info.ok) throw new PluginFailure("bad_exec_info", info.error);
     const { apiVersion, isInteractive, cluster } = info.value;
-    const application = applicationOf(values.application, cluster);
     const file = values["certificate-authority"];
-    const record = await obtain({
-      application,
-      store: openStore(surroundings),
-      surroundings,
-      certificateAuthority: cluster?.certificateAuthority ?? (file === undefined ? undefined : readPem(file)),
-      mayReadStdin: isInteractive,
-    });
-    surroundings.print(renderExecCredential(apiVersion, record.tokens.accessToken, askAgainAtMs(record.tokens)));
+    const certificateAuthority = cluster?.certificateAuthority ?? (file === undefined ? undefined : readPem(file));
+    const options = { store: openStore(surroundings), surroundings, certificateAuthority, mayReadStdin: isInteractive };
+    const application = await chooseApplication(values.application, cluster, options);
+    const { tokens } = await obtain({ ...options, application });
+    surroundings.print(renderExecCredential(apiVersion, tokens.accessToken, askAgainAtMs(tokens)));
     return EXIT_CODES.done;
   },
 });
 
-function applicationOf(named: string | undefined, cluster: ExecCluster | undefined): Application {
-  const address = named ?? cluster?.server;
-  if (address === undefined) {
-    throw new PluginFailure(
-      "no_cluster",
-      "the client does not say which cluster it asks: set provideClusterInfo: true in the kubeconfig's exec section, " +
-        "or add --application URL to its args",
-    );
-  }
+/** The application of `--application`, or of the cluster. A named one must serve the cluster, where that is known. */
+async function chooseApplication(
+  named: string | undefined,
+  cluster: ExecCluster | undefined,
+  options: {
+    readonly store: ReturnType<typeof openStore>;
+    readonly surroundings: Surroundings;
+    readonly certificateAuthority: string | undefined;
+    readonly mayReadStdin: boolean;
+  },
+): Promise<Application> {
   if (cluster?.isTlsVerificationOff) {
     throw new PluginFailure(
       "insecure_server",
@@ -56,15 +50,24 @@ function applicationOf(named: string | undefined, cluster: ExecCluster | undefin
         "set certificate-authority instead",
     );
   }
+  const server = cluster && applicationOf(cluster.server);
+  const application = named === undefined ? undefined : applicationOf(named);
+  if (server === undefined && application === undefined) {
+    throw new PluginFailure(
+      "no_cluster",
+      "the client does not say which cluster it asks: set provideClusterInfo: true in the kubeconfig's exec section, " +
+        "or add --application URL to its args",
+    );
+  }
+  if (server === undefined) return application as Application;
+  if (application === undefined) return applicationFor({ ...options, origin: server.origin });
+  await obtain({ ...options, application });
+  await requireServes(application, { ...options, origin: server.origin });
+  return application;
+}
+
+function applicationOf(address: string): Application {
   const application = applicationAt(address);
   if (!application.ok) throw new PluginFailure("insecure_server", application.error);
   return application.value;
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new PluginFailure("store", `cannot read the certificate authority ${path} (${errorCode(error)})`);
-  }
 }

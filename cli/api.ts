@@ -1,0 +1,95 @@
+/** Asks a deployment's own API under `/-/`, with a sign-in where it needs one. */
+import { PluginFailure } from "./failure.ts";
+import { makeFetch } from "./net/https.ts";
+import { readUnauthenticated } from "./oauth/challenge.ts";
+import { obtain } from "./obtain.ts";
+import { openStore } from "./store/store.ts";
+import type { Target } from "./target.ts";
+
+export interface ApiCall {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** With its query. */
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+/**
+ * Calls the API. A device with WARP needs no token, so where nobody has signed in the first call goes without one.
+ *
+ * @returns the answer's text
+ * @throws PluginFailure with the API's own message for a refusal
+ */
+export async function callApi(target: Target, call: ApiCall): Promise<string> {
+  const { application, surroundings } = target;
+  if (application === undefined) return read(target, await send(target, call, undefined));
+  const options = {
+    application,
+    store: openStore(surroundings),
+    surroundings,
+    certificateAuthority: target.certificateAuthority,
+    mayReadStdin: true,
+  };
+  const stored = await options.store.read(application.id);
+  const authority = target.certificateAuthority ?? stored?.certificateAuthority;
+  const trusting = { ...target, certificateAuthority: authority };
+  let token = stored && (await obtain(options)).tokens.accessToken;
+  let response = await send(trusting, call, token);
+  if (isUnauthenticated(response)) {
+    token = (await obtain({ ...options, rejectedToken: token })).tokens.accessToken;
+    response = await send(trusting, call, token);
+  }
+  if (isUnauthenticated(response)) {
+    throw new PluginFailure(
+      "sign_in_failed",
+      `${new URL(target.origin).host} does not accept the sign-in: run "kubectl sallyport logout", then try again`,
+    );
+  }
+  return read(target, response);
+}
+
+/** The same for JSON. @typeParam T as docs/API.md describes the answer */
+export async function callJson<T>(target: Target, call: ApiCall): Promise<T> {
+  const text = await callApi(target, call);
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new PluginFailure(
+      "api",
+      `${new URL(target.origin).host} did not answer with JSON: is it a Sallyport deployment?`,
+    );
+  }
+}
+
+function send({ origin, certificateAuthority }: Target, { method, path, body }: ApiCall, token: string | undefined) {
+  return makeFetch(certificateAuthority)(origin + path, {
+    method,
+    headers: {
+      accept: "application/json",
+      "user-agent": "kubectl-sallyport",
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+}
+
+function isUnauthenticated({ status, headers }: Response): boolean {
+  const { kind } = readUnauthenticated(status, headers.get("www-authenticate"));
+  return kind === "challenge" || kind === "browser-page";
+}
+
+async function read({ origin }: Target, response: Response): Promise<string> {
+  const text = await response.text();
+  if (response.ok) return text;
+  throw new PluginFailure("api", messageIn(text) ?? `${new URL(origin).host} answered with status ${response.status}`);
+}
+
+/** The message of a refusal, which is a Kubernetes Status. */
+function messageIn(text: string): string | undefined {
+  try {
+    const { message } = JSON.parse(text) as { readonly message?: unknown };
+    return typeof message === "string" && message !== "" ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

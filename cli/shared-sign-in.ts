@@ -1,0 +1,133 @@
+/**
+ * One sign-in for all clusters of an application.
+ *
+ * Access's tokens count for every host name of an application. Which ones these are, only the deployment says, to
+ * somebody who has signed in: `GET /-/kubeconfig` lists its clusters. No other host ever gets a token.
+ */
+import { type Application, applicationAt } from "./application.ts";
+import { PluginFailure } from "./failure.ts";
+import { makeFetch } from "./net/https.ts";
+import { readUnauthenticated } from "./oauth/challenge.ts";
+import { obtain } from "./obtain.ts";
+import type { CompleteRecord, Store } from "./store/store.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Other deployments may be out of reach; whoever waits for kubectl should not wait for them. */
+const OTHERS_TIMEOUT_MS = 5_000;
+
+interface Question {
+  /** `https://host[:port]` of the cluster that a credential is wanted for. */
+  readonly origin: string;
+  readonly store: Store;
+  readonly surroundings: Surroundings;
+  readonly certificateAuthority: string | undefined;
+}
+
+/** The clusters in a deployment's kubeconfig, by name. */
+export interface ListedCluster {
+  readonly name: string;
+  readonly server: string;
+}
+
+/**
+ * Reads the answer of `GET /-/kubeconfig`, which is JSON. Pure.
+ *
+ * @returns undefined for anything else
+ */
+export function listedClusters(text: string): readonly ListedCluster[] | undefined {
+  try {
+    const { clusters } = JSON.parse(text) as {
+      readonly clusters: readonly { readonly name: unknown; readonly cluster: { readonly server: unknown } }[];
+    };
+    return clusters.flatMap(({ name, cluster: { server } }) =>
+      typeof name === "string" && typeof server === "string" && URL.canParse(server) ? [{ name, server }] : [],
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns the application whose sign-in serves a cluster: the cluster's own, unless another one's counts there */
+export async function applicationFor(question: Question): Promise<Application> {
+  const own = applicationAt(question.origin);
+  if (!own.ok) throw new PluginFailure("insecure_server", own.error);
+  if (await question.store.read(own.value.id)) return own.value;
+  const others = (await question.store.list()).filter(({ application }) => applicationOf(application) !== undefined);
+  const known = others.find(({ origins }) => origins.includes(question.origin));
+  if (known) return applicationOf(known.application) ?? own.value;
+  for (const { application } of others) {
+    const other = applicationOf(application);
+    if (other && (await serves(other, question).catch(() => false))) return other;
+  }
+  return own.value;
+}
+
+/**
+ * @param application one that somebody has signed in to
+ * @throws PluginFailure where its sign-in must not go to the cluster
+ */
+export async function requireServes(application: Application, question: Question): Promise<void> {
+  if (application.origin === question.origin) return;
+  if (await serves(application, question)) return;
+  throw new PluginFailure(
+    "wrong_host",
+    `${new URL(question.origin).host} is no cluster of ${new URL(application.origin).host}, so it gets no credential: ` +
+      'correct the kubeconfig, or write it anew with "kubectl sallyport kubeconfig"',
+  );
+}
+
+/** Asks the application for its clusters, and the cluster whether the application's token counts there. */
+async function serves(application: Application, question: Question): Promise<boolean> {
+  const { origin, store, surroundings } = question;
+  const stored = await store.read(application.id);
+  if (!stored) return false;
+  if (stored.origins.includes(origin)) return true;
+  // Never a new sign-in: that is for the cluster which was asked for.
+  const record = await obtain({ ...question, application, mayReadStdin: false, isSilent: true });
+  const authority = record.certificateAuthority ?? question.certificateAuthority;
+  const list = await get(`${application.origin}/-/kubeconfig`, record.tokens.accessToken, authority);
+  const clusters = list.ok ? listedClusters(await list.text()) : undefined;
+  if (!clusters?.some(({ server }) => new URL(server).origin === origin)) return false;
+  if (!(await isAccepted(origin, record, question.certificateAuthority ?? authority))) return false;
+  await rememberOrigins(application, [origin], store, surroundings);
+  return true;
+}
+
+/** @returns whether a host that the deployment has listed lets a sign-in's token through */
+export async function isAccepted(
+  origin: string,
+  { tokens }: CompleteRecord,
+  certificateAuthority: string | undefined,
+): Promise<boolean> {
+  const answer = await get(`${origin}/-/whoami`, tokens.accessToken, certificateAuthority);
+  const { kind } = readUnauthenticated(answer.status, answer.headers.get("www-authenticate"));
+  // 403 is the deployment's own answer to somebody whom no rule knows.
+  return kind === "open" || answer.status === 403;
+}
+
+/** Stores further origins that an application's sign-in serves. */
+export async function rememberOrigins(
+  { id }: Application,
+  origins: readonly string[],
+  store: Store,
+  { note }: Surroundings,
+): Promise<void> {
+  const onWait = () => note("Waiting for another kubectl-sallyport …");
+  await store.exclusively(id, { timeoutMs: OTHERS_TIMEOUT_MS, onWait }, async () => {
+    const record = await store.read(id);
+    if (record) await store.write({ ...record, origins: [...new Set([...record.origins, ...origins])] });
+  });
+}
+
+function get(url: string, token: string, certificateAuthority: string | undefined): Promise<Response> {
+  return makeFetch(certificateAuthority, OTHERS_TIMEOUT_MS)(url, {
+    method: "GET",
+    headers: { accept: "application/json", authorization: `Bearer ${token}` },
+  });
+}
+
+/** Only those of users: an administrators' application serves no cluster. */
+function applicationOf(id: string): Application | undefined {
+  const application = applicationAt(id);
+  return application.ok && application.value.id === id ? application.value : undefined;
+}

@@ -1,0 +1,44 @@
+/** `whoami`. */
+import { flag } from "../../tools/cli/options.ts";
+import { callApi, callJson } from "../api.ts";
+import { EXIT_CODES } from "../failure.ts";
+import { columnsOf } from "../table.ts";
+import { findTarget, targetOptions } from "../target.ts";
+import { defineVerb } from "../verb.ts";
+
+/** What is shown of docs/API.md, Whoami. */
+interface Whoami {
+  readonly identity: string;
+  readonly kind: string;
+  readonly cluster: string | null;
+  readonly rule: string;
+  readonly kubernetes: { readonly user: string; readonly groups: readonly string[] };
+  readonly roles: readonly string[];
+}
+
+const CALL = { method: "GET", path: "/-/whoami" } as const;
+
+export const whoami = defineVerb({
+  name: "whoami",
+  summary: "Shows who you are to the deployment and to its cluster",
+  options: { ...targetOptions, json: flag("print the whole answer as JSON") },
+  run: async (values, surroundings) => {
+    const target = await findTarget(values, surroundings);
+    if (values.json) {
+      surroundings.print((await callApi(target, CALL)).trim());
+      return EXIT_CODES.done;
+    }
+    const { identity, kind, cluster, rule, kubernetes, roles } = await callJson<Whoami>(target, CALL);
+    const rows: [string, string][] = [
+      ["Identity", `${identity} (${kind})`],
+      ["Deployment", target.origin],
+      ["Cluster", cluster ?? "none of this host name"],
+      ["Kubernetes user", kubernetes.user],
+      ["Kubernetes groups", kubernetes.groups.join(", ") || "none"],
+      ["Roles", roles.join(", ") || "none"],
+      ["Rule", rule],
+    ];
+    surroundings.print(columnsOf(rows).join("\n"));
+    return EXIT_CODES.done;
+  },
+});

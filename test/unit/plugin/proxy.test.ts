@@ -1,0 +1,131 @@
+/** The proxy: whom it serves, and which headers pass it. */
+import { describe, expect, it } from "vitest";
+import { admitRequest, refusalStatus } from "../../../cli/proxy/admit.ts";
+import { serviceToken } from "../../../cli/proxy/credentials.ts";
+import { isSessionProtocol, requestHeaders, responseHeaders, upgradeHead } from "../../../cli/proxy/headers.ts";
+
+const address = { port: 8001, secretPath: "/s3cret-path" };
+const host = "127.0.0.1:8001";
+
+const admit = (target: string, headers: Readonly<Record<string, string>> = { host }) =>
+  admitRequest({ target, headers }, address);
+
+describe("the proxy", () => {
+  it.each([
+    ["/s3cret-path/api/v1/pods?watch=true", "/api/v1/pods?watch=true"],
+    ["/s3cret-path/api/%2e%2e/x//y", "/api/%2e%2e/x//y"],
+    ["/s3cret-path", "/"],
+    ["/s3cret-path/", "/"],
+    ["/s3cret-path?x", "/?x"],
+  ])("serves %s, as the client has spelt it", (target, path) => {
+    expect(admit(target)).toEqual({ ok: true, value: path });
+    expect(admit(target, { host: "localhost:8001" })).toEqual({ ok: true, value: path });
+  });
+
+  it.each([
+    ["a path without the secret", "/api/v1/pods", { host }, 404],
+    ["another secret", "/s3cret-pat0/api", { host }, 404],
+    ["a secret with a tail", "/s3cret-paths/api", { host }, 404],
+    ["a name that somebody points to this machine", "/s3cret-path/api", { host: "evil.example.com:8001" }, 403],
+    ["another port", "/s3cret-path/api", { host: "127.0.0.1:8002" }, 403],
+    ["no Host", "/s3cret-path/api", {}, 403],
+    ["a web page", "/s3cret-path/api", { host, origin: "https://evil.example.com" }, 403],
+    ["a sandboxed page", "/s3cret-path/api", { host, origin: "null" }, 403],
+    ["a page on another port", "/s3cret-path/api", { host, origin: "http://127.0.0.1:3000" }, 403],
+    ["an image of a web page", "/s3cret-path/api", { host, "sec-fetch-site": "cross-site" }, 403],
+    ["a page of the same site", "/s3cret-path/api", { host, "sec-fetch-site": "same-site" }, 403],
+    ["an absolute target", "http://evil.example.com/s3cret-path/api", { host }, 400],
+    ["*", "*", { host }, 400],
+  ])("refuses %s", (_, target, headers, status) => {
+    expect(admit(target, headers)).toMatchObject({ ok: false, error: { status } });
+  });
+
+  it("refuses with a Status, which kubectl shows", () => {
+    expect(JSON.parse(refusalStatus({ status: 403, message: "no" }))).toMatchObject({
+      kind: "Status",
+      reason: "Forbidden",
+      code: 403,
+      message: "kubectl sallyport proxy: no",
+    });
+  });
+});
+
+describe("a request's headers", () => {
+  const given = [
+    ["Host", host],
+    ["Authorization", "Bearer of-the-client"],
+    ["Cookie", "CF_Authorization=x"],
+    ["CF-Access-Client-Id", "forged"],
+    ["Cf-Access-Jwt-Assertion", "forged"],
+    ["Connection", "keep-alive, X-Hop"],
+    ["X-Hop", "1"],
+    ["Accept", "application/json"],
+    ["Impersonate-Group", "a"],
+    ["Impersonate-Group", "b"],
+  ].flat();
+
+  it("pass without what says who asks, and with the proxy's credential", () => {
+    expect(requestHeaders(given, "k8s.example.com", { authorization: "Bearer T" }, { isChunked: false })).toEqual([
+      "host",
+      "k8s.example.com",
+      "Accept",
+      "application/json",
+      "Impersonate-Group",
+      "a",
+      "Impersonate-Group",
+      "b",
+      "authorization",
+      "Bearer T",
+    ]);
+  });
+
+  it("keep an upgrade, and a body whose length is not known", () => {
+    const upgrade = requestHeaders(["Upgrade", "SPDY/3.1"], "h", {}, { upgrade: "SPDY/3.1", isChunked: false });
+    expect(upgrade).toEqual(["host", "h", "connection", "Upgrade", "upgrade", "SPDY/3.1"]);
+    expect(requestHeaders([], "h", {}, { isChunked: true })).toEqual(["host", "h", "transfer-encoding", "chunked"]);
+  });
+
+  it("ask for a session by WebSocket or SPDY only: other protocols are not the proxy's to change to", () => {
+    expect(["websocket", "WebSocket", "SPDY/3.1"].every(isSessionProtocol)).toBe(true);
+    expect(["h2c", "TLS/1.0", "", undefined].some(isSessionProtocol)).toBe(false);
+  });
+});
+
+describe("an answer's headers", () => {
+  const given = ["Set-Cookie", "CF_Authorization=x", "Connection", "close", "Content-Type", "text/plain"];
+
+  it("pass without Access's cookies and what is of one connection only", () => {
+    expect(responseHeaders(given)).toEqual(["Content-Type", "text/plain"]);
+  });
+
+  it("of an upgrade are all there, but for cookies", () => {
+    expect(upgradeHead(101, "Switching Protocols", [...given, "Sec-WebSocket-Protocol", "v5.channel.k8s.io"])).toBe(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: close\r\nContent-Type: text/plain\r\n" +
+        "Sec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n",
+    );
+  });
+});
+
+describe("a service token", () => {
+  const token = { CF_ACCESS_CLIENT_ID: "id.access", CF_ACCESS_CLIENT_SECRET: "secret" };
+
+  it("of the environment becomes Access's two headers", async () => {
+    expect(await serviceToken(token, undefined)?.headers()).toEqual({
+      "cf-access-client-id": "id.access",
+      "cf-access-client-secret": "secret",
+    });
+    expect(serviceToken({}, undefined)).toBeUndefined();
+  });
+
+  it("that is half there, or no header value, is refused without showing it", () => {
+    expect(() => serviceToken({ CF_ACCESS_CLIENT_SECRET: "secret" }, undefined)).toThrow("needs both");
+    expect(() => serviceToken({ ...token, CF_ACCESS_CLIENT_SECRET: "se\ncret" }, undefined)).toThrow(
+      /^(?!.*cret\b).*$/s,
+    );
+  });
+
+  it("of a file that is not there, or not as described, is refused", () => {
+    expect(() => serviceToken({}, "/nowhere/token.json")).toThrow("there is no file");
+    expect(() => serviceToken({}, "package.json")).toThrow("must be JSON like");
+  });
+});
