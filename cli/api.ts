@@ -1,6 +1,7 @@
 /** Asks a deployment's own API under `/-/`, with a sign-in where it needs one. */
 import { PluginFailure } from "./failure.ts";
 import { makeFetch } from "./net/https.ts";
+import { statusMessage } from "./net/status-message.ts";
 import { readUnauthenticated } from "./oauth/challenge.ts";
 import { obtain } from "./obtain.ts";
 import { openStore } from "./store/store.ts";
@@ -81,15 +82,8 @@ function isUnauthenticated({ status, headers }: Response): boolean {
 async function read({ origin }: Target, response: Response): Promise<string> {
   const text = await response.text();
   if (response.ok) return text;
-  throw new PluginFailure("api", messageIn(text) ?? `${new URL(origin).host} answered with status ${response.status}`);
-}
-
-/** The message of a refusal, which is a Kubernetes Status. */
-function messageIn(text: string): string | undefined {
-  try {
-    const { message } = JSON.parse(text) as { readonly message?: unknown };
-    return typeof message === "string" && message !== "" ? message : undefined;
-  } catch {
-    return undefined;
-  }
+  throw new PluginFailure(
+    "api",
+    statusMessage(text) ?? `${new URL(origin).host} answered with status ${response.status}`,
+  );
 }

@@ -2,11 +2,12 @@
  * One sign-in for all clusters of an application.
  *
  * Access's tokens count for every host name of an application. Which ones these are, only the deployment says, to
- * somebody who has signed in: `GET /-/kubeconfig` lists its clusters. No other host ever gets a token.
+ * somebody who has signed in: `GET /-/whoami` lists their host names. No other host ever gets a token.
  */
 import { type Application, applicationAt } from "./application.ts";
 import { PluginFailure } from "./failure.ts";
 import { makeFetch } from "./net/https.ts";
+import { statusMessage } from "./net/status-message.ts";
 import { readUnauthenticated } from "./oauth/challenge.ts";
 import { obtain } from "./obtain.ts";
 import type { CompleteRecord, Store } from "./store/store.ts";
@@ -57,7 +58,7 @@ export async function applicationFor(question: Question): Promise<Application> {
   if (known) return applicationOf(known.application) ?? own.value;
   for (const { application } of others) {
     const other = applicationOf(application);
-    if (other && (await serves(other, question).catch(() => false))) return other;
+    if (other && (await serves(other, question).catch(() => undefined)) === true) return other;
   }
   return own.value;
 }
@@ -68,29 +69,60 @@ export async function applicationFor(question: Question): Promise<Application> {
  */
 export async function requireServes(application: Application, question: Question): Promise<void> {
   if (application.origin === question.origin) return;
-  if (await serves(application, question)) return;
+  const answer = await serves(application, question);
+  if (answer === true) return;
+  const cluster = new URL(question.origin).host;
+  const deployment = new URL(application.origin).host;
   throw new PluginFailure(
     "wrong_host",
-    `${new URL(question.origin).host} is no cluster of ${new URL(application.origin).host}, so it gets no credential: ` +
-      'correct the kubeconfig, or write it anew with "kubectl sallyport kubeconfig"',
+    answer === false
+      ? `${cluster} is no cluster of ${deployment}, so it gets no credential: correct the kubeconfig, or write it ` +
+          'anew with "kubectl sallyport kubeconfig"'
+      : `whether ${cluster} is a cluster of ${deployment} is not known, so it gets no credential: ${answer.reason}`,
   );
 }
 
-/** Asks the application for its clusters, and the cluster whether the application's token counts there. */
-async function serves(application: Application, question: Question): Promise<boolean> {
+/** Asks the application for its host names, and the cluster whether the application's token counts there. */
+async function serves(application: Application, question: Question): Promise<boolean | { readonly reason: string }> {
   const { origin, store, surroundings } = question;
   const stored = await store.read(application.id);
-  if (!stored) return false;
+  if (!stored) return { reason: "nobody has signed in" };
   if (stored.origins.includes(origin)) return true;
   // Never a new sign-in: that is for the cluster which was asked for.
   const record = await obtain({ ...question, application, mayReadStdin: false, isSilent: true });
   const authority = record.certificateAuthority ?? question.certificateAuthority;
-  const list = await get(`${application.origin}/-/kubeconfig`, record.tokens.accessToken, authority);
-  const clusters = list.ok ? listedClusters(await list.text()) : undefined;
-  if (!clusters?.some(({ server }) => new URL(server).origin === origin)) return false;
-  if (!(await isAccepted(origin, record, question.certificateAuthority ?? authority))) return false;
+  const answer = await get(`${application.origin}/-/whoami`, record.tokens.accessToken, authority);
+  const text = await answer.text();
+  const names = answer.ok ? hostNames(text) : undefined;
+  if (names === undefined) return { reason: statusMessage(text) ?? `it answered with status ${answer.status}` };
+  if (!isListed(origin, application.origin, names)) return false;
+  if (!(await isAccepted(origin, record, question.certificateAuthority ?? authority))) {
+    return { reason: "its Access application does not accept the sign-in" };
+  }
   await rememberOrigins(application, [origin], store, surroundings);
   return true;
+}
+
+/**
+ * The host names of a deployment's clusters, of `GET /-/whoami`. Pure.
+ *
+ * @returns undefined for what is no such answer
+ */
+export function hostNames(text: string): readonly string[] | undefined {
+  try {
+    const { clusters } = JSON.parse(text) as {
+      readonly clusters: readonly { readonly hostnames: readonly string[] }[];
+    };
+    return clusters.flatMap(({ hostnames }) => hostnames).map((name) => name.toLowerCase());
+  } catch {
+    return undefined;
+  }
+}
+
+/** Pure. @returns whether a cluster is at one of the host names, on the deployment's own port */
+export function isListed(cluster: string, deployment: string, names: readonly string[]): boolean {
+  const { hostname, port } = new URL(cluster);
+  return names.includes(hostname) && port === new URL(deployment).port;
 }
 
 /** @returns whether a host that the deployment has listed lets a sign-in's token through */
