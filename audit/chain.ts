@@ -25,8 +25,8 @@ export interface ChainedEvent {
   /** JSON, byte for byte as it was hashed. */
   readonly data: string;
   /**
-   * The hash of the previous event of the session or request. For the first of them, for a lock, an unlock and
-   * a summary, it is the hash of the previous one of these in the user's object. "" for the very first.
+   * The hash of the previous event of the session or request. For the first of them, for a lock, an unlock, a
+   * drain and a summary, it is the hash of the previous one of these in the user's object. "" for the very first.
    */
   readonly prev_hash: string;
   readonly hash: string;

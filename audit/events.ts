@@ -7,7 +7,10 @@
 
 import type { RequestEventBody } from "./request-events.ts";
 
-/** `start` to `end` are a session's, `request` and what follows an API request's, the last two a seal's. */
+/**
+ * `start` to `end` are a session's, `lock` and `unlock` a user's, `drain` and `drain_end` the deployment's,
+ * `request` and what follows an API request's, the last two a seal's.
+ */
 export const EVENT_TYPES = [
   "start",
   "connect",
@@ -15,6 +18,8 @@ export const EVENT_TYPES = [
   "end",
   "lock",
   "unlock",
+  "drain",
+  "drain_end",
   "request",
   "response",
   "request_summary",
@@ -184,8 +189,25 @@ export interface UserLock {
   readonly until: number | null;
 }
 
+/**
+ * An event about the whole deployment, in the chain of its directory. Like a user's, it is alone under a
+ * session_id of its own.
+ */
+export type DeploymentEventBody =
+  /** An administrator had new sessions refused everywhere, or changed until when they are. */
+  | { readonly type: "drain"; readonly data: DrainCommand }
+  /** An administrator opened the deployment again before that time. */
+  | { readonly type: "drain_end"; readonly data: { readonly by: string; readonly reason: string } };
+
+export interface DrainCommand {
+  readonly by: string;
+  readonly reason: string;
+  /** When sessions open again by themselves, in milliseconds since the epoch. */
+  readonly until: number;
+}
+
 /** Any event of the audit log. */
-export type SessionEvent = (SessionEventBody | UserEventBody | RequestEventBody) & {
+export type SessionEvent = (SessionEventBody | UserEventBody | DeploymentEventBody | RequestEventBody) & {
   readonly session_id: string;
   /** 0, 1, 2 … within the session. */
   readonly seq: number;

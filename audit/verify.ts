@@ -1,14 +1,13 @@
 import { type ChainedEvent, hashEvent } from "./chain.ts";
 
+/** Types of events that are alone under their session_id, and in a chain of first events. */
+const LONE_TYPES = ["lock", "unlock", "drain", "drain_end", "request_summary"];
 /** Types of the first event of a session_id. */
-const FIRST_TYPES: ReadonlySet<string> = new Set(["start", "lock", "unlock", "request", "request_summary", "seal"]);
+const FIRST_TYPES: ReadonlySet<string> = new Set([...LONE_TYPES, "start", "request", "seal"]);
 /** Types of the last event of a session_id, beside a `request` that awaits no response. */
-const LAST_TYPES: ReadonlySet<string> = new Set(["end", "lock", "unlock", "response", "request_summary", "removal"]);
+const LAST_TYPES: ReadonlySet<string> = new Set([...LONE_TYPES, "end", "response", "removal"]);
 /** Of these first events, none is a session's. */
-const WITHOUT_SESSION: ReadonlySet<string> = new Set([
-  ...["lock", "unlock", "seal", "removal"],
-  ...["request", "response", "request_summary"],
-]);
+const WITHOUT_SESSION: ReadonlySet<string> = new Set([...LONE_TYPES, "request", "response", "seal", "removal"]);
 
 /** An event where the chain is broken. */
 export interface BrokenLink {
@@ -143,8 +142,9 @@ function nameOf(user: string): string {
 
 /** Reads the owner from the data of a first event. Forged data has the empty owner. */
 function readOwner({ type, data }: ChainedEvent): ChainOwner {
-  // Seals have one chain, of the deployment.
+  // Seals have one chain, of the deployment, and so has its directory.
   if (type === "seal") return { user: "the seals", locationHint: "" };
+  if (type === "drain" || type === "drain_end") return { user: "the directory", locationHint: "" };
   const fields = readData(data);
   return { user: String(fields?.["user"] ?? ""), locationHint: String(fields?.["location_hint"] ?? "") };
 }

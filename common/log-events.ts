@@ -162,10 +162,10 @@ export const LOG_EVENTS = {
   directory_unavailable: {
     level: "warn",
     worker: "edge",
-    fields: ["error"],
+    fields: ["method", "error"],
     meaning:
-      "The directory of live sessions did not answer a list within a second. The list was made from D1 alone, or refused while D1 did not answer either.",
-    action: "Nothing, unless it persists: then check the status of Durable Objects.",
+      "The directory did not answer in time. `listLive`: the list was made from D1 alone, or refused while D1 did not answer either. `readDrain`: sessions open as it said last. `beginDrain`, `endDrain`: the administrator got 503.",
+    action: "Nothing, unless it persists: then check the status of Durable Objects. Repeat a command.",
   },
   directory_not_told: {
     level: "warn",

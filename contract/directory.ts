@@ -1,16 +1,18 @@
 /**
  * What users' objects tell the directory of live sessions, and what the edge asks of it.
  *
- * There is one directory per deployment. It only knows what it is told, and may be lost at any time: the
- * user's object stays the truth about a session. So nothing waits for it that a session or a request needs.
+ * There is one directory per deployment. Of sessions it only knows what it is told, and may be lost at any
+ * time: the user's object stays the truth. It also holds the drain switch, see drain.ts. Nothing that a session
+ * or a request needs depends on its answer.
  *
  * A report is everything that one object has to say, so a lost one is made good by the next. The directory
  * asks for the rows that it lacks. Later versions may add to a report's answer: objects that run older code
  * ignore what they do not know.
  */
 import * as z from "zod";
-import { ok, type Result } from "../common/result.ts";
+import type { Result } from "../common/result.ts";
 import type { Denial } from "./denial.ts";
+import { drainSchema } from "./drain.ts";
 import { liveSessionSchema } from "./session-row.ts";
 import { callVersioned, parseContract, parseVersioned, refuseMismatch, withVersion } from "./version.ts";
 
@@ -91,6 +93,12 @@ export const DIRECTORY_METHODS = {
   report: { fields: reportSchema, value: reportAnswerSchema },
   /** The edge asks what is live. */
   listLive: { fields: liveQuerySchema, value: livePageSchema },
+  /** The edge asks whether new sessions are refused; null where they are not. */
+  readDrain: { fields: z.strictObject({}), value: drainSchema.nullable() },
+  /** New sessions are refused from now on, until the given time. It takes the place of an earlier drain. */
+  beginDrain: { fields: drainSchema.unwrap().omit({ since: true }), value: drainSchema },
+  /** Sessions open again. Answers whether they were refused. */
+  endDrain: { fields: z.strictObject({ by: name, reason: text }), value: z.boolean() },
 } as const;
 
 export type DirectoryMethod = keyof typeof DIRECTORY_METHODS;
@@ -134,17 +142,18 @@ export async function callDirectory<M extends DirectoryMethod>(
  * The directory's half of a call.
  *
  * @param argument as it came: nothing of it is trusted before it is parsed
+ * @param answer returns the value, or `object_schema_newer`
  */
 export function answerDirectoryCall<M extends DirectoryMethod>(
   method: M,
   argument: unknown,
-  answer: (fields: DirectoryFields<M>) => DirectoryValue<M>,
+  answer: (fields: DirectoryFields<M>) => DirectoryAnswer<M>,
 ): DirectoryAnswer<M> {
   const fields = parseVersioned(
     () => DIRECTORY_METHODS[method].fields as unknown as z.ZodType<DirectoryFields<M>>,
     argument,
   );
-  return fields.ok ? ok(answer(fields.value)) : refuseMismatch(method, fields.error.detail);
+  return fields.ok ? answer(fields.value) : refuseMismatch(method, fields.error.detail);
 }
 
 function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<DirectoryAnswer<M>> {
@@ -152,7 +161,7 @@ function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<Directo
     z.strictObject({ ok: z.literal(true), value: DIRECTORY_METHODS[method].value }),
     z.strictObject({
       ok: z.literal(false),
-      error: z.strictObject({ code: z.literal("contract_mismatch"), message: text }),
+      error: z.strictObject({ code: z.enum(["contract_mismatch", "object_schema_newer"]), message: text }),
     }),
   ]) as unknown as z.ZodType<DirectoryAnswer<M>>;
 }

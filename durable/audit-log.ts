@@ -1,4 +1,4 @@
-import { NO_COUNTS, type SessionEventBody, type UserEventBody } from "../audit/events.ts";
+import { type DeploymentEventBody, NO_COUNTS, type SessionEventBody, type UserEventBody } from "../audit/events.ts";
 import type { RequestEnd, RequestEventBody } from "../audit/request-events.ts";
 import { logEvent } from "../common/log.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
@@ -45,7 +45,7 @@ export class AuditLog {
     this.#deliverSoon();
   }
 
-  appendUserEvent(event: UserEventBody): void {
+  appendUserEvent(event: UserEventBody | DeploymentEventBody): void {
     const random = crypto.getRandomValues(new Uint8Array(10));
     const id = makeSessionId(this.#state.id.toString(), Date.now(), random);
     this.#journal.appendUserEvent(id, Date.now(), event);

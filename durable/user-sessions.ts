@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { logEvent } from "../common/log.ts";
-import { err, ok, type Result } from "../common/result.ts";
+import { ok, type Result } from "../common/result.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
-import { type Denial, denial } from "../contract/denial.ts";
+import type { Denial } from "../contract/denial.ts";
 import { detachSessionPlan } from "../contract/session-plan.ts";
 import {
   answerCall,
@@ -13,24 +13,19 @@ import {
 } from "../contract/user-object.ts";
 import { refusalOf, toResponse } from "./refusal.ts";
 import { SessionHost } from "./session-host.ts";
-import { applyMigrations, type NewerSchema } from "./storage/migrations.ts";
-import { SCHEMA } from "./storage/schema.ts";
-
-/** How long until an object asks again whether a newer build serves it, ms. */
-const NEWER_SCHEMA_RETRY_MS = 60_000;
+import { openStorage, retryNewerSchema } from "./storage/open-storage.ts";
 
 /**
  * The Durable Object of one user. It parses what the edge sends and brings its database to the current
  * schema; all else is `SessionHost`. contract/user-object.ts describes the methods.
  */
 export class UserSessions extends DurableObject<SharedBindings> {
-  /** Why it serves nobody, if so. A constructor that throws would make the object crash in a loop. */
+  /** Or why it serves nobody. */
   readonly #host: Result<SessionHost, Denial>;
 
   constructor(ctx: DurableObjectState, env: SharedBindings) {
     super(ctx, env);
-    const migrated = applyMigrations(ctx.storage, SCHEMA, Date.now());
-    this.#host = migrated.ok ? ok(new SessionHost(ctx, env)) : err(refuseNewerSchema(migrated.error));
+    this.#host = openStorage(ctx.storage, () => new SessionHost(ctx, env));
   }
 
   /** One session attempt from the edge. */
@@ -133,8 +128,7 @@ export class UserSessions extends DurableObject<SharedBindings> {
 
   override async alarm(): Promise<void> {
     if (this.#host.ok) await this.#host.value.onAlarm();
-    // What waits in the database is delivered once a build that knows its schema is deployed.
-    else await this.ctx.storage.setAlarm(Date.now() + NEWER_SCHEMA_RETRY_MS);
+    else await retryNewerSchema(this.ctx.storage);
   }
 
   #answer<M extends UserObjectMethod>(
@@ -159,12 +153,4 @@ export class UserSessions extends DurableObject<SharedBindings> {
         this.#host.ok ? ok(await answer(this.#host.value, fields)) : this.#host,
     );
   }
-}
-
-function refuseNewerSchema({ foundVersion, knownVersion }: NewerSchema): Denial {
-  logEvent("error", "object_schema_newer", { found: foundVersion, known: knownVersion });
-  return denial(
-    "object_schema_newer",
-    "an older version of Sallyport was deployed, which cannot read this user's data: contact your administrator",
-  );
 }

@@ -28,6 +28,8 @@ export const DENIALS = {
   audit_database_unavailable: "ServiceUnavailable",
   export_unavailable: "ServiceUnavailable",
   object_unavailable: "ServiceUnavailable",
+  directory_unavailable: "ServiceUnavailable",
+  draining: "ServiceUnavailable",
   internal: "InternalError",
   // What a user's object refuses, or the cluster behind it
   ...contract.DENIALS,

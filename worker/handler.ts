@@ -27,6 +27,7 @@ import { observePods } from "./request-audit/pod-observer.ts";
 import { writesPods } from "./request-audit/pod-resources.ts";
 import { type Recording, RequestJournal } from "./request-audit/request-journal.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
+import { DrainWatch } from "./sessions/drain-watch.ts";
 import { openSession } from "./sessions/open-session.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
 import { isAdminPath, isApiPath } from "./surfaces.ts";
@@ -65,6 +66,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   const authenticate = dependencies.authenticate ?? createAuthenticator(config.access);
   const readAccessIdentity = dependencies.readAccessIdentity ?? createAccessIdentityReader(config);
   const states = new PersonStates();
+  const drains = new DrainWatch();
   const journal = new RequestJournal(config.audit, (user, state, askedAt) => states.learn(user, state, askedAt));
 
   /** authenticate → identify → serve the API under `/-/`, or a cluster. */
@@ -89,6 +91,10 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     trace.locationHint = location;
     if (!cluster && !isApi) return err(UNKNOWN_HOST);
 
+    // Asked while Access is, so that a session does not wait for the directory on top.
+    if (cluster && !isApi && effectiveUpgrade(request.headers)) {
+      void drains.refresh({ namespace: env.DIRECTORY, context });
+    }
     const known = await readAccessIdentity(subject, token);
     if (!known.ok) return known;
     const accessIdentity = { ...known.value, country: request.cf?.["country"] };
@@ -114,7 +120,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
   /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
-    const { request, upload, url, env, trace, subject, signIn, identity, cluster, person } = clusterRequest;
+    const { request, upload, url, env, trace, context, subject, signIn, identity, cluster, person } = clusterRequest;
     const { method, headers } = request;
     const acting = readActingIdentity(identity, headers);
     if (!acting.ok) return acting;
@@ -136,6 +142,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!sameSite.ok && mayMatter()) return sameSite;
 
     if (decision.action === "session") {
+      const open = await drains.check({ namespace: env.DIRECTORY, context });
+      if (!open.ok) return open;
       trace.destination = "session";
       return openSession(env.USER_SESSIONS, { request, target, subject, signIn, identity, cluster, decision }, config);
     }

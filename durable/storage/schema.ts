@@ -1,6 +1,9 @@
 import type { Migration } from "./migrations.ts";
 
-/** The schema of a user's object, described in docs/STORAGE.md. Times are milliseconds since the epoch. */
+/**
+ * The schema of a user's object and of the directory, described in docs/STORAGE.md. Times are milliseconds since
+ * the epoch.
+ */
 export const SCHEMA: readonly Migration[] = [
   {
     version: 1,
@@ -111,6 +114,14 @@ export const SCHEMA: readonly Migration[] = [
         count INTEGER NOT NULL,
         first_at INTEGER NOT NULL,
         last_at INTEGER NOT NULL
-      ) WITHOUT ROWID;`,
+      ) WITHOUT ROWID;
+
+      CREATE TABLE drain (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        drained_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL
+      );`,
   },
 ];

@@ -1,5 +1,5 @@
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
-import type { Counts, SessionEvent, SessionEventBody, UserEventBody } from "../../audit/events.ts";
+import type { Counts, DeploymentEventBody, SessionEvent, SessionEventBody, UserEventBody } from "../../audit/events.ts";
 import type { RequestEnd, RequestEventBody } from "../../audit/request-events.ts";
 import { printableJson } from "../../common/text.ts";
 import { parseStatus, type Status } from "../../kubernetes/status.ts";
@@ -74,7 +74,7 @@ export class SessionJournal {
    *
    * @returns its hash
    */
-  appendUserEvent(id: string, at: number, event: UserEventBody): string {
+  appendUserEvent(id: string, at: number, event: UserEventBody | DeploymentEventBody): string {
     const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
     this.#setUserChain(hash);
     return hash;

@@ -99,12 +99,20 @@ describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
     expect((await open.finished).stderr).toContain("maintenance in five minutes");
   });
 
+  it("keeps sessions from opening, and says that they may open again", async () => {
+    expect(await runBlock("docs/RUNBOOK.md", "upgrade of the cluster")).toEqual({ draining: false, wasDraining: true });
+    const block = stackBlocks("docs/RUNBOOK.md").find(
+      (text) => text.includes('"$ADMIN/drain"') && !text.includes("PUT"),
+    );
+    expect(JSON.parse((await run(block ?? "")).stdout)).toMatchObject({ draining: false });
+  });
+
   it("asks who one is", async () => {
     expect(await runBlock("docs/RUNBOOK.md", "/-/whoami")).toMatchObject({ identity: "alice@example.com" });
   });
 
   it("has no block that none of these ran", () => {
     expect(stackBlocks("docs/GUIDE.md").length).toBe(2);
-    expect(stackBlocks("docs/RUNBOOK.md").length).toBe(4);
+    expect(stackBlocks("docs/RUNBOOK.md").length).toBe(6);
   });
 });

@@ -69,6 +69,26 @@ describe("the verifier", () => {
     });
   });
 
+  it("follows the directory's chain of drains, whoever gave the commands", async () => {
+    const drain = (id: string, at: number, type: "drain" | "drain_end", by: string): Draft => ({
+      ...{ session_id: id, seq: 0, at, type },
+      data: JSON.stringify({ by, reason: "upgrade", ...(type === "drain" && { until: at + 60_000 }) }),
+    });
+    const drains = chain([
+      drain("m", 50, "drain", "ada"),
+      drain("n", 60, "drain_end", "grace"),
+      drain("o", 70, "drain", "ada"),
+    ]);
+    expect(await verifyEvents([...LOG, ...drains])).toMatchObject({ sessions: 4, events: 15, open: [], broken: [] });
+    const missing = await verifyEvents([...LOG, ...drains.filter(({ session_id }) => session_id !== "n")]);
+    expect(missing.broken).toMatchObject([{ session_id: "o", seq: 0 }]);
+    const changedTime = drains.map((event) => ({
+      ...event,
+      data: event.data.replace('"until":60050', '"until":60051'),
+    }));
+    expect((await verifyEvents([...LOG, ...changedTime])).broken[0]).toMatchObject({ session_id: "m" });
+  });
+
   it("follows one chain for each of a user's objects", async () => {
     const events = chain([
       ...session("a", "alice", 10),

@@ -65,10 +65,19 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
   getLock: async () => as(admin, `/-/admin/locks/${await lockedUser()}`),
   lockUser: () => as(admin, `/-/admin/locks/${someone().email}?reason=drill&minutes=5`, { method: "PUT" }),
   unlockUser: async () => as(admin, `/-/admin/locks/${await lockedUser()}`, { method: "DELETE" }),
+  getDrain: () => as(admin, "/-/admin/drain"),
+  beginDrain: async () => {
+    const begun = await as(admin, "/-/admin/drain?reason=drill", { method: "PUT" });
+    // The other tests open sessions.
+    expect((await as(admin, "/-/admin/drain", { method: "DELETE" })).status).toBe(200);
+    return begun;
+  },
+  endDrain: () => as(admin, "/-/admin/drain", { method: "DELETE" }),
 };
 
 /** Where a misspelt name would show or do something else. */
-const hasStrictQuery = (name: RouteName) => ["listSessions", "listApiRequests", "lockUser"].includes(name);
+const hasStrictQuery = (name: RouteName) =>
+  ["listSessions", "listApiRequests", "lockUser", "beginDrain"].includes(name);
 
 const withToken = routes.filter(([, { access }]) => access !== "public");
 const withRole = routes.filter(([, { access }]) => access === "auditor" || access === "admin");

@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 import { liveRowOf } from "../support/live-row.ts";
 import { ended } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
-import { admin, as, directlyAs, someone, upgrade } from "./people.ts";
+import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 const SESSIONS = "/-/admin/sessions";
@@ -108,8 +108,11 @@ describe("a directory that", () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const report = vi.spyOn(Directory.prototype, "report").mockImplementation(fault);
     const listLive = vi.spyOn(Directory.prototype, "listLive").mockImplementation(fault);
+    const readDrain = vi.spyOn(Directory.prototype, "readDrain").mockImplementation(fault);
     const person = someone();
-    const { pod, client } = await openedBy(person);
+    const pod = await Puppet.make();
+    // In an isolate of its own, which has not heard of a drain yet.
+    const client = await Client.open(directlyAs(person, pod.path(), { headers: UPGRADE }));
     await eventually(() => expect(report).toHaveBeenCalled());
     client.send(frame(0, "in"));
     await eventually(() => expect(pod.received).toHaveLength(1));
@@ -122,6 +125,7 @@ describe("a directory that", () => {
     const listed = await as(admin, `${SESSIONS}?state=live&user=${encodeURIComponent(person.email)}`);
     expect(listed.status).toBe(200);
     expect(listLive).toHaveBeenCalled();
+    expect(readDrain).toHaveBeenCalled();
     pod.send(SUCCESS);
     pod.close(1000);
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "exited", exit_code: 0, bytes_in: 3 });

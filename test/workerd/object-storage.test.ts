@@ -255,7 +255,7 @@ it.each(RELEASED)(
 
 describe("an object whose database is newer than its code", () => {
   const MESSAGE =
-    "an older version of Sallyport was deployed, which cannot read this user's data: contact your administrator";
+    "an older version of Sallyport was deployed, which cannot read what a newer one has stored: contact your administrator";
 
   async function rollBack(name: string): Promise<void> {
     await runInDurableObject(objectOf(name), (_, { storage }) => {

@@ -36,6 +36,8 @@ const ERROR_CODES = {
   recording_unavailable: "recording_unavailable",
   export_unavailable: "export_unavailable",
   object_unavailable: "object_unavailable",
+  directory_unavailable: "directory_unavailable",
+  draining: "draining",
   contract_mismatch: "contract_mismatch",
   object_schema_newer: "object_schema_newer",
   cluster_unreachable: "cluster_unreachable",

@@ -3,6 +3,7 @@ import { CAST_CONTENT_TYPE } from "../../contract/recording.ts";
 import type { Route } from "./route.ts";
 import { apiRequestPage, apiRequestsQuery } from "./schemas/api-request.ts";
 import { commandBody, commandQuery, endedAnswer, lockBody, lockQuery } from "./schemas/command.ts";
+import { drain, drainBody, drainQuery, endedDrain } from "./schemas/drain.ts";
 import { exportStatus } from "./schemas/export.ts";
 import { liftedLock, lock, newLock } from "./schemas/lock.ts";
 import { health, kubeconfigQuery, openApi, reasonBody, statedReason } from "./schemas/self-service.ts";
@@ -178,6 +179,35 @@ export const ROUTES = {
     body: commandBody,
     answer: { kind: "json", schema: liftedLock },
     denials: ["not_found"],
+  },
+  getDrain: {
+    method: "GET",
+    path: "/-/admin/drain",
+    access: "auditor",
+    summary: "Says whether new sessions are refused everywhere, by whom, why and until when.",
+    answer: { kind: "json", schema: drain },
+    denials: ["directory_unavailable"],
+  },
+  beginDrain: {
+    method: "PUT",
+    path: "/-/admin/drain",
+    access: "admin",
+    summary:
+      "Refuses new sessions everywhere within seconds, until a time. Live sessions and API requests go on. Changes reason and end of a drain that is on. Works while D1 does not answer.",
+    query: drainQuery,
+    body: drainBody,
+    answer: { kind: "json", schema: drain },
+    denials: ["directory_unavailable"],
+  },
+  endDrain: {
+    method: "DELETE",
+    path: "/-/admin/drain",
+    access: "admin",
+    summary: "Opens sessions again within seconds. That they were not refused is no error.",
+    query: commandQuery,
+    body: commandBody,
+    answer: { kind: "json", schema: endedDrain },
+    denials: ["directory_unavailable"],
   },
 } as const satisfies Record<string, Route>;
 

@@ -50,6 +50,14 @@ CREATE TABLE request_counts (
   last_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE drain (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  drained_by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL
+);
+
 CREATE TABLE outbox (
   row_number INTEGER PRIMARY KEY AUTOINCREMENT,
   session_id TEXT NOT NULL,

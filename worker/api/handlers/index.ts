@@ -1,6 +1,7 @@
 /** The handler of each route. One that is missing does not compile. */
 import type { RouteName } from "../routes.ts";
 import { listApiRequests } from "./api-requests.ts";
+import { beginDrain, endDrain, getDrain } from "./drain.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { getExport } from "./export.ts";
 import type { Handler } from "./handler.ts";
@@ -33,4 +34,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
   getLock,
   lockUser,
   unlockUser,
+  getDrain,
+  beginDrain,
+  endDrain,
 };

@@ -1,0 +1,66 @@
+/** The drain switch with real kubectl: what people see while new sessions are refused, and what goes on. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { query } from "./support/audit-log.ts";
+import { startTestStack, type TestStack } from "./support/people.ts";
+
+let people: TestStack;
+
+beforeAll(async () => {
+  people = await startTestStack();
+});
+afterAll(() => people?.stop());
+
+it("new sessions are refused with the reason and the time, while live ones and API requests go on", async () => {
+  const open = people.alice.start(["exec", "-i", "shell", "--", "cat"]);
+  open.child.stdin?.write("before\n");
+  await expect.poll(() => open.stdout()).toBe("before\n");
+
+  const admin = people.kubectl("admin");
+  const until = new Date(Date.now() + 30 * 60_000).toISOString();
+  const body = JSON.stringify({ reason: "upgrade to 0.2", until });
+  const begun = await admin.runWithInput(body, "replace", "--raw", "/-/admin/drain", "-f", "-");
+  expect(JSON.parse(begun.stdout)).toMatchObject({ draining: true, reason: "upgrade to 0.2", until });
+  const message =
+    `new sessions are refused until ${until} (admin@example.com: upgrade to 0.2): try again then; ` +
+    "open sessions and other requests go on";
+
+  await expect.poll(async () => (await people.alice.run("exec", "shell", "--", "true")).stderr).toContain(message);
+  // bob has never been here: his object does not exist yet.
+  for (const refused of [
+    ["exec", "shell", "--", "true"],
+    ["exec", "-it", "shell", "--", "sh"],
+    ["attach", "logger"],
+    ["cp", "shell:/etc/hostname", "/dev/null"],
+    ["port-forward", "pod/echo", ":7"],
+  ]) {
+    for (const kubectl of [people.alice, people.bob, admin]) {
+      const { code, stderr } = await kubectl.run(...refused);
+      expect([refused, code]).toEqual([refused, 1]);
+      expect(stderr).toContain(message);
+    }
+  }
+  // An older kubectl, which has no WebSockets, reads the same.
+  const spdy = people.kubectl("alice", { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false" });
+  expect((await spdy.run("exec", "shell", "--", "true")).stderr).toContain(message);
+
+  expect((await people.alice.run("get", "pods")).stdout).toContain("shell");
+  expect((await people.alice.run("logs", "logger", "--tail=1")).code).toBe(0);
+  open.child.stdin?.end("after\n");
+  expect(await open.finished).toMatchObject({ code: 0, stdout: "before\nafter\n" });
+
+  expect((await people.alice.run("delete", "--raw", "/-/admin/drain")).stderr).toContain("requires the role admin");
+  const ended = await admin.run("delete", "--raw", "/-/admin/drain?reason=done");
+  expect(JSON.parse(ended.stdout)).toEqual({ draining: false, wasDraining: true });
+  await expect.poll(async () => (await people.alice.run("exec", "shell", "--", "echo", "open")).stdout).toBe("open\n");
+
+  const events =
+    "SELECT type, data ->> '$.by' AS by, data ->> '$.reason' AS reason FROM events WHERE type LIKE 'drain%'";
+  await expect
+    .poll(() => query(people.stack.d1Path, `${events} ORDER BY row_number`))
+    .toEqual([
+      { type: "drain", by: "admin@example.com", reason: "upgrade to 0.2" },
+      { type: "drain_end", by: "admin@example.com", reason: "done" },
+    ]);
+  const refusals = "SELECT count(*) AS count FROM requests WHERE refusal = 'draining' AND user = 'alice@example.com'";
+  await expect.poll(() => query(people.stack.d1Path, refusals)[0]?.["count"]).toBeGreaterThan(5);
+});
