@@ -63,11 +63,37 @@ const pinnedImage = z
 /** Not relative: Terraform runs in its stack's folder. */
 const kubeconfigPath = z.string().regex(/^(~?\/)./, "a path that begins with / or ~/");
 
+const oauthSchema = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Access signs people in with OAuth on the host names themselves (Managed OAuth, in beta), which `kubectl-sallyport` uses. Also for `/-/admin`.",
+      ),
+    accessTokenLifetime: duration
+      .default("15m")
+      .describe("How long an access token lasts. Cloudflare recommends 5 to 15 minutes."),
+    sessionDuration: duration
+      .default("336h")
+      .describe(
+        "How long access tokens are renewed without a sign-in. Access evaluates the policies at each renewal. Cloudflare recommends 1 to 2 weeks.",
+      ),
+    adminSessionDuration: duration
+      .exactOptional()
+      .describe("The same for `/-/admin`. Default: `access.adminSessionDuration`."),
+  })
+  .meta({ id: "oauth", description: "Sign-in by OAuth, for people without the Cloudflare One client." });
+
 const accessSchema = z.strictObject({
   teamDomain: access.shape.teamDomain
     .refine((url) => url.startsWith("https://"), { message: "must be https://" })
     .describe("`https://<team>.cloudflareaccess.com`."),
-  sessionDuration: duration.default("8h").describe("How long a sign-in lasts."),
+  sessionDuration: duration
+    .default("8h")
+    .describe(
+      "How long a sign-in in a browser lasts. Set on the applications and on their policies, which outrank them.",
+    ),
   allow: whoList.describe("Who is admitted to the clusters' host names."),
   require: requirementList
     .default([])
@@ -77,11 +103,12 @@ const accessSchema = z.strictObject({
   ),
   adminRequire: requirementList.default([]).describe("Conditions that administrators must also meet."),
   adminSessionDuration: duration.default("1h").describe("How long an administrator's sign-in for `/-/admin` lasts."),
+  oauth: oauthSchema.prefault({}),
   warp: z
     .boolean()
-    .default(true)
+    .default(false)
     .describe(
-      "A session of the Cloudflare One client (WARP) counts as a sign-in, so that plain kubectl is admitted. Not for `/-/admin`.",
+      "A session of the Cloudflare One client (WARP) counts as a sign-in, so that plain kubectl is admitted. Not for `/-/admin`. The account must have a WARP session duration before: see DEPLOY.md.",
     ),
   identityProviders: z
     .array(uuid)
@@ -180,7 +207,9 @@ const recordSchema = z
       .int()
       .min(1)
       .max(36_500)
-      .describe("For this many days nobody can delete or overwrite a recording, not even in Cloudflare's dashboard."),
+      .describe(
+        "For this many days R2 refuses to delete or overwrite a recording. Whoever may edit R2 can remove this lock first: see DEPLOY.md, A copy that nobody here can delete.",
+      ),
     deleteAfterDays: z
       .int()
       .min(1)
@@ -193,7 +222,7 @@ const recordSchema = z
       .max(36_500)
       .exactOptional()
       .describe(
-        "For this many days nobody can delete or overwrite a seal of the audit log. Nothing deletes seals afterwards. Default: `retentionDays`.",
+        "For this many days R2 refuses to delete or overwrite a seal of the audit log. Nothing deletes seals afterwards. Default: `retentionDays`.",
       ),
     export: z.boolean().default(true).describe("Create a bucket and export the audit log to it, for a SIEM."),
     protect: z

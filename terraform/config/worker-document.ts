@@ -44,6 +44,7 @@ export function workerDocument(deployment: Deployment, outputs: DocumentOutputs)
       // A request to the admin API carries only its own application's token, which must be accepted as well.
       audiences: [...(outputs.access_audiences ?? [outputs.access_audience]), ...adminAudiences],
       adminAudiences: [...adminAudiences],
+      ...(access.oauth.enabled && { managedOAuth: true }),
       groups: access.groups,
     },
     clusters: clusters.map((cluster) => ({

@@ -1,6 +1,7 @@
 /** The Access applications in front of the clusters' host names, their policies, and service tokens. */
 import {
   ZeroTrustAccessApplication,
+  type ZeroTrustAccessApplicationConfig,
   type ZeroTrustAccessApplicationPolicies,
 } from "@cdktf/provider-cloudflare/lib/zero-trust-access-application/index.js";
 import {
@@ -56,48 +57,97 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
     optionsPreflightBypass: false,
     ...(access.identityProviders.length > 0 && { allowedIdps: [...access.identityProviders] }),
   };
-  const users = policies(scope, deployment, tokens, { kind: "user", who: access.allow, require: access.require });
+  const users = policies(scope, deployment, tokens, {
+    kind: "user",
+    who: access.allow,
+    require: access.require,
+    sessionDuration: access.sessionDuration,
+  });
   const admins = policies(scope, deployment, tokens, {
     kind: "admin",
     who: access.admins,
     require: access.adminRequire,
+    sessionDuration: access.adminSessionDuration,
   });
   return {
     tokens,
-    applications: chunks(hostnames).map(
-      (hosts, index) =>
-        new ZeroTrustAccessApplication(scope, numbered("application", index), {
+    applications: chunks(hostnames).map((hosts, index) =>
+      application(
+        scope,
+        numbered("application", index),
+        {
           ...common,
           name: numbered(name, index),
           destinations: hosts.map((uri) => ({ type: "public", uri })),
           domain: hosts[0] ?? "",
           policies: users,
           sessionDuration: access.sessionDuration,
-          allowAuthenticateViaWarp: access.warp,
-        }),
+          // Only where it is wanted: without a WARP session duration in the account, the API refuses even `false`.
+          ...(access.warp && { allowAuthenticateViaWarp: true }),
+        },
+        access.oauth,
+        access.oauth.sessionDuration,
+      ),
     ),
-    adminApplications: chunks(hostnames).map(
-      (hosts, index) =>
-        new ZeroTrustAccessApplication(scope, numbered("admin-application", index), {
+    adminApplications: chunks(hostnames).map((hosts, index) =>
+      application(
+        scope,
+        numbered("admin-application", index),
+        {
           ...common,
           name: numbered(`${name}-admin`, index),
           destinations: hosts.map((host) => ({ type: "public", uri: `${host}${ADMIN_PATH}` })),
           domain: `${hosts[0] ?? ""}${ADMIN_PATH}`,
           policies: admins,
+          // No sign-in by WARP, which is off by default: administrators sign in themselves.
           sessionDuration: access.adminSessionDuration,
-          // Administrators sign in: a device in the network is not enough.
-          allowAuthenticateViaWarp: false,
           // The cookie is for this path only, and does not replace the other application's on the same host.
           pathCookieAttribute: true,
-        }),
+        },
+        access.oauth,
+        access.oauth.adminSessionDuration ?? access.adminSessionDuration,
+      ),
     ),
   };
+}
+
+/**
+ * An application, with Managed OAuth where the deployment has it.
+ *
+ * https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/managed-oauth/
+ *
+ * @param sessionDuration how long a client renews its access tokens without another sign-in
+ */
+function application(
+  scope: Construct,
+  id: string,
+  config: ZeroTrustAccessApplicationConfig,
+  { enabled, accessTokenLifetime }: Deployment["access"]["oauth"],
+  sessionDuration: string,
+): ZeroTrustAccessApplication {
+  const made = new ZeroTrustAccessApplication(scope, id, config);
+  if (!enabled) return made;
+  // Provider 5.19 has the field, the binding of 5.14 does not.
+  made.addOverride("oauth_configuration", {
+    enabled: true,
+    dynamic_client_registration: {
+      enabled: true,
+      // The plugin listens on 127.0.0.1 or ::1. `localhost` is a name, which somebody may point elsewhere.
+      allow_any_on_loopback: true,
+      allow_any_on_localhost: false,
+      allowed_uris: [],
+    },
+    grant: { access_token_lifetime: accessTokenLifetime, session_duration: sessionDuration },
+  });
+  return made;
 }
 
 interface PolicyKind {
   readonly kind: "user" | "admin";
   readonly who: readonly Who[];
   readonly require: readonly Requirement[];
+  /** Access takes the policy's before the application's, and the provider's default for policies is 24 h. */
+  readonly sessionDuration: string;
 }
 
 /** People sign in ("allow"). Service tokens have no identity and need a "non_identity" policy, which comes first. */
@@ -105,7 +155,7 @@ function policies(
   scope: Construct,
   { name, account: accountId }: Deployment,
   tokens: AccessResources["tokens"],
-  { kind, who, require }: PolicyKind,
+  { kind, who, require, sessionDuration }: PolicyKind,
 ): ZeroTrustAccessApplicationPolicies[] {
   const services = who.flatMap((one) => ("serviceToken" in one ? [tokens.get(one.serviceToken)] : []));
   const people = who.flatMap((one) => ("serviceToken" in one ? [] : [include(one)]));
@@ -116,6 +166,7 @@ function policies(
         accountId,
         name: `${name}: ${kind} services`,
         decision: "non_identity",
+        sessionDuration,
         include: services.map((token) => ({ serviceToken: { tokenId: token?.id ?? "" } })),
         // Programs have a network and a country, but no device posture and no login method.
         ...required(require.filter((one) => "ip" in one || "country" in one)),
@@ -128,6 +179,7 @@ function policies(
         accountId,
         name: `${name}: ${kind}s`,
         decision: "allow",
+        sessionDuration,
         include: people,
         ...required(require),
       }),

@@ -28,6 +28,8 @@ export function auditStorageResources(
     accountId,
     name: `${name}-audit`,
     primaryLocationHint: record.location,
+    // The default, spelled out: without it the provider plans a change for ever.
+    readReplication: { mode: "disabled" },
     lifecycle,
   });
   const recordings = new R2Bucket(scope, "recordings-bucket", {

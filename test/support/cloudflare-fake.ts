@@ -13,6 +13,7 @@ import { splitIntoVariables } from "../../worker/config/variables.ts";
 type Json = Record<string, unknown>;
 
 export interface WorkerState {
+  settings: Json;
   subdomain: { enabled: boolean; previews_enabled: boolean };
   bindings: Json[];
   /** The versions that serve requests, and their tags. */
@@ -25,6 +26,14 @@ export interface VpcServiceState {
   https_port?: number | null;
   tcp_port?: number | null;
   host: Json;
+}
+
+export interface ApplicationState {
+  name: string;
+  aud: string;
+  session_duration: string;
+  policies: { name: string; session_duration?: string }[];
+  oauth_configuration?: { enabled: boolean; grant: { access_token_lifetime: string; session_duration: string } };
 }
 
 export interface AccountState {
@@ -41,6 +50,10 @@ export interface AccountState {
   lockRules: Json[];
   /** D1's size in bytes. */
   databaseBytes: number;
+  /** Of Zero Trust. */
+  organization: Json;
+  /** Access applications: the host names', then the one for the admin API. */
+  applications: ApplicationState[];
   lifecycleRules: Json[];
   /** Paths that the token may not read, from `accounts/<id>/` or `zones/<id>/` on. */
   forbidden: RegExp | undefined;
@@ -66,6 +79,7 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
   ].map((namespace) => ({ type: "durable_object_namespace", ...namespace, script_name: plan.workers.objects }));
   return {
     edge: {
+      settings: { observability: structuredClone(LOGS), logpush: false, tail_consumers: null },
       subdomain: { enabled: false, previews_enabled: false },
       bindings: [
         ...Object.entries(splitIntoVariables(plan.document)).map(([name, json]) => ({ type: "json", name, json })),
@@ -77,6 +91,7 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
       versions: [fakeVersion("e1", "0123456789abcdef")],
     },
     objects: {
+      settings: { observability: structuredClone(LOGS) },
       subdomain: { enabled: false, previews_enabled: false },
       bindings: [
         ...storage.map((binding) => ({ ...binding })),
@@ -121,10 +136,29 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
       },
     ],
     databaseBytes: 5_999_999_999,
+    organization: { auth_domain: "acme.cloudflareaccess.com", name: "acme", session_duration: "24h" },
+    applications: [
+      fakeApplication(plan.name, plan.access.audiences, "8h", "336h"),
+      fakeApplication(`${plan.name}-admin`, plan.access.adminAudiences, "1h", "1h"),
+    ],
     forbidden: undefined,
     query,
   };
 }
+
+function fakeApplication(
+  name: string,
+  [aud = ""]: readonly string[],
+  session_duration: string,
+  grant: string,
+): ApplicationState {
+  return {
+    ...{ name, aud, session_duration, policies: [{ name: `${name}: people`, session_duration }] },
+    oauth_configuration: { enabled: true, grant: { access_token_lifetime: "15m", session_duration: grant } },
+  };
+}
+
+const LOGS = { enabled: true, redact_query_string: true, logs: { enabled: true, invocation_logs: false } };
 
 function fakeVersion(prefix: string, bundle: string): WorkerState["versions"][number] {
   const id = `${prefix}1b2c3d-0000-4000-8000-000000000001`;
@@ -166,6 +200,13 @@ function resultsOf(request: HttpRequest, state: AccountState, plan: Plan): Recor
     ...resultsOfWorker(edge, state.edge),
     ...(state.objects && resultsOfWorker(objects, state.objects)),
     "workers/domains": () => state.domains,
+    "access/organizations": () => state.organization,
+    ...Object.fromEntries(
+      [...plan.access.audiences, ...plan.access.adminAudiences].map((audience) => [
+        `access/apps?aud=${audience}`,
+        () => state.applications.filter(({ aud }) => aud === audience),
+      ]),
+    ),
     [`cfd_tunnel/${cluster?.tunnelId}`]: () => state.tunnel,
     [`cfd_tunnel/${cluster?.tunnelId}/connections`]: () => state.connectors,
     [`connectivity/directory/services/${cluster?.vpcServiceId}`]: () => state.vpcService,
@@ -191,7 +232,10 @@ function resultsOf(request: HttpRequest, state: AccountState, plan: Plan): Recor
   };
 }
 
-function resultsOfWorker(name: string, { subdomain, bindings, versions }: WorkerState): Record<string, () => unknown> {
+function resultsOfWorker(
+  name: string,
+  { settings, subdomain, bindings, versions }: WorkerState,
+): Record<string, () => unknown> {
   const path = `workers/scripts/${name}`;
   const deployment = {
     ...{ id: "d3910b4b-0000-4000-8000-000000000001", source: "wrangler", strategy: "percentage" },
@@ -201,7 +245,7 @@ function resultsOfWorker(name: string, { subdomain, bindings, versions }: Worker
   const older = { ...deployment, id: "older", versions: [{ version_id: "gone", percentage: 100 }] };
   return {
     [`${path}/subdomain`]: () => subdomain,
-    [`${path}/settings`]: () => ({ bindings, usage_model: "standard", tags: null }),
+    [`${path}/settings`]: () => ({ bindings, usage_model: "standard", tags: null, ...settings }),
     [`${path}/deployments`]: () => ({ deployments: [deployment, older] }),
     ...Object.fromEntries(
       versions.map(({ id, tag }, index) => [
@@ -226,7 +270,9 @@ const refusal = (status: number, code: number, message: string) =>
 
 /** Access in front of one host name: its applications, and which service tokens each admits. */
 export interface AccessState {
-  applications: { path: string; audience: string; tokens: readonly ServiceToken[] }[];
+  applications: { path: string; audience: string; tokens: readonly ServiceToken[]; hasOAuth: boolean }[];
+  /** Metadata of Managed OAuth by path; a test may take some away. */
+  metadata: Record<string, Json>;
   /** Paths with a bypass policy. */
   bypassed: string[];
   /** A fault: the cookie of one application opens the others. */
@@ -245,13 +291,15 @@ export type Passage =
 /** What Access does with a request: the longest matching path decides which application it is for. */
 export function passAccess(request: HttpRequest, state: AccessState, teamDomain: string): Passage {
   const url = new URL(request.url);
+  const metadata = state.metadata[url.pathname];
+  if (metadata) return { passes: false, answer: { status: 200, headers: {}, body: JSON.stringify(metadata) } };
   const application = [...state.applications]
     .sort((one, other) => other.path.length - one.path.length)
     .find(({ path }) => url.pathname.startsWith(path));
   if (!application || state.bypassed.some((path) => `${url.pathname}/`.startsWith(`${path}/`))) {
     return { passes: true, audience: "", cookie: undefined, token: undefined };
   }
-  const { audience, tokens } = application;
+  const { audience, tokens, hasOAuth, path } = application;
   const headers = request.headers ?? {};
   const { "cf-access-client-id": id, "cf-access-client-secret": secret } = headers;
   const known = tokens.find((token) => token.id === id && token.secret === secret);
@@ -267,7 +315,31 @@ export function passAccess(request: HttpRequest, state: AccessState, teamDomain:
       answer: { status: 403, headers: { ...accessHeaders, "content-type": "text/html" }, body: "Forbidden" },
     };
   }
+  if (hasOAuth && !headers["accept"]?.includes("text/html")) {
+    const suffix = path === "/" ? "" : path;
+    const challenge = `Bearer realm="OAuth", resource_metadata="https://${url.hostname}/.well-known/oauth-protected-resource${suffix}"`;
+    return { passes: false, answer: { status: 401, headers: { "www-authenticate": challenge }, body: "" } };
+  }
   const query = new URLSearchParams({ kid: audience, redirect_url: url.pathname, meta: "a.b.c" });
   const location = `${teamDomain}/cdn-cgi/access/login/${url.hostname}?${query}`;
   return { passes: false, answer: { status: 302, headers: { location, "cf-access-domain": url.hostname }, body: "" } };
+}
+
+/** The metadata that Access publishes for two applications of a host name. */
+export function goodMetadata(hostname: string): AccessState["metadata"] {
+  const origin = `https://${hostname}`;
+  const of = (path: string) => ({
+    [`/.well-known/oauth-protected-resource${path}`]: {
+      ...{ resource: `${origin}${path}`, authorization_servers: [`${origin}${path}`] },
+      bearer_methods_supported: ["header"],
+    },
+    [`/.well-known/oauth-authorization-server${path}`]: {
+      issuer: `${origin}${path}`,
+      authorization_endpoint: `${origin}/cdn-cgi/access/oauth/authorization`,
+      token_endpoint: `${origin}/cdn-cgi/access/oauth/token`,
+      registration_endpoint: `${origin}/cdn-cgi/access/oauth/registration`,
+      code_challenge_methods_supported: ["S256"],
+    },
+  });
+  return { ...of(""), ...of("/-/admin") };
 }

@@ -16,7 +16,9 @@ import {
   API_TOKEN,
   answerApi,
   goodAccount,
+  goodMetadata,
   passAccess,
+  type WorkerState,
 } from "../support/cloudflare-fake.ts";
 import { type ClusterState, fakeKubectl, goodCluster } from "../support/kubectl-fake.ts";
 import {
@@ -41,9 +43,10 @@ class World {
   readonly cluster: ClusterState;
   access: AccessState = {
     applications: [
-      { path: "/", audience: AUDIENCE, tokens: [TOKEN] },
-      { path: "/-/admin", audience: ADMIN_AUDIENCE, tokens: [] },
+      { path: "/", audience: AUDIENCE, tokens: [TOKEN], hasOAuth: true },
+      { path: "/-/admin", audience: ADMIN_AUDIENCE, tokens: [], hasOAuth: true },
     ],
+    metadata: goodMetadata(HOSTNAME),
     bypassed: [],
     sharesCookies: false,
   };
@@ -160,6 +163,18 @@ const first = <T>(list: T[]): T => {
   if (one === undefined) throw new Error("the list is empty");
   return one;
 };
+const second = <T>(list: T[]): T => first(list.slice(1));
+function metadataOf(path: string): Record<string, unknown> {
+  const metadata = world.access.metadata[path];
+  if (!metadata) throw new Error(`there is no ${path}`);
+  return metadata;
+}
+function grant() {
+  const { oauth_configuration: oauth } = first(world.account.applications);
+  if (!oauth) throw new Error("the application has no Managed OAuth");
+  return oauth.grant;
+}
+const logsOf = ({ settings }: WorkerState) => settings["observability"] as { logs?: object };
 const pod = () => world.cluster.deployment.spec.template.spec;
 const vars = () => first(world.account.edge.bindings) as { json: Record<string, unknown> };
 function shareCookies(): void {
@@ -167,7 +182,7 @@ function shareCookies(): void {
   world.refusesAdmin = false;
 }
 function admitToken(): void {
-  world.access.applications[1] = { path: "/-/admin", audience: ADMIN_AUDIENCE, tokens: [TOKEN] };
+  world.access.applications[1] = { path: "/-/admin", audience: ADMIN_AUDIENCE, tokens: [TOKEN], hasOAuth: true };
   world.refusesAdmin = false;
 }
 const objects = () => {
@@ -198,7 +213,7 @@ describe("a good deployment", () => {
     expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(34);
+    expect(ids.length).toBe(40);
     expect(hasFailures(results)).toBe(false);
   });
 
@@ -240,9 +255,81 @@ describe("each fault is found by its own check and by no other", () => {
       "a bypass policy covers the admin API",
       () => world.access.bypassed.push("/-/admin"),
       `fail access-admin:${HOSTNAME}`,
+      `skipped oauth-admin:${HOSTNAME}`,
     ],
     ["a sign-in to the other application opens the admin API", shareCookies, `fail access-admin:${HOSTNAME}`],
     ["the service token may use the admin API", admitToken, `warn access-admin:${HOSTNAME}`],
+    [
+      "Managed OAuth is not offered",
+      () => (first(world.access.applications).hasOAuth = false),
+      `fail oauth:${HOSTNAME}`,
+    ],
+    [
+      "the protected resource has no metadata",
+      () => delete world.access.metadata["/.well-known/oauth-protected-resource"],
+      `fail oauth:${HOSTNAME}`,
+    ],
+    [
+      "the metadata lead to another host",
+      () => (metadataOf("/.well-known/oauth-protected-resource")["authorization_servers"] = ["https://evil.test"]),
+      `fail oauth:${HOSTNAME}`,
+    ],
+    [
+      "the authorization server has no registration",
+      () => delete metadataOf("/.well-known/oauth-authorization-server")["registration_endpoint"],
+      `fail oauth:${HOSTNAME}`,
+    ],
+    [
+      "the authorization server offers no PKCE",
+      () => delete metadataOf("/.well-known/oauth-authorization-server")["code_challenge_methods_supported"],
+      `fail oauth:${HOSTNAME}`,
+    ],
+    [
+      "Managed OAuth is not offered for the admin API",
+      () => (second(world.access.applications).hasOAuth = false),
+      `warn oauth-admin:${HOSTNAME}`,
+    ],
+    [
+      "the admin API's authorization server has no metadata",
+      () => delete world.access.metadata["/.well-known/oauth-authorization-server/-/admin"],
+      `warn oauth-admin:${HOSTNAME}`,
+    ],
+    [
+      "a policy lasts for the provider's default",
+      () => (first(first(world.account.applications).policies).session_duration = "24h"),
+      "fail session-durations",
+    ],
+    [
+      "a policy of administrators lasts for longer than the application says",
+      () => (first(second(world.account.applications).policies).session_duration = "1h30m"),
+      "fail session-durations",
+    ],
+    ["an application is gone", () => world.account.applications.pop(), "fail session-durations"],
+    [
+      "Managed OAuth was turned off",
+      () => delete first(world.account.applications).oauth_configuration,
+      "fail oauth-configuration",
+    ],
+    ["access tokens last for an hour", () => (grant().access_token_lifetime = "1h"), "fail oauth-configuration"],
+    ["access tokens are renewed for a year", () => (grant().session_duration = "8760h"), "fail oauth-configuration"],
+    ["invocation logs of the edge are on", () => (logsOf(world.account.edge).logs = {}), "fail worker-logs"],
+    ["the edge's logs have Cloudflare's defaults", () => delete logsOf(world.account.edge).logs, "fail worker-logs"],
+    [
+      "invocation logs of the objects are on",
+      () => (logsOf(objects()).logs = { invocation_logs: true }),
+      "fail worker-logs",
+    ],
+    [
+      "traces keep whole URLs",
+      () => Object.assign(logsOf(objects()), { traces: { enabled: true }, redact_query_string: false }),
+      "fail worker-logs",
+    ],
+    ["Logpush carries requests away", () => (world.account.edge.settings["logpush"] = true), "warn worker-logs"],
+    [
+      "a Tail Worker gets all requests",
+      () => (objects().settings["tail_consumers"] = [{ service: "tail" }]),
+      "warn worker-logs",
+    ],
     ["the team domain publishes no keys", () => (world.keys = []), "fail signing-keys"],
     ["workers.dev is on", () => (world.account.edge.subdomain.enabled = true), "fail workers-dev"],
     ["preview URLs are on", () => (world.account.edge.subdomain.previews_enabled = true), "fail workers-dev"],
@@ -504,12 +591,53 @@ describe("the way of sessions to a cluster", () => {
   });
 });
 
+describe("how people sign in", () => {
+  const access = (more: object) => ({
+    access: {
+      teamDomain: TEAM_DOMAIN,
+      ...{ allow: [{ emailDomain: "acme.test" }, { serviceToken: "ci" }], admins: [{ email: "root@acme.test" }] },
+      serviceTokens: ["ci"],
+      ...more,
+    },
+  });
+
+  it.each([
+    [{ auth_domain: "acme" }, "fail warp-session", "(12130)"],
+    [{ warp_auth_session_duration: "" }, "fail warp-session", "(12130)"],
+    [{ warp_auth_session_duration: "24h" }, "warn warp-session", "takes precedence over access.sessionDuration (8 h)"],
+  ])(
+    "by WARP needs its own duration in the account, not longer than the others: %j",
+    async (organization, ...found) => {
+      const world = new World(testPlan(access({ warp: true })));
+      world.account.organization = organization;
+      const { results, findings } = await world.examine();
+      expect(findings).toEqual([found[0]]);
+      expect(results.find(({ id }) => id === "warp-session")?.message).toContain(found[1]);
+    },
+  );
+
+  it("by WARP is good with a duration that is not longer", async () => {
+    const world = new World(testPlan(access({ warp: true })));
+    world.account.organization = { warp_auth_session_duration: "8h0m0s" };
+    expect((await world.examine()).findings).toEqual([]);
+  });
+
+  it("without Managed OAuth, where the deployment file says so, is found by no check", async () => {
+    const world = new World(testPlan(access({ oauth: { enabled: false } })));
+    for (const application of world.access.applications) application.hasOAuth = false;
+    for (const application of world.account.applications) delete application.oauth_configuration;
+    expect((await world.examine()).findings).toEqual([]);
+    world.account.applications = goodAccount(world.plan, () => []).applications;
+    expect((await world.examine(["oauth-configuration"])).findings).toEqual(["fail oauth-configuration"]);
+  });
+});
+
 describe("what cannot be checked", () => {
   it("is skipped with the reason where there is no API token, and everything else is checked", async () => {
     world.hasApi = false;
     const { results, findings } = await world.examine();
     expect(findings.every((line) => line.startsWith("skipped"))).toBe(true);
-    expect(findings).toHaveLength(19);
+    expect(findings).toHaveLength(23);
     expect(results.find(({ id }) => id === "workers-dev")?.message).toContain("CLOUDFLARE_API_TOKEN");
   });
 
@@ -549,7 +677,7 @@ describe("what cannot be checked", () => {
       throw new Error("no such table: sessions");
     };
     expect((await world.examine(["sessions"])).findings).toEqual(["fail sessions"]);
-    world.access.applications = [{ path: "/", audience: AUDIENCE, tokens: [] }];
+    world.access.applications = [{ path: "/", audience: AUDIENCE, tokens: [], hasOAuth: true }];
     expect((await world.examine(["whoami"])).results[0]?.message).toBe("Access does not admit this service token");
   });
 

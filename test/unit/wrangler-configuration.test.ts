@@ -41,6 +41,14 @@ const DATABASE = {
   migrations_dir: "../../migrations",
 };
 
+/** Neither URLs nor headers of requests are kept. */
+const WITHOUT_REQUESTS = {
+  enabled: true,
+  redact_query_string: true,
+  logs: { enabled: true, invocation_logs: false },
+  traces: { enabled: false },
+};
+
 describe("the generated wrangler configurations", () => {
   it("are complete, so that wrangler asks nothing: the edge's", () => {
     const { vars, ...rest } = generated();
@@ -64,7 +72,7 @@ describe("the generated wrangler configurations", () => {
       r2_buckets: [{ binding: "RECORDINGS", bucket_name: "sallyport-recordings" }],
       vpc_services: [{ binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID }],
       version_metadata: { binding: "VERSION" },
-      observability: { enabled: true },
+      observability: WITHOUT_REQUESTS,
       triggers: { crons: ["*/5 * * * *"] },
     });
     expect(loadConfig(joinConfigVariables(vars)).clusters[0]?.binding).toBe("KUBE_API_PROD");
@@ -98,7 +106,7 @@ describe("the generated wrangler configurations", () => {
         { binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID },
         { binding: "KUBE_TCP_PROD", service_id: VPC_TCP_SERVICE_ID },
       ],
-      observability: { enabled: true },
+      observability: WITHOUT_REQUESTS,
     });
   });
 

@@ -1,5 +1,5 @@
 /** Checks after a deploy that Access is in front, and that the new version answers. */
-import { readAccessAnswer, type ServiceToken, serviceTokenHeaders } from "../deployment/access.ts";
+import { askAsStranger, type ServiceToken, serviceTokenHeaders } from "../deployment/access.ts";
 import { errorMessage } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import type { Http, HttpAnswer } from "../ports/http.ts";
@@ -61,7 +61,7 @@ async function checkHost(
 ): Promise<Outcome> {
   const url = `https://${hostname}/-/healthz`;
   try {
-    const stranger = readAccessAnswer(await http({ url }), access.teamDomain);
+    const stranger = await askAsStranger(http, url, access.teamDomain);
     if (stranger.by !== "access") {
       return { fault: `${hostname}: it is not Access that answers a stranger: check the application's host names` };
     }

@@ -19,6 +19,7 @@ export interface Plan {
     readonly audiences: readonly string[];
     /** Audience tags of the applications in front of `/-/admin`. */
     readonly adminAudiences: readonly string[];
+    readonly signIn: SignIn;
   };
   readonly database: { readonly id: string; readonly name: string };
   readonly recordings: {
@@ -31,6 +32,16 @@ export interface Plan {
   readonly clusters: readonly PlannedCluster[];
   /** SALLYPORT_CONFIG, validated by the Worker's own loader. */
   readonly document: ConfigInput;
+}
+
+/** How people sign in, and for how long. Durations are in seconds. */
+export interface SignIn {
+  /** WARP sessions count. */
+  readonly warp: boolean;
+  readonly session: number;
+  readonly adminSession: number;
+  /** Undefined where Managed OAuth is off. */
+  readonly oauth: { readonly accessToken: number; readonly session: number; readonly adminSession: number } | undefined;
 }
 
 export interface PlannedCluster {

@@ -9,9 +9,10 @@ import { connectorRole } from "../../terraform/manifests/connector.ts";
 import { DEPLOYMENT_NAME, namespaceOf, PROXY_PORT, SERVICE_ACCOUNT_NAME } from "../../terraform/manifests/names.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
+import { durationSeconds } from "./durations.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
-import type { Plan, PlannedCluster } from "./plan.ts";
+import type { Plan, PlannedCluster, SignIn } from "./plan.ts";
 import { PROJECT, projectFile } from "./project-files.ts";
 
 /** From the project's top. */
@@ -98,6 +99,7 @@ export function planOf(deployment: Deployment, outputs: Outputs): Plan {
       teamDomain: deployment.access.teamDomain,
       audiences: outputs.access_audiences ?? [outputs.access_audience],
       adminAudiences: outputs.admin_audiences ?? [outputs.admin_audience],
+      signIn: planSignIn(deployment),
     },
     database: { id: outputs.audit_database_id, name: outputs.audit_database_name },
     recordings: {
@@ -109,6 +111,29 @@ export function planOf(deployment: Deployment, outputs: Outputs): Plan {
     clusters: deployment.clusters.map((cluster) => planCluster(deployment, cluster, outputs)),
     document: validatedDocument(deployment, outputs),
   };
+}
+
+function planSignIn({ access }: Deployment): SignIn {
+  const { oauth, adminSessionDuration: adminSession } = access;
+  return {
+    warp: access.warp,
+    session: secondsOf(access.sessionDuration),
+    adminSession: secondsOf(adminSession),
+    oauth: oauth.enabled
+      ? {
+          accessToken: secondsOf(oauth.accessTokenLifetime),
+          session: secondsOf(oauth.sessionDuration),
+          adminSession: secondsOf(oauth.adminSessionDuration ?? adminSession),
+        }
+      : undefined,
+  };
+}
+
+/** Of a duration that the deployment file's schema has accepted. */
+function secondsOf(duration: string): number {
+  const seconds = durationSeconds(duration);
+  if (seconds === undefined) throw new RangeError(`${duration} is not a duration`);
+  return seconds;
 }
 
 function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: Outputs): PlannedCluster {

@@ -8,8 +8,10 @@ import { accessCheck, adminAccessCheck, signingKeysCheck } from "./checks/access
 import { customDomainCheck } from "./checks/account/custom-domain.ts";
 import { databaseSizeCheck } from "./checks/account/database-size.ts";
 import { multipartCheck, recordingsLockCheck, sealsLockCheck } from "./checks/account/recordings-bucket.ts";
+import { oauthConfigurationCheck, sessionDurationsCheck, warpSessionCheck } from "./checks/account/sign-in.ts";
 import { cloudflaredVersionCheck, tunnelCheck, vpcServiceCheck, vpcTcpServiceCheck } from "./checks/account/tunnel.ts";
 import { workerConfigCheck } from "./checks/account/worker-config.ts";
+import { workerLogsCheck } from "./checks/account/worker-logs.ts";
 import { objectsWorkerCheck, routesCheck, versionsCheck, workersDevCheck } from "./checks/account/workers.ts";
 import { migrationsCheck, sealsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
 import { clocksCheck } from "./checks/clocks.ts";
@@ -24,6 +26,7 @@ import {
 } from "./checks/cluster/connector.ts";
 import { impersonationCheck, roleCheck } from "./checks/cluster/permissions.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
+import { adminOAuthCheck, managedOAuthCheck } from "./checks/managed-oauth.ts";
 import { auditTrailCheck, throughCheck, whoamiCheck } from "./checks/through-access.ts";
 
 export interface DoctorInput {
@@ -53,12 +56,17 @@ export function deployedChecks(
     kubectlVersionCheck(dependencies, env),
     clocksCheck(clocks, dependencies),
     ...hosts.flatMap((host) => [accessCheck(host, dependencies), adminAccessCheck(host, dependencies)]),
+    ...hosts.flatMap((host) => [managedOAuthCheck(host, dependencies), adminOAuthCheck(host, dependencies)]),
     signingKeysCheck(plan.access, dependencies),
+    warpSessionCheck(plan, cloudflare),
+    sessionDurationsCheck(plan, cloudflare),
+    oauthConfigurationCheck(plan, cloudflare),
     objectsWorkerCheck(plan, cloudflare),
     versionsCheck(plan, cloudflare),
     workersDevCheck(plan, cloudflare),
     routesCheck(plan, cloudflare),
     workerConfigCheck(plan, cloudflare),
+    workerLogsCheck(plan, cloudflare),
     ...hosts.map(({ hostname }) => customDomainCheck(plan, hostname, cloudflare)),
     ...plan.clusters.flatMap((cluster) => [
       tunnelCheck(cluster, cloudflare),

@@ -26,7 +26,7 @@ const prod = clusterInput("prod");
 describe("the deployment file", () => {
   it("has defaults", () => {
     const { access, clusters, record, state, demo } = deploymentOf();
-    expect(access).toMatchObject({ sessionDuration: "8h", adminSessionDuration: "1h", warp: true, require: [] });
+    expect(access).toMatchObject({ sessionDuration: "8h", adminSessionDuration: "1h", warp: false, require: [] });
     expect(clusters[0]?.connector).toEqual({ replicas: 3, networkPolicy: true, dns: [], images: {} });
     expect(record).toMatchObject({ protect: true });
     expect(state).toEqual({ kind: "local", directory: "terraform/state" });

@@ -94,6 +94,7 @@ describe("audit storage", () => {
       account_id: ACCOUNT,
       name: "sallyport-audit",
       primary_location_hint: "weur",
+      read_replication: { mode: "disabled" },
       lifecycle: { prevent_destroy: true },
     });
     expect(resource["cloudflare_r2_bucket"]).toEqual({
@@ -232,11 +233,18 @@ describe("the path into a cluster", () => {
 });
 
 describe("Access", () => {
+  const oauthFor = (session_duration: string) => ({
+    enabled: true,
+    dynamic_client_registration: {
+      ...{ enabled: true, allow_any_on_loopback: true, allow_any_on_localhost: false, allowed_uris: [] },
+    },
+    grant: { access_token_lifetime: "15m", session_duration },
+  });
   const applications = (change: Change = {}) =>
     edgeOf(change).resource["cloudflare_zero_trust_access_application"] ?? {};
   const policies = (change: Change = {}) => edgeOf(change).resource["cloudflare_zero_trust_access_policy"] ?? {};
 
-  it("is in front of the host names, and accepts WARP sessions", () => {
+  it("is in front of the host names, and signs people in by OAuth", () => {
     expect(applications()["application"]).toEqual({
       account_id: ACCOUNT,
       type: "self_hosted",
@@ -248,7 +256,7 @@ describe("Access", () => {
         { id: "${cloudflare_zero_trust_access_policy.user-people.id}", precedence: 2 },
       ],
       session_duration: "8h",
-      allow_authenticate_via_warp: true,
+      oauth_configuration: oauthFor("336h"),
       enable_binding_cookie: false,
       app_launcher_visible: false,
       http_only_cookie_attribute: true,
@@ -257,13 +265,45 @@ describe("Access", () => {
     });
   });
 
+  it("accepts WARP sessions where the deployment file says so, and otherwise sends nothing about it", () => {
+    // An account without a WARP session duration refuses even `false` (12130).
+    const withWarp = applications({ access: { ...access, warp: true } });
+    expect(withWarp["application"]?.["allow_authenticate_via_warp"]).toBe(true);
+    expect(withWarp["admin-application"]).not.toHaveProperty("allow_authenticate_via_warp");
+    for (const application of Object.values(applications())) {
+      expect(application).not.toHaveProperty("allow_authenticate_via_warp");
+    }
+  });
+
+  it("signs people in by OAuth for as long as the deployment file says, or not at all", () => {
+    const oauth = { accessTokenLifetime: "5m", sessionDuration: "168h", adminSessionDuration: "30m" };
+    const made = applications({ access: { ...access, oauth } });
+    expect(made["application"]?.["oauth_configuration"]).toMatchObject({
+      grant: { access_token_lifetime: "5m", session_duration: "168h" },
+    });
+    expect(made["admin-application"]?.["oauth_configuration"]).toMatchObject({ grant: { session_duration: "30m" } });
+    for (const application of Object.values(applications({ access: { ...access, oauth: { enabled: false } } }))) {
+      expect(application).not.toHaveProperty("oauth_configuration");
+    }
+  });
+
+  it("has its durations on policies, which outrank those of applications", () => {
+    const all = policies({ access: { ...access, sessionDuration: "4h", adminSessionDuration: "15m" } });
+    expect(Object.entries(all).map(([name, policy]) => [name, policy["session_duration"]])).toEqual([
+      ["admin-people", "15m"],
+      ["user-people", "4h"],
+      ["user-services", "4h"],
+    ]);
+  });
+
   it("is stricter in front of the admin API: other people, a shorter session, a sign-in, a cookie of its own", () => {
     expect(applications()["admin-application"]).toMatchObject({
       domain: "prod.k8s.example.com/-/admin",
       destinations: [{ type: "public", uri: "prod.k8s.example.com/-/admin" }],
       policies: [{ id: "${cloudflare_zero_trust_access_policy.admin-people.id}", precedence: 1 }],
       session_duration: "1h",
-      allow_authenticate_via_warp: false,
+      // Not longer than a sign-in in the browser.
+      oauth_configuration: oauthFor("1h"),
       path_cookie_attribute: true,
       app_launcher_visible: false,
     });

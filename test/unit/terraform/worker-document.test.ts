@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bindingOf, tcpBindingOf, workerDocument } from "../../../terraform/config/worker-document.ts";
 import { loadConfig } from "../../../worker/config/load.ts";
-import { clusterInput, deploymentOf, IDENTITIES } from "../../support/deployment.ts";
+import { clusterInput, deploymentInput, deploymentOf, IDENTITIES } from "../../support/deployment.ts";
 
 const outputs = {
   access_audience: "app-1",
@@ -35,6 +35,13 @@ describe("the Worker's configuration", () => {
       admin_audiences: undefined,
     });
     expect(document.access).toMatchObject({ audiences: ["app-1", "admin-1"], adminAudiences: ["admin-1"] });
+  });
+
+  it("says whether Access signs people in by OAuth, for the kubeconfigs that the edge returns", () => {
+    const { access } = deploymentInput();
+    expect(loadConfig(workerDocument(deploymentOf(), outputs)).access.managedOAuth).toBe(true);
+    const without = deploymentOf({ access: { ...access, oauth: { enabled: false } } });
+    expect(loadConfig(workerDocument(without, outputs)).access.managedOAuth).toBe(false);
   });
 
   it("replaces a service token's name by its client id, and keeps other client ids", () => {

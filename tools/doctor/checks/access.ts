@@ -1,10 +1,10 @@
 /** Cloudflare Access in front of each host name, asked by somebody who has not signed in. */
-import { readAccessAnswer, serviceTokenHeaders } from "../../deployment/access.ts";
+import { askAsStranger, serviceTokenHeaders } from "../../deployment/access.ts";
 import type { Plan } from "../../deployment/plan.ts";
 import type { HttpAnswer } from "../../ports/http.ts";
 import { type Check, type Dependencies, failure, passed, warning } from "../check.ts";
 
-const ADMIN_PATH = "/-/admin/sessions?limit=1";
+export const ADMIN_PATH = "/-/admin/sessions?limit=1";
 
 /** One host name of a deployment. */
 export type Host = Pick<Plan, "access"> & { readonly hostname: string };
@@ -16,11 +16,10 @@ export function accessCheck({ access, hostname }: Host, { http }: Dependencies):
     run: async () => {
       // The Worker itself would answer the first of them to anybody.
       for (const path of ["/-/healthz", "/api"]) {
-        const answer = await http({ url: `https://${hostname}${path}` });
-        const read = readAccessAnswer(answer, access.teamDomain);
+        const read = await askAsStranger(http, `https://${hostname}${path}`, access.teamDomain);
         if (read.by === "other") {
           return failure(
-            `Access does not answer a request without sign-in (HTTP ${answer.status})`,
+            `Access does not answer a request without sign-in (HTTP ${read.status})`,
             `add ${hostname} to the Access application, with all paths and no bypass policy: "terraform plan" shows the difference`,
           );
         }
@@ -43,10 +42,9 @@ export function adminAccessCheck({ access, hostname }: Host, { http, serviceToke
   return {
     id: `access-admin:${hostname}`,
     run: async () => {
-      const answer = await http({ url });
-      const read = readAccessAnswer(answer, access.teamDomain);
+      const read = await askAsStranger(http, url, access.teamDomain);
       if (read.by === "other") {
-        return failure(`Access does not answer a request without sign-in (HTTP ${answer.status})`, advice);
+        return failure(`Access does not answer a request without sign-in (HTTP ${read.status})`, advice);
       }
       if (read.audience !== undefined && !access.adminAudiences.includes(read.audience)) {
         return failure("the admin API has no Access application of its own", advice);

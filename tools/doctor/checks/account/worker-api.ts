@@ -17,12 +17,28 @@ const settings = z.object({
       script_name: z.string().optional(),
     }),
   ),
+  logpush: z.boolean().nullish(),
+  tail_consumers: z.array(z.object({ service: z.string() })).nullish(),
+  observability: z
+    .object({
+      enabled: z.boolean().nullish(),
+      redact_query_string: z.boolean().nullish(),
+      logs: z.object({ enabled: z.boolean().nullish(), invocation_logs: z.boolean().nullish() }).nullish(),
+      traces: z.object({ enabled: z.boolean().nullish() }).nullish(),
+    })
+    .nullish(),
 });
+export type WorkerSettings = z.output<typeof settings>;
 export type Binding = z.output<typeof settings>["bindings"][number];
 
 /** @throws CloudflareError, of status 404 where there is no such Worker */
+export function readWorkerSettings(api: Cloudflare, worker: string): Promise<WorkerSettings> {
+  return api.get(`workers/scripts/${worker}/settings`, settings);
+}
+
+/** @throws CloudflareError, of status 404 where there is no such Worker */
 export async function readBindings(api: Cloudflare, worker: string): Promise<readonly Binding[]> {
-  return (await api.get(`workers/scripts/${worker}/settings`, settings)).bindings;
+  return (await readWorkerSettings(api, worker)).bindings;
 }
 
 const subdomain = z.object({ enabled: z.boolean(), previews_enabled: z.boolean() });
