@@ -172,14 +172,20 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     return categorize({ method: request.method, query, status: 200 }, config.audit.requests) !== "none";
   }
 
-  return async (request, env, context) => {
-    const trace: RequestTrace = { at: Date.now() };
-    const upload = Upload.of(request);
-    const incoming = { request, upload, trace, env, context };
+  async function answerAndRecord(incoming: Incoming): Promise<Response> {
+    const { request, trace, upload } = incoming;
     const response = await answerFailures(request, trace, () => handle(incoming));
     const recorded = await journal.recordAnswered(incoming, response);
     const answer = recorded.ok ? recorded.value : renderFailure(request, recorded.error);
     return upload?.holdOpen(answer) ?? answer;
+  }
+
+  return async (request, env, context) => {
+    const trace: RequestTrace = { at: Date.now() };
+    const answer = answerAndRecord({ request, upload: Upload.of(request), trace, env, context });
+    // A client that hangs up would end this: before its request is recorded, and after a workload has acted on it.
+    context.waitUntil(answer);
+    return answer;
   };
 }
 

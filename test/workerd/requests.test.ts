@@ -152,6 +152,26 @@ describe("an allowed request", () => {
     ]);
   });
 
+  it("is recorded even if it only reads, and a workload may have acted before its client hung up", async () => {
+    const person = someone();
+    const [workload, plain] = [await Puppet.make(), await Puppet.make()];
+    for (const [upstream, path] of [
+      [plain, `${NS}/pods/${plain.name}/status`],
+      [workload, `${NS}/pods/${workload.name}/proxy/cgi-bin/run`],
+    ] as const) {
+      const leaving = new AbortController();
+      const answer = env.EDGE.fetch(await requestAs(person, path), { signal: leaving.signal });
+      await upstream.request();
+      leaving.abort();
+      await answer.catch(() => {});
+    }
+    const [row] = await expectNothingBut(person, 1);
+    expect(row).toMatchObject({
+      ...{ category: "precursor", method: "GET", subresource: "proxy", status: null },
+      reason: expect.stringMatching(/client went away.*may have been carried out/),
+    });
+  });
+
   it("has its row before the cluster has answered, without an answer", async () => {
     const person = someone();
     const answer = Promise.withResolvers<Response>();
