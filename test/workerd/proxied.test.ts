@@ -201,6 +201,7 @@ describe("the API server's own answer", () => {
     ["a page of an aggregated API server", { "Content-Type": "text/html" }],
     ["a picture that may hold scripts", { "Content-Type": "image/svg+xml" }],
     ["an answer whose type a browser would guess", { "Content-Type": "unknown" }],
+    ["an answer of two types, of which a browser takes the last", { "Content-Type": "text/plain; a=b, text/html" }],
     ["JSON with a header that speaks for this origin", { "Content-Type": "application/json", "Set-Cookie": "a=b" }],
   ])("is sandboxed as a workload's is: %s", async (_, own) => {
     const response = await ask(
@@ -236,7 +237,9 @@ describe("the API server's own answer", () => {
   it("may redirect within this host", async () => {
     const moved = (Location: string) => answering(null, { status: 301, headers: { Location } });
     expect((await ask(moved("/openapi/v2/"))).headers.get("Location")).toBe("/openapi/v2/");
-    expect((await ask(moved("https://evil.example/"))).headers.get("Location")).toBeNull();
+    for (const location of ["https://evil.example/", "http://localhost//evil.example/", "/.//evil.example/"]) {
+      expect((await ask(moved(location))).headers.get("Location")).toBeNull();
+    }
   });
 
   it.each([

@@ -53,9 +53,12 @@ const OF_THE_API_SERVER: ReadonlySet<string> = new Set([
   "x-varied-accept",
 ]);
 
-/** What Kubernetes answers with, none of which a browser runs. */
+/**
+ * What Kubernetes answers with, none of which a browser runs. One type: of several, which `Headers` joins by
+ * commas, a browser takes the last.
+ */
 const INERT_TYPE =
-  /^(?:application\/(?:json|yaml|cbor|cbor-seq|vnd\.kubernetes\.protobuf|[\w.@-]+\+(?:json|yaml|cbor|protobuf))|text\/plain)\s*(?:;|$)/i;
+  /^(?:application\/(?:json|yaml|cbor|cbor-seq|vnd\.kubernetes\.protobuf|[\w.@-]+\+(?:json|yaml|cbor|protobuf))|text\/plain)\s*(?:;[^,]*)?$/i;
 
 /**
  * Makes a cluster's answer safe for the origin that it is shown under.
@@ -116,6 +119,8 @@ function locationWithin(
   const to = URL.parse(location, buildUpstreamUrl(target));
   if (!to || !/^https?:$/.test(to.protocol) || ![UPSTREAM_HOST, URL.parse(ownUrl)?.host].includes(to.host))
     return undefined;
+  // As a path alone, `//evil.example` is a host.
+  if (to.pathname.startsWith("//")) return undefined;
   const within = isProxied ? proxiedPath(target) : "/";
   if (within === undefined || !`${to.pathname}/`.startsWith(within)) return undefined;
   return `${to.pathname}${to.search}${to.hash}`;
