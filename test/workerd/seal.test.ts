@@ -6,6 +6,7 @@ import { insertEvents } from "../../audit/insert-events.ts";
 import { DATABASE_ALARM_BYTES } from "../../audit/seal/database-size.ts";
 import { type Manifest, parseManifest } from "../../audit/seal/manifest.ts";
 import type { Seal } from "../../audit/seal/tables.ts";
+import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { runExport } from "../../worker/export/run.ts";
 import { runSeal, SEAL_RUN_LIMITS, type SealDependencies, type SealRunLimits } from "../../worker/seal/run.ts";
@@ -300,6 +301,106 @@ describe("a run that is cut off", () => {
     const written = await rows<{ key: string }>("SELECT key FROM seal_parts UNION ALL SELECT key FROM seals");
     expect(new Set(await keys())).toEqual(new Set(written.map(({ key }) => key)));
     expect((await eventRows()).filter(({ type }) => type === "seal")).toHaveLength(1);
+  });
+});
+
+describe("work on a whole range", () => {
+  const SLOW = 100_000;
+  /** A clock that each read of a part moves on. */
+  function slowly() {
+    let reads = 0;
+    const now = (at: number) => () => at + reads * SLOW;
+    const counted = (real: D1PreparedStatement) => ({
+      all: () => {
+        reads++;
+        return real.all();
+      },
+    });
+    const database = {
+      prepare: (sql: string) => {
+        const real = env.AUDIT_DB.prepare(sql);
+        const isRead = sql.includes("AS firstHash, l.hash");
+        return isRead ? { bind: (...values: unknown[]) => counted(real.bind(...values)) } : real;
+      },
+      batch: (statements: D1PreparedStatement[]) => env.AUDIT_DB.batch(statements),
+    } as unknown as D1Database;
+    const bucket = {
+      ...{ put: env.RECORDINGS.put.bind(env.RECORDINGS), head: env.RECORDINGS.head.bind(env.RECORDINGS) },
+      get: (key: string) => {
+        reads++;
+        return env.RECORDINGS.get(key);
+      },
+    } as unknown as R2Bucket;
+    return { database, bucket, now, reads: () => reads };
+  }
+
+  /** Sessions of November, written in five parts, so that the next step closes the range. */
+  async function written(): Promise<void> {
+    for (let i = 0; i < 5; i++) await session(NOVEMBER + i * MINUTE);
+    await session(DECEMBER);
+    await run(DECEMBER, { limits: { ...SMALL, maxPartRows: 3, maxSteps: 5 } });
+    expect(await rows("SELECT 1 FROM seal_parts")).toHaveLength(5);
+  }
+
+  it("stops between two parts where its time is over, writes nothing, and is done by the next run", async () => {
+    await written();
+    const slow = slowly();
+    const before = [await eventRows(), await keys()];
+    const outcome = await run(DECEMBER, { database: slow.database, now: slow.now(DECEMBER) });
+    expect(outcome.error).toMatch(/^it took too long to close rows 1 to 15, .* the next run begins again$/);
+    expect(slow.reads()).toBe(3);
+    expect([await eventRows(), await keys()]).toEqual(before);
+    expect(await seals()).toEqual([]);
+    await runAll(DECEMBER);
+    expect(await seals()).toMatchObject([{ first_row: 1, last_row: 15, parts: 5 }]);
+  });
+
+  it("does the same before a range leaves, and still deletes what was on its way", async () => {
+    await written();
+    await runAll(DECEMBER);
+    await runAll(DECEMBER + 33 * DAY);
+    const due = DECEMBER + 70 * DAY;
+    await runAll(due);
+    const limits = { ...SMALL, maxDeletes: 1, maxRowsPerDelete: 6 };
+    const slow = slowly();
+    const outcome = await run(due, { bucket: slow.bucket, keepMonths: 1, now: slow.now(due), limits });
+    expect(outcome).toMatchObject({
+      removed: 0,
+      error: expect.stringMatching(/^it took too long to verify rows 1 to/),
+    });
+    expect(await rows("SELECT 1 FROM seal_removals")).toEqual([]);
+    expect(await run(due, { keepMonths: 1, limits })).toMatchObject({ removed: 6, error: null });
+    // The next range, of which a part was lost.
+    const [, second] = await seals();
+    await env.RECORDINGS.delete((await manifestOf(second as Seal)).parts[0]?.key ?? "");
+    expect(await run(due, { keepMonths: 1, limits })).toMatchObject({
+      removed: 6,
+      error: expect.stringContaining("has no seals/events"),
+    });
+  });
+
+  it.each<[string, string]>([
+    ["the parts", "FROM seal_parts WHERE first_row BETWEEN"],
+    ["what each object has", "AS firstHash, l.hash"],
+  ])("does not wait for ever for D1: %s", async (_, silent) => {
+    await written();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const asked = Promise.withResolvers<void>();
+    const never = () => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    const database = {
+      prepare: (sql: string) => (sql.includes(silent) ? { bind: () => ({ all: never }) } : env.AUDIT_DB.prepare(sql)),
+      batch: (statements: D1PreparedStatement[]) => env.AUDIT_DB.batch(statements),
+    } as unknown as D1Database;
+    const running = run(DECEMBER, { database });
+    await asked.promise;
+    await vi.advanceTimersByTimeAsync(STORAGE_TIMEOUTS_MS.d1Seal);
+    expect((await running).error).toContain("no answer within");
+    vi.useRealTimers();
+    await runAll(DECEMBER);
+    expect(await seals()).toHaveLength(1);
   });
 });
 

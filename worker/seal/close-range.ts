@@ -11,6 +11,7 @@ import {
 import { insertRemoval, insertSeal, objectsBetween, partsBetween } from "../../audit/seal/queries.ts";
 import type { Seal } from "../../audit/seal/tables.ts";
 import { ok, type Result } from "../../common/result.ts";
+import { withD1Timeout } from "./d1-timeout.ts";
 import type { SealFailure } from "./failure.ts";
 import { type SealStore, sha256Of } from "./store.ts";
 
@@ -22,21 +23,27 @@ export interface RangeToClose {
   readonly previous: Seal | null;
 }
 
+/**
+ * @param hasTime asked before each part: nothing is written until all have been read
+ * @returns null where the time did not suffice. The next run begins again
+ */
 export async function closeRange(
   database: D1Database,
   store: SealStore,
   { firstRow, lastRow, month, closedBy, previous }: RangeToClose,
   now: number,
-): Promise<Result<Seal, SealFailure>> {
+  hasTime: () => boolean,
+): Promise<Result<Seal | null, SealFailure>> {
   // A seal of which somebody removed or forged the manifest must not get a successor that confirms it.
   if (previous) {
     const known = await store.verify(previous.key, previous.sha256);
     if (!known.ok) return known;
   }
-  const parts = await partsBetween(database, firstRow, lastRow);
+  const parts = await withD1Timeout(partsBetween(database, firstRow, lastRow));
   const objects: ManifestObject[][] = [];
   for (const part of parts) {
-    objects.push(await objectsBetween(database, part.firstRow, part.lastRow));
+    if (!hasTime()) return ok(null);
+    objects.push(await withD1Timeout(objectsBetween(database, part.firstRow, part.lastRow)));
   }
   const sum = (count: (part: (typeof parts)[number]) => number) =>
     parts.reduce((total, part) => total + count(part), 0);
@@ -66,7 +73,7 @@ export async function closeRange(
     data: JSON.stringify(seal),
   });
   const complete: Seal = { ...seal, event_hash: event.hash };
-  await insertSeal(database, complete, event);
+  await withD1Timeout(insertSeal(database, complete, event));
   return ok(complete);
 }
 
@@ -77,7 +84,7 @@ export async function beginRemoval(database: D1Database, seal: Seal, keepMonths:
     ...{ session_id: sealEventId(first_row), seq: 1, at: now, type: "removal" },
     data: JSON.stringify({ first_row, last_row, rows, key, sha256, keep_months: keepMonths }),
   });
-  await insertRemoval(database, seal, now, event);
+  await withD1Timeout(insertRemoval(database, seal, now, event));
 }
 
 function chain(prev_hash: string, event: Omit<ChainedEvent, "hash" | "prev_hash">): ChainedEvent {
