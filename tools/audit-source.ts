@@ -25,11 +25,14 @@ export function* localEvents(stateDir: string): Generator<ChainedEvent> {
   }
 }
 
-/** Runs statements on the database file of a local stack, which may be running. */
-export function localDatabase(stateDir: string): Query {
-  const { d1 } = readEndpoints(stateDir);
+/**
+ * Runs statements on the database of a local stack, which may be running.
+ *
+ * @param path of its file
+ */
+export function localDatabase(path: string): Query {
   return async <Row>(sql: string) => {
-    const database = new DatabaseSync(d1, { readOnly: true });
+    const database = new DatabaseSync(path, { readOnly: true });
     try {
       return database.prepare(sql).all() as Row[];
     } finally {

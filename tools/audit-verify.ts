@@ -24,7 +24,7 @@ export function describeVerdict({ sessions, requests, events, open, openRequests
     broken.length === 0
       ? `The audit log is intact: ${totals}.`
       : `The audit log is NOT intact: ${count(broken.length, "broken link")} in ${totals}.`;
-  const links = broken.map(({ session_id, seq, problem }) => `  ${session_id}, event ${seq}: ${problem}`);
+  const links = broken.map(({ session_id, seq, problem }) => `${session_id}, event ${seq}: ${problem}`);
   return [verdict, ...firstOf(links, MAX_SHOWN), ...describeOpenRequests(openRequests)].join("\n");
 }
 
@@ -32,17 +32,12 @@ export function describeVerdict({ sessions, requests, events, open, openRequests
 function describeOpenRequests(ids: readonly string[]): string[] {
   if (ids.length === 0) return [];
   const heading = `Of ${count(ids.length, "change")} no answer is known (being carried out, or its isolate was lost):`;
-  return [
-    heading,
-    ...firstOf(
-      ids.map((id) => `  ${id}`),
-      MAX_OPEN_SHOWN,
-    ),
-  ];
+  return [heading, ...firstOf(ids, MAX_OPEN_SHOWN)];
 }
 
 function firstOf(lines: readonly string[], most: number): string[] {
-  return lines.length <= most ? [...lines] : [...lines.slice(0, most), `  … and ${lines.length - most} more`];
+  const more = lines.length > most ? [`… and ${lines.length - most} more`] : [];
+  return [...lines.slice(0, most), ...more].map((line) => `  ${line}`);
 }
 
 /** Says what was read of the seals, and what does not agree. */
@@ -53,9 +48,8 @@ export function describeSeam(report: SeamReport, place: string): string {
     `${count(seals.length, "seal")} of ${months}, ${count(parts, "object")} with ${count(sealedRows, "row")} read from ${place}; ` +
     `${count(leftRows, "row")} of them in the seals alone. ${count(rowsInD1, "row")} in D1`;
   if (problems.length === 0) return `The seals are intact: ${read}.`;
-  const shown = problems.slice(0, MAX_SHOWN).map((problem) => `  ${problem}`);
-  const more = problems.length > MAX_SHOWN ? [`  … and ${problems.length - MAX_SHOWN} more`] : [];
-  return [`The seals are NOT intact: ${count(problems.length, "problem")} in ${read}.`, ...shown, ...more].join("\n");
+  const verdict = `The seals are NOT intact: ${count(problems.length, "problem")} in ${read}.`;
+  return [verdict, ...firstOf(problems, MAX_SHOWN)].join("\n");
 }
 
 function count(amount: number, noun: string): string {

@@ -2,6 +2,15 @@
 
 export type Month = string;
 
+/** What `audit.seal.keepMonths` accepts. */
+export const KEEP_MONTHS = { least: 1, most: 120 } as const;
+
+/**
+ * A row is sealed once its month is over, or a day later if nobody does anything. The rest is for outages.
+ * Objects of its range may have been written as early as the row.
+ */
+export const MAX_UNSEALED_DAYS = 31 + 7;
+
 /** @param at milliseconds since the epoch; a time outside of the years 1970 to 9999 counts as the nearest in them */
 export function monthOf(at: number): Month {
   const date = new Date(Math.min(Math.max(at, 0), Date.UTC(9999, 11, 31)));

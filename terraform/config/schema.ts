@@ -4,6 +4,7 @@
  * the Worker's own schemas.
  */
 import * as z from "zod";
+import { MAX_UNSEALED_DAYS } from "../../audit/seal/months.ts";
 import { configSchema } from "../../worker/config/schema.ts";
 import { nonEmpty } from "../../worker/config/shared-fields.ts";
 import { duration, requirementList, uuid, whoList } from "./access.ts";
@@ -240,7 +241,7 @@ export function sealRetentionDays({ sealRetentionDays: own, retentionDays }: z.o
   return own ?? retentionDays;
 }
 
-/** The longest month, and the one in which a range is open before it is sealed. */
+/** The longest month. */
 const MONTH_DAYS = 31;
 
 const deploymentFields = z.strictObject({
@@ -285,11 +286,14 @@ const deploymentFields = z.strictObject({
 });
 
 export const deploymentSchema = deploymentFields.superRefine(({ record, sallyport }, context) => {
-  const keepMonths = sallyport.audit?.seal?.keepMonths ?? 0;
-  if (sealRetentionDays(record) >= keepMonths * MONTH_DAYS) return;
+  const keepMonths = sallyport.audit?.seal?.keepMonths ?? null;
+  if (keepMonths === null) return;
+  // The lock counts from when an object was written, which is before its range is sealed and the months begin.
+  const leastDays = keepMonths * MONTH_DAYS + MAX_UNSEALED_DAYS;
+  if (sealRetentionDays(record) >= leastDays) return;
   context.addIssue({
     code: "custom",
-    message: `must be at least ${keepMonths * MONTH_DAYS}: rows leave D1 after ${keepMonths} months, and the seal is then their only copy`,
+    message: `must be at least ${leastDays}: rows leave D1 after ${keepMonths} months, and the seal is then their only copy`,
     path: ["record", record.sealRetentionDays === undefined ? "retentionDays" : "sealRetentionDays"],
   });
 });

@@ -1,6 +1,6 @@
 /** Sealing on the local stack, by its cron trigger; `audit-verify` and `audit-restore` over its bucket. */
 import { execFile } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -64,6 +64,10 @@ it("seals what is over, verifies it, restores it, and finds what is missing", as
   const restored = query(out, "SELECT user, outcome FROM sessions ORDER BY started_at");
   expect(restored.map(({ user }) => user)).toEqual(["late@example.com", "alice@example.com"]);
   expect(await run("audit-restore", "--out", out)).toMatchObject({ output: expect.stringContaining("exists") });
+  const failed = join(people.home, "failed.sqlite");
+  const nowhere = join(people.home, "nowhere");
+  const { output: without } = await run("audit-restore", "--out", failed, "--seals", nowhere);
+  expect([without, existsSync(failed)]).toEqual([expect.stringContaining(`there is no folder ${nowhere}`), false]);
 
   expect(await run("audit-verify", "--seals", people.home)).toMatchObject({
     code: 1,
@@ -75,4 +79,9 @@ it("seals what is over, verifies it, restores it, and finds what is missing", as
   const { code, output } = await run("audit-verify");
   expect(code).toBe(1);
   expect(output).toMatch(/The seals are NOT intact: \d problems? in[\s\S]*is missing in the local stack's bucket/);
+
+  // D1 fails after the file was begun.
+  writeFileSync(d1Path, "not a database");
+  expect((await run("audit-restore", "--out", failed)).output).toContain("file is not a database");
+  expect(existsSync(failed)).toBe(false);
 });

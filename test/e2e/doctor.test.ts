@@ -216,14 +216,16 @@ it("as a command looks at a local stack", async () => {
   try {
     const { code, stdout, stderr } = await run("--local", "--state", other.stateDir);
     expect(stderr).toBe("");
-    expect(stdout).toContain("\n11 ok, 0 warnings, 0 failed, 0 skipped\n");
+    expect(stdout).toContain("\n12 ok, 0 warnings, 0 failed, 0 skipped\n");
     expect(code).toBe(0);
     const database = new DatabaseSync(other.d1Path);
     database.exec("DROP TRIGGER events_are_never_updated");
+    database.prepare("UPDATE events SET at = ?").run(Date.now() - 39 * 86_400_000);
     database.close();
     const spoiled = await run("--local", "--state", other.stateDir, "--json");
     const { results } = JSON.parse(spoiled.stdout) as { results: { id: string; status: string }[] };
-    expect(results.filter(({ status }) => status !== "ok").map(({ id }) => id)).toEqual(["d1-append-only"]);
+    const failed = results.filter(({ status }) => status !== "ok").map(({ id }) => id);
+    expect(failed).toEqual(["d1-append-only", "seals"]);
     expect(spoiled.code).toBe(1);
   } finally {
     await other.stop();

@@ -101,6 +101,12 @@ describe("the bill", () => {
     expect(hour?.usd).toBeCloseTo(0.0058, 4);
   });
 
+  it("bills the rows of an hour for as long as D1 keeps them, and for leaving", () => {
+    const hour = new Map(sessionHour().map(({ id, amount }) => [id, amount]));
+    expect(hour.get("d1StorageGb")).toBeCloseTo((d1Growth(1, 0, 0, 0).bytes / 1e9) * ASSUMPTIONS.keepMonths);
+    expect(hour.get("d1RowsWritten")).toBe(rowsOfSession() + 3);
+  });
+
   it("counts every seat once there are more people than free seats", () => {
     const seatsOf = (users: number) =>
       total(costOf(monthOf(simulateDay({ ...small, users }, 1)).filter(({ id }) => id === "seats")));

@@ -37,8 +37,7 @@ export interface Dependencies {
   readonly serviceToken: ServiceToken | undefined;
 }
 
-/** Reads a database, deployed or local. */
-export type Query = <Row>(sql: string) => Promise<Row[]>;
+export type { Query } from "../audit-source.ts";
 
 export const passed = (message: string): Finding => ({ status: "ok", message });
 export const warning = (message: string, advice: string): Finding => ({ status: "warn", message, advice });

@@ -1,28 +1,16 @@
 /**
  * Checks of a local stack (`npm start`): those that make sense with a fake Access and everything on loopback.
  */
-import { DatabaseSync } from "node:sqlite";
 import { ok } from "../../common/result.ts";
 import type { Migration } from "../../dev/stack/migrations.ts";
 import { limitsSchema } from "../../worker/config/shared-fields.ts";
+import { localDatabase } from "../audit-source.ts";
 import type { Endpoints } from "../deployment/local-stack.ts";
-import { type Check, type Dependencies, failure, passed, type Query } from "./check.ts";
+import { type Check, type Dependencies, failure, passed } from "./check.ts";
 import { signingKeysCheck } from "./checks/access.ts";
-import { migrationsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
+import { migrationsCheck, sealsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { findOwnRequest, REVIEW_REQUEST } from "./checks/through-access.ts";
-
-/** Reads the local D1's own file. */
-function localQuery(path: string): Query {
-  return async <Row>(sql: string) => {
-    const database = new DatabaseSync(path, { readOnly: true });
-    try {
-      return database.prepare(sql).all() as Row[];
-    } finally {
-      database.close();
-    }
-  };
-}
 
 export function localChecks(
   { personas, d1, access }: Endpoints,
@@ -30,7 +18,7 @@ export function localChecks(
   env: Readonly<Record<string, string | undefined>>,
   dependencies: Dependencies,
 ): Check[] {
-  const query = localQuery(d1);
+  const query = localDatabase(d1);
   const { alice, mallory } = personas;
   const log = "see sallyport.log in the state folder";
   const statusCheck = (id: string, url: string, expected: number, message: string, advice: string): Check => ({
@@ -62,6 +50,7 @@ export function localChecks(
     statusCheck("through", `${alice.url}/version`, 200, "a request reaches the cluster", log),
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),
+    sealsCheck(query, dependencies.now),
     sessionsCheck(limitsSchema.parse({}).maxDurationSeconds, query, dependencies.now),
     {
       id: "audit-trail",

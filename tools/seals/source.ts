@@ -32,7 +32,7 @@ export function openLog({ state, remote, config, seals }: LogOptions): LogSource
   const bucket = () =>
     remote ? objectsInBucket(wrangler, recordingsBucket(config)) : objectsOfLocalStack(readEndpoints(state).d1);
   return {
-    query: remote ? wranglerDatabase(wrangler, "AUDIT_DB") : localDatabase(state),
+    query: remote ? wranglerDatabase(wrangler, "AUDIT_DB") : localDatabase(readEndpoints(state).d1),
     objects: () => (seals === undefined ? bucket() : objectsInFolder(seals)),
     migrations,
   };

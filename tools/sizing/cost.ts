@@ -166,10 +166,14 @@ export function sessionHour(profile: UsageProfile = USAGE_PROFILES.shell): Quant
     },
     {
       id: "d1RowsWritten",
-      amount: rowsOfSession(),
-      arithmetic: `start ${d1RowsOfEvent("start")} + connect ${d1RowsOfEvent("connect")} + end ${d1RowsOfEvent("end")}`,
+      amount: rowsOfSession() + profile.events,
+      arithmetic: `start ${d1RowsOfEvent("start")} + connect ${d1RowsOfEvent("connect")} + end ${d1RowsOfEvent("end")} + ${profile.events} rows that leave`,
     },
-    { id: "d1StorageGb", amount: d1Gb * kept, arithmetic: `${formatNumber(d1Gb * 1e6)} KB × ${kept} months` },
+    {
+      id: "d1StorageGb",
+      amount: d1Gb * A.keepMonths,
+      arithmetic: `${formatNumber(d1Gb * 1e6)} KB × ${A.keepMonths} months`,
+    },
     {
       id: "r2ClassA",
       amount: r2Writes(cast),

@@ -1,7 +1,6 @@
 /** What a deployment of one size costs, and which limit it reaches first. Pure. */
-import { MAX_DATABASE_BYTES } from "../../audit/seal/database-size.ts";
 import { costOf, formatNumber, monthOf, total } from "./cost.ts";
-import { keepMonthsBelow } from "./kept-rows.ts";
+import { D1_GB, keepMonthsBelow } from "./kept-rows.ts";
 import { PRICES } from "./prices.ts";
 import { d1GbPerMonth, documentSize, loadsOf } from "./saturation.ts";
 import { type Scale, simulateDay } from "./simulate.ts";
@@ -24,8 +23,8 @@ export function estimate(scale: Scale, seed: number) {
     usd: { usage: total(costs, { seats: false }), withSeats: total(costs) },
     d1: {
       gbPerMonth,
-      monthsUntilFull: 10 / gbPerMonth,
-      keepMonths: keepMonthsBelow(gbPerMonth, MAX_DATABASE_BYTES / 1e9),
+      monthsUntilFull: D1_GB / gbPerMonth,
+      keepMonths: keepMonthsBelow(gbPerMonth, D1_GB),
     },
     configuration: documentSize(scale.clusters),
     loads: loadsOf(day),
@@ -43,7 +42,7 @@ export function describeEstimate({ scale, day, costs, usd, d1, configuration, lo
     `A month costs $${usd.usage.toFixed(2)}, with seats $${usd.withSeats.toFixed(2)}:`,
     ...costs.map(describeCost),
     "",
-    `D1 grows by ${formatNumber(d1.gbPerMonth)} GB a month and reaches 10 GB after ${formatNumber(d1.monthsUntilFull)} months, unless rows leave it: with keepMonths up to ${d1.keepMonths} it never fills.`,
+    `D1 grows by ${formatNumber(d1.gbPerMonth)} GB a month and reaches ${D1_GB} GB after ${formatNumber(d1.monthsUntilFull)} months, unless rows leave it: with keepMonths up to ${d1.keepMonths} it never fills.`,
     `The configuration takes about ${formatNumber(configuration.bytes)} bytes in ${formatNumber(configuration.variables)} variables.`,
     "",
     "Limits, the fullest first:",

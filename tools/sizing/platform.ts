@@ -1,10 +1,12 @@
 /** The platform's limits, and what Sallyport does when one is reached: data for docs/SIZING.md. */
 
+import { DATABASE_ALARM_BYTES } from "../../audit/seal/database-size.ts";
 import { CHUNK_BYTES, inUnits, MAX_SPOOL_BYTES } from "../../durable/recording/policy.ts";
 import { HIGH_WATER_BYTES, MAX_UNSENT_BYTES } from "../../durable/relay/client-writer.ts";
 import { MAX_UNREAD_BYTES, MAX_WAITING_BYTES } from "../../durable/session/limits.ts";
 import { limitsSchema } from "../../worker/config/shared-fields.ts";
 import { MAX_VARIABLE_BYTES } from "../../worker/config/variables.ts";
+import { D1_GB } from "./kept-rows.ts";
 
 export interface PlatformLimit {
   readonly limit: string;
@@ -145,10 +147,9 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
   },
   {
     limit: "D1: size",
-    value: "10 GB per database, cannot be raised",
+    value: `${D1_GB} GB per database, cannot be raised`,
     source: d1,
-    effect:
-      "writes fail. Events wait in the objects, up to `maxQueuedEvents` of each user; then no session opens and no change is carried out. Rows leave D1 only once they are sealed in R2, with `audit.seal.keepMonths`; the log and the doctor warn from 6 GB on",
+    effect: `writes fail. Events wait in the objects, up to \`maxQueuedEvents\` of each user; then no session opens and no change is carried out. Rows leave D1 only once they are sealed in R2, with \`audit.seal.keepMonths\`; the log and the doctor warn from ${DATABASE_ALARM_BYTES / 1e9} GB on`,
     remedy: "set `audit.seal.keepMonths`: see below",
   },
   {

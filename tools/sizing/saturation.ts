@@ -1,10 +1,12 @@
 /** Which limits a deployment reaches first as people and clusters are added, and what to do then. Pure. */
+
+import { KEEP_MONTHS } from "../../audit/seal/months.ts";
 import { MAX_REPORTS_PER_SECOND } from "../../durable/directory/live-directory.ts";
 import { REPORT_MS } from "../../durable/intervals.ts";
 import { MAX_VARIABLE_BYTES, splitIntoVariables } from "../../worker/config/variables.ts";
 import { ASSUMPTIONS as A } from "./assumptions.ts";
 import { d1Growth } from "./cost.ts";
-import { d1GbHeld, MIN_KEEP_MONTHS } from "./kept-rows.ts";
+import { D1_GB, d1GbHeld } from "./kept-rows.ts";
 import type { Day } from "./simulate.ts";
 
 /** For API requests, and for sessions over TCP. */
@@ -37,9 +39,9 @@ interface Limit {
 const LIMITS = {
   d1Size: {
     what: "size of the D1 database",
-    capacity: 10,
-    unit: `GB with \`keepMonths\` ${MIN_KEEP_MONTHS}`,
-    use: (day) => d1GbHeld(d1GbPerMonth(day), MIN_KEEP_MONTHS),
+    capacity: D1_GB,
+    unit: `GB with \`keepMonths\` ${KEEP_MONTHS.least}`,
+    use: (day) => d1GbHeld(d1GbPerMonth(day), KEEP_MONTHS.least),
     remedy:
       "exclude from `audit.requests` what nobody reads; use a deployment, and so a database, for each group of clusters",
   },

@@ -3,7 +3,7 @@ import { DATABASE_ALARM_BYTES } from "../../audit/seal/database-size.ts";
 import { markdownTable } from "../markdown.ts";
 import { ASSUMPTIONS as A, USAGE_PROFILES } from "./assumptions.ts";
 import { type CostLine, costOf, formatNumber, monthOf, sessionHour, total } from "./cost.ts";
-import { d1GbHeld, keepMonthsBelow } from "./kept-rows.ts";
+import { D1_GB, d1GbHeld, keepMonthsBelow } from "./kept-rows.ts";
 import { CASES, directMs, echoMs, LEGS } from "./keystroke.ts";
 import { PLATFORM_LIMITS } from "./platform.ts";
 import { PRICES, PRICES_READ_ON, type PriceId } from "./prices.ts";
@@ -37,7 +37,7 @@ function headline(): string {
   return [
     `- **An hour in a terminal** costs ${dollars(total(hour), 4)}. Of that, ${shareOf("objectGbSeconds")} % is the time that the user's object is awake, and ${shareOf("objectRowsWritten")} % are rows in its storage, most of them of the recording.`,
     `- **A person** costs ${dollars(usage, 2)} a month in a deployment of ${formatNumber(people)}. The Access seat, ${dollars(PRICES.seats.usd, 0)}, costs ${formatNumber(Math.round(PRICES.seats.usd / usage))} times as much.`,
-    `- **The first limit that people reach** is the size of the D1 database. It grows by ${formatNumber(d1GbPerMonth(crowd))} GB a month of 10,000 people, and takes 10 GB. With \`keepMonths\` 1 it holds ${formatNumber(d1GbHeld(d1GbPerMonth(crowd), 1))} GB of theirs, and is full with about ${formatNumber(full("d1Size"))} people. Without it, it is full after ${formatNumber(10 / d1GbPerMonth(crowd))} months of 10,000. Far behind follow the connectors of one cluster (${formatNumber(full("tunnelPeople"))} people) and D1's throughput (about ${formatNumber(full("d1Writes"))}).`,
+    `- **The first limit that people reach** is the size of the D1 database. It grows by ${formatNumber(d1GbPerMonth(crowd))} GB a month of 10,000 people, and takes ${D1_GB} GB. With \`keepMonths\` 1 it holds ${formatNumber(d1GbHeld(d1GbPerMonth(crowd), 1))} GB of theirs, and is full with about ${formatNumber(full("d1Size"))} people. Without it, it is full after ${formatNumber(D1_GB / d1GbPerMonth(crowd))} months of 10,000. Far behind follow the connectors of one cluster (${formatNumber(full("tunnelPeople"))} people) and D1's throughput (about ${formatNumber(full("d1Writes"))}).`,
     `- **The first limit that clusters reach** is the five host names of an Access application. Then comes the size of a Worker's variable: the configuration of fifty clusters has ${formatNumber(fifty.bytes)} bytes and is split into ${fifty.variables} variables.`,
   ].join("\n");
 }
@@ -120,7 +120,7 @@ function scaleTable(): string {
       formatNumber(day.peak.sessions),
       formatNumber(d1DeliveriesPerSecond(day)),
       formatNumber(perMonth),
-      formatNumber(10 / perMonth),
+      formatNumber(D1_GB / perMonth),
       keepMonthsText(perMonth),
       formatNumber((day.castBytes * A.workdaysPerMonth) / 1e9),
       dollars(total(lines, { seats: false }), 0),
@@ -136,8 +136,8 @@ function scaleTable(): string {
       "open at the peak",
       "D1 writes/s at the peak",
       "D1 GB per month",
-      "months until 10 GB if nothing leaves",
-      "largest `keepMonths` below the alarm of 6 GB",
+      `months until ${D1_GB} GB if nothing leaves`,
+      `largest \`keepMonths\` below the alarm of ${DATABASE_ALARM_BYTES / 1e9} GB`,
       "R2 GB per month",
       "USD per month",
       "with seats",

@@ -5,6 +5,7 @@
  * become "no limit".
  */
 import * as z from "zod";
+import { KEEP_MONTHS } from "../../audit/seal/months.ts";
 import { LOCATION_HINTS, type NullableLocationHint } from "../../contract/placement.ts";
 import { SIDECAR_ADDRESS, UPSTREAM_TRANSPORTS, type UpstreamPlan } from "../../contract/upstream.ts";
 import { identityRuleSchema } from "./identities.ts";
@@ -67,8 +68,8 @@ const sealSchema = z
   .strictObject({
     keepMonths: z
       .int()
-      .min(1)
-      .max(120)
+      .min(KEEP_MONTHS.least)
+      .max(KEEP_MONTHS.most)
       .nullable()
       .default(null)
       .describe(

@@ -90,7 +90,7 @@ describe("the deployment file", () => {
         record: { location: "weur", retentionDays: 365 },
         sallyport: { identities: IDENTITIES, audit: { seal: { keepMonths: 12 } } },
       },
-      /at least 372[\s\S]*record\.retentionDays/,
+      /at least 410[\s\S]*record\.retentionDays/,
     ],
     [
       "an unknown field of the sealing",
@@ -104,6 +104,13 @@ describe("the deployment file", () => {
     ],
   ])("is refused with %s, and the message names the place", (_what, change, message) => {
     expect(refusal(change)).toMatch(message);
+  });
+
+  it("accepts seals that are locked from their first object until their rows have left D1", () => {
+    const sallyport = { identities: IDENTITIES, audit: { seal: { keepMonths: 12 } } };
+    const record = { location: "weur" as const, retentionDays: 365, sealRetentionDays: 410 };
+    expect(deploymentOf({ record, sallyport }).record.sealRetentionDays).toBe(410);
+    expect(refusal({ record: { ...record, sealRetentionDays: 409 }, sallyport })).toMatch(/record\.sealRetentionDays/);
   });
 
   it("accepts a pinned image of another registry, with its port", () => {

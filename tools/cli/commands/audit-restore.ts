@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describeSeam } from "../../audit-verify.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
@@ -18,15 +18,24 @@ export const auditRestore = defineCommand({
   run: async ({ out, ...options }, { print }) => {
     if (existsSync(out)) throw new OperatorError(`${out} exists: name a file that does not`);
     const { query, objects, migrations } = openLog(options);
-    const database = new DatabaseSync(out);
-    try {
-      const source = objects();
-      const report = await assembleLog(database, migrations, query, source);
-      if (report.seals.length > 0) print(describeSeam(report, source.place));
-      print(`${out} has ${report.rowsInD1 + report.leftRows} rows.`);
-      return report.problems.length === 0 ? EXIT_CODES.done : EXIT_CODES.failed;
-    } finally {
-      database.close();
-    }
+    const source = objects();
+    const report = await writeDatabase(out, (database) => assembleLog(database, migrations, query, source));
+    if (report.seals.length > 0) print(describeSeam(report, source.place));
+    print(`${out} has ${report.rowsInD1 + report.leftRows} rows.`);
+    return report.problems.length === 0 ? EXIT_CODES.done : EXIT_CODES.failed;
   },
 });
+
+/** Half a log looks like a whole one, so a file that was not finished is removed. */
+async function writeDatabase<T>(file: string, write: (database: DatabaseSync) => Promise<T>): Promise<T> {
+  const database = new DatabaseSync(file);
+  let isWritten = false;
+  try {
+    const result = await write(database);
+    isWritten = true;
+    return result;
+  } finally {
+    database.close();
+    if (!isWritten) rmSync(file, { force: true });
+  }
+}

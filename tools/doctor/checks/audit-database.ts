@@ -1,5 +1,6 @@
 /** The audit database, deployed or local: its schema, its triggers, and sessions that never ended. */
 import { DatabaseSync } from "node:sqlite";
+import { MAX_UNSEALED_DAYS } from "../../../audit/seal/months.ts";
 import type { Migration } from "../../../dev/stack/migrations.ts";
 import { appliedMigrations, compareMigrations } from "../../deploy/migrations.ts";
 import { type Check, type Finding, failure, passed, type Query, skipped, warning } from "../check.ts";
@@ -73,9 +74,6 @@ function normalizeSql(sql: string): string {
     .replace(/;\s*$/, "")
     .trim();
 }
-
-/** A range is sealed when its month is over, or a day later if nobody does anything. The rest is for outages. */
-const MAX_UNSEALED_DAYS = 31 + 7;
 
 /** The sealing works: no row waits for longer than a month. */
 export function sealsCheck(query: Query | undefined, now: () => number): Check {
