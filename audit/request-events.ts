@@ -42,6 +42,9 @@ export interface AuditedRequest {
   readonly client_address: string | null;
   readonly country: string | null;
   readonly user_agent: string | null;
+  /** How the person signed in, and the id of the enrolled device. Missing where Access did not tell. */
+  readonly sign_in?: string;
+  readonly device_id?: string;
   /** Cloudflare's id of the request. */
   readonly ray: string | null;
 }

@@ -85,6 +85,9 @@ export const requests = sqliteView("requests", {
   /** Of the `request` event. Not unique: older rows have numbers of their own. */
   row_number: integer().notNull(),
   ...requestColumns,
+  /** How its user signed in, and from which enrolled device; null where Access did not tell. */
+  sign_in: text(),
+  device_id: text(),
   /** Of requests that were counted: the first and the last, in milliseconds since the epoch. */
   first_at: integer(),
   last_at: integer(),
@@ -119,6 +122,8 @@ export const requests = sqliteView("requests", {
     q.data ->> '$.country' AS country,
     q.data ->> '$.user_agent' AS user_agent,
     q.data ->> '$.ray' AS ray,
+    q.data ->> '$.sign_in' AS sign_in,
+    q.data ->> '$.device_id' AS device_id,
     q.data ->> '$.first_at' AS first_at,
     q.data ->> '$.last_at' AS last_at,
     a.data ->> '$.pod_facts' AS pod_facts
@@ -129,7 +134,7 @@ export const requests = sqliteView("requests", {
   SELECT
     id, row_number, +at, user, +kubernetes_user, +cluster, +category, +decision, +rule, +refusal, +reason,
     +method, +path, +verb, +api_group, +resource, +subresource, +namespace, +name, +status, +count,
-    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL
+    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL, NULL, NULL
   FROM request_rows`);
 
 /** One row per session, live or ended, for security teams. Times are milliseconds since the epoch. */

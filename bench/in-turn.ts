@@ -4,24 +4,39 @@
  * Both are asked in turn, request by request, so that a machine whose speed drifts cannot tell them apart.
  * For differences of one percent, which the scenarios of `npm run bench` are too coarse for.
  */
-import { Agent, get } from "node:http";
+import { Agent, request } from "node:http";
 import { parseArgs } from "node:util";
 import { median } from "../tools/statistics.ts";
 import { medianInterval } from "./statistics.ts";
 
 const USAGE = `Usage: node bench/in-turn.ts [options] BASE OTHER
 
-Sends the same GET to two addresses in turn, and compares the times of each pair. The addresses are of two stacks, e.g.
-of two commits, each started with "npm start -- --upstream URL" in front of the same cluster.
+Sends the same request to two addresses in turn, and compares the times of each pair. The addresses are of two stacks,
+e.g. of two commits, each started with "npm start -- --upstream URL" in front of the same cluster.
 
-  --path PATH    Default: /api/v1/namespaces/demo/pods/shell
+  --path PATH    what is read. Default: /api/v1/namespaces/demo/pods/shell
+  --change       PATCH a label instead, of the ConfigMap "in-turn" of namespace demo, which is made first. Raise
+                 "maxChangesPerMinute" of both
   --pairs N      Default: 5000. As many more as a tenth of them come first and do not count
   --help         this text
 `;
 
 interface Target {
-  readonly url: string;
+  readonly address: string;
   readonly agent: Agent;
+}
+
+interface Sent {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: object;
+}
+
+const CONFIG_MAPS = "/api/v1/namespaces/demo/configmaps";
+const CONFIG_MAP = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "in-turn" } };
+
+function changeOf(count: number): Sent {
+  return { method: "PATCH", path: `${CONFIG_MAPS}/in-turn`, body: { metadata: { labels: { count: String(count) } } } };
 }
 
 process.exit(await main());
@@ -30,6 +45,7 @@ process.exit(await main());
 async function main(): Promise<number> {
   const options = {
     path: { type: "string", default: "/api/v1/namespaces/demo/pods/shell" },
+    change: { type: "boolean", default: false },
     pairs: { type: "string", default: "5000" },
     help: { type: "boolean", default: false },
   } as const;
@@ -40,16 +56,18 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2;
   }
   const [base, other] = positionals.map((address) => ({
-    url: address + values.path,
+    address,
     agent: new Agent({ keepAlive: true, maxSockets: 1 }),
   })) as [Target, Target];
+  const measured = values.change ? changeOf : () => ({ method: "GET", path: values.path });
+  if (values.change) await timeOf(base, { method: "POST", path: CONFIG_MAPS, body: CONFIG_MAP });
   const times: { base: number; other: number }[] = [];
   const warmUps = Math.ceil(pairs / 10);
   for (let count = 0; count < warmUps + pairs; count++) {
     // Neither is always the first: the second finds the machine's caches as the first left them.
     const isBaseFirst = count % 2 === 0;
-    const first = await timeOf(isBaseFirst ? base : other);
-    const second = await timeOf(isBaseFirst ? other : base);
+    const first = await timeOf(isBaseFirst ? base : other, measured(2 * count));
+    const second = await timeOf(isBaseFirst ? other : base, measured(2 * count + 1));
     if (count >= warmUps) times.push(isBaseFirst ? { base: first, other: second } : { base: second, other: first });
   }
   for (const { agent } of [base, other]) agent.destroy();
@@ -66,15 +84,21 @@ async function main(): Promise<number> {
 }
 
 /** @returns ms until the whole answer is there */
-function timeOf({ url, agent }: Target): Promise<number> {
+function timeOf({ address, agent }: Target, { method, path, body }: Sent): Promise<number> {
+  const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   const startedAt = performance.now();
   return new Promise((resolve, reject) => {
-    get(url, { agent }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
+    request(address + path, { method, agent, headers: body ? { "Content-Type": type } : {} }, (response) => {
+      const { statusCode = 0 } = response;
+      // 409: it is left from an earlier run.
+      const isExpected = statusCode < 300 || (method === "POST" && statusCode === 409);
+      if (!isExpected) reject(new Error(`${method} ${address}${path} answered ${statusCode}`));
       response
         .resume()
         .once("end", () => resolve(performance.now() - startedAt))
         .once("error", reject);
-    }).once("error", reject);
+    })
+      .once("error", reject)
+      .end(body && JSON.stringify(body));
   });
 }

@@ -61,6 +61,8 @@ export const auditedRequestSchema = z
     country: text(short),
     user_agent: text(userAgent),
     ray: text(short),
+    sign_in: z.string().max(short).exactOptional(),
+    device_id: z.string().max(short).exactOptional(),
   })
   .readonly() satisfies z.ZodType<AuditedRequest>;
 

@@ -31,6 +31,8 @@ CREATE VIEW `requests` AS
     q.data ->> '$.country' AS country,
     q.data ->> '$.user_agent' AS user_agent,
     q.data ->> '$.ray' AS ray,
+    q.data ->> '$.sign_in' AS sign_in,
+    q.data ->> '$.device_id' AS device_id,
     q.data ->> '$.first_at' AS first_at,
     q.data ->> '$.last_at' AS last_at,
     a.data ->> '$.pod_facts' AS pod_facts
@@ -41,6 +43,6 @@ CREATE VIEW `requests` AS
   SELECT
     id, row_number, +at, user, +kubernetes_user, +cluster, +category, +decision, +rule, +refusal, +reason,
     +method, +path, +verb, +api_group, +resource, +subresource, +namespace, +name, +status, +count,
-    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL
+    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL, NULL, NULL
   FROM request_rows;--> statement-breakpoint
 CREATE TRIGGER requests_of_an_earlier_edge INSTEAD OF INSERT ON requests BEGIN INSERT OR IGNORE INTO request_rows (id, at, user, kubernetes_user, cluster, category, decision, rule, refusal, reason, method, path, verb, api_group, resource, subresource, namespace, name, status, count, client_address, country, user_agent, ray) VALUES (NEW.id, NEW.at, NEW.user, NEW.kubernetes_user, NEW.cluster, NEW.category, NEW.decision, NEW.rule, NEW.refusal, NEW.reason, NEW.method, NEW.path, NEW.verb, NEW.api_group, NEW.resource, NEW.subresource, NEW.namespace, NEW.name, NEW.status, NEW.count, NEW.client_address, NEW.country, NEW.user_agent, NEW.ray); END;

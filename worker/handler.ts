@@ -97,6 +97,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     }
     const known = await readAccessIdentity(subject, token);
     if (!known.ok) return known;
+    trace.signIn = known.value.signIn;
     const accessIdentity = { ...known.value, country: request.cf?.["country"] };
     // Roles hold for all clusters, so no cluster's own identities can give them or stand in their way.
     const rules = isAdminPath(url.pathname) ? config.identities : (cluster?.identities ?? config.identities);

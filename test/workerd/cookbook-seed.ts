@@ -4,6 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import type { Forward, SessionEvent, SessionStart } from "../../audit/events.ts";
+import type { AuditedRequest } from "../../audit/request-events.ts";
 import type { StoredRequestRow } from "../../audit/rows.ts";
 import { write } from "./audit-rows.ts";
 import { type MadeSession, sessionEvents } from "./session-events.ts";
@@ -23,7 +24,7 @@ function person(user: string, client_address: string, country: string): Partial<
   return { user, kubernetes_user: user, client_address, country };
 }
 
-const ALICE = person("alice@example.com", "192.0.2.1", "DE");
+const ALICE = { ...person("alice@example.com", "192.0.2.1", "DE"), sign_in: "azureAD", device_id: "laptop-1" };
 const BOB = person("bob@example.com", "192.0.2.2", "DE");
 const CAROL = person("carol@example.com", "192.0.2.3", "DE");
 const DAVE = person("dave@example.com", "192.0.2.4", "DE");
@@ -163,13 +164,11 @@ function lock(at: string, user: string, reason: string, until: number | null = n
   return { session_id: id, seq: 0, at: Date.parse(at), type: "lock", data: { user, by: ADA, reason, until } };
 }
 
-function request(
-  time: string,
-  who: Partial<SessionStart>,
-  row: Partial<StoredRequestRow>,
-  index: number,
-): StoredRequestRow {
-  const { user = null, kubernetes_user = null, client_address = null, country = null } = who;
+/** Older rows do not have what only events say. */
+type SeededRequest = StoredRequestRow & Pick<AuditedRequest, "sign_in" | "device_id">;
+
+function request(time: string, who: Partial<SessionStart>, row: Partial<SeededRequest>, index: number): SeededRequest {
+  const { user = null, kubernetes_user = null, client_address = null, country = null, sign_in, device_id } = who;
   return {
     ...{ id: `${new Date(time).toISOString()}-seed${String(index).padStart(6, "0")}`, at: Date.parse(time) },
     ...{ user, kubernetes_user, cluster: "prod", category: "mutation", decision: "allowed", rule: null, refusal: null },
@@ -184,6 +183,8 @@ function request(
       user_agent: "kubectl",
       ray: null,
     },
+    ...(sign_in !== undefined && { sign_in }),
+    ...(device_id !== undefined && { device_id }),
     ...row,
   };
 }
@@ -192,7 +193,7 @@ const NOT_READ = { cluster: null, path: "/api", verb: null, status: null } as co
 const DENIED = { category: "denied", status: 403 } as const;
 const FROM_HERE = { client_address: "192.0.2.7", country: "DE", user: ADA };
 
-const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<StoredRequestRow>])[] = [
+const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<SeededRequest>])[] = [
   [
     "2026-11-12T08:00:00Z",
     BOB,
@@ -274,7 +275,7 @@ const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<Store
   [
     "2026-11-17T21:32:00Z",
     ALICE,
-    { category: "secret-read", resource: "secrets", namespace: "payments", name: "db-password" },
+    { category: "secret-read", resource: "secrets", namespace: "payments", name: "db-password", device_id: "laptop-2" },
   ],
 ];
 
@@ -303,7 +304,7 @@ function isEvent({ at, category }: StoredRequestRow): boolean {
 }
 
 /** A row as the events that objects write. */
-function requestEvents({ id, at, count, status, ...row }: StoredRequestRow): [SessionEvent, ...SessionEvent[]] {
+function requestEvents({ id, at, count, status, ...row }: SeededRequest): [SessionEvent, ...SessionEvent[]] {
   const { user, cluster, category, refusal, reason, verb, api_group, resource, client_address, method } = row;
   const decision = row.decision ?? "allowed";
   const first = { session_id: id, seq: 0, at };

@@ -98,6 +98,12 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
   "Who came from a new country?": [
     { user: "dave@example.com", country: "BR", first_time: "2026-11-14 10:20:00", known_since: "2026-11-03" },
   ],
+  "Who came from a new device?": [
+    {
+      ...{ user: "alice@example.com", device_id: "laptop-2", sign_in: "azureAD" },
+      ...{ first_time: "2026-11-17 21:32:00", known_since: "2026-11-12" },
+    },
+  ],
   "What do service tokens do?": [
     { user: "service:ci.access", sessions: 2, requests: 2, addresses: 1, last_used: "2026-11-17 02:00:00" },
   ],

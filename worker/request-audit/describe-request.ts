@@ -4,6 +4,7 @@ import { maskControlCharacters } from "../../common/text.ts";
 import { REQUEST_TEXT_CHARS } from "../../contract/request-record.ts";
 import { findPathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
+import type { SignIn } from "../access/sign-in.ts";
 import type { ActingIdentity } from "../policy/acting.ts";
 import type { Identity } from "../policy/identify.ts";
 import type { RequestTrace } from "./request-trace.ts";
@@ -27,7 +28,19 @@ export function describeRequest(
   category: Category,
   status: number | null,
 ): AuditedRequest {
-  const { at, user, identity, acting, cluster, locationHint = null, rule, denial, failure, destination } = trace;
+  const {
+    at,
+    user,
+    signIn,
+    identity,
+    acting,
+    cluster,
+    locationHint = null,
+    rule,
+    denial,
+    failure,
+    destination,
+  } = trace;
   const { method, headers } = request;
   const target = rawRequestTarget(request.url);
   const info = destination === "sallyport" ? undefined : (trace.info ?? parseUnambiguous(method, target));
@@ -52,7 +65,12 @@ export function describeRequest(
     country: typeof country === "string" ? mask(country, REQUEST_TEXT_CHARS.short) : null,
     user_agent: mask(headers.get("User-Agent"), REQUEST_TEXT_CHARS.userAgent),
     ray: mask(headers.get("CF-Ray"), REQUEST_TEXT_CHARS.short),
+    ...(signIn && describeSignIn(signIn)),
   };
+}
+
+function describeSignIn({ kind, deviceId }: SignIn) {
+  return { ...(kind !== null && { sign_in: kind }), ...(deviceId !== null && { device_id: deviceId }) };
 }
 
 function describeActing(identity: Identity, acting: ActingIdentity) {

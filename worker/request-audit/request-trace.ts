@@ -1,6 +1,7 @@
 import type { PodFacts } from "../../audit/pod-facts.ts";
 import type { NullableLocationHint } from "../../contract/placement.ts";
 import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import type { SignIn } from "../access/sign-in.ts";
 import type { Denial } from "../denials.ts";
 import type { ActingIdentity } from "../policy/acting.ts";
 import type { Identity } from "../policy/identify.ts";
@@ -11,6 +12,8 @@ export interface RequestTrace {
   readonly at: number;
   /** The Access identity. */
   user?: string;
+  /** How the person signed in, once Access was asked where it has to be. */
+  signIn?: SignIn;
   identity?: Identity;
   /** As whom it runs in the cluster, where its client asked for it. */
   acting?: ActingIdentity;

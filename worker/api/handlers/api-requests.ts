@@ -46,6 +46,8 @@ function requestJson(row: RequestRow): z.output<typeof apiRequest> {
     country: row.country,
     userAgent: row.user_agent,
     ray: row.ray,
+    signIn: row.sign_in,
+    deviceId: row.device_id,
     firstAt: timeJson(row.first_at),
     lastAt: timeJson(row.last_at),
     podFacts: row.pod_facts === null ? null : { ...row.pod_facts },

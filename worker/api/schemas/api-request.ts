@@ -1,7 +1,16 @@
 /** API requests in the audit log, as `GET /-/admin/requests` takes filters and answers. */
 import * as z from "zod";
 import { CATEGORIES, DECISIONS } from "../../../audit/request-categories.ts";
-import { CURSOR_ERROR, limitParameter, nextPage, time, timeParameter, userParameter } from "./shared.ts";
+import {
+  CURSOR_ERROR,
+  deviceId,
+  limitParameter,
+  nextPage,
+  signIn,
+  time,
+  timeParameter,
+  userParameter,
+} from "./shared.ts";
 
 export const apiRequestsQuery = z.strictObject({
   user: userParameter.exactOptional(),
@@ -44,6 +53,8 @@ export const apiRequest = z
     country: z.string().nullable().describe("The country of that address."),
     userAgent: z.string().nullable().describe("What the client calls itself."),
     ray: z.string().nullable().describe("Cloudflare's id of the request."),
+    signIn,
+    deviceId,
     firstAt: time.nullable().describe("The first of the requests that were counted; null for a single one."),
     lastAt: time.nullable().describe("The last of them."),
     podFacts: z

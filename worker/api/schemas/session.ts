@@ -3,7 +3,7 @@ import * as z from "zod";
 import { EVENT_TYPES, OUTCOMES, RECORDING_STATES } from "../../../audit/events.ts";
 import { SESSION_KINDS } from "../../../kubernetes/session-target.ts";
 import { sessionCursor } from "./session-cursor.ts";
-import { limitParameter, nextPage, time, timeParameter, userParameter } from "./shared.ts";
+import { deviceId, limitParameter, nextPage, signIn, time, timeParameter, userParameter } from "./shared.ts";
 
 const KINDS = SESSION_KINDS.map((kind) => `\`${kind}\``).join(", ");
 
@@ -49,13 +49,8 @@ const sessionFields = {
   ports: z.array(z.int()).readonly().describe("The ports that the client asked for."),
   clientAddress: z.string().nullable().describe("The client's address, as Cloudflare saw it."),
   country: z.string().nullable().describe("The country of that address."),
-  signIn: z
-    .string()
-    .nullable()
-    .describe(
-      "How the user signed in: `service_token`, `warp`, or the type of the identity provider. Null: Access did not tell.",
-    ),
-  deviceId: z.string().nullable().describe("The enrolled device. Null: Access did not tell."),
+  signIn,
+  deviceId,
   rule: z.string().nullable().describe("The rule that allowed the session."),
   accessReason: z.string().nullable().describe("The reason that the user stated with `POST /-/reason`."),
   userAgent: z.string().nullable().describe("What the client calls itself."),

@@ -19,6 +19,15 @@ export const notReached = z
       "clusters of these locations until they do; they are tried again until then. Normally empty.",
   );
 
+export const signIn = z
+  .string()
+  .nullable()
+  .describe(
+    "How the user signed in: `service_token`, `warp`, or the type of the identity provider. Null: Access did not tell.",
+  );
+
+export const deviceId = z.string().nullable().describe("The enrolled device. Null: Access did not tell.");
+
 export const limitParameter = z.coerce
   .number()
   .int()
