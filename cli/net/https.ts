@@ -32,7 +32,13 @@ export function makeFetch(certificateAuthority: string | undefined, timeoutMs = 
     return new Promise<Response>((resolve, reject) => {
       const outgoing = (isPlain ? plainRequest : request)(
         target,
-        { method, headers, ...(ca && !isPlain && { ca }), signal: AbortSignal.timeout(timeoutMs) },
+        {
+          method,
+          // Node.js leaves the length out of a DELETE, whose body nobody would read then.
+          headers: body === undefined ? headers : { ...headers, "content-length": String(Buffer.byteLength(body)) },
+          ...(ca && !isPlain && { ca }),
+          signal: AbortSignal.timeout(timeoutMs),
+        },
         (incoming) => {
           const chunks: Buffer[] = [];
           let size = 0;
