@@ -38,7 +38,7 @@ describe("a valid configuration", () => {
       rules: [],
     };
     expect(loadConfig(VALID)).toEqual({
-      access: { ...VALID.access, groups: { claim: "custom.groups" } },
+      access: { ...VALID.access, groups: { claim: "custom.groups" }, managedOAuth: false },
       clusters: [cluster],
       identities: [identity],
       limits: {
