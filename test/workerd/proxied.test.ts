@@ -261,6 +261,16 @@ describe("the API server's own answer", () => {
     }
   });
 
+  it("keeps what the cluster said beside the body that it lacked, and nothing about that body", async () => {
+    const said = { "Audit-Id": "5f1c", Warning: '299 - "deprecated"', "X-Kubernetes-Pf-Flowschema-Uid": "2" };
+    const headers = { ...said, "Content-Type": "text/plain", "Content-Encoding": "gzip", ETag: '"x"' };
+    const response = await ask(answering(null, { status: 429, headers }));
+    for (const [name, value] of Object.entries(said)) expect(response.headers.get(name)).toBe(value);
+    expect(response.headers.get("Content-Type")).toBe("application/json");
+    expect([response.headers.get("Content-Encoding"), response.headers.get("ETag")]).toEqual([null, null]);
+    expect(await response.json()).toMatchObject({ reason: "TooManyRequests", code: 429 });
+  });
+
   const shown = ({ status, headers }: Response) => [status, headers.get("Content-Type"), headers.get("Retry-After")];
 
   it("with a body of any length keeps it, however it is delimited", async () => {

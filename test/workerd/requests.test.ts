@@ -424,12 +424,33 @@ describe("while the object of its user does not answer", () => {
     isAway = true;
     const response = await handle(`${NS}/configmaps`, { method: "POST" });
     expect(response.status).toBe(503);
-    expect(await response.json()).toMatchObject({ message: expect.stringMatching(/may have been carried out/) });
+    const message = expect.stringMatching(/already been sent to the cluster: it may have been carried out/);
+    expect(await response.json()).toMatchObject({ message });
     expect(asked).toEqual(["POST", "POST"]);
     // Nothing is left of the allowance's use: the next one goes on as usual.
     isAway = false;
     expect((await handle(`${NS}/configmaps/x`, { method: "DELETE" })).status).toBe(200);
     expect(await rowsOf(person.email, 2)).toMatchObject([{ verb: "create" }, { verb: "delete" }]);
+  });
+
+  it("so does an administrator's command, which no cluster has seen", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    let isAway = false;
+    const bindings = { ...answering(200), ...objects((method) => isAway && method === "recordRequest") };
+    const handle = handlerAs(admin, { bindings });
+    const person = someone();
+    const { email } = person;
+    const lock = (reason: string) =>
+      handle(`/-/admin/locks/${email}`, { method: "PUT", body: JSON.stringify({ reason }) });
+    // A change of theirs in a cluster brings the allowance that the command then uses.
+    expect((await handle(`${NS}/configmaps`, { method: "POST" })).status).toBe(200);
+    isAway = true;
+    const response = await lock("stolen laptop");
+    expect(response.status).toBe(503);
+    const { message } = (await response.json()) as { message: string };
+    expect(message).toMatch(/this change, which had already begun: it may have been carried out/);
+    expect(message).not.toContain("cluster");
+    expect((await directlyAs(person, `${NS}/pods`)).status).toBe(403);
   });
 
   it("the answer to an audited read is not given", async () => {
@@ -570,6 +591,20 @@ describe("the table of older rows", () => {
     const row = await sample();
     await expect(run(sql, row.id)).rejects.toThrow(message);
     expect(await select("id = ?", row.id)).toEqual([row]);
+  });
+
+  it("takes what an edge of 3f0c1be writes, once, and says so to an older one (docs/UPGRADES.md)", async () => {
+    const { id } = await sample();
+    const ids = [`${id}1`, `${id}2`];
+    const insert = (or: string, end: string) =>
+      run(
+        `INSERT ${or} INTO requests (id, at, category, count) SELECT value, 0, 'x', 1 FROM json_each(?) WHERE true ${end}`,
+        JSON.stringify(ids),
+      );
+    await insert("OR IGNORE", "");
+    await insert("OR IGNORE", "");
+    expect(await select("id IN (?, ?)", ...ids)).toMatchObject(ids.map((known) => ({ id: known, category: "x" })));
+    await expect(insert("", "ON CONFLICT DO NOTHING")).rejects.toThrow(/cannot UPSERT a view/);
   });
 
   it.each([

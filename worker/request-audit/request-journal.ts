@@ -41,11 +41,15 @@ export interface Recording {
 type Learn = (user: string, state: PersonState, askedAt: number) => void;
 type Work = () => Promise<Result<Response, Failure>>;
 
-const MAYBE_CARRIED_OUT: Denial = denial(
-  "object_unavailable",
-  "the audit log did not accept this change, which had already been sent to the cluster: it may have been carried " +
-    "out, so look before you try again; if this persists, contact your administrator",
-);
+/** Of a change that was carried out beside its record, which then failed. */
+function maybeCarriedOut({ destination }: RequestTrace): Denial {
+  const begun = destination === "cluster" ? "been sent to the cluster" : "begun";
+  return denial(
+    "object_unavailable",
+    `the audit log did not accept this change, which had already ${begun}: it may have been carried out, so look ` +
+      "before you try again; if this persists, contact your administrator",
+  );
+}
 
 /** Records API requests. There is one per isolate. */
 export class RequestJournal {
@@ -89,7 +93,7 @@ export class RequestJournal {
     if (accepted.ok) return working;
     if (!isHandedOn) return accepted;
     void working.then((late) => late.ok && discard(late.value)).catch(() => {});
-    return err(MAYBE_CARRIED_OUT);
+    return err(maybeCarriedOut(trace));
   }
 
   /**

@@ -15,10 +15,22 @@ export async function explainRefusal(response: Response): Promise<Response> {
   const explained = statusResponse(
     failureStatus({ reason: reasonOf(status), message: refusalMessage(status, ""), code: status }),
   );
-  const retryAfter = headers.get("Retry-After");
-  if (retryAfter !== null) explained.headers.set("Retry-After", retryAfter);
-  return explained;
+  // All else that the cluster says stays: the id under which its own audit log has this, warnings, when to retry.
+  const kept = new Headers(headers);
+  for (const name of OF_THE_BODY) kept.delete(name);
+  for (const [name, value] of explained.headers) kept.set(name, value);
+  return new Response(explained.body, { status, headers: kept });
 }
+
+/** What describes the body that is replaced. */
+const OF_THE_BODY = [
+  "Content-Encoding",
+  "Content-Length",
+  "Content-Type",
+  "ETag",
+  "Last-Modified",
+  "Transfer-Encoding",
+];
 
 function reasonOf(httpStatus: number): StatusReason {
   const reasons = Object.entries(STATUS_CODES) as [StatusReason, number][];
