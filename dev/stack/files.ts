@@ -10,6 +10,11 @@ export interface StatePaths {
   readonly log: string;
   readonly kubeconfig: string;
   readonly kubeconfigTls: string;
+  readonly kubeconfigPlugin: string;
+  /** The kubectl plugin, as a program. */
+  readonly plugin: string;
+  /** A folder per persona with what the plugin keeps. */
+  readonly pluginHomes: string;
   readonly endpoints: string;
   /** PEM of the authority that the HTTPS addresses' certificate is from. */
   readonly certificateAuthority: string;
@@ -36,6 +41,9 @@ export function openStateDir(stateDir: string): StatePaths {
     log: join(dir, "sallyport.log"),
     kubeconfig: join(dir, "kubeconfig"),
     kubeconfigTls: join(dir, "kubeconfig.tls"),
+    kubeconfigPlugin: join(dir, "kubeconfig.plugin"),
+    plugin: join(dir, "kubectl-sallyport"),
+    pluginHomes: join(dir, "plugin"),
     endpoints: join(dir, "endpoints.json"),
     certificateAuthority: join(dir, "ca.pem"),
     accessKeys: join(dir, "access-keys.json"),

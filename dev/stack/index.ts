@@ -21,6 +21,7 @@ import { openStateDir, type StatePaths } from "./files.ts";
 import { buildLocalConfig, type ConfigOverrides, ONLY_BINDING, SECOND } from "./local-config.ts";
 import { takeLock } from "./lock.ts";
 import { DEFAULT_ACCESS_TOKEN_SECONDS, DEFAULT_STATE_DIR } from "./options.ts";
+import { preparePlugin } from "./plugin.ts";
 import { LOOPBACK, type PortPlan, planPorts, withPortPlan } from "./ports.ts";
 import { endLeftoverWorkerd } from "./processes.ts";
 import type { FrontEndpoint, PersonaEndpoint, Stack } from "./stack.ts";
@@ -109,8 +110,9 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   // A workerd that Miniflare has lost track of, for example one that was restarted during the stop.
   cleanups.add(async () => void (await endLeftoverWorkerd(paths.dir)));
 
-  const [bundles, access, tls, cluster, second, { startRuntime }] = await settleAll([
+  const [bundles, plugin, access, tls, cluster, second, { startRuntime }] = await settleAll([
     bundleWorkers(paths, options),
+    preparePlugin(paths),
     loadAccessKeys(paths.accessKeys),
     loadTlsIdentity(paths.tls, new Date()),
     options.upstream === undefined
@@ -163,6 +165,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
     stateDir: paths.dir,
     kubeconfig: paths.kubeconfig,
     kubeconfigTls: paths.kubeconfigTls,
+    kubeconfigPlugin: paths.kubeconfigPlugin,
     endpoints: paths.endpoints,
     d1Path: runtime.d1Path,
     logPath: paths.log,
@@ -186,7 +189,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       return cleanups.run();
     },
   };
-  writeAddresses(stack, paths);
+  writeAddresses(stack, plugin, paths);
   return stack;
 }
 

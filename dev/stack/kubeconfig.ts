@@ -1,4 +1,5 @@
 import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
+import type { LocalPlugin } from "./plugin.ts";
 
 /** The namespace of the embedded cluster's pods. */
 const NAMESPACE = "demo";
@@ -15,19 +16,62 @@ export interface KubeconfigInput {
  * Renders a kubeconfig with one context per persona. It has no credentials: the address decides who the user
  * is.
  */
-export function renderKubeconfig({ servers, second, certificateAuthority }: KubeconfigInput): string {
+export function renderKubeconfig(input: KubeconfigInput): string {
+  // Over TLS kubectl prompts for a user name when it has no credentials. The edge drops this token.
+  const user = input.certificateAuthority === undefined ? "{}" : "{token: not-used-by-the-local-stack}";
+  return render(input, "Using a context means being that person.", () => user);
+}
+
+export interface PluginKubeconfigInput {
+  /** The address where people sign in, and the same for the second cluster. */
+  readonly front: { readonly url: string; readonly secondUrl: string | undefined };
+  readonly certificateAuthority: string;
+  /** Path of the same, for clients that do not tell the plugin about the cluster. */
+  readonly certificateAuthorityFile: string;
+  readonly plugin: LocalPlugin;
+}
+
+/** Renders a kubeconfig with one context per persona, who signs in through the plugin. It has no secret. */
+export function renderPluginKubeconfig(input: PluginKubeconfigInput): string {
+  const { front, certificateAuthority, certificateAuthorityFile, plugin } = input;
+  const { url, secondUrl } = front;
+  const exec = (name: PersonaName) => ({
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: plugin.command,
+    // Named for clients that do not tell about the cluster, and since one sign-in counts for both clusters.
+    args: ["credential", "--application", url, "--certificate-authority", certificateAuthorityFile],
+    env: [{ name: "SALLYPORT_HOME", value: plugin.homeOf(name) }],
+    interactiveMode: "IfAvailable",
+    provideClusterInfo: true,
+  });
+  const second = secondUrl === undefined ? undefined : everybodyAt(secondUrl);
+  return render(
+    { servers: everybodyAt(url), second, certificateAuthority },
+    "Sign in as the person whose name the context has.",
+    // YAML is a superset of JSON.
+    (name) => JSON.stringify({ exec: exec(name) }),
+  );
+}
+
+function everybodyAt(url: string): Record<PersonaName, string> {
+  return Object.fromEntries(PERSONA_NAMES.map((name) => [name, url])) as Record<PersonaName, string>;
+}
+
+function render(
+  { servers, second, certificateAuthority }: KubeconfigInput,
+  purpose: string,
+  userOf: (name: PersonaName) => string,
+): string {
   const authority =
     certificateAuthority === undefined
       ? ""
       : `\n      certificate-authority-data: ${Buffer.from(certificateAuthority).toString("base64")}`;
-  // Over TLS kubectl prompts for a user name when it has no credentials. The edge drops this token.
-  const user = certificateAuthority === undefined ? "{}" : "{token: not-used-by-the-local-stack}";
   const each = (render: (name: string, person: PersonaName, server: string) => string) =>
     [
       ...PERSONA_NAMES.map((name) => render(name, name, servers[name])),
       ...(second ? PERSONA_NAMES.map((name) => render(`${name}-second`, name, second[name])) : []),
     ].join("\n");
-  return `# Written by Sallyport's local stack at every start. Using a context means being that person.
+  return `# Written by Sallyport's local stack at every start. ${purpose}
 apiVersion: v1
 kind: Config
 current-context: alice
@@ -35,7 +79,7 @@ preferences: {}
 clusters:
 ${each((name, _, server) => `  - name: sallyport-${name}\n    cluster:\n      server: ${server}${authority}`)}
 users:
-${PERSONA_NAMES.map((name) => `  - name: ${name}\n    user: ${user}`).join("\n")}
+${PERSONA_NAMES.map((name) => `  - name: ${name}\n    user: ${userOf(name)}`).join("\n")}
 contexts:
 ${each((name, person) => `  - name: ${name}\n    context: {cluster: sallyport-${name}, user: ${person}, namespace: ${NAMESPACE}}`)}
 `;

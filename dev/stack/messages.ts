@@ -26,6 +26,11 @@ Try in another terminal:
   ${kubectl} bob exec ${shell} -- true      # the cluster refuses bob
   ${kubectl} mallory get pods            # Sallyport refuses mallory
 
+Or sign in first, on a page of the fake of Access, as people without WARP do (no browser here: it prints the
+address; the browser does not know the certificate's authority, which is ${path(stack.front.ca)}):
+
+  kubectl --kubeconfig ${path(stack.kubeconfigPlugin)} exec -it ${shell} -- sh
+
 List the sessions, end one, read the audit log:
 
   curl -s '${personas.admin.url}/-/admin/sessions?state=live'

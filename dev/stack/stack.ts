@@ -23,6 +23,8 @@ export interface Stack {
   readonly stateDir: string;
   readonly kubeconfig: string;
   readonly kubeconfigTls: string;
+  /** The contexts' people sign in through the kubectl plugin. */
+  readonly kubeconfigPlugin: string;
   readonly endpoints: string;
   /** SQLite file of the local D1. */
   readonly d1Path: string;

@@ -138,6 +138,7 @@ describe("a running stack", () => {
     for (const file of [
       "kubeconfig",
       "kubeconfig.tls",
+      "kubeconfig.plugin",
       "endpoints.json",
       "ca.pem",
       "access-keys.json",
@@ -159,7 +160,7 @@ describe("a running stack", () => {
     expect(readdirSync(state).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
-  it.each(["kubeconfig", "kubeconfig.tls"])("writes a %s that kubectl reads", async (file) => {
+  it.each(["kubeconfig", "kubeconfig.tls", "kubeconfig.plugin"])("writes a %s that kubectl reads", async (file) => {
     const { code, stdout } = await new Kubectl(join(state, file), "bob", home).run("config", "view", "--output=json");
     expect(code).toBe(0);
     const config = JSON.parse(stdout);

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AsciicastWriter } from "../../durable/recording/asciicast-writer.ts";
 import type { CastMetadata } from "../../durable/recording/cast-lines.ts";
 import { Random, seedOfRun } from "../support/random.ts";
-import { playInTerminal, WebPlayer, withoutAsciinema, withoutBrowser } from "./support/players.ts";
+import { withoutBrowser } from "./support/browser.ts";
+import { playInTerminal, WebPlayer, withoutAsciinema } from "./support/players.ts";
 
 const NOW = Date.UTC(2026, 10, 26, 10);
 const METADATA: CastMetadata = {

@@ -1,8 +1,9 @@
 /** Recordings of real kubectl sessions, read by an administrator and played by the real players. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Row, sessionWhere } from "./support/audit-log.ts";
+import { withoutBrowser } from "./support/browser.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
-import { playInTerminal, WebPlayer, withoutAsciinema, withoutBrowser } from "./support/players.ts";
+import { playInTerminal, WebPlayer, withoutAsciinema } from "./support/players.ts";
 import { Terminal } from "./support/terminal.ts";
 
 let people: TestStack;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { renderKubeconfig } from "../../dev/stack/kubeconfig.ts";
+import { parse } from "yaml";
+import { renderKubeconfig, renderPluginKubeconfig } from "../../dev/stack/kubeconfig.ts";
 
 const servers = {
   alice: "http://127.0.0.1:1",
@@ -26,5 +27,40 @@ describe("the local kubeconfig", () => {
     const text = renderKubeconfig({ servers, certificateAuthority: "-----BEGIN CERTIFICATE-----\n" });
     expect(text.match(/certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==\n/g)).toHaveLength(4);
     expect(text.match(/user: \{token: not-used-by-the-local-stack\}/g)).toHaveLength(4);
+  });
+});
+
+describe("the local kubeconfig of the plugin", () => {
+  const input = {
+    front: { url: "https://127.0.0.1:9", secondUrl: undefined },
+    certificateAuthority: "-----BEGIN CERTIFICATE-----\n",
+    certificateAuthorityFile: "/a state's folder/ca.pem",
+    plugin: { command: "/a state's folder/kubectl-sallyport", homeOf: (name: string) => `/a state's folder/${name}` },
+  };
+
+  it("has a user per persona, each with tokens of its own", () => {
+    const { users, clusters } = parse(renderPluginKubeconfig(input));
+    expect(users.map(({ name }: { name: string }) => name)).toEqual(Object.keys(servers));
+    expect(users[1].user.exec).toMatchObject({
+      command: "/a state's folder/kubectl-sallyport",
+      args: [
+        "credential",
+        "--application",
+        "https://127.0.0.1:9",
+        "--certificate-authority",
+        "/a state's folder/ca.pem",
+      ],
+      env: [{ name: "SALLYPORT_HOME", value: "/a state's folder/bob" }],
+      provideClusterInfo: true,
+    });
+    expect(clusters[0].cluster).toMatchObject({ server: "https://127.0.0.1:9" });
+  });
+
+  it("leads to the second cluster with the same sign-in", () => {
+    const front = { ...input.front, secondUrl: "https://localhost:9" };
+    const { users, contexts, clusters } = parse(renderPluginKubeconfig({ ...input, front }));
+    expect(users).toHaveLength(4);
+    expect(contexts.at(-1)).toMatchObject({ name: "mallory-second", context: { user: "mallory" } });
+    expect(clusters.at(-1).cluster.server).toBe("https://localhost:9");
   });
 });

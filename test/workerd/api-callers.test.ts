@@ -42,7 +42,7 @@ describe("a caller", () => {
       exec: {
         apiVersion: "client.authentication.k8s.io/v1",
         command: "kubectl-sallyport",
-        args: ["credential"],
+        args: ["credential", "--application", "https://sallyport.example.com"],
         installHint: expect.stringMatching(/not on your PATH.*auth=warp/),
         interactiveMode: "IfAvailable",
         provideClusterInfo: true,

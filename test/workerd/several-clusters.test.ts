@@ -2,11 +2,12 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { ALL_OBJECT_LOCATIONS, userObjectName } from "../../contract/placement.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
+import { kubeconfig } from "../../worker/api/schemas/self-service.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { askUserObject } from "./ask-user-object.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
-import { admin, alice, as, directlyAs, someone, UPGRADE } from "./people.ts";
+import { admin, alice, as, directlyAs, someone, TEAM, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { expectApiDenial, readStatus } from "./statuses.ts";
 import { brokenLinks, lockEventsOf } from "./user-events.ts";
@@ -154,6 +155,32 @@ describe("several clusters", () => {
       "https://one.example.com",
       "https://two.example.com",
     ]);
+  });
+
+  describe("have one user in the kubeconfig of the plugin", () => {
+    const access = { teamDomain: TEAM, audiences: ["test-audience", "admins"], adminAudiences: ["admins"] };
+    const usersOf = async (audiences: readonly string[]) => {
+      const config = { cluster: undefined, clusters, access: { ...access, audiences: [...audiences, "admins"] } };
+      const other = { config, host: "https://two.example.com" };
+      const answer = await directlyAs(alice, "/-/kubeconfig?auth=plugin", {}, other);
+      const { users, contexts } = kubeconfig.parse(JSON.parse(await answer.text()));
+      const applicationOf = Object.fromEntries(users.map(({ name, user }) => [name, user.exec?.args.at(-1)]));
+      return contexts.map(({ name, context }) => [name, applicationOf[context.user]]);
+    };
+
+    it("as long as they are behind one Access application", async () => {
+      expect(await usersOf(["test-audience"])).toEqual([
+        ["one", "https://one.example.com"],
+        ["two", "https://one.example.com"],
+      ]);
+    });
+
+    it("and otherwise one each, because a sign-in counts for one application", async () => {
+      expect(await usersOf(["test-audience", "another"])).toEqual([
+        ["one", "https://one.example.com"],
+        ["two", "https://two.example.com"],
+      ]);
+    });
   });
 
   it("get their sessions through their own bindings", async () => {

@@ -4,7 +4,9 @@ import json
 import select
 import ssl
 import sys
+from urllib.parse import urlsplit
 
+import websocket
 from kubernetes import __version__, client, config, watch
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import portforward, stream, ws_client
@@ -46,6 +48,20 @@ class BufferAwareSelect:
 
 
 ws_client.select = BufferAwareSelect
+
+
+def connect_as_today(self, url, *, connect=websocket.WebSocket.connect, **options):
+    """Names the origin as websocket-client 1.3 and later do.
+
+    Older ones name an http: origin for an https: address. A page without TLS would, too, so the edge refuses it.
+    """
+    address = urlsplit(url)
+    if address.scheme == "wss":
+        options["origin"] = f"https://{address.netloc}"
+    return connect(self, url, **options)
+
+
+websocket.WebSocket.connect = connect_as_today
 api = client.CoreV1Api(config.new_client_from_config(sys.argv[1], context=sys.argv[2]))
 NAMESPACE = "demo"
 

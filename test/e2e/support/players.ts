@@ -5,24 +5,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Browser, type BrowserContext, chromium } from "playwright-core";
 import { expect } from "vitest";
-
-/** `CHROMIUM` or the first on the path. */
-const CHROMIUM = [
-  process.env["CHROMIUM"] ?? "",
-  "chromium",
-  "chromium-browser",
-  "google-chrome",
-  "google-chrome-stable",
-]
-  .map((name) => spawnSync("sh", ["-c", `command -v "$0"`, name], { encoding: "utf8" }).stdout.trim())
-  .find((path) => path !== "");
+import { CHROMIUM, withoutBrowser } from "./browser.ts";
 
 /** Why no cast can be played in a terminal here, if so. */
 export const withoutAsciinema =
   spawnSync("asciinema", ["--version"]).status === 0 ? undefined : "asciinema is not installed";
-/** Why no cast can be played in a browser here, if so. */
-export const withoutBrowser =
-  CHROMIUM === undefined ? "there is no Chromium: install it, or set CHROMIUM to its path" : undefined;
 
 for (const [player, missing] of Object.entries({ "a terminal": withoutAsciinema, "a browser": withoutBrowser })) {
   if (missing !== undefined) console.info(`SKIP playing recordings in ${player}: ${missing}`);

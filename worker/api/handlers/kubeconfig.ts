@@ -1,26 +1,18 @@
 import type * as z from "zod";
 import { ok } from "../../../common/result.ts";
-import type { Cluster } from "../../config/schema.ts";
+import type { Cluster, Config } from "../../config/schema.ts";
 import { identify } from "../../policy/identify.ts";
 import type { kubeconfig } from "../schemas/self-service.ts";
 import type { Handler } from "./handler.ts";
 
 type Kubeconfig = z.output<typeof kubeconfig>;
 
-/**
- * The exec credential plugin. By its name on PATH, because the file must work on each machine that its reader
- * has. It learns the server from `provideClusterInfo`, so one user serves all clusters.
- */
-const PLUGIN = {
-  apiVersion: "client.authentication.k8s.io/v1",
-  command: "kubectl-sallyport",
-  args: ["credential"],
-  installHint:
-    "kubectl-sallyport signs you in to this cluster, and is not on your PATH. It is one file: ask whoever gave you " +
-    "this kubeconfig for it. With WARP you do not need it: get the kubeconfig from /-/kubeconfig?auth=warp instead.",
-  interactiveMode: "IfAvailable",
-  provideClusterInfo: true,
-} as const satisfies Kubeconfig["users"][number]["user"]["exec"];
+type User = Kubeconfig["users"][number];
+type Exec = NonNullable<User["user"]["exec"]>;
+
+const INSTALL_HINT =
+  "kubectl-sallyport signs you in to this cluster, and is not on your PATH. It is one file: ask whoever gave you " +
+  "this kubeconfig for it. With WARP you do not need it: get the kubeconfig from /-/kubeconfig?auth=warp instead.";
 
 /** The file has no secret: Access authenticates whoever uses it, by WARP or by a sign-in through the plugin. */
 export const getKubeconfig: Handler<"getKubeconfig"> = async (
@@ -29,13 +21,19 @@ export const getKubeconfig: Handler<"getKubeconfig"> = async (
 ) => {
   const auth = query.auth ?? (config.access.managedOAuth ? "plugin" : "warp");
   const reachable = config.clusters.filter(({ identities }) => identify(subject, accessIdentity, identities).ok);
+  const [first] = reachable;
+  const isShared = auth === "warp" || isOneApplication(config.access);
+  const userNameOf = ({ name }: Cluster) => (isShared ? identity.name : `${identity.name} at ${name}`);
   const file: Kubeconfig = {
     apiVersion: "v1",
     kind: "Config",
-    "current-context": cluster?.name ?? reachable[0]?.name ?? "",
+    "current-context": cluster?.name ?? first?.name ?? "",
     clusters: reachable.map((one) => ({ name: one.name, cluster: { server: serverOf(one, url) } })),
-    users: [{ name: identity.name, user: auth === "plugin" ? { exec: PLUGIN } : {} }],
-    contexts: reachable.map(({ name }) => ({ name, context: { cluster: name, user: identity.name } })),
+    users:
+      auth === "warp"
+        ? [{ name: identity.name, user: {} }]
+        : (isShared ? reachable.slice(0, 1) : reachable).map((one) => pluginUser(userNameOf(one), serverOf(one, url))),
+    contexts: reachable.map((one) => ({ name: one.name, context: { cluster: one.name, user: userNameOf(one) } })),
   };
   // Every YAML reader takes JSON.
   return ok(
@@ -48,6 +46,30 @@ export const getKubeconfig: Handler<"getKubeconfig"> = async (
     }),
   );
 };
+
+/** Whether all clusters' host names are in one Access application, whose sign-in counts for each of them. */
+function isOneApplication({ audiences, adminAudiences = [] }: Config["access"]): boolean {
+  return audiences.filter((audience) => !adminAudiences.includes(audience)).length === 1;
+}
+
+/**
+ * Somebody who signs in through the exec credential plugin.
+ *
+ * @param application an address of the Access application. Named, because not every client tells a plugin which
+ *   cluster it asks, and because a sign-in is kept by this address
+ */
+function pluginUser(name: string, application: string): User {
+  const exec: Exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    // By its name on PATH, because the file must work on each machine that its reader has.
+    command: "kubectl-sallyport",
+    args: ["credential", "--application", application],
+    installHint: INSTALL_HINT,
+    interactiveMode: "IfAvailable",
+    provideClusterInfo: true,
+  };
+  return { name, user: { exec } };
+}
 
 /** The address that was asked, under the cluster's own host name. */
 function serverOf({ hostnames }: Cluster, asked: URL): string {
