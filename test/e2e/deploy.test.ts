@@ -17,6 +17,7 @@ import {
   readWorkerConfiguration,
 } from "../../dev/workers/configuration.ts";
 import { parseDeployment } from "../../terraform/config/load.ts";
+import { interruptible } from "../../tools/cli/interruptible.ts";
 import { type DeployOptions, deploy as runDeploy } from "../../tools/deploy/deploy.ts";
 import { parseOutputs } from "../../tools/deployment/outputs.ts";
 import { migrationNames, planOf } from "../../tools/deployment/project.ts";
@@ -79,6 +80,14 @@ describe("npm run deploy, without an account", () => {
     expect(await deploy("--drain-wait", "soon")).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("--drain-wait soon must look like 90s, 30m or 2h"),
+    });
+    expect(await deploy("--config", config, "--outputs", outputs, "--drain-wait", "5m")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--drain-wait goes with --drain"),
+    });
+    expect(await deploy("--config", config, "--outputs", outputs, "--drain")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/--drain needs credentials\. .*CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET/),
     });
     expect(await deploy("--config", config, "--outputs", outputs, "--against", "deployed.json")).toMatchObject({
       code: 2,
@@ -152,7 +161,7 @@ describe("npm run deploy, with real D1", () => {
       },
       {
         ...{ dryRun: false, against: undefined, skipSmoke: true, rollback: false },
-        ...{ withObjects: false, endSessions: false, drainMs: 0, ...options },
+        ...{ withObjects: false, endSessions: false, drainMs: undefined, ...options },
       },
       {
         save: () => {},
@@ -160,6 +169,8 @@ describe("npm run deploy, with real D1", () => {
         now: Date.now,
         wait: (ms) => wait(ms),
         print: (line) => void printed.push(line),
+        drain: undefined,
+        interruptible,
       },
     );
   };
@@ -176,27 +187,13 @@ describe("npm run deploy, with real D1", () => {
     expect(printed).toContain("D1: all migrations are applied.");
   });
 
-  it("lists the live sessions from the deployed view", async () => {
-    const data = JSON.stringify({
-      user: "alice@acme.test",
-      kind: "exec",
-      cluster: "prod",
-      namespace: "shop",
-      pod: "web-0",
-    });
-    const startedAt = Date.now() - 600_000;
+  it("counts the live sessions in the deployed view", async () => {
     await ask(
       "INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) " +
-        `VALUES ('a', 0, ${startedAt}, 'start', '${data}', '', '')`,
+        `VALUES ('a', 0, ${Date.now()}, 'start', '{"user":"alice@acme.test"}', '', '')`,
     );
     await again();
-    const [, minutes] =
-      /alice@acme\.test: exec in shop\/web-0 on prod, for (\d+) min\n {2}1 live: they go on .*, and are cut after 0 h 1 min/.exec(
-        printed.join("\n"),
-      ) ?? [];
-    // It grows while the deploy runs.
-    expect(Number(minutes)).toBeGreaterThanOrEqual(10);
-    expect(Number(minutes)).toBeLessThanOrEqual(Math.round((Date.now() - startedAt) / 60_000));
+    expect(printed.join("\n")).toMatch(/ {2}1 live: they go on .*, and are cut after 0 h 1 min/);
   });
 
   it("refuses a checkout older than the database, and leaves the schema as it is with --rollback", async () => {

@@ -1,4 +1,6 @@
 /** The drain switch with real kubectl: what people see while new sessions are refused, and what goes on. */
+import { execFile } from "node:child_process";
+import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { query } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
@@ -63,4 +65,47 @@ it("new sessions are refused with the reason and the time, while live ones and A
     ]);
   const refusals = "SELECT count(*) AS count FROM requests WHERE refusal = 'draining' AND user = 'alice@example.com'";
   await expect.poll(() => query(people.stack.d1Path, refusals)[0]?.["count"]).toBeGreaterThan(5);
+});
+
+/** The operators' command, against the local stack. */
+function sallyport(...args: string[]): Promise<{ code: number | string | null; stdout: string; stderr: string }> {
+  const file = resolve(import.meta.dirname, "../../tools/sallyport.js");
+  const all = [file, "drain", "--local", "--state", people.stack.stateDir, ...args];
+  return new Promise((done) => {
+    execFile(
+      process.execPath,
+      all,
+      { env: { PATH: process.env["PATH"], HOME: people.home } },
+      (error, stdout, stderr) => done({ code: error?.code ?? 0, stdout, stderr }),
+    );
+  });
+}
+
+it("operators drain from a terminal, see who is live, wait for them, and open again", async () => {
+  const open = people.alice.start(["exec", "-i", "shell", "--", "cat"]);
+  open.child.stdin?.write("here\n");
+  await expect.poll(() => open.stdout()).toBe("here\n");
+  await expect
+    .poll(async () => (await sallyport()).stdout)
+    .toMatch(
+      /^New sessions open\.\n {2}1 live:\n {4}alice@example\.com: exec in demo\/shell on embedded, for \d+ min\n$/,
+    );
+  const begun = await sallyport("--reason", "upgrade", "--for", "20m", "--wait", "1s");
+  expect(begun).toMatchObject({ code: 1, stderr: "" });
+  expect(begun.stdout).toMatch(/^New sessions are refused until .*Z \(admin@example\.com: upgrade\)\.\n {2}1 live:/);
+  expect((await people.bob.run("exec", "shell", "--", "true")).stderr).toContain("(admin@example.com: upgrade)");
+  open.child.stdin?.end();
+  expect(await open.finished).toMatchObject({ code: 0 });
+  const waited = await sallyport("--reason", "upgrade", "--for", "20m", "--wait", "5m");
+  expect(waited).toMatchObject({ code: 0, stdout: expect.stringContaining("No session is live.") });
+
+  expect(await sallyport("--reason", "for ever", "--for", "25h")).toEqual({
+    ...{ code: 1, stdout: "" },
+    stderr:
+      "sallyport drain: the admin API says: until is more than 24 hours away: give an earlier time, and extend it then\n",
+  });
+  expect(await sallyport("--end")).toEqual({ code: 0, stdout: "New sessions open again.\n", stderr: "" });
+  expect((await sallyport("--end")).stdout).toBe("New sessions were not refused.\n");
+  expect(await sallyport("--end", "--reason", "x")).toMatchObject({ code: 2 });
+  expect(await sallyport("--wait", "5m")).toMatchObject({ code: 2 });
 });

@@ -3,11 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { CONTRACT_VERSION } from "../../contract/version.ts";
+import { interruptible } from "../../tools/cli/interruptible.ts";
 import type { DeployedWorker } from "../../tools/deploy/build.ts";
 import { type DeployInput, type DeployOptions, deploy } from "../../tools/deploy/deploy.ts";
 import { type DeployedTags, formatDeployed, readDeployed } from "../../tools/deploy/deployed-tags.ts";
-import { drain, type LiveSession } from "../../tools/deploy/drain.ts";
+import { SETTLE_MS, waitForSessions } from "../../tools/deploy/drain.ts";
 import { fingerprint } from "../../tools/deploy/fingerprint.ts";
+import type { DrainState, DrainSwitch, LiveSession } from "../../tools/deployment/drain-switch.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { formatVersionTag, type VersionTag } from "../../tools/deployment/version-tag.ts";
 import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/ports/http.ts";
@@ -36,6 +38,8 @@ const USUAL: DeployOptions = {
   ...{ dryRun: false, against: undefined, skipSmoke: false, rollback: false },
   ...{ withObjects: false, endSessions: false, drainMs: undefined },
 };
+
+const OPEN: DrainState = { draining: false, by: null, reason: null, until: null };
 
 /** An account as far as a deploy sees it: D1's tables, the Worker's version, what stands in front. */
 class Account {
@@ -71,8 +75,6 @@ class Account {
       if (sql.includes("sqlite_master")) return rows(this.applied ? [{ name: "d1_migrations" }] : []);
       if (sql.includes("d1_migrations")) return rows((this.applied ?? []).map((each) => ({ name: each })));
       if (sql.includes("count(*)")) return rows([{ live: this.live[0]?.length ?? 0 }]);
-      this.commands.push("live?");
-      return rows((this.live.length > 1 ? this.live.shift() : this.live[0]) ?? []);
     }
     if (name === "objects deployments status") {
       if (this.objectsTag === undefined) {
@@ -92,6 +94,37 @@ class Account {
     if (outDir && args[1] === "--dry-run") writeFileSync(join(outDir, "index.js"), `// ${worker}\n`);
     return result("Total Upload: 600 KiB", name === "deploy" ? [{ type: "deploy", version_id: VERSION }] : []);
   };
+
+  hasCredentials = true;
+  drained: DrainState = OPEN;
+  /** Calls of the switch that fail. */
+  failingSwitch: (keyof DrainSwitch)[] = [];
+  /** Presses Ctrl-C. */
+  readonly interrupt = new AbortController();
+
+  readonly drain: { -readonly [Call in keyof DrainSwitch]: DrainSwitch[Call] } = {
+    read: async () => this.#turn("read", this.drained),
+    begin: async (reason, until) => {
+      this.commands.push("drain");
+      this.drained = { draining: true, by: "ci", reason, until: new Date(until).toISOString() };
+      return this.#turn("begin", this.drained);
+    },
+    end: async () => {
+      this.#turn("end", undefined);
+      this.commands.push("open");
+      this.drained = OPEN;
+      return true;
+    },
+    live: async () => {
+      this.commands.push("live?");
+      return (this.live.length > 1 ? this.live.shift() : this.live[0]) ?? [];
+    },
+  };
+
+  #turn<T>(call: keyof DrainSwitch, value: T): T {
+    if (this.failingSwitch.includes(call)) throw new OperatorError("the admin API does not answer: ECONNREFUSED");
+    return value;
+  }
 
   readonly http = async ({ url, headers = {} }: HttpRequest): Promise<HttpAnswer> => {
     if (!this.isAccessInFront) return this.#health();
@@ -133,6 +166,8 @@ class Account {
         save: (tags) => {
           this.saved = tags;
         },
+        drain: this.hasCredentials ? this.drain : undefined,
+        interruptible: (work) => work(this.interrupt.signal),
       },
     );
   }
@@ -206,28 +241,149 @@ describe("npm run deploy", () => {
     expect(done).toEqual(before);
     expect(account.saved).toBeUndefined();
   });
+});
 
-  it("waits for live sessions before the objects are replaced, after the migrations", async () => {
+describe("--drain", () => {
+  const MINUTE = 60_000;
+
+  it("refuses new sessions, waits for live ones, deploys, and lets them open again", async () => {
     const account = new Account();
     account.applied = [];
     account.live = [[session("alice@acme.test"), session("bob@acme.test")], [session("bob@acme.test")], []];
-    await account.run({ drainMs: 60_000 });
+    await account.run({ drainMs: MINUTE });
     expect(account.commands).toEqual([
-      ...[...BUNDLED, "d1 migrations"],
-      ...["live?", "live?", "live?", "objects deploy", "deploy"],
+      ...[...BUNDLED, "d1 migrations", "drain"],
+      ...["live?", "live?", "live?", "objects deploy", "deploy", "open"],
     ]);
     expect(account.output).toContain("alice@acme.test: exec in shop/web-0 on prod, for 10 min");
     expect(account.output).toContain("No session is live.");
+    expect(account.output).toMatch(/Deployed\.\nNew sessions open again\.$/);
+    // A session that opened in the first seconds is seen.
+    expect(account.now).toBeGreaterThanOrEqual(SETTLE_MS);
+  });
+
+  it("deploys when the time is over, and has a drain that outlasts it and ends by itself", async () => {
+    const account = new Account();
+    account.live = [[session("alice@acme.test")]];
+    let until = "";
+    const { begin } = account.drain;
+    account.drain.begin = async (reason, end) => {
+      const state = await begin(reason, end);
+      until = state.until ?? "";
+      return state;
+    };
+    await account.run({ drainMs: 10 * MINUTE });
+    expect(account.commands).toContain("objects deploy");
+    expect(account.output).toContain("1 live: they go on with the old code");
+    expect(account.output).toContain(`New sessions are refused until ${until} (ci: a new version is being deployed).`);
+    expect(Date.parse(until)).toBeGreaterThan(account.now);
+    expect(Date.parse(until)).toBeLessThan(account.now + 30 * MINUTE);
+  });
+
+  it("refuses nobody anything if no session would end", async () => {
+    const account = Object.assign(new Account(), { objectsTag: formatVersionTag(OBJECTS_TAG) });
+    await account.run({ drainMs: MINUTE });
+    expect(account.commands).toEqual([...BUNDLED, "deploy"]);
+    expect(account.output).toContain("No session ends, so nothing is drained.");
+  });
+
+  it.each([
+    ["there are no credentials", { hasCredentials: false }, /--drain needs credentials.*CF_ACCESS_TOKEN/],
+    ["the switch cannot be reached", { failingSwitch: ["read"] as const }, /the admin API does not answer/],
+  ])("changes nothing if %s", async (_what, state, message) => {
+    const account = Object.assign(new Account(), state);
+    await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(message);
+    expect(account.commands).toEqual([]);
+  });
+
+  it.each(["objects deploy", "deploy"])("lets sessions open again if %s fails", async (failing) => {
+    const account = Object.assign(new Account(), { failing });
+    await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(/wrangler did not deploy/);
+    expect(account.commands.at(-1)).toBe("open");
+    expect(account.printed.at(-1)).toBe("New sessions open again.");
+  });
+
+  it("lets sessions open again after Ctrl-C while it waits, and deploys nothing", async () => {
+    const account = new Account();
+    account.live = [[session("alice@acme.test")]];
+    const { live } = account.drain;
+    account.drain.live = () => {
+      account.interrupt.abort();
+      return live();
+    };
+    await expect(account.run({ drainMs: 10 * MINUTE })).rejects.toThrow(/^interrupted: the steps before are done/);
+    expect(account.commands).toEqual([...BUNDLED, "drain", "live?", "open"]);
+  });
+
+  it("goes on to no further step after Ctrl-C between two", async () => {
+    const account = new Account();
+    const { wrangler } = account;
+    Object.assign(account, {
+      wrangler: (args: readonly string[], worker?: string) => {
+        if (worker === "objects " && args[0] === "deploy" && args[1] !== "--dry-run") account.interrupt.abort();
+        return wrangler(args, worker);
+      },
+    });
+    await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(/interrupted/);
+    expect(account.commands.slice(-2)).toEqual(["objects deploy", "open"]);
+  });
+
+  it("says what it left if sessions cannot be opened again, and how to", async () => {
+    const left = /New sessions are refused until .* could not be opened again: npx sallyport drain --end tries it\./;
+    const account = Object.assign(new Account(), { failingSwitch: ["end"] });
+    await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(left);
+    expect(account.commands).toContain("deploy");
+    const failed = Object.assign(new Account(), { failingSwitch: ["end"], failing: "deploy" });
+    await expect(failed.run({ drainMs: MINUTE })).rejects.toThrow(/wrangler did not deploy/);
+    expect(failed.output).toMatch(left);
+  });
+
+  it("leaves a drain as it is that somebody else has begun, or changed meanwhile", async () => {
+    const theirs = {
+      draining: true,
+      by: "ada@acme.test",
+      reason: "cluster upgrade",
+      until: "2026-11-26T23:00:00.000Z",
+    };
+    const account = Object.assign(new Account(), { drained: theirs });
+    await account.run({ drainMs: MINUTE });
+    expect(account.commands).toEqual([...BUNDLED, "live?", "objects deploy", "deploy"]);
+    expect(account.output).toContain("(ada@acme.test: cluster upgrade). That is not this command's, and stays.");
+    const changed = new Account();
+    changed.drain.live = async () => {
+      changed.drained = theirs;
+      return [];
+    };
+    await changed.run({ drainMs: MINUTE });
+    expect(changed.drained).toEqual(theirs);
+    expect(changed.printed.at(-1)).toMatch(/Somebody has changed that meanwhile, so it stays\.$/);
+  });
+});
+
+describe("work that must not be stopped in the middle", () => {
+  it("is told of the first Ctrl-C, and of nothing once it is over", async () => {
+    const before = process.listenerCount("SIGINT");
+    const wasAborted = await interruptible(async (signal) => {
+      expect(signal.aborted).toBe(false);
+      process.emit("SIGINT");
+      // The second one ends the program as ever.
+      expect(process.listenerCount("SIGINT")).toBe(before);
+      return signal.aborted;
+    });
+    expect(wasAborted).toBe(true);
+    await expect(interruptible(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
+    expect(process.listenerCount("SIGINT")).toBe(before);
+    expect(process.listenerCount("SIGTERM")).toBe(0);
   });
 });
 
 describe("the objects' Worker", () => {
   const deployedWith = (tag: string | undefined) => Object.assign(new Account(), { objectsTag: tag });
 
-  it("is not deployed if it has not changed, and no session is waited for", async () => {
+  it("is not deployed if it has not changed", async () => {
     const account = deployedWith(formatVersionTag(OBJECTS_TAG));
     account.live = [[session("alice@acme.test")]];
-    await account.run({ drainMs: 60_000 });
+    await account.run();
     expect(account.commands).toEqual([...BUNDLED, "deploy"]);
     expect(account.output).toContain(
       `Objects: sallyport-objects is unchanged (${formatVersionTag(OBJECTS_TAG)}). Only the edge is deployed, and no session ends.`,
@@ -414,7 +570,7 @@ describe("waiting for sessions to end", () => {
   it("ends when the time is over, returns the live sessions, and prints each of them once", async () => {
     let now = 0;
     const lines: string[] = [];
-    const left = await drain(60_000, {
+    const left = await waitForSessions(60_000, {
       live: async () => [session("alice@acme.test")],
       now: () => now,
       wait: async (ms) => {

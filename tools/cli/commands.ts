@@ -18,6 +18,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/deploy.ts")).deploy,
   },
   {
+    name: "drain",
+    summary: "Refuses new sessions everywhere for a while, or lets them open again",
+    load: async () => (await import("./commands/drain.ts")).drain,
+  },
+  {
     name: "doctor",
     summary: "Checks a deployment from outside, through Cloudflare's API and in its clusters, and changes nothing",
     load: async () => (await import("./commands/doctor.ts")).doctor,

@@ -1,5 +1,6 @@
 /** The steps of a deploy, one after the other. The first that fails is the last. */
 import type { ServiceToken } from "../deployment/access.ts";
+import { ADMIN_CREDENTIALS_NOTE } from "../deployment/drain-switch.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import { formatVersionTag, type VersionTag } from "../deployment/version-tag.ts";
@@ -7,7 +8,7 @@ import type { Http } from "../ports/http.ts";
 import { wranglerDatabase, wranglerOutput } from "../ports/wrangler.ts";
 import { type Build, buildWorker, type DeployedWorker } from "./build.ts";
 import { askDeployed, type DeployedTags } from "./deployed-tags.ts";
-import { drain, LIVE_COUNT_SQL, LIVE_SQL, type LiveSession } from "./drain.ts";
+import { type DrainDependencies, type Drained, LIVE_COUNT_SQL, whileDrained } from "./drain.ts";
 import { appliedMigrations, compareMigrations } from "./migrations.ts";
 import { decideObjects, describeObjects, type ObjectsDecision } from "./objects-decision.ts";
 import { smoke } from "./smoke.ts";
@@ -23,7 +24,7 @@ export interface DeployOptions {
   readonly withObjects: boolean;
   /** Ends live sessions when the objects' Worker is deployed, instead of letting them end by themselves. */
   readonly endSessions: boolean;
-  /** How long to wait for live sessions to end. */
+  /** Refuses new sessions until the deploy is over, and waits so long for live ones; undefined not to. */
   readonly drainMs: number | undefined;
 }
 
@@ -42,11 +43,13 @@ export interface DeployInput {
   readonly serviceToken: ServiceToken | undefined;
 }
 
-export interface DeployDependencies {
+export interface DeployDependencies extends Pick<DrainDependencies, "interruptible"> {
   readonly http: Http;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
   readonly print: (line: string) => void;
+  /** Undefined where the environment has no credentials for the admin API. */
+  readonly drain: DrainDependencies["drain"] | undefined;
   /** Keeps what runs after the deploy, or would run after the dry run, for `--against`. */
   readonly save: (tags: DeployedTags) => void;
 }
@@ -63,6 +66,7 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
   if (placeholders.length > 0 && !options.dryRun) {
     throw new OperatorError(`not everything is filled in:\n${placeholders.map((line) => `  ${line}`).join("\n")}`);
   }
+  const drain = options.dryRun ? undefined : await checkDrain(options, ports);
   const builds = await buildBoth(input, print);
   if (options.dryRun) {
     listSteps(input, builds, options, print);
@@ -74,10 +78,39 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
   await migrate(input, options, ask, print);
   const decision = decideObjects(builds.objects.tag, deployed, options.withObjects);
   print(describeObjects(objects.name, decision));
+  const uploadBoth = (drained?: Drained) => uploadWorkers({ input, options, builds, decision, ask, ports }, drained);
+  if (!drain) return uploadBoth();
+  if (!decision.isDeployed || !decision.mayEndSessions) {
+    print("No session ends, so nothing is drained.");
+    return uploadBoth();
+  }
+  await whileDrained("a new version is being deployed", drain.patienceMs, { ...ports, drain: drain.drain }, uploadBoth);
+}
+
+interface Uploads {
+  readonly input: DeployInput;
+  readonly options: DeployOptions;
+  readonly builds: { readonly edge: Build; readonly objects: Build };
+  readonly decision: ObjectsDecision;
+  readonly ask: Ask;
+  readonly ports: DeployDependencies;
+}
+
+/** @param drained where new sessions are refused meanwhile */
+async function uploadWorkers(
+  { input, options, builds, decision, ask, ports }: Uploads,
+  drained: Drained | undefined,
+): Promise<void> {
+  const { plan, edge, objects } = input;
+  const { print } = ports;
   if (decision.isDeployed) {
-    if (decision.mayEndSessions) await announceEndOfSessions(input, options, ask, ports);
+    if (decision.mayEndSessions) {
+      const live = drained ? (await drained.waitForSessions()).length : await countLive(ask);
+      print(live === 0 ? "  No session is live." : `  ${live} live: ${endOfSessions(input, options)}.`);
+    }
     // The edge binds the objects and sends them its plans, so they go first.
     await upload(objects, builds.objects.tag, options.endSessions ? IMMEDIATE : [], print);
+    drained?.checkInterrupted();
   }
   const version = await upload(edge, builds.edge.tag, [], print);
   ports.save({ edge: builds.edge.tag, objects: runningObjects(builds.objects.tag, decision) });
@@ -85,6 +118,7 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
     print("Smoke check: skipped.");
     return;
   }
+  drained?.checkInterrupted();
   print("Smoke check:");
   const { isGood, lines } = await smoke(plan, version, input.serviceToken, ports);
   for (const line of lines) print(line);
@@ -94,6 +128,22 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
     );
   }
   print("Deployed.");
+}
+
+/**
+ * Looks whether the drain switch can be used, before anything is changed.
+ *
+ * @returns undefined where no drain is asked for
+ * @throws OperatorError where it cannot
+ */
+async function checkDrain(
+  { drainMs }: DeployOptions,
+  { drain }: Pick<DeployDependencies, "drain">,
+): Promise<{ readonly drain: DrainDependencies["drain"]; readonly patienceMs: number } | undefined> {
+  if (drainMs === undefined) return undefined;
+  if (!drain) throw new OperatorError(`--drain needs credentials. ${ADMIN_CREDENTIALS_NOTE}`);
+  await drain.read();
+  return { drain, patienceMs: drainMs };
 }
 
 /** Overrides the deferred update of the generated configuration. */
@@ -135,7 +185,7 @@ function listSteps(
     ...placeholders.map((line) => `fill in: ${line}`),
     `apply those of these D1 migrations that ${plan.database.name} has not yet: ${migrations.join(", ")}`,
     ...(decision.isDeployed && options.drainMs !== undefined
-      ? ["wait until no session is live, or the time is over"]
+      ? ["refuse new sessions until the end, and wait until no session is live, or the time is over"]
       : []),
     ...(decision.isDeployed
       ? [`deploy the objects, ${objects.name}: live sessions are counted first; ${endOfSessions(input, options)}`]
@@ -181,29 +231,9 @@ async function migrate(
   if (left.length > 0) throw new OperatorError(`D1 still lacks ${left.join(", ")}. Nothing was deployed.`);
 }
 
-/** Prints how many sessions the update of the objects ends. Waits for them first if asked to. */
-async function announceEndOfSessions(
-  input: DeployInput,
-  options: DeployOptions,
-  ask: Ask,
-  ports: DeployDependencies,
-): Promise<void> {
-  const { print } = ports;
-  const live =
-    options.drainMs === undefined ? await countLive(ask) : await waitForSessions(options.drainMs, ask, ports);
-  print(live === 0 ? "  No session is live." : `  ${live} live: ${endOfSessions(input, options)}.`);
-}
-
 async function countLive(ask: Ask): Promise<number> {
   const [counted] = await ask<{ live: number }>(LIVE_COUNT_SQL);
   return counted?.live ?? 0;
-}
-
-/** @returns how many are live when the time is over */
-async function waitForSessions(patienceMs: number, ask: Ask, ports: DeployDependencies): Promise<number> {
-  ports.print(`Waiting up to ${Math.round(patienceMs / 60_000)} min for live sessions to end ...`);
-  const left = await drain(patienceMs, { ...ports, live: () => ask<LiveSession>(LIVE_SQL) });
-  return left.length;
 }
 
 /** What happens to live sessions, to follow a colon. */

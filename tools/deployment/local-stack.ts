@@ -7,6 +7,7 @@ import { OperatorError } from "./operator-error.ts";
 const endpoints = z.object({
   personas: z.object({
     alice: z.object({ email: z.string(), url: z.string() }),
+    admin: z.object({ url: z.string() }),
     mallory: z.object({ url: z.string() }),
   }),
   /** The path of D1's SQLite file. */

@@ -9,6 +9,7 @@ import {
   objectsConfiguration,
 } from "../../deploy/wrangler-configuration.ts";
 import { serviceTokenOf } from "../../deployment/access.ts";
+import { ADMIN_CREDENTIALS_NOTE, adminApiOf, adminCredentialsOf, drainSwitch } from "../../deployment/drain-switch.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
 import { migrationNames, readPlan } from "../../deployment/project.ts";
 import { PROJECT, projectFile } from "../../deployment/project-files.ts";
@@ -16,8 +17,13 @@ import { nodeHttp } from "../../ports/http.ts";
 import { wranglerProcess } from "../../ports/wrangler.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
+import { interruptible } from "../interruptible.ts";
 import { duration, flag, parsed, text } from "../options.ts";
 import { deploymentFile, outputsFile } from "../shared-options.ts";
+
+/** How long a drain waits for live sessions, if nobody says. */
+const DEFAULT_WAIT = "30m";
+const DEFAULT_WAIT_MS = 30 * 60_000;
 
 /** Where `synth` writes. The generated wrangler configurations lie beside its stacks. */
 const OUT = "terraform/out";
@@ -28,7 +34,8 @@ export const deploy = defineCommand({
     outputs: outputsFile,
     "dry-run": flag("write the wrangler configurations, bundle, and list what would be done; needs no account"),
     against: text("FILE", `with --dry-run: compare with what an earlier deploy wrote to ${DEPLOYED_FILE}`),
-    "drain-wait": parsed("TIME", "before the objects are deployed, wait so long for sessions to end", duration),
+    drain: flag("refuse new sessions meanwhile, and wait for live ones, if the objects are deployed"),
+    "drain-wait": parsed("TIME", `with --drain: how long to wait for live sessions (${DEFAULT_WAIT})`, duration),
     "with-objects": flag("deploy the objects although they are unchanged"),
     "end-sessions": flag("cut live sessions when the objects are deployed, instead of letting them end"),
     rollback: flag("deploy this checkout over a database that a newer one has migrated"),
@@ -37,12 +44,15 @@ export const deploy = defineCommand({
   notes: [
     "With a service token in CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET, the check after the deploy also looks " +
       "behind Access.",
+    `With --drain: ${ADMIN_CREDENTIALS_NOTE}`,
   ],
   run: async (values, { env, print, note }) => {
     const { config, outputs, rollback, "dry-run": dryRun, "skip-smoke": skipSmoke } = values;
     if (values.against !== undefined && !dryRun) {
       throw new UsageError("--against goes with --dry-run: a deploy asks the account what it runs");
     }
+    if (values["drain-wait"] !== undefined && !values.drain) throw new UsageError("--drain-wait goes with --drain");
+    const drainMs = values.drain ? (values["drain-wait"] ?? DEFAULT_WAIT_MS) : undefined;
     const plan = readPlan({ config, outputs, mayHaveGaps: dryRun }, note);
     const against = values.against === undefined ? undefined : readDeployed(values.against, plan);
     // wrangler takes seconds to load: help and mistakes do not wait for it.
@@ -54,6 +64,8 @@ export const deploy = defineCommand({
     const edgeFile = write(join(OUT, "wrangler.json"), toJson(edge));
     const objectsFile = write(join(OUT, "wrangler-objects.json"), toJson(objects));
     print(`Wrote ${edgeFile} and ${objectsFile}.`);
+    const http = nodeHttp();
+    const credentials = adminCredentialsOf(env);
     await runDeploy(
       {
         plan,
@@ -72,10 +84,12 @@ export const deploy = defineCommand({
         rollback,
         withObjects: values["with-objects"],
         endSessions: values["end-sessions"],
-        drainMs: values["drain-wait"],
+        drainMs,
       },
       {
-        http: nodeHttp(),
+        http,
+        interruptible,
+        drain: credentials && drainSwitch(http, adminApiOf(plan, credentials)),
         now: Date.now,
         wait: (ms) => wait(ms),
         print,

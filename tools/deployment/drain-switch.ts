@@ -1,0 +1,170 @@
+/** A deployment's drain switch and live sessions, through its admin API. */
+import * as z from "zod";
+import type { Http, HttpRequest } from "../ports/http.ts";
+import { readAccessAnswer, type ServiceToken, serviceTokenHeaders, serviceTokenOf } from "./access.ts";
+import { errorMessage, OperatorError } from "./operator-error.ts";
+import { hostnamesOf, type Plan } from "./plan.ts";
+
+const drainSchema = z.object({
+  draining: z.boolean(),
+  by: z.string().nullable(),
+  reason: z.string().nullable(),
+  until: z.string().nullable(),
+});
+/** Whether new sessions are refused, by whom, why, and until when. The last three are null if they are not. */
+export type DrainState = z.output<typeof drainSchema>;
+
+const endedSchema = z.object({ wasDraining: z.boolean() });
+
+const pageSchema = z.object({
+  items: z.array(
+    z.object({
+      id: z.string(),
+      user: z.string(),
+      cluster: z.string(),
+      kind: z.string(),
+      namespace: z.string(),
+      pod: z.string(),
+      startedAt: z.string(),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+
+const refusalSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+
+/** A live session, as far as operators are told of it. */
+export interface LiveSession {
+  readonly id: string;
+  readonly user: string;
+  readonly cluster: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly pod: string;
+  /** ms since the epoch */
+  readonly started_at: number;
+}
+
+/** Each method @throws OperatorError that says why it was not done, and what to do. */
+export interface DrainSwitch {
+  read(): Promise<DrainState>;
+  /** @param until ms since the epoch */
+  begin(reason: string, until: number): Promise<DrainState>;
+  /** @returns whether new sessions were refused */
+  end(reason: string): Promise<boolean>;
+  /** All live sessions. */
+  live(): Promise<LiveSession[]>;
+}
+
+/** How an administrator proves to Access who they are. */
+export type AdminCredentials = ServiceToken | { readonly accessToken: string };
+
+/**
+ * The credentials in the environment: a service token, or what `cloudflared access token` prints.
+ *
+ * @returns undefined where there are none
+ */
+export function adminCredentialsOf(env: Readonly<Record<string, string | undefined>>): AdminCredentials | undefined {
+  const accessToken = env["CF_ACCESS_TOKEN"];
+  return accessToken ? { accessToken } : serviceTokenOf(env);
+}
+
+/** What the commands that need them say of the environment. */
+export const ADMIN_CREDENTIALS_NOTE =
+  "The admin API wants an administrator: a service token that has the role admin in CF_ACCESS_CLIENT_ID and " +
+  "CF_ACCESS_CLIENT_SECRET, or in CF_ACCESS_TOKEN what `cloudflared access token -app=https://HOST/-/admin` prints.";
+
+/** Where the admin API is, and who asks. */
+export interface AdminApi {
+  /** Such as `https://prod.k8s.example.com`. */
+  readonly origin: string;
+  readonly teamDomain: string;
+  /** Undefined where the address is the sign-in, as in the local stack. */
+  readonly credentials: AdminCredentials | undefined;
+}
+
+/** The admin API of a deployment, which every host name of it has. */
+export function adminApiOf(plan: Plan, credentials: AdminCredentials): AdminApi {
+  const [hostname] = hostnamesOf(plan);
+  return { origin: `https://${hostname}`, teamDomain: plan.access.teamDomain, credentials };
+}
+
+export function drainSwitch(http: Http, api: AdminApi): DrainSwitch {
+  const ask = <S extends z.ZodType>(schema: S, method: HttpRequest["method"], path: string, body?: object) =>
+    askAdminApi(http, api, schema, { method, path, body });
+  return {
+    read: () => ask(drainSchema, "GET", "drain"),
+    begin: (reason, until) => ask(drainSchema, "PUT", "drain", { reason, until: new Date(until).toISOString() }),
+    end: async (reason) => (await ask(endedSchema, "DELETE", "drain", { reason })).wasDraining,
+    live: async () => {
+      const sessions: LiveSession[] = [];
+      let cursor = "";
+      do {
+        const page = await ask(pageSchema, "GET", `sessions?state=live&limit=500${cursor}`);
+        for (const { startedAt, ...session } of page.items) {
+          sessions.push({ ...session, started_at: Date.parse(startedAt) });
+        }
+        cursor = page.next === null ? "" : `&cursor=${encodeURIComponent(page.next)}`;
+      } while (cursor !== "");
+      return sessions;
+    },
+  };
+}
+
+async function askAdminApi<S extends z.ZodType>(
+  http: Http,
+  { origin, teamDomain, credentials }: AdminApi,
+  schema: S,
+  {
+    method,
+    path,
+    body,
+  }: { readonly method: HttpRequest["method"]; readonly path: string; readonly body: object | undefined },
+): Promise<z.output<S>> {
+  const url = `${origin}/-/admin/${path}`;
+  const answer = await http({
+    url,
+    ...(method && { method }),
+    headers: credentials ? credentialHeaders(credentials) : {},
+    ...(body && { body: JSON.stringify(body) }),
+  }).catch((error: unknown) => {
+    throw new OperatorError(`the admin API does not answer: ${errorMessage(error)}`);
+  });
+  if (readAccessAnswer(answer, teamDomain).by === "access") {
+    throw new OperatorError(
+      `Access does not let these credentials into ${origin}/-/admin: a token may have expired, or no policy of the ` +
+        "administrators' application names it",
+    );
+  }
+  const value = parseJson(answer.body);
+  const read = schema.safeParse(value);
+  if (answer.status === 200 && read.success) return read.data;
+  const refusal = refusalSchema.safeParse(value);
+  if (!refusal.success) {
+    throw new OperatorError(
+      `${origin}/-/admin answered ${answer.status}, and not as Sallyport does: check the host name`,
+    );
+  }
+  const { code, message } = refusal.data.error;
+  const isOlder = code === "not_found" && path === "drain";
+  throw new OperatorError(
+    isOlder
+      ? `the deployed version has no drain yet: go on without one (${message})`
+      : `the admin API says: ${message}`,
+  );
+}
+
+function credentialHeaders(credentials: AdminCredentials): Record<string, string> {
+  // As cloudflared sends it: Access takes it in place of the cookie.
+  return "accessToken" in credentials
+    ? { "cf-access-token": credentials.accessToken }
+    : serviceTokenHeaders(credentials);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
