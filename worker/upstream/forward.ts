@@ -51,8 +51,6 @@ export async function forwardToCluster(
   // A read is sent at once. What else has a body may take its time.
   const watch = isBodiless || !upload ? undefined : new LockWatch(checkLock);
   const signal = watch ? AbortSignal.any([request.signal, watch.signal]) : request.signal;
-  // A workload may act on a read, too. Then it matters that its client went away, and when.
-  const mayAct = decision.proxied || !isReadMethod(method);
   const sentAt = Date.now();
   try {
     const answer = cluster.fetch(buildUpstreamUrl(target), {
@@ -63,7 +61,8 @@ export async function forwardToCluster(
       redirect: "manual",
       signal,
     });
-    const response = await (mayAct ? Promise.race([answer, rejectWhenAborted(signal)]) : answer);
+    // The signal alone ends nothing here: only the end of this invocation ends what it waits for.
+    const response = await Promise.race([answer, rejectWhenAborted(signal)]);
     const late = isReadMethod(method) ? await checkLateAnswer(sentAt, checkLock) : ok(null);
     if (!late.ok) return err(upstreamFailure(late.error.code, late.error.message));
     // A workload's own answers are its own, also without a body, and the one to a HEAD has none.
