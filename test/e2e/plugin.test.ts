@@ -1,10 +1,14 @@
 /** kubectl-sallyport as people run it: built, with real kubectl, against the fake of Access's Managed OAuth. */
+import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { parse } from "yaml";
 import { buildPlugin } from "../../cli/build.ts";
-import { buildExecutable } from "../../cli/executable.ts";
+import { archiveName } from "../../cli/krew.ts";
+import { buildRelease } from "../../cli/release.ts";
 import type { PersonaName } from "../../dev/access/personas.ts";
 import { fetchOver } from "./support/https.ts";
 import { Kubectl } from "./support/kubectl.ts";
@@ -124,6 +128,20 @@ async function statusOf(token: string): Promise<number> {
 const dashboard = (method: string, path: string) =>
   fetch(`${people.stack.access.issuer}/cdn-cgi/local/${path}`, { method });
 
+/** Installs the archive of a release as krew does: by its manifest. @returns path of the executable */
+async function unpack(folder: string): Promise<string> {
+  const { spec } = parse(readFileSync(join(folder, "sallyport.yaml"), "utf8"));
+  const [{ uri, sha256, bin, files }] = spec.platforms;
+  const archive = readFileSync(join(folder, basename(uri)));
+  expect(createHash("sha256").update(archive).digest("hex")).toBe(sha256);
+  expect(readFileSync(join(folder, "SHA256SUMS"), "utf8")).toContain(`${sha256}  ${basename(uri)}\n`);
+  const unpacked = unzipSync(archive);
+  expect(Object.keys(unpacked)).toEqual(files.map(({ from }: { from: string }) => from));
+  const installed = join(mkdtempSync(join(builds, "krew-")), bin);
+  writeFileSync(installed, unpacked[bin] ?? "", { mode: 0o755 });
+  return installed;
+}
+
 describe.each([
   { name: `Node.js ${process.version}`, node: process.execPath },
   ...("path" in older ? [{ name: `Node.js ${older.version}`, node: older.path }] : []),
@@ -133,9 +151,15 @@ describe.each([
   beforeAll(async () => {
     command = [script];
     if (name !== "a single executable") return;
-    const executable = join(builds, "executable", "kubectl-sallyport");
-    await buildExecutable({ outFile: executable });
-    command = [executable];
+    const folder = join(builds, "release");
+    const built = await buildRelease({ folder, hasExecutable: true, krewUrl: "https://downloads.example.com/1" });
+    expect(built.ok && built.value.map((path) => basename(path))).toEqual([
+      "kubectl-sallyport",
+      archiveName(process.platform, process.arch),
+      "sallyport.yaml",
+      "SHA256SUMS",
+    ]);
+    command = [await unpack(folder)];
   });
 
   it("kubectl works after one sign-in, which writes its kubeconfig", async () => {

@@ -53,6 +53,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/sizing.ts")).sizing,
   },
   {
+    name: "plugin",
+    summary: "Builds kubectl-sallyport, with which people sign in without WARP",
+    load: async () => (await import("./commands/plugin.ts")).plugin,
+  },
+  {
     name: "config-reference",
     summary: "Prints every field of the configuration",
     load: async () => (await import("./commands/config-reference.ts")).configReference,

@@ -1,7 +1,11 @@
 /** The generated parts of docs/COMMANDS.md. */
+
+import { PROGRAM as PLUGIN } from "../../cli/help.ts";
+import type { Verb } from "../../cli/verb.ts";
 import type { CommandEntry } from "../cli/command.ts";
 import { EXIT_CODES } from "../cli/exit-codes.ts";
-import { describeOption, optionLabel, usageLine } from "../cli/help.ts";
+import { describeOption, optionLabel, PROGRAM, usageLine } from "../cli/help.ts";
+import type { Options } from "../cli/options.ts";
 import { markdownTable } from "../markdown.ts";
 
 const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
@@ -25,7 +29,23 @@ function exitCodeTable(): string {
 }
 
 async function commandSection({ name, summary, load }: CommandEntry): Promise<string> {
-  const { options, positionals, notes } = await load();
+  return section(PROGRAM, { name, summary, ...(await load()) });
+}
+
+/** The generated part of docs/PLUGIN.md: the verbs of `kubectl sallyport`. */
+export function verbParts(verbs: readonly Verb[]): Readonly<Record<string, string>> {
+  return { verbs: verbs.map((verb) => section(PLUGIN, verb).replace(/^##/, "###")).join("\n\n") };
+}
+
+interface Described {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: Options;
+  readonly positionals: Options;
+  readonly notes: readonly string[];
+}
+
+function section(program: string, { name, summary, options, positionals, notes }: Described): string {
   const rows = Object.entries(options).map(([each, option]) => [
     `\`${optionLabel(each, option)}\``,
     describeOption(option),
@@ -33,7 +53,7 @@ async function commandSection({ name, summary, load }: CommandEntry): Promise<st
   return [
     `## ${name}`,
     `${summary}.`,
-    `\`${usageLine(name, { options, positionals })}\``,
+    `\`${usageLine(name, { options, positionals }, program)}\``,
     ...(rows.length === 0 ? [] : [markdownTable(["option", "meaning"], rows)]),
     ...notes,
   ].join("\n\n");

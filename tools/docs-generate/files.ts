@@ -1,10 +1,11 @@
 /** Every file of the documentation that is generated, whole or in part. */
+import { VERBS } from "../../cli/verbs.ts";
 import type { CommandEntry } from "../cli/command.ts";
 import { CONFIG_DOCUMENTS, configurationParts } from "../config-reference/documents.ts";
 import { schemaFileOf } from "../config-reference/reference.ts";
 import { sizingTables } from "../sizing/tables.ts";
 import { apiParts } from "./api-reference.ts";
-import { commandParts } from "./commands.ts";
+import { commandParts, verbParts } from "./commands.ts";
 import { fillGenerated } from "./generated-parts.ts";
 import { logEventsTable } from "./log-events.ts";
 
@@ -34,6 +35,7 @@ export function generatedFiles(commands: readonly CommandEntry[]): readonly Gene
       render: async () => schemaFileOf(schema),
     })),
     withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),
+    withParts("docs/PLUGIN.md", () => verbParts(VERBS)),
     withParts("docs/SIZING.md", sizingTables),
   ];
 }
