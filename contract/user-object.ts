@@ -129,8 +129,8 @@ export const METHODS = {
   /** States a reason in this object alone: for an object that runs the code of version 2. */
   stateReason: defineOlderMethod(2, z.strictObject({ reason: name, until: milliseconds }), z.null()),
   /**
-   * Writes an API request to the audit log. Once it has answered, no crash loses it. A change (`isChange`) has
-   * an event of its own, or is refused: `too_many_changes`, `audit_unavailable`.
+   * Writes an API request to the audit log. Once it has answered, no crash loses it. A change (`isChange`) and
+   * what administrators do have an event of their own, or are refused: `too_many_changes`, `audit_unavailable`.
    */
   recordRequest: defineMethod(
     z

@@ -1,7 +1,7 @@
 import type { Category } from "../audit/request-categories.ts";
 import type { AuditedRequest } from "../audit/request-events.ts";
 import { logEvent } from "../common/log.ts";
-import { RateLimiter } from "../common/rate-limiter.ts";
+import { type RateLimit, RateLimiter } from "../common/rate-limiter.ts";
 import { err, ok, type Result } from "../common/result.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
@@ -27,8 +27,8 @@ const LOOK_FOR_OPEN_MS = 60 * 60_000;
 const DAY_MS = 24 * 60 * 60_000;
 const AUDIT_UNAVAILABLE = denial(
   "audit_unavailable",
-  "the audit log cannot be written at the moment, so nothing may be changed: try again in some minutes; " +
-    "if this persists, contact your administrator",
+  "the audit log cannot be written at the moment, so nothing may be changed and no recording read: try again " +
+    "in some minutes; if this persists, contact your administrator",
 );
 
 type RequestFields = UserObjectFields<"recordRequest">;
@@ -40,7 +40,8 @@ export class RequestLog {
   readonly #audit: AuditLog;
   readonly #counted: CountedRequests;
   readonly #allowances = new ChangeAllowances();
-  readonly #rates = new Map<string, RateLimiter>();
+  readonly #rates = new Map<Category, RateLimiter>();
+  readonly #ratesOfAddresses = new Map<string, RateLimiter>();
 
   constructor(audit: AuditLog, counted: CountedRequests) {
     this.#audit = audit;
@@ -54,7 +55,7 @@ export class RequestLog {
    * @returns how it is written, or why a change must not be carried out
    */
   record(fields: RequestFields, now: number): Result<RequestLogEntry, Denial> {
-    const recorded = fields.isChange ? this.#recordChange(fields, now) : ok(this.#recordOther(fields, now));
+    const recorded = fields.isChange ? this.#recordChange(fields, now) : this.#recordOther(fields, now);
     this.#audit.deliverIfMany(fields.limits.maxQueuedEvents);
     return recorded;
   }
@@ -94,7 +95,7 @@ export class RequestLog {
     if (!isKnown && !isHandedOn) {
       if (room <= 0) return err(AUDIT_UNAVAILABLE);
       const retryAfterMs = isAdmin ? 0 : this.#allowances.take(limit, now);
-      if (retryAfterMs > 0) return err(this.#refuseChange(request, limits.maxChangesPerMinute, retryAfterMs));
+      if (retryAfterMs > 0) return err(this.#refuse(request, limits.maxChangesPerMinute, retryAfterMs));
     }
     if (!isKnown) {
       if (isHandedOn) this.#allowances.spend(isolate, now);
@@ -103,52 +104,67 @@ export class RequestLog {
     return ok({ as: "event", allowance: isAdmin ? null : this.#allowances.grant(isolate, limit, room, now) });
   }
 
-  #refuseChange(request: AuditedRequest, maximum: number, retryAfterMs: number): Denial {
+  #refuse(request: AuditedRequest, maximum: number, retryAfterMs: number): Denial {
     const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
-    const message = `you have made ${maximum} changes within a minute: try again in ${retryAfterSeconds} s`;
+    const what = request.category === "admin" ? "changes and reads of recordings" : "changes";
+    const message = `you have made ${maximum} ${what} within a minute: try again in ${retryAfterSeconds} s`;
     const refusal = { ...denial("too_many_changes", message), retryAfterSeconds };
     this.#count({ ...request, category: "denied", decision: "refused", refusal: refusal.code });
     return refusal;
   }
 
-  #recordOther({ requestId, request, failedTries, limits }: RequestFields, now: number): RequestLogEntry {
+  #recordOther(fields: RequestFields, now: number): Result<RequestLogEntry, Denial> {
+    const { requestId, request, failedTries, limits } = fields;
     const { journal } = this.#audit;
     // D1 may already have an earlier try. So this one is another row: two of one id would break the chain.
     const [id = requestId, ...earlierIds] = idsOfTries(requestId, failedTries);
-    if (earlierIds.some((earlier) => journal.isQueued(earlier))) return EVENT;
+    if (earlierIds.some((earlier) => journal.isQueued(earlier))) return ok(EVENT);
     const hasRoom = journal.queueLength() < 2 * limits.maxQueuedEvents;
-    if (!hasRoom || !this.#isWithinRate(request, now)) {
+    if (request.category === "admin") {
+      const admitted = this.#admitReadRecording(request, hasRoom, limits.maxChangesPerMinute, now);
+      if (!admitted.ok) return admitted;
+    } else if (!hasRoom || !this.#isWithinRate(request, now)) {
       this.#count(request);
-      return COUNTED;
+      return ok(COUNTED);
     }
     this.#audit.appendRequest({ type: "request", data: { ...request, awaits_response: false } }, id);
-    return EVENT;
+    return ok(EVENT);
+  }
+
+  /** Never only counted: a summary does not say whose recording was read. */
+  #admitReadRecording(
+    request: AuditedRequest,
+    hasRoom: boolean,
+    maxPerWindow: number,
+    now: number,
+  ): Result<null, Denial> {
+    if (!hasRoom) return err(AUDIT_UNAVAILABLE);
+    const retryAfterMs = this.#allowances.take({ maxPerWindow }, now);
+    return retryAfterMs > 0 ? err(this.#refuse(request, maxPerWindow, retryAfterMs)) : ok(null);
   }
 
   /** Per category, and without an identity per address too. Then per day, which a restart does not forget. */
   #isWithinRate({ user, category, client_address }: AuditedRequest, now: number): boolean {
     if (user === null) {
-      const address = this.#rateOf(`address ${client_address}`, UNKNOWN_SENDERS_LIMIT);
-      if (!address.tryAcquire(now)) return false;
+      const rates = this.#ratesOfAddresses;
+      // All at once, not the oldest: what is forgotten so is bounded by the category's own rate.
+      if (rates.size >= MAX_ADDRESSES) rates.clear();
+      if (!rateOf(rates, String(client_address), UNKNOWN_SENDERS_LIMIT).tryAcquire(now)) return false;
     }
-    if (!this.#rateOf(category satisfies Category, REFUSED_ATTEMPTS_LIMIT).tryAcquire(now)) return false;
+    if (!rateOf(this.#rates, category, REFUSED_ATTEMPTS_LIMIT).tryAcquire(now)) return false;
     return this.#audit.journal.acquireRatedRow(Math.floor(now / DAY_MS), MAX_RATED_PER_DAY);
-  }
-
-  #rateOf(key: string, limit: typeof REFUSED_ATTEMPTS_LIMIT): RateLimiter {
-    const known = this.#rates.get(key);
-    if (known) return known;
-    // All at once, not the oldest: what is forgotten so is bounded by the category's own rate.
-    if (this.#rates.size >= MAX_ADDRESSES) this.#rates.clear();
-    const rate = new RateLimiter(limit);
-    this.#rates.set(key, rate);
-    return rate;
   }
 
   #count(request: AuditedRequest): void {
     if (this.#counted.add(keyOf(request), request.arrived_at)) logEvent("warn", "requests_counted");
     this.#audit.ringWithin(SUMMARY_AFTER_MS);
   }
+}
+
+function rateOf<K>(rates: Map<K, RateLimiter>, key: K, limit: RateLimit): RateLimiter {
+  const rate = rates.get(key) ?? new RateLimiter(limit);
+  rates.set(key, rate);
+  return rate;
 }
 
 /** The ids of a request's tries, the last one first. */

@@ -161,9 +161,13 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       return body;
     };
     const binding = clusterBinding(env, cluster.binding);
-    return journal.carryOut(clusterRequest, () =>
+    const answered = await journal.carryOut(clusterRequest, () =>
       forwardToCluster(binding, request, target, decision, lockOut, { upload, observe }),
     );
+    if (sameSite.ok || !answered.ok || answered.value.status !== 403) return answered;
+    // What the cluster denies has a row as well, and must not be the person's own attempt.
+    await answered.value.body?.cancel();
+    return sameSite;
   }
 
   /** Whether the audit log would have a row of it: no page of another site may write a person's log. */

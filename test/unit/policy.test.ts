@@ -113,6 +113,18 @@ describe("a kubelet behind another proxy is nodes/proxy", () => {
     expect(evaluateRules(queryOf(`${POD}/api/v1/nodes/n1/proxy/exec`, { kind: "proxy" }), [])).toEqual(REFUSED);
   });
 
+  test("a rule on one node's name holds for each spelling of the name, and for no other node", () => {
+    const rules = [
+      rule("not n1", { resources: ["nodes/proxy"], names: ["n1"] }),
+      rule("kubelets", { resources: ["nodes/proxy"] }, { action: "allow" }),
+    ];
+    for (const name of ["n1", "n1:10250", "https:n1:10250", "http:n1:"]) {
+      expect(evaluateRules(queryOf(`/api/v1/nodes/${name}/proxy/pods`), rules)).toEqual(REFUSED);
+      expect(evaluateRules(queryOf(`${MEMBER}/api/v1/nodes/${name}/proxy/pods`), rules)).toEqual(REFUSED);
+    }
+    expect(evaluateRules(queryOf(`${MEMBER}/api/v1/nodes/n2:10250/proxy/pods`), rules)).toEqual(ALLOWED);
+  });
+
   test("the rule that opens kubelets opens it too", () => {
     const open = rule("kubelet", { resources: ["nodes/proxy"], groups: ["oncall"] }, { action: "allow" });
     for (const path of paths) expect(evaluateRules(queryOf(path), [open])).toEqual(ALLOWED);

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { findSessions } from "../../audit/session-queries.ts";
+import { eventually } from "../support/eventually.ts";
 import { admin, as, directlyAs, HOST, requestAs, someone, UPGRADE } from "./people.ts";
 import { expectApiDenial, expectStatus } from "./statuses.ts";
 
@@ -101,6 +102,30 @@ describe("a read that leaves a row in the audit log", () => {
 
   it.each(OWN)("is forwarded for %s", async (_, headers) => {
     expect((await as(someone(), `${NS}/secrets/db`, { headers })).status).toBe(200);
+  });
+});
+
+describe("a read that the cluster denies, which leaves a row as well", () => {
+  const NODES = "/api/v1/nodes";
+  const bindings = { KUBE_API: { fetch: async () => Response.json({ kind: "Status", code: 403 }, { status: 403 }) } };
+  const rowOf = (user: string) =>
+    eventually(async () => {
+      const row = await env.AUDIT_DB.prepare("SELECT * FROM requests WHERE user = ?").bind(user).first();
+      if (!row) throw new Error("there is no row yet");
+      return row;
+    });
+
+  it.each(FOREIGN)("is nothing that the person tried, for %s", async (_, headers) => {
+    const person = someone();
+    await expectStatus(await directlyAs(person, NODES, { headers }, { bindings }), "Forbidden", CROSS_SITE);
+    expect(await rowOf(person.email)).toMatchObject({ decision: "refused", refusal: "cross_site", status: null });
+  });
+
+  it.each(OWN)("is the cluster's denial for %s", async (_, headers) => {
+    const person = someone();
+    const response = await directlyAs(person, NODES, { headers }, { bindings });
+    expect([response.status, await response.json()]).toEqual([403, { kind: "Status", code: 403 }]);
+    expect(await rowOf(person.email)).toMatchObject({ decision: "allowed", refusal: null, status: 403 });
   });
 });
 

@@ -221,6 +221,38 @@ describe("everything else", () => {
     expect(await verdictOf(user)).toMatchObject({ broken: [], open: [] });
   });
 
+  it("has no more rows without an identity if it comes from ever more addresses", async () => {
+    const { record } = person();
+    let events = 0;
+    for (let i = 0; i < 1_200; i++) {
+      const { answer } = await record({
+        category: "denied",
+        user: null,
+        client_address: `2001:db8::${i.toString(16)}`,
+      });
+      if (answer.ok && answer.value.as === "event") events++;
+    }
+    expect(events).toBe(120);
+  });
+
+  it("is never only counted where somebody reads a recording: who read which is the point", async () => {
+    const { stub, record, rows } = person();
+    const read = (i: number) => record({ category: "admin", path: `/-/admin/sessions/${i}/recording` });
+    for (let i = 0; i < 100; i++) expect((await read(i)).answer).toMatchObject({ value: { as: "event" } });
+    const { answer } = await read(100);
+    expect(answer).toMatchObject({
+      error: {
+        code: "too_many_changes",
+        retryAfterSeconds: expect.any(Number),
+        message: expect.stringContaining("reads of recordings"),
+      },
+    });
+    await summarize(stub());
+    const [summary, ...reads] = (await rows(101)).sort((one, other) => Number(other.first_at) - Number(one.first_at));
+    expect(summary).toMatchObject({ category: "denied", refusal: "too_many_changes", count: 1 });
+    expect(new Set(reads.map(({ path }) => path)).size).toBe(100);
+  });
+
   it("has a bounded number of summaries, whatever is asked for", async () => {
     const { stub, record, rows } = person();
     for (let i = 0; i < 180; i++) await record({ category: "denied", resource: `r${i}` });

@@ -194,6 +194,19 @@ describe("an allowed request", () => {
     const rows = await rowsOf(person.email, 2);
     expect(rows.map(({ path }) => path)).toEqual([`${NS}/services/web:80/proxy/…`, `${NS}/services/web:80/proxy/…`]);
   });
+
+  it("has none of it where the client spells the subresource in another way, and the kubelet's own", async () => {
+    const person = someone();
+    await as(person, `${NS}/%73ervices/web/%70roxy/TOP-SECRET-LINK`, { method: "POST" });
+    await as(person, `${NS}/pods/web/proxy/`, { method: "POST" });
+    await as(person, "/api/v1/nodes/n1/%70roxy/run/demo/web", { method: "POST" });
+    const rows = await rowsOf(person.email, 3);
+    expect(rows.map(({ path }) => path)).toEqual([
+      `${NS}/%73ervices/web/%70roxy/…`,
+      `${NS}/pods/web/proxy/`,
+      "/api/v1/nodes/n1/%70roxy/run/demo/web",
+    ]);
+  });
 });
 
 describe("a request that Sallyport refuses", () => {

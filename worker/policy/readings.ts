@@ -12,7 +12,7 @@ type Match = Rule["match"];
 /** All readings of a request; the first is the request as it was written, with what its selectors name. */
 export function readingsOf(info: RequestInfo): readonly RequestInfo[] {
   const selected = { ...info, name: info.name || selectedValue(info, "metadata.name") };
-  const readings = [selected, ...bareName(selected), ...nestedKubelet(info)];
+  const readings = [selected, ...nestedKubelet(info)].flatMap((reading) => [reading, ...bareName(reading)]);
   const namespace = info.namespace === "" ? selectedValue(info, "metadata.namespace") : "";
   return namespace === "" ? readings : [...readings, ...readings.map((reading) => ({ ...reading, namespace }))];
 }

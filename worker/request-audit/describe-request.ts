@@ -3,14 +3,12 @@ import type { AuditedRequest } from "../../audit/request-events.ts";
 import { maskControlCharacters } from "../../common/text.ts";
 import { REQUEST_TEXT_CHARS } from "../../contract/request-record.ts";
 import { findPathAmbiguity, type RequestTarget, rawRequestTarget } from "../../kubernetes/path.ts";
+import { proxiedPath } from "../../kubernetes/proxied-path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
 import type { SignIn } from "../access/sign-in.ts";
 import type { ActingIdentity } from "../policy/acting.ts";
 import type { Identity } from "../policy/identify.ts";
 import type { RequestTrace } from "./request-trace.ts";
-
-/** What follows is a workload's own path, perhaps with a secret in it. The kubelet's is kept. */
-const PROXIED = /^(\/api\/v1\/(?:watch\/)?namespaces\/[^/]+\/(?:pods|services)\/[^/]+\/proxy\/).+/;
 
 /**
  * Describes a request for the audit log by its head alone. The client chooses most of these texts; their bounds
@@ -58,7 +56,7 @@ export function describeRequest(
     refusal: denial?.code ?? null,
     reason: mask(denial?.message ?? failure, REQUEST_TEXT_CHARS.reason),
     method: mask(method, REQUEST_TEXT_CHARS.short) ?? "",
-    path: keepsPath(method, info, destination) ? mask(withoutProxied(target), REQUEST_TEXT_CHARS.path) : null,
+    path: keepsPath(method, info, destination) ? mask(withoutProxied(target, info), REQUEST_TEXT_CHARS.path) : null,
     ...describeInfo(info),
     status: denial || failure !== undefined ? null : status,
     client_address: mask(headers.get("CF-Connecting-IP"), REQUEST_TEXT_CHARS.short),
@@ -112,9 +110,18 @@ function keepsPath(method: string, info: RequestInfo | undefined, destination: R
   return [name, namespace, resource].every(({ length }) => length <= REQUEST_TEXT_CHARS.name);
 }
 
-function withoutProxied({ pathname }: RequestTarget): string {
-  return pathname.replace(PROXIED, "$1…");
+/**
+ * What follows `proxy/` is a workload's own path, perhaps with a secret in it, however the client spells what is
+ * before it. The kubelet's is kept.
+ */
+function withoutProxied(target: RequestTarget, info: RequestInfo | undefined): string {
+  const { pathname } = target;
+  const isOfWorkload = info?.subresource === "proxy" && info.apiGroup === "" && WORKLOADS.has(info.resource);
+  const kept = isOfWorkload ? proxiedPath(target, info) : undefined;
+  return kept !== undefined && pathname.length > kept.length ? `${kept}…` : pathname;
 }
+
+const WORKLOADS: ReadonlySet<string> = new Set(["pods", "services"]);
 
 function describeInfo(info: RequestInfo | undefined) {
   const isResource = info?.isResourceRequest ?? false;

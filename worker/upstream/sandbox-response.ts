@@ -5,7 +5,8 @@
  * sessions and, for an administrator, end them. Browsers learn new headers that speak for a whole origin every
  * year (Set-Login, Secure-Session-Registration, Speculation-Rules), so headers pass by an allow-list.
  */
-import { decodePathname, type RequestTarget } from "../../kubernetes/path.ts";
+import type { RequestTarget } from "../../kubernetes/path.ts";
+import { proxiedPath } from "../../kubernetes/proxied-path.ts";
 import { parseRequestInfo } from "../../kubernetes/request-info.ts";
 import { buildUpstreamUrl, UPSTREAM_HOST } from "./url.ts";
 
@@ -121,19 +122,8 @@ function locationWithin(
     return undefined;
   // As a path alone, `//evil.example` is a host.
   if (to.pathname.startsWith("//")) return undefined;
-  const within = isProxied ? proxiedPath(target) : "/";
-  if (within === undefined || !`${to.pathname}/`.startsWith(within)) return undefined;
-  return `${to.pathname}${to.search}${to.hash}`;
-}
-
-/** The path of the proxy subresource itself, with a slash at its end: what a workload may redirect to. */
-function proxiedPath(target: RequestTarget): string | undefined {
   const info = parseRequestInfo("GET", target);
-  if (!info.ok) return undefined;
-  const proxied = [info.value.resource, info.value.name, "proxy"];
-  const segments = target.pathname.split("/");
-  const at = segments.findIndex((_, first) =>
-    proxied.every((part, offset) => decodePathname(segments[first + offset] ?? "") === part),
-  );
-  return at === -1 ? undefined : `${segments.slice(0, at + proxied.length).join("/")}/`;
+  const within = isProxied ? info.ok && proxiedPath(target, info.value) : "/";
+  if (!within || !`${to.pathname}/`.startsWith(within)) return undefined;
+  return `${to.pathname}${to.search}${to.hash}`;
 }
