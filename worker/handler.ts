@@ -48,6 +48,8 @@ export interface Dependencies {
 
 interface Incoming extends Recording {
   readonly env: Bindings;
+  /** Otherwise the invocation ends, wherever it is, when its client hangs up. */
+  readonly outliveClient: () => void;
   readonly upload: Upload | undefined;
 }
 
@@ -161,6 +163,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       return body;
     };
     const binding = clusterBinding(env, cluster.binding);
+    // A workload may act on a read. Then the row must be written, whoever still waits for the answer.
+    if (decision.proxied) clusterRequest.outliveClient();
     const answered = await journal.carryOut(clusterRequest, () =>
       forwardToCluster(binding, request, target, decision, lockOut, { upload, observe }),
     );
@@ -187,9 +191,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
   return async (request, env, context) => {
     const trace: RequestTrace = { at: Date.now() };
-    const answer = answerAndRecord({ request, upload: Upload.of(request), trace, env, context });
-    // A client that hangs up would end this: before its request is recorded, and after a workload has acted on it.
-    context.waitUntil(answer);
+    const outliveClient = () => context.waitUntil(answer);
+    const answer = answerAndRecord({ request, upload: Upload.of(request), trace, env, context, outliveClient });
     return answer;
   };
 }

@@ -102,11 +102,11 @@ export class RequestJournal {
    * @returns the answer, or why it must not be given
    */
   async recordAnswered(recording: Recording, response: Response): Promise<Result<Response, Denial>> {
-    const { request, trace, env } = recording;
+    const { request, trace, env, context } = recording;
     const category = trace.isRecorded ? "none" : this.#categoryOf(recording, response.status);
     if (category === "none") return ok(response);
     trace.isRecorded = true;
-    const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), {
+    const calling = recordRequest(env.USER_SESSIONS, addressOf(recording), {
       requestId: this.#makeId(trace.at),
       request: describeRequest(request, trace, category, response.status),
       isChange: false,
@@ -114,6 +114,9 @@ export class RequestJournal {
       isolate: this.#isolateId(),
       limits: this.#limits(),
     });
+    // The client may hang up at any time.
+    context.waitUntil(calling);
+    const recorded = await calling;
     // An answer that says "sign in" gives nothing away, and without it nobody's client would sign in again.
     if (recorded.ok || trace.user === undefined) return ok(response);
     discard(response);
