@@ -153,7 +153,8 @@ export class Front {
   /** A browser that navigates is sent to the sign-in page, as without Managed OAuth. */
   #toSignIn(url: URL): Response {
     const { pathname, search } = url;
-    const login = new URL(`${serverOf(url)}${LOGIN_PATH}/${url.host}`);
+    // On the same host name, because the cookie is for that.
+    const login = new URL(`${url.origin}${LOGIN_PATH}/${url.host}`);
     login.searchParams.set("kid", this.#settings.access.audiences[applicationAt(pathname)]);
     login.searchParams.set("redirect_url", pathname + search);
     const metadata = resourceMetadataUrl(url.origin, pathname);

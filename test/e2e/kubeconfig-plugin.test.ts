@@ -234,8 +234,14 @@ describe("kubeconfig.plugin", () => {
 describe("an access token that expires", () => {
   let people: TestStack;
   beforeAll(async () => {
+    const strict = {
+      name: "strict",
+      match: { names: ["tty"] },
+      action: "allow" as const,
+      limits: { endWithToken: true },
+    };
     // Long enough for a kubectl to start on a busy machine.
-    people = await startTestStack({}, { accessTokenSeconds: 9 });
+    people = await startTestStack({ rules: [strict] }, { accessTokenSeconds: 9 });
   });
   afterAll(() => people?.stop());
 
@@ -265,6 +271,16 @@ describe("an access token that expires", () => {
     shell.child.stdin?.end();
     expect(await shell.finished).toMatchObject({ code: 0 });
     expect(browser.opened()).toHaveLength(1);
+  });
+
+  it("ends a session by a rule with endWithToken", async () => {
+    const { kubectl } = somebodyAt(people, "alice");
+    const shell = kubectl.start(["exec", "-i", "tty", "--", "cat"]);
+    onTestFinished(() => void shell.child.kill("SIGKILL"));
+    shell.child.stdin?.write("before\n");
+    const { code, stdout, stderr } = await shell.finished;
+    expect([code, stdout]).toEqual([1, "before\n"]);
+    expect(stderr).toContain("session ended: the sign-in that opened it has expired; sign in again");
   });
 
   it("leads to the sign-in page again where the sign-in was ended meanwhile", async () => {

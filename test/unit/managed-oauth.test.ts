@@ -491,20 +491,21 @@ describe("a service token", () => {
 describe("a browser", () => {
   const navigation = { "Sec-Fetch-Mode": "navigate", Accept: "text/html,*/*" };
 
-  it.each<[string, Record<string, string>]>([
-    ["that says so", navigation],
-    ["of an older kind", { Accept: "text/html,application/xhtml+xml" }],
-  ])("%s is sent to sign in, and back with a cookie", async (_what, headers) => {
-    const toLogin = await ask(`${ORIGIN}/-/whoami?a=b`, { headers });
+  it.each<[string, string, Record<string, string>]>([
+    ["that says so", ORIGIN, navigation],
+    ["of an older kind", ORIGIN, { Accept: "text/html,application/xhtml+xml" }],
+    ["at the other host name", SECOND_ORIGIN, navigation],
+  ])("%s is sent to sign in, and back with a cookie", async (_what, origin, headers) => {
+    const toLogin = await ask(`${origin}/-/whoami?a=b`, { headers });
     expect(toLogin.status).toBe(302);
     const login = new URL(toLogin.headers.get("location") ?? "");
     expect((await ask(login.href)).status).toBe(200);
     login.searchParams.set("login_hint", "alice");
     const back = await ask(login.href);
-    expect([back.status, back.headers.get("location")]).toEqual([302, `${ORIGIN}/-/whoami?a=b`]);
+    expect([back.status, back.headers.get("location")]).toEqual([302, `${origin}/-/whoami?a=b`]);
     const cookie = back.headers.get("set-cookie") ?? "";
     expect(cookie).toMatch(/; Path=\/; Max-Age=86400; Secure; HttpOnly; SameSite=Lax$/);
-    const claims = await claimsOf(`${ORIGIN}/-/whoami?a=b`, { Cookie: `other=1; ${cookie.split(";")[0]}` });
+    const claims = await claimsOf(`${origin}/-/whoami?a=b`, { Cookie: `other=1; ${cookie.split(";")[0]}` });
     expect(claims).toMatchObject({ email: "alice@example.com", aud: ["the-hosts"] });
   });
 
