@@ -137,6 +137,7 @@ describe("examples of the Worker's configuration", () => {
     "docs/REFERENCE.md",
     "docs/RUNBOOK.md",
     "docs/CONFIGURATION.md",
+    "docs/COMING-FROM.md",
     "README.md",
   ].flatMap((file) =>
     fencedBlocks(readFileSync(file, "utf8"))
