@@ -61,6 +61,19 @@ export const LOG_EVENTS = {
     meaning: "A person made more requests of one kind than get a row each: they are counted in a summary.",
     action: "Find out who it is: a script, or an attacker. `SELECT * FROM requests WHERE first_at IS NOT NULL`.",
   },
+  change_not_recorded: {
+    level: "error",
+    worker: "edge",
+    fields: [
+      ...["id", "user", "kubernetes_user", "cluster"],
+      ...["verb", "api_group", "resource", "subresource", "namespace", "name"],
+    ],
+    meaning:
+      "A change was handed on together with its event, and the user's object did not accept the event within 10 s. " +
+      "The client got 503. The object may have accepted it later.",
+    action:
+      "Look for the row by its `id`. Without one, this line is all there is: compare with the cluster's own audit log.",
+  },
   response_not_recorded: {
     level: "error",
     worker: "edge",

@@ -428,7 +428,7 @@ describe("while the object of its user does not answer", () => {
   });
 
   it("a change that left together with its record says that it may have been carried out", async () => {
-    vi.spyOn(console, "error").mockImplementation(() => {});
+    const errors = vi.spyOn(console, "error").mockImplementation(() => {});
     const person = someone();
     let isAway = false;
     const { KUBE_API, asked } = counting();
@@ -440,7 +440,16 @@ describe("while the object of its user does not answer", () => {
     const message = expect.stringMatching(/already been sent to the cluster: it may have been carried out/);
     expect(await response.json()).toMatchObject({ message });
     expect(asked).toEqual(["POST", "POST"]);
-    // Nothing is left of the allowance's use: the next one goes on as usual.
+    const logged = errors.mock.calls.map(([line]) => JSON.parse(String(line)));
+    expect(logged).toContainEqual({
+      ...{ event: "change_not_recorded", level: "error", id: expect.any(String), user: person.email },
+      ...{ kubernetes_user: person.email, cluster: "test-cluster", verb: "create", api_group: "" },
+      ...{ resource: "configmaps", subresource: null, namespace: "demo", name: null },
+    });
+    // What is left of the allowance is no use to anybody meanwhile.
+    expect((await handle(`${NS}/configmaps`, { method: "POST" })).status).toBe(503);
+    expect(asked).toEqual(["POST", "POST"]);
+    // The next one goes on as usual.
     isAway = false;
     expect((await handle(`${NS}/configmaps/x`, { method: "DELETE" })).status).toBe(200);
     expect(await rowsOf(person.email, 2)).toMatchObject([{ verb: "create" }, { verb: "delete" }]);

@@ -5,10 +5,14 @@ import { makeSessionId } from "../../contract/session-id.ts";
 import {
   invokeUserObject,
   invokeUserObjects,
+  recordRequest,
   sendAttempt,
   sessionObjectAddress,
   userObjectAddress,
 } from "../../worker/sessions/user-objects.ts";
+
+import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
+import { shortenTimer } from "./timers.ts";
 
 type Namespace = Parameters<typeof userObjectAddress>[0];
 type Answer = () => unknown;
@@ -37,7 +41,7 @@ function namespaceOf(answers: readonly Answer[]) {
     },
     get: (id: string, options?: { locationHint?: string }) => {
       stubs.push(options?.locationHint ? `${id} at ${options.locationHint}` : id);
-      return { list: answer, terminate: answer, currentLock: answer, fetch: answer };
+      return { list: answer, recordRequest: answer, terminate: answer, currentLock: answer, fetch: answer };
     },
   } as unknown as Namespace;
   return { namespace, stubs };
@@ -155,5 +159,25 @@ describe("addresses", () => {
     expect(sessionObjectAddress(namespace, id(OBJECT_ID))).toEqual({ id: OBJECT_ID, locationHint: null });
     expect(sessionObjectAddress(namespace, id("f".repeat(64)))).toBeUndefined();
     expect(sessionObjectAddress(namespace, "nonsense")).toBeUndefined();
+  });
+});
+
+describe("the record of an API request", () => {
+  const fields = {
+    ...{ requestId: requestIdAt(Date.now(), 0), request: AUDITED_REQUEST, isChange: true, isHandedOn: true },
+    ...{ isolate: "isolate-1", limits: { maxChangesPerMinute: 10, maxQueuedEvents: 10 } },
+  };
+  const ACCEPTED = { as: "event", allowance: null, state: { version: 0, lock: null } };
+
+  test("that its object takes too long to accept is given up by its request, and not by its invocation", async () => {
+    shortenTimer(10_000, 1);
+    const object = Promise.withResolvers<unknown>();
+    const { namespace } = namespaceOf([() => object.promise]);
+    const address = userObjectAddress(namespace, "alice@example.com", null);
+    const kept: Promise<unknown>[] = [];
+    const outliving = { waitUntil: (work: Promise<unknown>) => void kept.push(work) };
+    expect(await recordRequest(namespace, address, fields, outliving)).toEqual(UNAVAILABLE);
+    object.resolve({ ok: true, value: ACCEPTED });
+    expect(await Promise.all(kept)).toEqual([{ ok: true, value: { ok: true, value: ACCEPTED } }]);
   });
 });

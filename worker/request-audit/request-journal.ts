@@ -8,6 +8,7 @@
  *     anything else that is audited  cluster ─► record ─► object ─► the answer's head
  */
 import type { Category } from "../../audit/request-categories.ts";
+import type { AuditedRequest } from "../../audit/request-events.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { PersonState } from "../../contract/person-state.ts";
@@ -106,17 +107,15 @@ export class RequestJournal {
     const category = trace.isRecorded ? "none" : this.#categoryOf(recording, response.status);
     if (category === "none") return ok(response);
     trace.isRecorded = true;
-    const calling = recordRequest(env.USER_SESSIONS, addressOf(recording), {
+    const fields = {
       requestId: this.#makeId(trace.at),
       request: describeRequest(request, trace, category, response.status),
       isChange: false,
       isHandedOn: false,
       isolate: this.#isolateId(),
       limits: this.#limits(),
-    });
-    // The client may hang up at any time.
-    context.waitUntil(calling);
-    const recorded = await calling;
+    };
+    const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), fields, context);
     // An answer that says "sign in" gives nothing away, and without it nobody's client would sign in again.
     if (recorded.ok || trace.user === undefined) return ok(response);
     discard(response);
@@ -124,7 +123,7 @@ export class RequestJournal {
   }
 
   async #recordChange(
-    { request, trace, env }: Recording,
+    { request, trace, env, context }: Recording,
     address: UserObjectAddress,
     requestId: string,
     category: Category,
@@ -132,19 +131,22 @@ export class RequestJournal {
   ): Promise<Result<Recorded, Denial>> {
     const object = address.id.toString();
     const askedAt = Date.now();
-    const recorded = await recordRequest(env.USER_SESSIONS, address, {
-      requestId,
-      request: describeRequest(request, trace, category, null),
-      isChange: true,
-      isHandedOn,
-      isolate: this.#isolateId(),
-      limits: this.#limits(),
-    });
+    const described = describeRequest(request, trace, category, null);
+    const recorded = await recordRequest(
+      env.USER_SESSIONS,
+      address,
+      {
+        ...{ requestId, request: described, isChange: true, isHandedOn },
+        ...{ isolate: this.#isolateId(), limits: this.#limits() },
+      },
+      // Nobody can call it back any more. One that was not handed on would only seem to have been.
+      isHandedOn ? context : undefined,
+    );
     if (isHandedOn) this.#allowances.arrived(object);
-    if (recorded.ok) {
-      this.#allowances.set(object, recorded.value.allowance, askedAt);
-      if (trace.user !== undefined) this.#learn(trace.user, recorded.value.state, askedAt);
-    }
+    // An object that does not answer is asked before each change.
+    this.#allowances.set(object, recorded.ok ? recorded.value.allowance : null, askedAt);
+    if (recorded.ok && trace.user !== undefined) this.#learn(trace.user, recorded.value.state, askedAt);
+    if (!recorded.ok && isHandedOn) logUnrecorded(requestId, described);
     return recorded;
   }
 
@@ -205,6 +207,15 @@ async function respond(
   } catch (error) {
     logEvent("error", "response_not_recorded", { error: describeError(error) });
   }
+}
+
+/** Says what may have been done without a row: nothing else does. */
+function logUnrecorded(id: string, request: AuditedRequest): void {
+  const { user, kubernetes_user, cluster, verb, api_group, resource, subresource, namespace, name } = request;
+  logEvent("error", "change_not_recorded", {
+    ...{ id, user, kubernetes_user, cluster },
+    ...{ verb, api_group, resource, subresource, namespace, name },
+  });
 }
 
 /** Ends an answer that nobody will read. */

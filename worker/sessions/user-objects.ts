@@ -81,17 +81,21 @@ const RECORD_WITHIN_MS = 10_000;
 /**
  * Writes an API request to its object's audit log. A repeated try says so: the object knows what it has.
  *
+ * @param outliving the invocation, where the call must reach an object that is slow, whoever still waits
  * @returns how it is recorded, or why not; `object_unavailable` where it is not known whether it is
  */
 export async function recordRequest(
   namespace: Namespace,
   address: UserObjectAddress,
   fields: Omit<UserObjectFields<"recordRequest">, "failedTries">,
+  outliving?: Pick<ExecutionContext, "waitUntil">,
 ): Promise<Result<UserObjectValue<"recordRequest">, Denial>> {
   let tries = 0;
   const call = () => callUserObject(connect(namespace, address), "recordRequest", { ...fields, failedTries: tries++ });
+  const calling = callWithRetries(call);
+  outliving?.waitUntil(calling);
   try {
-    const called = await withTimeout(callWithRetries(call), RECORD_WITHIN_MS);
+    const called = await withTimeout(calling, RECORD_WITHIN_MS);
     return called.ok ? called.value : unavailableAfter("recordRequest", called.error);
   } catch (thrown) {
     return unavailableAfter("recordRequest", { tries, thrown });
