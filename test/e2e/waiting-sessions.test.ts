@@ -25,12 +25,14 @@ const CUTS_WHILE_PAUSED = 2;
 const LINE = "a line of text as programs print them\n";
 /** 40 MB: more than all buffers between a command and its reader. */
 const OUT_BYTES = 40_000_000;
-const output = (bytes: number) => `yes '${LINE.trim()}' | head -c ${bytes}`;
-const OUTPUT = output(OUT_BYTES);
+const READY = "ready\n";
 /**
- * kubectl gives up where no pong reached it for a minute, and the pongs lie behind the output. A terminal is slow,
- * so it must have shown what waits some seconds after the pause.
+ * Says that it is there, and prints once the file is. kubectl gives up where no pong reached it for a minute, so
+ * no pause may begin before all sessions are open, however long that takes.
  */
+const output = (bytes: number) => `${readyUntil("print")}; yes '${LINE.trim()}' | head -c ${bytes}`;
+const OUTPUT = output(OUT_BYTES);
+/** A terminal is slow: the pongs lie behind what it has to show after the pause. */
 const SHOWN_BYTES = 3_000_000;
 /** The first fits into the buffers between Sallyport and the command, and looks taken. */
 const STDIN_BYTES = [1_000_000, 30_000_000, 60_000_000];
@@ -43,6 +45,11 @@ const STDIN = 0;
 const STDOUT = 1;
 const RESIZE = 4;
 const CLOSE_STDIN = Buffer.from([255, STDIN]);
+
+/** Waits for a file in the pod. */
+function readyUntil(file: string): string {
+  return `echo ${READY.trim()}; until [ -e ${file} ]; do sleep 0.2; done`;
+}
 
 const home = mkdtempSync(join(tmpdir(), "sallyport-e2e-"));
 let cluster: EmbeddedCluster;
@@ -157,22 +164,29 @@ describe.each(["tcp", "websocket"] as const)("with %s to the cluster", (transpor
 
   it("resize messages of 1 MiB cost no more than as much input", async () => {
     const session = await new Exec(people, ["cat"]).opened();
+    let seconds = 60;
     const millisecondsOf = async (channel: number, body: string) => {
       const message = Buffer.concat([Buffer.of(channel), Buffer.from(body)]);
       const start = performance.now();
       for (let count = 0; count < 20; count++) session.socket.send(message);
       // All of it has been handled when the object answers: it ends another session of the same user.
-      const other = await new Exec(people, ["sleep", `60${channel}`]).opened();
-      const { id } = await sessionWhere(people.stack.d1Path, `command ->> '$[1]' = '60${channel}'`);
+      const other = await new Exec(people, ["sleep", `${++seconds}`]).opened();
+      const { id } = await sessionWhere(people.stack.d1Path, `command ->> '$[1]' = '${seconds}'`);
       expect((await people.admin("DELETE", `sessions/${id}`)).status).toBe(200);
       await other.ended;
       return performance.now() - start;
     };
-    const input = await millisecondsOf(STDIN, "x".repeat(1024 * 1024));
     const sizes = Array.from({ length: 40_000 }, (_, index) => `"Width":${index},"Height":2`).join(",");
-    const resizes = await millisecondsOf(RESIZE, `{${sizes},"padding":"${"\\u0000".repeat(10_000)}"}`);
+    const resize = `{${sizes},"padding":"${"\\u0000".repeat(10_000)}"}`;
+    // In turn, and the fastest of each: a machine that is busy with something else says nothing.
+    const inputs: number[] = [];
+    const resizes: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      inputs.push(await millisecondsOf(STDIN, "x".repeat(1024 * 1024)));
+      resizes.push(await millisecondsOf(RESIZE, resize));
+    }
     // One of these messages used to take 4 s.
-    expect(resizes).toBeLessThan(10 * input);
+    expect(Math.min(...resizes)).toBeLessThan(10 * Math.min(...inputs));
     session.socket.terminate();
   });
 });
@@ -208,45 +222,45 @@ describe("while a frozen cluster is found out, over TCP", () => {
       return running;
     };
     const cat = (note: string) => start(["exec", "-i", "shell", "--", "sh", "-c", `cat # ${note}`]);
-    const count = (bytes: number) => {
-      const script = "until [ -e read-on ]; do sleep 0.2; done; wc -c";
-      return start(["exec", "-i", "shell", "--", "sh", "-c", script], Buffer.alloc(bytes));
-    };
-    pausedReader = start(["exec", "shell", "--", "sh", "-c", OUTPUT]);
-    pausedReader.child.stdout?.pause();
-    suspended = start(["exec", "shell", "--", "sh", "-c", OUTPUT]);
-    await expect.poll(() => suspended.stdout().length).toBeGreaterThan(0);
-    suspended.child.kill("SIGSTOP");
-    stopped = new CountingTerminal(alice.command("exec", "shell", "--", "sh", "-c", output(SHOWN_BYTES)));
-    await expect.poll(() => stopped.bytes).toBeGreaterThan(0);
-    stopped.type(XOFF);
-    unread = await new Exec(people, ["sh", "-c", OUTPUT]).opened();
-    unread.socket.pause();
+    const count = (bytes: number) =>
+      start(["exec", "-i", "shell", "--", "sh", "-c", `${readyUntil("read-on")}; wc -c`], Buffer.alloc(bytes));
     stuckInput = STDIN_BYTES.map(count);
+    pausedReader = start(["exec", "shell", "--", "sh", "-c", OUTPUT]);
+    suspended = start(["exec", "shell", "--", "sh", "-c", OUTPUT]);
+    stopped = new CountingTerminal(alice.command("exec", "shell", "--", "sh", "-c", output(SHOWN_BYTES)));
+    unread = await new Exec(people, ["sh", "-c", OUTPUT]).opened();
     idle = cat(CUT_WHEN_IDLE);
-    idle.child.stdin?.write("before\n");
-    await expect.poll(() => idle.stdout()).toBe("before\n");
     frozen = cat(FREEZABLE);
-    frozen.child.stdin?.write("before\n");
-    await expect.poll(() => frozen.stdout()).toBe("before\n");
+    for (const { child, stdout } of [idle, frozen]) {
+      child.stdin?.write("before\n");
+      await expect.poll(stdout).toBe("before\n");
+    }
+    for (const { stdout } of [...stuckInput, pausedReader, suspended]) await expect.poll(stdout).toBe(READY);
+    await expect.poll(() => stopped.bytes).toBe(READY.length);
+    await expect.poll(() => unread.stdoutEnd).toBe(READY);
+
+    pausedReader.child.stdout?.pause();
+    suspended.child.kill("SIGSTOP");
+    stopped.type(XOFF);
+    unread.socket.pause();
+    expect((await alice.run("exec", "shell", "--", "touch", "print")).code).toBe(0);
     hop.freeze();
   });
 
   it("kubectl whose output nobody reads, or which is suspended, or whose terminal is, gets every byte", async () => {
     // Meanwhile the hop proves that it cuts whoever is silent.
-    const shown = stopped.bytes;
     for (let cut = 0; cut < CUTS_WHILE_PAUSED; cut++) await sayNothing(upstream);
     expect(hop.cut).toBe(CUTS_WHILE_PAUSED);
     // What was on its way to the screen when the key was pressed is little.
-    expect(stopped.bytes - shown).toBeLessThan(SHOWN_BYTES / 2);
+    expect(stopped.bytes).toBeLessThan(SHOWN_BYTES / 2);
     stopped.type(XON);
     pausedReader.child.stdout?.resume();
     suspended.child.kill("SIGCONT");
     for (const { finished } of [pausedReader, suspended]) {
       const { code, stdout, stderr } = await finished;
-      expect([code, stdout.length, stderr]).toEqual([0, OUT_BYTES, ""]);
+      expect([code, stdout.length, stderr]).toEqual([0, READY.length + OUT_BYTES, ""]);
     }
-    expect([await stopped.exited, stopped.bytes]).toEqual([0, SHOWN_BYTES]);
+    expect([await stopped.exited, stopped.bytes]).toEqual([0, READY.length + SHOWN_BYTES]);
   });
 
   it("the frozen session is ended as lost", async () => {
@@ -262,15 +276,15 @@ describe("while a frozen cluster is found out, over TCP", () => {
     await frozen.finished;
     unread.socket.resume();
     expect(await unread.ended).toBe(1000);
-    expect(unread.stdoutBytes).toBe(OUT_BYTES);
+    expect(unread.stdoutBytes).toBe(READY.length + OUT_BYTES);
   });
 
   it("input arrives in a command that reads it later than kubectl would wait without Sallyport", async () => {
     await frozen.finished;
     expect((await people.alice.run("exec", "shell", "--", "touch", "read-on")).code).toBe(0);
     const ends = await Promise.all(stuckInput.map(({ finished }) => finished));
-    expect(ends.map(({ code, stdout, stderr }) => [code, Number(stdout), stderr])).toEqual(
-      STDIN_BYTES.map((bytes) => [0, bytes, ""]),
+    expect(ends.map(({ code, stdout, stderr }) => [code, stdout, stderr])).toEqual(
+      STDIN_BYTES.map((bytes) => [0, `${READY}${bytes}\n`, ""]),
     );
   });
 
