@@ -30,7 +30,7 @@ export type TcpBinding = Pick<Fetcher, "connect">;
 
 /**
  * Finds the binding of a cluster's TCP connections: a Workers VPC service of type `tcp` or a VPC network in
- * production, a small Worker locally. A runtime may lack `connect()`, so it is looked for.
+ * production, the network itself locally. A runtime may lack `connect()`, so it is looked for.
  *
  * @param binding its name, which comes from the configuration and never from a request
  */

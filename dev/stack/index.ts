@@ -102,7 +102,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   await planPorts(options.port, morePorts);
   const facts = { hasSecond, transport: options.transport };
   const accessTokenSeconds = options.accessTokenSeconds ?? DEFAULT_ACCESS_TOKEN_SECONDS;
-  const placeholder = { audience: "checked-later", cluster: "checked-later" };
+  const placeholder = { audience: "checked-later", cluster: "checked-later", upstreams: {} };
   buildLocalConfig({ issuer: `http://${LOOPBACK}`, ...facts, ...placeholder }, options.config);
 
   const log = new WorkerLog({ path: paths.log, verbose: options.verbose ?? false, print });
@@ -125,6 +125,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   options.signal?.throwIfAborted();
 
   const { audiences, signingKey, certs, serviceToken } = access;
+  const upstreams = { [ONLY_BINDING]: cluster.address, ...(second && { [SECOND.binding]: second.address }) };
   let stopping = false;
   const { runtime, ports, issuer } = await withPortPlan(options.port, morePorts, async (ports) => {
     const issuer = `http://${LOOPBACK}:${ports.issuer}`;
@@ -142,11 +143,12 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
           adminAudience: audiences.admin,
           serviceToken: serviceToken.clientId,
           cluster: cluster.name,
+          upstreams,
           ...facts,
         },
         options.config,
       ),
-      upstreams: { [ONLY_BINDING]: cluster.address, ...(second && { [SECOND.binding]: second.address }) },
+      upstreams,
       callerHandlesSignals: options.callerHandlesSignals ?? false,
       inspector: options.inspector ?? false,
       log,
@@ -207,17 +209,15 @@ async function settleAll<T extends readonly unknown[]>(work: { [K in keyof T]: P
 async function bundleWorkers(paths: StatePaths, { wranglerConfig }: StackOptions) {
   const edge = readWorkerConfiguration(wranglerConfig ?? EDGE_CONFIGURATION);
   const objects = readWorkerConfiguration(OBJECTS_CONFIGURATION);
-  const [edgeModule, objectsModule, accessModule, vpcModule] = await settleAll([
+  const [edgeModule, objectsModule, accessModule] = await settleAll([
     bundleWorker(edge, join(paths.bundles, "edge")),
     bundleWorker(objects, join(paths.bundles, "objects")),
     bundleFake("access", join(paths.bundles, "access")),
-    bundleFake("vpc", join(paths.bundles, "vpc")),
   ]);
   return {
     edge: { configuration: edge, module: edgeModule },
     objects: { configuration: objects, module: objectsModule },
     accessModule,
-    vpcModule,
   };
 }
 

@@ -24,6 +24,8 @@ export interface LocalFacts {
   readonly cluster: string;
   /** See `SECOND`. */
   readonly hasSecond?: boolean;
+  /** `host:port` of each cluster, by binding. */
+  readonly upstreams: Readonly<Record<string, string>>;
   /** Default `auto`. */
   readonly transport?: UpstreamTransport | undefined;
 }
@@ -80,14 +82,23 @@ export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides =
   return complete as ConfigInput;
 }
 
-/** Leads sessions to each cluster as the stack binds it, also to those that the overrides name. */
-function withTransport(document: Record<string, unknown>, { transport = "auto" }: LocalFacts): Record<string, unknown> {
-  const fields = (binding: string) => ({ transport, tcpBinding: tcpBindingOf(binding) });
+/**
+ * Leads sessions to each cluster as the stack binds it, also to those that the overrides name. Where its
+ * connections lead is the stack's to say: the document of a deployment names its sidecar.
+ */
+function withTransport(
+  document: Record<string, unknown>,
+  { transport = "auto", upstreams }: LocalFacts,
+): Record<string, unknown> {
+  const complete = (cluster: Record<string, unknown>, binding: string) => ({
+    ...{ transport, tcpBinding: tcpBindingOf(binding), ...cluster },
+    ...(upstreams[binding] !== undefined && { tcpAddress: upstreams[binding] }),
+  });
   const { clusters } = document;
-  if (clusters === undefined) return { ...fields(ONLY_BINDING), ...document };
-  const complete = (cluster: unknown) =>
-    isPlainObject(cluster) ? { ...fields(String(cluster["binding"])), ...cluster } : cluster;
-  return { ...document, clusters: Array.isArray(clusters) ? clusters.map(complete) : clusters };
+  if (clusters === undefined) return complete(document, ONLY_BINDING);
+  const completeOne = (cluster: unknown) =>
+    isPlainObject(cluster) ? complete(cluster, String(cluster["binding"])) : cluster;
+  return { ...document, clusters: Array.isArray(clusters) ? clusters.map(completeOne) : clusters };
 }
 
 function twoClusters(first: string) {

@@ -9,7 +9,6 @@ import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { FrontSettings } from "../access/front.ts";
 import { PERSONA_NAMES } from "../access/personas.ts";
-import type { VpcServiceProps } from "../vpc/props.ts";
 import { LOCAL_ENVIRONMENT, type WorkerConfiguration } from "../workers/configuration.ts";
 import { StackError } from "./errors.ts";
 import { tcpBindingOf } from "./local-config.ts";
@@ -22,7 +21,6 @@ import { RuntimeLog, type WorkerLog } from "./worker-log.ts";
 /** Name of the local database. Fixed, so that its file does not depend on a deployment's id. */
 const LOCAL_DATABASE = "sallyport";
 const ACCESS = "access";
-const VPC = "vpc";
 /** Name of the edge, also of a Worker in its place. */
 const EDGE = "sallyport";
 const WRANGLER_LOG = "WRANGLER_LOG";
@@ -42,7 +40,6 @@ export interface RuntimeInput {
   readonly edge: BundledWorker;
   readonly objects: BundledWorker;
   readonly accessModule: string;
-  readonly vpcModule: string;
   readonly ports: PortPlan;
   readonly front: FrontSettings;
   readonly config: ConfigInput;
@@ -83,7 +80,7 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
       handleStructuredLogs: ({ level, message, timestamp }) => input.log.write(level, message, timestamp),
       unsafeRuntimeEnv: { [STATE_DIR_MARK]: input.stateDir },
       unsafeHandleRuntimeRestart: () => input.onRestart(workerdPid()),
-      workers: [accessOptions(input), vpcOptions(input), edgeOptions(input), objectsOptions(input)],
+      workers: [accessOptions(input), edgeOptions(input), objectsOptions(input)],
     }),
     resourcePersistencePath: input.dataDir,
     unsafeLocalExplorer: false,
@@ -141,25 +138,16 @@ function edgeOptions(input: RuntimeInput): V4WorkerOptions {
   };
 }
 
-function vpcOptions({ vpcModule, objects }: RuntimeInput): V4WorkerOptions {
-  return {
-    name: VPC,
-    modules: true,
-    scriptPath: vpcModule,
-    modulesRoot: dirname(vpcModule),
-    compatibilityDate: objects.configuration.compatibilityDate,
-  };
-}
-
 /**
  * Named as in its configuration, because the edge's `script_name` refers to it. Only the objects open TCP
- * connections to clusters.
+ * connections to clusters: through a binding to the network, as a VPC network's, which the runtime serves
+ * itself.
  */
 function objectsOptions({ objects, upstreams }: RuntimeInput): V4WorkerOptions {
   const options = commonOptions(objects.configuration.name, objects, upstreams);
-  const tcp = Object.entries(upstreams).map(([binding, address]) => [
+  const tcp = Object.keys(upstreams).map((binding) => [
     tcpBindingOf(binding),
-    { name: VPC, props: { address } satisfies VpcServiceProps },
+    { network: { allow: ["local", "private", "public"] } },
   ]);
   return { ...options, serviceBindings: { ...options.serviceBindings, ...Object.fromEntries(tcp) } };
 }

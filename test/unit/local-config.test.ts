@@ -6,7 +6,10 @@ import { StackError } from "../../dev/stack/errors.ts";
 import { buildLocalConfig, type ConfigOverrides, readConfigOverrides } from "../../dev/stack/local-config.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 
-const facts = { issuer: "http://127.0.0.1:8714", audience: "an-audience", cluster: "embedded" };
+const facts = {
+  ...{ issuer: "http://127.0.0.1:8714", audience: "an-audience", cluster: "embedded" },
+  upstreams: { KUBE_API: "127.0.0.1:8001", KUBE_API_SECOND: "127.0.0.1:8002" },
+};
 
 describe("the local configuration document", () => {
   it("is one that the edge accepts, with the Access fake as its only issuer", () => {
@@ -27,12 +30,15 @@ describe("the local configuration document", () => {
 
   it("leads sessions to each cluster over TCP, unless told otherwise", () => {
     expect(loadConfig(buildLocalConfig(facts)).clusters).toMatchObject([
-      { binding: "KUBE_API", upstream: { transport: "auto", tcpBinding: "KUBE_API_TCP" } },
+      { binding: "KUBE_API", upstream: { transport: "auto", tcpBinding: "KUBE_API_TCP", address: "127.0.0.1:8001" } },
     ]);
     const two = loadConfig(buildLocalConfig({ ...facts, hasSecond: true, transport: "websocket" }));
     expect(two.clusters).toMatchObject([
       { binding: "KUBE_API", upstream: { transport: "websocket", tcpBinding: "KUBE_API_TCP" } },
-      { binding: "KUBE_API_SECOND", upstream: { transport: "websocket", tcpBinding: "KUBE_API_SECOND_TCP" } },
+      {
+        binding: "KUBE_API_SECOND",
+        upstream: { transport: "websocket", tcpBinding: "KUBE_API_SECOND_TCP", address: "127.0.0.1:8002" },
+      },
     ]);
   });
 
@@ -48,6 +54,11 @@ describe("the local configuration document", () => {
     ]);
     const [only] = loadConfig(buildLocalConfig(facts, { transport: "websocket" })).clusters;
     expect(only?.upstream.transport).toBe("websocket");
+  });
+
+  it("leads to the stack's own clusters, whatever sidecar a deployment's document names", () => {
+    const [only] = loadConfig(buildLocalConfig(facts, { tcpAddress: "sidecar.internal:6443" })).clusters;
+    expect(only?.upstream.address).toBe("127.0.0.1:8001");
   });
 
   it("matches the administrator before any group", () => {
