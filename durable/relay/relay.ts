@@ -185,7 +185,11 @@ export class Relay implements LegReceiver {
     const canBeHeard = !this.#toClient.isFull && !isInputWaiting;
     const sentBytes = leg.takenBytes + leg.unsentBytes;
     const action = this.#liveness.tick(now, { canBeHeard, sentBytes });
-    if (action === "ping") leg.ping();
+    if (action === "ping") {
+      // Whoever had taken everything before our ping is not stalled because of it.
+      this.#toCluster.stalledMs();
+      leg.ping();
+    }
     if (action === "lost") {
       this.#mustClose({ kind: "cluster", code: CloseCode.abnormal, reason: `no answer for ${LOST_AFTER_MS / 1000} s` });
     }

@@ -1,6 +1,7 @@
 /** How a relay holds back a cluster that cannot be told to wait, and what it says about what it holds. */
 import { describe, expect, it } from "vitest";
 import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
+import type { Clock } from "../../durable/relay/brake.ts";
 import { Relay } from "../../durable/relay/relay.ts";
 import { type CloseCause, closureOf } from "../../durable/session/close-cause.ts";
 import type { LegReceiver, UpstreamLeg } from "../../durable/upstream/leg.ts";
@@ -43,7 +44,11 @@ function lengthOf(message: ArrayBuffer | Uint8Array | string): number {
   return typeof message === "string" ? message.length : message.byteLength;
 }
 
+/** The runtime looks at no timer. */
+const STOPPED_CLOCK: Clock = { now: () => 0, sleep: () => new Promise(() => {}) };
+
 interface Setting {
+  readonly clock?: Clock;
   /** What a leg over TCP has. */
   readonly hasBackpressure?: boolean;
   readonly isClientMeasured?: boolean;
@@ -51,7 +56,12 @@ interface Setting {
 }
 
 /** An exec in a runtime that looks at no timer, as while messages arrive without a break. */
-function session({ hasBackpressure = false, isClientMeasured = true, isClusterMeasured = true }: Setting = {}) {
+function session({
+  clock = STOPPED_CLOCK,
+  hasBackpressure = false,
+  isClientMeasured = true,
+  isClusterMeasured = true,
+}: Setting = {}) {
   const client = new FakeSocket(isClientMeasured);
   const cluster = new FakeSocket(isClusterMeasured);
   const pauses: (() => Promise<void>)[] = [];
@@ -67,7 +77,7 @@ function session({ hasBackpressure = false, isClientMeasured = true, isClusterMe
     inputBuffer: { append() {}, take: () => undefined, clear() {} },
     ...{ maxBufferedStdinBytes: 0, maxClientMessageBytes: 128 * 1024, heldInput: { bytes: 0 }, startedAt: 0 },
     pauseInput: (until) => pauses.push(until),
-    clock: { now: () => 0, sleep: () => new Promise(() => {}) },
+    clock,
     ...{ onFinalStatus: () => {}, onInputNotStored: () => {} },
     onMustClose: (cause) => causes.push(cause),
     onFailure: (error) => {
@@ -83,15 +93,17 @@ class SilentLeg implements UpstreamLeg {
   readonly subprotocol = "";
   readonly hasBackpressure = true;
   readonly isMeasured = true;
-  readonly unsentBytes = 0;
   readonly takenBytes = 0;
+  unsentBytes = 0;
   receiver: LegReceiver | undefined;
 
   start(receiver: LegReceiver): void {
     this.receiver = receiver;
   }
   send(): void {}
-  ping(): void {}
+  ping(): void {
+    this.unsentBytes += 6;
+  }
   close(): void {}
   abort(): void {}
 }
@@ -157,5 +169,22 @@ describe("what a session holds waits for", () => {
     expect(relay.waitsFor).toBe("client");
     client.hangUp();
     expect(relay.waitsFor).toBe("cluster");
+  });
+});
+
+describe("a cluster that has taken everything", () => {
+  it("is not stalled by a ping, however long nothing happened before, but by one that it does not take", () => {
+    let now = 0;
+    const { leg, relay } = session({ hasBackpressure: true, clock: { ...STOPPED_CLOCK, now: () => now } });
+    const tick = (at: number) => {
+      now = at;
+      relay.tick(now);
+      return relay.stalledReader(1_000);
+    };
+    // A machine that was suspended for a minute.
+    for (const at of [0, 60_000]) expect(tick(at)).toBeUndefined();
+    expect((leg as SilentLeg).unsentBytes).toBeGreaterThan(0);
+    expect(tick(60_999)).toBeUndefined();
+    expect(tick(61_000)).toBe("cluster");
   });
 });
