@@ -12,7 +12,7 @@ import { startEvent } from "./session/live-session.ts";
 import { endEvent, outcomeOf } from "./session/outcome.ts";
 import { SessionJournal } from "./storage/session-journal.ts";
 
-/** How long events of API requests wait for others, ms. */
+/** How long events wait for others, ms. */
 const DELIVER_WITHIN_MS = 250;
 
 /** The user's part of the audit log: durable in the object at once, delivered to D1 soon. */
@@ -42,7 +42,7 @@ export class AuditLog {
     const hash = this.#journal.append(sessionId, Date.now(), event);
     // A copy of the chain's last hash where nobody who can write to D1 can change it.
     if (event.type === "end") logEvent("log", "session_ended", { session: sessionId, hash });
-    this.#deliverSoon();
+    this.#deliverTogether();
   }
 
   appendUserEvent(event: UserEventBody | DeploymentEventBody): void {
@@ -116,7 +116,7 @@ export class AuditLog {
 
   /**
    * Delivers in a moment, together with what comes until then: the requests of a script follow each other
-   * closely, and each delivery is a write of D1 and one here.
+   * closely, as the events of a short session do, and each delivery is a write of D1 and one here.
    */
   #deliverTogether(): void {
     this.#alarm.ringWithin(HEARTBEAT_MS);
