@@ -30,7 +30,9 @@ const LIMITS = {
   stallTimeoutSeconds: 30,
   maxBufferedStdinBytes: 0,
 };
-const STALLING = { limits: { ...LIMITS, stallTimeoutSeconds: 1 } };
+const STALLING = { limits: { ...LIMITS, stallTimeoutSeconds: 1, maxBufferedStdinBytes: 64 * 1024 * 1024 } };
+/** 10 MB: more than a connection takes although nobody reads. */
+const UNREAD_MESSAGES = 100;
 const RECORDING = {
   mode: "output",
   onFailure: "continue",
@@ -62,7 +64,9 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
       if (moment === "dialling") return;
       stage.pod.stall(15_000);
       await stage.atClient((client) => {
-        for (let i = 0; i < 20; i++) client.send(frame(0, new Uint8Array(100_000)));
+        // The command has ended, and the client's close must not come after a stall.
+        const messages = moment === "during close" ? 1 : UNREAD_MESSAGES;
+        for (let i = 0; i < messages; i++) client.send(frame(0, new Uint8Array(100_000)));
         if (moment === "during close") client.close(1000);
       });
     },
