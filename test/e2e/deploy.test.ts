@@ -9,6 +9,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
+import { readMigrations } from "../../dev/stack/migrations.ts";
 import { bundleToText } from "../../dev/workers/bundle.ts";
 import {
   EDGE_CONFIGURATION,
@@ -20,7 +21,8 @@ import { parseDeployment } from "../../terraform/config/load.ts";
 import { interruptible } from "../../tools/cli/interruptible.ts";
 import { type DeployOptions, deploy as runDeploy } from "../../tools/deploy/deploy.ts";
 import { parseOutputs } from "../../tools/deployment/outputs.ts";
-import { migrationNames, planOf } from "../../tools/deployment/project.ts";
+import { planOf } from "../../tools/deployment/project.ts";
+import { cloudflareApi } from "../../tools/ports/cloudflare.ts";
 import { nodeHttp } from "../../tools/ports/http.ts";
 import { type Wrangler, wranglerDatabase, wranglerProcess } from "../../tools/ports/wrangler.ts";
 import { fencedBlocks } from "../support/markdown.ts";
@@ -127,8 +129,10 @@ const ANSWERS: Readonly<Record<string, string>> = {
   versions: JSON.stringify({ id: "v0", annotations: { "workers/tag": "c1-0000000000000000" } }),
 };
 
+const migrationNames = () => readMigrations(join(ROOT, "migrations")).map(({ name }) => name);
+
 describe("npm run deploy, with real D1", () => {
-  const data = join(home, "d1");
+  let data = join(home, "d1");
   const printed: string[] = [];
   const done: string[] = [];
   /**
@@ -156,16 +160,19 @@ describe("npm run deploy, with real D1", () => {
         objects: { name: "sallyport-objects", configuration, wrangler },
         codeUpdateDelaySeconds: 60,
         databaseBinding: "AUDIT_DB",
-        migrations,
+        migrations: readMigrations(join(ROOT, "migrations")).filter(({ name }) => migrations.includes(name)),
         serviceToken: undefined,
       },
       {
         ...{ dryRun: false, against: undefined, skipSmoke: true, rollback: false },
+        // There is no account to look in.
+        ...{ takeOver: [HOSTNAME], byStatement: false },
         ...{ withObjects: false, endSessions: false, drainMs: undefined, ...options },
       },
       {
         save: () => {},
         http: nodeHttp(),
+        cloudflare: (token) => cloudflareApi(nodeHttp(), { account: plan.account, token }),
         now: Date.now,
         wait: (ms) => wait(ms),
         print: (line) => void printed.push(line),
@@ -185,6 +192,22 @@ describe("npm run deploy, with real D1", () => {
     await again();
     expect(done).not.toContain("d1 migrations");
     expect(printed).toContain("D1: all migrations are applied.");
+  });
+
+  it("makes the same schema one statement at a time", async () => {
+    const schema =
+      "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%d1_migrations%' ORDER BY type, name";
+    const whole = await ask(schema);
+    data = join(home, "d1-by-statement");
+    try {
+      await again({ byStatement: true });
+      expect(done).not.toContain("d1 migrations");
+      expect(await ask(schema)).toEqual(whole);
+      await again();
+      expect(printed).toContain("D1: all migrations are applied.");
+    } finally {
+      data = join(home, "d1");
+    }
   });
 
   it("counts the live sessions in the deployed view", async () => {

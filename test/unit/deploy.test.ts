@@ -12,11 +12,15 @@ import { fingerprint } from "../../tools/deploy/fingerprint.ts";
 import type { DrainState, DrainSwitch, LiveSession } from "../../tools/deployment/drain-switch.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { formatVersionTag, type VersionTag } from "../../tools/deployment/version-tag.ts";
+import { cloudflareApi, DEFAULT_API } from "../../tools/ports/cloudflare.ts";
 import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/ports/http.ts";
 import type { Finished } from "../../tools/ports/wrangler.ts";
-import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
+import { ACCOUNT, ADMIN_AUDIENCE, AUDIENCE, CLUSTER, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
 
 const FILES = ["0000_audit_log.sql", "0001_append_only.sql"];
+const MIGRATIONS = FILES.map((name) => ({ name, statements: [] }));
+const ZONE = "593c9c94de529bbbfaac7c53ced0447d";
+const API_TOKEN = "an-api-token-that-nobody-may-see";
 const VERSION = "6d2a7b3e-1111-4222-8333-944455566677";
 const TOKEN = { id: "ci.access", secret: "a-secret-that-nobody-may-see" };
 
@@ -35,7 +39,7 @@ const EDGE_TAG = tagOf("");
 const OLD_TAG: VersionTag = { contract: CONTRACT_VERSION, bundle: "0".repeat(16) };
 const BUNDLED = ["deploy --dry-run", "objects deploy --dry-run"];
 const USUAL: DeployOptions = {
-  ...{ dryRun: false, against: undefined, skipSmoke: false, rollback: false },
+  ...{ dryRun: false, against: undefined, skipSmoke: false, rollback: false, takeOver: [], byStatement: false },
   ...{ withObjects: false, endSessions: false, drainMs: undefined },
 };
 
@@ -50,6 +54,7 @@ class Account {
   applied: string[] | undefined = [...FILES];
   live: LiveSession[][] = [[]];
   failing: string | undefined;
+  failure = "wrangler's own message";
   answeringVersion = VERSION;
   isAccessInFront = true;
   audience = AUDIENCE;
@@ -66,10 +71,15 @@ class Account {
     const name =
       worker + (command === "d1" || args[1] === "--dry-run" || command !== "deploy" ? `${command} ${sub}` : "deploy");
     const sql = args[args.indexOf("--command") + 1] ?? "";
+    if (name === "auth token") {
+      return this.hasToken
+        ? { code: 0, stdout: JSON.stringify({ type: "api_token", token: API_TOKEN }), stderr: "", records: [] }
+        : { code: 1, stdout: "Not logged in", stderr: "", records: [] };
+    }
     const isQuestion = ["d1 execute", "objects deployments status", "objects versions view"].includes(name);
     if (!isQuestion) this.commands.push(name);
     const result = (stdout: string, records: Finished["records"] = []) => ({ code: 0, stdout, stderr: "", records });
-    if (this.failing === name) return { code: 1, stdout: "", stderr: "wrangler's own message", records: [] };
+    if (this.failing === name) return { code: 1, stdout: "", stderr: this.failure, records: [] };
     const rows = (results: object[]) => result(`noise\n${JSON.stringify([{ results, success: true }])}`);
     if (name === "d1 execute") {
       if (sql.includes("sqlite_master")) return rows(this.applied ? [{ name: "d1_migrations" }] : []);
@@ -126,7 +136,44 @@ class Account {
     return value;
   }
 
+  hasToken = true;
+  /** The Worker that has the host name as a custom domain. */
+  owner: string | undefined = "sallyport";
+  records: { type: string; name: string; content: string }[] = [];
+  mayReadDns = true;
+  /** What public DNS answers. */
+  resolves: string[] = [];
+  dnsStatus = 0;
+
+  #api(path: string): HttpAnswer {
+    const answer = (result: unknown, status = 200) => ({
+      ...{ status, headers: {} },
+      body: JSON.stringify({
+        success: status === 200,
+        errors: status === 200 ? [] : [{ code: 10_000, message: "no" }],
+        result,
+      }),
+    });
+    if (path.includes("/workers/domains?hostname=")) {
+      return answer(this.owner === undefined ? [] : [{ hostname: HOSTNAME, service: this.owner }]);
+    }
+    if (path.startsWith("zones?name=acme.test&")) return answer([{ id: ZONE, name: "acme.test" }]);
+    if (path.startsWith("zones?")) return answer([]);
+    if (path === `zones/${ZONE}/dns_records?name=${HOSTNAME}`) {
+      return this.mayReadDns ? answer(this.records) : answer(null, 403);
+    }
+    throw new Error(`unexpected: ${path}`);
+  }
+
   readonly http = async ({ url, headers = {} }: HttpRequest): Promise<HttpAnswer> => {
+    if (url.startsWith(`${DEFAULT_API}/`)) {
+      expect(headers["authorization"]).toBe(`Bearer ${API_TOKEN}`);
+      return this.#api(url.slice(DEFAULT_API.length + 1));
+    }
+    if (url.startsWith("https://cloudflare-dns.com/")) {
+      const Answer = this.resolves.map((data) => ({ name: HOSTNAME, type: 1, TTL: 300, data }));
+      return { status: 200, headers: {}, body: JSON.stringify({ Status: this.dnsStatus, Answer }) };
+    }
     if (!this.isAccessInFront) return this.#health();
     if (headers["cf-access-client-secret"] === TOKEN.secret && this.isTokenKnown) return this.#health();
     const location = `${TEAM_DOMAIN}/cdn-cgi/access/login/${new URL(url).hostname}?kid=${this.audience}&redirect_url=%2F`;
@@ -151,13 +198,14 @@ class Account {
         objects: worker("sallyport-objects", "objects "),
         codeUpdateDelaySeconds: 28_860,
         databaseBinding: "AUDIT_DB",
-        migrations: FILES,
+        migrations: MIGRATIONS,
         serviceToken: TOKEN,
         ...input,
       },
       { ...USUAL, ...options },
       {
         http: this.http,
+        cloudflare: (token) => cloudflareApi(this.http, { account: ACCOUNT, token }),
         now: () => this.now,
         wait: async (ms) => {
           this.now += ms;
@@ -200,7 +248,7 @@ describe("npm run deploy", () => {
     expect(account.commands).toEqual(BUNDLED);
     expect(account.output).toContain("1. fill in: account is a placeholder");
     expect(account.output).toMatch(
-      /2\. apply those .*\n {2}3\. deploy the objects, sallyport-objects: .*\n {2}4\. deploy the edge, sallyport: .*\n {2}5\. check prod/,
+      /2\. look whether .*\n {2}3\. apply those .*\n {2}4\. deploy the objects, sallyport-objects: .*\n {2}5\. deploy the edge, sallyport: .*\n {2}6\. check prod/,
     );
   });
 
@@ -377,6 +425,74 @@ describe("work that must not be stopped in the middle", () => {
   });
 });
 
+describe("a host name that already leads elsewhere", () => {
+  const elsewhere: readonly [what: string, state: Partial<Account>, by: string][] = [
+    ["is another Worker's", { owner: "blog" }, "(the Worker blog)"],
+    [
+      "has a DNS record",
+      { owner: undefined, records: [{ type: "CNAME", name: HOSTNAME, content: "lb.acme.test" }] },
+      "(DNS: CNAME lb.acme.test)",
+    ],
+    [
+      "resolves, as far as a token sees that may not read DNS",
+      { owner: undefined, mayReadDns: false, resolves: ["192.0.2.7"] },
+      "(DNS, where it resolves to 192.0.2.7)",
+    ],
+  ];
+
+  it.each(elsewhere)("%s: it is refused before anything is changed", async (_what, state, by) => {
+    const account = Object.assign(new Account(), state, { applied: [] });
+    const refusal = await account.run().catch((error: unknown) => String(error));
+    expect(refusal).toContain(`${HOSTNAME} ${by}`);
+    expect(refusal).toContain("--take-over NAME");
+    expect(refusal).not.toContain(API_TOKEN);
+    expect(account.commands).toEqual(BUNDLED);
+    await account.run({ takeOver: ["other.acme.test"] }).catch(() => {});
+    expect(account.commands).toEqual([...BUNDLED, ...BUNDLED]);
+  });
+
+  it.each(elsewhere)("%s: it is taken over where it is named", async (_what, state) => {
+    const account = Object.assign(new Account(), state);
+    await account.run({ takeOver: [HOSTNAME] });
+    expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
+  });
+
+  it.each<[what: string, state: Partial<Account>]>([
+    ["is free", { owner: undefined }],
+    [
+      "has only records that a custom domain leaves alone",
+      { owner: undefined, records: [{ type: "TXT", name: HOSTNAME, content: "v=1" }] },
+    ],
+    ["does not resolve", { owner: undefined, mayReadDns: false, dnsStatus: 3 }],
+  ])("is not one that %s", async (_what, state) => {
+    const account = Object.assign(new Account(), state);
+    await account.run();
+    expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
+  });
+
+  it.each<[what: string, state: Partial<Account>, message: RegExp]>([
+    ["wrangler has no token", { hasToken: false }, /wrangler has no API token: set CLOUDFLARE_API_TOKEN/],
+    ["DNS cannot be read", { owner: undefined, mayReadDns: false, dnsStatus: 2 }, /unknown whether .*DNS Read/],
+  ])("cannot be ruled out where %s, so nothing is deployed", async (_what, state, message) => {
+    const account = Object.assign(new Account(), state);
+    await expect(account.run()).rejects.toThrow(message);
+    expect(account.commands).toEqual(BUNDLED);
+  });
+
+  it("is one whose zone is not in the account", async () => {
+    const account = Object.assign(new Account(), { owner: undefined });
+    const plan = testPlan({ clusters: [{ ...CLUSTER, hostnames: ["prod.elsewhere.test"] }] });
+    await expect(account.run({}, { plan })).rejects.toThrow(/no zone of the account has prod\.elsewhere\.test/);
+  });
+});
+
+it("explains a refused binding of a VPC service", async () => {
+  const account = new Account();
+  account.failing = "objects deploy";
+  account.failure = "credentials are not authorized for the requested VPC resource [code: 10196]";
+  await expect(account.run()).rejects.toThrow(/add the permission Connectivity Directory Bind/);
+});
+
 describe("the objects' Worker", () => {
   const deployedWith = (tag: string | undefined) => Object.assign(new Account(), { objectsTag: tag });
 
@@ -547,6 +663,7 @@ describe("the smoke check", () => {
     const { http } = account;
     let asked = 0;
     const late = async (request: HttpRequest) => {
+      if (!request.url.startsWith(`https://${HOSTNAME}/`)) return http(request);
       if (++asked === 1) throw new HttpFailure(`${HOSTNAME} does not answer: ENOTFOUND`);
       if (asked > 5) account.answeringVersion = VERSION;
       return http(request);

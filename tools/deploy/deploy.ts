@@ -1,14 +1,18 @@
 /** The steps of a deploy, one after the other. The first that fails is the last. */
+import type { Migration } from "../../dev/stack/migrations.ts";
 import type { ServiceToken } from "../deployment/access.ts";
 import { ADMIN_CREDENTIALS_NOTE } from "../deployment/drain-switch.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import { formatVersionTag, type VersionTag } from "../deployment/version-tag.ts";
+import type { Cloudflare } from "../ports/cloudflare.ts";
 import type { Http } from "../ports/http.ts";
 import { wranglerDatabase, wranglerOutput } from "../ports/wrangler.ts";
 import { type Build, buildWorker, type DeployedWorker } from "./build.ts";
 import { askDeployed, type DeployedTags } from "./deployed-tags.ts";
 import { type DrainDependencies, type Drained, LIVE_COUNT_SQL, whileDrained } from "./drain.ts";
+import { lookUpHostName, wranglersToken } from "./host-names.ts";
+import { migrateByStatement } from "./migrate-by-statement.ts";
 import { appliedMigrations, compareMigrations } from "./migrations.ts";
 import { decideObjects, describeObjects, type ObjectsDecision } from "./objects-decision.ts";
 import { smoke } from "./smoke.ts";
@@ -18,6 +22,10 @@ export interface DeployOptions {
   /** What a dry run compares with; undefined to compare with nothing. */
   readonly against: DeployedTags | undefined;
   readonly skipSmoke: boolean;
+  /** Host names that the deploy may take from something else. */
+  readonly takeOver: readonly string[];
+  /** Applies migrations one statement at a time, where D1 does not split a file rightly. */
+  readonly byStatement: boolean;
   /** Deploys an older checkout over a newer database, whose schema stays. */
   readonly rollback: boolean;
   /** Deploys the objects' Worker even if it has not changed. */
@@ -38,13 +46,15 @@ export interface DeployInput {
   readonly codeUpdateDelaySeconds: number;
   /** The database's binding in both configurations. */
   readonly databaseBinding: string;
-  /** Migration files of this checkout, in order. */
-  readonly migrations: readonly string[];
+  /** Migrations of this checkout, in order. */
+  readonly migrations: readonly Migration[];
   readonly serviceToken: ServiceToken | undefined;
 }
 
 export interface DeployDependencies extends Pick<DrainDependencies, "interruptible"> {
   readonly http: Http;
+  /** Makes a client of Cloudflare's API with a token. */
+  readonly cloudflare: (token: string) => Cloudflare;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
   readonly print: (line: string) => void;
@@ -75,6 +85,7 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
   }
   const ask = wranglerDatabase(edge.wrangler, input.databaseBinding);
   const deployed = await askDeployed(objects.wrangler);
+  await refuseTakeOver(input, options, ports);
   await migrate(input, options, ask, print);
   const decision = decideObjects(builds.objects.tag, deployed, options.withObjects);
   print(describeObjects(objects.name, decision));
@@ -183,7 +194,8 @@ function listSteps(
   const decision = decideObjects(builds.objects.tag, deployed, options.withObjects);
   const steps = [
     ...placeholders.map((line) => `fill in: ${line}`),
-    `apply those of these D1 migrations that ${plan.database.name} has not yet: ${migrations.join(", ")}`,
+    `look whether ${hostnamesOf(plan).join(", ")} lead elsewhere: ${options.takeOver.length === 0 ? "nothing is taken over" : `only ${options.takeOver.join(", ")} may be taken over`}`,
+    `apply those of these D1 migrations that ${plan.database.name} has not yet: ${migrations.map(({ name }) => name).join(", ")}`,
     ...(decision.isDeployed && options.drainMs !== undefined
       ? ["refuse new sessions until the end, and wait until no session is live, or the time is over"]
       : []),
@@ -198,13 +210,31 @@ function listSteps(
   for (const [index, step] of steps.entries()) print(`  ${index + 1}. ${step}`);
 }
 
+/** wrangler takes over what a host name leads to without asking: it has no terminal here. */
+async function refuseTakeOver({ plan, edge }: DeployInput, { takeOver }: DeployOptions, ports: DeployDependencies) {
+  const hostnames = hostnamesOf(plan).filter((hostname) => !takeOver.includes(hostname));
+  if (hostnames.length === 0) return;
+  const cloudflare = ports.cloudflare(await wranglersToken(edge.wrangler));
+  const taken: string[] = [];
+  for (const hostname of hostnames) {
+    const found = await lookUpHostName(hostname, { account: plan.account, edge: edge.name }, cloudflare, ports.http);
+    if (found.state === "taken") taken.push(`  ${hostname} (${found.by})`);
+  }
+  if (taken.length === 0) return;
+  throw new OperatorError(
+    `host names already lead elsewhere:\n${taken.join("\n")}\nA deploy would replace that. Nothing was changed. Choose other ` +
+      "names in clusters[].hostnames, or add --take-over NAME for each that this deployment may have.",
+  );
+}
+
 async function migrate(
   input: DeployInput,
   options: DeployOptions,
   ask: Ask,
   print: (line: string) => void,
 ): Promise<void> {
-  const { pending, unknown } = compareMigrations(input.migrations, await appliedMigrations(ask));
+  const names = input.migrations.map(({ name }) => name);
+  const { pending, unknown } = compareMigrations(names, await appliedMigrations(ask));
   if (unknown.length > 0) {
     const finding = `${input.plan.database.name} has migrations that this checkout does not know: ${unknown.join(", ")}`;
     if (!options.rollback) {
@@ -221,13 +251,18 @@ async function migrate(
   }
   // Before the new code, which may need them. The old code works with them, see docs/UPGRADES.md.
   print(`D1: applying ${pending.join(", ")} ...`);
-  const finished = await input.edge.wrangler(["d1", "migrations", "apply", input.databaseBinding, "--remote"]);
-  if (finished.code !== 0) {
-    throw new OperatorError(
-      `a migration failed; the one that failed is not applied, those before it are. Nothing was deployed.\n${wranglerOutput(finished)}`,
-    );
+  if (options.byStatement) {
+    await migrateByStatement(input.migrations, pending, ask);
+  } else {
+    const finished = await input.edge.wrangler(["d1", "migrations", "apply", input.databaseBinding, "--remote"]);
+    if (finished.code !== 0) {
+      throw new OperatorError(
+        "a migration failed; the one that failed is not applied, those before it are. Nothing was deployed. If D1 says that a " +
+          `statement is incomplete, it split the file wrongly: add --migrate-by-statement.\n${wranglerOutput(finished)}`,
+      );
+    }
   }
-  const { pending: left } = compareMigrations(input.migrations, await appliedMigrations(ask));
+  const { pending: left } = compareMigrations(names, await appliedMigrations(ask));
   if (left.length > 0) throw new OperatorError(`D1 still lacks ${left.join(", ")}. Nothing was deployed.`);
 }
 
@@ -254,12 +289,20 @@ async function upload(
   const finished = await wrangler(["deploy", "--tag", formatVersionTag(tag), ...more]);
   if (finished.code !== 0) {
     throw new OperatorError(
-      `wrangler did not deploy ${name}: fix what it says and deploy again.\n${wranglerOutput(finished)}`,
+      `wrangler did not deploy ${name}: ${adviceOn(wranglerOutput(finished))}.\n${wranglerOutput(finished)}`,
     );
   }
   const version = finished.records.find(({ type }) => type === "deploy")?.["version_id"];
   print(`  Version ${typeof version === "string" ? version : "unknown"}`);
   return typeof version === "string" ? version : undefined;
+}
+
+/** Cloudflare's codes whose texts do not say what to do. */
+function adviceOn(output: string): string {
+  if (/\b10196\b/.test(output)) {
+    return "the API token may not bind VPC services: add the permission Connectivity Directory Bind, then deploy again";
+  }
+  return "fix what it says and deploy again";
 }
 
 function runningObjects(built: VersionTag, decision: ObjectsDecision): VersionTag {

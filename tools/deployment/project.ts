@@ -1,6 +1,4 @@
 /** Makes a deployment's plan from the deployment file and the edge stack's outputs. */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
 import { DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
 import { type DeployedCluster, type Deployment, sealRetentionDays } from "../../terraform/config/schema.ts";
@@ -13,7 +11,7 @@ import { durationSeconds } from "./durations.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import type { Plan, PlannedCluster, SignIn } from "./plan.ts";
-import { PROJECT, projectFile } from "./project-files.ts";
+import { projectFile } from "./project-files.ts";
 
 /** From the project's top. */
 export const MIGRATIONS = "migrations";
@@ -189,10 +187,4 @@ function validatedDocument(deployment: Deployment, outputs: Outputs): ConfigInpu
     if (error instanceof ConfigError || error instanceof RangeError) throw new OperatorError(error.message);
     throw error;
   }
-}
-
-/** The names of this checkout's D1 migrations, in the order in which wrangler applies them. */
-export function migrationNames(): string[] {
-  const files = readdirSync(join(PROJECT, MIGRATIONS)).filter((name) => name.endsWith(".sql"));
-  return files.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
 }

@@ -22,6 +22,8 @@ export interface Cloudflare {
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   /** @param path below `/zones/<zone>/` */
   getOfZone<T>(zone: string, path: string, schema: z.ZodType<T>): Promise<T>;
+  /** @param path below the API's root, with its query */
+  getFromRoot<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   /** Runs one read-only statement on a D1 database. @returns its rows */
   query<T>(database: string, sql: string, schema: z.ZodType<T>): Promise<T[]>;
 }
@@ -69,6 +71,7 @@ export function cloudflareApi(http: Http, { account, token, api = DEFAULT_API }:
   return {
     get: (path, schema) => get(`accounts/${account}/${path}`, schema),
     getOfZone: (zone, path, schema) => get(`zones/${zone}/${path}`, schema),
+    getFromRoot: get,
     async query(database, sql, schema) {
       const path = `accounts/${account}/d1/database/${database}/query`;
       const [{ results }] = validate(queryResult, await send(path, { sql }), path);

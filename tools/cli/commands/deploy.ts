@@ -11,14 +11,15 @@ import {
 import { serviceTokenOf } from "../../deployment/access.ts";
 import { ADMIN_CREDENTIALS_NOTE, adminApiOf, adminCredentialsOf, drainSwitch } from "../../deployment/drain-switch.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
-import { migrationNames, readPlan } from "../../deployment/project.ts";
+import { MIGRATIONS, readPlan } from "../../deployment/project.ts";
 import { PROJECT, projectFile } from "../../deployment/project-files.ts";
+import { cloudflareApi } from "../../ports/cloudflare.ts";
 import { nodeHttp } from "../../ports/http.ts";
 import { wranglerProcess } from "../../ports/wrangler.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { interruptible } from "../interruptible.ts";
-import { duration, flag, parsed, text } from "../options.ts";
+import { duration, flag, parsed, text, texts } from "../options.ts";
 import { deploymentFile, outputsFile } from "../shared-options.ts";
 
 /** How long a drain waits for live sessions, if nobody says. */
@@ -39,6 +40,8 @@ export const deploy = defineCommand({
     "with-objects": flag("deploy the objects although they are unchanged"),
     "end-sessions": flag("cut live sessions when the objects are deployed, instead of letting them end"),
     rollback: flag("deploy this checkout over a database that a newer one has migrated"),
+    "take-over": texts("NAME", "a host name that the deploy may take from another Worker or DNS record"),
+    "migrate-by-statement": flag("apply D1 migrations one statement at a time, where D1 splits a file wrongly"),
     "skip-smoke": flag("skip the check after the deploy"),
   },
   notes: [
@@ -57,6 +60,7 @@ export const deploy = defineCommand({
     const against = values.against === undefined ? undefined : readDeployed(values.against, plan);
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readProjectConfiguration } = await import("../../deploy/project-configuration.ts");
+    const { readMigrations } = await import("../../../dev/stack/migrations.ts");
     const project = readProjectConfiguration(PROJECT);
     const toProject = relative(projectFile(OUT), PROJECT);
     const edge = edgeConfiguration(plan, project, toProject);
@@ -74,7 +78,7 @@ export const deploy = defineCommand({
         objects: { name: objects.name, configuration: objects, wrangler: wranglerProcess(objectsFile) },
         codeUpdateDelaySeconds: codeUpdateDelaySeconds(plan),
         databaseBinding: project.database.binding,
-        migrations: migrationNames(),
+        migrations: readMigrations(join(PROJECT, MIGRATIONS)),
         serviceToken: serviceTokenOf(env),
       },
       {
@@ -82,6 +86,8 @@ export const deploy = defineCommand({
         against,
         skipSmoke,
         rollback,
+        takeOver: values["take-over"],
+        byStatement: values["migrate-by-statement"],
         withObjects: values["with-objects"],
         endSessions: values["end-sessions"],
         drainMs,
@@ -90,6 +96,8 @@ export const deploy = defineCommand({
         http,
         interruptible,
         drain: credentials && drainSwitch(http, adminApiOf(plan, credentials)),
+        cloudflare: (token) =>
+          cloudflareApi(http, { account: plan.account, token, api: env["CLOUDFLARE_API_BASE_URL"] }),
         now: Date.now,
         wait: (ms) => wait(ms),
         print,

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { MAX_UNSEALED_DAYS } from "../../../audit/seal/months.ts";
 import type { Migration } from "../../../dev/stack/migrations.ts";
 import { appliedMigrations, compareMigrations } from "../../deploy/migrations.ts";
+import { normalizeSql } from "../../deploy/normalize-sql.ts";
 import { type Check, type Finding, failure, passed, type Query, skipped, warning } from "../check.ts";
 
 const TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'";
@@ -66,14 +67,6 @@ function triggersAfter(migrations: readonly Migration[]): ReadonlyMap<string, st
   }
 }
 
-/** Versions of SQLite may quote a renamed table differently. */
-function normalizeSql(sql: string): string {
-  return sql
-    .replaceAll(/\s+/g, " ")
-    .replaceAll(/["`](\w+)["`]/g, "$1")
-    .replace(/;\s*$/, "")
-    .trim();
-}
 
 /** The sealing works: no row waits for longer than a month. */
 export function sealsCheck(query: Query | undefined, now: () => number): Check {
