@@ -8,6 +8,7 @@ import { describeReservedName, isReservedName } from "../../worker/config/reserv
 import { identitiesOf, impersonated, openUsers } from "./identities.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import { type DeployedCluster, type Deployment, deploymentSchema } from "./schema.ts";
+import { allHostnamesOf, serviceTokenNames } from "./service-tokens.ts";
 import { mayUseTcp, workerDocument } from "./worker-document.ts";
 
 /** The default deployment file, from the project's top. */
@@ -86,12 +87,13 @@ function positionOf(text: string, offset: number): string {
 /** Faults between fields, which no field's schema sees. */
 function contradictions(deployment: Deployment): string[] {
   const { access, clusters, demo, sallyport } = deployment;
-  const names = new Set(access.serviceTokens);
+  const tokens = serviceTokenNames(deployment);
+  const names = new Set(tokens);
   const faults = [
-    ...repeated(access.serviceTokens).map((name) => `access.serviceTokens repeats ${name}`),
+    ...repeated(tokens).map((name) => `access.serviceTokens repeats ${name}`),
     // The Worker's loader would find these two as well, but name the fields of another document.
     ...repeated(clusters.map(({ name }) => name)).map((name) => `two clusters have the name ${name}`),
-    ...repeated(clusters.flatMap(({ hostnames }) => hostnames)).map(
+    ...repeated(clusters.flatMap((cluster) => allHostnamesOf(deployment, cluster))).map(
       (name) => `two clusters have the host name ${name}`,
     ),
     // Their VPC services would have one name.
@@ -202,8 +204,9 @@ function wideImpersonation(deployment: Deployment, cluster: DeployedCluster): st
 }
 
 /** Placeholders for outputs, so that the Worker's loader can validate the rest. */
-function placeholderOutputs({ access, clusters }: Deployment): DocumentOutputs {
-  const clientIds = access.serviceTokens.map((name) => [name, `${name}.access`] as const);
+function placeholderOutputs(deployment: Deployment): DocumentOutputs {
+  const { clusters } = deployment;
+  const clientIds = serviceTokenNames(deployment).map((name) => [name, `${name}.access`] as const);
   return {
     access_audience: "not-applied-yet",
     admin_audience: "not-applied-yet-admin",

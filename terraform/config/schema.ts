@@ -54,6 +54,11 @@ export const RECORD_LOCATIONS = ["wnam", "enam", "weur", "eeur", "apac", "oc"] a
 
 const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: "a network such as 10.0.0.1/32" });
 
+const hostname = z
+  .string()
+  .max(253)
+  .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/, "a host name in lower case");
+
 /** Pinned: otherwise a rollout would run whatever the registry has that day. */
 const pinnedImage = z
   .string()
@@ -63,6 +68,25 @@ const pinnedImage = z
 
 /** Not relative: Terraform runs in its stack's folder. */
 const kubeconfigPath = z.string().regex(/^(~?\/)./, "a path that begins with / or ~/");
+
+const serviceTokenSchema = z
+  .strictObject({
+    name: label(40).describe("Its name in this file."),
+    secretVersion: z
+      .int()
+      .min(1)
+      .exactOptional()
+      .describe("Raise it by one to replace the secret. The client id stays. Default: 1."),
+    previousSecretUntil: z.iso
+      .datetime()
+      .exactOptional()
+      .describe("Until when the secret before is accepted as well, such as `2026-12-01T12:00:00Z`."),
+  })
+  .refine(({ secretVersion = 1, previousSecretUntil }) => previousSecretUntil === undefined || secretVersion > 1, {
+    message: "there is no previous secret before secretVersion 2",
+    path: ["previousSecretUntil"],
+  })
+  .meta({ id: "serviceToken", description: "A service token that Terraform creates." });
 
 const oauthSchema = z
   .strictObject({
@@ -116,9 +140,19 @@ const accessSchema = z.strictObject({
     .default([])
     .describe("Ids of the identity providers that people may choose from. Empty: all of the account's."),
   serviceTokens: z
-    .array(label(40))
+    .array(
+      z.union([label(40).transform((name): z.output<typeof serviceTokenSchema> => ({ name })), serviceTokenSchema]),
+    )
     .default([])
-    .describe("Service tokens that Terraform creates; rules and policies refer to them by these names."),
+    .describe(
+      "Service tokens that Terraform creates, as names or as [objects](#deployment-servicetoken). Rules and policies refer to them by their names.",
+    ),
+  serviceTokenHosts: z
+    .enum(["own", "shared"])
+    .default("own")
+    .describe(
+      "Where the service tokens of `allow` come in. `own`: an Access application and a host name for each cluster that people do not use, `clusters[].serviceTokenHostname`. `shared`: the people's. It is not documented whether policies for service tokens disturb WARP sign-ins on the same application.",
+    ),
   groups: access.shape.groups,
 });
 
@@ -158,6 +192,11 @@ const clusterSchema = z
   .strictObject({
     name: label(40).describe("Used in the audit log, in rules, in kubeconfigs, and in names of resources."),
     hostnames: workerCluster.hostnames,
+    serviceTokenHostname: hostname
+      .exactOptional()
+      .describe(
+        "The host name for service tokens, where `access.serviceTokenHosts` is `own`. Default: the first of `hostnames` with `-ci` after its first label: `prod-ci.k8s.example.com`.",
+      ),
     kubeconfig: z
       .union([
         z.literal("demo"),

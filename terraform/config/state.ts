@@ -1,4 +1,4 @@
-/** Where Terraform keeps its state, which contains the tunnels' tokens. */
+/** Where Terraform keeps its state, which contains tunnels' tokens and service tokens' secrets. */
 import * as z from "zod";
 import { nonEmpty } from "../../worker/config/shared-fields.ts";
 
@@ -10,13 +10,15 @@ const prefix = z
   .string()
   .regex(/^[\w.-]+(\/[\w.-]+)*$/, "a path without slashes at its ends")
   .default("sallyport")
-  .describe("The path in the bucket, before each stack's name.");
+  .describe("The path in the bucket, before the deployment's name and each stack's.");
 
 export const stateSchema = z
   .discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("local").describe("Files on this machine: for a single operator."),
-      directory: nonEmpty.default("terraform/state").describe("Relative to the deployment file."),
+      directory: nonEmpty
+        .default("terraform/state")
+        .describe("Relative to the deployment file. Each deployment has a folder of its own name in it."),
     }),
     z.strictObject({
       kind: z
@@ -39,6 +41,9 @@ export const stateSchema = z
       kmsKeyId: nonEmpty.exactOptional().describe("The KMS key that S3 encrypts the state with."),
     }),
   ])
-  .meta({ id: "state", description: "Where Terraform keeps its state, which contains the tunnels' tokens." });
+  .meta({
+    id: "state",
+    description: "Where Terraform keeps its state, which contains tunnels' tokens and service tokens' secrets.",
+  });
 
 export type State = z.output<typeof stateSchema>;

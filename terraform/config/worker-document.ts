@@ -3,6 +3,7 @@ import { type ConfigInput, configSchema } from "../../worker/config/schema.ts";
 import { namespaceOf } from "../manifests/names.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import type { DeployedCluster, Deployment } from "./schema.ts";
+import { allHostnamesOf, serviceTokenNames } from "./service-tokens.ts";
 
 /** The fields of a cluster that the Worker's configuration has. The others are for Terraform. */
 const WORKERS_FIELDS: ReadonlySet<string> = new Set(Object.keys(configSchema.shape.clusters.unwrap().element.shape));
@@ -33,22 +34,27 @@ export function mayUseTcp({ transport = "auto" }: Pick<DeployedCluster, "transpo
  */
 export function workerDocument(deployment: Deployment, outputs: DocumentOutputs): ConfigInput {
   const { access, clusters, sallyport } = deployment;
+  const tokens = serviceTokenNames(deployment);
   const { identities, ...rest } = sallyport;
   const adminAudiences = outputs.admin_audiences ?? [outputs.admin_audience];
   const clientIds = new Map(Object.entries(outputs.service_token_client_ids ?? {}));
-  const named = (rules: ConfigInput["identities"]) =>
-    rules.map((rule) => withClientId(rule, access.serviceTokens, clientIds));
+  const named = (rules: ConfigInput["identities"]) => rules.map((rule) => withClientId(rule, tokens, clientIds));
   return {
     access: {
       teamDomain: access.teamDomain,
       // A request to the admin API carries only its own application's token, which must be accepted as well.
-      audiences: [...(outputs.access_audiences ?? [outputs.access_audience]), ...adminAudiences],
+      audiences: [
+        ...(outputs.access_audiences ?? [outputs.access_audience]),
+        ...(outputs.service_token_audiences ?? []),
+        ...adminAudiences,
+      ],
       adminAudiences: [...adminAudiences],
       ...(access.oauth.enabled && { managedOAuth: true }),
       groups: access.groups,
     },
     clusters: clusters.map((cluster) => ({
       ...workersPart(cluster),
+      hostnames: allHostnamesOf(deployment, cluster),
       binding: bindingOf(cluster.name),
       ...tcpPart(cluster, outputs),
       connectorNamespace: namespaceOf(deployment, cluster),

@@ -9,10 +9,10 @@ import {
   type ZeroTrustAccessPolicyInclude,
   type ZeroTrustAccessPolicyRequire,
 } from "@cdktf/provider-cloudflare/lib/zero-trust-access-policy/index.js";
-import { ZeroTrustAccessServiceToken } from "@cdktf/provider-cloudflare/lib/zero-trust-access-service-token/index.js";
 import type { Construct } from "constructs";
 import type { ProviderGroup, Requirement, Who } from "../config/access.ts";
 import type { Deployment } from "../config/schema.ts";
+import { serviceTokenHostnameOf } from "../config/service-tokens.ts";
 import { literal } from "./literal.ts";
 
 /**
@@ -25,23 +25,20 @@ const HOSTNAMES_PER_APPLICATION = 5;
 const ADMIN_PATH = "/-/admin";
 
 export interface AccessResources {
-  readonly tokens: ReadonlyMap<string, ZeroTrustAccessServiceToken>;
   /** In the order of the clusters' host names. */
   readonly applications: readonly ZeroTrustAccessApplication[];
   /** Those for the admin API, in the same order. */
   readonly adminApplications: readonly ZeroTrustAccessApplication[];
+  /** Those for service tokens; none where they use the people's. */
+  readonly serviceTokenApplications: readonly ZeroTrustAccessApplication[];
 }
 
-/** Creates service tokens, reusable policies and applications. */
-export function accessResources(scope: Construct, deployment: Deployment): AccessResources {
+/** An expression for the id of a service token of this name. */
+type TokenId = (name: string) => string;
+
+/** Creates reusable policies and applications. */
+export function accessResources(scope: Construct, deployment: Deployment, tokenId: TokenId): AccessResources {
   const { name, account: accountId, access, clusters } = deployment;
-  const tokens = new Map(
-    access.serviceTokens.map((token) => [
-      token,
-      // Valid for a year, Access's default.
-      new ZeroTrustAccessServiceToken(scope, `service-token-${token}`, { accountId, name: `${name}-${token}` }),
-    ]),
-  );
   const hostnames = clusters.flatMap((cluster) => cluster.hostnames);
   const common = {
     accountId,
@@ -57,20 +54,21 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
     optionsPreflightBypass: false,
     ...(access.identityProviders.length > 0 && { allowedIdps: [...access.identityProviders] }),
   };
-  const users = policies(scope, deployment, tokens, {
+  const { people: users, services } = policies(scope, deployment, tokenId, {
     kind: "user",
     who: access.allow,
     require: access.require,
     sessionDuration: access.sessionDuration,
   });
-  const admins = policies(scope, deployment, tokens, {
+  const serviceTokenHostnames = clusters.flatMap((cluster) => serviceTokenHostnameOf(deployment, cluster) ?? []);
+  const areApart = serviceTokenHostnames.length > 0;
+  const admins = policies(scope, deployment, tokenId, {
     kind: "admin",
     who: access.admins,
     require: access.adminRequire,
     sessionDuration: access.adminSessionDuration,
   });
   return {
-    tokens,
     applications: chunks(hostnames).map((hosts, index) =>
       application(
         scope,
@@ -80,7 +78,7 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
           name: numbered(name, index),
           destinations: hosts.map((uri) => ({ type: "public", uri })),
           domain: hosts[0] ?? "",
-          policies: users,
+          policies: inOrder(areApart ? users : [...services, ...users]),
           sessionDuration: access.sessionDuration,
           // Only where it is wanted: without a WARP session duration in the account, the API refuses even `false`.
           ...(access.warp && { allowAuthenticateViaWarp: true }),
@@ -98,7 +96,7 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
           name: numbered(`${name}-admin`, index),
           destinations: hosts.map((host) => ({ type: "public", uri: `${host}${ADMIN_PATH}` })),
           domain: `${hosts[0] ?? ""}${ADMIN_PATH}`,
-          policies: admins,
+          policies: inOrder([...admins.services, ...admins.people]),
           // No sign-in by WARP, which is off by default: administrators sign in themselves.
           sessionDuration: access.adminSessionDuration,
           // The cookie is for this path only, and does not replace the other application's on the same host.
@@ -107,6 +105,19 @@ export function accessResources(scope: Construct, deployment: Deployment): Acces
         access.oauth,
         access.oauth.adminSessionDuration ?? access.adminSessionDuration,
       ),
+    ),
+    serviceTokenApplications: chunks(serviceTokenHostnames).map(
+      (hosts, index) =>
+        new ZeroTrustAccessApplication(scope, numbered("service-token-application", index), {
+          ...common,
+          name: numbered(`${name}-service-tokens`, index),
+          destinations: hosts.map((uri) => ({ type: "public", uri })),
+          domain: hosts[0] ?? "",
+          policies: inOrder(services),
+          sessionDuration: access.sessionDuration,
+          // A program without a token is refused, not sent to a page where people sign in.
+          serviceAuth401Redirect: true,
+        }),
     ),
   };
 }
@@ -154,27 +165,27 @@ interface PolicyKind {
 function policies(
   scope: Construct,
   { name, account: accountId }: Deployment,
-  tokens: AccessResources["tokens"],
+  tokenId: TokenId,
   { kind, who, require, sessionDuration }: PolicyKind,
-): ZeroTrustAccessApplicationPolicies[] {
-  const services = who.flatMap((one) => ("serviceToken" in one ? [tokens.get(one.serviceToken)] : []));
+): { readonly services: readonly ZeroTrustAccessPolicy[]; readonly people: readonly ZeroTrustAccessPolicy[] } {
+  const services = who.flatMap((one) => ("serviceToken" in one ? [tokenId(one.serviceToken)] : []));
   const people = who.flatMap((one) => ("serviceToken" in one ? [] : [include(one)]));
-  const made: ZeroTrustAccessPolicy[] = [];
+  const made = { services: [] as ZeroTrustAccessPolicy[], people: [] as ZeroTrustAccessPolicy[] };
   if (services.length > 0) {
-    made.push(
+    made.services.push(
       new ZeroTrustAccessPolicy(scope, `${kind}-services`, {
         accountId,
         name: `${name}: ${kind} services`,
         decision: "non_identity",
         sessionDuration,
-        include: services.map((token) => ({ serviceToken: { tokenId: token?.id ?? "" } })),
+        include: services.map((id) => ({ serviceToken: { tokenId: id } })),
         // Programs have a network and a country, but no device posture and no login method.
         ...required(require.filter((one) => "ip" in one || "country" in one)),
       }),
     );
   }
   if (people.length > 0) {
-    made.push(
+    made.people.push(
       new ZeroTrustAccessPolicy(scope, `${kind}-people`, {
         accountId,
         name: `${name}: ${kind}s`,
@@ -185,7 +196,12 @@ function policies(
       }),
     );
   }
-  return made.map(({ id }, index) => ({ id, precedence: index + 1 }));
+  return made;
+}
+
+/** The first that matches somebody decides. */
+function inOrder(policies: readonly ZeroTrustAccessPolicy[]): ZeroTrustAccessApplicationPolicies[] {
+  return policies.map(({ id }, index) => ({ id, precedence: index + 1 }));
 }
 
 function include(who: Exclude<Who, { serviceToken: string }>): ZeroTrustAccessPolicyInclude {

@@ -4,8 +4,10 @@ import type { State } from "../config/state.ts";
 
 export interface StateOptions {
   readonly state: State;
+  /** The deployment's name, in every key: two deployments may share a bucket. */
+  readonly deployment: string;
   readonly account: string;
-  /** The folder of local state files, relative to a stack's folder. */
+  /** The folder of the deployment's local state files, relative to a stack's folder. */
   readonly localDirectory: string;
 }
 
@@ -43,10 +45,10 @@ type Backend =
   | { readonly type: "local"; readonly config: { readonly path: string } }
   | { readonly type: "s3"; readonly config: S3Config };
 
-function backendOf(stack: string, { state, account, localDirectory }: StateOptions): Backend {
+function backendOf(stack: string, { state, deployment, account, localDirectory }: StateOptions): Backend {
   if (state.kind === "local") return { type: "local", config: { path: `${localDirectory}/${stack}.tfstate` } };
   const { bucket, prefix } = state;
-  const common = { bucket, key: `${prefix}/${stack}.tfstate`, use_lockfile: true };
+  const common = { bucket, key: `${prefix}/${deployment}/${stack}.tfstate`, use_lockfile: true };
   if (state.kind === "r2") {
     return {
       type: "s3",

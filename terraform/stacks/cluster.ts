@@ -5,26 +5,23 @@
  * plans, so the cluster must exist, but the namespace need not: there is no dry run of kinds that have a schema (provider's
  * manifest/provider/plan.go). The Secret is a `kubernetes_secret_v1`: `kubernetes_manifest` would show its data in plans.
  */
+import { DataCloudflareZeroTrustTunnelCloudflaredToken } from "@cdktf/provider-cloudflare/lib/data-cloudflare-zero-trust-tunnel-cloudflared-token/index.js";
 import { TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import { OUTPUT } from "../config/outputs.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
+import { clusterStackName, EDGE_STACK } from "../config/stack-names.ts";
 import { connectorManifests } from "../manifests/connector.ts";
 import { LABELS, namespaceOf, TOKEN_SECRET } from "../manifests/names.ts";
 import type { KubernetesObject } from "../manifests/types.ts";
 import { outputsOf, type StateOptions, setBackend } from "./backend.ts";
 import { demoClusterName } from "./demo.ts";
-import { EDGE_STACK } from "./edge.ts";
 import { literal } from "./literal.ts";
-import { DIGITALOCEAN, KUBERNETES } from "./providers.ts";
+import { cloudflareProvider, DIGITALOCEAN, KUBERNETES } from "./providers.ts";
 import { RawProvider, rawData, rawResource } from "./raw.ts";
 
 /** In the pod's template, so that pods restart for another tunnel: they read its token when they start. */
 const TUNNEL_ANNOTATION = "sallyport/tunnel-id";
-
-export function clusterStackName({ name }: DeployedCluster): string {
-  return `cluster-${name}`;
-}
 
 export class ClusterStack extends TerraformStack {
   constructor(scope: Construct, deployment: Deployment, cluster: DeployedCluster, state: StateOptions) {
@@ -32,7 +29,13 @@ export class ClusterStack extends TerraformStack {
     setBackend(this, state);
     new RawProvider(this, "kubernetes", { ...KUBERNETES, config: this.#connection(deployment, cluster) });
     const edge = outputsOf(this, EDGE_STACK, state);
-    const ofThis = (output: string) => `${edge(output)}["${cluster.name}"]`;
+    const tunnelId = `\${${edge(OUTPUT.tunnelIds)}["${cluster.name}"]}`;
+    // Asked here, so that this tunnel's token is in this stack's state and in no other.
+    cloudflareProvider(this);
+    const token = new DataCloudflareZeroTrustTunnelCloudflaredToken(this, "tunnel-token-of-cloudflare", {
+      accountId: deployment.account,
+      tunnelId,
+    });
 
     const [namespace, ...others] = connectorManifests(deployment, cluster);
     if (!namespace) throw new RangeError("there are no manifests");
@@ -44,8 +47,8 @@ export class ClusterStack extends TerraformStack {
       {
         metadata: { name: TOKEN_SECRET.name, namespace: namespaceOf(deployment, cluster), labels: LABELS },
         type: "Opaque",
-        // Outputs lose their sensitive mark when they are read from another stack's state.
-        data: { [TOKEN_SECRET.key]: `\${sensitive(${ofThis(OUTPUT.tunnelTokens)})}` },
+        // So that no plan shows it, whatever the provider's schema says.
+        data: { [TOKEN_SECRET.key]: `\${sensitive(${token.fqn}.token)}` },
       },
       [namespaceResource],
     );
@@ -61,7 +64,7 @@ export class ClusterStack extends TerraformStack {
         "kubernetes_manifest",
         resourceId(manifest),
         {
-          manifest: annotated(literal(manifest), { [TUNNEL_ANNOTATION]: `\${${ofThis(OUTPUT.tunnelIds)}}` }),
+          manifest: annotated(literal(manifest), { [TUNNEL_ANNOTATION]: tunnelId }),
           // The apply ends when the pods are connected to Cloudflare and reach the API server.
           wait: { rollout: true },
           timeouts: { create: "5m", update: "15m" },

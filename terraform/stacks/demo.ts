@@ -3,11 +3,10 @@ import { TerraformOutput, TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import type { Demo } from "../config/demo.ts";
 import type { Deployment } from "../config/schema.ts";
+import { DEMO_STACK } from "../config/stack-names.ts";
 import { type StateOptions, setBackend } from "./backend.ts";
 import { DIGITALOCEAN } from "./providers.ts";
 import { RawProvider, rawData, rawResource } from "./raw.ts";
-
-export const DEMO_STACK = "demo";
 
 export function demoClusterName({ name }: Deployment): string {
   return `${name}-demo`;

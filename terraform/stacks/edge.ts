@@ -10,39 +10,40 @@ import {
   ConnectivityDirectoryService,
   type ConnectivityDirectoryServiceHost,
 } from "@cdktf/provider-cloudflare/lib/connectivity-directory-service/index.js";
-import { DataCloudflareZeroTrustTunnelCloudflaredToken } from "@cdktf/provider-cloudflare/lib/data-cloudflare-zero-trust-tunnel-cloudflared-token/index.js";
-import { CloudflareProvider } from "@cdktf/provider-cloudflare/lib/provider/index.js";
 import { ZeroTrustTunnelCloudflared } from "@cdktf/provider-cloudflare/lib/zero-trust-tunnel-cloudflared/index.js";
 import { TerraformOutput, TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
-import { OUTPUT } from "../config/outputs.ts";
+import { OUTPUT, SECRETS_OUTPUT } from "../config/outputs.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
+import { serviceTokenNames } from "../config/service-tokens.ts";
+import { EDGE_STACK, SECRETS_STACK } from "../config/stack-names.ts";
 import { mayUseTcp } from "../config/worker-document.ts";
 import { PROXY_PORT } from "../manifests/names.ts";
 import { accessResources } from "./access.ts";
 import { auditStorageResources } from "./audit-storage.ts";
-import { type StateOptions, setBackend } from "./backend.ts";
-
-export const EDGE_STACK = "edge";
-/** The binding was made from 5.14. 5.19 fixed TLS settings of VPC services and much of Access. */
-const CLOUDFLARE_PROVIDER = ">= 5.19, < 6";
+import { outputsOf, type StateOptions, setBackend } from "./backend.ts";
+import { cloudflareProvider } from "./providers.ts";
 
 export class EdgeStack extends TerraformStack {
   constructor(scope: Construct, deployment: Deployment, state: StateOptions) {
     super(scope, EDGE_STACK);
     setBackend(this, state);
-    // The provider reads its token from CLOUDFLARE_API_TOKEN: no file contains a secret.
-    new CloudflareProvider(this, "cloudflare", {});
-    this.addOverride("terraform.required_providers.cloudflare.version", CLOUDFLARE_PROVIDER);
+    cloudflareProvider(this);
 
     const { database, recordings, exports } = auditStorageResources(this, deployment);
-    const { tokens, applications, adminApplications } = accessResources(this, deployment);
+    const tokens = serviceTokenNames(deployment);
+    const secrets = tokens.length === 0 ? undefined : outputsOf(this, SECRETS_STACK, state);
+    const ofToken = (output: string) => (token: string) => `\${${secrets?.(output)}["${token}"]}`;
+    const { applications, adminApplications, serviceTokenApplications } = accessResources(
+      this,
+      deployment,
+      ofToken(SECRETS_OUTPUT.ids),
+    );
     const links = deployment.clusters.map((cluster) => ({ name: cluster.name, ...link(this, deployment, cluster) }));
     const byCluster = <T>(pick: (link: (typeof links)[number]) => T) =>
       Object.fromEntries(links.map((each) => [each.name, pick(each)]));
-    const byToken = <T>(pick: (token: { clientId: string; clientSecret: string }) => T) =>
-      Object.fromEntries([...tokens].map(([name, token]) => [name, pick(token)]));
 
+    this.#output(OUTPUT.deployment, deployment.name);
     this.#output(OUTPUT.account, deployment.account);
     this.#output(OUTPUT.teamDomain, deployment.access.teamDomain);
     this.#output(OUTPUT.auditDatabaseId, database.id);
@@ -71,24 +72,16 @@ export class EdgeStack extends TerraformStack {
       OUTPUT.tunnelIds,
       byCluster(({ tunnel }) => tunnel.id),
     );
+    const clientId = ofToken(SECRETS_OUTPUT.clientIds);
+    this.#output(OUTPUT.serviceTokenClientIds, Object.fromEntries(tokens.map((token) => [token, clientId(token)])));
     this.#output(
-      OUTPUT.tunnelTokens,
-      byCluster(({ token }) => token.token),
-      true,
-    );
-    this.#output(
-      OUTPUT.serviceTokenClientIds,
-      byToken(({ clientId }) => clientId),
-    );
-    this.#output(
-      OUTPUT.serviceTokenSecrets,
-      byToken(({ clientSecret }) => clientSecret),
-      true,
+      OUTPUT.serviceTokenAudiences,
+      serviceTokenApplications.map(({ aud }) => aud),
     );
   }
 
-  #output(name: string, value: unknown, sensitive = false): void {
-    new TerraformOutput(this, name, { value, ...(sensitive && { sensitive }) }).overrideLogicalId(name);
+  #output(name: string, value: unknown): void {
+    new TerraformOutput(this, name, { value }).overrideLogicalId(name);
   }
 }
 
@@ -100,10 +93,6 @@ function link(scope: Construct, deployment: Deployment, cluster: DeployedCluster
     accountId,
     name: `${name}-${cluster.name}`,
     configSrc: "cloudflare",
-  });
-  const token = new DataCloudflareZeroTrustTunnelCloudflaredToken(scope, `tunnel-token-${cluster.name}`, {
-    accountId,
-    tunnelId: tunnel.id,
   });
   // Loopback within the pod: TLS begins at the sidecar, which verifies the API server by the cluster's own
   // CA. An address, because the name `localhost` may resolve to ::1, where nothing listens.
@@ -118,7 +107,6 @@ function link(scope: Construct, deployment: Deployment, cluster: DeployedCluster
   });
   return {
     tunnel,
-    token,
     service,
     tcpService: mayUseTcp(cluster) ? tcpServiceOf(scope, deployment, cluster, host) : undefined,
   };

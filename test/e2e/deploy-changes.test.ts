@@ -36,7 +36,7 @@ async function dryRun(project: string, deployment: string, against: boolean): Pr
     // Without anybody's sign-in.
     { cwd: project, env: { PATH: process.env["PATH"], HOME: home } },
   );
-  const written = readFileSync(join(project, "terraform/out/deployed.dry-run.json"), "utf8");
+  const written = readFileSync(join(project, "terraform/out/sallyport/deployed.dry-run.json"), "utf8");
   return { stdout, deployed: JSON.parse(written) as Deployed };
 }
 

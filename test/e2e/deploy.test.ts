@@ -59,7 +59,7 @@ describe("npm run deploy, without an account", () => {
     expect(stdout).toMatch(/ {2}sallyport: c\d+-[0-9a-f]{16}, Total Upload: [\d.]+ KiB/);
     expect(stdout).toMatch(/ {2}sallyport-objects: c\d+-[0-9a-f]{16}, Total Upload: [\d.]+ KiB/);
     expect(stdout).toMatch(/ {2}1\. apply those of these D1 migrations .*: 0000_audit_log\.sql, /);
-    const generated = readFileSync(join(ROOT, "terraform/out/wrangler.json"), "utf8");
+    const generated = readFileSync(join(ROOT, "terraform/out/sallyport/wrangler.json"), "utf8");
     expect(generated).toContain(HOSTNAME);
     expect(generated + stdout).not.toContain("a-tunnel-token");
   });
@@ -140,7 +140,7 @@ describe("npm run deploy, with real D1", () => {
    * uploaded.
    */
   const wrangler: Wrangler = (args) => {
-    const real = wranglerProcess(join(ROOT, "terraform/out/wrangler.json"));
+    const real = wranglerProcess(join(ROOT, "terraform/out/sallyport/wrangler.json"));
     done.push(args.slice(0, 2).join(" "));
     if (args[0] === "d1")
       return real([...args.map((arg) => (arg === "--remote" ? "--local" : arg)), "--persist-to", data]);

@@ -34,6 +34,7 @@ const everything = deploymentOf({
     adminRequire: [{ posture: PROVIDER_ID }],
     identityProviders: [PROVIDER_ID],
     warp: true,
+    serviceTokens: [{ name: "ci", secretVersion: 2, previousSecretUntil: "2026-12-01T12:00:00Z" }],
   },
   clusters: [
     clusterInput("prod", {

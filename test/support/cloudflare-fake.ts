@@ -5,7 +5,7 @@
  */
 import { CONTRACT_VERSION } from "../../contract/version.ts";
 import type { ServiceToken } from "../../tools/deployment/access.ts";
-import { type Plan, tcpServicesOf } from "../../tools/deployment/plan.ts";
+import { hostnamesOf, type Plan, tcpServicesOf } from "../../tools/deployment/plan.ts";
 import { formatVersionTag } from "../../tools/deployment/version-tag.ts";
 import type { HttpAnswer, HttpRequest } from "../../tools/ports/http.ts";
 import { splitIntoVariables } from "../../worker/config/variables.ts";
@@ -104,7 +104,7 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
       ],
       versions: [fakeVersion("0b", "fedcba9876543210")],
     },
-    domains: cluster.hostnames.map((hostname) => ({
+    domains: hostnamesOf(plan).map((hostname) => ({
       ...{ id: "dbe10b4bc17c295377eabd600e1787fd", hostname, service: plan.workers.edge, zone_name: "acme.test" },
       ...{ zone_id: ZONE_ID, cert_id: "4c1ad3f0" },
     })),

@@ -38,6 +38,8 @@ export function deploymentText(more: Readonly<Record<string, unknown>> = {}): st
       allow: [{ emailDomain: "acme.test" }, { serviceToken: "ci" }],
       admins: [{ email: "root@acme.test" }],
       serviceTokens: ["ci"],
+      // With hosts of their own, tests of one host name would have two.
+      serviceTokenHosts: "shared",
     },
     clusters: [CLUSTER],
     record: { location: "weur", retentionDays: 365 },
@@ -59,6 +61,7 @@ export function deploymentText(more: Readonly<Record<string, unknown>> = {}): st
 /** What `terraform output -json` prints for it. */
 export function outputsText(more: Readonly<Record<string, unknown>> = {}): string {
   const values = {
+    deployment: "sallyport",
     account_id: ACCOUNT,
     audit_database_id: DATABASE_ID,
     audit_database_name: "sallyport-audit",
@@ -70,6 +73,7 @@ export function outputsText(more: Readonly<Record<string, unknown>> = {}): strin
     vpc_tcp_service_ids: { prod: VPC_TCP_SERVICE_ID },
     tunnel_ids: { prod: TUNNEL_ID },
     service_token_client_ids: { ci: `${hex(19, 32)}.access` },
+    // Of an earlier version's stack. It is nobody's to read.
     tunnel_tokens: { prod: "a-tunnel-token-that-nobody-may-see" },
     ...more,
   };

@@ -17,7 +17,8 @@ describe("docs/DEPLOY.md", () => {
   it("names stacks, outputs and resources that there are", () => {
     const demo = { digitalocean: { region: "fra1", version: "1.36" } };
     const stacks = synthesize(deploymentOf({ demo }));
-    for (const [, stack = ""] of text.matchAll(/out\/stacks\/([\w-]+)/g)) expect(Object.keys(stacks)).toContain(stack);
+    for (const [, stack = ""] of text.matchAll(/out\/sallyport\/stacks\/([\w-]+)/g))
+      expect(Object.keys(stacks)).toContain(stack);
     for (const [, output = ""] of text.matchAll(/output -json (\w+)/g))
       expect(stacks["edge"]?.output).toHaveProperty(output);
     for (const [, type = "", name = ""] of text.matchAll(/(cloudflare_\w+)\.([\w-]+)/g)) {
@@ -71,7 +72,7 @@ describe("its commands that need no account", () => {
       );
     });
     expect(code, stderr).toBe(0);
-    expect(readdirSync(join(project, "terraform/out/stacks")).length).toBe(2);
+    expect(readdirSync(join(project, "terraform/out/sallyport/stacks")).length).toBe(3);
     expect(readFileSync(join(project, "connector.yaml"), "utf8")).toMatch(/^kind: Deployment$/m);
   });
 });

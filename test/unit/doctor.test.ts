@@ -50,6 +50,8 @@ class World {
     bypassed: [],
     sharesCookies: false,
   };
+  /** Access in front of host names for service tokens. */
+  readonly serviceTokenHosts: Record<string, AccessState> = {};
   env: Record<string, string | undefined> = {};
   serviceToken: typeof TOKEN | undefined = TOKEN;
   hasApi = true;
@@ -101,8 +103,9 @@ class World {
       const date = new Date(this.now + this.ahead).toUTCString();
       return { status: 200, headers: { date }, body: JSON.stringify({ keys: this.keys }) };
     }
-    if (url.hostname !== HOSTNAME) throw new HttpFailure(`${url.host} does not answer: ENOTFOUND`);
-    const passage = passAccess(request, this.access, TEAM_DOMAIN);
+    const access = url.hostname === HOSTNAME ? this.access : this.serviceTokenHosts[url.hostname];
+    if (!access) throw new HttpFailure(`${url.host} does not answer: ENOTFOUND`);
+    const passage = passAccess(request, access, TEAM_DOMAIN);
     if (!passage.passes) return passage.answer;
     const cookie: Record<string, string> =
       passage.cookie === undefined ? {} : { "set-cookie": `${passage.cookie}; Secure` };
@@ -591,16 +594,16 @@ describe("the way of sessions to a cluster", () => {
   });
 });
 
-describe("how people sign in", () => {
-  const access = (more: object) => ({
-    access: {
-      teamDomain: TEAM_DOMAIN,
-      ...{ allow: [{ emailDomain: "acme.test" }, { serviceToken: "ci" }], admins: [{ email: "root@acme.test" }] },
-      serviceTokens: ["ci"],
-      ...more,
-    },
-  });
+const access = (more: object) => ({
+  access: {
+    teamDomain: TEAM_DOMAIN,
+    ...{ allow: [{ emailDomain: "acme.test" }, { serviceToken: "ci" }], admins: [{ email: "root@acme.test" }] },
+    ...{ serviceTokens: ["ci"], serviceTokenHosts: "shared" },
+    ...more,
+  },
+});
 
+describe("how people sign in", () => {
   it.each([
     [{ auth_domain: "acme" }, "fail warp-session", "(12130)"],
     [{ warp_auth_session_duration: "" }, "fail warp-session", "(12130)"],
@@ -629,6 +632,36 @@ describe("how people sign in", () => {
     expect((await world.examine()).findings).toEqual([]);
     world.account.applications = goodAccount(world.plan, () => []).applications;
     expect((await world.examine(["oauth-configuration"])).findings).toEqual(["fail oauth-configuration"]);
+  });
+});
+
+describe("service tokens with a host name of their own", () => {
+  const OWN = "prod-ci.k8s.acme.test";
+  const OWN_AUDIENCE = "c1".repeat(32);
+  function apart(): World {
+    const file = access({ serviceTokenHosts: "own" });
+    const world = new World(testPlan(file, { service_token_audiences: [OWN_AUDIENCE] }));
+    world.access.applications = world.access.applications.map((each) => ({ ...each, tokens: [] }));
+    world.serviceTokenHosts[OWN] = {
+      applications: [{ path: "/", audience: OWN_AUDIENCE, tokens: [TOKEN], hasOAuth: false }],
+      ...{ metadata: {}, bypassed: [], sharesCookies: false },
+    };
+    return world;
+  }
+
+  it("are tried there, and people sign in elsewhere", async () => {
+    const { results, findings } = await apart().examine();
+    expect(findings).toEqual([]);
+    const ids = results.map(({ id }) => id);
+    expect(ids).toContain(`through:${OWN}`);
+    expect(ids).not.toContain(`through:${HOSTNAME}`);
+    expect(ids).not.toContain(`oauth:${OWN}`);
+  });
+
+  it("have the application that the Worker accepts", async () => {
+    const world = apart();
+    first(world.serviceTokenHosts[OWN]?.applications ?? []).audience = AUDIENCE;
+    expect((await world.examine()).findings).toEqual([`fail access:${OWN}`]);
   });
 });
 

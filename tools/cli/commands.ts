@@ -13,6 +13,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/manifests.ts")).manifests,
   },
   {
+    name: "secret",
+    summary: "Prints a service token or a tunnel's token",
+    load: async () => (await import("./commands/secret.ts")).secret,
+  },
+  {
     name: "deploy",
     summary: "Applies D1 migrations, deploys the Workers, and checks that they answer",
     load: async () => (await import("./commands/deploy.ts")).deploy,

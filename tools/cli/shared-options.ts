@@ -28,6 +28,9 @@ export const stateFolder = projectPath("DIR", "state folder of the local stack",
 export const logOptions = {
   state: stateFolder,
   remote: flag("read the deployed D1 database and bucket, through wrangler, instead of the local stack's"),
-  config: projectPath("FILE", "wrangler configuration of the deployment", "terraform/out/wrangler.json"),
+  config: text(
+    "FILE",
+    "wrangler configuration of the deployment (default: terraform/out/NAME/wrangler.json of the only one)",
+  ),
   seals: text("DIR", "a downloaded copy of the bucket's seals/, to read instead of the bucket"),
 };

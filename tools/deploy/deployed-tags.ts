@@ -61,9 +61,9 @@ function parseAnswer<T>({ stdout }: Finished, schema: z.ZodType<T>): T {
   }
 }
 
-/** The files to which a deploy and a dry run write what runs afterwards. */
-export const DEPLOYED_FILE = "terraform/out/deployed.json";
-export const DRY_RUN_FILE = "terraform/out/deployed.dry-run.json";
+/** The files to which a deploy and a dry run write what runs afterwards, in the deployment's folder of terraform/out. */
+export const DEPLOYED_FILE = "deployed.json";
+export const DRY_RUN_FILE = "deployed.dry-run.json";
 
 const tag = z.string().transform((text, context): VersionTag => {
   const parsed = parseVersionTag(text);

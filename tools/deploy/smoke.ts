@@ -1,7 +1,7 @@
 /** Checks after a deploy that Access is in front, and that the new version answers. */
 import { askAsStranger, type ServiceToken, serviceTokenHeaders } from "../deployment/access.ts";
 import { errorMessage } from "../deployment/operator-error.ts";
-import { hostnamesOf, type Plan } from "../deployment/plan.ts";
+import { hostsOf, type Plan, type PlannedHost } from "../deployment/plan.ts";
 import type { Http, HttpAnswer } from "../ports/http.ts";
 
 export interface SmokeDependencies {
@@ -26,8 +26,8 @@ export async function smoke(
 ): Promise<{ readonly isGood: boolean; readonly lines: readonly string[] }> {
   const until = ports.now() + PATIENCE_MS;
   const results = [];
-  for (const hostname of hostnamesOf(plan)) {
-    results.push(await patiently(() => checkHost(hostname, plan, version, token, ports.http), until, ports));
+  for (const host of hostsOf(plan)) {
+    results.push(await patiently(() => checkHost(host, plan, version, token, ports.http), until, ports));
   }
   return {
     isGood: results.every(({ fault }) => fault === undefined),
@@ -53,7 +53,7 @@ async function patiently(
 }
 
 async function checkHost(
-  hostname: string,
+  { hostname, audiences, isForServiceTokens }: PlannedHost,
   { access }: Plan,
   version: string | undefined,
   token: ServiceToken | undefined,
@@ -65,11 +65,12 @@ async function checkHost(
     if (stranger.by !== "access") {
       return { fault: `${hostname}: it is not Access that answers a stranger: check the application's host names` };
     }
-    if (stranger.audience !== undefined && !access.audiences.includes(stranger.audience)) {
+    if (stranger.audience !== undefined && !audiences.includes(stranger.audience)) {
       return {
         fault: `${hostname}: another Access application stands in front of it: check the applications' host names`,
       };
     }
+    if (!isForServiceTokens) return { said: `${hostname}: Access answers a stranger` };
     if (!token) {
       return {
         said: `${hostname}: Access answers a stranger (to see the Worker, set CF_ACCESS_CLIENT_ID and _SECRET)`,

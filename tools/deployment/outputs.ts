@@ -5,8 +5,9 @@ import * as z from "zod";
 import { OUTPUT } from "../../terraform/config/outputs.ts";
 import { OperatorError } from "./operator-error.ts";
 
-/** The outputs that are used. Others are ignored, above all `tunnel_tokens`. */
+/** The outputs that are used. Others are ignored. */
 const outputsSchema = z.object({
+  [OUTPUT.deployment]: z.string(),
   [OUTPUT.account]: z.string(),
   [OUTPUT.auditDatabaseId]: z.string(),
   [OUTPUT.auditDatabaseName]: z.string(),
@@ -23,12 +24,18 @@ const outputsSchema = z.object({
   [OUTPUT.tunnelIds]: z.record(z.string(), z.string()),
   /** Client ids by the names of service tokens. */
   [OUTPUT.serviceTokenClientIds]: z.record(z.string(), z.string()).optional(),
+  [OUTPUT.serviceTokenAudiences]: z.array(z.string()).optional(),
 });
 
 export type Outputs = z.output<typeof outputsSchema>;
 
 /** The names of the outputs that are used. */
 export const OUTPUT_NAMES = Object.keys(outputsSchema.shape);
+
+/** Terraform, or what does its work: TERRAFORM=tofu. */
+export function terraformProgram(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  return env["TERRAFORM"] || "terraform";
+}
 
 const wrapped = z.record(z.string(), z.object({ value: z.unknown() }));
 
@@ -78,14 +85,13 @@ export function readOutputs(file: string | undefined, edgeStack: string): Output
   }
   let text: string;
   try {
-    // The output contains the tunnels' tokens: it stays in this process.
-    text = execFileSync("terraform", [`-chdir=${edgeStack}`, "output", "-json"], {
+    text = execFileSync(terraformProgram(), [`-chdir=${edgeStack}`, "output", "-json"], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
   } catch {
     throw new OperatorError(
-      `"terraform -chdir=${edgeStack} output -json" failed: run it to see why, or give --outputs FILE`,
+      `"${terraformProgram()} -chdir=${edgeStack} output -json" failed: run it to see why, or give --outputs FILE`,
     );
   }
   return parseOutputs(text, "terraform output -json");

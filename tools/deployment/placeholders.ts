@@ -20,6 +20,9 @@ export function placeholders(plan: Plan): string[] {
   const fromTerraform = "it comes from the edge stack's outputs";
   for (const audience of plan.access.audiences) check("access_audience", audience, AUDIENCE, fromTerraform);
   for (const audience of plan.access.adminAudiences) check("admin_audience", audience, AUDIENCE, fromTerraform);
+  for (const audience of plan.access.serviceTokenAudiences) {
+    check("service_token_audiences", audience, AUDIENCE, fromTerraform);
+  }
   check("audit_database_id", plan.database.id, UUID, fromTerraform);
   for (const { name, vpcServiceId, tunnelId } of plan.clusters) {
     check(`vpc_service_ids.${name}`, vpcServiceId, UUID, fromTerraform);

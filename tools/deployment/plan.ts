@@ -19,6 +19,8 @@ export interface Plan {
     readonly audiences: readonly string[];
     /** Audience tags of the applications in front of `/-/admin`. */
     readonly adminAudiences: readonly string[];
+    /** Audience tags of the applications that only service tokens use. Empty where they use the people's. */
+    readonly serviceTokenAudiences: readonly string[];
     readonly signIn: SignIn;
   };
   readonly database: { readonly id: string; readonly name: string };
@@ -46,7 +48,10 @@ export interface SignIn {
 
 export interface PlannedCluster {
   readonly name: string;
+  /** People's. */
   readonly hostnames: readonly string[];
+  /** Service tokens' own. Undefined where they use the people's. */
+  readonly serviceTokenHostname: string | undefined;
   /** The name of the Workers' VPC binding. */
   readonly binding: string;
   readonly vpcServiceId: string;
@@ -98,7 +103,33 @@ export function tcpServicesOf({ clusters }: Pick<Plan, "clusters">) {
   return clusters.flatMap(({ name, tcp }) => (tcp.isWanted && tcp.service ? [{ cluster: name, ...tcp.service }] : []));
 }
 
-/** The host names of all clusters, in order. */
+/** A host name of the deployment, and the Access application in front of it. */
+export interface PlannedHost {
+  readonly hostname: string;
+  /** Audience tags, one of which is that of its application. */
+  readonly audiences: readonly string[];
+  /** People sign in there. */
+  readonly isForPeople: boolean;
+  /** Service tokens of `access.allow` are admitted there. */
+  readonly isForServiceTokens: boolean;
+}
+
+/** The host names of all clusters, in order: of each the people's, then the service tokens'. */
+export function hostsOf({ clusters, access }: Pick<Plan, "clusters" | "access">): PlannedHost[] {
+  return clusters.flatMap(({ hostnames, serviceTokenHostname: own }) => [
+    ...hostnames.map((hostname) => ({
+      ...{ hostname, audiences: access.audiences, isForPeople: true, isForServiceTokens: own === undefined },
+    })),
+    ...(own === undefined
+      ? []
+      : [{ hostname: own, audiences: access.serviceTokenAudiences, isForPeople: false, isForServiceTokens: true }]),
+  ]);
+}
+
+/** The names of `hostsOf`. */
 export function hostnamesOf({ clusters }: Pick<Plan, "clusters">): string[] {
-  return clusters.flatMap(({ hostnames }) => [...hostnames]);
+  return clusters.flatMap(({ hostnames, serviceTokenHostname: own }) => [
+    ...hostnames,
+    ...(own === undefined ? [] : [own]),
+  ]);
 }

@@ -1,7 +1,14 @@
 /** Makes a deployment's plan from the deployment file and the edge stack's outputs. */
+import { join } from "node:path";
 import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
 import { DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
 import { type DeployedCluster, type Deployment, sealRetentionDays } from "../../terraform/config/schema.ts";
+import {
+  hasServiceTokenHosts,
+  serviceTokenHostnameOf,
+  serviceTokenNames,
+} from "../../terraform/config/service-tokens.ts";
+import { EDGE_STACK } from "../../terraform/config/stack-names.ts";
 import { bindingOf, mayUseTcp, tcpBindingOf, workerDocument } from "../../terraform/config/worker-document.ts";
 import { connectorRole } from "../../terraform/manifests/connector.ts";
 import { DEPLOYMENT_NAME, namespaceOf, PROXY_PORT, SERVICE_ACCOUNT_NAME } from "../../terraform/manifests/names.ts";
@@ -11,7 +18,7 @@ import { durationSeconds } from "./durations.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import type { Plan, PlannedCluster, SignIn } from "./plan.ts";
-import { projectFile } from "./project-files.ts";
+import { outFolder, projectFile } from "./project-files.ts";
 
 /** From the project's top. */
 export const MIGRATIONS = "migrations";
@@ -36,7 +43,7 @@ export function readPlan(
 ): Plan {
   const deployment = readDeployment(config, warn);
   try {
-    return planOf(deployment, readOutputs(outputs, projectFile("terraform/out/stacks/edge")));
+    return planOf(deployment, readOutputs(outputs, projectFile(edgeStackFolder(deployment.name))));
   } catch (error) {
     if (!mayHaveGaps || outputs !== undefined || !(error instanceof OperatorError)) throw error;
     warn(`${error.message}; continuing with placeholder ids`);
@@ -44,11 +51,18 @@ export function readPlan(
   }
 }
 
+/** From the project's top. */
+function edgeStackFolder(name: string): string {
+  return join(outFolder(name), "stacks", EDGE_STACK);
+}
+
 /** Placeholders for the outputs of an edge stack that is not applied. No id of Cloudflare's is all zeros. */
-function placeholderOutputs({ account, access, clusters, name }: Deployment): Outputs {
+function placeholderOutputs(deployment: Deployment): Outputs {
+  const { account, access, clusters, name } = deployment;
   const none = "00000000-0000-0000-0000-000000000000";
   const ofClusters = Object.fromEntries(clusters.map((cluster) => [cluster.name, none]));
   return {
+    deployment: name,
     account_id: account,
     audit_database_id: none,
     audit_database_name: `${name}-audit`,
@@ -59,7 +73,10 @@ function placeholderOutputs({ account, access, clusters, name }: Deployment): Ou
     vpc_service_ids: ofClusters,
     vpc_tcp_service_ids: Object.fromEntries(clusters.filter(mayUseTcp).map((cluster) => [cluster.name, none])),
     tunnel_ids: ofClusters,
-    service_token_client_ids: Object.fromEntries(access.serviceTokens.map((token) => [token, `${token}.access`])),
+    service_token_client_ids: Object.fromEntries(
+      serviceTokenNames(deployment).map((token) => [token, `${token}.access`]),
+    ),
+    service_token_audiences: hasServiceTokenHosts(deployment) ? ["not-applied-yet-service-tokens"] : [],
   };
 }
 
@@ -83,6 +100,11 @@ export function findCluster({ clusters }: Deployment, name: string): DeployedClu
 
 /** Combines the two. Pure. @throws OperatorError where they do not belong together */
 export function planOf(deployment: Deployment, outputs: Outputs): Plan {
+  if (outputs.deployment !== deployment.name) {
+    throw new OperatorError(
+      `the outputs are of the deployment ${outputs.deployment}, the deployment file is that of ${deployment.name}: check --outputs and --config`,
+    );
+  }
   if (outputs.account_id !== deployment.account) {
     throw new OperatorError("the outputs are of another account than the deployment file: check --outputs and account");
   }
@@ -97,6 +119,7 @@ export function planOf(deployment: Deployment, outputs: Outputs): Plan {
       teamDomain: deployment.access.teamDomain,
       audiences: outputs.access_audiences ?? [outputs.access_audience],
       adminAudiences: outputs.admin_audiences ?? [outputs.admin_audience],
+      serviceTokenAudiences: outputs.service_token_audiences ?? [],
       signIn: planSignIn(deployment),
     },
     database: { id: outputs.audit_database_id, name: outputs.audit_database_name },
@@ -141,6 +164,7 @@ function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: 
   return {
     name,
     hostnames,
+    serviceTokenHostname: serviceTokenHostnameOf(deployment, cluster),
     binding: bindingOf(name),
     vpcServiceId: idOf("vpc_service_ids", outputs.vpc_service_ids, name),
     tcp: planTcp(cluster, outputs),

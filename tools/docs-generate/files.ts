@@ -8,6 +8,7 @@ import { apiParts } from "./api-reference.ts";
 import { commandParts, verbParts } from "./commands.ts";
 import { fillGenerated } from "./generated-parts.ts";
 import { logEventsTable } from "./log-events.ts";
+import { outputsTable } from "./outputs.ts";
 
 export interface GeneratedFile {
   /** From the project's top. */
@@ -34,6 +35,7 @@ export function generatedFiles(commands: readonly CommandEntry[]): readonly Gene
       path: schemaFile,
       render: async () => schemaFileOf(schema),
     })),
+    withParts("docs/DEPLOY.md", () => ({ outputs: outputsTable() })),
     withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),
     withParts("docs/PLUGIN.md", () => verbParts(VERBS)),
     withParts("docs/SIZING.md", sizingTables),

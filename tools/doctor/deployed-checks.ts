@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Migration } from "../../dev/stack/migrations.ts";
 import { maxSessionSeconds } from "../deployment/max-session-seconds.ts";
-import { hostnamesOf, type Plan } from "../deployment/plan.ts";
+import { hostsOf, type Plan } from "../deployment/plan.ts";
 import type { Cloudflare } from "../ports/cloudflare.ts";
 import type { Check, Dependencies, Query } from "./check.ts";
 import { accessCheck, adminAccessCheck, signingKeysCheck } from "./checks/access.ts";
@@ -45,7 +45,9 @@ export function deployedChecks(
 ): Check[] {
   const query: Query | undefined =
     cloudflare && (async <Row>(sql: string) => (await cloudflare.query(plan.database.id, sql, z.unknown())) as Row[]);
-  const hosts = hostnamesOf(plan).map((hostname) => ({ access: plan.access, hostname }));
+  const hosts = hostsOf(plan).map((host) => ({ access: plan.access, ...host }));
+  const ofPeople = hosts.filter(({ isForPeople }) => isForPeople);
+  const ofServiceTokens = hosts.filter(({ isForServiceTokens }) => isForServiceTokens);
   const views = plan.clusters.map((cluster) => ({ cluster, view: new ClusterView(cluster, dependencies) }));
   const certs = { url: `${plan.access.teamDomain}/cdn-cgi/access/certs` };
   const clocks = [
@@ -55,8 +57,9 @@ export function deployedChecks(
   return [
     kubectlVersionCheck(dependencies, env),
     clocksCheck(clocks, dependencies),
-    ...hosts.flatMap((host) => [accessCheck(host, dependencies), adminAccessCheck(host, dependencies)]),
-    ...hosts.flatMap((host) => [managedOAuthCheck(host, dependencies), adminOAuthCheck(host, dependencies)]),
+    ...hosts.map((host) => accessCheck(host, dependencies)),
+    ...ofPeople.map((host) => adminAccessCheck(host, dependencies)),
+    ...ofPeople.flatMap((host) => [managedOAuthCheck(host, dependencies), adminOAuthCheck(host, dependencies)]),
     signingKeysCheck(plan.access, dependencies),
     warpSessionCheck(plan, cloudflare),
     sessionDurationsCheck(plan, cloudflare),
@@ -92,7 +95,7 @@ export function deployedChecks(
     recordingsLockCheck(plan, cloudflare),
     sealsLockCheck(plan, cloudflare),
     multipartCheck(plan, cloudflare),
-    ...hosts.flatMap((host) => [
+    ...ofServiceTokens.flatMap((host) => [
       whoamiCheck(host, dependencies),
       throughCheck(host, dependencies),
       auditTrailCheck(host, query, dependencies),

@@ -2,11 +2,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { unstable_readConfig } from "wrangler";
 import { DEFAULT_DEPLOYMENT_FILE } from "../../terraform/config/load.ts";
 import type { Deployment } from "../../terraform/config/schema.ts";
+import { serviceTokenNames } from "../../terraform/config/service-tokens.ts";
 import { workerDocument } from "../../terraform/config/worker-document.ts";
 import { joinConfigVariables } from "../../worker/config/variables.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 import { readDeployment } from "../deployment/project.ts";
-import { projectFile } from "../deployment/project-files.ts";
+import { findGenerated, projectFile } from "../deployment/project-files.ts";
 
 const EXAMPLE = "terraform/deployment.example.jsonc";
 
@@ -18,8 +19,8 @@ const EXAMPLE = "terraform/deployment.example.jsonc";
  */
 export function readConfigDocument(file: string | undefined, note: (line: string) => void): unknown {
   if (file !== undefined) return readText(file);
-  const deployed = projectFile("terraform/out/wrangler.json");
-  if (existsSync(deployed)) {
+  const deployed = findGenerated("wrangler.json");
+  if (deployed !== undefined) {
     return joinConfigVariables(unstable_readConfig({ config: deployed }, { hideWarnings: true }).vars);
   }
   const own = projectFile(DEFAULT_DEPLOYMENT_FILE);
@@ -43,6 +44,6 @@ function plannedDocument(deployment: Deployment): unknown {
   return workerDocument(deployment, {
     access_audience: audience,
     admin_audience: audience,
-    service_token_client_ids: Object.fromEntries(deployment.access.serviceTokens.map((name) => [name, name])),
+    service_token_client_ids: Object.fromEntries(serviceTokenNames(deployment).map((name) => [name, name])),
   });
 }

@@ -4,7 +4,7 @@ import { type Migration, readMigrations } from "../../dev/stack/migrations.ts";
 import { localDatabase, type Query } from "../audit-source.ts";
 import { readEndpoints } from "../deployment/local-stack.ts";
 import { MIGRATIONS } from "../deployment/project.ts";
-import { PROJECT } from "../deployment/project-files.ts";
+import { deployedConfiguration, PROJECT } from "../deployment/project-files.ts";
 import { recordingsBucket, wranglerDatabase, wranglerProcess } from "../ports/wrangler.ts";
 import { objectsInBucket, objectsInFolder, objectsOfLocalStack, type SealObjects } from "./objects.ts";
 
@@ -15,7 +15,7 @@ export interface LogOptions {
   /** The deployment instead of the local stack. */
   readonly remote: boolean;
   /** wrangler configuration of the deployment. */
-  readonly config: string;
+  readonly config: string | undefined;
   /** A folder with downloaded seals instead of the bucket. */
   readonly seals: string | undefined;
 }
@@ -26,8 +26,9 @@ export interface LogSource {
   readonly migrations: readonly Migration[];
 }
 
-export function openLog({ state, remote, config, seals }: LogOptions): LogSource {
+export function openLog({ state, remote, config: given, seals }: LogOptions): LogSource {
   const migrations = readMigrations(join(PROJECT, MIGRATIONS));
+  const config = remote ? deployedConfiguration(given) : "";
   const wrangler = wranglerProcess(config);
   const bucket = () =>
     remote ? objectsInBucket(wrangler, recordingsBucket(config)) : objectsOfLocalStack(readEndpoints(state).d1);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { connectorManifests } from "../../../terraform/manifests/connector.ts";
 import { literal } from "../../../terraform/stacks/literal.ts";
-import { clusterInput, deploymentOf, synthesize } from "../../support/deployment.ts";
+import { ACCOUNT, clusterInput, deploymentOf, synthesize } from "../../support/deployment.ts";
 
 describe("a cluster's stack", () => {
   const deployment = deploymentOf();
@@ -22,16 +22,25 @@ describe("a cluster's stack", () => {
     for (const object of printed) expect(applied).toContainEqual(object);
   });
 
-  it("reads the token from the edge stack's state, and shows it nowhere", () => {
+  it("asks Cloudflare for its tunnel's token, and shows it nowhere", () => {
+    expect(stack?.data?.["cloudflare_zero_trust_tunnel_cloudflared_token"]).toEqual({
+      "tunnel-token-of-cloudflare": {
+        account_id: ACCOUNT,
+        tunnel_id: '${data.terraform_remote_state.edge.outputs.tunnel_ids["prod"]}',
+      },
+    });
+
     expect(stack?.resource["kubernetes_secret_v1"]).toEqual({
       "tunnel-token": {
         metadata: expect.objectContaining({ name: "tunnel-token", namespace: "sallyport" }) as unknown,
         type: "Opaque",
-        data: { token: '${sensitive(data.terraform_remote_state.edge.outputs.tunnel_tokens["prod"])}' },
+        data: {
+          token: "${sensitive(data.cloudflare_zero_trust_tunnel_cloudflared_token.tunnel-token-of-cloudflare.token)}",
+        },
         depends_on: ["kubernetes_manifest.namespace"],
       },
     });
-    expect(JSON.stringify(manifests)).not.toContain("tunnel_tokens");
+    expect(JSON.stringify(manifests)).not.toContain("tunnel_cloudflared_token");
   });
 
   it("creates pods last, when all they need exists, and waits until they are ready", () => {
@@ -62,7 +71,10 @@ describe("a cluster's stack", () => {
   });
 
   it("reaches the cluster by the kubeconfig", () => {
-    expect(stack?.provider).toEqual({ kubernetes: [{ config_path: "~/.kube/config", config_context: "prod" }] });
+    expect(stack?.provider).toEqual({
+      cloudflare: [{}],
+      kubernetes: [{ config_path: "~/.kube/config", config_context: "prod" }],
+    });
     expect(stack?.terraform.required_providers["kubernetes"]).toEqual({
       source: "hashicorp/kubernetes",
       version: ">= 3.0, < 4",
@@ -72,7 +84,7 @@ describe("a cluster's stack", () => {
   it("does not exist for a cluster without a kubeconfig", () => {
     const { kubeconfig: _, ...byGitOps } = clusterInput("ops");
     const stacks = synthesize(deploymentOf({ clusters: [clusterInput("prod"), byGitOps] }));
-    expect(new Set(Object.keys(stacks))).toEqual(new Set(["cluster-prod", "edge"]));
+    expect(new Set(Object.keys(stacks))).toEqual(new Set(["cluster-prod", "edge", "secrets"]));
   });
 
   it("names namespaces and roles after the deployment, so that two deployments can share a cluster", () => {
@@ -117,7 +129,7 @@ describe("the demo cluster", () => {
   const demo = { digitalocean: { region: "fra1", version: "1.36" } };
 
   it("is off by default", () => {
-    expect(new Set(Object.keys(synthesize(deploymentOf())))).toEqual(new Set(["cluster-prod", "edge"]));
+    expect(new Set(Object.keys(synthesize(deploymentOf())))).toEqual(new Set(["cluster-prod", "edge", "secrets"]));
   });
 
   it("has a VPC of its own, and is destroyed with everything that it created", () => {

@@ -40,7 +40,7 @@ describe("sallyport synth", () => {
         .trim()
         .split("\n")
         .map((line) => line.split("/").slice(-2).join("/")),
-    ).toEqual(["stacks/cluster-prod", "stacks/edge"]);
+    ).toEqual(["stacks/cluster-prod", "stacks/edge", "stacks/secrets"]);
     for (const stack of ["edge", "cluster-prod"])
       expect(existsSync(join(out, "stacks", stack, "cdk.tf.json"))).toBe(true);
   });
@@ -57,6 +57,7 @@ describe("sallyport synth", () => {
       "cluster-dev",
       "cluster-prod",
       "edge",
+      "secrets",
     ]);
   });
 

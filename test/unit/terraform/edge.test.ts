@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { OUTPUT, OUTPUT_MEANINGS } from "../../../terraform/config/outputs.ts";
 import type { DeploymentInput } from "../../../terraform/config/schema.ts";
 import { buildUpstreamUrl } from "../../../worker/upstream/url.ts";
 import {
@@ -47,10 +48,10 @@ describe("the edge stack", () => {
         "cloudflare_r2_bucket_lock.recordings-lock",
         "cloudflare_zero_trust_access_application.admin-application",
         "cloudflare_zero_trust_access_application.application",
+        "cloudflare_zero_trust_access_application.service-token-application",
         "cloudflare_zero_trust_access_policy.admin-people",
         "cloudflare_zero_trust_access_policy.user-people",
         "cloudflare_zero_trust_access_policy.user-services",
-        "cloudflare_zero_trust_access_service_token.service-token-ci",
         "cloudflare_zero_trust_tunnel_cloudflared.tunnel-prod",
       ]),
     );
@@ -62,6 +63,7 @@ describe("the edge stack", () => {
   it("outputs every id that wrangler and the clusters need", () => {
     const outputs = Object.fromEntries(Object.entries(edge.output ?? {}).map(([name, { value }]) => [name, value]));
     expect(outputs).toEqual({
+      deployment: "sallyport",
       account_id: ACCOUNT,
       team_domain: "https://example.cloudflareaccess.com",
       audit_database_id: "${cloudflare_d1_database.audit-database.id}",
@@ -75,15 +77,19 @@ describe("the edge stack", () => {
       vpc_service_ids: { prod: "${cloudflare_connectivity_directory_service.vpc-service-prod.service_id}" },
       vpc_tcp_service_ids: { prod: "${cloudflare_connectivity_directory_service.vpc-tcp-service-prod.service_id}" },
       tunnel_ids: { prod: "${cloudflare_zero_trust_tunnel_cloudflared.tunnel-prod.id}" },
-      tunnel_tokens: { prod: "${data.cloudflare_zero_trust_tunnel_cloudflared_token.tunnel-token-prod.token}" },
-      service_token_client_ids: { ci: "${cloudflare_zero_trust_access_service_token.service-token-ci.client_id}" },
-      service_token_secrets: { ci: "${cloudflare_zero_trust_access_service_token.service-token-ci.client_secret}" },
+      service_token_client_ids: { ci: '${data.terraform_remote_state.secrets.outputs.service_token_client_ids["ci"]}' },
+      service_token_audiences: ["${cloudflare_zero_trust_access_application.service-token-application.aud}"],
     });
   });
 
-  it("marks the secret outputs as sensitive, and only those", () => {
-    const marked = Object.entries(edge.output ?? {}).filter(([, { sensitive }]) => sensitive === true);
-    expect(marked.map(([name]) => name)).toEqual(["service_token_secrets", "tunnel_tokens"]);
+  it("describes every output, in one place", () => {
+    const meanings = Object.keys(OUTPUT_MEANINGS).map((key) => OUTPUT[key as keyof typeof OUTPUT]);
+    expect(new Set(meanings)).toEqual(new Set(Object.keys(edge.output ?? {})));
+  });
+
+  it("has no secret in its state: no token of a tunnel, and no service token's secret", () => {
+    expect(JSON.stringify(edge)).not.toMatch(/tunnel_cloudflared_token|access_service_token"|client_secret/);
+    expect(edge.data).toEqual({ terraform_remote_state: { secrets: expect.anything() as unknown } });
   });
 });
 
@@ -251,10 +257,7 @@ describe("Access", () => {
       name: "sallyport",
       domain: "prod.k8s.example.com",
       destinations: [{ type: "public", uri: "prod.k8s.example.com" }],
-      policies: [
-        { id: "${cloudflare_zero_trust_access_policy.user-services.id}", precedence: 1 },
-        { id: "${cloudflare_zero_trust_access_policy.user-people.id}", precedence: 2 },
-      ],
+      policies: [{ id: "${cloudflare_zero_trust_access_policy.user-people.id}", precedence: 1 }],
       session_duration: "8h",
       oauth_configuration: oauthFor("336h"),
       enable_binding_cookie: false,
@@ -296,6 +299,32 @@ describe("Access", () => {
     ]);
   });
 
+  it("gives service tokens an application and a host name of their own, without a page to sign in", () => {
+    expect(applications()["service-token-application"]).toMatchObject({
+      domain: "prod-ci.k8s.example.com",
+      destinations: [{ type: "public", uri: "prod-ci.k8s.example.com" }],
+      policies: [{ id: "${cloudflare_zero_trust_access_policy.user-services.id}", precedence: 1 }],
+      service_auth_401_redirect: true,
+    });
+    expect(applications()["service-token-application"]).not.toHaveProperty("oauth_configuration");
+    const named = { clusters: [clusterInput("prod", { serviceTokenHostname: "robots.example.com" })] };
+    expect(applications(named)["service-token-application"]).toMatchObject({ domain: "robots.example.com" });
+  });
+
+  it("lets service tokens in where people come in, where the deployment file says so", () => {
+    const shared = applications({ access: { ...access, serviceTokenHosts: "shared" } });
+    expect(shared).not.toHaveProperty("service-token-application");
+    expect(shared["application"]?.["policies"]).toEqual([
+      { id: "${cloudflare_zero_trust_access_policy.user-services.id}", precedence: 1 },
+      { id: "${cloudflare_zero_trust_access_policy.user-people.id}", precedence: 2 },
+    ]);
+  });
+
+  it("has no application for service tokens where none may come in", () => {
+    const people = { ...access, allow: [{ emailDomain: "example.com" }] };
+    expect(applications({ access: people })).not.toHaveProperty("service-token-application");
+  });
+
   it("is stricter in front of the admin API: other people, a shorter session, a sign-in, a cookie of its own", () => {
     expect(applications()["admin-application"]).toMatchObject({
       domain: "prod.k8s.example.com/-/admin",
@@ -322,7 +351,9 @@ describe("Access", () => {
       "admin-people": "allow",
     });
     expect(all["user-services"]).toMatchObject({
-      include: [{ service_token: { token_id: "${cloudflare_zero_trust_access_service_token.service-token-ci.id}" } }],
+      include: [
+        { service_token: { token_id: '${data.terraform_remote_state.secrets.outputs.service_token_ids["ci"]}' } },
+      ],
     });
     expect(all["user-people"]).toMatchObject({ include: [{ email_domain: { domain: "example.com" } }] });
   });
@@ -383,13 +414,57 @@ describe("Access", () => {
   });
 });
 
+describe("the stack of secrets", () => {
+  const secretsOf = (change: Change = {}) => synthesize(deploymentOf(change))["secrets"];
+  const token = (change: Change = {}) =>
+    secretsOf(change)?.resource["cloudflare_zero_trust_access_service_token"]?.["service-token-ci"];
+
+  it("has the service tokens, and outputs nothing secret", () => {
+    expect(token()).toEqual({ account_id: ACCOUNT, name: "sallyport-ci" });
+    const { output } = secretsOf() ?? {};
+    expect(Object.keys(output ?? {})).toEqual(["deployment", "service_token_client_ids", "service_token_ids"]);
+    // Another stack's state keeps every output that it could read, sensitive or not.
+    expect(JSON.stringify(output)).not.toContain("client_secret");
+  });
+
+  it("replaces a secret by its version, with a time in which the one before is accepted", () => {
+    const rotated = { name: "ci", secretVersion: 2, previousSecretUntil: "2026-12-01T12:00:00Z" };
+    expect(token({ access: { ...access, serviceTokens: [rotated] } })).toEqual({
+      account_id: ACCOUNT,
+      name: "sallyport-ci",
+      client_secret_version: 2,
+      previous_client_secret_expires_at: "2026-12-01T12:00:00Z",
+    });
+  });
+
+  it("does not exist without service tokens", () => {
+    const without = { ...access, serviceTokens: [], allow: [{ emailDomain: "example.com" }] };
+    const identities = [{ match: { email: "alice@example.com" }, groups: ["platform"] }];
+    const stacks = synthesize(deploymentOf({ access: without, sallyport: { identities } }));
+    expect(stacks).not.toHaveProperty("secrets");
+    expect(stacks["edge"]).not.toHaveProperty("data");
+  });
+});
+
 describe("Terraform's state", () => {
+  it("of two deployments in one place has different keys", () => {
+    const keys = (["one", "two"] as const).map((name) =>
+      JSON.stringify(
+        synthesize(deploymentOf({ name, state: { kind: "r2", bucket: "terraform-state" } }))["edge"]?.terraform.backend,
+      ),
+    );
+    expect(keys[0]).toContain('"sallyport/one/edge.tfstate"');
+    expect(keys[1]).toContain('"sallyport/two/edge.tfstate"');
+    const local = synthesize(deploymentOf({ name: "one" }))["edge"]?.terraform.backend;
+    expect(local).toEqual({ local: { path: "../../../state/one/edge.tfstate" } });
+  });
+
   it("is in files beside the deployment file, with paths relative to where Terraform runs", () => {
     const stacks = synthesize(deploymentOf());
-    expect(stacks["edge"]?.terraform.backend).toEqual({ local: { path: "../../../state/edge.tfstate" } });
+    expect(stacks["edge"]?.terraform.backend).toEqual({ local: { path: "../../../state/sallyport/edge.tfstate" } });
     expect(stacks["cluster-prod"]?.data?.["terraform_remote_state"]?.["edge"]).toEqual({
       backend: "local",
-      config: { path: "../../../state/edge.tfstate" },
+      config: { path: "../../../state/sallyport/edge.tfstate" },
     });
   });
 
@@ -398,7 +473,7 @@ describe("Terraform's state", () => {
     const backend = stacks["edge"]?.terraform.backend["s3"];
     expect(backend).toMatchObject({
       bucket: "terraform-state",
-      key: "sallyport/edge.tfstate",
+      key: "sallyport/sallyport/edge.tfstate",
       use_lockfile: true,
       region: "auto",
       endpoints: { s3: `https://${ACCOUNT}.r2.cloudflarestorage.com` },
@@ -407,7 +482,9 @@ describe("Terraform's state", () => {
       backend: "s3",
       config: backend,
     });
-    expect(stacks["cluster-prod"]?.terraform.backend["s3"]).toMatchObject({ key: "sallyport/cluster-prod.tfstate" });
+    expect(stacks["cluster-prod"]?.terraform.backend["s3"]).toMatchObject({
+      key: "sallyport/sallyport/cluster-prod.tfstate",
+    });
   });
 
   it("is in S3, encrypted, and no check is skipped then", () => {
@@ -415,7 +492,13 @@ describe("Terraform's state", () => {
       deploymentOf({ state: { kind: "s3", bucket: "state", prefix: "a/b", region: "eu-west-1" } }),
     );
     expect(edge?.terraform.backend).toEqual({
-      s3: { bucket: "state", key: "a/b/edge.tfstate", region: "eu-west-1", use_lockfile: true, encrypt: true },
+      s3: {
+        bucket: "state",
+        key: "a/b/sallyport/edge.tfstate",
+        region: "eu-west-1",
+        use_lockfile: true,
+        encrypt: true,
+      },
     });
   });
 

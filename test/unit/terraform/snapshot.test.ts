@@ -28,6 +28,7 @@ describe("the synthesized stacks", () => {
       "cluster-try",
       "demo",
       "edge",
+      "secrets",
     ]);
   });
 

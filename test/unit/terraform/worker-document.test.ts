@@ -20,8 +20,14 @@ describe("the Worker's configuration", () => {
       groups: { claim: "custom.groups" },
     });
     expect(config.clusters).toMatchObject([
-      { name: "prod", hostnames: ["prod.k8s.example.com"], binding: "KUBE_API_PROD" },
+      { name: "prod", hostnames: ["prod.k8s.example.com", "prod-ci.k8s.example.com"], binding: "KUBE_API_PROD" },
     ]);
+  });
+
+  it("accepts the tokens of the application for service tokens", () => {
+    const document = workerDocument(deploymentOf(), { ...outputs, service_token_audiences: ["ci-1"] });
+    expect(document.access.audiences).toContain("ci-1");
+    expect(document.access.adminAudiences).not.toContain("ci-1");
   });
 
   it("accepts the admin application's tokens, because a request to the admin API has no other", () => {

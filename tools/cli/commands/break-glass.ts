@@ -9,7 +9,7 @@ import { identifyPerson } from "../../break-glass/identify-person.ts";
 import { type AdminAccess, administratorOf, issueGrant, listGrants } from "../../break-glass/issue-grant.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { findCluster, readDeployment } from "../../deployment/project.ts";
-import { projectFile } from "../../deployment/project-files.ts";
+import { deployedConfiguration } from "../../deployment/project-files.ts";
 import { kubectlProcess } from "../../ports/kubectl.ts";
 import { wranglerDatabase, wranglerProcess } from "../../ports/wrangler.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
@@ -151,7 +151,7 @@ async function showGrants(
   }
   if (grants.length === 0) print("No access was given.");
   if (!enter) return;
-  const query = wranglerDatabase(wranglerProcess(projectFile("terraform/out/wrangler.json")), "AUDIT_DB");
+  const query = wranglerDatabase(wranglerProcess(deployedConfiguration()), "AUDIT_DB");
   for (const grant of grants) await query(auditLogStatement(grant));
   print(`Entered in the audit log: ${grants.length}, in requests, rule "break-glass".`);
 }

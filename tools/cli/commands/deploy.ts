@@ -12,7 +12,7 @@ import { serviceTokenOf } from "../../deployment/access.ts";
 import { ADMIN_CREDENTIALS_NOTE, adminApiOf, adminCredentialsOf, drainSwitch } from "../../deployment/drain-switch.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
 import { MIGRATIONS, readPlan } from "../../deployment/project.ts";
-import { PROJECT, projectFile } from "../../deployment/project-files.ts";
+import { outFolder, PROJECT, projectFile } from "../../deployment/project-files.ts";
 import { cloudflareApi } from "../../ports/cloudflare.ts";
 import { nodeHttp } from "../../ports/http.ts";
 import { wranglerProcess } from "../../ports/wrangler.ts";
@@ -25,9 +25,6 @@ import { deploymentFile, outputsFile } from "../shared-options.ts";
 /** How long a drain waits for live sessions, if nobody says. */
 const DEFAULT_WAIT = "30m";
 const DEFAULT_WAIT_MS = 30 * 60_000;
-
-/** Where `synth` writes. The generated wrangler configurations lie beside its stacks. */
-const OUT = "terraform/out";
 
 export const deploy = defineCommand({
   options: {
@@ -62,11 +59,12 @@ export const deploy = defineCommand({
     const { readProjectConfiguration } = await import("../../deploy/project-configuration.ts");
     const { readMigrations } = await import("../../../dev/stack/migrations.ts");
     const project = readProjectConfiguration(PROJECT);
-    const toProject = relative(projectFile(OUT), PROJECT);
+    const out = outFolder(plan.name);
+    const toProject = relative(projectFile(out), PROJECT);
     const edge = edgeConfiguration(plan, project, toProject);
     const objects = objectsConfiguration(plan, project, toProject);
-    const edgeFile = write(join(OUT, "wrangler.json"), toJson(edge));
-    const objectsFile = write(join(OUT, "wrangler-objects.json"), toJson(objects));
+    const edgeFile = write(join(out, "wrangler.json"), toJson(edge));
+    const objectsFile = write(join(out, "wrangler-objects.json"), toJson(objects));
     print(`Wrote ${edgeFile} and ${objectsFile}.`);
     const http = nodeHttp();
     const credentials = adminCredentialsOf(env);
@@ -101,7 +99,7 @@ export const deploy = defineCommand({
         now: Date.now,
         wait: (ms) => wait(ms),
         print,
-        save: (tags) => void write(dryRun ? DRY_RUN_FILE : DEPLOYED_FILE, formatDeployed(plan, tags)),
+        save: (tags) => void write(join(out, dryRun ? DRY_RUN_FILE : DEPLOYED_FILE), formatDeployed(plan, tags)),
       },
     );
     return EXIT_CODES.done;

@@ -20,7 +20,7 @@ export const manifests = defineCommand({
     print((json ? manifestsAsJson(objects) : manifestsAsYaml(objects)).trimEnd());
     note(
       `the pods wait for the Secret ${TOKEN_SECRET.name} in the namespace ${namespaceOf(deployment, cluster)}, ` +
-        `key ${TOKEN_SECRET.key}: the tunnel's token, ${name} in the edge stack's output tunnel_tokens`,
+        `key ${TOKEN_SECRET.key}: the tunnel's token, which "npx sallyport secret --tunnel ${name}" prints`,
     );
     return EXIT_CODES.done;
   },

@@ -1,16 +1,16 @@
 /** Cloudflare Access in front of each host name, asked by somebody who has not signed in. */
 import { askAsStranger, serviceTokenHeaders } from "../../deployment/access.ts";
-import type { Plan } from "../../deployment/plan.ts";
+import type { Plan, PlannedHost } from "../../deployment/plan.ts";
 import type { HttpAnswer } from "../../ports/http.ts";
 import { type Check, type Dependencies, failure, passed, warning } from "../check.ts";
 
 export const ADMIN_PATH = "/-/admin/sessions?limit=1";
 
 /** One host name of a deployment. */
-export type Host = Pick<Plan, "access"> & { readonly hostname: string };
+export type Host = Pick<Plan, "access"> & PlannedHost;
 
 /** Access answers a request without sign-in, for the deployment's application. The Worker never does. */
-export function accessCheck({ access, hostname }: Host, { http }: Dependencies): Check {
+export function accessCheck({ access, audiences, hostname, isForPeople }: Host, { http }: Dependencies): Check {
   return {
     id: `access:${hostname}`,
     run: async () => {
@@ -23,14 +23,14 @@ export function accessCheck({ access, hostname }: Host, { http }: Dependencies):
             `add ${hostname} to the Access application, with all paths and no bypass policy: "terraform plan" shows the difference`,
           );
         }
-        if (read.audience !== undefined && !access.audiences.includes(read.audience)) {
+        if (read.audience !== undefined && !audiences.includes(read.audience)) {
           return failure(
             "another Access application is in front",
             "the Worker refuses its tokens: remove the host name from that application, or deploy with its audience",
           );
         }
       }
-      return passed("a request without sign-in is sent to sign in");
+      return passed(`a request without sign-in is ${isForPeople ? "sent to sign in" : "refused"}`);
     },
   };
 }

@@ -67,7 +67,6 @@ function triggersAfter(migrations: readonly Migration[]): ReadonlyMap<string, st
   }
 }
 
-
 /** The sealing works: no row waits for longer than a month. */
 export function sealsCheck(query: Query | undefined, now: () => number): Check {
   return databaseCheck("seals", query, async (ask) => {

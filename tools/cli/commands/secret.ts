@@ -1,0 +1,86 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import * as z from "zod";
+import { serviceTokenNames } from "../../../terraform/config/service-tokens.ts";
+import { SECRETS_STACK, serviceTokenAddress } from "../../../terraform/config/stack-names.ts";
+import { OperatorError } from "../../deployment/operator-error.ts";
+import { terraformProgram } from "../../deployment/outputs.ts";
+import { readDeployment, readPlan } from "../../deployment/project.ts";
+import { outFolder, projectFile } from "../../deployment/project-files.ts";
+import { cloudflareApi } from "../../ports/cloudflare.ts";
+import { nodeHttp } from "../../ports/http.ts";
+import { type CommandContext, defineCommand, UsageError } from "../command.ts";
+import { EXIT_CODES } from "../exit-codes.ts";
+import { text } from "../options.ts";
+import { deploymentFile, outputsFile } from "../shared-options.ts";
+
+export const secret = defineCommand({
+  options: {
+    "service-token": text("NAME", "a service token of the deployment file: prints its two variables"),
+    tunnel: text("CLUSTER", "a cluster's tunnel: prints its token"),
+    config: deploymentFile,
+    outputs: outputsFile,
+  },
+  notes: [
+    "A service token is read from the state of the stack secrets, by Terraform. A tunnel's token is asked of Cloudflare, with " +
+      "CLOUDFLARE_API_TOKEN (Cloudflare Tunnel Read). Redirect the output to where it belongs: it is nowhere else.",
+  ],
+  run: async ({ "service-token": token, tunnel, config, outputs }, context) => {
+    if ((token === undefined) === (tunnel === undefined)) throw new UsageError("give --service-token or --tunnel");
+    context.print(
+      token === undefined
+        ? await tunnelToken(tunnel ?? "", { config, outputs }, context)
+        : readServiceToken(token, config),
+    );
+    return EXIT_CODES.done;
+  },
+});
+
+const stateSchema = z.object({
+  values: z
+    .object({
+      root_module: z.object({
+        resources: z.array(z.object({ address: z.string(), values: z.looseObject({}) })).default([]),
+      }),
+    })
+    .optional(),
+});
+const tokenSchema = z.object({ client_id: z.string(), client_secret: z.string() });
+
+/** @returns lines for an environment file, with the names that cloudflared and `sallyport doctor` use */
+function readServiceToken(name: string, config: string): string {
+  const deployment = readDeployment(config);
+  if (!serviceTokenNames(deployment).includes(name)) {
+    throw new OperatorError(`the deployment file has no service token ${name}`);
+  }
+  const folder = projectFile(join(outFolder(deployment.name), "stacks", SECRETS_STACK));
+  let shown: string;
+  try {
+    shown = execFileSync(terraformProgram(), [`-chdir=${folder}`, "show", "-json"], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  } catch {
+    throw new OperatorError(`"${terraformProgram()} -chdir=${folder} show" failed: run it to see why`);
+  }
+  const state = stateSchema.safeParse(JSON.parse(shown));
+  const resources = state.data?.values?.root_module.resources ?? [];
+  const found = tokenSchema.safeParse(resources.find(({ address }) => address === serviceTokenAddress(name))?.values);
+  if (!found.success) throw new OperatorError(`the stack secrets has no service token ${name}: apply it`);
+  const { client_id, client_secret } = found.data;
+  return `CF_ACCESS_CLIENT_ID=${client_id}\nCF_ACCESS_CLIENT_SECRET=${client_secret}`;
+}
+
+async function tunnelToken(
+  name: string,
+  files: { readonly config: string; readonly outputs: string | undefined },
+  { env }: Pick<CommandContext, "env">,
+): Promise<string> {
+  const plan = readPlan(files);
+  const cluster = plan.clusters.find((each) => each.name === name);
+  if (!cluster) throw new OperatorError(`the deployment file has no cluster ${name}`);
+  const { CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_API_BASE_URL: api } = env;
+  if (!token) throw new OperatorError("set CLOUDFLARE_API_TOKEN to a token with Cloudflare Tunnel Read");
+  const cloudflare = cloudflareApi(nodeHttp(), { account: plan.account, token, api });
+  return cloudflare.get(`cfd_tunnel/${cluster.tunnelId}/token`, z.string());
+}
