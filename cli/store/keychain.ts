@@ -20,9 +20,12 @@ const TIMEOUT_MS = 5_000;
 /** `security -i` reads lines of at most 4096 bytes, and would take a longer one for two. */
 const MAX_SECURITY_LINE_BYTES = 4_000;
 
-/** @returns undefined where the tokens stay in the file: elsewhere, and in a folder of one's own (`SALLYPORT_HOME`) */
+/**
+ * @returns undefined where the tokens stay in the file: elsewhere, and in a folder of one's own
+ *   (`SALLYPORT_HOME`, `SALLYPORT_PROFILE`), since a keychain has one sign-in for each application
+ */
 export function keychainOf({ env, platform }: Pick<Surroundings, "env" | "platform">): Keychain | undefined {
-  if (env["SALLYPORT_HOME"]) return undefined;
+  if (env["SALLYPORT_HOME"] || env["SALLYPORT_PROFILE"]) return undefined;
   if (platform === "darwin") return readingBack(macos(env));
   // Without a session bus there is no service to ask, and secret-tool would try to start one.
   if (platform === "linux" && env["DBUS_SESSION_BUS_ADDRESS"]) return readingBack(libsecret(env));

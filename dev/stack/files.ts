@@ -13,8 +13,8 @@ export interface StatePaths {
   readonly kubeconfigPlugin: string;
   /** The kubectl plugin, as a program. */
   readonly plugin: string;
-  /** A folder per persona with what the plugin keeps. */
-  readonly pluginHomes: string;
+  /** What the plugin keeps: a folder per persona. */
+  readonly pluginHome: string;
   readonly endpoints: string;
   /** PEM of the authority that the HTTPS addresses' certificate is from. */
   readonly certificateAuthority: string;
@@ -43,7 +43,7 @@ export function openStateDir(stateDir: string): StatePaths {
     kubeconfigTls: join(dir, "kubeconfig.tls"),
     kubeconfigPlugin: join(dir, "kubeconfig.plugin"),
     plugin: join(dir, "kubectl-sallyport"),
-    pluginHomes: join(dir, "plugin"),
+    pluginHome: join(dir, "plugin"),
     endpoints: join(dir, "endpoints.json"),
     certificateAuthority: join(dir, "ca.pem"),
     accessKeys: join(dir, "access-keys.json"),

@@ -40,7 +40,8 @@ export function renderPluginKubeconfig(input: PluginKubeconfigInput): string {
     command: plugin.command,
     // Named for clients that do not tell about the cluster, and since one sign-in counts for both clusters.
     args: ["credential", "--application", url, "--certificate-authority", certificateAuthorityFile],
-    env: [{ name: "SALLYPORT_HOME", value: plugin.homeOf(name) }],
+    // Each context is one person, so their sign-ins are apart.
+    env: [{ name: "SALLYPORT_PROFILE", value: name }],
     interactiveMode: "IfAvailable",
     provideClusterInfo: true,
   });

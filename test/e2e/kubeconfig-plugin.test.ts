@@ -33,17 +33,6 @@ function somebodyAt(people: TestStack, persona: PersonaName, context: string = p
   return { browser, kubectl: kubectlThrough(people, context, browser) };
 }
 
-/** @returns path of a copy of kubeconfig.plugin whose tokens are apart, as on another machine */
-function withStoreOfItsOwn({ stack, home }: TestStack, name: string): string {
-  const config = parse(readFileSync(stack.kubeconfigPlugin, "utf8"));
-  for (const { user } of config.users) {
-    user.exec.env = [{ name: "SALLYPORT_HOME", value: join(home, `store-${name}`) }];
-  }
-  const file = join(home, `kubeconfig-${name}`);
-  writeFileSync(file, JSON.stringify(config));
-  return file;
-}
-
 /** Ends somebody's sign-ins, as an administrator does in the dashboard. */
 async function endSignIns({ stack }: TestStack, persona: PersonaName): Promise<void> {
   const url = `${stack.access.issuer}/cdn-cgi/local/sign-ins/${persona}`;
@@ -63,7 +52,7 @@ describe("kubeconfig.plugin", () => {
     expect(config["current-context"]).toBe("alice");
     const names = config.contexts.map(({ name }: { name: string }) => name);
     expect(names.slice(0, 4)).toEqual(["alice", "bob", "admin", "mallory"]);
-    const homes = new Set<string>();
+    const profiles = new Set<string>();
     for (const { user } of config.users) {
       expect(user.exec).toMatchObject({
         apiVersion: "client.authentication.k8s.io/v1",
@@ -71,9 +60,9 @@ describe("kubeconfig.plugin", () => {
         provideClusterInfo: true,
         interactiveMode: "IfAvailable",
       });
-      homes.add(user.exec.env.find(({ name }: { name: string }) => name === "SALLYPORT_HOME").value);
+      profiles.add(user.exec.env.find(({ name }: { name: string }) => name === "SALLYPORT_PROFILE").value);
     }
-    expect(homes.size).toBe(4);
+    expect(profiles.size).toBe(4);
     expect(text).not.toMatch(/oauth:|token:|PRIVATE/);
   });
 
@@ -115,9 +104,29 @@ describe("kubeconfig.plugin", () => {
     }
   });
 
+  it("keeps the sign-ins where SALLYPORT_HOME says, still apart", async () => {
+    const home = join(people.home, "moved");
+    for (const persona of ["alice", "bob"] as const) {
+      const browser = clickingBrowser(people.home, persona, people.stack.front.ca);
+      const env = { PATH: EMPTY_PATH, SALLYPORT_BROWSER: browser.path, SALLYPORT_HOME: home };
+      const kubectl = new Kubectl(people.stack.kubeconfigPlugin, persona, people.home, env);
+      for (const _ of ["first", "second"]) {
+        const { stdout } = await kubectl.run("get", "--raw", "/-/whoami");
+        expect(JSON.parse(stdout)).toMatchObject({ identity: `${persona}@example.com` });
+      }
+      expect(browser.opened()).toHaveLength(1);
+      // The plugin's own verbs see the same sign-in.
+      const { kubeconfigPlugin, stateDir } = people.stack;
+      const verb = ["whoami", "--kubeconfig", kubeconfigPlugin, "--context", persona];
+      const shown = await runProgram(join(stateDir, "kubectl-sallyport"), verb, { ...env, SALLYPORT_BROWSER: "none" });
+      expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining(`${persona}@example.com`) });
+    }
+    expect(readdirSync(home).sort()).toEqual(["alice", "bob"]);
+  });
+
   it("says what to do where nobody can see the page", async () => {
-    const config = withStoreOfItsOwn(people, "unattended");
-    const kubectl = new Kubectl(config, "alice", people.home, { PATH: EMPTY_PATH });
+    const env = { PATH: EMPTY_PATH, SALLYPORT_HOME: join(people.home, "unattended") };
+    const kubectl = new Kubectl(people.stack.kubeconfigPlugin, "alice", people.home, env);
     const { code, stdout, stderr } = await kubectl.run("get", "pods");
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toContain('run "kubectl sallyport login" in a terminal');
@@ -125,8 +134,9 @@ describe("kubeconfig.plugin", () => {
 
   it.skipIf(withoutBrowser !== undefined)("lets somebody choose on the page, in a real browser", async () => {
     const browser = notingBrowser(people.home);
-    const file = withStoreOfItsOwn(people, "chromium");
-    const env = { PATH: EMPTY_PATH, SALLYPORT_BROWSER: browser.path };
+    // As on a machine where nobody has signed in.
+    const env = { PATH: EMPTY_PATH, SALLYPORT_BROWSER: browser.path, SALLYPORT_HOME: join(people.home, "chromium") };
+    const file = people.stack.kubeconfigPlugin;
     const kubectl = new Kubectl(file, "alice", people.home, env).start(["get", "--raw", "/-/whoami"], "");
     await expect.poll(() => browser.opened()).toHaveLength(1);
 

@@ -35,7 +35,7 @@ describe("the local kubeconfig of the plugin", () => {
     front: { url: "https://127.0.0.1:9", secondUrl: undefined },
     certificateAuthority: "-----BEGIN CERTIFICATE-----\n",
     certificateAuthorityFile: "/a state's folder/ca.pem",
-    plugin: { command: "/a state's folder/kubectl-sallyport", homeOf: (name: string) => `/a state's folder/${name}` },
+    plugin: { command: "/a state's folder/kubectl-sallyport" },
   };
 
   it("has a user per persona, each with tokens of its own", () => {
@@ -50,7 +50,7 @@ describe("the local kubeconfig of the plugin", () => {
         "--certificate-authority",
         "/a state's folder/ca.pem",
       ],
-      env: [{ name: "SALLYPORT_HOME", value: "/a state's folder/bob" }],
+      env: [{ name: "SALLYPORT_PROFILE", value: "bob" }],
       provideClusterInfo: true,
     });
     expect(clusters[0].cluster).toMatchObject({ server: "https://127.0.0.1:9" });

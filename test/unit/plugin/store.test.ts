@@ -47,9 +47,23 @@ describe("the folder", () => {
     ["win32", { APPDATA: "C:\\Users\\alice\\AppData\\Roaming" }, "C:\\Users\\alice\\AppData\\Roaming\\sallyport"],
     ["win32", {}, "\\home\\alice\\AppData\\Roaming\\sallyport"],
     ["darwin", { SALLYPORT_HOME: "/elsewhere" }, "/elsewhere"],
+    ["linux", { SALLYPORT_HOME: "/elsewhere", SALLYPORT_PROFILE: "alice" }, "/elsewhere/alice"],
+    ["linux", { SALLYPORT_PROFILE: "on-call_2" }, "/home/alice/.local/state/sallyport/on-call_2"],
+    ["win32", { APPDATA: "C:\\Roaming", SALLYPORT_PROFILE: "alice" }, "C:\\Roaming\\sallyport\\alice"],
+    ["linux", { SALLYPORT_HOME: "/elsewhere", SALLYPORT_PROFILE: "" }, "/elsewhere"],
   ] as const)("on %s with %j is %s", (platform, env, path) => {
     expect(storeFolder({ platform, env, homeFolder: "/home/alice" })).toBe(path);
   });
+
+  it.each(["..", ".", "../bob", "a/b", "a\\b", "with space", "alice.json", "x".repeat(65)])(
+    "is in no profile of the name %j",
+    (profile) => {
+      const env = { SALLYPORT_PROFILE: profile };
+      expect(() => storeFolder({ platform: "linux", env, homeFolder: "/home/alice" })).toThrow(
+        /SALLYPORT_PROFILE must/,
+      );
+    },
+  );
 
   it("has a file for each application, whose name leads nowhere else", () => {
     const names = [APPLICATION, `${APPLICATION}/-/admin`, "https://k8s.example.com:8443", "https://[::1]:1"].map(
@@ -173,9 +187,10 @@ describe.each([
     expect(await store.read(APPLICATION)).toEqual(record);
   });
 
-  it("is not asked where SALLYPORT_HOME names a folder", async () => {
+  it.each(["SALLYPORT_HOME", "SALLYPORT_PROFILE"])("is not asked where %s names a folder", async (name) => {
     const given = surroundings();
-    const store = openStore({ ...given, env: { ...given.env, SALLYPORT_HOME: join(folder, "own") } });
+    const value = name === "SALLYPORT_HOME" ? join(folder, "own") : "own";
+    const store = openStore({ ...given, env: { ...given.env, [name]: value } });
     await store.write(record);
     expect(readdirSync(folder)).not.toContain("arguments.log");
     expect(await store.read(APPLICATION)).toEqual(record);
