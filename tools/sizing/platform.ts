@@ -43,7 +43,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Worker: CPU of one request",
     value: "30 s; 5 min if set",
     source: `${worker}#cpu-time`,
-    effect: "a request takes milliseconds: one signature is verified, the head is parsed, bodies are streamed",
+    effect: "a request takes milliseconds: one signature is verified, the head is parsed, bodies are streamed. Bodies that write pods are parsed up to 256 KiB",
     remedy: NOTHING,
   },
   {
@@ -51,7 +51,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     value: "10,000 per request (1,000 to Cloudflare's own services)",
     source: `${worker}#subrequests`,
     effect:
-      "one to the cluster, at most one to Access, one write to D1 for up to 50 rows. The object makes one call to D1 for 50 events and one to R2 for a part of 5 MiB",
+      "of the edge: one to the cluster, at most one to Access, and one to three to objects. The object makes one call to D1 for 50 events and one to R2 for a part of 5 MiB. A run of the sealing and export makes at most 1,000",
     remedy: NOTHING,
   },
   {
@@ -66,7 +66,7 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Worker: memory",
     value: "128 MB per isolate",
     source: `${worker}#memory`,
-    effect: "bodies are never buffered, and nothing waits in an isolate",
+    effect: "bodies are never buffered as a whole, and nothing waits in an isolate",
     remedy: NOTHING,
   },
   {
