@@ -41,6 +41,9 @@ export const HOSTILE_POLICY: Pick<ConfigInput, "connectorNamespace" | "rules"> =
       match: { resources: ["roles.rbac.authorization.k8s.io"], verbs: ["create"] },
       action: "refuse",
     },
+    { name: "no quotas", match: { resources: ["resourcequotas"], groups: ["oncall"] }, action: "refuse" },
+    { name: "no templates", match: { resources: ["podtemplates"], groups: ["viewers"] }, action: "refuse" },
+    { name: "no trainees", match: { resources: ["replicationcontrollers"], users: ["trainee"] }, action: "refuse" },
     { name: "no screens", match: { kinds: ["vnc"], namespaces: ["hostile-screens"] }, action: "refuse" },
   ],
 };

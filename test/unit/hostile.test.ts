@@ -56,8 +56,15 @@ function evaluate(entry: RequestEntry, classified: Exclude<Classified, { kind: "
   const identity = { name: HOSTILE.email, groups: HOSTILE.groups };
   const session = classified.kind === "session" ? classified.session : undefined;
   const creates = mayCreate(entry.method, headersOf(entry).get("Content-Type"));
+  const acting = readActingIdentity(PERSON, headersOf(entry));
+  if (!acting.ok) throw new Error(acting.error.message);
   return evaluateRules(
-    { ...{ identity, cluster: "test", connectorNamespace }, info: classified.info, session, creates },
+    {
+      ...{ identity, acting: acting.value, cluster: "test", connectorNamespace },
+      info: classified.info,
+      session,
+      creates,
+    },
     rules,
   );
 }
