@@ -71,8 +71,8 @@ export function classify(method: string, target: RequestTarget, upgrade: string 
   const upgradeTo = readUpgrade(upgrade);
   const endpoint = findSessionEndpoint(info);
   if (endpoint !== undefined) return classifySession(method, target, info, endpoint, upgradeTo);
-  // The API server ignores an upgrade that it does not know, as Java's client asks for h2c on each request. It is
-  // never passed on, so it has no effect on a workload either.
+  // The API server ignores an upgrade that it does not know, as Java's client asks for h2c on each request.
+  // It is never passed on, so it has no effect on a workload either.
   if (upgradeTo === "none" || upgradeTo === "unknown") return { kind: "rest", info };
   if (upgradeTo === "websocket" && method === "GET") {
     if (isReadingStream(info)) return { kind: "stream", info };

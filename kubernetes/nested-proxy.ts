@@ -1,4 +1,7 @@
-/** Finds what a request reaches behind a proxy subresource: the proxied API server may have proxies of its own. */
+/**
+ * Finds what a request reaches behind a proxy subresource: the proxied API server may have proxies of its
+ * own.
+ */
 import type { RequestInfo } from "./request-info.ts";
 
 /** How many levels of encoding a workload may take off the path. Bounds the work on `%252525…`. */

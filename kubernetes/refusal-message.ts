@@ -49,7 +49,9 @@ function messageIn(body: string): string {
   }
 }
 
-/** @returns the body of a JSON object, byte for byte if all its text is printable; undefined for anything else */
+/**
+ * @returns the body of a JSON object, byte for byte if all its text is printable; undefined for anything else
+ */
 function printableObject(body: string): string | undefined {
   if (!body.trimStart().startsWith("{")) return undefined;
   let isPrintable = true;

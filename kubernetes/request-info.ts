@@ -184,3 +184,8 @@ function splitPath(path: string): readonly string[] {
   while (end > start && path[end - 1] === "/") end--;
   return start === end ? [] : path.slice(start, end).split("/");
 }
+
+/** A resource with its subresource, as RBAC writes it: `pods/exec`. */
+export function withSubresource(resource: string, subresource: string): string {
+  return subresource === "" ? resource : `${resource}/${subresource}`;
+}

@@ -15,8 +15,8 @@ const GROUP = "impersonate-group";
  * Reads the client's impersonation headers. They are never passed on, and never ignored: a request must not
  * run as somebody else than the person intended.
  *
- * It is stricter than the API server's filter (apiserver, endpoints/filters/impersonation): that one takes the
- * first of several users, and an empty user for none.
+ * It is stricter than the API server's filter (apiserver, endpoints/filters/impersonation): that one takes
+ * the first of several users, and an empty user for none.
  *
  * @returns undefined where there is no such header; the error is for a person, and has no value of a header
  */

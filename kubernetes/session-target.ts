@@ -106,8 +106,9 @@ export function findSessionEndpoint(info: RequestInfo): SessionEndpoint | undefi
 }
 
 /**
- * The kind of session whose rules a request without an upgrade falls under, if any: `vnc/screenshot` shows what
- * a VNC session shows. Every path at or below the subresource of a kind counts, served by KubeVirt or not.
+ * The kind of session whose rules a request without an upgrade falls under, if any: `vnc/screenshot` shows
+ * what a VNC session shows. Every path at or below the subresource of a kind counts, served by KubeVirt or
+ * not.
  */
 export function plainSessionKind({ isResourceRequest, apiGroup, subresource }: RequestInfo): SessionKind | undefined {
   return isResourceRequest && apiGroup === KUBEVIRT_SUBRESOURCES ? VM_SESSIONS.get(subresource) : undefined;

@@ -90,8 +90,8 @@ export function buildUpstreamHeaders(
 }
 
 /**
- * Outside ASCII, runtimes send different bytes for the same character, or none at all. Some of them act on the
- * terminal that shows the cluster's own audit log.
+ * Outside ASCII, runtimes send different bytes for the same character, or none at all. Some of them act on
+ * the terminal that shows the cluster's own audit log.
  */
 function asciiOnly(value: string): string {
   return value.replace(/[^\t -~]/gu, "?");

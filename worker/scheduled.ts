@@ -14,7 +14,8 @@ const MAX_OBJECTS_BESIDE_SEALING = 8;
  * Makes the handler of the cron trigger. It exports new rows of the audit log to the bucket that is bound as
  * `EXPORT`, if one is, and then seals what is due.
  *
- * It rejects when the export of a table or the sealing failed, so that Cloudflare counts the invocation as failed.
+ * It rejects when the export of a table or the sealing failed, so that Cloudflare counts the invocation as
+ * failed.
  */
 export function createScheduled(
   config: Config,

@@ -1,7 +1,7 @@
 /**
  * The manifest of a sealed range: which objects it has, and what each of the users' objects contributed. Its
- * text depends on the rows alone, so that two runs make the same. Each manifest has the hash of the one before
- * it: whoever knows the newest hash can verify all of them.
+ * text depends on the rows alone, so that two runs make the same. Each manifest has the hash of the one
+ * before it: whoever knows the newest hash can verify all of them.
  */
 import * as z from "zod";
 import { err, ok, type Result } from "../../common/result.ts";
@@ -39,8 +39,8 @@ const manifestSchema = z.strictObject({
   previous: z.strictObject({ key: z.string(), sha256 }).nullable(),
   parts: z.array(partSchema).min(1),
   /**
-   * The users' objects with a chain in this range. The chain is that of first events: starts, requests, locks. The
-   * next one of the same object, in a later range, has `lastHash` as its prev_hash.
+   * The users' objects with a chain in this range. The chain is that of first events: starts, requests,
+   * locks. The next one of the same object, in a later range, has `lastHash` as its prev_hash.
    */
   objects: z.array(
     z.strictObject({

@@ -11,7 +11,10 @@ export const KEEP_MONTHS = { least: 1, most: 120 } as const;
  */
 export const MAX_UNSEALED_DAYS = 31 + 7;
 
-/** @param at milliseconds since the epoch; a time outside of the years 1970 to 9999 counts as the nearest in them */
+/**
+ * @param at milliseconds since the epoch; a time outside of the years 1970 to 9999 counts as the nearest in
+ *   them
+ */
 export function monthOf(at: number): Month {
   const date = new Date(Math.min(Math.max(at, 0), Date.UTC(9999, 11, 31)));
   return date.toISOString().slice(0, 7);

@@ -2,10 +2,10 @@
  * Which rows belong to a range, and what a run does next. Pure.
  *
  * A range ends before the first row of a later month, or with the part in which it reaches 1 GB, whichever
- * comes first. Rows are taken in the order of their numbers, which is the order of arrival. A row that arrives
- * late, as after an outage, therefore belongs to the range that is open when it comes, whatever its own time.
- * The cut depends on rows alone, which never change. So every run, and each of two concurrent ones, makes the
- * same cut, whenever it looks.
+ * comes first. Rows are taken in the order of their numbers, which is the order of arrival. A row that
+ * arrives late, as after an outage, therefore belongs to the range that is open when it comes, whatever its
+ * own time. The cut depends on rows alone, which never change. So every run, and each of two concurrent ones,
+ * makes the same cut, whenever it looks.
  */
 import { endOfMonth, laterMonth, type Month, monthAfter, monthOf } from "./months.ts";
 
@@ -44,8 +44,8 @@ export interface OpenRange {
   /** `firstRow - 1` before the first part. */
   readonly writtenTo: number;
   /**
-   * The first row after these parts, or null when none has come. It is `writtenTo + 1`, unless somebody who may
-   * change the schema has deleted rows.
+   * The first row after these parts, or null when none has come. It is `writtenTo + 1`, unless somebody who
+   * may change the schema has deleted rows.
    */
   readonly nextRow: number | null;
   /** The newest row of the table, or 0. */

@@ -6,7 +6,10 @@ import type { ManifestObject, ManifestPart } from "./manifest.ts";
 import type { OpenRange } from "./next-step.ts";
 import type { Seal } from "./tables.ts";
 
-/** Rows in one query. A page also ends after the row that reaches PAGE_CHARS: an event can have 64 KiB and more. */
+/**
+ * Rows in one query. A page also ends after the row that reaches PAGE_CHARS: an event can have 64 KiB and
+ * more.
+ */
 const PAGE_ROWS = 2_000;
 const PAGE_CHARS = 4_000_000;
 
@@ -110,8 +113,8 @@ export async function partsBetween(database: D1Database, first: number, last: nu
 const OF_OWNER = (field: string) => `coalesce(CASE WHEN json_valid(data) THEN data ->> '$.${field}' END, '')`;
 
 /**
- * What each of the users' objects has in a part: see ManifestObject. For a part and not for a range, because D1
- * answers nobody else meanwhile.
+ * What each of the users' objects has in a part: see ManifestObject. For a part and not for a range, because
+ * D1 answers nobody else meanwhile.
  */
 export async function objectsBetween(database: D1Database, first: number, last: number): Promise<ManifestObject[]> {
   const sql = `
@@ -165,8 +168,8 @@ export async function insertRemoval(
 }
 
 /**
- * Sessions leave as a whole: those that have ended, and have no row that stays. A session without an end stays,
- * for somebody has to find out why.
+ * Sessions leave as a whole: those that have ended, and have no row that stays. A session without an end
+ * stays, for somebody has to find out why.
  */
 const MAY_LEAVE = `row_number <= ?1
   AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.session_id = events.session_id AND later.row_number > ?1)

@@ -1,6 +1,6 @@
 /**
- * The tables of seals in D1. All three are append-only, and their triggers accept a row only if it agrees with
- * the rows that it speaks of. Keys are hashes of content in the bucket of recordings: see keys.ts.
+ * The tables of seals in D1. All three are append-only, and their triggers accept a row only if it agrees
+ * with the rows that it speaks of. Keys are hashes of content in the bucket of recordings: see keys.ts.
  */
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 

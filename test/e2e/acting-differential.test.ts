@@ -1,8 +1,9 @@
 /**
  * Compares whom a request runs as with what a real cluster makes of it. A grammar generates the headers of
- * `--as` and `--as-group` as clients and attackers write them. Each request is sent to the API server twice: with
- * the client's own headers, as if nothing stood between, and as the Worker sends it, through `kubectl proxy`.
- * RBAC gives each user and group a right of its own, so the cluster's answer says whose rights were used.
+ * `--as` and `--as-group` as clients and attackers write them. Each request is sent to the API server twice:
+ * with the client's own headers, as if nothing stood between, and as the Worker sends it, through `kubectl
+ * proxy`. RBAC gives each user and group a right of its own, so the cluster's answer says whose rights were
+ * used.
  */
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -139,8 +140,9 @@ function disagreement(probe: Probe, direct: RawAnswer, sent: RawAnswer, event: A
   if (foreign.length > 0) return `it had the groups ${foreign.join(" ")}`;
   if (!isOwn && extra[PERSON_EXTRA]?.[0] !== OWN) return "the cluster's audit log does not name the person";
   const acting = probe.sent?.acting;
-  const wanted = new Set(acting ? acting.groups : PERSON.groups);
-  if (wanted.symmetricDifference(new Set(groups)).size > 0) return `it had ${groups.join(" ")}, not what was decided`;
+  const wanted = acting ? acting.groups : PERSON.groups;
+  const isWanted = groups.length === new Set(wanted).size && wanted.every((group) => groups.includes(group));
+  if (!isWanted) return `it had ${groups.join(" ")}, not what was decided`;
   const right = RIGHTS[probe.resource];
   const rule = CLUSTER.rules.find(({ name }) => name === probe.resource);
   if (rule && [username, ...groups, ...PERSON.groups].includes(right?.name ?? "")) return "a rule refuses this";

@@ -1,4 +1,7 @@
-/** `kubectl --as` and `--as-group` with real kubectl, on a cluster whose RBAC decides whom the connector may be. */
+/**
+ * `kubectl --as` and `--as-group` with real kubectl, on a cluster whose RBAC decides whom the connector may
+ * be.
+ */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

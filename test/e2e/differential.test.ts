@@ -1,10 +1,10 @@
 /**
- * Compares the classifier's reading of a request with the API server's. A grammar generates and mutates paths, which are
- * sent to a real cluster as a user without any rights. The audit log says how the API server read each. Where the two
- * readings differ, the classifier must not be the more permissive one.
+ * Compares the classifier's reading of a request with the API server's. A grammar generates and mutates
+ * paths, which are sent to a real cluster as a user without any rights. The audit log says how the API server
+ * read each. Where the two readings differ, the classifier must not be the more permissive one.
  *
- * Each request is sent directly to the API server as spelled. If the Worker would forward it, it is also sent as the
- * Worker sends it, through `kubectl proxy`, whose ServeMux has its own reading.
+ * Each request is sent directly to the API server as spelled. If the Worker would forward it, it is also sent
+ * as the Worker sends it, through `kubectl proxy`, whose ServeMux has its own reading.
  */
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -74,7 +74,10 @@ function read({ method, target }: GeneratedRequest): Allowed | undefined {
   return { info, kinds: allowed.map(({ kind }) => kind) };
 }
 
-/** The API server answers 403 with a Status to a user without rights. `kubectl proxy` refuses without a Status. */
+/**
+ * The API server answers 403 with a Status to a user without rights. `kubectl proxy` refuses without a
+ * Status.
+ */
 function isVerdict({ status, text }: RawAnswer): boolean {
   return status === 403 && text.includes('"kind":"Status"');
 }

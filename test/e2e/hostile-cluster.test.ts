@@ -1,6 +1,6 @@
 /**
- * Sends the hostile corpus through the Worker to a real cluster. The cluster's audit log has no refused request, every
- * event in it names the person, and every session in it is in Sallyport's audit log.
+ * Sends the hostile corpus through the Worker to a real cluster. The cluster's audit log has no refused
+ * request, every event in it names the person, and every session in it is in Sallyport's audit log.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";

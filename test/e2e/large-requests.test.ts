@@ -34,7 +34,9 @@ interface Answer {
 interface Sending {
   /** Instead of a POST of a ConfigMap. */
   readonly line?: string;
-  /** Stops once it has an answer, as Go's client does. Others read nothing until they have sent everything. */
+  /**
+   * Stops once it has an answer, as Go's client does. Others read nothing until they have sent everything.
+   */
   readonly readsMeanwhile?: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The hostile corpus of test/vectors/hostile: attacks on proxies and on the Kubernetes API as data, with the expected verdict
- * and its reason. test/vectors/README.md describes the format.
+ * The hostile corpus of test/vectors/hostile: attacks on proxies and on the Kubernetes API as data, with the
+ * expected verdict and its reason. test/vectors/README.md describes the format.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -59,8 +59,8 @@ const common = {
 };
 
 /**
- * What refuses a request: workerd's HTTP parser, before the Worker; the checks of host, token and headers; the classifier; a
- * rule; the API under `/-/`; the user's object.
+ * What refuses a request: workerd's HTTP parser, before the Worker; the checks of host, token and headers;
+ * the classifier; a rule; the API under `/-/`; the user's object.
  */
 const REFUSERS = ["runtime", "authentication", "classifier", "rule", "api", "object"] as const;
 
@@ -70,7 +70,9 @@ const allowed = {
   verb: z.string().exactOptional(),
   namespace: z.string().exactOptional(),
   name: z.string().exactOptional(),
-  /** Whom the cluster must see, where it is not the person with all their groups. No user: the person's own. */
+  /**
+   * Whom the cluster must see, where it is not the person with all their groups. No user: the person's own.
+   */
   as: z.strictObject({ user: z.string().exactOptional(), groups: z.array(z.string()) }).exactOptional(),
   /** Of workerd's own answer, where it replaces the cluster's. */
   status: z.int().exactOptional(),
@@ -120,7 +122,9 @@ const framingEntry = z.strictObject({
   ...common,
   /** Everything that is sent. */
   raw: z.string(),
-  /** Method and target of each request that may arrive, in order; `any`: all that arrive must be attributed. */
+  /**
+   * Method and target of each request that may arrive, in order; `any`: all that arrive must be attributed.
+   */
   expect: z.strictObject({ arrives: z.union([z.literal("any"), z.array(z.string())]) }),
 });
 
@@ -178,7 +182,9 @@ function readEntries<T extends { readonly id: string }>(file: string, schema: z.
   });
 }
 
-/** Expands an entry's text: `{{a*3}}` to `aaa`, `{{token}}` to the person's token, `{{user}}` to their user. */
+/**
+ * Expands an entry's text: `{{a*3}}` to `aaa`, `{{token}}` to the person's token, `{{user}}` to their user.
+ */
 export function expand(text: string, token: string, user: string = HOSTILE.email): string {
   return text
     .replaceAll("{{token}}", token)

@@ -1,6 +1,6 @@
 /**
- * What changes of pods ask for, in the audit log: their bodies are read beside the stream, which nothing holds
- * up, and which arrives as it was sent.
+ * What changes of pods ask for, in the audit log: their bodies are read beside the stream, which nothing
+ * holds up, and which arrives as it was sent.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";

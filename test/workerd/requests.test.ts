@@ -1,6 +1,6 @@
 /**
- * API requests in the audit log: which are recorded, what of them never is, and what becomes of a request that
- * cannot be recorded.
+ * API requests in the audit log: which are recorded, what of them never is, and what becomes of a request
+ * that cannot be recorded.
  */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -29,8 +29,9 @@ async function select(where: string, ...values: unknown[]): Promise<RequestRow[]
 }
 
 /**
- * The rows of a user, once there are so many and each has its answer. They are in the order of their ids: rows of one handler in the
- * order of its requests, rows of several handlers in no particular order within a millisecond.
+ * The rows of a user, once there are so many and each has its answer. They are in the order of their ids:
+ * rows of one handler in the order of its requests, rows of several handlers in no particular order within a
+ * millisecond.
  */
 function rowsOf(user: string, count = 1): Promise<RequestRow[]> {
   return eventually(async () => {

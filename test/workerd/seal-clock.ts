@@ -6,8 +6,8 @@ interface Trigger {
 }
 
 /**
- * Lets the triggers of seals believe that it is another time: they read SQLite's clock, which nobody can set. The
- * triggers are otherwise those of the migrations.
+ * Lets the triggers of seals believe that it is another time: they read SQLite's clock, which nobody can set.
+ * The triggers are otherwise those of the migrations.
  *
  * @param now milliseconds since the epoch
  */

@@ -1,6 +1,6 @@
 /**
- * A year of a deployment in a local D1, at the rates of tools/sizing/assumptions.ts: D1 keeps a few months, R2 all
- * of it, and together they are one intact log.
+ * A year of a deployment in a local D1, at the rates of tools/sizing/assumptions.ts: D1 keeps a few months,
+ * R2 all of it, and together they are one intact log.
  *
  *     SALLYPORT_YEAR_PEOPLE=100 npx vitest run --project workerd-edge test/workerd/seal-year.test.ts
  *

@@ -1,6 +1,7 @@
 /**
- * Puts the audit log together again: rows of the seals, and rows of D1, in one SQLite file with D1's schema. So the
- * chain can be verified over the seam, and every query of docs/QUERIES.md works on rows that have left D1.
+ * Puts the audit log together again: rows of the seals, and rows of D1, in one SQLite file with D1's schema.
+ * So the chain can be verified over the seam, and every query of docs/QUERIES.md works on rows that have left
+ * D1.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { SEALED_COLUMNS, type SealedRow } from "../../audit/seal/lines.ts";

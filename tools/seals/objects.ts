@@ -1,4 +1,7 @@
-/** Where sealed objects are read from: the deployed bucket, a local stack's, or files that somebody downloaded. */
+/**
+ * Where sealed objects are read from: the deployed bucket, a local stack's, or files that somebody
+ * downloaded.
+ */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

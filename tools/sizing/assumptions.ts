@@ -1,7 +1,13 @@
-/** How people work: the model's guesses, all in one place. Replace them with yours and run `npx sallyport sizing`. */
+/**
+ * How people work: the model's guesses, all in one place. Replace them with yours and run `npx sallyport
+ * sizing`.
+ */
 import { limitsSchema, recordingSchema } from "../../worker/config/shared-fields.ts";
 
-/** How a kind of session is used. Times are in seconds, sizes in bytes. Durations are distributed log-normally. */
+/**
+ * How a kind of session is used. Times are in seconds, sizes in bytes. Durations are distributed
+ * log-normally.
+ */
 export interface UsageProfile {
   /** Sessions of an active person on a workday. */
   readonly perDay: number;
@@ -39,7 +45,10 @@ export const USAGE_PROFILES = {
     shownShare: 1,
     events: 3,
   },
-  /** `kubectl cp`: a tar stream at 5 MB/s. Half copy in, which is not recorded; a byte of an archive takes 2.6 of a recording. */
+  /**
+   * `kubectl cp`: a tar stream at 5 MB/s. Half copy in, which is not recorded; a byte of an archive takes 2.6
+   * of a recording.
+   */
   copy: {
     perDay: 0.4,
     seconds: { median: 2, sigma: 1.8 },
@@ -74,7 +83,10 @@ export const ASSUMPTIONS = {
   hours: [1, 1, 1, 1, 1, 1, 2, 5, 14, 20, 22, 20, 13, 18, 22, 20, 16, 10, 5, 4, 3, 2, 1, 1],
   /** API requests of an active person per day: kubectl, a dashboard, an editor's plug-in. */
   requestsPerDay: 300,
-  /** The share of them in the audit log: changes, reads of secrets (Helm's releases are secrets), tokens, refusals. */
+  /**
+   * The share of them in the audit log: changes, reads of secrets (Helm's releases are secrets), tokens,
+   * refusals.
+   */
   auditedRequestsShare: 0.05,
   /** How long an object is awake for one change, until D1 has its events. Those of a burst share it. */
   awakeSecondsPerChange: 0.5,

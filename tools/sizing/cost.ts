@@ -58,7 +58,9 @@ export function d1Growth(sessions: number, forwards: number, refused: number, re
   };
 }
 
-/** What a month of such days is billed for, with the audit log and recordings kept for `A.retentionMonths`. */
+/**
+ * What a month of such days is billed for, with the audit log and recordings kept for `A.retentionMonths`.
+ */
 export function monthOf(day: Day): Quantity[] {
   const days = A.workdaysPerMonth;
   const { sessions, refused, forwards, events, recordings, chunks, objectSeconds, sessionSeconds, messages } = day;

@@ -66,7 +66,9 @@ export function objectRowsOfSession({ events: count, isRecorded }: { events: num
 
 export const CHECKPOINTS_PER_SECOND = 1_000 / CHECKPOINT_MS;
 export const ALARMS_PER_SECOND = 1_000 / HEARTBEAT_MS;
-/** Calls from an awake object to the directory: a maximum, since they become rarer the more objects there are. */
+/**
+ * Calls from an awake object to the directory: a maximum, since they become rarer the more objects there are.
+ */
 export const REPORTS_PER_SECOND = 1_000 / REPORT_MS;
 /** How often a chunk of a recording is written at most, while the session has output. */
 export const CHUNKS_PER_SECOND = 1_000 / FLUSH_MS;

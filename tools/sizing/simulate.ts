@@ -1,4 +1,7 @@
-/** Simulates one day of many people, from a seed: who opens which session when, and what is open at once. Pure. */
+/**
+ * Simulates one day of many people, from a seed: who opens which session when, and what is open at once.
+ * Pure.
+ */
 import { Random } from "../random.ts";
 import { ASSUMPTIONS as A, USAGE_PROFILES, type UsageProfile } from "./assumptions.ts";
 import { CHUNKS_PER_SECOND, r2Writes } from "./facts.ts";

@@ -146,8 +146,8 @@ function passedChecks(identity: object): string[] {
 }
 
 /**
- * Reads a group, or a list of them. Each is an object with an id, a name or an email address, or a text. A text
- * is all that the provider says of a group, so it is both its id and its name.
+ * Reads a group, or a list of them. Each is an object with an id, a name or an email address, or a text. A
+ * text is all that the provider says of a group, so it is both its id and its name.
  */
 function readGroups(value: unknown): Pick<AccessIdentity, "groups" | "groupNames"> {
   const all = [value].flat();
@@ -159,8 +159,6 @@ function readGroups(value: unknown): Pick<AccessIdentity, "groups" | "groupNames
 
 /** Reads a text, or those of an object's keys that are texts. */
 function readTexts(value: unknown, keys: readonly string[]): string[] {
-  if (typeof value === "string") return [value];
-  if (typeof value !== "object" || value === null) return [];
-  const texts = keys.map((key) => readClaim(value, key));
+  const texts = typeof value === "string" ? [value] : keys.map((key) => readClaim(value, key));
   return texts.filter((text) => typeof text === "string");
 }

@@ -5,8 +5,8 @@ import type { Subject } from "./subject.ts";
 /** How somebody signed in, as far as Access tells. For the audit log alone: no rule decides by it. */
 export interface SignIn {
   /**
-   * `service_token`, `warp` for a session of the Cloudflare One client, or the type of the identity provider as
-   * Access names it, such as `azureAD` or `onetimepin`. null: Access was not asked, or does not say.
+   * `service_token`, `warp` for a session of the Cloudflare One client, or the type of the identity provider
+   * as Access names it, such as `azureAD` or `onetimepin`. null: Access was not asked, or does not say.
    */
   readonly kind: string | null;
   /** The id of the enrolled device. */

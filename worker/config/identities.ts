@@ -57,8 +57,9 @@ const matchSchema = z
   .meta({ id: "identityMatch", description: "Whom an identity rule is for. Everything that it names must hold." });
 
 /**
- * A name that somebody may take, exact because the connector's role lists it. No name of Kubernetes' own: with
- * `system:masters`, a node's or a controller's a person would be as good as cluster-admin, past every rule.
+ * A name that somebody may take, exact because the connector's role lists it. No name of Kubernetes' own:
+ * with `system:masters`, a node's or a controller's a person would be as good as cluster-admin, past every
+ * rule.
  */
 const otherName = kubernetesName
   .refine((name) => !/[*{},]/.test(name), { message: "must be an exact name: no pattern, placeholder or comma" })

@@ -1,8 +1,8 @@
 /**
  * As whom a request runs in the cluster where its client asks for it: kubectl's `--as` and `--as-group`.
  *
- * Somebody may always leave groups out, for fewer rights. Somebody may be another user, or have another group,
- * only as their identity rule says by exact names. Pure.
+ * Somebody may always leave groups out, for fewer rights. Somebody may be another user, or have another
+ * group, only as their identity rule says by exact names. Pure.
  */
 import { err, ok, type Result } from "../../common/result.ts";
 import { readRequestedIdentity } from "../../kubernetes/requested-identity.ts";
@@ -73,7 +73,9 @@ function deny(reason: string): Result<never, Denial> {
   return err(denial("impersonation", reason));
 }
 
-/** `a, b or c`. All of them are the person's own or from their identity rule, so they are no secret to them. */
+/**
+ * `a, b or c`. All of them are the person's own or from their identity rule, so they are no secret to them.
+ */
 function listNames(names: readonly string[]): string {
   const distinct = [...new Set(names)];
   const listed = distinct.slice(0, MAX_LISTED_NAMES);

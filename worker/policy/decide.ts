@@ -14,7 +14,7 @@ import type { Identity } from "./identify.ts";
  */
 export type Decision = ForwardDecision | SessionDecision;
 
-/** The request is sent to the cluster, and the answer returned untouched. */
+/** The request is sent to the cluster, whose answer streams back. */
 export interface ForwardDecision {
   readonly action: "forward";
   /** Whom the cluster sees. */

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "../../common/result.ts";
-import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import { type RequestInfo, withSubresource } from "../../kubernetes/request-info.ts";
 import { plainSessionKind, type SessionTarget } from "../../kubernetes/session-target.ts";
 import type { Rule } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
@@ -66,8 +66,8 @@ function refuseBy(rule: Rule, query: Read): Result<never, RuleDenial> {
 }
 
 /**
- * Refuses what a rule refuses to the user and groups acted as, as it would to somebody who has them: not if an
- * allowing rule before it applies to them. Rules that also apply to the person have been evaluated.
+ * Refuses what a rule refuses to the user and groups acted as, as it would to somebody who has them: not if
+ * an allowing rule before it applies to them. Rules that also apply to the person have been evaluated.
  */
 function refusalOfActing(
   acting: ActingIdentity,
@@ -163,6 +163,5 @@ export function matches(match: Rule["match"], { identity, cluster, info, session
 
 /** As RBAC writes it: `pods/exec`, `deployments.apps`. Empty where the path names no resource. */
 export function resourceOf({ resource, apiGroup, subresource }: RequestInfo): string {
-  const group = apiGroup === "" ? "" : `.${apiGroup}`;
-  return `${resource}${group}${subresource === "" ? "" : `/${subresource}`}`;
+  return withSubresource(apiGroup === "" ? resource : `${resource}.${apiGroup}`, subresource);
 }

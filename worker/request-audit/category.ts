@@ -1,6 +1,6 @@
 /** Which API requests are in the audit log, and under which category. Pure. */
 import type { Category } from "../../audit/request-categories.ts";
-import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import { type RequestInfo, withSubresource } from "../../kubernetes/request-info.ts";
 import { KUBEVIRT_SUBRESOURCES } from "../../kubernetes/session-target.ts";
 import type { RequestAuditConfig } from "../config/schema.ts";
 import { isReadMethod } from "../methods.ts";
@@ -76,8 +76,8 @@ function preparesCommand(info: RequestInfo, method: string): boolean {
 }
 
 /**
- * Whether a request goes through the API server to something that acts on it, whatever the method: a workload,
- * a kubelet, another cluster, a virtual machine. A GET of a workload may run a command in it.
+ * Whether a request goes through the API server to something that acts on it, whatever the method: a
+ * workload, a kubelet, another cluster, a virtual machine. A GET of a workload may run a command in it.
  */
 function reachesWorkload({ isResourceRequest, apiGroup, resource, subresource }: RequestInfo): boolean {
   if (!isResourceRequest) return false;
@@ -108,10 +108,6 @@ const PRECURSORS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
     "apiextensions.k8s.io": ["customresourcedefinitions"],
   }).map(([group, resources]) => [group, new Set(resources)]),
 );
-
-function withSubresource(resource: string, subresource: string): string {
-  return subresource === "" ? resource : `${resource}/${subresource}`;
-}
 
 function isSecret(info: RequestInfo, resources: readonly string[]): boolean {
   const resource = resourceOf(info);

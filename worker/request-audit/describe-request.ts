@@ -11,8 +11,8 @@ import type { Identity } from "../policy/identify.ts";
 import type { RequestTrace } from "./request-trace.ts";
 
 /**
- * Describes a request for the audit log by its head alone. The client chooses most of these texts; their bounds
- * keep it from filling the log.
+ * Describes a request for the audit log by its head alone. The client chooses most of these texts; their
+ * bounds keep it from filling the log.
  *
  * Nothing of the query is kept, not even its keys: values are commands and tokens. What Kubernetes reads
  * there and is of interest (`watch`, `fieldSelector=metadata.name`) is in `verb` and `name`. `dryRun` is left

@@ -1,4 +1,6 @@
-/** Reads what a body asks for in pods: images, privileges, the host's namespaces, the service account. Pure. */
+/**
+ * Reads what a body asks for in pods: images, privileges, the host's namespaces, the service account. Pure.
+ */
 import { load, YAML11_SCHEMA } from "js-yaml";
 import {
   HOST_NAMESPACES,

@@ -17,8 +17,8 @@ export interface ObservedBody {
 }
 
 /**
- * Observes a body. It is never held up: the cluster gets each chunk as it comes. No more than `MAX_READ_BYTES`
- * and a chunk are kept, and what is not going to be read is not copied at all.
+ * Observes a body. It is never held up: the cluster gets each chunk as it comes. No more than
+ * `MAX_READ_BYTES` and a chunk are kept, and what is not going to be read is not copied at all.
  */
 export function observePods(headers: Headers, body: ReadableStream<Uint8Array> | null): ObservedBody {
   const contentType = headers.get("Content-Type");

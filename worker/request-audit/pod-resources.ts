@@ -1,5 +1,5 @@
 /** Resources whose objects are pods, or have a template of them. Pure. */
-import type { RequestInfo } from "../../kubernetes/request-info.ts";
+import { type RequestInfo, withSubresource } from "../../kubernetes/request-info.ts";
 
 const OF_APPS: ReadonlySet<string> = new Set(["deployments", "statefulsets", "daemonsets", "replicasets"]);
 
@@ -22,5 +22,5 @@ const POD_RESOURCES: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 export function writesPods(method: string, info: RequestInfo): boolean {
   const { isResourceRequest, apiGroup, resource, subresource } = info;
   if (!isResourceRequest || (method !== "POST" && method !== "PUT" && method !== "PATCH")) return false;
-  return POD_RESOURCES.get(apiGroup)?.has(subresource === "" ? resource : `${resource}/${subresource}`) ?? false;
+  return POD_RESOURCES.get(apiGroup)?.has(withSubresource(resource, subresource)) ?? false;
 }

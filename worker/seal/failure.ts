@@ -4,8 +4,8 @@
  */
 export interface SealFailure {
   /**
-   * `object_missing`: the bucket lacks an object that a seal names. `object_altered`: an object is not what was
-   * written.
+   * `object_missing`: the bucket lacks an object that a seal names. `object_altered`: an object is not what
+   * was written.
    */
   readonly code: "object_missing" | "object_altered";
   /** For a person: what happened, and what to do. */

@@ -3,9 +3,9 @@
  *
  *     rows ─► part (written, read back) ─► … ─► manifest ─► seal ─┄ keepMonths ┄─► verified again ─► rows leave D1
  *
- * What is done is in append-only tables of D1 (audit/seal/tables.ts), which accept a row only in its place. So a
- * run may be cut off at any point, and the next one goes on. Of two concurrent runs the first one's row counts,
- * and both write the same objects: see audit/seal/next-step.ts.
+ * What is done is in append-only tables of D1 (audit/seal/tables.ts), which accept a row only in its place.
+ * So a run may be cut off at any point, and the next one goes on. Of two concurrent runs the first one's row
+ * counts, and both write the same objects: see audit/seal/next-step.ts.
  */
 import { DATABASE_ALARM_BYTES } from "../../audit/seal/database-size.ts";
 import { monthsBefore } from "../../audit/seal/months.ts";
@@ -30,9 +30,9 @@ import { SealStore } from "./store.ts";
 import { writePart } from "./write-part.ts";
 
 /**
- * What one run does at most. A part takes at most 13 calls to D1 and R2, the end of a range and the verification
- * before a removal one for each part (170 in a range of small rows). That is below 600 calls, and the export in
- * the same invocation has at most 400 of the platform's 1,000: see worker/scheduled.ts.
+ * What one run does at most. A part takes at most 13 calls to D1 and R2, the end of a range and the
+ * verification before a removal one for each part (170 in a range of small rows). That is below 600 calls,
+ * and the export in the same invocation has at most 400 of the platform's 1,000: see worker/scheduled.ts.
  */
 export interface SealRunLimits extends SealLimits {
   readonly maxSteps: number;
@@ -42,9 +42,10 @@ export interface SealRunLimits extends SealLimits {
   /** A run begins nothing after this time. */
   readonly budgetMs: number;
   /**
-   * Closing a range reads all of its parts, and so does the verification before it leaves. What was read is in
-   * memory alone, so a run that stops between two parts begins again next time. Each therefore has a time of its
-   * own, many times what 170 parts need, each about 0.1 s. An invocation of the cron trigger has 15 minutes.
+   * Closing a range reads all of its parts, and so does the verification before it leaves. What was read is
+   * in memory alone, so a run that stops between two parts begins again next time. Each therefore has a time
+   * of its own, many times what 170 parts need, each about 0.1 s. An invocation of the cron trigger has 15
+   * minutes.
    */
   readonly rangeBudgetMs: number;
 }

@@ -1,4 +1,6 @@
-/** Sealed objects in the bucket of recordings. Every method rejects when R2 fails or does not answer in time. */
+/**
+ * Sealed objects in the bucket of recordings. Every method rejects when R2 fails or does not answer in time.
+ */
 import { err, ok, type Result } from "../../common/result.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { withTimeout } from "../../common/with-timeout.ts";

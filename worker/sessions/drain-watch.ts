@@ -4,7 +4,9 @@ import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
 import { askDirectory } from "./directory.ts";
 
-/** How long an answer counts, ms from the moment of its question: as late does a turn of the switch hold here. */
+/**
+ * How long an answer counts, ms from the moment of its question: as late does a turn of the switch hold here.
+ */
 const ANSWER_MAX_AGE_MS = 3_000;
 /** How long a session waits for the directory at most, ms. */
 const ANSWER_WITHIN_MS = 1_000;
@@ -24,12 +26,12 @@ interface Question {
 }
 
 /**
- * Whether new sessions are refused everywhere, as the directory said within the last seconds. There is one per
- * isolate.
+ * Whether new sessions are refused everywhere, as the directory said within the last seconds. There is one
+ * per isolate.
  *
  * A directory that does not answer opens and ends nothing: what it said last counts, a drain until its end.
- * Where it has said nothing yet, sessions open. The switch is for maintenance and keeps nobody out, so it must
- * not make every session depend on one object.
+ * Where it has said nothing yet, sessions open. The switch is for maintenance and keeps nobody out, so it
+ * must not make every session depend on one object.
  */
 export class DrainWatch {
   readonly #now: () => number;

@@ -84,8 +84,8 @@ function planSession(
 }
 
 /**
- * Where the request comes from. Address, country, sign-in and device are Cloudflare's statements, the rest the
- * client's.
+ * Where the request comes from. Address, country, sign-in and device are Cloudflare's statements, the rest
+ * the client's.
  */
 function describeClient(request: Request, { kind, deviceId }: SignIn): SessionPlan["client"] {
   const country = request.cf?.["country"];

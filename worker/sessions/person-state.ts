@@ -6,9 +6,13 @@ import type { Denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
 import { invokeUserObject, unavailableAfter, userObjectAddress } from "./user-objects.ts";
 
-/** How long an answer counts, ms from the moment of its question: after this, a lock holds in every isolate. */
+/**
+ * How long an answer counts, ms from the moment of its question: after this, a lock holds in every isolate.
+ */
 export const STATE_MAX_AGE_MS = 10_000;
-/** From this age on, a request that may still use an answer asks for the next one, and does not wait for it. */
+/**
+ * From this age on, a request that may still use an answer asks for the next one, and does not wait for it.
+ */
 const REFRESH_AGE_MS = 5_000;
 /** How long a request waits for the object, ms. */
 const ANSWER_WITHIN_MS = 5_000;

@@ -102,7 +102,9 @@ export async function recordRequest(
   }
 }
 
-/** Writes the answer to a recorded change. A second answer to the same is ignored, so this may be repeated. */
+/**
+ * Writes the answer to a recorded change. A second answer to the same is ignored, so this may be repeated.
+ */
 export function recordResponse(
   namespace: Namespace,
   address: UserObjectAddress,

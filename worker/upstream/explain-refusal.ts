@@ -15,7 +15,8 @@ export async function explainRefusal(response: Response): Promise<Response> {
   const explained = statusResponse(
     failureStatus({ reason: reasonOf(status), message: refusalMessage(status, ""), code: status }),
   );
-  // All else that the cluster says stays: the id under which its own audit log has this, warnings, when to retry.
+  // All else that the cluster says stays: the id under which its own audit log has this, warnings, when to
+  // retry.
   const kept = new Headers(headers);
   for (const name of OF_THE_BODY) kept.delete(name);
   for (const [name, value] of explained.headers) kept.set(name, value);

@@ -2,8 +2,8 @@
  * Gives the answer of a workload an opaque origin, and no influence on ours.
  *
  * A browser would take the answer for a page of this origin, with the person's sign-in. That page could open
- * sessions and, for an administrator, end them. Browsers learn new headers that speak for a whole origin every
- * year (Set-Login, Secure-Session-Registration, Speculation-Rules), so headers pass by an allow-list.
+ * sessions and, for an administrator, end them. Browsers learn new headers that speak for a whole origin
+ * every year (Set-Login, Secure-Session-Registration, Speculation-Rules), so headers pass by an allow-list.
  */
 import type { RequestTarget } from "../../kubernetes/path.ts";
 import { proxiedPath } from "../../kubernetes/proxied-path.ts";
@@ -64,9 +64,9 @@ const INERT_TYPE =
 /**
  * Makes a cluster's answer safe for the origin that it is shown under.
  *
- * The API server's own answers pass untouched, which costs nothing. An aggregated API server may answer with
- * anything, as a workload may: its answer is sandboxed as soon as it has another header or type than the API
- * server's own have.
+ * The API server's own answers pass as they are. An aggregated API server may answer with anything, as a
+ * workload may: its answer is sandboxed as soon as it has another header or type than the API server's own
+ * have.
  *
  * @param target of the request
  * @param isProxied whether a workload or a kubelet answers

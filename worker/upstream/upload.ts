@@ -3,8 +3,8 @@
  *
  * workerd closes the connection of a request once it has thrown away 64 KiB of a body that nobody read. The
  * client can then send no more, and most clients look for no answer after that. Once an answer has ended,
- * nothing of the body can be read ("Can't read from request stream after response has been sent"), not even in
- * `waitUntil`. So the answer is sent at once, and ends after the body.
+ * nothing of the body can be read ("Can't read from request stream after response has been sent"), not even
+ * in `waitUntil`. So the answer is sent at once, and ends after the body.
  */
 import { withTimeout } from "../../common/with-timeout.ts";
 
@@ -47,7 +47,9 @@ export class Upload {
     return body === null || headers.get("Content-Length") === "0" ? undefined : new Upload(body, headers, limits);
   }
 
-  /** Some clients announce a body with each request and send none: `Transfer-Encoding: chunked`, then its end. */
+  /**
+   * Some clients announce a body with each request and send none: `Transfer-Encoding: chunked`, then its end.
+   */
   async isEmpty(): Promise<boolean> {
     for await (const piece of this.#body.values({ preventCancel: true })) {
       if (piece.byteLength > 0) return false;

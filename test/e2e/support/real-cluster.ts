@@ -1,4 +1,6 @@
-/** A real cluster for tests, if there is one: reached through `kubectl proxy`, with access to its audit log. */
+/**
+ * A real cluster for tests, if there is one: reached through `kubectl proxy`, with access to its audit log.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -91,8 +93,8 @@ export interface AuditEvent {
 }
 
 /**
- * Reads the audit log's events since its creation. Others use the cluster too, so only lines with this test's marker
- * count.
+ * Reads the audit log's events since its creation. Others use the cluster too, so only lines with this test's
+ * marker count.
  */
 export class AuditTail {
   readonly #path: string;

@@ -14,7 +14,9 @@ const INSTALL_HINT =
   "kubectl-sallyport signs you in to this cluster, and is not on your PATH. It is one file: ask whoever gave you " +
   "this kubeconfig for it. With WARP you do not need it: get the kubeconfig from /-/kubeconfig?auth=warp instead.";
 
-/** The file has no secret: Access authenticates whoever uses it, by WARP or by a sign-in through the plugin. */
+/**
+ * The file has no secret: Access authenticates whoever uses it, by WARP or by a sign-in through the plugin.
+ */
 export const getKubeconfig: Handler<"getKubeconfig"> = async (
   { query },
   { url, subject, accessIdentity, identity, cluster, config },
