@@ -43,7 +43,8 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Worker: CPU of one request",
     value: "30 s; 5 min if set",
     source: `${worker}#cpu-time`,
-    effect: "a request takes milliseconds: one signature is verified, the head is parsed, bodies are streamed. Bodies that write pods are parsed up to 256 KiB",
+    effect:
+      "a request takes milliseconds: one signature is verified, the head is parsed, bodies are streamed. Bodies that write pods are parsed up to 256 KiB",
     remedy: NOTHING,
   },
   {
