@@ -1,5 +1,6 @@
 /** Writes contexts into a kubeconfig, and leaves everything else in it as it is, comments too. Pure. */
 import { isMap, isSeq, parseAllDocuments, type YAMLMap, type YAMLSeq, type Document as YamlDocument } from "yaml";
+import { USER_WITHOUT_CREDENTIAL } from "../../common/kubeconfig-user.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 
 export interface ExecUser {
@@ -54,7 +55,13 @@ export function mergeContexts(
     const authority = certificateAuthority && Buffer.from(certificateAuthority).toString("base64");
     const cluster = { server, ...(authority && { "certificate-authority-data": authority }) };
     replaceField(document, "clusters", name, "cluster", cluster);
-    replaceField(document, "users", name, "user", exec === undefined ? {} : { exec: execSection(exec) });
+    replaceField(
+      document,
+      "users",
+      name,
+      "user",
+      exec === undefined ? USER_WITHOUT_CREDENTIAL : { exec: execSection(exec) },
+    );
     // The namespace that somebody has chosen for the context stays.
     for (const [field, value] of Object.entries({ cluster: name, user: name })) {
       contextOf(document, name).set(field, value);

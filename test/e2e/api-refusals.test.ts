@@ -1,14 +1,19 @@
 /**
  * What people read when the API under `/-/` refuses a request: `kubectl --raw` prints our message at once.
  */
+
+import { randomUUID } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { STATUS_CODES, type StatusReason } from "../../kubernetes/status.ts";
 import { refusalResponse } from "../../worker/api/responses.ts";
 import { Kubectl, kubectlPath, otherKubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
+import { Terminal } from "./support/terminal.ts";
 
 const other = otherKubectl();
 
@@ -68,6 +73,31 @@ describe.each(PROGRAMS)("%s shows the message of a refusal", (_, program) => {
     expect(shown).toEqual({ code: 1, stdout: "", stderr: `Error from server (${reason}): ${MESSAGE}\n` });
     // With a Retry-After it would repeat a 429 or 503 ten times, and show nothing meanwhile.
     expect(requests.filter((request) => request.endsWith(`/${reason}`)).length).toBe(1);
+  });
+});
+
+describe.each(PROGRAMS)("%s with the kubeconfig of somebody whom WARP signs in", (_, program) => {
+  it("asks nobody for a user name, at a terminal and without one", async () => {
+    const answer = await fetch(`${people.stack.personas.alice.url}/-/kubeconfig?auth=warp`);
+    const { users } = (await answer.json()) as { users: readonly [{ user: object }] };
+    // Over HTTPS: without it kubectl never asks.
+    const tls = readFileSync(people.stack.kubeconfigTls, "utf8");
+    const [, server, authority] = /server: (https:\S+)\n\s+certificate-authority-data: (\S+)/.exec(tls) ?? [];
+    const cluster = { server, "certificate-authority-data": authority };
+    const withUser = (user: object) => {
+      const file = join(people.home, `${randomUUID()}.kubeconfig`);
+      const named = { clusters: [{ name: "c", cluster }], users: [{ name: "u", user }] };
+      const contexts = [{ name: "alice", context: { cluster: "c", user: "u", namespace: "demo" } }];
+      writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "Config", ...named, contexts }));
+      return new Kubectl(file, "alice", people.home, {}, program);
+    };
+    const kubectl = withUser(users[0].user);
+    const terminal = new Terminal(kubectl.command("get", "pod", "shell"));
+    expect(await terminal.exited).toBe(0);
+    expect(terminal.shown).toMatch(/^NAME .*shell .*Running/s);
+    expect((await kubectl.run("get", "pod", "shell", "-o", "name")).stdout).toBe("pod/shell\n");
+    // What this is about: with a user of nothing it would.
+    expect((await withUser({}).run("get", "pod", "shell")).stdout).toContain("Please enter Username");
   });
 });
 

@@ -54,6 +54,13 @@ describe.each(DOCUMENTS)("%s", (document) => {
     }
   });
 
+  it("changes no kubeconfig of its reader: a context there may be the administrator's own", () => {
+    for (const { text: script } of shell) {
+      expect(script).not.toMatch(/kubectl config (?:set|use|rename|delete|unset)/);
+      expect(script).not.toMatch(/(?:>|-o|--output) *(?:"?\$KUBECONFIG|~\/\.kube)/);
+    }
+  });
+
   it("has no block that should be run by a test and is not", () => {
     const runner = RUN_ALL[document];
     if (runner !== undefined) {

@@ -38,6 +38,8 @@ describe("a caller", () => {
       expect(users.map(({ name }) => name)).toEqual(["alice@example.com"]);
       return users[0]?.user;
     };
+    // kubectl asks for a name where there is none: test/e2e/api-refusals.test.ts.
+    const warp = { username: "signed-in-by-warp" };
     const plugin = {
       exec: {
         apiVersion: "client.authentication.k8s.io/v1",
@@ -50,10 +52,10 @@ describe("a caller", () => {
     };
 
     it.each([
-      ["signs in by WARP where Access has no Managed OAuth", false, "", {}],
+      ["signs in by WARP where Access has no Managed OAuth", false, "", warp],
       ["signs in through the plugin where it has", true, "", plugin],
       ["signs in through the plugin on request", false, "?auth=plugin", plugin],
-      ["signs in by WARP on request", true, "?auth=warp", {}],
+      ["signs in by WARP on request", true, "?auth=warp", warp],
     ])("that %s", async (_what, on, query, user) => {
       expect(await userOf(await directlyAs(alice, `/-/kubeconfig${query}`, {}, managedOAuth(on)))).toEqual(user);
     });

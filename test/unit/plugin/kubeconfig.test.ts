@@ -162,7 +162,7 @@ users:
 
   it("for WARP has no exec section, also where there was one", () => {
     const text = merged(merged(undefined, [PROD]), [{ ...PROD, exec: undefined }]);
-    expect(parse(text).users).toEqual([{ name: "sallyport-prod", user: {} }]);
+    expect(parse(text).users).toEqual([{ name: "sallyport-prod", user: { username: "signed-in-by-warp" } }]);
   });
 
   it("does not take a name over from another server, unless it is asked to", () => {

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { USER_WITHOUT_CREDENTIAL } from "../../../common/kubeconfig-user.ts";
 import { ok } from "../../../common/result.ts";
 import type { Cluster, Config } from "../../config/schema.ts";
 import { identify } from "../../policy/identify.ts";
@@ -33,7 +34,7 @@ export const getKubeconfig: Handler<"getKubeconfig"> = async (
     clusters: reachable.map((one) => ({ name: one.name, cluster: { server: serverOf(one, url) } })),
     users:
       auth === "warp"
-        ? [{ name: identity.name, user: {} }]
+        ? [{ name: identity.name, user: USER_WITHOUT_CREDENTIAL }]
         : (isShared ? reachable.slice(0, 1) : reachable).map((one) => pluginUser(userNameOf(one), serverOf(one, url))),
     contexts: reachable.map((one) => ({ name: one.name, context: { cluster: one.name, user: userNameOf(one) } })),
   };

@@ -32,7 +32,7 @@ export const kubeconfigQuery = z.object({
     .enum(["plugin", "warp"])
     .exactOptional()
     .describe(
-      "How its user signs in. `plugin`: through kubectl-sallyport, as an exec credential plugin. `warp`: by WARP, so that the file has no user's credentials at all. Default: `plugin` with `access.managedOAuth`, otherwise `warp`.",
+      "How its user signs in. `plugin`: through kubectl-sallyport, as an exec credential plugin. `warp`: by WARP; the file has a user name that means nothing, since kubectl asks for one where there is none. Default: `plugin` with `access.managedOAuth`, otherwise `warp`.",
     ),
 });
 
@@ -52,7 +52,13 @@ export const kubeconfig = z.strictObject({
   kind: z.literal("Config"),
   "current-context": z.string(),
   clusters: z.array(z.strictObject({ name: z.string(), cluster: z.strictObject({ server: z.url() }) })),
-  users: z.array(z.strictObject({ name: z.string(), user: z.strictObject({ exec: execConfig.exactOptional() }) })),
+  users: z.array(
+    z.strictObject({
+      name: z.string(),
+      // One of them: see common/kubeconfig-user.ts.
+      user: z.strictObject({ exec: execConfig.exactOptional(), username: z.string().exactOptional() }),
+    }),
+  ),
   contexts: z.array(
     z.strictObject({ name: z.string(), context: z.strictObject({ cluster: z.string(), user: z.string() }) }),
   ),
