@@ -13,6 +13,7 @@ export const DENIALS = {
   session_limit: "TooManyRequests",
   unread_output: "TooManyRequests",
   too_many_refusals: "TooManyRequests",
+  too_many_sessions: "TooManyRequests",
   spdy_unsupported: "BadRequest",
   session_ended: "Forbidden",
   too_many_changes: "TooManyRequests",

@@ -10,6 +10,7 @@ import { HEARTBEAT_MS } from "./intervals.ts";
 import { BATCH_EVENTS, Outbox } from "./outbox.ts";
 import { startEvent } from "./session/live-session.ts";
 import { endEvent, outcomeOf } from "./session/outcome.ts";
+import { refusedCommand } from "./session/refused-command.ts";
 import { SessionJournal } from "./storage/session-journal.ts";
 
 /** How long events wait for others, ms. */
@@ -102,7 +103,8 @@ export class AuditLog {
       logEvent("error", "audit_refusal_queue_full", { queued });
       return;
     }
-    this.append(plan.sessionId, { type: "start", data: startEvent(plan, accessReason) });
+    const start = { ...startEvent(plan, accessReason), command: refusedCommand(plan.target.command) };
+    this.append(plan.sessionId, { type: "start", data: start });
     this.append(plan.sessionId, endEvent(outcomeOf("refused", message), NO_COUNTS));
   }
 

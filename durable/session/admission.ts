@@ -5,6 +5,7 @@ import { type Denial, denial } from "../../contract/denial.ts";
 import { currentLock, denyLocked } from "../../contract/person-state.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
 import { MAX_UNREAD_BYTES } from "./limits.ts";
+import { MAX_SESSIONS_PER_MINUTE } from "./session-rate.ts";
 
 /** What a user stated about the sessions that they open next. */
 export interface AccessReason {
@@ -23,6 +24,8 @@ export interface AdmissionState {
   /** The last lock and the last stated reason, whether they still hold or not. */
   readonly lock: UserLock | undefined;
   readonly accessReason: AccessReason | undefined;
+  /** After how many ms the rate of sessions lets the next one begin; 0 for at once. */
+  readonly nextSessionInMs: number;
   /** The cluster has refused too many of the user's attempts within a minute. */
   readonly hasTooManyRefusals: boolean;
 }
@@ -47,6 +50,7 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
     const count = `${openSessions} of ${limits.maxSessionsPerUser} allowed sessions open`;
     return err(denial("session_limit", `${user} has ${count}; ${HOW_TO_END_ONE}`));
   }
+  if (state.nextSessionInMs > 0) return err(denial("too_many_sessions", tooManySessions(state.nextSessionInMs)));
   if (state.unreadBytes >= MAX_UNREAD_BYTES) return err(denial("unread_output", UNREAD_OUTPUT));
   if (state.queuedEvents >= audit.maxQueuedEvents) return err(denial("audit_unavailable", QUEUE_FULL));
   if (state.hasTooManyRefusals) return err(denial("too_many_refusals", TOO_MANY_REFUSALS));
@@ -64,6 +68,9 @@ const HOW_TO_END_ONE =
 const REASON_REQUIRED =
   'this session requires a reason: run  echo "why" | kubectl create --raw /-/reason -f -  ' +
   "and try again within 15 minutes";
+const tooManySessions = (waitMs: number) =>
+  `you have opened ${MAX_SESSIONS_PER_MINUTE} sessions within a minute, or fewer with very long commands: ` +
+  `try again in ${Math.ceil(waitMs / 1_000)} s`;
 const UNREAD_OUTPUT = "earlier sessions ended with much of their output unread: close their clients and try again";
 const QUEUE_FULL = `the audit database does not accept events, and too many wait for it: try again; ${PERSISTS}`;
 const TOO_MANY_REFUSALS = "the cluster refused too many of your sessions within a minute: try again in a minute";

@@ -13,6 +13,7 @@ const IDLE: AdmissionState = {
   queuedEvents: 0,
   lock: undefined,
   accessReason: undefined,
+  nextSessionInMs: 0,
   hasTooManyRefusals: false,
 };
 
@@ -43,6 +44,10 @@ describe("the limit of sessions at once", () => {
   ])("with %d open", (openSessions, expected) => {
     expect(decide({ openSessions })).toEqual(expected);
   });
+});
+
+test("a session above the rate is refused, and told when to try again", () => {
+  expect(decide({ nextSessionInMs: 1_001 })).toEqual(denied("too_many_sessions", /600 sessions .* try again in 2 s$/));
 });
 
 describe("a lock", () => {

@@ -302,6 +302,29 @@ describe("the limit of sessions at once", () => {
   });
 });
 
+it("sessions whose commands would fill the audit log are refused, and nobody else's", async () => {
+  const person = someone();
+  // In the audit log each of these characters has six.
+  const path = `${EXEC("forbidden")}&command=${"%01".repeat(5_000)}`;
+  const bytes = async () => {
+    const sql = "SELECT coalesce(sum(length(data)), 0) AS bytes FROM events WHERE user = ?";
+    return Number(await env.AUDIT_DB.prepare(sql).bind(person.email).first("bytes"));
+  };
+  let response = await upgrade(person, path);
+  for (let tries = 1; response.status === 403; tries++) {
+    expect(tries).toBeLessThan(100);
+    response = await upgrade(person, path);
+  }
+  await expectStatus(response, "TooManyRequests", /^you have opened .* very long commands: try again in \d+ s$/);
+  await eventually(async () => expect(await bytes()).toBeGreaterThan(2_000_000));
+  const before = await bytes();
+  for (let i = 0; i < 20; i++) expect((await upgrade(person, path)).status).toBe(429);
+  // A refused command did not run, and only its beginning is kept.
+  await eventually(async () => expect(await bytes()).toBeGreaterThan(before + 20 * 10_000));
+  expect(await bytes()).toBeLessThan(before + 21 * 15_000);
+  (await Client.open(upgrade(someone(), EXEC("silent")))).close();
+});
+
 it("a session with a cluster that the object has no binding for is refused, and in the audit log", async () => {
   const log = vi.spyOn(console, "error").mockImplementation(() => {});
   const person = someone();

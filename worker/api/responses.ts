@@ -28,6 +28,7 @@ const ERROR_CODES = {
   session_limit: "session_limit",
   unread_output: "unread_output",
   too_many_refusals: "too_many_refusals",
+  too_many_sessions: "too_many_sessions",
   too_many_changes: "too_many_changes",
   spdy_unsupported: "bad_request",
   session_ended: "forbidden",
