@@ -130,6 +130,22 @@ describe("an object", () => {
     expect([status, json]).toEqual([code, expect.objectContaining(refusal)]);
   });
 
+  it("of 12 MB is not sent for a refusal by a client that asks first", async () => {
+    const { hostname, port } = new URL(people.stack.personas.alice.url);
+    const lines = [`POST ${CONFIGMAPS} HTTP/1.1`, `Host: ${hostname}`, "Content-Length: 12000000", "Connection: close"];
+    const ask = (...more: readonly string[]) =>
+      new Promise<string>((resolve) => {
+        const socket = connect(Number(port), hostname);
+        socket.setEncoding("utf8").once("data", (first: string) => {
+          socket.destroy();
+          resolve(first);
+        });
+        socket.write(`${[...lines, "Expect: 100-continue", ...more].join("\r\n")}\r\n\r\n`);
+      });
+    expect(await ask("Origin: https://evil.example")).toMatch(/^HTTP\/1\.1 403 /);
+    expect(await ask("Content-Type: application/json")).toMatch(/^HTTP\/1\.1 100 /);
+  });
+
   it("may be a ConfigMap of a MiB and no larger, with annotations of 256 KiB", async () => {
     const { alice } = people;
     expect(await alice.runWithInput(configMap("full", MIB), "create", "-f", "-")).toMatchObject({ code: 0 });

@@ -75,8 +75,9 @@ export class Upload {
    */
   holdOpen(answer: Response): Response {
     const { body, headers } = answer;
-    const isReadElsewhere = this.#reading === null && this.#body.locked;
-    if (this.#isSmall || this.#isOver || isReadElsewhere) return answer;
+    if (this.#isSmall || this.#isOver) return answer;
+    // Read elsewhere, or not sent: a client that asks first (`Expect: 100-continue`) would be told to go on.
+    if (this.#reading === null && (this.#body.locked || this.#headers.has("Expect"))) return answer;
     if (!body || headers.has("Content-Encoding")) return answer;
     this.#reading ??= this.#read();
     const { readable, writable } = streamOfLength(headers);
