@@ -1,6 +1,5 @@
-import { concatBytes } from "../../common/bytes.ts";
 import { FrameReader } from "../websocket/frame-reader.ts";
-import { closePayload, encodeClientFrame } from "../websocket/frame-writer.ts";
+import { clientFrameBytes, closePayload, writeClientFrame } from "../websocket/frame-writer.ts";
 import { CloseCode, Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
 import { truncateReason } from "./close-codes.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
@@ -18,8 +17,6 @@ export interface ByteStream {
  */
 const MIN_READ_BYTES = 16 * 1024;
 const MAX_READ_BYTES = 256 * 1024;
-/** Frames that wait for the connection go out together, up to this much. */
-const MAX_WRITE_BYTES = 256 * 1024;
 /**
  * What is delivered before the object looks whether the client has room: tiny messages make much of few
  * bytes.
@@ -30,10 +27,12 @@ const DELIVERY_BYTES = 32 * 1024;
  */
 const MAX_PONG_BACKLOG_BYTES = 256 * 1024;
 /**
- * Smaller frames share a buffer while they wait, so that tiny ones cost no more memory than they have bytes.
+ * Frames share buffers while they wait: what is in one goes out in one write, and tiny frames cost no more
+ * memory than they have bytes.
  */
+const SHARED_BUFFER_BYTES = 256 * 1024;
+/** Somebody types: a frame of that size gets no large buffer where nothing waits. */
 const SMALL_FRAME_BYTES = 4 * 1024;
-const SHARED_BUFFER_BYTES = 64 * 1024;
 /** What was on its way when writing failed has arrived by then. */
 const SILENCE_MS = 1_000;
 const MASK_BYTES = 4;
@@ -54,9 +53,11 @@ export class TcpLeg implements UpstreamLeg {
   #writtenBytes = 0;
   #takenBytes = 0;
   #queue: Uint8Array[] = [];
-  /** Small frames, behind those of the queue. */
+  /** Frames behind those of the queue, and how many bytes they have. */
   #shared: Uint8Array | undefined;
   #sharedLength = 0;
+  /** A shared buffer that was sent. New memory costs more than what is written into it. */
+  #spare: Uint8Array | undefined;
   /** The payload of the last ping that was not answered. */
   #unansweredPing: Uint8Array | undefined;
   /** Pending while there is something to write. */
@@ -105,6 +106,8 @@ export class TcpLeg implements UpstreamLeg {
   }
 
   ping(): void {
+    // Whoever sends much gets another one, and whoever was quiet since the last ping holds none.
+    this.#spare = undefined;
     this.#write(Opcode.ping, NOTHING);
   }
 
@@ -205,23 +208,26 @@ export class TcpLeg implements UpstreamLeg {
   #write(opcode: (typeof Opcode)[keyof typeof Opcode], payload: Uint8Array): void {
     // Section 5.5.1: nothing follows a close frame.
     if (this.#hasSentClose || !this.#receiver || !this.#canWrite) return;
-    const frame = encodeClientFrame(opcode, [payload], crypto.getRandomValues(new Uint8Array(MASK_BYTES)));
-    this.#writtenBytes += frame.length;
-    if (this.#writing && frame.length <= SMALL_FRAME_BYTES) this.#share(frame);
-    else this.#enqueue(frame);
+    const length = clientFrameBytes(payload.length);
+    const buffer = this.#bufferFor(length);
+    writeClientFrame(buffer, this.#sharedLength, opcode, payload, crypto.getRandomValues(new Uint8Array(MASK_BYTES)));
+    this.#sharedLength += length;
+    this.#writtenBytes += length;
     this.#writing ??= this.#writeQueue();
   }
 
-  #enqueue(frame: Uint8Array): void {
+  /** @returns a shared buffer that has room for so many bytes, from `#sharedLength` on */
+  #bufferFor(bytes: number): Uint8Array {
+    if (this.#shared && this.#sharedLength + bytes <= this.#shared.length) return this.#shared;
     this.#flushShared();
-    this.#queue.push(frame);
-  }
-
-  #share(frame: Uint8Array): void {
-    if (this.#sharedLength + frame.length > SHARED_BUFFER_BYTES) this.#flushShared();
-    this.#shared ??= new Uint8Array(SHARED_BUFFER_BYTES);
-    this.#shared.set(frame, this.#sharedLength);
-    this.#sharedLength += frame.length;
+    const isAlone = bytes > SHARED_BUFFER_BYTES || (bytes <= SMALL_FRAME_BYTES && !this.#writing);
+    if (isAlone) {
+      this.#shared = new Uint8Array(bytes);
+    } else {
+      this.#shared = this.#spare ?? new Uint8Array(SHARED_BUFFER_BYTES);
+      this.#spare = undefined;
+    }
+    return this.#shared;
   }
 
   #flushShared(): void {
@@ -238,10 +244,11 @@ export class TcpLeg implements UpstreamLeg {
     try {
       for (;;) {
         if (this.#queue.length === 0) this.#flushShared();
-        if (this.#queue.length === 0) break;
-        const chunk = this.#takeQueued();
+        const chunk = this.#queue.shift();
+        if (!chunk) break;
         await this.#writer.write(chunk);
         this.#takenBytes += chunk.length;
+        if (chunk.buffer.byteLength === SHARED_BUFFER_BYTES) this.#spare = new Uint8Array(chunk.buffer);
       }
       this.#writing = undefined;
     } catch {
@@ -274,17 +281,7 @@ export class TcpLeg implements UpstreamLeg {
     this.#flushShared();
     for (const { length } of this.#queue) this.#writtenBytes -= length;
     this.#queue = [];
-  }
-
-  #takeQueued(): Uint8Array {
-    let count = 0;
-    for (let bytes = 0; count < this.#queue.length; count++) {
-      bytes += this.#queue[count]?.length ?? 0;
-      if (count > 0 && bytes > MAX_WRITE_BYTES) break;
-    }
-    const frames = this.#queue.splice(0, count);
-    const [only] = frames;
-    return only && frames.length === 1 ? only : concatBytes(frames);
+    this.#spare = undefined;
   }
 
   /** The cluster's side is over: answers its close frame, and ends the connection once that is on its way. */

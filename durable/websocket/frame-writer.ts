@@ -2,50 +2,94 @@ import { FIN, MASKED, type Opcode } from "./protocol.ts";
 
 const MASK_BYTES = 4;
 
-/**
- * Builds one unfragmented frame as a client sends it: masked (RFC 6455, section 5.3).
- *
- * @param parts the payload, in order; not changed
- * @param mask four bytes, new ones from a strong source for each frame
- */
-export function encodeClientFrame(
-  opcode: (typeof Opcode)[keyof typeof Opcode],
-  parts: readonly Uint8Array[],
-  mask: Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  const length = parts.reduce((bytes, part) => bytes + part.length, 0);
-  const headBytes = length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
-  // The payload begins at a multiple of 4, so that it can be masked a word at a time; the frame is a view
-  // from its head on.
-  const payloadStart = Math.ceil((headBytes + MASK_BYTES) / 4) * 4;
-  const start = payloadStart - headBytes - MASK_BYTES;
-  const buffer = new ArrayBuffer(payloadStart + Math.ceil(length / 4) * 4);
-  const bytes = new Uint8Array(buffer);
-  const view = new DataView(buffer);
-  view.setUint8(start, FIN | opcode);
-  if (length < 126) {
-    view.setUint8(start + 1, MASKED | length);
-  } else if (length < 0x1_0000) {
-    view.setUint8(start + 1, MASKED | 126);
-    view.setUint16(start + 2, length);
-  } else {
-    view.setUint8(start + 1, MASKED | 127);
-    view.setBigUint64(start + 2, BigInt(length));
-  }
-  bytes.set(mask, start + headBytes);
-  let at = payloadStart;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  maskWords(new Uint32Array(buffer, payloadStart), mask);
-  return new Uint8Array(buffer, start, headBytes + MASK_BYTES + length);
+/** What a frame with such a payload has on the wire. */
+export function clientFrameBytes(payloadBytes: number): number {
+  return headBytes(payloadBytes) + MASK_BYTES + payloadBytes;
 }
 
-/** In the machine's own byte order, which both sides of the XOR share. */
-function maskWords(words: Uint32Array, mask: Uint8Array): void {
-  const [key = 0] = new Uint32Array(mask.slice().buffer, 0, 1);
-  for (let index = 0; index < words.length; index++) words[index] = (words[index] ?? 0) ^ key;
+/**
+ * Writes one unfragmented frame as a client sends it: masked (RFC 6455, section 5.3).
+ *
+ * @param at where in `target`, which must have the room
+ * @param payload not changed
+ * @param mask four bytes, new ones from a strong source for each frame
+ */
+export function writeClientFrame(
+  target: Uint8Array,
+  at: number,
+  opcode: (typeof Opcode)[keyof typeof Opcode],
+  payload: Uint8Array,
+  mask: Uint8Array,
+): void {
+  const { length } = payload;
+  const head = headBytes(length);
+  const view = new DataView(target.buffer, target.byteOffset + at);
+  view.setUint8(0, FIN | opcode);
+  if (head === 2) {
+    view.setUint8(1, MASKED | length);
+  } else if (head === 4) {
+    view.setUint8(1, MASKED | 126);
+    view.setUint16(2, length);
+  } else {
+    view.setUint8(1, MASKED | 127);
+    view.setBigUint64(2, BigInt(length));
+  }
+  const start = at + head + MASK_BYTES;
+  target.set(mask, at + head);
+  target.set(payload, start);
+  maskBytes(target.subarray(start, start + length), mask);
+}
+
+/** The same in memory of its own. */
+export function encodeClientFrame(
+  opcode: (typeof Opcode)[keyof typeof Opcode],
+  payload: Uint8Array,
+  mask: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(clientFrameBytes(payload.length));
+  writeClientFrame(frame, 0, opcode, payload, mask);
+  return frame;
+}
+
+function headBytes(payloadBytes: number): number {
+  return payloadBytes < 126 ? 2 : payloadBytes < 0x1_0000 ? 4 : 10;
+}
+
+/** A word at a time, but for what lies before the first whole word and behind the last. */
+function maskBytes(bytes: Uint8Array, mask: Uint8Array): void {
+  const before = Math.min(-bytes.byteOffset & 3, bytes.length);
+  const words = (bytes.length - before) >> 2;
+  const after = before + words * 4;
+  maskSingly(bytes, 0, before, mask);
+  maskSingly(bytes, after, bytes.length, mask);
+  if (words === 0) return;
+  // In the machine's own byte order, which both sides of the XOR share.
+  const key = Uint8Array.from({ length: MASK_BYTES }, (_, index) => mask[(before + index) & 3] ?? 0);
+  maskWords(new Uint32Array(bytes.buffer, bytes.byteOffset + before, words), new Uint32Array(key.buffer)[0] ?? 0);
+}
+
+function maskSingly(bytes: Uint8Array, from: number, to: number, mask: Uint8Array): void {
+  for (let at = from; at < to; at++) bytes[at] = (bytes[at] ?? 0) ^ (mask[at & 3] ?? 0);
+}
+
+/**
+ * Eight words a round, and without a look whether there is a word: before the engine has optimised this,
+ * which takes a busy machine long, it is three times as fast. There it costs a second for 100 MB.
+ */
+function maskWords(words: Uint32Array, key: number): void {
+  const rounds = words.length - (words.length & 7);
+  let at = 0;
+  for (; at < rounds; at += 8) {
+    words[at] = (words[at] as number) ^ key;
+    words[at + 1] = (words[at + 1] as number) ^ key;
+    words[at + 2] = (words[at + 2] as number) ^ key;
+    words[at + 3] = (words[at + 3] as number) ^ key;
+    words[at + 4] = (words[at + 4] as number) ^ key;
+    words[at + 5] = (words[at + 5] as number) ^ key;
+    words[at + 6] = (words[at + 6] as number) ^ key;
+    words[at + 7] = (words[at + 7] as number) ^ key;
+  }
+  for (; at < words.length; at++) words[at] = (words[at] as number) ^ key;
 }
 
 /** The payload of a close frame (section 5.5.1). @param reason at most 123 bytes of UTF-8 */

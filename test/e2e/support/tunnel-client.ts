@@ -71,7 +71,7 @@ export class TunnelClient {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(encodeClientFrame(Opcode.binary, [bytes], randomBytes(4)));
+    if (this.#socket.writable) this.#socket.write(encodeClientFrame(Opcode.binary, bytes, randomBytes(4)));
   }
 
   close(): void {

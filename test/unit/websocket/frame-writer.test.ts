@@ -2,7 +2,12 @@ import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
-import { closePayload, encodeClientFrame } from "../../../durable/websocket/frame-writer.ts";
+import {
+  clientFrameBytes,
+  closePayload,
+  encodeClientFrame,
+  writeClientFrame,
+} from "../../../durable/websocket/frame-writer.ts";
 import {
   acceptFor,
   checkUpgrade,
@@ -49,9 +54,7 @@ describe("what is written is read by another implementation", () => {
     const { socket, peer } = await open();
     const payload = Uint8Array.from({ length }, (_, at) => (at * 31) % 251);
     const received = once(peer, "message") as Promise<[RawData, boolean]>;
-    const half = length >> 1;
-    const parts = [payload.subarray(0, half), payload.subarray(half)];
-    socket.write(encodeClientFrame(Opcode.binary, parts, crypto.getRandomValues(new Uint8Array(4))));
+    socket.write(encodeClientFrame(Opcode.binary, payload, crypto.getRandomValues(new Uint8Array(4))));
     const [data, isBinary] = await received;
     expect(isBinary).toBe(true);
     expect(Buffer.compare(data as Buffer, Buffer.from(payload))).toBe(0);
@@ -62,13 +65,13 @@ describe("what is written is read by another implementation", () => {
     const { socket, peer } = await open();
     const mask = () => crypto.getRandomValues(new Uint8Array(4));
     const text = once(peer, "message") as Promise<[RawData, boolean]>;
-    socket.write(encodeClientFrame(Opcode.text, [new TextEncoder().encode("grüß")], mask()));
+    socket.write(encodeClientFrame(Opcode.text, new TextEncoder().encode("grüß"), mask()));
     expect(await text).toEqual([Buffer.from("grüß"), false]);
     const ping = once(peer, "ping") as Promise<[Buffer]>;
-    socket.write(encodeClientFrame(Opcode.ping, [Uint8Array.of(1, 2)], mask()));
+    socket.write(encodeClientFrame(Opcode.ping, Uint8Array.of(1, 2), mask()));
     expect(await ping).toEqual([Buffer.of(1, 2)]);
     const closed = once(peer, "close") as Promise<[number, Buffer]>;
-    socket.write(encodeClientFrame(Opcode.close, [closePayload(1001, "going away")], mask()));
+    socket.write(encodeClientFrame(Opcode.close, closePayload(1001, "going away"), mask()));
     expect(await closed).toEqual([1001, Buffer.from("going away")]);
     socket.destroy();
   });
@@ -76,6 +79,23 @@ describe("what is written is read by another implementation", () => {
 
 it("does not change what it is given", () => {
   const payload = Uint8Array.of(1, 2, 3);
-  encodeClientFrame(Opcode.binary, [payload], Uint8Array.of(9, 9, 9, 9));
+  encodeClientFrame(Opcode.binary, payload, Uint8Array.of(9, 9, 9, 9));
   expect(payload).toEqual(Uint8Array.of(1, 2, 3));
+});
+
+it("writes a frame anywhere in a buffer, masked byte by byte as section 5.3 says, and nothing beside it", () => {
+  const mask = Uint8Array.of(0x91, 0x02, 0xa3, 0x74);
+  for (let at = 0; at < 9; at++) {
+    for (const length of [0, 1, 2, 3, 4, 5, 31, 32, 33, 35, 125, 126, 200]) {
+      const payload = Uint8Array.from({ length }, (_, index) => (index * 31) % 251);
+      const end = at + clientFrameBytes(length);
+      // A view that begins anywhere, too.
+      const target = new Uint8Array(new ArrayBuffer(1 + end + 8), 1).fill(0xee);
+      writeClientFrame(target, at, Opcode.binary, payload, mask);
+      const expected = payload.map((byte, index) => byte ^ (mask[index % 4] ?? 0));
+      expect(target.subarray(end - length, end)).toEqual(expected);
+      expect(target.subarray(end - length - 4, end - length)).toEqual(mask);
+      expect([...target.subarray(0, at), ...target.subarray(end)]).toEqual(Array(at + 8).fill(0xee));
+    }
+  }
 });
