@@ -6,6 +6,11 @@ const MAX_WORK = 128;
 const BYTES_OF_A_MESSAGE = 32 * 1024;
 /** To parse so many frames of a protocol inside a message takes about as long as a message. */
 const FRAMES_OF_A_MESSAGE = 128;
+/**
+ * What a message of the cluster's is at least. The tiny ones are only joined, and the ordinary ones have 12 KiB
+ * here: they must not be interrupted three times as often as larger ones.
+ */
+export const LEAST_WORK_FROM_CLUSTER = 1 / 4;
 /** Nobody types so fast. */
 const MANY_MESSAGES = 16;
 /** Enough for the runtime to look at every other socket. */
@@ -23,13 +28,16 @@ const PAUSE_MS = 1;
 export class MessageBudget {
   readonly #pauseInput: PauseInput;
   readonly #clock: Clock;
+  readonly #leastWork: number;
   #messages = 0;
   #work = 0;
   #hasTimer = false;
 
-  constructor(pauseInput: PauseInput, clock: Clock) {
+  /** @param leastWork what any message counts, however small */
+  constructor(pauseInput: PauseInput, clock: Clock, leastWork = 1) {
     this.#pauseInput = pauseInput;
     this.#clock = clock;
+    this.#leastWork = leastWork;
   }
 
   /** Whether many messages came since the runtime last looked around. */
@@ -45,7 +53,7 @@ export class MessageBudget {
    */
   count(bytes: number, frames = 0): void {
     this.#messages++;
-    this.#work += Math.max(1, bytes / BYTES_OF_A_MESSAGE, frames / FRAMES_OF_A_MESSAGE);
+    this.#work += Math.max(this.#leastWork, bytes / BYTES_OF_A_MESSAGE, frames / FRAMES_OF_A_MESSAGE);
     if (this.#work >= MAX_WORK) this.#pause();
     else if (!this.#hasTimer) void this.#resetSoon();
   }

@@ -13,7 +13,7 @@ import { CloseCode } from "../websocket/protocol.ts";
 import { Brake, type Clock, type PauseInput } from "./brake.ts";
 import { ClientInput } from "./client-input.ts";
 import { ClientWriter, MAX_UNSENT_BYTES } from "./client-writer.ts";
-import { MessageBudget } from "./message-budget.ts";
+import { LEAST_WORK_FROM_CLUSTER, MessageBudget } from "./message-budget.ts";
 import type { HeldBytes } from "./step-queue.ts";
 import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
 
@@ -108,7 +108,7 @@ export class Relay implements LegReceiver {
       onViolation: (violation) => this.#violated(violation),
     });
     this.#clientBrake = new Brake(pauseInput, clock);
-    this.#clusterBudget = new MessageBudget(pauseInput, clock);
+    this.#clusterBudget = new MessageBudget(pauseInput, clock, LEAST_WORK_FROM_CLUSTER);
     // Not since the session began: it may have taken long until here.
     this.#liveness = new Liveness(clock.now());
     this.#activeAt = parts.startedAt;

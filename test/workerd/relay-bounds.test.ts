@@ -109,18 +109,18 @@ class SilentLeg implements UpstreamLeg {
 }
 
 describe("a flood from the cluster", () => {
-  it("of tiny messages is interrupted after 128 of them, where the cluster cannot be told to wait", () => {
+  it("of tiny messages is interrupted after 512 of them, where the cluster cannot be told to wait", () => {
     const { cluster, pauses } = session();
-    for (let count = 0; count < 127; count++) cluster.message(STDOUT, 1);
+    for (let count = 0; count < 511; count++) cluster.message(STDOUT, 1);
     expect(pauses).toHaveLength(0);
-    for (let count = 0; count < 128 * 9 + 1; count++) cluster.message(STDOUT, 1);
+    for (let count = 0; count < 512 * 9 + 1; count++) cluster.message(STDOUT, 1);
     expect(pauses).toHaveLength(10);
   });
 
-  it("of ordinary messages is interrupted once in 4 MiB", () => {
+  it.each([8, 16, 32])("of ordinary messages of %i KiB is interrupted once in 4 MiB", (kibibytes) => {
     const { client, cluster, pauses } = session();
-    for (let count = 0; count < 12 * 32; count++) {
-      cluster.message(STDOUT, 32 * 1024);
+    for (let bytes = 0; bytes < 12 * MIB; bytes += kibibytes * 1024) {
+      cluster.message(STDOUT, kibibytes * 1024 - 1);
       client.bufferedAmount = 0;
     }
     expect(pauses).toHaveLength(3);
