@@ -31,6 +31,8 @@ export interface CostLine extends Quantity {
 const OBJECT_GB = 0.128;
 /** Its record, and its answer. */
 const CALLS_PER_CHANGE = 2;
+/** The attempt, and the edge's question whether sessions are drained: at most one, isolates share answers. */
+const CALLS_PER_SESSION = 2;
 const GB = 1e9;
 /** The directory is awake while anybody has a session. */
 const DIRECTORY_SECONDS_A_DAY = 86_400;
@@ -95,8 +97,8 @@ export function monthOf(day: Day): Quantity[] {
     ),
     month(
       "objectRequests",
-      sessions + alarms + messages / 20 + reports + CALLS_PER_CHANGE * auditedRequests,
-      `${formatNumber(sessions)} sessions + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports to the directory + ${formatNumber(auditedRequests)} audited requests × ${CALLS_PER_CHANGE}`,
+      CALLS_PER_SESSION * sessions + alarms + messages / 20 + reports + CALLS_PER_CHANGE * auditedRequests,
+      `${formatNumber(sessions)} sessions × ${CALLS_PER_SESSION} + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports to the directory + ${formatNumber(auditedRequests)} audited requests × ${CALLS_PER_CHANGE}`,
     ),
     month(
       "objectGbSeconds",
