@@ -1,3 +1,4 @@
+import { USER_WITHOUT_CREDENTIAL } from "../../common/kubeconfig-user.ts";
 import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
 import type { LocalPlugin } from "./plugin.ts";
 
@@ -17,8 +18,8 @@ export interface KubeconfigInput {
  * is.
  */
 export function renderKubeconfig(input: KubeconfigInput): string {
-  // Over TLS kubectl prompts for a user name when it has no credentials. The edge drops this token.
-  const user = input.certificateAuthority === undefined ? "{}" : "{token: not-used-by-the-local-stack}";
+  // The same user as of GET /-/kubeconfig?auth=warp, so that every client is tried with it.
+  const user = JSON.stringify(USER_WITHOUT_CREDENTIAL);
   return render(input, "Using a context means being that person.", () => user);
 }
 

@@ -19,14 +19,14 @@ describe("the local kubeconfig", () => {
     }
   });
 
-  it("has no credentials for plain HTTP", () => {
+  it("has no credentials", () => {
     expect(renderKubeconfig({ servers })).not.toMatch(/token|password|client-key|certificate/);
   });
 
-  it("has the certificate authority for TLS, and a placeholder that keeps kubectl from asking for a user name", () => {
+  it("has the certificate authority for TLS, and a name that keeps kubectl from asking for one", () => {
     const text = renderKubeconfig({ servers, certificateAuthority: "-----BEGIN CERTIFICATE-----\n" });
     expect(text.match(/certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==\n/g)).toHaveLength(4);
-    expect(text.match(/user: \{token: not-used-by-the-local-stack\}/g)).toHaveLength(4);
+    expect(text.match(/user: \{"username":"signed-in-by-warp"\}/g)).toHaveLength(4);
   });
 });
 
