@@ -7,6 +7,7 @@ import * as z from "zod";
 import { MAX_UNSEALED_DAYS } from "../../audit/seal/months.ts";
 import { configSchema } from "../../worker/config/schema.ts";
 import { nonEmpty } from "../../worker/config/shared-fields.ts";
+import { PLATFORM_NAMES } from "../manifests/platforms.ts";
 import { duration, requirementList, uuid, whoList } from "./access.ts";
 import { demoSchema } from "./demo.ts";
 import { stateSchema } from "./state.ts";
@@ -215,8 +216,18 @@ const clusterSchema = z
       .strictObject({
         cidrs: z.array(cidr).min(1).describe("Its addresses, as networks."),
         port: z.int().min(1).max(65_535).default(443).describe("Its port."),
+        serviceIps: z
+          .array(z.union([z.ipv4(), z.ipv6()]))
+          .exactOptional()
+          .describe(
+            "The ClusterIPs of the Service `kubernetes`: `kubectl -n default get service kubernetes`. Some network plugins (EKS) compare a connection with the network policy before they translate that address. Default: that of `platform`, or none.",
+          ),
+        platform: z
+          .enum(PLATFORM_NAMES)
+          .exactOptional()
+          .describe("Whose cluster it is, for the network policy: the usual ClusterIP and DNS servers there."),
       })
-      .describe("Where pods reach the API server, without the Service: `kubectl -n default get endpointslices`."),
+      .describe("Where pods reach the API server: `kubectl -n default get endpointslices`."),
     connector: connectorSchema.prefault({}),
     impersonate: z
       .strictObject({

@@ -34,6 +34,10 @@ export interface ClusterState {
   /** How far the cluster's clock is ahead of this machine's, ms. */
   clockAhead: number;
   isReachable: boolean;
+  /** The ClusterIP of the Service kubernetes, and where it leads. */
+  serviceIp: string;
+  apiServers: string[];
+  apiServerPort: number;
 }
 
 const LABELS = { "app.kubernetes.io/name": "sallyport-connector", "app.kubernetes.io/part-of": "sallyport" };
@@ -86,6 +90,7 @@ export function goodCluster(plan: Plan): ClusterState {
     otherRules: [],
     clockAhead: 0,
     isReachable: true,
+    ...{ serviceIp: "10.96.0.1", apiServers: ["10.0.0.1"], apiServerPort: 443 },
   };
 }
 
@@ -116,6 +121,16 @@ export function fakeKubectl(plan: Plan, state: ClusterState, now: () => number):
       return printed(JSON.stringify({ major: "1", gitVersion: state.serverVersion }), line.endsWith("-v=8") ? log : "");
     }
     if (line.startsWith("get deployment connector -n sallyport")) return printed(JSON.stringify(state.deployment));
+    if (line === "get service kubernetes -n default -o json") {
+      return printed(
+        JSON.stringify({ kind: "Service", spec: { clusterIP: state.serviceIp, clusterIPs: [state.serviceIp] } }),
+      );
+    }
+    if (line.startsWith("get endpointslices -n default -l kubernetes.io/service-name=kubernetes")) {
+      const endpoints = state.apiServers.map((address) => ({ addresses: [address], conditions: { ready: true } }));
+      const ports = [{ name: "https", port: state.apiServerPort, protocol: "TCP" }];
+      return printed(JSON.stringify({ kind: "List", items: [{ addressType: "IPv4", endpoints, ports }] }));
+    }
     if (line.startsWith("get poddisruptionbudget"))
       return printed(JSON.stringify({ kind: "List", items: state.budgets }));
     if (line.startsWith(`get clusterrole ${cluster.role.name}`)) {

@@ -25,7 +25,7 @@ export const CLUSTER = {
   name: "prod",
   hostnames: [HOSTNAME],
   kubeconfig: { path: "/nowhere/kubeconfig", context: "prod" },
-  apiServer: { cidrs: ["10.0.0.1/32"] },
+  apiServer: { cidrs: ["10.0.0.1/32"], serviceIps: ["10.96.0.1"] },
 };
 
 /** The deployment file's text, with a comment. */

@@ -3,12 +3,21 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { loadAll } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseDeployment } from "../../terraform/config/load.ts";
+import { COMMANDS } from "../../tools/cli/commands.ts";
 import { deploymentInput, deploymentOf, synthesize } from "../support/deployment.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 
 const DOC = "docs/DEPLOY.md";
+
+/** Of rbac.authorization.k8s.io/v1, as far as the example needs it. */
+interface Binding {
+  readonly apiVersion: string;
+  readonly roleRef: unknown;
+  readonly subjects: readonly { readonly kind: string; readonly name: string }[];
+}
 const text = readFileSync(DOC, "utf8");
 const blocks = fencedBlocks(text);
 const shell = blocks.filter(({ info }) => info.startsWith("sh"));
@@ -36,6 +45,42 @@ describe("docs/DEPLOY.md", () => {
       expect(values.length).toBeGreaterThan(0);
       for (const value of values)
         expect(() => parseDeployment(JSON.stringify({ ...deploymentInput(), [key]: value }), key)).not.toThrow();
+    }
+  });
+
+  it("goes from an empty account to the first kubectl get pods in ten commands, without an id", () => {
+    const quick = blocks.filter(({ text }) => text.startsWith("git clone"));
+    expect(quick).toHaveLength(1);
+    const commands = (quick[0]?.text ?? "").trim().split("\n");
+    expect(commands.length).toBeLessThanOrEqual(10);
+    expect(commands.at(-1)).toMatch(/^kubectl .*get pods$/);
+    // An id of Cloudflare's has 32 hexadecimal digits, or is a UUID.
+    expect(quick[0]?.text).not.toMatch(/[0-9a-f]{8}-|[0-9a-f]{32}|--account|ACCOUNT|_ID/);
+    const known = COMMANDS.map(({ name }) => name);
+    for (const [, name = ""] of (quick[0]?.text ?? "").matchAll(/npx sallyport ([\w-]+)/g))
+      expect(known).toContain(name);
+  });
+
+  it("writes to no context that an administrator may have", () => {
+    const written = [...text.matchAll(/kubectl config (?:set|delete|rename|use)-\w+ (\S+)/g)].map(
+      ([, name = ""]) => name,
+    );
+    for (const name of written) expect(name).toMatch(/^sallyport-/);
+    const others = [DOC, "README.md", "docs/GUIDE.md", "docs/UPGRADES.md", "docs/RUNBOOK.md"].map((file) =>
+      readFileSync(file, "utf8"),
+    );
+    for (const document of others) expect(document).not.toMatch(/>\s*~\/\.kube\/config|kubectl config use-context/);
+  });
+
+  it("binds exactly the groups of the example's rules to roles", () => {
+    const bindings = blocks.filter(({ info }) => info === "yaml").flatMap(({ text }) => loadAll(text) as Binding[]);
+    const bound = bindings.flatMap(({ subjects }) => subjects.map(({ kind, name }) => `${kind} ${name}`));
+    const example = parseDeployment(readFileSync("terraform/deployment.example.jsonc", "utf8"), "example");
+    const given = example.sallyport.identities.flatMap(({ groups = [] }) => groups.map((name) => `Group ${name}`));
+    expect(new Set(bound)).toEqual(new Set(given));
+    for (const { apiVersion, roleRef } of bindings) {
+      expect(apiVersion).toBe("rbac.authorization.k8s.io/v1");
+      expect(roleRef).toMatchObject({ apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole" });
     }
   });
 

@@ -216,7 +216,7 @@ describe("a good deployment", () => {
     expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(40);
+    expect(ids.length).toBe(41);
     expect(hasFailures(results)).toBe(false);
   });
 
@@ -516,6 +516,13 @@ describe("each fault is found by its own check and by no other", () => {
     ["the role lacks a group that somebody may be in", () => shrinkRole("groups", "viewers"), ...OLD_ROLE],
     ["the role may not name who acts as another user", () => shrinkRole("userextras/sallyport-user"), ...OLD_ROLE],
     ["the API server is 1.29", () => (world.cluster.serverVersion = "v1.29.9-eks-1"), "fail server-version:prod"],
+    [
+      "the API server has another address too",
+      () => world.cluster.apiServers.push("10.0.0.9"),
+      "fail network-policy:prod",
+    ],
+    ["the API server has another port", () => (world.cluster.apiServerPort = 6_443), "fail network-policy:prod"],
+    ["the Service has another address", () => (world.cluster.serviceIp = "10.43.0.1"), "warn network-policy:prod"],
     ["the API server is 1.30", () => (world.cluster.serverVersion = "v1.30.1"), "warn server-version:prod"],
     [
       "a migration is missing",

@@ -3,9 +3,19 @@ import type { CommandEntry } from "./command.ts";
 /** Every command, in the order of help. Each has an npm script as an alias. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: "init",
+    summary: "Writes a first deployment file, from what Cloudflare and the cluster say",
+    load: async () => (await import("./commands/init.ts")).init,
+  },
+  {
     name: "synth",
     summary: "Writes the Terraform configuration of a deployment file",
     load: async () => (await import("./commands/synth.ts")).synth,
+  },
+  {
+    name: "apply",
+    summary: "Applies a deployment's Terraform stacks, one after the other",
+    load: async () => (await import("./commands/apply.ts")).apply,
   },
   {
     name: "manifests",

@@ -12,6 +12,7 @@ import { EDGE_STACK } from "../../terraform/config/stack-names.ts";
 import { bindingOf, mayUseTcp, tcpBindingOf, workerDocument } from "../../terraform/config/worker-document.ts";
 import { connectorRole } from "../../terraform/manifests/connector.ts";
 import { DEPLOYMENT_NAME, namespaceOf, PROXY_PORT, SERVICE_ACCOUNT_NAME } from "../../terraform/manifests/names.ts";
+import { serviceIpsOf } from "../../terraform/manifests/platforms.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { durationSeconds } from "./durations.ts";
@@ -158,7 +159,7 @@ function secondsOf(duration: string): number {
 }
 
 function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: Outputs): PlannedCluster {
-  const { name, hostnames, kubeconfig, connector } = cluster;
+  const { name, hostnames, kubeconfig, connector, apiServer } = cluster;
   const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
   const role = connectorRole(deployment, cluster);
   return {
@@ -178,6 +179,9 @@ function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: 
       replicas: connector.replicas,
       port: PROXY_PORT,
     },
+    apiServer: connector.networkPolicy
+      ? { cidrs: apiServer.cidrs, port: apiServer.port, serviceIps: serviceIpsOf(apiServer) }
+      : undefined,
     role: { name: role.metadata.name, rules: role.rules },
     groups,
     users,

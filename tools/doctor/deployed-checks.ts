@@ -24,6 +24,7 @@ import {
   quicCheck,
   sidecarCheck,
 } from "./checks/cluster/connector.ts";
+import { networkPolicyCheck } from "./checks/cluster/network.ts";
 import { impersonationCheck, roleCheck } from "./checks/cluster/permissions.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { adminOAuthCheck, managedOAuthCheck } from "./checks/managed-oauth.ts";
@@ -86,6 +87,7 @@ export function deployedChecks(
       impersonationCheck(cluster, view, dependencies),
       roleCheck(cluster, view),
       serverVersionCheck(cluster, view),
+      networkPolicyCheck(cluster, view),
     ]),
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),

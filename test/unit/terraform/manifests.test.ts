@@ -1,3 +1,4 @@
+import { BlockList } from "node:net";
 import { describe, expect, it } from "vitest";
 import { connectorManifests } from "../../../terraform/manifests/connector.ts";
 import { IMAGES } from "../../../terraform/manifests/names.ts";
@@ -182,6 +183,24 @@ describe("cloudflared", () => {
   });
 });
 
+/** What ipBlocks of these rules allow, as https://kubernetes.io/docs/concepts/services-networking/network-policies/ says. */
+function reach(egress: readonly { to: readonly unknown[]; ports: readonly { port: number; protocol: string }[] }[]) {
+  return (address: string, protocol: string, port: number): boolean =>
+    egress.some(
+      ({ to, ports }) =>
+        ports.some((one) => one.port === port && one.protocol === protocol) &&
+        to.some((peer) => {
+          const cidr = (peer as { ipBlock?: { cidr: string } }).ipBlock?.cidr;
+          if (cidr === undefined) return false;
+          const [network = "", bits = ""] = cidr.split("/");
+          const family = (ip: string) => (ip.includes(":") ? "ipv6" : "ipv4");
+          const list = new BlockList();
+          list.addSubnet(network, Number(bits), family(network));
+          return list.check(address, family(address));
+        }),
+    );
+}
+
 describe("the network policy", () => {
   const policy = (change?: Partial<ClusterInput>) =>
     ofKind("NetworkPolicy", change) as unknown as {
@@ -213,6 +232,40 @@ describe("the network policy", () => {
     // An empty or missing `to` would allow every destination.
     for (const { to, ports } of egress) expect([to.length > 0, ports.length > 0]).toEqual([true, true]);
     expect(JSON.stringify(egress)).not.toMatch(/0\.0\.0\.0\/0|::\/0/);
+  });
+
+  /** A cluster as pods see it: where the Service is, where it leads, and who answers DNS outside of kube-system. */
+  const SHAPES = [
+    ["eks", { endpoint: "192.168.119.7", port: 443, service: "10.100.0.1", dns: "169.254.20.10" }],
+    ["eks", { endpoint: "192.168.171.240", port: 443, service: "172.20.0.1", dns: "169.254.20.10" }],
+    ["gke", { endpoint: "172.16.0.2", port: 443, service: "34.118.224.1", dns: "169.254.169.254" }],
+    ["aks", { endpoint: "20.61.7.9", port: 443, service: "10.0.0.1", dns: "169.254.10.11" }],
+    ["kind", { endpoint: "172.18.0.2", port: 6_443, service: "10.96.0.1", dns: "169.254.20.10" }],
+  ] as const;
+
+  it.each(SHAPES)(
+    "on %s lets the sidecar reach the API server, before and after translation, and DNS",
+    (platform, at) => {
+      const allows = reach(
+        policy({ apiServer: { cidrs: [`${at.endpoint}/32`], port: at.port, platform } }).spec.egress,
+      );
+      expect(allows(at.endpoint, "TCP", at.port)).toBe(true);
+      expect(allows(at.service, "TCP", 443)).toBe(true);
+      expect(allows(at.dns, "UDP", 53)).toBe(true);
+      // Not the Service's neighbours, the metadata server, or another port.
+      expect(allows(at.service.replace(/\d+$/, "2"), "TCP", 443)).toBe(false);
+      expect(allows("169.254.169.254", "TCP", 80)).toBe(false);
+      expect(allows(at.endpoint, "TCP", 10_250)).toBe(false);
+      expect(allows(at.service, "TCP", 10_250)).toBe(false);
+    },
+  );
+
+  it("takes the Service's addresses as they are given, of both families, and no others", () => {
+    const serviceIps = ["10.43.0.1", "fd00::1"];
+    const allows = reach(policy({ apiServer: { cidrs: ["10.0.0.1/32"], platform: "eks", serviceIps } }).spec.egress);
+    expect(allows("10.43.0.1", "TCP", 443)).toBe(true);
+    expect(allows("fd00::1", "TCP", 443)).toBe(true);
+    expect(allows("10.100.0.1", "TCP", 443)).toBe(false);
   });
 
   it("can be turned off", () => {

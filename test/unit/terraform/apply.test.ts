@@ -1,0 +1,84 @@
+/** `npx sallyport apply` as a command, with a program in Terraform's place that says what it was asked. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { inOrder } from "../../../tools/deployment/terraform-run.ts";
+import { deploymentText, outputsText } from "../../support/planned.ts";
+
+const home = mkdtempSync(join(tmpdir(), "sallyport-apply-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+const config = join(home, "deployment.jsonc");
+const log = join(home, "log");
+const program = join(home, "tofu");
+writeFileSync(config, deploymentText());
+writeFileSync(join(home, "outputs"), outputsText());
+writeFileSync(
+  program,
+  `#!/bin/sh\nfolder=\${1#-chdir=}; shift; echo "$(basename "$folder") $*" >> "${log}"\n[ "$1" = output ] && cat "${join(home, "outputs")}"\n[ "$FAILING" != "$(basename "$folder") $1" ]\n`,
+  { mode: 0o755 },
+);
+
+async function apply(args: readonly string[], more: Record<string, string> = {}) {
+  rmSync(log, { force: true });
+  const env = { PATH: process.env["PATH"], HOME: home, TERRAFORM: program, ...more };
+  const options = ["--config", config, "--out", join(home, "out"), ...args];
+  const result = await new Promise<{ code: number; stderr: string }>((done) => {
+    execFile(process.execPath, ["tools/sallyport.js", "apply", ...options], { env }, (error, _stdout, stderr) =>
+      done({ code: typeof error?.code === "number" ? error.code : 0, stderr }),
+    );
+  });
+  return { ...result, lines: existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [] };
+}
+
+describe("npx sallyport apply", () => {
+  it("applies each stack after those that it reads, and keeps the outputs, which have no secret", async () => {
+    const { code, stderr, lines } = await apply([]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(lines).toEqual([
+      ...["secrets init -input=false", "secrets apply", "edge init -input=false", "edge apply", "edge output -json"],
+      ...["cluster-prod init -input=false", "cluster-prod apply"],
+    ]);
+    const kept = readFileSync(join(home, "out/outputs.json"), "utf8");
+    expect(JSON.parse(kept)).toHaveProperty("vpc_service_ids.value.prod");
+    expect(kept).not.toContain("nobody-may-see");
+  });
+
+  it("asks nobody where it is told to, and only plans where it is told to", async () => {
+    expect((await apply(["--auto-approve", "--stack", "edge"])).lines).toContain(
+      "edge apply -auto-approve -input=false",
+    );
+    expect((await apply(["--plan"])).lines.filter((line) => !line.includes("init"))).toEqual([
+      ...["secrets plan -input=false", "edge plan -input=false", "cluster-prod plan -input=false"],
+    ]);
+    expect(await apply(["--plan", "--auto-approve"])).toMatchObject({ code: 2, lines: [] });
+  });
+
+  it("stops at the first stack that fails", async () => {
+    const { code, stderr, lines } = await apply([], { FAILING: "edge apply" });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/stacks\/edge apply" failed: see above\. The stacks before it are done/);
+    expect(lines.at(-1)).toBe("edge apply");
+  });
+
+  it("knows no other stacks, and says which there are", async () => {
+    const { code, stderr } = await apply(["--stack", "cluster-dev"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("there are secrets, edge, cluster-prod");
+  });
+
+  it("says what to install where there is no Terraform", async () => {
+    const { code, stderr } = await apply([], { TERRAFORM: join(home, "nothing") });
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("install Terraform 1.10 or later, or set TERRAFORM=tofu"),
+    ]);
+  });
+
+  it("puts the demo before its cluster", () => {
+    expect(inOrder(["cluster-b", "cluster-a", "demo", "edge", "secrets"])).toEqual([
+      ...["secrets", "edge", "demo", "cluster-a", "cluster-b"],
+    ]);
+  });
+});

@@ -1,0 +1,63 @@
+/** Runs Terraform in a deployment's stacks, each after those that it reads. */
+import { spawn } from "node:child_process";
+import { DEMO_STACK, EDGE_STACK, SECRETS_STACK } from "../../terraform/config/stack-names.ts";
+import { OperatorError } from "./operator-error.ts";
+
+/** Runs a program in this terminal. @returns its exit code */
+export type RunProgram = (program: string, args: readonly string[]) => Promise<number>;
+
+/** A child with this process's terminal: Terraform asks there before it changes anything. */
+export const inTerminal: RunProgram = (program, args) =>
+  new Promise((done, failed) => {
+    const child = spawn(program, [...args], { stdio: "inherit" });
+    child.once("error", (error: NodeJS.ErrnoException) => {
+      failed(
+        error.code === "ENOENT"
+          ? new OperatorError(`there is no ${program}: install Terraform 1.10 or later, or set TERRAFORM=tofu`)
+          : error,
+      );
+    });
+    child.once("close", (code, signal) => done(code ?? (signal === null ? 1 : 130)));
+  });
+
+export interface TerraformRun {
+  readonly program: string;
+  /** Shows what would change, and changes nothing. */
+  readonly isPlan: boolean;
+  /** Asks nobody. */
+  readonly isApproved: boolean;
+}
+
+/** What reads a stack comes after it. */
+const ORDER: readonly string[] = [SECRETS_STACK, EDGE_STACK, DEMO_STACK];
+
+/** @returns names of stacks in the order in which they are applied */
+export function inOrder(stacks: readonly string[]): string[] {
+  const rank = (stack: string) => (ORDER.includes(stack) ? ORDER.indexOf(stack) : ORDER.length);
+  return [...stacks].sort((one, other) => rank(one) - rank(other) || one.localeCompare(other));
+}
+
+/**
+ * Initializes and applies, or plans, one stack.
+ *
+ * @param folder with its JSON
+ * @throws OperatorError where Terraform fails or the operator says no
+ */
+export async function runStack(
+  folder: string,
+  { program, isPlan, isApproved }: TerraformRun,
+  run: RunProgram,
+): Promise<void> {
+  // With the versions of the lock file, where there is one.
+  const init = await run(program, [`-chdir=${folder}`, "init", "-input=false"]);
+  if (init !== 0) throw new OperatorError(`"${program} -chdir=${folder} init" failed: see above`);
+  const action = isPlan
+    ? ["plan", "-input=false"]
+    : ["apply", ...(isApproved ? ["-auto-approve", "-input=false"] : [])];
+  const done = await run(program, [`-chdir=${folder}`, ...action]);
+  if (done !== 0) {
+    throw new OperatorError(
+      `"${program} -chdir=${folder} ${action[0]}" failed: see above. The stacks before it are done; run the command again to go on`,
+    );
+  }
+}
