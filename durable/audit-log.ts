@@ -2,6 +2,7 @@ import { type DeploymentEventBody, NO_COUNTS, type SessionEventBody, type UserEv
 import type { RequestEnd, RequestEventBody } from "../audit/request-events.ts";
 import { logEvent } from "../common/log.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
+import { printableJson } from "../common/text.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
 import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
@@ -11,6 +12,7 @@ import { BATCH_EVENTS, Outbox } from "./outbox.ts";
 import { startEvent } from "./session/live-session.ts";
 import { endEvent, outcomeOf } from "./session/outcome.ts";
 import { refusedCommand } from "./session/refused-command.ts";
+import { SessionRate } from "./session/session-rate.ts";
 import { SessionJournal } from "./storage/session-journal.ts";
 
 /** How long events wait for others, ms. */
@@ -22,6 +24,7 @@ export class AuditLog {
   readonly #alarm: Alarm;
   readonly #journal: SessionJournal;
   readonly #outbox: Outbox;
+  readonly sessionRate = new SessionRate();
   readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
   #delivering: ReturnType<typeof setTimeout> | undefined;
   /** Responses that are not written yet. An object that stops loses them; the edge sends them again. */
@@ -40,7 +43,9 @@ export class AuditLog {
   }
 
   append(sessionId: string, event: SessionEventBody): void {
-    const hash = this.#journal.append(sessionId, Date.now(), event);
+    const now = Date.now();
+    const hash = this.#journal.append(sessionId, now, event);
+    this.sessionRate.wrote(printableJson(event.data).length, now);
     // A copy of the chain's last hash where nobody who can write to D1 can change it.
     if (event.type === "end") logEvent("log", "session_ended", { session: sessionId, hash });
     this.#deliverTogether();

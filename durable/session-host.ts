@@ -23,7 +23,6 @@ import { LiveSessions } from "./session/live-sessions.ts";
 import { endEvent, outcomeFromStatus, outcomeOf } from "./session/outcome.ts";
 import { SessionClock } from "./session/session-clock.ts";
 import { type SessionAttempt, SessionOpener } from "./session/session-opener.ts";
-import { SessionRate } from "./session/session-rate.ts";
 import { StateCopies } from "./state-copies.ts";
 import { CountedRequests } from "./storage/counted-requests.ts";
 import { StdinBuffer } from "./storage/stdin-buffer.ts";
@@ -50,7 +49,6 @@ export class SessionHost {
   readonly #opener: SessionOpener;
   readonly #reporter: DirectoryReporter;
   readonly #refusedAttempts = new RefusedAttempts();
-  readonly #rate = new SessionRate();
   readonly #requests: RequestLog;
 
   /** @param state whose database has the current schema */
@@ -106,7 +104,7 @@ export class SessionHost {
       this.#refusedAttempts.remember(key, refusal, now);
       return toResponse(refusal);
     }
-    this.#rate.count(plan.target.command, now);
+    this.#audit.sessionRate.begin(now);
     const opened = await this.#opener.open(attempt, admission.value);
     if (opened.ok) return opened.value;
     this.#refusedAttempts.remember(key, opened.error, Date.now());
@@ -162,7 +160,7 @@ export class SessionHost {
       queuedEvents: this.#audit.journal.queueLength(),
       lock: this.#locks.lock,
       accessReason: this.#locks.reason,
-      nextSessionInMs: this.#rate.waitMs(now),
+      nextSessionInMs: this.#audit.sessionRate.waitMs(now),
       hasTooManyRefusals: this.#opener.hasTooManyRefusals(now),
     };
   }

@@ -69,7 +69,7 @@ const REASON_REQUIRED =
   'this session requires a reason: run  echo "why" | kubectl create --raw /-/reason -f -  ' +
   "and try again within 15 minutes";
 const tooManySessions = (waitMs: number) =>
-  `you have opened ${MAX_SESSIONS_PER_MINUTE} sessions within a minute, or fewer with very long commands: ` +
+  `you have opened ${MAX_SESSIONS_PER_MINUTE} sessions within a minute, or fewer with very much to log: ` +
   `try again in ${Math.ceil(waitMs / 1_000)} s`;
 const UNREAD_OUTPUT = "earlier sessions ended with much of their output unread: close their clients and try again";
 const QUEUE_FULL = `the audit database does not accept events, and too many wait for it: try again; ${PERSISTS}`;

@@ -1,9 +1,8 @@
 /** What one person's sessions may add to the audit log. */
 import { describe, expect, it } from "vitest";
-import { printableJson } from "../../common/text.ts";
 import { MAX_REFUSED_COMMAND_CHARS, refusedCommand } from "../../durable/session/refused-command.ts";
 import {
-  MAX_COMMAND_CHARS_PER_MINUTE,
+  MAX_EVENT_CHARS_PER_MINUTE,
   MAX_SESSIONS_PER_MINUTE,
   SessionRate,
 } from "../../durable/session/session-rate.ts";
@@ -12,10 +11,16 @@ const NOW = Date.parse("2026-11-26T12:00:00Z");
 /** Each character has six in the audit log. */
 const LONGEST = ["sh", "-c", "\u0001".repeat(5_000)];
 
+/** Of the three events of `exec -- true`. */
+const USUAL_CHARS = 1_200;
+
 /** Begins sessions for as long as they may. @returns how many began */
-function begin(rate: SessionRate, command: readonly string[], now: number): number {
+function begin(rate: SessionRate, chars: number, now: number): number {
   let begun = 0;
-  for (; rate.waitMs(now) === 0; begun++) rate.count(command, now);
+  for (; rate.waitMs(now) === 0; begun++) {
+    rate.begin(now);
+    rate.wrote(chars, now);
+  }
   return begun;
 }
 
@@ -24,23 +29,27 @@ describe("the rate of sessions", () => {
     const rate = new SessionRate();
     for (let at = NOW; at < NOW + 10 * 60_000; at += 130) {
       expect(rate.waitMs(at)).toBe(0);
-      rate.count(["true"], at);
+      rate.begin(at);
+      rate.wrote(USUAL_CHARS, at);
     }
   });
 
   it("bounds their number within a minute, and says when the next one may begin", () => {
     const rate = new SessionRate();
-    expect(begin(rate, ["true"], NOW)).toBe(MAX_SESSIONS_PER_MINUTE);
+    expect(begin(rate, USUAL_CHARS, NOW)).toBe(MAX_SESSIONS_PER_MINUTE);
     expect(rate.waitMs(NOW + 20_000)).toBe(40_000);
-    expect(begin(rate, ["true"], NOW + 60_000)).toBe(MAX_SESSIONS_PER_MINUTE);
+    expect(begin(rate, USUAL_CHARS, NOW + 60_000)).toBe(MAX_SESSIONS_PER_MINUTE);
   });
 
-  it("bounds what their commands add to the audit log, as they are written there", () => {
+  it("bounds what their events add, whichever of them is long", () => {
     const rate = new SessionRate();
-    const begun = begin(rate, LONGEST, NOW);
+    const chars = 30_000;
+    const begun = begin(rate, chars, NOW);
     expect(begun).toBeLessThan(MAX_SESSIONS_PER_MINUTE);
-    const length = printableJson(LONGEST).length;
-    expect(begun * length).toBeLessThan(MAX_COMMAND_CHARS_PER_MINUTE + length);
+    expect(begun * chars).toBeLessThan(MAX_EVENT_CHARS_PER_MINUTE + chars);
+    // An open session goes on, and what it adds counts too.
+    rate.wrote(MAX_EVENT_CHARS_PER_MINUTE, NOW + 60_000);
+    expect(rate.waitMs(NOW + 60_000)).toBe(60_000);
   });
 });
 

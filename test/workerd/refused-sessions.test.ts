@@ -302,7 +302,7 @@ describe("the limit of sessions at once", () => {
   });
 });
 
-it("sessions whose commands would fill the audit log are refused, and nobody else's", async () => {
+it("sessions whose events would fill the audit log are refused, and nobody else's", async () => {
   const person = someone();
   // In the audit log each of these characters has six.
   const path = `${EXEC("forbidden")}&command=${"%01".repeat(5_000)}`;
@@ -315,7 +315,7 @@ it("sessions whose commands would fill the audit log are refused, and nobody els
     expect(tries).toBeLessThan(100);
     response = await upgrade(person, path);
   }
-  await expectStatus(response, "TooManyRequests", /^you have opened .* very long commands: try again in \d+ s$/);
+  await expectStatus(response, "TooManyRequests", /^you have opened .* very much to log: try again in \d+ s$/);
   await eventually(async () => expect(await bytes()).toBeGreaterThan(2_000_000));
   const before = await bytes();
   for (let i = 0; i < 20; i++) expect((await upgrade(person, path)).status).toBe(429);
