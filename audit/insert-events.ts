@@ -1,8 +1,8 @@
 import type { ChainedEvent } from "./chain.ts";
 
 /**
- * The number is named, because SQLite itself would begin with 1 again once every row has left the table: numbers
- * go on after those that are sealed. See seal/tables.ts.
+ * The number is named, because SQLite itself would begin with 1 again once every row has left the table:
+ * numbers go on after those that are sealed. See seal/tables.ts.
  */
 const INSERT = `
 INSERT INTO events (row_number, session_id, seq, at, type, data, prev_hash, hash)

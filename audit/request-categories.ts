@@ -6,8 +6,8 @@ export const CATEGORIES = [
   /** Creates or reviews credentials: service account tokens, certificates, token and access reviews. */
   "token",
   /**
-   * May run a command without a session, or prepares one: pods and their templates, proxies, virtual machines,
-   * roles, webhooks.
+   * May run a command without a session, or prepares one: pods and their templates, proxies, virtual
+   * machines, roles, webhooks.
    */
   "precursor",
   "secret-read",

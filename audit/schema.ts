@@ -1,6 +1,6 @@
 /**
- * The D1 schema of the audit log. The append-only table `events` has everything. `sessions` and `requests` are
- * views of it, so there is no second copy that could differ.
+ * The D1 schema of the audit log. The append-only table `events` has everything. `sessions` and `requests`
+ * are views of it, so there is no second copy that could differ.
  *
  * `npm run migrations:generate` writes `migrations/` from this file. drizzle supports neither triggers nor
  * a table that becomes a view, so some statements there are written by hand.

@@ -23,7 +23,9 @@ export function maskControlCharacters(text: string, maxChars = Number.POSITIVE_I
   return text.slice(0, maxChars).replace(/\p{C}/gu, REPLACEMENT);
 }
 
-/** For the output of a program, which has lines and columns of its own: masks all others as names are masked. */
+/**
+ * For the output of a program, which has lines and columns of its own: masks all others as names are masked.
+ */
 export function maskOutput(text: string): string {
   return text.replace(/[^\P{C}\n\t]/gu, REPLACEMENT);
 }

@@ -37,7 +37,9 @@ export interface Denial<Code extends string = DenialCode> {
   readonly retryAfterSeconds?: number;
 }
 
-/** Makes a denial. Its message may quote what a client or a cluster chose, and people read it in terminals. */
+/**
+ * Makes a denial. Its message may quote what a client or a cluster chose, and people read it in terminals.
+ */
 export function denial<Code extends string = DenialCode>(code: Code, message: string): Denial<Code> {
   return { code, message: stripControlCharacters(message) };
 }

@@ -2,8 +2,8 @@
  * What users' objects tell the directory of live sessions, and what the edge asks of it.
  *
  * There is one directory per deployment. Of sessions it only knows what it is told, and may be lost at any
- * time: the user's object stays the truth. It also holds the drain switch, see drain.ts. Nothing that a session
- * or a request needs depends on its answer.
+ * time: the user's object stays the truth. It also holds the drain switch, see drain.ts. Nothing that a
+ * session or a request needs depends on its answer.
  *
  * A report is everything that one object has to say, so a lost one is made good by the next. The directory
  * asks for the rows that it lacks. Later versions may add to a report's answer: objects that run older code
@@ -41,7 +41,9 @@ const liveCountsSchema = liveSessionSchema.pick({
 const reportSchema = z.strictObject({
   /** The reporting object's id. */
   objectId: name,
-  /** Later than that of any earlier report of the object, ms since the epoch: calls may overtake each other. */
+  /**
+   * Later than that of any earlier report of the object, ms since the epoch: calls may overtake each other.
+   */
   at: milliseconds,
   /** All of the object's live sessions. */
   sessions: z

@@ -1,5 +1,6 @@
 /**
- * The drain switch: while it is on, new sessions are refused everywhere. Live sessions and API requests go on.
+ * The drain switch: while it is on, new sessions are refused everywhere. Live sessions and API requests go
+ * on.
  *
  * It is held in the directory object, and isolates of the edge ask for it. It is for maintenance and keeps
  * nobody out: for that there are locks.

@@ -57,7 +57,9 @@ export const sessionRowSchema = z.strictObject({
 
 /** A live session as its object describes it. */
 export const liveSessionSchema = sessionRowSchema.extend({
-  /** When its client or its cluster last sent something, ms since the epoch. Pings and the like do not count. */
+  /**
+   * When its client or its cluster last sent something, ms since the epoch. Pings and the like do not count.
+   */
   active_at: integer,
 });
 export type LiveSessionRow = z.output<typeof liveSessionSchema>;

@@ -3,7 +3,8 @@ import * as z from "zod";
 /**
  * How an object's sessions reach a cluster.
  *
- * - `auto`: over TCP where a binding for it is configured, bound and able; otherwise by the platform's WebSocket.
+ * - `auto`: over TCP where a binding for it is configured, bound and able; otherwise by the platform's
+ *   WebSocket.
  * - `tcp`: over TCP, or not at all.
  * - `websocket`: by the platform's WebSocket, which has no back-pressure.
  */

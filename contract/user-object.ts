@@ -129,8 +129,9 @@ export const METHODS = {
   /** States a reason in this object alone: for an object that runs the code of version 2. */
   stateReason: defineOlderMethod(2, z.strictObject({ reason: name, until: milliseconds }), z.null()),
   /**
-   * Writes an API request to the audit log. Once it has answered, no crash loses it. A change (`isChange`) and
-   * what administrators do have an event of their own, or are refused: `too_many_changes`, `audit_unavailable`.
+   * Writes an API request to the audit log. Once it has answered, no crash loses it. A change (`isChange`)
+   * and what administrators do have an event of their own, or are refused: `too_many_changes`,
+   * `audit_unavailable`.
    */
   recordRequest: defineMethod(
     z
@@ -138,7 +139,9 @@ export const METHODS = {
         requestId: requestIdSchema,
         request: auditedRequestSchema,
         isChange: z.boolean(),
-        /** A change that left for the cluster together with this call, on an allowance. It is never refused. */
+        /**
+         * A change that left for the cluster together with this call, on an allowance. It is never refused.
+         */
         isHandedOn: z.boolean(),
         /** How many earlier calls with this id failed. Each may have been carried out. */
         failedTries: z.int().nonnegative().max(9),

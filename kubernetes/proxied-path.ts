@@ -3,8 +3,8 @@ import { decodePathname, type RequestTarget } from "./path.ts";
 import type { RequestInfo } from "./request-info.ts";
 
 /**
- * The path of a proxy subresource itself, as the client spelled it, with a slash at its end. What follows belongs
- * to the workload.
+ * The path of a proxy subresource itself, as the client spelled it, with a slash at its end. What follows
+ * belongs to the workload.
  *
  * @param info of the same target
  * @returns undefined where the path has no such part

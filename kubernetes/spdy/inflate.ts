@@ -32,8 +32,8 @@ const CODE_LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2
  * Inflates the header blocks of ONE direction of a connection, which are pieces of one zlib stream with
  * SPDY's dictionary. Stricter than general inflaters, so that it cannot read other headers than Go's does:
  *
- * - Each block ends with an empty stored block, as of zlib's sync flush. Go's inflater returns nothing before it
- *   reads one. Bytes after its last pair would be those of the NEXT frame to Go.
+ * - Each block ends with an empty stored block, as of zlib's sync flush. Go's inflater returns nothing before
+ *   it reads one. Bytes after its last pair would be those of the NEXT frame to Go.
  * - The stream has the dictionary, and no end.
  *
  * It also does no more work than its budget, whatever is in the block.

@@ -16,8 +16,8 @@ export interface SignIn {
 const MAX_CHARS = 64;
 
 /**
- * Reads how somebody signed in from the verified token and, where Access was asked, from get-identity's answer
- * (https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/, `access_identity`).
+ * Reads how somebody signed in from the verified token and, where Access was asked, from get-identity's
+ * answer (https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/, `access_identity`).
  */
 export function readSignIn({ email, claims }: Pick<Subject, "email" | "claims">, identity: object = {}): SignIn {
   const deviceId = readShortText(identity, "device_id") ?? readShortText(claims, "device_id");

@@ -111,8 +111,8 @@ function keepsPath(method: string, info: RequestInfo | undefined, destination: R
 }
 
 /**
- * What follows `proxy/` is a workload's own path, perhaps with a secret in it, however the client spells what is
- * before it. The kubelet's is kept.
+ * What follows `proxy/` is a workload's own path, perhaps with a secret in it, however the client spells what
+ * is before it. The kubelet's is kept.
  */
 function withoutProxied(target: RequestTarget, info: RequestInfo | undefined): string {
   const { pathname } = target;

@@ -69,8 +69,8 @@ export class RequestJournal {
   /**
    * Carries a request out. A change is in the audit log first, or gets there together with the cluster.
    *
-   * @returns what the work answers, or why the change was not recorded; then it was not carried out, unless the
-   *   message says so
+   * @returns what the work answers, or why the change was not recorded; then it was not carried out, unless
+   *   the message says so
    */
   async carryOut(recording: Recording, work: Work): Promise<Result<Response, Failure>> {
     const category = this.#changeCategory(recording);
@@ -98,7 +98,8 @@ export class RequestJournal {
   }
 
   /**
-   * Records a request that has its answer, or the answer's head, unless it is recorded already or not audited.
+   * Records a request that has its answer, or the answer's head, unless it is recorded already or not
+   * audited.
    *
    * @returns the answer, or why it must not be given
    */

@@ -70,8 +70,8 @@ export class Upload {
   /**
    * Keeps an answer open until the rest of the body has come, or as much of it as the limits say.
    *
-   * @returns the answer as it is, where the body has been read or is small; or where the answer is compressed:
-   *   it would be decompressed, and compressed again
+   * @returns the answer as it is, where the body has been read or is small, or is not sent yet; or where the
+   *   answer is compressed: it would be decompressed, and compressed again
    */
   holdOpen(answer: Response): Response {
     const { body, headers } = answer;
