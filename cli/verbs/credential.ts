@@ -50,19 +50,20 @@ async function chooseApplication(
         "set certificate-authority instead",
     );
   }
-  const server = cluster && applicationOf(cluster.server);
   const application = named === undefined ? undefined : applicationOf(named);
-  if (server === undefined && application === undefined) {
+  const wanted = cluster ? applicationOf(cluster.server) : application;
+  if (wanted === undefined) {
     throw new PluginFailure(
       "no_cluster",
       "the client does not say which cluster it asks: set provideClusterInfo: true in the kubeconfig's exec section, " +
         "or add --application URL to its args",
     );
   }
-  if (server === undefined) return application as Application;
-  if (application === undefined) return applicationFor({ ...options, origin: server.origin });
+  const question = { ...options, origin: wanted.origin };
+  // The cluster's own address names no other application, and another one's sign-in may count there.
+  if (application === undefined || application.origin === wanted.origin) return applicationFor(question);
   await obtain({ ...options, application });
-  await requireServes(application, { ...options, origin: server.origin });
+  await requireServes(application, question);
   return application;
 }
 

@@ -26,8 +26,8 @@ Try in another terminal:
   ${kubectl} bob exec ${shell} -- true      # the cluster refuses bob
   ${kubectl} mallory get pods            # Sallyport refuses mallory
 
-Or sign in first, on a page of the fake of Access, as people without WARP do (no browser here: it prints the
-address; the browser does not know the certificate's authority, which is ${path(stack.front.ca)}):
+Or sign in first, as people without WARP do. The plugin opens a page of the fake of Access, or prints its
+address. Your browser does not know the authority of its certificate: ${path(stack.front.ca)}
 
   kubectl --kubeconfig ${path(stack.kubeconfigPlugin)} exec -it ${shell} -- sh
 

@@ -49,6 +49,7 @@ export function workerDocument(deployment: Deployment, outputs: DocumentOutputs)
         ...adminAudiences,
       ],
       adminAudiences: [...adminAudiences],
+      ...(outputs.service_token_audiences && { serviceAudiences: [...outputs.service_token_audiences] }),
       ...(access.oauth.enabled && { managedOAuth: true }),
       groups: access.groups,
     },

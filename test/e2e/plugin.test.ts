@@ -206,6 +206,9 @@ describe("a sign-in", () => {
     expect([code, stderr]).toEqual([0, ""]);
     // Also where the kubeconfig does not say whose sign-in it is.
     expect(tokenIn((await runPlugin(withInfo(silent, second), "credential")).stdout)).toBe(tokenIn(stdout));
+    // Or says it of each cluster apart, as for clusters in several applications.
+    const apart = await runPlugin(withInfo(silent, second), "credential", "--application", second);
+    expect(tokenIn(apart.stdout)).toBe(tokenIn(stdout));
   });
 
   it("is given to no host that the deployment does not name", async () => {

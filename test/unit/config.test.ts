@@ -215,6 +215,11 @@ describe("a configuration is refused, with the place of the fault", () => {
       { access: { ...VALID.access, adminAudiences: ["aud", "admin-app"] } },
       /access\.adminAudiences\[1\]/,
     ],
+    [
+      "an audience of service tokens that is not among the audiences",
+      { access: { ...VALID.access, serviceAudiences: ["ci-app"] } },
+      /access\.serviceAudiences\[0\]/,
+    ],
     ["no audience", { access: { ...VALID.access, audiences: [] } }, /access\.audiences/],
     ["an empty audience", { access: { ...VALID.access, audiences: [""] } }, /access\.audiences\[0\]/],
     [

@@ -158,9 +158,9 @@ describe("several clusters", () => {
   });
 
   describe("have one user in the kubeconfig of the plugin", () => {
-    const access = { teamDomain: TEAM, audiences: ["test-audience", "admins"], adminAudiences: ["admins"] };
+    const access = { teamDomain: TEAM, adminAudiences: ["admins"], serviceAudiences: ["ci"] };
     const usersOf = async (audiences: readonly string[]) => {
-      const config = { cluster: undefined, clusters, access: { ...access, audiences: [...audiences, "admins"] } };
+      const config = { cluster: undefined, clusters, access: { ...access, audiences: [...audiences, "ci", "admins"] } };
       const other = { config, host: "https://two.example.com" };
       const answer = await directlyAs(alice, "/-/kubeconfig?auth=plugin", {}, other);
       const { users, contexts } = kubeconfig.parse(JSON.parse(await answer.text()));

@@ -38,6 +38,12 @@ const accessFields = z.strictObject({
     .min(1)
     .optional()
     .describe("The `audiences` for the admin API: a token must have one of these there. Default: all audiences."),
+  serviceAudiences: z
+    .array(nonEmpty)
+    .optional()
+    .describe(
+      "Those of the `audiences` whose applications admit service tokens only. Nobody signs in there, so kubeconfigs do not count them. Default: none.",
+    ),
   groups: z
     .union([
       z.strictObject({ claim: nonEmpty.describe("A claim of the token, with dots for nested ones.") }),
@@ -56,11 +62,13 @@ const accessFields = z.strictObject({
 });
 
 /** A token for any other audience is refused before its role counts: nobody could use the admin API. */
-const accessSchema = accessFields.superRefine(({ audiences, adminAudiences = [] }, context) => {
-  for (const [index, audience] of adminAudiences.entries()) {
-    if (audiences.includes(audience)) continue;
-    const message = "must also be in audiences: other tokens are refused";
-    context.addIssue({ code: "custom", message, path: ["adminAudiences", index] });
+const accessSchema = accessFields.superRefine(({ audiences, adminAudiences = [], serviceAudiences = [] }, context) => {
+  for (const [field, parts] of Object.entries({ adminAudiences, serviceAudiences })) {
+    for (const [index, audience] of parts.entries()) {
+      if (audiences.includes(audience)) continue;
+      const message = "must also be in audiences: other tokens are refused";
+      context.addIssue({ code: "custom", message, path: [field, index] });
+    }
   }
 });
 

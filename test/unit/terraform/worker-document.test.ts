@@ -28,6 +28,7 @@ describe("the Worker's configuration", () => {
     const document = workerDocument(deploymentOf(), { ...outputs, service_token_audiences: ["ci-1"] });
     expect(document.access.audiences).toContain("ci-1");
     expect(document.access.adminAudiences).not.toContain("ci-1");
+    expect(document.access.serviceAudiences).toEqual(["ci-1"]);
   });
 
   it("accepts the admin application's tokens, because a request to the admin API has no other", () => {

@@ -26,7 +26,7 @@ export const getKubeconfig: Handler<"getKubeconfig"> = async (
   const reachable = config.clusters.filter(({ identities }) => identify(subject, accessIdentity, identities).ok);
   const [first] = reachable;
   const isShared = auth === "warp" || isOneApplication(config.access);
-  const userNameOf = ({ name }: Cluster) => (isShared ? identity.name : `${identity.name} at ${name}`);
+  const userNameOf = ({ name }: Cluster) => (isShared ? identity.name : `${identity.name}/${name}`);
   const file: Kubeconfig = {
     apiVersion: "v1",
     kind: "Config",
@@ -51,8 +51,9 @@ export const getKubeconfig: Handler<"getKubeconfig"> = async (
 };
 
 /** Whether all clusters' host names are in one Access application, whose sign-in counts for each of them. */
-function isOneApplication({ audiences, adminAudiences = [] }: Config["access"]): boolean {
-  return audiences.filter((audience) => !adminAudiences.includes(audience)).length === 1;
+function isOneApplication({ audiences, adminAudiences = [], serviceAudiences = [] }: Config["access"]): boolean {
+  const others = [...adminAudiences, ...serviceAudiences];
+  return audiences.filter((audience) => !others.includes(audience)).length === 1;
 }
 
 /**
