@@ -18,10 +18,16 @@ export interface ExecutableOutput {
   readonly node?: string | undefined;
 }
 
+/** @returns whether this Node.js can build one: since 25.5 it needs no other tool */
+export function canBuildExecutable(version: string = process.versions.node): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 25 || (major === 25 && minor >= 5);
+}
+
 /**
  * Writes a single executable application: https://nodejs.org/api/single-executable-applications.html
  *
- * @throws where the build fails, or this Node.js is older than 25.5
+ * @throws where the build fails; see {@link canBuildExecutable}
  */
 export async function buildExecutable({ outFile, node = process.execPath }: ExecutableOutput): Promise<void> {
   const output = resolve(outFile);

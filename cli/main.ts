@@ -29,6 +29,11 @@ const surroundings: Surroundings = {
   },
 };
 
+/** A connection that nobody needs any more, as to a proxy that does not answer, must not keep the process. */
+const LINGER_MS = 500;
+
 void runProgram(process.argv.slice(2), { version: SALLYPORT_VERSION, verbs: VERBS }, surroundings).then((code) => {
   process.exitCode = code;
+  const leave = () => process.stdout.write("", () => process.exit(code));
+  setTimeout(leave, LINGER_MS).unref();
 });

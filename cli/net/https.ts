@@ -1,12 +1,13 @@
 /** HTTP requests as `fetch`, but with a certificate authority, a time limit and a bound, on Node.js 20. */
 import { request as plainRequest } from "node:http";
 import { request } from "node:https";
-import { rootCertificates } from "node:tls";
 import { errorCode, messageOf, PluginFailure } from "../failure.ts";
+import { makeAgent } from "./tls.ts";
 
 /** Metadata, tokens and lists are kilobytes. More would be another kind of server. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 const TIMEOUT_MS = 20_000;
+const TIMED_OUT = new Error("timed out");
 
 export interface HttpRequest {
   readonly method: string;
@@ -22,13 +23,14 @@ export type Fetch = (url: string, request: HttpRequest) => Promise<Response>;
  * @returns a function that throws PluginFailure where there is no answer
  */
 export function makeFetch(certificateAuthority: string | undefined, timeoutMs = TIMEOUT_MS): Fetch {
-  const ca = certificateAuthority === undefined ? undefined : [...rootCertificates, certificateAuthority];
+  const agent = makeAgent(certificateAuthority);
   return (url, { method, headers, body }) => {
     const target = new URL(url);
     const isPlain = target.protocol === "http:";
     if (isPlain && !isHarmlessInPlain(target, headers)) {
       throw new PluginFailure("insecure_server", `${target.origin} is not an https address: nothing was sent to it`);
     }
+    let timer: NodeJS.Timeout | undefined;
     return new Promise<Response>((resolve, reject) => {
       const outgoing = (isPlain ? plainRequest : request)(
         target,
@@ -36,8 +38,7 @@ export function makeFetch(certificateAuthority: string | undefined, timeoutMs = 
           method,
           // Node.js leaves the length out of a DELETE, whose body nobody would read then.
           headers: body === undefined ? headers : { ...headers, "content-length": String(Buffer.byteLength(body)) },
-          ...(ca && !isPlain && { ca }),
-          signal: AbortSignal.timeout(timeoutMs),
+          ...(!isPlain && { agent }),
         },
         (incoming) => {
           const chunks: Buffer[] = [];
@@ -51,11 +52,18 @@ export function makeFetch(certificateAuthority: string | undefined, timeoutMs = 
           incoming.on("end", () => resolve(responseOf(incoming.statusCode ?? 502, incoming.rawHeaders, chunks)));
         },
       );
+      // Not a signal: a request whose tunnel through a proxy is not open yet does not notice that it was aborted.
+      timer = setTimeout(() => {
+        reject(TIMED_OUT);
+        outgoing.destroy();
+      }, timeoutMs);
       outgoing.on("error", reject);
       outgoing.end(body);
-    }).catch((error: unknown) => {
-      throw connectionFailure(target, error, timeoutMs);
-    });
+    })
+      .catch((error: unknown) => {
+        throw connectionFailure(target, error, timeoutMs);
+      })
+      .finally(() => clearTimeout(timer));
   };
 }
 
@@ -85,9 +93,9 @@ function connectionFailure({ host }: URL, error: unknown, timeoutMs: number): Pl
       `the certificate of ${host} is not trusted (${code}): set the cluster's certificate-authority, or NODE_EXTRA_CA_CERTS`,
     );
   }
-  const isTimeout = error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
-  const what = isTimeout
-    ? `did not answer within ${timeoutMs / 1000} s`
-    : `cannot be reached (${code || messageOf(error)})`;
+  const what =
+    error === TIMED_OUT
+      ? `did not answer within ${timeoutMs / 1000} s`
+      : `cannot be reached (${code || messageOf(error)})`;
   return new PluginFailure("unreachable", `${host} ${what}: check the network and the address, then try again`);
 }

@@ -7,11 +7,11 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from "node:http";
-import { Agent as TlsAgent, request as tlsRequest } from "node:https";
+import { request as tlsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { rootCertificates } from "node:tls";
 import { errorCode, messageOf, PluginFailure } from "../failure.ts";
+import { makeAgent } from "../net/tls.ts";
 import { readUnauthenticated } from "../oauth/challenge.ts";
 import { admitRequest, refusalStatus } from "./admit.ts";
 import type { CredentialSource } from "./credentials.ts";
@@ -43,9 +43,8 @@ const LISTENER_OPTIONS = {
 /** @throws PluginFailure where the port is taken */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { origin, certificateAuthority, port, secretPath } = options;
-  const ca = certificateAuthority === undefined ? undefined : [...rootCertificates, certificateAuthority];
   const isPlain = new URL(origin).protocol === "http:";
-  const agent = isPlain ? new Agent({ keepAlive: true }) : new TlsAgent({ keepAlive: true, ...(ca && { ca }) });
+  const agent = isPlain ? new Agent({ keepAlive: true }) : makeAgent(certificateAuthority);
   const open = new Set<Duplex>();
   let address = { port, secretPath };
   const server = createServer(LISTENER_OPTIONS, (request, response) => {

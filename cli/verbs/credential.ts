@@ -8,7 +8,7 @@ import { applicationFor, requireServes } from "../shared-sign-in.ts";
 import { openStore } from "../store/store.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { execOptions } from "../target.ts";
-import { askAgainAtMs } from "../tokens.ts";
+import { askAgainAtMs, type Tokens } from "../tokens.ts";
 import { defineVerb } from "../verb.ts";
 
 export const credential = defineVerb({
@@ -27,10 +27,16 @@ export const credential = defineVerb({
     const options = { store: openStore(surroundings), surroundings, certificateAuthority, mayReadStdin: isInteractive };
     const application = await chooseApplication(values.application, cluster, options);
     const { tokens } = await obtain({ ...options, application });
-    surroundings.print(renderExecCredential(apiVersion, tokens.accessToken, askAgainAtMs(tokens)));
+    surroundings.print(renderExecCredential(apiVersion, tokens.accessToken, expiryFor(tokens, surroundings.now())));
     return EXIT_CODES.done;
   },
 });
+
+/** When the client shall ask again. A token that could not be renewed just now is used to its end. */
+function expiryFor(tokens: Tokens, nowMs: number): number {
+  const renewal = askAgainAtMs(tokens);
+  return nowMs < renewal ? renewal : tokens.expiresAtMs;
+}
 
 /** The application of `--application`, or of the cluster. A named one must serve the cluster, where that is known. */
 async function chooseApplication(

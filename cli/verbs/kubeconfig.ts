@@ -75,13 +75,14 @@ async function contextsOf(
   const shared = hasPlugin ? await sharedOrigins(clusters, target) : new Set<string>();
   return clusters.map(({ name, server }) => {
     const { origin } = new URL(server);
-    const named = shared.has(origin) ? ["--application", target.origin] : [];
+    // Always named, for clients that do not tell the plugin about the cluster.
+    const application = shared.has(origin) ? target.origin : origin;
     return {
       name: CONTEXT_PREFIX + name,
       server,
       // It may be needed for the other host names, too; whoever trusts a public authority needs none.
       certificateAuthority: target.certificateAuthority,
-      exec: program && { ...program, args: [...program.args, "credential", ...named] },
+      exec: program && { ...program, args: [...program.args, "credential", "--application", application] },
     };
   });
 }

@@ -1,15 +1,19 @@
 /** kubectl-sallyport as people run it: built, with real kubectl, against the fake of Access's Managed OAuth. */
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { parse } from "yaml";
 import { buildPlugin } from "../../cli/build.ts";
+import { canBuildExecutable } from "../../cli/executable.ts";
 import { archiveName } from "../../cli/krew.ts";
 import { buildRelease } from "../../cli/release.ts";
 import type { PersonaName } from "../../dev/access/personas.ts";
+import { SECOND } from "../../dev/stack/local-config.ts";
 import { fetchOver } from "./support/https.ts";
 import { Kubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
@@ -17,6 +21,7 @@ import { browserOf, otherNode, type Person, pathWith, runPlugin, startPlugin } f
 import { Terminal } from "./support/terminal.ts";
 
 const older = otherNode();
+if (!canBuildExecutable()) console.info(`SKIP the plugin as a single executable: this is Node.js ${process.version}`);
 if ("missing" in older) console.info(`SKIP the plugin on another Node.js: ${older.missing}`);
 
 let people: TestStack;
@@ -145,7 +150,7 @@ async function unpack(folder: string): Promise<string> {
 describe.each([
   { name: `Node.js ${process.version}`, node: process.execPath },
   ...("path" in older ? [{ name: `Node.js ${older.version}`, node: older.path }] : []),
-  { name: "a single executable", node: process.execPath },
+  ...(canBuildExecutable() ? [{ name: "a single executable", node: process.execPath }] : []),
 ])("on $name", ({ name, node }) => {
   let command: readonly [string] = [script];
   beforeAll(async () => {
@@ -325,6 +330,41 @@ describe("a sign-in", () => {
     expect((await runPlugin({ ...alice.person, env }, "credential")).stderr).toContain("provideClusterInfo: true");
   });
 
+  it("goes through a company's proxy, as kubectl does", async () => {
+    const asked: string[] = [];
+    const proxy = createServer().on("connect", ({ url: target = "" }, client: Socket) => {
+      asked.push(target);
+      const { hostname, port } = new URL(`http://${target}`);
+      // To the second cluster's name it never answers, which must be no hang.
+      if (hostname === SECOND.hostname) return;
+      const upstream = connect(Number(port), hostname, () => {
+        client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        client.pipe(upstream).pipe(client);
+      });
+      for (const socket of [client, upstream]) socket.on("error", () => socket.destroy());
+    });
+    await new Promise<void>((listening) => proxy.listen(0, "127.0.0.1", listening));
+    onTestFinished(() => void proxy.close());
+    const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const alice = await signedIn("alice", { env: { HTTPS_PROXY: address } });
+    expect(asked).toContain(new URL(url).host);
+    expect((await runPlugin(alice.person, "whoami")).code).toBe(0);
+    // Without one that is there nothing is sent past it.
+    const gone = { ...alice.person.env, HTTPS_PROXY: "http://127.0.0.1:1" };
+    expect((await runPlugin({ ...alice.person, env: gone }, "whoami")).stderr).toContain("cannot be reached");
+  });
+
+  it("is given to no server whose certificate nobody verified", async () => {
+    const alice = machineOf("alice", { env: { NODE_TLS_REJECT_UNAUTHORIZED: "0" } });
+    const { code, stderr } = await runPlugin(alice.person, "whoami", "--server", url);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("is not trusted")]);
+    const info = JSON.parse(execInfo(url));
+    info.spec.cluster = { server: url, "insecure-skip-tls-verify": true };
+    const env = { ...alice.person.env, KUBERNETES_EXEC_INFO: JSON.stringify(info) };
+    const refused = await runPlugin({ ...alice.person, env }, "credential");
+    expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("insecure-skip-tls-verify") });
+  });
+
   it("never shows a token but to who asked for one", async () => {
     const alice = machineOf("alice");
     const shown = await Promise.all([
@@ -344,7 +384,7 @@ describe("kubectl's own command", () => {
   it("finds the plugin by its name, and uses the context that it is told", async () => {
     const alice = await signedIn("alice");
     const bob = await signedIn("bob");
-    const env = { ...alice.person.env, PATH: `${builds}:${alice.person.env["PATH"]}` };
+    const env = { ...alice.person.env, PATH: [builds, alice.person.env["PATH"]].join(delimiter) };
     const kubectl = new Kubectl(alice.kubeconfig, "sallyport-embedded", alice.folder, env).command();
     const inKubectl = (...args: string[]) => runPlugin({ command: [kubectl.file], env }, "sallyport", ...args);
     expect((await inKubectl("whoami")).stdout).toContain("alice@example.com");
@@ -361,6 +401,36 @@ describe("kubectl's own command", () => {
       "whoami",
     );
     expect(merged.stdout).toContain("bob@example.com");
+  });
+});
+
+describe("completion", () => {
+  it("is kubectl's own for kubectl sallyport, and bash's for the plugin", async () => {
+    const alice = await signedIn("alice");
+    const bin = join(alice.folder, "bin");
+    mkdirSync(bin);
+    const helper = await runPlugin(alice.person, "completion", "--kubectl");
+    writeFileSync(join(bin, "kubectl_complete-sallyport"), helper.stdout, { mode: 0o755 });
+    const env = { ...alice.person.env, PATH: [bin, builds, alice.person.env["PATH"]].join(delimiter) };
+    const { file } = alice.kubectl().command();
+    const completed = await runPlugin(
+      { command: [file], env },
+      "__complete",
+      "sallyport",
+      "sessions",
+      "--context",
+      "sal",
+    );
+    expect(completed.stdout).toBe("sallyport-embedded\nsallyport-second\n:4\n");
+    const script = `
+      source <(kubectl-sallyport completion bash)
+      COMP_WORDS=(kubectl-sallyport log) COMP_CWORD=1
+      _kubectl_sallyport
+      echo "\${COMPREPLY[@]}"`;
+    expect(await runPlugin({ command: ["bash"], env }, "-c", script)).toMatchObject({
+      stdout: "login logout\n",
+      stderr: "",
+    });
   });
 });
 
