@@ -18,6 +18,7 @@ export const secret = defineCommand({
   options: {
     "service-token": text("NAME", "a service token of the deployment file: prints its two variables"),
     tunnel: text("CLUSTER", "a cluster's tunnel: prints its token"),
+    out: text("DIR", "folder of the generated JSON (default: terraform/out/NAME)"),
     config: deploymentFile,
     outputs: outputsFile,
   },
@@ -25,12 +26,12 @@ export const secret = defineCommand({
     "A service token is read from the state of the stack secrets, by Terraform. A tunnel's token is asked of Cloudflare, with " +
       "CLOUDFLARE_API_TOKEN (Cloudflare Tunnel Read). Redirect the output to where it belongs: it is nowhere else.",
   ],
-  run: async ({ "service-token": token, tunnel, config, outputs }, context) => {
+  run: async ({ "service-token": token, tunnel, out, config, outputs }, context) => {
     if ((token === undefined) === (tunnel === undefined)) throw new UsageError("give --service-token or --tunnel");
     context.print(
       token === undefined
         ? await tunnelToken(tunnel ?? "", { config, outputs }, context)
-        : readServiceToken(token, config),
+        : readServiceToken(token, config, out),
     );
     return EXIT_CODES.done;
   },
@@ -48,12 +49,12 @@ const stateSchema = z.object({
 const tokenSchema = z.object({ client_id: z.string(), client_secret: z.string() });
 
 /** @returns lines for an environment file, with the names that cloudflared and `sallyport doctor` use */
-function readServiceToken(name: string, config: string): string {
+function readServiceToken(name: string, config: string, out: string | undefined): string {
   const deployment = readDeployment(config);
   if (!serviceTokenNames(deployment).includes(name)) {
     throw new OperatorError(`the deployment file has no service token ${name}`);
   }
-  const folder = projectFile(join(outFolder(deployment.name), "stacks", SECRETS_STACK));
+  const folder = join(out ?? projectFile(outFolder(deployment.name)), "stacks", SECRETS_STACK);
   let shown: string;
   try {
     shown = execFileSync(terraformProgram(), [`-chdir=${folder}`, "show", "-json"], {

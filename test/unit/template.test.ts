@@ -1,0 +1,134 @@
+/** The template for a deployment's own repository: it does what its README says, with the commands that there are. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { parseDeployment } from "../../terraform/config/load.ts";
+import { COMMANDS } from "../../tools/cli/commands.ts";
+
+const TEMPLATE = "terraform/template";
+const WORKFLOWS = join(TEMPLATE, ".github/workflows");
+
+interface Job {
+  readonly environment?: string;
+  readonly permissions?: Readonly<Record<string, string>>;
+  readonly if?: string;
+  readonly needs?: string | readonly string[];
+  readonly "timeout-minutes"?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly steps: readonly {
+    readonly uses?: string;
+    readonly run?: string;
+    readonly with?: Readonly<Record<string, unknown>>;
+  }[];
+}
+interface Workflow {
+  readonly on: Readonly<Record<string, unknown>>;
+  readonly permissions: unknown;
+  readonly concurrency: unknown;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+const read = (file: string) => parse(readFileSync(join(WORKFLOWS, file), "utf8")) as Workflow;
+
+describe.each(readdirSync(WORKFLOWS))("the template's %s", (file) => {
+  const text = readFileSync(join(WORKFLOWS, file), "utf8");
+  const { on, permissions, concurrency, jobs } = read(file);
+  const steps = Object.values(jobs).flatMap((job) => job.steps);
+
+  it("pins actions by commit, gives the token only what it reads, and ends on its own", () => {
+    for (const line of text.split("\n").filter((each) => /\buses:/.test(each))) {
+      expect(line).toMatch(/uses: [\w.-]+\/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    }
+    expect(permissions).toEqual({});
+    expect(concurrency).toBeDefined();
+    expect(Object.keys(on)).not.toContain("pull_request_target");
+    for (const job of Object.values(jobs)) {
+      expect([{}, { contents: "read" }]).toContainEqual(job.permissions);
+      expect(job["timeout-minutes"]).toBeGreaterThan(0);
+    }
+    for (const { uses, with: options } of steps.filter((step) => step.uses?.startsWith("actions/checkout@"))) {
+      expect([uses, options?.["persist-credentials"]]).toEqual([uses, false]);
+    }
+  });
+
+  it("puts no expression into a script, and gives secrets only to jobs with an environment", () => {
+    for (const { run = "" } of steps) expect(run).not.toContain("${{");
+    for (const [name, { environment, env = {} }] of Object.entries(jobs)) {
+      if (JSON.stringify(env).includes("secrets.")) expect(environment, name).toBeDefined();
+    }
+  });
+
+  it("runs commands and options that there are", async () => {
+    for (const { run = "" } of steps) {
+      for (const [, name = "", rest = ""] of run.matchAll(/sallyport\.js ([\w-]+)(.*)/g)) {
+        const entry = COMMANDS.find((command) => command.name === name);
+        const options = Object.keys((await entry?.load())?.options ?? {});
+        for (const [, option = ""] of rest.matchAll(/--([\w-]+)/g))
+          expect(options, `${name} --${option}`).toContain(option);
+      }
+    }
+  });
+});
+
+describe("the template's environments", () => {
+  it("are those of the README, and a pull request reaches only the one that reads", () => {
+    const readme = readFileSync(join(TEMPLATE, "README.md"), "utf8");
+    const all = readdirSync(WORKFLOWS).flatMap((file) =>
+      Object.values(read(file).jobs).flatMap(({ environment }) => environment ?? []),
+    );
+    const documented = [...readme.matchAll(/^\| `(\w+)` \| (?:none|required)/gm)].map(([, name = ""]) => name);
+    expect(new Set(documented)).toEqual(new Set(all));
+    const { plan, generated } = read("plan.yml").jobs;
+    expect(generated?.environment).toBeUndefined();
+    expect(plan?.environment).toBe("plan");
+    expect(plan?.if).toContain("head.repo.full_name == github.repository");
+  });
+
+  it("deploy only what was applied, and check it afterwards", () => {
+    const { jobs } = read("deploy.yml");
+    expect(jobs["deploy"]?.needs).toBe("apply");
+    expect(jobs["doctor"]?.needs).toEqual(["apply", "deploy"]);
+    // Only the job that applies reaches the state.
+    const withState = Object.entries(jobs).filter(([, { env }]) => JSON.stringify(env ?? {}).includes("STATE_"));
+    expect(withState.map(([name]) => name)).toEqual(["apply"]);
+  });
+});
+
+describe("what the template generates", () => {
+  const home = mkdtempSync(join(tmpdir(), "sallyport-template-"));
+  beforeAll(() => cpSync(TEMPLATE, home, { recursive: true }));
+  afterAll(() => rmSync(home, { recursive: true, force: true }));
+  const generate = () =>
+    execFileSync(join(home, "generate"), { env: { ...process.env, SALLYPORT: resolve(".") }, stdio: "pipe" });
+  const files = () =>
+    readdirSync(join(home, "generated"), { recursive: true, encoding: "utf8" })
+      .filter((name) => statSync(join(home, "generated", name)).isFile())
+      .toSorted();
+  const contents = () => files().map((name) => readFileSync(join(home, "generated", name), "utf8"));
+
+  it("is a deployment file that is valid", () => {
+    expect(() => parseDeployment(readFileSync(join(TEMPLATE, "deployment.jsonc"), "utf8"), "template")).not.toThrow();
+  });
+
+  it("is the stacks' JSON and the connectors' manifests, the same each time and on each machine", () => {
+    generate();
+    expect(files()).toEqual(["manifests/prod.yaml", "stacks/edge/cdk.tf.json", "stacks/secrets/cdk.tf.json"]);
+    const before = contents();
+    generate();
+    expect(contents()).toEqual(before);
+    expect(before.join("")).not.toContain(home);
+    expect(before.join("")).toContain('"key": "sallyport/sallyport/edge.tfstate"');
+  });
+
+  it("is fetched by a commit and nothing else", () => {
+    const { status, stderr } = spawnSync(join(home, "fetch-sallyport"), {
+      encoding: "utf8",
+      env: { PATH: process.env["PATH"] },
+    });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("SALLYPORT_REPOSITORY: set it to the address that git clones");
+  });
+});
