@@ -16,7 +16,7 @@ e.g. of two commits, each started with "npm start -- --upstream URL" in front of
 
   --path PATH    what is read. Default: /api/v1/namespaces/demo/pods/shell
   --change       PATCH a label instead, of the ConfigMap "in-turn" of namespace demo, which is made first. Raise
-                 "maxChangesPerMinute" of both
+                 "maxChangesPerMinute" and "maxChangesPerDay" of both
   --pairs N      Default: 5000. As many more as a tenth of them come first and do not count
   --help         this text
 `;

@@ -23,8 +23,8 @@ const AUDIT_MINIMUM = {
   mutations: { record: false },
 };
 
-/** One change after the other is more than a person makes in a minute. */
-const MANY_CHANGES = { audit: { requests: { maxChangesPerMinute: 100_000 } } };
+/** One change after the other is more than a person makes in a minute, or a day. */
+const MANY_CHANGES = { audit: { requests: { maxChangesPerMinute: 100_000, maxChangesPerDay: 100_000_000 } } };
 
 export const WORKERS: readonly WorkerDefinition[] = [
   { name: "untouched", wranglerConfig: resolve(import.meta.dirname, "untouched/wrangler.jsonc") },

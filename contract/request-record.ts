@@ -70,6 +70,7 @@ export const auditedRequestSchema = z
 export const requestLimitsSchema = z
   .strictObject({
     maxChangesPerMinute: z.int().positive(),
+    maxChangesPerDay: z.int().positive(),
     maxQueuedEvents: z.int().positive(),
   })
   .readonly();

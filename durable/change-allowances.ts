@@ -45,11 +45,11 @@ export class ChangeAllowances {
   /**
    * Fills an isolate's allowance up, with at most half of what is free: others may need the rest.
    *
-   * @param room how many more events the object may queue
+   * @param room how many more changes the object may take for other reasons
    * @returns all that it holds, or null for none
    */
   grant(isolate: string, limit: Pick<RateLimit, "maxPerWindow">, room: number, now: number): Allowance | null {
-    const free = Math.min(this.#free(limit, now), room - this.#reserved(now));
+    const free = Math.min(this.#free(limit, now), room - this.reserved(now));
     const before = this.#held.get(isolate);
     if (!before && this.#held.size >= MAX_ISOLATES) return null;
     const more = Math.max(0, Math.min(MAX_HELD - (before?.changes ?? 0), Math.floor(free / 2)));
@@ -59,24 +59,24 @@ export class ChangeAllowances {
     return { changes, validForMs: VALID_FOR_MS };
   }
 
-  #free({ maxPerWindow }: Pick<RateLimit, "maxPerWindow">, now: number): number {
-    this.#roll(now);
-    return maxPerWindow - this.#used - this.#reserved(now);
-  }
-
-  #roll(now: number): void {
-    if (now - this.#windowStart < WINDOW_MS) return;
-    this.#windowStart = now;
-    this.#used = 0;
-  }
-
   /** Changes that isolates may still hand on. */
-  #reserved(now: number): number {
+  reserved(now: number): number {
     let reserved = 0;
     for (const [isolate, { changes, until }] of this.#held) {
       if (until <= now) this.#held.delete(isolate);
       else reserved += changes;
     }
     return reserved;
+  }
+
+  #free({ maxPerWindow }: Pick<RateLimit, "maxPerWindow">, now: number): number {
+    this.#roll(now);
+    return maxPerWindow - this.#used - this.reserved(now);
+  }
+
+  #roll(now: number): void {
+    if (now - this.#windowStart < WINDOW_MS) return;
+    this.#windowStart = now;
+    this.#used = 0;
   }
 }

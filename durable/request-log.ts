@@ -5,7 +5,7 @@ import { type RateLimit, RateLimiter } from "../common/rate-limiter.ts";
 import { err, ok, type Result } from "../common/result.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
-import type { Recorded } from "../contract/request-record.ts";
+import type { Recorded, RequestLimits } from "../contract/request-record.ts";
 import type { UserObjectFields } from "../contract/user-object.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { ChangeAllowances } from "./change-allowances.ts";
@@ -24,7 +24,6 @@ export const MAX_OPEN_MS = 24 * 60 * 60_000;
 /** How often an object looks for such changes while it has any. */
 const LOOK_FOR_OPEN_MS = 60 * 60_000;
 
-const DAY_MS = 24 * 60 * 60_000;
 const AUDIT_UNAVAILABLE = denial(
   "audit_unavailable",
   "the audit log cannot be written at the moment, so nothing may be changed and no recording read: try again " +
@@ -90,25 +89,24 @@ export class RequestLog {
     const isAdmin = request.category === "admin";
     // Its response makes two events. An administrator's commands, which end sessions, go on for longer.
     const room = (isAdmin ? 2 : 1) * limits.maxQueuedEvents - journal.queueLength() - journal.openRequestCount();
+    const roomToday = isAdmin ? Number.POSITIVE_INFINITY : limits.maxChangesPerDay - journal.changesOnDayOf(now);
     const limit = { maxPerWindow: limits.maxChangesPerMinute };
     const isKnown = failedTries > 0 && journal.isOpenRequest(requestId);
     if (!isKnown && !isHandedOn) {
       if (room <= 0) return err(AUDIT_UNAVAILABLE);
+      if (roomToday <= this.#allowances.reserved(now)) return err(this.#refuse(request, tooManyToday(limits)));
       const retryAfterMs = isAdmin ? 0 : this.#allowances.take(limit, now);
-      if (retryAfterMs > 0) return err(this.#refuse(request, limits.maxChangesPerMinute, retryAfterMs));
+      if (retryAfterMs > 0) return err(this.#refuse(request, tooManyAtOnce(limits, "changes", retryAfterMs)));
     }
     if (!isKnown) {
       if (isHandedOn) this.#allowances.spend(isolate, now);
       this.#audit.appendRequest({ type: "request", data: { ...request, awaits_response: true } }, requestId);
     }
-    return ok({ as: "event", allowance: isAdmin ? null : this.#allowances.grant(isolate, limit, room, now) });
+    const left = Math.min(room, roomToday) - (isKnown ? 0 : 1);
+    return ok({ as: "event", allowance: isAdmin ? null : this.#allowances.grant(isolate, limit, left, now) });
   }
 
-  #refuse(request: AuditedRequest, maximum: number, retryAfterMs: number): Denial {
-    const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
-    const what = request.category === "admin" ? "changes and reads of recordings" : "changes";
-    const message = `you have made ${maximum} ${what} within a minute: try again in ${retryAfterSeconds} s`;
-    const refusal = { ...denial("too_many_changes", message), retryAfterSeconds };
+  #refuse(request: AuditedRequest, refusal: Denial): Denial {
     this.#count({ ...request, category: "denied", decision: "refused", refusal: refusal.code });
     return refusal;
   }
@@ -121,7 +119,7 @@ export class RequestLog {
     if (earlierIds.some((earlier) => journal.isQueued(earlier))) return ok(EVENT);
     const hasRoom = journal.queueLength() < 2 * limits.maxQueuedEvents;
     if (request.category === "admin") {
-      const admitted = this.#admitReadRecording(request, hasRoom, limits.maxChangesPerMinute, now);
+      const admitted = this.#admitReadRecording(request, hasRoom, limits, now);
       if (!admitted.ok) return admitted;
     } else if (!hasRoom || !this.#isWithinRate(request, now)) {
       this.#count(request);
@@ -135,12 +133,13 @@ export class RequestLog {
   #admitReadRecording(
     request: AuditedRequest,
     hasRoom: boolean,
-    maxPerWindow: number,
+    limits: RequestLimits,
     now: number,
   ): Result<null, Denial> {
     if (!hasRoom) return err(AUDIT_UNAVAILABLE);
-    const retryAfterMs = this.#allowances.take({ maxPerWindow }, now);
-    return retryAfterMs > 0 ? err(this.#refuse(request, maxPerWindow, retryAfterMs)) : ok(null);
+    const retryAfterMs = this.#allowances.take({ maxPerWindow: limits.maxChangesPerMinute }, now);
+    if (retryAfterMs === 0) return ok(null);
+    return err(this.#refuse(request, tooManyAtOnce(limits, "changes and reads of recordings", retryAfterMs)));
   }
 
   /** Per category, and without an identity per address too. Then per day, which a restart does not forget. */
@@ -152,7 +151,7 @@ export class RequestLog {
       if (!rateOf(rates, String(client_address), UNKNOWN_SENDERS_LIMIT).tryAcquire(now)) return false;
     }
     if (!rateOf(this.#rates, category, REFUSED_ATTEMPTS_LIMIT).tryAcquire(now)) return false;
-    return this.#audit.journal.acquireRatedRow(Math.floor(now / DAY_MS), MAX_RATED_PER_DAY);
+    return this.#audit.journal.acquireRatedRow(now, MAX_RATED_PER_DAY);
   }
 
   #count(request: AuditedRequest): void {
@@ -165,6 +164,20 @@ function rateOf<K>(rates: Map<K, RateLimiter>, key: K, limit: RateLimit): RateLi
   const rate = rates.get(key) ?? new RateLimiter(limit);
   rates.set(key, rate);
   return rate;
+}
+
+function tooManyAtOnce({ maxChangesPerMinute }: RequestLimits, what: string, retryAfterMs: number): Denial {
+  const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
+  const message = `you have made ${maxChangesPerMinute} ${what} within a minute: try again in ${retryAfterSeconds} s`;
+  return { ...denial("too_many_changes", message), retryAfterSeconds };
+}
+
+/** Without a time to try again: clients would wait for it in silence. */
+function tooManyToday({ maxChangesPerDay }: RequestLimits): Denial {
+  const message =
+    `you have made ${maxChangesPerDay} changes today, and the day ends at 00:00 UTC: try again then, ` +
+    "or ask your administrator to raise audit.requests.maxChangesPerDay";
+  return denial("too_many_changes", message);
 }
 
 /** The ids of a request's tries, the last one first. */

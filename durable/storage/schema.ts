@@ -91,6 +91,8 @@ export const SCHEMA: readonly Migration[] = [
     statements: `
       ALTER TABLE user_chain ADD COLUMN rated_day INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE user_chain ADD COLUMN rated_rows INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE user_chain ADD COLUMN changes_day INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE user_chain ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
 
       CREATE TABLE state_version (
         id INTEGER PRIMARY KEY CHECK (id = 1),

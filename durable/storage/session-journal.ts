@@ -86,8 +86,11 @@ export class SessionJournal {
    */
   appendRequest(id: string, at: number, event: Exclude<RequestEventBody, { readonly type: "response" }>): void {
     const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
-    this.#setUserChain(hash);
-    if (event.type !== "request" || !event.data.awaits_response) return;
+    if (event.type !== "request" || !event.data.awaits_response) {
+      this.#setUserChain(hash);
+      return;
+    }
+    this.#setUserChainByChange(hash, dayOf(at));
     const openRequests = this.openRequestCount();
     this.#sql.exec("INSERT INTO open_requests (request_id, at, last_event_hash) VALUES (?, ?, ?)", id, at, hash);
     this.#openRequests = openRequests + 1;
@@ -125,13 +128,21 @@ export class SessionJournal {
       .map(({ request_id }) => request_id);
   }
 
+  /** How many changes were written on the day of `at`, ms since the epoch. */
+  changesOnDayOf(at: number): number {
+    const [row] = this.#sql
+      .exec<{ changes: number }>("SELECT changes FROM user_chain WHERE changes_day = ?", dayOf(at))
+      .toArray();
+    return row?.changes ?? 0;
+  }
+
   /**
-   * Takes one of the rated rows of a day.
+   * Takes one of the rated rows of the day of `at`, ms since the epoch.
    *
-   * @param day days since the epoch
    * @returns false where the day has had as many as it may
    */
-  acquireRatedRow(day: number, maximum: number): boolean {
+  acquireRatedRow(at: number, maximum: number): boolean {
+    const day = dayOf(at);
     const [row] = this.#sql
       .exec<{ rated_day: number; rated_rows: number }>("SELECT rated_day, rated_rows FROM user_chain")
       .toArray();
@@ -256,6 +267,22 @@ export class SessionJournal {
       hash,
     );
   }
+
+  /** The same statement counts the change: rows that are written have a price. */
+  #setUserChainByChange(hash: string, day: number): void {
+    this.#sql.exec(
+      `INSERT INTO user_chain (id, last_hash, changes_day, changes) VALUES (1, ?, ?, 1)
+       ON CONFLICT (id) DO UPDATE SET last_hash = excluded.last_hash, changes_day = excluded.changes_day,
+         changes = CASE changes_day WHEN excluded.changes_day THEN changes + 1 ELSE 1 END`,
+      hash,
+      day,
+    );
+  }
+}
+
+/** @returns days since the epoch, in UTC */
+function dayOf(at: number): number {
+  return Math.floor(at / (24 * 60 * 60_000));
 }
 
 /** The event that a session's next event follows. */

@@ -60,6 +60,7 @@ describe("a valid configuration", () => {
             ],
           },
           maxChangesPerMinute: 600,
+          maxChangesPerDay: 50_000,
         },
         seal: { keepMonths: null },
       },

@@ -62,7 +62,7 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
     fields: {
       ...{ requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), request: AUDITED_REQUEST, isChange: true },
       ...{ isHandedOn: false, failedTries: 0, isolate: "i" },
-      limits: { maxChangesPerMinute: 1, maxQueuedEvents: 1 },
+      limits: { maxChangesPerMinute: 1, maxChangesPerDay: 1, maxQueuedEvents: 1 },
     },
     value: { as: "event", allowance: { changes: 1, validForMs: 1 }, state: { version: 0, lock: null } },
   },

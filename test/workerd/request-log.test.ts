@@ -12,7 +12,7 @@ import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
 
-const LIMITS = { maxChangesPerMinute: 100, maxQueuedEvents: 50 };
+const LIMITS = { maxChangesPerMinute: 100, maxChangesPerDay: 1_000, maxQueuedEvents: 50 };
 const ACCEPTED = { ok: true, value: { as: "event", allowance: expect.anything(), state: expect.anything() } };
 const COUNTED = { ok: true, value: { as: "counted", allowance: null, state: expect.anything() } };
 
@@ -200,6 +200,40 @@ describe("changes above the limit", () => {
       held += answer.value.allowance?.changes ?? 0;
     }
     expect(asked + held).toBe(10);
+  });
+});
+
+describe("changes above the limit of a day", () => {
+  const limits = { ...LIMITS, maxChangesPerDay: 10 };
+
+  it("are refused without a time to try again, also after a crash, and are counted", async () => {
+    const { stub, change, rows } = person();
+    const answers = [];
+    for (let i = 0; i < 12; i++) answers.push((await change({}, { limits, isolate: `isolate-${i}` })).answer);
+    const refusal = { code: "too_many_changes", message: expect.stringMatching(/^you have made 10 changes today/) };
+    expect(answers.at(-1)).toEqual({ ok: false, error: refusal });
+    const accepted = answers.filter(({ ok }) => ok).length;
+    const held = answers.reduce((sum, each) => sum + (each.ok ? (each.value.allowance?.changes ?? 0) : 0), 0);
+    expect(accepted + held).toBe(10);
+    // What isolates held is used up: it is never refused, and counts.
+    for (let i = 0; i < held; i++) expect((await change({}, { limits, isHandedOn: true })).answer.ok).toBe(true);
+    await rows(10);
+    await abortAllDurableObjects();
+    await eventually(async () => expect((await change({}, { limits })).answer).toEqual({ ok: false, error: refusal }));
+    await summarize(stub());
+    const all = await rows(11);
+    expect(all.filter(({ refusal: code }) => code === "too_many_changes")).toMatchObject([{ decision: "refused" }]);
+  });
+
+  it("are possible for administrators' commands, and again on the next day", async () => {
+    const { stub, change } = person();
+    for (let i = 0; i < 10; i++) await change({}, { limits, isHandedOn: true });
+    expect((await change({}, { limits })).answer).toMatchObject({ error: { code: "too_many_changes" } });
+    expect((await change({ category: "admin" }, { limits })).answer).toMatchObject({ ok: true });
+    await runInDurableObject(stub(), (_, { storage }) => {
+      storage.sql.exec("UPDATE user_chain SET changes_day = changes_day - 1");
+    });
+    expect((await change({}, { limits })).answer).toMatchObject({ ok: true });
   });
 });
 

@@ -165,7 +165,7 @@ describe("addresses", () => {
 describe("the record of an API request", () => {
   const fields = {
     ...{ requestId: requestIdAt(Date.now(), 0), request: AUDITED_REQUEST, isChange: true, isHandedOn: true },
-    ...{ isolate: "isolate-1", limits: { maxChangesPerMinute: 10, maxQueuedEvents: 10 } },
+    ...{ isolate: "isolate-1", limits: { maxChangesPerMinute: 10, maxChangesPerDay: 1_000, maxQueuedEvents: 10 } },
   };
   const ACCEPTED = { as: "event", allowance: null, state: { version: 0, lock: null } };
 

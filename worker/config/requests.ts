@@ -54,6 +54,14 @@ export const requestsSchema = z
       .describe(
         "How many recorded changes a person may make per minute, at the clusters of one location hint. A change beyond it is refused (429). Controllers that work through a service token may need more.",
       ),
+    maxChangesPerDay: z
+      .int()
+      .min(100)
+      .max(100_000_000)
+      .default(50_000)
+      .describe(
+        "How many recorded changes a person may make per day (UTC), at the clusters of one location hint. A change beyond it is refused (429). It bounds what one person can add to the database.",
+      ),
   })
   .meta({
     id: "requests",

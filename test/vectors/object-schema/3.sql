@@ -25,6 +25,8 @@ CREATE TABLE user_chain (
 
 ALTER TABLE user_chain ADD COLUMN rated_day INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE user_chain ADD COLUMN rated_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user_chain ADD COLUMN changes_day INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user_chain ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
 
 CREATE TABLE state_version (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -127,7 +129,8 @@ INSERT INTO open_sessions (
 
 INSERT INTO buffered_stdin (position, session_id, is_text, is_last, bytes) VALUES (7, 'live-session', 0, 1, x'006869');
 
-INSERT INTO user_chain (id, last_hash, rated_day, rated_rows) VALUES (1, 'hash-of-start', 20416, 3);
+INSERT INTO user_chain (id, last_hash, rated_day, rated_rows, changes_day, changes)
+VALUES (1, 'hash-of-start', 20416, 3, 20416, 5);
 
 INSERT INTO open_requests (request_id, at, last_event_hash) VALUES
   ('2025-11-24T16:00:03.000Z-00112233445566770000a', 1764000003000, 'hash-of-request');
