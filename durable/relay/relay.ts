@@ -215,7 +215,7 @@ export class Relay implements LegReceiver {
     this.#counts.bytes_out += part.bytes.length;
     if (part.isLast) this.#counts.messages_out++;
     this.#decoder.push(part);
-    if (!this.#parts.leg.hasBackpressure) this.#clusterBudget.count(part.bytes.length);
+    if (!this.#parts.leg.hasBackpressure) this.#clusterBudget.count(0);
     if (this.#toClient.isMeasured && this.#parts.leg.hasBackpressure) return;
     this.#clientBrake.apply(
       () => (this.#toClient.isMeasured ? this.unsentBytes : 0),

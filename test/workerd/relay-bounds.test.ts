@@ -109,21 +109,21 @@ class SilentLeg implements UpstreamLeg {
 }
 
 describe("a flood from the cluster", () => {
-  it("of tiny messages is interrupted after 512 of them, where the cluster cannot be told to wait", () => {
+  it("of tiny messages is interrupted after 1,024 of them, where the cluster cannot be told to wait", () => {
     const { cluster, pauses } = session();
-    for (let count = 0; count < 511; count++) cluster.message(STDOUT, 1);
+    for (let count = 0; count < 1_023; count++) cluster.message(STDOUT, 1);
     expect(pauses).toHaveLength(0);
-    for (let count = 0; count < 512 * 9 + 1; count++) cluster.message(STDOUT, 1);
+    for (let count = 0; count < 1_024 * 9 + 1; count++) cluster.message(STDOUT, 1);
     expect(pauses).toHaveLength(10);
   });
 
-  it.each([8, 16, 32])("of ordinary messages of %i KiB is interrupted once in 4 MiB", (kibibytes) => {
+  it.each([12, 32])("of ordinary messages of %i KiB that the client takes is hardly interrupted", (kibibytes) => {
     const { client, cluster, pauses } = session();
-    for (let bytes = 0; bytes < 12 * MIB; bytes += kibibytes * 1024) {
+    for (let bytes = 0; bytes < 100 * MIB; bytes += kibibytes * 1024) {
       cluster.message(STDOUT, kibibytes * 1024 - 1);
       client.bufferedAmount = 0;
     }
-    expect(pauses).toHaveLength(3);
+    expect(pauses.length).toBeLessThan(10);
   });
 
   it("is left to back-pressure where there is some", () => {
