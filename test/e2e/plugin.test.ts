@@ -147,60 +147,68 @@ async function unpack(folder: string): Promise<string> {
   return installed;
 }
 
-describe.each([
+const NODES = [
   { name: `Node.js ${process.version}`, node: process.execPath },
   ...("path" in older ? [{ name: `Node.js ${older.version}`, node: older.path }] : []),
-  ...(canBuildExecutable() ? [{ name: "a single executable", node: process.execPath }] : []),
-])("on $name", ({ name, node }) => {
-  let command: readonly [string] = [script];
-  beforeAll(async () => {
-    command = [script];
-    if (name !== "a single executable") return;
-    const folder = join(builds, "release");
-    const built = await buildRelease({ folder, hasExecutable: true, krewUrl: "https://downloads.example.com/1" });
-    expect(built.ok && built.value.map((path) => basename(path))).toEqual([
-      "kubectl-sallyport",
-      archiveName(process.platform, process.arch),
-      "sallyport.yaml",
-      "SHA256SUMS",
-    ]);
-    command = [await unpack(folder)];
-  });
+];
 
-  it("kubectl works after one sign-in, which writes its kubeconfig", async () => {
-    const alice = await signedIn("alice", { node, command });
-    const kubectl = alice.kubectl();
-    expect(await kubectl.run("-n", "demo", "get", "pods", "-o", "name")).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining("pod/shell"),
-      stderr: "",
+describe.each([...NODES, ...(canBuildExecutable() ? [{ name: "a single executable", node: process.execPath }] : [])])(
+  "on $name",
+  ({ name, node }) => {
+    let command: readonly [string] = [script];
+    beforeAll(async () => {
+      command = [script];
+      if (name !== "a single executable") return;
+      const folder = join(builds, "release");
+      const built = await buildRelease({ folder, hasExecutable: true, krewUrl: "https://downloads.example.com/1" });
+      expect(built.ok && built.value.map((path) => basename(path))).toEqual([
+        "kubectl-sallyport",
+        archiveName(process.platform, process.arch),
+        "sallyport.yaml",
+        "SHA256SUMS",
+      ]);
+      command = [await unpack(folder)];
     });
-    const ran = await kubectl.runWithInput(
-      "in\n",
-      "-n",
-      "demo",
-      "exec",
-      "-i",
-      "shell",
-      "--",
-      "sh",
-      "-c",
-      "cat; exit 7",
-    );
-    expect([ran.code, ran.stdout]).toEqual([7, "in\n"]);
-    const who = await runPlugin(alice.person, "whoami");
-    expect([who.code, who.stdout, who.stderr]).toEqual([0, expect.stringContaining("alice@example.com (person)"), ""]);
-  });
 
-  it("an expired token is renewed without a word", async () => {
-    const alice = await signedIn("alice", { node, command });
-    const before = recordOf(alice).read().tokens["accessToken"];
-    expire(alice);
-    const { code, stderr } = await alice.kubectl().run("-n", "demo", "get", "pods");
-    expect([code, stderr]).toEqual([0, ""]);
-    expect(recordOf(alice).read().tokens["accessToken"]).not.toBe(before);
-  });
-});
+    it("kubectl works after one sign-in, which writes its kubeconfig", async () => {
+      const alice = await signedIn("alice", { node, command });
+      const kubectl = alice.kubectl();
+      expect(await kubectl.run("-n", "demo", "get", "pods", "-o", "name")).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining("pod/shell"),
+        stderr: "",
+      });
+      const ran = await kubectl.runWithInput(
+        "in\n",
+        "-n",
+        "demo",
+        "exec",
+        "-i",
+        "shell",
+        "--",
+        "sh",
+        "-c",
+        "cat; exit 7",
+      );
+      expect([ran.code, ran.stdout]).toEqual([7, "in\n"]);
+      const who = await runPlugin(alice.person, "whoami");
+      expect([who.code, who.stdout, who.stderr]).toEqual([
+        0,
+        expect.stringContaining("alice@example.com (person)"),
+        "",
+      ]);
+    });
+
+    it("an expired token is renewed without a word", async () => {
+      const alice = await signedIn("alice", { node, command });
+      const before = recordOf(alice).read().tokens["accessToken"];
+      expire(alice);
+      const { code, stderr } = await alice.kubectl().run("-n", "demo", "get", "pods");
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(recordOf(alice).read().tokens["accessToken"]).not.toBe(before);
+    });
+  },
+);
 
 describe("a sign-in", () => {
   it("counts for all clusters of its application", async () => {
@@ -478,10 +486,10 @@ describe("the proxy", () => {
     return { ...started, address: started.stdout().trim(), out, kubectl };
   }
 
-  it("serves CI with a service token: requests, streams, sessions, forwards", async () => {
+  it.each(NODES)("serves CI with a service token, on $name: requests, streams, sessions", async ({ node }) => {
     const { clientId, clientSecret } = people.stack.front.serviceToken;
     const env = { CF_ACCESS_CLIENT_ID: clientId, CF_ACCESS_CLIENT_SECRET: clientSecret, SALLYPORT_BROWSER: "none" };
-    const proxy = await startProxy(machineOf("alice", { env }), "--server", url, "--certificate-authority", ca);
+    const proxy = await startProxy(machineOf("alice", { node, env }), "--server", url, "--certificate-authority", ca);
     const { kubectl } = proxy;
     expect(JSON.parse((await kubectl.run("get", "--raw", "/-/whoami")).stdout)).toMatchObject({
       kind: "service token",
@@ -507,6 +515,9 @@ describe("the proxy", () => {
       data: { big: "y".repeat(500_000) },
     });
     expect((await kubectl.runWithInput(yaml, "-n", "demo", "create", "-f", "-")).code).toBe(0);
+    // As Java's client asks for every request.
+    const h2c = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" };
+    expect((await fetchPlain(`${proxy.address}/version`, h2c)).status).toBe(200);
     expect(proxy.stdout() + proxy.stderr()).not.toContain(clientSecret);
     proxy.child.kill("SIGTERM");
     expect((await proxy.finished).code).toBe(0);
