@@ -61,6 +61,17 @@ describe("docs/DEPLOY.md", () => {
       expect(known).toContain(name);
   });
 
+  it("puts no secret into an argument, where the list of processes shows it", () => {
+    const documents = readdirSync("docs").filter((name) => name.endsWith(".md"));
+    for (const name of [...documents.map((each) => `docs/${each}`), "README.md", "terraform/template/README.md"]) {
+      for (const { text: commands } of fencedBlocks(readFileSync(name, "utf8"))) {
+        expect(commands, name).not.toMatch(
+          /(?:-H|--header[\w-]*|--token|--password)[ =]"?[^"\n]*\$\(?\{?\w*(?:TOKEN|SECRET|cloudflared)/,
+        );
+      }
+    }
+  });
+
   it("writes to no context that an administrator may have", () => {
     const written = [...text.matchAll(/kubectl config (?:set|delete|rename|use)-\w+ (\S+)/g)].map(
       ([, name = ""]) => name,
