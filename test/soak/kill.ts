@@ -3,6 +3,8 @@
  * audit log must have every session that a client could open, with exactly one correct end, without any
  * request.
  *
+ * Every change that was answered must have its row, and only one.
+ *
  * The same holds for recordings: one that a kill has cut must be readable to its last second, and say that it
  * was cut.
  *
@@ -25,6 +27,7 @@ import {
   readAuditLog,
   unrecordedInCluster,
 } from "./support/audit-log.ts";
+import { ChangeLoops } from "./support/change-loops.ts";
 import { ClientSession } from "./support/client-session.ts";
 import { KubectlLoops } from "./support/kubectl-loops.ts";
 import { type Person, persona, tokenUser } from "./support/people.ts";
@@ -43,6 +46,7 @@ const CONFIG: ConfigOverrides = {
     { match: { emailDomain: "soak.example" }, groups: ["developers"] },
   ],
   limits: { maxSessionsPerUser: MAX_SESSIONS_PER_USER },
+  audit: { requests: { maxChangesPerMinute: 100_000 } },
 };
 
 const PERSONAS: readonly PersonaName[] = ["alice", "bob", "admin", "mallory"];
@@ -67,6 +71,7 @@ const { values: flags } = parseArgs({
 class KillRun {
   readonly #stack: SoakStack;
   readonly #random: Random;
+  readonly #changes: ChangeLoops;
   readonly clients: ClientSession[] = [];
   readonly kills: Kill[] = [];
   readonly faults: string[] = [];
@@ -78,8 +83,9 @@ class KillRun {
   readonly #keepers: Promise<void>[] = [];
   #strangers = 0;
 
-  constructor(stack: SoakStack, random: Random) {
+  constructor(stack: SoakStack, random: Random, changes: ChangeLoops) {
     this.#stack = stack;
+    this.#changes = changes;
     this.#random = random;
   }
 
@@ -257,7 +263,7 @@ class KillRun {
   /**
    * Kills a last time, after which no client connects.
    *
-   * @returns how long it took to close all sessions, ms
+   * @returns how long it took to close all sessions and to deliver all changes, ms
    */
   async killAndWait(): Promise<number | undefined> {
     const pid = await this.#stack.ready();
@@ -271,7 +277,8 @@ class KillRun {
     console.log(`  last kill: ${open} sessions were open; no client connects from here on`);
     while (Date.now() - killedAt < FINAL_PATIENCE_MS) {
       await delay(250);
-      if (countOpen(this.#stack.facts.d1Path) === 0) return Date.now() - killedAt;
+      const isOver = countOpen(this.#stack.facts.d1Path) === 0 && this.#changes.missing().length === 0;
+      if (isOver) return Date.now() - killedAt;
     }
     return undefined;
   }
@@ -288,10 +295,12 @@ async function main(): Promise<number> {
   const stack = await SoakStack.start(CONFIG, { transport });
   let faults = ["the run did not finish"];
   const kubectl = new KubectlLoops(stack);
-  const run = new KillRun(stack, random);
+  const changes = new ChangeLoops(stack);
+  const run = new KillRun(stack, random, changes);
   try {
     run.keep();
     kubectl.start(random.fork());
+    changes.start(random.fork());
     while (run.kills.length < wanted) {
       const moment = MOMENTS[random.between(0, MOMENTS.length - 1)] ?? "streaming";
       await run.killAt(moment);
@@ -303,7 +312,7 @@ async function main(): Promise<number> {
     for (let times = 0; times < 3; times++) await run.killEverything();
     await delay(1_000);
     console.log("the last kill:");
-    await kubectl.stop();
+    await Promise.all([kubectl.stop(), changes.stop()]);
     const closedInMs = await run.killAndWait();
 
     const auditLog = readAuditLog(stack.facts.d1Path);
@@ -317,20 +326,25 @@ async function main(): Promise<number> {
       ...findings.faults,
       ...casts.faults,
       ...kubectl.faults(auditLog),
+      ...changes.faults(run.kills),
       ...leases.map((lease) => `limit: ${lease}`),
       ...unrecorded.map((id) => `session ${id} reached the cluster but is not in the audit log`),
       ...(closedInMs === undefined
-        ? [`not every session was closed ${FINAL_PATIENCE_MS / 1000} s after the last kill`]
+        ? [
+            `not every session was closed, and every change delivered, ${FINAL_PATIENCE_MS / 1000} s after the last kill`,
+          ]
         : []),
     ];
     const opened = run.clients.filter(({ openedAt }) => openedAt !== undefined).length;
     const moments = Object.entries(Object.groupBy(run.kills, ({ moment }) => moment));
     const backMs = run.kills.map(({ at, readyAt }) => readyAt - at);
+    const { answered, refused, unanswered, unknown } = changes.counts;
     const shortKubectl = kubectl.runs.filter(({ code, wantedCode }) => code === wantedCode).length;
     console.log(`
 kills            ${run.kills.length}: ${moments.map(([moment, all]) => `${moment} ${all?.length}`).join(", ")}
 back after       ${spread(backMs, 0)} ms; ${run.restartedByHand} times only after a restart of the whole stack
 attempts         ${run.clients.length} by WebSocket clients, ${opened} opened; kubectl: ${kubectl.runs.length} execs (${shortKubectl} completed), ${kubectl.forwards} port-forwards (${kubectl.forwardedEchoes} echoes)
+changes          ${changes.changes.length}: ${answered} answered, ${refused} refused, ${unanswered} cut; ${unknown} rows say that no answer is known
 recorded         ${auditLog.sessions.size} sessions, ${auditLog.verdict.events} events
 outcomes         ${[...findings.outcomes].map(([outcome, count]) => `${outcome} ${count}`).join(", ")}
 lost             ${findings.lost}
@@ -349,7 +363,7 @@ log              ${logged} ends with a hash, ${different.length} of them not the
 took             ${((Date.now() - started) / 60_000).toFixed(1)} min`);
   } finally {
     await run.stopKeeping();
-    await kubectl.stop();
+    await Promise.all([kubectl.stop(), changes.stop()]);
     for (const client of run.clients) client.abandon();
     const keepState = flags.keep || faults.length > 0;
     await stack.stop(keepState);
