@@ -1,6 +1,7 @@
 /**
- * The D1 schema of the audit log. The append-only table `events` has everything. `sessions` and `requests`
- * are views of it, so there is no second copy that could differ.
+ * The D1 schema of the audit log. The append-only table `events` has everything but older API requests, which
+ * are in `request_rows`. `sessions` and `requests` are views of these tables, so there is no second copy that
+ * could differ. Rows leave `events` once they are sealed: see seal/tables.ts.
  *
  * `npm run migrations:generate` writes `migrations/` from this file. drizzle supports neither triggers nor
  * a table that becomes a view, so some statements there are written by hand.

@@ -14,7 +14,7 @@ export interface SessionFilter {
 }
 
 /** The filter of a list of what is live. */
-export type LiveFilter = Omit<SessionFilter, "state">;
+type LiveFilter = Omit<SessionFilter, "state">;
 
 /** Where a page of sessions ended: its last row. */
 export interface Position {

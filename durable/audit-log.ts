@@ -1,3 +1,4 @@
+import { bytesToHex } from "@noble/hashes/utils.js";
 import { type DeploymentEventBody, NO_COUNTS, type SessionEventBody, type UserEventBody } from "../audit/events.ts";
 import type { RequestEnd, RequestEventBody } from "../audit/request-events.ts";
 import { logEvent } from "../common/log.ts";
@@ -150,5 +151,5 @@ export class AuditLog {
 /** As the edge's ids of requests: they begin with the time. */
 function makeRequestId(at: number): string {
   const random = crypto.getRandomValues(new Uint8Array(10));
-  return `${new Date(at).toISOString()}-${[...random].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `${new Date(at).toISOString()}-${bytesToHex(random)}`;
 }

@@ -1,4 +1,3 @@
-import type { RateLimit } from "../common/rate-limiter.ts";
 import type { Allowance } from "../contract/request-record.ts";
 
 /** How many changes an isolate may hold. With 200 changes a second and 50 ms to the object, 10 are on their way. */
@@ -28,8 +27,8 @@ export class ChangeAllowances {
    * @param now ms since the epoch
    * @returns 0, or after how many ms to ask again
    */
-  take(limit: Pick<RateLimit, "maxPerWindow">, now: number): number {
-    if (this.#free(limit, now) <= 0) return Math.max(1, this.#windowStart + WINDOW_MS - now);
+  take(maxPerMinute: number, now: number): number {
+    if (this.#free(maxPerMinute, now) <= 0) return Math.max(1, this.#windowStart + WINDOW_MS - now);
     this.#used++;
     return 0;
   }
@@ -48,8 +47,8 @@ export class ChangeAllowances {
    * @param room how many more changes the object may take for other reasons
    * @returns all that it holds, or null for none
    */
-  grant(isolate: string, limit: Pick<RateLimit, "maxPerWindow">, room: number, now: number): Allowance | null {
-    const free = Math.min(this.#free(limit, now), room - this.reserved(now));
+  grant(isolate: string, maxPerMinute: number, room: number, now: number): Allowance | null {
+    const free = Math.min(this.#free(maxPerMinute, now), room - this.reserved(now));
     const before = this.#held.get(isolate);
     if (!before && this.#held.size >= MAX_ISOLATES) return null;
     const more = Math.max(0, Math.min(MAX_HELD - (before?.changes ?? 0), Math.floor(free / 2)));
@@ -69,9 +68,9 @@ export class ChangeAllowances {
     return reserved;
   }
 
-  #free({ maxPerWindow }: Pick<RateLimit, "maxPerWindow">, now: number): number {
+  #free(maxPerMinute: number, now: number): number {
     this.#roll(now);
-    return maxPerWindow - this.#used - this.reserved(now);
+    return maxPerMinute - this.#used - this.reserved(now);
   }
 
   #roll(now: number): void {

@@ -12,7 +12,7 @@ import { ChangeAllowances } from "./change-allowances.ts";
 import type { CountedRequests, SummaryKey } from "./storage/counted-requests.ts";
 
 /** Rated requests of one object that have an event each, per day. Some 20 MB in D1. */
-export const MAX_RATED_PER_DAY = 20_000;
+const MAX_RATED_PER_DAY = 20_000;
 /** Requests without an identity that have an event each, per address. */
 const UNKNOWN_SENDERS_LIMIT = { maxPerWindow: 10, windowMs: 60_000 };
 const MAX_ADDRESSES = 1_000;
@@ -90,12 +90,12 @@ export class RequestLog {
     // Its response makes two events. An administrator's commands, which end sessions, go on for longer.
     const room = (isAdmin ? 2 : 1) * limits.maxQueuedEvents - journal.queueLength() - journal.openRequestCount();
     const roomToday = isAdmin ? Number.POSITIVE_INFINITY : limits.maxChangesPerDay - journal.changesOnDayOf(now);
-    const limit = { maxPerWindow: limits.maxChangesPerMinute };
+    const { maxChangesPerMinute } = limits;
     const isKnown = failedTries > 0 && journal.isOpenRequest(requestId);
     if (!isKnown && !isHandedOn) {
       if (room <= 0) return err(AUDIT_UNAVAILABLE);
       if (roomToday <= this.#allowances.reserved(now)) return err(this.#refuse(request, tooManyToday(limits)));
-      const retryAfterMs = isAdmin ? 0 : this.#allowances.take(limit, now);
+      const retryAfterMs = isAdmin ? 0 : this.#allowances.take(maxChangesPerMinute, now);
       if (retryAfterMs > 0) return err(this.#refuse(request, tooManyAtOnce(limits, "changes", retryAfterMs)));
     }
     if (!isKnown) {
@@ -103,7 +103,10 @@ export class RequestLog {
       this.#audit.appendRequest({ type: "request", data: { ...request, awaits_response: true } }, requestId);
     }
     const left = Math.min(room, roomToday) - (isKnown ? 0 : 1);
-    return ok({ as: "event", allowance: isAdmin ? null : this.#allowances.grant(isolate, limit, left, now) });
+    return ok({
+      as: "event",
+      allowance: isAdmin ? null : this.#allowances.grant(isolate, maxChangesPerMinute, left, now),
+    });
   }
 
   #refuse(request: AuditedRequest, refusal: Denial): Denial {
@@ -137,7 +140,7 @@ export class RequestLog {
     now: number,
   ): Result<null, Denial> {
     if (!hasRoom) return err(AUDIT_UNAVAILABLE);
-    const retryAfterMs = this.#allowances.take({ maxPerWindow: limits.maxChangesPerMinute }, now);
+    const retryAfterMs = this.#allowances.take(limits.maxChangesPerMinute, now);
     if (retryAfterMs === 0) return ok(null);
     return err(this.#refuse(request, tooManyAtOnce(limits, "changes and reads of recordings", retryAfterMs)));
   }

@@ -5,6 +5,7 @@
  */
 import * as z from "zod";
 import { err, ok, type Result } from "../../common/result.ts";
+import { CLOSED_BY } from "./next-step.ts";
 
 export const SEAL_FORMAT = "sallyport-seal/1";
 
@@ -31,7 +32,7 @@ const manifestSchema = z.strictObject({
   format: z.literal(SEAL_FORMAT),
   table: z.literal("events"),
   month: z.string().regex(/^\d{4}-\d\d$/),
-  closedBy: z.enum(["month", "size"]),
+  closedBy: z.enum(CLOSED_BY),
   firstRow: row,
   lastRow: row,
   rows: row,

@@ -27,8 +27,9 @@ export const SEAL_LIMITS: SealLimits = {
   idleMs: 24 * 60 * 60_000,
 };
 
+export const CLOSED_BY = ["month", "size"] as const;
 /** Why a range ended. */
-export type ClosedBy = "month" | "size";
+export type ClosedBy = (typeof CLOSED_BY)[number];
 
 /** What the database says about the open range. */
 export interface OpenRange {

@@ -21,14 +21,7 @@ export interface SealProgress {
   readonly databaseBytes: number | null;
 }
 
-interface ProgressRow {
-  readonly parts: number;
-  readonly textBytes: number;
-  readonly writtenTo: number;
-  readonly firstAt: number | null;
-  readonly nextRow: number | null;
-  readonly newestRow: number;
-}
+type ProgressRow = Omit<OpenRange, "previous" | "firstRow">;
 
 const PROGRESS = `
 WITH range AS (SELECT coalesce(max(last_row), 0) + 1 AS first_row FROM seals),
@@ -50,13 +43,12 @@ export async function readSealProgress(database: D1Database): Promise<SealProgre
   const [newest = null] = (seals?.results ?? []) as Seal[];
   const [row] = (progress?.results ?? []) as ProgressRow[];
   if (!row) throw new Error("D1 returned no row");
-  const { parts, textBytes, writtenTo, firstAt, nextRow, newestRow } = row;
   return {
     newestSeal: newest,
     range: {
       previous: newest && { month: newest.month, closedBy: newest.closed_by },
       firstRow: (newest?.last_row ?? 0) + 1,
-      ...{ firstAt, parts, textBytes, writtenTo, nextRow, newestRow },
+      ...row,
     },
     databaseBytes: progress?.meta.size_after ?? null,
   };

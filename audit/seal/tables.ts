@@ -1,8 +1,9 @@
 /**
- * The tables of seals in D1. All three are append-only, and their triggers accept a row only if it agrees
- * with the rows that it speaks of. Keys are hashes of content in the bucket of recordings: see keys.ts.
+ * The tables of seals in D1. All three are append-only, and their triggers accept a row only if it agrees with
+ * the rows that it speaks of. Keys name objects in the bucket of recordings: see keys.ts.
  */
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { CLOSED_BY } from "./next-step.ts";
 
 /** One object of a range, written and read back. Parts follow each other without a gap, over all ranges. */
 export const sealParts = sqliteTable("seal_parts", {
@@ -29,7 +30,7 @@ export const seals = sqliteTable("seals", {
   /** UTC, `2026-11`. */
   month: text().notNull(),
   /** What ended the range: the end of its month, or 1 GB. */
-  closed_by: text({ enum: ["month", "size"] }).notNull(),
+  closed_by: text({ enum: CLOSED_BY }).notNull(),
   parts: integer().notNull(),
   text_bytes: integer().notNull(),
   bytes: integer().notNull(),

@@ -22,7 +22,7 @@ export interface DirectoryBounds {
   readonly characters: number;
 }
 
-export const DIRECTORY_BOUNDS: DirectoryBounds = { objects: 50_000, sessions: 30_000, characters: 24 * 1024 * 1024 };
+const DIRECTORY_BOUNDS: DirectoryBounds = { objects: 50_000, sessions: 30_000, characters: 24 * 1024 * 1024 };
 
 interface KnownSession {
   readonly row: LiveSessionRow;

@@ -14,7 +14,7 @@ const MAX_JOINED_PIECES = 1_024;
 /** What has no channel, since its protocol has none. */
 const NO_CHANNEL = -1;
 /** What a row costs beside its bytes, so that a bound in bytes bounds the rows of tiny messages too. */
-export const ROW_OVERHEAD_BYTES = 1024;
+const ROW_OVERHEAD_BYTES = 1024;
 /** The platform has no event for "has taken": it is asked, ever less often while nothing happens. */
 const FIRST_POLL_MS = 2;
 const MAX_POLL_MS = 100;

@@ -1,3 +1,5 @@
+import { bytesToHex } from "@noble/hashes/utils.js";
+
 /**
  * Makes the generator of row ids. They sort by time across isolates: `2026-11-17T09:30:00.000Z-` and a suffix
  * of this isolate. They are readable, so `WHERE id >= '2026-11-17'` is the query by time. Rows of one
@@ -8,9 +10,7 @@ export function createIdGenerator(): (at: number) => string {
   let count = 0;
   return (at) => {
     // Not at start: outside a request the platform has no randomness.
-    isolate ||= [...crypto.getRandomValues(new Uint8Array(8))]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join("");
+    isolate ||= bytesToHex(crypto.getRandomValues(new Uint8Array(8)));
     return `${new Date(at).toISOString()}-${isolate}${(count++).toString(36).padStart(6, "0")}`;
   };
 }

@@ -1,6 +1,5 @@
-/**
- * Sealed objects in the bucket of recordings. Every method rejects when R2 fails or does not answer in time.
- */
+/** Sealed objects in the bucket of recordings. Every method rejects when R2 fails or does not answer in time. */
+import { bytesToHex } from "@noble/hashes/utils.js";
 import { err, ok, type Result } from "../../common/result.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
@@ -69,7 +68,7 @@ export async function sha256OfContent(gzipped: ArrayBuffer): Promise<string> {
 }
 
 export function toHex(bytes: ArrayBuffer): string {
-  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return bytesToHex(new Uint8Array(bytes));
 }
 
 function withR2Timeout<T>(work: Promise<T>): Promise<T> {
