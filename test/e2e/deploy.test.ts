@@ -58,7 +58,7 @@ describe("npm run deploy, without an account", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/ {2}sallyport: c\d+-[0-9a-f]{16}, Total Upload: [\d.]+ KiB/);
     expect(stdout).toMatch(/ {2}sallyport-objects: c\d+-[0-9a-f]{16}, Total Upload: [\d.]+ KiB/);
-    expect(stdout).toMatch(/ {2}1\. apply those of these D1 migrations .*: 0000_audit_log\.sql, /);
+    expect(stdout).toMatch(/ {2}2\. apply those of these D1 migrations .*: 0000_audit_log\.sql, /);
     const generated = readFileSync(join(ROOT, "terraform/out/sallyport/wrangler.json"), "utf8");
     expect(generated).toContain(HOSTNAME);
     expect(generated + stdout).not.toContain("a-tunnel-token");
