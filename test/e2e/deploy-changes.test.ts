@@ -11,7 +11,18 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const home = mkdtempSync(join(tmpdir(), "sallyport-deploy-changes-"));
 /** Elsewhere than the checkout, and deeper: a fingerprint must not depend on it. */
 const copy = join(home, "a/copy");
-const SOURCES = ["tools", "terraform", "worker", "durable", "contract", "kubernetes", "audit", "common", "migrations"];
+const SOURCES = [
+  "dev",
+  "tools",
+  "terraform",
+  "worker",
+  "durable",
+  "contract",
+  "kubernetes",
+  "audit",
+  "common",
+  "migrations",
+];
 const FILES = ["package.json", "wrangler.jsonc", "tsconfig.json", "tsconfig.base.json"];
 const outputs = join(home, "outputs.json");
 const before = join(home, "before.json");
