@@ -80,10 +80,8 @@ export class RequestJournal {
     const address = addressOf(recording);
     const requestId = this.#makeId(trace.at);
     const isHandedOn = this.#allowances.take(address.id.toString(), Date.now());
-    // The cluster first, in the same turn: it takes longer, and an object beside this isolate would delay it.
-    const handedOn = isHandedOn ? work() : undefined;
     const recorded = this.#recordChange(recording, address, requestId, category, isHandedOn);
-    const working = handedOn ?? recorded.then((accepted) => (accepted.ok ? work() : accepted));
+    const working = isHandedOn ? work() : recorded.then((accepted) => (accepted.ok ? work() : accepted));
     // The client may hang up at any time, but the cluster goes on, and so does this.
     context.waitUntil(
       respond(recorded, working, async (answer) => {
@@ -205,8 +203,6 @@ async function respond(
   try {
     if (!(await recorded).ok) return;
     const answer = await working.catch(() => undefined);
-    // The client's answer goes first: the call costs this isolate as much time as all that it does for a read.
-    await new Promise((resolve) => setTimeout(resolve, 0));
     if (answer === undefined) await send({ status: 500, reason: "Sallyport failed on this request" });
     else if (answer.ok) await send({ status: answer.value.status, reason: null });
     else await send({ status: null, reason: answer.error.message.slice(0, 512) });
