@@ -4,6 +4,7 @@ import { makeFetch } from "./net/https.ts";
 import { statusMessage } from "./net/status-message.ts";
 import { readUnauthenticated } from "./oauth/challenge.ts";
 import { obtain } from "./obtain.ts";
+import { requireServes } from "./shared-sign-in.ts";
 import { openStore } from "./store/store.ts";
 import type { Target } from "./target.ts";
 
@@ -33,10 +34,15 @@ export async function callApi(target: Target, call: ApiCall): Promise<string> {
   const stored = await options.store.read(application.id);
   const authority = target.certificateAuthority ?? stored?.certificateAuthority;
   const trusting = { ...target, certificateAuthority: authority };
-  let token = stored && (await obtain(options)).tokens.accessToken;
+  const obtainToken = async (rejectedToken?: string) => {
+    const { tokens } = await obtain({ ...options, rejectedToken });
+    await requireServes(application, { ...options, origin: target.origin });
+    return tokens.accessToken;
+  };
+  let token = stored && (await obtainToken());
   let response = await send(trusting, call, token);
   if (isUnauthenticated(response)) {
-    token = (await obtain({ ...options, rejectedToken: token })).tokens.accessToken;
+    token = await obtainToken(token);
     response = await send(trusting, call, token);
   }
   if (isUnauthenticated(response)) {

@@ -5,6 +5,7 @@ import { type Application, applicationAt } from "./application.ts";
 import { PluginFailure } from "./failure.ts";
 import { readKubeconfigs, readPem } from "./kubeconfig/files.ts";
 import { type ContextTarget, resolveContext } from "./kubeconfig/read.ts";
+import { isThisMachine } from "./net/https.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Options of every verb that asks a deployment. */
@@ -32,9 +33,12 @@ export interface TargetValues {
 }
 
 export interface Target {
-  /** `https://host`, or of the local stack's other addresses `http://127.0.0.1:port`. */
+  /** `https://host` of the context's cluster, or of the local stack's other addresses `http://127.0.0.1:port`. */
   readonly origin: string;
-  /** Undefined for plain HTTP, which needs no sign-in and gets no credential. */
+  /**
+   * Whose sign-in is used. It may be at another host: `requireServes` before its token goes to `origin`. Undefined for
+   * plain HTTP, which needs no sign-in and gets no credential.
+   */
   readonly application: Application | undefined;
   readonly certificateAuthority: string | undefined;
   /** With the variables of the context's exec section, so that a verb sees the sign-in that kubectl has. */
@@ -95,12 +99,14 @@ function addressed(
 ): Pick<Target, "origin" | "application"> {
   // A server's path does not matter: everything that is asked is under the host's own /-/.
   if (URL.canParse(server) && new URL(server).protocol === "http:") {
-    return { origin: new URL(server).origin, application: undefined };
+    const { origin, hostname } = new URL(server);
+    if (isThisMachine(hostname)) return { origin, application: undefined };
+    throw new PluginFailure("insecure_server", `${origin} is not an https address: correct it in the kubeconfig`);
   }
   const application = applicationAt(applicationAddress, { isAdmin });
   if (!application.ok) throw new PluginFailure("insecure_server", application.error);
   const own = applicationAt(server);
   if (!own.ok) throw new PluginFailure("insecure_server", own.error);
-  // An administrator's application has the same host names as the other one.
-  return { origin: application.value.origin, application: application.value };
+  // Clusters that share a sign-in are different clusters. The admin API is at the application's address.
+  return { origin: isAdmin ? application.value.origin : own.value.origin, application: application.value };
 }

@@ -70,7 +70,12 @@ export function makeFetch(certificateAuthority: string | undefined, timeoutMs = 
 /** The local stack's other addresses are plain HTTP on loopback, and need no credential. */
 function isHarmlessInPlain({ hostname }: URL, headers: Readonly<Record<string, string>>): boolean {
   const hasCredential = Object.keys(headers).some((name) => /^(?:authorization|cookie|cf-)/i.test(name));
-  return ["127.0.0.1", "localhost", "[::1]"].includes(hostname) && !hasCredential;
+  return isThisMachine(hostname) && !hasCredential;
+}
+
+/** @param hostname as `URL` has it. @returns whether it is a loopback name, which stays on this machine without TLS */
+export function isThisMachine(hostname: string): boolean {
+  return ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
 }
 
 function responseOf(status: number, rawHeaders: readonly string[], chunks: readonly Buffer[]): Response {

@@ -3,6 +3,7 @@
 import { PluginFailure } from "../failure.ts";
 import { readTextIfAny } from "../kubeconfig/files.ts";
 import { obtain } from "../obtain.ts";
+import { requireServes } from "../shared-sign-in.ts";
 import { openStore } from "../store/store.ts";
 import type { Surroundings } from "../surroundings.ts";
 import type { Target } from "../target.ts";
@@ -63,7 +64,7 @@ function checked(token: ServiceToken, source: string): ServiceToken {
 
 /** The person's own sign-in, which is renewed as for kubectl. */
 export function personalToken(target: Target): CredentialSource {
-  const { application, surroundings, certificateAuthority } = target;
+  const { origin, application, surroundings, certificateAuthority } = target;
   if (!application) {
     return { headers: async () => ({}), reject: () => false };
   }
@@ -77,14 +78,10 @@ export function personalToken(target: Target): CredentialSource {
     cached.tokens.accessToken !== rejectedToken &&
     decideToken(cached.tokens, surroundings.now()).kind === "use";
   const renew = async () => {
-    cached = await obtain({
-      application,
-      store,
-      surroundings,
-      certificateAuthority,
-      mayReadStdin: true,
-      rejectedToken,
-    });
+    const options = { application, store, surroundings, certificateAuthority, mayReadStdin: true, rejectedToken };
+    const renewed = await obtain(options);
+    await requireServes(application, { ...options, origin });
+    cached = renewed;
   };
   return {
     headers: async () => {

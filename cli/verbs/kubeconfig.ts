@@ -76,7 +76,7 @@ async function contextsOf(
   return clusters.map(({ name, server }) => {
     const { origin } = new URL(server);
     // Always named, for clients that do not tell the plugin about the cluster.
-    const application = shared.has(origin) ? target.origin : origin;
+    const application = (shared.has(origin) && target.application?.origin) || origin;
     return {
       name: CONTEXT_PREFIX + name,
       server,

@@ -1,0 +1,90 @@
+/** Which deployment a verb asks, and whose sign-in it uses there: never another cluster, never a token elsewhere. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { callApi } from "../../../cli/api.ts";
+import { personalToken } from "../../../cli/proxy/credentials.ts";
+import { openStore } from "../../../cli/store/store.ts";
+import { findTarget, type TargetValues } from "../../../cli/target.ts";
+import { surroundingsOf } from "./support.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "plugin-target-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const NOW_MS = 1_800_000_000_000;
+/** Nothing listens there: a failure names the host that was asked first. */
+const APPLICATION = "https://127.0.0.1:1";
+const CLUSTER = "https://127.0.0.1:2";
+
+const surroundings = () => surroundingsOf({ env: { SALLYPORT_HOME: folder }, now: () => NOW_MS });
+
+/** The target of a context whose cluster shares the sign-in of {@link APPLICATION}, or as the values say. */
+function target(values: Partial<TargetValues> = {}, options = {}, server = CLUSTER) {
+  const kubeconfig = join(folder, "config");
+  const exec = { command: "kubectl-sallyport", args: ["credential", "--application", APPLICATION] };
+  const content = {
+    "current-context": "second",
+    contexts: [{ name: "second", context: { cluster: "second", user: "person" } }],
+    clusters: [{ name: "second", cluster: { server } }],
+    users: [{ name: "person", user: { exec } }],
+  };
+  writeFileSync(kubeconfig, JSON.stringify(content));
+  const none = { context: undefined, server: undefined, "certificate-authority": undefined };
+  return findTarget({ ...none, kubeconfig, ...values }, surroundings(), options);
+}
+
+function signIn(origins: readonly string[]): Promise<void> {
+  return openStore(surroundings()).write({
+    application: APPLICATION,
+    resource: APPLICATION,
+    issuer: APPLICATION,
+    tokenEndpoint: `${APPLICATION}/token`,
+    client: { clientId: "client" },
+    tokens: { accessToken: "oauth:token", obtainedAtMs: NOW_MS, expiresAtMs: NOW_MS + 600_000 },
+    origins,
+  });
+}
+
+describe("a context whose cluster shares another one's sign-in", () => {
+  it("is about its own cluster, with the other one's sign-in", async () => {
+    expect(await target()).toMatchObject({ origin: CLUSTER, application: { id: APPLICATION } });
+  });
+
+  it("has the admin API at the address of the application", async () => {
+    const admin = await target({}, { isAdmin: true });
+    expect(admin).toMatchObject({ origin: APPLICATION, application: { id: `${APPLICATION}/-/admin` } });
+  });
+
+  it("gets no token before the deployment has named it as its cluster", async () => {
+    await signIn([]);
+    const whoami = callApi(await target(), { method: "GET", path: "/-/whoami" });
+    await expect(whoami).rejects.toThrow("127.0.0.1:1 cannot be reached");
+    await expect(personalToken(await target()).headers()).rejects.toThrow("127.0.0.1:1 cannot be reached");
+  });
+
+  it("gets the token once the deployment has", async () => {
+    await signIn([CLUSTER]);
+    const whoami = callApi(await target(), { method: "GET", path: "/-/whoami" });
+    await expect(whoami).rejects.toThrow("127.0.0.1:2 cannot be reached");
+    expect(await personalToken(await target()).headers()).toEqual({ authorization: "Bearer oauth:token" });
+  });
+});
+
+describe("an address without TLS", () => {
+  it("is one of this machine, and gets no credential", async () => {
+    const server = "http://127.0.0.1:8001";
+    await signIn([]);
+    const local = await target({ server });
+    expect(local).toMatchObject({ origin: server, application: undefined });
+    expect(await personalToken(local).headers()).toEqual({});
+  });
+
+  it.each(["http://k8s.example.com", "http://127.0.0.1.example.com:8001"])("is refused: %s", async (server) => {
+    await expect(target({ server })).rejects.toThrow("not an https address");
+    await expect(target({}, {}, server)).rejects.toThrow("not an https address");
+  });
+});
