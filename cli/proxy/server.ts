@@ -53,6 +53,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
+    // Node.js takes its own listener away before an upgrade. A client that resets must not end the proxy.
+    socket.on("error", () => socket.destroy());
     void passOn(request, { kind: "upgrade", socket, head });
   });
   // An upload, or a watch, lasts as long as it lasts.
@@ -112,6 +114,8 @@ async function send(exchange: Exchange, options: ProxyOptions, agent: Agent, isR
     return;
   }
   const added = await credentials.headers();
+  // It went away meanwhile, so nothing would ever end the request.
+  if (isGone(client)) return;
   const headers = requestHeaders(request.rawHeaders, host, added, {
     upgrade: client.kind === "upgrade" && isSessionProtocol(upgrade) ? upgrade : undefined,
     isChunked: coding !== undefined,

@@ -34,7 +34,10 @@ export const proxy = defineVerb({
     const { print, note, env } = surroundings;
     const target = await findTarget(values, surroundings);
     const service = serviceToken(env, values["service-token-file"]);
-    const credentials = service ?? personalToken(target);
+    // Plain HTTP gets no credential, whoever's it is.
+    const credentials = (target.application && service) ?? personalToken(target);
+    const file = values["kubeconfig-out"];
+    if (file !== undefined) requireReplaceable(file);
     // Asked before anybody waits: a missing sign-in is told at once.
     await credentials.headers();
     const ended = untilEnd(values["outlive-parent"]);
@@ -47,7 +50,6 @@ export const proxy = defineVerb({
       onFailure: note,
     });
     const kubeconfig = proxyKubeconfig(running.address);
-    const file = values["kubeconfig-out"];
     try {
       if (file !== undefined) write(file, kubeconfig);
       print(running.address);
@@ -73,6 +75,13 @@ function untilEnd(outlivesParent: boolean): Promise<void> {
   });
 }
 
+/** It is removed at the end, so it must not be a kubeconfig that somebody has: a new file, or what a proxy has left. */
+function requireReplaceable(file: string): void {
+  const text = readTextIfAny(file);
+  if (text === undefined || isProxyKubeconfig(text)) return;
+  throw new PluginFailure("usage", `${file} is not a proxy's kubeconfig, so it is left as it is: name a new file`);
+}
+
 function write(file: string, content: string): void {
   try {
     writePrivateFile(file, content);
@@ -81,8 +90,14 @@ function write(file: string, content: string): void {
   }
 }
 
+/** Pure. @returns whether a file is one that a proxy has written, or has nothing in it, such as one of `mktemp` */
+export function isProxyKubeconfig(text: string): boolean {
+  const [server] = /"http:\/\/127\.0\.0\.1:\d+\/[\w-]+"/.exec(text) ?? [];
+  return text.trim() === "" || (server !== undefined && text === proxyKubeconfig(server.slice(1, -1)));
+}
+
 /** It has the secret path, so it is as private as a credential. JSON, which every reader of YAML takes. */
-function proxyKubeconfig(server: string): string {
+export function proxyKubeconfig(server: string): string {
   const name = "sallyport-proxy";
   const config = {
     apiVersion: "v1",

@@ -1,8 +1,12 @@
 /** The proxy: whom it serves, and which headers pass it. */
-import { describe, expect, it } from "vitest";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { admitRequest, refusalStatus } from "../../../cli/proxy/admit.ts";
 import { serviceToken } from "../../../cli/proxy/credentials.ts";
 import { isSessionProtocol, requestHeaders, responseHeaders, upgradeHead } from "../../../cli/proxy/headers.ts";
+import { startProxy } from "../../../cli/proxy/server.ts";
+import { isProxyKubeconfig, proxyKubeconfig } from "../../../cli/verbs/proxy.ts";
 
 const address = { port: 8001, secretPath: "/s3cret-path" };
 const host = "127.0.0.1:8001";
@@ -127,5 +131,51 @@ describe("a service token", () => {
   it("of a file that is not there, or not as described, is refused", () => {
     expect(() => serviceToken({}, "/nowhere/token.json")).toThrow("there is no file");
     expect(() => serviceToken({}, "package.json")).toThrow("must be JSON like");
+  });
+});
+
+describe("a client that resets while the deployment thinks about its session", () => {
+  it("ends its own connection, and not the proxy", async () => {
+    const upstream = createServer((_, response) => response.end("here"));
+    const asked = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<unknown>();
+    upstream.on("upgrade", (_, socket) => {
+      socket.on("error", ended.resolve).on("end", ended.resolve).resume();
+      onTestFinished(() => void socket.destroy());
+      asked.resolve();
+    });
+    await new Promise<void>((listening) => upstream.listen(0, "127.0.0.1", listening));
+    onTestFinished(() => void upstream.close());
+    const failures: string[] = [];
+    const proxy = await startProxy({
+      origin: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
+      certificateAuthority: undefined,
+      credentials: { headers: async () => ({}), reject: () => false },
+      port: 0,
+      secretPath: "/s3cret",
+      onFailure: (message) => failures.push(message),
+    });
+    onTestFinished(proxy.close);
+    const { port, host: own } = new URL(proxy.address);
+    const client = connect(Number(port), "127.0.0.1");
+    client.write(`GET /s3cret/exec HTTP/1.1\r\nHost: ${own}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    await asked.promise;
+    // An error without a listener would end the process, and with it this test.
+    client.resetAndDestroy();
+    await ended.promise;
+    expect(await (await fetch(`${proxy.address}/version`)).text()).toBe("here");
+    expect(failures).toEqual([]);
+  });
+});
+
+describe("the file for the proxy's kubeconfig", () => {
+  it.each([
+    ["what a proxy has left", proxyKubeconfig("http://127.0.0.1:8001/s3cret-path_"), true],
+    ["an empty file, as of mktemp", "", true],
+    ["somebody's own kubeconfig", "apiVersion: v1\nkind: Config\nclusters: []\n", false],
+    ["what a proxy has left, with something added", `${proxyKubeconfig("http://127.0.0.1:1/s")}users: []\n`, false],
+    ["that of another server", proxyKubeconfig("https://k8s.example.com"), false],
+  ])("may be %s: %#", (_, text, isReplaceable) => {
+    expect(isProxyKubeconfig(text)).toBe(isReplaceable);
   });
 });
