@@ -88,10 +88,12 @@ function parseKubeconfig(text: string | undefined): Result<YamlDocument, string>
   return ok(document);
 }
 
-/** @returns the server of a cluster that has the name already and is somebody else's */
+/** @returns the server of a cluster or a context that has the name already and is somebody else's */
 function otherServer(document: YamlDocument, { name, server }: WrittenContext): string | undefined {
-  const present = find(document, "clusters", name)?.getIn(["cluster", "server"]);
-  return typeof present === "string" && present !== server ? present : undefined;
+  const used = find(document, "contexts", name)?.getIn(["context", "cluster"]);
+  return [name, used]
+    .map((each) => typeof each === "string" && find(document, "clusters", each)?.getIn(["cluster", "server"]))
+    .find((present): present is string => typeof present === "string" && present !== server);
 }
 
 function replaceField(document: YamlDocument, list: string, name: string, field: string, value: unknown): void {

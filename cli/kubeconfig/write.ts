@@ -30,8 +30,8 @@ export async function changeKubeconfig(
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     // A link stays a link.
     const file = existsSync(path) ? realpathSync(path) : path;
-    // client-go's name for it: tools/clientcmd/config.go.
-    const lock = `${file}.lock`;
+    // client-go's name for it, which is beside the link: tools/clientcmd/config.go.
+    const lock = `${path}.lock`;
     await takeLock(lock);
     try {
       const changed = change(readTextIfAny(file));

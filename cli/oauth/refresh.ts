@@ -48,8 +48,9 @@ export async function renew(
       failure: new PluginFailure(
         code === "access_denied" ? "access_refused" : "sign_in_failed",
         code === "access_denied"
-          ? `Access no longer lets you in to ${host}: ${message}`
-          : `the sign-in to ${host} could not be renewed: ${message}`,
+          ? `Access no longer lets you in to ${host}: ${message}. Ask whoever maintains its Access policies`
+          : `the sign-in to ${host} could not be renewed: ${message}. Try again; if this persists, run ` +
+              '"kubectl sallyport login"',
       ),
     };
   }

@@ -48,7 +48,10 @@ export async function withLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const own = JSON.stringify({ pid: process.pid, host: hostname(), nonce: randomUUID() });
-  await acquire(path, own, timeoutMs, onWait);
+  await acquire(path, own, timeoutMs, onWait).catch((error: unknown) => {
+    if (error instanceof PluginFailure) throw error;
+    throw new PluginFailure("store", `cannot use ${path} (${errorCode(error)}): SALLYPORT_HOME names another folder`);
+  });
   const touching = setInterval(() => touch(path, own), TOUCH_EVERY_MS);
   touching.unref();
   try {

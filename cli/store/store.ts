@@ -91,7 +91,7 @@ function readFile(path: string): ApplicationRecord | undefined {
       if (process.platform !== "win32" && (mode & 0o077) !== 0) {
         throw new PluginFailure(
           "store",
-          `other users can read the tokens in ${path}: run "chmod 600" on it, or log out`,
+          `other users can read the tokens in ${path}: run "chmod 600" on it, then log out, which revokes them`,
         );
       }
       return readFileSync(path, "utf8");

@@ -174,6 +174,17 @@ users:
     expect(parse(merged(other, [PROD], { isReplacing: true })).clusters).toHaveLength(1);
   });
 
+  it("does not take over a context that somebody has given the name, with another cluster", () => {
+    const own = JSON.stringify({
+      contexts: [{ name: "sallyport-prod", context: { cluster: "mine", user: "me" } }],
+      clusters: [{ name: "mine", cluster: { server: "https://other.example.com" } }],
+    });
+    const refused = mergeContexts(own, [PROD], options);
+    expect(refused).toEqual({ ok: false, error: expect.stringContaining("https://other.example.com") });
+    const same = own.replace("https://other.example.com", PROD.server);
+    expect(parse(merged(same, [PROD])).contexts).toHaveLength(1);
+  });
+
   it("makes a context the current one only where it is asked to", () => {
     const result = mergeContexts(OTHERS, [PROD], { ...options, current: "sallyport-prod" });
     expect(result.ok && parse(result.value)["current-context"]).toBe("sallyport-prod");

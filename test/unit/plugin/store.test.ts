@@ -238,6 +238,14 @@ describe("the lock", () => {
     expect(readdirSync(folder)).toEqual(["x.lock"]);
   });
 
+  it("that cannot be written says where another one could be", async () => {
+    const path = join(folder, "no-folder", "x.lock");
+    await expect(withLock(path, patient, async () => "done")).rejects.toMatchObject({
+      code: "store",
+      message: `cannot use ${path} (ENOENT): SALLYPORT_HOME names another folder`,
+    });
+  });
+
   it("is free again after a failure", async () => {
     const path = join(folder, "x.lock");
     const failing = withLock(path, patient, async () => {
