@@ -1,6 +1,4 @@
 /** Names that begin with `system:` carry power that no identity rule should assign by accident. Pure. */
-import type { Config } from "./schema.ts";
-
 /** A reserved name that an identity rule assigns. */
 export interface ReservedName {
   /** The rule's place, e.g. `identities[0]`. */
@@ -14,8 +12,16 @@ export function isReservedName(name: string): boolean {
   return name.startsWith("system:");
 }
 
+/** What of a configuration says which names identity rules assign. The whole of it imports this file. */
+interface NamesOfClusters {
+  readonly clusters: readonly {
+    readonly name: string;
+    readonly identities: readonly { readonly user?: string | undefined; readonly groups: readonly string[] }[];
+  }[];
+}
+
 /** Finds the reserved names that identity rules assign. */
-export function reservedNames({ clusters }: Config): ReservedName[] {
+export function reservedNames({ clusters }: NamesOfClusters): ReservedName[] {
   return clusters.flatMap(({ name: cluster, identities }) =>
     identities.flatMap(({ user = "", groups }, index) =>
       [...new Set([user, ...groups])]
