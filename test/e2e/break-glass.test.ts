@@ -58,7 +58,7 @@ describe.skipIf(!cluster || !adminPath)("on a real cluster", () => {
     });
     writeFileSync(config, text);
     const deployment = parseDeployment(text, config);
-    const [first] = planOf(deployment, parseOutputs(outputsText(), "outputs")).clusters;
+    const [first] = planOf(deployment, parseOutputs(outputsText({ deployment: NAME }), "outputs")).clusters;
     const [own] = deployment.clusters;
     if (!first || !own) throw new Error("there is no cluster in the plan");
     planned = first;
