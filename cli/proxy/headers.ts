@@ -80,15 +80,12 @@ function filterHeaders(raw: RawHeaders, keeps: (name: string) => boolean): strin
   return kept;
 }
 
-/** Headers that `Connection` names are of this connection only, too. */
+/**
+ * Headers that `Connection` names are of this connection only, too. But a body without its length would be read as the
+ * next request.
+ */
 function connectionOptions(raw: RawHeaders): ReadonlySet<string> {
   const values = raw.filter((_, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === "connection");
-  return new Set(
-    values.flatMap((value) =>
-      value
-        .toLowerCase()
-        .split(",")
-        .map((each) => each.trim()),
-    ),
-  );
+  const names = values.flatMap((value) => value.toLowerCase().split(","));
+  return new Set(names.map((each) => each.trim()).filter((name) => name !== "content-length"));
 }

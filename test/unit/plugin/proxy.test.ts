@@ -89,6 +89,11 @@ describe("a request's headers", () => {
     expect(requestHeaders([], "h", {}, { isChunked: true })).toEqual(["host", "h", "transfer-encoding", "chunked"]);
   });
 
+  it("keep a body's length, also where the client says that it is of its connection only", () => {
+    const raw = ["Connection", "X-Hop, Content-Length", "Content-Length", "4", "X-Hop", "1"];
+    expect(requestHeaders(raw, "h", {}, { isChunked: false })).toEqual(["host", "h", "Content-Length", "4"]);
+  });
+
   it("ask for a session by WebSocket or SPDY only: other protocols are not the proxy's to change to", () => {
     expect(["websocket", "WebSocket", "SPDY/3.1"].every(isSessionProtocol)).toBe(true);
     expect(["h2c", "TLS/1.0", "", undefined].some(isSessionProtocol)).toBe(false);
