@@ -51,7 +51,10 @@ export function mergeContexts(
       );
     }
   }
-  for (const { name, server, certificateAuthority, exec } of contexts) {
+  for (const context of contexts) {
+    const { name, server, certificateAuthority, exec } = context;
+    // Such as SALLYPORT_PROFILE: without it the next command would run as somebody else.
+    const env = otherServer(document, context) === undefined ? execEnv(document, name) : undefined;
     const authority = certificateAuthority && Buffer.from(certificateAuthority).toString("base64");
     const cluster = { server, ...(authority && { "certificate-authority-data": authority }) };
     replaceField(document, "clusters", name, "cluster", cluster);
@@ -60,7 +63,7 @@ export function mergeContexts(
       "users",
       name,
       "user",
-      exec === undefined ? USER_WITHOUT_CREDENTIAL : { exec: execSection(exec) },
+      exec === undefined ? USER_WITHOUT_CREDENTIAL : { exec: execSection(exec, env) },
     );
     // The namespace that somebody has chosen for the context stays.
     for (const [field, value] of Object.entries({ cluster: name, user: name })) {
@@ -128,12 +131,18 @@ function listOf(document: YamlDocument, list: string): YAMLSeq {
   return listOf(document, list);
 }
 
-function execSection({ command, args }: ExecUser) {
+/** @returns the variables that somebody has set for the plugin */
+function execEnv(document: YamlDocument, name: string): YAMLSeq | undefined {
+  const env = find(document, "users", name)?.getIn(["user", "exec", "env"]);
+  return isSeq(env) ? (env as YAMLSeq) : undefined;
+}
+
+function execSection({ command, args }: ExecUser, env: YAMLSeq | undefined) {
   return {
     apiVersion: "client.authentication.k8s.io/v1",
     command,
     args,
-    env: null,
+    env: env ?? null,
     installHint: INSTALL_HINT,
     interactiveMode: "IfAvailable",
     provideClusterInfo: true,

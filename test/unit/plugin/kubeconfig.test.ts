@@ -160,6 +160,15 @@ users:
     });
   });
 
+  it("keeps the variables of the plugin, unless the name was another server's", () => {
+    const env = "env:\n          # on call\n          - name: SALLYPORT_PROFILE\n            value: on-call\n";
+    const once = merged(undefined, [PROD]).replace("env: null\n", env);
+    expect(once).toContain("on-call");
+    expect(merged(once, [PROD])).toBe(once);
+    const moved = merged(once, [{ ...PROD, server: "https://new.example.com" }], { isReplacing: true });
+    expect(moved).not.toContain("on-call");
+  });
+
   it("for WARP has no exec section, also where there was one", () => {
     const text = merged(merged(undefined, [PROD]), [{ ...PROD, exec: undefined }]);
     expect(parse(text).users).toEqual([{ name: "sallyport-prod", user: { username: "signed-in-by-warp" } }]);
