@@ -37,27 +37,40 @@ export function inOrder(stacks: readonly string[]): string[] {
   return [...stacks].sort((one, other) => rank(one) - rank(other) || one.localeCompare(other));
 }
 
+/** @returns the stacks whose outputs or resources a stack reads when it plans */
+export function readBy(stack: string): readonly string[] {
+  if (stack === EDGE_STACK) return [SECRETS_STACK];
+  return stack === SECRETS_STACK || stack === DEMO_STACK ? [] : [EDGE_STACK, DEMO_STACK];
+}
+
+/** What `terraform plan -detailed-exitcode` ends with where something would change. */
+const HAS_CHANGES = 2;
+
 /**
  * Initializes and applies, or plans, one stack.
  *
  * @param folder with its JSON
+ * @returns what a plan found. `failed` is not an error here: a stack that reads what another stack has still to make
+ *   cannot be planned
  * @throws OperatorError where Terraform fails or the operator says no
  */
 export async function runStack(
   folder: string,
   { program, isPlan, isApproved }: TerraformRun,
   run: RunProgram,
-): Promise<void> {
+): Promise<"applied" | "changes" | "no changes" | "failed"> {
   // With the versions of the lock file, where there is one.
   const init = await run(program, [`-chdir=${folder}`, "init", "-input=false"]);
   if (init !== 0) throw new OperatorError(`"${program} -chdir=${folder} init" failed: see above`);
-  const action = isPlan
-    ? ["plan", "-input=false"]
-    : ["apply", ...(isApproved ? ["-auto-approve", "-input=false"] : [])];
-  const done = await run(program, [`-chdir=${folder}`, ...action]);
-  if (done !== 0) {
-    throw new OperatorError(
-      `"${program} -chdir=${folder} ${action[0]}" failed: see above. The stacks before it are done; run the command again to go on`,
-    );
+  if (isPlan) {
+    const planned = await run(program, [`-chdir=${folder}`, "plan", "-input=false", "-detailed-exitcode"]);
+    if (planned === HAS_CHANGES) return "changes";
+    return planned === 0 ? "no changes" : "failed";
   }
+  const options = isApproved ? ["-auto-approve", "-input=false"] : [];
+  const done = await run(program, [`-chdir=${folder}`, "apply", ...options]);
+  if (done === 0) return "applied";
+  throw new OperatorError(
+    `"${program} -chdir=${folder} apply" failed: see above. The stacks before it are done; run the command again to go on`,
+  );
 }

@@ -16,7 +16,7 @@ writeFileSync(config, deploymentText());
 writeFileSync(join(home, "outputs"), outputsText());
 writeFileSync(
   program,
-  `#!/bin/sh\nfolder=\${1#-chdir=}; shift; echo "$(basename "$folder") $*" >> "${log}"\n[ "$1" = output ] && cat "${join(home, "outputs")}"\n[ "$FAILING" != "$(basename "$folder") $1" ]\n`,
+  `#!/bin/sh\nfolder=\${1#-chdir=}; shift; echo "$(basename "$folder") $*" >> "${log}"\n[ "$1" = output ] && cat "${join(home, "outputs")}"\n[ "$CHANGING" = "$(basename "$folder") $1" ] && exit 2\ncase "$FAILING" in *"$(basename "$folder") $1"*) exit 1;; esac\n`,
   { mode: 0o755 },
 );
 
@@ -50,9 +50,30 @@ describe("npx sallyport apply", () => {
       "edge apply -auto-approve -input=false",
     );
     expect((await apply(["--plan"])).lines.filter((line) => !line.includes("init"))).toEqual([
-      ...["secrets plan -input=false", "edge plan -input=false", "cluster-prod plan -input=false"],
+      ...["secrets plan -input=false -detailed-exitcode", "edge plan -input=false -detailed-exitcode"],
+      "cluster-prod plan -input=false -detailed-exitcode",
     ]);
     expect(await apply(["--plan", "--auto-approve"])).toMatchObject({ code: 2, lines: [] });
+  });
+
+  it("plans a stack that reads what another has still to make after that is applied", async () => {
+    // As on an empty account, and for a service token that is new.
+    const { code, stderr, lines } = await apply(["--plan"], {
+      ...{ CHANGING: "secrets plan", FAILING: "edge plan, cluster-prod plan" },
+    });
+    expect(code).toBe(0);
+    expect(stderr).toContain("edge cannot be planned before secrets is applied");
+    expect(stderr).toContain("cluster-prod cannot be planned before edge is applied");
+    expect(lines.at(-1)).toContain("cluster-prod plan");
+  });
+
+  it("fails where a plan fails although all that it reads is applied", async () => {
+    const { code, stderr, lines } = await apply(["--plan"], { FAILING: "edge plan" });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/stacks\/edge plan" failed: see above/);
+    expect(lines.at(-1)).toContain("edge plan");
+    const own = await apply(["--plan"], { CHANGING: "edge plan", FAILING: "secrets plan" });
+    expect([own.code, own.lines.at(-1)]).toEqual([1, "secrets plan -input=false -detailed-exitcode"]);
   });
 
   it("stops at the first stack that fails", async () => {
