@@ -344,6 +344,12 @@ describe("--drain", () => {
     expect(account.commands).toEqual([]);
   });
 
+  it("changes nothing if the drain would last longer than the admin API accepts", async () => {
+    const account = new Account();
+    await expect(account.run({ drainMs: 24 * 60 * MINUTE })).rejects.toThrow(/give at most 23h/);
+    expect(account.commands).toEqual([]);
+  });
+
   it.each(["objects deploy", "deploy"])("lets sessions open again if %s fails", async (failing) => {
     const account = Object.assign(new Account(), { failing });
     await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(/wrangler did not deploy/);

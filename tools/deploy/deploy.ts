@@ -10,7 +10,7 @@ import type { Http } from "../ports/http.ts";
 import { wranglerDatabase, wranglerOutput } from "../ports/wrangler.ts";
 import { type Build, buildWorker, type DeployedWorker } from "./build.ts";
 import { askDeployed, type DeployedTags } from "./deployed-tags.ts";
-import { type DrainDependencies, type Drained, LIVE_COUNT_SQL, whileDrained } from "./drain.ts";
+import { type DrainDependencies, type Drained, LIVE_COUNT_SQL, MAX_PATIENCE_MS, whileDrained } from "./drain.ts";
 import { lookUpHostName, wranglersToken } from "./host-names.ts";
 import { migrateByStatement } from "./migrate-by-statement.ts";
 import { appliedMigrations, compareMigrations } from "./migrations.ts";
@@ -152,6 +152,9 @@ async function checkDrain(
   { drain }: Pick<DeployDependencies, "drain">,
 ): Promise<{ readonly drain: DrainDependencies["drain"]; readonly patienceMs: number } | undefined> {
   if (drainMs === undefined) return undefined;
+  if (drainMs > MAX_PATIENCE_MS) {
+    throw new OperatorError("--drain-wait is too long: give at most 23h, because a drain lasts 24 hours at most");
+  }
   if (!drain) throw new OperatorError(`--drain needs credentials. ${ADMIN_CREDENTIALS_NOTE}`);
   await drain.read();
   return { drain, patienceMs: drainMs };

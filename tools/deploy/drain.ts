@@ -1,4 +1,5 @@
 /** Live sessions, which an update of the objects' Worker ends sooner or later, and how to have none. */
+import { MAX_DRAIN_MS } from "../../contract/drain.ts";
 import type { DrainState, DrainSwitch, LiveSession } from "../deployment/drain-switch.ts";
 import { errorMessage, OperatorError } from "../deployment/operator-error.ts";
 
@@ -9,6 +10,8 @@ const POLL_MS = 15_000;
 export const SETTLE_MS = 5_000;
 /** Uploads and checks take minutes. A drain that nobody ends, because the machine is gone, is over after these. */
 const DEPLOY_MS = 20 * 60_000;
+/** The longest wait whose drain the admin API accepts, with time to spare for a clock that is fast. */
+export const MAX_PATIENCE_MS = MAX_DRAIN_MS - 60 * 60_000;
 
 export interface WaitDependencies {
   readonly live: () => Promise<readonly LiveSession[]>;
