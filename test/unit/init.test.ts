@@ -9,7 +9,7 @@ import { ACCOUNT } from "../support/planned.ts";
 const TOKEN = "an-api-token-that-nobody-may-see";
 const INPUT: InitInput = {
   ...{ name: "sallyport", hostname: "prod.k8s.acme.test", cluster: "prod", location: "weur" },
-  ...{ admin: "alice@acme.test", emailDomain: "acme.test", kubeconfig: { path: "~/.kube/config", context: undefined } },
+  ...{ admin: "alice@acme.test", emailDomain: undefined, kubeconfig: { path: "~/.kube/config", context: undefined } },
 };
 
 /** An account with one zone, and a cluster with two API servers. */
@@ -57,7 +57,7 @@ describe("npx sallyport init", () => {
     const drafted = await new World().draft();
     expect(drafted).toMatchObject({
       account: ACCOUNT,
-      access: { teamDomain: "https://acme.cloudflareaccess.com", allow: [{ emailDomain: "acme.test" }] },
+      access: { teamDomain: "https://acme.cloudflareaccess.com", allow: [{ email: "alice@acme.test" }] },
       clusters: [
         {
           kubeconfig: { path: "~/.kube/config", context: "admin@prod" },
@@ -65,6 +65,13 @@ describe("npx sallyport init", () => {
         },
       ],
     });
+  });
+
+  it("admits nobody but the administrator, whose domain may be a mail provider's, unless a domain is named", async () => {
+    const { allow } = (await new World().draft({ admin: "alice@mail.test" })).access;
+    expect(allow).toEqual([{ email: "alice@mail.test" }]);
+    const named = await new World().draft({ emailDomain: "acme.test" });
+    expect(named.access.allow).toEqual([{ emailDomain: "acme.test" }]);
   });
 
   it("writes a file that all other commands take, and warns of nothing", async () => {

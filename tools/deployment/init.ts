@@ -14,8 +14,8 @@ export interface InitInput {
   readonly cluster: string;
   /** The administrator's address. */
   readonly admin: string;
-  /** The domain whose addresses are admitted by Access. */
-  readonly emailDomain: string;
+  /** Access admits all addresses of this domain. Undefined: the administrator's address alone, whose domain may be a mail provider's. */
+  readonly emailDomain: string | undefined;
   /** The administrator's access to the cluster. Without a context: the current one, by its name. */
   readonly kubeconfig: KubectlTarget;
   readonly location: DeploymentInput["record"]["location"];
@@ -40,7 +40,11 @@ export async function draftDeployment(input: InitInput, dependencies: InitDepend
   return {
     name: input.name,
     account,
-    access: { teamDomain, allow: [{ emailDomain: input.emailDomain }], admins: [{ email: input.admin }] },
+    access: {
+      teamDomain,
+      allow: [input.emailDomain === undefined ? { email: input.admin } : { emailDomain: input.emailDomain }],
+      admins: [{ email: input.admin }],
+    },
     clusters: [
       {
         name: input.cluster,

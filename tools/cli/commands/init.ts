@@ -20,7 +20,7 @@ export const init = defineCommand({
   options: {
     hostname: requiredParsed("NAME", "host name of the first cluster, of a zone in your account", hostname),
     admin: requiredParsed("EMAIL", "your address: the first person who gets in, and the first administrator", email),
-    "email-domain": text("DOMAIN", "whose addresses Access admits (default: that of --admin)"),
+    "email-domain": text("DOMAIN", "Access admits everybody with an address of this domain (default: only --admin)"),
     cluster: text("NAME", "name of the cluster (default: the host name's first label)"),
     name: textWithDefault("NAME", "name of the deployment, and prefix of all other names", "sallyport"),
     kubeconfig: textWithDefault(
@@ -46,7 +46,7 @@ export const init = defineCommand({
       {
         ...{ name: values.name, hostname, admin, location: values.location },
         cluster: values.cluster ?? hostname.split(".")[0] ?? "",
-        emailDomain: values["email-domain"] ?? admin.split("@")[1] ?? "",
+        emailDomain: values["email-domain"],
         kubeconfig: { path: kubeconfig, context: values.context },
       },
       { http: nodeHttp(), kubectl: kubectlProcess(), token, api },
