@@ -15,23 +15,27 @@ const OBJECTS: Readonly<Record<string, string>> = {
   "seals/0000000001.json": "{}\n",
   "recordings/2026/11/26/large.cast": "x".repeat(6 * 1024 * 1024),
 };
+/** From before the first run. */
+const OLD: Readonly<Record<string, string>> = { "recordings/2024/01/01/a.cast": "{}\n" };
+const ALL = { ...OBJECTS, ...OLD };
+const modifiedAt = (key: string) => (key in OLD ? new Date("2024-01-01T00:00:00Z") : new Date());
 
-/** A bucket that lists and returns `OBJECTS`, as R2 does. */
+/** A bucket that lists and returns all objects, as R2 does. */
 const source = createServer((request, response) => {
   const url = new URL(request.url ?? "", "http://source");
   const key = decodeURIComponent(url.pathname.slice("/recordings-bucket/".length));
   if (url.searchParams.has("list-type") || url.pathname.replace(/\/$/, "") === "/recordings-bucket") {
-    const contents = Object.entries(OBJECTS).map(
+    const contents = Object.entries(ALL).map(
       ([name, text]) =>
-        `<Contents><Key>${name}</Key><Size>${text.length}</Size><ETag>"e"</ETag><LastModified>${new Date().toISOString()}</LastModified></Contents>`,
+        `<Contents><Key>${name}</Key><Size>${text.length}</Size><ETag>"e"</ETag><LastModified>${modifiedAt(name).toISOString()}</LastModified></Contents>`,
     );
     response.setHeader("content-type", "application/xml");
     response.end(`<ListBucketResult><IsTruncated>false</IsTruncated>${contents.join("")}</ListBucketResult>`);
     return;
   }
-  const text = OBJECTS[key];
+  const text = ALL[key];
   response.statusCode = text === undefined ? 404 : 200;
-  response.setHeader("last-modified", new Date().toUTCString());
+  response.setHeader("last-modified", modifiedAt(key).toUTCString());
   response.setHeader("content-length", text?.length ?? 0);
   response.end(request.method === "HEAD" ? undefined : text);
 });
@@ -72,13 +76,18 @@ describe.skipIf(isMissing)("the template's copy of recordings", () => {
     for (const server of [source, target]) server.close();
   });
 
-  it("needs no more than to put objects, and has no secret in an argument", async () => {
+  it.each([
+    ["what is new", "50h", OBJECTS],
+    ["everything, as by hand", "off", ALL],
+  ])("of %s needs no more than to put objects, and has no secret in an argument", async (_what, maxAge, expected) => {
+    stored.clear();
     const workflow = parse(readFileSync(WORKFLOW, "utf8")) as {
       jobs: { copy: { steps: { run?: string; env?: Record<string, string> }[] } };
     };
     const copying = workflow.jobs.copy.steps.find(({ run }) => run?.includes("rclone copy"));
     const { run: script = "", env: declared = {} } = copying ?? {};
     expect(script).not.toMatch(/SECRET|KEY/);
+    expect(declared["MAX_AGE"]).toContain("'50h'");
     const env = {
       ...Object.fromEntries(Object.entries(declared).filter(([, value]) => !value.includes("${{"))),
       PATH: process.env["PATH"],
@@ -86,6 +95,7 @@ describe.skipIf(isMissing)("the template's copy of recordings", () => {
       ...{ RCLONE_CONFIG_FROM_ENDPOINT: urlOf(source) },
       ...{ RCLONE_CONFIG_FROM_ACCESS_KEY_ID: "reader", RCLONE_CONFIG_FROM_SECRET_ACCESS_KEY: "s" },
       ...{ RCLONE_CONFIG_TO_ACCESS_KEY_ID: "writer", RCLONE_CONFIG_TO_SECRET_ACCESS_KEY: "s" },
+      MAX_AGE: maxAge,
       ...{ FROM_BUCKET: "recordings-bucket", TO_BUCKET: "copy-bucket", RCLONE_CONFIG_TO_REGION: "eu-west-1" },
       // A bucket is a host name at AWS, which a proxy stands for. Loopback itself goes past it.
       ...{ RCLONE_CONFIG_TO_ENDPOINT: "http://s3.invalid", HTTP_PROXY: urlOf(target) },
@@ -97,6 +107,6 @@ describe.skipIf(isMissing)("the template's copy of recordings", () => {
     });
     expect(code, output).toBe(0);
     expect(refused).toEqual([]);
-    expect(Object.fromEntries(stored)).toEqual(OBJECTS);
+    expect(Object.fromEntries(stored)).toEqual(expected);
   });
 });
