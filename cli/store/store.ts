@@ -60,8 +60,8 @@ export function openStore(surroundings: Surroundings): Store {
       });
     },
     remove: async (applicationId) => {
-      const isInFile = readRecord(applicationId)?.tokens !== undefined;
-      if (!isInFile) await keychain?.remove(applicationId);
+      // Also where the tokens are in the file: the keychain may have older ones, of before it failed.
+      await keychain?.remove(applicationId);
       guard(folder, () => rmSync(pathOf(applicationId), { force: true }));
     },
     exclusively: (applicationId, options, work) => {

@@ -187,6 +187,17 @@ describe.each([
     expect(await store.read(APPLICATION)).toEqual(record);
   });
 
+  it("that has failed meanwhile keeps nothing after the sign-in is removed", async () => {
+    await openStore(surroundings()).write(record);
+    const failing = openStore(surroundings("#!/bin/sh\nexit 1\n"));
+    await failing.write(record);
+    const given = surroundings();
+    expect(filesOf(given).join()).toContain("secret-refresh");
+    await openStore(given).remove(APPLICATION);
+    const calls = readFileSync(join(folder, "arguments.log"), "utf8").trim().split("\n");
+    expect(calls.at(-1)).toMatch(/delete-generic-password|clear/);
+  });
+
   it.each(["SALLYPORT_HOME", "SALLYPORT_PROFILE"])("is not asked where %s names a folder", async (name) => {
     const given = surroundings();
     const value = name === "SALLYPORT_HOME" ? join(folder, "own") : "own";
