@@ -1,6 +1,6 @@
 /** Sealing on the local stack, by its cron trigger; `audit-verify` and `audit-restore` over its bucket. */
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -81,9 +81,10 @@ it("seals what is over, verifies it, restores it, and finds what is missing", as
   expect(output).toMatch(/The seals are NOT intact: \d problems? in[\s\S]*is missing in the local stack's bucket/);
 
   // D1 fails after the file was begun.
-  writeFileSync(d1Path, "not a database");
-  // What has not been moved out of these would count in place of the file.
+  // Another file in its place: the stack, which still runs, may write to the one that it has open.
   for (const suffix of ["-wal", "-shm"]) rmSync(d1Path + suffix, { force: true });
+  writeFileSync(`${d1Path}.broken`, "not a database");
+  renameSync(`${d1Path}.broken`, d1Path);
   expect((await run("audit-restore", "--out", failed)).output).toContain("file is not a database");
   expect(existsSync(failed)).toBe(false);
 });
