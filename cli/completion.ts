@@ -1,5 +1,5 @@
 /** Shell completion. kubectl runs `kubectl_complete-sallyport ARGS…` for `kubectl sallyport ARGS…`. Pure. */
-import { optionLabel } from "../tools/cli/help.ts";
+import { optionLabel } from "../command-line/help.ts";
 import type { Verb } from "./verb.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;

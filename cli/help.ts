@@ -1,25 +1,13 @@
 /** Help texts. Pure. */
-import { columns, describeOption, optionLabel, usageLine, wrap } from "../tools/cli/help.ts";
-import { flag, type Options } from "../tools/cli/options.ts";
+import { columns, commandHelpLines } from "../command-line/help.ts";
 import { EXIT_CODE_RULE } from "./failure.ts";
 import type { Verb } from "./verb.ts";
 
 export const PROGRAM = "kubectl sallyport";
-const MAX_LINE = 110;
 
 /** Help of one verb. */
-export function verbHelp({ name, summary, options, positionals, notes }: Verb): string {
-  const all: Options = { ...options, help: flag("show this help") };
-  return [
-    `Usage: ${usageLine(name, { options, positionals }, PROGRAM)}`,
-    "",
-    `${summary}.`,
-    "",
-    ...columns(Object.entries(all).map(([each, option]) => [optionLabel(each, option), describeOption(option)])),
-    ...notes.flatMap((paragraph) => ["", ...wrap(paragraph, MAX_LINE)]),
-    "",
-    EXIT_CODE_RULE,
-  ].join("\n");
+export function verbHelp(verb: Verb): string {
+  return [...commandHelpLines(PROGRAM, verb), "", EXIT_CODE_RULE].join("\n");
 }
 
 /** Help of the program: its verbs. */

@@ -1,6 +1,6 @@
 /** Which deployment a verb is for: kubectl's context, or an address. */
-import { text } from "../tools/cli/options.ts";
-import { parseArguments } from "../tools/cli/parse.ts";
+import { text } from "../command-line/options.ts";
+import { parseArguments } from "../command-line/parse.ts";
 import { type Application, applicationAt } from "./application.ts";
 import { PluginFailure } from "./failure.ts";
 import { readKubeconfigs, readPem } from "./kubeconfig/files.ts";

@@ -1,5 +1,5 @@
 /** `completion`, and what completion scripts run. */
-import { flag, oneOf, parsed } from "../../tools/cli/options.ts";
+import { flag, oneOf, parsed } from "../../command-line/options.ts";
 import { callJson } from "../api.ts";
 import { type Candidates, completionScript, KUBECTL_COMPLETE, SHELLS } from "../completion.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";

@@ -1,7 +1,7 @@
 /** `kubeconfig`. */
 import { accessSync, constants } from "node:fs";
 import { basename, delimiter, join } from "node:path";
-import { flag, oneOf, parsed, text } from "../../tools/cli/options.ts";
+import { flag, oneOf, parsed, text } from "../../command-line/options.ts";
 import { callApi } from "../api.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
 import type { ExecUser, WrittenContext } from "../kubeconfig/merge.ts";

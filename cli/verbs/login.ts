@@ -1,5 +1,5 @@
 /** `login` and `logout`. */
-import { duration, flag, numberBetween, parsed } from "../../tools/cli/options.ts";
+import { duration, flag, numberBetween, parsed } from "../../command-line/options.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
 import { makeFetch } from "../net/https.ts";
 import { revoke } from "../oauth/refresh.ts";

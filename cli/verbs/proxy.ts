@@ -1,7 +1,7 @@
 /** `proxy`. */
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { flag, numberBetween, parsed, text } from "../../tools/cli/options.ts";
+import { flag, numberBetween, parsed, text } from "../../command-line/options.ts";
 import { EXIT_CODES, errorCode, PluginFailure } from "../failure.ts";
 import { readTextIfAny } from "../kubeconfig/files.ts";
 import { personalToken, serviceToken } from "../proxy/credentials.ts";

@@ -1,5 +1,5 @@
 /** `reason`. */
-import { requiredText } from "../../tools/cli/options.ts";
+import { requiredText } from "../../command-line/options.ts";
 import { callJson } from "../api.ts";
 import { EXIT_CODES } from "../failure.ts";
 import { findTarget, targetOptions } from "../target.ts";

@@ -1,5 +1,5 @@
 /** `sessions` and `end`. */
-import { flag, oneOf, parsed, text } from "../../tools/cli/options.ts";
+import { flag, oneOf, parsed, text } from "../../command-line/options.ts";
 import { callJson } from "../api.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
 import { findSession, isWholeId, type Session, sessionTable } from "../sessions.ts";

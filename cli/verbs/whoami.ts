@@ -1,5 +1,5 @@
 /** `whoami`. */
-import { flag } from "../../tools/cli/options.ts";
+import { flag } from "../../command-line/options.ts";
 import { callApi, callJson } from "../api.ts";
 import { EXIT_CODES } from "../failure.ts";
 import { columnsOf } from "../table.ts";

@@ -14,6 +14,7 @@ const copy = join(home, "a/copy");
 const SOURCES = [
   "dev",
   "tools",
+  "command-line",
   "terraform",
   "worker",
   "durable",

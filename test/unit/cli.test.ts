@@ -1,10 +1,6 @@
 /** The operators' command: dispatching, parsing, help and exit codes, the same for every command. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type CommandEntry, defineCommand, UsageError } from "../../tools/cli/command.ts";
-import { COMMANDS } from "../../tools/cli/commands.ts";
-import { dispatch } from "../../tools/cli/dispatch.ts";
-import { EXIT_CODE_RULE, EXIT_CODES } from "../../tools/cli/exit-codes.ts";
 import {
   duration,
   flag,
@@ -18,7 +14,11 @@ import {
   text,
   texts,
   textWithDefault,
-} from "../../tools/cli/options.ts";
+} from "../../command-line/options.ts";
+import { type CommandEntry, defineCommand, UsageError } from "../../tools/cli/command.ts";
+import { COMMANDS } from "../../tools/cli/commands.ts";
+import { dispatch } from "../../tools/cli/dispatch.ts";
+import { EXIT_CODE_RULE, EXIT_CODES } from "../../tools/cli/exit-codes.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 
 /** A command with an option of every kind. It prints the values that it gets. */

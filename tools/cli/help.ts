@@ -1,42 +1,13 @@
 /** Help texts. Pure. */
+import { columns, commandHelpLines } from "../../command-line/help.ts";
 import type { Command, CommandEntry } from "./command.ts";
 import { EXIT_CODE_RULE } from "./exit-codes.ts";
-import { flag, type Option, type Options } from "./options.ts";
 
 export const PROGRAM = "npx sallyport";
-const MAX_LINE = 110;
-
-const HELP = flag("show this help");
 
 /** Help of one command. */
-export function commandHelp({ name, summary }: CommandEntry, { options, positionals, notes }: Command): string {
-  const all: Options = { ...options, help: HELP };
-  return [
-    `Usage: ${usageLine(name, { options, positionals })}`,
-    "",
-    `${summary}.`,
-    "",
-    ...columns(Object.entries(all).map(([each, option]) => [optionLabel(each, option), describeOption(option)])),
-    ...notes.flatMap((paragraph) => ["", ...wrap(paragraph, MAX_LINE)]),
-    "",
-    EXIT_CODE_RULE,
-  ].join("\n");
-}
-
-/** A command's usage in one line: required options, the other options, positional arguments. */
-export function usageLine(
-  name: string,
-  { options, positionals }: Pick<Command, "options" | "positionals">,
-  program = PROGRAM,
-): string {
-  const required = Object.entries(options).filter(([, { isRequired }]) => isRequired);
-  return [
-    program,
-    name,
-    ...required.map(([each, option]) => optionLabel(each, option)),
-    "[options]",
-    ...Object.values(positionals).map(({ placeholder }) => placeholder),
-  ].join(" ");
+export function commandHelp({ name, summary }: CommandEntry, command: Command): string {
+  return [...commandHelpLines(PROGRAM, { ...command, name, summary }), "", EXIT_CODE_RULE].join("\n");
 }
 
 /** Help of the program: its commands. */
@@ -51,41 +22,4 @@ export function overviewHelp(entries: readonly CommandEntry[]): string {
     `Options of a command: ${PROGRAM} help <command>, or ${PROGRAM} <command> --help. Version: ${PROGRAM} --version.`,
     EXIT_CODE_RULE,
   ].join("\n");
-}
-
-/** An option as it is typed, with the placeholder of its value. */
-export function optionLabel(name: string, { placeholder }: Option<unknown>): string {
-  if (name === "help") return "-h, --help";
-  return placeholder === undefined ? `--${name}` : `--${name} ${placeholder}`;
-}
-
-/** An option's description, with its default. */
-export function describeOption({ description, defaultText, isRepeatable }: Option<unknown>): string {
-  const more = [
-    ...(isRepeatable ? ["may be given several times"] : []),
-    ...(defaultText === undefined ? [] : [`default: ${defaultText}`]),
-  ];
-  return more.length === 0 ? description : `${description} (${more.join("; ")})`;
-}
-
-/** Two columns; what does not fit on a line of the second one goes on below. */
-export function columns(rows: readonly (readonly [label: string, text: string])[]): string[] {
-  const width = Math.max(...rows.map(([label]) => label.length));
-  const indent = " ".repeat(width + 4);
-  return rows.flatMap(([label, text]) =>
-    wrap(text, MAX_LINE - indent.length).map((line, index) =>
-      index === 0 ? `  ${label.padEnd(width)}  ${line}` : `${indent}${line}`,
-    ),
-  );
-}
-
-/** A paragraph in lines of at most `width` characters; a longer word has one of its own. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + word.length >= width) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines;
 }

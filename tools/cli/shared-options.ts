@@ -1,9 +1,9 @@
 /** Options that several commands have, with the same name and meaning. */
 
+import { flag, type Option, text } from "../../command-line/options.ts";
 import { ok } from "../../common/result.ts";
 import { DEFAULT_DEPLOYMENT_FILE } from "../../terraform/config/load.ts";
 import { projectFile } from "../deployment/project-files.ts";
-import { flag, type Option, text } from "./options.ts";
 
 /** A file or folder. @param defaultPath from the project's top, wherever the command is started */
 export function projectPath(placeholder: string, description: string, defaultPath: string): Option<string> {

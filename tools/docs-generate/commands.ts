@@ -2,10 +2,10 @@
 
 import { PROGRAM as PLUGIN } from "../../cli/help.ts";
 import type { Verb } from "../../cli/verb.ts";
+import { type DescribedCommand, describeOption, optionLabel, usageLine } from "../../command-line/help.ts";
 import type { CommandEntry } from "../cli/command.ts";
 import { EXIT_CODES } from "../cli/exit-codes.ts";
-import { describeOption, optionLabel, PROGRAM, usageLine } from "../cli/help.ts";
-import type { Options } from "../cli/options.ts";
+import { PROGRAM } from "../cli/help.ts";
 import { markdownTable } from "../markdown.ts";
 
 const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
@@ -37,15 +37,8 @@ export function verbParts(verbs: readonly Verb[]): Readonly<Record<string, strin
   return { verbs: verbs.map((verb) => section(PLUGIN, verb).replace(/^##/, "###")).join("\n\n") };
 }
 
-interface Described {
-  readonly name: string;
-  readonly summary: string;
-  readonly options: Options;
-  readonly positionals: Options;
-  readonly notes: readonly string[];
-}
-
-function section(program: string, { name, summary, options, positionals, notes }: Described): string {
+function section(program: string, command: DescribedCommand): string {
+  const { name, summary, options, notes } = command;
   const rows = Object.entries(options).map(([each, option]) => [
     `\`${optionLabel(each, option)}\``,
     describeOption(option),
@@ -53,7 +46,7 @@ function section(program: string, { name, summary, options, positionals, notes }
   return [
     `## ${name}`,
     `${summary}.`,
-    `\`${usageLine(name, { options, positionals }, program)}\``,
+    `\`${usageLine(program, command)}\``,
     ...(rows.length === 0 ? [] : [markdownTable(["option", "meaning"], rows)]),
     ...notes,
   ].join("\n\n");

@@ -7,7 +7,7 @@ import { findSession, isWholeId, type Session, sessionTable } from "../../../cli
 import { ageOf } from "../../../cli/table.ts";
 import { defineVerb } from "../../../cli/verb.ts";
 import { VERBS } from "../../../cli/verbs.ts";
-import { flag, text } from "../../../tools/cli/options.ts";
+import { flag, text } from "../../../command-line/options.ts";
 import { surroundingsOf } from "./support.ts";
 
 const failing = (name: string, error: unknown) =>

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { flag, text, texts } from "../../../command-line/options.ts";
 import { EDGE_STACK } from "../../../terraform/config/stack-names.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { formatOutputs, readOutputs, terraformProgram } from "../../deployment/outputs.ts";
@@ -8,7 +9,6 @@ import { outFolder, projectFile } from "../../deployment/project-files.ts";
 import { inOrder, inTerminal, readBy, runStack } from "../../deployment/terraform-run.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { flag, text, texts } from "../options.ts";
 import { deploymentFile } from "../shared-options.ts";
 
 export const apply = defineCommand({

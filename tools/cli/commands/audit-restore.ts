@@ -1,12 +1,12 @@
 import { existsSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { requiredText } from "../../../command-line/options.ts";
 import { describeSeam } from "../../audit-verify.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { assembleLog } from "../../seals/assemble.ts";
 import { openLog } from "../../seals/source.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { requiredText } from "../options.ts";
 import { logOptions } from "../shared-options.ts";
 
 export const auditRestore = defineCommand({

@@ -1,6 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
+import {
+  duration,
+  flag,
+  nameAndValue,
+  oneOf,
+  parsed,
+  parsedTexts,
+  requiredText,
+  text,
+  texts,
+} from "../../../command-line/options.ts";
 import { maskControlCharacters, stripControlCharacters } from "../../../common/text.ts";
 import type { DeployedCluster, Deployment } from "../../../terraform/config/schema.ts";
 import { namespaceOf, SERVICE_ACCOUNT_NAME } from "../../../terraform/manifests/names.ts";
@@ -14,7 +25,6 @@ import { kubectlProcess } from "../../ports/kubectl.ts";
 import { wranglerDatabase, wranglerProcess } from "../../ports/wrangler.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { duration, flag, nameAndValue, oneOf, parsed, parsedTexts, requiredText, text, texts } from "../options.ts";
 import { deploymentFile } from "../shared-options.ts";
 
 export const breakGlass = defineCommand({

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { duration, flag, parsed, text, texts } from "../../../command-line/options.ts";
 import { deploy as runDeploy } from "../../deploy/deploy.ts";
 import { DEPLOYED_FILE, DRY_RUN_FILE, formatDeployed, readDeployed } from "../../deploy/deployed-tags.ts";
 import {
@@ -19,7 +20,6 @@ import { wranglerProcess } from "../../ports/wrangler.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { interruptible } from "../interruptible.ts";
-import { duration, flag, parsed, text, texts } from "../options.ts";
 import { deploymentFile, outputsFile } from "../shared-options.ts";
 
 /** How long a drain waits for live sessions, if nobody says. */

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { flag } from "../../../command-line/options.ts";
 import { PROJECT } from "../../deployment/project-files.ts";
 import { generatedFiles } from "../../docs-generate/files.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { flag } from "../options.ts";
 
 export const docsGenerate = defineCommand({
   options: {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { commaSeparated, flag, parsed } from "../../../command-line/options.ts";
 import { readMigrations } from "../../../dev/stack/migrations.ts";
 import { serviceTokenOf } from "../../deployment/access.ts";
 import { readEndpoints } from "../../deployment/local-stack.ts";
@@ -17,7 +18,6 @@ import { nodeHttp } from "../../ports/http.ts";
 import { kubectlProcess } from "../../ports/kubectl.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { commaSeparated, flag, parsed } from "../options.ts";
 import { deploymentFile, outputsFile, stateFolder } from "../shared-options.ts";
 
 interface Target {

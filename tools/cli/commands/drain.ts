@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { duration, flag, parsed, text } from "../../../command-line/options.ts";
 import { describeDrain, SETTLE_MS, waitForSessions } from "../../deploy/drain.ts";
 import {
   ADMIN_CREDENTIALS_NOTE,
@@ -13,7 +14,6 @@ import { type PlanOptions, readPlan } from "../../deployment/project.ts";
 import { nodeHttp } from "../../ports/http.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { duration, flag, parsed, text } from "../options.ts";
 import { deploymentFile, outputsFile, stateFolder } from "../shared-options.ts";
 
 const DEFAULT_DRAIN_MS = 60 * 60_000;

@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from "node:fs";
+import { oneOf, parsed, requiredParsed, text, textWithDefault } from "../../../command-line/options.ts";
 import { err, ok } from "../../../common/result.ts";
 import { DeploymentError, parseDeployment } from "../../../terraform/config/load.ts";
 import { RECORD_LOCATIONS } from "../../../terraform/config/schema.ts";
@@ -8,7 +9,6 @@ import { nodeHttp } from "../../ports/http.ts";
 import { kubectlProcess } from "../../ports/kubectl.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { oneOf, parsed, requiredParsed, text, textWithDefault } from "../options.ts";
 import { deploymentFile } from "../shared-options.ts";
 
 const hostname = (given: string) =>

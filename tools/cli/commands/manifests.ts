@@ -1,12 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { flag, text } from "../../../command-line/options.ts";
 import { connectorManifests } from "../../../terraform/manifests/connector.ts";
 import { namespaceOf, TOKEN_SECRET } from "../../../terraform/manifests/names.ts";
 import { manifestsAsJson, manifestsAsYaml } from "../../../terraform/manifests/render.ts";
 import { findCluster, readDeployment } from "../../deployment/project.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { flag, text } from "../options.ts";
 import { deploymentFile } from "../shared-options.ts";
 
 export const manifests = defineCommand({

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
+import { flag, text } from "../../../command-line/options.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { flag, text } from "../options.ts";
 import { projectPath } from "../shared-options.ts";
 
 export const plugin = defineCommand({

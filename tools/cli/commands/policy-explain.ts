@@ -1,3 +1,12 @@
+import {
+  nameAndValue,
+  parsed,
+  parsedTexts,
+  requiredParsed,
+  requiredText,
+  text,
+  texts,
+} from "../../../command-line/options.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { ConfigError, loadConfig } from "../../../worker/config/load.ts";
 import { describeReservedName } from "../../../worker/config/reserved-names.ts";
@@ -5,7 +14,6 @@ import { OperatorError } from "../../deployment/operator-error.ts";
 import { explain } from "../../policy-explain/explain.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { nameAndValue, parsed, parsedTexts, requiredParsed, requiredText, text, texts } from "../options.ts";
 
 export const policyExplain = defineCommand({
   options: {

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import * as z from "zod";
+import { text } from "../../../command-line/options.ts";
 import { serviceTokenNames } from "../../../terraform/config/service-tokens.ts";
 import { SECRETS_STACK, serviceTokenAddress } from "../../../terraform/config/stack-names.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
@@ -11,7 +12,6 @@ import { cloudflareApi } from "../../ports/cloudflare.ts";
 import { nodeHttp } from "../../ports/http.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { text } from "../options.ts";
 import { deploymentFile, outputsFile } from "../shared-options.ts";
 
 export const secret = defineCommand({

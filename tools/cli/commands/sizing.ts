@@ -1,8 +1,8 @@
+import { flag, numberBetween, parsed } from "../../../command-line/options.ts";
 import { describeEstimate, estimate, MAX_CLUSTERS, MAX_USERS } from "../../sizing/estimate.ts";
 import { SEED } from "../../sizing/tables.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { flag, numberBetween, parsed } from "../options.ts";
 
 export const sizing = defineCommand({
   options: {

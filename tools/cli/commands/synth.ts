@@ -1,9 +1,9 @@
 import { dirname, relative, resolve } from "node:path";
+import { text } from "../../../command-line/options.ts";
 import { readDeployment } from "../../deployment/project.ts";
 import { outFolder, projectFile } from "../../deployment/project-files.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { text } from "../options.ts";
 import { deploymentFile } from "../shared-options.ts";
 
 export const synth = defineCommand({

@@ -1,5 +1,5 @@
 /** Options of a command: declared once, for parsing as well as for help. */
-import { err, ok, type Result } from "../../common/result.ts";
+import { err, ok, type Result } from "../common/result.ts";
 
 /** One option, or a positional argument. `T` is the type of its value. */
 export interface Option<T> {

@@ -1,6 +1,6 @@
 /** Parses a command's arguments. Pure. */
 import { parseArgs } from "node:util";
-import { err, ok, type Result } from "../../common/result.ts";
+import { err, ok, type Result } from "../common/result.ts";
 import type { Option, Options, ValuesOf } from "./options.ts";
 
 export interface Syntax<O extends Options, P extends Options> {
