@@ -1,7 +1,7 @@
 /** How the address of a sign-in page reaches a person. */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { errorCode } from "./failure.ts";
+import { errorCode } from "../common/errors.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 export interface BrowserCommand {

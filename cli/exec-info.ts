@@ -2,6 +2,7 @@
  * The protocol of exec credential plugins:
  * https://kubernetes.io/docs/reference/config-api/client-authentication.v1/. Pure.
  */
+import { isJsonObject, parseJson } from "../common/json.ts";
 import { err, ok, type Result } from "../common/result.ts";
 
 const API_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"] as const;
@@ -32,16 +33,16 @@ export interface ExecInfo {
  */
 export function parseExecInfo(text: string | undefined): Result<ExecInfo, string> {
   if (text === undefined || text === "") return ok({ apiVersion: API_VERSIONS[0], isInteractive: false });
-  const info = parseJsonObject(text);
-  if (info === undefined) return err("KUBERNETES_EXEC_INFO is not a JSON object");
+  const info = parseJson(text);
+  if (!isJsonObject(info)) return err("KUBERNETES_EXEC_INFO is not a JSON object");
   const apiVersion = API_VERSIONS.find((each) => each === info["apiVersion"]);
   if (info["kind"] !== "ExecCredential" || apiVersion === undefined) {
     return err(
       `KUBERNETES_EXEC_INFO is no ExecCredential of ${API_VERSIONS.join(" or ")}: set apiVersion in the kubeconfig`,
     );
   }
-  const spec = isObject(info["spec"]) ? info["spec"] : {};
-  const cluster = isObject(spec["cluster"]) ? parseCluster(spec["cluster"]) : undefined;
+  const spec = isJsonObject(info["spec"]) ? info["spec"] : {};
+  const cluster = isJsonObject(spec["cluster"]) ? parseCluster(spec["cluster"]) : undefined;
   if (cluster?.ok === false) return cluster;
   return ok({ apiVersion, isInteractive: spec["interactive"] === true, ...(cluster && { cluster: cluster.value }) });
 }
@@ -68,17 +69,4 @@ export function renderExecCredential(apiVersion: ExecApiVersion, token: string, 
   // RFC 3339 without fractions, as every client reads it.
   const expirationTimestamp = `${new Date(expiresAtMs).toISOString().slice(0, 19)}Z`;
   return JSON.stringify({ apiVersion, kind: "ExecCredential", status: { token, expirationTimestamp } });
-}
-
-function parseJsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,8 @@
 /** The kubeconfigs of a command: which files, and what is in them. */
 import { readFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
-import { errorCode, messageOf, PluginFailure } from "../failure.ts";
+import { errorCode, messageOf } from "../../common/errors.ts";
+import { PluginFailure } from "../failure.ts";
 import type { Surroundings } from "../surroundings.ts";
 import type { KubeconfigFile } from "./read.ts";
 

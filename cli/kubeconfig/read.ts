@@ -1,4 +1,5 @@
 /** Reads kubeconfigs as kubectl does: several files, of which the first one that names something wins. Pure. */
+import { isJsonObject } from "../../common/json.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 
 /** A file that was read and parsed. */
@@ -72,7 +73,7 @@ function pathsOf(files: readonly KubeconfigFile[]): string {
 
 function firstText(files: readonly KubeconfigFile[], field: string): string | undefined {
   for (const { content } of files) {
-    const value = isObject(content) ? content[field] : undefined;
+    const value = isJsonObject(content) ? content[field] : undefined;
     if (typeof value === "string" && value !== "") return value;
   }
   return undefined;
@@ -81,23 +82,23 @@ function firstText(files: readonly KubeconfigFile[], field: string): string | un
 function entry(files: readonly KubeconfigFile[], list: string, name: string, field: string): Found | undefined {
   for (const { path, content } of files) {
     const found = entries(content, list).find((each) => each.name === name);
-    if (found) return { path, value: isObject(found.fields[field]) ? found.fields[field] : {} };
+    if (found) return { path, value: isJsonObject(found.fields[field]) ? found.fields[field] : {} };
   }
   return undefined;
 }
 
 function entries(content: unknown, list: string): { name: string; fields: Readonly<Record<string, unknown>> }[] {
-  const items = isObject(content) ? content[list] : undefined;
+  const items = isJsonObject(content) ? content[list] : undefined;
   if (!Array.isArray(items)) return [];
   return items.flatMap((item: unknown) =>
-    isObject(item) && typeof item["name"] === "string" ? [{ name: item["name"], fields: item }] : [],
+    isJsonObject(item) && typeof item["name"] === "string" ? [{ name: item["name"], fields: item }] : [],
   );
 }
 
 function execSection(value: unknown): ExecSection | undefined {
-  if (!isObject(value) || typeof value["command"] !== "string") return undefined;
+  if (!isJsonObject(value) || typeof value["command"] !== "string") return undefined;
   const { command, args, env } = value;
-  const pairs = Array.isArray(env) ? env.filter(isObject) : [];
+  const pairs = Array.isArray(env) ? env.filter(isJsonObject) : [];
   return {
     command,
     args: Array.isArray(args) ? args.map(String) : [],
@@ -109,8 +110,4 @@ function execSection(value: unknown): ExecSection | undefined {
 function isThisPlugin({ command, args }: ExecSection): boolean {
   const isNamed = [command, ...args].some((each) => /(?:^|[\\/])kubectl-sallyport[^\\/]*$/.test(each));
   return isNamed && args.includes("credential");
-}
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -2,8 +2,9 @@
 import { closeSync, existsSync, mkdirSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { errorCode } from "../../common/errors.ts";
 import type { Result } from "../../common/result.ts";
-import { errorCode, PluginFailure } from "../failure.ts";
+import { PluginFailure } from "../failure.ts";
 import { writePrivateFile } from "../store/atomic-file.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { kubeconfigPaths, readTextIfAny } from "./files.ts";

@@ -1,7 +1,8 @@
 /** HTTP requests as `fetch`, but with a certificate authority, a time limit and a bound, on Node.js 20. */
 import { request as plainRequest } from "node:http";
 import { request } from "node:https";
-import { errorCode, messageOf, PluginFailure } from "../failure.ts";
+import { errorCode, messageOf } from "../../common/errors.ts";
+import { PluginFailure } from "../failure.ts";
 import { makeAgent } from "./tls.ts";
 
 /** Metadata, tokens and lists are kilobytes. More would be another kind of server. */

@@ -1,7 +1,8 @@
 /** Finds out how to sign in to an application: RFC 9728, then RFC 8414. */
 import * as oauth from "oauth4webapi";
+import { messageOf } from "../../common/errors.ts";
 import { type Application, isResourceOf } from "../application.ts";
-import { messageOf, PluginFailure } from "../failure.ts";
+import { PluginFailure } from "../failure.ts";
 import type { Fetch } from "../net/https.ts";
 import { readUnauthenticated } from "./challenge.ts";
 import { fetchOption } from "./fetch-option.ts";

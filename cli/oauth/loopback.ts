@@ -1,7 +1,8 @@
 /** The loopback listener that waits for the redirect at the end of a sign-in. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { errorCode, PluginFailure } from "../failure.ts";
+import { errorCode } from "../../common/errors.ts";
+import { PluginFailure } from "../failure.ts";
 import { CALLBACK_PATH, readRedirect, resultPage } from "./redirect.ts";
 
 export interface LoopbackListener {

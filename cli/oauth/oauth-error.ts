@@ -1,6 +1,7 @@
 /** What goes wrong at an authorization server, as a message without tokens. */
 import * as oauth from "oauth4webapi";
-import { messageOf, PluginFailure } from "../failure.ts";
+import { messageOf } from "../../common/errors.ts";
+import { PluginFailure } from "../failure.ts";
 
 /** The `error` of OAuth that was answered, if any. */
 export function oauthErrorCode(error: unknown): string | undefined {

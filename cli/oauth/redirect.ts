@@ -1,4 +1,5 @@
 /** The redirect at the end of a sign-in: what a request to the loopback listener means. Pure. */
+import { escapeHtml } from "../../common/html.ts";
 
 export const CALLBACK_PATH = "/callback";
 
@@ -52,8 +53,4 @@ export function resultPage(title: string, message: string): string {
 <body><h1>${escapeHtml(title)}</h1><p>${escapeHtml(message)}</p></body>
 </html>
 `;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

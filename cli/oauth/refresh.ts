@@ -1,6 +1,6 @@
 /** Renews and revokes tokens at the authorization server. */
 import * as oauth from "oauth4webapi";
-import { messageOf, PluginFailure } from "../failure.ts";
+import { PluginFailure } from "../failure.ts";
 import type { Fetch } from "../net/https.ts";
 import type { ApplicationRecord } from "../store/record.ts";
 import { type Tokens, tokensFrom } from "../tokens.ts";
@@ -79,7 +79,7 @@ export async function revoke(record: ApplicationRecord, tokens: Tokens, fetch: F
     }
     return undefined;
   } catch (error) {
-    return error instanceof PluginFailure ? messageOf(error) : describeOauthError(error);
+    return describeOauthError(error);
   }
 }
 

@@ -10,7 +10,8 @@ import {
 import { request as tlsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { errorCode, messageOf, PluginFailure } from "../failure.ts";
+import { errorCode, messageOf } from "../../common/errors.ts";
+import { PluginFailure } from "../failure.ts";
 import { makeAgent } from "../net/tls.ts";
 import { readUnauthenticated } from "../oauth/challenge.ts";
 import { admitRequest, refusalStatus } from "./admit.ts";

@@ -8,7 +8,8 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorCode, PluginFailure } from "../failure.ts";
+import { errorCode } from "../../common/errors.ts";
+import { PluginFailure } from "../failure.ts";
 
 const TOUCH_EVERY_MS = 5_000;
 /** Six missed touches. */

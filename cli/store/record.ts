@@ -1,4 +1,5 @@
 /** What is stored of a sign-in. Pure. */
+import { isJsonObject, parseJson } from "../../common/json.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { RegisteredClient } from "../oauth/client.ts";
 import type { Tokens } from "../tokens.ts";
@@ -33,7 +34,7 @@ export function renderRecord(record: ApplicationRecord): string {
  */
 export function parseRecord(text: string): Result<ApplicationRecord | undefined, string> {
   const value = parseJson(text);
-  if (!isObject(value) || typeof value["version"] !== "number") return ok(undefined);
+  if (!isJsonObject(value) || typeof value["version"] !== "number") return ok(undefined);
   const { version, ...rest } = value;
   if (version > VERSION) return err("it was written by a newer version of kubectl-sallyport: update this one");
   return ok(version === VERSION && isRecord(rest) ? rest : undefined);
@@ -56,7 +57,7 @@ function isRecord(
   return (
     ["application", "resource", "issuer", "tokenEndpoint"].every((name) => typeof value[name] === "string") &&
     ["revocationEndpoint", "certificateAuthority"].every((name) => isTextIfAny(value[name])) &&
-    isObject(client) &&
+    isJsonObject(client) &&
     typeof client["clientId"] === "string" &&
     isTextIfAny(client["clientSecret"]) &&
     isTextIfAny(client["authMethod"]) &&
@@ -68,7 +69,7 @@ function isRecord(
 
 function isTokens(value: unknown): value is Tokens {
   return (
-    isObject(value) &&
+    isJsonObject(value) &&
     typeof value["accessToken"] === "string" &&
     isTextIfAny(value["refreshToken"]) &&
     Number.isFinite(value["obtainedAtMs"]) &&
@@ -78,16 +79,4 @@ function isTokens(value: unknown): value is Tokens {
 
 function isTextIfAny(value: unknown): boolean {
   return value === undefined || typeof value === "string";
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,8 @@
 /** The stored sign-ins: one file for each application, whose tokens may be in the system's keychain instead. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { errorCode, PluginFailure } from "../failure.ts";
+import { errorCode } from "../../common/errors.ts";
+import { PluginFailure } from "../failure.ts";
 import type { Surroundings } from "../surroundings.ts";
 import type { Tokens } from "../tokens.ts";
 import { writePrivateFile } from "./atomic-file.ts";

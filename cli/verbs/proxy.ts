@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { flag, numberBetween, parsed, text } from "../../command-line/options.ts";
-import { EXIT_CODES, errorCode, PluginFailure } from "../failure.ts";
+import { errorCode } from "../../common/errors.ts";
+import { EXIT_CODES, PluginFailure } from "../failure.ts";
 import { readTextIfAny } from "../kubeconfig/files.ts";
 import { personalToken, serviceToken } from "../proxy/credentials.ts";
 import { onParentEnd } from "../proxy/parent.ts";

@@ -4,6 +4,7 @@
  *
  * https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/managed-oauth/
  */
+import { parseJson } from "../../common/json.ts";
 import { readBoundedText } from "../../common/read-bounded-text.ts";
 import { APPLICATION_PATHS, type ApplicationName, applicationAt, Policies } from "./applications.ts";
 import { BrowserSessions } from "./browser-sessions.ts";
@@ -230,14 +231,6 @@ async function readForm(request: Request): Promise<URLSearchParams | undefined> 
   if (!/^application\/x-www-form-urlencoded *(;|$)/i.test(type)) return undefined;
   const { text, isTruncated } = await readBoundedText(request.body, MAX_BODY_BYTES);
   return isTruncated ? undefined : new URLSearchParams(text);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 async function withMethods(

@@ -1,4 +1,5 @@
 /** The pages that people see in a browser: plain HTML, without scripts. */
+import { escapeHtml } from "../../common/html.ts";
 import type { ApplicationName } from "./applications.ts";
 import { PERSONA_NAMES, PERSONAS, type PersonaName } from "./personas.ts";
 
@@ -70,8 +71,4 @@ function page(status: number, title: string, body: string): Response {
       "x-content-type-options": "nosniff",
     },
   });
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

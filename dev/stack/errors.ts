@@ -2,8 +2,3 @@
 export class StackError extends Error {
   override readonly name = "StackError";
 }
-
-/** The `code` of a Node system error, such as `ENOENT`. */
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-}

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { errorCode, StackError } from "./errors.ts";
+import { errorCode } from "../../common/errors.ts";
+import { StackError } from "./errors.ts";
 
 /** Absolute paths of everything that belongs to one local stack. */
 export interface StatePaths {

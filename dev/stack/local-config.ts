@@ -1,10 +1,12 @@
 /** The configuration document of the local stack. */
 import { readFileSync } from "node:fs";
+import { errorCode } from "../../common/errors.ts";
+import { isJsonObject } from "../../common/json.ts";
 import type { UpstreamTransport } from "../../contract/upstream.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { PERSONAS } from "../access/personas.ts";
-import { errorCode, StackError } from "./errors.ts";
+import { StackError } from "./errors.ts";
 
 /** What `--config FILE` may contain: every part of the document, but little of what belongs to the fake of Access. */
 export type ConfigOverrides = Partial<Omit<ConfigInput, "access">> & {
@@ -70,7 +72,7 @@ export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides =
   };
   for (const [key, value] of Object.entries(overrides)) {
     const before = document[key];
-    document[key] = isPlainObject(before) && isPlainObject(value) ? { ...before, ...value } : value;
+    document[key] = isJsonObject(before) && isJsonObject(value) ? { ...before, ...value } : value;
   }
   const complete = withTransport(document, facts);
   try {
@@ -97,7 +99,7 @@ function withTransport(
   const { clusters } = document;
   if (clusters === undefined) return complete(document, ONLY_BINDING);
   const completeOne = (cluster: unknown) =>
-    isPlainObject(cluster) ? complete(cluster, String(cluster["binding"])) : cluster;
+    isJsonObject(cluster) ? complete(cluster, String(cluster["binding"])) : cluster;
   return { ...document, clusters: Array.isArray(clusters) ? clusters.map(completeOne) : clusters };
 }
 
@@ -123,7 +125,7 @@ export function readConfigOverrides(path: string): ConfigOverrides {
   } catch {
     throw new StackError(`${path} is not JSON`);
   }
-  if (!isPlainObject(value))
+  if (!isJsonObject(value))
     throw new StackError(`${path} must hold a JSON object, for example {"limits": {"maxSessionsPerUser": 2}}`);
   if ("access" in value && !isSettableAccess(value["access"]))
     throw new StackError(
@@ -133,10 +135,6 @@ export function readConfigOverrides(path: string): ConfigOverrides {
 }
 
 function isSettableAccess(access: unknown): boolean {
-  const fields = isPlainObject(access) ? Object.keys(access) : [];
+  const fields = isJsonObject(access) ? Object.keys(access) : [];
   return fields.length > 0 && fields.every((field) => ACCESS_FIELDS.some((name) => name === field));
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

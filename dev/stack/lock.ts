@@ -1,7 +1,8 @@
 /** Allows one running stack per state directory, because two would write to the same databases. */
 import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { errorCode, StackError } from "./errors.ts";
+import { errorCode } from "../../common/errors.ts";
+import { StackError } from "./errors.ts";
 import { processStartTime } from "./processes.ts";
 
 interface Holder {

@@ -6,7 +6,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Miniflare } from "miniflare";
 import { unstable_splitSqlQuery } from "wrangler";
-import { errorCode, StackError } from "./errors.ts";
+import { errorCode, messageOf } from "../../common/errors.ts";
+import { StackError } from "./errors.ts";
 
 type D1 = Awaited<ReturnType<Miniflare["getD1Database"]>>;
 
@@ -50,7 +51,7 @@ export async function applyMigrations(database: D1, migrations: readonly Migrati
     try {
       await database.batch([...statements.map((statement) => database.prepare(statement)), record]);
     } catch (error) {
-      throw new StackError(`migration ${name} failed: ${error instanceof Error ? error.message : String(error)}`);
+      throw new StackError(`migration ${name} failed: ${messageOf(error)}`);
     }
     applied.push(name);
   }

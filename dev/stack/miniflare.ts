@@ -6,6 +6,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, MiniflareCoreError, type V4WorkerOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import { messageOf } from "../../common/errors.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import type { FrontSettings } from "../access/front.ts";
 import { PERSONA_NAMES } from "../access/personas.ts";
@@ -195,9 +196,7 @@ function describeStartFailure(error: unknown): Error {
   if (error instanceof MiniflareCoreError && error.code === "ERR_ADDRESS_IN_USE")
     return new PortsTakenError(error.message);
   if (error instanceof StackError) return error;
-  return new StackError(
-    `workerd did not start: ${plainMessage(error instanceof Error ? error.message : String(error))}`,
-  );
+  return new StackError(`workerd did not start: ${plainMessage(messageOf(error))}`);
 }
 
 /** workerd reports a failed start as JSON log lines; their messages are enough. */

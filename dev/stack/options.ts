@@ -1,5 +1,6 @@
 /** The command line of `npm start`. */
 import { parseArgs } from "node:util";
+import { messageOf } from "../../common/errors.ts";
 import { UPSTREAM_TRANSPORTS, type UpstreamTransport } from "../../contract/upstream.ts";
 import { MAX_BASE_PORT } from "./ports.ts";
 import { parseUpstream } from "./upstream.ts";
@@ -48,7 +49,7 @@ export function parseCommandLine(args: readonly string[]): Command {
   try {
     values = parseFlags(args);
   } catch (error) {
-    return misuse(error instanceof Error ? error.message : String(error));
+    return misuse(messageOf(error));
   }
   if (values.help) return { kind: "help" };
   for (const name of ["state", "upstream", "config"] as const) {

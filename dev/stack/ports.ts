@@ -1,7 +1,8 @@
 /** Which loopback ports the stack listens on. */
 import { createServer, type Server } from "node:net";
+import { errorCode } from "../../common/errors.ts";
 import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
-import { errorCode, StackError } from "./errors.ts";
+import { StackError } from "./errors.ts";
 
 export const LOOPBACK = "127.0.0.1";
 export const DEFAULT_BASE_PORT = 8710;

@@ -1,7 +1,7 @@
 /** HTTPS in front of a persona's port, for client libraries that refuse plain HTTP. */
 import { connect, type Socket } from "node:net";
 import { createServer, type Server } from "node:tls";
-import { errorCode } from "./errors.ts";
+import { errorCode } from "../../common/errors.ts";
 import { LOOPBACK } from "./ports.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 

@@ -1,7 +1,7 @@
 /** The log of the Workers and of workerd, kept in a file. Only errors reach the terminal. */
 import { chmodSync, closeSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { Log, LogLevel } from "miniflare";
-import { errorCode } from "./errors.ts";
+import { errorCode } from "../../common/errors.ts";
 
 /** A larger log is moved aside at the next start. */
 const MAX_KEPT_BYTES = 10 * 1024 * 1024;

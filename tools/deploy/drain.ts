@@ -1,7 +1,9 @@
 /** Live sessions, which an update of the objects' Worker ends sooner or later, and how to have none. */
+
+import { messageOf } from "../../common/errors.ts";
 import { MAX_DRAIN_MS } from "../../contract/drain.ts";
 import type { DrainState, DrainSwitch, LiveSession } from "../deployment/drain-switch.ts";
-import { errorMessage, OperatorError } from "../deployment/operator-error.ts";
+import { OperatorError } from "../deployment/operator-error.ts";
 
 export const LIVE_COUNT_SQL = "SELECT count(*) AS live FROM sessions WHERE state = 'live'";
 
@@ -115,7 +117,7 @@ export function whileDrained<T>(
     try {
       result = await work(drained);
     } catch (error) {
-      if (own) print(await openAgain(drain, own).catch(errorMessage));
+      if (own) print(await openAgain(drain, own).catch(messageOf));
       throw error;
     }
     if (own) print(await openAgain(drain, own));
@@ -134,7 +136,7 @@ async function openAgain(drain: DrainSwitch, own: DrainState): Promise<string> {
     return "New sessions open again.";
   } catch (error) {
     throw new OperatorError(
-      `${describeDrain(own)} They could not be opened again: npx sallyport drain --end tries it. ${errorMessage(error)}`,
+      `${describeDrain(own)} They could not be opened again: npx sallyport drain --end tries it. ${messageOf(error)}`,
     );
   }
 }

@@ -1,6 +1,7 @@
 /** Checks after a deploy that Access is in front, and that the new version answers. */
+
+import { messageOf } from "../../common/errors.ts";
 import { askAsStranger, type ServiceToken, serviceTokenHeaders } from "../deployment/access.ts";
-import { errorMessage } from "../deployment/operator-error.ts";
 import { hostsOf, type Plan, type PlannedHost } from "../deployment/plan.ts";
 import type { Http, HttpAnswer } from "../ports/http.ts";
 
@@ -78,7 +79,7 @@ async function checkHost(
     }
     return checkHealth(hostname, version, await http({ url, headers: serviceTokenHeaders(token) }));
   } catch (error) {
-    return { fault: `${errorMessage(error)}: a new custom domain takes some minutes; "npm run doctor" looks again` };
+    return { fault: `${messageOf(error)}: a new custom domain takes some minutes; "npm run doctor" looks again` };
   }
 }
 

@@ -1,8 +1,9 @@
 /** A deployment's drain switch and live sessions, through its admin API. */
 import * as z from "zod";
+import { messageOf } from "../../common/errors.ts";
 import type { Http, HttpRequest } from "../ports/http.ts";
 import { readAccessAnswer, type ServiceToken, serviceTokenHeaders, serviceTokenOf } from "./access.ts";
-import { errorMessage, OperatorError } from "./operator-error.ts";
+import { OperatorError } from "./operator-error.ts";
 import { hostnamesOf, type Plan } from "./plan.ts";
 
 const drainSchema = z.object({
@@ -128,7 +129,7 @@ async function askAdminApi<S extends z.ZodType>(
     headers: credentials ? credentialHeaders(credentials) : {},
     ...(body && { body: JSON.stringify(body) }),
   }).catch((error: unknown) => {
-    throw new OperatorError(`the admin API does not answer: ${errorMessage(error)}`);
+    throw new OperatorError(`the admin API does not answer: ${messageOf(error)}`);
   });
   if (readAccessAnswer(answer, teamDomain).by === "access") {
     throw new OperatorError(

@@ -2,8 +2,3 @@
 export class OperatorError extends Error {
   override readonly name = "OperatorError";
 }
-
-/** The message of whatever was thrown. */
-export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

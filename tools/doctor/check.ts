@@ -1,7 +1,8 @@
 /** What a check is, and how checks are run. */
+
+import { messageOf } from "../../common/errors.ts";
 import type { Result } from "../../common/result.ts";
 import type { ServiceToken } from "../deployment/access.ts";
-import { errorMessage } from "../deployment/operator-error.ts";
 import type { Http } from "../ports/http.ts";
 import type { Kubectl } from "../ports/kubectl.ts";
 
@@ -76,6 +77,6 @@ async function runCheck({ run }: Check): Promise<Finding> {
     return await run();
   } catch (error) {
     // A service that does not answer has not been found well.
-    return failure(errorMessage(error), "fix that, then run the doctor again");
+    return failure(messageOf(error), "fix that, then run the doctor again");
   }
 }

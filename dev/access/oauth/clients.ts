@@ -1,4 +1,5 @@
 /** Dynamic client registration (RFC 7591), as Access offers it to programs on people's own machines. */
+import { isJsonObject } from "../../../common/json.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { type OAuthError, oauthError } from "./errors.ts";
 
@@ -29,11 +30,8 @@ export class Clients {
    * @returns the client's metadata as it was registered, which is the answer's body
    */
   register(metadata: unknown, nowSeconds: number): Result<Readonly<Record<string, unknown>>, OAuthError> {
-    if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
-      return invalid("the body must be a JSON object with redirect_uris");
-    }
-    const given = metadata as Readonly<Record<string, unknown>>;
-    const redirectUris = given["redirect_uris"];
+    if (!isJsonObject(metadata)) return invalid("the body must be a JSON object with redirect_uris");
+    const redirectUris = metadata["redirect_uris"];
     if (!Array.isArray(redirectUris) || redirectUris.length === 0 || redirectUris.length > MAX_REDIRECT_URIS) {
       return err(oauthError("invalid_redirect_uri", `redirect_uris must be a list of 1 to ${MAX_REDIRECT_URIS}`));
     }
@@ -42,13 +40,13 @@ export class Clients {
         "redirect_uri is not allowed: only http:// on 127.0.0.1, [::1] or localhost, without fragment";
       return err(oauthError("invalid_redirect_uri", description));
     }
-    const method = given["token_endpoint_auth_method"] ?? "none";
+    const method = metadata["token_endpoint_auth_method"] ?? "none";
     if (method !== "none") return invalid('token_endpoint_auth_method must be "none"');
-    const grantTypes = given["grant_types"] ?? GRANT_TYPES;
+    const grantTypes = metadata["grant_types"] ?? GRANT_TYPES;
     if (!isListOf(grantTypes, GRANT_TYPES)) return invalid(`grant_types must be of ${GRANT_TYPES.join(" and ")}`);
-    const responseTypes = given["response_types"] ?? ["code"];
+    const responseTypes = metadata["response_types"] ?? ["code"];
     if (!isListOf(responseTypes, ["code"])) return invalid('response_types must be ["code"]');
-    const name = given["client_name"] ?? "An unnamed program";
+    const name = metadata["client_name"] ?? "An unnamed program";
     if (typeof name !== "string" || name.length > MAX_NAME_LENGTH) {
       return invalid(`client_name must be a text of at most ${MAX_NAME_LENGTH} characters`);
     }
