@@ -63,7 +63,7 @@ export class Puppet {
     this.#command({ do: "crash" });
   }
 
-  /** Reads nothing for so long, neither from the session nor from the test. Below 30 s. */
+  /** Reads nothing for so long, neither from the session nor from the test. */
   stall(ms: number): void {
     this.#command({ do: "stall", ms });
   }

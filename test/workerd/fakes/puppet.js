@@ -1,5 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 
+/** Of blockConcurrencyWhile. At 30 s it resets the object. */
+const LONGEST_CALL_MS = 20_000;
+
 /**
  * One upstream in the test's hands. The test connects first, to http://control/<name>; the next other request is the
  * one it plays the server of.
@@ -56,8 +59,18 @@ export class Puppet extends DurableObject {
     if (order.do === "close") this.#sink.close(order.code, order.reason);
     // Both sockets break without a close frame, as when a tunnel dies.
     if (order.do === "crash") this.ctx.abort();
-    // Nothing is delivered to the object meanwhile, so that nothing is read from its sockets.
-    if (order.do === "stall") void this.ctx.blockConcurrencyWhile(() => scheduler.wait(order.ms));
+    if (order.do === "stall") this.#stall(order.ms);
+  }
+
+  /**
+   * Nothing is delivered to the object meanwhile, so that nothing is read from its sockets. All calls are made at
+   * once, so that nothing comes in between.
+   */
+  #stall(ms) {
+    for (let left = ms; left > 0; left -= LONGEST_CALL_MS) {
+      const callMs = Math.min(left, LONGEST_CALL_MS);
+      void this.ctx.blockConcurrencyWhile(() => scheduler.wait(callMs));
+    }
   }
 
   #openSocket(request) {
