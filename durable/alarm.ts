@@ -1,11 +1,18 @@
-/** The object's one alarm. It rings at the earliest time that anybody asked for. */
-export class Alarm {
-  readonly #storage: Pick<DurableObjectStorage, "setAlarm">;
-  /** As far as this life of the object knows. */
-  #dueAt: number | undefined;
+/** What an alarm needs of an object's storage. */
+interface AlarmStorage {
+  getAlarm(): Promise<number | null>;
+  setAlarm(at: number): Promise<void>;
+}
 
-  constructor(storage: Pick<DurableObjectStorage, "setAlarm">) {
+/** The object's one alarm. It rings at the earliest time that anybody asked for, also in an earlier life. */
+export class Alarm {
+  readonly #storage: AlarmStorage;
+  #dueAt: number | undefined;
+  #hasRung = false;
+
+  constructor(storage: AlarmStorage) {
     this.#storage = storage;
+    void this.#keepEarlier(storage.getAlarm());
   }
 
   /** Makes sure that the alarm rings within `ms`. */
@@ -18,6 +25,16 @@ export class Alarm {
 
   /** To be called when it rings: the platform has then removed it. */
   hasRung(): void {
+    this.#hasRung = true;
     this.#dueAt = undefined;
+  }
+
+  /** A life that asks for a later time must not put off what an earlier one has left to do. */
+  async #keepEarlier(asked: Promise<number | null>): Promise<void> {
+    const earlier = await asked;
+    // One that rang meanwhile is the one that woke the object.
+    if (earlier === null || this.#hasRung || (this.#dueAt !== undefined && this.#dueAt <= earlier)) return;
+    if (this.#dueAt !== undefined) void this.#storage.setAlarm(earlier);
+    this.#dueAt = earlier;
   }
 }
