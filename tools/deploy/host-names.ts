@@ -3,6 +3,7 @@
  * where its stdout is no terminal. So a deploy looks first.
  */
 import * as z from "zod";
+import { parseJson } from "../../common/json.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 import { type Cloudflare, CloudflareError } from "../ports/cloudflare.ts";
 import type { Http } from "../ports/http.ts";
@@ -92,14 +93,6 @@ async function resolveHostName(hostname: string, http: Http): Promise<HostNameSt
   return answers.length === 0
     ? { state: "free" }
     : { state: "taken", by: `DNS, where it resolves to ${[...new Set(answers)].join(", ")}` };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const tokenSchema = z.object({ token: z.string() });

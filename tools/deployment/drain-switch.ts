@@ -1,6 +1,7 @@
 /** A deployment's drain switch and live sessions, through its admin API. */
 import * as z from "zod";
 import { messageOf } from "../../common/errors.ts";
+import { parseJson } from "../../common/json.ts";
 import type { Http, HttpRequest } from "../ports/http.ts";
 import { readAccessAnswer, type ServiceToken, serviceTokenHeaders, serviceTokenOf } from "./access.ts";
 import { OperatorError } from "./operator-error.ts";
@@ -160,12 +161,4 @@ function credentialHeaders(credentials: AdminCredentials): Record<string, string
   return "accessToken" in credentials
     ? { "cf-access-token": credentials.accessToken }
     : serviceTokenHeaders(credentials);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 /** Makes a first deployment file from what Cloudflare's API and the cluster say, so that no id is copied by hand. */
 import * as z from "zod";
+import { parseJson } from "../../common/json.ts";
 import type { DeploymentInput } from "../../terraform/config/schema.ts";
 import { DEFAULT_API } from "../ports/cloudflare.ts";
 import type { Http } from "../ports/http.ts";
@@ -69,13 +70,9 @@ async function ask<T>(
   { http, token, api = DEFAULT_API }: InitDependencies,
 ) {
   const { status, body } = await http({ url: `${api}/${path}`, headers: { authorization: `Bearer ${token}` } });
-  let parsed: z.ZodSafeParseResult<z.output<typeof envelope>> | undefined;
-  try {
-    parsed = envelope.safeParse(JSON.parse(body));
-  } catch {
-    // Not JSON: the status says enough.
-  }
-  const result = parsed?.data?.success ? schema.safeParse(parsed.data.result) : undefined;
+  // Where it is no JSON, the status says enough.
+  const parsed = envelope.safeParse(parseJson(body));
+  const result = parsed.data?.success ? schema.safeParse(parsed.data.result) : undefined;
   if (result?.success) return result.data;
   throw new OperatorError(
     `Cloudflare's API answered ${status} to ${path}: give CLOUDFLARE_API_TOKEN the permission ${needs} (docs/DEPLOY.md)`,

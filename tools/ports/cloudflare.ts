@@ -1,5 +1,6 @@
 /** Cloudflare's API v4, for reading. (A D1 query is a POST by nature.) */
 import * as z from "zod";
+import { parseJson } from "../../common/json.ts";
 import type { Http } from "./http.ts";
 
 export const DEFAULT_API = "https://api.cloudflare.com/client/v4";
@@ -88,12 +89,4 @@ function validate<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
     `Cloudflare's API answered ${path} in a form that this version does not know: ${fields.join(", ")}`,
     200,
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

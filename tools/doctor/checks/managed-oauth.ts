@@ -1,5 +1,6 @@
 /** Managed OAuth as a client without a browser meets it: a challenge, and metadata that lead to a sign-in. */
 import * as z from "zod";
+import { parseJson } from "../../../common/json.ts";
 import { askAsStranger } from "../../deployment/access.ts";
 import { type Check, type Dependencies, type Finding, failure, passed, skipped, warning } from "../check.ts";
 import { ADMIN_PATH, type Host } from "./access.ts";
@@ -45,12 +46,7 @@ function oauthCheck(
 ): Check {
   const readJson = async <T>(url: string, schema: z.ZodType<T>): Promise<T | undefined> => {
     const { status, body } = await http({ url, headers: { accept: "application/json" } });
-    if (status !== 200) return undefined;
-    try {
-      return schema.safeParse(JSON.parse(body)).data;
-    } catch {
-      return undefined;
-    }
+    return status === 200 ? schema.safeParse(parseJson(body)).data : undefined;
   };
   return {
     id: `${id}:${hostname}`,
