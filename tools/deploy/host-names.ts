@@ -5,7 +5,7 @@
 import * as z from "zod";
 import { parseJson } from "../../common/json.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
-import { type Cloudflare, CloudflareError } from "../ports/cloudflare.ts";
+import { type Cloudflare, isForbidden, possibleZones } from "../ports/cloudflare.ts";
 import type { Http } from "../ports/http.ts";
 import type { Wrangler } from "../ports/wrangler.ts";
 
@@ -50,16 +50,14 @@ export async function lookUpHostName(
       ? { state: "free" }
       : { state: "taken", by: `DNS: ${replaced.map(({ type, content }) => `${type} ${content}`).join(", ")}` };
   } catch (error) {
-    if (!(error instanceof CloudflareError) || ![401, 403].includes(error.status)) throw error;
+    if (!isForbidden(error)) throw error;
     return resolveHostName(hostname, http);
   }
 }
 
 /** The account's zone of a host name: the longest of its suffixes that is one. */
 async function findZone(hostname: string, account: string, cloudflare: Cloudflare): Promise<string | undefined> {
-  const labels = hostname.split(".");
-  for (let first = 0; first <= labels.length - 2; first += 1) {
-    const name = labels.slice(first).join(".");
+  for (const name of possibleZones(hostname)) {
     const found = await cloudflare.getFromRoot(`zones?name=${name}&account.id=${account}`, zones);
     const zone = found.find((each) => each.name === name);
     if (zone) return zone.id;

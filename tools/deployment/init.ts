@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { parseJson } from "../../common/json.ts";
 import type { DeploymentInput } from "../../terraform/config/schema.ts";
-import { DEFAULT_API } from "../ports/cloudflare.ts";
+import { DEFAULT_API, possibleZones } from "../ports/cloudflare.ts";
 import type { Http } from "../ports/http.ts";
 import type { Kubectl, KubectlTarget } from "../ports/kubectl.ts";
 import { OperatorError } from "./operator-error.ts";
@@ -83,9 +83,7 @@ const zones = z.array(z.object({ name: z.string(), account: z.object({ id: z.str
 
 /** The account of the host name's zone. */
 async function findAccount(hostname: string, dependencies: InitDependencies): Promise<string> {
-  const labels = hostname.split(".");
-  for (let first = 0; first <= labels.length - 2; first += 1) {
-    const name = labels.slice(first).join(".");
+  for (const name of possibleZones(hostname)) {
     const [zone] = await ask(`zones?name=${name}`, zones, "Zone Read", dependencies);
     if (zone?.name === name) return zone.account.id;
   }

@@ -17,6 +17,17 @@ export class CloudflareError extends Error {
   }
 }
 
+/** @returns whether the API refused a request because its token may not make it */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof CloudflareError && (error.status === 401 || error.status === 403);
+}
+
+/** @returns the names that the zone of a host name may have, the longest first */
+export function possibleZones(hostname: string): string[] {
+  const labels = hostname.split(".");
+  return labels.slice(0, -1).map((_, first) => labels.slice(first).join("."));
+}
+
 /** @throws CloudflareError, all methods alike */
 export interface Cloudflare {
   /** @param path below `/accounts/<id>/` */

@@ -1,4 +1,4 @@
-import { type Cloudflare, CloudflareError } from "../../../ports/cloudflare.ts";
+import { type Cloudflare, CloudflareError, isForbidden } from "../../../ports/cloudflare.ts";
 import { type Check, type Finding, skipped } from "../../check.ts";
 
 const NO_TOKEN = "no CLOUDFLARE_API_TOKEN: set a token that may read (docs/UPGRADES.md lists its permissions)";
@@ -29,10 +29,6 @@ export function accountCheck({ id, api, permission, run }: AccountCheck): Check 
       }
     },
   };
-}
-
-export function isForbidden(error: unknown): boolean {
-  return error instanceof CloudflareError && (error.status === 401 || error.status === 403);
 }
 
 /** @returns undefined where the API says that there is no such thing */

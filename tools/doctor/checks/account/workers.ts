@@ -2,9 +2,9 @@
 
 import { hostnamesOf, type Plan } from "../../../deployment/plan.ts";
 import { parseVersionTag } from "../../../deployment/version-tag.ts";
-import type { Cloudflare } from "../../../ports/cloudflare.ts";
+import { type Cloudflare, isForbidden } from "../../../ports/cloudflare.ts";
 import { type Check, failure, passed, skipped, warning } from "../../check.ts";
-import { accountCheck, isForbidden, unlessNotFound } from "./account-check.ts";
+import { accountCheck, unlessNotFound } from "./account-check.ts";
 import {
   readActiveVersions,
   readBindings,
