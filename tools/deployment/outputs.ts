@@ -37,6 +37,23 @@ export function terraformProgram(env: Readonly<Record<string, string | undefined
   return env["TERRAFORM"] || "terraform";
 }
 
+/**
+ * Asks Terraform for the JSON of a stack.
+ *
+ * @param folder of the stack
+ * @returns what it printed; undefined where it failed
+ */
+export function terraformJson(folder: string, command: "output" | "show"): string | undefined {
+  try {
+    return execFileSync(terraformProgram(), [`-chdir=${folder}`, command, "-json"], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  } catch {
+    return undefined;
+  }
+}
+
 const wrapped = z.record(z.string(), z.object({ value: z.unknown() }));
 
 /**
@@ -89,13 +106,8 @@ export function readOutputs(file: string | undefined, edgeStack: string): Output
       `there is no ${edgeStack}: run "npx sallyport synth" and apply the edge stack, or give --outputs FILE`,
     );
   }
-  let text: string;
-  try {
-    text = execFileSync(terraformProgram(), [`-chdir=${edgeStack}`, "output", "-json"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-  } catch {
+  const text = terraformJson(edgeStack, "output");
+  if (text === undefined) {
     throw new OperatorError(
       `"${terraformProgram()} -chdir=${edgeStack} output -json" failed: run it to see why, or give --outputs FILE`,
     );

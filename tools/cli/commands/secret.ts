@@ -1,11 +1,10 @@
-import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import * as z from "zod";
 import { text } from "../../../command-line/options.ts";
 import { serviceTokenNames } from "../../../terraform/config/service-tokens.ts";
 import { SECRETS_STACK, serviceTokenAddress } from "../../../terraform/config/stack-names.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
-import { terraformProgram } from "../../deployment/outputs.ts";
+import { terraformJson, terraformProgram } from "../../deployment/outputs.ts";
 import { readDeployment, readPlan } from "../../deployment/project.ts";
 import { outFolder, projectFile } from "../../deployment/project-files.ts";
 import { cloudflareApi } from "../../ports/cloudflare.ts";
@@ -55,13 +54,8 @@ function readServiceToken(name: string, config: string, out: string | undefined)
     throw new OperatorError(`the deployment file has no service token ${name}`);
   }
   const folder = join(out ?? projectFile(outFolder(deployment.name)), "stacks", SECRETS_STACK);
-  let shown: string;
-  try {
-    shown = execFileSync(terraformProgram(), [`-chdir=${folder}`, "show", "-json"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-  } catch {
+  const shown = terraformJson(folder, "show");
+  if (shown === undefined) {
     throw new OperatorError(`"${terraformProgram()} -chdir=${folder} show" failed: run it to see why`);
   }
   const state = stateSchema.safeParse(JSON.parse(shown));
