@@ -1,5 +1,5 @@
 /** Where a stack keeps its state, and how another stack reads its outputs from there. */
-import { LocalBackend, S3Backend, type TerraformStack } from "cdktf";
+import { LocalBackend, S3Backend, TerraformOutput, type TerraformStack } from "cdktf";
 import type { State } from "../config/state.ts";
 
 export interface StateOptions {
@@ -23,6 +23,11 @@ export function setBackend(stack: TerraformStack, options: StateOptions): void {
   }
   // The first that locks in the bucket itself, without a database.
   stack.addOverride("terraform.required_version", ">= 1.10");
+}
+
+/** Gives a stack an output of exactly this name, by which `outputsOf` and the tools find it. */
+export function addOutput(stack: TerraformStack, name: string, value: unknown): void {
+  new TerraformOutput(stack, name, { value }).overrideLogicalId(name);
 }
 
 /**

@@ -1,10 +1,10 @@
 /** The stack of the demo cluster, like Cloudflare's public example: DigitalOcean Kubernetes in a VPC of its own. */
-import { TerraformOutput, TerraformStack } from "cdktf";
+import { TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import type { Demo } from "../config/demo.ts";
 import type { Deployment } from "../config/schema.ts";
 import { DEMO_STACK } from "../config/stack-names.ts";
-import { type StateOptions, setBackend } from "./backend.ts";
+import { addOutput, type StateOptions, setBackend } from "./backend.ts";
 import { DIGITALOCEAN } from "./providers.ts";
 import { RawProvider, rawData, rawResource } from "./raw.ts";
 
@@ -36,9 +36,7 @@ export class DemoStack extends TerraformStack {
       // The cluster upgrades itself, so the newest patch differs from the one it was created with.
       lifecycle: { ignore_changes: ["version"] },
     });
-    new TerraformOutput(this, "cluster_id", { value: cluster.getStringAttribute("id") }).overrideLogicalId(
-      "cluster_id",
-    );
-    new TerraformOutput(this, "cluster_name", { value: name }).overrideLogicalId("cluster_name");
+    addOutput(this, "cluster_id", cluster.getStringAttribute("id"));
+    addOutput(this, "cluster_name", name);
   }
 }

@@ -11,7 +11,7 @@ import {
   type ConnectivityDirectoryServiceHost,
 } from "@cdktf/provider-cloudflare/lib/connectivity-directory-service/index.js";
 import { ZeroTrustTunnelCloudflared } from "@cdktf/provider-cloudflare/lib/zero-trust-tunnel-cloudflared/index.js";
-import { TerraformOutput, TerraformStack } from "cdktf";
+import { TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import { OUTPUT, SECRETS_OUTPUT } from "../config/outputs.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
@@ -21,7 +21,7 @@ import { mayUseTcp } from "../config/worker-document.ts";
 import { PROXY_PORT } from "../manifests/names.ts";
 import { accessResources } from "./access.ts";
 import { auditStorageResources } from "./audit-storage.ts";
-import { outputsOf, type StateOptions, setBackend } from "./backend.ts";
+import { addOutput, outputsOf, type StateOptions, setBackend } from "./backend.ts";
 import { cloudflareProvider } from "./providers.ts";
 
 export class EdgeStack extends TerraformStack {
@@ -43,45 +43,47 @@ export class EdgeStack extends TerraformStack {
     const byCluster = <T>(pick: (link: (typeof links)[number]) => T) =>
       Object.fromEntries(links.map((each) => [each.name, pick(each)]));
 
-    this.#output(OUTPUT.deployment, deployment.name);
-    this.#output(OUTPUT.account, deployment.account);
-    this.#output(OUTPUT.teamDomain, deployment.access.teamDomain);
-    this.#output(OUTPUT.auditDatabaseId, database.id);
-    this.#output(OUTPUT.auditDatabaseName, database.name);
-    this.#output(OUTPUT.recordingsBucket, recordings.name);
-    if (exports) this.#output(OUTPUT.exportBucket, exports.name);
-    this.#output(OUTPUT.audience, applications[0]?.aud);
-    this.#output(OUTPUT.adminAudience, adminApplications[0]?.aud);
-    this.#output(
+    addOutput(this, OUTPUT.deployment, deployment.name);
+    addOutput(this, OUTPUT.account, deployment.account);
+    addOutput(this, OUTPUT.teamDomain, deployment.access.teamDomain);
+    addOutput(this, OUTPUT.auditDatabaseId, database.id);
+    addOutput(this, OUTPUT.auditDatabaseName, database.name);
+    addOutput(this, OUTPUT.recordingsBucket, recordings.name);
+    if (exports) addOutput(this, OUTPUT.exportBucket, exports.name);
+    addOutput(this, OUTPUT.audience, applications[0]?.aud);
+    addOutput(this, OUTPUT.adminAudience, adminApplications[0]?.aud);
+    addOutput(
+      this,
       OUTPUT.audiences,
       applications.map(({ aud }) => aud),
     );
-    this.#output(
+    addOutput(
+      this,
       OUTPUT.adminAudiences,
       adminApplications.map(({ aud }) => aud),
     );
-    this.#output(
+    addOutput(
+      this,
       OUTPUT.vpcServiceIds,
       byCluster(({ service }) => service.serviceId),
     );
-    this.#output(
+    addOutput(
+      this,
       OUTPUT.vpcTcpServiceIds,
       Object.fromEntries(links.flatMap(({ name, tcpService }) => (tcpService ? [[name, tcpService.serviceId]] : []))),
     );
-    this.#output(
+    addOutput(
+      this,
       OUTPUT.tunnelIds,
       byCluster(({ tunnel }) => tunnel.id),
     );
     const clientId = ofToken(SECRETS_OUTPUT.clientIds);
-    this.#output(OUTPUT.serviceTokenClientIds, Object.fromEntries(tokens.map((token) => [token, clientId(token)])));
-    this.#output(
+    addOutput(this, OUTPUT.serviceTokenClientIds, Object.fromEntries(tokens.map((token) => [token, clientId(token)])));
+    addOutput(
+      this,
       OUTPUT.serviceTokenAudiences,
       serviceTokenApplications.map(({ aud }) => aud),
     );
-  }
-
-  #output(name: string, value: unknown): void {
-    new TerraformOutput(this, name, { value }).overrideLogicalId(name);
   }
 }
 

@@ -3,12 +3,12 @@
  * the state of each stack that reads them. The secrets are only in this stack's own state.
  */
 import { ZeroTrustAccessServiceToken } from "@cdktf/provider-cloudflare/lib/zero-trust-access-service-token/index.js";
-import { TerraformOutput, TerraformStack } from "cdktf";
+import { TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import { OUTPUT, SECRETS_OUTPUT } from "../config/outputs.ts";
 import type { Deployment } from "../config/schema.ts";
 import { SECRETS_STACK } from "../config/stack-names.ts";
-import { type StateOptions, setBackend } from "./backend.ts";
+import { addOutput, type StateOptions, setBackend } from "./backend.ts";
 import { cloudflareProvider } from "./providers.ts";
 
 export class SecretsStack extends TerraformStack {
@@ -29,18 +29,16 @@ export class SecretsStack extends TerraformStack {
     }));
     const byToken = (pick: (resource: ZeroTrustAccessServiceToken) => string) =>
       Object.fromEntries(tokens.map(({ token, resource }) => [token, pick(resource)]));
-    this.#output(OUTPUT.deployment, name);
-    this.#output(
+    addOutput(this, OUTPUT.deployment, name);
+    addOutput(
+      this,
       SECRETS_OUTPUT.ids,
       byToken(({ id }) => id),
     );
-    this.#output(
+    addOutput(
+      this,
       SECRETS_OUTPUT.clientIds,
       byToken(({ clientId }) => clientId),
     );
-  }
-
-  #output(name: string, value: unknown): void {
-    new TerraformOutput(this, name, { value }).overrideLogicalId(name);
   }
 }
