@@ -5,7 +5,7 @@ import { type Check, failure, passed, warning } from "../../check.ts";
 import { accountCheck, unlessNotFound } from "./account-check.ts";
 import { readWorkerSettings, type WorkerSettings } from "./worker-api.ts";
 
-/** Neither Worker's logs or traces keep the URLs or headers of requests. */
+/** Neither Worker's logs nor traces keep the URLs or headers of requests. */
 export function workerLogsCheck({ workers }: Plan, api: Cloudflare | undefined): Check {
   return accountCheck({
     id: "worker-logs",

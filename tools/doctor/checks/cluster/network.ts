@@ -40,8 +40,8 @@ export function networkPolicyCheck({ name, apiServer }: PlannedCluster, view: Cl
         ),
       );
       const apply = "correct clusters[].apiServer, npx sallyport synth, apply the cluster's stack";
-      const allowed = listOf(apiServer.cidrs);
-      const closed = endpoints.filter(({ address, port }) => !allowed(address) || port !== apiServer.port);
+      const isAllowed = isWithin(apiServer.cidrs);
+      const closed = endpoints.filter(({ address, port }) => !isAllowed(address) || port !== apiServer.port);
       if (closed.length > 0) {
         const all = closed.map(({ address, port }) => `${address} port ${port}`).join(", ");
         return failure(`the API server is also at ${all}, which the network policy does not allow`, apply);
@@ -60,7 +60,7 @@ export function networkPolicyCheck({ name, apiServer }: PlannedCluster, view: Cl
   };
 }
 
-function listOf(cidrs: readonly string[]): (address: string) => boolean {
+function isWithin(cidrs: readonly string[]): (address: string) => boolean {
   const list = new BlockList();
   const family = (address: string) => (isIPv6(address) ? "ipv6" : "ipv4");
   for (const cidr of cidrs) {
