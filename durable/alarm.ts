@@ -4,6 +4,12 @@ interface AlarmStorage {
   setAlarm(at: number): Promise<void>;
 }
 
+/**
+ * How late the platform may ring, ms. An alarm that is later was lost: nothing would wake the object any more,
+ * for whoever asks next is told that an earlier one is due.
+ */
+const LOST_AFTER_MS = 30_000;
+
 /** The object's one alarm. It rings at the earliest time that anybody asked for, also in an earlier life. */
 export class Alarm {
   readonly #storage: AlarmStorage;
@@ -17,8 +23,11 @@ export class Alarm {
 
   /** Makes sure that the alarm rings within `ms`. */
   ringWithin(ms: number): void {
-    const at = Date.now() + ms;
-    if (this.#dueAt !== undefined && this.#dueAt <= at) return;
+    const now = Date.now();
+    const isLost = this.#dueAt !== undefined && this.#dueAt + LOST_AFTER_MS <= now;
+    // What a lost one was for is due since.
+    const at = isLost ? now : now + ms;
+    if (!isLost && this.#dueAt !== undefined && this.#dueAt <= at) return;
     this.#dueAt = at;
     void this.#storage.setAlarm(at);
   }

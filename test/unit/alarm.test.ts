@@ -61,4 +61,20 @@ describe("an alarm", () => {
     alarm.ringWithin(60_000);
     expect(storage.alarm).toBe(NOW + 60_000);
   });
+
+  it.each(["this life", "an earlier life"])("of %s that never rang is set again, to ring at once", async (whose) => {
+    const storage = storageWith(whose === "this life" ? null : NOW + 10_000);
+    const alarm = new Alarm(storage);
+    await vi.advanceTimersByTimeAsync(0);
+    alarm.ringWithin(10_000);
+    storage.setAlarm.mockClear();
+    // It may only be late.
+    await vi.advanceTimersByTimeAsync(39_999);
+    alarm.ringWithin(60_000);
+    expect(storage.setAlarm).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    alarm.ringWithin(60_000);
+    alarm.ringWithin(60_000);
+    expect(storage.setAlarm.mock.calls).toEqual([[NOW + 40_000]]);
+  });
 });
