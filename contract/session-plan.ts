@@ -84,20 +84,6 @@ export const planSchema = planFields.readonly();
 
 export type SessionPlan = z.output<typeof planSchema>;
 
-/** Plans of version 2. Their edge let nobody act as another, and did not say how somebody signed in. */
-const planOfVersion2 = planFields
-  .omit({ ownIdentity: true })
-  .extend({ client: clientFields.omit({ signIn: true, deviceId: true }) })
-  .transform(
-    ({ client, ...fields }): SessionPlan => ({
-      ...fields,
-      ownIdentity: null,
-      client: { ...client, signIn: null, deviceId: null },
-    }),
-  );
-
-const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 2 ? planOfVersion2 : planSchema);
-
 const PLAN_HEADER = "Sallyport-Plan";
 
 /**
@@ -130,6 +116,6 @@ export function detachSessionPlan(
   } catch {
     return err(contractMismatch("the plan is not JSON"));
   }
-  const parsed = parseVersioned(planSchemaOf, unpacked, acceptedVersions);
+  const parsed = parseVersioned(() => planSchema, unpacked, acceptedVersions);
   return parsed.ok ? ok({ plan: parsed.value, headers }) : parsed;
 }

@@ -63,8 +63,3 @@ export const liveSessionSchema = sessionRowSchema.extend({
   active_at: integer,
 });
 export type LiveSessionRow = z.output<typeof liveSessionSchema>;
-
-/** A live session for an edge of version 2, which refuses fields that it does not know. */
-export function rowOfVersion2({ active_at: _, sign_in: __, device_id: ___, ...row }: LiveSessionRow): object {
-  return row;
-}

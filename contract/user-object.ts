@@ -11,14 +11,14 @@
  * answers; add a method instead.
  */
 import * as z from "zod";
-import { ok, type Result } from "../common/result.ts";
+import type { Result } from "../common/result.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { podFactsSchema } from "./pod-facts.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
-import { liveSessionSchema, rowOfVersion2 } from "./session-row.ts";
+import { liveSessionSchema } from "./session-row.ts";
 import {
   CONTRACT_VERSION,
   callVersioned,
@@ -44,7 +44,8 @@ const lockSchema = z
   })
   .readonly();
 
-function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(fields: Fields, value: Value) {
+/** @param since the version of the contract that last changed it */
+function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(since: number, fields: Fields, value: Value) {
   const failure = z.strictObject({
     ok: z.literal(false),
     error: z.strictObject({
@@ -54,21 +55,14 @@ function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(fields:
     }),
   });
   const answer = z.discriminatedUnion("ok", [z.strictObject({ ok: z.literal(true), value }), failure]);
-  return { fields, answer, isFrozen: false, version: CONTRACT_VERSION };
-}
-
-/** @param version of the edges that first had it: their objects accept no other */
-function defineOlderMethod<Fields extends z.ZodType, Value extends z.ZodType>(
-  version: number,
-  fields: Fields,
-  value: Value,
-) {
-  return { ...defineMethod(fields, value), version };
+  // An object may run the code of the version before for as long as it has a session open.
+  const version = Math.max(since, CONTRACT_VERSION - 1);
+  return { fields, answer, isFrozen: false, version };
 }
 
 /** @param fields not strict, so that an edge of a later version may add to them */
 function defineFrozenMethod<Fields extends z.ZodObject, Value extends z.ZodType>(fields: Fields, value: Value) {
-  return { ...defineMethod(fields, value), isFrozen: true };
+  return { ...defineMethod(0, fields, value), isFrozen: true };
 }
 
 /** The user's other objects, by their location hints. */
@@ -79,9 +73,9 @@ const notReached = locations;
 /** Exported for the test that pins each version of the contract. */
 export const METHODS = {
   /** The user's open sessions in this object. */
-  list: defineMethod(z.strictObject({}), z.array(liveSessionSchema)),
+  list: defineMethod(3, z.strictObject({}), z.array(liveSessionSchema)),
   /** One open session; null where it is not open here. */
-  describe: defineMethod(z.strictObject({ sessionId: name }), liveSessionSchema.nullable()),
+  describe: defineMethod(3, z.strictObject({ sessionId: name }), liveSessionSchema.nullable()),
   /** Ends one session. Answers whether it was open. */
   terminate: defineFrozenMethod(z.object({ sessionId: name, by: name, reason: text }), z.boolean()),
   /** Ends all of the user's sessions. Answers their ids. */
@@ -104,36 +98,39 @@ export const METHODS = {
    * which copies it to the others before it answers. Answers the ids of all ended sessions.
    */
   decideLock: defineMethod(
+    3,
     z.strictObject({ lock: lockSchema, copyTo: locations }),
     z.strictObject({ ended: z.array(name), notReached }),
   ),
   /** Lifts the lock, likewise. Answers whether any of the objects had one. */
   decideUnlock: defineMethod(
+    3,
     z.strictObject({ user: name, by: name, reason: text, copyTo: locations }),
     z.strictObject({ wasLocked: z.boolean(), notReached }),
   ),
   /** States what the user's next sessions are for, likewise. */
   decideReason: defineMethod(
+    3,
     z.strictObject({ user: name, reason: name, until: milliseconds, copyTo: locations }),
     z.strictObject({ notReached }),
   ),
   /** Takes a copy of what was decided, unless it has a newer one. A lock ends the sessions here. */
   copyState: defineMethod(
+    3,
     z.strictObject({ state: copiedStateSchema }),
     z.strictObject({ ended: z.array(name), wasLocked: z.boolean() }),
   ),
   /** What holds for the user, as this object knows it. */
-  readState: defineMethod(z.strictObject({}), personStateSchema),
+  readState: defineMethod(3, z.strictObject({}), personStateSchema),
   /** The lock that holds now, and which objects do not know yet that it does, or that it does not. */
-  describeLock: defineMethod(z.strictObject({}), z.strictObject({ lock: lockSchema.nullable(), notReached })),
-  /** States a reason in this object alone: for an object that runs the code of version 2. */
-  stateReason: defineOlderMethod(2, z.strictObject({ reason: name, until: milliseconds }), z.null()),
+  describeLock: defineMethod(3, z.strictObject({}), z.strictObject({ lock: lockSchema.nullable(), notReached })),
   /**
    * Writes an API request to the audit log. Once it has answered, no crash loses it. A change (`isChange`)
    * and what administrators do have an event of their own, or are refused: `too_many_changes`,
    * `audit_unavailable`.
    */
   recordRequest: defineMethod(
+    3,
     z
       .strictObject({
         requestId: requestIdSchema,
@@ -154,6 +151,7 @@ export const METHODS = {
   ),
   /** Writes the answer to a change. A second answer, or one to an unknown change, is ignored. */
   recordResponse: defineMethod(
+    3,
     z.strictObject({
       requestId: requestIdSchema,
       status: z.int().nullable(),
@@ -164,6 +162,7 @@ export const METHODS = {
   ),
   /** Reads from a recording that R2 does not have yet, from a byte offset; null where there is none here. */
   readRecording: defineMethod(
+    3,
     z.strictObject({ sessionId: name, offset: z.int().nonnegative() }),
     recordingBlockSchema.nullable(),
   ),
@@ -225,19 +224,5 @@ export function answerCall<
   const { fields: schema, isFrozen } = METHODS[method];
   const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
   if (!fields.ok) return refuseMismatch(method, fields.error.detail);
-  const answered = answer(fields.value as UserObjectFields<M>);
-  return isOfVersion2(argument) ? inFormOfVersion2(method, answered) : answered;
-}
-
-function isOfVersion2(argument: unknown): boolean {
-  return typeof argument === "object" && argument !== null && "version" in argument && argument.version === 2;
-}
-
-/** What version 2 asks for has the form that it knows: `list` and `describe` had fewer fields then. */
-function inFormOfVersion2<Answer>(method: UserObjectMethod, answered: Answer): Answer {
-  if (method !== "list" && method !== "describe") return answered;
-  const answer = answered as UserObjectAnswer<"list" | "describe">;
-  if (!answer.ok) return answered;
-  const { value } = answer;
-  return ok(Array.isArray(value) ? value.map(rowOfVersion2) : value && rowOfVersion2(value)) as Answer;
+  return answer(fields.value as UserObjectFields<M>);
 }

@@ -119,11 +119,6 @@ export class Decisions {
     return true;
   }
 
-  /** States a reason in this object alone. */
-  stateReasonHere(stated: AccessReason): void {
-    this.#locks.setReason(stated);
-  }
-
   /** Sends the copies that some objects still lack. */
   async retryCopies(): Promise<void> {
     if (!this.#copies.isPending) return;

@@ -100,13 +100,6 @@ export class UserSessions extends DurableObject<SharedBindings> {
     return this.#answer("describeLock", argument, ({ decisions }) => decisions.describeLock());
   }
 
-  stateReason(argument: unknown): UserObjectAnswer<"stateReason"> {
-    return this.#answer("stateReason", argument, ({ decisions }, stated) => {
-      decisions.stateReasonHere(stated);
-      return null;
-    });
-  }
-
   readRecording(argument: unknown): UserObjectAnswer<"readRecording"> {
     return this.#answer("readRecording", argument, (host, { sessionId, offset }) =>
       host.readRecording(sessionId, offset),

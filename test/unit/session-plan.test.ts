@@ -70,17 +70,6 @@ describe("an edge and an object of different versions", () => {
     expectMismatch(requestWith(headers), `version ${CONTRACT_VERSION} instead of ${version}`, [version]);
   });
 
-  test("an object reads the plan of an edge of version 2, where everybody was their own user, signed in somehow", () => {
-    const { ownIdentity: _, ...rest } = WIRE;
-    const { signIn: __, deviceId: ___, ...client } = PLAN.client;
-    expect(detach(requestWithPlan({ ...rest, client, version: 2 })).plan).toEqual({
-      ...PLAN,
-      ownIdentity: null,
-      client: { ...PLAN.client, signIn: null, deviceId: null },
-    });
-    expectMismatch(requestWithPlan({ ...WIRE, version: 2 }), "client: unrecognized_keys, (whole): unrecognized_keys");
-  });
-
   test.each([undefined, null, "1", [1], { version: 1 }])("the version %j is none", (version) => {
     expectMismatch(requestWithPlan({ ...WIRE, version }), `version none instead of ${ACCEPTED}`);
   });

@@ -5,9 +5,10 @@ import * as z from "zod";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
 import { FROZEN_METHODS, USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
+import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
 import { PLAN } from "../support/session-plan.ts";
-import pinned from "../vectors/contract/2.json" with { type: "json" };
+import pinned from "../vectors/contract/3.json" with { type: "json" };
 import { ended } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { alice, as, someone, UPGRADE, upgrade } from "./people.ts";
@@ -118,7 +119,9 @@ describe("an edge of the version before, which runs until its own deploy", () =>
     await ended(client.sessionId);
   });
 
-  it.each(Object.entries(pinnedMethods))("understands the answer to its %s", async (method, { answer }) => {
+  // `stateReason` was for objects that are older still.
+  const asked = Object.entries(pinnedMethods).filter(([method]) => method !== "stateReason");
+  it.each(asked)("understands the answer to its %s", async (method, { answer }) => {
     const { response, object } = await attempt((plan) => plan);
     const client = await Client.open(response);
     const by = "admin@example.com";
@@ -132,9 +135,15 @@ describe("an edge of the version before, which runs until its own deploy", () =>
       lock,
       isAudited: true,
       offset: 0,
+      copyTo: [],
+      state: { version: 1, lock: null, accessReason: null },
+      ...{ requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), request: AUDITED_REQUEST, isChange: true },
+      ...{ isHandedOn: false, failedTries: 0, isolate: "i", status: 200 },
+      limits: { maxChangesPerMinute: 100, maxChangesPerDay: 100, maxQueuedEvents: 100 },
     };
     const argument = asPinned(fields, pinnedMethods[method]?.fields ?? {}) as object;
     const answered: unknown = await Reflect.get(object, method)({ ...argument, version });
+    expect(logged).toEqual([]);
     expect(answered).toMatchObject({ ok: true });
     expect(z.fromJSONSchema(answer as never).safeParse(answered).error).toBeUndefined();
     client.close();

@@ -1,5 +1,4 @@
-import { env } from "cloudflare:workers";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
@@ -27,37 +26,6 @@ describe("a session that needs a reason", () => {
     expect(await ended(client.sessionId)).toMatchObject({ access_reason: "INC-17: disk full [2J", rule: "say why" });
     const other = someone();
     expect((await open(other)).status).toBe(403);
-  });
-
-  it("is stated to each object by itself where the one that decides runs older code", async () => {
-    vi.spyOn(console, "error").mockImplementation(() => {});
-    onTestFinished(() => void vi.restoreAllMocks());
-    const person = someone();
-    const sent: unknown[] = [];
-    const older: ProxyHandler<DurableObjectStub> = {
-      get(stub, method) {
-        return async (...given: unknown[]) => {
-          if (method === "stateReason") sent.push(given[0]);
-          if (method !== "decideReason") return Reflect.get(stub, method)(...given);
-          throw new TypeError('The RPC receiver does not implement the method "decideReason".');
-        };
-      },
-    };
-    const namespace = {
-      idFromName: (name: string) => env.USER_SESSIONS.idFromName(name),
-      get: (id: DurableObjectId) => new Proxy(env.USER_SESSIONS.get(id), older),
-    };
-    const stated = await directlyAs(
-      person,
-      "/-/reason",
-      { method: "POST", body: "INC-18" },
-      { config: { rules }, bindings: { USER_SESSIONS: namespace } },
-    );
-    expect(await stated.json()).toMatchObject({ reason: "INC-18", notReached: [] });
-    expect(sent).toEqual([{ version: 2, reason: "INC-18", until: expect.any(Number) }]);
-    const client = await Client.open(open(person));
-    client.close();
-    expect(await ended(client.sessionId)).toMatchObject({ access_reason: "INC-18" });
   });
 
   it.each(["", "   ", '{"reason":""}', "x".repeat(20_000)])("does not accept %j as one", async (text) => {

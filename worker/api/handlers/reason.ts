@@ -1,6 +1,6 @@
 import { ok } from "../../../common/result.ts";
 import { configuredLocations } from "../../config/location-hints.ts";
-import { invokeUserObject, invokeUserObjects, userObjectAddress } from "../../sessions/user-objects.ts";
+import { invokeUserObject, userObjectAddress } from "../../sessions/user-objects.ts";
 import type { Handler } from "./handler.ts";
 
 /** Long enough to type the next command, short enough for the reason to be about it. */
@@ -11,15 +11,6 @@ export const stateReason: Handler<"stateReason"> = async ({ body: { reason } }, 
   const address = userObjectAddress(env.USER_SESSIONS, identity.name, null);
   const copyTo = configuredLocations(config.clusters).filter((location) => location !== null);
   const fields = { user: identity.name, reason, until, copyTo };
-  const answer = { reason, until: new Date(until).toISOString() };
   const stated = await invokeUserObject(env.USER_SESSIONS, address, "decideReason", fields);
-  if (stated.ok) return ok({ ...answer, ...stated.value });
-  if (stated.error.code !== "contract_mismatch") return stated;
-  // An object may run older code for as long as it has a session open, and copies nothing then.
-  const locations = configuredLocations(config.clusters);
-  const each = await invokeUserObjects(env.USER_SESSIONS, identity.name, locations, "stateReason", () => ({
-    reason,
-    until,
-  }));
-  return each.ok ? ok({ ...answer, notReached: [] }) : each;
+  return stated.ok ? ok({ reason, until: new Date(until).toISOString(), ...stated.value }) : stated;
 };
