@@ -5,8 +5,19 @@ import { nonEmpty } from "../../worker/config/shared-fields.ts";
 export const uuid = z
   .string()
   .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "an id such as 699d98f1-5f9f-4b1b-a7d5-6a1b2c3d4e5f");
-/** A duration as the Access API writes it, neither zero nor unlimited. */
-export const duration = z.string().regex(/^[1-9]\d{0,3}[mh]$/, "minutes or hours, such as 30m or 8h");
+/**
+ * "up to 1 month", whose hours Access counts as 730.
+ * https://developers.cloudflare.com/cloudflare-one/identity/users/session-management/
+ */
+const MAX_SESSION_HOURS = 730;
+
+/** A duration as the Access API writes it, neither zero nor longer than Access allows. */
+export const duration = z
+  .string()
+  .regex(/^[1-9]\d{0,4}[mh]$/, "minutes or hours, such as 30m or 8h")
+  .refine((text) => Number.parseInt(text, 10) / (text.endsWith("m") ? 60 : 1) <= MAX_SESSION_HOURS, {
+    message: `Access allows a month at most: give ${MAX_SESSION_HOURS}h or less`,
+  });
 
 const identityProvider = uuid.describe("The identity provider's id.");
 

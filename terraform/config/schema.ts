@@ -118,7 +118,7 @@ const accessSchema = z.strictObject({
   sessionDuration: duration
     .default("8h")
     .describe(
-      "How long a sign-in in a browser lasts. Set on the applications and on their policies, which outrank them.",
+      "How long a sign-in in a browser lasts, at most a month (730h). Set on the applications and on their policies, which outrank them.",
     ),
   allow: whoList.describe("Who is admitted to the clusters' host names."),
   require: requirementList

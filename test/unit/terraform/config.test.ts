@@ -52,6 +52,16 @@ describe("the deployment file", () => {
     ["an account that is not an id", { account: "mine" }, /32 hexadecimal digits/],
     ["a team domain over plain HTTP", { access: { ...access, teamDomain: "http://localhost" } }, /must be https/],
     ["a session without a duration", { access: { ...access, sessionDuration: "0h" } }, /sessionDuration/],
+    [
+      "a session of more than a month",
+      { access: { ...access, sessionDuration: "731h" } },
+      /730h[\s\S]*sessionDuration/,
+    ],
+    [
+      "an administrator's of more than a month",
+      { access: { ...access, adminSessionDuration: "43801m" } },
+      /730h[\s\S]*adminSessionDuration/,
+    ],
     ["an include rule for everyone", { access: { ...access, allow: [{ everyone: true }] } }, /access\.allow\[0\]/],
     ["nobody allowed", { access: { ...access, allow: [] } }, /access\.allow/],
     ["a name that no bucket can have", { name: "Sally Port" }, /lower case letters/],
@@ -104,6 +114,20 @@ describe("the deployment file", () => {
     ],
   ])("is refused with %s, and the message names the place", (_what, change, message) => {
     expect(refusal(change)).toMatch(message);
+  });
+
+  it.each(["accessTokenLifetime", "sessionDuration", "adminSessionDuration"])(
+    "is refused with more than a month of oauth.%s",
+    (field) => {
+      const message = refusal({ access: { ...access, oauth: { [field]: "9999h" } } });
+      expect(message).toMatch(/Access allows a month at most: give 730h or less/);
+      expect(message).toContain(`oauth.${field}`);
+    },
+  );
+
+  it("accepts sign-ins that last as long as Access allows, in hours and in minutes", () => {
+    const longest = { sessionDuration: "730h", adminSessionDuration: "43800m" };
+    expect(refusal({ access: { ...access, ...longest, oauth: { ...longest, accessTokenLifetime: "1m" } } })).toBe("");
   });
 
   it("accepts seals that are locked from their first object until their rows have left D1", () => {
