@@ -9,7 +9,12 @@ import { type DeployInput, type DeployOptions, deploy } from "../../tools/deploy
 import { type DeployedTags, formatDeployed, readDeployed } from "../../tools/deploy/deployed-tags.ts";
 import { SETTLE_MS, waitForSessions } from "../../tools/deploy/drain.ts";
 import { fingerprint } from "../../tools/deploy/fingerprint.ts";
-import type { DrainState, DrainSwitch, LiveSession } from "../../tools/deployment/drain-switch.ts";
+import {
+  type DrainState,
+  type DrainSwitch,
+  type LiveSession,
+  UnclearAnswer,
+} from "../../tools/deployment/drain-switch.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { formatVersionTag, type VersionTag } from "../../tools/deployment/version-tag.ts";
 import { cloudflareApi, DEFAULT_API } from "../../tools/ports/cloudflare.ts";
@@ -390,6 +395,87 @@ describe("--drain", () => {
     const failed = Object.assign(new Account(), { failingSwitch: ["end"], failing: "deploy" });
     await expect(failed.run({ drainMs: MINUTE })).rejects.toThrow(/wrangler did not deploy/);
     expect(failed.output).toMatch(left);
+  });
+
+  /** Loses the answers to these calls, one after the other. @param isDone whether they did their work */
+  function loseAnswers(account: Account, call: "begin" | "end" | "read" | "live", times: number, isDone: boolean) {
+    const { [call]: real } = account.drain as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    let left = times;
+    Object.assign(account.drain, {
+      [call]: async (...args: unknown[]) => {
+        if (left-- <= 0) return real?.(...args);
+        if (isDone) await real?.(...args);
+        throw new UnclearAnswer("the admin API does not answer: no answer within 15 s");
+      },
+    });
+  }
+
+  it("finds its own drain where the answer that it is on was lost, and opens again at the end", async () => {
+    const account = new Account();
+    loseAnswers(account, "begin", 1, true);
+    await account.run({ drainMs: MINUTE });
+    expect(account.commands).toEqual([...BUNDLED, "drain", "live?", "objects deploy", "deploy", "open"]);
+    expect(account.drained).toEqual(OPEN);
+  });
+
+  it("finds that nothing is on where the request was lost, and deploys nothing", async () => {
+    const account = new Account();
+    loseAnswers(account, "begin", 1, false);
+    await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(
+      /no answer within 15 s\. New sessions open\. Run it again$/,
+    );
+    expect(account.commands).toEqual(BUNDLED);
+  });
+
+  it("takes no other drain for its own where the answer was lost, and leaves it", async () => {
+    const account = new Account();
+    const theirs = { draining: true, by: "ada@acme.test", reason: "upgrade", until: "2026-11-26T23:00:00.000Z" };
+    account.drain.begin = async () => {
+      account.drained = theirs;
+      throw new UnclearAnswer("the admin API does not answer");
+    };
+    await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(/does not answer\. .*\(ada@acme\.test: upgrade\)/);
+    expect([account.drained, account.commands]).toEqual([theirs, BUNDLED]);
+  });
+
+  it("says until when new sessions may be refused where nobody answers any more", async () => {
+    const account = new Account();
+    account.drain.begin = async () => {
+      loseAnswers(account, "read", Number.POSITIVE_INFINITY, false);
+      throw new UnclearAnswer("the admin API does not answer");
+    };
+    await expect(account.run({ drainMs: MINUTE })).rejects.toThrow(
+      /They may be, until 1970-.*drain shows it, and with --end/,
+    );
+    expect(account.commands).toEqual(BUNDLED);
+  });
+
+  it("looks again at the end and while it waits, where an answer is lost", async () => {
+    const account = new Account();
+    account.live = [[session("alice@acme.test")], []];
+    loseAnswers(account, "live", 2, false);
+    loseAnswers(account, "end", 1, true);
+    await account.run({ drainMs: MINUTE });
+    expect(account.printed.at(-1)).toBe("New sessions open again.");
+    expect(account.commands.filter((command) => command === "open")).toHaveLength(1);
+    const other = new Account();
+    loseAnswers(other, "end", 2, false);
+    await other.run({ drainMs: MINUTE });
+    expect(other.drained).toEqual(OPEN);
+  });
+
+  it("ends no drain that somebody else has begun while an answer was lost", async () => {
+    const account = new Account();
+    const theirs = { draining: true, by: "ada@acme.test", reason: "upgrade", until: "2026-11-26T23:00:00.000Z" };
+    const { end } = account.drain;
+    account.drain.end = async (reason) => {
+      await end(reason);
+      account.drained = theirs;
+      throw new UnclearAnswer("the admin API does not answer");
+    };
+    await account.run({ drainMs: MINUTE });
+    expect(account.drained).toEqual(theirs);
+    expect(account.printed.at(-1)).toContain("so it stays");
   });
 
   it("leaves a drain as it is that somebody else has begun, or changed meanwhile", async () => {

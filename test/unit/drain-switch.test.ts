@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { adminApiOf, adminCredentialsOf, drainSwitch } from "../../tools/deployment/drain-switch.ts";
+import { adminApiOf, adminCredentialsOf, drainSwitch, UnclearAnswer } from "../../tools/deployment/drain-switch.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/ports/http.ts";
 import { ADMIN_AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";
@@ -87,5 +87,18 @@ describe("the drain switch of a deployment", () => {
     expect(failure).toBeInstanceOf(OperatorError);
     expect(String(failure)).toMatch(message);
     expect(String(failure)).not.toContain(SECRET);
+  });
+
+  it.each<[string, HttpAnswer | Error, boolean]>([
+    ["nobody answers", new HttpFailure(`${HOSTNAME} does not answer: no answer within 15 s`), true],
+    ["a gateway answers", { status: 502, headers: {}, body: "<html>" }, true],
+    ["the directory did not answer in time", refusal("object_unavailable", "try again", 503), true],
+    ["half of an answer arrives", { status: 200, headers: {}, body: '{"draining": tr' }, true],
+    ["the admin API refuses it", refusal("bad_request", "until is more than 24 hours away", 400), false],
+    ["Access refuses it", { status: 302, headers: { location: login }, body: "" }, false],
+  ])("says that it may be on where %s", async (_, answer, isUnclear) => {
+    const { drain } = deployed([answer]);
+    const failure = await drain.begin("upgrade", Date.parse(DRAIN.until)).catch((error: unknown) => error);
+    expect(failure instanceof UnclearAnswer).toBe(isUnclear);
   });
 });

@@ -2,7 +2,7 @@
 
 import { messageOf } from "../../common/errors.ts";
 import { MAX_DRAIN_MS } from "../../contract/drain.ts";
-import type { DrainState, DrainSwitch, LiveSession } from "../deployment/drain-switch.ts";
+import { type DrainState, type DrainSwitch, type LiveSession, UnclearAnswer } from "../deployment/drain-switch.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 
 export const LIVE_COUNT_SQL = "SELECT count(*) AS live FROM sessions WHERE state = 'live'";
@@ -60,6 +60,67 @@ export function describeDrain({ draining, by, reason, until }: DrainState): stri
   return draining ? `New sessions are refused until ${until} (${by}: ${reason}).` : "New sessions open.";
 }
 
+/** After an answer that was lost. Together they are long enough for a request that is still on its way. */
+const LOOK_AGAIN_MS = [1_000, 5_000, 15_000] as const;
+
+interface Looks {
+  readonly drain: DrainSwitch;
+  readonly wait: (ms: number) => Promise<void>;
+}
+
+/** Asks again where an answer is lost. For what may be asked twice. */
+async function askPatiently<T>(ask: () => Promise<T>, { wait }: Pick<Looks, "wait">): Promise<T> {
+  for (const ms of LOOK_AGAIN_MS) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof UnclearAnswer)) throw error;
+      await wait(ms);
+    }
+  }
+  return ask();
+}
+
+/**
+ * Has new sessions refused. Where the answer is lost, it looks whether they are.
+ *
+ * @param until ms since the epoch
+ * @throws OperatorError where this drain is not on, or nobody knows
+ */
+export async function beginDrain(reason: string, until: number, { drain, wait }: Looks): Promise<DrainState> {
+  try {
+    return await drain.begin(reason, until);
+  } catch (error) {
+    if (!(error instanceof UnclearAnswer)) throw error;
+    await wait(LOOK_AGAIN_MS[0]);
+    const found = await askPatiently(() => drain.read(), { wait }).catch((unread: unknown) => {
+      throw new OperatorError(
+        `${error.message}. Nor does it say whether new sessions are refused now (${messageOf(unread)}). They may be, until ` +
+          `${new Date(until).toISOString()}: npx sallyport drain shows it, and with --end opens them again`,
+      );
+    });
+    if (found.draining && found.reason === reason && Date.parse(found.until ?? "") === until) return found;
+    throw new OperatorError(`${error.message}. ${describeDrain(found)} Run it again`);
+  }
+}
+
+/**
+ * Has new sessions open again. Where the answer is lost, it looks whether they do, and asks once more if not.
+ *
+ * @returns whether they were refused
+ * @throws OperatorError where they still are, or nobody knows
+ */
+export async function endDrain(reason: string, { drain, wait }: Looks): Promise<boolean> {
+  try {
+    return await drain.end(reason);
+  } catch (error) {
+    if (!(error instanceof UnclearAnswer)) throw error;
+    await wait(LOOK_AGAIN_MS[0]);
+    const { draining } = await askPatiently(() => drain.read(), { wait });
+    return draining ? drain.end(reason) : true;
+  }
+}
+
 export interface DrainDependencies extends Omit<WaitDependencies, "live"> {
   readonly drain: DrainSwitch;
   /**
@@ -94,7 +155,9 @@ export function whileDrained<T>(
   const { drain, now, print } = dependencies;
   return dependencies.interruptible(async (signal) => {
     const before = await drain.read();
-    const own = before.draining ? undefined : await drain.begin(reason, now() + patienceMs + DEPLOY_MS);
+    const own = before.draining
+      ? undefined
+      : await beginDrain(reason, now() + patienceMs + DEPLOY_MS, { drain, wait: dependencies.wait });
     print(own ? describeDrain(own) : `${describeDrain(before)} That is not this command's, and stays.`);
     const checkInterrupted = () => {
       if (signal.aborted) throw new OperatorError("interrupted: the steps before are done; run it again to go on");
@@ -110,30 +173,38 @@ export function whileDrained<T>(
       waitForSessions: async () => {
         await wait(SETTLE_MS);
         print(`Waiting up to ${Math.round(patienceMs / 60_000)} min for live sessions to end ...`);
-        return waitForSessions(patienceMs, { live: () => drain.live(), now, wait, print });
+        const live = () => askPatiently(() => drain.live(), { wait });
+        return waitForSessions(patienceMs, { live, now, wait, print });
       },
     };
     let result: T;
     try {
       result = await work(drained);
     } catch (error) {
-      if (own) print(await openAgain(drain, own).catch(messageOf));
+      if (own) print(await openAgain(dependencies, own).catch(messageOf));
       throw error;
     }
-    if (own) print(await openAgain(drain, own));
+    if (own) print(await openAgain(dependencies, own));
     return result;
   });
 }
 
 /** @returns what it did; @throws OperatorError where new sessions are still refused */
-async function openAgain(drain: DrainSwitch, own: DrainState): Promise<string> {
+async function openAgain({ drain, wait }: Looks, own: DrainState): Promise<string> {
+  const open = "New sessions open again.";
   try {
-    const current = await drain.read();
-    const isOwn = current.until === own.until && current.reason === own.reason;
-    if (current.draining && !isOwn)
-      return `${describeDrain(current)} Somebody has changed that meanwhile, so it stays.`;
-    await drain.end("the command that drained is over");
-    return "New sessions open again.";
+    // Each turn looks first: where an answer was lost, somebody else may have begun a drain since.
+    return await askPatiently(
+      async () => {
+        const current = await drain.read();
+        if (!current.draining) return open;
+        const isOwn = current.until === own.until && current.reason === own.reason;
+        if (!isOwn) return `${describeDrain(current)} Somebody has changed that meanwhile, so it stays.`;
+        await drain.end("the command that drained is over");
+        return open;
+      },
+      { wait },
+    );
   } catch (error) {
     throw new OperatorError(
       `${describeDrain(own)} They could not be opened again: npx sallyport drain --end tries it. ${messageOf(error)}`,

@@ -47,7 +47,13 @@ export interface LiveSession {
   readonly started_at: number;
 }
 
-/** Each method @throws OperatorError that says why it was not done, and what to do. */
+/**
+ * The admin API gave no answer, or one that does not say whether it did what was asked. Whoever asked for a
+ * change has to look.
+ */
+export class UnclearAnswer extends OperatorError {}
+
+/** Each method @throws OperatorError that says why it was not done, and what to do; UnclearAnswer where it may be done. */
 export interface DrainSwitch {
   read(): Promise<DrainState>;
   /** @param until ms since the epoch */
@@ -130,7 +136,7 @@ async function askAdminApi<S extends z.ZodType>(
     headers: credentials ? credentialHeaders(credentials) : {},
     ...(body && { body: JSON.stringify(body) }),
   }).catch((error: unknown) => {
-    throw new OperatorError(`the admin API does not answer: ${messageOf(error)}`);
+    throw new UnclearAnswer(`the admin API does not answer: ${messageOf(error)}`);
   });
   if (readAccessAnswer(answer, teamDomain).by === "access") {
     throw new OperatorError(
@@ -143,11 +149,13 @@ async function askAdminApi<S extends z.ZodType>(
   if (answer.status === 200 && read.success) return read.data;
   const refusal = refusalSchema.safeParse(value);
   if (!refusal.success) {
-    throw new OperatorError(
+    throw new UnclearAnswer(
       `${origin}/-/admin answered ${answer.status}, and not as Sallyport does: check the host name`,
     );
   }
   const { code, message } = refusal.data.error;
+  // A gateway, or an object that did not answer in time.
+  if (answer.status >= 500) throw new UnclearAnswer(`the admin API says: ${message}`);
   const isOlder = code === "not_found" && path === "drain";
   throw new OperatorError(
     isOlder

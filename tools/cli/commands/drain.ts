@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { duration, flag, parsed, text } from "../../../command-line/options.ts";
-import { describeDrain, SETTLE_MS, waitForSessions } from "../../deploy/drain.ts";
+import { beginDrain, describeDrain, endDrain, SETTLE_MS, waitForSessions } from "../../deploy/drain.ts";
 import {
   ADMIN_CREDENTIALS_NOTE,
   type AdminApi,
@@ -41,20 +41,20 @@ export const drain = defineCommand({
     }
     const api = local ? localApi(state) : deployedApi(files, context);
     const drained = drainSwitch(nodeHttp(), api);
+    const looks = { drain: drained, wait: (ms: number) => wait(ms) };
     const { print } = context;
     if (end) {
-      const wasDraining = await drained.end("ended by npx sallyport drain");
+      const wasDraining = await endDrain("ended by npx sallyport drain", looks);
       print(wasDraining ? "New sessions open again." : "New sessions were not refused.");
       return EXIT_CODES.done;
     }
     const drainState =
       reason === undefined
         ? await drained.read()
-        : await drained.begin(reason, Date.now() + (forMs ?? DEFAULT_DRAIN_MS));
+        : await beginDrain(reason, Date.now() + (forMs ?? DEFAULT_DRAIN_MS), looks);
     print(describeDrain(drainState));
     if (patienceMs !== undefined) await wait(SETTLE_MS);
-    const dependencies = { live: () => drained.live(), now: Date.now, wait: (ms: number) => wait(ms), print };
-    const left = await waitForSessions(patienceMs ?? 0, dependencies);
+    const left = await waitForSessions(patienceMs ?? 0, { live: () => drained.live(), now: Date.now, ...looks, print });
     if (left.length === 0) print("No session is live.");
     return patienceMs !== undefined && left.length > 0 ? EXIT_CODES.failed : EXIT_CODES.done;
   },
