@@ -68,9 +68,16 @@ it("new sessions are refused with the reason and the time, while live ones and A
 });
 
 /** The operators' command, against the local stack. */
-function sallyport(...args: string[]): Promise<{ code: number | string | null; stdout: string; stderr: string }> {
+function sallyport(...args: string[]) {
+  return run("drain", ...args);
+}
+
+function run(
+  command: string,
+  ...args: string[]
+): Promise<{ code: number | string | null; stdout: string; stderr: string }> {
   const file = resolve(import.meta.dirname, "../../tools/sallyport.js");
-  const all = [file, "drain", "--local", "--state", people.stack.stateDir, ...args];
+  const all = [file, command, "--local", "--state", people.stack.stateDir, ...args];
   return new Promise((done) => {
     execFile(
       process.execPath,
@@ -94,6 +101,9 @@ it("operators drain from a terminal, see who is live, wait for them, and open ag
   expect(begun).toMatchObject({ code: 1, stderr: "" });
   expect(begun.stdout).toMatch(/^New sessions are refused until .*Z \(admin@example\.com: upgrade\)\.\n {2}1 live:/);
   expect((await people.bob.run("exec", "shell", "--", "true")).stderr).toContain("(admin@example.com: upgrade)");
+  await expect
+    .poll(async () => (await run("doctor", "--only", "drain")).stdout)
+    .toMatch(/^! drain +new sessions are refused until .*Z \(admin@example\.com: upgrade\)\n +→ .*drain --end\n/);
   open.child.stdin?.end();
   expect(await open.finished).toMatchObject({ code: 0 });
   const waited = await sallyport("--reason", "upgrade", "--for", "20m", "--wait", "5m");
@@ -105,6 +115,9 @@ it("operators drain from a terminal, see who is live, wait for them, and open ag
       "sallyport drain: the admin API says: until is more than 24 hours away: give an earlier time, and extend it then\n",
   });
   expect(await sallyport("--end")).toEqual({ code: 0, stdout: "New sessions open again.\n", stderr: "" });
+  await expect
+    .poll(async () => (await run("doctor", "--only", "drain")).stdout)
+    .toMatch(/^✓ drain +new sessions open\n/);
   expect((await sallyport("--end")).stdout).toBe("New sessions were not refused.\n");
   expect(await sallyport("--end", "--reason", "x")).toMatchObject({ code: 2 });
   expect(await sallyport("--wait", "5m")).toMatchObject({ code: 2 });

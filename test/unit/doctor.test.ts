@@ -5,6 +5,7 @@ import { readMigrations } from "../../dev/stack/migrations.ts";
 import type { Plan } from "../../tools/deployment/plan.ts";
 import { formatVersionTag } from "../../tools/deployment/version-tag.ts";
 import { type Check, runChecks, selectChecks } from "../../tools/doctor/check.ts";
+import { drainCheck } from "../../tools/doctor/checks/drain.ts";
 import { deployedChecks } from "../../tools/doctor/deployed-checks.ts";
 import { describeResult, describeSummary, hasFailures } from "../../tools/doctor/report.ts";
 import { isAtLeast } from "../../tools/doctor/version.ts";
@@ -87,11 +88,19 @@ class World {
 
   /** A lock, which needs no end. */
   unsealedRow(at: number): void {
+    this.event("lock", at, {});
+  }
+
+  /** An event with an id of its own. */
+  event(type: string, at: number, data: object): void {
     this.database
-      .prepare(
-        "INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES ('l', 0, ?, 'lock', '{}', '', '')",
-      )
-      .run(at);
+      .prepare("INSERT INTO events (session_id, seq, at, type, data, prev_hash, hash) VALUES (?, 0, ?, ?, ?, '', '')")
+      .run(`${type}-${this.#events++}`, at, type, JSON.stringify(data));
+  }
+  #events = 0;
+
+  drain(at: number, until: number): void {
+    this.event("drain", at, { by: "ada@acme.test", reason: "upgrade", until });
   }
 
   readonly http = async (request: HttpRequest): Promise<HttpAnswer> => {
@@ -216,7 +225,7 @@ describe("a good deployment", () => {
     expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(41);
+    expect(ids.length).toBe(42);
     expect(hasFailures(results)).toBe(false);
   });
 
@@ -545,6 +554,7 @@ describe("each fault is found by its own check and by no other", () => {
     ],
     ["a session never ended", () => world.openSession("forgotten", NOW - 86_400_000), "fail sessions"],
     ["a row waits for its seal", () => world.unsealedRow(NOW - 39 * 86_400_000), "fail seals"],
+    ["a drain is on", () => world.drain(NOW - 3_600_000, NOW + 60_000), "warn drain"],
     ["D1 fills up", () => (world.account.databaseBytes = 6_000_000_000), "warn d1-size"],
     ["D1 is nearly full", () => (world.account.databaseBytes = 8_000_000_000), "fail d1-size"],
     ["no lock covers anything", () => (world.account.lockRules = []), "fail r2-lock", "fail r2-seals-lock"],
@@ -577,6 +587,66 @@ describe("each fault is found by its own check and by no other", () => {
     const found = results.find(({ status }) => status !== "ok");
     expect(found?.advice).toBeTruthy();
     expect(hasFailures(results)).toBe(finding.startsWith("fail"));
+  });
+});
+
+describe("a drain", () => {
+  const HOUR = 3_600_000;
+  const examine = async () => (await world.examine(["drain"])).results[0];
+
+  it("is reported with its reason, its end, who began it, and how to end it", async () => {
+    world.drain(NOW - HOUR, NOW + HOUR);
+    expect(await examine()).toMatchObject({
+      message: "new sessions are refused until 2026-11-22T11:00:00.400Z (ada@acme.test: upgrade)",
+      advice: expect.stringContaining("npx sallyport drain --end"),
+    });
+  });
+
+  it.each<[string, () => void]>([
+    ["is over", () => world.drain(NOW - HOUR, NOW)],
+    [
+      "was ended",
+      () => {
+        world.drain(NOW - HOUR, NOW + HOUR);
+        world.event("drain_end", NOW - 60_000, { by: "ada@acme.test", reason: "done" });
+      },
+    ],
+    [
+      "was made shorter",
+      () => {
+        world.drain(NOW - HOUR, NOW + HOUR);
+        world.drain(NOW - HOUR, NOW - 1);
+      },
+    ],
+  ])("is not reported where it %s", async (_, inject) => {
+    inject();
+    expect(await examine()).toMatchObject({ status: "ok", message: "new sessions open" });
+  });
+
+  /** The database of the doctor, read ten rows at a time, and how often it is asked. */
+  async function examineInWindows() {
+    let asked = 0;
+    const query = async <Row>(sql: string) => {
+      asked++;
+      return world.database.prepare(sql).all() as Row[];
+    };
+    return { ...(await drainCheck(query, () => NOW, 10).run()), asked };
+  }
+
+  it("is found behind many rows of its day", async () => {
+    world.event("lock", NOW - 30 * HOUR, {});
+    world.drain(NOW - 20 * HOUR, NOW + HOUR);
+    for (let row = 0; row < 95; row++) world.event("lock", NOW - HOUR, {});
+    expect(await examineInWindows()).toMatchObject({ status: "warn", message: expect.stringContaining("upgrade") });
+  });
+
+  it("is looked for no further back than it can last, or than there are rows", async () => {
+    expect(await examineInWindows()).toMatchObject({ status: "ok", asked: 1 });
+    world.drain(NOW - 30 * HOUR, NOW - 29 * HOUR);
+    for (let row = 0; row < 95; row++) world.event("lock", NOW - 26 * HOUR, {});
+    expect(await examineInWindows()).toMatchObject({ status: "ok", asked: 2 });
+    for (let row = 0; row < 15; row++) world.event("lock", NOW - HOUR, {});
+    expect(await examineInWindows()).toMatchObject({ status: "ok", asked: 4 });
   });
 });
 
@@ -677,7 +747,7 @@ describe("what cannot be checked", () => {
     world.hasApi = false;
     const { results, findings } = await world.examine();
     expect(findings.every((line) => line.startsWith("skipped"))).toBe(true);
-    expect(findings).toHaveLength(23);
+    expect(findings).toHaveLength(24);
     expect(results.find(({ id }) => id === "workers-dev")?.message).toContain("CLOUDFLARE_API_TOKEN");
   });
 

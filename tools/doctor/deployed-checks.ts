@@ -26,6 +26,7 @@ import {
 } from "./checks/cluster/connector.ts";
 import { networkPolicyCheck } from "./checks/cluster/network.ts";
 import { impersonationCheck, roleCheck } from "./checks/cluster/permissions.ts";
+import { drainCheck } from "./checks/drain.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { adminOAuthCheck, managedOAuthCheck } from "./checks/managed-oauth.ts";
 import { auditTrailCheck, throughCheck, whoamiCheck } from "./checks/through-access.ts";
@@ -92,6 +93,7 @@ export function deployedChecks(
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),
     sessionsCheck(maxSessionSeconds(plan.document), query, dependencies.now),
+    drainCheck(query, dependencies.now),
     sealsCheck(query, dependencies.now),
     databaseSizeCheck(plan, cloudflare),
     recordingsLockCheck(plan, cloudflare),

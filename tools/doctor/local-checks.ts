@@ -9,6 +9,7 @@ import type { Endpoints } from "../deployment/local-stack.ts";
 import { type Check, type Dependencies, failure, passed } from "./check.ts";
 import { signingKeysCheck } from "./checks/access.ts";
 import { migrationsCheck, sealsCheck, sessionsCheck, triggersCheck } from "./checks/audit-database.ts";
+import { drainCheck } from "./checks/drain.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { findOwnRequest, REVIEW_REQUEST } from "./checks/through-access.ts";
 
@@ -51,6 +52,7 @@ export function localChecks(
     migrationsCheck(migrations, query),
     triggersCheck(migrations, query),
     sealsCheck(query, dependencies.now),
+    drainCheck(query, dependencies.now),
     sessionsCheck(limitsSchema.parse({}).maxDurationSeconds, query, dependencies.now),
     {
       id: "audit-trail",

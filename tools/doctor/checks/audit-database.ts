@@ -8,7 +8,8 @@ import { type Check, type Finding, failure, passed, type Query, skipped, warning
 
 const TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'";
 
-function databaseCheck(id: string, query: Query | undefined, run: (query: Query) => Promise<Finding>): Check {
+/** A check that reads the audit database. */
+export function databaseCheck(id: string, query: Query | undefined, run: (query: Query) => Promise<Finding>): Check {
   return {
     id,
     run: async () =>
