@@ -44,14 +44,14 @@ export const LOG_EVENTS = {
     level: "error",
     worker: "objects",
     fields: [],
-    meaning: "A user had more than 120 refused sessions within a minute. This one is not in the audit log.",
+    meaning: "A user had more than 120 refused sessions within a minute. The audit log counts this one in a summary.",
     action: "Find out who it is: a script without permissions, or an attacker.",
   },
   audit_refusal_queue_full: {
     level: "error",
     worker: "objects",
     fields: ["queued"],
-    meaning: "A refused session is not in the audit log, because too many events wait for D1.",
+    meaning: "A refused session is only counted, in a summary, because too many events wait for D1.",
     action: "See `audit_events_not_delivered`: D1 has been unavailable for a long time.",
   },
   requests_counted: {
@@ -60,6 +60,17 @@ export const LOG_EVENTS = {
     fields: [],
     meaning: "A person made more requests of one kind than get a row each: they are counted in a summary.",
     action: "Find out who it is: a script, or an attacker. `SELECT * FROM requests WHERE first_at IS NOT NULL`.",
+  },
+  day_limit_reached: {
+    level: "warn",
+    worker: "objects",
+    fields: ["limit"],
+    meaning:
+      "A person has added as much to the audit log today as they may. `changes` or `sessions`: further ones are " +
+      "refused until 00:00 UTC. `rows`: other requests and refused sessions are only counted until then.",
+    action:
+      "Find out who it is, as [RUNBOOK](RUNBOOK.md#d1-fills-up) says. If they need more, raise " +
+      "`audit.requests.maxChangesPerDay` or `audit.maxSessionBytesPerDay`.",
   },
   change_not_recorded: {
     level: "error",

@@ -22,11 +22,20 @@ export type SessionLimits = z.output<typeof sessionLimitsSchema>;
 export const portForwardPolicySchema = z.strictObject({ onUnreadable: z.enum(["end", "continue"]) }).readonly();
 export type PortForwardPolicy = z.output<typeof portForwardPolicySchema>;
 
-/** What happens to new sessions while D1 does not accept events. */
+/**
+ * What the events of one person's sessions may add to D1 in a day, in each of their objects, unless the
+ * configuration says otherwise. A usual session adds 2 KB, so that these are 100,000: five times what a busy CI
+ * needs. Without a bound, one person fills the database of all within two days.
+ */
+export const DEFAULT_MAX_SESSION_BYTES_PER_DAY = 200_000_000;
+
+/** What happens to new sessions while D1 does not accept events, and when there have been too many. */
 export const auditPolicySchema = z
   .strictObject({
     onOutage: z.enum(["buffer", "fail-closed"]),
     maxQueuedEvents: z.int().positive(),
+    /** An edge that does not say it yet means the default. */
+    maxSessionBytesPerDay: z.int().positive().default(DEFAULT_MAX_SESSION_BYTES_PER_DAY),
   })
   .readonly();
 export type AuditPolicy = z.output<typeof auditPolicySchema>;

@@ -1,9 +1,8 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { type DeploymentEventBody, NO_COUNTS, type SessionEventBody, type UserEventBody } from "../audit/events.ts";
-import type { RequestEnd, RequestEventBody } from "../audit/request-events.ts";
+import type { RequestEnd, RequestStart, RequestSummary } from "../audit/request-events.ts";
 import { logEvent } from "../common/log.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
-import { printableJson } from "../common/text.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
 import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
@@ -14,10 +13,19 @@ import { startEvent } from "./session/live-session.ts";
 import { endEvent, outcomeOf } from "./session/outcome.ts";
 import { refusedCommand } from "./session/refused-command.ts";
 import { SessionRate } from "./session/session-rate.ts";
-import { SessionJournal } from "./storage/session-journal.ts";
+import { dayOf, SessionJournal } from "./storage/session-journal.ts";
+
+/**
+ * Rows of one object, per day, that are not changes and of no session that was begun: refused sessions, and API
+ * requests that are rated. Beyond it they are counted.
+ */
+export const MAX_RATED_PER_DAY = 20_000;
 
 /** How long events wait for others, ms. */
 const DELIVER_WITHIN_MS = 250;
+
+/** What a person has used up for a day: `maxChangesPerDay`, `maxSessionBytesPerDay`, or MAX_RATED_PER_DAY. */
+export type DayLimit = "changes" | "sessions" | "rows";
 
 /** The user's part of the audit log: durable in the object at once, delivered to D1 soon. */
 export class AuditLog {
@@ -27,6 +35,7 @@ export class AuditLog {
   readonly #outbox: Outbox;
   readonly sessionRate = new SessionRate();
   readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
+  readonly #loggedDays = new Map<DayLimit, number>();
   #delivering: ReturnType<typeof setTimeout> | undefined;
   /** Responses that are not written yet. An object that stops loses them; the edge sends them again. */
   readonly #responses: (PromiseWithResolvers<void> & { readonly write: () => void })[] = [];
@@ -45,8 +54,8 @@ export class AuditLog {
 
   append(sessionId: string, event: SessionEventBody): void {
     const now = Date.now();
-    const hash = this.#journal.append(sessionId, now, event);
-    this.sessionRate.wrote(printableJson(event.data).length, now);
+    const { hash, bytes } = this.#journal.append(sessionId, now, event);
+    this.sessionRate.wrote(bytes, now);
     // A copy of the chain's last hash where nobody who can write to D1 can change it.
     if (event.type === "end") logEvent("log", "session_ended", { session: sessionId, hash });
     this.#deliverTogether();
@@ -59,13 +68,19 @@ export class AuditLog {
     this.#deliverSoon();
   }
 
-  /** @param id the request's; a summary gets one here */
-  appendRequest(event: Exclude<RequestEventBody, { readonly type: "response" }>, id = makeRequestId(Date.now())): void {
-    this.#journal.appendRequest(id, Date.now(), event);
+  /** @param isChange whether it is one of the day's changes */
+  appendRequest(id: string, request: RequestStart, isChange: boolean): void {
+    this.#journal.appendRequest(id, Date.now(), { type: "request", data: request }, isChange);
     this.#deliverTogether();
   }
 
-  /** Writes the response to an open change. Any other response is ignored. */
+  appendSummary(summary: RequestSummary): void {
+    const now = Date.now();
+    this.#journal.appendRequest(makeRequestId(now), now, { type: "request_summary", data: summary }, false);
+    this.#deliverTogether();
+  }
+
+  /** Writes the response to an open request. Any other response is ignored. */
   appendResponse(id: string, response: RequestEnd): void {
     this.#journal.appendResponse(id, Date.now(), response);
     this.#deliverTogether();
@@ -97,21 +112,47 @@ export class AuditLog {
     this.#alarm.ringWithin(ms);
   }
 
-  /** Writes a session that never opened. Bounded: a client that keeps trying must not fill the audit log. */
-  appendRefusal(plan: SessionPlan, accessReason: string | undefined, message: string): void {
-    if (!this.#refusalRate.tryAcquire(Date.now())) {
+  /**
+   * Writes a session that never opened. Bounded: a client that keeps trying must not fill the audit log.
+   *
+   * @returns false where it is not written, and only to be counted
+   */
+  appendRefusal(plan: SessionPlan, accessReason: string | undefined, message: string): boolean {
+    const now = Date.now();
+    if (!this.#refusalRate.tryAcquire(now)) {
       logEvent("error", "audit_refusal_rate_limited");
-      return;
+      return false;
     }
     // During an outage of D1, refusals must not grow the queue that the limit of queued events has stopped.
     const queued = this.#journal.queueLength();
     if (queued >= 2 * plan.audit.maxQueuedEvents) {
       logEvent("error", "audit_refusal_queue_full", { queued });
-      return;
+      return false;
     }
+    if (this.#journal.sessionBytesOnDayOf(now) >= plan.audit.maxSessionBytesPerDay) {
+      this.logDayLimit("sessions", now);
+      return false;
+    }
+    if (!this.acquireRatedRow(now)) return false;
     const start = { ...startEvent(plan, accessReason), command: refusedCommand(plan.target.command) };
     this.append(plan.sessionId, { type: "start", data: start });
     this.append(plan.sessionId, endEvent(outcomeOf("refused", message), NO_COUNTS));
+    return true;
+  }
+
+  /** Takes one of the day's rated rows. */
+  acquireRatedRow(now: number): boolean {
+    const isAcquired = this.#journal.acquireRatedRow(now, MAX_RATED_PER_DAY);
+    if (!isAcquired) this.logDayLimit("rows", now);
+    return isAcquired;
+  }
+
+  /** Says once a day that its person has reached one of its limits. */
+  logDayLimit(limit: DayLimit, now: number): void {
+    const day = dayOf(now);
+    if (this.#loggedDays.get(limit) === day) return;
+    this.#loggedDays.set(limit, day);
+    logEvent("warn", "day_limit_reached", { limit });
   }
 
   /** Resolves when D1 has everything or fails. Then the alarm tries again. */

@@ -1,19 +1,19 @@
 import type { Category } from "../audit/request-categories.ts";
 import type { AuditedRequest } from "../audit/request-events.ts";
 import { logEvent } from "../common/log.ts";
+import { networkOf } from "../common/network.ts";
 import { type RateLimit, RateLimiter } from "../common/rate-limiter.ts";
 import { err, ok, type Result } from "../common/result.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
 import type { Recorded, RequestLimits } from "../contract/request-record.ts";
+import type { SessionPlan } from "../contract/session-plan.ts";
 import type { UserObjectFields } from "../contract/user-object.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { ChangeAllowances } from "./change-allowances.ts";
 import type { CountedRequests, SummaryKey } from "./storage/counted-requests.ts";
 
-/** Rated requests of one object that have an event each, per day. Some 20 MB in D1. */
-const MAX_RATED_PER_DAY = 20_000;
-/** Requests without an identity that have an event each, per address. */
+/** Requests without an identity that have an event each, per address or network. */
 const UNKNOWN_SENDERS_LIMIT = { maxPerWindow: 10, windowMs: 60_000 };
 const MAX_ADDRESSES = 1_000;
 /** How long counted requests wait for their summary. */
@@ -64,6 +64,13 @@ export class RequestLog {
     await this.#audit.appendResponseSoon(requestId, { status, reason, ...(podFacts && { pod_facts: podFacts }) });
   }
 
+  /** Counts a session that was refused, and is one too many for rows of its own. */
+  countRefusedSession({ user, locationHint, cluster }: SessionPlan, { code }: Denial, now: number): void {
+    const unknown = { verb: null, api_group: null, resource: null, client_address: null };
+    const refused = { category: "denied", decision: "refused", refusal: code, reason: TOO_MANY_SESSIONS } as const;
+    this.#add({ user, location_hint: locationHint, cluster, ...refused, ...unknown }, now);
+  }
+
   /**
    * Writes what is due: summaries of counted requests, and responses to changes of which no answer will come.
    * Then it sees to the next alarm. Summaries of one window are at most 34, so they need no room in the queue.
@@ -76,7 +83,7 @@ export class RequestLog {
     // While D1 is away, counting goes on without them.
     if (journal.queueLength() === 0) {
       for (const summary of this.#counted.takeOlderThan(now - SUMMARY_AFTER_MS)) {
-        this.#audit.appendRequest({ type: "request_summary", data: summary });
+        this.#audit.appendSummary(summary);
       }
     }
     if (!this.#counted.isEmpty) this.#audit.ringWithin(SUMMARY_AFTER_MS);
@@ -87,26 +94,34 @@ export class RequestLog {
     const { requestId, request, isHandedOn, failedTries, isolate, limits } = fields;
     const { journal } = this.#audit;
     const isAdmin = request.category === "admin";
-    // Its response makes two events. An administrator's commands, which end sessions, go on for longer.
-    const room = (isAdmin ? 2 : 1) * limits.maxQueuedEvents - journal.queueLength() - journal.openRequestCount();
-    const roomToday = isAdmin ? Number.POSITIVE_INFINITY : limits.maxChangesPerDay - journal.changesOnDayOf(now);
+    // An administrator's commands, which end sessions, go on for longer.
+    const factor = isAdmin ? 2 : 1;
+    // Its response makes two events.
+    const room = factor * limits.maxQueuedEvents - journal.queueLength() - journal.openRequestCount();
+    const maxToday = factor * limits.maxChangesPerDay;
+    const roomToday = maxToday - journal.changesOnDayOf(now);
     const { maxChangesPerMinute } = limits;
     const isKnown = failedTries > 0 && journal.isOpenRequest(requestId);
     if (!isKnown && !isHandedOn) {
       if (room <= 0) return err(AUDIT_UNAVAILABLE);
-      if (roomToday <= this.#allowances.reserved(now)) return err(this.#refuse(request, tooManyToday(limits)));
+      if (roomToday <= this.#allowances.reserved(now)) return err(this.#refuseToday(request, maxToday, now));
       const retryAfterMs = isAdmin ? 0 : this.#allowances.take(maxChangesPerMinute, now);
       if (retryAfterMs > 0) return err(this.#refuse(request, tooManyAtOnce(limits, "changes", retryAfterMs)));
     }
     if (!isKnown) {
       if (isHandedOn) this.#allowances.spend(isolate, now);
-      this.#audit.appendRequest({ type: "request", data: { ...request, awaits_response: true } }, requestId);
+      this.#audit.appendRequest(requestId, { ...request, awaits_response: true }, true);
     }
     const left = Math.min(room, roomToday) - (isKnown ? 0 : 1);
     return ok({
       as: "event",
       allowance: isAdmin ? null : this.#allowances.grant(isolate, maxChangesPerMinute, left, now),
     });
+  }
+
+  #refuseToday(request: AuditedRequest, maxToday: number, now: number): Denial {
+    this.#audit.logDayLimit("changes", now);
+    return this.#refuse(request, tooManyToday(maxToday));
   }
 
   #refuse(request: AuditedRequest, refusal: Denial): Denial {
@@ -128,11 +143,12 @@ export class RequestLog {
       this.#count(request);
       return ok(COUNTED);
     }
-    this.#audit.appendRequest({ type: "request", data: { ...request, awaits_response: false } }, id);
+    const isReadOfRecording = request.category === "admin";
+    this.#audit.appendRequest(id, { ...request, awaits_response: false }, isReadOfRecording);
     return ok(EVENT);
   }
 
-  /** Never only counted: a summary does not say whose recording was read. */
+  /** Never only counted: a summary does not say whose recording was read. So it counts as a change. */
   #admitReadRecording(
     request: AuditedRequest,
     hasRoom: boolean,
@@ -140,7 +156,10 @@ export class RequestLog {
     now: number,
   ): Result<null, Denial> {
     if (!hasRoom) return err(AUDIT_UNAVAILABLE);
-    const retryAfterMs = this.#allowances.take(limits.maxChangesPerMinute, now);
+    const { maxChangesPerDay, maxChangesPerMinute } = limits;
+    const today = this.#audit.journal.changesOnDayOf(now) + this.#allowances.reserved(now);
+    if (today >= maxChangesPerDay) return err(this.#refuseToday(request, maxChangesPerDay, now));
+    const retryAfterMs = this.#allowances.take(maxChangesPerMinute, now);
     if (retryAfterMs === 0) return ok(null);
     return err(this.#refuse(request, tooManyAtOnce(limits, "changes and reads of recordings", retryAfterMs)));
   }
@@ -151,14 +170,18 @@ export class RequestLog {
       const rates = this.#ratesOfAddresses;
       // All at once, not the oldest: what is forgotten so is bounded by the category's own rate.
       if (rates.size >= MAX_ADDRESSES) rates.clear();
-      if (!rateOf(rates, String(client_address), UNKNOWN_SENDERS_LIMIT).tryAcquire(now)) return false;
+      if (!rateOf(rates, networkOf(String(client_address)), UNKNOWN_SENDERS_LIMIT).tryAcquire(now)) return false;
     }
     if (!rateOf(this.#rates, category, REFUSED_ATTEMPTS_LIMIT).tryAcquire(now)) return false;
-    return this.#audit.journal.acquireRatedRow(now, MAX_RATED_PER_DAY);
+    return this.#audit.acquireRatedRow(now);
   }
 
   #count(request: AuditedRequest): void {
-    if (this.#counted.add(keyOf(request), request.arrived_at)) logEvent("warn", "requests_counted");
+    this.#add(keyOf(request), request.arrived_at);
+  }
+
+  #add(key: SummaryKey, at: number): void {
+    if (this.#counted.add(key, at)) logEvent("warn", "requests_counted");
     this.#audit.ringWithin(SUMMARY_AFTER_MS);
   }
 }
@@ -176,9 +199,9 @@ function tooManyAtOnce({ maxChangesPerMinute }: RequestLimits, what: string, ret
 }
 
 /** Without a time to try again: clients would wait for it in silence. */
-function tooManyToday({ maxChangesPerDay }: RequestLimits): Denial {
+function tooManyToday(maxToday: number): Denial {
   const message =
-    `you have made ${maxChangesPerDay} changes today, and the day ends at 00:00 UTC: try again then, ` +
+    `you have made ${maxToday} changes today, and the day ends at 00:00 UTC: try again then, ` +
     "or ask your administrator to raise audit.requests.maxChangesPerDay";
   return denial("too_many_changes", message);
 }
@@ -192,10 +215,11 @@ function idsOfTries(requestId: string, failedTries: number): string[] {
 const EVENT: RequestLogEntry = { as: "event", allowance: null };
 const COUNTED: RequestLogEntry = { as: "counted", allowance: null };
 const TOO_MANY = "more of them within a minute, or a day, than get a row each";
+const TOO_MANY_SESSIONS = `refused sessions: ${TOO_MANY}`;
 
 function keyOf(request: AuditedRequest): SummaryKey {
   const { user, location_hint, cluster, category, decision, refusal, verb, api_group, resource } = request;
-  const client_address = user === null ? request.client_address : null;
+  const client_address = user === null && request.client_address ? networkOf(request.client_address) : null;
   return {
     ...{ user, location_hint, cluster, category, decision, refusal, reason: TOO_MANY },
     ...{ verb, api_group, resource, client_address },

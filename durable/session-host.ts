@@ -160,6 +160,7 @@ export class SessionHost {
       queuedEvents: this.#audit.journal.queueLength(),
       lock: this.#locks.lock,
       accessReason: this.#locks.reason,
+      sessionBytesToday: this.#audit.journal.sessionBytesOnDayOf(now),
       nextSessionInMs: this.#audit.sessionRate.waitMs(now),
       hasTooManyRefusals: this.#opener.hasTooManyRefusals(now),
     };
@@ -167,7 +168,8 @@ export class SessionHost {
 
   /** Writes an attempt that is not even started to the audit log. */
   #refuse(plan: SessionPlan, why: Denial, now: number): Refusal {
-    this.#audit.appendRefusal(plan, currentReason(this.#locks.reason, now), why.message);
+    const isWritten = this.#audit.appendRefusal(plan, currentReason(this.#locks.reason, now), why.message);
+    if (!isWritten) this.#requests.countRefusedSession(plan, why, now);
     return refusalOf(why);
   }
 

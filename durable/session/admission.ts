@@ -24,6 +24,8 @@ export interface AdmissionState {
   /** The last lock and the last stated reason, whether they still hold or not. */
   readonly lock: UserLock | undefined;
   readonly accessReason: AccessReason | undefined;
+  /** What the events of sessions have added to D1 today. */
+  readonly sessionBytesToday: number;
   /** After how many ms the rate of sessions lets the next one begin; 0 for at once. */
   readonly nextSessionInMs: number;
   /** The cluster has refused too many of the user's attempts within a minute. */
@@ -50,6 +52,9 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
     const count = `${openSessions} of ${limits.maxSessionsPerUser} allowed sessions open`;
     return err(denial("session_limit", `${user} has ${count}; ${HOW_TO_END_ONE}`));
   }
+  const { maxSessionBytesPerDay } = audit;
+  if (state.sessionBytesToday >= maxSessionBytesPerDay)
+    return err(denial("too_many_sessions", tooMuchToday(maxSessionBytesPerDay)));
   if (state.nextSessionInMs > 0) return err(denial("too_many_sessions", tooManySessions(state.nextSessionInMs)));
   if (state.unreadBytes >= MAX_UNREAD_BYTES) return err(denial("unread_output", UNREAD_OUTPUT));
   if (state.queuedEvents >= audit.maxQueuedEvents) return err(denial("audit_unavailable", QUEUE_FULL));
@@ -71,6 +76,11 @@ const REASON_REQUIRED =
 const tooManySessions = (waitMs: number) =>
   `you have opened ${MAX_SESSIONS_PER_MINUTE} sessions within a minute, or fewer with very much to log: ` +
   `try again in ${Math.ceil(waitMs / 1_000)} s`;
+/** Without a time to try again: clients would wait for it in silence. */
+const tooMuchToday = (bytes: number) =>
+  `your sessions have added ${Math.round(bytes / 1e6)} MB to the audit log today, which is as much as they may, and ` +
+  "the day ends at 00:00 UTC: try again then, with one session for many commands, or ask your administrator to " +
+  "raise audit.maxSessionBytesPerDay";
 const UNREAD_OUTPUT = "earlier sessions ended with much of their output unread: close their clients and try again";
 const QUEUE_FULL = `the audit database does not accept events, and too many wait for it: try again; ${PERSISTS}`;
 const TOO_MANY_REFUSALS = "the cluster refused too many of your sessions within a minute: try again in a minute";

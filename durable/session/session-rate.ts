@@ -1,19 +1,21 @@
 const WINDOW_MS = 60_000;
 /** Sessions that may begin within a minute: far more than a script needs that waits for each. */
 export const MAX_SESSIONS_PER_MINUTE = 600;
-/** Characters that the events of sessions may have in the audit log. */
-export const MAX_EVENT_CHARS_PER_MINUTE = 2 * 1024 * 1024;
+/** Bytes that the events of sessions may add to the audit log within a minute. */
+export const MAX_EVENT_BYTES_PER_MINUTE = 2 * 1024 * 1024;
 
 /**
- * Bounds what one person's sessions add to the audit log. An event has the whole command, which may be as long as
- * a URL, or the errors of 64 ports: without a bound, one person fills the database of all within hours.
+ * Bounds how fast one person's sessions add to the audit log. An event has the whole command, which may be as long
+ * as a URL, or the errors of 64 ports. How much they may add in a day: `maxSessionBytesPerDay` of
+ * contract/limits.ts.
  *
- * In memory only: an object that stops ends its sessions, and takes longer to start than this would allow.
+ * In memory only: an object that stops ends its sessions, and takes longer to start than this would allow. The
+ * day's bytes are in its database.
  */
 export class SessionRate {
   #windowStart = 0;
   #sessions = 0;
-  #eventChars = 0;
+  #eventBytes = 0;
 
   /**
    * @param now ms since the epoch
@@ -21,7 +23,7 @@ export class SessionRate {
    */
   waitMs(now: number): number {
     this.#roll(now);
-    const isExhausted = this.#sessions >= MAX_SESSIONS_PER_MINUTE || this.#eventChars >= MAX_EVENT_CHARS_PER_MINUTE;
+    const isExhausted = this.#sessions >= MAX_SESSIONS_PER_MINUTE || this.#eventBytes >= MAX_EVENT_BYTES_PER_MINUTE;
     return isExhausted ? this.#windowStart + WINDOW_MS - now : 0;
   }
 
@@ -32,15 +34,15 @@ export class SessionRate {
   }
 
   /** Counts an event that was written. Those of open sessions are never refused, but the next session may be. */
-  wrote(chars: number, now: number): void {
+  wrote(bytes: number, now: number): void {
     this.#roll(now);
-    this.#eventChars += chars;
+    this.#eventBytes += bytes;
   }
 
   #roll(now: number): void {
     if (now - this.#windowStart < WINDOW_MS) return;
     this.#windowStart = now;
     this.#sessions = 0;
-    this.#eventChars = 0;
+    this.#eventBytes = 0;
   }
 }

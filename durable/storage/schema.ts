@@ -126,4 +126,10 @@ export const SCHEMA: readonly Migration[] = [
         until INTEGER NOT NULL
       );`,
   },
+  {
+    version: 4,
+    statements: `
+      ALTER TABLE user_chain ADD COLUMN sessions_day INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE user_chain ADD COLUMN session_bytes INTEGER NOT NULL DEFAULT 0;`,
+  },
 ];

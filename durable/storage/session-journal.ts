@@ -1,11 +1,32 @@
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import type { Counts, DeploymentEventBody, SessionEvent, SessionEventBody, UserEventBody } from "../../audit/events.ts";
 import type { RequestEnd, RequestEventBody } from "../../audit/request-events.ts";
+import { utf8Length } from "../../common/bytes.ts";
 import { printableJson } from "../../common/text.ts";
 import { parseStatus, type Status } from "../../kubernetes/status.ts";
 
 /** An event that waits for its delivery to D1, in the order of `row_number`. */
 export type QueuedEvent = ChainedEvent & { readonly row_number: number };
+
+/**
+ * Bytes that an event takes in D1 beside its data: ids, hashes, and its entries in indexes. Measured in
+ * test/workerd/sizing-facts.test.ts.
+ */
+export const EVENT_OVERHEAD_BYTES = 350;
+
+/**
+ * A change counts once for so many bytes of its `request`, and of what its `response` has above a kilobyte: clients
+ * choose how long names and images are, and the day's changes bound bytes as well.
+ */
+const BYTES_PER_CHANGE = 4_000;
+const FREE_RESPONSE_BYTES = 1_000;
+
+/** An event that was written. */
+export interface Appended {
+  readonly hash: string;
+  /** What it takes in D1. */
+  readonly bytes: number;
+}
 
 /** A session that was open when its object stopped. */
 export interface OpenSession {
@@ -43,18 +64,21 @@ export class SessionJournal {
   /**
    * Writes a session's next event and chains it. The first must be its `start`, the last its `end`.
    *
+   * Its bytes are added to those of the day.
+   *
    * @param at ms since the epoch; no event is older than the one before it, even if the machine's clock says
    *   so
-   * @returns the event's hash
    */
-  append(sessionId: string, at: number, event: SessionEventBody): string {
+  append(sessionId: string, at: number, event: SessionEventBody): Appended {
     const last = event.type === "start" ? this.#open(sessionId, at) : this.#lastEvent(sessionId);
     const eventAt = Math.max(at, last.last_event_at);
-    const hash = this.#queue(
+    const appended = this.#queue(
       { ...event, session_id: sessionId, seq: last.next_seq, at: eventAt },
       last.last_event_hash,
     );
-    if (event.type === "start") this.#setUserChain(hash);
+    const { hash, bytes } = appended;
+    if (event.type === "start") this.#setUserChainBySession(hash, dayOf(at), bytes);
+    else this.#addSessionBytes(dayOf(at), bytes);
     if (event.type === "end") {
       this.#sql.exec("DELETE FROM open_sessions WHERE session_id = ?", sessionId);
     } else {
@@ -66,31 +90,30 @@ export class SessionJournal {
         sessionId,
       );
     }
-    return hash;
+    return appended;
   }
 
-  /**
-   * Writes an event that belongs to no session, and chains it with the user's session starts.
-   *
-   * @returns its hash
-   */
-  appendUserEvent(id: string, at: number, event: UserEventBody | DeploymentEventBody): string {
-    const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
-    this.#setUserChain(hash);
-    return hash;
+  /** Writes an event that belongs to no session, and chains it with the user's session starts. */
+  appendUserEvent(id: string, at: number, event: UserEventBody | DeploymentEventBody): void {
+    this.#setUserChain(this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain()).hash);
   }
 
   /**
    * Writes an API request, or a summary of several, and chains it with the user's session starts. A request
    * that awaits a response is open until `appendResponse`.
+   *
+   * @param isChange whether it is one of the day's changes; a very long one counts as several
    */
-  appendRequest(id: string, at: number, event: Exclude<RequestEventBody, { readonly type: "response" }>): void {
-    const hash = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
-    if (event.type !== "request" || !event.data.awaits_response) {
-      this.#setUserChain(hash);
-      return;
-    }
-    this.#setUserChainByChange(hash, dayOf(at));
+  appendRequest(
+    id: string,
+    at: number,
+    event: Exclude<RequestEventBody, { readonly type: "response" }>,
+    isChange: boolean,
+  ): void {
+    const { hash, bytes } = this.#queue({ ...event, session_id: id, seq: 0, at }, this.#userChain());
+    if (isChange) this.#setUserChainByChange(hash, dayOf(at), changesOf(bytes));
+    else this.#setUserChain(hash);
+    if (event.type !== "request" || !event.data.awaits_response) return;
     const openRequests = this.openRequestCount();
     this.#sql.exec("INSERT INTO open_requests (request_id, at, last_event_hash) VALUES (?, ?, ?)", id, at, hash);
     this.#openRequests = openRequests + 1;
@@ -107,25 +130,37 @@ export class SessionJournal {
       .toArray();
     if (!open) return;
     this.#openRequests = openRequests - 1;
-    this.#queue({ type: "response", data, session_id: id, seq: 1, at: Math.max(at, open.at) }, open.last_event_hash);
+    const event = { type: "response", data, session_id: id, seq: 1, at: Math.max(at, open.at) } as const;
+    const changes = changesOf(this.#queue(event, open.last_event_hash).bytes - FREE_RESPONSE_BYTES);
+    if (changes > 0) {
+      this.#sql.exec("UPDATE user_chain SET changes = changes + ? WHERE changes_day = ?", changes, dayOf(at));
+    }
   }
 
   isOpenRequest(id: string): boolean {
     return this.#sql.exec("SELECT 1 FROM open_requests WHERE request_id = ?", id).toArray().length > 0;
   }
 
-  /** How many changes have no response yet. */
+  /** How many requests await a response. */
   openRequestCount(): number {
     this.#openRequests ??= this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM open_requests").one().count;
     return this.#openRequests;
   }
 
-  /** Ids of some of the changes without a response that were written before `at`, ms since the epoch. */
+  /** Ids of some of the requests without a response that were written before `at`, ms since the epoch. */
   openRequestsBefore(at: number): string[] {
     return this.#sql
       .exec<{ request_id: string }>("SELECT request_id FROM open_requests WHERE at < ? LIMIT 100", at)
       .toArray()
       .map(({ request_id }) => request_id);
+  }
+
+  /** How many bytes the events of sessions have added on the day of `at`, ms since the epoch. */
+  sessionBytesOnDayOf(at: number): number {
+    const [row] = this.#sql
+      .exec<{ bytes: number }>("SELECT session_bytes AS bytes FROM user_chain WHERE sessions_day = ?", dayOf(at))
+      .toArray();
+    return row?.bytes ?? 0;
   }
 
   /** How many changes were written on the day of `at`, ms since the epoch. */
@@ -244,7 +279,7 @@ export class SessionJournal {
       .one();
   }
 
-  #queue({ session_id, seq, at, type, data }: SessionEvent, prevHash: string): string {
+  #queue({ session_id, seq, at, type, data }: SessionEvent, prevHash: string): Appended {
     const text = printableJson(data);
     const queueLength = this.queueLength();
     const hash = hashEvent({ session_id, seq, at, type, data: text, prev_hash: prevHash });
@@ -253,7 +288,7 @@ export class SessionJournal {
       ...[session_id, seq, at, type, text, prevHash, hash],
     );
     this.#queueLength = queueLength + 1;
-    return hash;
+    return { hash, bytes: utf8Length(text) + EVENT_OVERHEAD_BYTES };
   }
 
   #userChain(): string {
@@ -268,20 +303,49 @@ export class SessionJournal {
     );
   }
 
-  /** The same statement counts the change: rows that are written have a price. */
-  #setUserChainByChange(hash: string, day: number): void {
+  /** The same statement counts the bytes: rows that are written have a price. */
+  #setUserChainBySession(hash: string, day: number, bytes: number): void {
     this.#sql.exec(
-      `INSERT INTO user_chain (id, last_hash, changes_day, changes) VALUES (1, ?, ?, 1)
-       ON CONFLICT (id) DO UPDATE SET last_hash = excluded.last_hash, changes_day = excluded.changes_day,
-         changes = CASE changes_day WHEN excluded.changes_day THEN changes + 1 ELSE 1 END`,
+      `INSERT INTO user_chain (id, last_hash, sessions_day, session_bytes) VALUES (1, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET last_hash = excluded.last_hash, sessions_day = excluded.sessions_day,
+         session_bytes = CASE sessions_day WHEN excluded.sessions_day THEN session_bytes + excluded.session_bytes
+           ELSE excluded.session_bytes END`,
       hash,
       day,
+      bytes,
+    );
+  }
+
+  /** Of a session whose start made the row. */
+  #addSessionBytes(day: number, bytes: number): void {
+    this.#sql.exec(
+      `UPDATE user_chain SET sessions_day = ?1,
+         session_bytes = CASE sessions_day WHEN ?1 THEN session_bytes + ?2 ELSE ?2 END`,
+      day,
+      bytes,
+    );
+  }
+
+  /** The same statement counts the change, likewise. */
+  #setUserChainByChange(hash: string, day: number, changes: number): void {
+    this.#sql.exec(
+      `INSERT INTO user_chain (id, last_hash, changes_day, changes) VALUES (1, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET last_hash = excluded.last_hash, changes_day = excluded.changes_day,
+         changes = CASE changes_day WHEN excluded.changes_day THEN changes + excluded.changes
+           ELSE excluded.changes END`,
+      hash,
+      day,
+      changes,
     );
   }
 }
 
+function changesOf(bytes: number): number {
+  return Math.max(0, Math.ceil(bytes / BYTES_PER_CHANGE));
+}
+
 /** @returns days since the epoch, in UTC */
-function dayOf(at: number): number {
+export function dayOf(at: number): number {
   return Math.floor(at / (24 * 60 * 60_000));
 }
 

@@ -38,7 +38,7 @@ export const PLAN: SessionPlan = {
     stallTimeoutSeconds: 30,
     maxBufferedStdinBytes: 1_000,
   },
-  audit: { onOutage: "buffer", maxQueuedEvents: 100 },
+  audit: { onOutage: "buffer", maxQueuedEvents: 100, maxSessionBytesPerDay: 5_000_000 },
   recording: { mode: "output", onFailure: "end", onFull: "continue", maxBytes: 1_000 },
   upstream: {
     transport: "tcp",

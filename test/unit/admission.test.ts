@@ -13,6 +13,7 @@ const IDLE: AdmissionState = {
   queuedEvents: 0,
   lock: undefined,
   accessReason: undefined,
+  sessionBytesToday: 0,
   nextSessionInMs: 0,
   hasTooManyRefusals: false,
 };
@@ -48,6 +49,19 @@ describe("the limit of sessions at once", () => {
 
 test("a session above the rate is refused, and told when to try again", () => {
   expect(decide({ nextSessionInMs: 1_001 })).toEqual(denied("too_many_sessions", /600 sessions .* try again in 2 s$/));
+});
+
+test.each([
+  [4_999_999, admitted()],
+  [
+    5_000_000,
+    denied(
+      "too_many_sessions",
+      /added 5 MB .* today, .* ends at 00:00 UTC: try again then, .* raise audit.maxSessionBytesPerDay$/,
+    ),
+  ],
+])("with %d bytes that sessions have added today, of 5,000,000 allowed", (sessionBytesToday, expected) => {
+  expect(decide({ sessionBytesToday })).toEqual(expected);
 });
 
 describe("a lock", () => {

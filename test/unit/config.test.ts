@@ -46,7 +46,7 @@ describe("a valid configuration", () => {
         ...{ stallTimeoutSeconds: 3_600, maxBufferedStdinBytes: 268_435_456, endWithToken: false },
       },
       audit: {
-        ...{ onOutage: "buffer", maxQueuedEvents: 5_000 },
+        ...{ onOutage: "buffer", maxQueuedEvents: 5_000, maxSessionBytesPerDay: 200_000_000 },
         requests: {
           precursors: { record: true, except: [] },
           secretReads: { record: true, resources: ["secrets", "secrets/*", "secrets.*"], except: [] },
@@ -286,6 +286,7 @@ describe("a configuration is refused, with the place of the fault", () => {
       /loopbackOrigins\[0\]/,
     ]),
     ["an unknown onOutage", { audit: { onOutage: "ignore" } }, /audit\.onOutage/],
+    ["sessions without a day", { audit: { maxSessionBytesPerDay: 999_999 } }, /audit\.maxSessionBytesPerDay/],
     ["a very small queue", { audit: { maxQueuedEvents: 9 } }, /audit\.maxQueuedEvents/],
     [
       "requests for tokens not recorded",

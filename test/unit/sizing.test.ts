@@ -20,7 +20,7 @@ describe("what a session costs in rows", () => {
     expect((["start", "connect", "forward", "end"] as const).map(d1RowsOfEvent)).toEqual([4, 2, 2, 3]);
     expect(d1RowsOfRequest()).toBe(5);
     expect(rowsOfSession()).toBe(9);
-    expect(objectRowsOfSession({ events: 3, isRecorded: true })).toBe(19);
+    expect(objectRowsOfSession({ events: 3, isRecorded: true })).toBe(21);
   });
 
   it("uploads a small recording at once, a larger one in parts", () => {

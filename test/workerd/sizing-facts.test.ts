@@ -187,7 +187,8 @@ describe("the constants of the sizing model match measurements", () => {
     await runInDurableObject(stub, (_, { storage }) => {
       const journal = new SessionJournal(storage.sql);
       const change = (id: string) => {
-        journal.appendRequest(id, 1, { type: "request", data: { ...AUDITED_REQUEST, awaits_response: true } });
+        const data = { ...AUDITED_REQUEST, awaits_response: true };
+        journal.appendRequest(id, 1, { type: "request", data }, true);
         journal.appendResponse(id, 2, { status: 200, reason: null });
         journal.removeDelivered(journal.queued(2).at(-1)?.row_number ?? 0);
       };

@@ -43,10 +43,10 @@ export const OBJECT_ROWS = {
    * A session's start, besides its event: its row in open_sessions, that row's update, and the user's chain.
    */
   start: 3,
-  /** Any event between start and end: its row's update. */
-  between: 1,
-  /** The session's row has the command's Status, and is closed. */
-  end: 2,
+  /** Any event between start and end: its row's update, and the bytes of the day. */
+  between: 2,
+  /** The session's row has the command's Status, and is closed. And the bytes of the day. */
+  end: 3,
   /** A recording: its row, its header, its end, and its deletion once R2 has it. */
   recording: 4,
   /** A chunk of a recording: written, and deleted. */

@@ -60,7 +60,7 @@ export const requestsSchema = z
       .max(100_000_000)
       .default(50_000)
       .describe(
-        "How many recorded changes a person may make per day (UTC), at the clusters of one location hint. A change beyond it is refused (429). It bounds what one person can add to the database.",
+        "How many recorded changes a person may make per day (UTC), at the clusters of one location hint. A change beyond it is refused (429), one of an administrator beyond twice as many. A change whose row is larger than 4 KB counts as several, so it bounds what one person can add to the database.",
       ),
   })
   .meta({

@@ -6,6 +6,7 @@
  */
 import * as z from "zod";
 import { KEEP_MONTHS } from "../../audit/seal/months.ts";
+import { DEFAULT_MAX_SESSION_BYTES_PER_DAY } from "../../contract/limits.ts";
 import { LOCATION_HINTS, type NullableLocationHint } from "../../contract/placement.ts";
 import { SIDECAR_ADDRESS, UPSTREAM_TRANSPORTS, type UpstreamPlan } from "../../contract/upstream.ts";
 import { identityRuleSchema } from "./identities.ts";
@@ -102,6 +103,14 @@ const auditSchema = z.strictObject({
     .max(100_000)
     .default(5_000)
     .describe("No new session while this many of a user's events wait for D1."),
+  maxSessionBytesPerDay: z
+    .int()
+    .min(1_000_000)
+    .max(100_000_000_000)
+    .default(DEFAULT_MAX_SESSION_BYTES_PER_DAY)
+    .describe(
+      "How many bytes a person's sessions may add to the database per day (UTC), at the clusters of one location hint. A usual session adds 2,000, one with a long command more. Beyond it a new session is refused (429).",
+    ),
   requests: requestsSchema.prefault({}),
   seal: sealSchema.prefault({}),
 });

@@ -59,7 +59,7 @@ function planSession(
   config: SessionPolicies,
 ): Omit<SessionPlan, "impersonation"> {
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
-  const { onOutage, maxQueuedEvents } = config.audit;
+  const { onOutage, maxQueuedEvents, maxSessionBytesPerDay } = config.audit;
   return {
     sessionId,
     user: identity.name,
@@ -75,7 +75,7 @@ function planSession(
     requireReason: decision.requireReason,
     limits,
     endsAt: endWithToken ? subject.expiresAt : null,
-    audit: { onOutage, maxQueuedEvents },
+    audit: { onOutage, maxQueuedEvents, maxSessionBytesPerDay },
     recording: { ...config.recording, ...decision.recording },
     upstream: cluster.upstream,
     portForward: config.portForward,
