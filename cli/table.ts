@@ -20,8 +20,9 @@ const UNITS = [
   [1_000, "s"],
 ] as const;
 
-/** A duration as kubectl shows ages: its largest unit. */
+/** A duration as kubectl shows ages: its largest unit, or `<unknown>` for a time that is none. */
 export function ageOf(sinceMs: number, nowMs: number): string {
+  if (!Number.isFinite(sinceMs)) return "<unknown>";
   const age = Math.max(0, nowMs - sinceMs);
   const [ms, unit] = UNITS.find(([each]) => age >= each) ?? [1_000, "s"];
   return `${Math.floor(age / ms)}${unit}`;

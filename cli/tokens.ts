@@ -12,6 +12,7 @@ export interface Tokens {
 export interface TokenAnswer {
   readonly access_token: string;
   readonly refresh_token?: string | undefined;
+  /** Seconds. A server may say any number. */
   readonly expires_in?: number | undefined;
 }
 
@@ -26,6 +27,10 @@ const RENEW_BEFORE_EXPIRY_MS = 60_000;
 const CLOCK_TOLERANCE_MS = 60_000;
 /** The least lifetime that Cloudflare recommends, for a server that does not say. */
 const ASSUMED_LIFETIME_SECONDS = 300;
+/** As long as Access lets a session last. Whatever a server says beyond that, the token is renewed earlier. */
+const MAX_LIFETIME_SECONDS = 31 * 24 * 60 * 60;
+/** The last moment that a timestamp of RFC 3339 can name. */
+const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59Z");
 
 /**
  * What to do for a token at a time.
@@ -43,7 +48,7 @@ export function decideToken(
   return { kind: "refresh", refreshToken: tokens.refreshToken };
 }
 
-/** When a client shall ask for a token again: earlier than it expires, so that no request goes out with an old one. */
+/** When a client shall ask for a token again: before it expires, so that no request goes out with an old one. */
 export function askAgainAtMs({ obtainedAtMs, expiresAtMs }: Tokens): number {
   return expiresAtMs - Math.min(RENEW_BEFORE_EXPIRY_MS, (expiresAtMs - obtainedAtMs) / 3);
 }
@@ -69,6 +74,16 @@ export function tokensFrom(answer: TokenAnswer, requestedAtMs: number, earlier?:
     accessToken: answer.access_token,
     ...(refreshToken !== undefined && { refreshToken }),
     obtainedAtMs: requestedAtMs,
-    expiresAtMs: requestedAtMs + (answer.expires_in ?? ASSUMED_LIFETIME_SECONDS) * 1000,
+    expiresAtMs: requestedAtMs + lifetimeSeconds(answer.expires_in) * 1000,
   };
+}
+
+function lifetimeSeconds(said: number | undefined): number {
+  if (said === undefined || Number.isNaN(said)) return ASSUMED_LIFETIME_SECONDS;
+  return Math.min(Math.max(said, 0), MAX_LIFETIME_SECONDS);
+}
+
+/** @returns whether a stored time is one that can be shown to a client */
+export function isTime(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= MAX_TIME_MS;
 }

@@ -13,13 +13,17 @@ export function kubeconfigPaths({ env, homeFolder }: Surroundings, explicit: str
   return listed.length > 0 ? [...new Set(listed)] : [join(homeFolder, ".kube", "config")];
 }
 
-/** Reads those that exist. @param explicit must exist */
-export async function readKubeconfigs(surroundings: Surroundings, explicit?: string): Promise<KubeconfigFile[]> {
+/** Reads those that exist. @param explicit must exist, unless it is one to write */
+export async function readKubeconfigs(
+  surroundings: Surroundings,
+  explicit?: string,
+  { isToWrite = false } = {},
+): Promise<KubeconfigFile[]> {
   const files = kubeconfigPaths(surroundings, explicit);
   const { parse } = await import("yaml");
   return files.flatMap((path) => {
     const text = readTextIfAny(path);
-    if (text === undefined && explicit !== undefined) {
+    if (text === undefined && explicit !== undefined && !isToWrite) {
       throw new PluginFailure("bad_kubeconfig", `there is no file ${path}`);
     }
     if (text === undefined) return [];

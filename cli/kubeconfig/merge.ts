@@ -2,6 +2,7 @@
 import { isMap, isSeq, parseAllDocuments, type YAMLMap, type YAMLSeq, type Document as YamlDocument } from "yaml";
 import { USER_WITHOUT_CREDENTIAL } from "../../common/kubeconfig-user.ts";
 import { err, ok, type Result } from "../../common/result.ts";
+import { otherServer, takenBy } from "./plan.ts";
 
 export interface ExecUser {
   readonly command: string;
@@ -19,9 +20,9 @@ export interface WrittenContext {
 }
 
 export interface MergeOptions {
-  /** Takes over names that belong to another server. */
+  /** Takes over names that belong to another server, or to another user. */
   readonly isReplacing: boolean;
-  /** Becomes the current context. A file without one gets the first that is written. */
+  /** Becomes the current context. */
   readonly current?: string | undefined;
 }
 
@@ -42,19 +43,14 @@ export function mergeContexts(
   const parsed = parseKubeconfig(text);
   if (!parsed.ok) return parsed;
   const document = parsed.value;
+  const present = [{ path: "", content: document.toJS() as unknown }];
   for (const context of contexts) {
-    const other = otherServer(document, context);
-    if (other !== undefined && !isReplacing) {
-      return err(
-        `${context.name} is a context of ${other} there: rename it with "kubectl config rename-context" and its ` +
-          "cluster, or take the name over with --replace",
-      );
-    }
+    const taken = takenBy(present, context);
+    if (taken !== undefined && !isReplacing) return err(taken);
   }
-  for (const context of contexts) {
-    const { name, server, certificateAuthority, exec } = context;
+  for (const { name, server, certificateAuthority, exec } of contexts) {
     // Such as SALLYPORT_PROFILE: without it the next command would run as somebody else.
-    const env = otherServer(document, context) === undefined ? execEnv(document, name) : undefined;
+    const env = otherServer(present, name, server) === undefined ? execEnv(document, name) : undefined;
     const authority = certificateAuthority && Buffer.from(certificateAuthority).toString("base64");
     const cluster = { server, ...(authority && { "certificate-authority-data": authority }) };
     replaceField(document, "clusters", name, "cluster", cluster);
@@ -70,11 +66,7 @@ export function mergeContexts(
       contextOf(document, name).set(field, value);
     }
   }
-  const chosen = current ?? contexts[0]?.name;
-  const present = document.get("current-context");
-  if (chosen !== undefined && (current !== undefined || present === undefined || present === null || present === "")) {
-    document.set("current-context", chosen);
-  }
+  if (current !== undefined) document.set("current-context", current);
   return ok(document.toString({ lineWidth: 0 }));
 }
 
@@ -89,14 +81,6 @@ function parseKubeconfig(text: string | undefined): Result<YamlDocument, string>
     if (value !== undefined && value !== null && !isSeq(value)) return err(`its ${list} is not a list: correct it`);
   }
   return ok(document);
-}
-
-/** @returns the server of a cluster or a context that has the name already and is somebody else's */
-function otherServer(document: YamlDocument, { name, server }: WrittenContext): string | undefined {
-  const used = find(document, "contexts", name)?.getIn(["context", "cluster"]);
-  return [name, used]
-    .map((each) => typeof each === "string" && find(document, "clusters", each)?.getIn(["cluster", "server"]))
-    .find((present): present is string => typeof present === "string" && present !== server);
 }
 
 function replaceField(document: YamlDocument, list: string, name: string, field: string, value: unknown): void {

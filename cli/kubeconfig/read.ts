@@ -1,4 +1,4 @@
-/** Reads kubeconfigs as kubectl does: several files, of which the first one that names something wins. Pure. */
+/** Reads kubeconfigs as kubectl does: of several files the first one that names something wins. Pure. */
 import { isJsonObject } from "../../common/json.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 
@@ -62,6 +62,17 @@ export function resolveContext(files: readonly KubeconfigFile[], name?: string):
   });
 }
 
+/** @returns whether a file says which context is the current one */
+export function hasCurrentContext(file: KubeconfigFile): boolean {
+  return firstText([file], "current-context") !== undefined;
+}
+
+/** @returns whether a user signs in through this plugin */
+export function isThisPluginsUser(user: Readonly<Record<string, unknown>>): boolean {
+  const exec = execSection(user["exec"]);
+  return exec !== undefined && isThisPlugin(exec);
+}
+
 /** The names of all contexts, for shell completion. */
 export function contextNames(files: readonly KubeconfigFile[]): string[] {
   return [...new Set(files.flatMap(({ content }) => entries(content, "contexts").map(({ name }) => name)))];
@@ -79,7 +90,13 @@ function firstText(files: readonly KubeconfigFile[], field: string): string | un
   return undefined;
 }
 
-function entry(files: readonly KubeconfigFile[], list: string, name: string, field: string): Found | undefined {
+/** @returns what a list has under a name, in the first file that has it */
+export function entry(
+  files: readonly KubeconfigFile[],
+  list: "clusters" | "contexts" | "users",
+  name: string,
+  field: string,
+): Found | undefined {
   for (const { path, content } of files) {
     const found = entries(content, list).find((each) => each.name === name);
     if (found) return { path, value: isJsonObject(found.fields[field]) ? found.fields[field] : {} };

@@ -8,6 +8,9 @@ import { makeAgent } from "./tls.ts";
 /** Metadata, tokens and lists are kilobytes. More would be another kind of server. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 const TIMEOUT_MS = 20_000;
+/** RFC 9110, section 15. A server may send any three digits, and `Response` takes no other. */
+const MIN_STATUS = 200;
+const MAX_STATUS = 599;
 const TIMED_OUT = new Error("timed out");
 
 export interface HttpRequest {
@@ -50,7 +53,11 @@ export function makeFetch(certificateAuthority: string | undefined, timeoutMs = 
             if (size > MAX_BODY_BYTES) incoming.destroy(new Error("the answer is too large"));
           });
           incoming.on("error", reject);
-          incoming.on("end", () => resolve(responseOf(incoming.statusCode ?? 502, incoming.rawHeaders, chunks)));
+          incoming.on("end", () => {
+            const { statusCode: status = 0, rawHeaders } = incoming;
+            if (status >= MIN_STATUS && status <= MAX_STATUS) resolve(responseOf(status, rawHeaders, chunks));
+            else reject(new Error(`it answered with the unknown status ${status}`));
+          });
         },
       );
       // Not a signal: a request whose tunnel through a proxy is not open yet does not notice that it was aborted.
@@ -74,7 +81,10 @@ function isHarmlessInPlain({ hostname }: URL, headers: Readonly<Record<string, s
   return isThisMachine(hostname) && !hasCredential;
 }
 
-/** @param hostname as `URL` has it. @returns whether it is a loopback name, which stays on this machine without TLS */
+/**
+ * @param hostname as `URL` has it
+ * @returns whether it is a loopback name, which stays on this machine without TLS
+ */
 export function isThisMachine(hostname: string): boolean {
   return ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
 }
@@ -96,7 +106,8 @@ function connectionFailure({ host }: URL, error: unknown, timeoutMs: number): Pl
   if (TLS_FAILURE.test(code)) {
     return new PluginFailure(
       "untrusted_certificate",
-      `the certificate of ${host} is not trusted (${code}): set the cluster's certificate-authority, or NODE_EXTRA_CA_CERTS`,
+      `the certificate of ${host} is not trusted (${code}): set the cluster's certificate-authority, or ` +
+        "NODE_EXTRA_CA_CERTS",
     );
   }
   const what =

@@ -19,7 +19,9 @@ export function readRedirect(
   { redirectUri, state }: { readonly redirectUri: string; readonly state: string },
 ): Redirect {
   const expected = new URL(redirectUri);
-  if (host !== expected.host) return { kind: "other", status: 400, message: "Unknown host." };
+  // Both without port 80, which a client may leave out (RFC 9110, section 7.2).
+  const named = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).href : undefined;
+  if (named !== `${expected.origin}/`) return { kind: "other", status: 400, message: "Unknown host." };
   const url = URL.canParse(target, redirectUri) ? new URL(target, redirectUri) : undefined;
   if (url?.pathname !== expected.pathname) return { kind: "other", status: 404, message: "Nothing here." };
   if (method !== "GET") return { kind: "other", status: 405, message: "Use GET." };

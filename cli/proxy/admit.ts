@@ -1,6 +1,6 @@
 /**
- * Whom the proxy serves. It adds a credential to whatever it passes on, so nobody but the programs of its user may
- * reach it: no web page, and no other user of this machine. Pure.
+ * Whom the proxy serves. It adds a credential to whatever it passes on, so nobody but the programs of its user
+ * may reach it: no web page, and no other user of this machine. Pure.
  */
 import { timingSafeEqual } from "node:crypto";
 import { err, ok, type Result } from "../../common/result.ts";
@@ -14,7 +14,7 @@ export interface IncomingHead {
 
 export interface ProxyAddress {
   readonly port: number;
-  /** `/` and a random text, which only those know who may read the address. kubectl sends no token over plain HTTP. */
+  /** `/` and a random text, which only those know who may read the address: kubectl sends no token over HTTP. */
   readonly secretPath: string;
 }
 
@@ -28,7 +28,7 @@ export function admitRequest(
   { target, headers }: IncomingHead,
   { port, secretPath }: ProxyAddress,
 ): Result<string, Refusal> {
-  const own = [`127.0.0.1:${port}`, `localhost:${port}`];
+  const own = ["127.0.0.1", "localhost"].flatMap((name) => hostsOf(name, port));
   const { host, origin, "sec-fetch-site": site } = headers;
   // A page whose own name resolves to 127.0.0.1 (DNS rebinding) sends that name.
   if (typeof host !== "string" || !own.includes(host)) {
@@ -43,6 +43,11 @@ export function admitRequest(
   return rest === undefined
     ? refuse(404, "this is not the address that the proxy has printed: it ends with a secret path")
     : ok(rest);
+}
+
+/** How a client may name a host: without the port where it is the scheme's (RFC 9110, sections 4.2.3 and 7.2). */
+function hostsOf(name: string, port: number): string[] {
+  return port === 80 ? [`${name}:${port}`, name] : [`${name}:${port}`];
 }
 
 /** Compares in constant time: the path is a secret. */

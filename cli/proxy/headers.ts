@@ -23,7 +23,10 @@ type RawHeaders = readonly string[];
 export interface Framing {
   /** The protocol that the client asks for. */
   readonly upgrade?: string | undefined;
-  /** Whether the body's length is not known beforehand. Node.js chunks only bodies of the methods that often have one. */
+  /**
+   * Whether the body's length is not known beforehand. Node.js chunks only bodies of the methods that often have
+   * one.
+   */
   readonly isChunked: boolean;
 }
 
@@ -61,9 +64,14 @@ export function responseHeaders(raw: RawHeaders): string[] {
   return filterHeaders(raw, (name) => !HOP_BY_HOP.has(name) && name !== "set-cookie");
 }
 
+/** A reason phrase without what Node.js reads in one, but throws at in one that it shall write. */
+export function reasonPhrase(text: string | undefined): string {
+  return (text ?? "").replace(/[^\t\x20-\x7e\x80-\xff]/g, " ");
+}
+
 /** The head of the answer to an upgrade, as it goes to the client. */
 export function upgradeHead(status: number, statusText: string, raw: RawHeaders): string {
-  const lines = [`HTTP/1.1 ${status} ${statusText}`];
+  const lines = [`HTTP/1.1 ${status} ${reasonPhrase(statusText)}`];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     if (raw[index]?.toLowerCase() !== "set-cookie") lines.push(`${raw[index]}: ${raw[index + 1]}`);
   }
@@ -81,8 +89,8 @@ function filterHeaders(raw: RawHeaders, keeps: (name: string) => boolean): strin
 }
 
 /**
- * Headers that `Connection` names are of this connection only, too. But a body without its length would be read as the
- * next request.
+ * Headers that `Connection` names are of this connection only, too. But a body without its length would be read
+ * as the next request.
  */
 function connectionOptions(raw: RawHeaders): ReadonlySet<string> {
   const values = raw.filter((_, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === "connection");

@@ -16,7 +16,7 @@ import { makeAgent } from "../net/tls.ts";
 import { readUnauthenticated } from "../oauth/challenge.ts";
 import { admitRequest, refusalStatus } from "./admit.ts";
 import type { CredentialSource } from "./credentials.ts";
-import { isSessionProtocol, requestHeaders, responseHeaders, upgradeHead } from "./headers.ts";
+import { isSessionProtocol, reasonPhrase, requestHeaders, responseHeaders, upgradeHead } from "./headers.ts";
 
 export interface ProxyOptions {
   /** `https://host`, or of the local stack `http://127.0.0.1:port`. */
@@ -35,6 +35,9 @@ export interface RunningProxy {
   readonly address: string;
   readonly close: () => void;
 }
+
+/** Node.js takes any three digits of a server, also `099`, and an upgrade's 101 where nobody has asked for one. */
+const LEAST_FINAL_STATUS = 200;
 
 /** Node.js 20 does not know the option: there every request with `Upgrade` comes as one. */
 const LISTENER_OPTIONS = {
@@ -148,6 +151,14 @@ async function send(exchange: Exchange, options: ProxyOptions, agent: Agent, isR
       send(exchange, options, agent, true).catch((error: unknown) => fail(messageOf(error)));
       return;
     }
+    if (statusCode < LEAST_FINAL_STATUS) {
+      outgoing
+        .removeAllListeners("error")
+        .on("error", () => {})
+        .destroy();
+      fail(`${host} answered with the status ${statusCode}, which ends no request`);
+      return;
+    }
     answer(client, incoming);
   });
   outgoing.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -177,7 +188,8 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 /** Passes an answer on as it comes. */
 function answer(client: Client, incoming: IncomingMessage): void {
-  const { statusCode = 502, statusMessage = "", rawHeaders } = incoming;
+  const { statusCode = 502, rawHeaders } = incoming;
+  const statusMessage = reasonPhrase(incoming.statusMessage);
   if (client.kind === "upgrade") {
     // The upgrade was refused: the answer ends with the connection.
     client.socket.write(

@@ -2,14 +2,17 @@
  * One process at a time renews or makes a sign-in: a refresh token counts once, and many browsers help nobody.
  *
  * Node.js has no flock, so the lock is a file. It is stale when its process is gone, or has not touched it for a
- * while: another machine on a shared folder, a process that is stopped.
+ * while: another machine on a shared folder, a process that is stopped. The while is measured by whoever waits,
+ * and never by comparing clocks: another machine's may be wrong, and any clock is set now and then. A laptop that
+ * was asleep has touched nothing, but its clock has gone on.
  */
 import { randomUUID } from "node:crypto";
-import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { readFileSync, readlinkSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorCode } from "../../common/errors.ts";
 import { PluginFailure } from "../failure.ts";
+import { isPassing, retryPassing } from "./windows.ts";
 
 const TOUCH_EVERY_MS = 5_000;
 /** Six missed touches. */
@@ -23,8 +26,19 @@ export interface LockOptions {
   readonly timeoutMs: number;
   /** Called once, when the wait is long enough to be noticed. */
   readonly onWait: () => void;
+  /** Tests pass their own. */
+  readonly clock?: LockClock;
 }
 
+/** A clock that nobody sets. It stands still while the machine sleeps, where the system has such a one. */
+export interface LockClock {
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<unknown>;
+}
+
+const OWN_CLOCK: LockClock = { now: () => performance.now(), sleep };
+
+/** Where a process id means the same process: see {@link ownPlace}. */
 interface Holder {
   readonly pid: number;
   readonly host: string;
@@ -34,22 +48,31 @@ interface Holder {
 export interface LockSight {
   /** Undefined: it is not written yet, or not a lock of ours. */
   readonly holder: Holder | undefined;
-  readonly ageMs: number;
+  /** How long it has been the same, by the clock of whoever waits. */
+  readonly unchangedMs: number;
 }
 
 /** Pure. @returns whether nobody holds a lock any more */
-export function isStale({ holder, ageMs }: LockSight, host: string, isAlive: (pid: number) => boolean): boolean {
-  return ageMs > STALE_AFTER_MS || (holder?.host === host && !isAlive(holder.pid));
+export function isStale({ holder, unchangedMs }: LockSight, host: string, isAlive: (pid: number) => boolean): boolean {
+  return unchangedMs > STALE_AFTER_MS || (holder?.host === host && !isAlive(holder.pid));
+}
+
+/**
+ * This machine, and in Linux the namespace of its process ids: containers can share a folder and the name of their
+ * host, and one's process 7 is another one's.
+ */
+export function ownPlace(readNamespace: () => string = () => readlinkSync("/proc/self/ns/pid")): string {
+  try {
+    return `${hostname()} ${readNamespace()}`;
+  } catch {
+    return hostname();
+  }
 }
 
 /** Does `work` while it holds the lock. @throws PluginFailure `busy` when others hold it for too long */
-export async function withLock<T>(
-  path: string,
-  { timeoutMs, onWait }: LockOptions,
-  work: () => Promise<T>,
-): Promise<T> {
-  const own = JSON.stringify({ pid: process.pid, host: hostname(), nonce: randomUUID() });
-  await acquire(path, own, timeoutMs, onWait).catch((error: unknown) => {
+export async function withLock<T>(path: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
+  const own = JSON.stringify({ pid: process.pid, host: ownPlace(), nonce: randomUUID() });
+  await acquire(path, own, ownPlace(), options).catch((error: unknown) => {
     if (error instanceof PluginFailure) throw error;
     throw new PluginFailure("store", `cannot use ${path} (${errorCode(error)}): SALLYPORT_HOME names another folder`);
   });
@@ -59,16 +82,41 @@ export async function withLock<T>(
     return await work();
   } finally {
     clearInterval(touching);
-    if (readIfAny(path) === own) rmSync(path, { force: true });
+    release(path, own);
   }
 }
 
-async function acquire(path: string, own: string, timeoutMs: number, onWait: () => void): Promise<void> {
-  const start = performance.now();
+/** What was done counts, also where the file cannot be removed: it becomes stale with this process. */
+function release(path: string, own: string): void {
+  try {
+    if (readIfAny(path) === own) retryPassing(() => rmSync(path, { force: true }));
+  } catch {
+    // Whoever comes next takes it over.
+  }
+}
+
+async function acquire(
+  path: string,
+  own: string,
+  place: string,
+  { timeoutMs, onWait, clock = OWN_CLOCK }: LockOptions,
+): Promise<void> {
+  const start = clock.now();
   let hasTold = false;
-  while (!tryCreate(path, own)) {
-    removeIfStale(path);
-    const waitedMs = performance.now() - start;
+  let seen: { readonly state: string; readonly sinceMs: number } | undefined;
+  for (;;) {
+    const failure = tryCreate(path, own);
+    if (failure === undefined) return;
+    const nowMs = clock.now();
+    const lock = look(path);
+    if (lock && lock.state !== seen?.state) seen = { state: lock.state, sinceMs: nowMs };
+    if (lock && seen) {
+      const sight = { holder: parseHolder(lock.content), unchangedMs: nowMs - seen.sinceMs };
+      if (isStale(sight, place, isProcessAlive)) remove(path, lock.content);
+    }
+    const waitedMs = nowMs - start;
+    // Nobody has it, so it is not another process that is in the way.
+    if (!lock && errorCode(failure) !== "EEXIST" && waitedMs > QUIET_MS) throw failure;
     if (waitedMs > timeoutMs) {
       throw new PluginFailure("busy", `another kubectl-sallyport is still signing in: end it, or remove ${path}`);
     }
@@ -76,26 +124,36 @@ async function acquire(path: string, own: string, timeoutMs: number, onWait: () 
       hasTold = true;
       onWait();
     }
-    await sleep(POLL_MS * (0.5 + Math.random()));
+    await clock.sleep(POLL_MS * (0.5 + Math.random()));
   }
 }
 
-function tryCreate(path: string, content: string): boolean {
+/** @returns undefined where it is created, or the failure that may pass. @throws another failure */
+function tryCreate(path: string, content: string): unknown {
   try {
     writeFileSync(path, content, { mode: 0o600, flag: "wx" });
-    return true;
+    return undefined;
   } catch (error) {
-    // Windows says EPERM or EBUSY while another process removes the file.
-    if (errorCode(error) === "EEXIST" || (process.platform === "win32" && errorCode(error) !== "ENOENT")) return false;
+    if (errorCode(error) === "EEXIST" || isPassing(error)) return error;
     throw error;
   }
 }
 
-function removeIfStale(path: string): void {
+/** @returns undefined where there is no lock, or Windows does not let anybody look at it just now */
+function look(path: string): { readonly content: string; readonly state: string } | undefined {
   const content = readIfAny(path);
-  const ageMs = ageOf(path);
-  if (content === undefined || ageMs === undefined) return;
-  if (!isStale({ holder: parseHolder(content), ageMs }, hostname(), isProcessAlive)) return;
+  if (content === undefined) return undefined;
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat && { content, state: `${stat.mtimeMs} ${content}` };
+  } catch (error) {
+    if (isPassing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Removes a stale lock, and no newer one. */
+function remove(path: string, content: string): void {
   // Renamed first: of several that see it, one removes it. What was renamed may be a newer lock; that goes back.
   const aside = `${path}.${randomUUID()}.stale`;
   try {
@@ -103,9 +161,9 @@ function removeIfStale(path: string): void {
     const moved = readIfAny(aside);
     if (moved !== undefined && moved !== content) tryCreate(path, moved);
   } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
+    if (errorCode(error) !== "ENOENT" && !isPassing(error)) throw error;
   } finally {
-    rmSync(aside, { force: true });
+    retryPassing(() => rmSync(aside, { force: true }));
   }
 }
 
@@ -121,14 +179,9 @@ function readIfAny(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
+    if (errorCode(error) === "ENOENT" || isPassing(error)) return undefined;
     throw error;
   }
-}
-
-function ageOf(path: string): number | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat && Date.now() - stat.mtimeMs;
 }
 
 function parseHolder(text: string): Holder | undefined {

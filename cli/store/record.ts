@@ -2,7 +2,7 @@
 import { isJsonObject, parseJson } from "../../common/json.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { RegisteredClient } from "../oauth/client.ts";
-import type { Tokens } from "../tokens.ts";
+import { isTime, type Tokens } from "../tokens.ts";
 
 const VERSION = 1;
 
@@ -72,8 +72,8 @@ function isTokens(value: unknown): value is Tokens {
     isJsonObject(value) &&
     typeof value["accessToken"] === "string" &&
     isTextIfAny(value["refreshToken"]) &&
-    Number.isFinite(value["obtainedAtMs"]) &&
-    Number.isFinite(value["expiresAtMs"])
+    isTime(value["obtainedAtMs"]) &&
+    isTime(value["expiresAtMs"])
   );
 }
 

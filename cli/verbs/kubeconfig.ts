@@ -5,7 +5,7 @@ import { flag, oneOf, parsed, text } from "../../command-line/options.ts";
 import { callApi } from "../api.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
 import type { ExecUser, WrittenContext } from "../kubeconfig/merge.ts";
-import { changeKubeconfig, kubeconfigToWrite } from "../kubeconfig/write.ts";
+import { changeKubeconfigs } from "../kubeconfig/write.ts";
 import { isAccepted, type ListedCluster, listedClusters, rememberOrigins } from "../shared-sign-in.ts";
 import { openStore } from "../store/store.ts";
 import type { Surroundings } from "../surroundings.ts";
@@ -47,21 +47,25 @@ export const kubeconfig = defineVerb({
     }
     const contexts = await contextsOf(clusters, target, values.auth === "plugin");
     const own = clusters.find(({ server }) => new URL(server).origin === target.origin) ?? clusters[0];
-    const options = {
-      isReplacing: values.replace,
-      ...(values.use && own && { current: CONTEXT_PREFIX + own.name }),
-    };
-    // The YAML library takes longer to start than all the rest, and kubectl waits for other verbs.
-    const { mergeContexts } = await import("../kubeconfig/merge.ts");
+    const current = values.use && own ? CONTEXT_PREFIX + own.name : undefined;
     if (values.print) {
+      // The YAML library takes longer to start than all the rest, and kubectl waits for other verbs.
+      const { mergeContexts } = await import("../kubeconfig/merge.ts");
+      const options = { isReplacing: values.replace, current: current ?? contexts[0]?.name };
       const printed = mergeContexts(undefined, contexts, options);
       if (!printed.ok) throw new PluginFailure("bad_kubeconfig", printed.error);
       surroundings.print(printed.value.trimEnd());
       return EXIT_CODES.done;
     }
-    const file = kubeconfigToWrite(surroundings, values.kubeconfig);
-    await changeKubeconfig(file, (text) => mergeContexts(text, contexts, options));
-    for (const { name } of contexts) surroundings.print(`${file} has the context ${name}.`);
+    const options = { isReplacing: values.replace, current };
+    for (const { path, contexts: written } of await changeKubeconfigs(
+      surroundings,
+      values.kubeconfig,
+      contexts,
+      options,
+    )) {
+      for (const { name } of written) surroundings.print(`${path} has the context ${name}.`);
+    }
     return EXIT_CODES.done;
   },
 });

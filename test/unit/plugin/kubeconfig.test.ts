@@ -1,7 +1,7 @@
 /** Kubeconfigs: read as kubectl reads them, and changed in nothing but the contexts that are ours. */
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { mergeContexts, type WrittenContext } from "../../../cli/kubeconfig/merge.ts";
+import { type MergeOptions, mergeContexts, type WrittenContext } from "../../../cli/kubeconfig/merge.ts";
 import { contextNames, resolveContext } from "../../../cli/kubeconfig/read.ts";
 
 const file = (path: string, text: string) => ({ path, content: parse(text) as unknown });
@@ -89,7 +89,7 @@ const PROD: WrittenContext = {
 };
 const options = { isReplacing: false };
 
-function merged(text: string | undefined, contexts: readonly WrittenContext[], given = options): string {
+function merged(text: string | undefined, contexts: readonly WrittenContext[], given: MergeOptions = options): string {
   const result = mergeContexts(text, contexts, given);
   if (!result.ok) throw new Error(result.error);
   return result.value;
@@ -97,7 +97,8 @@ function merged(text: string | undefined, contexts: readonly WrittenContext[], g
 
 describe("a merge", () => {
   it("into nothing makes a kubeconfig", () => {
-    expect(parse(merged(undefined, [{ ...PROD, certificateAuthority: "PEM" }]))).toMatchObject({
+    const written = { ...PROD, certificateAuthority: "PEM" };
+    expect(parse(merged(undefined, [written], { ...options, current: PROD.name }))).toMatchObject({
       apiVersion: "v1",
       kind: "Config",
       "current-context": "sallyport-prod",
@@ -194,7 +195,30 @@ users:
     expect(parse(merged(same, [PROD])).contexts).toHaveLength(1);
   });
 
+  it("does not take over a user that somebody has given the name, with a credential", () => {
+    const own = (user: unknown) => JSON.stringify({ users: [{ name: "sallyport-prod", user }] });
+    const gke = { exec: { command: "gke-gcloud-auth-plugin", apiVersion: "client.authentication.k8s.io/v1" } };
+    for (const user of [
+      { token: "0123" },
+      { "client-certificate": "me.crt" },
+      { username: "me", password: "x" },
+      gke,
+    ]) {
+      const refused = mergeContexts(own(user), [PROD], options);
+      expect(refused).toEqual({ ok: false, error: expect.stringContaining("a user there with a credential") });
+      expect(JSON.stringify(refused)).not.toContain("0123");
+      expect(parse(merged(own(user), [PROD], { isReplacing: true })).users).toMatchObject([{ user: { exec: {} } }]);
+    }
+    const ours = { exec: { command: "/old/place/kubectl-sallyport", args: ["credential"] } };
+    for (const user of [{}, null, { username: "signed-in-by-warp" }, ours]) {
+      expect(parse(merged(own(user), [PROD])).users).toMatchObject([
+        { user: { exec: { command: PROD.exec?.command } } },
+      ]);
+    }
+  });
+
   it("makes a context the current one only where it is asked to", () => {
+    expect(parse(merged(undefined, [PROD]))["current-context"]).toBeUndefined();
     const result = mergeContexts(OTHERS, [PROD], { ...options, current: "sallyport-prod" });
     expect(result.ok && parse(result.value)["current-context"]).toBe("sallyport-prod");
   });

@@ -1,6 +1,6 @@
 /** The proxy: whom it serves, and which headers pass it. */
 import { createServer } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { admitRequest, refusalStatus } from "../../../cli/proxy/admit.ts";
 import { serviceToken } from "../../../cli/proxy/credentials.ts";
@@ -24,6 +24,19 @@ describe("the proxy", () => {
   ])("serves %s, as the client has spelt it", (target, path) => {
     expect(admit(target)).toEqual({ ok: true, value: path });
     expect(admit(target, { host: "localhost:8001" })).toEqual({ ok: true, value: path });
+  });
+
+  it("serves a client that leaves port 80 out, as browsers and curl do, and only there", () => {
+    const at80 = { ...address, port: 80 };
+    const target = "/s3cret-path/api";
+    for (const host of ["127.0.0.1", "127.0.0.1:80", "localhost"]) {
+      expect(admitRequest({ target, headers: { host } }, at80)).toEqual({ ok: true, value: "/api" });
+    }
+    const own = { host: "127.0.0.1", origin: "http://127.0.0.1", "sec-fetch-site": "same-origin" };
+    expect(admitRequest({ target, headers: own }, at80).ok).toBe(true);
+    expect(admitRequest({ target, headers: { host: "evil.example.com" } }, at80).ok).toBe(false);
+    expect(admitRequest({ target, headers: { ...own, origin: "http://127.0.0.1:3000" } }, at80).ok).toBe(false);
+    expect(admit(target, { host: "127.0.0.1" }).ok).toBe(false);
   });
 
   it.each([
@@ -170,6 +183,49 @@ describe("a client that resets while the deployment thinks about its session", (
     await ended.promise;
     expect(await (await fetch(`${proxy.address}/version`)).text()).toBe("here");
     expect(failures).toEqual([]);
+  });
+});
+
+describe("a deployment whose answers are not as HTTP has them", () => {
+  async function proxyTo(head: string): Promise<{ readonly address: string; readonly failures: string[] }> {
+    const upstream = createTcpServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(`${head}\r\ncontent-length: 2\r\n\r\nhi`));
+    });
+    await new Promise<void>((listening) => upstream.listen(0, "127.0.0.1", listening));
+    onTestFinished(() => void upstream.close());
+    const failures: string[] = [];
+    const proxy = await startProxy({
+      origin: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
+      certificateAuthority: undefined,
+      credentials: { headers: async () => ({}), reject: () => false },
+      port: 0,
+      secretPath: "/s3cret",
+      onFailure: (message) => failures.push(message),
+    });
+    onTestFinished(proxy.close);
+    return { address: proxy.address, failures };
+  }
+
+  it.each(["000", "099", "101"])("does not end the proxy with the status %s", async (status) => {
+    const { address, failures } = await proxyTo(`HTTP/1.1 ${status} X`);
+    for (const _ of [1, 2]) {
+      const answer = await fetch(`${address}/version`);
+      expect([answer.status, (await answer.json()).message]).toEqual([503, expect.stringContaining("the status")]);
+    }
+    expect(failures).toHaveLength(2);
+  });
+
+  it("does not end it with a reason phrase that Node.js does not write", async () => {
+    const { address, failures } = await proxyTo("HTTP/1.1 200 a\u0001b");
+    const answer = await fetch(`${address}/version`);
+    expect([answer.status, answer.statusText, await answer.text()]).toEqual([200, "a b", "hi"]);
+    expect(failures).toEqual([]);
+  });
+
+  it("passes a status on that nobody has defined", async () => {
+    const { address } = await proxyTo("HTTP/1.1 299 Odd");
+    expect((await fetch(`${address}/version`)).status).toBe(299);
   });
 });
 

@@ -13,12 +13,20 @@ describe("a request to the loopback listener", () => {
     expect(readRedirect(refused, waiting).kind).toBe("answer");
   });
 
+  it("may name its host without port 80, and with it", () => {
+    const at80 = { redirectUri: "http://127.0.0.1:80/callback", state: "the-state" };
+    for (const host of ["127.0.0.1", "127.0.0.1:80"]) expect(readRedirect({ ...good, host }, at80).kind).toBe("answer");
+    expect(readRedirect({ ...good, host: "evil.example.com" }, at80)).toMatchObject({ status: 400 });
+    expect(readRedirect({ ...good, host: "127.0.0.1" }, waiting)).toMatchObject({ status: 400 });
+  });
+
   it.each([
     ["another state, as of a page that wants to sign its own user in", { target: "/callback?code=evil&state=x" }, 400],
     ["no state", { target: "/callback?code=evil" }, 400],
     ["a name that somebody points to this machine", { host: "evil.example.com:4321" }, 400],
     ["another port", { host: "127.0.0.1:4322" }, 400],
     ["no Host", { host: undefined }, 400],
+    ["a Host that is more than one", { host: "127.0.0.1:4321/x" }, 400],
     ["a favicon", { target: "/favicon.ico" }, 404],
     ["an absolute target", { target: "http://evil.example.com/x?state=the-state" }, 404],
     ["a target that is none", { target: "//" }, 404],

@@ -1,18 +1,8 @@
-/** Where sign-ins are stored, who may read them, and one process at a time that changes them. */
-import {
-  chmodSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { hostname, tmpdir } from "node:os";
+/** Where sign-ins are stored, and who may read them. */
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { isStale, withLock } from "../../../cli/store/lock.ts";
 import { recordName, storeFolder } from "../../../cli/store/paths.ts";
 import { parseRecord, renderRecord } from "../../../cli/store/record.ts";
 import { type CompleteRecord, openStore } from "../../../cli/store/store.ts";
@@ -108,6 +98,9 @@ describe("a stored sign-in", () => {
     [JSON.stringify({ version: 1, application: APPLICATION }), undefined],
     [JSON.stringify({ ...record, version: 1, tokens: { accessToken: 1 } }), undefined],
     [JSON.stringify({ ...record, version: 0 }), undefined],
+    // An earlier version believed whatever lifetime a server said, and could not show such a time.
+    [JSON.stringify({ ...record, version: 1, tokens: { ...record.tokens, expiresAtMs: 1e303 } }), undefined],
+    [JSON.stringify({ ...record, version: 1, tokens: { ...record.tokens, obtainedAtMs: -1 } }), undefined],
   ])("that is none is as if nobody had signed in: %s", (text, value) => {
     expect(parseRecord(text)).toEqual({ ok: true, value });
   });
@@ -205,74 +198,5 @@ describe.each([
     await store.write(record);
     expect(readdirSync(folder)).not.toContain("arguments.log");
     expect(await store.read(APPLICATION)).toEqual(record);
-  });
-});
-
-describe("the lock", () => {
-  const patient = { timeoutMs: 60_000, onWait: () => {} };
-
-  it("lets one work at a time", async () => {
-    const path = join(folder, "x.lock");
-    let inside = 0;
-    let most = 0;
-    await Promise.all(
-      Array.from({ length: 20 }, () =>
-        withLock(path, patient, async () => {
-          most = Math.max(most, ++inside);
-          await new Promise((resolve) => setImmediate(resolve));
-          inside--;
-        }),
-      ),
-    );
-    expect(most).toBe(1);
-    expect(readdirSync(folder)).toEqual([]);
-  });
-
-  it("of a process that is gone is taken over", async () => {
-    const path = join(folder, "x.lock");
-    // A pid above Linux's largest.
-    writeFileSync(path, JSON.stringify({ pid: 2 ** 30, host: hostname(), nonce: "n" }));
-    expect(await withLock(path, patient, async () => "done")).toBe("done");
-  });
-
-  it("that nobody has touched for long is taken over, whoever holds it", async () => {
-    const path = join(folder, "x.lock");
-    writeFileSync(path, JSON.stringify({ pid: 1, host: "another-machine", nonce: "n" }));
-    utimesSync(path, new Date(0), new Date(0));
-    expect(await withLock(path, patient, async () => "done")).toBe("done");
-  });
-
-  it("of a process that lives is waited for, and not for ever", async () => {
-    const path = join(folder, "x.lock");
-    writeFileSync(path, JSON.stringify({ pid: process.pid, host: hostname(), nonce: "n" }));
-    await expect(withLock(path, { ...patient, timeoutMs: 0 }, async () => "done")).rejects.toThrow(`remove ${path}`);
-    expect(readdirSync(folder)).toEqual(["x.lock"]);
-  });
-
-  it("that cannot be written says where another one could be", async () => {
-    const path = join(folder, "no-folder", "x.lock");
-    await expect(withLock(path, patient, async () => "done")).rejects.toMatchObject({
-      code: "store",
-      message: `cannot use ${path} (ENOENT): SALLYPORT_HOME names another folder`,
-    });
-  });
-
-  it("is free again after a failure", async () => {
-    const path = join(folder, "x.lock");
-    const failing = withLock(path, patient, async () => {
-      throw new Error("failed");
-    });
-    await expect(failing).rejects.toThrow("failed");
-    expect(readdirSync(folder)).toEqual([]);
-  });
-
-  it.each([
-    ["of a living process here", { holder: { pid: 1, host: "here" }, ageMs: 29_000 }, false],
-    ["of a dead process here", { holder: { pid: 2, host: "here" }, ageMs: 0 }, true],
-    ["of a pid on another machine", { holder: { pid: 2, host: "there" }, ageMs: 29_000 }, false],
-    ["that is being written", { holder: undefined, ageMs: 0 }, false],
-    ["untouched", { holder: { pid: 1, host: "here" }, ageMs: 31_000 }, true],
-  ])("%s is stale: %j, %s", (_, sight, stale) => {
-    expect(isStale(sight, "here", (pid) => pid === 1)).toBe(stale);
   });
 });

@@ -54,6 +54,16 @@ describe("an answer of the token endpoint", () => {
     expect(tokensFrom({ access_token: "B", refresh_token: "S", expires_in: 60 }, T0, "R").refreshToken).toBe("S");
   });
 
+  it.each([
+    [1e300, 31 * 24 * 60 * MINUTE],
+    [Number.POSITIVE_INFINITY, 31 * 24 * 60 * MINUTE],
+    [-5, 0],
+    [Number.NaN, 5 * MINUTE],
+    [14 * 24 * 60 * 60, 14 * 24 * 60 * MINUTE],
+  ])("that says %d seconds counts for %d ms", (seconds, ms) => {
+    expect(tokensFrom({ access_token: "B", expires_in: seconds }, T0).expiresAtMs).toBe(T0 + ms);
+  });
+
   it("that does not say how long it counts is taken for the least that Cloudflare recommends", () => {
     expect(tokensFrom({ access_token: "B" }, T0).expiresAtMs).toBe(T0 + 5 * MINUTE);
   });
