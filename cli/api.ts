@@ -1,12 +1,14 @@
 /** Asks a deployment's own API under `/-/`, with a sign-in where it needs one. */
+import { parseJson } from "../common/json.ts";
 import { PluginFailure } from "./failure.ts";
 import { makeFetch } from "./net/https.ts";
 import { statusMessage } from "./net/status-message.ts";
 import { readUnauthenticated } from "./oauth/challenge.ts";
 import { obtain } from "./obtain.ts";
-import { requireServes } from "./shared-sign-in.ts";
+import { isKnownToServe, requireServes } from "./shared-sign-in.ts";
 import { openStore } from "./store/store.ts";
 import type { Target } from "./target.ts";
+import { isUsable } from "./tokens.ts";
 
 export interface ApiCall {
   readonly method: "GET" | "POST" | "DELETE";
@@ -54,20 +56,48 @@ export async function callApi(target: Target, call: ApiCall): Promise<string> {
   return read(target, response);
 }
 
-/** The same for JSON. @typeParam T as docs/API.md describes the answer */
-export async function callJson<T>(target: Target, call: ApiCall): Promise<T> {
-  const text = await callApi(target, call);
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    throw new PluginFailure(
-      "api",
-      `${new URL(target.origin).host} did not answer with JSON: is it a Sallyport deployment?`,
-    );
+/**
+ * The same with what is stored, and without waiting for anybody: no sign-in, no renewal, no look at another
+ * deployment. For shell completion.
+ *
+ * @throws PluginFailure also where that does not suffice
+ */
+export async function callApiAtOnce(target: Target, call: ApiCall): Promise<string> {
+  const { application, surroundings, origin } = target;
+  const stored = application && (await openStore(surroundings).read(application.id));
+  if (application && stored && !(isUsable(stored.tokens, surroundings.now()) && isKnownToServe(stored, origin))) {
+    throw new PluginFailure("sign_in_required", `the token for ${new URL(origin).host} must be renewed first`);
   }
+  const certificateAuthority = target.certificateAuthority ?? stored?.certificateAuthority;
+  return read(target, await send({ ...target, certificateAuthority }, call, stored?.tokens.accessToken));
 }
 
-function send({ origin, certificateAuthority }: Target, { method, path, body }: ApiCall, token: string | undefined) {
+/**
+ * The same for JSON.
+ *
+ * @param parse of answers.ts
+ * @param ask how it is called: {@link callApi} or {@link callApiAtOnce}
+ */
+export async function callJson<T>(
+  target: Target,
+  call: ApiCall,
+  parse: (value: unknown) => T | undefined,
+  ask: (target: Target, call: ApiCall) => Promise<string> = callApi,
+): Promise<T> {
+  const answer = parse(parseJson(await ask(target, call)));
+  if (answer !== undefined) return answer;
+  throw new PluginFailure(
+    "api",
+    `${new URL(target.origin).host} did not answer as docs/API.md says: check that it is a Sallyport deployment, ` +
+      "and that this plugin is of its version",
+  );
+}
+
+function send(
+  { origin, certificateAuthority }: Pick<Target, "origin" | "certificateAuthority">,
+  { method, path, body }: ApiCall,
+  token: string | undefined,
+) {
   return makeFetch(certificateAuthority)(origin + path, {
     method,
     headers: {

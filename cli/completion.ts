@@ -1,17 +1,21 @@
-/** Shell completion. kubectl runs `kubectl_complete-sallyport ARGS…` for `kubectl sallyport ARGS…`. Pure. */
+/** Shell completion: kubectl runs `kubectl_complete-sallyport ARGS…` for `kubectl sallyport ARGS…`. Pure. */
 import { optionLabel } from "../command-line/help.ts";
+import { givenOptions } from "../command-line/parse.ts";
 import type { Verb } from "./verb.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
+/** The values of options that stand before the word that is typed, and the empty text for flags. */
+export type Given = ReadonlyMap<string, string>;
+
 /** What cannot be known from the command line alone. */
 export interface Candidates {
-  readonly contexts: () => Promise<readonly string[]>;
-  readonly sessions: () => Promise<readonly string[]>;
+  readonly contexts: (given: Given) => Promise<readonly string[]>;
+  readonly sessions: (given: Given) => Promise<readonly string[]>;
 }
 
-/** cobra's directives, which kubectl's own completion scripts understand: https://pkg.go.dev/github.com/spf13/cobra */
+/** cobra's directives, which kubectl's own completion scripts know: https://pkg.go.dev/github.com/spf13/cobra */
 export const DIRECTIVE_DEFAULT = 0;
 export const DIRECTIVE_NO_FILES = 4;
 
@@ -39,20 +43,23 @@ export async function complete(
   const before = rest.at(-1)?.replace(/^--/, "");
   const option = rest.at(-1)?.startsWith("--") ? verb.options[before ?? ""] : undefined;
   if (option?.placeholder !== undefined) {
-    if (before === "context") return matching(await candidates.contexts(), typed);
+    const given = givenOptions(rest.slice(0, -1), verb.options);
+    if (before === "context") return matching(await candidates.contexts(given), typed);
     return { words: [], directive: option.placeholder === "FILE" ? DIRECTIVE_DEFAULT : DIRECTIVE_NO_FILES };
   }
   if (typed.startsWith("-")) {
     const labels = Object.entries(verb.options).map(([each, one]) => optionLabel(each, one).split(" ")[0] ?? "");
     return matching([...labels, "--help"], typed);
   }
-  if (name === "end") return matching(await candidates.sessions(), typed);
+  if (name === "end") return matching(await candidates.sessions(givenOptions(rest, verb.options)), typed);
   if (name === "completion") return matching(SHELLS, typed);
   return matching([], typed);
 }
 
 function matching(words: readonly string[], typed: string): Completion {
-  return { words: words.filter((word) => word.startsWith(typed)), directive: DIRECTIVE_NO_FILES };
+  // A line is a word, and what follows a tab is its description.
+  const isWord = (word: string) => word.startsWith(typed) && !/[\n\r\t]/.test(word);
+  return { words: words.filter(isWord), directive: DIRECTIVE_NO_FILES };
 }
 
 /** What completion prints: the words, then the directive. */
@@ -80,7 +87,7 @@ export function completionScript(shell: Shell): string {
   }
 }
 
-const BASH = `# bash completion for kubectl-sallyport. Load it with: source <(kubectl-sallyport completion bash)
+const BASH = `# bash completion for kubectl-sallyport: source <(kubectl-sallyport completion bash)
 _kubectl_sallyport() {
   local line
   COMPREPLY=()
@@ -96,7 +103,7 @@ complete -F _kubectl_sallyport kubectl-sallyport
 `;
 
 const ZSH = `#compdef kubectl-sallyport
-# zsh completion for kubectl-sallyport. Load it with: source <(kubectl-sallyport completion zsh)
+# zsh completion for kubectl-sallyport: source <(kubectl-sallyport completion zsh)
 _kubectl_sallyport() {
   local -a answer
   answer=("\${(@f)$(kubectl-sallyport __complete "\${(@)words[2,$CURRENT]}" 2>/dev/null)}")
@@ -109,7 +116,7 @@ _kubectl_sallyport() {
 compdef _kubectl_sallyport kubectl-sallyport
 `;
 
-const FISH = `# fish completion for kubectl-sallyport. Load it with: kubectl-sallyport completion fish | source
+const FISH = `# fish completion for kubectl-sallyport: kubectl-sallyport completion fish | source
 function __kubectl_sallyport
   set -l words (commandline -opc) (commandline -ct)
   kubectl-sallyport __complete $words[2..-1] 2>/dev/null | string match -v -r '^:'

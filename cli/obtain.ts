@@ -21,7 +21,7 @@ export interface ObtainOptions {
   readonly mayReadStdin: boolean;
   /** An access token that the server has refused: it is not used again, whatever its age. */
   readonly rejectedToken?: string | undefined;
-  /** Never a sign-in: it fails instead. */
+  /** For a look at another deployment: never a sign-in, and no long wait for one. It fails instead. */
   readonly isSilent?: boolean;
   /** A new sign-in, whatever is stored. */
   readonly isForced?: boolean;
@@ -29,6 +29,12 @@ export interface ObtainOptions {
   readonly port?: number | undefined;
   readonly timeoutMs?: number | undefined;
 }
+
+/** What others do takes as long as a sign-in at most, and some time for its requests. */
+const AFTER_SIGN_IN_MS = 30_000;
+/** Where nobody could sign in, others' renewal is waited for, and a lock that nobody holds any more. */
+const UNATTENDED_TIMEOUT_MS = 45_000;
+const SILENT_TIMEOUT_MS = 5_000;
 
 /** @throws PluginFailure that says why there is no token, and what to do */
 export async function obtain(options: ObtainOptions): Promise<CompleteRecord> {
@@ -54,14 +60,22 @@ export async function obtain(options: ObtainOptions): Promise<CompleteRecord> {
   });
 }
 
-function lockOptions({ surroundings, timeoutMs }: ObtainOptions, { isPossible }: SignInMeans) {
+function lockOptions(options: ObtainOptions, { isPossible }: SignInMeans) {
   return {
-    // What another process does takes as long as a sign-in at most.
-    timeoutMs: (timeoutMs ?? SIGN_IN_TIMEOUT_MS) + 30_000,
+    timeoutMs: lockTimeoutMs(options, isPossible),
     onWait: () => {
-      if (isPossible) surroundings.note("Waiting for another kubectl-sallyport that signs in …");
+      if (isPossible) options.surroundings.note("Waiting for another kubectl-sallyport that signs in …");
     },
   };
+}
+
+/** Pure. @returns how long to wait for another process, which may renew or wait for its person to sign in */
+export function lockTimeoutMs(
+  { isSilent, timeoutMs }: Pick<ObtainOptions, "isSilent" | "timeoutMs">,
+  isPossible: boolean,
+): number {
+  if (isSilent) return SILENT_TIMEOUT_MS;
+  return isPossible ? (timeoutMs ?? SIGN_IN_TIMEOUT_MS) + AFTER_SIGN_IN_MS : UNATTENDED_TIMEOUT_MS;
 }
 
 async function refresh(
@@ -144,7 +158,8 @@ function recordOf(
     ...(server.revocation_endpoint !== undefined && { revocationEndpoint: server.revocation_endpoint }),
     client,
     tokens,
-    origins: earlier?.origins ?? [],
+    // A host that the deployment has given up since must not go on getting tokens.
+    origins: [],
     ...(authority !== undefined && { certificateAuthority: authority }),
   };
 }

@@ -1,4 +1,5 @@
 /** Finds the verb, parses its arguments, runs it, and reports a failure: the same way for all of them. */
+import { withTimeout } from "../common/with-timeout.ts";
 import { type Completion, complete, DIRECTIVE_NO_FILES, renderCompletion } from "./completion.ts";
 import { EXIT_CODES, type ExitCode, PluginFailure } from "./failure.ts";
 import { programHelp, verbHelp } from "./help.ts";
@@ -7,6 +8,8 @@ import type { Verb } from "./verb.ts";
 import { candidatesFrom } from "./verbs/completion.ts";
 
 const NOTHING_TO_COMPLETE: Completion = { words: [], directive: DIRECTIVE_NO_FILES };
+/** With the start of Node.js and its end, somebody who presses Tab waits for three seconds at most. */
+const COMPLETION_TIMEOUT_MS = 2_000;
 
 export interface Program {
   readonly version: string;
@@ -34,8 +37,8 @@ export async function runProgram(
   if (first === undefined) return wrongUsage("no verb given", programHelp(verbs));
   if (first === "__complete") {
     // Whatever goes wrong, a tab must not print an error into somebody's command line.
-    const completed = await complete(rest, verbs, candidatesFrom(surroundings)).catch(() => NOTHING_TO_COMPLETE);
-    print(renderCompletion(completed));
+    const completed = withTimeout(complete(rest, verbs, candidatesFrom(surroundings)), COMPLETION_TIMEOUT_MS);
+    print(renderCompletion(await completed.catch(() => NOTHING_TO_COMPLETE)));
     return EXIT_CODES.done;
   }
   if (first === "version" || first === "--version") {
@@ -52,7 +55,8 @@ export async function runProgram(
   const verb = verbs.find(({ name }) => name === first);
   if (!verb) {
     // kubectl takes no options before a plugin's name, so none can come before the verb here.
-    const hint = first.startsWith("-") ? `options follow the verb: ${first}` : `unknown verb ${JSON.stringify(first)}`;
+    const isOption = first.startsWith("-");
+    const hint = isOption ? `options follow the verb: ${first}` : `unknown verb ${JSON.stringify(first)}`;
     return wrongUsage(hint, programHelp(verbs));
   }
   const prepared = verb.prepare(rest);
@@ -68,7 +72,7 @@ export async function runProgram(
   }
 }
 
-/** A person gets a message. Anything else is a bug, whose stack is needed; an error's other fields may hold tokens. */
+/** A person gets a message. Of anything else, a bug, the stack is needed. Its other fields may hold tokens. */
 function report(error: unknown, verb: Verb, note: Surroundings["note"]): ExitCode {
   if (error instanceof PluginFailure) {
     note(`kubectl sallyport ${verb.name}: ${error.message}`);

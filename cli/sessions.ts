@@ -13,14 +13,22 @@ export interface Session {
   readonly pod: string;
   readonly command: readonly string[];
   readonly startedAt: string;
-  readonly lastUsedAt: string | null;
-  readonly outcome: string | null;
+  readonly lastUsedAt?: string | null;
+  readonly outcome?: string | null;
 }
 
 /** The time and 18 random bits: tells a person's sessions apart. */
 const SHORT_ID_CHARS = 11;
 const FULL_ID = /^[A-Za-z0-9_-]{64}$/;
 const MAX_COMMAND_CHARS = 40;
+/** The largest page that the API gives. */
+const PAGE = 1_000;
+
+/** The path of a person's own live sessions, or for an administrator of everybody's. */
+export function liveSessionsPath(isOfAll: boolean): string {
+  if (!isOfAll) return "/-/sessions";
+  return `/-/admin/sessions?${new URLSearchParams({ state: "live", limit: String(PAGE) })}`;
+}
 
 /** A table, newest first as they come. @param isOfAll with the columns of an administrator */
 export function sessionTable(sessions: readonly Session[], nowMs: number, isOfAll: boolean): string {
@@ -31,7 +39,7 @@ export function sessionTable(sessions: readonly Session[], nowMs: number, isOfAl
     one.kind,
     `${one.namespace}/${one.pod}`,
     ageOf(Date.parse(one.startedAt), nowMs),
-    one.lastUsedAt === null ? "-" : ageOf(Date.parse(one.lastUsedAt), nowMs),
+    one.lastUsedAt ? ageOf(Date.parse(one.lastUsedAt), nowMs) : "-",
     shorten(one.command.join(" "), MAX_COMMAND_CHARS),
   ]);
   const head = ["ID", ...(isOfAll ? ["USER", "STATE"] : []), "CLUSTER", "KIND", "POD", "AGE", "IDLE", "COMMAND"];

@@ -1,8 +1,9 @@
 /**
  * One sign-in for all clusters of an application.
  *
- * Access's tokens count for every host name of an application. Which ones these are, only the deployment says, to
- * somebody who has signed in: `GET /-/whoami` lists their host names. No other host ever gets a token.
+ * Access's tokens count for every host name of an application. Which ones these are, only the deployment says,
+ * to somebody who has signed in: `GET /-/whoami` lists their host names. No other host ever gets a token. What
+ * it has said is remembered until the next sign-in.
  */
 import { type Application, applicationAt } from "./application.ts";
 import { PluginFailure } from "./failure.ts";
@@ -10,11 +11,14 @@ import { makeFetch } from "./net/https.ts";
 import { statusMessage } from "./net/status-message.ts";
 import { readUnauthenticated } from "./oauth/challenge.ts";
 import { obtain } from "./obtain.ts";
+import type { ApplicationRecord } from "./store/record.ts";
 import type { CompleteRecord, Store } from "./store/store.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Other deployments may be out of reach; whoever waits for kubectl should not wait for them. */
 const OTHERS_TIMEOUT_MS = 5_000;
+/** What cannot be remembered now, as during somebody's sign-in, is asked for again. */
+const REMEMBER_TIMEOUT_MS = 1_000;
 
 interface Question {
   /** `https://host[:port]` of the cluster that a credential is wanted for. */
@@ -48,19 +52,28 @@ export function listedClusters(text: string): readonly ListedCluster[] | undefin
   }
 }
 
-/** @returns the application whose sign-in serves a cluster: the cluster's own, unless another one's counts there */
+/** @returns whether a sign-in's token may go to a cluster by what its deployment has said before */
+export function isKnownToServe({ application, origins }: ApplicationRecord, origin: string): boolean {
+  return new URL(application).origin === origin || origins.includes(origin);
+}
+
+/** @returns the application whose sign-in serves a cluster: its own, unless another one's counts there */
 export async function applicationFor(question: Question): Promise<Application> {
   const own = applicationAt(question.origin);
   if (!own.ok) throw new PluginFailure("insecure_server", own.error);
   if (await question.store.read(own.value.id)) return own.value;
   const others = (await question.store.list()).filter(({ application }) => applicationOf(application) !== undefined);
-  const known = others.find(({ origins }) => origins.includes(question.origin));
+  const known = others.find((record) => isKnownToServe(record, question.origin));
   if (known) return applicationOf(known.application) ?? own.value;
-  for (const { application } of others) {
-    const other = applicationOf(application);
-    if (other && (await serves(other, question).catch(() => undefined)) === true) return other;
-  }
-  return own.value;
+  // All at the same time: each may take its whole time limit. None is left alone, since that could cost its sign-in.
+  const serving = await Promise.all(
+    others.map(async ({ application }) => {
+      const other = applicationOf(application);
+      const answer = other && (await serves(other, question).catch(() => undefined));
+      return answer === true ? other : undefined;
+    }),
+  );
+  return serving.find((each) => each !== undefined) ?? own.value;
 }
 
 /**
@@ -76,18 +89,18 @@ export async function requireServes(application: Application, question: Question
   throw new PluginFailure(
     "wrong_host",
     answer === false
-      ? `${cluster} is no cluster of ${deployment}, so it gets no credential: correct the kubeconfig, or write it ` +
-          'anew with "kubectl sallyport kubeconfig"'
-      : `whether ${cluster} is a cluster of ${deployment} is not known, so it gets no credential: ${answer.reason}`,
+      ? `${cluster} is no cluster of ${deployment}, so it gets no credential: correct the kubeconfig, or write ` +
+          'it anew with "kubectl sallyport kubeconfig"'
+      : `whether ${cluster} is a cluster of ${deployment} is unknown, so it gets no credential: ${answer.reason}`,
   );
 }
 
 /** Asks the application for its host names, and the cluster whether the application's token counts there. */
 async function serves(application: Application, question: Question): Promise<boolean | { readonly reason: string }> {
-  const { origin, store, surroundings } = question;
+  const { origin, store } = question;
   const stored = await store.read(application.id);
   if (!stored) return { reason: "nobody has signed in" };
-  if (stored.origins.includes(origin)) return true;
+  if (isKnownToServe(stored, origin)) return true;
   // Never a new sign-in: that is for the cluster which was asked for.
   const record = await obtain({ ...question, application, mayReadStdin: false, isSilent: true });
   const authority = record.certificateAuthority ?? question.certificateAuthority;
@@ -99,7 +112,7 @@ async function serves(application: Application, question: Question): Promise<boo
   if (!(await isAccepted(origin, record, question.certificateAuthority ?? authority))) {
     return { reason: "its Access application does not accept the sign-in" };
   }
-  await rememberOrigins(application, [origin], store, surroundings);
+  await rememberOrigins(application, [origin], store);
   return true;
 }
 
@@ -137,17 +150,14 @@ export async function isAccepted(
   return kind === "open" || answer.status === 403;
 }
 
-/** Stores further origins that an application's sign-in serves. */
-export async function rememberOrigins(
-  { id }: Application,
-  origins: readonly string[],
-  store: Store,
-  { note }: Surroundings,
-): Promise<void> {
-  const onWait = () => note("Waiting for another kubectl-sallyport …");
-  await store.exclusively(id, { timeoutMs: OTHERS_TIMEOUT_MS, onWait }, async () => {
+/** Stores further origins that an application's sign-in serves, unless another process holds it for long. */
+export async function rememberOrigins({ id }: Application, origins: readonly string[], store: Store): Promise<void> {
+  const remembering = store.exclusively(id, { timeoutMs: REMEMBER_TIMEOUT_MS, onWait: () => {} }, async () => {
     const record = await store.read(id);
     if (record) await store.write({ ...record, origins: [...new Set([...record.origins, ...origins])] });
+  });
+  await remembering.catch((error: unknown) => {
+    if (!(error instanceof PluginFailure && error.code === "busy")) throw error;
   });
 }
 

@@ -36,8 +36,8 @@ export interface Target {
   /** `https://host` of the context's cluster, or of the local stack's other addresses `http://127.0.0.1:port`. */
   readonly origin: string;
   /**
-   * Whose sign-in is used. It may be at another host: `requireServes` before its token goes to `origin`. Undefined for
-   * plain HTTP, which needs no sign-in and gets no credential.
+   * Whose sign-in is used. It may be at another host: `requireServes` before its token goes to `origin`.
+   * Undefined for plain HTTP, which needs no sign-in and gets no credential.
    */
   readonly application: Application | undefined;
   readonly certificateAuthority: string | undefined;
@@ -51,13 +51,22 @@ export async function findTarget(
   surroundings: Surroundings,
   { isAdmin = false } = {},
 ): Promise<Target> {
+  const file = values["certificate-authority"];
   if (values.server !== undefined) {
-    const file = values["certificate-authority"];
+    if (values.context !== undefined) {
+      throw new PluginFailure("usage", "--context and an address each name a deployment: give one of them");
+    }
     return {
       ...addressed(values.server, values.server, isAdmin),
       certificateAuthority: file === undefined ? undefined : readPem(file),
       surroundings,
     };
+  }
+  if (file !== undefined) {
+    throw new PluginFailure(
+      "usage",
+      "--certificate-authority goes with --server: a context's authority is in its kubeconfig",
+    );
   }
   const files = await readKubeconfigs(surroundings, values.kubeconfig);
   const context = resolveContext(files, values.context);

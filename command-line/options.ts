@@ -176,3 +176,14 @@ export function duration(given: string): Result<number, string> {
     ? err("must look like 90s, 30m or 2h")
     : ok(Number(amount) * UNITS[unit as keyof typeof UNITS]);
 }
+
+/** A parser of durations within bounds, both included and written as durations. See {@link duration}. */
+export function durationBetween(least: string, most: string): (text: string) => Result<number, string> {
+  const [leastMs, mostMs] = [least, most].map(duration).map((each) => (each.ok ? each.value : Number.NaN));
+  return (given) => {
+    const parsed = duration(given);
+    if (!parsed.ok) return parsed;
+    const isWithin = leastMs !== undefined && mostMs !== undefined && parsed.value >= leastMs && parsed.value <= mostMs;
+    return isWithin ? parsed : err(`must be from ${least} to ${most}`);
+  };
+}

@@ -10,7 +10,8 @@ export interface Syntax<O extends Options, P extends Options> {
 }
 
 /**
- * Parses the arguments that follow a command's name. `--help` and `-h` belong to every command and win over any mistake.
+ * Parses the arguments that follow a command's name. `--help` and `-h` belong to every command and win over any
+ * mistake.
  *
  * @returns the values, or for the person who typed it what is wrong
  */
@@ -37,6 +38,21 @@ export function parseArguments<O extends Options, P extends Options>(
     given.set(name, [value]);
   }
   return readValues({ options, positionals }, given);
+}
+
+/**
+ * The options of a command line that is still being typed, for completion: what is unknown or incomplete is left out.
+ *
+ * @returns the last value of each option; the empty text for a flag
+ */
+export function givenOptions(args: readonly string[], options: Options): ReadonlyMap<string, string> {
+  const given = new Map<string, string>();
+  for (const token of tokensOf(args, options)) {
+    if (token.kind !== "option" || !Object.hasOwn(options, token.name)) continue;
+    const option = options[token.name];
+    if (option && faultOf(token, option) === undefined) given.set(token.name, token.value ?? "");
+  }
+  return given;
 }
 
 function tokensOf(args: readonly string[], options: Options) {

@@ -7,11 +7,15 @@
  * @throws Error when `work` takes longer than `timeoutMs`
  */
 export async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  let cancel = () => {};
+  // Not `Promise.withResolvers`, which Node.js 20 lacks: the kubectl plugin runs there, too.
+  const timeout = new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    cancel = () => clearTimeout(timer);
+  });
   try {
     return await Promise.race([work, timeout]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }

@@ -1,11 +1,13 @@
 /** Finds out how to sign in to an application: RFC 9728, then RFC 8414. */
 import * as oauth from "oauth4webapi";
 import { messageOf } from "../../common/errors.ts";
+import { isJsonObject } from "../../common/json.ts";
 import { type Application, isResourceOf } from "../application.ts";
 import { PluginFailure } from "../failure.ts";
 import type { Fetch } from "../net/https.ts";
 import { readUnauthenticated } from "./challenge.ts";
 import { fetchOption } from "./fetch-option.ts";
+import { foreignEndpoint, isTrustedIssuer } from "./issuer.ts";
 
 export interface SignInPoint {
   readonly server: oauth.AuthorizationServer;
@@ -16,18 +18,23 @@ export interface SignInPoint {
 /**
  * Asks an application how to sign in.
  *
+ * @param trustedIssuer of `SALLYPORT_AUTHORIZATION_SERVER`: see issuer.ts
  * @throws PluginFailure that says why nobody can sign in there by Managed OAuth
  */
-export async function discover(application: Application, fetch: Fetch): Promise<SignInPoint> {
-  const answer = await fetch(application.probeUrl, { method: "GET", headers: { accept: "application/json" } });
+export async function discover(
+  application: Application,
+  fetch: Fetch,
+  trustedIssuer?: string | undefined,
+): Promise<SignInPoint> {
+  const answer = await getJson(application.probeUrl, fetch);
   const reading = readUnauthenticated(answer.status, answer.headers.get("www-authenticate"));
   const { host } = new URL(application.origin);
   switch (reading.kind) {
     case "open":
       throw new PluginFailure(
         "signed_in_without_plugin",
-        `${host} answers without a sign-in, as it does for a device with WARP: use a context without this plugin ` +
-          '("kubectl sallyport kubeconfig --auth warp" writes one)',
+        `${host} answers without a sign-in, as it does for a device with WARP: use a context without this ` +
+          'plugin ("kubectl sallyport kubeconfig --auth warp" writes one)',
       );
     case "browser-page":
       throw new PluginFailure(
@@ -42,7 +49,7 @@ export async function discover(application: Application, fetch: Fetch): Promise<
           : `${host} refused the sign-in with status ${reading.status}: ask whoever maintains its Access policies`,
       );
     case "challenge":
-      return readMetadata(application, reading.resourceMetadata, fetch);
+      return readMetadata(application, reading.resourceMetadata, fetch, trustedIssuer);
   }
 }
 
@@ -50,18 +57,50 @@ async function readMetadata(
   { probeUrl, origin }: Application,
   metadataUrl: string | undefined,
   fetch: Fetch,
+  trustedIssuer: string | undefined,
 ): Promise<SignInPoint> {
-  // Without the parameter Access is asked at its documented place, on the application's own host name.
-  const { resource, issuer } =
-    metadataUrl === undefined ? { resource: origin, issuer: origin } : await readResource(probeUrl, metadataUrl, fetch);
+  const { resource, issuers } =
+    metadataUrl === undefined
+      ? { resource: origin, issuers: [await documentedIssuer(origin, fetch)] }
+      : await readResource(probeUrl, metadataUrl, fetch);
+  const issuer = issuers.find((each) => isTrustedIssuer(each, origin, trustedIssuer));
+  if (issuer === undefined) {
+    const { host } = new URL(origin);
+    throw new PluginFailure(
+      "wrong_host",
+      `${host} asks for a sign-in at ${issuers[0]}, which is not Cloudflare Access: nothing was sent there. If ` +
+        "whoever maintains the deployment confirms it, set SALLYPORT_AUTHORIZATION_SERVER to that address",
+    );
+  }
+  const server = await readServer(issuer, fetch);
+  const foreign = foreignEndpoint(server);
+  if (foreign !== undefined) {
+    throw new PluginFailure("wrong_host", `${issuer} refers to ${foreign} for its sign-in: nothing was sent there`);
+  }
+  return { server, resource };
+}
+
+async function readServer(issuer: string, fetch: Fetch): Promise<oauth.AuthorizationServer> {
   try {
     const url = new URL(issuer);
     const response = await oauth.discoveryRequest(url, { algorithm: "oauth2", ...fetchOption(fetch) });
-    const server = await oauth.processDiscoveryResponse(url, response);
-    return { server, resource };
+    return await oauth.processDiscoveryResponse(url, response);
   } catch (error) {
     throw unusable(`the authorization server ${issuer}`, error);
   }
+}
+
+/** Where the challenge does not name it: Access documents a place on the application's own host name. */
+async function documentedIssuer(origin: string, fetch: Fetch): Promise<string> {
+  const what = `the metadata of ${new URL(origin).host}`;
+  const metadata = await getJson(`${origin}/.well-known/oauth-authorization-server`, fetch)
+    .then((response) => response.json() as Promise<unknown>)
+    .catch((error: unknown) => {
+      throw unusable(what, error);
+    });
+  const issuer = isJsonObject(metadata) ? metadata["issuer"] : undefined;
+  if (typeof issuer !== "string") throw new PluginFailure("bad_metadata", `${what} names no authorization server`);
+  return issuer;
 }
 
 async function readResource(probeUrl: string, metadataUrl: string, fetch: Fetch) {
@@ -69,7 +108,7 @@ async function readResource(probeUrl: string, metadataUrl: string, fetch: Fetch)
   if (!URL.canParse(metadataUrl) || new URL(metadataUrl).origin !== origin) {
     throw new PluginFailure("wrong_host", `${host} refers to another host for its sign-in: nothing was sent there`);
   }
-  const metadata = await fetch(metadataUrl, { method: "GET", headers: { accept: "application/json" } })
+  const metadata = await getJson(metadataUrl, fetch)
     .then(async (response) => {
       const { resource } = (await response.clone().json()) as { readonly resource?: unknown };
       if (typeof resource !== "string" || !isResourceOf(resource, probeUrl)) {
@@ -80,11 +119,16 @@ async function readResource(probeUrl: string, metadataUrl: string, fetch: Fetch)
     .catch((error: unknown) => {
       throw unusable(`the metadata of ${host}`, error);
     });
-  const [issuer] = metadata.authorization_servers ?? [];
-  if (issuer === undefined) {
+  // The library checks no types but that of the resource.
+  const issuers: unknown = metadata.authorization_servers;
+  if (!Array.isArray(issuers) || issuers.length === 0) {
     throw new PluginFailure("bad_metadata", `the metadata of ${host} names no authorization server`);
   }
-  return { resource: metadata.resource, issuer };
+  return { resource: metadata.resource, issuers: issuers.map(String) };
+}
+
+function getJson(url: string, fetch: Fetch): Promise<Response> {
+  return fetch(url, { method: "GET", headers: { accept: "application/json" } });
 }
 
 /** Metadata has no secrets, so the library's message may be shown. */

@@ -1,4 +1,4 @@
-/** Signs a person in: registration, authorization code with PKCE, redirect to loopback (OAuth 2.1, RFC 8252). */
+/** Signs a person in: registration, authorization code with PKCE, redirect to loopback (RFC 8252). */
 import * as oauth from "oauth4webapi";
 import type { Application } from "../application.ts";
 import { openBrowser, type SignInMeans } from "../browser.ts";
@@ -34,8 +34,8 @@ export interface SignedIn {
 
 /** @throws PluginFailure that says why nobody is signed in */
 export async function signIn(options: SignInOptions): Promise<SignedIn> {
-  const { application, fetch, port = 0 } = options;
-  const point = await discover(application, fetch);
+  const { application, fetch, surroundings, port = 0 } = options;
+  const point = await discover(application, fetch, surroundings.env["SALLYPORT_AUTHORIZATION_SERVER"]);
   const { host } = new URL(application.origin);
   const listener = await listenForRedirect(port);
   try {
@@ -162,14 +162,19 @@ async function waitForPerson(
 function timeout(timeoutMs: number, host: string, cleanups: (() => void)[]): Promise<never> {
   return new Promise((_, reject) => {
     const timer = setTimeout(() => {
-      const minutes = Math.round(timeoutMs / 60_000);
+      const time = describeDuration(timeoutMs);
       reject(
         new PluginFailure(
           "sign_in_timeout",
-          `nobody signed in to ${host} within ${minutes} min: run "kubectl sallyport login" to try again`,
+          `nobody signed in to ${host} within ${time}: run "kubectl sallyport login" to try again`,
         ),
       );
     }, timeoutMs);
     cleanups.push(() => clearTimeout(timer));
   });
+}
+
+/** Pure. @returns a time limit in whole minutes, or else in seconds */
+export function describeDuration(ms: number): string {
+  return ms >= 60_000 && ms % 60_000 === 0 ? `${ms / 60_000} min` : `${ms / 1_000} s`;
 }

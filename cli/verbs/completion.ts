@@ -1,11 +1,12 @@
 /** `completion`, and what completion scripts run. */
 import { flag, oneOf, parsed } from "../../command-line/options.ts";
-import { callJson } from "../api.ts";
+import { parseSessionList } from "../answers.ts";
+import { callApiAtOnce, callJson } from "../api.ts";
 import { type Candidates, completionScript, KUBECTL_COMPLETE, SHELLS } from "../completion.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
 import { readKubeconfigs } from "../kubeconfig/files.ts";
 import { contextNames } from "../kubeconfig/read.ts";
-import type { Session } from "../sessions.ts";
+import { isWholeId, liveSessionsPath } from "../sessions.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { findTarget } from "../target.ts";
 import { defineVerb } from "../verb.ts";
@@ -23,22 +24,27 @@ export const completion = defineVerb({
   },
 });
 
-/** What completion asks for. Never a sign-in: nobody expects one from a tab. */
+/**
+ * What completion asks for. It may be cut off, and nobody expects a sign-in from a tab. So it uses what is stored, and
+ * neither signs in nor renews: a renewal whose answer nobody reads costs the sign-in (RFC 9700, section 4.14.2).
+ */
 export function candidatesFrom(surroundings: Surroundings): Candidates {
-  const silent: Surroundings = {
-    ...surroundings,
-    env: { ...surroundings.env, SALLYPORT_BROWSER: "none" },
-    isStdinTerminal: false,
-    isStderrTerminal: false,
-    note: () => {},
-  };
-  const target = { context: undefined, kubeconfig: undefined, server: undefined, "certificate-authority": undefined };
+  const silent: Surroundings = { ...surroundings, note: () => {} };
   return {
-    contexts: async () => contextNames(await readKubeconfigs(silent).catch(() => [])),
-    sessions: async () => {
-      const found = await findTarget(target, silent);
-      const { items } = await callJson<{ items: readonly Session[] }>(found, { method: "GET", path: "/-/sessions" });
-      return items.map(({ id }) => id);
+    contexts: async (given) => contextNames(await readKubeconfigs(silent, given.get("kubeconfig"))),
+    sessions: async (given) => {
+      const values = {
+        context: given.get("context"),
+        kubeconfig: given.get("kubeconfig"),
+        server: given.get("server"),
+        "certificate-authority": given.get("certificate-authority"),
+      };
+      const isAdmin = given.has("admin");
+      const target = await findTarget(values, silent, { isAdmin });
+      const call = { method: "GET", path: liveSessionsPath(isAdmin) } as const;
+      const { items } = await callJson(target, call, parseSessionList, callApiAtOnce);
+      // A shell takes a word as it is: a server's own text could be a command there.
+      return items.map(({ id }) => id).filter(isWholeId);
     },
   };
 }

@@ -106,7 +106,7 @@ async function sharedOrigins(clusters: readonly ListedCluster[], target: Target)
     ),
   );
   const shared = origins.filter((_, index) => accepted[index]);
-  await rememberOrigins(application, shared, store, surroundings);
+  await rememberOrigins(application, shared, store);
   return new Set(shared);
 }
 

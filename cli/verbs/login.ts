@@ -1,5 +1,5 @@
 /** `login` and `logout`. */
-import { duration, flag, numberBetween, parsed } from "../../command-line/options.ts";
+import { durationBetween, flag, numberBetween, parsed } from "../../command-line/options.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
 import { makeFetch } from "../net/https.ts";
 import { revoke } from "../oauth/refresh.ts";
@@ -21,7 +21,7 @@ export const login = defineVerb({
       "port of this machine that the browser comes back to, for ssh -L (default: any)",
       numberBetween(1, 65_535),
     ),
-    timeout: parsed("TIME", "how long to wait for the sign-in", duration, "5m"),
+    timeout: parsed("TIME", "how long to wait for the sign-in", durationBetween("1s", "24h"), "5m"),
   },
   notes: [
     "Over SSH: open the printed address in your own browser. Its last page does not load; paste that page's address " +
@@ -52,6 +52,11 @@ export const logout = defineVerb({
   options: { ...targetOptions, admin, all: flag("every sign-in that is stored here") },
   run: async (values, surroundings) => {
     if (values.all) {
+      const others = ["context", "kubeconfig", "server", "certificate-authority"] as const;
+      const other = values.admin ? "admin" : others.find((name) => values[name] !== undefined);
+      if (other !== undefined) {
+        throw new PluginFailure("usage", `--all ends every sign-in, and --${other} names one: give one of them`);
+      }
       const store = openStore(surroundings);
       const results = await Promise.all(
         (await store.list()).map(({ application }) => end(application, store, surroundings)),

@@ -1,5 +1,6 @@
 /** `reason`. */
 import { requiredText } from "../../command-line/options.ts";
+import { parseStatedReason } from "../answers.ts";
 import { callJson } from "../api.ts";
 import { EXIT_CODES } from "../failure.ts";
 import { findTarget, targetOptions } from "../target.ts";
@@ -12,11 +13,8 @@ export const reason = defineVerb({
   positionals: { reason: requiredText("TEXT", "what they are for, such as a ticket") },
   run: async (values, surroundings) => {
     const target = await findTarget(values, surroundings);
-    const { until, notReached } = await callJson<{ until: string; notReached?: readonly string[] }>(target, {
-      method: "POST",
-      path: "/-/reason",
-      body: { reason: values.reason },
-    });
+    const call = { method: "POST", path: "/-/reason", body: { reason: values.reason } } as const;
+    const { until, notReached } = await callJson(target, call, parseStatedReason);
     surroundings.print(`Your sessions until ${until} are for: ${values.reason}`);
     if (notReached?.length) surroundings.note(`Not yet at the clusters of ${notReached.join(", ")}: it follows.`);
     return EXIT_CODES.done;

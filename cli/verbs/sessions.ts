@@ -1,13 +1,11 @@
 /** `sessions` and `end`. */
 import { flag, oneOf, parsed, text } from "../../command-line/options.ts";
+import { parseEnded, parseSessionList } from "../answers.ts";
 import { callJson } from "../api.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
-import { findSession, isWholeId, type Session, sessionTable } from "../sessions.ts";
+import { findSession, isWholeId, liveSessionsPath, sessionTable } from "../sessions.ts";
 import { findTarget, type Target, targetOptions } from "../target.ts";
 import { defineVerb } from "../verb.ts";
-
-/** The largest page that the API gives. */
-const PAGE = 1_000;
 
 export const sessions = defineVerb({
   name: "sessions",
@@ -31,10 +29,7 @@ export const sessions = defineVerb({
       ...(values.limit !== undefined && { limit: values.limit }),
     });
     const path = values.all ? `/-/admin/sessions?${query}` : "/-/sessions";
-    const { items, next } = await callJson<{ items: readonly Session[]; next?: string | null }>(target, {
-      method: "GET",
-      path,
-    });
+    const { items, next } = await callJson(target, { method: "GET", path }, parseSessionList);
     if (values.json) surroundings.print(JSON.stringify(items, null, 2));
     else if (items.length === 0) surroundings.note("There are none.");
     else surroundings.print(sessionTable(items, surroundings.now(), values.all));
@@ -66,11 +61,8 @@ export const end = defineVerb({
       values.user === undefined
         ? await sessionPath(values.id ?? "", target, values.admin)
         : `/-/admin/users/${encodeURIComponent(values.user)}/sessions`;
-    const { ended } = await callJson<{ ended: readonly string[] }>(target, {
-      method: "DELETE",
-      path,
-      ...(values.reason !== undefined && { body: { reason: values.reason } }),
-    });
+    const body = values.reason === undefined ? {} : { body: { reason: values.reason } };
+    const ended = await callJson(target, { method: "DELETE", path, ...body }, parseEnded);
     surroundings.print(ended.length === 1 ? `Ended ${ended[0]}.` : `Ended ${ended.length} sessions.`);
     return EXIT_CODES.done;
   },
@@ -79,8 +71,7 @@ export const end = defineVerb({
 async function sessionPath(id: string, target: Target, isAdmin: boolean): Promise<string> {
   const folder = isAdmin ? "/-/admin/sessions" : "/-/sessions";
   if (isWholeId(id)) return `${folder}/${id}`;
-  const path = isAdmin ? `${folder}?${new URLSearchParams({ state: "live", limit: String(PAGE) })}` : folder;
-  const { items } = await callJson<{ items: readonly Session[] }>(target, { method: "GET", path });
+  const { items } = await callJson(target, { method: "GET", path: liveSessionsPath(isAdmin) }, parseSessionList);
   const found = findSession(id, items);
   if (!found.ok) throw new PluginFailure("api", found.error);
   return `${folder}/${found.value}`;

@@ -1,20 +1,11 @@
 /** `whoami`. */
 import { flag } from "../../command-line/options.ts";
+import { parseWhoami } from "../answers.ts";
 import { callApi, callJson } from "../api.ts";
 import { EXIT_CODES } from "../failure.ts";
 import { columnsOf } from "../table.ts";
 import { findTarget, targetOptions } from "../target.ts";
 import { defineVerb } from "../verb.ts";
-
-/** What is shown of docs/API.md, Whoami. */
-interface Whoami {
-  readonly identity: string;
-  readonly kind: string;
-  readonly cluster: string | null;
-  readonly rule: string;
-  readonly kubernetes: { readonly user: string; readonly groups: readonly string[] };
-  readonly roles: readonly string[];
-}
 
 const CALL = { method: "GET", path: "/-/whoami" } as const;
 
@@ -28,7 +19,7 @@ export const whoami = defineVerb({
       surroundings.print((await callApi(target, CALL)).trim());
       return EXIT_CODES.done;
     }
-    const { identity, kind, cluster, rule, kubernetes, roles } = await callJson<Whoami>(target, CALL);
+    const { identity, kind, cluster, rule, kubernetes, roles } = await callJson(target, CALL, parseWhoami);
     const rows: [string, string][] = [
       ["Identity", `${identity} (${kind})`],
       ["Deployment", target.origin],

@@ -1,30 +1,37 @@
 /** What the plugin believes of a server that says how to sign in, and of an authorization server's answers. */
 import { describe, expect, it } from "vitest";
 import { applicationAt } from "../../../cli/application.ts";
+import { renderExecCredential } from "../../../cli/exec-info.ts";
 import { PluginFailure } from "../../../cli/failure.ts";
 import type { HttpRequest } from "../../../cli/net/https.ts";
 import { discover } from "../../../cli/oauth/discover.ts";
+import { isTrustedIssuer } from "../../../cli/oauth/issuer.ts";
 import { renew, revoke } from "../../../cli/oauth/refresh.ts";
 import type { CompleteRecord } from "../../../cli/store/store.ts";
 
 const HOST = "https://k8s.example.com";
+const TEAM = "https://team.cloudflareaccess.com";
 const METADATA = `${HOST}/.well-known/oauth-protected-resource`;
-const AS_METADATA = `${HOST}/.well-known/oauth-authorization-server`;
+const AS_METADATA = `${TEAM}/.well-known/oauth-authorization-server`;
+/** Where Access documents it, on the application's own host name. */
+const OWN_AS_METADATA = `${HOST}/.well-known/oauth-authorization-server`;
 
 const json = (body: unknown, status = 200) => Response.json(body, { status });
+const text = (body: string) => new Response(body, { headers: { "content-type": "application/json" } });
 const challenge = (resourceMetadata = METADATA) =>
   new Response(null, {
     status: 401,
     headers: { "www-authenticate": `Bearer error="invalid_token", resource_metadata="${resourceMetadata}"` },
   });
 
-const SERVER = {
-  issuer: HOST,
-  authorization_endpoint: `${HOST}/authorize`,
-  token_endpoint: `${HOST}/token`,
-  registration_endpoint: `${HOST}/register`,
-};
-const RESOURCE = { resource: HOST, authorization_servers: [HOST] };
+const serverAt = (issuer: string) => ({
+  issuer,
+  authorization_endpoint: `${issuer}/authorize`,
+  token_endpoint: `${issuer}/token`,
+  registration_endpoint: `${issuer}/register`,
+});
+const SERVER = serverAt(TEAM);
+const RESOURCE = { resource: HOST, authorization_servers: [TEAM] };
 
 type Answers = Readonly<Record<string, () => Response>>;
 
@@ -35,15 +42,16 @@ const GOOD: Answers = {
 };
 
 /** Asks a server that answers so. What was asked, in order, is in the result. */
-async function discoverAt(answers: Answers) {
+async function discoverAt(answers: Answers, trustedIssuer?: string) {
   const asked: string[] = [];
   const application = applicationAt(HOST);
   if (!application.ok) throw new Error(application.error);
-  const found = await discover(application.value, async (url: string, { headers }: HttpRequest) => {
+  const fetch = async (url: string, { headers }: HttpRequest) => {
     asked.push(url);
     expect(Object.keys(headers).map((name) => name.toLowerCase())).not.toContain("authorization");
     return answers[url]?.() ?? new Response("not found", { status: 404 });
-  }).catch((error: unknown) => error);
+  };
+  const found = await discover(application.value, fetch, trustedIssuer).catch((error: unknown) => error);
   return { found, asked };
 }
 
@@ -55,26 +63,21 @@ const failureOf = ({ found }: { found: unknown }) => {
 describe("a server's metadata", () => {
   it("leads from the challenge to the authorization server", async () => {
     const { found, asked } = await discoverAt(GOOD);
-    expect(found).toMatchObject({ resource: HOST, server: { token_endpoint: `${HOST}/token` } });
+    expect(found).toMatchObject({ resource: HOST, server: { token_endpoint: `${TEAM}/token` } });
     expect(asked).toEqual([`${HOST}/-/whoami`, METADATA, AS_METADATA]);
-  });
-
-  it("may be of a team's domain, as RFC 9728 allows", async () => {
-    const team = "https://team.cloudflareaccess.com";
-    const { found } = await discoverAt({
-      ...GOOD,
-      [METADATA]: () => json({ ...RESOURCE, authorization_servers: [team] }),
-      [`${team}/.well-known/oauth-authorization-server`]: () => json({ ...SERVER, issuer: team }),
-    });
-    expect(found).toMatchObject({ server: { issuer: team } });
   });
 
   it("is looked for where Access documents it, if the challenge does not name it", async () => {
     const bare = () => new Response(null, { status: 401, headers: { "www-authenticate": "Bearer" } });
-    expect(await discoverAt({ ...GOOD, [`${HOST}/-/whoami`]: bare })).toMatchObject({
-      found: { resource: HOST },
-      asked: [`${HOST}/-/whoami`, AS_METADATA],
+    const answers = { ...GOOD, [`${HOST}/-/whoami`]: bare, [OWN_AS_METADATA]: () => json(SERVER) };
+    expect(await discoverAt(answers)).toMatchObject({
+      found: { resource: HOST, server: { issuer: TEAM } },
+      asked: [`${HOST}/-/whoami`, OWN_AS_METADATA, AS_METADATA],
     });
+    for (const body of [{}, null, { issuer: 7 }]) {
+      const without = await discoverAt({ ...answers, [OWN_AS_METADATA]: () => json(body) });
+      expect(failureOf(without).code).toBe("bad_metadata");
+    }
   });
 
   it.each([
@@ -86,7 +89,18 @@ describe("a server's metadata", () => {
     ["the challenge names no address", { [`${HOST}/-/whoami`]: () => challenge("x") }],
     ["it is about another host", { [METADATA]: () => json({ ...RESOURCE, resource: "https://evil.example.com" }) }],
     ["it is about another path", { [METADATA]: () => json({ ...RESOURCE, resource: `${HOST}/other` }) }],
-    ["it is about nothing", { [METADATA]: () => json({ authorization_servers: [HOST] }) }],
+    ["it is about nothing", { [METADATA]: () => json({ authorization_servers: [TEAM] }) }],
+    // A page of that host could send the browser on to Access, and it would get the code (RFC 9700, section 4.4).
+    ["it names itself for the sign-in", { [METADATA]: () => json({ ...RESOURCE, authorization_servers: [HOST] }) }],
+    [
+      "it names somebody else's sign-in, whose token it would get",
+      { [METADATA]: () => json({ ...RESOURCE, authorization_servers: ["https://login.example.net"] }) },
+    ],
+    [
+      "it names a sign-in without TLS",
+      { [METADATA]: () => json({ ...RESOURCE, authorization_servers: [TEAM.replace("s:", ":")] }) },
+    ],
+    ["it names what is no address", { [METADATA]: () => json({ ...RESOURCE, authorization_servers: ["x", 7] }) }],
   ])("is refused where %s, and nothing more is asked", async (_, change) => {
     const result = await discoverAt({ ...GOOD, ...change });
     expect(failureOf(result).code).toBe("wrong_host");
@@ -95,11 +109,7 @@ describe("a server's metadata", () => {
 
   it.each([
     ["names no authorization server", { [METADATA]: () => json({ resource: HOST }) }],
-    [
-      "names one without TLS",
-      { [METADATA]: () => json({ ...RESOURCE, authorization_servers: ["http://k8s.example.com"] }) },
-    ],
-    ["names what is no address", { [METADATA]: () => json({ ...RESOURCE, authorization_servers: ["x"] }) }],
+    ["names one in no list", { [METADATA]: () => json({ ...RESOURCE, authorization_servers: TEAM }) }],
     ["is not there", { [METADATA]: () => new Response("", { status: 404 }) }],
     ["is no JSON", { [METADATA]: () => new Response("<html>") }],
     [
@@ -114,6 +124,35 @@ describe("a server's metadata", () => {
   ])("is refused where it %s", async (_, change) => {
     expect(failureOf(await discoverAt({ ...GOOD, ...change })).code).toBe("bad_metadata");
   });
+
+  it("takes the first authorization server that is Access's", async () => {
+    const several = { ...RESOURCE, authorization_servers: ["https://login.example.net", TEAM] };
+    expect(await discoverAt({ ...GOOD, [METADATA]: () => json(several) })).toMatchObject({
+      found: { server: { issuer: TEAM } },
+      asked: [`${HOST}/-/whoami`, METADATA, AS_METADATA],
+    });
+  });
+
+  it("may name an authorization server that the person trusts, and no other", async () => {
+    const own = {
+      ...GOOD,
+      [METADATA]: () => json({ ...RESOURCE, authorization_servers: [HOST] }),
+      [OWN_AS_METADATA]: () => json(serverAt(HOST)),
+    };
+    expect(await discoverAt(own, HOST)).toMatchObject({ found: { server: { issuer: HOST } } });
+    const refused = failureOf(await discoverAt(own, "https://login.example.net"));
+    expect(refused).toEqual({ code: "wrong_host", message: expect.stringContaining("SALLYPORT_AUTHORIZATION_SERVER") });
+  });
+
+  it.each(["authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint"])(
+    "is refused where its %s is at another host",
+    async (name) => {
+      for (const endpoint of [`${HOST}/x`, `${TEAM}:8443/x`, TEAM.replace("s:", ":"), 7, null]) {
+        const result = await discoverAt({ ...GOOD, [AS_METADATA]: () => json({ ...SERVER, [name]: endpoint }) });
+        expect(failureOf(result).code).toBe("wrong_host");
+      }
+    },
+  );
 
   it.each([
     ["no_managed_oauth", "connect with WARP", () => Response.redirect("https://team.cloudflareaccess.com/login")],
@@ -137,6 +176,34 @@ const record: CompleteRecord = {
   tokens: { accessToken: "oauth:access", refreshToken: "refresh-secret", obtainedAtMs: 0, expiresAtMs: 1 },
   origins: [],
 };
+
+describe("an authorization server", () => {
+  it.each([
+    [TEAM, HOST],
+    ["https://team.fed.cloudflareaccess.com", HOST],
+    ["https://127.0.0.1:8443", "https://127.0.0.1:8443"],
+    ["https://127.0.0.1:8443", "https://second.localhost:8443"],
+    ["https://[::1]:8443/-/admin", "https://localhost:8443"],
+  ])("is trusted: %s for %s", (issuer, application) => {
+    expect(isTrustedIssuer(issuer, application, undefined)).toBe(true);
+  });
+
+  it.each([
+    [HOST, HOST],
+    ["https://cloudflareaccess.com", HOST],
+    ["https://team.cloudflareaccess.com.evil.example.com", HOST],
+    ["https://evil-cloudflareaccess.com", HOST],
+    ["https://team.cloudflareaccess.com:8443", HOST],
+    ["https://user@team.cloudflareaccess.com", HOST],
+    ["http://team.cloudflareaccess.com", HOST],
+    ["https://127.0.0.1:8443", HOST],
+    ["https://evil.example.com", "https://127.0.0.1:8443"],
+    ["", HOST],
+  ])("is not: %s for %s", (issuer, application) => {
+    expect(isTrustedIssuer(issuer, application, undefined)).toBe(false);
+    expect(isTrustedIssuer(issuer, application, "not an address")).toBe(false);
+  });
+});
 
 const NOW = 1_800_000_000_000;
 
@@ -199,17 +266,29 @@ describe("a renewal", () => {
     ["a redirect", "sign_in_failed", () => Response.redirect("https://evil.example.com")],
     ["an answer without a token", "sign_in_failed", () => json({ token_type: "bearer" })],
     ["another type of token", "sign_in_failed", () => json({ ...tokens, token_type: "mac" })],
-    [
-      "JSON that is cut",
-      "sign_in_failed",
-      () => new Response('{"access_token": "oauth:new', { headers: { "content-type": "application/json" } }),
-    ],
+    ["a negative lifetime", "sign_in_failed", () => json({ ...tokens, expires_in: -1 })],
+    ["a lifetime that is no number", "sign_in_failed", () => json({ ...tokens, expires_in: "soon" })],
+    ["a lifetime without an end", "sign_in_failed", () => text('{"access_token":"oauth:x","expires_in":1e999}')],
+    ["JSON that is cut", "sign_in_failed", () => text('{"access_token": "oauth:new')],
   ])("that gets %s says nothing about the grant, and shows no token", async (_, code, answer) => {
     const { result } = await renewAt(answer);
     expect(result).toMatchObject({ kind: "failed", failure: { code } });
     expect(JSON.stringify(result) + (result.kind === "failed" ? result.failure.stack : "")).not.toMatch(
       /secret|oauth:/,
     );
+  });
+
+  it.each([
+    ["absurdly long", 1e300, 31 * 24 * 60 * 60 * 1000],
+    ["in a text, as some servers have it", "900", 900_000],
+    ["over", 0, 0],
+    ["in fractions", 0.5, 500],
+  ])("whose lifetime is %s gets a time that every client can read", async (_, lifetime, ms) => {
+    const { result } = await renewAt(() => json({ ...tokens, expires_in: lifetime }));
+    expect(result).toMatchObject({ kind: "renewed", tokens: { expiresAtMs: NOW + ms } });
+    if (result.kind !== "renewed") throw new Error(result.kind);
+    const shown = renderExecCredential("client.authentication.k8s.io/v1", "t", result.tokens.expiresAtMs);
+    expect(JSON.parse(shown).status.expirationTimestamp).toMatch(/^2027-0\d-\d\dT\d\d:\d\d:\d\dZ$/);
   });
 
   it("without an answer keeps the failure of the connection", async () => {

@@ -1,12 +1,11 @@
-/** The command line: verbs, help, failures, completion, and how sessions are shown and named. */
+/** The command line: verbs, help, failures, and how answers are read and shown. */
 import { describe, expect, it } from "vitest";
-import { complete, completionScript, renderCompletion, SHELLS } from "../../../cli/completion.ts";
+import { parseEnded, parseSessionList, parseStatedReason, parseWhoami } from "../../../cli/answers.ts";
 import { EXIT_CODES, PluginFailure } from "../../../cli/failure.ts";
 import { runProgram } from "../../../cli/program.ts";
 import { findSession, isWholeId, type Session, sessionTable } from "../../../cli/sessions.ts";
 import { ageOf } from "../../../cli/table.ts";
 import { defineVerb } from "../../../cli/verb.ts";
-import { VERBS } from "../../../cli/verbs.ts";
 import { flag, text } from "../../../command-line/options.ts";
 import { surroundingsOf } from "./support.ts";
 
@@ -80,41 +79,6 @@ describe("the program", () => {
   });
 });
 
-describe("completion", () => {
-  const candidates = { contexts: async () => ["alice", "bob"], sessions: async () => ["AZx1", "AZx2", "B"] };
-  const words = async (...args: string[]) => (await complete(args, VERBS, candidates)).words;
-
-  it.each([
-    [["se"], ["sessions"]],
-    [
-      ["help", "log"],
-      ["login", "logout"],
-    ],
-    [
-      ["end", "AZ"],
-      ["AZx1", "AZx2"],
-    ],
-    [
-      ["sessions", "--context", ""],
-      ["alice", "bob"],
-    ],
-    [["login", "--po"], ["--port"]],
-    [["completion", ""], [...SHELLS]],
-    [["nope", ""], []],
-  ])("of %j is %j", async (args, expected) => {
-    expect(await words(...args)).toEqual(expected);
-  });
-
-  it("leaves files to the shell, and nothing else", async () => {
-    expect(renderCompletion(await complete(["sessions", "--kubeconfig", ""], VERBS, candidates))).toBe(":0");
-    expect(renderCompletion(await complete(["sessions", "--server", ""], VERBS, candidates))).toBe(":4");
-  });
-
-  it.each(SHELLS)("has a script for %s", (shell) => {
-    expect(completionScript(shell)).toContain("kubectl-sallyport __complete");
-  });
-});
-
 describe("sessions", () => {
   const session = (id: string, change: Partial<Session> = {}): Session => ({
     id: id.padEnd(64, "x"),
@@ -158,7 +122,40 @@ describe("sessions", () => {
     [7_200_000, "2h"],
     [200_000_000, "2d"],
     [-5_000, "0s"],
+    [Number.NaN, "<unknown>"],
   ])("have ages: %d ms is %s", (ms, age) => {
     expect(ageOf(now - ms, now)).toBe(age);
+  });
+});
+
+describe("an answer", () => {
+  const session = { id: "A", state: "live", user: "a", cluster: "c", kind: "exec", namespace: "n", pod: "p" };
+  const complete = { ...session, command: ["sh"], startedAt: "2026-11-26T12:00:00Z", lastUsedAt: null, outcome: null };
+  const who = { identity: "a", kind: "person", cluster: null, rule: "r", roles: [] };
+
+  it("is read as docs/API.md describes it, with fields that only --json shows", () => {
+    expect(parseSessionList({ items: [{ ...complete, tty: true }] })).toEqual({ items: [{ ...complete, tty: true }] });
+    expect(parseSessionList({ items: [], next: "n" })).toEqual({ items: [], next: "n" });
+    expect(parseSessionList({ items: [], next: null })).toEqual({ items: [] });
+    expect(parseEnded({ ended: ["A"], notReached: [] })).toEqual(["A"]);
+    expect(parseWhoami({ ...who, kubernetes: { user: "u", groups: ["g"] } })).toMatchObject({ identity: "a" });
+    expect(parseStatedReason({ until: "2026", reason: "x" })).toEqual({ until: "2026", notReached: [] });
+  });
+
+  it.each([
+    ["sessions", parseSessionList, { items: [{ ...complete, command: "sh" }] }],
+    ["sessions", parseSessionList, { items: [{ ...complete, startedAt: 7 }] }],
+    ["sessions", parseSessionList, { items: [null] }],
+    ["sessions", parseSessionList, { items: {} }],
+    ["sessions", parseSessionList, { items: [], next: 7 }],
+    ["ended sessions", parseEnded, { ended: 1 }],
+    ["ended sessions", parseEnded, { ended: [1] }],
+    ["a person", parseWhoami, { ...who, kubernetes: { user: "u", groups: 1 } }],
+    ["a person", parseWhoami, { ...who, cluster: 1, kubernetes: { user: "u", groups: [] } }],
+    ["a person", parseWhoami, who],
+    ["a reason", parseStatedReason, { until: 1e300 }],
+  ])("of %s that is another one is none: %#", (_, parse, answer) => {
+    expect(parse(answer)).toBeUndefined();
+    for (const other of [null, [], "text", 7, {}, undefined]) expect(parse(other)).toBeUndefined();
   });
 });

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { callApi } from "../../../cli/api.ts";
+import { describeDuration } from "../../../cli/oauth/sign-in.ts";
 import { personalToken } from "../../../cli/proxy/credentials.ts";
 import { openStore } from "../../../cli/store/store.ts";
 import { findTarget, type TargetValues } from "../../../cli/target.ts";
+import { login, logout } from "../../../cli/verbs/login.ts";
 import { surroundingsOf } from "./support.ts";
 
 let folder: string;
@@ -71,6 +73,53 @@ describe("a context whose cluster shares another one's sign-in", () => {
     const whoami = callApi(await target(), { method: "GET", path: "/-/whoami" });
     await expect(whoami).rejects.toThrow("127.0.0.1:2 cannot be reached");
     expect(await personalToken(await target()).headers()).toEqual({ authorization: "Bearer oauth:token" });
+  });
+});
+
+describe("options that say nothing together", () => {
+  it("are refused: an authority for no address, and two deployments", async () => {
+    const authority = { "certificate-authority": "/nowhere/ca.pem" };
+    await expect(target(authority)).rejects.toMatchObject({ code: "usage", message: /goes with --server/ });
+    const both = target({ context: "second", server: "https://k8s.example.com" });
+    await expect(both).rejects.toMatchObject({ code: "usage", message: /give one of them/ });
+  });
+
+  it("are not those of an address with its authority, or of a kubeconfig with its context", async () => {
+    const ca = join(folder, "ca.pem");
+    writeFileSync(ca, "PEM");
+    const addressed = await target({ server: "https://k8s.example.com", "certificate-authority": ca });
+    expect(addressed).toMatchObject({ origin: "https://k8s.example.com", certificateAuthority: "PEM" });
+    expect(await target({ context: "second" })).toMatchObject({ origin: CLUSTER });
+  });
+
+  it.each([["--context", "x"], ["--server", "https://k8s.example.com"], ["--admin"], ["--kubeconfig", "x"]])(
+    "are refused by logout: --all with %s",
+    async (...args) => {
+      const prepared = logout.prepare(["--all", ...args]);
+      if (prepared === "help" || !prepared.ok) throw new Error("not prepared");
+      await signIn([]);
+      await expect(prepared.value(surroundings())).rejects.toMatchObject({ code: "usage" });
+      expect(await openStore(surroundings()).list()).toHaveLength(1);
+    },
+  );
+});
+
+describe("the time limit of a sign-in", () => {
+  it.each([
+    [20_000, "20 s"],
+    [60_000, "1 min"],
+    [90_000, "90 s"],
+    [7_200_000, "120 min"],
+  ])("of %d ms is told as %s", (ms, text) => {
+    expect(describeDuration(ms)).toBe(text);
+  });
+
+  it.each(["0s", "25h", "99999h", "5", "-5m"])("cannot be %s", (text) => {
+    expect(login.prepare(["--timeout", text])).toMatchObject({ ok: false });
+  });
+
+  it.each(["1s", "20s", "24h"])("can be %s", (text) => {
+    expect(login.prepare(["--timeout", text])).toMatchObject({ ok: true });
   });
 });
 
