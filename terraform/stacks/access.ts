@@ -11,6 +11,7 @@ import {
 } from "@cdktf/provider-cloudflare/lib/zero-trust-access-policy/index.js";
 import type { Construct } from "constructs";
 import type { ProviderGroup, Requirement, Who } from "../config/access.ts";
+import { type Audience, peoplePolicy, servicesPolicy } from "../config/access-policies.ts";
 import type { Deployment } from "../config/schema.ts";
 import { serviceTokenHostnameOf } from "../config/service-tokens.ts";
 import { literal } from "./literal.ts";
@@ -154,29 +155,29 @@ function application(
 }
 
 interface PolicyKind {
-  readonly kind: "user" | "admin";
+  readonly kind: Audience;
   readonly who: readonly Who[];
   readonly require: readonly Requirement[];
   /** Access takes the policy's before the application's, and the provider's default for policies is 24 h. */
   readonly sessionDuration: string;
 }
 
-/** People sign in ("allow"). Service tokens have no identity and need a "non_identity" policy, which comes first. */
+/** The policies of people, and of service tokens, which come first. */
 function policies(
   scope: Construct,
-  { name, account: accountId }: Deployment,
+  deployment: Deployment,
   tokenId: TokenId,
   { kind, who, require, sessionDuration }: PolicyKind,
 ): { readonly services: readonly ZeroTrustAccessPolicy[]; readonly people: readonly ZeroTrustAccessPolicy[] } {
   const services = who.flatMap((one) => ("serviceToken" in one ? [tokenId(one.serviceToken)] : []));
   const people = who.flatMap((one) => ("serviceToken" in one ? [] : [include(one)]));
+  const { account: accountId } = deployment;
   const made = { services: [] as ZeroTrustAccessPolicy[], people: [] as ZeroTrustAccessPolicy[] };
   if (services.length > 0) {
     made.services.push(
       new ZeroTrustAccessPolicy(scope, `${kind}-services`, {
         accountId,
-        name: `${name}: ${kind} services`,
-        decision: "non_identity",
+        ...servicesPolicy(deployment, kind),
         sessionDuration,
         include: services.map((id) => ({ serviceToken: { tokenId: id } })),
         // Programs have a network and a country, but no device posture and no login method.
@@ -188,8 +189,7 @@ function policies(
     made.people.push(
       new ZeroTrustAccessPolicy(scope, `${kind}-people`, {
         accountId,
-        name: `${name}: ${kind}s`,
-        decision: "allow",
+        ...peoplePolicy(deployment, kind),
         sessionDuration,
         include: people,
         ...required(require),

@@ -4,6 +4,7 @@
  * inject faults.
  */
 import { CONTRACT_VERSION } from "../../contract/version.ts";
+import type { AccessPolicy } from "../../terraform/config/access-policies.ts";
 import type { ServiceToken } from "../../tools/deployment/access.ts";
 import { hostnamesOf, type Plan, tcpServicesOf } from "../../tools/deployment/plan.ts";
 import { formatVersionTag } from "../../tools/deployment/version-tag.ts";
@@ -32,7 +33,7 @@ export interface ApplicationState {
   name: string;
   aud: string;
   session_duration: string;
-  policies: { name: string; session_duration?: string }[];
+  policies: { name: string; decision: string; session_duration?: string }[];
   oauth_configuration?: { enabled: boolean; grant: { access_token_lifetime: string; session_duration: string } };
 }
 
@@ -52,7 +53,7 @@ export interface AccountState {
   databaseBytes: number;
   /** Of Zero Trust. */
   organization: Json;
-  /** Access applications: the host names', then the one for the admin API. */
+  /** Access applications: the host names', the one for the admin API, and where there is one, service tokens' own. */
   applications: ApplicationState[];
   lifecycleRules: Json[];
   /** Paths that the token may not read, from `accounts/<id>/` or `zones/<id>/` on. */
@@ -68,6 +69,7 @@ const ZONE_ID = "593c9c94de529bbbfaac7c53ced0447d";
 export function goodAccount(plan: Plan, query: AccountState["query"]): AccountState {
   const [cluster] = plan.clusters;
   if (!cluster) throw new Error("the plan has no cluster");
+  const { policies } = plan.access;
   const vpc = { type: "vpc_service", name: cluster.binding, service_id: cluster.vpcServiceId };
   const storage = [
     { type: "d1", name: "AUDIT_DB", id: plan.database.id },
@@ -138,8 +140,11 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
     databaseBytes: 5_999_999_999,
     organization: { auth_domain: "acme.cloudflareaccess.com", name: "acme", session_duration: "24h" },
     applications: [
-      fakeApplication(plan.name, plan.access.audiences, "8h", "336h"),
-      fakeApplication(`${plan.name}-admin`, plan.access.adminAudiences, "1h", "1h"),
+      fakeApplication(plan.name, plan.access.audiences, policies.people, "8h", "336h"),
+      fakeApplication(`${plan.name}-admin`, plan.access.adminAudiences, policies.admins, "1h", "1h"),
+      ...plan.access.serviceTokenAudiences.map((audience) =>
+        fakeApplication(`${plan.name}-service-tokens`, [audience], policies.serviceTokens, "8h"),
+      ),
     ],
     forbidden: undefined,
     query,
@@ -149,12 +154,15 @@ export function goodAccount(plan: Plan, query: AccountState["query"]): AccountSt
 function fakeApplication(
   name: string,
   [aud = ""]: readonly string[],
+  policies: readonly AccessPolicy[],
   session_duration: string,
-  grant: string,
+  grant?: string,
 ): ApplicationState {
   return {
-    ...{ name, aud, session_duration, policies: [{ name: `${name}: people`, session_duration }] },
-    oauth_configuration: { enabled: true, grant: { access_token_lifetime: "15m", session_duration: grant } },
+    ...{ name, aud, session_duration, policies: policies.map((policy) => ({ ...policy, session_duration })) },
+    ...(grant !== undefined && {
+      oauth_configuration: { enabled: true, grant: { access_token_lifetime: "15m", session_duration: grant } },
+    }),
   };
 }
 
@@ -202,10 +210,9 @@ function resultsOf(request: HttpRequest, state: AccountState, plan: Plan): Recor
     "workers/domains": () => state.domains,
     "access/organizations": () => state.organization,
     ...Object.fromEntries(
-      [...plan.access.audiences, ...plan.access.adminAudiences].map((audience) => [
-        `access/apps?aud=${audience}`,
-        () => state.applications.filter(({ aud }) => aud === audience),
-      ]),
+      [...plan.access.audiences, ...plan.access.adminAudiences, ...plan.access.serviceTokenAudiences].map(
+        (audience) => [`access/apps?aud=${audience}`, () => state.applications.filter(({ aud }) => aud === audience)],
+      ),
     ),
     [`cfd_tunnel/${cluster?.tunnelId}`]: () => state.tunnel,
     [`cfd_tunnel/${cluster?.tunnelId}/connections`]: () => state.connectors,

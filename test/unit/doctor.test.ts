@@ -186,6 +186,9 @@ function grant() {
   if (!oauth) throw new Error("the application has no Managed OAuth");
   return oauth.grant;
 }
+function addPolicy(policy: AccountState["applications"][number]["policies"][number]): void {
+  first(world.account.applications).policies.push(policy);
+}
 const logsOf = ({ settings }: WorkerState) => settings["observability"] as { logs?: object };
 const pod = () => world.cluster.deployment.spec.template.spec;
 const vars = () => first(world.account.edge.bindings) as { json: Record<string, unknown> };
@@ -225,7 +228,7 @@ describe("a good deployment", () => {
     expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(42);
+    expect(ids.length).toBe(43);
     expect(hasFailures(results)).toBe(false);
   });
 
@@ -315,6 +318,27 @@ describe("each fault is found by its own check and by no other", () => {
       "a policy of administrators lasts for longer than the application says",
       () => (first(second(world.account.applications).policies).session_duration = "1h30m"),
       "fail session-durations",
+    ],
+    [
+      "a policy that nobody planned lasts for as long as Access's default",
+      () => addPolicy({ name: "contractors", decision: "allow", session_duration: "24h" }),
+      "fail session-durations",
+      "fail access-policies",
+    ],
+    [
+      "a policy that nobody planned admits others",
+      () => addPolicy({ name: "contractors", decision: "allow" }),
+      "fail access-policies",
+    ],
+    [
+      "a policy no longer asks people to sign in",
+      () => (first(first(world.account.applications).policies).decision = "bypass"),
+      "fail access-policies",
+    ],
+    [
+      "the administrators' policy is gone",
+      () => second(world.account.applications).policies.pop(),
+      "fail access-policies",
     ],
     ["an application is gone", () => world.account.applications.pop(), "fail session-durations"],
     [
@@ -735,6 +759,28 @@ describe("service tokens with a host name of their own", () => {
     expect(ids).not.toContain(`oauth:${OWN}`);
   });
 
+  it.each<[string, (application: AccountState["applications"][number]) => unknown, string]>([
+    ["their policy lasts for a day", ({ policies }) => (first(policies).session_duration = "24h"), "session-durations"],
+    [
+      "people are admitted there",
+      ({ policies }) => policies.push({ name: "everybody", decision: "allow", session_duration: "8h" }),
+      "access-policies",
+    ],
+    [
+      "people can sign in there",
+      (application) =>
+        (application.oauth_configuration = {
+          enabled: true,
+          grant: { access_token_lifetime: "15m", session_duration: "336h" },
+        }),
+      "oauth-configuration",
+    ],
+  ])("are found to have an application that differs: %s", async (_, inject, check) => {
+    const world = apart();
+    inject(second(world.account.applications.slice(1)));
+    expect((await world.examine()).findings).toEqual([`fail ${check}`]);
+  });
+
   it("have the application that the Worker accepts", async () => {
     const world = apart();
     first(world.serviceTokenHosts[OWN]?.applications ?? []).audience = AUDIENCE;
@@ -747,7 +793,7 @@ describe("what cannot be checked", () => {
     world.hasApi = false;
     const { results, findings } = await world.examine();
     expect(findings.every((line) => line.startsWith("skipped"))).toBe(true);
-    expect(findings).toHaveLength(24);
+    expect(findings).toHaveLength(25);
     expect(results.find(({ id }) => id === "workers-dev")?.message).toContain("CLOUDFLARE_API_TOKEN");
   });
 

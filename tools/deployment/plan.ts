@@ -1,3 +1,4 @@
+import type { ApplicationPolicies } from "../../terraform/config/access-policies.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 
 /**
@@ -21,6 +22,8 @@ export interface Plan {
     readonly adminAudiences: readonly string[];
     /** Audience tags of the applications that only service tokens use. Empty where they use the people's. */
     readonly serviceTokenAudiences: readonly string[];
+    /** What each kind of application has, and no other policies. */
+    readonly policies: ApplicationPolicies;
     readonly signIn: SignIn;
   };
   readonly database: { readonly id: string; readonly name: string };

@@ -1,5 +1,6 @@
 /** Makes a deployment's plan from the deployment file and the edge stack's outputs. */
 import { join } from "node:path";
+import { applicationPolicies } from "../../terraform/config/access-policies.ts";
 import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
 import { DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
 import { type DeployedCluster, type Deployment, sealRetentionDays } from "../../terraform/config/schema.ts";
@@ -121,6 +122,7 @@ export function planOf(deployment: Deployment, outputs: Outputs): Plan {
       audiences: outputs.access_audiences ?? [outputs.access_audience],
       adminAudiences: outputs.admin_audiences ?? [outputs.admin_audience],
       serviceTokenAudiences: outputs.service_token_audiences ?? [],
+      policies: applicationPolicies(deployment),
       signIn: planSignIn(deployment),
     },
     database: { id: outputs.audit_database_id, name: outputs.audit_database_name },

@@ -8,7 +8,12 @@ import { accessCheck, adminAccessCheck, signingKeysCheck } from "./checks/access
 import { customDomainCheck } from "./checks/account/custom-domain.ts";
 import { databaseSizeCheck } from "./checks/account/database-size.ts";
 import { multipartCheck, recordingsLockCheck, sealsLockCheck } from "./checks/account/recordings-bucket.ts";
-import { oauthConfigurationCheck, sessionDurationsCheck, warpSessionCheck } from "./checks/account/sign-in.ts";
+import {
+  accessPoliciesCheck,
+  oauthConfigurationCheck,
+  sessionDurationsCheck,
+  warpSessionCheck,
+} from "./checks/account/sign-in.ts";
 import { cloudflaredVersionCheck, tunnelCheck, vpcServiceCheck, vpcTcpServiceCheck } from "./checks/account/tunnel.ts";
 import { workerConfigCheck } from "./checks/account/worker-config.ts";
 import { workerLogsCheck } from "./checks/account/worker-logs.ts";
@@ -65,6 +70,7 @@ export function deployedChecks(
     signingKeysCheck(plan.access, dependencies),
     warpSessionCheck(plan, cloudflare),
     sessionDurationsCheck(plan, cloudflare),
+    accessPoliciesCheck(plan, cloudflare),
     oauthConfigurationCheck(plan, cloudflare),
     objectsWorkerCheck(plan, cloudflare),
     versionsCheck(plan, cloudflare),

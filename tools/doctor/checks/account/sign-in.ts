@@ -1,5 +1,6 @@
-/** How long sign-ins last, and whether Access does what the deployment file says about them. */
+/** Whom Access admits, and for how long, against what the deployment file says. */
 import * as z from "zod";
+import type { AccessPolicy } from "../../../../terraform/config/access-policies.ts";
 import { describeDuration, durationSeconds } from "../../../deployment/durations.ts";
 import type { Plan } from "../../../deployment/plan.ts";
 import type { Cloudflare } from "../../../ports/cloudflare.ts";
@@ -43,7 +44,9 @@ const applications = z.array(
     name: z.string(),
     aud: z.string(),
     session_duration: z.string().nullish(),
-    policies: z.array(z.object({ name: z.string(), session_duration: z.string().nullish() })).default([]),
+    policies: z
+      .array(z.object({ name: z.string(), decision: z.string().nullish(), session_duration: z.string().nullish() }))
+      .default([]),
     oauth_configuration: z
       .object({
         enabled: z.boolean().nullish(),
@@ -64,14 +67,27 @@ const DEFAULT_SECONDS = 86_400;
 /** A kind of application, and what the deployment file says about it. */
 interface Expected {
   readonly audiences: readonly string[];
+  readonly policies: readonly AccessPolicy[];
   readonly session: number;
+  /** How long Managed OAuth renews access tokens; undefined where it is off. */
   readonly grant: number | undefined;
 }
 
-const expectedOf = ({ audiences, adminAudiences, signIn }: Plan["access"]): readonly Expected[] => [
-  { audiences, session: signIn.session, grant: signIn.oauth?.session },
-  { audiences: adminAudiences, session: signIn.adminSession, grant: signIn.oauth?.adminSession },
-];
+function expectedOf({
+  audiences,
+  adminAudiences,
+  serviceTokenAudiences,
+  policies,
+  signIn,
+}: Plan["access"]): Expected[] {
+  const { session, adminSession, oauth } = signIn;
+  return [
+    { audiences, policies: policies.people, session, grant: oauth?.session },
+    { audiences: adminAudiences, policies: policies.admins, session: adminSession, grant: oauth?.adminSession },
+    // Nobody signs in there.
+    { audiences: serviceTokenAudiences, policies: policies.serviceTokens, session, grant: undefined },
+  ];
+}
 
 async function readApplications(cloudflare: Cloudflare, { audiences }: Expected): Promise<readonly Application[]> {
   const found = await Promise.all(
@@ -110,6 +126,36 @@ export function sessionDurationsCheck({ access }: Plan, api: Cloudflare | undefi
             `for people ${describeDuration(access.signIn.session)}, for administrators ${describeDuration(access.signIn.adminSession)}`,
           )
         : failure(`sign-ins last otherwise than the deployment file says: ${differing.join("; ")}`, APPLY);
+    },
+  });
+}
+
+/**
+ * The applications have the policies that the deployment file gives them. One more admits people whom the file does not name,
+ * and the first that matches somebody decides. What a policy includes is Terraform's to compare.
+ */
+export function accessPoliciesCheck({ access }: Plan, api: Cloudflare | undefined): Check {
+  return accountCheck({
+    id: "access-policies",
+    api,
+    permission: PERMISSION,
+    run: async (cloudflare) => {
+      const differing: string[] = [];
+      for (const expected of expectedOf(access)) {
+        for (const { name, policies } of await readApplications(cloudflare, expected)) {
+          const isExpected = (policy: (typeof policies)[number]) =>
+            expected.policies.some((each) => each.name === policy.name && each.decision === policy.decision);
+          const extra = policies.filter((policy) => !isExpected(policy));
+          const missing = expected.policies.filter((each) => !policies.some((policy) => policy.name === each.name));
+          differing.push(
+            ...extra.map((policy) => `${name} also has ${policy.name} (${policy.decision ?? "no decision"})`),
+            ...missing.map((policy) => `${name} lacks ${policy.name}`),
+          );
+        }
+      }
+      if (differing.length === 0)
+        return passed("the applications have the policies of the deployment file, and no others");
+      return failure(differing.join("; "), `find out who changed them; ${APPLY}`);
     },
   });
 }
