@@ -1,13 +1,15 @@
 /**
- * `terraform validate` of the synthesized JSON, with everything optional in it. A script may do it, where the providers can
- * not be downloaded: TERRAFORM_VALIDATE names one that takes folders and exits with 0 where they are valid.
+ * The real Terraform: `validate` of the synthesized JSON, with everything optional in it, and what it says of a
+ * plan that waits for another stack. A script may validate, where the providers can not be downloaded:
+ * TERRAFORM_VALIDATE names one that takes folders and exits with 0 where they are valid.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { buildApp } from "../../terraform/app.ts";
+import { explainPlanFailure } from "../../tools/deployment/plan-failure.ts";
 import { clusterInput, deploymentInput, deploymentOf, PROVIDER_ID } from "../support/deployment.ts";
 
 const home = mkdtempSync(join(tmpdir(), "sallyport-terraform-"));
@@ -112,5 +114,55 @@ describe.skipIf(canValidate.isValid === undefined)("terraform validate", () => {
     const file = join(folder, "cdk.tf.json");
     writeFileSync(file, readFileSync(file, "utf8").replaceAll('"session_duration":', '"sesion_duration":'));
     expect(validate(folder)).toMatchObject({ isValid: false, output: expect.stringContaining("sesion_duration") });
+  });
+});
+
+const hasTerraform = spawnSync("terraform", ["version"]).error === undefined;
+if (!hasTerraform) console.error("SKIP why a plan fails: there is no terraform on the path");
+
+describe.skipIf(!hasTerraform)("why a plan fails, as Terraform says it", () => {
+  /** A stack of Terraform's own provider alone, so that it needs no registry. */
+  function stackOf(name: string, content: object): (...args: string[]) => string {
+    const folder = join(home, "plans", name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "cdk.tf.json"), JSON.stringify(content, null, 2));
+    return (...args) =>
+      spawnSync("terraform", [`-chdir=${folder}`, ...args], {
+        encoding: "utf8",
+        env: { ...process.env, CHECKPOINT_DISABLE: "1" },
+      }).stdout;
+  }
+  const withIds = (ids: object) => stackOf("secrets", { output: { service_token_ids: { value: ids } } });
+  const reads = (expression: string) => ({
+    data: {
+      terraform_remote_state: { secrets: { backend: "local", config: { path: "../secrets/terraform.tfstate" } } },
+    },
+    resource: { terraform_data: { policy: { input: `\${${expression}}` } } },
+  });
+  const ids = "data.terraform_remote_state.secrets.outputs.service_token_ids";
+
+  function plan(expression: string, more: object = {}) {
+    const edge = stackOf("edge", { ...reads(expression), ...more });
+    edge("init", "-input=false");
+    return explainPlanFailure(edge("plan", "-input=false", "-json"), ["secrets"]);
+  }
+
+  it("is that another stack was never applied, or lacks what is new; anything else is a fault", () => {
+    const waits = { waitsFor: ["secrets"], faults: [] };
+    expect(plan(`${ids}["ci"]`)).toEqual(waits);
+    const secrets = withIds({ doctor: "1" });
+    secrets("init", "-input=false");
+    secrets("apply", "-auto-approve", "-input=false");
+    expect(plan(`${ids}["doctor"]`)).toEqual({ waitsFor: [], faults: [] });
+    expect(plan(`${ids}["ci"]`)).toEqual(waits);
+    expect(plan("data.terraform_remote_state.secrets.outputs.client_ids")).toEqual(waits);
+    const locals = { locals: { names: { doctor: "1" } } };
+    expect(plan('local.names["ci"]', locals)).toEqual({ waitsFor: [], faults: ["Invalid index"] });
+    expect(plan(`${ids}[local.names["ci"]]`, locals).faults).toEqual(["Invalid index"]);
+    writeFileSync(join(home, "plans/secrets/terraform.tfstate"), "not a state");
+    expect(plan(`${ids}["doctor"]`)).toMatchObject({
+      waitsFor: [],
+      faults: expect.arrayContaining(["Unsupported state file format"]),
+    });
   });
 });

@@ -1,7 +1,8 @@
 /** Runs Terraform in a deployment's stacks, each after those that it reads. */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { DEMO_STACK, EDGE_STACK, SECRETS_STACK } from "../../terraform/config/stack-names.ts";
 import { OperatorError } from "./operator-error.ts";
+import { explainPlanFailure, type PlanFailure } from "./plan-failure.ts";
 
 /** Runs a program in this terminal. @returns its exit code */
 export type RunProgram = (program: string, args: readonly string[]) => Promise<number>;
@@ -18,6 +19,16 @@ export const inTerminal: RunProgram = (program, args) =>
       );
     });
     child.once("close", (code, signal) => done(code ?? (signal === null ? 1 : 130)));
+  });
+
+/** Runs a program and keeps what it prints. @returns its output, whatever its exit code */
+export type AskProgram = (program: string, args: readonly string[]) => Promise<string>;
+
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+
+export const inBackground: AskProgram = (program, args) =>
+  new Promise((done) => {
+    execFile(program, [...args], { maxBuffer: MAX_OUTPUT_BYTES }, (_error, stdout) => done(stdout));
   });
 
 export interface TerraformRun {
@@ -73,4 +84,18 @@ export async function runStack(
   throw new OperatorError(
     `"${program} -chdir=${folder} apply" failed: see above. The stacks before it are done; run the command again to go on`,
   );
+}
+
+/**
+ * Plans a stack again whose plan has failed, for a program to read why.
+ *
+ * @param unapplied the stacks that it reads and whose next apply changes something
+ */
+export async function askWhyPlanFailed(
+  folder: string,
+  program: string,
+  unapplied: readonly string[],
+  ask: AskProgram,
+): Promise<PlanFailure> {
+  return explainPlanFailure(await ask(program, [`-chdir=${folder}`, "plan", "-input=false", "-json"]), unapplied);
 }

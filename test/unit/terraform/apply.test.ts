@@ -16,7 +16,7 @@ writeFileSync(config, deploymentText());
 writeFileSync(join(home, "outputs"), outputsText());
 writeFileSync(
   program,
-  `#!/bin/sh\nfolder=\${1#-chdir=}; shift; echo "$(basename "$folder") $*" >> "${log}"\n[ "$1" = output ] && cat "${join(home, "outputs")}"\n[ "$CHANGING" = "$(basename "$folder") $1" ] && exit 2\ncase "$FAILING" in *"$(basename "$folder") $1"*) exit 1;; esac\n`,
+  `#!/bin/sh\nfolder=\${1#-chdir=}; shift; echo "$(basename "$folder") $*" >> "${log}"\n[ "$1" = output ] && cat "${join(home, "outputs")}"\n[ "$*" = "plan -input=false -json" ] && cat "${home}/why-$(basename "$folder")"\n[ "$CHANGING" = "$(basename "$folder") $1" ] && exit 2\ncase "$FAILING" in *"$(basename "$folder") $1"*) exit 1;; esac\n`,
   { mode: 0o755 },
 );
 
@@ -56,18 +56,77 @@ describe("npx sallyport apply", () => {
     expect(await apply(["--plan", "--auto-approve"])).toMatchObject({ code: 2, lines: [] });
   });
 
+  /** What `plan -json` of a stack prints. */
+  function explain(stack: string, ...diagnostics: object[]): void {
+    const lines = [
+      { "@level": "info", "@message": "Terraform 1.14.0", type: "version" },
+      ...diagnostics.map((diagnostic) => ({
+        "@level": "error",
+        type: "diagnostic",
+        diagnostic: { severity: "error", ...diagnostic },
+      })),
+    ];
+    writeFileSync(join(home, `why-${stack}`), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  }
+  const noState = (stack: string) => ({
+    summary: "Unable to find remote state",
+    address: `data.terraform_remote_state.${stack}`,
+    snippet: { values: [] },
+  });
+  const noKey = (stack: string) => ({
+    summary: "Invalid index",
+    snippet: { values: [{ traversal: `data.terraform_remote_state.${stack}.outputs.service_token_ids` }] },
+  });
+  const onEmptyAccount = { CHANGING: "secrets plan", FAILING: "edge plan, cluster-prod plan" };
+
   it("plans a stack that reads what another has still to make after that is applied", async () => {
     // As on an empty account, and for a service token that is new.
-    const { code, stderr, lines } = await apply(["--plan"], {
-      ...{ CHANGING: "secrets plan", FAILING: "edge plan, cluster-prod plan" },
-    });
-    expect(code).toBe(0);
+    explain("edge", noKey("secrets"));
+    explain("cluster-prod", noState("edge"));
+    const { code, stderr, lines } = await apply(["--plan"], onEmptyAccount);
     expect(stderr).toContain("edge cannot be planned before secrets is applied");
     expect(stderr).toContain("cluster-prod cannot be planned before edge is applied");
+    expect(code).toBe(0);
     expect(lines.at(-1)).toContain("cluster-prod plan");
   });
 
+  it.each<[string, object[], RegExp]>([
+    [
+      "has a fault as well",
+      [noKey("secrets"), { summary: "Unsupported argument", address: "cloudflare_d1_database.audit" }],
+      /Unsupported argument \(cloudflare_d1_database\.audit\)\. It is not only that secrets must be applied before/,
+    ],
+    [
+      "cannot read the state for another reason",
+      [{ summary: "Error loading state error", address: "data.terraform_remote_state.secrets" }],
+      /Error loading state error/,
+    ],
+    [
+      "reads what a stack has not made that needs no apply",
+      [noState("demo")],
+      /Unable to find remote state \(data\.terraform_remote_state\.demo\)/,
+    ],
+    [
+      "has a wrong index of its own",
+      [{ summary: "Invalid index", snippet: { values: [{ traversal: "local.names" }] } }],
+      /Invalid index/,
+    ],
+    [
+      "has a wrong index beside the other stack's",
+      [{ ...noKey("secrets"), snippet: { values: [...noKey("secrets").snippet.values, { traversal: "local.a" }] } }],
+      /Invalid index/,
+    ],
+    ["says nothing that can be read", [], /stacks\/edge plan" failed\. It is not only that secrets must/],
+  ])("fails where a stack before it is not applied, and the plan %s", async (_, diagnostics, message) => {
+    explain("edge", ...diagnostics);
+    const { code, stderr, lines } = await apply(["--plan"], onEmptyAccount);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(1);
+    expect(lines.at(-1)).toBe("edge plan -input=false -json");
+  });
+
   it("fails where a plan fails although all that it reads is applied", async () => {
+    explain("edge", noKey("secrets"));
     const { code, stderr, lines } = await apply(["--plan"], { FAILING: "edge plan" });
     expect(code).toBe(1);
     expect(stderr).toMatch(/stacks\/edge plan" failed: see above/);

@@ -6,7 +6,14 @@ import { OperatorError } from "../../deployment/operator-error.ts";
 import { formatOutputs, readOutputs, terraformProgram } from "../../deployment/outputs.ts";
 import { readDeployment } from "../../deployment/project.ts";
 import { outFolder, projectFile } from "../../deployment/project-files.ts";
-import { inOrder, inTerminal, readBy, runStack } from "../../deployment/terraform-run.ts";
+import {
+  askWhyPlanFailed,
+  inBackground,
+  inOrder,
+  inTerminal,
+  readBy,
+  runStack,
+} from "../../deployment/terraform-run.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { deploymentFile } from "../shared-options.ts";
@@ -23,7 +30,8 @@ export const apply = defineCommand({
     "Environment: CLOUDFLARE_API_TOKEN for the provider, the credentials of the state, and TERRAFORM (the program to run " +
       "instead of terraform, such as tofu). After the edge stack its outputs, none of which is secret, are in " +
       "DIR/outputs.json, for --outputs.",
-    "--plan passes over a stack that cannot be planned yet, because it reads what a stack before it would change.",
+    "--plan passes over a stack that cannot be planned yet, because it reads what a stack before it has still to make. " +
+      "Any other error of a plan fails.",
   ],
   run: async ({ config, out, stack: only, plan, "auto-approve": isApproved }, { env, print, note }) => {
     if (plan && isApproved) throw new UsageError("--plan changes nothing, so --auto-approve does not go with it");
@@ -46,12 +54,10 @@ export const apply = defineCommand({
       print(`== ${stack}`);
       const result = await runStack(folder, { program, isPlan: plan, isApproved }, inTerminal);
       if (result === "changes" || result === "failed") {
-        const before = readBy(stack).filter((name) => unapplied.has(name));
-        if (result === "failed" && before.length === 0) {
-          throw new OperatorError(`"${program} -chdir=${folder} plan" failed: see above`);
+        if (result === "failed") {
+          const before = readBy(stack).filter((name) => unapplied.has(name));
+          note(`${stack} cannot be planned before ${await findCause(folder, program, before)} is applied: see above`);
         }
-        if (result === "failed")
-          note(`${stack} cannot be planned before ${before.join(" and ")} is applied: see above`);
         unapplied.add(stack);
       }
       if (stack === EDGE_STACK && !plan) {
@@ -63,3 +69,20 @@ export const apply = defineCommand({
     return EXIT_CODES.done;
   },
 });
+
+/**
+ * Finds the stacks that must be applied before a stack can be planned.
+ *
+ * @param before those that it reads and that are not applied
+ * @throws OperatorError where its plan fails for any other reason as well
+ */
+async function findCause(folder: string, program: string, before: readonly string[]): Promise<string> {
+  const failed = `"${program} -chdir=${folder} plan" failed`;
+  if (before.length === 0) throw new OperatorError(`${failed}: see above`);
+  const { waitsFor, faults } = await askWhyPlanFailed(folder, program, before, inBackground);
+  if (waitsFor.length > 0 && faults.length === 0) return waitsFor.join(" and ");
+  const what = faults.length > 0 ? `: ${faults.join("; ")}` : "";
+  throw new OperatorError(
+    `${failed}${what}. It is not only that ${before.join(" and ")} must be applied before: see above`,
+  );
+}
