@@ -16,7 +16,7 @@ import type { Construct } from "constructs";
 import { OUTPUT, SECRETS_OUTPUT } from "../config/outputs.ts";
 import type { DeployedCluster, Deployment } from "../config/schema.ts";
 import { serviceTokenNames } from "../config/service-tokens.ts";
-import { EDGE_STACK, SECRETS_STACK } from "../config/stack-names.ts";
+import { EDGE_STACK, SECRETS_STACK, serviceTokenAddress } from "../config/stack-names.ts";
 import { mayUseTcp } from "../config/worker-document.ts";
 import { PROXY_PORT } from "../manifests/names.ts";
 import { accessResources } from "./access.ts";
@@ -33,6 +33,12 @@ export class EdgeStack extends TerraformStack {
     const { database, recordings, exports } = auditStorageResources(this, deployment);
     const tokens = serviceTokenNames(deployment);
     const secrets = tokens.length === 0 ? undefined : outputsOf(this, SECRETS_STACK, state);
+    // They were in this stack once. It forgets them and destroys none: the stack of secrets imports them. OpenTofu knows
+    // `lifecycle` here from 1.10 on, Terraform from 1.7.
+    if (tokens.length > 0) {
+      const forget = (token: string) => ({ from: serviceTokenAddress(token), lifecycle: { destroy: false } });
+      this.addOverride("removed", tokens.map(forget));
+    }
     const ofToken = (output: string) => (token: string) => `\${${secrets?.(output)}["${token}"]}`;
     const { applications, adminApplications, serviceTokenApplications } = accessResources(
       this,

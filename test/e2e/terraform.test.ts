@@ -9,7 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { buildApp } from "../../terraform/app.ts";
+import { serviceTokenAddress } from "../../terraform/config/stack-names.ts";
+import { adoptServiceTokens } from "../../tools/deployment/adopt-service-tokens.ts";
 import { explainPlanFailure } from "../../tools/deployment/plan-failure.ts";
+import { readStackState } from "../../tools/deployment/stack-state.ts";
 import { clusterInput, deploymentInput, deploymentOf, PROVIDER_ID } from "../support/deployment.ts";
 
 const home = mkdtempSync(join(tmpdir(), "sallyport-terraform-"));
@@ -55,6 +58,9 @@ const app = buildApp(everything, { outDir, configDir: home });
 app.synth();
 const stacks = Object.keys(app.manifest.stacks);
 const folderOf = (stack: string) => join(outDir, "stacks", stack);
+const TOKEN = serviceTokenAddress("ci");
+// As on an upgrade.
+adoptServiceTokens(everything, new Map([[TOKEN, { id: PROVIDER_ID }]]), folderOf("secrets"));
 
 interface Verdict {
   /** Undefined where nothing can be said. */
@@ -118,20 +124,21 @@ describe.skipIf(canValidate.isValid === undefined)("terraform validate", () => {
 });
 
 const hasTerraform = spawnSync("terraform", ["version"]).error === undefined;
-if (!hasTerraform) console.error("SKIP why a plan fails: there is no terraform on the path");
+if (!hasTerraform) console.error("SKIP plans and applies: there is no terraform on the path");
+
+/** A stack of Terraform's own provider alone, so that it needs no registry. */
+function stackOf(name: string, content: object): (...args: string[]) => string {
+  const folder = join(home, "plans", name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "cdk.tf.json"), JSON.stringify(content, null, 2));
+  return (...args) =>
+    spawnSync("terraform", [`-chdir=${folder}`, ...args], {
+      encoding: "utf8",
+      env: { ...process.env, CHECKPOINT_DISABLE: "1" },
+    }).stdout;
+}
 
 describe.skipIf(!hasTerraform)("why a plan fails, as Terraform says it", () => {
-  /** A stack of Terraform's own provider alone, so that it needs no registry. */
-  function stackOf(name: string, content: object): (...args: string[]) => string {
-    const folder = join(home, "plans", name);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "cdk.tf.json"), JSON.stringify(content, null, 2));
-    return (...args) =>
-      spawnSync("terraform", [`-chdir=${folder}`, ...args], {
-        encoding: "utf8",
-        env: { ...process.env, CHECKPOINT_DISABLE: "1" },
-      }).stdout;
-  }
   const withIds = (ids: object) => stackOf("secrets", { output: { service_token_ids: { value: ids } } });
   const reads = (expression: string) => ({
     data: {
@@ -164,5 +171,47 @@ describe.skipIf(!hasTerraform)("why a plan fails, as Terraform says it", () => {
       waitsFor: [],
       faults: expect.arrayContaining(["Unsupported state file format"]),
     });
+  });
+});
+
+describe.skipIf(!hasTerraform)("an upgrade from the version whose edge stack had the service tokens", () => {
+  /** The same with a resource of Terraform's own provider in place of Cloudflare's. */
+  const builtIn = <T>(value: T): T =>
+    JSON.parse(JSON.stringify(value).replaceAll("cloudflare_zero_trust_access_service_token", "terraform_data")) as T;
+  const read = (file: string) => JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  const apply = ["apply", "-auto-approve", "-input=false"];
+  const token = { resource: { terraform_data: { "service-token-ci": {} } } };
+  const address = builtIn(TOKEN);
+
+  it("moves them to the stack of secrets, and destroys none", () => {
+    const before = stackOf("edge-before", token);
+    before("init", "-input=false");
+    before(...apply);
+    const edge = readStackState(join(home, "plans/edge-before"));
+    const id = edge.get(address)?.["id"];
+    expect(id).toMatch(/^[0-9a-f-]{36}$/);
+
+    const secrets = stackOf("secrets-after", token);
+    const folder = join(home, "plans/secrets-after");
+    expect(adoptServiceTokens(everything, new Map([[TOKEN, edge.get(address) ?? {}]]), folder)).toEqual(["ci"]);
+    const imports = join(folder, "import-service-tokens.tf.json");
+    writeFileSync(imports, JSON.stringify(builtIn(read(imports))));
+    secrets("init", "-input=false");
+    expect(secrets(...apply)).toContain("1 imported, 0 added, 0 changed, 0 destroyed");
+    expect(readStackState(folder).get(address)?.["id"]).toBe(`accounts/${everything.account}/${id}`);
+    // Again, as if the file had stayed.
+    expect(secrets(...apply)).toContain("0 added, 0 changed, 0 destroyed");
+
+    const { removed } = builtIn(read(join(folderOf("edge"), "cdk.tf.json")));
+    expect(stackOf("edge-before", { removed })(...apply)).toContain("0 added, 0 changed, 0 destroyed");
+    expect(readStackState(join(home, "plans/edge-before"))).toEqual(new Map());
+  });
+
+  it("destroys in the edge stack only what the deployment file no longer has", () => {
+    const edge = stackOf("edge-gone", { resource: { terraform_data: { "service-token-old": {} } } });
+    edge("init", "-input=false");
+    edge(...apply);
+    const { removed } = builtIn(read(join(folderOf("edge"), "cdk.tf.json")));
+    expect(stackOf("edge-gone", { removed })(...apply)).toContain("0 added, 0 changed, 1 destroyed");
   });
 });

@@ -64,6 +64,7 @@ export interface StackJson {
   readonly provider: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
   readonly resource: Blocks;
   readonly data?: Blocks;
+  readonly removed?: readonly unknown[];
   readonly output?: Readonly<Record<string, { readonly value: unknown; readonly sensitive?: boolean }>>;
 }
 

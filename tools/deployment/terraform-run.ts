@@ -54,6 +54,16 @@ export function readBy(stack: string): readonly string[] {
   return stack === SECRETS_STACK || stack === DEMO_STACK ? [] : [EDGE_STACK, DEMO_STACK];
 }
 
+/**
+ * Initializes a stack, with the versions of its lock file where there is one.
+ *
+ * @throws OperatorError where Terraform fails
+ */
+export async function initStack(folder: string, program: string, run: RunProgram): Promise<void> {
+  const init = await run(program, [`-chdir=${folder}`, "init", "-input=false"]);
+  if (init !== 0) throw new OperatorError(`"${program} -chdir=${folder} init" failed: see above`);
+}
+
 /** What `terraform plan -detailed-exitcode` ends with where something would change. */
 const HAS_CHANGES = 2;
 
@@ -70,9 +80,7 @@ export async function runStack(
   { program, isPlan, isApproved }: TerraformRun,
   run: RunProgram,
 ): Promise<"applied" | "changes" | "no changes" | "failed"> {
-  // With the versions of the lock file, where there is one.
-  const init = await run(program, [`-chdir=${folder}`, "init", "-input=false"]);
-  if (init !== 0) throw new OperatorError(`"${program} -chdir=${folder} init" failed: see above`);
+  await initStack(folder, program, run);
   if (isPlan) {
     const planned = await run(program, [`-chdir=${folder}`, "plan", "-input=false", "-detailed-exitcode"]);
     if (planned === HAS_CHANGES) return "changes";

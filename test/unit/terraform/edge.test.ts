@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { applicationPolicies } from "../../../terraform/config/access-policies.ts";
 import { OUTPUT, OUTPUT_MEANINGS } from "../../../terraform/config/outputs.ts";
 import type { DeploymentInput } from "../../../terraform/config/schema.ts";
 import { buildUpstreamUrl } from "../../../worker/upstream/url.ts";
@@ -325,6 +326,25 @@ describe("Access", () => {
     expect(applications({ access: people })).not.toHaveProperty("service-token-application");
   });
 
+  it.each(["own", "shared"] as const)("has the policies that the doctor looks for (%s)", (serviceTokenHosts) => {
+    const change = { access: { ...access, admins: [...access.admins, { serviceToken: "ci" }], serviceTokenHosts } };
+    const { people, admins, serviceTokens } = applicationPolicies(deploymentOf(change));
+    const all = policies(change);
+    const made = Object.fromEntries(
+      Object.entries(applications(change)).map(([name, application]) => [
+        name,
+        (application["policies"] as { id: string }[]).map(({ id }) => {
+          const { name: policy, decision } = all[id.split(".")[1] ?? ""] ?? {};
+          return { name: policy, decision };
+        }),
+      ]),
+    );
+    expect(made).toEqual({
+      ...{ application: people, "admin-application": admins },
+      ...(serviceTokenHosts === "own" && { "service-token-application": serviceTokens }),
+    });
+  });
+
   it("is stricter in front of the admin API: other people, a shorter session, a sign-in, a cookie of its own", () => {
     expect(applications()["admin-application"]).toMatchObject({
       domain: "prod.k8s.example.com/-/admin",
@@ -437,12 +457,25 @@ describe("the stack of secrets", () => {
     });
   });
 
+  it("takes them over from the edge stack, which destroys none of them", () => {
+    const { edge, secrets } = synthesize(deploymentOf());
+    const tokens = Object.keys(secrets?.resource["cloudflare_zero_trust_access_service_token"] ?? {});
+    expect(edge?.removed).toEqual(
+      tokens.map((name) => ({
+        from: `cloudflare_zero_trust_access_service_token.${name}`,
+        lifecycle: { destroy: false },
+      })),
+    );
+    expect(tokens).toEqual(["service-token-ci"]);
+  });
+
   it("does not exist without service tokens", () => {
     const without = { ...access, serviceTokens: [], allow: [{ emailDomain: "example.com" }] };
     const identities = [{ match: { email: "alice@example.com" }, groups: ["platform"] }];
     const stacks = synthesize(deploymentOf({ access: without, sallyport: { identities } }));
     expect(stacks).not.toHaveProperty("secrets");
     expect(stacks["edge"]).not.toHaveProperty("data");
+    expect(stacks["edge"]).not.toHaveProperty("removed");
   });
 });
 

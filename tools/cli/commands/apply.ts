@@ -1,14 +1,17 @@
 import { writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { flag, text, texts } from "../../../command-line/options.ts";
-import { EDGE_STACK } from "../../../terraform/config/stack-names.ts";
+import { EDGE_STACK, SECRETS_STACK } from "../../../terraform/config/stack-names.ts";
+import { adoptServiceTokens } from "../../deployment/adopt-service-tokens.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { formatOutputs, readOutputs, terraformProgram } from "../../deployment/outputs.ts";
 import { readDeployment } from "../../deployment/project.ts";
 import { outFolder, projectFile } from "../../deployment/project-files.ts";
+import { readStackState } from "../../deployment/stack-state.ts";
 import {
   askWhyPlanFailed,
   inBackground,
+  initStack,
   inOrder,
   inTerminal,
   readBy,
@@ -52,6 +55,13 @@ export const apply = defineCommand({
     for (const stack of inOrder(only.length > 0 ? only : [...folders.keys()])) {
       const folder = folders.get(stack) ?? "";
       print(`== ${stack}`);
+      if (stack === SECRETS_STACK) {
+        const edge = folders.get(EDGE_STACK) ?? "";
+        await initStack(edge, program, inTerminal);
+        const adopted = adoptServiceTokens(deployment, readStackState(edge), folder);
+        if (adopted.length > 0)
+          note(`The edge stack had the service tokens ${adopted.join(", ")}: they are imported here.`);
+      }
       const result = await runStack(folder, { program, isPlan: plan, isApproved }, inTerminal);
       if (result === "changes" || result === "failed") {
         if (result === "failed") {

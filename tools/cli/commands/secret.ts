@@ -1,12 +1,11 @@
 import { join } from "node:path";
 import * as z from "zod";
 import { text } from "../../../command-line/options.ts";
-import { serviceTokenNames } from "../../../terraform/config/service-tokens.ts";
 import { SECRETS_STACK, serviceTokenAddress } from "../../../terraform/config/stack-names.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
-import { terraformJson, terraformProgram } from "../../deployment/outputs.ts";
 import { readDeployment, readPlan } from "../../deployment/project.ts";
 import { outFolder, projectFile } from "../../deployment/project-files.ts";
+import { readStackState } from "../../deployment/stack-state.ts";
 import { cloudflareApi } from "../../ports/cloudflare.ts";
 import { nodeHttp } from "../../ports/http.ts";
 import { type CommandContext, defineCommand, UsageError } from "../command.ts";
@@ -36,32 +35,25 @@ export const secret = defineCommand({
   },
 });
 
-const stateSchema = z.object({
-  values: z
-    .object({
-      root_module: z.object({
-        resources: z.array(z.object({ address: z.string(), values: z.looseObject({}) })).default([]),
-      }),
-    })
-    .optional(),
-});
 const tokenSchema = z.object({ client_id: z.string(), client_secret: z.string() });
 
 /** @returns lines for an environment file, with the names that cloudflared and `sallyport doctor` use */
 function readServiceToken(name: string, config: string, out: string | undefined): string {
   const deployment = readDeployment(config);
-  if (!serviceTokenNames(deployment).includes(name)) {
-    throw new OperatorError(`the deployment file has no service token ${name}`);
-  }
+  const token = deployment.access.serviceTokens.find((each) => each.name === name);
+  if (!token) throw new OperatorError(`the deployment file has no service token ${name}`);
   const folder = join(out ?? projectFile(outFolder(deployment.name)), "stacks", SECRETS_STACK);
-  const shown = terraformJson(folder, "show");
-  if (shown === undefined) {
-    throw new OperatorError(`"${terraformProgram()} -chdir=${folder} show" failed: run it to see why`);
+  const values = readStackState(folder).get(serviceTokenAddress(name));
+  if (!values) throw new OperatorError(`the stack secrets has no service token ${name}: apply it`);
+  const found = tokenSchema.safeParse(values);
+  if (!found.success) {
+    throw new OperatorError(
+      `Terraform does not know the secret of the service token ${name}, because it was imported: Cloudflare shows a secret ` +
+        "once only. Whoever has it can go on using it. For a new one, set its secretVersion in access.serviceTokens to " +
+        `${(token.secretVersion ?? 1) + 1} (and previousSecretUntil, until when the present one is accepted), and apply the ` +
+        "stack secrets",
+    );
   }
-  const state = stateSchema.safeParse(JSON.parse(shown));
-  const resources = state.data?.values?.root_module.resources ?? [];
-  const found = tokenSchema.safeParse(resources.find(({ address }) => address === serviceTokenAddress(name))?.values);
-  if (!found.success) throw new OperatorError(`the stack secrets has no service token ${name}: apply it`);
   const { client_id, client_secret } = found.data;
   return `CF_ACCESS_CLIENT_ID=${client_id}\nCF_ACCESS_CLIENT_SECRET=${client_secret}`;
 }
