@@ -104,6 +104,73 @@ describe("the template's environments", () => {
   });
 });
 
+describe("what has secrets that change something runs on the protected branch alone", () => {
+  const MAIN = { REF: "refs/heads/main", IS_PROTECTED: "true", IS_FORK: "false" };
+  const github = (name: string) => `\${{ github.${name} }}`;
+  const guardOf = (file: string, job: string) => {
+    const [step] = read(file).jobs[job]?.steps ?? [];
+    return { run: step?.run ?? "", env: step?.env };
+  };
+  const guard = (file: string, job: string, env: Record<string, string>) =>
+    spawnSync("bash", ["-e", "-c", guardOf(file, job).run], {
+      encoding: "utf8",
+      env: { PATH: process.env["PATH"], ...env },
+    });
+  const guards = [
+    ["deploy.yml", "branch"],
+    ["copy-recordings.yml", "copy"],
+  ] as const;
+
+  it.each(guards)("%s: goes on there", (file, job) => {
+    expect(guard(file, job, MAIN)).toMatchObject({ status: 0, stdout: "" });
+    expect(guardOf(file, job).env).toMatchObject({
+      REF: github("ref"),
+      IS_PROTECTED: github("ref_protected"),
+    });
+  });
+
+  it.each(
+    guards.flatMap(([file, job]) =>
+      [
+        ["another branch", { REF: "refs/heads/feature" }, /refs\/heads\/feature is not main: merge it first/],
+        ["a pull request", { REF: "refs/pull/7/merge", IS_PROTECTED: "false" }, /is not main/],
+        ["a tag called main", { REF: "refs/tags/main" }, /is not main/],
+        ["a branch that only ends so", { REF: "refs/heads/x/main" }, /is not main/],
+        ["a main that anybody may push to", { IS_PROTECTED: "false" }, /main is not protected: require reviews/],
+        ["a main of which nothing is known", { IS_PROTECTED: "" }, /main is not protected/],
+      ].map(([what, change, message]) => ({ file, job, what, change, message })),
+    ),
+  )("$file: refuses $what", ({ file, job, change, message }) => {
+    const { status, stdout } = guard(file, job, { ...MAIN, ...(change as Record<string, string>) });
+    expect([status, stdout]).toEqual([1, expect.stringMatching(message as RegExp)]);
+  });
+
+  it("deploys nothing from a fork", () => {
+    expect(guardOf("deploy.yml", "branch").env?.["IS_FORK"]).toBe(github("event.repository.fork"));
+    for (const IS_FORK of ["true", ""]) {
+      const { status, stdout } = guard("deploy.yml", "branch", { ...MAIN, IS_FORK });
+      expect([status, stdout]).toEqual([1, expect.stringContaining("a fork deploys nothing")]);
+    }
+  });
+
+  it("is looked at before any job that has a secret", () => {
+    const { jobs } = read("deploy.yml");
+    const needs = (job: string): string[] => [jobs[job]?.needs ?? []].flat().flatMap((each) => [each, ...needs(each)]);
+    for (const [name, job] of Object.entries(jobs)) {
+      if (name === "branch") expect(job.environment).toBeUndefined();
+      else expect(needs(name), name).toContain("branch");
+      // `always()` and the like would run a job after one that failed.
+      expect(job.if, name).toBeUndefined();
+    }
+    // A scheduled run is one of the default branch; it needs no more than the first step.
+    expect(Object.keys(read("copy-recordings.yml").jobs)).toEqual(["copy"]);
+    for (const file of readdirSync(WORKFLOWS)) {
+      const hasEnvironments = Object.values(read(file).jobs).some(({ environment }) => environment !== undefined);
+      if (file !== "plan.yml" && hasEnvironments) expect(guards.map(([each]) => each)).toContain(file);
+    }
+  });
+});
+
 describe("what the template generates", () => {
   const home = mkdtempSync(join(tmpdir(), "sallyport-template-"));
   beforeAll(() => cpSync(TEMPLATE, home, { recursive: true }));
