@@ -231,7 +231,7 @@ describe("Terraform's outputs", () => {
   });
 
   it("of a stack that is not applied yet, or that are not outputs at all, are refused with a message", () => {
-    expect(() => parseOutputs("{}", "o")).toThrow('o has no outputs yet: run "terraform apply"');
+    expect(() => parseOutputs("{}", "o")).toThrow("o has no outputs yet: apply the edge stack first");
     expect(() => parseOutputs("no JSON", "o")).toThrow(/is not the JSON that/);
     expect(() => parseOutputs('{"account_id": "bare"}', "o")).toThrow(/is not the JSON that/);
   });

@@ -72,7 +72,7 @@ export function parseOutputs(text: string, where: string): Outputs {
   const parsed = wrapped.safeParse(value);
   if (!parsed.success) throw new OperatorError(`${where} is not the JSON that "terraform output -json" prints`);
   if (Object.keys(parsed.data).length === 0) {
-    throw new OperatorError(`${where} has no outputs yet: run "terraform apply" in the edge stack first`);
+    throw new OperatorError(`${where} has no outputs yet: apply the edge stack first`);
   }
   const outputs = outputsSchema.safeParse(
     Object.fromEntries(Object.entries(parsed.data).map(([name, output]) => [name, output.value])),

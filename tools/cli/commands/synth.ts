@@ -1,5 +1,6 @@
 import { dirname, relative, resolve } from "node:path";
 import { text } from "../../../command-line/options.ts";
+import { terraformProgram } from "../../deployment/outputs.ts";
 import { readDeployment } from "../../deployment/project.ts";
 import { outFolder, projectFile } from "../../deployment/project-files.ts";
 import { defineCommand } from "../command.ts";
@@ -11,7 +12,7 @@ export const synth = defineCommand({
     config: deploymentFile,
     out: text("DIR", "folder to write to, each stack to DIR/stacks/STACK (default: terraform/out/NAME)"),
   },
-  run: async ({ config, out }, { print, note }) => {
+  run: async ({ config, out }, { env, print, note }) => {
     const deployment = readDeployment(config, note);
     // Loading the CDK takes half a second: a mistake in the deployment file is reported before.
     const { writeStacks } = await import("../../../terraform/write-stacks.ts");
@@ -24,7 +25,7 @@ export const synth = defineCommand({
       const folder = relative(process.cwd(), absolute);
       note(
         `${folder} belongs to no stack of the deployment any more. If it was applied, run ` +
-          `"terraform -chdir=${folder} destroy", then delete it.`,
+          `"${terraformProgram(env)} -chdir=${folder} destroy", then delete it.`,
       );
     }
     return EXIT_CODES.done;

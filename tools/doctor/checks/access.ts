@@ -20,7 +20,7 @@ export function accessCheck({ access, audiences, hostname, isForPeople }: Host, 
         if (read.by === "other") {
           return failure(
             `Access does not answer a request without sign-in (HTTP ${read.status})`,
-            `add ${hostname} to the Access application, with all paths and no bypass policy: "terraform plan" shows the difference`,
+            `add ${hostname} to the Access application, with all paths and no bypass policy: npx sallyport apply --plan shows the difference`,
           );
         }
         if (read.audience !== undefined && !audiences.includes(read.audience)) {

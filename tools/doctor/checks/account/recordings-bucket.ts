@@ -58,7 +58,7 @@ function lockCheck(
     run: async (cloudflare) => {
       const { rules } = await cloudflare.get(`r2/buckets/${bucket}/lock`, lock);
       const covering = rules.filter(({ enabled, prefix }) => enabled && locked.startsWith(prefix));
-      const apply = "terraform apply the edge stack, which sets the lock";
+      const apply = "apply the edge stack, which sets the lock";
       if (covering.length === 0) return failure(`no lock covers ${locked}`, apply);
       const days = Math.max(...covering.map(({ condition }) => lockedDays(condition)));
       if (days < wanted) return failure(`${what} are locked for ${days} days, not ${wanted}`, apply);

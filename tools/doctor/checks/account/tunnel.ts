@@ -27,7 +27,7 @@ export function tunnelCheck({ name, tunnelId, connector }: PlannedCluster, api: 
     permission: TUNNEL_PERMISSION,
     run: async (cloudflare) => {
       const { status, deleted_at } = await cloudflare.get(`cfd_tunnel/${tunnelId}`, tunnelSchema);
-      if (deleted_at) return failure("the tunnel is deleted", "terraform apply the edge stack, then the cluster's");
+      if (deleted_at) return failure("the tunnel is deleted", "apply the edge stack, then the cluster's");
       const logs = `see "kubectl -n ${connector.namespace} logs deployment/${connector.deployment}"`;
       const connectors = await readConnectors(cloudflare, tunnelId);
       const count = `${connectors.length} of ${connector.replicas} connectors`;
@@ -127,7 +127,7 @@ async function examineService(
   cloudflare: Cloudflare,
 ): Promise<Finding> {
   const service = await cloudflare.get(`connectivity/directory/services/${id}`, vpcService);
-  const apply = "terraform apply the edge stack, which corrects this";
+  const apply = "apply the edge stack, which corrects this";
   if ((service.host.network ?? service.host.resolver_network)?.tunnel_id !== tunnelId) {
     return failure("it leads into another tunnel", apply);
   }
