@@ -10,6 +10,7 @@ import { keychainOf } from "./keychain.ts";
 import { type LockOptions, withLock } from "./lock.ts";
 import { recordName, storeFolder } from "./paths.ts";
 import { type ApplicationRecord, parseRecord, parseTokens, renderRecord, renderTokens } from "./record.ts";
+import { retryPassing } from "./windows.ts";
 
 /** A sign-in whose tokens have been read. */
 export type CompleteRecord = ApplicationRecord & { readonly tokens: Tokens };
@@ -63,7 +64,7 @@ export function openStore(surroundings: Surroundings): Store {
     remove: async (applicationId) => {
       // Also where the tokens are in the file: the keychain may have older ones, of before it failed.
       await keychain?.remove(applicationId);
-      guard(folder, () => rmSync(pathOf(applicationId), { force: true }));
+      guard(folder, () => retryPassing(() => rmSync(pathOf(applicationId), { force: true })));
     },
     exclusively: (applicationId, options, work) => {
       guard(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
@@ -95,7 +96,8 @@ function readFile(path: string): ApplicationRecord | undefined {
           `other users can read the tokens in ${path}: run "chmod 600" on it, then log out, which revokes them`,
         );
       }
-      return readFileSync(path, "utf8");
+      // Another process may replace it at this moment.
+      return retryPassing(() => readFileSync(path, "utf8"));
     } catch (error) {
       if (errorCode(error) === "ENOENT") return undefined;
       throw error;
