@@ -18,7 +18,8 @@ export interface ApiCall {
 }
 
 /**
- * Calls the API. A device with WARP needs no token, so where nobody has signed in the first call goes without one.
+ * Calls the API. A device with WARP needs no token, so where nobody has signed in the first call goes without
+ * one.
  *
  * @returns the answer's text
  * @throws PluginFailure with the API's own message for a refusal

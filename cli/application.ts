@@ -42,8 +42,8 @@ export function applicationAt(address: string, { isAdmin = false } = {}): Result
 }
 
 /**
- * @returns whether a resource identifier (RFC 9728) covers an address: the same origin, and a path that is the same or
- * above it. Any other would let one host ask for a sign-in at another one.
+ * @returns whether a resource identifier (RFC 9728) covers an address: the same origin, and a path that is
+ *   the same or above it. Any other would let one host ask for a sign-in at another one.
  */
 export function isResourceOf(resource: string, address: string): boolean {
   if (!URL.canParse(resource)) return false;

@@ -41,7 +41,9 @@ export function signInMeans(
   };
 }
 
-/** A program, which may have spaces in its path, or a program with arguments; `"` quotes. There is no shell. */
+/**
+ * A program, which may have spaces in its path, or a program with arguments; `"` quotes. There is no shell.
+ */
 function commandOf(text: string, isFile: (path: string) => boolean): BrowserCommand {
   if (isFile(text)) return { program: text, args: [] };
   const [program = text, ...args] = [...text.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word);

@@ -6,8 +6,8 @@ import { type BuildOptions, build } from "esbuild";
 /**
  * What stands before and after the bundle.
  *
- * A file without an ending is a CommonJS module or an ECMAScript module, depending on a package.json above it. So the
- * bundle is neither: `import()` works in both, and gives it the `require` of Node's own modules.
+ * A file without an ending is a CommonJS module or an ECMAScript module, depending on a package.json above
+ * it. So the bundle is neither: `import()` works in both, and gives it the `require` of Node's own modules.
  */
 const BEFORE = `#!/usr/bin/env node
 (async () => {

@@ -15,7 +15,9 @@ export interface Candidates {
   readonly sessions: (given: Given) => Promise<readonly string[]>;
 }
 
-/** cobra's directives, which kubectl's own completion scripts know: https://pkg.go.dev/github.com/spf13/cobra */
+/**
+ * cobra's directives, which kubectl's own completion scripts know: https://pkg.go.dev/github.com/spf13/cobra
+ */
 export const DIRECTIVE_DEFAULT = 0;
 export const DIRECTIVE_NO_FILES = 4;
 
@@ -73,8 +75,8 @@ exec kubectl-sallyport __complete "$@"
 `;
 
 /**
- * A script for a shell that completes `kubectl-sallyport` itself. For `kubectl sallyport` kubectl's own completion
- * asks `kubectl_complete-sallyport`.
+ * A script for a shell that completes `kubectl-sallyport` itself. For `kubectl sallyport` kubectl's own
+ * completion asks `kubectl_complete-sallyport`.
  */
 export function completionScript(shell: Shell): string {
   switch (shell) {

@@ -12,8 +12,8 @@ const run = promisify(execFile);
 export interface ExecutableOutput {
   readonly outFile: string;
   /**
-   * The Node.js of the system that it is for, of the same version as the one that runs this. Default: that one. On
-   * macOS the result must be signed (`codesign --sign -`).
+   * The Node.js of the system that it is for, of the same version as the one that runs this. Default: that
+   * one. On macOS the result must be signed (`codesign --sign -`).
    */
   readonly node?: string | undefined;
 }

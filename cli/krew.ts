@@ -1,4 +1,7 @@
-/** The manifest with which krew, kubectl's plugin manager, installs the plugin: https://krew.sigs.k8s.io. Pure. */
+/**
+ * The manifest with which krew, kubectl's plugin manager, installs the plugin: https://krew.sigs.k8s.io.
+ * Pure.
+ */
 import { stringify } from "yaml";
 import { err, ok, type Result } from "../common/result.ts";
 

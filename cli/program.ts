@@ -72,7 +72,9 @@ export async function runProgram(
   }
 }
 
-/** A person gets a message. Of anything else, a bug, the stack is needed. Its other fields may hold tokens. */
+/**
+ * A person gets a message. Of anything else, a bug, the stack is needed. Its other fields may hold tokens.
+ */
 function report(error: unknown, verb: Verb, note: Surroundings["note"]): ExitCode {
   if (error instanceof PluginFailure) {
     note(`kubectl sallyport ${verb.name}: ${error.message}`);

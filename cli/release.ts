@@ -1,4 +1,7 @@
-/** Builds what is given to people: the file, the executable of this system in an archive, checksums, krew's manifest. */
+/**
+ * Builds what is given to people: the file, the executable of this system in an archive, checksums, krew's
+ * manifest.
+ */
 import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

@@ -1,9 +1,9 @@
 /**
  * One sign-in for all clusters of an application.
  *
- * Access's tokens count for every host name of an application. Which ones these are, only the deployment says,
- * to somebody who has signed in: `GET /-/whoami` lists their host names. No other host ever gets a token. What
- * it has said is remembered until the next sign-in.
+ * Access's tokens count for every host name of an application. Which ones these are, only the deployment
+ * says, to somebody who has signed in: `GET /-/whoami` lists their host names. No other host ever gets a
+ * token. What it has said is remembered until the next sign-in.
  */
 import { type Application, applicationAt } from "./application.ts";
 import { PluginFailure } from "./failure.ts";
@@ -65,7 +65,8 @@ export async function applicationFor(question: Question): Promise<Application> {
   const others = (await question.store.list()).filter(({ application }) => applicationOf(application) !== undefined);
   const known = others.find((record) => isKnownToServe(record, question.origin));
   if (known) return applicationOf(known.application) ?? own.value;
-  // All at the same time: each may take its whole time limit. None is left alone, since that could cost its sign-in.
+  // All at the same time: each may take its whole time limit. None is left alone, since that could cost its
+  // sign-in.
   const serving = await Promise.all(
     others.map(async ({ application }) => {
       const other = applicationOf(application);

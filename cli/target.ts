@@ -33,7 +33,9 @@ export interface TargetValues {
 }
 
 export interface Target {
-  /** `https://host` of the context's cluster, or of the local stack's other addresses `http://127.0.0.1:port`. */
+  /**
+   * `https://host` of the context's cluster, or of the local stack's other addresses `http://127.0.0.1:port`.
+   */
   readonly origin: string;
   /**
    * Whose sign-in is used. It may be at another host: `requireServes` before its token goes to `origin`.

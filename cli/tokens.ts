@@ -27,7 +27,9 @@ const RENEW_BEFORE_EXPIRY_MS = 60_000;
 const CLOCK_TOLERANCE_MS = 60_000;
 /** The least lifetime that Cloudflare recommends, for a server that does not say. */
 const ASSUMED_LIFETIME_SECONDS = 300;
-/** As long as Access lets a session last. Whatever a server says beyond that, the token is renewed earlier. */
+/**
+ * As long as Access lets a session last. Whatever a server says beyond that, the token is renewed earlier.
+ */
 const MAX_LIFETIME_SECONDS = 31 * 24 * 60 * 60;
 /** The last moment that a timestamp of RFC 3339 can name. */
 const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59Z");
@@ -48,7 +50,9 @@ export function decideToken(
   return { kind: "refresh", refreshToken: tokens.refreshToken };
 }
 
-/** When a client shall ask for a token again: before it expires, so that no request goes out with an old one. */
+/**
+ * When a client shall ask for a token again: before it expires, so that no request goes out with an old one.
+ */
 export function askAgainAtMs({ obtainedAtMs, expiresAtMs }: Tokens): number {
   return expiresAtMs - Math.min(RENEW_BEFORE_EXPIRY_MS, (expiresAtMs - obtainedAtMs) / 3);
 }

@@ -10,8 +10,8 @@ export interface Syntax<O extends Options, P extends Options> {
 }
 
 /**
- * Parses the arguments that follow a command's name. `--help` and `-h` belong to every command and win over any
- * mistake.
+ * Parses the arguments that follow a command's name. `--help` and `-h` belong to every command and win over
+ * any mistake.
  *
  * @returns the values, or for the person who typed it what is wrong
  */
@@ -41,7 +41,8 @@ export function parseArguments<O extends Options, P extends Options>(
 }
 
 /**
- * The options of a command line that is still being typed, for completion: what is unknown or incomplete is left out.
+ * The options of a command line that is still being typed, for completion: what is unknown or incomplete is
+ * left out.
  *
  * @returns the last value of each option; the empty text for a flag
  */

@@ -6,7 +6,9 @@ import { PluginFailure } from "../failure.ts";
 import type { Surroundings } from "../surroundings.ts";
 import type { KubeconfigFile } from "./read.ts";
 
-/** The paths that kubectl reads: `--kubeconfig` alone, or those of KUBECONFIG, or the one in the home folder. */
+/**
+ * The paths that kubectl reads: `--kubeconfig` alone, or those of KUBECONFIG, or the one in the home folder.
+ */
 export function kubeconfigPaths({ env, homeFolder }: Surroundings, explicit: string | undefined): string[] {
   if (explicit !== undefined) return [explicit];
   const listed = (env["KUBECONFIG"] ?? "").split(delimiter).filter((path) => path !== "");

@@ -1,4 +1,6 @@
-/** Which file of several gets which contexts, and whether the names are free: kubectl reads them as one. Pure. */
+/**
+ * Which file of several gets which contexts, and whether the names are free: kubectl reads them as one. Pure.
+ */
 import { isJsonObject } from "../../common/json.ts";
 import { USER_WITHOUT_CREDENTIAL } from "../../common/kubeconfig-user.ts";
 import { err, ok, type Result } from "../../common/result.ts";

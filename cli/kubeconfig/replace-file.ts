@@ -8,8 +8,8 @@ import { writePrivateFile } from "../store/atomic-file.ts";
 const MAX_LINKS = 40;
 
 /**
- * What forbids to put a new file into an old one's place: a folder that is not ours, an owner that we cannot give
- * it to, a file that is mounted by itself, as into a container.
+ * What forbids to put a new file into an old one's place: a folder that is not ours, an owner that we cannot
+ * give it to, a file that is mounted by itself, as into a container.
  */
 const CANNOT_REPLACE = new Set(["EACCES", "EBUSY", "EPERM", "EROFS", "EXDEV"]);
 

@@ -42,7 +42,9 @@ export async function changeKubeconfigs(
   return planned.value;
 }
 
-/** The file for what is in none yet: as for `kubectl config`, the first of several that exists, else the last. */
+/**
+ * The file for what is in none yet: as for `kubectl config`, the first of several that exists, else the last.
+ */
 function kubeconfigToWrite(surroundings: Surroundings, explicit: string | undefined): string {
   const paths = kubeconfigPaths(surroundings, explicit);
   return paths.find((path) => existsSync(path)) ?? paths.at(-1) ?? "";

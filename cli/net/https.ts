@@ -60,7 +60,8 @@ export function makeFetch(certificateAuthority: string | undefined, timeoutMs = 
           });
         },
       );
-      // Not a signal: a request whose tunnel through a proxy is not open yet does not notice that it was aborted.
+      // Not a signal: a request whose tunnel through a proxy is not open yet does not notice that it was
+      // aborted.
       timer = setTimeout(() => {
         reject(TIMED_OUT);
         outgoing.destroy();

@@ -12,7 +12,8 @@ export function makeAgent(certificateAuthority: string | undefined): Agent {
     keepAlive: true,
     // Whatever NODE_TLS_REJECT_UNAUTHORIZED says: a token goes to a verified server only.
     rejectUnauthorized: true,
-    // HTTPS_PROXY and NO_PROXY, as kubectl has them. Node.js before 24.5 does not know this, and connects directly.
+    // HTTPS_PROXY and NO_PROXY, as kubectl has them. Node.js before 24.5 does not know this, and connects
+    // directly.
     proxyEnv: process.env,
   };
   return new Agent(
@@ -22,8 +23,8 @@ export function makeAgent(certificateAuthority: string | undefined): Agent {
 
 /** A list of one's own replaces what Node.js trusts by itself, so that is in it, too. */
 function trustedByDefault(): readonly string[] {
-  // With NODE_EXTRA_CA_CERTS, and the system's where somebody has asked for them. Node.js before 22.15 has no such
-  // function.
+  // With NODE_EXTRA_CA_CERTS, and the system's where somebody has asked for them. Node.js before 22.15 has no
+  // such function.
   if (typeof tls.getCACertificates === "function") return tls.getCACertificates("default");
   const extra = extraAuthorities(process.env["NODE_EXTRA_CA_CERTS"]);
   return extra === undefined ? tls.rootCertificates : [...tls.rootCertificates, extra];

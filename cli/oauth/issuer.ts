@@ -1,10 +1,10 @@
 /**
  * Which authorization servers may sign people in. Pure.
  *
- * A hostile host could name its own, whose sign-in page sends the browser on to an honest one. The honest code
- * would then be redeemed at the hostile token endpoint, with the PKCE verifier (mix-up: RFC 9700, section 4.4).
- * `iss` in the answer shows it (RFC 9207), but whether Access sends it is not documented. So codes and refresh
- * tokens go to Access only: to a team's domain, where nobody but Cloudflare answers.
+ * A hostile host could name its own, whose sign-in page sends the browser on to an honest one. The honest
+ * code would then be redeemed at the hostile token endpoint, with the PKCE verifier (mix-up: RFC 9700,
+ * section 4.4). `iss` in the answer shows it (RFC 9207), but whether Access sends it is not documented. So
+ * codes and refresh tokens go to Access only: to a team's domain, where nobody but Cloudflare answers.
  */
 import type { AuthorizationServer } from "oauth4webapi";
 
@@ -12,7 +12,8 @@ const TEAM_DOMAIN = ".cloudflareaccess.com";
 
 /**
  * @param issuer as the application's metadata names it
- * @param applicationOrigin where somebody signs in. The local stack's is on this machine, and has its own server
+ * @param applicationOrigin where somebody signs in. The local stack's is on this machine, and has its own
+ *   server
  * @param trusted another one that the person has named, of `SALLYPORT_AUTHORIZATION_SERVER`
  */
 export function isTrustedIssuer(issuer: string, applicationOrigin: string, trusted: string | undefined): boolean {

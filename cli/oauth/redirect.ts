@@ -11,7 +11,8 @@ export type Redirect =
 /**
  * Reads a request to the loopback listener.
  *
- * @param host the Host header: a web page whose own name resolves to this machine must not answer (DNS rebinding)
+ * @param host the Host header: a web page whose own name resolves to this machine must not answer (DNS
+ *   rebinding)
  * @param state what this sign-in was started with; only its answer ends the waiting
  */
 export function readRedirect(

@@ -1,6 +1,6 @@
 /**
- * Whom the proxy serves. It adds a credential to whatever it passes on, so nobody but the programs of its user
- * may reach it: no web page, and no other user of this machine. Pure.
+ * Whom the proxy serves. It adds a credential to whatever it passes on, so nobody but the programs of its
+ * user may reach it: no web page, and no other user of this machine. Pure.
  */
 import { timingSafeEqual } from "node:crypto";
 import { err, ok, type Result } from "../../common/result.ts";
@@ -14,7 +14,9 @@ export interface IncomingHead {
 
 export interface ProxyAddress {
   readonly port: number;
-  /** `/` and a random text, which only those know who may read the address: kubectl sends no token over HTTP. */
+  /**
+   * `/` and a random text, which only those know who may read the address: kubectl sends no token over HTTP.
+   */
   readonly secretPath: string;
 }
 
@@ -45,7 +47,9 @@ export function admitRequest(
     : ok(rest);
 }
 
-/** How a client may name a host: without the port where it is the scheme's (RFC 9110, sections 4.2.3 and 7.2). */
+/**
+ * How a client may name a host: without the port where it is the scheme's (RFC 9110, sections 4.2.3 and 7.2).
+ */
 function hostsOf(name: string, port: number): string[] {
   return port === 80 ? [`${name}:${port}`, name] : [`${name}:${port}`];
 }

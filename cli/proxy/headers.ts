@@ -24,13 +24,15 @@ export interface Framing {
   /** The protocol that the client asks for. */
   readonly upgrade?: string | undefined;
   /**
-   * Whether the body's length is not known beforehand. Node.js chunks only bodies of the methods that often have
-   * one.
+   * Whether the body's length is not known beforehand. Node.js chunks only bodies of the methods that often
+   * have one.
    */
   readonly isChunked: boolean;
 }
 
-/** @returns whether a protocol is one of Kubernetes' sessions. Java's client asks for `h2c` with every request */
+/**
+ * @returns whether a protocol is one of Kubernetes' sessions. Java's client asks for `h2c` with every request
+ */
 export function isSessionProtocol(upgrade: string | undefined): upgrade is string {
   return upgrade !== undefined && /^(?:websocket|spdy\/3\.1)$/i.test(upgrade);
 }
@@ -89,8 +91,8 @@ function filterHeaders(raw: RawHeaders, keeps: (name: string) => boolean): strin
 }
 
 /**
- * Headers that `Connection` names are of this connection only, too. But a body without its length would be read
- * as the next request.
+ * Headers that `Connection` names are of this connection only, too. But a body without its length would be
+ * read as the next request.
  */
 function connectionOptions(raw: RawHeaders): ReadonlySet<string> {
   const values = raw.filter((_, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === "connection");

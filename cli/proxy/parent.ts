@@ -3,8 +3,8 @@
 const LOOK_EVERY_MS = 500;
 
 /**
- * Calls back once when the parent has ended. An orphan has another parent, except on Windows, where the old one is
- * asked for.
+ * Calls back once when the parent has ended. An orphan has another parent, except on Windows, where the old
+ * one is asked for.
  *
  * @returns stops looking
  */

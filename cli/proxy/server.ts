@@ -36,7 +36,10 @@ export interface RunningProxy {
   readonly close: () => void;
 }
 
-/** Node.js takes any three digits of a server, also `099`, and an upgrade's 101 where nobody has asked for one. */
+/**
+ * Node.js takes any three digits of a server, also `099`, and an upgrade's 101 where nobody has asked for
+ * one.
+ */
 const LEAST_FINAL_STATUS = 200;
 
 /** Node.js 20 does not know the option: there every request with `Upgrade` comes as one. */

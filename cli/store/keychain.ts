@@ -1,7 +1,8 @@
 /**
  * The operating system's keychain, through its own command: `security` of macOS, `secret-tool` of libsecret.
  *
- * Secrets pass through standard input and output only, because every user can read the arguments of a process.
+ * Secrets pass through standard input and output only, because every user can read the arguments of a
+ * process.
  */
 import { spawn } from "node:child_process";
 import type { Surroundings } from "../surroundings.ts";
@@ -40,7 +41,8 @@ function macos(env: Surroundings["env"]): Keychain {
       return code === 0 ? decode(stdout) : undefined;
     },
     write: async (account, secret) => {
-      // Neither an account, which is an https address, nor base64 has anything that the command would interpret.
+      // Neither an account, which is an https address, nor base64 has anything that the command would
+      // interpret.
       const line = ["add-generic-password", "-U", ...attributes(account), "-w", encode(secret)].join(" ");
       if (line.length > MAX_SECURITY_LINE_BYTES) return false;
       const { code } = await run(env, "security", ["-i"], `${line}\n`);
@@ -69,7 +71,9 @@ function libsecret(env: Surroundings["env"]): Keychain {
   };
 }
 
-/** Believes what it reads, not an exit code: `security -i` has one only for the last line that it could read. */
+/**
+ * Believes what it reads, not an exit code: `security -i` has one only for the last line that it could read.
+ */
 function readingBack(keychain: Keychain): Keychain {
   return {
     ...keychain,

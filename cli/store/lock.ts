@@ -1,10 +1,11 @@
 /**
- * One process at a time renews or makes a sign-in: a refresh token counts once, and many browsers help nobody.
+ * One process at a time renews or makes a sign-in: a refresh token counts once, and many browsers help
+ * nobody.
  *
- * Node.js has no flock, so the lock is a file. It is stale when its process is gone, or has not touched it for a
- * while: another machine on a shared folder, a process that is stopped. The while is measured by whoever waits,
- * and never by comparing clocks: another machine's may be wrong, and any clock is set now and then. A laptop that
- * was asleep has touched nothing, but its clock has gone on.
+ * Node.js has no flock, so the lock is a file. It is stale when its process is gone, or has not touched it
+ * for a while: another machine on a shared folder, a process that is stopped. The while is measured by
+ * whoever waits, and never by comparing clocks: another machine's may be wrong, and any clock is set now and
+ * then. A laptop that was asleep has touched nothing, but its clock has gone on.
  */
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -58,8 +59,8 @@ export function isStale({ holder, unchangedMs }: LockSight, host: string, isAliv
 }
 
 /**
- * This machine, and in Linux the namespace of its process ids: containers can share a folder and the name of their
- * host, and one's process 7 is another one's.
+ * This machine, and in Linux the namespace of its process ids: containers can share a folder and the name of
+ * their host, and one's process 7 is another one's.
  */
 export function ownPlace(readNamespace: () => string = () => readlinkSync("/proc/self/ns/pid")): string {
   try {
@@ -154,7 +155,8 @@ function look(path: string): { readonly content: string; readonly state: string 
 
 /** Removes a stale lock, and no newer one. */
 function remove(path: string, content: string): void {
-  // Renamed first: of several that see it, one removes it. What was renamed may be a newer lock; that goes back.
+  // Renamed first: of several that see it, one removes it. What was renamed may be a newer lock; that goes
+  // back.
   const aside = `${path}.${randomUUID()}.stale`;
   try {
     renameSync(path, aside);

@@ -40,7 +40,10 @@ function systemFolder({ env, platform, homeFolder }: Place): string {
   }
 }
 
-/** The name of an application's file without its ending: its host for people, and a hash that keeps names apart. */
+/**
+ * The name of an application's file without its ending: its host for people, and a hash that keeps names
+ * apart.
+ */
 export function recordName(applicationId: string): string {
   const host = new URL(applicationId).host.replace(/[^a-z0-9.-]/gi, "_").slice(0, 100);
   return `${host}-${createHash("sha256").update(applicationId).digest("hex").slice(0, 16)}`;

@@ -1,4 +1,6 @@
-/** The stored sign-ins: one file for each application, whose tokens may be in the system's keychain instead. */
+/**
+ * The stored sign-ins: one file for each application, whose tokens may be in the system's keychain instead.
+ */
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode } from "../../common/errors.ts";

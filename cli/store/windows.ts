@@ -1,6 +1,6 @@
 /**
- * Windows refuses to replace or remove a file while another program has it open, a virus scanner for instance:
- * for milliseconds, and with codes that elsewhere mean that it is never allowed.
+ * Windows refuses to replace or remove a file while another program has it open, a virus scanner for
+ * instance: for milliseconds, and with codes that elsewhere mean that it is never allowed.
  */
 import { errorCode } from "../../common/errors.ts";
 
@@ -35,7 +35,9 @@ export function retryPassing<T>(work: () => T, { platform, now, sleep }: RetryCl
   }
 }
 
-/** The files are written without a break between what is read and what is written, so nothing else may run. */
+/**
+ * The files are written without a break between what is read and what is written, so nothing else may run.
+ */
 function sleepSync(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

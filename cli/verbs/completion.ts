@@ -25,8 +25,9 @@ export const completion = defineVerb({
 });
 
 /**
- * What completion asks for. It may be cut off, and nobody expects a sign-in from a tab. So it uses what is stored, and
- * neither signs in nor renews: a renewal whose answer nobody reads costs the sign-in (RFC 9700, section 4.14.2).
+ * What completion asks for. It may be cut off, and nobody expects a sign-in from a tab. So it uses what is
+ * stored, and neither signs in nor renews: a renewal whose answer nobody reads costs the sign-in (RFC 9700,
+ * section 4.14.2).
  */
 export function candidatesFrom(surroundings: Surroundings): Candidates {
   const silent: Surroundings = { ...surroundings, note: () => {} };

@@ -38,7 +38,10 @@ function expiryFor(tokens: Tokens, nowMs: number): number {
   return nowMs < renewal ? renewal : tokens.expiresAtMs;
 }
 
-/** The application of `--application`, or of the cluster. A named one must serve the cluster, where that is known. */
+/**
+ * The application of `--application`, or of the cluster. A named one must serve the cluster, where that is
+ * known.
+ */
 async function chooseApplication(
   named: string | undefined,
   cluster: ExecCluster | undefined,

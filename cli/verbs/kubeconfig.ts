@@ -91,7 +91,9 @@ async function contextsOf(
   });
 }
 
-/** The clusters that this deployment's sign-in serves. Others are of another application, and have their own. */
+/**
+ * The clusters that this deployment's sign-in serves. Others are of another application, and have their own.
+ */
 async function sharedOrigins(clusters: readonly ListedCluster[], target: Target): Promise<ReadonlySet<string>> {
   const { application, surroundings, certificateAuthority } = target;
   const store = openStore(surroundings);

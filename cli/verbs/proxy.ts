@@ -76,7 +76,10 @@ function untilEnd(outlivesParent: boolean): Promise<void> {
   });
 }
 
-/** It is removed at the end, so it must not be a kubeconfig that somebody has: a new file, or what a proxy has left. */
+/**
+ * It is removed at the end, so it must not be a kubeconfig that somebody has: a new file, or what a proxy has
+ * left.
+ */
 function requireReplaceable(file: string): void {
   const text = readTextIfAny(file);
   if (text === undefined || isProxyKubeconfig(text)) return;
@@ -91,7 +94,11 @@ function write(file: string, content: string): void {
   }
 }
 
-/** Pure. @returns whether a file is one that a proxy has written, or has nothing in it, such as one of `mktemp` */
+/**
+ * Pure.
+ *
+ * @returns whether a file is one that a proxy has written, or has nothing in it, such as one of `mktemp`
+ */
 export function isProxyKubeconfig(text: string): boolean {
   const [server] = /"http:\/\/127\.0\.0\.1:\d+\/[\w-]+"/.exec(text) ?? [];
   return text.trim() === "" || (server !== undefined && text === proxyKubeconfig(server.slice(1, -1)));

@@ -1,4 +1,7 @@
-/** `kubeconfig.plugin` of the local stack: people sign in through the kubectl plugin, with whatever client they use. */
+/**
+ * `kubeconfig.plugin` of the local stack: people sign in through the kubectl plugin, with whatever client
+ * they use.
+ */
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";

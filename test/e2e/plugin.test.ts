@@ -1,4 +1,6 @@
-/** kubectl-sallyport as people run it: built, with real kubectl, against the fake of Access's Managed OAuth. */
+/**
+ * kubectl-sallyport as people run it: built, with real kubectl, against the fake of Access's Managed OAuth.
+ */
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -50,7 +52,9 @@ interface Home {
   readonly kubectl: (context?: string) => Kubectl;
 }
 
-/** A machine of its own for a person: nothing is stored on it, and its browser is signed in as the persona. */
+/**
+ * A machine of its own for a person: nothing is stored on it, and its browser is signed in as the persona.
+ */
 function machineOf(
   persona: PersonaName,
   { node = process.execPath, command = [script], env = {} }: MachineOptions = {},
@@ -241,7 +245,8 @@ describe("a sign-in", () => {
     expect(first.map(({ code }) => code)).toEqual(Array(8).fill(0));
     expect(new Set(first.map(({ stdout }) => tokenIn(stdout))).size).toBe(1);
     expire(alice);
-    // A refresh token that is used twice revokes its sign-in: https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
+    // A refresh token that is used twice revokes its sign-in:
+    // https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
     const renewed = await together();
     expect(new Set(renewed.map(({ stdout }) => tokenIn(stdout))).size).toBe(1);
     expire(alice);

@@ -9,7 +9,8 @@ export interface PluginBrowser {
 }
 
 /**
- * A program that signs a persona in as a person does who clicks: it gets the address and follows its redirects.
+ * A program that signs a persona in as a person does who clicks: it gets the address and follows its
+ * redirects.
  *
  * @param home an existing folder
  * @param ca path of the front's certificate authority

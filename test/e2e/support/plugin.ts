@@ -1,4 +1,7 @@
-/** The kubectl plugin as people run it: built, started by a Node.js of theirs, with a browser that clicks by itself. */
+/**
+ * The kubectl plugin as people run it: built, started by a Node.js of theirs, with a browser that clicks by
+ * itself.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, realpathSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";

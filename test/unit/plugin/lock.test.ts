@@ -1,4 +1,7 @@
-/** One process at a time changes a sign-in: it waits for those that live, and takes over from those that are gone. */
+/**
+ * One process at a time changes a sign-in: it waits for those that live, and takes over from those that are
+ * gone.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
@@ -160,7 +163,11 @@ describe("Windows, where another program has the file open", () => {
     expect(isPassing(failure("ENOENT"), "win32")).toBe(false);
   });
 
-  /** Fails so often, then succeeds. @returns what came of it, how often it was tried, and how long that took */
+  /**
+   * Fails so often, then succeeds.
+   *
+   * @returns what came of it, how often it was tried, and how long that took
+   */
   function tryAt(platform: NodeJS.Platform, failures: number, code = "EPERM") {
     let tries = 0;
     let nowMs = 0;

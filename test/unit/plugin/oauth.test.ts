@@ -1,4 +1,6 @@
-/** What the plugin believes of a server that says how to sign in, and of an authorization server's answers. */
+/**
+ * What the plugin believes of a server that says how to sign in, and of an authorization server's answers.
+ */
 import { describe, expect, it } from "vitest";
 import { applicationAt } from "../../../cli/application.ts";
 import { renderExecCredential } from "../../../cli/exec-info.ts";
@@ -90,7 +92,8 @@ describe("a server's metadata", () => {
     ["it is about another host", { [METADATA]: () => json({ ...RESOURCE, resource: "https://evil.example.com" }) }],
     ["it is about another path", { [METADATA]: () => json({ ...RESOURCE, resource: `${HOST}/other` }) }],
     ["it is about nothing", { [METADATA]: () => json({ authorization_servers: [TEAM] }) }],
-    // A page of that host could send the browser on to Access, and it would get the code (RFC 9700, section 4.4).
+    // A page of that host could send the browser on to Access, and it would get the code (RFC 9700, section
+    // 4.4).
     ["it names itself for the sign-in", { [METADATA]: () => json({ ...RESOURCE, authorization_servers: [HOST] }) }],
     [
       "it names somebody else's sign-in, whose token it would get",

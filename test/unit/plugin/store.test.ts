@@ -110,7 +110,9 @@ describe("a stored sign-in", () => {
   });
 });
 
-/** Programs as macOS and libsecret have them, which keep secrets in files, and what they were started with. */
+/**
+ * Programs as macOS and libsecret have them, which keep secrets in files, and what they were started with.
+ */
 const SECURITY = `#!/usr/bin/env node
 const fs = require("node:fs"), path = require("node:path");
 const home = process.env.FAKE_KEYCHAIN;

@@ -1,6 +1,8 @@
 import type { Surroundings } from "../../../cli/surroundings.ts";
 
-/** Surroundings in which nobody can sign in, with what a test changes. What is written can be read from them. */
+/**
+ * Surroundings in which nobody can sign in, with what a test changes. What is written can be read from them.
+ */
 export function surroundingsOf(
   change: Partial<Surroundings> = {},
 ): Surroundings & { readonly printed: string[]; readonly noted: string[] } {

@@ -1,4 +1,7 @@
-/** Which deployment a verb asks, and whose sign-in it uses there: never another cluster, never a token elsewhere. */
+/**
+ * Which deployment a verb asks, and whose sign-in it uses there: never another cluster, never a token
+ * elsewhere.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
