@@ -51,6 +51,8 @@ class World {
     bypassed: [],
     sharesCookies: false,
   };
+  /** What the team's domain publishes of itself as an authorization server. */
+  teamMetadata: AccessState["metadata"] = {};
   /** Access in front of host names for service tokens. */
   readonly serviceTokenHosts: Record<string, AccessState> = {};
   env: Record<string, string | undefined> = {};
@@ -109,6 +111,8 @@ class World {
     if (api) return api;
     const url = new URL(request.url);
     if (url.origin === TEAM_DOMAIN) {
+      const metadata = this.teamMetadata[url.pathname];
+      if (metadata) return { status: 200, headers: {}, body: JSON.stringify(metadata) };
       const date = new Date(this.now + this.ahead).toUTCString();
       return { status: 200, headers: { date }, body: JSON.stringify({ keys: this.keys }) };
     }
@@ -292,6 +296,11 @@ describe("each fault is found by its own check and by no other", () => {
     [
       "the authorization server has no registration",
       () => delete metadataOf("/.well-known/oauth-authorization-server")["registration_endpoint"],
+      `fail oauth:${HOSTNAME}`,
+    ],
+    [
+      "the authorization server has its token endpoint elsewhere",
+      () => (metadataOf("/.well-known/oauth-authorization-server")["token_endpoint"] = "https://evil.test/token"),
       `fail oauth:${HOSTNAME}`,
     ],
     [
@@ -733,6 +742,21 @@ describe("how people sign in", () => {
     expect((await world.examine()).findings).toEqual([]);
     world.account.applications = goodAccount(world.plan, () => []).applications;
     expect((await world.examine(["oauth-configuration"])).findings).toEqual(["fail oauth-configuration"]);
+  });
+});
+
+describe("where people sign in", () => {
+  const oauth = async () => {
+    const { results, findings } = await world.examine([`oauth:${HOSTNAME}`]);
+    expect(findings).toEqual([]);
+    return results.map(({ message }) => message).join();
+  };
+
+  it("is told where kubectl-sallyport takes it only if it is named", async () => {
+    expect(await oauth()).toContain("SALLYPORT_AUTHORIZATION_SERVER");
+    world.teamMetadata = goodMetadata(new URL(TEAM_DOMAIN).hostname);
+    metadataOf("/.well-known/oauth-protected-resource")["authorization_servers"] = [TEAM_DOMAIN];
+    expect(await oauth()).not.toContain("SALLYPORT_AUTHORIZATION_SERVER");
   });
 });
 

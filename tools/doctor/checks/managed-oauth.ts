@@ -1,5 +1,6 @@
 /** Managed OAuth as a client without a browser meets it: a challenge, and metadata that lead to a sign-in. */
 import * as z from "zod";
+import { foreignEndpoint, isTrustedIssuer } from "../../../cli/oauth/issuer.ts";
 import { parseJson } from "../../../common/json.ts";
 import { askAsStranger } from "../../deployment/access.ts";
 import { type Check, type Dependencies, type Finding, failure, passed, skipped, warning } from "../check.ts";
@@ -25,8 +26,9 @@ export function managedOAuthCheck(host: Host, dependencies: Dependencies): Check
 }
 
 /**
- * Administrators can sign in to the application for `/-/admin` the same way. Cloudflare documents Managed OAuth for
- * applications of a host name, and does not say how it works for one of a path. So this is a warning, and there is another way.
+ * Administrators can sign in to the application for `/-/admin` the same way. Cloudflare documents Managed OAuth
+ * for applications of a host name, and does not say how it works for one of a path. So this is a warning, and
+ * there is another way.
  */
 export function adminOAuthCheck(host: Host, dependencies: Dependencies): Check {
   return oauthCheck("oauth-admin", ADMIN_PATH, host, dependencies, (message) =>
@@ -69,8 +71,15 @@ function oauthCheck(
       if (!isOurs(issuer)) return problem("the protected resource names an authorization server of another host");
       const server = await readJson(metadataOf(issuer), metadata);
       if (!server) return problem("the authorization server has no usable metadata (RFC 8414)");
+      if (foreignEndpoint(server)) return problem("the authorization server names an endpoint at another host");
       if (!server.code_challenge_methods_supported.includes("S256")) return problem("PKCE with S256 is not offered");
-      return passed("a client without a browser gets 401, and finds where to sign in");
+      const found = "a client without a browser gets 401, and finds where to sign in";
+      // It passes: Cloudflare does not document which of the two it is.
+      return passed(
+        isTrustedIssuer(issuer, url, undefined)
+          ? found
+          : `${found}. kubectl-sallyport takes ${issuer} only where SALLYPORT_AUTHORIZATION_SERVER names it`,
+      );
     },
   };
 }
