@@ -1,7 +1,8 @@
 /**
  * API requests as events of the audit log. A change (a request that may write) has two: `request` before the
- * cluster hears of it, and `response`. Every other audited request has one, with its answer's status. What is
- * too much for an event each is counted in a `request_summary`.
+ * cluster hears of it, and `response`. So has a read that reaches a workload, which may act on it. Every other
+ * audited request has one, with its answer's status. What is too much for an event each is counted in a
+ * `request_summary`.
  */
 import type { PodFacts } from "./pod-facts.ts";
 import type { Category, DECISIONS } from "./request-categories.ts";
@@ -37,7 +38,7 @@ export interface AuditedRequest {
   readonly subresource: string | null;
   readonly namespace: string | null;
   readonly name: string | null;
-  /** The answer's HTTP status. null for a change: its `response` has it. */
+  /** The answer's HTTP status. null where a `response` has it. */
   readonly status: number | null;
   readonly client_address: string | null;
   readonly country: string | null;

@@ -137,7 +137,8 @@ export const METHODS = {
         request: auditedRequestSchema,
         isChange: z.boolean(),
         /**
-         * A change that left for the cluster together with this call, on an allowance. It is never refused.
+         * It left for the cluster together with this call, so its answer follows (`recordResponse`). A change
+         * did so on an allowance, and is never refused.
          */
         isHandedOn: z.boolean(),
         /** How many earlier calls with this id failed. Each may have been carried out. */
@@ -149,7 +150,7 @@ export const METHODS = {
       .refine(({ requestId, request }) => requestId.startsWith(`${new Date(request.arrived_at).toISOString()}-`)),
     recordedSchema,
   ),
-  /** Writes the answer to a change. A second answer, or one to an unknown change, is ignored. */
+  /** Writes the answer to a request that awaits one. A second answer, or one to another, is ignored. */
   recordResponse: defineMethod(
     3,
     z.strictObject({

@@ -18,10 +18,10 @@ const UNKNOWN_SENDERS_LIMIT = { maxPerWindow: 10, windowMs: 60_000 };
 const MAX_ADDRESSES = 1_000;
 /** How long counted requests wait for their summary. */
 export const SUMMARY_AFTER_MS = 60_000;
-/** After so long without one, a change gets a response that says so, and the object forgets it. */
+/** After so long without one, a request gets a response that says so, and the object forgets it. */
 export const MAX_OPEN_MS = 24 * 60 * 60_000;
 
-/** How often an object looks for such changes while it has any. */
+/** How often an object looks for such requests while it has any. */
 const LOOK_FOR_OPEN_MS = 60 * 60_000;
 
 const AUDIT_UNAVAILABLE = denial(
@@ -59,7 +59,7 @@ export class RequestLog {
     return recorded;
   }
 
-  /** Writes the answer to a change, if it is open. Resolves once it is written. */
+  /** Writes the answer to a request, if it is open. Resolves once it is written. */
   async respond({ requestId, status, reason, podFacts }: UserObjectFields<"recordResponse">): Promise<void> {
     await this.#audit.appendResponseSoon(requestId, { status, reason, ...(podFacts && { pod_facts: podFacts }) });
   }
@@ -72,7 +72,7 @@ export class RequestLog {
   }
 
   /**
-   * Writes what is due: summaries of counted requests, and responses to changes of which no answer will come.
+   * Writes what is due: summaries of counted requests, and responses to requests of which no answer will come.
    * Then it sees to the next alarm. Summaries of one window are at most 34, so they need no room in the queue.
    */
   onAlarm(now: number): void {
@@ -130,12 +130,14 @@ export class RequestLog {
   }
 
   #recordOther(fields: RequestFields, now: number): Result<RequestLogEntry, Denial> {
-    const { requestId, request, failedTries, limits } = fields;
+    const { requestId, request, isHandedOn, failedTries, limits } = fields;
     const { journal } = this.#audit;
+    // Its answer names it by its id, so every try has the same: it is open until then.
+    if (isHandedOn && failedTries > 0 && journal.isOpenRequest(requestId)) return ok(EVENT);
     // D1 may already have an earlier try. So this one is another row: two of one id would break the chain.
-    const [id = requestId, ...earlierIds] = idsOfTries(requestId, failedTries);
+    const [id = requestId, ...earlierIds] = idsOfTries(requestId, isHandedOn ? 0 : failedTries);
     if (earlierIds.some((earlier) => journal.isQueued(earlier))) return ok(EVENT);
-    const hasRoom = journal.queueLength() < 2 * limits.maxQueuedEvents;
+    const hasRoom = journal.queueLength() + journal.openRequestCount() < 2 * limits.maxQueuedEvents;
     if (request.category === "admin") {
       const admitted = this.#admitReadRecording(request, hasRoom, limits, now);
       if (!admitted.ok) return admitted;
@@ -144,7 +146,7 @@ export class RequestLog {
       return ok(COUNTED);
     }
     const isReadOfRecording = request.category === "admin";
-    this.#audit.appendRequest(id, { ...request, awaits_response: false }, isReadOfRecording);
+    this.#audit.appendRequest(id, { ...request, awaits_response: isHandedOn }, isReadOfRecording);
     return ok(EVENT);
   }
 

@@ -48,8 +48,6 @@ export interface Dependencies {
 
 interface Incoming extends Recording {
   readonly env: Bindings;
-  /** Otherwise the invocation ends, wherever it is, when its client hangs up. */
-  readonly outliveClient: () => void;
   readonly upload: Upload | undefined;
 }
 
@@ -163,8 +161,6 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       return body;
     };
     const binding = clusterBinding(env, cluster.binding);
-    // A workload may act on a read. Then the row must be written, whoever still waits for the answer.
-    if (decision.proxied) clusterRequest.outliveClient();
     const answered = await journal.carryOut(clusterRequest, () =>
       forwardToCluster(binding, request, target, decision, lockOut, { upload, observe }),
     );
@@ -191,9 +187,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
   return async (request, env, context) => {
     const trace: RequestTrace = { at: Date.now() };
-    const outliveClient = () => context.waitUntil(answer);
-    const answer = answerAndRecord({ request, upload: Upload.of(request), trace, env, context, outliveClient });
-    return answer;
+    return answerAndRecord({ request, upload: Upload.of(request), trace, env, context });
   };
 }
 

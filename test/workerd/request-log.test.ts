@@ -239,6 +239,45 @@ describe("changes above the limit of a day", () => {
   });
 });
 
+describe("a read that reaches a workload", () => {
+  const read = { category: "precursor", method: "GET", verb: "get", subresource: "proxy" } as const;
+
+  it("is written once where its record is repeated, also after a crash, and gets its answer", async () => {
+    const { user, stub, fieldsOf, respond, rows } = person();
+    const fields = fieldsOf(read, { isHandedOn: true });
+    await callUserObject(stub(), "recordRequest", fields);
+    await abortAllDurableObjects();
+    for (let i = 0; i < 2; i++) await callUserObject(stub(), "recordRequest", { ...fields, failedTries: i + 1 });
+    expect(await rows(1)).toMatchObject([{ id: fields.requestId, status: null, reason: "no answer known" }]);
+    await respond(fields.requestId, 200);
+    await eventually(async () => expect(await rows(1)).toMatchObject([{ status: 200, reason: null }]));
+    expect(await verdictOf(user)).toMatchObject({ events: 2, openRequests: [], broken: [] });
+  });
+
+  it("is no change: it is rated, and takes nothing of the day's changes", async () => {
+    const { stub, record } = person();
+    const limits = { ...LIMITS, maxQueuedEvents: 1_000 };
+    const asked = async () => (await record(read, { isHandedOn: true, limits })).answer;
+    for (let i = 0; i < 120; i++) expect(await asked()).toMatchObject({ value: { as: "event" } });
+    expect(await asked()).toEqual(COUNTED);
+    const changes = await runInDurableObject(stub(), (_, { storage }) =>
+      new SessionJournal(storage.sql).changesOnDayOf(Date.now()),
+    );
+    expect(changes).toBe(0);
+  });
+
+  it("is only counted where too many await their answers: they could not be written", async () => {
+    const { record } = person();
+    const limits = { ...LIMITS, maxQueuedEvents: 10 };
+    const answers = [];
+    for (let i = 0; i < 30; i++) answers.push((await record(read, { isHandedOn: true, limits })).answer);
+    expect(answers.at(-1)).toEqual(COUNTED);
+    expect(
+      answers.filter(({ ok, ...each }) => ok && "value" in each && each.value.as === "event").length,
+    ).toBeLessThanOrEqual(20);
+  });
+});
+
 describe("a very long change", () => {
   it("counts as several of the day", async () => {
     const { stub, change, respond, rows } = person();

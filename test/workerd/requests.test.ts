@@ -188,6 +188,39 @@ describe("an allowed request", () => {
     expect(await rowsOf(person.email)).toMatchObject([{ status: 201, reason: null }]);
   });
 
+  it.each([
+    ["GET", `${NS}/pods/shell:9999/proxy/cgi-bin/run`, "proxy"],
+    ["HEAD", `${NS}/services/web:80/proxy/reset`, "proxy"],
+    ["GET", "/apis/aggregated.example.com/v1/namespaces/demo/things/x/proxy/y", "proxy"],
+    ["GET", "/apis/subresources.kubevirt.io/v1/namespaces/demo/virtualmachineinstances/vm/vnc/screenshot", "vnc"],
+  ])(
+    "has its row before the answer even if it only reads, for a workload may act and say nothing: %s %s",
+    async (method, path, subresource) => {
+      const person = someone();
+      const answer = Promise.withResolvers<Response>();
+      const KUBE_API = { fetch: () => answer.promise };
+      const answered = directlyAs(person, path, { method }, { bindings: { KUBE_API } });
+      await eventually(async () => {
+        const expected = { category: "precursor", method, subresource, status: null, reason: NO_ANSWER };
+        expect(await select("user = ?", person.email)).toMatchObject([expected]);
+      });
+      answer.resolve(new Response(null, { status: 204 }));
+      expect((await answered).status).toBe(204);
+      expect(await rowsOf(person.email)).toMatchObject([{ status: 204, reason: null }]);
+    },
+  );
+
+  it("is never refused for being too many if it only reads: a dashboard behind a proxy has many parts", async () => {
+    const person = someone();
+    const config = { audit: { requests: { maxChangesPerMinute: 10, maxChangesPerDay: 100 } } };
+    const handle = handlerAs(person, { config, bindings: answering(200) });
+    for (let i = 0; i < 130; i++) expect((await handle(`${NS}/services/web:80/proxy/${i}.js`)).status).toBe(200);
+    // They take nothing of what changes may be, and all rows but those that are only counted have their answer.
+    expect((await handle(`${NS}/configmaps`, { method: "POST" })).status).toBe(200);
+    const rows = await rowsOf(person.email, 121);
+    expect(rows.filter(({ status }) => status === 200)).toHaveLength(121);
+  });
+
   it("has no workload's own part of a proxied path in its row", async () => {
     const person = someone();
     await as(person, `${NS}/services/web:80/proxy/reset/TOP-SECRET-LINK?t=x`, { method: "POST" });
@@ -454,6 +487,16 @@ describe("while the object of its user does not answer", () => {
     isAway = false;
     expect((await handle(`${NS}/configmaps/x`, { method: "DELETE" })).status).toBe(200);
     expect(await rowsOf(person.email, 2)).toMatchObject([{ verb: "create" }, { verb: "delete" }]);
+  });
+
+  it("so does a read that reaches a workload, and its answer is not given", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const { KUBE_API, asked } = counting();
+    const bindings = { KUBE_API, ...objects((method) => method === "recordRequest") };
+    const response = await directlyAs(someone(), `${NS}/pods/shell/proxy/run`, {}, { bindings });
+    const message = expect.stringMatching(/already been sent to the cluster: it may have been carried out/);
+    expect([response.status, await response.json()]).toMatchObject([503, { message }]);
+    expect(asked).toEqual(["GET"]);
   });
 
   it("so does an administrator's command, which no cluster has seen", async () => {

@@ -79,7 +79,7 @@ function preparesCommand(info: RequestInfo, method: string): boolean {
  * Whether a request goes through the API server to something that acts on it, whatever the method: a
  * workload, a kubelet, another cluster, a virtual machine. A GET of a workload may run a command in it.
  */
-function reachesWorkload({ isResourceRequest, apiGroup, resource, subresource }: RequestInfo): boolean {
+export function reachesWorkload({ isResourceRequest, apiGroup, resource, subresource }: RequestInfo): boolean {
   if (!isResourceRequest) return false;
   if (subresource === "proxy") return true;
   return apiGroup === KUBEVIRT_SUBRESOURCES && !KUBEVIRT_STATUS.has(resource);

@@ -5,6 +5,7 @@
  *     change, with an allowance      record ─┬─► object        answer to the client, once the object has
  *                                            └─► cluster       accepted; the status follows (`response`)
  *     change, without one            record ─► object ─► cluster
+ *     read that reaches a workload   as a change with an allowance: it is never refused, but counted
  *     anything else that is audited  cluster ─► record ─► object ─► the answer's head
  */
 import type { Category } from "../../audit/request-categories.ts";
@@ -19,7 +20,7 @@ import type { Bindings } from "../env.ts";
 import type { Failure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
 import { recordRequest, recordResponse, type UserObjectAddress, userObjectAddress } from "../sessions/user-objects.ts";
-import { categorize, isAuditedAdminRequest } from "./category.ts";
+import { categorize, isAuditedAdminRequest, reachesWorkload } from "./category.ts";
 import { describeRequest } from "./describe-request.ts";
 import { HeldAllowances } from "./held-allowances.ts";
 import { createIdGenerator } from "./ids.ts";
@@ -42,12 +43,12 @@ export interface Recording {
 type Learn = (user: string, state: PersonState, askedAt: number) => void;
 type Work = () => Promise<Result<Response, Failure>>;
 
-/** Of a change that was carried out beside its record, which then failed. */
+/** Of a request that was carried out beside its record, which then failed. */
 function maybeCarriedOut({ destination }: RequestTrace): Denial {
   const begun = destination === "cluster" ? "been sent to the cluster" : "begun";
   return denial(
     "object_unavailable",
-    `the audit log did not accept this change, which had already ${begun}: it may have been carried out, so look ` +
+    `the audit log did not accept this request, which had already ${begun}: it may have been carried out, so look ` +
       "before you try again; if this persists, contact your administrator",
   );
 }
@@ -67,20 +68,22 @@ export class RequestJournal {
   }
 
   /**
-   * Carries a request out. A change is in the audit log first, or gets there together with the cluster.
+   * Carries a request out. A change is in the audit log first, or gets there together with the cluster. So
+   * does a read that reaches a workload: it may act, and then never answer.
    *
-   * @returns what the work answers, or why the change was not recorded; then it was not carried out, unless
+   * @returns what the work answers, or why the request was not recorded; then it was not carried out, unless
    *   the message says so
    */
   async carryOut(recording: Recording, work: Work): Promise<Result<Response, Failure>> {
-    const category = this.#changeCategory(recording);
+    const category = mayAct(recording) ? this.#categoryOf(recording, null) : "none";
     if (category === "none") return work();
-    const { trace, env, context } = recording;
+    const { request, trace, env, context } = recording;
     trace.isRecorded = true;
     const address = addressOf(recording);
     const requestId = this.#makeId(trace.at);
-    const isHandedOn = this.#allowances.take(address.id.toString(), Date.now());
-    const recorded = this.#recordChange(recording, address, requestId, category, isHandedOn);
+    const isChange = !isReadMethod(request.method);
+    const isHandedOn = !isChange || this.#allowances.take(address.id.toString(), Date.now());
+    const recorded = this.#recordFirst(recording, address, { requestId, category, isChange, isHandedOn });
     const working = isHandedOn ? work() : recorded.then((accepted) => (accepted.ok ? work() : accepted));
     // The client may hang up at any time, but the cluster goes on, and so does this.
     context.waitUntil(
@@ -123,39 +126,31 @@ export class RequestJournal {
     return recorded;
   }
 
-  async #recordChange(
+  /** Records a request that has no answer yet. */
+  async #recordFirst(
     { request, trace, env, context }: Recording,
     address: UserObjectAddress,
-    requestId: string,
-    category: Category,
-    isHandedOn: boolean,
+    { category, ...how }: { requestId: string; category: Category; isChange: boolean; isHandedOn: boolean },
   ): Promise<Result<Recorded, Denial>> {
-    const object = address.id.toString();
+    const { requestId, isChange, isHandedOn } = how;
     const askedAt = Date.now();
     const described = describeRequest(request, trace, category, null);
     const recorded = await recordRequest(
       env.USER_SESSIONS,
       address,
-      {
-        ...{ requestId, request: described, isChange: true, isHandedOn },
-        ...{ isolate: this.#isolateId(), limits: this.#limits() },
-      },
+      { ...how, request: described, isolate: this.#isolateId(), limits: this.#limits() },
       // Nobody can call it back any more. One that was not handed on would only seem to have been.
       isHandedOn ? context : undefined,
     );
-    if (isHandedOn) this.#allowances.arrived(object);
-    // An object that does not answer is asked before each change.
-    this.#allowances.set(object, recorded.ok ? recorded.value.allowance : null, askedAt);
+    if (isChange) {
+      const object = address.id.toString();
+      if (isHandedOn) this.#allowances.arrived(object);
+      // An object that does not answer is asked before each change.
+      this.#allowances.set(object, recorded.ok ? recorded.value.allowance : null, askedAt);
+    }
     if (recorded.ok && trace.user !== undefined) this.#learn(trace.user, recorded.value.state, askedAt);
     if (!recorded.ok && isHandedOn) logUnrecorded(requestId, described);
     return recorded;
-  }
-
-  /** The category of a change that is about to be carried out; `none` for everything else. */
-  #changeCategory(recording: Recording): Category | "none" {
-    const { request, trace } = recording;
-    if (isReadMethod(request.method) || (trace.info && isReview(trace.info.apiGroup))) return "none";
-    return this.#categoryOf(recording, null);
   }
 
   /** @param status the answer's; null while there is none */
@@ -183,6 +178,12 @@ export class RequestJournal {
   }
 }
 
+/** Whether a request may do more than read, so that it is recorded without waiting for its answer. */
+function mayAct({ request, trace: { info } }: Recording): boolean {
+  if (isReadMethod(request.method)) return info !== undefined && reachesWorkload(info);
+  return info === undefined || !isReview(info.apiGroup);
+}
+
 /** Asked by POST, but they change nothing, and everybody may ask them as often as they like. */
 function isReview(apiGroup: string): boolean {
   return apiGroup === "authentication.k8s.io" || apiGroup === "authorization.k8s.io";
@@ -194,14 +195,16 @@ function addressOf({ trace, env }: Recording): UserObjectAddress {
   return userObjectAddress(env.USER_SESSIONS, user, locationHint);
 }
 
-/** Sends the second event of a change, once the first is accepted and the answer is there. Never rejects. */
+/** Sends the second event, once the first is accepted and the answer is there. Never rejects. */
 async function respond(
   recorded: Promise<Result<Recorded, Denial>>,
   working: ReturnType<Work>,
   send: (answer: { status: number | null; reason: string | null }) => Promise<Result<null, Denial>>,
 ): Promise<void> {
   try {
-    if (!(await recorded).ok) return;
+    const first = await recorded;
+    // What is only counted has no event that an answer could follow.
+    if (!first.ok || first.value.as === "counted") return;
     const answer = await working.catch(() => undefined);
     if (answer === undefined) await send({ status: 500, reason: "Sallyport failed on this request" });
     else if (answer.ok) await send({ status: answer.value.status, reason: null });
