@@ -7,7 +7,8 @@ export interface RequestedIdentity {
   readonly groups: readonly string[];
 }
 
-const PREFIX = "impersonate-";
+/** Some servers convert underscores to dashes. */
+const IMPERSONATION = /^impersonate[-_]/;
 const USER = "impersonate-user";
 const GROUP = "impersonate-group";
 
@@ -24,8 +25,7 @@ export function readRequestedIdentity(client: Headers): Result<RequestedIdentity
   let isRequested = false;
   for (const header of client.keys()) {
     const name = header.toLowerCase();
-    // Some servers convert underscores to dashes.
-    if (!name.replaceAll("_", "-").startsWith(PREFIX)) continue;
+    if (!IMPERSONATION.test(name)) continue;
     if (name !== USER && name !== GROUP) {
       return err("only --as and --as-group are available here: leave --as-uid and --as-user-extra out");
     }

@@ -21,7 +21,7 @@ import type { Failure } from "./failure.ts";
 import { isReadMethod } from "./methods.ts";
 import { readActingIdentity } from "./policy/acting.ts";
 import { type Decision, decide } from "./policy/decide.ts";
-import { type Identity, identify } from "./policy/identify.ts";
+import { createIdentifier, type Identity } from "./policy/identify.ts";
 import { categorize } from "./request-audit/category.ts";
 import { observePods } from "./request-audit/pod-observer.ts";
 import { writesPods } from "./request-audit/pod-resources.ts";
@@ -59,12 +59,15 @@ interface ClusterRequest extends Incoming {
   readonly identity: Identity;
   readonly cluster: Cluster;
   readonly person: Person;
+  /** From `effectiveUpgrade`. */
+  readonly upgrade: string | null;
 }
 
 /** Makes the edge's request handler. Make it once per isolate. */
 export function createHandler(config: Config, dependencies: Dependencies = {}): Handler {
   const authenticate = dependencies.authenticate ?? createAuthenticator(config.access);
   const readAccessIdentity = dependencies.readAccessIdentity ?? createAccessIdentityReader(config);
+  const identify = createIdentifier();
   const states = new PersonStates();
   const drains = new DrainWatch();
   const journal = new RequestJournal(config.audit, (user, state, askedAt) => states.learn(user, state, askedAt));
@@ -92,27 +95,29 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!cluster && !isApi) return err(UNKNOWN_HOST);
 
     // Asked while Access is, so that a session does not wait for the directory on top.
-    if (cluster && !isApi && effectiveUpgrade(request.headers)) {
+    const upgrade = effectiveUpgrade(request.headers);
+    if (cluster && !isApi && upgrade) {
       void drains.refresh({ namespace: env.DIRECTORY, context });
     }
     const known = await readAccessIdentity(subject, token);
     if (!known.ok) return known;
-    trace.signIn = known.value.signIn;
-    const accessIdentity = { ...known.value, country: request.cf?.["country"] };
+    const { signIn } = known.value;
+    trace.signIn = signIn;
+    const readCountry = () => request.cf?.["country"];
     // Roles hold for all clusters, so no cluster's own identities can give them or stand in their way.
     const rules = isAdminPath(url.pathname) ? config.identities : (cluster?.identities ?? config.identities);
-    const identified = identify(subject, accessIdentity, rules);
+    const identified = identify(subject, known.value, rules, readCountry);
     if (!identified.ok) return identified;
     const identity = identified.value;
     trace.identity = identity;
 
     const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
-    const { signIn } = accessIdentity;
     if (cluster && !isApi) {
-      return serveCluster({ ...incoming, url, subject, signIn, identity, cluster, person });
+      return serveCluster({ ...incoming, url, subject, signIn, identity, cluster, person, upgrade });
     }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
+    const accessIdentity = { ...known.value, country: readCountry() };
     const carryOut: CarryOut = (work) => journal.carryOut(incoming, work);
     const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env, carryOut });
     if (answer.accessDenial) trace.denial = answer.accessDenial;
@@ -121,7 +126,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
   /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
-    const { request, upload, url, env, trace, context, subject, signIn, identity, cluster, person } = clusterRequest;
+    const { request, upload, url, env, trace, context } = clusterRequest;
+    const { subject, signIn, identity, cluster, person, upgrade } = clusterRequest;
     const { method, headers } = request;
     const acting = readActingIdentity(identity, headers);
     if (!acting.ok) return acting;
@@ -129,7 +135,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
     // As the client wrote it: `new URL()` has resolved the dot segments that give an attack away.
     const target = rawRequestTarget(request.url);
-    const classified = classify(method, target, effectiveUpgrade(headers));
+    const classified = classify(method, target, upgrade);
     if (classified.info) trace.info = classified.info;
     const creates = mayCreate(method, headers.get("Content-Type"));
     const decided = decide({ identity, acting: acting.value, cluster, classified, creates });

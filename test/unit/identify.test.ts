@@ -5,7 +5,7 @@ import type { Subject } from "../../worker/access/subject.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { IdentityRule } from "../../worker/config/schema.ts";
 import type { Denial } from "../../worker/denials.ts";
-import { type Identity, identify as identifyWith } from "../../worker/policy/identify.ts";
+import { createIdentifier, type Identity, identify as identifyWith } from "../../worker/policy/identify.ts";
 
 type Match = IdentityRule["match"];
 
@@ -136,6 +136,35 @@ describe("several rules", () => {
 
   test("without any rule nobody is identified", () => {
     expect(groups(identify(claims("alice@example.com"), []))).toBeUndefined();
+  });
+});
+
+describe("remembered answers", () => {
+  const COUNTRY_UNREAD = () => expect.unreachable("no rule asks for the country");
+
+  test("are of one subject, what Access says of it, and one list of rules", () => {
+    const identifyAgain = createIdentifier();
+    const rules = [rule({ group: "sre" }, "by-group"), rule({ emailDomain: "example.com" }, "by-domain")];
+    const [alice, sameAddress] = [claims("alice@example.com"), claims("alice@example.com")];
+    const inSre = { ...NOTHING_KNOWN, groups: ["sre"] };
+    const first = identifyAgain(alice, inSre, rules, COUNTRY_UNREAD);
+    expect(groups(first)).toEqual(["by-group"]);
+    expect(identifyAgain(alice, inSre, rules, COUNTRY_UNREAD)).toBe(first);
+    // Somebody who has left the group, or asks another cluster, does not keep what they were.
+    expect(groups(identifyAgain(alice, NOTHING_KNOWN, rules, COUNTRY_UNREAD))).toEqual(["by-domain"]);
+    expect(groups(identifyAgain(alice, inSre, [rule({ email: "bob@example.com" })], COUNTRY_UNREAD))).toBeUndefined();
+    expect(groups(identifyAgain(sameAddress, NOTHING_KNOWN, rules, COUNTRY_UNREAD))).toEqual(["by-domain"]);
+    expect(groups(identifyAgain(claims("mallory@elsewhere.example"), inSre, rules.slice(1), COUNTRY_UNREAD))).toBe(
+      undefined,
+    );
+  });
+
+  test("are of no rules that ask where each request comes from", () => {
+    const identifyAgain = createIdentifier();
+    const rules = [rule({ emailDomain: "example.com", country: ["DE"] })];
+    const alice = claims("alice@example.com", { country: "DE" });
+    const from = (country: string) => identifyAgain(alice, NOTHING_KNOWN, rules, () => country).ok;
+    expect([from("DE"), from("US"), from("DE")]).toEqual([true, false, true]);
   });
 });
 

@@ -24,6 +24,9 @@ export interface RuleQuery {
   readonly creates?: boolean;
 }
 
+/** What the conditions of a rule are about. */
+export type Matched = Pick<RuleQuery, "identity" | "cluster" | "info" | "session">;
+
 /** A denial that names its rule. */
 export interface RuleDenial extends Denial {
   readonly rule: string;
@@ -114,12 +117,14 @@ function ruleApplies(rule: Rule, query: Asked): boolean {
 }
 
 function refuses({ match }: Rule, query: Read): boolean {
+  const { cluster, session } = query;
   const identity = withAnyGroup(query.identity);
   return query.readings.some((reading) => {
     const widened = widenForUnknown(match, reading);
-    return verbsOf(match, reading, query.creates ?? false).some((verb) =>
-      matches(widened, { ...query, identity, info: { ...reading, verb } }),
-    );
+    return verbsOf(match, reading, query.creates ?? false).some((verb) => {
+      const info = verb === reading.verb ? reading : { ...reading, verb };
+      return matches(widened, { identity, cluster, session, info });
+    });
   });
 }
 
@@ -144,7 +149,7 @@ const SESSION_NOTE = " (a session counts as create, as it does for the cluster's
 const NAME_NOTE = " (the rule is about names, and this request's path names no object: ask for one by its name)";
 
 /** Whether everything that a match names holds. */
-export function matches(match: Rule["match"], { identity, cluster, info, session }: RuleQuery): boolean {
+export function matches(match: Rule["match"], { identity, cluster, info, session }: Matched): boolean {
   const { kinds, resources, verbs, clusters, namespaces, names, groups, users } = match;
   const kind = session?.sessionKind ?? plainSessionKind(info);
   const some = (patterns: readonly string[] | undefined, texts: readonly string[]) =>

@@ -27,6 +27,32 @@ export interface Identity {
   readonly rule: number;
 }
 
+/** Maps a verified subject to an identity, and reads the request's country only where a rule asks for it. */
+export type Identify = (
+  subject: Subject,
+  known: AccessIdentity,
+  rules: readonly IdentityRule[],
+  readCountry: () => unknown,
+) => Result<Identity, Denial>;
+
+/**
+ * Makes an `identify` that remembers each subject's last answer. All requests with the same token have one subject,
+ * and rules without a country look at nothing else of a request.
+ */
+export function createIdentifier(): Identify {
+  const answers = new WeakMap<Subject, { known: AccessIdentity; rules: unknown; answer: Result<Identity, Denial> }>();
+  return (subject, known, rules, readCountry) => {
+    const last = answers.get(subject);
+    if (last?.known === known && last.rules === rules) return last.answer;
+    if (rules.some(({ match }) => match.country !== undefined)) {
+      return identify(subject, { ...known, country: readCountry() }, rules);
+    }
+    const answer = identify(subject, known, rules);
+    answers.set(subject, { known, rules, answer });
+    return answer;
+  };
+}
+
 /** Maps a verified subject to an identity by the first rule that matches. Without one there is no access. */
 export function identify(
   subject: Subject,

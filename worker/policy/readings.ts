@@ -11,6 +11,8 @@ type Match = Rule["match"];
 
 /** All readings of a request; the first is the request as it was written, with what its selectors name. */
 export function readingsOf(info: RequestInfo): readonly RequestInfo[] {
+  // Most requests have no other reading, and each rule is evaluated for each one.
+  if (info.fieldSelector === "" && info.subresource !== "proxy") return [info];
   const selected = { ...info, name: info.name || selectedValue(info, "metadata.name") };
   const readings = [selected, ...nestedKubelet(info)].flatMap((reading) => [reading, ...bareName(reading)]);
   const namespace = info.namespace === "" ? selectedValue(info, "metadata.namespace") : "";
@@ -49,6 +51,7 @@ const VERB_FOR_ONE: ReadonlyMap<string, string> = new Map([
 
 /** Drops the conditions on what a request leaves open: its namespace or its name could be any. */
 export function widenForUnknown(match: Match, info: RequestInfo): Match {
+  if (match.namespaces === undefined && match.names === undefined) return match;
   const { namespaces, names, ...rest } = match;
   return {
     ...rest,

@@ -73,8 +73,7 @@ export function cutOnLock(response: Response, checkLock: CheckLock): Response {
   return new Response(readable, response);
 }
 
-/** A read whose answer took so long that a lock may have come meanwhile is checked again. */
-export async function checkLateAnswer(sentAt: number, checkLock: CheckLock): Promise<Result<null, Denial>> {
-  const isLate = Date.now() - sentAt >= STATE_MAX_AGE_MS;
-  return isLate ? checkLock() : { ok: true, value: null };
+/** Whether an answer took so long that a lock may have come meanwhile: a read is checked again then. */
+export function isLateAnswer(sentAt: number): boolean {
+  return Date.now() - sentAt >= STATE_MAX_AGE_MS;
 }

@@ -5,7 +5,7 @@ import { denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
 import type { ForwardDecision } from "../policy/decide.ts";
-import { type CheckLock, checkLateAnswer, cutOnLock, LockWatch } from "../sessions/lock-watch.ts";
+import { type CheckLock, cutOnLock, isLateAnswer, LockWatch } from "../sessions/lock-watch.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { upstreamHeadersFor } from "./headers.ts";
 import { sandboxResponse } from "./sandbox-response.ts";
@@ -50,7 +50,9 @@ export async function forwardToCluster(
   }
   // A read is sent at once. What else has a body may take its time.
   const watch = isBodiless || !upload ? undefined : new LockWatch(checkLock);
-  const signal = watch ? AbortSignal.any([request.signal, watch.signal]) : request.signal;
+  // The invocation of any other read ends with its client, and with it all that it has open.
+  const mayOutliveClient = !isBodiless || decision.proxied;
+  const signal = mayOutliveClient ? signalOf(request, watch) : undefined;
   const sentAt = Date.now();
   try {
     const answer = cluster.fetch(buildUpstreamUrl(target), {
@@ -59,14 +61,15 @@ export async function forwardToCluster(
       body: isBodiless ? null : observe(upload?.forward() ?? null),
       // The client follows redirects itself, as itself, through Sallyport again.
       redirect: "manual",
-      signal,
+      ...(signal && { signal }),
     });
     // The signal alone ends nothing here: only the end of this invocation ends what it waits for.
-    const response = await Promise.race([answer, rejectWhenAborted(signal)]);
-    const late = isReadMethod(method) ? await checkLateAnswer(sentAt, checkLock) : ok(null);
+    const response = await (signal ? Promise.race([answer, rejectWhenAborted(signal)]) : answer);
+    const late = isReadMethod(method) && isLateAnswer(sentAt) ? await checkLock() : ok(null);
     if (!late.ok) return err(upstreamFailure(late.error.code, late.error.message));
     // A workload's own answers are its own, also without a body, and the one to a HEAD has none.
-    const answered = decision.proxied || method === "HEAD" ? response : await explainRefusal(response);
+    const needsNone = response.ok || decision.proxied || method === "HEAD";
+    const answered = needsNone ? response : await explainRefusal(response);
     const shown = sandboxResponse(answered, target, decision.proxied, request.url);
     return ok(isOpenEnded ? cutOnLock(shown, checkLock) : shown);
   } catch (error) {
@@ -74,7 +77,7 @@ export async function forwardToCluster(
       const message = `${watch.denial.message}; the request was cut off while it was sent, and may have been carried out`;
       return err(upstreamFailure(watch.denial.code, message));
     }
-    if (signal.aborted) {
+    if (signal?.aborted) {
       const message = "the client went away before the cluster answered; the request may have been carried out";
       return err(upstreamFailure("client_gone", message));
     }
@@ -85,6 +88,10 @@ export async function forwardToCluster(
   } finally {
     watch?.stop();
   }
+}
+
+function signalOf({ signal }: Request, watch: LockWatch | undefined): AbortSignal {
+  return watch ? AbortSignal.any([signal, watch.signal]) : signal;
 }
 
 /** Rejects when the client goes away. The `fetch` of a request that its client gave up may never settle. */

@@ -34,8 +34,9 @@ const OF_THE_ANSWER: ReadonlySet<string> = new Set([
   "x-total-count",
 ]);
 
-/** What the API server, `kubectl proxy` and the tunnel add. client-go shows a person each `Warning`. */
+/** … and what the API server, `kubectl proxy` and the tunnel add. client-go shows a person each `Warning`. */
 const OF_THE_API_SERVER: ReadonlySet<string> = new Set([
+  ...OF_THE_ANSWER,
   "audit-id",
   "cf-cache-status",
   "cf-ray",
@@ -83,12 +84,12 @@ export function sandboxResponse(
   const sandboxed = new Response(response.body, response);
   const { headers } = sandboxed;
   const location = headers.get("Location");
+  const kept = isProxied ? OF_THE_ANSWER : OF_THE_API_SERVER;
   for (const name of [...headers.keys()]) {
-    const isKept = OF_THE_ANSWER.has(name) || (!isProxied && OF_THE_API_SERVER.has(name));
-    if (!isKept) headers.delete(name);
+    if (!kept.has(name)) headers.delete(name);
   }
-  const kept = location === null ? undefined : locationWithin(location, target, isProxied, ownUrl);
-  if (kept !== undefined) headers.set("Location", kept);
+  const within = location === null ? undefined : locationWithin(location, target, isProxied, ownUrl);
+  if (within !== undefined) headers.set("Location", within);
   headers.set("Content-Security-Policy", "sandbox");
   headers.set("X-Content-Type-Options", "nosniff");
   return sandboxed;
@@ -98,7 +99,7 @@ function isOfApiServer(headers: Headers): boolean {
   // An answer without a body has no type.
   if (!INERT_TYPE.test(headers.get("Content-Type") ?? "application/json")) return false;
   for (const name of headers.keys()) {
-    if (!OF_THE_ANSWER.has(name) && !OF_THE_API_SERVER.has(name)) return false;
+    if (!OF_THE_API_SERVER.has(name)) return false;
   }
   return true;
 }
