@@ -212,7 +212,7 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
   "Which sessions did a deploy or a crash end?": [
     { minute: "2026-11-11 14:05:00", sessions: 2, kinds: expect.toBeOneOf(["exec,port-forward", "port-forward,exec"]) },
   ],
-  "Of which changes is no answer known?": [
+  "Of which requests is no answer known?": [
     {
       ...{ at: "2026-11-16 02:05:00", user: "service:ci.access", cluster: "staging", verb: "patch" },
       ...{ resource: "deployments", namespace: "shop", name: "web" },
