@@ -1,6 +1,9 @@
 /** The drain switch with real kubectl: what people see while new sessions are refused, and what goes on. */
 import { execFile } from "node:child_process";
-import { resolve } from "node:path";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { query } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
@@ -77,7 +80,13 @@ function run(
   ...args: string[]
 ): Promise<{ code: number | string | null; stdout: string; stderr: string }> {
   const file = resolve(import.meta.dirname, "../../tools/sallyport.js");
-  const all = [file, command, "--local", "--state", people.stack.stateDir, ...args];
+  const all = [
+    file,
+    command,
+    "--local",
+    ...args,
+    ...(args.includes("--state") ? [] : ["--state", people.stack.stateDir]),
+  ];
   return new Promise((done) => {
     execFile(
       process.execPath,
@@ -121,4 +130,52 @@ it("operators drain from a terminal, see who is live, wait for them, and open ag
   expect((await sallyport("--end")).stdout).toBe("New sessions were not refused.\n");
   expect(await sallyport("--end", "--reason", "x")).toMatchObject({ code: 2 });
   expect(await sallyport("--wait", "5m")).toMatchObject({ code: 2 });
+});
+
+/** Stands in front of the admin API: it passes each change on, and cuts the connection instead of its answer. */
+async function losingAnswers(adminUrl: string) {
+  const lost: string[] = [];
+  const server = createServer((incoming, outgoing) => {
+    const { method = "GET", url = "/", headers } = incoming;
+    const forward = httpRequest(new URL(url, adminUrl), {
+      method,
+      headers: { ...headers, host: new URL(adminUrl).host },
+    });
+    forward.on("response", (answer) => {
+      if (method === "GET") return void answer.pipe(outgoing.writeHead(answer.statusCode ?? 0, answer.headers));
+      answer.resume().on("end", () => {
+        lost.push(`${method} ${answer.statusCode}`);
+        incoming.socket.destroy();
+      });
+    });
+    incoming.pipe(forward);
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo;
+  return { lost, url: `http://127.0.0.1:${port}`, close: () => server.close() };
+}
+
+it("operators whose answers are lost on the way find out what stands", async () => {
+  const endpoints = JSON.parse(readFileSync(join(people.stack.stateDir, "endpoints.json"), "utf8")) as {
+    personas: { admin: { url: string } };
+  };
+  const front = await losingAnswers(endpoints.personas.admin.url);
+  const state = mkdtempSync(join(people.home, "lossy-"));
+  const personas = { ...endpoints.personas, admin: { url: front.url } };
+  writeFileSync(join(state, "endpoints.json"), JSON.stringify({ ...endpoints, personas }));
+  try {
+    const begun = await sallyport("--state", state, "--reason", "lost", "--for", "20m");
+    expect(begun).toMatchObject({ code: 0, stderr: "" });
+    expect(begun.stdout).toMatch(/^New sessions are refused until .*Z \(admin@example\.com: lost\)\./);
+    expect((await sallyport()).stdout).toBe(begun.stdout);
+    expect(await sallyport("--state", state, "--end")).toEqual({
+      code: 0,
+      stdout: "New sessions open again.\n",
+      stderr: "",
+    });
+    expect((await sallyport()).stdout).toMatch(/^New sessions open\./);
+    expect(front.lost).toEqual(["PUT 200", "DELETE 200"]);
+  } finally {
+    front.close();
+  }
 });
