@@ -5,8 +5,8 @@ interface AlarmStorage {
 }
 
 /**
- * How late the platform may ring, ms. An alarm that is later was lost: nothing would wake the object any more,
- * for whoever asks next is told that an earlier one is due.
+ * How late the platform may ring, ms. An alarm that is later was lost: nothing would wake the object any
+ * more, for whoever asks next is told that an earlier one is due.
  */
 const LOST_AFTER_MS = 30_000;
 

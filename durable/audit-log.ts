@@ -16,8 +16,8 @@ import { SessionRate } from "./session/session-rate.ts";
 import { dayOf, SessionJournal } from "./storage/session-journal.ts";
 
 /**
- * Rows of one object, per day, that are not changes and of no session that was begun: refused sessions, and API
- * requests that are rated. Beyond it they are counted.
+ * Rows of one object, per day, that are not changes and of no session that was begun: refused sessions, and
+ * API requests that are rated. Beyond it they are counted.
  */
 export const MAX_RATED_PER_DAY = 20_000;
 
@@ -87,8 +87,8 @@ export class AuditLog {
   }
 
   /**
-   * The same in a moment, together with others: nobody's answer waits for it, and each write to disk takes its
-   * time.
+   * The same in a moment, together with others: nobody's answer waits for it, and each write to disk takes
+   * its time.
    *
    * @returns resolves once it is written, and rejects if it cannot be
    */

@@ -1,6 +1,9 @@
 import type { Allowance } from "../contract/request-record.ts";
 
-/** How many changes an isolate may hold. With 200 changes a second and 50 ms to the object, 10 are on their way. */
+/**
+ * How many changes an isolate may hold. With 200 changes a second and 50 ms to the object, 10 are on their
+ * way.
+ */
 const MAX_HELD = 50;
 const VALID_FOR_MS = 10_000;
 /** How much longer an allowance stays reserved: changes that used it may still be on their way here. */

@@ -72,8 +72,9 @@ export class RequestLog {
   }
 
   /**
-   * Writes what is due: summaries of counted requests, and responses to requests of which no answer will come.
-   * Then it sees to the next alarm. Summaries of one window are at most 34, so they need no room in the queue.
+   * Writes what is due: summaries of counted requests, and responses to requests of which no answer will
+   * come. Then it sees to the next alarm. Summaries of one window are at most 34, so they need no room in the
+   * queue.
    */
   onAlarm(now: number): void {
     const { journal } = this.#audit;

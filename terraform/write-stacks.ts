@@ -6,7 +6,10 @@ import type { Deployment } from "./config/schema.ts";
 export interface WrittenStacks {
   /** Folders of the deployment's stacks. */
   readonly written: readonly string[];
-  /** Folders of stacks that the deployment no longer has. They are left: destroying what was applied needs them. */
+  /**
+   * Folders of stacks that the deployment no longer has. They are left: destroying what was applied needs
+   * them.
+   */
   readonly left: readonly string[];
 }
 

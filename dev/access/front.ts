@@ -1,6 +1,6 @@
 /**
- * Access in front of its applications, as people without WARP meet it: who has no token is sent to sign in, by
- * a redirect in a browser and by OAuth in a program (Managed OAuth). Who has one passes.
+ * Access in front of its applications, as people without WARP meet it: who has no token is sent to sign in,
+ * by a redirect in a browser and by OAuth in a program (Managed OAuth). Who has one passes.
  *
  * https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/managed-oauth/
  */
@@ -101,7 +101,8 @@ export class Front {
       (await this.#browsers.find(headers.get("cookie"), application, nowSeconds));
     if (token?.application === application) {
       const subject = { kind: "person", persona: token.persona } as const;
-      // The shorter of what it may be: whether Access gives it the access token's or the sign-in's end is not known.
+      // The shorter of what it may be: whether Access gives it the access token's or the sign-in's end is not
+      // known.
       const assertion =
         this.#assertions.get(token) ?? this.#sign(subject, application, nowSeconds, token.expiresAtSeconds);
       this.#assertions.set(token, assertion);
@@ -193,8 +194,8 @@ function serverOf({ port }: URL): string {
 }
 
 /**
- * Whether a browser asks for a page. How Access decides is not documented; browsers say it in `Sec-Fetch-Mode`,
- * and older ones by the kinds of document that they accept.
+ * Whether a browser asks for a page. How Access decides is not documented; browsers say it in
+ * `Sec-Fetch-Mode`, and older ones by the kinds of document that they accept.
  */
 function isNavigation(headers: Headers): boolean {
   if (headers.has("authorization")) return false;

@@ -52,7 +52,9 @@ export async function signAccessToken(request: TokenRequest, settings: AccessSet
     .sign(key);
 }
 
-/** https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/ */
+/**
+ * https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/
+ */
 function claimsOf(subject: AccessSubject): JWTPayload {
   if (subject.kind === "service") return { type: "app", common_name: subject.clientId, sub: "" };
   const { email, sub, groups } = PERSONAS[subject.persona];

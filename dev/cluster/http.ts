@@ -73,8 +73,8 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
 const LINGER_MS = 500;
 
 /**
- * Answers a request before all of its body has come, as Go's server does: the answer first, then the end of the
- * connection, but not at once. A reset would take the answer from a client that is still sending.
+ * Answers a request before all of its body has come, as Go's server does: the answer first, then the end of
+ * the connection, but not at once. A reset would take the answer from a client that is still sending.
  */
 export async function sendEarlyJson(
   request: IncomingMessage,

@@ -32,8 +32,8 @@ export interface EmbeddedClusterOptions {
 
 /**
  * Starts a small Kubernetes API server in this process, with demo pods that are processes of this machine. It
- * takes every client for the proxy's account, whose role may impersonate anybody, so it listens on the loopback
- * address only.
+ * takes every client for the proxy's account, whose role may impersonate anybody, so it listens on the
+ * loopback address only.
  */
 export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
   const { port = 0, name: nodeName = "embedded" } = options;

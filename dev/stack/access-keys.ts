@@ -32,7 +32,9 @@ const keyFile = z.object({
   certs: z.object({ keys: z.array(rsaKey).min(1), public_cert: certificate, public_certs: z.array(certificate) }),
 });
 
-/** Everything that the fake signs with, except its address, which each start decides; and its service token. */
+/**
+ * Everything that the fake signs with, except its address, which each start decides; and its service token.
+ */
 export type AccessKeys = Omit<AccessSettings, "issuer"> & { readonly serviceToken: ServiceToken };
 
 /** Reads the stored keys, or creates and stores new ones. */

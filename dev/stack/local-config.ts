@@ -8,7 +8,10 @@ import type { ConfigInput } from "../../worker/config/schema.ts";
 import { PERSONAS } from "../access/personas.ts";
 import { StackError } from "./errors.ts";
 
-/** What `--config FILE` may contain: every part of the document, but little of what belongs to the fake of Access. */
+/**
+ * What `--config FILE` may contain: every part of the document, but little of what belongs to the fake of
+ * Access.
+ */
 export type ConfigOverrides = Partial<Omit<ConfigInput, "access">> & {
   readonly access?: Pick<ConfigInput["access"], (typeof ACCESS_FIELDS)[number]>;
 };

@@ -1,7 +1,8 @@
 /**
- * The tests' fake of a Workers VPC service of type `tcp`: whatever address is asked for, a connection leads to
- * the one address that the service is for. Miniflare's external services do not answer `connect()`, so this
- * is a Worker with a handler for it. The local stack binds the network instead, which costs no Worker's turn.
+ * The tests' fake of a Workers VPC service of type `tcp`: whatever address is asked for, a connection leads
+ * to the one address that the service is for. Miniflare's external services do not answer `connect()`, so
+ * this is a Worker with a handler for it. The local stack binds the network instead, which costs no Worker's
+ * turn.
  */
 import { connect } from "cloudflare:sockets";
 import { WorkerEntrypoint } from "cloudflare:workers";

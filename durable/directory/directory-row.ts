@@ -32,7 +32,9 @@ export function liveCounts({ activeAt, counts }: Pick<ReportedSession, "activeAt
 /** What a text costs beside its characters: quotes and a comma. */
 const SEPARATOR_CHARS = 3;
 
-/** Keeps the first texts that fit. A last one says that it was cut, so that nobody takes the list for whole. */
+/**
+ * Keeps the first texts that fit. A last one says that it was cut, so that nobody takes the list for whole.
+ */
 export function cutList(texts: readonly string[], maxChars: number): readonly string[] {
   const kept: string[] = [];
   let left = maxChars;

@@ -9,7 +9,9 @@ import { openStorage, retryNewerSchema } from "../storage/open-storage.ts";
 import { DrainSwitch } from "./drain-switch.ts";
 import { LiveDirectory } from "./live-directory.ts";
 
-/** What needs the database: not what is live, which is known while a newer build's database cannot be read. */
+/**
+ * What needs the database: not what is live, which is known while a newer build's database cannot be read.
+ */
 interface Stored {
   readonly alarm: Alarm;
   readonly audit: AuditLog;
@@ -17,8 +19,8 @@ interface Stored {
 }
 
 /**
- * The Durable Object that knows what is live in the whole deployment, and holds the drain switch. There is one:
- * `DIRECTORY_NAME`.
+ * The Durable Object that knows what is live in the whole deployment, and holds the drain switch. There is
+ * one: `DIRECTORY_NAME`.
  *
  * contract/directory.ts describes its methods. Nothing that a session or a request needs depends on their
  * answers.

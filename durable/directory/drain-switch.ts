@@ -2,8 +2,8 @@ import { currentDrain, type Drain } from "../../contract/drain.ts";
 import type { AuditLog } from "../audit-log.ts";
 
 /**
- * The drain switch in the directory's SQLite: a restart or a deploy leaves it as it was. Each turn of it is in
- * the audit log, written together with it.
+ * The drain switch in the directory's SQLite: a restart or a deploy leaves it as it was. Each turn of it is
+ * in the audit log, written together with it.
  */
 export class DrainSwitch {
   readonly #sql: SqlStorage;

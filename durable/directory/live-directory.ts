@@ -5,7 +5,9 @@ import { REPORT_MS } from "../intervals.ts";
 
 /** How rarely objects report at most, however many there are. */
 const MAX_REPORT_INTERVAL_MS = 60_000;
-/** Beyond it, objects are told to report less often. The platform's own limit is about 1,000 calls a second. */
+/**
+ * Beyond it, objects are told to report less often. The platform's own limit is about 1,000 calls a second.
+ */
 export const MAX_REPORTS_PER_SECOND = 200;
 /**
  * How long an object that says nothing counts as live. A crashed one is woken by its alarm within 30 s, and

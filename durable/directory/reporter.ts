@@ -28,8 +28,8 @@ export interface ReporterDependencies {
  * Tells the directory what is live in one user's object: soon after a session has begun or ended, and every
  * few seconds while any is open.
  *
- * No session waits for it, and nothing here throws. What does not arrive is left to the next report; after the
- * last one, to the directory's lease.
+ * No session waits for it, and nothing here throws. What does not arrive is left to the next report; after
+ * the last one, to the directory's lease.
  */
 export class DirectoryReporter {
   readonly #dependencies: ReporterDependencies;

@@ -46,8 +46,8 @@ export class Brake {
    * `whenTaken` resolves.
    *
    * @param waitingBytes how much waits
-   * @param whenTaken called at the slice's start, and again while it lasts and much still waits; resolves after
-   *   `maxMs` at the latest. Undefined where nobody knows within a slice
+   * @param whenTaken called at the slice's start, and again while it lasts and much still waits; resolves
+   *   after `maxMs` at the latest. Undefined where nobody knows within a slice
    */
   apply(waitingBytes: () => number, whenTaken: ((maxMs: number) => Promise<void>) | undefined): void {
     const waiting = waitingBytes();

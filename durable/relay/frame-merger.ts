@@ -2,8 +2,8 @@
  * Merges consecutive frames of one channel while many arrive: the cost of a relayed message hardly depends on
  * its size, and the frames of a channel form a byte stream whose borders carry no meaning.
  *
- * A small frame passes at once if no other waits, so that a keystroke and its echo are not delayed. In a flood
- * of small ones they are merged too: each would cost the cluster as much as a large one.
+ * A small frame passes at once if no other waits, so that a keystroke and its echo are not delayed. In a
+ * flood of small ones they are merged too: each would cost the cluster as much as a large one.
  */
 
 /** A merged message grows no larger. The reader's own buffers gain nothing from more. */

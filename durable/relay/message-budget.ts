@@ -7,8 +7,9 @@ const BYTES_OF_A_MESSAGE = 32 * 1024;
 /** To parse so many frames of a protocol inside a message takes about as long as a message. */
 const FRAMES_OF_A_MESSAGE = 128;
 /**
- * What a message of the cluster's is at least. Tiny ones are only joined. The ordinary ones, of 12 KiB, must not be
- * interrupted often: where the client does not keep up with them, the brake leaves turns for others anyway.
+ * What a message of the cluster's is at least. Tiny ones are only joined. The ordinary ones, of 12 KiB, must
+ * not be interrupted often: where the client does not keep up with them, the brake leaves turns for others
+ * anyway.
  */
 export const LEAST_WORK_FROM_CLUSTER = 1 / 8;
 /** Nobody types so fast. */
@@ -20,8 +21,8 @@ const PAUSE_MS = 1;
  * Lets others in while one side floods a session.
  *
  * A message that is in the runtime's buffer is delivered as soon as the one before it is handled. While there
- * are always more, the runtime looks at no timer and no other socket, of any session, for as long as the flood
- * lasts. So after some work without a timer in between, the object takes none for a moment.
+ * are always more, the runtime looks at no timer and no other socket, of any session, for as long as the
+ * flood lasts. So after some work without a timer in between, the object takes none for a moment.
  *
  * The work is counted, since a Worker's clock stands still meanwhile.
  */

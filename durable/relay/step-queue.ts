@@ -12,8 +12,8 @@ export interface HeldBytes {
 }
 
 /**
- * What may wait in an object. The largest message has 32 MiB. Whoever sends more on top of that pays at once for
- * what waits already, so that memory stays bounded.
+ * What may wait in an object. The largest message has 32 MiB. Whoever sends more on top of that pays at once
+ * for what waits already, so that memory stays bounded.
  */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 

@@ -103,8 +103,8 @@ export class UpstreamWriter {
   }
 
   /**
-   * Where nothing may be stored, a promise while the cluster still takes what it was sent before. The pieces of
-   * one large message would otherwise come faster than any cluster takes them.
+   * Where nothing may be stored, a promise while the cluster still takes what it was sent before. The pieces
+   * of one large message would otherwise come faster than any cluster takes them.
    */
   whenRoom(): Promise<void> | undefined {
     return this.#mustWaitForRoom ? this.#waitForRoom() : undefined;

@@ -41,8 +41,8 @@ export function outcomeOfLimit(outcome: Outcome, message: string, status?: Statu
 }
 
 /**
- * How the command ended, as the cluster said on its error channel. It wins over whoever closed, and how: after
- * kubectl has seen it, it closes the connection in several ways, 1006 included.
+ * How the command ended, as the cluster said on its error channel. It wins over whoever closed, and how:
+ * after kubectl has seen it, it closes the connection in several ways, 1006 included.
  */
 export function outcomeFromStatus(status: Status): SessionOutcome {
   const exitCode = exitCodeOf(status);

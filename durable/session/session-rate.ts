@@ -5,12 +5,12 @@ export const MAX_SESSIONS_PER_MINUTE = 600;
 export const MAX_EVENT_BYTES_PER_MINUTE = 2 * 1024 * 1024;
 
 /**
- * Bounds how fast one person's sessions add to the audit log. An event has the whole command, which may be as long
- * as a URL, or the errors of 64 ports. How much they may add in a day: `maxSessionBytesPerDay` of
+ * Bounds how fast one person's sessions add to the audit log. An event has the whole command, which may be as
+ * long as a URL, or the errors of 64 ports. How much they may add in a day: `maxSessionBytesPerDay` of
  * contract/limits.ts.
  *
- * In memory only: an object that stops ends its sessions, and takes longer to start than this would allow. The
- * day's bytes are in its database.
+ * In memory only: an object that stops ends its sessions, and takes longer to start than this would allow.
+ * The day's bytes are in its database.
  */
 export class SessionRate {
   #windowStart = 0;
@@ -33,7 +33,9 @@ export class SessionRate {
     this.#sessions++;
   }
 
-  /** Counts an event that was written. Those of open sessions are never refused, but the next session may be. */
+  /**
+   * Counts an event that was written. Those of open sessions are never refused, but the next session may be.
+   */
   wrote(bytes: number, now: number): void {
     this.#roll(now);
     this.#eventBytes += bytes;

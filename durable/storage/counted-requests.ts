@@ -15,7 +15,9 @@ interface CountedRow extends Record<string, SqlStorageValue> {
   readonly last_at: number;
 }
 
-/** API requests that are too many for an event each, in the object's SQLite until their summary is written. */
+/**
+ * API requests that are too many for an event each, in the object's SQLite until their summary is written.
+ */
 export class CountedRequests {
   readonly #sql: SqlStorage;
 

@@ -21,7 +21,10 @@ export function openStorage<T>(storage: SqliteStorage, make: () => T): Result<T,
   return err(denial("object_schema_newer", OLDER_VERSION));
 }
 
-/** What waits in the database is delivered once a build that knows its schema is deployed: the alarm rings then. */
+/**
+ * What waits in the database is delivered once a build that knows its schema is deployed: the alarm rings
+ * then.
+ */
 export function retryNewerSchema(storage: Pick<DurableObjectStorage, "setAlarm">): Promise<void> {
   return storage.setAlarm(Date.now() + NEWER_SCHEMA_RETRY_MS);
 }

@@ -1,8 +1,8 @@
 import type { Migration } from "./migrations.ts";
 
 /**
- * The schema of a user's object and of the directory, described in docs/STORAGE.md. Times are milliseconds since
- * the epoch.
+ * The schema of a user's object and of the directory, described in docs/STORAGE.md. Times are milliseconds
+ * since the epoch.
  */
 export const SCHEMA: readonly Migration[] = [
   {

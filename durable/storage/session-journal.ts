@@ -15,8 +15,8 @@ export type QueuedEvent = ChainedEvent & { readonly row_number: number };
 export const EVENT_OVERHEAD_BYTES = 350;
 
 /**
- * A change counts once for so many bytes of its `request`, and of what its `response` has above a kilobyte: clients
- * choose how long names and images are, and the day's changes bound bytes as well.
+ * A change counts once for so many bytes of its `request`, and of what its `response` has above a kilobyte:
+ * clients choose how long names and images are, and the day's changes bound bytes as well.
  */
 const BYTES_PER_CHANGE = 4_000;
 const FREE_RESPONSE_BYTES = 1_000;
@@ -45,8 +45,8 @@ interface OpenSessionRow extends Counts, Record<string, SqlStorageValue> {
 }
 
 /**
- * The journal in the object's own SQLite: which sessions and changes are open, and the events that D1 does not
- * have yet.
+ * The journal in the object's own SQLite: which sessions and changes are open, and the events that D1 does
+ * not have yet.
  *
  * Every method is synchronous, and the platform makes the writes of one turn atomic. The output gate holds
  * back whatever leaves the object until what was written before is on disk.

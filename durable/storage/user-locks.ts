@@ -2,7 +2,9 @@ import type { UserLock } from "../../audit/events.ts";
 import type { CopiedState } from "../../contract/person-state.ts";
 import type { AccessReason } from "../session/admission.ts";
 
-/** What was decided about the user, in the object's SQLite: the lock, the stated reason, and their version. */
+/**
+ * What was decided about the user, in the object's SQLite: the lock, the stated reason, and their version.
+ */
 export class UserLocks {
   readonly #sql: SqlStorage;
 

@@ -257,9 +257,9 @@ export class TcpLeg implements UpstreamLeg {
   }
 
   /**
-   * Nothing more can be written. What the cluster had sent before that is still delivered, for it may end with
-   * the command's Status: a broken connection then ends the reading too. One that only takes nothing more is
-   * ended as soon as it is silent.
+   * Nothing more can be written. What the cluster had sent before that is still delivered, for it may end
+   * with the command's Status: a broken connection then ends the reading too. One that only takes nothing
+   * more is ended as soon as it is silent.
    */
   #endWriting(): void {
     this.#canWrite = false;

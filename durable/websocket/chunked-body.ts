@@ -9,8 +9,8 @@ const LINE_FEED = 10;
 const END_OF_CHUNK_BYTES = 2;
 
 /**
- * Takes the data out of a chunked body (RFC 9112, section 7.1) as it arrives. Trailers are not read; where the
- * framing breaks, what was read before is the body.
+ * Takes the data out of a chunked body (RFC 9112, section 7.1) as it arrives. Trailers are not read; where
+ * the framing breaks, what was read before is the body.
  *
  * Each byte is read once, whatever the pieces: a server may send them one by one.
  */

@@ -53,8 +53,8 @@ const groupSchema = z
   });
 
 /**
- * One alternative of a policy's include list. There is no "everyone": an application in front of clusters must not admit
- * anybody with a one-time PIN.
+ * One alternative of a policy's include list. There is no "everyone": an application in front of clusters
+ * must not admit anybody with a one-time PIN.
  */
 const whoSchema = z
   .union(

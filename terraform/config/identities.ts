@@ -52,8 +52,9 @@ export function openUsers(rules: readonly IdentityRule[]): number[] {
 }
 
 /**
- * The user name that a rule gives, where it does not depend on the token: it is written out, or made only of what the rule
- * matches on. It equals what `identify` makes of the rule (worker/policy/identify.ts), which uses lower case addresses.
+ * The user name that a rule gives, where it does not depend on the token: it is written out, or made only of
+ * what the rule matches on. It equals what `identify` makes of the rule (worker/policy/identify.ts), which
+ * uses lower case addresses.
  *
  * @returns undefined where the name depends on the token
  */

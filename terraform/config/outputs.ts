@@ -1,6 +1,6 @@
 /**
- * The outputs of the edge stack: the one place of their names. None is a secret: service tokens' secrets are only in the
- * state of the stack `secrets`, a tunnel's token only in that of its cluster's stack.
+ * The outputs of the edge stack: the one place of their names. None is a secret: service tokens' secrets are
+ * only in the state of the stack `secrets`, a tunnel's token only in that of its cluster's stack.
  */
 
 /** Names in `terraform output -json`, which has each value under `value`. */
@@ -49,7 +49,10 @@ export const OUTPUT_MEANINGS: Readonly<Record<keyof typeof OUTPUT, string>> = {
   serviceTokenAudiences: "audience tags of the applications for service tokens",
 };
 
-/** The outputs of the stack `secrets`, which only the edge stack reads. No secret either: another stack's state would keep it. */
+/**
+ * The outputs of the stack `secrets`, which only the edge stack reads. No secret either: another stack's
+ * state would keep it.
+ */
 export const SECRETS_OUTPUT = { ids: "service_token_ids", clientIds: "service_token_client_ids" } as const;
 
 /**

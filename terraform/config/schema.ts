@@ -338,7 +338,8 @@ const deploymentFields = z.strictObject({
 export const deploymentSchema = deploymentFields.superRefine(({ record, sallyport }, context) => {
   const keepMonths = sallyport.audit?.seal?.keepMonths ?? null;
   if (keepMonths === null) return;
-  // The lock counts from when an object was written, which is before its range is sealed and the months begin.
+  // The lock counts from when an object was written, which is before its range is sealed and the months
+  // begin.
   const leastDays = keepMonths * MONTH_DAYS + MAX_UNSEALED_DAYS;
   if (sealRetentionDays(record) >= leastDays) return;
   context.addIssue({

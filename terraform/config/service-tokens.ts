@@ -14,7 +14,10 @@ export function hasServiceTokenHosts({ access }: Pick<Deployment, "access">): bo
   return access.serviceTokenHosts === "own" && access.allow.some((who) => "serviceToken" in who);
 }
 
-/** The host name of a cluster that only service tokens use. Undefined where they use the people's, or there are none. */
+/**
+ * The host name of a cluster that only service tokens use. Undefined where they use the people's, or there
+ * are none.
+ */
 export function serviceTokenHostnameOf(
   deployment: Pick<Deployment, "access">,
   { hostnames, serviceTokenHostname }: Pick<DeployedCluster, "hostnames" | "serviceTokenHostname">,

@@ -1,6 +1,7 @@
 /**
- * The Kubernetes objects of Sallyport in a cluster: what Terraform applies, what `npx sallyport manifests` prints, and what
- * the tests apply to a real cluster. Only the Secret with the tunnel's token is missing, because it is confidential.
+ * The Kubernetes objects of Sallyport in a cluster: what Terraform applies, what `npx sallyport manifests`
+ * prints, and what the tests apply to a real cluster. Only the Secret with the tunnel's token is missing,
+ * because it is confidential.
  */
 import { identitiesOf, impersonated } from "../config/identities.ts";
 import type { DeployedCluster, Deployment as DeploymentFile } from "../config/schema.ts";
@@ -50,7 +51,10 @@ function serviceAccount(namespace: string): KubernetesObject {
   };
 }
 
-/** The role is generated from the identity rules: with the account's token nobody can be a group that no rule gives. */
+/**
+ * The role is generated from the identity rules: with the account's token nobody can be a group that no rule
+ * gives.
+ */
 export function connectorRole(deployment: DeploymentFile, cluster: DeployedCluster): ClusterRole {
   const rules = identitiesOf(deployment, cluster);
   return {

@@ -1,20 +1,23 @@
 /**
  * The permissions of the connector's account: impersonate what the identity rules give, and nothing else.
  *
- * The API server (k8s.io/apiserver, endpoints/filters/impersonation) authorizes each part of an identity with the verb
- * `impersonate`: `users`, `groups`, `uids`, and `userextras/<key>` with each value as the name. A user with the name
- * `system:serviceaccount:…` is authorized as `serviceaccounts`, which is not granted, so no workload can be impersonated.
+ * The API server (k8s.io/apiserver, endpoints/filters/impersonation) authorizes each part of an identity with
+ * the verb `impersonate`: `users`, `groups`, `uids`, and `userextras/<key>` with each value as the name. A
+ * user with the name `system:serviceaccount:…` is authorized as `serviceaccounts`, which is not granted, so
+ * no workload can be impersonated.
  *
- * - Groups are granted by name: `system:masters`, `system:nodes` and every group that no rule gives stay out of reach.
- * - Users are granted by name where the rules, or `impersonate.users`, name them. RBAC has no patterns, so for names from
- *   claims it is all or nothing, and the deployment file must say "any" (see config/load.ts).
+ * - Groups are granted by name: `system:masters`, `system:nodes` and every group that no rule gives stay out
+ *   of reach.
+ * - Users are granted by name where the rules, or `impersonate.users`, name them. RBAC has no patterns, so
+ *   for names from claims it is all or nothing, and the deployment file must say "any" (see config/load.ts).
  * - Every uid is granted: Access makes them, they are not known in advance, and RBAC grants nothing to a uid.
- * - Extras are granted by key and value. `sallyport-session` is granted by key, because its values are sessions' ids; so is
- *   `sallyport-user`, which names the person who acts as another user, where a rule's `mayImpersonate` has users.
+ * - Extras are granted by key and value. `sallyport-session` is granted by key, because its values are
+ *   sessions' ids; so is `sallyport-user`, which names the person who acts as another user, where a rule's
+ *   `mayImpersonate` has users.
  *
- * Constrained impersonation (KEP-5284, beta and on by default in Kubernetes 1.36) also limits what may be done while
- * impersonating. It is not used: earlier clusters would refuse everything, and because the API server falls back to
- * `impersonate`, granting both would limit nothing.
+ * Constrained impersonation (KEP-5284, beta and on by default in Kubernetes 1.36) also limits what may be
+ * done while impersonating. It is not used: earlier clusters would refuse everything, and because the API
+ * server falls back to `impersonate`, granting both would limit nothing.
  */
 import { PERSON_EXTRA, SESSION_EXTRA } from "../../worker/config/reserved-extras.ts";
 import type { Impersonated } from "../config/identities.ts";

@@ -1,11 +1,15 @@
-/** What the connector may connect to. Nothing may connect to it: the sidecar is on loopback, cloudflared only dials out. */
+/**
+ * What the connector may connect to. Nothing may connect to it: the sidecar is on loopback, cloudflared only
+ * dials out.
+ */
 import type { DeployedCluster } from "../config/schema.ts";
 import { LABELS, METRICS_PORT, SELECTOR, TUNNEL_PORT } from "./names.ts";
 import { PLATFORMS, serviceIpsOf } from "./platforms.ts";
 import type { KubernetesObject } from "./types.ts";
 
 /**
- * Cloudflare's networks (https://www.cloudflare.com/ips/) that contain the tunnel's regions. The addresses within change:
+ * Cloudflare's networks (https://www.cloudflare.com/ips/) that contain the tunnel's regions. The addresses
+ * within change:
  * https://developers.cloudflare.com/cloudflare-one/networks/connectors/cloudflare-tunnel/configure-tunnels/tunnel-with-firewall/
  */
 const EDGE_CIDRS = ["198.41.128.0/17", "2606:4700::/32"] as const;
@@ -30,7 +34,8 @@ export function networkPolicy(namespace: string, { apiServer, connector }: Deplo
     ...(serviceIps.length === 0
       ? []
       : [{ to: blocks(serviceIps.map(singleAddress)), ports: [port("TCP", SERVICE_PORT)] }]),
-    // Not 443, which is for updates (they are off) and quick tunnels. TCP is for cloudflared's own connectivity checks.
+    // Not 443, which is for updates (they are off) and quick tunnels. TCP is for cloudflared's own
+    // connectivity checks.
     { to: blocks(EDGE_CIDRS), ports: [port("UDP", TUNNEL_PORT), port("TCP", TUNNEL_PORT)] },
   ];
   const { metricsFrom } = connector;

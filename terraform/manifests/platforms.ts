@@ -1,6 +1,6 @@
 /**
- * What is the same in every cluster of a platform, unless its owner chose otherwise: the address of the Service `kubernetes`,
- * and DNS servers outside of kube-system. Pure.
+ * What is the same in every cluster of a platform, unless its owner chose otherwise: the address of the
+ * Service `kubernetes`, and DNS servers outside of kube-system. Pure.
  */
 
 export const PLATFORM_NAMES = ["eks", "gke", "aks", "kind"] as const;
@@ -16,8 +16,8 @@ interface Platform {
 export const PLATFORMS: Readonly<Record<PlatformName, Platform>> = {
   // https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html: 10.100.0.0/16 or 172.20.0.0/16.
   eks: { serviceIps: ["10.100.0.1", "172.20.0.1"], dns: [] },
-  // https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips: 34.118.224.0/20. Cloud DNS answers at the metadata
-  // server's address: https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-dns
+  // https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips: 34.118.224.0/20. Cloud DNS answers at
+  // the metadata server's address: https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-dns
   gke: { serviceIps: ["34.118.224.1"], dns: ["169.254.169.254/32"] },
   // https://learn.microsoft.com/azure/aks/configure-azure-cni: 10.0.0.0/16. LocalDNS:
   // https://learn.microsoft.com/azure/aks/localdns-custom

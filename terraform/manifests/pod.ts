@@ -1,9 +1,10 @@
 /**
  * The connector's pod: cloudflared, and a sidecar, the only process with the service account's token.
  *
- * The sidecar is `kubectl proxy` and not Envoy or nginx, because it is client-go: it rereads the projected token every minute,
- * verifies the API server by the cluster's CA, and forwards every upgrade unchanged. It is released and patched with
- * Kubernetes, in an image without a shell. The others would need the token in their configuration, rewritten each time.
+ * The sidecar is `kubectl proxy` and not Envoy or nginx, because it is client-go: it rereads the projected
+ * token every minute, verifies the API server by the cluster's CA, and forwards every upgrade unchanged. It
+ * is released and patched with Kubernetes, in an image without a shell. The others would need the token in
+ * their configuration, rewritten each time.
  */
 import { UPSTREAM_HOST } from "../../worker/upstream/url.ts";
 import { METRICS_PORT, PROXY_PORT, TOKEN_SECRET } from "./names.ts";
@@ -12,7 +13,8 @@ import type { Container } from "./types.ts";
 /** The user `nonroot` of distroless images. kubectl's image sets no user. */
 const NONROOT = 65_532;
 /**
- * How long a stopping pod keeps running sessions, while new ones use other pods. cloudflared accepts three minutes at most.
+ * How long a stopping pod keeps running sessions, while new ones use other pods. cloudflared accepts three
+ * minutes at most.
  */
 const DRAIN_SECONDS = 180;
 /** The sidecar stops after cloudflared; by then it has nothing left to do. */
@@ -24,11 +26,11 @@ const TUNNEL_TOKEN_PATH = "/etc/cloudflared";
 /**
  * - `--address`: loopback only, so that only this pod reaches it.
  * - `--accept-hosts`: the host of the Worker's URL becomes the Host header. A port after it is ignored.
- * - `--reject-paths`, `--reject-methods`: by default exec and attach are refused, with these values nothing. The Worker and
- *   RBAC decide what is refused. `--disable-filter` would disable the host check as well.
+ * - `--reject-paths`, `--reject-methods`: by default exec and attach are refused, with these values nothing.
+ *   The Worker and RBAC decide what is refused. `--disable-filter` would disable the host check as well.
  * - `--v=0`: from 6 on it logs requests, from 8 on their bodies.
- * - Defaults that matter: `--api-prefix` is `/`, so paths stay as the Worker wrote them; `--keepalive` is 0, for which Go
- *   probes every 15 s; without `--www` no file is served.
+ * - Defaults that matter: `--api-prefix` is `/`, so paths stay as the Worker wrote them; `--keepalive` is 0,
+ *   for which Go probes every 15 s; without `--www` no file is served.
  */
 export const PROXY_ARGS: readonly string[] = [
   "proxy",
@@ -47,10 +49,13 @@ const CONFINED = {
   capabilities: { drop: ["ALL"] },
 };
 
-/** The sidecar, an init container that is restarted: it is ready before cloudflared starts, and stops after it. */
+/**
+ * The sidecar, an init container that is restarted: it is ready before cloudflared starts, and stops after
+ * it.
+ */
 function proxy(image: string): Container {
-  // Asks the API server through the proxy, which tests the token, the CA and the network. There is no liveness probe: while
-  // the API server is away, a restart would only cut the sessions that are still alive.
+  // Asks the API server through the proxy, which tests the token, the CA and the network. There is no
+  // liveness probe: while the API server is away, a restart would only cut the sessions that are still alive.
   const exec = {
     command: [
       "/bin/kubectl",
@@ -83,7 +88,8 @@ function cloudflared(image: string): Container {
     args: [
       "tunnel",
       "--no-autoupdate",
-      // Workers VPC needs QUIC. By default cloudflared falls back to HTTP/2 where UDP is blocked, and every request fails.
+      // Workers VPC needs QUIC. By default cloudflared falls back to HTTP/2 where UDP is blocked, and every
+      // request fails.
       "--protocol=quic",
       // The brackets are needed for IPv6 and allowed for IPv4.
       `--metrics=[$(POD_IP)]:${METRICS_PORT}`,
@@ -95,7 +101,8 @@ function cloudflared(image: string): Container {
     env: [{ name: "POD_IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } }],
     ports: [{ name: "metrics", containerPort: METRICS_PORT, protocol: "TCP" }],
     readinessProbe: { httpGet: ready, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 },
-    // After two minutes without a connection to Cloudflare: cloudflared reconnects by itself, unless it hangs.
+    // After two minutes without a connection to Cloudflare: cloudflared reconnects by itself, unless it
+    // hangs.
     livenessProbe: {
       httpGet: ready,
       initialDelaySeconds: 20,
@@ -123,7 +130,8 @@ export function podSpec(
   const labelSelector = { matchLabels: selector };
   return {
     serviceAccountName,
-    // Only the sidecar gets the token, by a volume of its own. cloudflared, which faces the network, has none.
+    // Only the sidecar gets the token, by a volume of its own. cloudflared, which faces the network, has
+    // none.
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: STOP_SECONDS,

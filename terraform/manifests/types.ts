@@ -15,7 +15,10 @@ export interface KubernetesObject {
   readonly [field: string]: unknown;
 }
 
-/** A rule of rbac.authorization.k8s.io/v1. Without `resourceNames`, and with an EMPTY list, it applies to all names. */
+/**
+ * A rule of rbac.authorization.k8s.io/v1. Without `resourceNames`, and with an EMPTY list, it applies to all
+ * names.
+ */
 export interface PolicyRule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];

@@ -47,7 +47,8 @@ export function accessResources(scope: Construct, deployment: Deployment, tokenI
     // The host names are for kubectl, not for people to visit.
     appLauncherVisible: false,
     httpOnlyCookieAttribute: true,
-    // With "strict" the cookie would not be sent after the sign-in. The Worker itself refuses requests of other sites.
+    // With "strict" the cookie would not be sent after the sign-in. The Worker itself refuses requests of
+    // other sites.
     sameSiteCookieAttribute: "lax",
     // It needs a second cookie, which WARP sessions and clients other than browsers do not have.
     enableBindingCookie: false,
@@ -81,7 +82,8 @@ export function accessResources(scope: Construct, deployment: Deployment, tokenI
           domain: hosts[0] ?? "",
           policies: inOrder(areApart ? users : [...services, ...users]),
           sessionDuration: access.sessionDuration,
-          // Only where it is wanted: without a WARP session duration in the account, the API refuses even `false`.
+          // Only where it is wanted: without a WARP session duration in the account, the API refuses even
+          // `false`.
           ...(access.warp && { allowAuthenticateViaWarp: true }),
         },
         access.oauth,

@@ -1,9 +1,10 @@
 /**
  * The stack of one cluster: the connector.
  *
- * `kubernetes_manifest` takes the objects of terraform/manifests unchanged. It asks the cluster for their types when it
- * plans, so the cluster must exist, but the namespace need not: there is no dry run of kinds that have a schema (provider's
- * manifest/provider/plan.go). The Secret is a `kubernetes_secret_v1`: `kubernetes_manifest` would show its data in plans.
+ * `kubernetes_manifest` takes the objects of terraform/manifests unchanged. It asks the cluster for their
+ * types when it plans, so the cluster must exist, but the namespace need not: there is no dry run of kinds
+ * that have a schema (provider's manifest/provider/plan.go). The Secret is a `kubernetes_secret_v1`:
+ * `kubernetes_manifest` would show its data in plans.
  */
 import { DataCloudflareZeroTrustTunnelCloudflaredToken } from "@cdktf/provider-cloudflare/lib/data-cloudflare-zero-trust-tunnel-cloudflared-token/index.js";
 import { TerraformStack } from "cdktf";

@@ -1,4 +1,7 @@
-/** The stack of the demo cluster, like Cloudflare's public example: DigitalOcean Kubernetes in a VPC of its own. */
+/**
+ * The stack of the demo cluster, like Cloudflare's public example: DigitalOcean Kubernetes in a VPC of its
+ * own.
+ */
 import { TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import type { Demo } from "../config/demo.ts";

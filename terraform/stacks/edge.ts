@@ -33,8 +33,8 @@ export class EdgeStack extends TerraformStack {
     const { database, recordings, exports } = auditStorageResources(this, deployment);
     const tokens = serviceTokenNames(deployment);
     const secrets = tokens.length === 0 ? undefined : outputsOf(this, SECRETS_STACK, state);
-    // They were in this stack once. It forgets them and destroys none: the stack of secrets imports them. OpenTofu knows
-    // `lifecycle` here from 1.10 on, Terraform from 1.7.
+    // They were in this stack once. It forgets them and destroys none: the stack of secrets imports them.
+    // OpenTofu knows `lifecycle` here from 1.10 on, Terraform from 1.7.
     if (tokens.length > 0) {
       const forget = (token: string) => ({ from: serviceTokenAddress(token), lifecycle: { destroy: false } });
       this.addOverride("removed", tokens.map(forget));

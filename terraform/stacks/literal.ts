@@ -1,8 +1,8 @@
 /** Text that Terraform must not evaluate as a template. Pure. */
 
 /**
- * Escapes `${` and `%{` in every string of a value, keys included. A group may have the name `${file("/etc/passwd")}`, and
- * Terraform would read that file.
+ * Escapes `${` and `%{` in every string of a value, keys included. A group may have the name
+ * `${file("/etc/passwd")}`, and Terraform would read that file.
  *
  * https://developer.hashicorp.com/terraform/language/syntax/json#string-expressions
  */

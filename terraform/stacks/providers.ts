@@ -2,7 +2,10 @@
 import { CloudflareProvider } from "@cdktf/provider-cloudflare/lib/provider/index.js";
 import type { TerraformStack } from "cdktf";
 
-/** The binding was made from 5.14. 5.19 fixed TLS settings of VPC services and much of Access, and has Managed OAuth. */
+/**
+ * The binding was made from 5.14. 5.19 fixed TLS settings of VPC services and much of Access, and has Managed
+ * OAuth.
+ */
 const CLOUDFLARE_VERSION = ">= 5.19, < 6";
 
 /** Cloudflare's provider. It reads its token from CLOUDFLARE_API_TOKEN: no file contains a secret. */

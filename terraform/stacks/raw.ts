@@ -1,9 +1,9 @@
 /**
  * Resources of providers without a binding.
  *
- * `@cdktf/provider-kubernetes` and `@cdktf/provider-digitalocean` were archived with cdktf and have more than 100 MB each.
- * They would add nothing: `kubernetes_manifest` takes the objects of terraform/manifests unchanged, and of DigitalOcean there
- * are two resources, off by default.
+ * `@cdktf/provider-kubernetes` and `@cdktf/provider-digitalocean` were archived with cdktf and have more than
+ * 100 MB each. They would add nothing: `kubernetes_manifest` takes the objects of terraform/manifests
+ * unchanged, and of DigitalOcean there are two resources, off by default.
  */
 import { type ITerraformDependable, TerraformDataSource, TerraformProvider, TerraformResource } from "cdktf";
 import type { Construct } from "constructs";
@@ -26,7 +26,9 @@ export class RawProvider extends TerraformProvider {
   }
 }
 
-/** A resource, with attributes as in Terraform's JSON. The provider's name is the type up to its first `_`. */
+/**
+ * A resource, with attributes as in Terraform's JSON. The provider's name is the type up to its first `_`.
+ */
 export function rawResource(
   scope: Construct,
   type: string,

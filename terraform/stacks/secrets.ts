@@ -1,6 +1,6 @@
 /**
- * The stack of what has a secret: service tokens. Its outputs have none, because Terraform copies all outputs of a stack into
- * the state of each stack that reads them. The secrets are only in this stack's own state.
+ * The stack of what has a secret: service tokens. Its outputs have none, because Terraform copies all outputs
+ * of a stack into the state of each stack that reads them. The secrets are only in this stack's own state.
  */
 import { ZeroTrustAccessServiceToken } from "@cdktf/provider-cloudflare/lib/zero-trust-access-service-token/index.js";
 import { TerraformStack } from "cdktf";
@@ -18,8 +18,8 @@ export class SecretsStack extends TerraformStack {
     cloudflareProvider(this);
     const tokens = access.serviceTokens.map(({ name: token, secretVersion, previousSecretUntil }) => ({
       token,
-      // Valid for a year, Access's default. The API refuses to replace one that is in use (12139), so a secret is replaced
-      // by its version: the id stays, and the secret before is accepted for a while.
+      // Valid for a year, Access's default. The API refuses to replace one that is in use (12139), so a
+      // secret is replaced by its version: the id stays, and the secret before is accepted for a while.
       resource: new ZeroTrustAccessServiceToken(this, `service-token-${token}`, {
         accountId,
         name: `${name}-${token}`,

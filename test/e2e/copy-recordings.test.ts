@@ -1,6 +1,6 @@
 /**
- * The template's copy of recordings to another account, with the real rclone: it runs with credentials that may only put
- * objects, and copies what is there.
+ * The template's copy of recordings to another account, with the real rclone: it runs with credentials that
+ * may only put objects, and copies what is there.
  */
 import { execFile, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

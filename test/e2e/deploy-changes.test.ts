@@ -1,4 +1,7 @@
-/** Which Workers a change deploys: the real command with the real wrangler, in a copy of the tree that is changed. */
+/**
+ * Which Workers a change deploys: the real command with the real wrangler, in a copy of the tree that is
+ * changed.
+ */
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** The `sh stack` blocks of the documents, with real curl and kubectl against a local stack in place of a deployment. */
+/**
+ * The `sh stack` blocks of the documents, with real curl and kubectl against a local stack in place of a
+ * deployment.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -132,7 +132,9 @@ it("operators drain from a terminal, see who is live, wait for them, and open ag
   expect(await sallyport("--wait", "5m")).toMatchObject({ code: 2 });
 });
 
-/** Stands in front of the admin API: it passes each change on, and cuts the connection instead of its answer. */
+/**
+ * Stands in front of the admin API: it passes each change on, and cuts the connection instead of its answer.
+ */
 async function losingAnswers(adminUrl: string) {
   const lost: string[] = [];
   const server = createServer((incoming, outgoing) => {

@@ -1,4 +1,7 @@
-/** The export of real sessions on the local stack, by its cron trigger; and the local command of docs/QUERIES.md. */
+/**
+ * The export of real sessions on the local stack, by its cron trigger; and the local command of
+ * docs/QUERIES.md.
+ */
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { request } from "node:http";

@@ -1,4 +1,6 @@
-/** The address where people sign in, over its socket: the fake of Access's Managed OAuth in front of the edge. */
+/**
+ * The address where people sign in, over its socket: the fake of Access's Managed OAuth in front of the edge.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * The connector's manifests on a real cluster: the objects are applied, the proxy runs as in its pod, and the cluster
- * refuses every impersonation that no rule names.
+ * The connector's manifests on a real cluster: the objects are applied, the proxy runs as in its pod, and the
+ * cluster refuses every impersonation that no rule names.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -61,7 +61,10 @@ describe.skipIf(!hasCluster)("the connector on a real cluster", () => {
     if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
     return stdout;
   }
-  /** Applies on the server, as Terraform's provider does. kubectl's own validation does not fit an old server's schema. */
+  /**
+   * Applies on the server, as Terraform's provider does. kubectl's own validation does not fit an old
+   * server's schema.
+   */
   const apply = (object: object, ...flags: string[]) =>
     admin.runWithInput(JSON.stringify(object), "apply", "--server-side", "--validate=false", ...flags, "-f", "-");
   /** What the cluster would answer if its Deployment controller created this pod. */
@@ -114,8 +117,8 @@ describe.skipIf(!hasCluster)("the connector on a real cluster", () => {
     expect(proxyContainer(adapted).args).toEqual(
       proxyContainer(workload()).args.map((arg) => arg.replace(String(PROXY_PORT), String(port))),
     );
-    // The adapted pod uses the node's network and one of its files. A cluster with PodSecurity (1.23 and later) forbids
-    // that at the generated level, so the test's namespace gets another one.
+    // The adapted pod uses the node's network and one of its files. A cluster with PodSecurity (1.23 and
+    // later) forbids that at the generated level, so the test's namespace gets another one.
     const { stderr } = await tryPod(adapted);
     if (stderr.includes("violates PodSecurity")) {
       await must("label", "namespace", name, "--overwrite", "pod-security.kubernetes.io/enforce=privileged");
@@ -161,8 +164,9 @@ describe.skipIf(!hasCluster)("the connector on a real cluster", () => {
   }
   const account = `system:serviceaccount:${name}:connector`;
   /**
-   * @param refusal what the message says of the refused name. A cluster with constrained impersonation (KEP-5284) says
-   *   first that it may not impersonate on this request at all, and then names no more than the request.
+   * @param refusal what the message says of the refused name. A cluster with constrained impersonation
+   *   (KEP-5284) says first that it may not impersonate on this request at all, and then names no more than
+   *   the request.
    */
   function expectImpersonationRefused(message: string, refusal: RegExp): void {
     expect(message).toMatch(new RegExp(`User "${account}" cannot impersonate`));

@@ -1,6 +1,6 @@
 /**
- * A client that stops reading: its unread output is bounded, and no other session waits for it. Nor does one wait
- * for a client that floods its own session.
+ * A client that stops reading: its unread output is bounded, and no other session waits for it. Nor does one
+ * wait for a client that floods its own session.
  */
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";

@@ -1,6 +1,6 @@
 /**
- * The real Terraform: `validate` of the synthesized JSON, with everything optional in it, and what it says of a
- * plan that waits for another stack. A script may validate, where the providers can not be downloaded:
+ * The real Terraform: `validate` of the synthesized JSON, with everything optional in it, and what it says of
+ * a plan that waits for another stack. A script may validate, where the providers can not be downloaded:
  * TERRAFORM_VALIDATE names one that takes folders and exits with 0 where they are valid.
  */
 import { spawnSync } from "node:child_process";

@@ -27,8 +27,8 @@ const LINE = "a line of text as programs print them\n";
 const OUT_BYTES = 40_000_000;
 const READY = "ready\n";
 /**
- * Says that it is there, and prints once the file is. kubectl gives up where no pong reached it for a minute, so
- * no pause may begin before all sessions are open, however long that takes.
+ * Says that it is there, and prints once the file is. kubectl gives up where no pong reached it for a minute,
+ * so no pause may begin before all sessions are open, however long that takes.
  */
 const output = (bytes: number) => `${readyUntil("print")}; yes '${LINE.trim()}' | head -c ${bytes}`;
 const OUTPUT = output(OUT_BYTES);

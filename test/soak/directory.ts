@@ -5,11 +5,11 @@
  *   npm run soak:directory -- [--objects 1500] [--sessions 2] [--seconds 20]
  *
  * First every object reports a new session, then all report as often as the object answers, for as long as
- * asked, while lists are read in between. A driver Worker in the same workerd calls the real directory by RPC,
- * as users' objects do. Prints a line of JSON.
+ * asked, while lists are read in between. A driver Worker in the same workerd calls the real directory by
+ * RPC, as users' objects do. Prints a line of JSON.
  *
- * Exit code 0 if the directory takes at least as many reports as it lets objects send, and knows every session
- * in the end; 1 if not.
+ * Exit code 0 if the directory takes at least as many reports as it lets objects send, and knows every
+ * session in the end; 1 if not.
  */
 import { parseArgs } from "node:util";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";

@@ -53,7 +53,10 @@ export interface AccountState {
   databaseBytes: number;
   /** Of Zero Trust. */
   organization: Json;
-  /** Access applications: the host names', the one for the admin API, and where there is one, service tokens' own. */
+  /**
+   * Access applications: the host names', the one for the admin API, and where there is one, service tokens'
+   * own.
+   */
   applications: ApplicationState[];
   lifecycleRules: Json[];
   /** Paths that the token may not read, from `accounts/<id>/` or `zones/<id>/` on. */

@@ -1,7 +1,9 @@
 /**
- * The fault matrix: every fault at every moment of a session, and the type of a cell, which says what must follow.
+ * The fault matrix: every fault at every moment of a session, and the type of a cell, which says what must
+ * follow.
  *
- * The tables are in test/workerd/fault-matrix.test.ts and, where all of workerd has to die, test/e2e/fault-matrix.test.ts.
+ * The tables are in test/workerd/fault-matrix.test.ts and, where all of workerd has to die,
+ * test/e2e/fault-matrix.test.ts.
  */
 import type { Counts, Outcome, RecordingSummary } from "../../audit/events.ts";
 
@@ -22,7 +24,10 @@ export const FAULTS = [
 export type Fault = (typeof FAULTS)[number];
 
 export const MOMENTS = [
-  /** Before the first byte: the session is admitted and its start stored; the cluster has not answered the upgrade. */
+  /**
+   * Before the first byte: the session is admitted and its start stored; the cluster has not answered the
+   * upgrade.
+   */
   "dialling",
   /** Before the first byte: both sockets are connected, nothing has been relayed. */
   "opened",

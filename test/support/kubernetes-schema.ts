@@ -1,4 +1,7 @@
-/** The Kubernetes API's schema, from the models of @kubernetes/client-node, which are generated from the API server's own. */
+/**
+ * The Kubernetes API's schema, from the models of @kubernetes/client-node, which are generated from the API
+ * server's own.
+ */
 import * as client from "@kubernetes/client-node";
 
 interface Model {
@@ -6,8 +9,8 @@ interface Model {
 }
 
 /**
- * Finds fields that Kubernetes does not know, because they are misspelled or at the wrong place. Servers drop unknown fields
- * silently, or refuse the object.
+ * Finds fields that Kubernetes does not know, because they are misspelled or at the wrong place. Servers drop
+ * unknown fields silently, or refuse the object.
  *
  * @param type a model's name, such as V1Deployment
  * @returns their paths

@@ -4,7 +4,10 @@ const POOL_BYTES = 64 * 1024;
 
 /** The generator of tests, with bytes. */
 export class Random extends Numbers {
-  /** At most 64 KiB, a part of a pool: generating a million frames byte by byte would take most of a test's time. */
+  /**
+   * At most 64 KiB, a part of a pool: generating a million frames byte by byte would take most of a test's
+   * time.
+   */
   bytes(length: number): Uint8Array<ArrayBuffer> {
     const from = this.below(POOL_BYTES - length + 1);
     return pool.slice(from, from + length);

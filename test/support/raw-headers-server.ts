@@ -3,8 +3,9 @@ import type { AddressInfo } from "node:net";
 import type { TestProject } from "vitest/node";
 
 /**
- * An upstream outside workerd that answers with the header lines it received, one by one. A Worker sees lines of one name only
- * joined, and whether groups arrive in one line or in several decides whom the API server impersonates.
+ * An upstream outside workerd that answers with the header lines it received, one by one. A Worker sees lines
+ * of one name only joined, and whether groups arrive in one line or in several decides whom the API server
+ * impersonates.
  */
 export default async function serveRawHeaders(project: TestProject): Promise<() => void> {
   const server = createServer((request, response) => response.end(describe(request)));

@@ -9,7 +9,9 @@ import { describeVerdict, verifyEvents } from "../../tools/audit-verify.ts";
 
 type Draft = Pick<ChainedEvent, "session_id" | "seq" | "at" | "type" | "data">;
 
-/** Chains events as an object does: within a session, and each start to the previous start of the same object. */
+/**
+ * Chains events as an object does: within a session, and each start to the previous start of the same object.
+ */
 function chain(drafts: readonly Draft[]): ChainedEvent[] {
   const lastStart = new Map<string, string>();
   const lastOf = new Map<string, string>();

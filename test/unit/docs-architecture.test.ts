@@ -1,4 +1,6 @@
-/** ARCHITECTURE.md: the files that it names exist, and the layers that it describes are those of the imports. */
+/**
+ * ARCHITECTURE.md: the files that it names exist, and the layers that it describes are those of the imports.
+ */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";

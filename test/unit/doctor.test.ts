@@ -216,7 +216,11 @@ function splitTraffic(): void {
 }
 const ANY_USER = { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] };
 const ANY_GROUP = { apiGroups: [""], resources: ["groups"], verbs: ["impersonate"] };
-/** Makes the role in the cluster one that is older than the identity rules. @param name without it, all names */
+/**
+ * Makes the role in the cluster one that is older than the identity rules.
+ *
+ * @param name without it, all names
+ */
 function shrinkRole(resource: string, name?: string): void {
   world.cluster.role = world.cluster.role.flatMap((rule) => {
     if (!rule.resources.includes(resource)) return [rule];

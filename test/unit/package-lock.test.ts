@@ -93,7 +93,9 @@ function missingOptionalDependencies(packages: LockedPackages): string[] {
   );
 }
 
-/** The path of each package some of whose optional dependencies are for one platform only → those platforms. */
+/**
+ * The path of each package some of whose optional dependencies are for one platform only → those platforms.
+ */
 function packagesWithPlatformBuilds(packages: LockedPackages): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const [path, { optionalDependencies = {} }] of Object.entries(packages)) {
@@ -101,7 +103,8 @@ function packagesWithPlatformBuilds(packages: LockedPackages): Map<string, strin
       const build = resolve(packages, path, name);
       return build?.os === undefined || build.cpu === undefined ? [] : [build];
     });
-    // A build that itself has optional dependencies (sharp's, on libvips) is not what people choose a platform by.
+    // A build that itself has optional dependencies (sharp's, on libvips) is not what people choose a
+    // platform by.
     if (builds.length > 1) {
       found.set(
         path,
@@ -114,7 +117,10 @@ function packagesWithPlatformBuilds(packages: LockedPackages): Map<string, strin
   return found;
 }
 
-/** Finds a dependency as Node.js does: in the dependent's own node_modules, then in those of the folders above. */
+/**
+ * Finds a dependency as Node.js does: in the dependent's own node_modules, then in those of the folders
+ * above.
+ */
 function resolve(packages: LockedPackages, dependent: string, name: string): LockedPackage | undefined {
   for (let folder = dependent; ; folder = folder.slice(0, Math.max(folder.lastIndexOf("/node_modules/"), 0))) {
     const found = packages[`${folder}${folder === "" ? "" : "/"}node_modules/${name}`];

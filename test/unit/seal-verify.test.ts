@@ -1,4 +1,7 @@
-/** The audit log over the seam: rows of the seals and of D1 are one log again, and what is missing or altered is found. */
+/**
+ * The audit log over the seam: rows of the seals and of D1 are one log again, and what is missing or altered
+ * is found.
+ */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";

@@ -1,4 +1,7 @@
-/** The template for a deployment's own repository: it does what its README says, with the commands that there are. */
+/**
+ * The template for a deployment's own repository: it does what its README says, with the commands that there
+ * are.
+ */
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -174,7 +174,9 @@ describe("a client that leaves while its input waits for the cluster", () => {
   /** More than memory and all connections hold. */
   const PIECES = 24;
 
-  /** A session whose pod reads nothing for a while, and whose client has sent more than can wait in memory. */
+  /**
+   * A session whose pod reads nothing for a while, and whose client has sent more than can wait in memory.
+   */
   async function waiting(stallMs: number) {
     const pod = await Puppet.make();
     const leaving = new AbortController();

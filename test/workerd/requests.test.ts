@@ -215,7 +215,8 @@ describe("an allowed request", () => {
     const config = { audit: { requests: { maxChangesPerMinute: 10, maxChangesPerDay: 100 } } };
     const handle = handlerAs(person, { config, bindings: answering(200) });
     for (let i = 0; i < 130; i++) expect((await handle(`${NS}/services/web:80/proxy/${i}.js`)).status).toBe(200);
-    // They take nothing of what changes may be, and all rows but those that are only counted have their answer.
+    // They take nothing of what changes may be, and all rows but those that are only counted have their
+    // answer.
     expect((await handle(`${NS}/configmaps`, { method: "POST" })).status).toBe(200);
     const rows = await rowsOf(person.email, 121);
     expect(rows.filter(({ status }) => status === 200)).toHaveLength(121);

@@ -27,7 +27,9 @@ export async function makeCertificateRequest({ identity }: Pick<Grant, "identity
   return { key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"), request: request.toString("pem") };
 }
 
-/** The library reads a bare string `#…` as encoded bytes, which may spell any name, `system:masters` included. */
+/**
+ * The library reads a bare string `#…` as encoded bytes, which may spell any name, `system:masters` included.
+ */
 const exactly = (name: string) => ({ utf8String: name });
 
 /** The CertificateSigningRequest for the cluster. @param request PEM, PKCS #10 */

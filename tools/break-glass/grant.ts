@@ -6,7 +6,10 @@ import type { Identity } from "../../worker/policy/identify.ts";
 import { isSealValid, sealOf } from "./seal.ts";
 
 export interface Grant {
-  /** `bg` and 12 hexadecimal digits: in the audit log, in the cluster's own, and in names of Kubernetes objects. */
+  /**
+   * `bg` and 12 hexadecimal digits: in the audit log, in the cluster's own, and in names of Kubernetes
+   * objects.
+   */
   readonly id: string;
   readonly cluster: string;
   /** Whom Sallyport would make of the person. */
@@ -47,8 +50,8 @@ const FIELDS = ["id", "cluster", "identity", "user", "groups", "reason", "by", "
 const MAX_REASON_CHARS = 512;
 
 /**
- * The grant as a ConfigMap. It stays until somebody deletes it; the API server forgets certificate requests in
- * an hour.
+ * The grant as a ConfigMap. It stays until somebody deletes it; the API server forgets certificate requests
+ * in an hour.
  *
  * @param key of the seal
  */
@@ -126,7 +129,10 @@ const grantData = z.strictObject({
   seal: z.string(),
 });
 
-/** SQL that enters the grant in the audit log, as a row of `request_rows`, which the view `requests` has. Repeating it adds nothing. */
+/**
+ * SQL that enters the grant in the audit log, as a row of `request_rows`, which the view `requests` has.
+ * Repeating it adds nothing.
+ */
 export function auditLogStatement({ id, cluster, identity, reason, by, method, from, until }: Grant): string {
   const values = {
     id: sqlText(`${new Date(from).toISOString()}-${id}`),

@@ -37,7 +37,8 @@ const MAX_SIGNING_MS = 30_000;
 const POLL_MS = 500;
 
 /**
- * Issues a grant's credential. The grant is stored in the cluster first: no credential exists that nobody wrote down.
+ * Issues a grant's credential. The grant is stored in the cluster first: no credential exists that nobody
+ * wrote down.
  *
  * @returns the text of a kubeconfig
  * @throws OperatorError; then there is no credential
@@ -147,7 +148,11 @@ async function issueCertificate(
   }
 }
 
-/** The cluster may sign something else than it was asked to. @throws OperatorError; the key is then never written */
+/**
+ * The cluster may sign something else than it was asked to.
+ *
+ * @throws OperatorError; the key is then never written
+ */
 function checkCertificate(grant: Grant, certificate: string): void {
   const { notAfter, user, groups } = readCertificate(certificate);
   if (outlastsGrant(grant, notAfter)) {
@@ -233,8 +238,8 @@ export interface StoredGrants {
 }
 
 /**
- * Reads every grant whose ConfigMap is in the cluster. Whoever may write ConfigMaps there can forge one, so each
- * is verified.
+ * Reads every grant whose ConfigMap is in the cluster. Whoever may write ConfigMaps there can forge one, so
+ * each is verified.
  *
  * @param cluster its name in the deployment file
  * @throws OperatorError

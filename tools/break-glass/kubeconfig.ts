@@ -10,7 +10,10 @@ export interface ClusterAddress {
 export type Credential =
   /** Both PEM. */
   | { readonly certificate: string; readonly key: string }
-  /** Of the connector's service account, which may impersonate the people of the identity rules and nobody else. */
+  /**
+   * Of the connector's service account, which may impersonate the people of the identity rules and nobody
+   * else.
+   */
   | { readonly token: string };
 
 /** A kubeconfig with a grant's credential. JSON, which kubectl reads as YAML. */

@@ -63,7 +63,10 @@ async function runCommand(entry: CommandEntry, args: readonly string[], context:
   }
 }
 
-/** An operator gets a message. Anything else is a bug, whose stack is needed; an error's other fields may hold secrets. */
+/**
+ * An operator gets a message. Anything else is a bug, whose stack is needed; an error's other fields may hold
+ * secrets.
+ */
 function describeFailure(error: unknown): string {
   if (error instanceof OperatorError) return error.message;
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

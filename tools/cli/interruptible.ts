@@ -1,8 +1,8 @@
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /**
- * Runs work that must not be stopped in the middle. The first Ctrl-C (or SIGTERM) only aborts the signal, and the
- * second one ends the program as ever.
+ * Runs work that must not be stopped in the middle. The first Ctrl-C (or SIGTERM) only aborts the signal, and
+ * the second one ends the program as ever.
  */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const interrupted = new AbortController();

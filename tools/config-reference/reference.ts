@@ -102,7 +102,10 @@ export function referenceOf(schema: z.ZodType, anchor: string): string {
   return sections.join("\n\n");
 }
 
-/** The fields of an object, or of each alternative. Fields of unnamed inner objects are listed with their path. */
+/**
+ * The fields of an object, or of each alternative. Fields of unnamed inner objects are listed with their
+ * path.
+ */
 export function fieldsOf(schema: JsonSchema, parts: Readonly<Record<string, JsonSchema>>, prefix = ""): Field[] {
   const objects = objectsIn(schema);
   const isEither = objects.length > 1 && schema.oneOf === undefined;

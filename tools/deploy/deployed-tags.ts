@@ -61,7 +61,10 @@ function parseAnswer<T>({ stdout }: Finished, schema: z.ZodType<T>): T {
   }
 }
 
-/** The files to which a deploy and a dry run write what runs afterwards, in the deployment's folder of terraform/out. */
+/**
+ * The files to which a deploy and a dry run write what runs afterwards, in the deployment's folder of
+ * terraform/out.
+ */
 export const DEPLOYED_FILE = "deployed.json";
 export const DRY_RUN_FILE = "deployed.dry-run.json";
 

@@ -10,7 +10,10 @@ export const LIVE_COUNT_SQL = "SELECT count(*) AS live FROM sessions WHERE state
 const POLL_MS = 15_000;
 /** Isolates of the edge learn of a drain within 3 s. Until then sessions may open, and must be seen. */
 export const SETTLE_MS = 5_000;
-/** Uploads and checks take minutes. A drain that nobody ends, because the machine is gone, is over after these. */
+/**
+ * Uploads and checks take minutes. A drain that nobody ends, because the machine is gone, is over after
+ * these.
+ */
 const DEPLOY_MS = 20 * 60_000;
 /** The longest wait whose drain the admin API accepts, with time to spare for a clock that is fast. */
 export const MAX_PATIENCE_MS = MAX_DRAIN_MS - 60 * 60_000;

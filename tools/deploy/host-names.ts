@@ -1,6 +1,6 @@
 /**
- * Where host names lead before a deploy. wrangler takes over custom domains of other Workers, and DNS records, without asking
- * where its stdout is no terminal. So a deploy looks first.
+ * Where host names lead before a deploy. wrangler takes over custom domains of other Workers, and DNS
+ * records, without asking where its stdout is no terminal. So a deploy looks first.
  */
 import * as z from "zod";
 import { parseJson } from "../../common/json.ts";

@@ -1,6 +1,6 @@
 /**
- * Applies D1 migrations one statement at a time. `wrangler d1 migrations apply` sends a whole file, which D1 splits into
- * statements itself. Where it splits one wrongly, this is the way around.
+ * Applies D1 migrations one statement at a time. `wrangler d1 migrations apply` sends a whole file, which D1
+ * splits into statements itself. Where it splits one wrongly, this is the way around.
  */
 import { DatabaseSync } from "node:sqlite";
 import type { Migration } from "../../dev/stack/migrations.ts";
@@ -24,8 +24,8 @@ interface SchemaRow {
 }
 
 /**
- * Applies what is pending. An attempt that was interrupted within a migration goes on where it stopped: the schema says
- * where that is.
+ * Applies what is pending. An attempt that was interrupted within a migration goes on where it stopped: the
+ * schema says where that is.
  *
  * @param migrations of this checkout, in order
  * @param pending names of those that D1 has not recorded

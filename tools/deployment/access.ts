@@ -25,9 +25,9 @@ const LOGIN_PATH = "/cdn-cgi/access/login/";
 const RESOURCE_METADATA = /\bresource_metadata="([^"]+)"/i;
 
 /**
- * Tells whether Access answered. Access redirects to its sign-in page. With Managed OAuth it answers clients other than
- * browsers with 401 and a challenge. It answers 401 or 403 with its own headers where only service tokens are accepted or a
- * token is wrong. The Worker's own refusals have none of these.
+ * Tells whether Access answered. Access redirects to its sign-in page. With Managed OAuth it answers clients
+ * other than browsers with 401 and a challenge. It answers 401 or 403 with its own headers where only service
+ * tokens are accepted or a token is wrong. The Worker's own refusals have none of these.
  */
 export function readAccessAnswer({ status, headers }: HttpAnswer, teamDomain: string): AccessAnswer {
   const location = URL.parse(headers["location"] ?? "");
@@ -44,7 +44,10 @@ export function readAccessAnswer({ status, headers }: HttpAnswer, teamDomain: st
   return { by: "other" };
 }
 
-/** What a browser sends when somebody opens a page: such a client is sent to sign in, with or without Managed OAuth. */
+/**
+ * What a browser sends when somebody opens a page: such a client is sent to sign in, with or without Managed
+ * OAuth.
+ */
 const BROWSER_HEADERS = {
   accept: "text/html,application/xhtml+xml",
   "sec-fetch-dest": "document",
@@ -56,8 +59,8 @@ const BROWSER_HEADERS = {
 export type StrangersAnswer = AccessAnswer & { readonly status: number };
 
 /**
- * Asks as somebody who has not signed in. A challenge of Managed OAuth names no application, so its audience is
- * asked for as a browser.
+ * Asks as somebody who has not signed in. A challenge of Managed OAuth names no application, so its audience
+ * is asked for as a browser.
  */
 export async function askAsStranger(http: Http, url: string, teamDomain: string): Promise<StrangersAnswer> {
   const answer = await http({ url });

@@ -1,6 +1,7 @@
 /**
- * Service tokens were in the edge stack once. On an upgrade the stack `secrets` imports those that are still in the
- * edge stack's state, and the edge stack forgets them (its `removed` blocks): their ids and secrets stay valid.
+ * Service tokens were in the edge stack once. On an upgrade the stack `secrets` imports those that are still
+ * in the edge stack's state, and the edge stack forgets them (its `removed` blocks): their ids and secrets
+ * stay valid.
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,8 +14,8 @@ import type { StackState } from "./stack-state.ts";
 const FILE = "import-service-tokens.tf.json";
 
 /**
- * Has the stack `secrets` import what the edge stack's state has. Ids are taken from there and not looked up by name: whoever
- * may create service tokens could name one like ours, and know its secret.
+ * Has the stack `secrets` import what the edge stack's state has. Ids are taken from there and not looked up
+ * by name: whoever may create service tokens could name one like ours, and know its secret.
  *
  * @param edge the edge stack's state
  * @param secretsFolder the folder of the stack `secrets`

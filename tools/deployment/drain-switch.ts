@@ -13,7 +13,9 @@ const drainSchema = z.object({
   reason: z.string().nullable(),
   until: z.string().nullable(),
 });
-/** Whether new sessions are refused, by whom, why, and until when. The last three are null if they are not. */
+/**
+ * Whether new sessions are refused, by whom, why, and until when. The last three are null if they are not.
+ */
 export type DrainState = z.output<typeof drainSchema>;
 
 const endedSchema = z.object({ wasDraining: z.boolean() });
@@ -53,7 +55,11 @@ export interface LiveSession {
  */
 export class UnclearAnswer extends OperatorError {}
 
-/** Each method @throws OperatorError that says why it was not done, and what to do; UnclearAnswer where it may be done. */
+/**
+ * Each method
+ *
+ * @throws OperatorError that says why it was not done, and what to do; UnclearAnswer where it may be done.
+ */
 export interface DrainSwitch {
   read(): Promise<DrainState>;
   /** @param until ms since the epoch */

@@ -1,4 +1,7 @@
-/** Makes a first deployment file from what Cloudflare's API and the cluster say, so that no id is copied by hand. */
+/**
+ * Makes a first deployment file from what Cloudflare's API and the cluster say, so that no id is copied by
+ * hand.
+ */
 import * as z from "zod";
 import { parseJson } from "../../common/json.ts";
 import type { DeploymentInput } from "../../terraform/config/schema.ts";
@@ -15,7 +18,10 @@ export interface InitInput {
   readonly cluster: string;
   /** The administrator's address. */
   readonly admin: string;
-  /** Access admits all addresses of this domain. Undefined: the administrator's address alone, whose domain may be a mail provider's. */
+  /**
+   * Access admits all addresses of this domain. Undefined: the administrator's address alone, whose domain
+   * may be a mail provider's.
+   */
   readonly emailDomain: string | undefined;
   /** The administrator's access to the cluster. Without a context: the current one, by its name. */
   readonly kubeconfig: KubectlTarget;
@@ -100,7 +106,10 @@ async function findTeamDomain(account: string, dependencies: InitDependencies): 
   return `https://${auth_domain}`;
 }
 
-/** With the current context's name written down, so that a later change of it does not apply to another cluster. */
+/**
+ * With the current context's name written down, so that a later change of it does not apply to another
+ * cluster.
+ */
 async function nameContext(target: KubectlTarget, kubectl: Kubectl): Promise<KubectlTarget> {
   if (target.context !== undefined) return target;
   const context = (await run(target, ["config", "current-context"], kubectl)).trim();

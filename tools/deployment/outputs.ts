@@ -82,7 +82,10 @@ export function parseOutputs(text: string, where: string): Outputs {
   throw new OperatorError(`${where} lacks ${fields.join(", ")}: run "npx sallyport synth" and apply the edge stack`);
 }
 
-/** Outputs in the form of `terraform output -json`, for `--outputs`. Only those that are used, and none is a secret. */
+/**
+ * Outputs in the form of `terraform output -json`, for `--outputs`. Only those that are used, and none is a
+ * secret.
+ */
 export function formatOutputs(outputs: Outputs): string {
   const wrapped = Object.entries(outputs).map(([name, value]) => [name, { value }]);
   return `${JSON.stringify(Object.fromEntries(wrapped), null, 2)}\n`;

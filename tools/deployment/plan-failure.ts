@@ -1,4 +1,7 @@
-/** Why Terraform could not plan a stack: because one before it is not applied yet, or because of a fault. Pure. */
+/**
+ * Why Terraform could not plan a stack: because one before it is not applied yet, or because of a fault.
+ * Pure.
+ */
 import * as z from "zod";
 import { parseJson } from "../../common/json.ts";
 import { DEMO_STACK } from "../../terraform/config/stack-names.ts";
@@ -22,7 +25,10 @@ type Diagnostic = z.output<typeof diagnosticSchema>;
 
 const lineSchema = z.object({ type: z.literal("diagnostic"), diagnostic: diagnosticSchema });
 
-/** The errors in what `terraform plan -json` prints. https://developer.hashicorp.com/terraform/internals/machine-readable-ui */
+/**
+ * The errors in what `terraform plan -json` prints.
+ * https://developer.hashicorp.com/terraform/internals/machine-readable-ui
+ */
 function readErrors(output: string): Diagnostic[] {
   return output.split("\n").flatMap((line) => {
     const read = lineSchema.safeParse(parseJson(line));
@@ -59,7 +65,9 @@ function describeError({ summary, address }: Diagnostic): string {
   return address === undefined ? summary : `${summary} (${address})`;
 }
 
-/** Whether an error is that a stack has not made something yet. Any other trouble with its state is a fault. */
+/**
+ * Whether an error is that a stack has not made something yet. Any other trouble with its state is a fault.
+ */
 function isMissingFrom(stack: string, { summary, address, snippet }: Diagnostic): boolean {
   const state = `data.terraform_remote_state.${stack}`;
   if (summary === "Unable to find remote state") return address === state;

@@ -64,7 +64,9 @@ export interface PlannedCluster {
   /** How kubectl reaches the cluster without Cloudflare. Undefined where the deployment file does not say. */
   readonly kubeconfig: { readonly path: string; readonly context: string | undefined } | undefined;
   readonly connector: Connector;
-  /** What the network policy lets the connector reach of the API server. Undefined where there is no policy. */
+  /**
+   * What the network policy lets the connector reach of the API server. Undefined where there is no policy.
+   */
   readonly apiServer:
     | { readonly cidrs: readonly string[]; readonly port: number; readonly serviceIps: readonly string[] }
     | undefined;

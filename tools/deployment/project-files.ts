@@ -20,7 +20,10 @@ function isProject(folder: string): boolean {
   return name === "sallyport";
 }
 
-/** Where `synth` and `deploy` write, from the project's top: a folder for each deployment, so that none overwrites another's. */
+/**
+ * Where `synth` and `deploy` write, from the project's top: a folder for each deployment, so that none
+ * overwrites another's.
+ */
 export function outFolder(deployment: string): string {
   return join(OUT, deployment);
 }

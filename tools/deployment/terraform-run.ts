@@ -71,8 +71,8 @@ const HAS_CHANGES = 2;
  * Initializes and applies, or plans, one stack.
  *
  * @param folder with its JSON
- * @returns what a plan found. `failed` is not an error here: a stack that reads what another stack has still to make
- *   cannot be planned
+ * @returns what a plan found. `failed` is not an error here: a stack that reads what another stack has still
+ *   to make cannot be planned
  * @throws OperatorError where Terraform fails or the operator says no
  */
 export async function runStack(

@@ -1,4 +1,7 @@
-/** The tag of a deployed Worker version (`wrangler deploy --tag`): what a later deploy, and the doctor, compare. Pure. */
+/**
+ * The tag of a deployed Worker version (`wrangler deploy --tag`): what a later deploy, and the doctor,
+ * compare. Pure.
+ */
 
 export interface VersionTag {
   /** The version of the contract between the edge and the objects that this Worker was built with. */

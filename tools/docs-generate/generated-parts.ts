@@ -4,8 +4,8 @@
 const PART = /(<!-- generated:([\w-]+) [^>]*-->\n)([\s\S]*?)(<!-- \/generated:\2 -->)/g;
 
 /**
- * Replaces the texts between `<!-- generated:NAME COMMAND -->` and `<!-- /generated:NAME -->`. COMMAND tells readers how
- * the part is made.
+ * Replaces the texts between `<!-- generated:NAME COMMAND -->` and `<!-- /generated:NAME -->`. COMMAND tells
+ * readers how the part is made.
  *
  * @param parts name → text; the document must have marks for exactly these
  * @throws Error where marks have no text, or a text has no marks

@@ -1,4 +1,6 @@
-/** The table of the edge stack's outputs in docs/DEPLOY.md, rendered from `terraform/config/outputs.ts`. Pure. */
+/**
+ * The table of the edge stack's outputs in docs/DEPLOY.md, rendered from `terraform/config/outputs.ts`. Pure.
+ */
 import { OUTPUT, OUTPUT_MEANINGS } from "../../terraform/config/outputs.ts";
 import { markdownTable } from "../markdown.ts";
 

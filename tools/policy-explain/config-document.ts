@@ -14,7 +14,8 @@ const EXAMPLE = "terraform/deployment.example.jsonc";
 /**
  * Reads the Worker's configuration document, unparsed.
  *
- * @param file undefined: that of the last deploy or dry run; without one, what the deployment file would deploy
+ * @param file undefined: that of the last deploy or dry run; without one, what the deployment file would
+ *   deploy
  * @param note is told which file stands in for a deploy that has not been made
  */
 export function readConfigDocument(file: string | undefined, note: (line: string) => void): unknown {
@@ -38,7 +39,10 @@ function readText(file: string): string {
   }
 }
 
-/** Without Terraform's outputs. A service token that Terraform creates is known by its name: `--as service:ci`. */
+/**
+ * Without Terraform's outputs. A service token that Terraform creates is known by its name: `--as
+ * service:ci`.
+ */
 function plannedDocument(deployment: Deployment): unknown {
   const audience = "not-applied-yet";
   return workerDocument(deployment, {

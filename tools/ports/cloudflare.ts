@@ -5,7 +5,9 @@ import type { Http } from "./http.ts";
 
 export const DEFAULT_API = "https://api.cloudflare.com/client/v4";
 
-/** The API refused a request, or answered something unknown. The message quotes the API and never the token. */
+/**
+ * The API refused a request, or answered something unknown. The message quotes the API and never the token.
+ */
 export class CloudflareError extends Error {
   override readonly name = "CloudflareError";
   /** Of the HTTP answer. */

@@ -1,7 +1,7 @@
 /**
- * An OAuth 2.0 authorization server as Access's Managed OAuth is one: authorization codes with PKCE for public
- * clients, opaque tokens, refresh tokens that rotate, revocation. Time is an argument; randomness is the
- * platform's. It keeps everything in memory, and of secrets only their hashes.
+ * An OAuth 2.0 authorization server as Access's Managed OAuth is one: authorization codes with PKCE for
+ * public clients, opaque tokens, refresh tokens that rotate, revocation. Time is an argument; randomness is
+ * the platform's. It keeps everything in memory, and of secrets only their hashes.
  */
 import { err, ok, type Result } from "../../../common/result.ts";
 import { type ApplicationName, applicationAt, type Policies } from "../applications.ts";
@@ -40,7 +40,9 @@ export interface AuthorizationRequest {
   readonly loginHint: string | undefined;
 }
 
-/** A refused authorization request. Without `redirectTo` the person is told, because the client is unknown. */
+/**
+ * A refused authorization request. Without `redirectTo` the person is told, because the client is unknown.
+ */
 export interface AuthorizationFailure extends OAuthError {
   readonly redirectTo: string | undefined;
 }
@@ -291,7 +293,9 @@ export class AuthorizationServer {
   }
 }
 
-/** Any address of an application names it: Access's own metadata has the application's, and clients differ. */
+/**
+ * Any address of an application names it: Access's own metadata has the application's, and clients differ.
+ */
 function applicationOf(resource: string, port: string): ApplicationName | undefined {
   if (!URL.canParse(resource) || resource.includes("#")) return undefined;
   const url = new URL(resource);

@@ -44,7 +44,8 @@ export function discoveryDocument(
   const issuerPath = below(AUTHORIZATION_SERVER);
   if (issuerPath !== undefined) {
     const path = issuerPath.replace(/\/$/, "");
-    // The issuer must be what the client asked for (RFC 8414, section 3.3). Applications with a path may be asked, too.
+    // The issuer must be what the client asked for (RFC 8414, section 3.3). Applications with a path may be
+    // asked, too.
     const isIssuer = path === "" || path === APPLICATION_PATHS.admin;
     return isIssuer ? authorizationServerMetadata(`${server}${path}`, server) : undefined;
   }

@@ -2,8 +2,8 @@ import { err, ok, type Result } from "../../../common/result.ts";
 import { type OAuthError, oauthError } from "./errors.ts";
 
 /**
- * Reads parameters of a request, of which none may occur twice (RFC 6749, section 3.1): two readers could take
- * different ones. An empty one counts as left out.
+ * Reads parameters of a request, of which none may occur twice (RFC 6749, section 3.1): two readers could
+ * take different ones. An empty one counts as left out.
  *
  * @returns the parameters by name
  */

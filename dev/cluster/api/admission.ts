@@ -144,7 +144,9 @@ function withClusterIp(spec: unknown): object {
 const MAX_DATA_BYTES = 1024 * 1024;
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
-/** Throws 422 for data or annotations that the API server does not store. `kubectl apply` adds an annotation. */
+/**
+ * Throws 422 for data or annotations that the API server does not store. `kubectl apply` adds an annotation.
+ */
 function checkSize(info: ResourceInfo, name: string, { data, binaryData, metadata }: Record<string, unknown>): void {
   const isBase64 = info.resource === "secrets";
   const bytes = sizeOf(data, isBase64) + sizeOf(binaryData, true);

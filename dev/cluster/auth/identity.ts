@@ -12,7 +12,9 @@ export interface UserInfo {
 
 export const ANONYMOUS: UserInfo = { username: "system:anonymous", groups: ["system:unauthenticated"] };
 
-/** The namespace and name of the account that makes every request to this cluster, in place of a sidecar's. */
+/**
+ * The namespace and name of the account that makes every request to this cluster, in place of a sidecar's.
+ */
 export const PROXY_ACCOUNT_NAME = { namespace: "access-proxy", name: "impersonator" } as const;
 
 /** This account as a user. It may only impersonate. */
@@ -48,8 +50,8 @@ function requestedBy({ headersDistinct: lines }: IncomingMessage): Requested {
 
 /**
  * Reads the user from the Impersonate-* headers; system:anonymous without them. As in the API server's
- * impersonation filter, a service account without groups has those of its namespace, and all but the anonymous
- * user belong to system:authenticated unless they ask for it or for system:unauthenticated.
+ * impersonation filter, a service account without groups has those of its namespace, and all but the
+ * anonymous user belong to system:authenticated unless they ask for it or for system:unauthenticated.
  */
 export function impersonatedUser(request: IncomingMessage): UserInfo {
   const { username, uid, groups, extra } = requestedBy(request);
@@ -70,7 +72,9 @@ export function impersonatedUser(request: IncomingMessage): UserInfo {
   };
 }
 
-/** What the proxy's account must be allowed for a request's impersonation, as the API server's filter asks. */
+/**
+ * What the proxy's account must be allowed for a request's impersonation, as the API server's filter asks.
+ */
 export function impersonationRequests(request: IncomingMessage): readonly ResourceRequest[] {
   const { username, uid, groups, extra } = requestedBy(request);
   if (username === "") return [];

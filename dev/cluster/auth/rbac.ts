@@ -79,8 +79,8 @@ function binding(name: string, role: string, subjects: readonly Subject[], names
 }
 
 /**
- * Of the proxy's account, with any name: the local stack's identity rules may change. Tests replace it by what
- * the connector's manifests give.
+ * Of the proxy's account, with any name: the local stack's identity rules may change. Tests replace it by
+ * what the connector's manifests give.
  */
 export const IMPERSONATOR_ROLE = "impersonator";
 const IMPERSONATE: readonly PolicyRule[] = [

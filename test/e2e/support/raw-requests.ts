@@ -2,7 +2,9 @@ import { expand, headerLines, type RequestEntry } from "../../support/hostile.ts
 
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/** The bytes of a request of the hostile corpus, with a Host, a token, and a WebSocket's handshake headers. */
+/**
+ * The bytes of a request of the hostile corpus, with a Host, a token, and a WebSocket's handshake headers.
+ */
 export function requestBytes(entry: RequestEntry, token: string, userAgent?: string, user?: string): string {
   const { method, target, bare } = entry;
   const lines = headerLines(entry).map(([name, value]) => [name, expand(value, token, user)] as const);

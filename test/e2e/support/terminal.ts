@@ -30,8 +30,8 @@ export class Terminal {
   }
 
   /**
-   * Types the command repeatedly until the text is on the screen. kubectl sends the terminal's size beside stdin, so the
-   * first command may run before the size has arrived.
+   * Types the command repeatedly until the text is on the screen. kubectl sends the terminal's size beside
+   * stdin, so the first command may run before the size has arrived.
    */
   async typeUntil(command: string, text: string): Promise<void> {
     const shown = () => {

@@ -1,4 +1,6 @@
-/** Changes objects over and over, while workerd is killed and restarted, and compares them with the audit log. */
+/**
+ * Changes objects over and over, while workerd is killed and restarted, and compares them with the audit log.
+ */
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../../../tools/random.ts";

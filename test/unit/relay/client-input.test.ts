@@ -17,7 +17,10 @@ const BASE64 = "v4.base64.channel.k8s.io";
 /** A piece and what it is copied and encoded with, several times. */
 const MAX_BYTES_PER_TURN = 4 * MIB;
 
-/** The way in of a session, whose cluster takes everything at once and whose timers ring when the test says so. */
+/**
+ * The way in of a session, whose cluster takes everything at once and whose timers ring when the test says
+ * so.
+ */
 class Session {
   readonly framing: Framing;
   readonly sent: (Uint8Array | string)[] = [];

@@ -16,7 +16,10 @@ function rulesFor(rules: readonly RuleInput[], named?: readonly string[] | "any"
   return impersonationRules(impersonated(identities(...rules), named));
 }
 
-/** RBAC's evaluation (k8s.io/kubernetes, plugin/pkg/auth/authorizer/rbac): no names, or an empty list, means every name. */
+/**
+ * RBAC's evaluation (k8s.io/kubernetes, plugin/pkg/auth/authorizer/rbac): no names, or an empty list, means
+ * every name.
+ */
 function allows(rules: readonly PolicyRule[], apiGroup: string, resource: string, name: string): boolean {
   return rules.some(
     (rule) =>

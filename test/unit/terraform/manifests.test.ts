@@ -183,7 +183,10 @@ describe("cloudflared", () => {
   });
 });
 
-/** What ipBlocks of these rules allow, as https://kubernetes.io/docs/concepts/services-networking/network-policies/ says. */
+/**
+ * What ipBlocks of these rules allow, as
+ * https://kubernetes.io/docs/concepts/services-networking/network-policies/ says.
+ */
 function reach(egress: readonly { to: readonly unknown[]; ports: readonly { port: number; protocol: string }[] }[]) {
   return (address: string, protocol: string, port: number): boolean =>
     egress.some(
@@ -234,7 +237,10 @@ describe("the network policy", () => {
     expect(JSON.stringify(egress)).not.toMatch(/0\.0\.0\.0\/0|::\/0/);
   });
 
-  /** A cluster as pods see it: where the Service is, where it leads, and who answers DNS outside of kube-system. */
+  /**
+   * A cluster as pods see it: where the Service is, where it leads, and who answers DNS outside of
+   * kube-system.
+   */
   const SHAPES = [
     ["eks", { endpoint: "192.168.119.7", port: 443, service: "10.100.0.1", dns: "169.254.20.10" }],
     ["eks", { endpoint: "192.168.171.240", port: 443, service: "172.20.0.1", dns: "169.254.20.10" }],

@@ -1,5 +1,5 @@
-// The outside world of the tests: key sets of Access teams, and nothing else. The team's name says how its domain
-// behaves; what the tests want to know of it, or to change, they ask at /control/….
+// The outside world of the tests: key sets of Access teams, and nothing else. The team's name says how its
+// domain behaves; what the tests want to know of it, or to change, they ask at /control/….
 const keySets = new Map();
 const fetches = new Map();
 

@@ -1,6 +1,7 @@
 // A cluster of the tests' own. A name in the path says how the request is answered:
 //   puppet-…   the test itself plays the upstream, over a control socket (see puppet.js and ../puppet.ts)
-//   raw-PORT   passed on to a server of the test run that sees the header lines one by one (see ../../support/raw-headers-server.ts)
+//   raw-PORT   passed on to a server of the test run that sees the header lines one by one
+//              (see ../../support/raw-headers-server.ts)
 //   a pod of SCRIPTS or REFUSALS; anything else gets back what arrived.
 import { Puppet } from "./puppet.js";
 import { REFUSALS, SCRIPTS, status } from "./scripts.js";

@@ -4,15 +4,15 @@ import { DurableObject } from "cloudflare:workers";
 const LONGEST_CALL_MS = 20_000;
 
 /**
- * One upstream in the test's hands. The test connects first, to http://control/<name>; the next other request is the
- * one it plays the server of.
+ * One upstream in the test's hands. The test connects first, to http://control/<name>; the next other request
+ * is the one it plays the server of.
  *
  * On the control socket, binary messages are the stream's own bytes, both ways. Text is JSON:
  * - to the test `{event: "request" | "text" | "end" | "close" | "cancelled", …}`
  * - from the test `{do: "accept" | "refuse" | "text" | "close" | "crash" | "stall", …}`
  *
- * A WebSocket is accepted at once, unless `?hold` was asked for, with the last of the offered subprotocols, unless
- * `?protocol=` names another; plain HTTP is answered when told to accept.
+ * A WebSocket is accepted at once, unless `?hold` was asked for, with the last of the offered subprotocols,
+ * unless `?protocol=` names another; plain HTTP is answered when told to accept.
  */
 export class Puppet extends DurableObject {
   #control;
@@ -63,8 +63,8 @@ export class Puppet extends DurableObject {
   }
 
   /**
-   * Nothing is delivered to the object meanwhile, so that nothing is read from its sockets. All calls are made at
-   * once, so that nothing comes in between.
+   * Nothing is delivered to the object meanwhile, so that nothing is read from its sockets. All calls are
+   * made at once, so that nothing comes in between.
    */
   #stall(ms) {
     for (let left = ms; left > 0; left -= LONGEST_CALL_MS) {

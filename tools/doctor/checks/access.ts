@@ -35,7 +35,9 @@ export function accessCheck({ access, audiences, hostname, isForPeople }: Host, 
   };
 }
 
-/** The admin API has an Access application of its own, which a sign-in to the other application does not open. */
+/**
+ * The admin API has an Access application of its own, which a sign-in to the other application does not open.
+ */
 export function adminAccessCheck({ access, hostname }: Host, { http, serviceToken }: Dependencies): Check {
   const url = `https://${hostname}${ADMIN_PATH}`;
   const advice = `create an Access application for ${hostname}/-/admin with the administrators' policy`;

@@ -53,7 +53,8 @@ export function triggersCheck(migrations: readonly Migration[], query: Query | u
 }
 
 /**
- * The triggers after all migrations, as SQLite itself has them: a migration may rename a table or drop a trigger.
+ * The triggers after all migrations, as SQLite itself has them: a migration may rename a table or drop a
+ * trigger.
  *
  * @returns normalized SQL by the trigger's name
  */

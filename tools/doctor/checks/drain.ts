@@ -1,11 +1,16 @@
-/** Whether new sessions are refused: a drain that was forgotten, or whose end was lost, looks like an outage. */
+/**
+ * Whether new sessions are refused: a drain that was forgotten, or whose end was lost, looks like an outage.
+ */
 import * as z from "zod";
 import { parseJson } from "../../../common/json.ts";
 import { MAX_DRAIN_MS } from "../../../contract/drain.ts";
 import { type Check, passed, type Query, warning } from "../check.ts";
 import { databaseCheck } from "./audit-database.ts";
 
-/** No index leads to drains, and an audit log has millions of rows. Most deployments write fewer than this a day. */
+/**
+ * No index leads to drains, and an audit log has millions of rows. Most deployments write fewer than this a
+ * day.
+ */
 const WINDOW_ROWS = 100_000;
 /** Rows are written in the order of their delivery, so those of an outage come later than their time. */
 const SLACK_MS = 60 * 60_000;

@@ -7,7 +7,9 @@ const schema = z.object({ clientVersion: z.object({ gitVersion: z.string() }) })
 const VARIABLE = "KUBECTL_REMOTE_COMMAND_WEBSOCKETS";
 const INSTALL = "install kubectl 1.31 or later";
 
-/** kubectl uses WebSockets, the only protocol that is relayed: by default since 1.31, on request since 1.29. */
+/**
+ * kubectl uses WebSockets, the only protocol that is relayed: by default since 1.31, on request since 1.29.
+ */
 export function kubectlVersionCheck(
   { kubectl }: Pick<Dependencies, "kubectl">,
   env: Readonly<Record<string, string | undefined>>,

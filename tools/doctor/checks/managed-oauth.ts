@@ -26,9 +26,9 @@ export function managedOAuthCheck(host: Host, dependencies: Dependencies): Check
 }
 
 /**
- * Administrators can sign in to the application for `/-/admin` the same way. Cloudflare documents Managed OAuth
- * for applications of a host name, and does not say how it works for one of a path. So this is a warning, and
- * there is another way.
+ * Administrators can sign in to the application for `/-/admin` the same way. Cloudflare documents Managed
+ * OAuth for applications of a host name, and does not say how it works for one of a path. So this is a
+ * warning, and there is another way.
  */
 export function adminOAuthCheck(host: Host, dependencies: Dependencies): Check {
   return oauthCheck("oauth-admin", ADMIN_PATH, host, dependencies, (message) =>

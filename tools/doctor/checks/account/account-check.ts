@@ -8,8 +8,8 @@ export interface AccountCheck {
   /** Undefined without an API token. */
   readonly api: Cloudflare | undefined;
   /**
-   * A permission that a useful token may lack: then the check is skipped. Undefined where every token for this needs
-   * the permission: then a refusal is a failure.
+   * A permission that a useful token may lack: then the check is skipped. Undefined where every token for
+   * this needs the permission: then a refusal is a failure.
    */
   readonly permission?: string;
   readonly run: (api: Cloudflare) => Promise<Finding>;

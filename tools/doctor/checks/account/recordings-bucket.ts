@@ -1,4 +1,7 @@
-/** The bucket of recordings and seals: nobody deletes one too early, and unfinished uploads are kept long enough. */
+/**
+ * The bucket of recordings and seals: nobody deletes one too early, and unfinished uploads are kept long
+ * enough.
+ */
 import * as z from "zod";
 import { SEALS_PREFIX } from "../../../../audit/seal/keys.ts";
 import { RECORDINGS_PREFIX } from "../../../../contract/recording.ts";

@@ -10,8 +10,8 @@ import { accountCheck } from "./account-check.ts";
 const organization = z.object({ warp_auth_session_duration: z.string().nullish() });
 
 /**
- * WARP sessions count as a sign-in only where the account gives them a length. That length is the account's, and takes
- * precedence over the durations of policies and applications.
+ * WARP sessions count as a sign-in only where the account gives them a length. That length is the account's,
+ * and takes precedence over the durations of policies and applications.
  */
 export function warpSessionCheck({ access: { signIn } }: Plan, api: Cloudflare | undefined): Check {
   return accountCheck({
@@ -131,8 +131,9 @@ export function sessionDurationsCheck({ access }: Plan, api: Cloudflare | undefi
 }
 
 /**
- * The applications have the policies that the deployment file gives them. One more admits people whom the file does not name,
- * and the first that matches somebody decides. What a policy includes is Terraform's to compare.
+ * The applications have the policies that the deployment file gives them. One more admits people whom the
+ * file does not name, and the first that matches somebody decides. What a policy includes is Terraform's to
+ * compare.
  */
 export function accessPoliciesCheck({ access }: Plan, api: Cloudflare | undefined): Check {
   return accountCheck({

@@ -74,7 +74,9 @@ const version = z.object({
 });
 export type Version = z.output<typeof version>;
 
-/** The versions that serve requests: one, or two during a gradual deployment. None of a Worker never deployed. */
+/**
+ * The versions that serve requests: one, or two during a gradual deployment. None of a Worker never deployed.
+ */
 export async function readActiveVersions(api: Cloudflare, worker: string): Promise<readonly Version[]> {
   const path = `workers/scripts/${worker}`;
   // The latest deployment comes first.

@@ -1,4 +1,7 @@
-/** Whether Cloudflare keeps what people type: an exec's command is in its URL, and the session plan in a header. */
+/**
+ * Whether Cloudflare keeps what people type: an exec's command is in its URL, and the session plan in a
+ * header.
+ */
 import type { Plan } from "../../../deployment/plan.ts";
 import type { Cloudflare } from "../../../ports/cloudflare.ts";
 import { type Check, failure, passed, warning } from "../../check.ts";

@@ -27,7 +27,8 @@ export function serverVersionCheck({ name }: PlannedCluster, view: ClusterView):
 
 /** The API server's clock, as an HTTP date. @returns undefined where it cannot be read */
 export async function clusterDate(view: ClusterView): Promise<string | undefined> {
-  // At this level kubectl logs the headers of answers, and those of requests except credentials. One line is kept.
+  // At this level kubectl logs the headers of answers, and those of requests except credentials. One line is
+  // kept.
   const printed = await view.run(["get", "--raw", "/version", "-v=8"]);
   if (!printed.ok) return undefined;
   return /\bDate: (\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT)/.exec(printed.value.stderr)?.[1];

@@ -6,7 +6,10 @@ import { type ClusterView, commandLineOf, containersOf } from "./cluster-view.ts
 
 const APPLY = "apply the cluster's stack";
 
-/** All replicas are ready, run the newest template, and use the service account that the permission checks look at. */
+/**
+ * All replicas are ready, run the newest template, and use the service account that the permission checks
+ * look at.
+ */
 export function connectorCheck({ name, connector }: PlannedCluster, view: ClusterView): Check {
   return {
     id: `connector:${name}`,
@@ -92,8 +95,8 @@ function isPinned(image: string): boolean {
 }
 
 /**
- * cloudflared uses QUIC and nothing else. WebSockets pass Workers VPC over QUIC only, and "auto" falls back to HTTP/2
- * where UDP is blocked: requests work then, and sessions fail.
+ * cloudflared uses QUIC and nothing else. WebSockets pass Workers VPC over QUIC only, and "auto" falls back
+ * to HTTP/2 where UDP is blocked: requests work then, and sessions fail.
  */
 export function quicCheck({ name }: PlannedCluster, view: ClusterView): Check {
   return {
@@ -118,7 +121,10 @@ const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1)$/;
 /** From this level on kubectl logs URLs, from 8 on bodies. */
 const LOGGING_VERBOSITY = 6;
 
-/** The sidecar listens on loopback only (it would give anybody else the account's permissions) and logs no requests. */
+/**
+ * The sidecar listens on loopback only (it would give anybody else the account's permissions) and logs no
+ * requests.
+ */
 export function sidecarCheck({ name }: PlannedCluster, view: ClusterView): Check {
   return {
     id: `sidecar:${name}`,
