@@ -19,6 +19,8 @@ const TOUCH_EVERY_MS = 5_000;
 /** Six missed touches. */
 const STALE_AFTER_MS = 30_000;
 const POLL_MS = 50;
+/** A longer pause between two looks, as while the machine sleeps, says nothing about the holder. */
+const MAX_STEP_MS = 1_000;
 /** Small work of others is waited for in silence. */
 const QUIET_MS = 2_000;
 
@@ -31,7 +33,7 @@ export interface LockOptions {
   readonly clock?: LockClock;
 }
 
-/** A clock that nobody sets. It stands still while the machine sleeps, where the system has such a one. */
+/** A clock that nobody sets. Whether it goes on while the machine sleeps differs between systems. */
 export interface LockClock {
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<unknown>;
@@ -104,15 +106,17 @@ async function acquire(
 ): Promise<void> {
   const start = clock.now();
   let hasTold = false;
-  let seen: { readonly state: string; readonly sinceMs: number } | undefined;
+  let seen: { readonly state: string; readonly atMs: number; readonly unchangedMs: number } | undefined;
   for (;;) {
     const failure = tryCreate(path, own);
     if (failure === undefined) return;
     const nowMs = clock.now();
     const lock = look(path);
-    if (lock && lock.state !== seen?.state) seen = { state: lock.state, sinceMs: nowMs };
-    if (lock && seen) {
-      const sight = { holder: parseHolder(lock.content), unchangedMs: nowMs - seen.sinceMs };
+    if (lock) {
+      const isSame = seen !== undefined && lock.state === seen.state;
+      const unchangedMs = isSame && seen ? seen.unchangedMs + Math.min(nowMs - seen.atMs, MAX_STEP_MS) : 0;
+      seen = { state: lock.state, atMs: nowMs, unchangedMs };
+      const sight = { holder: parseHolder(lock.content), unchangedMs };
       if (isStale(sight, place, isProcessAlive)) remove(path, lock.content);
     }
     const waitedMs = nowMs - start;
