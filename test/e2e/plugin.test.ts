@@ -16,6 +16,7 @@ import { archiveName } from "../../cli/krew.ts";
 import { buildRelease } from "../../cli/release.ts";
 import type { PersonaName } from "../../dev/access/personas.ts";
 import { SECOND } from "../../dev/stack/local-config.ts";
+import { loadTlsIdentity } from "../../dev/stack/tls-identity.ts";
 import { fetchOver } from "./support/https.ts";
 import { Kubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
@@ -201,6 +202,24 @@ describe.each([...NODES, ...(canBuildExecutable() ? [{ name: "a single executabl
         expect.stringContaining("alice@example.com (person)"),
         "",
       ]);
+    });
+
+    it("NODE_EXTRA_CA_CERTS counts beside a cluster's own authority", async () => {
+      const { person, folder } = machineOf("alice", { node, command, env: { NODE_EXTRA_CA_CERTS: ca } });
+      const own = join(folder, "own.pem");
+      writeFileSync(own, (await loadTlsIdentity(join(folder, "own.json"), new Date())).ca.cert);
+      const login = (env: Readonly<Record<string, string>>) =>
+        runPlugin(
+          { ...person, env: { ...person.env, ...env } },
+          "login",
+          "--server",
+          url,
+          "--certificate-authority",
+          own,
+        );
+      expect((await login({})).code).toBe(0);
+      const without = await login({ NODE_EXTRA_CA_CERTS: "" });
+      expect([without.code, without.stderr]).toEqual([1, expect.stringContaining("is not trusted")]);
     });
 
     it("an expired token is renewed without a word", async () => {

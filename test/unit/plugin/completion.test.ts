@@ -71,8 +71,6 @@ describe("completion", () => {
 
 describe("the completion of sessions", () => {
   const NOW_MS = 1_800_000_000_000;
-  /** Nothing listens there. */
-  const NOWHERE = "https://127.0.0.1:1";
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "plugin-completion-"));
@@ -122,7 +120,7 @@ describe("the completion of sessions", () => {
     return surroundings.printed.join("\n").split("\n");
   }
 
-  function signIn(expiresAtMs: number, application = NOWHERE): Promise<void> {
+  function signIn(expiresAtMs: number, application: string): Promise<void> {
     return openStore(surroundingsOf({ env: { SALLYPORT_HOME: folder } })).write({
       application,
       resource: application,
@@ -153,25 +151,33 @@ describe("the completion of sessions", () => {
     expect(await completed(kubeconfig("config", { server }), "end", "")).toEqual([idOf("good"), ":4"]);
   });
 
-  it("neither renews a token nor waits for whoever does", async () => {
-    await signIn(NOW_MS - 1);
-    const lock = join(folder, `${recordName(NOWHERE)}.lock`);
+  /** A deployment that takes connections and says nothing. @returns its address */
+  async function silentDeployment(onConnection: () => void): Promise<string> {
+    const silent = createTcpServer((socket) => {
+      onTestFinished(() => void socket.destroy());
+      onConnection();
+    });
+    await new Promise<void>((listening) => silent.listen(0, "127.0.0.1", listening));
+    onTestFinished(() => void silent.close());
+    return `https://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  }
+
+  it("neither renews a token, nor sends an old one, nor waits for whoever renews it", async () => {
+    let connections = 0;
+    const server = await silentDeployment(() => connections++);
+    await signIn(NOW_MS - 1, server);
+    const lock = join(folder, `${recordName(server)}.lock`);
     writeFileSync(lock, JSON.stringify({ pid: process.pid, host: ownPlace(), nonce: "n" }));
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
     // The fake clock stands still, so it is no time limit that ends this.
-    expect(await completed(kubeconfig("config", { NOWHERE }), "end", "")).toEqual([":4"]);
+    expect(await completed(kubeconfig("config", { server }), "end", "")).toEqual([":4"]);
+    expect(connections).toBe(0);
   });
 
   it("gives up soon where a deployment does not answer", async () => {
     const asked = Promise.withResolvers<void>();
-    const silent = createTcpServer((socket) => {
-      onTestFinished(() => void socket.destroy());
-      asked.resolve();
-    });
-    await new Promise<void>((listening) => silent.listen(0, "127.0.0.1", listening));
-    onTestFinished(() => void silent.close());
-    const server = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const server = await silentDeployment(asked.resolve);
     await signIn(NOW_MS + 60_000, server);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
