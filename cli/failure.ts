@@ -1,4 +1,5 @@
 /** How the plugin fails: with a message for the person, and an exit code for scripts. */
+import { shorten } from "./table.ts";
 
 /** Exit codes. Scripts depend on these numbers. */
 export const EXIT_CODES = {
@@ -40,13 +41,16 @@ export type FailureCode =
   | "api"
   | "proxy";
 
+/** Longer than any message of ours. A server's own text is in some, and could be megabytes. */
+const MAX_MESSAGE_CHARS = 4_000;
+
 /** A failure that the person can do something about. The message says what happened, then what to do. */
 export class PluginFailure extends Error {
   override readonly name = "PluginFailure";
   readonly code: FailureCode;
 
   constructor(code: FailureCode, message: string) {
-    super(message);
+    super(shorten(message, MAX_MESSAGE_CHARS));
     this.code = code;
   }
 

@@ -34,7 +34,14 @@ export const proxy = defineVerb({
   run: async (values, surroundings) => {
     const { print, note, env } = surroundings;
     const target = await findTarget(values, surroundings);
-    const service = serviceToken(env, values["service-token-file"]);
+    const tokenFile = values["service-token-file"];
+    if (tokenFile !== undefined && !target.application) {
+      throw new PluginFailure(
+        "usage",
+        "--service-token-file goes with an https address: plain HTTP gets no credential",
+      );
+    }
+    const service = serviceToken(env, tokenFile);
     // Plain HTTP gets no credential, whoever's it is.
     const credentials = (target.application && service) ?? personalToken(target);
     const file = values["kubeconfig-out"];

@@ -71,6 +71,11 @@ describe("the program", () => {
     expect(await run("refused")).toEqual({ code: 1, out: "", notes: "kubectl sallyport refused: you may not" });
   });
 
+  it("shows of a server's endless message what a person can read", () => {
+    expect(new PluginFailure("api", "you may not").message).toBe("you may not");
+    expect(new PluginFailure("api", "x".repeat(8_000_000)).message.length).toBeLessThan(5_000);
+  });
+
   it("shows of a bug its stack, and not its fields", async () => {
     const { code, notes } = await run("bug");
     expect(code).toBe(1);

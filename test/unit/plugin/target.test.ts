@@ -12,6 +12,7 @@ import { personalToken } from "../../../cli/proxy/credentials.ts";
 import { openStore } from "../../../cli/store/store.ts";
 import { findTarget, type TargetValues } from "../../../cli/target.ts";
 import { login, logout } from "../../../cli/verbs/login.ts";
+import { proxy } from "../../../cli/verbs/proxy.ts";
 import { surroundingsOf } from "./support.ts";
 
 let folder: string;
@@ -85,6 +86,12 @@ describe("options that say nothing together", () => {
     await expect(target(authority)).rejects.toMatchObject({ code: "usage", message: /goes with --server/ });
     const both = target({ context: "second", server: "https://k8s.example.com" });
     await expect(both).rejects.toMatchObject({ code: "usage", message: /give one of them/ });
+  });
+
+  it("are refused by the proxy: a service token for an address that gets none", async () => {
+    const prepared = proxy.prepare(["--server", "http://127.0.0.1:1", "--service-token-file", "/nowhere/token.json"]);
+    if (prepared === "help" || !prepared.ok) throw new Error("not prepared");
+    await expect(prepared.value(surroundings())).rejects.toMatchObject({ code: "usage", message: /plain HTTP/ });
   });
 
   it("are not those of an address with its authority, or of a kubeconfig with its context", async () => {
