@@ -5,10 +5,11 @@
  * because security teams use them in SQL.
  */
 
+import type { AccessEventBody } from "./access-events.ts";
 import type { RequestEventBody } from "./request-events.ts";
 
 /**
- * `start` to `end` are a session's, `lock` and `unlock` a user's, `drain` and `drain_end` the deployment's,
+ * `start` to `end` are a session's, `lock` to `access_end` a user's, `drain` and `drain_end` the deployment's,
  * `request` and what follows an API request's, the last two a seal's.
  */
 export const EVENT_TYPES = [
@@ -18,6 +19,9 @@ export const EVENT_TYPES = [
   "end",
   "lock",
   "unlock",
+  "access_request",
+  "access_decision",
+  "access_end",
   "drain",
   "drain_end",
   "request",
@@ -45,6 +49,10 @@ export const OUTCOMES = [
   "duration_limit",
   /** The Access token that opened the session expired, and a rule ends sessions with it. */
   "token_expired",
+  /** The access that the session was opened with is over: its time, or somebody took it back. */
+  "access_ended",
+  /** It waited for an approval, and was denied, given up, or nobody decided in time; see reason. */
+  "not_approved",
   /** Recording failed, and the rule ends sessions that cannot be recorded. */
   "recording_failed",
   /** The recording reached its maximum size, and the rule ends sessions then. */
@@ -101,6 +109,8 @@ export interface SessionStart {
   readonly rule: string | null;
   /** What the user gave as the reason for access, or null. */
   readonly access_reason: string | null;
+  /** The grants that added to the user's groups or satisfied the rule. Missing where there was none. */
+  readonly grants?: readonly string[];
   readonly user_agent: string | null;
 }
 
@@ -179,7 +189,8 @@ export type SessionEventBody =
 export type UserEventBody =
   /** An administrator ended the user's sessions and blocks new ones. */
   | { readonly type: "lock"; readonly data: UserLock }
-  | { readonly type: "unlock"; readonly data: { readonly user: string; readonly by: string; readonly reason: string } };
+  | { readonly type: "unlock"; readonly data: { readonly user: string; readonly by: string; readonly reason: string } }
+  | AccessEventBody;
 
 export interface UserLock {
   readonly user: string;

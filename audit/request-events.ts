@@ -46,6 +46,8 @@ export interface AuditedRequest {
   /** How the person signed in, and the id of the enrolled device. Missing where Access did not tell. */
   readonly sign_in?: string;
   readonly device_id?: string;
+  /** The grants that added to the person's groups or satisfied the rule. Missing where there was none. */
+  readonly grants?: readonly string[];
   /** Cloudflare's id of the request. */
   readonly ray: string | null;
 }

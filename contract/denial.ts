@@ -10,6 +10,10 @@ import type { StatusReason } from "../kubernetes/status.ts";
 export const DENIALS = {
   user_locked: "Forbidden",
   reason_required: "Forbidden",
+  access_not_found: "NotFound",
+  access_own_request: "Forbidden",
+  access_already_decided: "Conflict",
+  access_limit: "TooManyRequests",
   session_limit: "TooManyRequests",
   unread_output: "TooManyRequests",
   too_many_refusals: "TooManyRequests",

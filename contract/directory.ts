@@ -11,6 +11,7 @@
  */
 import * as z from "zod";
 import type { Result } from "../common/result.ts";
+import { accessRequestSchema, MAX_PENDING_REQUESTS } from "./access.ts";
 import type { Denial } from "./denial.ts";
 import { drainSchema } from "./drain.ts";
 import { liveSessionSchema } from "./session-row.ts";
@@ -89,12 +90,24 @@ const livePageSchema = z.strictObject({
   isComplete: z.boolean(),
 });
 
+const accessReportSchema = z.strictObject({
+  /** The reporting object's id. */
+  objectId: name,
+  /** Later than that of any earlier report, ms since the epoch. */
+  at: milliseconds,
+  pending: z.array(accessRequestSchema).max(MAX_PENDING_REQUESTS),
+});
+
 /** Exported for the test that pins each version of the contract. */
 export const DIRECTORY_METHODS = {
   /** A user's object says which sessions are live in it. */
   report: { fields: reportSchema, value: reportAnswerSchema },
   /** The edge asks what is live. */
   listLive: { fields: liveQuerySchema, value: livePageSchema },
+  /** A user's object says which requests for access wait for a decision: all that it has. */
+  reportAccess: { fields: accessReportSchema, value: z.null() },
+  /** The edge asks which requests wait for a decision. */
+  listPendingAccess: { fields: z.strictObject({}), value: z.array(accessRequestSchema) },
   /** The edge asks whether new sessions are refused; null where they are not. */
   readDrain: { fields: z.strictObject({}), value: drainSchema.nullable() },
   /** New sessions are refused from now on, until the given time. It takes the place of an earlier drain. */

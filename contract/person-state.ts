@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import type { UserLock } from "../audit/events.ts";
+import { accessRequestSchema, activeGrantSchema } from "./access.ts";
 import { type Denial, denial } from "./denial.ts";
 
 const text = z.string();
@@ -23,12 +24,21 @@ const stateFields = z.strictObject({
 });
 
 /** What the edge needs to know. */
-export const personStateSchema = stateFields.readonly();
+export const personStateSchema = stateFields
+  .extend({
+    /** Those that hold, by the object's clock. Each also ends by time. */
+    grants: z.array(activeGrantSchema).readonly(),
+  })
+  .readonly();
 export type PersonState = z.output<typeof personStateSchema>;
 
 /** What the person's other objects need to know. */
 export const copiedStateSchema = stateFields
-  .extend({ accessReason: z.strictObject({ reason: name, until: milliseconds }).readonly().nullable() })
+  .extend({
+    accessReason: z.strictObject({ reason: name, until: milliseconds }).readonly().nullable(),
+    /** Those that wait for a decision, that hold, and that ended lately: a session may wait for one. */
+    access: z.array(accessRequestSchema).readonly(),
+  })
   .readonly();
 export type CopiedState = z.output<typeof copiedStateSchema>;
 

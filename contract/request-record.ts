@@ -63,6 +63,7 @@ export const auditedRequestSchema = z
     ray: text(short),
     sign_in: z.string().max(short).exactOptional(),
     device_id: z.string().max(short).exactOptional(),
+    grants: groupList,
   })
   .readonly() satisfies z.ZodType<AuditedRequest>;
 

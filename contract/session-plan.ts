@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
 import { SESSION_KINDS } from "../kubernetes/session-target.ts";
+import { activeGrantSchema } from "./access.ts";
 import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from "./limits.ts";
 import { recordingPolicySchema } from "./recording.ts";
 import { upstreamSchema } from "./upstream.ts";
@@ -41,6 +42,20 @@ const clientFields = z.strictObject({
   deviceId: text.nullable(),
 });
 
+/** What a session waits for before the cluster hears of it. */
+const approvalSchema = z
+  .strictObject({
+    /** Of the request for access. */
+    accessId: name,
+    grant: name,
+    /** Until when the session waits, ms since the epoch. */
+    waitUntil: milliseconds,
+    /** Who may approve, and where, as the person reads it while they wait. */
+    howToApprove: name,
+  })
+  .readonly();
+export type SessionApproval = z.output<typeof approvalSchema>;
+
 const planFields = z.strictObject({
   /** Made by `makeSessionId`. */
   sessionId: name,
@@ -67,6 +82,10 @@ const planFields = z.strictObject({
   rule: text.nullable(),
   /** The session opens only after its user has stated a reason. */
   requireReason: z.boolean(),
+  /** The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of them. */
+  grants: z.array(activeGrantSchema).readonly(),
+  /** The session waits until this request for access is approved, which then counts among its grants. */
+  approval: approvalSchema.nullable(),
   /** When the session ends with the token that opened it, ms since the epoch; null for never. */
   endsAt: milliseconds.nullable(),
   target: targetSchema,

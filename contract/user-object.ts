@@ -12,6 +12,7 @@
  */
 import * as z from "zod";
 import type { Result } from "../common/result.ts";
+import { ACCESS_TEXT_CHARS, accessRequestSchema, decidingPersonSchema } from "./access.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
@@ -114,14 +115,72 @@ export const METHODS = {
     z.strictObject({ user: name, reason: name, until: milliseconds, copyTo: locations }),
     z.strictObject({ notReached }),
   ),
+  /**
+   * Asks for access, likewise. A request for the same grant that is pending or active is answered again
+   * instead. Refused with `access_limit` where too many wait.
+   */
+  requestAccess: defineMethod(
+    4,
+    z.strictObject({
+      person: decidingPersonSchema,
+      grant: name.max(ACCESS_TEXT_CHARS.name),
+      minutes: z.int().positive(),
+      reason: text.max(ACCESS_TEXT_CHARS.reason).nullable(),
+      purpose: text.max(ACCESS_TEXT_CHARS.purpose).nullable(),
+      needed: z.int().positive(),
+      /** The grant lets people approve their own requests, with an alert. Only where `needed` is 1. */
+      approvesItself: z.boolean(),
+      copyTo: locations,
+    }),
+    z.strictObject({ request: accessRequestSchema, isNew: z.boolean(), notReached }),
+  ),
+  /** The user's requests: pending, active, and those that ended lately. Newest first. */
+  listAccess: defineMethod(4, z.strictObject({}), z.array(accessRequestSchema)),
+  /** One of them; null where there is none with this id. */
+  describeAccess: defineMethod(4, z.strictObject({ id: name }), accessRequestSchema.nullable()),
+  /**
+   * Approves or denies a request, likewise. The edge has looked up that `by` may decide; the object refuses
+   * one's own request, one that is no longer pending, and a second approval by the same person:
+   * `access_not_found`, `access_own_request`, `access_already_decided`.
+   */
+  decideAccess: defineMethod(
+    4,
+    z.strictObject({
+      id: name,
+      by: decidingPersonSchema,
+      decision: z.enum(["approve", "deny"]),
+      reason: text.max(ACCESS_TEXT_CHARS.reason).nullable(),
+      /** For how long it shall hold, as the document allows; null for as long as was asked. */
+      minutes: z.int().positive().nullable(),
+      /** What the document says now. */
+      needed: z.int().positive(),
+      maxMinutes: z.int().positive(),
+      copyTo: locations,
+    }),
+    z.strictObject({ request: accessRequestSchema, notReached }),
+  ),
+  /**
+   * Takes back a grant, or withdraws a pending request, likewise, and ends the sessions that were opened with
+   * it. Answers their ids. `access_not_found`, `access_already_decided` where it has ended.
+   */
+  endAccess: defineMethod(
+    4,
+    z.strictObject({
+      id: name,
+      by: decidingPersonSchema,
+      reason: text.max(ACCESS_TEXT_CHARS.reason).nullable(),
+      copyTo: locations,
+    }),
+    z.strictObject({ request: accessRequestSchema, ended: z.array(name), notReached }),
+  ),
   /** Takes a copy of what was decided, unless it has a newer one. A lock ends the sessions here. */
   copyState: defineMethod(
-    3,
+    4,
     z.strictObject({ state: copiedStateSchema }),
     z.strictObject({ ended: z.array(name), wasLocked: z.boolean() }),
   ),
   /** What holds for the user, as this object knows it. */
-  readState: defineMethod(3, z.strictObject({}), personStateSchema),
+  readState: defineMethod(4, z.strictObject({}), personStateSchema),
   /** The lock that holds now, and which objects do not know yet that it does, or that it does not. */
   describeLock: defineMethod(3, z.strictObject({}), z.strictObject({ lock: lockSchema.nullable(), notReached })),
   /**
@@ -130,7 +189,7 @@ export const METHODS = {
    * `audit_unavailable`.
    */
   recordRequest: defineMethod(
-    3,
+    4,
     z
       .strictObject({
         requestId: requestIdSchema,

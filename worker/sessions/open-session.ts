@@ -73,6 +73,8 @@ function planSession(
     transport: decision.transport,
     rule: decision.rule,
     requireReason: decision.requireReason,
+    grants: [],
+    approval: null,
     limits,
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents, maxSessionBytesPerDay },
