@@ -37,6 +37,7 @@ export function liveRow(
     country: start.country,
     sign_in: start.sign_in ?? null,
     device_id: start.device_id ?? null,
+    grants: start.grants ?? null,
     rule: start.rule,
     access_reason: start.access_reason,
     user_agent: start.user_agent,

@@ -89,6 +89,8 @@ export const requests = sqliteView("requests", {
   /** How its user signed in, and from which enrolled device; null where Access did not tell. */
   sign_in: text(),
   device_id: text(),
+  /** The grants that added to its user's groups or satisfied the rule; null where there was none. */
+  grants: text({ mode: "json" }).$type<readonly string[]>(),
   /** Of requests that were counted: the first and the last, in milliseconds since the epoch. */
   first_at: integer(),
   last_at: integer(),
@@ -125,6 +127,7 @@ export const requests = sqliteView("requests", {
     q.data ->> '$.ray' AS ray,
     q.data ->> '$.sign_in' AS sign_in,
     q.data ->> '$.device_id' AS device_id,
+    q.data ->> '$.grants' AS grants,
     q.data ->> '$.first_at' AS first_at,
     q.data ->> '$.last_at' AS last_at,
     a.data ->> '$.pod_facts' AS pod_facts
@@ -135,7 +138,7 @@ export const requests = sqliteView("requests", {
   SELECT
     id, row_number, +at, user, +kubernetes_user, +cluster, +category, +decision, +rule, +refusal, +reason,
     +method, +path, +verb, +api_group, +resource, +subresource, +namespace, +name, +status, +count,
-    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL, NULL, NULL
+    +client_address, +country, +user_agent, +ray, NULL, NULL, NULL, NULL, NULL, NULL
   FROM request_rows`);
 
 /** One row per session, live or ended, for security teams. Times are milliseconds since the epoch. */
@@ -159,6 +162,8 @@ export const sessions = sqliteView("sessions", {
   /** How its user signed in, and from which enrolled device; null where Access did not tell. */
   sign_in: text(),
   device_id: text(),
+  /** The grants that added to its user's groups or satisfied the rule; null where there was none. */
+  grants: text({ mode: "json" }).$type<readonly string[]>(),
   rule: text(),
   access_reason: text(),
   user_agent: text(),
@@ -202,6 +207,7 @@ export const sessions = sqliteView("sessions", {
     s.data ->> '$.country' AS country,
     s.data ->> '$.sign_in' AS sign_in,
     s.data ->> '$.device_id' AS device_id,
+    s.data ->> '$.grants' AS grants,
     s.data ->> '$.rule' AS rule,
     s.data ->> '$.access_reason' AS access_reason,
     s.data ->> '$.user_agent' AS user_agent,

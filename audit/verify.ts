@@ -1,7 +1,16 @@
 import { type ChainedEvent, hashEvent } from "./chain.ts";
 
 /** Types of events that are alone under their session_id, and in a chain of first events. */
-const LONE_TYPES = ["lock", "unlock", "drain", "drain_end", "request_summary"];
+const LONE_TYPES = [
+  "lock",
+  "unlock",
+  "access_request",
+  "access_decision",
+  "access_end",
+  "drain",
+  "drain_end",
+  "request_summary",
+];
 /** Types of the first event of a session_id. */
 const FIRST_TYPES: ReadonlySet<string> = new Set([...LONE_TYPES, "start", "request", "seal"]);
 /** Types of the last event of a session_id, beside a `request` that awaits no response. */

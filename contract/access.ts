@@ -77,11 +77,20 @@ export const accessRequestSchema = z
     expiresAt: milliseconds,
     /** How many approvals it needs, as the document said when it was last decided upon. */
     needed: z.int().positive(),
-    approvals: z.array(decisionFields.readonly()).readonly(),
+    approvals: z
+      .array(
+        decisionFields
+          .extend({
+            /** For how long this approver lets it hold at most; null for as long as was asked. */
+            minutes: z.int().positive().nullable(),
+          })
+          .readonly(),
+      )
+      .readonly(),
     /** Whether its own person approved it, as the grant allowed; the webhook and the log say so. */
     isSelfApproved: z.boolean(),
     /** The denial, withdrawal or revocation that ended it. */
-    ended: decisionSchema
+    ended: decisionFields
       .extend({ how: z.enum(["denied", "revoked"]) })
       .readonly()
       .nullable(),

@@ -13,6 +13,7 @@ export const DENIALS = {
   access_not_found: "NotFound",
   access_own_request: "Forbidden",
   access_already_decided: "Conflict",
+  access_ended: "Forbidden",
   access_limit: "TooManyRequests",
   session_limit: "TooManyRequests",
   unread_output: "TooManyRequests",

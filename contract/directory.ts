@@ -10,12 +10,12 @@
  * ignore what they do not know.
  */
 import * as z from "zod";
-import type { Result } from "../common/result.ts";
+import { ok, type Result } from "../common/result.ts";
 import { accessRequestSchema, MAX_PENDING_REQUESTS } from "./access.ts";
 import type { Denial } from "./denial.ts";
 import { drainSchema } from "./drain.ts";
-import { liveSessionSchema } from "./session-row.ts";
-import { callVersioned, parseContract, parseVersioned, refuseMismatch, withVersion } from "./version.ts";
+import { liveSessionOfVersion3, liveSessionSchema, rowOfVersion3 } from "./session-row.ts";
+import { callVersioned, isOfVersion, parseContract, parseVersioned, refuseMismatch, withVersion } from "./version.ts";
 
 /** The name of the one directory object. */
 export const DIRECTORY_NAME = "directory";
@@ -39,6 +39,18 @@ const liveCountsSchema = liveSessionSchema.pick({
   messages_out: true,
 });
 
+const reportedSessions = <Row extends z.ZodType>(row: Row) =>
+  z
+    .array(
+      z.strictObject({
+        id: name,
+        counts: liveCountsSchema,
+        /** Left out where the directory has it. */
+        row: row.exactOptional(),
+      }),
+    )
+    .max(MAX_REPORTED_SESSIONS);
+
 const reportSchema = z.strictObject({
   /** The reporting object's id. */
   objectId: name,
@@ -47,19 +59,13 @@ const reportSchema = z.strictObject({
    */
   at: milliseconds,
   /** All of the object's live sessions. */
-  sessions: z
-    .array(
-      z.strictObject({
-        id: name,
-        counts: liveCountsSchema,
-        /** Left out where the directory has it. */
-        row: liveSessionSchema.exactOptional(),
-      }),
-    )
-    .max(MAX_REPORTED_SESSIONS),
+  sessions: reportedSessions(liveSessionSchema),
   /** How many more there are. */
   omitted: count,
 });
+
+/** From an object that runs older code, as it may for as long as it has a session open. */
+const reportOfVersion3 = reportSchema.extend({ sessions: reportedSessions(liveSessionOfVersion3) });
 
 /** Not strict: see above. */
 const reportAnswerSchema = z.object({
@@ -164,11 +170,19 @@ export function answerDirectoryCall<M extends DirectoryMethod>(
   argument: unknown,
   answer: (fields: DirectoryFields<M>) => DirectoryAnswer<M>,
 ): DirectoryAnswer<M> {
-  const fields = parseVersioned(
-    () => DIRECTORY_METHODS[method].fields as unknown as z.ZodType<DirectoryFields<M>>,
-    argument,
-  );
-  return fields.ok ? answer(fields.value) : refuseMismatch(method, fields.error.detail);
+  const schemaOf = (version: number) =>
+    (method === "report" && version === 3
+      ? reportOfVersion3
+      : DIRECTORY_METHODS[method].fields) as unknown as z.ZodType<DirectoryFields<M>>;
+  const fields = parseVersioned(schemaOf, argument);
+  if (!fields.ok) return refuseMismatch(method, fields.error.detail);
+  const answered = answer(fields.value);
+  return method === "listLive" && isOfVersion(argument, 3) ? (pageOfVersion3(answered as never) as never) : answered;
+}
+
+/** A page for an edge of version 3, which refuses fields that it does not know. */
+function pageOfVersion3(answered: DirectoryAnswer<"listLive">): unknown {
+  return answered.ok ? ok({ ...answered.value, sessions: answered.value.sessions.map(rowOfVersion3) }) : answered;
 }
 
 function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<DirectoryAnswer<M>> {

@@ -34,8 +34,7 @@ export const auditPolicySchema = z
   .strictObject({
     onOutage: z.enum(["buffer", "fail-closed"]),
     maxQueuedEvents: z.int().positive(),
-    /** An edge that does not say it yet means the default. */
-    maxSessionBytesPerDay: z.int().positive().default(DEFAULT_MAX_SESSION_BYTES_PER_DAY),
+    maxSessionBytesPerDay: z.int().positive(),
   })
   .readonly();
 export type AuditPolicy = z.output<typeof auditPolicySchema>;

@@ -2,7 +2,12 @@ import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
 import { SESSION_KINDS } from "../kubernetes/session-target.ts";
 import { activeGrantSchema } from "./access.ts";
-import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from "./limits.ts";
+import {
+  auditPolicySchema,
+  DEFAULT_MAX_SESSION_BYTES_PER_DAY,
+  portForwardPolicySchema,
+  sessionLimitsSchema,
+} from "./limits.ts";
 import { recordingPolicySchema } from "./recording.ts";
 import { upstreamSchema } from "./upstream.ts";
 import { type ContractMismatch, contractMismatch, parseVersioned, withVersion } from "./version.ts";
@@ -82,7 +87,9 @@ const planFields = z.strictObject({
   rule: text.nullable(),
   /** The session opens only after its user has stated a reason. */
   requireReason: z.boolean(),
-  /** The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of them. */
+  /**
+   * The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of them.
+   */
   grants: z.array(activeGrantSchema).readonly(),
   /** The session waits until this request for access is approved, which then counts among its grants. */
   approval: approvalSchema.nullable(),
@@ -102,6 +109,21 @@ const planFields = z.strictObject({
 export const planSchema = planFields.readonly();
 
 export type SessionPlan = z.output<typeof planSchema>;
+
+/** Plans of version 3. Their edge knows no access for a while, and means the default limit of a day. */
+const planOfVersion3 = planFields
+  .omit({ grants: true, approval: true })
+  .extend({ audit: auditPolicySchema.unwrap().omit({ maxSessionBytesPerDay: true }) })
+  .transform(
+    ({ audit, ...fields }): SessionPlan => ({
+      ...fields,
+      audit: { ...audit, maxSessionBytesPerDay: DEFAULT_MAX_SESSION_BYTES_PER_DAY },
+      grants: [],
+      approval: null,
+    }),
+  );
+
+const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 3 ? planOfVersion3 : planSchema);
 
 const PLAN_HEADER = "Sallyport-Plan";
 
@@ -135,6 +157,6 @@ export function detachSessionPlan(
   } catch {
     return err(contractMismatch("the plan is not JSON"));
   }
-  const parsed = parseVersioned(() => planSchema, unpacked, acceptedVersions);
+  const parsed = parseVersioned(planSchemaOf, unpacked, acceptedVersions);
   return parsed.ok ? ok({ plan: parsed.value, headers }) : parsed;
 }

@@ -36,6 +36,7 @@ export const sessionRowSchema = z.strictObject({
   country: text.nullable(),
   sign_in: text.nullable(),
   device_id: text.nullable(),
+  grants: z.array(text).readonly().nullable(),
   rule: text.nullable(),
   access_reason: text.nullable(),
   user_agent: text.nullable(),
@@ -63,3 +64,13 @@ export const liveSessionSchema = sessionRowSchema.extend({
   active_at: integer,
 });
 export type LiveSessionRow = z.output<typeof liveSessionSchema>;
+
+/** A live session from an object of version 3, where nobody was granted anything. */
+export const liveSessionOfVersion3 = liveSessionSchema
+  .omit({ grants: true })
+  .transform((row): LiveSessionRow => ({ ...row, grants: null }));
+
+/** A live session for an edge of version 3, which refuses fields that it does not know. */
+export function rowOfVersion3({ grants: _, ...row }: LiveSessionRow): object {
+  return row;
+}

@@ -11,18 +11,19 @@
  * answers; add a method instead.
  */
 import * as z from "zod";
-import type { Result } from "../common/result.ts";
+import { ok, type Result } from "../common/result.ts";
 import { ACCESS_TEXT_CHARS, accessRequestSchema, decidingPersonSchema } from "./access.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
-import { copiedStateSchema, personStateSchema } from "./person-state.ts";
+import { copiedStateOfVersion3, copiedStateSchema, personStateSchema, stateOfVersion3 } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { podFactsSchema } from "./pod-facts.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
-import { liveSessionSchema } from "./session-row.ts";
+import { type LiveSessionRow, liveSessionSchema, rowOfVersion3 } from "./session-row.ts";
 import {
   CONTRACT_VERSION,
   callVersioned,
+  isOfVersion,
   parseContract,
   parseVersioned,
   refuseMismatch,
@@ -74,9 +75,9 @@ const notReached = locations;
 /** Exported for the test that pins each version of the contract. */
 export const METHODS = {
   /** The user's open sessions in this object. */
-  list: defineMethod(3, z.strictObject({}), z.array(liveSessionSchema)),
+  list: defineMethod(4, z.strictObject({}), z.array(liveSessionSchema)),
   /** One open session; null where it is not open here. */
-  describe: defineMethod(3, z.strictObject({ sessionId: name }), liveSessionSchema.nullable()),
+  describe: defineMethod(4, z.strictObject({ sessionId: name }), liveSessionSchema.nullable()),
   /** Ends one session. Answers whether it was open. */
   terminate: defineFrozenMethod(z.object({ sessionId: name, by: name, reason: text }), z.boolean()),
   /** Ends all of the user's sessions. Answers their ids. */
@@ -282,7 +283,25 @@ export function answerCall<
   acceptedVersions?: readonly number[],
 ): Answer | ReturnType<typeof refuseMismatch> {
   const { fields: schema, isFrozen } = METHODS[method];
-  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
+  const schemaOf = (version: number): z.ZodType =>
+    method === "copyState" && version === 3 ? z.strictObject({ state: copiedStateOfVersion3 }) : schema;
+  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(schemaOf, argument, acceptedVersions);
   if (!fields.ok) return refuseMismatch(method, fields.error.detail);
-  return answer(fields.value as UserObjectFields<M>);
+  const answered = answer(fields.value as UserObjectFields<M>);
+  return isOfVersion(argument, 3) ? inFormOfVersion3(method, answered) : answered;
+}
+
+/** The methods whose answers had fewer fields in version 3. None of them is answered later. */
+const ANSWERS_OF_VERSION_3: { readonly [M in UserObjectMethod]?: (value: UserObjectValue<M>) => unknown } = {
+  list: (rows) => rows.map(rowOfVersion3),
+  describe: (row) => row && rowOfVersion3(row as LiveSessionRow),
+  readState: stateOfVersion3,
+  recordRequest: (recorded) => ({ ...recorded, state: stateOfVersion3(recorded.state) }),
+};
+
+/** What version 3 asks for has the form that it knows. */
+function inFormOfVersion3<M extends UserObjectMethod, Answer>(method: M, answered: Answer): Answer {
+  const toForm = ANSWERS_OF_VERSION_3[method];
+  const answer = answered as UserObjectAnswer<M>;
+  return toForm && answer.ok ? (ok(toForm(answer.value)) as Answer) : answered;
 }

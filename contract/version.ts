@@ -92,6 +92,11 @@ export function parseVersioned<Schema extends z.ZodType>(
   return parseContract(schemaOf(version), fields);
 }
 
+/** Whether what the edge sent is of this version. */
+export function isOfVersion(argument: unknown, version: number): boolean {
+  return typeof argument === "object" && argument !== null && "version" in argument && argument.version === version;
+}
+
 /** Reads what has no version of its own: an answer. */
 export function parseContract<Schema extends z.ZodType>(
   schema: Schema,

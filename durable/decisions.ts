@@ -2,12 +2,13 @@ import type { UserLock } from "../audit/events.ts";
 import { type CopiedState, currentLock, type PersonState } from "../contract/person-state.ts";
 import type { LocationHint } from "../contract/placement.ts";
 import type { UserObjectValue } from "../contract/user-object.ts";
+import { activeGrants } from "./access/access-rules.ts";
 import type { Alarm } from "./alarm.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
 import type { AccessReason } from "./session/admission.ts";
 import type { LiveSessions } from "./session/live-sessions.ts";
-import type { StateCopies } from "./state-copies.ts";
+import type { CopiedEverywhere, StateCopies } from "./state-copies.ts";
 import type { UserLocks } from "./storage/user-locks.ts";
 
 /** What a decision works on. */
@@ -16,7 +17,7 @@ interface DecisionDependencies {
   readonly copies: StateCopies;
   readonly alarm: Alarm;
   readonly audit: Pick<AuditLog, "appendUserEvent">;
-  readonly sessions: Pick<LiveSessions, "terminateAll">;
+  readonly sessions: Pick<LiveSessions, "terminateAll" | "endWithAccess">;
 }
 
 /**
@@ -40,7 +41,8 @@ export class Decisions {
 
   /** What holds for the user, as this object knows it. */
   get state(): PersonState {
-    return { version: this.#locks.version, lock: this.#locks.lock ?? null };
+    const { version, lock, access } = this.#locks;
+    return { version, lock: lock ?? null, grants: activeGrants(access.all, Date.now()) };
   }
 
   currentLock(): UserLock | null {
@@ -53,7 +55,7 @@ export class Decisions {
 
   async lock(lock: UserLock, copyTo: readonly LocationHint[]): Promise<UserObjectValue<"decideLock">> {
     const endedHere = this.lockHere(lock, true);
-    const { ended, notReached } = await this.#copy(lock.user, copyTo);
+    const { ended, notReached } = await this.copy(lock.user, copyTo);
     return { ended: [...endedHere, ...ended], notReached };
   }
 
@@ -66,7 +68,7 @@ export class Decisions {
     this.#locks.advanceVersion(Date.now());
     if (wasLockedHere) this.#audit.appendUserEvent({ type: "unlock", data: { user, by, reason } });
     // Also where there is no lock here: an edge that could not reach this object may have locked the others.
-    const { wasLocked, notReached } = await this.#copy(user, copyTo);
+    const { wasLocked, notReached } = await this.copy(user, copyTo);
     return { wasLocked: wasLockedHere || wasLocked, notReached };
   }
 
@@ -77,7 +79,7 @@ export class Decisions {
   ): Promise<UserObjectValue<"decideReason">> {
     this.#locks.setReason(stated);
     this.#locks.advanceVersion(Date.now());
-    const { notReached } = await this.#copy(user, copyTo);
+    const { notReached } = await this.copy(user, copyTo);
     return { notReached };
   }
 
@@ -86,7 +88,8 @@ export class Decisions {
     const wasLocked = this.currentLock() !== null;
     if (!this.#locks.takeCopy(state)) return { ended: [], wasLocked };
     const lock = this.currentLock();
-    return { ended: lock ? this.#sessions.terminateAll(lock.by, lock.reason) : [], wasLocked };
+    const ended = lock ? this.#sessions.terminateAll(lock.by, lock.reason) : [];
+    return { ended: [...ended, ...this.#sessions.endWithAccess(state.access)], wasLocked };
   }
 
   /**
@@ -126,7 +129,8 @@ export class Decisions {
     this.#retrySoon();
   }
 
-  async #copy(user: string, copyTo: readonly LocationHint[]) {
+  /** Copies what holds to the user's other objects, and waits for each for a moment. */
+  async copy(user: string, copyTo: readonly LocationHint[]): Promise<CopiedEverywhere> {
     // If this object crashes in between, the alarm sends what is left.
     if (copyTo.length > 0) this.#alarm.ringWithin(HEARTBEAT_MS);
     const copied = await this.#copies.send(user, copyTo);

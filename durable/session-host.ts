@@ -2,15 +2,24 @@ import type { RecordingSummary } from "../audit/events.ts";
 import { ok, type Result } from "../common/result.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
-import { callDirectory, type Report, type ReportAnswer } from "../contract/directory.ts";
+import {
+  callDirectory,
+  type DirectoryFields,
+  type DirectoryMethod,
+  type DirectoryValue,
+} from "../contract/directory.ts";
 import type { RecordingBlock } from "../contract/recording.ts";
 import type { Recorded } from "../contract/request-record.ts";
+import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { LiveSessionRow } from "../contract/session-row.ts";
 import type { UserObjectFields } from "../contract/user-object.ts";
+import { AccessDecisions } from "./access/access-decisions.ts";
+import { pendingRequests } from "./access/access-rules.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
 import { Decisions } from "./decisions.ts";
+import { AccessReporter } from "./directory/access-reporter.ts";
 import { DirectoryReporter } from "./directory/reporter.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
 import { endLabel } from "./recording/cast-lines.ts";
@@ -39,6 +48,8 @@ const SPDY_UNSUPPORTED: Denial = denial(
 export class SessionHost {
   /** Locks and reasons. */
   readonly decisions: Decisions;
+  /** Requests for access, and grants. */
+  readonly access: AccessDecisions;
   readonly #state: DurableObjectState;
   readonly #alarm: Alarm;
   readonly #locks: UserLocks;
@@ -48,6 +59,7 @@ export class SessionHost {
   readonly #clock: SessionClock;
   readonly #opener: SessionOpener;
   readonly #reporter: DirectoryReporter;
+  readonly #accessReporter: AccessReporter;
   readonly #refusedAttempts = new RefusedAttempts();
   readonly #requests: RequestLog;
 
@@ -71,20 +83,39 @@ export class SessionHost {
       if (this.#recordings.isDue) this.#uploadSoon();
       this.#reporter.tick();
     });
+    const objectId = state.id.toString();
     this.#reporter = new DirectoryReporter({
-      objectId: state.id.toString(),
+      objectId,
       sessions: () => this.#sessions.all,
-      send: (report) => tellDirectory(env.DIRECTORY, report),
+      send: (report) => tellDirectory(env.DIRECTORY, "report", report),
       now: Date.now,
       random: Math.random,
     });
     this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions);
+    const copies = new StateCopies(env.USER_SESSIONS, sql, this.#locks);
     this.decisions = new Decisions({
       locks: this.#locks,
-      copies: new StateCopies(env.USER_SESSIONS, sql, this.#locks),
+      copies,
       alarm: this.#alarm,
       audit: this.#audit,
       sessions: this.#sessions,
+    });
+    this.#accessReporter = new AccessReporter({
+      objectId,
+      sql,
+      pending: () => pendingRequests(this.#locks.access.all, Date.now()),
+      send: (report) => tellDirectory(env.DIRECTORY, "reportAccess", report),
+      ringWithin: (ms) => this.#alarm.ringWithin(ms),
+      now: () => Date.now(),
+    });
+    this.access = new AccessDecisions({
+      locks: this.#locks,
+      audit: this.#audit,
+      sessions: this.#sessions,
+      directory: this.#accessReporter,
+      makeId: () => makeSessionId(objectId, Date.now(), crypto.getRandomValues(new Uint8Array(10))),
+      copy: (user, copyTo) => this.decisions.copy(user, copyTo),
+      notReached: () => copies.notReached,
     });
     this.#endInterrupted();
   }
@@ -146,7 +177,7 @@ export class SessionHost {
     this.#alarm.hasRung();
     // Not awaited: R2 may take its time, and no alarm rings before this one is over, for D1 neither.
     this.#uploadSoon();
-    await Promise.all([this.#audit.deliver(), this.decisions.retryCopies()]);
+    await Promise.all([this.#audit.deliver(), this.decisions.retryCopies(), this.#accessReporter.onAlarm()]);
     this.#requests.onAlarm(Date.now());
     const hasMoreToDo =
       this.#sessions.count > 0 || this.#audit.journal.queueLength() > 0 || this.#recordings.hasWaiting;
@@ -161,6 +192,7 @@ export class SessionHost {
       lock: this.#locks.lock,
       accessReason: this.#locks.reason,
       sessionBytesToday: this.#audit.journal.sessionBytesOnDayOf(now),
+      access: this.#locks.access.all,
       nextSessionInMs: this.#audit.sessionRate.waitMs(now),
       hasTooManyRefusals: this.#opener.hasTooManyRefusals(now),
     };
@@ -206,8 +238,12 @@ export class SessionHost {
 }
 
 /** @throws where the directory does not take the report */
-async function tellDirectory(namespace: SharedBindings["DIRECTORY"], report: Report): Promise<ReportAnswer> {
-  const told = await callDirectory(namespace, "report", report);
+async function tellDirectory<M extends DirectoryMethod>(
+  namespace: SharedBindings["DIRECTORY"],
+  method: M,
+  report: DirectoryFields<M>,
+): Promise<DirectoryValue<M>> {
+  const told = await callDirectory(namespace, method, report);
   if (!told.ok) throw new Error(told.error.code);
   return told.value;
 }

@@ -15,6 +15,10 @@ const COPY_WITHIN_MS = 3_000;
 const RETRY_BACKOFF: BackoffLimits = { firstMs: 1_000, maxMs: 30_000 };
 
 type Copied = UserObjectValue<"copyState">;
+type Sent = Copied & {
+  /** Whether the object has all of it. */
+  readonly isWhole: boolean;
+};
 
 /** What the other objects answered. */
 export interface CopiedEverywhere extends Copied {
@@ -81,7 +85,7 @@ export class StateCopies {
   /** @returns undefined where the object did not answer in time; it may have it all the same */
   async #copy(user: string, locationHint: LocationHint): Promise<Copied | undefined> {
     const { state } = this.#locks;
-    let copied: Result<Copied, Denial>;
+    let copied: Result<Sent, Denial>;
     try {
       const stub = this.#namespace.getByName(userObjectName(user, locationHint), { locationHint });
       copied = await withTimeout(sendState(stub, user, state), COPY_WITHIN_MS);
@@ -93,23 +97,25 @@ export class StateCopies {
       logEvent("error", "state_not_copied", { location: locationHint, error: copied.error.code });
       return undefined;
     }
-    this.#pending.remove(locationHint, state.version);
+    // Older code knows nothing of access, and takes the whole copy once it is replaced.
+    if (copied.value.isWhole || state.access.length === 0) this.#pending.remove(locationHint, state.version);
     return copied.value;
   }
 }
 
 /**
  * An object may run older code for as long as it has a session open. The commands that it has are frozen, and
- * no session of this version opens there, so it needs no reason.
+ * no session of this version opens there, so it needs neither a reason nor what it does not know of access.
  */
-async function sendState(object: UserObjectCalls, user: string, state: CopiedState): Promise<Result<Copied, Denial>> {
+async function sendState(object: UserObjectCalls, user: string, state: CopiedState): Promise<Result<Sent, Denial>> {
   const copied = await callUserObject(object, "copyState", { state });
-  if (copied.ok || copied.error.code !== "contract_mismatch") return copied;
+  if (copied.ok) return ok({ ...copied.value, isWhole: true });
+  if (copied.error.code !== "contract_mismatch") return copied;
   const lock = currentLock(state.lock, Date.now());
   if (lock) {
     const ended = await callUserObject(object, "lock", { lock, isAudited: false });
-    return ended.ok ? ok({ ended: ended.value, wasLocked: false }) : ended;
+    return ended.ok ? ok({ ended: ended.value, wasLocked: false, isWhole: false }) : ended;
   }
   const wasLocked = await callUserObject(object, "unlock", { user, by: user, reason: "", isAudited: false });
-  return wasLocked.ok ? ok({ ended: [], wasLocked: wasLocked.value }) : wasLocked;
+  return wasLocked.ok ? ok({ ended: [], wasLocked: wasLocked.value, isWhole: false }) : wasLocked;
 }

@@ -88,6 +88,26 @@ export class UserSessions extends DurableObject<SharedBindings> {
     );
   }
 
+  requestAccess(argument: unknown): Promise<UserObjectAnswer<"requestAccess">> {
+    return this.#decide("requestAccess", argument, ({ access }, fields) => access.request(fields));
+  }
+
+  listAccess(argument: unknown): UserObjectAnswer<"listAccess"> {
+    return this.#answer("listAccess", argument, ({ access }) => access.list());
+  }
+
+  describeAccess(argument: unknown): UserObjectAnswer<"describeAccess"> {
+    return this.#answer("describeAccess", argument, ({ access }, { id }) => access.describe(id));
+  }
+
+  decideAccess(argument: unknown): Promise<UserObjectAnswer<"decideAccess">> {
+    return this.#decide("decideAccess", argument, ({ access }, fields) => access.decide(fields));
+  }
+
+  endAccess(argument: unknown): Promise<UserObjectAnswer<"endAccess">> {
+    return this.#decide("endAccess", argument, ({ access }, fields) => access.end(fields));
+  }
+
   copyState(argument: unknown): UserObjectAnswer<"copyState"> {
     return this.#answer("copyState", argument, ({ decisions }, { state }) => decisions.takeCopy(state));
   }
@@ -134,16 +154,25 @@ export class UserSessions extends DurableObject<SharedBindings> {
     );
   }
 
-  async #answerLater<M extends UserObjectMethod>(
+  #answerLater<M extends UserObjectMethod>(
     method: M,
     argument: unknown,
     answer: (host: SessionHost, fields: UserObjectFields<M>) => Promise<UserObjectValue<M>>,
+  ): Promise<UserObjectAnswer<M>> {
+    return this.#decide(method, argument, async (host, fields) => ok(await answer(host, fields)));
+  }
+
+  /** @param answer which may refuse */
+  async #decide<M extends UserObjectMethod>(
+    method: M,
+    argument: unknown,
+    answer: (host: SessionHost, fields: UserObjectFields<M>) => Promise<UserObjectAnswer<M>>,
   ): Promise<UserObjectAnswer<M>> {
     return answerCall(
       method,
       argument,
       async (fields): Promise<UserObjectAnswer<M>> =>
-        this.#host.ok ? ok(await answer(this.#host.value, fields)) : this.#host,
+        this.#host.ok ? await answer(this.#host.value, fields) : this.#host,
     );
   }
 }

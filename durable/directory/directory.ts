@@ -8,6 +8,7 @@ import { AuditLog } from "../audit-log.ts";
 import { openStorage, retryNewerSchema } from "../storage/open-storage.ts";
 import { DrainSwitch } from "./drain-switch.ts";
 import { LiveDirectory } from "./live-directory.ts";
+import { PendingAccess } from "./pending-access.ts";
 
 /**
  * What needs the database: not what is live, which is known while a newer build's database cannot be read.
@@ -16,11 +17,12 @@ interface Stored {
   readonly alarm: Alarm;
   readonly audit: AuditLog;
   readonly drain: DrainSwitch;
+  readonly access: PendingAccess;
 }
 
 /**
- * The Durable Object that knows what is live in the whole deployment, and holds the drain switch. There is
- * one: `DIRECTORY_NAME`.
+ * The Durable Object that knows what is live in the whole deployment, holds the drain switch, and lists
+ * the requests for access that wait for a decision. There is one: `DIRECTORY_NAME`.
  *
  * contract/directory.ts describes its methods. Nothing that a session or a request needs depends on their
  * answers.
@@ -35,7 +37,8 @@ export class Directory extends DurableObject<SharedBindings> {
     this.#stored = openStorage(ctx.storage, () => {
       const alarm = new Alarm(ctx.storage);
       const audit = new AuditLog(ctx, alarm, env.AUDIT_DB);
-      return { alarm, audit, drain: new DrainSwitch(ctx.storage.sql, audit) };
+      const { sql } = ctx.storage;
+      return { alarm, audit, drain: new DrainSwitch(sql, audit), access: new PendingAccess(sql) };
     });
   }
 
@@ -47,19 +50,34 @@ export class Directory extends DurableObject<SharedBindings> {
     return answerDirectoryCall("listLive", argument, (query) => ok(this.#live.list(query, Date.now())));
   }
 
+  reportAccess(argument: unknown): DirectoryAnswer<"reportAccess"> {
+    return answerDirectoryCall("reportAccess", argument, (report) =>
+      this.#withStored(({ access }) => {
+        access.report(report, Date.now());
+        return null;
+      }),
+    );
+  }
+
+  listPendingAccess(argument: unknown): DirectoryAnswer<"listPendingAccess"> {
+    return answerDirectoryCall("listPendingAccess", argument, () =>
+      this.#withStored(({ access }) => access.list(Date.now())),
+    );
+  }
+
   readDrain(argument: unknown): DirectoryAnswer<"readDrain"> {
-    return answerDirectoryCall("readDrain", argument, () => this.#withSwitch((drain) => drain.read(Date.now())));
+    return answerDirectoryCall("readDrain", argument, () => this.#withStored(({ drain }) => drain.read(Date.now())));
   }
 
   beginDrain(argument: unknown): DirectoryAnswer<"beginDrain"> {
     return answerDirectoryCall("beginDrain", argument, (command) =>
-      this.#withSwitch((drain) => drain.begin(command, Date.now())),
+      this.#withStored(({ drain }) => drain.begin(command, Date.now())),
     );
   }
 
   endDrain(argument: unknown): DirectoryAnswer<"endDrain"> {
     return answerDirectoryCall("endDrain", argument, (command) =>
-      this.#withSwitch((drain) => drain.end(command, Date.now())),
+      this.#withStored(({ drain }) => drain.end(command, Date.now())),
     );
   }
 
@@ -70,7 +88,7 @@ export class Directory extends DurableObject<SharedBindings> {
     await audit.deliver();
   }
 
-  #withSwitch<T>(work: (drain: DrainSwitch) => T): Result<T, Denial> {
-    return this.#stored.ok ? ok(work(this.#stored.value.drain)) : this.#stored;
+  #withStored<T>(work: (stored: Stored) => T): Result<T, Denial> {
+    return this.#stored.ok ? ok(work(this.#stored.value)) : this.#stored;
   }
 }

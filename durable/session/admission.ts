@@ -1,9 +1,11 @@
 /** Whether one more session of a user may open. Pure: state, plan and time are arguments. */
 import type { UserLock } from "../../audit/events.ts";
 import { err, ok, type Result } from "../../common/result.ts";
+import type { AccessRequest } from "../../contract/access.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
 import { currentLock, denyLocked } from "../../contract/person-state.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
+import { refuseEndedGrants } from "../access/access-rules.ts";
 import { MAX_UNREAD_BYTES } from "./limits.ts";
 import { MAX_SESSIONS_PER_MINUTE } from "./session-rate.ts";
 
@@ -26,6 +28,8 @@ export interface AdmissionState {
   readonly accessReason: AccessReason | undefined;
   /** What the events of sessions have added to D1 today. */
   readonly sessionBytesToday: number;
+  /** The user's requests for access, as this object knows them. */
+  readonly access: readonly AccessRequest[];
   /** After how many ms the rate of sessions lets the next one begin; 0 for at once. */
   readonly nextSessionInMs: number;
   /** The cluster has refused too many of the user's attempts within a minute. */
@@ -44,6 +48,9 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
   const { openSessions } = state;
   const lock = currentLock(state.lock, now);
   if (lock) return err(denyLocked(lock));
+
+  const ended = refuseEndedGrants(state.access, plan.grants, now);
+  if (ended) return err(ended);
 
   const accessReason = currentReason(state.accessReason, now);
   if (plan.requireReason && accessReason === undefined) return err(denial("reason_required", REASON_REQUIRED));

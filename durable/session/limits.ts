@@ -1,16 +1,30 @@
 /** When a session reaches one of its limits. Pure: the time is an argument. */
+import type { ActiveGrant } from "../../contract/access.ts";
 import type { SessionLimits } from "../../contract/limits.ts";
 import { inUnits } from "../recording/policy.ts";
 import type { InputOverflow } from "../relay/upstream-writer.ts";
 
 export type ReachedLimit = {
-  readonly outcome: "idle_limit" | "duration_limit" | "token_expired" | "stalled" | "protocol_error" | "failed";
+  readonly outcome:
+    | "idle_limit"
+    | "duration_limit"
+    | "token_expired"
+    | "access_ended"
+    | "stalled"
+    | "protocol_error"
+    | "failed";
   readonly message: string;
 };
 
 /** @returns the limit that a session has reached at `now`, if any. Times in milliseconds. */
 export function findReachedLimit(
-  session: { readonly startedAt: number; readonly activeAt: number; readonly endsAt?: number | null },
+  session: {
+    readonly startedAt: number;
+    readonly activeAt: number;
+    readonly endsAt?: number | null;
+    /** Those that it was opened with. */
+    readonly grants?: readonly ActiveGrant[];
+  },
   limits: SessionLimits,
   now: number,
 ): ReachedLimit | undefined {
@@ -19,6 +33,11 @@ export function findReachedLimit(
       outcome: "token_expired",
       message: "session ended: the sign-in that opened it has expired; sign in again",
     };
+  }
+  const over = session.grants?.find(({ until }) => now >= until);
+  if (over) {
+    const message = `session ended: the access ${JSON.stringify(over.grant)} that it was opened with is over; ask for it again`;
+    return { outcome: "access_ended", message };
   }
   if (now - session.startedAt >= limits.maxDurationSeconds * 1000) {
     const message = `session ended: it reached the longest duration allowed (${formatDuration(limits.maxDurationSeconds)})`;

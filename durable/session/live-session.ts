@@ -1,6 +1,7 @@
 import { type Counts, NO_COUNTS, type SessionStart, type Traffic } from "../../audit/events.ts";
 import { liveRow } from "../../audit/rows.ts";
 import { maskControlCharacters } from "../../common/text.ts";
+import type { ActiveGrant } from "../../contract/access.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
 import type { Status } from "../../kubernetes/status.ts";
@@ -30,6 +31,7 @@ export class LiveSession {
   checkpointAt: number;
   readonly #upstream = new AbortController();
   readonly #onClosed: (session: LiveSession, closure: Closure) => void;
+  readonly #grants: ActiveGrant[];
   #phase: Phase = { name: "admitted" };
   #movedBytes = 0;
 
@@ -43,6 +45,7 @@ export class LiveSession {
     this.plan = plan;
     this.startedAt = startedAt;
     this.accessReason = accessReason;
+    this.#grants = [...plan.grants];
     this.checkpointAt = startedAt;
     this.#onClosed = onClosed;
   }
@@ -53,6 +56,16 @@ export class LiveSession {
 
   get endsAt(): number | null {
     return this.plan.endsAt;
+  }
+
+  /** The access for a while without which it would not be open: it ends with the first of them. */
+  get grants(): readonly ActiveGrant[] {
+    return this.#grants;
+  }
+
+  /** To be called when access was granted that the session waited for. */
+  addGrant(grant: ActiveGrant): void {
+    this.#grants.push(grant);
   }
 
   get activeAt(): number {
@@ -97,7 +110,7 @@ export class LiveSession {
 
   /** The session as the view `sessions` of D1 shows it, with the counts of this moment and its last use. */
   get row(): LiveSessionRow {
-    const start = startEvent(this.plan, this.accessReason);
+    const start = startEvent({ ...this.plan, grants: this.#grants }, this.accessReason);
     return { ...liveRow(this.id, this.startedAt, start, this.counts, this.traffic), active_at: this.activeAt };
   }
 
@@ -164,6 +177,7 @@ export function startEvent(plan: SessionPlan, accessReason: string | undefined):
     ...(client.deviceId !== null && { device_id: client.deviceId }),
     rule: plan.rule,
     access_reason: accessReason ?? null,
+    ...(plan.grants.length > 0 && { grants: plan.grants.map(({ grant }) => grant) }),
     user_agent: client.userAgent && maskControlCharacters(client.userAgent),
   };
 }

@@ -1,3 +1,5 @@
+import type { AccessRequest } from "../../contract/access.ts";
+import { revocationMessage } from "../access/access-rules.ts";
 import type { AuditLog } from "../audit-log.ts";
 import { CLOSE_GRACE_MS } from "../intervals.ts";
 import { endLabel } from "../recording/cast-lines.ts";
@@ -63,6 +65,24 @@ export class LiveSessions {
   /** @returns the ids of the ended sessions */
   terminateAll(by: string, reason: string): string[] {
     return [...this.#sessions.keys()].filter((sessionId) => this.terminate(sessionId, by, reason));
+  }
+
+  /**
+   * Ends what was opened with access that was taken back since.
+   *
+   * @param requests of which only those count that were: a copy may be older than what a session was opened
+   *   with
+   * @returns the ids of the ended sessions
+   */
+  endWithAccess(requests: readonly AccessRequest[]): string[] {
+    const ended: string[] = [];
+    for (const request of requests) {
+      if (!request.ended) continue;
+      const limit = { outcome: "access_ended", message: revocationMessage(request) } as const;
+      const opened = [...this.#sessions.values()].filter(({ grants }) => grants.some(({ id }) => id === request.id));
+      for (const session of opened) if (session.close({ kind: "limit", limit })) ended.push(session.id);
+    }
+    return ended;
   }
 
   /** Writes a closed session's end to the audit log and its recording, and releases its place. */

@@ -130,6 +130,32 @@ export const SCHEMA: readonly Migration[] = [
     version: 4,
     statements: `
       ALTER TABLE user_chain ADD COLUMN sessions_day INTEGER NOT NULL DEFAULT 0;
-      ALTER TABLE user_chain ADD COLUMN session_bytes INTEGER NOT NULL DEFAULT 0;`,
+      ALTER TABLE user_chain ADD COLUMN session_bytes INTEGER NOT NULL DEFAULT 0;
+
+      CREATE TABLE access_requests (
+        access_id TEXT PRIMARY KEY,
+        request TEXT NOT NULL
+      ) WITHOUT ROWID;
+
+      CREATE TABLE access_report (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        at INTEGER NOT NULL,
+        is_taken INTEGER NOT NULL
+      );
+
+      CREATE TABLE pending_access (
+        access_id TEXT PRIMARY KEY,
+        object_id TEXT NOT NULL,
+        requested_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        request TEXT NOT NULL
+      ) WITHOUT ROWID;
+      CREATE INDEX pending_access_by_time ON pending_access (requested_at);
+      CREATE INDEX pending_access_by_object ON pending_access (object_id);
+
+      CREATE TABLE pending_access_reports (
+        object_id TEXT PRIMARY KEY,
+        at INTEGER NOT NULL
+      ) WITHOUT ROWID;`,
   },
 ];

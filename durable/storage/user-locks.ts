@@ -1,15 +1,19 @@
 import type { UserLock } from "../../audit/events.ts";
 import type { CopiedState } from "../../contract/person-state.ts";
 import type { AccessReason } from "../session/admission.ts";
+import { AccessRequests } from "./access-requests.ts";
 
 /**
- * What was decided about the user, in the object's SQLite: the lock, the stated reason, and their version.
+ * What was decided about the user, in the object's SQLite: the lock, the stated reason, the requests for
+ * access, and the version of all this.
  */
 export class UserLocks {
+  readonly access: AccessRequests;
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.access = new AccessRequests(sql);
   }
 
   setLock({ user, by, reason, until }: UserLock): void {
@@ -63,7 +67,8 @@ export class UserLocks {
 
   /** All of it, to be copied to the user's other objects. */
   get state(): CopiedState {
-    return { version: this.version, lock: this.lock ?? null, accessReason: this.reason ?? null };
+    const { version, lock, reason, access } = this;
+    return { version, lock: lock ?? null, accessReason: reason ?? null, access: access.all };
   }
 
   /**
@@ -71,13 +76,14 @@ export class UserLocks {
    *
    * @returns whether it was newer
    */
-  takeCopy({ version, lock, accessReason }: CopiedState): boolean {
+  takeCopy({ version, lock, accessReason, access }: CopiedState): boolean {
     if (version <= this.version) return false;
     if (lock) this.setLock(lock);
     else this.removeLock();
     if (accessReason) this.setReason(accessReason);
     else this.#sql.exec("DELETE FROM access_reason");
     this.#setVersion(version);
+    this.access.replaceAll(access);
     return true;
   }
 

@@ -16,6 +16,8 @@ export const PLAN: SessionPlan = {
   locationHint: null,
   rule: null,
   requireReason: false,
+  grants: [],
+  approval: null,
   endsAt: null,
   cluster: "test",
   target: {

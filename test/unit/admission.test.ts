@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { AccessRequest } from "../../contract/access.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
 import { type AdmissionState, admit } from "../../durable/session/admission.ts";
 import { MAX_UNREAD_BYTES } from "../../durable/session/limits.ts";
@@ -14,6 +15,7 @@ const IDLE: AdmissionState = {
   lock: undefined,
   accessReason: undefined,
   sessionBytesToday: 0,
+  access: [],
   nextSessionInMs: 0,
   hasTooManyRefusals: false,
 };
@@ -125,4 +127,21 @@ test("of several causes a person reads the one that waiting does not cure", () =
   expect(decide({ ...everything, hasTooManyRefusals: true }, requireReason)).toEqual(denied("user_locked", /./));
   expect(decide({ ...everything, lock: undefined }, requireReason)).toEqual(denied("reason_required", /./));
   expect(decide({ ...everything, lock: undefined })).toEqual(denied("session_limit", /./));
+});
+
+test("a session whose access was taken back since it was planned is refused", () => {
+  const person = { user: "alice@example.com", subject: null, kubernetesUser: "alice" };
+  const by = { by: "bob@example.com", subject: null, kubernetesUser: "bob", at: NOW - 1, reason: null };
+  const request: AccessRequest = {
+    ...{ id: "a", person, grant: "prod-admin", minutes: 60, reason: null, purpose: null, requestedAt: NOW - 9 },
+    ...{ expiresAt: NOW + 1, needed: 1, approvals: [{ ...by, minutes: null }], isSelfApproved: false, ended: null },
+    active: { since: NOW - 1, until: NOW + 1 },
+  };
+  const grants = [{ id: "a", grant: "prod-admin", until: NOW + 1 }];
+  expect(decide({ access: [request] }, { grants })).toEqual(admitted());
+  const ended = { ...by, how: "revoked" } as const;
+  expect(decide({ access: [{ ...request, ended }] }, { grants })).toEqual(
+    denied("access_ended", /was taken back by bob/),
+  );
+  expect(decide({ access: [{ ...request, ended }] })).toEqual(admitted());
 });

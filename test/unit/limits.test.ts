@@ -34,6 +34,22 @@ describe("at a given time a session has reached", () => {
     const session = { startedAt: START, activeAt: START + activeAfterMs };
     expect(findReachedLimit(session, LIMITS, START + nowAfterMs)).toEqual(expected);
   });
+
+  test.each([
+    ["nothing, a moment before its access is over", 9_999, undefined],
+    ["the end of the access that is over first", 10_000, "prod-admin"],
+    ["the same, where another is over by now", 20_000, "prod-admin"],
+  ])("%s", (_, nowAfterMs, grant) => {
+    const grants = [
+      { id: "a", grant: "staging", until: START + 50_000 },
+      { id: "b", grant: "prod-admin", until: START + 10_000 },
+    ];
+    const session = { startedAt: START, activeAt: START + nowAfterMs, endsAt: null, grants };
+    const message = `session ended: the access "${grant}" that it was opened with is over; ask for it again`;
+    expect(findReachedLimit(session, LIMITS, START + nowAfterMs)).toEqual(
+      grant && { outcome: "access_ended", message },
+    );
+  });
 });
 
 test.each([

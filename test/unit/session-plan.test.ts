@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { DEFAULT_MAX_SESSION_BYTES_PER_DAY } from "../../contract/limits.ts";
 import { attachSessionPlan, detachSessionPlan } from "../../contract/session-plan.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
 import { PLAN } from "../support/session-plan.ts";
@@ -68,6 +69,18 @@ describe("an edge and an object of different versions", () => {
     const headers = new Headers();
     attachSessionPlan(headers, PLAN);
     expectMismatch(requestWith(headers), `version ${CONTRACT_VERSION} instead of ${version}`, [version]);
+  });
+
+  test("an object reads the plan of an edge of version 3, which knows no access for a while", () => {
+    const { grants: _, approval: __, ...rest } = WIRE;
+    const { maxSessionBytesPerDay: ___, ...audit } = PLAN.audit;
+    expect(detach(requestWithPlan({ ...rest, audit, version: 3 })).plan).toEqual({
+      ...PLAN,
+      audit: { ...audit, maxSessionBytesPerDay: DEFAULT_MAX_SESSION_BYTES_PER_DAY },
+      grants: [],
+      approval: null,
+    });
+    expectMismatch(requestWithPlan({ ...WIRE, version: 3 }), "audit: unrecognized_keys, (whole): unrecognized_keys");
   });
 
   test.each([undefined, null, "1", [1], { version: 1 }])("the version %j is none", (version) => {

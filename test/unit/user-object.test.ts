@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ok } from "../../common/result.ts";
+import type { AccessRequest } from "../../contract/access.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
 import {
   answerCall,
@@ -28,7 +29,18 @@ const ROW: LiveSessionRow = {
   ...{ bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4, unreadable: null },
   forwards: [{ port: 80, connections: 1, bytes_in: 1, bytes_out: 2, errors: 1, first_error: "refused" }],
   ...{ recording: null, recording_bytes: null, active_at: 2, sign_in: "warp", device_id: "d-1" },
+  grants: ["prod-admin"],
 };
+
+const BOB = { user: "bob@example.com", subject: "sub-bob", kubernetesUser: "bob" };
+const ACCESS: AccessRequest = {
+  ...{ id: "a", person: { user: "alice@example.com", subject: null, kubernetesUser: "alice" }, grant: "prod-admin" },
+  ...{ minutes: 60, reason: "INC-17", purpose: null, requestedAt: 1, expiresAt: 2, needed: 1, isSelfApproved: false },
+  approvals: [{ by: "bob@example.com", subject: "sub-bob", kubernetesUser: "bob", at: 1, reason: null, minutes: 30 }],
+  ended: { by: "bob@example.com", subject: null, kubernetesUser: "bob", at: 2, reason: "done", how: "revoked" },
+  active: { since: 1, until: 3 },
+};
+const GRANTS = [{ id: "a", grant: "prod-admin", until: 3 }];
 
 /** For each method, something to ask and something to answer. */
 const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: UserObjectValue<M> } } = {
@@ -51,11 +63,30 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
     fields: { user: "alice@example.com", reason: "ticket 1", until: 1, copyTo: ["weur"] },
     value: { notReached: [] },
   },
+  requestAccess: {
+    fields: {
+      ...{ person: ACCESS.person, grant: "prod-admin", minutes: 60, reason: "INC-17", purpose: null, needed: 1 },
+      ...{ approvesItself: false, copyTo: ["weur"] },
+    },
+    value: { request: ACCESS, isNew: true, notReached: [] },
+  },
+  listAccess: { fields: {}, value: [ACCESS] },
+  describeAccess: { fields: { id: "a" }, value: ACCESS },
+  decideAccess: {
+    fields: {
+      ...{ id: "a", by: BOB, decision: "approve", reason: null, minutes: 30, needed: 1, maxMinutes: 60, copyTo: [] },
+    },
+    value: { request: ACCESS, notReached: ["oc"] },
+  },
+  endAccess: {
+    fields: { id: "a", by: BOB, reason: null, copyTo: [] },
+    value: { request: ACCESS, ended: ["s"], notReached: [] },
+  },
   copyState: {
-    fields: { state: { version: 2, lock: LOCK, accessReason: { reason: "ticket 1", until: 1 } } },
+    fields: { state: { version: 2, lock: LOCK, accessReason: { reason: "ticket 1", until: 1 }, access: [ACCESS] } },
     value: { ended: [], wasLocked: false },
   },
-  readState: { fields: {}, value: { version: 2, lock: null } },
+  readState: { fields: {}, value: { version: 2, lock: null, grants: GRANTS } },
   describeLock: { fields: {}, value: { lock: LOCK, notReached: ["afr"] } },
   recordRequest: {
     fields: {
@@ -63,7 +94,7 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
       ...{ isHandedOn: false, failedTries: 0, isolate: "i" },
       limits: { maxChangesPerMinute: 1, maxChangesPerDay: 1, maxQueuedEvents: 1 },
     },
-    value: { as: "event", allowance: { changes: 1, validForMs: 1 }, state: { version: 0, lock: null } },
+    value: { as: "event", allowance: { changes: 1, validForMs: 1 }, state: { version: 0, lock: null, grants: [] } },
   },
   recordResponse: {
     fields: { requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), status: 200, reason: null },
@@ -133,6 +164,36 @@ test("a lock with a field that the object does not know still locks", () => {
   const { lock, isAudited } = CALLS.lock.fields;
   void answerCall("lock", { version: CONTRACT_VERSION + 1, lock: { ...lock, scope: "sessions" }, isAudited }, run);
   expect(run).toHaveBeenCalledExactlyOnceWith({ lock, isAudited });
+});
+
+describe("an edge of version 3, which refuses fields that it does not know,", () => {
+  const { grants: _, ...older } = ROW;
+  const state = { version: 2, lock: null };
+  const recorded = { as: "counted", allowance: null } as const;
+
+  test("gets answers without the later ones", () => {
+    const answersTo = (version: number) => [
+      answerCall("list", { version }, () => ok([ROW])),
+      answerCall("describe", { version, sessionId: "s" }, () => ok(ROW)),
+      answerCall("describe", { version, sessionId: "s" }, () => ok(null)),
+      answerCall("readState", { version }, () => ok({ ...state, grants: GRANTS })),
+      answerCall("recordRequest", { version, ...CALLS.recordRequest.fields }, () =>
+        ok({ ...recorded, state: { ...state, grants: GRANTS } }),
+      ),
+    ];
+    expect(answersTo(3)).toEqual([[older], older, null, state, { ...recorded, state }].map(ok));
+    const current = { ...state, grants: GRANTS };
+    expect(answersTo(4)).toEqual([[ROW], ROW, null, current, { ...recorded, state: current }].map(ok));
+  });
+
+  test("… and an object that runs its code copies what it has decided, which is nothing about access", () => {
+    const run = vi.fn(() => ok({ ended: [], wasLocked: false }));
+    const copied = { version: 2, lock: LOCK, accessReason: null };
+    void answerCall("copyState", { version: 3, state: copied }, run);
+    expect(run).toHaveBeenCalledExactlyOnceWith({ state: { ...copied, access: [] } });
+    expect(answerCall("copyState", { version: 3, state: { ...copied, access: [] } }, run)).toEqual(MISMATCH);
+    expect(answerCall("copyState", { version: 4, state: copied }, run)).toEqual(MISMATCH);
+  });
 });
 
 describe.each(VERSIONED_METHODS)("%s", (method) => {

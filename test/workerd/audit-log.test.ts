@@ -86,6 +86,7 @@ describe("the audit log in D1", () => {
       recording_bytes: null,
       sign_in: null,
       device_id: null,
+      grants: null,
     });
   });
 

@@ -2,11 +2,13 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import { callDirectory, DIRECTORY_NAME, type DirectoryCalls } from "../../contract/directory.ts";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
 import { FROZEN_METHODS, USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
 import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
+import { liveRowOf } from "../support/live-row.ts";
 import { PLAN } from "../support/session-plan.ts";
 import pinned from "../vectors/contract/3.json" with { type: "json" };
 import { ended } from "./audit-rows.ts";
@@ -147,6 +149,27 @@ describe("an edge of the version before, which runs until its own deploy", () =>
     expect(answered).toMatchObject({ ok: true });
     expect(z.fromJSONSchema(answer as never).safeParse(answered).error).toBeUndefined();
     client.close();
+  });
+});
+
+describe("the directory", () => {
+  const version = CONTRACT_VERSION - 1;
+  const { grants: _, active_at, bytes_in, bytes_out, messages_in, messages_out, ...rest } = liveRowOf("s");
+  const counts = { active_at, bytes_in, bytes_out, messages_in, messages_out };
+
+  it("takes a report of the version before, and shows an edge of that version what it knows", async () => {
+    const user = `${crypto.randomUUID()}@example.com`;
+    const row = { ...rest, ...counts, id: crypto.randomUUID(), user };
+    const directory: DirectoryCalls = env.DIRECTORY.getByName(DIRECTORY_NAME);
+    const report = { objectId: crypto.randomUUID(), at: 1, sessions: [{ id: row.id, counts, row }], omitted: 0 };
+    expect(await directory.report({ version, ...report })).toMatchObject({ ok: true, value: { missing: [] } });
+    const query = { filter: { user }, limit: 1 };
+    expect(await directory.listLive({ version, ...query })).toMatchObject({ ok: true, value: { sessions: [row] } });
+    expect(JSON.stringify(await directory.listLive({ version, ...query }))).not.toContain("grants");
+    expect(await callDirectory(env.DIRECTORY, "listLive", query)).toMatchObject({
+      value: { sessions: [{ ...row, grants: null }] },
+    });
+    expect(logged).toEqual([]);
   });
 });
 

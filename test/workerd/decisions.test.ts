@@ -138,7 +138,7 @@ describe("a copy", () => {
     const { email } = someone();
     const object = objectOf(email, "weur");
     const copy = (version: number, lock: ReturnType<typeof lockOf> | null) =>
-      askUserObject(object, "copyState", { state: { version, lock, accessReason: null } });
+      askUserObject(object, "copyState", { state: { version, lock, accessReason: null, access: [] } });
     expect(await copy(20, null)).toEqual({ ended: [], wasLocked: false });
     expect(await copy(10, lockOf(email, "older"))).toEqual({ ended: [], wasLocked: false });
     expect(await currentLock(object)).toBeNull();

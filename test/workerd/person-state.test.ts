@@ -3,10 +3,11 @@ import type { PersonState } from "../../contract/person-state.ts";
 import { type Person, PersonStates } from "../../worker/sessions/person-state.ts";
 
 const USER = "alice@example.com";
-const UNLOCKED: PersonState = { version: 1, lock: null };
+const UNLOCKED: PersonState = { version: 1, lock: null, grants: [] };
 const LOCKED: PersonState = {
   version: 2,
   lock: { user: USER, by: "admin@example.com", reason: "stolen laptop", until: null },
+  grants: [],
 };
 const DENIED = {
   ok: false,
@@ -122,7 +123,7 @@ describe("a lock", () => {
     expect(await states.checkLock(person())).toEqual(DENIED);
     now += 3_000;
     expect(await other.checkLock(person())).toEqual(DENIED);
-    answer({ version: 3, lock: null });
+    answer({ version: 3, lock: null, grants: [] });
     now += 10_000;
     expect(await states.checkLock(person())).toEqual(ALLOWED);
     expect(await other.checkLock(person())).toEqual(ALLOWED);
@@ -144,7 +145,7 @@ describe("a lock", () => {
     answer(UNLOCKED, `${USER} weur`);
     now += 10_000;
     expect(await states.checkLock(person(USER, "weur"))).toEqual(DENIED);
-    answer({ version: 3, lock: null }, `${USER} weur`);
+    answer({ version: 3, lock: null, grants: [] }, `${USER} weur`);
     now += 10_000;
     expect(await states.checkLock(person(USER, "weur"))).toEqual(ALLOWED);
     // Nor is it brought back.
@@ -199,7 +200,7 @@ describe("nobody knows", () => {
   });
 
   test("where the answer is not one", async () => {
-    answer({ version: -1, lock: null });
+    answer({ version: -1, lock: null, grants: [] });
     expect(await states.checkLock(person())).toMatchObject({ ok: false });
     answer({ version: 1 });
     expect(await states.checkLock(person())).toMatchObject({ ok: false });

@@ -28,6 +28,7 @@ const ERROR_CODES = {
   access_not_found: "not_found",
   access_own_request: "forbidden",
   access_already_decided: "already_decided",
+  access_ended: "forbidden",
   access_limit: "access_limit",
   session_limit: "session_limit",
   unread_output: "unread_output",

@@ -1,5 +1,6 @@
 -- A user's object as version 4 leaves it: one live recorded session whose command has ended and whose stdin waits, events
--- that wait for D1, a lock that one object lacks and a reason, a change without a response, and counted requests.
+-- that wait for D1, a lock that one object lacks and a reason, a change without a response, counted
+-- requests, and access that was granted.
 -- Frozen: later versions must be able to migrate exactly this.
 CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL);
 
@@ -118,6 +119,32 @@ CREATE TABLE buffered_stdin (
   bytes BLOB NOT NULL
 );
 
+CREATE TABLE access_requests (
+  access_id TEXT PRIMARY KEY,
+  request TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE access_report (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  at INTEGER NOT NULL,
+  is_taken INTEGER NOT NULL
+);
+
+CREATE TABLE pending_access (
+  access_id TEXT PRIMARY KEY,
+  object_id TEXT NOT NULL,
+  requested_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  request TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX pending_access_by_time ON pending_access (requested_at);
+CREATE INDEX pending_access_by_object ON pending_access (object_id);
+
+CREATE TABLE pending_access_reports (
+  object_id TEXT PRIMARY KEY,
+  at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 INSERT INTO schema_migrations (version, applied_at) VALUES
   (1, 1764000000000), (2, 1764000000000), (3, 1764000000000), (4, 1764000000000);
 
@@ -151,6 +178,12 @@ INSERT INTO user_lock (id, user, locked_by, reason, until) VALUES
 INSERT INTO state_version (id, version) VALUES (1, 1764000004500);
 
 INSERT INTO pending_copies (location_hint, user, version) VALUES ('weur', 'alice@example.com', 1764000004500);
+
+INSERT INTO access_requests (access_id, request) VALUES
+  ('access-1',
+  '{"id":"access-1","person":{"user":"alice@example.com","subject":"sub-alice","kubernetesUser":"alice"},"grant":"prod-admin","minutes":60,"reason":"INC-17","purpose":null,"requestedAt":1764000002000,"expiresAt":1764086402000,"needed":1,"approvals":[{"by":"bob@example.com","subject":"sub-bob","kubernetesUser":"bob","at":1764000003000,"reason":null,"minutes":30}],"isSelfApproved":false,"ended":null,"active":{"since":1764000003000,"until":1764001803000}}');
+
+INSERT INTO access_report (id, at, is_taken) VALUES (1, 1764000003000, 1);
 
 INSERT INTO access_reason (id, reason, until) VALUES (1, 'ticket 7', 1764000900000);
 
