@@ -94,17 +94,32 @@ export function parseManifest(text: string): Result<Manifest, string> {
   return ok(manifest);
 }
 
-/** Adds up what parts know of each user's object, in the order of the parts. */
-export function mergeObjects(parts: Iterable<readonly ManifestObject[]>): ManifestObject[] {
-  const merged = new Map<string, ManifestObject>();
-  for (const part of parts) {
+/**
+ * Adds up what parts know of each user's object, in the order of the parts. Only the sum is in memory: with 10,000
+ * people each part of a range knows of some 8,600 objects, and a range has up to 170 parts.
+ */
+export class ObjectSum {
+  readonly #sums = new Map<string, ManifestObject>();
+
+  add(part: readonly ManifestObject[]): void {
     for (const one of part) {
       const owner = ownerOf(one);
-      const before = merged.get(owner);
-      merged.set(owner, before ? { ...before, events: before.events + one.events, lastHash: one.lastHash } : one);
+      const before = this.#sums.get(owner);
+      this.#sums.set(owner, before ? { ...before, events: before.events + one.events, lastHash: one.lastHash } : one);
     }
   }
-  return [...merged.values()].sort((one, other) => (ownerOf(one) < ownerOf(other) ? -1 : 1));
+
+  /** In the order of a manifest. */
+  get objects(): ManifestObject[] {
+    return [...this.#sums].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, sum]) => sum);
+  }
+}
+
+/** The sum of all these parts. */
+export function mergeObjects(parts: Iterable<readonly ManifestObject[]>): ManifestObject[] {
+  const sum = new ObjectSum();
+  for (const part of parts) sum.add(part);
+  return sum.objects;
 }
 
 function ownerOf({ user, locationHint }: ManifestObject): string {

@@ -1,8 +1,18 @@
 /** Which rows are sealed together, and what a sealed object and its manifest are. */
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { manifestKey, partKey, SEALS_PREFIX } from "../../audit/seal/keys.ts";
 import { parseSealLine, type SealedRow, sealLine } from "../../audit/seal/lines.ts";
-import { type Manifest, manifestText, mergeObjects, parseManifest, SEAL_FORMAT } from "../../audit/seal/manifest.ts";
+import {
+  type Manifest,
+  manifestText,
+  mergeObjects,
+  ObjectSum,
+  parseManifest,
+  SEAL_FORMAT,
+} from "../../audit/seal/manifest.ts";
 import { endOfMonth, monthAfter, monthOf, monthsBefore } from "../../audit/seal/months.ts";
 import { monthOfRange, nextStep, type OpenRange, SEAL_LIMITS, type SealLimits } from "../../audit/seal/next-step.ts";
 import { Random } from "../../tools/random.ts";
@@ -268,5 +278,27 @@ describe("a manifest", () => {
       one("b", "", 5, "b1", "b5"),
       one("b", "weur", 1, "c1", "c1"),
     ]);
+  });
+
+  it("is made in the memory of one part, however many a range has", async () => {
+    setFlagsFromString("--expose-gc");
+    const collectGarbage = runInNewContext("gc") as () => void;
+    const sum = new ObjectSum();
+    const added = (last: number) => {
+      const objects = Array.from({ length: 100 }, (_, user) => {
+        const lastHash = `${last}-${user}`;
+        return { user: String(user), locationHint: "", events: 1, firstHash: lastHash, lastHash };
+      });
+      sum.add(objects);
+      return objects.map((object) => new WeakRef(object));
+    };
+    added(0);
+    const later = [1, 2, 3].flatMap(added);
+    // A WeakRef keeps its object until the turn is over.
+    await setImmediate();
+    collectGarbage();
+    expect(later.filter((object) => object.deref() !== undefined)).toEqual([]);
+    expect(sum.objects).toHaveLength(100);
+    expect(sum.objects[7]).toMatchObject({ events: 4, firstHash: `0-${sum.objects[7]?.user}` });
   });
 });

@@ -1,13 +1,7 @@
 /** Closes a range: the manifest of its parts, the seal in D1, and its event in the audit log. */
 import { type ChainedEvent, hashEvent } from "../../audit/chain.ts";
 import { manifestKey, sealEventId } from "../../audit/seal/keys.ts";
-import {
-  type Manifest,
-  type ManifestObject,
-  manifestText,
-  mergeObjects,
-  SEAL_FORMAT,
-} from "../../audit/seal/manifest.ts";
+import { type Manifest, manifestText, ObjectSum, SEAL_FORMAT } from "../../audit/seal/manifest.ts";
 import { insertRemoval, insertSeal, objectsBetween, partsBetween } from "../../audit/seal/queries.ts";
 import type { Seal } from "../../audit/seal/tables.ts";
 import { ok, type Result } from "../../common/result.ts";
@@ -40,10 +34,10 @@ export async function closeRange(
     if (!known.ok) return known;
   }
   const parts = await withD1Timeout(partsBetween(database, firstRow, lastRow));
-  const objects: ManifestObject[][] = [];
+  const sumOfObjects = new ObjectSum();
   for (const part of parts) {
     if (!hasTime()) return ok(null);
-    objects.push(await withD1Timeout(objectsBetween(database, part.firstRow, part.lastRow)));
+    sumOfObjects.add(await withD1Timeout(objectsBetween(database, part.firstRow, part.lastRow)));
   }
   const sum = (count: (part: (typeof parts)[number]) => number) =>
     parts.reduce((total, part) => total + count(part), 0);
@@ -54,7 +48,7 @@ export async function closeRange(
     rows: sum(({ rows }) => rows),
     previous: previous && { key: previous.key, sha256: previous.sha256 },
     parts,
-    objects: mergeObjects(objects),
+    objects: sumOfObjects.objects,
   };
   const text = new TextEncoder().encode(manifestText(manifest));
   const sha256 = await sha256Of(text);
