@@ -160,7 +160,10 @@ export class SessionHost {
     return this.#sessions.terminateAll(by, reason);
   }
 
-  recordRequest(fields: UserObjectFields<"recordRequest">): Result<Recorded, Denial> {
+  async recordRequest(fields: UserObjectFields<"recordRequest">): Promise<Result<Recorded, Denial>> {
+    // It is on its way to the cluster, so it may wait for what else arrives now: one commit for all of that.
+    // Where the object shares a thread with the edge, the request leaves before that waits for the disk.
+    if (fields.isHandedOn) await scheduler.wait(0);
     const recorded = this.#requests.record(fields, Date.now());
     return recorded.ok ? ok({ ...recorded.value, state: this.decisions.state }) : recorded;
   }

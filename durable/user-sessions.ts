@@ -126,9 +126,12 @@ export class UserSessions extends DurableObject<SharedBindings> {
     );
   }
 
-  recordRequest(argument: unknown): UserObjectAnswer<"recordRequest"> {
-    return answerCall("recordRequest", argument, (fields) =>
-      this.#host.ok ? this.#host.value.recordRequest(fields) : this.#host,
+  async recordRequest(argument: unknown): Promise<UserObjectAnswer<"recordRequest">> {
+    return answerCall(
+      "recordRequest",
+      argument,
+      async (fields): Promise<UserObjectAnswer<"recordRequest">> =>
+        this.#host.ok ? this.#host.value.recordRequest(fields) : this.#host,
     );
   }
 
