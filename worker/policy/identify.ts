@@ -36,8 +36,8 @@ export type Identify = (
 ) => Result<Identity, Denial>;
 
 /**
- * Makes an `identify` that remembers each subject's last answer. All requests with the same token have one subject,
- * and rules without a country look at nothing else of a request.
+ * Makes an `identify` that remembers each subject's last answer. All requests with the same token have one
+ * subject, and rules without a country look at nothing else of a request.
  */
 export function createIdentifier(): Identify {
   const answers = new WeakMap<Subject, { known: AccessIdentity; rules: unknown; answer: Result<Identity, Denial> }>();
