@@ -515,7 +515,7 @@ describe("while the object of its user does not answer", () => {
     const response = await lock("stolen laptop");
     expect(response.status).toBe(503);
     const { message } = (await response.json()) as { message: string };
-    expect(message).toMatch(/this change, which had already begun: it may have been carried out/);
+    expect(message).toMatch(/this request, which had already begun: it may have been carried out/);
     expect(message).not.toContain("cluster");
     expect((await directlyAs(person, `${NS}/pods`)).status).toBe(403);
   });
