@@ -11,6 +11,7 @@ const EDGE_TESTS = [
   "cross-site",
   "export",
   "export-catch-up",
+  "granted-access",
   "older-object",
   "pod-facts",
   "proxied",

@@ -32,6 +32,7 @@ export const events = sqliteTable(
     index("events_requests_by_user")
       .on(table.user, table.session_id)
       .where(sql`type IN ('request', 'request_summary')`),
+    index("events_access_by_time").on(table.at).where(sql`type IN ('access_decision', 'access_end')`),
     uniqueIndex("events_one_end").on(table.session_id).where(sql`type = 'end'`),
     // In a trigger, -1 means that a statement names no row_number. No row may have that number.
     check("events_row_number_is_positive", sql`row_number > 0`),

@@ -24,6 +24,8 @@ export const DENIALS = {
   method_not_served: "MethodNotAllowed",
   not_relayed: "Forbidden",
   rule: "Forbidden",
+  approval_required: "Forbidden",
+  not_approver: "Forbidden",
   // What does not work at the moment
   audit_database_unavailable: "ServiceUnavailable",
   export_unavailable: "ServiceUnavailable",

@@ -13,14 +13,14 @@ import type { SignIn } from "./access/sign-in.ts";
 import type { Subject } from "./access/subject.ts";
 import type { CarryOut } from "./api/request.ts";
 import { serveApi, servePublicApi } from "./api/router.ts";
-import type { Cluster, Config } from "./config/schema.ts";
+import type { Cluster, Config, Grant } from "./config/schema.ts";
 import { denial } from "./denials.ts";
 import type { Bindings } from "./env.ts";
 import { answerFailures, renderFailure } from "./error-handler.ts";
 import type { Failure } from "./failure.ts";
 import { isReadMethod } from "./methods.ts";
-import { readActingIdentity } from "./policy/acting.ts";
-import { type Decision, decide } from "./policy/decide.ts";
+import type { Decision } from "./policy/decide.ts";
+import { grantsFor } from "./policy/grants.ts";
 import { createIdentifier, type Identity } from "./policy/identify.ts";
 import { categorize } from "./request-audit/category.ts";
 import { observePods } from "./request-audit/pod-observer.ts";
@@ -29,6 +29,7 @@ import { type Recording, RequestJournal } from "./request-audit/request-journal.
 import type { RequestTrace } from "./request-audit/request-trace.ts";
 import { DrainWatch } from "./sessions/drain-watch.ts";
 import { openSession } from "./sessions/open-session.ts";
+import { accessCheckFor, decideHavingGrants } from "./sessions/person-grants.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
 import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
@@ -56,7 +57,10 @@ interface ClusterRequest extends Incoming {
   readonly url: URL;
   readonly subject: Subject;
   readonly signIn: SignIn;
+  /** Without what grants add. */
   readonly identity: Identity;
+  /** The grants that the person may ask for and have. */
+  readonly available: readonly Grant[];
   readonly cluster: Cluster;
   readonly person: Person;
   /** From `effectiveUpgrade`. */
@@ -113,7 +117,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
     const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
     if (cluster && !isApi) {
-      return serveCluster({ ...incoming, url, subject, signIn, identity, cluster, person, upgrade });
+      const described = config.grants.length === 0 ? known.value : { ...known.value, country: readCountry() };
+      const available = grantsFor(config.grants, subject, described);
+      return serveCluster({ ...incoming, url, subject, signIn, identity, available, cluster, person, upgrade });
     }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
@@ -127,22 +133,29 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
     const { request, upload, url, env, trace, context } = clusterRequest;
-    const { subject, signIn, identity, cluster, person, upgrade } = clusterRequest;
+    const { subject, signIn, available, cluster, person, upgrade } = clusterRequest;
     const { method, headers } = request;
-    const acting = readActingIdentity(identity, headers);
-    if (!acting.ok) return acting;
-    if (acting.value) trace.acting = acting.value;
-
     // As the client wrote it: `new URL()` has resolved the dot segments that give an attack away.
     const target = rawRequestTarget(request.url);
     const classified = classify(method, target, upgrade);
     if (classified.info) trace.info = classified.info;
     const creates = mayCreate(method, headers.get("Content-Type"));
-    const decided = decide({ identity, acting: acting.value, cluster, classified, creates });
+    const asked = {
+      ...{ identity: clusterRequest.identity, client: headers, cluster, classified, creates },
+      ...{ grants: config.grants, available },
+    };
+    const known = await decideHavingGrants(states, person, asked);
+    if (!known.ok) return known;
+    const { person: actingPerson, decided } = known.value;
+    if (!actingPerson.ok) return actingPerson;
+    const { identity, acting } = actingPerson.value;
+    trace.identity = identity;
+    if (acting) trace.acting = acting;
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;
     if (!decided.ok) return decided;
     const decision = decided.value;
+    trace.grants = decision.grants.map(({ grant }) => grant);
 
     const sameSite = checkCrossSite(headers, url, config.loopbackOrigins);
     const mayMatter = () => hasSideEffects(decision, method) || leavesRow(clusterRequest, classified.info);
@@ -154,12 +167,12 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       trace.destination = "session";
       return openSession(env.USER_SESSIONS, { request, target, subject, signIn, identity, cluster, decision }, config);
     }
-    const checkLock = (maxAgeMs?: number) => states.checkLock(person, maxAgeMs);
-    const unlocked = await checkLock();
-    if (!unlocked.ok) return unlocked;
+    const checkAccess = accessCheckFor(states, person, decision.grants);
+    const allowed = await checkAccess();
+    if (!allowed.ok) return allowed;
     trace.destination = "cluster";
     const isPodWrite = classified.info !== undefined && writesPods(method, classified.info);
-    const lockOut = { checkLock, isOpenEnded: classified.info !== undefined && isOpenEnded(classified.info) };
+    const accessEnd = { checkAccess, isOpenEnded: classified.info !== undefined && isOpenEnded(classified.info) };
     const observe: RequestBody["observe"] = (whole) => {
       if (!isPodWrite) return whole;
       const { body, facts } = observePods(headers, whole);
@@ -168,7 +181,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     };
     const binding = clusterBinding(env, cluster.binding);
     const answered = await journal.carryOut(clusterRequest, () =>
-      forwardToCluster(binding, request, target, decision, lockOut, { upload, observe }),
+      forwardToCluster(binding, request, target, decision, accessEnd, { upload, observe }),
     );
     if (sameSite.ok || !answered.ok || answered.value.status !== 403) return answered;
     // What the cluster denies has a row as well, and must not be the person's own attempt.

@@ -42,6 +42,26 @@ const SERVICE_USER = "ci";
 /** The second cluster: its name, its host name as the edge sees it, and its binding. */
 export const SECOND = { name: "second", hostname: "second.localhost", binding: "KUBE_API_SECOND" } as const;
 
+const DEVELOPERS = [{ claim: "custom.groups", value: "developers" }];
+const APPROVERS = { roles: ["admin"] as "admin"[], users: [PERSONAS.bob.email] };
+
+/**
+ * What developers may ask for: a group that no role of the demo is bound to, and shells in a namespace that
+ * the demo does not have. So nothing changes for whoever asks for nothing.
+ */
+const EXAMPLE_ACCESS: Pick<ConfigInput, "rules" | "grants"> = {
+  rules: [
+    {
+      ...{ name: "vault-shell", match: { kinds: ["exec", "attach"], namespaces: ["vault"] }, action: "allow" },
+      approval: { grant: "vault-shell", waitMinutes: 5 },
+    },
+  ],
+  grants: [
+    { name: "prod-admin", for: DEVELOPERS, gives: { groups: ["prod-admins"] }, approvers: APPROVERS, maxMinutes: 120 },
+    { name: "vault-shell", for: DEVELOPERS, gives: { rules: ["vault-shell"] }, approvers: APPROVERS },
+  ],
+};
+
 /** The binding of a cluster's TCP connections, beside that of its requests. */
 export function tcpBindingOf(binding: string): string {
   return `${binding}_TCP`;
@@ -71,6 +91,8 @@ export function buildLocalConfig(facts: LocalFacts, overrides: ConfigOverrides =
         ? []
         : [{ match: { serviceToken: facts.serviceToken }, user: SERVICE_USER, groups: ["developers"] }]),
     ],
+    // A document with rules of its own need not have the one that the second grant names.
+    ...(overrides.rules === undefined && overrides.grants === undefined && EXAMPLE_ACCESS),
     limits: {},
   };
   for (const [key, value] of Object.entries(overrides)) {

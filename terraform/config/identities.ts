@@ -1,10 +1,12 @@
 /** The Kubernetes identities that a cluster's identity rules can give. Pure. */
 import * as z from "zod";
+import { type Grant, grantSchema } from "../../worker/config/grants.ts";
 import { type IdentityRule, identityRuleSchema } from "../../worker/config/identities.ts";
 import { fillTemplate } from "../../worker/config/template.ts";
 import type { DeployedCluster, Deployment } from "./schema.ts";
 
 const rulesSchema = z.array(identityRuleSchema);
+const grantsSchema = z.array(grantSchema);
 
 /** The identity rules of a cluster: its own, or else the deployment's. */
 export function identitiesOf({ sallyport }: Deployment, cluster: DeployedCluster): readonly IdentityRule[] {
@@ -20,14 +22,26 @@ export interface Impersonated {
   readonly extra: Readonly<Record<string, readonly string[]>>;
   /** Somebody may be another user, so that their own name must be sent along. */
   readonly hasOtherUsers: boolean;
+  /** Somebody may be granted something, so that the grant's name must be sent along. */
+  readonly hasGrants: boolean;
+}
+
+/** What the connector of a cluster must be allowed to impersonate. Grants hold in all clusters. */
+export function impersonatedIn(deployment: Deployment, cluster: DeployedCluster): Impersonated {
+  const grants = grantsSchema.parse(deployment.sallyport.grants ?? []);
+  return impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users, grants);
 }
 
 /**
- * Every name that the rules can give, sorted, each once.
+ * Every name that the rules and grants can give, sorted, each once.
  *
  * @param named user names that the deployment file lists, for rules that make user names from claims
  */
-export function impersonated(rules: readonly IdentityRule[], named?: readonly string[] | "any"): Impersonated {
+export function impersonated(
+  rules: readonly IdentityRule[],
+  named?: readonly string[] | "any",
+  grants: readonly Pick<Grant, "gives">[] = [],
+): Impersonated {
   const literal = rules.map(literalUser);
   const known = literal.filter((user) => user !== undefined);
   const others = rules.flatMap(({ mayImpersonate }) => mayImpersonate.users);
@@ -39,10 +53,14 @@ export function impersonated(rules: readonly IdentityRule[], named?: readonly st
     extra[key] = sorted(rules.flatMap((rule) => rule.extra[key] ?? []));
   }
   return {
-    groups: sorted(rules.flatMap(({ groups, mayImpersonate }) => [...groups, ...mayImpersonate.groups])),
+    groups: sorted([
+      ...rules.flatMap(({ groups, mayImpersonate }) => [...groups, ...mayImpersonate.groups]),
+      ...grants.flatMap(({ gives }) => gives.groups),
+    ]),
     users: users === "any" ? users : sorted(users),
     extra,
     hasOtherUsers: others.length > 0,
+    hasGrants: grants.length > 0,
   };
 }
 

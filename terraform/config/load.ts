@@ -5,7 +5,7 @@ import * as z from "zod";
 import { findGroupNames } from "../../worker/config/group-ids.ts";
 import { ConfigError, loadConfig } from "../../worker/config/load.ts";
 import { describeReservedName, isReservedName } from "../../worker/config/reserved-names.ts";
-import { identitiesOf, impersonated, openUsers } from "./identities.ts";
+import { identitiesOf, impersonatedIn, openUsers } from "./identities.ts";
 import type { DocumentOutputs } from "./outputs.ts";
 import { type DeployedCluster, type Deployment, deploymentSchema } from "./schema.ts";
 import { allHostnamesOf, serviceTokenNames } from "./service-tokens.ts";
@@ -143,7 +143,7 @@ function namelessTokens(
 /** Identities for which the connector's role would allow too much. */
 function unlimited(field: string, deployment: Deployment, cluster: DeployedCluster): string[] {
   const rules = identitiesOf(deployment, cluster);
-  const { groups, users } = impersonated(rules, cluster.impersonate?.users);
+  const { groups, users } = impersonatedIn(deployment, cluster);
   const faults: string[] = [];
   if (groups.includes("system:masters")) {
     faults.push(
@@ -184,12 +184,20 @@ function groupNames({ access, sallyport, clusters }: Deployment): string[] {
   const lists = [
     { place: "sallyport.identities", identities: sallyport.identities },
     ...clusters.map(({ identities = [] }, index) => ({ place: `clusters[${index}].identities`, identities })),
+    ...(sallyport.grants ?? []).map(({ for: matches }, index) => ({
+      place: `sallyport.grants[${index}].for`,
+      identities: matches.map((match) => ({ match })),
+    })),
+    ...(sallyport.grants ?? []).map(({ approvers: { groups = [] } }, index) => ({
+      place: `sallyport.grants[${index}].approvers.groups`,
+      identities: groups.map((group) => ({ match: { group } })),
+    })),
   ];
   return lists.flatMap(({ place, identities }) => findGroupNames(place, identities));
 }
 
 function wideImpersonation(deployment: Deployment, cluster: DeployedCluster): string[] {
-  const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
+  const { groups, users } = impersonatedIn(deployment, cluster);
   const messages: string[] = [];
   if (users === "any") {
     messages.push(

@@ -16,6 +16,7 @@ const {
   access,
   identities,
   rules,
+  grants,
   limits,
   audit,
   recording,
@@ -316,6 +317,10 @@ const deploymentFields = z.strictObject({
         "Who people are in the clusters: a list of [identity rules](#worker-identityrule).",
       ),
       rules: asWritten(rules, "What they may do: a list of [rules](#worker-rule).").optional(),
+      grants: asWritten(
+        grants,
+        "Access for a while, which people ask for and others approve: a list of [grants](#worker-grant).",
+      ).optional(),
       limits: asWritten(limits, "Limits of sessions: [limits](#worker-limits).").optional(),
       audit: asWritten(
         audit,

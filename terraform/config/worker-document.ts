@@ -35,7 +35,7 @@ export function mayUseTcp({ transport = "auto" }: Pick<DeployedCluster, "transpo
 export function workerDocument(deployment: Deployment, outputs: DocumentOutputs): ConfigInput {
   const { access, clusters, sallyport } = deployment;
   const tokens = serviceTokenNames(deployment);
-  const { identities, ...rest } = sallyport;
+  const { identities, grants, ...rest } = sallyport;
   const adminAudiences = outputs.admin_audiences ?? [outputs.admin_audience];
   const clientIds = new Map(Object.entries(outputs.service_token_client_ids ?? {}));
   const named = (rules: ConfigInput["identities"]) => rules.map((rule) => withClientId(rule, tokens, clientIds));
@@ -62,6 +62,12 @@ export function workerDocument(deployment: Deployment, outputs: DocumentOutputs)
       ...(cluster.identities !== undefined && { identities: named(cluster.identities) }),
     })),
     identities: named(identities),
+    ...(grants && {
+      grants: grants.map((grant) => ({
+        ...grant,
+        for: grant.for.map((match) => withClientId({ match }, tokens, clientIds).match),
+      })),
+    }),
     ...defined(rest),
   };
 }
@@ -86,7 +92,7 @@ function tcpPart(cluster: DeployedCluster, { vpc_tcp_service_ids = {} }: Documen
  * Replaces a service token's name by its client id. A name that is not in `access.serviceTokens` is a client
  * id.
  */
-function withClientId<Rule extends ConfigInput["identities"][number]>(
+function withClientId<Rule extends Pick<ConfigInput["identities"][number], "match">>(
   rule: Rule,
   names: readonly string[],
   clientIds: ReadonlyMap<string, string>,

@@ -3,7 +3,7 @@
  * prints, and what the tests apply to a real cluster. Only the Secret with the tunnel's token is missing,
  * because it is confidential.
  */
-import { identitiesOf, impersonated } from "../config/identities.ts";
+import { impersonatedIn } from "../config/identities.ts";
 import type { DeployedCluster, Deployment as DeploymentFile } from "../config/schema.ts";
 import { impersonationRules } from "./impersonation.ts";
 import { DEPLOYMENT_NAME, IMAGES, LABELS, namespaceOf, roleNameOf, SELECTOR, SERVICE_ACCOUNT_NAME } from "./names.ts";
@@ -52,16 +52,15 @@ function serviceAccount(namespace: string): KubernetesObject {
 }
 
 /**
- * The role is generated from the identity rules: with the account's token nobody can be a group that no rule
- * gives.
+ * The role is generated from the identity rules and grants: with the account's token nobody can be a group
+ * that none of them gives.
  */
 export function connectorRole(deployment: DeploymentFile, cluster: DeployedCluster): ClusterRole {
-  const rules = identitiesOf(deployment, cluster);
   return {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRole",
     metadata: { name: roleNameOf(deployment), labels: LABELS },
-    rules: impersonationRules(impersonated(rules, cluster.impersonate?.users)),
+    rules: impersonationRules(impersonatedIn(deployment, cluster)),
   };
 }
 

@@ -79,6 +79,20 @@ describe.skipIf(!hasCurl)("docs/GUIDE.md", () => {
   });
 });
 
+describe("docs/ACCESS-REQUESTS.md", () => {
+  it("asks for access, approves it and takes it back, in the order of the page", async () => {
+    const page = "docs/ACCESS-REQUESTS.md";
+    const [listed, asked, pending, decided, revoked] = stackBlocks(page);
+    const json = async (block: string | undefined) => JSON.parse(await printedBy(page, block ?? "")) as object;
+    expect(await json(listed)).toMatchObject({ grants: [{ name: "prod-admin" }, {}], items: [] });
+    const request = await json(asked);
+    expect(request).toMatchObject({ state: "pending", reason: "INC-17: checkout is down" });
+    await expect.poll(() => json(pending)).toMatchObject({ pending: [{ grant: "prod-admin" }] });
+    expect(await json(decided)).toMatchObject({ state: "active", approvals: [{ reason: "seen the incident" }] });
+    expect(await json(revoked)).toMatchObject({ state: "revoked", end: { reason: "incident over" } });
+  });
+});
+
 describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
   it("cuts a person off, and lets them in again", async () => {
     const open = people.alice.start(["exec", "shell", "--", "sleep", "98"]);
@@ -116,6 +130,7 @@ describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
 
   it("has no block that none of these ran", () => {
     expect(stackBlocks("docs/GUIDE.md").length).toBe(2);
+    expect(stackBlocks("docs/ACCESS-REQUESTS.md").length).toBe(5);
     expect(stackBlocks("docs/RUNBOOK.md").length).toBe(6);
   });
 });

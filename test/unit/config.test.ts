@@ -41,6 +41,7 @@ describe("a valid configuration", () => {
       access: { ...VALID.access, groups: { claim: "custom.groups" }, managedOAuth: false },
       clusters: [cluster],
       identities: [identity],
+      grants: [],
       limits: {
         ...{ maxSessionsPerUser: 6, idleTimeoutSeconds: 1_800, maxDurationSeconds: 28_800 },
         ...{ stallTimeoutSeconds: 3_600, maxBufferedStdinBytes: 268_435_456, endWithToken: false },

@@ -22,13 +22,29 @@ const config = loadConfig({
       action: "refuse",
       message: "not on trial",
     },
+    {
+      name: "two keys",
+      match: { clusters: ["two"], resources: ["secrets"] },
+      action: "allow",
+      approval: { grant: "keys", waitMinutes: 0 },
+    },
     { name: "quiet", match: { clusters: ["two"], kinds: ["exec"] }, action: "refuse", message: "not on two" },
+  ],
+  grants: [
+    {
+      name: "keys",
+      for: [{ claim: "custom.team", value: "shop" }],
+      gives: { groups: ["key-holders"], rules: ["two keys"] },
+      approvers: { users: ["lead@example.com"] },
+    },
   ],
 });
 
 const ask = (target: string, more: Partial<Question> = {}) => {
-  const nobody = { claims: [], groups: [], groupNames: [], posture: [], country: undefined, host: undefined };
+  const nobody = { claims: [], groups: [], groupNames: [], posture: [], grants: [] };
   const plain = {
+    country: undefined,
+    host: undefined,
     upgrade: undefined,
     contentType: undefined,
     method: "GET",
@@ -124,5 +140,35 @@ describe("the explanation of a request", () => {
       ["custom.team", "shop"],
     ] as const;
     expect(ask(EXEC, { claims }).isAllowed).toBe(true);
+  });
+});
+
+describe("grants and approvals", () => {
+  const secrets = (more: Partial<Question> = {}) =>
+    ask("/api/v1/secrets", { ...SHOP, host: "two.example.com", ...more });
+
+  test("are named: what somebody may ask for, who approves, and what it is needed for", () => {
+    const { text, isAllowed } = secrets();
+    expect(isAllowed).toBe(false);
+    expect(text).toContain("may ask for keys: groups key-holders; rules two keys; approved by 1 of lead@example.com");
+    expect(text).toContain("approval    by the grant keys; nothing waits for it");
+    expect(text).toContain("REFUSED     the rule two keys requires the grant keys: ask for it with echo");
+  });
+
+  test("count as if they had been approved, with --grant", () => {
+    const { text, isAllowed } = secrets({
+      grants: ["keys"],
+      kubectlAs: "shop-alice@example.com",
+      kubectlAsGroups: ["key-holders"],
+    });
+    expect(isAllowed).toBe(true);
+    expect(text).toContain("holds       keys: groups key-holders; rules two keys");
+    expect(text).toContain("acts as     user shop-alice@example.com, groups key-holders");
+  });
+
+  test("are refused where they do not exist, or are for others", () => {
+    expect(secrets({ grants: ["kees"] }).text).toContain("REFUSED     no grant has the name kees");
+    const other = ask("/api/v1/secrets", { groups: ["sre"], country: "DE", grants: ["keys"] });
+    expect(other.text).toContain("REFUSED     the grant keys is not for this sender");
   });
 });

@@ -61,6 +61,14 @@ describe("the local configuration document", () => {
     expect(only?.upstream.address).toBe("127.0.0.1:8001");
   });
 
+  it("has access to ask for, unless the overrides have rules or grants of their own", () => {
+    const namesOf = (overrides: ConfigOverrides = {}) =>
+      loadConfig(buildLocalConfig(facts, overrides)).grants.map(({ name }) => name);
+    expect(namesOf()).toEqual(["prod-admin", "vault-shell"]);
+    expect(namesOf({ rules: [{ name: "no-vnc", match: { kinds: ["vnc"] }, action: "refuse" }] })).toEqual([]);
+    expect(namesOf({ grants: [] })).toEqual([]);
+  });
+
   it("matches the administrator before any group", () => {
     expect(buildLocalConfig(facts).identities[0]).toEqual({
       match: { email: "admin@example.com" },

@@ -34,6 +34,23 @@ async function lockedUser(): Promise<string> {
   return email;
 }
 
+const GRANTS = {
+  grants: [
+    {
+      ...{ name: "prod-admin", for: [{ claim: "custom.groups", value: "developers" }] },
+      ...{ gives: { groups: ["prod-admins"] }, approvers: { roles: ["admin"] as "admin"[] } },
+    },
+  ],
+} satisfies Partial<ConfigInput>;
+const withGrants = (who: ReturnType<typeof someone> | typeof admin, path: string, init?: RequestInit) =>
+  directlyAs(who, path, init, { config: GRANTS });
+
+/** The id of a request for access. */
+async function askedFor(person = someone()): Promise<string> {
+  const answer = await withGrants(person, "/-/access?grant=prod-admin", { method: "POST", body: "INC-17" });
+  return (await answer.json<{ id: string }>()).id;
+}
+
 /** A request that each route answers. `as` parses the answer strictly by the route's own description. */
 const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
   getHealth: () => directlyAs(admin, "/-/healthz", {}, { bindings: { VERSION: { id: "6d2a7b3e" } } }),
@@ -51,6 +68,24 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     const person = someone();
     return as(person, `/-/sessions/${await liveSession(person)}`, { method: "DELETE" });
   },
+  getAccess: async () => {
+    const person = someone();
+    await askedFor(person);
+    return withGrants(person, "/-/access");
+  },
+  askForAccess: () => withGrants(someone(), "/-/access?grant=prod-admin&minutes=5", { method: "POST", body: "INC-17" }),
+  endOwnAccess: async () => {
+    const person = someone();
+    return withGrants(person, `/-/access/${await askedFor(person)}`, { method: "DELETE" });
+  },
+  listApprovals: async () => {
+    await askedFor();
+    return withGrants(admin, "/-/approvals?state=all");
+  },
+  getApproval: async () => withGrants(admin, `/-/approvals/${await askedFor()}`),
+  decideApproval: async () =>
+    withGrants(admin, `/-/approvals/${await askedFor()}`, { method: "POST", body: '{"decision":"approve"}' }),
+  revokeGrant: async () => withGrants(admin, `/-/grants/${await askedFor()}`, { method: "DELETE" }),
   listSessions: async () => {
     const person = someone();
     await liveSession(person);
@@ -77,7 +112,7 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
 
 /** Where a misspelt name would show or do something else. */
 const hasStrictQuery = (name: RouteName) =>
-  ["listSessions", "listApiRequests", "lockUser", "beginDrain"].includes(name);
+  ["askForAccess", "listApprovals", "listSessions", "listApiRequests", "lockUser", "beginDrain"].includes(name);
 
 const withToken = routes.filter(([, { access }]) => access !== "public");
 const withRole = routes.filter(([, { access }]) => access === "auditor" || access === "admin");

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { isOpenEnded } from "../../kubernetes/open-ended.ts";
 import { parseRequestInfo } from "../../kubernetes/request-info.ts";
-import { LockWatch } from "../../worker/sessions/lock-watch.ts";
+import { AccessWatch } from "../../worker/sessions/access-watch.ts";
 import { eventually } from "../support/eventually.ts";
 import { admin, as, handlerAs, someone } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -150,7 +150,7 @@ describe("the look-out", () => {
   it("asks every four seconds for what is at most five seconds old, and cuts where nobody knows", async () => {
     shortenTimer(4_000, 1);
     const asked: (number | undefined)[] = [];
-    const watch = new LockWatch(async (maxAgeMs) => {
+    const watch = new AccessWatch(async (maxAgeMs) => {
       asked.push(maxAgeMs);
       return asked.length < 3 ? { ok: true, value: null } : { ok: false, error: DENIAL };
     });
@@ -162,7 +162,7 @@ describe("the look-out", () => {
   it("ends when it is stopped, also while it asks", async () => {
     vi.useFakeTimers();
     const answer = Promise.withResolvers<{ ok: false; error: typeof DENIAL }>();
-    const watch = new LockWatch(() => answer.promise);
+    const watch = new AccessWatch(() => answer.promise);
     await vi.advanceTimersByTimeAsync(4_000);
     watch.stop();
     answer.resolve({ ok: false, error: DENIAL });

@@ -1,7 +1,7 @@
 /** Makes a deployment's plan from the deployment file and the edge stack's outputs. */
 import { join } from "node:path";
 import { applicationPolicies } from "../../terraform/config/access-policies.ts";
-import { identitiesOf, impersonated } from "../../terraform/config/identities.ts";
+import { impersonatedIn } from "../../terraform/config/identities.ts";
 import { DeploymentError, loadDeployment } from "../../terraform/config/load.ts";
 import { type DeployedCluster, type Deployment, sealRetentionDays } from "../../terraform/config/schema.ts";
 import {
@@ -162,7 +162,7 @@ function secondsOf(duration: string): number {
 
 function planCluster(deployment: Deployment, cluster: DeployedCluster, outputs: Outputs): PlannedCluster {
   const { name, hostnames, kubeconfig, connector, apiServer } = cluster;
-  const { groups, users } = impersonated(identitiesOf(deployment, cluster), cluster.impersonate?.users);
+  const { groups, users } = impersonatedIn(deployment, cluster);
   const role = connectorRole(deployment, cluster);
   return {
     name,

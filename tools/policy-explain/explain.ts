@@ -5,10 +5,13 @@ import { rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo } from "../../kubernetes/request-info.ts";
 import { findSessionEndpoint } from "../../kubernetes/session-target.ts";
 import { readSubject } from "../../worker/access/authenticate.ts";
-import type { Cluster, Config } from "../../worker/config/schema.ts";
-import { type ActingIdentity, readActingIdentity } from "../../worker/policy/acting.ts";
-import { type Decision, decide, type PolicyDenial } from "../../worker/policy/decide.ts";
+import type { Cluster, Config, Grant } from "../../worker/config/schema.ts";
+import type { ActingIdentity } from "../../worker/policy/acting.ts";
+import { describeApprovers } from "../../worker/policy/approvals.ts";
+import type { Decision } from "../../worker/policy/decide.ts";
+import { decideWithGrants, type GrantDenial } from "../../worker/policy/decide-with-grants.ts";
 import { resourceOf } from "../../worker/policy/evaluate-rules.ts";
+import { grantsFor, type HeldGrant, heldGrants } from "../../worker/policy/grants.ts";
 import { type Identity, identify } from "../../worker/policy/identify.ts";
 import { findClusterByHost } from "../../worker/upstream/cluster-by-host.ts";
 import { type Sender, tokenPayload } from "./token-payload.ts";
@@ -25,6 +28,8 @@ export interface Question extends Sender {
   readonly kubectlAs: string | undefined;
   /** Each of kubectl's `--as-group`: printable ASCII. */
   readonly kubectlAsGroups: readonly string[];
+  /** Names of the grants that the sender has. */
+  readonly grants: readonly string[];
   /** Undefined: the first cluster's. */
   readonly host: string | undefined;
   /** Of the header `Upgrade`, or `none`. Undefined: what the path's kind of request needs. */
@@ -53,16 +58,42 @@ export function explain(question: Question, config: Config): Explanation {
   if (!identified.ok) return refused([...lines, ...groupHints(question, cluster)], identified.error.message);
   const identity = identified.value;
   lines.push(...describeIdentity(identity));
-  const acting = readActingIdentity(identity, impersonationHeaders(question));
-  if (!acting.ok) return refused(lines, acting.error.message);
-  if (acting.value) lines.push(`acts as     ${describeUser(acting.value)}`);
+  const available = grantsFor(config.grants, read.value, question);
+  const lacking = question.grants.find((name) => !available.some((grant) => grant.name === name));
+  if (lacking !== undefined) return refused(lines, whyNot(lacking, config));
+  const active = question.grants.map((grant) => ({ id: grant, grant, until: Number.MAX_SAFE_INTEGER }));
+  const held = heldGrants(available, active, 0);
+  lines.push(...available.map((grant) => describeGrant(grant, held)));
 
   const url = `http://localhost${question.target}`;
   const upgrade = upgradeOf(question);
   const classified = classify(question.method, rawRequestTarget(url), upgrade);
-  lines.push(`request     ${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`);
   const creates = mayCreate(question.method, question.contentType ?? null);
-  return describeDecision(lines, decide({ identity, acting: acting.value, cluster, classified, creates }), config);
+  const { person, decided } = decideWithGrants({
+    ...{ identity, client: impersonationHeaders(question), cluster, classified, creates },
+    ...{ grants: config.grants, available, held },
+  });
+  if (!person.ok) return refused(lines, person.error.message);
+  if (person.value.acting) lines.push(`acts as     ${describeUser(person.value.acting)}`);
+  lines.push(`request     ${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`);
+  return describeDecision(lines, decided, config);
+}
+
+function whyNot(name: string, { grants }: Config): string {
+  return grants.some((grant) => grant.name === name)
+    ? `the grant ${name} is not for this sender`
+    : `no grant has the name ${name}`;
+}
+
+function describeGrant(grant: Grant, held: readonly HeldGrant[]): string {
+  const { name, gives, count } = grant;
+  const what = [
+    ...(gives.groups.length > 0 ? [`groups ${gives.groups.join(", ")}`] : []),
+    ...(gives.rules.length > 0 ? [`rules ${gives.rules.join(", ")}`] : []),
+  ].join("; ");
+  if (held.some((one) => one.grant === name)) return `holds       ${name}: ${what}`;
+  const who = grant.selfApproval ? "themselves, with an alert" : `${count} of ${describeApprovers(grant)}`;
+  return `may ask for ${name}: ${what}; approved by ${who}`;
 }
 
 /** A group that was given by its name would match a rule that has the name in place of an id. */
@@ -110,8 +141,13 @@ function describeClassified(classified: ReturnType<typeof classify>): string {
   return `${kind}: ${info.verb} ${resourceOf(info)}${where.length > 0 ? `, ${where.join(", ")}` : ""}`;
 }
 
-function describeDecision(lines: string[], decided: Result<Decision, PolicyDenial>, config: Config): Explanation {
+function describeDecision(lines: string[], decided: Result<Decision, GrantDenial>, config: Config): Explanation {
   if (!decided.ok) {
+    const { approval } = decided.error;
+    if (approval) {
+      const waits = approval.waitMinutes === 0 ? "nothing waits for it" : `a shell waits ${approval.waitMinutes} min`;
+      lines.push(`approval    by the grant ${approval.grant}; ${waits}`);
+    }
     const rule = decided.error.rule === undefined ? "" : ` by the rule ${decided.error.rule}`;
     return refused(lines, `${decided.error.message}${rule}`);
   }

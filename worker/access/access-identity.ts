@@ -80,13 +80,14 @@ export function createAccessIdentityReader(
   };
 }
 
-/** The document's own rules count too: they say who is an administrator. */
-function needsGetIdentity({ access, clusters, identities }: Config): boolean {
+/** The document's own rules count too: they say who is an administrator. So do those of grants. */
+function needsGetIdentity({ access, clusters, identities, grants }: Config): boolean {
   const rules = [...identities, ...clusters.flatMap((cluster) => cluster.identities)];
-  return rules.some(
-    ({ match: { group, groupName, posture } }) =>
-      posture !== undefined || ((group ?? groupName) !== undefined && "getIdentity" in access.groups),
-  );
+  const matches = [...rules.map(({ match }) => match), ...grants.flatMap((grant) => grant.for)];
+  const needsGroups =
+    grants.some(({ approvers }) => approvers.groups.length > 0) ||
+    matches.some(({ group, groupName }) => (group ?? groupName) !== undefined);
+  return (needsGroups && "getIdentity" in access.groups) || matches.some(({ posture }) => posture !== undefined);
 }
 
 async function fetchAccessIdentity(

@@ -23,6 +23,8 @@ const ERROR_CODES = {
   method_not_served: "method_not_allowed",
   not_relayed: "forbidden",
   rule: "forbidden",
+  approval_required: "forbidden",
+  not_approver: "forbidden",
   user_locked: "forbidden",
   reason_required: "forbidden",
   access_not_found: "not_found",

@@ -1,6 +1,19 @@
 /** Every route of the API under `/-/`. A new one is an entry here and a handler in handlers/index.ts. */
 import { CAST_CONTENT_TYPE } from "../../contract/recording.ts";
 import type { Route } from "./route.ts";
+import {
+  accessIdParams,
+  accessRequest,
+  approvals,
+  approvalsQuery,
+  askBody,
+  askedAccess,
+  askQuery,
+  decideBody,
+  decidedAccess,
+  endedAccess,
+  ownAccess,
+} from "./schemas/access.ts";
 import { apiRequestPage, apiRequestsQuery } from "./schemas/api-request.ts";
 import { commandBody, commandQuery, endedAnswer, lockBody, lockQuery } from "./schemas/command.ts";
 import { drain, drainBody, drainQuery, endedDrain } from "./schemas/drain.ts";
@@ -80,6 +93,80 @@ export const ROUTES = {
     body: commandBody,
     answer: { kind: "json", schema: endedAnswer },
     denials: ["not_found"],
+  },
+  getAccess: {
+    method: "GET",
+    path: "/-/access",
+    access: "user",
+    summary:
+      "Lists what the caller may ask for, for a while, and their requests and grants. Works while D1 does not answer.",
+    answer: { kind: "json", schema: ownAccess },
+    denials: [],
+  },
+  askForAccess: {
+    method: "POST",
+    path: "/-/access",
+    access: "user",
+    summary:
+      "Asks for a grant. An earlier request for it that is pending or active is answered again. Works while D1 does not answer.",
+    query: askQuery,
+    body: askBody,
+    answer: { kind: "json", schema: askedAccess },
+    denials: ["not_found", "access_limit"],
+  },
+  endOwnAccess: {
+    method: "DELETE",
+    path: "/-/access/{id}",
+    access: "user",
+    summary:
+      "Withdraws one of the caller's own requests, or gives a grant back. Ends the sessions that were opened with it.",
+    params: accessIdParams,
+    query: commandQuery,
+    body: commandBody,
+    answer: { kind: "json", schema: endedAccess },
+    denials: ["access_not_found", "access_already_decided"],
+  },
+  listApprovals: {
+    method: "GET",
+    path: "/-/approvals",
+    access: "user",
+    summary:
+      "Lists requests for access that the caller may decide about. Auditors and administrators see all. What is pending is listed while D1 does not answer, too.",
+    query: approvalsQuery,
+    answer: { kind: "json", schema: approvals },
+    denials: ["directory_unavailable", "audit_database_unavailable"],
+  },
+  getApproval: {
+    method: "GET",
+    path: "/-/approvals/{id}",
+    access: "user",
+    summary: "Shows a request for access to its own person, its approvers, auditors and administrators.",
+    params: accessIdParams,
+    answer: { kind: "json", schema: accessRequest },
+    denials: ["access_not_found"],
+  },
+  decideApproval: {
+    method: "POST",
+    path: "/-/approvals/{id}",
+    access: "user",
+    summary:
+      "Approves or denies somebody else's request. Whether the caller may is looked up now. Works while D1 does not answer.",
+    params: accessIdParams,
+    body: decideBody,
+    answer: { kind: "json", schema: decidedAccess },
+    denials: ["access_not_found", "not_approver", "access_own_request", "access_already_decided"],
+  },
+  revokeGrant: {
+    method: "DELETE",
+    path: "/-/grants/{id}",
+    access: "user",
+    summary:
+      "Takes a grant back before its time, or a request, and ends the sessions that were opened with it. For its approvers, administrators and its own person. Works while D1 does not answer.",
+    params: accessIdParams,
+    query: commandQuery,
+    body: commandBody,
+    answer: { kind: "json", schema: endedAccess },
+    denials: ["access_not_found", "not_approver", "access_already_decided"],
   },
   listSessions: {
     method: "GET",

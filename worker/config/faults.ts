@@ -1,5 +1,5 @@
 /** Faults that concern several parts of the document, which its schema cannot see. Pure. */
-import type { IdentityRule, Rule } from "./schema.ts";
+import type { Grant, IdentityRule, Rule } from "./schema.ts";
 
 /** Finds an identity rule that can never decide, because an earlier one always does. */
 export function findUnreachableIdentity(place: string, rules: readonly IdentityRule[]): string | undefined {
@@ -33,6 +33,45 @@ export function findDuplicates(
   const hostnames = clusters.map((cluster) => cluster.hostnames);
   return [findDuplicate("name", names), findDuplicate("host name", hostnames)];
 }
+
+/** A list of rules, and where it is. */
+interface RuleList {
+  readonly place: string;
+  readonly rules: readonly Rule[];
+}
+
+/** Finds grants that share a name, and whatever grants and rules say of each other that does not fit. */
+export function findGrantFaults(grants: readonly Grant[], lists: readonly RuleList[]): string[] {
+  const byName = new Map(grants.map((grant) => [grant.name, grant]));
+  const approved = new Set(
+    lists.flatMap(({ rules }) => rules.filter(({ approval }) => approval !== undefined).map(({ name }) => name)),
+  );
+  const known = new Set(lists.flatMap(({ rules }) => rules.map(({ name }) => name)));
+  return [
+    ...grants.flatMap(({ name, gives }, index) => {
+      const earlier = grants.findIndex((grant) => grant.name === name);
+      const namesake = earlier < index ? [`grants[${index}] has the name of grants[${earlier}]`] : [];
+      const rules = gives.rules
+        .filter((rule) => !approved.has(rule))
+        .map((rule) => `grants[${index}].gives.rules names ${rule}, ${known.has(rule) ? NEEDS_NONE : NO_RULE}`);
+      return [...namesake, ...rules];
+    }),
+    ...lists.flatMap(({ place, rules }) =>
+      rules.flatMap(({ name, approval }, index) => {
+        if (!approval) return [];
+        const grant = byName.get(approval.grant);
+        if (!grant) return [`${place}[${index}].approval names the grant ${approval.grant}, which is not in grants`];
+        if (grant.gives.rules.includes(name)) return [];
+        return [
+          `${place}[${index}].approval names the grant ${grant.name}, which does not give it: see its gives.rules`,
+        ];
+      }),
+    ),
+  ];
+}
+
+const NEEDS_NONE = "a rule that has no approval";
+const NO_RULE = "and no rule has this name";
 
 function findDuplicate(what: string, lists: readonly (readonly string[])[]): string | undefined {
   const seen = new Set<string>();

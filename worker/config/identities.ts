@@ -8,7 +8,7 @@ import { findTemplateError } from "./template.ts";
 const emailDomain = nonEmpty.regex(/^[^@\s]+\.[^@\s]+$/, "a domain without the @, e.g. example.com");
 
 /** Everything that a match names must hold. */
-const matchSchema = z
+export const identityMatchSchema = z
   .strictObject({
     email: z.email().exactOptional().describe("This address, without regard to case."),
     emailDomain: emailDomain.exactOptional().describe("Addresses of exactly this domain, not of its subdomains."),
@@ -61,7 +61,7 @@ const matchSchema = z
  * with `system:masters`, a node's or a controller's a person would be as good as cluster-admin, past every
  * rule.
  */
-const otherName = kubernetesName
+export const exactName = kubernetesName
   .refine((name) => !/[*{},]/.test(name), { message: "must be an exact name: no pattern, placeholder or comma" })
   .refine((name) => !isReservedName(name), {
     message: "Kubernetes reserves names that begin with system: give the rights to a name of your own",
@@ -69,9 +69,9 @@ const otherName = kubernetesName
 
 const mayImpersonateSchema = z
   .strictObject({
-    users: z.array(otherName).default([]).describe("Users that they may be, with `kubectl --as`."),
+    users: z.array(exactName).default([]).describe("Users that they may be, with `kubectl --as`."),
     groups: z
-      .array(otherName)
+      .array(exactName)
       .default([])
       .describe("Groups that they may have besides their own, with `kubectl --as=… --as-group`."),
   })
@@ -84,7 +84,7 @@ const mayImpersonateSchema = z
 
 export const identityRuleSchema = z
   .strictObject({
-    match: matchSchema,
+    match: identityMatchSchema,
     user: kubernetesName
       .optional()
       .describe(
@@ -106,7 +106,7 @@ export const identityRuleSchema = z
         }
       })
       .describe(
-        "Extra fields of the user, for the cluster's audit log and authorizers, sent as `Impersonate-Extra-…`. `sallyport-session` and `sallyport-user` are reserved.",
+        "Extra fields of the user, for the cluster's audit log and authorizers, sent as `Impersonate-Extra-…`. `sallyport-session`, `sallyport-user` and `sallyport-grant` are reserved.",
       ),
     mayImpersonate: mayImpersonateSchema,
     roles: z

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { findDuplicates, findUnreachableIdentity, findUnreachableRule } from "./faults.ts";
+import { findDuplicates, findGrantFaults, findUnreachableIdentity, findUnreachableRule } from "./faults.ts";
 import { type ReservedName, reservedNames } from "./reserved-names.ts";
 import { type Config, configSchema, resolveClusters } from "./schema.ts";
 
@@ -19,7 +19,7 @@ export function loadConfig(value: unknown, warn: (reserved: ReservedName) => voi
   if (value === undefined || value === "") throw new ConfigError("SALLYPORT_CONFIG is not set");
   const parsed = configSchema.safeParse(typeof value === "string" ? parseJson(value) : value);
   if (!parsed.success) throw new ConfigError(`SALLYPORT_CONFIG is not valid:\n${z.prettifyError(parsed.error)}`);
-  const { identities, rules, clusters = [] } = parsed.data;
+  const { identities, rules, grants, clusters = [] } = parsed.data;
   const faults = [
     findUnreachableIdentity("identities", identities),
     findUnreachableRule("rules", rules),
@@ -28,6 +28,10 @@ export function loadConfig(value: unknown, warn: (reserved: ReservedName) => voi
       findUnreachableRule(`clusters[${index}].rules`, cluster.rules),
     ]),
     ...findDuplicates(clusters),
+    ...findGrantFaults(grants, [
+      { place: "rules", rules },
+      ...clusters.map((cluster, index) => ({ place: `clusters[${index}].rules`, rules: cluster.rules })),
+    ]),
   ].filter((fault) => fault !== undefined);
   if (faults.length > 0) {
     throw new ConfigError(`SALLYPORT_CONFIG is not valid:\n${faults.map((fault) => `✖ ${fault}`).join("\n")}`);

@@ -6,4 +6,7 @@ export const SESSION_EXTRA = "sallyport-session";
 /** Names the person who acts as another user. */
 export const PERSON_EXTRA = "sallyport-user";
 
-export const RESERVED_EXTRAS: readonly string[] = [SESSION_EXTRA, PERSON_EXTRA];
+/** Names the grants that count: access for a while, which somebody approved. */
+export const GRANT_EXTRA = "sallyport-grant";
+
+export const RESERVED_EXTRAS: readonly string[] = [SESSION_EXTRA, PERSON_EXTRA, GRANT_EXTRA];

@@ -48,6 +48,27 @@ export const exceptionSchema = z
   })
   .meta({ id: "exception", description: "API requests that are not recorded. It must name something." });
 
+/** The longest that a session waits. Until then somebody sits before it. */
+const MAX_WAIT_MINUTES = 60;
+
+const approvalSchema = z
+  .strictObject({
+    grant: nonEmpty.max(63).describe("The name of a grant in `grants`, which has this rule in `gives.rules`."),
+    waitMinutes: z
+      .int()
+      .min(0)
+      .max(MAX_WAIT_MINUTES)
+      .default(5)
+      .describe(
+        "For how many minutes a shell that needs the approval waits for it. 0: it is refused. All other requests are refused in any case, and pass once the grant holds.",
+      ),
+  })
+  .meta({
+    id: "approval",
+    description:
+      "What the rule matches needs a grant. Without one it is refused, as widely as by a rule that refuses. With one, the rule allows it.",
+  });
+
 export const ruleSchema = z
   .strictObject({
     name: nonEmpty.max(100).describe("Appears in the audit log and in explanations. Unique within its list."),
@@ -60,13 +81,15 @@ export const ruleSchema = z
       .boolean()
       .default(false)
       .describe("A session opens only after its user has stated a reason, with `kubectl create --raw /-/reason`."),
+    approval: approvalSchema.exactOptional(),
     limits: limitOverrides,
     recording: recordingOverrides,
   })
-  .superRefine(({ action, message, requireReason, match }, context) => {
+  .superRefine(({ action, message, requireReason, approval, match }, context) => {
     const addIssue = (message: string) => context.addIssue({ code: "custom", message });
     if (action === "allow" && message !== undefined) addIssue("only a rule that refuses has a message");
     if (action === "refuse" && requireReason) addIssue("only a rule that allows can require a reason");
+    if (action === "refuse" && approval !== undefined) addIssue("only a rule that allows can have an approval");
     if (requireReason && match.kinds === undefined) addIssue("requireReason is for sessions: name their kinds");
   })
   .meta({ id: "rule", description: "A rule for requests and sessions, in addition to the cluster's RBAC." });

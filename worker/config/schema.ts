@@ -9,11 +9,13 @@ import { KEEP_MONTHS } from "../../audit/seal/months.ts";
 import { DEFAULT_MAX_SESSION_BYTES_PER_DAY } from "../../contract/limits.ts";
 import { LOCATION_HINTS, type NullableLocationHint } from "../../contract/placement.ts";
 import { SIDECAR_ADDRESS, UPSTREAM_TRANSPORTS, type UpstreamPlan } from "../../contract/upstream.ts";
+import { grantSchema } from "./grants.ts";
 import { identityRuleSchema } from "./identities.ts";
 import { requestsSchema } from "./requests.ts";
 import { ruleSchema } from "./rules.ts";
 import { limitsSchema, nonEmpty, recordingSchema } from "./shared-fields.ts";
 
+export type { Grant } from "./grants.ts";
 export type { IdentityRule, Role } from "./identities.ts";
 export type { RequestAuditConfig } from "./requests.ts";
 export type { Rule } from "./rules.ts";
@@ -240,6 +242,11 @@ export const configSchema = z
       .array(ruleSchema)
       .default([])
       .describe("What they may do. The first match decides; without a match the cluster's RBAC does."),
+    grants: z
+      .array(grantSchema)
+      .max(100)
+      .default([])
+      .describe("Access for a while, which people ask for and others approve."),
     limits: limitsSchema.prefault({}),
     audit: auditSchema
       .prefault({})

@@ -7,7 +7,7 @@
 import { err, ok, type Result } from "../../common/result.ts";
 import { readRequestedIdentity } from "../../kubernetes/requested-identity.ts";
 import type { Impersonation } from "../../kubernetes/upstream-headers.ts";
-import { PERSON_EXTRA } from "../config/reserved-extras.ts";
+import { GRANT_EXTRA, PERSON_EXTRA } from "../config/reserved-extras.ts";
 import { type Denial, denial } from "../denials.ts";
 import type { Identity } from "./identify.ts";
 
@@ -57,16 +57,25 @@ export function readActingIdentity(identity: Identity, client: Headers): Result<
  * The identity that the request has in the cluster.
  *
  * Another user gets neither the person's uid nor their extras, which authorizers may go by. The cluster's
- * audit log names the person in an extra of its own.
+ * audit log names the person in an extra of its own, and the grants that count in another.
  *
  * @param acting from `readActingIdentity` for the same identity
+ * @param grants names of grants
  */
-export function impersonationOf(identity: Identity, acting: ActingIdentity | undefined): Impersonation {
+export function impersonationOf(
+  identity: Identity,
+  acting: ActingIdentity | undefined,
+  grants: readonly string[] = [],
+): Impersonation {
   const { user, groups, uid, extra } = identity;
+  const granted = grants.length === 0 ? {} : { [GRANT_EXTRA]: grants };
   if (acting?.isOwnUser === false) {
-    return { user: acting.user, groups: acting.groups, extra: { [PERSON_EXTRA]: [identity.name] } };
+    return { user: acting.user, groups: acting.groups, extra: { [PERSON_EXTRA]: [identity.name], ...granted } };
   }
-  return { user, groups: acting?.groups ?? groups, extra, ...(uid !== undefined && { uid }) };
+  return {
+    ...{ user, groups: acting?.groups ?? groups, extra: { ...extra, ...granted } },
+    ...(uid !== undefined && { uid }),
+  };
 }
 
 function deny(reason: string): Result<never, Denial> {

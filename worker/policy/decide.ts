@@ -1,11 +1,13 @@
 import { err, ok, type Result } from "../../common/result.ts";
+import type { ActiveGrant } from "../../contract/access.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { Classified, SessionKind, SessionTarget, SessionTransport } from "../../kubernetes/classify.ts";
 import type { Impersonation } from "../../kubernetes/upstream-headers.ts";
 import type { Cluster, Limits, Rule } from "../config/schema.ts";
 import { type Denial, type DenialCode, denial } from "../denials.ts";
 import { type ActingIdentity, impersonationOf } from "./acting.ts";
-import { evaluateRules } from "./evaluate-rules.ts";
+import { evaluateRules, type RuleApproval } from "./evaluate-rules.ts";
+import { approvedRules, grantsThatCount, type HeldGrant, withGrants } from "./grants.ts";
 import type { Identity } from "./identify.ts";
 
 /**
@@ -19,6 +21,8 @@ export interface ForwardDecision {
   readonly action: "forward";
   /** Whom the cluster sees. */
   readonly as: Impersonation;
+  /** The grants that made a difference. */
+  readonly grants: readonly ActiveGrant[];
   readonly upgrade: boolean;
   /** A workload or a kubelet answers, through a proxy subresource, and not the API server. */
   readonly proxied: boolean;
@@ -31,6 +35,8 @@ export interface SessionDecision {
   readonly action: "session";
   /** Whom the cluster sees. */
   readonly as: Impersonation;
+  /** The grants that made a difference. */
+  readonly grants: readonly ActiveGrant[];
   /** The client asked for that with `--as`. */
   readonly isActing: boolean;
   readonly target: SessionTarget;
@@ -46,12 +52,17 @@ export interface SessionDecision {
 /** A denial, and the rule that it comes from, if any. */
 export interface PolicyDenial extends Denial {
   readonly rule?: string;
+  /** What would lift it, where a grant would: see decide-with-grants.ts. */
+  readonly approval?: RuleApproval;
 }
 
 /** A request, as far as rules see it. */
 export interface Asked {
+  /** Without what grants add. */
   readonly identity: Identity;
-  /** As whom it runs in the cluster, where its client asked for it. */
+  /** The grants that the person has now. Default: none. */
+  readonly held?: readonly HeldGrant[];
+  /** As whom it runs in the cluster, where its client asked for it: of the identity with its grants. */
   readonly acting?: ActingIdentity | undefined;
   readonly cluster: Cluster;
   readonly classified: Classified;
@@ -60,14 +71,16 @@ export interface Asked {
 }
 
 /** Decides by the request's kind, then by the rules. The cluster's RBAC may still refuse what is allowed. */
-export function decide({ identity, acting, cluster, classified, creates }: Asked): Result<Decision, PolicyDenial> {
+export function decide(asked: Asked): Result<Decision, PolicyDenial> {
+  const { held = [], acting, cluster, classified, creates } = asked;
   if (classified.kind === "refused") return err(denial(codeOfStatus(classified.status), classified.reason));
   const { info } = classified;
   const session = classified.kind === "session" ? classified.session : undefined;
   const { name, connectorNamespace, rules } = cluster;
+  const identity = withGrants(asked.identity, held);
   const evaluated = evaluateRules(
     {
-      ...{ identity, acting, cluster: name, connectorNamespace, info, session },
+      ...{ identity, acting, cluster: name, connectorNamespace, info, session, approved: approvedRules(held) },
       creates: creates || (session !== undefined && CREATING_SESSIONS.has(session.sessionKind)),
     },
     rules,
@@ -75,7 +88,9 @@ export function decide({ identity, acting, cluster, classified, creates }: Asked
   if (!evaluated.ok) return evaluated;
   const rule = evaluated.value;
   if (classified.kind === "rest" && rule?.requireReason === true) return err(reasonNeedsSession(rule));
-  const common = { as: impersonationOf(identity, acting), rule: rule?.name ?? null };
+  const grants = grantsThatCount(held, asked.identity.groups, rule?.approval && rule.name);
+  const as = impersonationOf(identity, acting, [...new Set(grants.map(({ grant }) => grant))]);
+  const common = { as, grants, rule: rule?.name ?? null };
   switch (classified.kind) {
     case "rest":
       return ok({ action: "forward", ...common, upgrade: false, proxied: info.subresource === "proxy" });

@@ -22,6 +22,8 @@ export interface RuleQuery {
   readonly session: SessionTarget | undefined;
   /** Whether the request may create its object, whatever its verb: see `mayCreate`. Default: by its verb. */
   readonly creates?: boolean;
+  /** Names of the rules that count as approved. Default: none. */
+  readonly approved?: ReadonlySet<string>;
 }
 
 /** What the conditions of a rule are about. */
@@ -30,7 +32,12 @@ export type Matched = Pick<RuleQuery, "identity" | "cluster" | "info" | "session
 /** A denial that names its rule. */
 export interface RuleDenial extends Denial {
   readonly rule: string;
+  /** What would lift it, where a grant would. */
+  readonly approval?: RuleApproval;
 }
+
+/** What a rule says of the approval that it needs. */
+export type RuleApproval = NonNullable<Rule["approval"]>;
 
 /** A query with what is the same for all rules. */
 interface Read extends RuleQuery {
@@ -58,12 +65,21 @@ export function evaluateRules(query: RuleQuery, rules: readonly Rule[]): Result<
   const read: Read = { ...query, readings: readingsOf(info), written: [info, ...nestedKubelet(info)] };
   const asked: Asked = { ...read, closed: closedRulesFor(read) };
   const rule = rules.find((one) => ruleApplies(one, asked)) ?? asked.closed[0]?.rule ?? null;
-  if (rule?.action === "refuse") return refuseBy(rule, asked);
+  if (rule && isRefusing(rule, asked)) return refuseBy(rule, asked);
   const { acting } = query;
   return (acting && refusalOfActing(acting, asked, rules)) ?? ok(rule);
 }
 
+/** A rule that needs an approval refuses until there is one, so it is also read as widely. */
+function isRefusing({ action, name, approval }: Rule, { approved }: RuleQuery): boolean {
+  return action === "refuse" || (approval !== undefined && approved?.has(name) !== true);
+}
+
 function refuseBy(rule: Rule, query: Read): Result<never, RuleDenial> {
+  if (rule.approval) {
+    const message = `the rule ${rule.name} requires the grant ${rule.approval.grant}${widenedNote(rule, query)}`;
+    return err({ ...denial("approval_required", message), rule: rule.name, approval: rule.approval });
+  }
   const message = rule.message ?? `the rule ${rule.name} refuses this: ask your administrator`;
   return err({ ...denial("rule", message + widenedNote(rule, query)), rule: rule.name });
 }
@@ -88,7 +104,7 @@ function refusalOfActing(
     { name: user, groups },
   ];
   for (const rule of rules) {
-    if (rule.action === "allow") {
+    if (!isRefusing(rule, query)) {
       if (ruleApplies(rule, { ...query, identity: allowed })) return undefined;
       continue;
     }
@@ -110,8 +126,8 @@ function closedRulesFor(query: Read): readonly ClosedByDefault[] {
  * if it names it.
  */
 function ruleApplies(rule: Rule, query: Asked): boolean {
-  const { action, match } = rule;
-  if (action === "refuse") return refuses(rule, query);
+  const { match } = rule;
+  if (isRefusing(rule, query)) return refuses(rule, query);
   if (query.closed.some(({ isOpenedBy }) => !isOpenedBy(match))) return false;
   return query.written.some((info) => matches(match, { ...query, info }));
 }

@@ -59,7 +59,7 @@ export function identify(
   accessIdentity: AccessIdentity,
   rules: readonly IdentityRule[],
 ): Result<Identity, Denial> {
-  const index = rules.findIndex(({ match }) => matches(match, subject, accessIdentity));
+  const index = rules.findIndex(({ match }) => matchesIdentity(match, subject, accessIdentity));
   const rule = rules[index];
   if (!rule) return noIdentity(`no rule here gives ${subject.name} access: ask your administrator to add one`);
   const template = rule.user ?? (subject.email === undefined ? "service:{common_name}" : "{email}");
@@ -81,7 +81,12 @@ function noIdentity(message: string): Result<never, Denial> {
   return err(denial("no_identity", message));
 }
 
-function matches(match: IdentityRule["match"], subject: Subject, accessIdentity: AccessIdentity): boolean {
+/** Whether a match holds: all that it names. */
+export function matchesIdentity(
+  match: IdentityRule["match"],
+  subject: Subject,
+  accessIdentity: AccessIdentity,
+): boolean {
   const { email, emailDomain, group, groupName, claim, value, serviceToken, country, posture } = match;
   return (
     (email === undefined || subject.email === email.toLowerCase()) &&

@@ -34,6 +34,7 @@ export function describeRequest(
     acting,
     cluster,
     locationHint = null,
+    grants = [],
     rule,
     denial,
     failure,
@@ -64,6 +65,7 @@ export function describeRequest(
     user_agent: mask(headers.get("User-Agent"), REQUEST_TEXT_CHARS.userAgent),
     ray: mask(headers.get("CF-Ray"), REQUEST_TEXT_CHARS.short),
     ...(signIn && describeSignIn(signIn)),
+    ...(grants.length > 0 && { grants: cutList(grants) }),
   };
 }
 
@@ -73,20 +75,20 @@ function describeSignIn({ kind, deviceId }: SignIn) {
 
 function describeActing(identity: Identity, acting: ActingIdentity) {
   return {
-    kubernetes_groups: cutGroups(acting.groups),
+    kubernetes_groups: cutList(acting.groups),
     own_kubernetes_user: mask(identity.user, REQUEST_TEXT_CHARS.identity) ?? "",
-    own_kubernetes_groups: cutGroups(identity.groups),
+    own_kubernetes_groups: cutList(identity.groups),
   };
 }
 
-/** Identity rules may give any number of groups. */
-function cutGroups(groups: readonly string[]): string[] {
+/** The configuration may give any number of groups, and of grants. */
+function cutList(names: readonly string[]): string[] {
   const kept: string[] = [];
   let chars = 0;
-  for (const group of groups) {
-    chars += group.length;
-    if (chars > REQUEST_TEXT_CHARS.groups) return [...kept, `… and ${groups.length - kept.length} more`];
-    kept.push(group);
+  for (const name of names) {
+    chars += name.length;
+    if (chars > REQUEST_TEXT_CHARS.groups) return [...kept, `… and ${names.length - kept.length} more`];
+    kept.push(name);
   }
   return kept;
 }

@@ -21,6 +21,8 @@ export interface RequestTrace {
   /** Of the object that its audit log belongs to; null for the one near the user. */
   locationHint?: NullableLocationHint;
   info?: RequestInfo;
+  /** Names of the grants that made a difference to its decision. */
+  grants?: readonly string[];
   /** The rule that allowed or refused it, if one did. */
   rule?: string;
   /** Why Sallyport refused it. */

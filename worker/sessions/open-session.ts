@@ -73,7 +73,7 @@ function planSession(
     transport: decision.transport,
     rule: decision.rule,
     requireReason: decision.requireReason,
-    grants: [],
+    grants: decision.grants,
     approval: null,
     limits,
     endsAt: endWithToken ? subject.expiresAt : null,

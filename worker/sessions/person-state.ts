@@ -62,14 +62,14 @@ export class PersonStates {
    * @returns `user_locked`, or `object_unavailable` where nobody knows
    */
   async checkLock(person: Person, maxAgeMs = STATE_MAX_AGE_MS): Promise<Result<null, Denial>> {
-    const state = await this.#read(person, maxAgeMs);
+    const state = await this.read(person, maxAgeMs);
     if (!state.ok) return state;
     const lock = currentLock(state.value.lock, this.#now());
     return lock ? err(denyLocked(lock)) : ok(null);
   }
 
   /** What holds for a person, at most `maxAgeMs` old. */
-  async #read(person: Person, maxAgeMs: number): Promise<Result<PersonState, Denial>> {
+  async read(person: Person, maxAgeMs = STATE_MAX_AGE_MS): Promise<Result<PersonState, Denial>> {
     const known = this.#known.get(person.user);
     const ageMs = known ? this.#now() - known.askedAt : Number.POSITIVE_INFINITY;
     // A clock that was set back makes an answer unusable, not young.

@@ -5,16 +5,16 @@ import { denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
 import type { ForwardDecision } from "../policy/decide.ts";
-import { type CheckLock, cutOnLock, isLateAnswer, LockWatch } from "../sessions/lock-watch.ts";
+import { AccessWatch, type CheckAccess, cutWithAccess, isLateAnswer } from "../sessions/access-watch.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { upstreamHeadersFor } from "./headers.ts";
 import { sandboxResponse } from "./sandbox-response.ts";
 import type { Upload } from "./upload.ts";
 import { buildUpstreamUrl } from "./url.ts";
 
-/** Cuts what a person has open when an administrator locks them. */
-export interface LockOut {
-  readonly checkLock: CheckLock;
+/** Cuts what a person has open when their access to it ends: by a lock, or with a grant. */
+export interface AccessEnd {
+  readonly checkAccess: CheckAccess;
   /** The answer may go on for as long as the client likes. */
   readonly isOpenEnded: boolean;
 }
@@ -37,7 +37,7 @@ export async function forwardToCluster(
   request: Request,
   target: RequestTarget,
   decision: ForwardDecision,
-  { checkLock, isOpenEnded }: LockOut,
+  { checkAccess, isOpenEnded }: AccessEnd,
   { upload, observe }: RequestBody,
 ): Promise<Result<Response, Failure>> {
   const headers = upstreamHeadersFor(request.headers, decision.as, decision.upgrade);
@@ -49,7 +49,7 @@ export async function forwardToCluster(
     return err(denial("bad_request", `a ${method} with a body is not forwarded`));
   }
   // A read is sent at once. What else has a body may take its time.
-  const watch = isBodiless || !upload ? undefined : new LockWatch(checkLock);
+  const watch = isBodiless || !upload ? undefined : new AccessWatch(checkAccess);
   // The invocation of any other read ends with its client, and with it all that it has open.
   const mayOutliveClient = !isBodiless || decision.proxied;
   const signal = mayOutliveClient ? signalOf(request, watch) : undefined;
@@ -65,13 +65,13 @@ export async function forwardToCluster(
     });
     // The signal alone ends nothing here: only the end of this invocation ends what it waits for.
     const response = await (signal ? Promise.race([answer, rejectWhenAborted(signal)]) : answer);
-    const late = isReadMethod(method) && isLateAnswer(sentAt) ? await checkLock() : ok(null);
+    const late = isReadMethod(method) && isLateAnswer(sentAt) ? await checkAccess() : ok(null);
     if (!late.ok) return err(upstreamFailure(late.error.code, late.error.message));
     // A workload's own answers are its own, also without a body, and the one to a HEAD has none.
     const needsNone = response.ok || decision.proxied || method === "HEAD";
     const answered = needsNone ? response : await explainRefusal(response);
     const shown = sandboxResponse(answered, target, decision.proxied, request.url);
-    return ok(isOpenEnded ? cutOnLock(shown, checkLock) : shown);
+    return ok(isOpenEnded ? cutWithAccess(shown, checkAccess) : shown);
   } catch (error) {
     if (watch?.denial) {
       const message = `${watch.denial.message}; the request was cut off while it was sent, and may have been carried out`;
@@ -90,7 +90,7 @@ export async function forwardToCluster(
   }
 }
 
-function signalOf({ signal }: Request, watch: LockWatch | undefined): AbortSignal {
+function signalOf({ signal }: Request, watch: AccessWatch | undefined): AbortSignal {
   return watch ? AbortSignal.any([signal, watch.signal]) : signal;
 }
 

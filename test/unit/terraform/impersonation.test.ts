@@ -157,6 +157,23 @@ describe("the connector's role", () => {
     });
   });
 
+  describe("where somebody may be granted something", () => {
+    const grants = [{ gives: { groups: ["prod-admins"], rules: [] } }, { gives: { groups: [], rules: ["exec"] } }];
+    const rules = impersonationRules(impersonated(identities(alice), undefined, grants));
+
+    it("allows the grants' groups by name, and to name the grant", () => {
+      expect(allows(rules, "", "groups", "prod-admins")).toBe(true);
+      expect(allows(rules, AUTHENTICATION, "userextras/sallyport-grant", "any")).toBe(true);
+      for (const name of ["exec", "system:masters"]) expect(allows(rules, "", "groups", name)).toBe(false);
+    });
+
+    it("allows neither where there are no grants", () => {
+      const without = rulesFor([alice]);
+      expect(allows(without, "", "groups", "prod-admins")).toBe(false);
+      expect(allows(without, AUTHENTICATION, "userextras/sallyport-grant", "any")).toBe(false);
+    });
+  });
+
   it("is the same for the same rules in another order", () => {
     expect(rulesFor([alice, ci])).toEqual(rulesFor([ci, alice]));
   });

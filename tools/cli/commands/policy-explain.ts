@@ -24,6 +24,7 @@ export const policyExplain = defineCommand({
     posture: texts("NAME", "a device posture check that succeeded"),
     "kubectl-as": parsed("USER", "what kubectl's --as would name: whom to act as in the cluster", headerText),
     "kubectl-as-group": parsedTexts("GROUP", "what kubectl's --as-group would name", headerText),
+    grant: texts("NAME", "a grant that holds, as if it had been approved"),
     country: text("CODE", "country that the request comes from, such as DE"),
     host: text("NAME", "host name of the request; without it, that of the first cluster"),
     upgrade: text("NAME", "websocket, SPDY/3.1 or none; without it, websocket where the path opens a session"),
@@ -39,7 +40,18 @@ export const policyExplain = defineCommand({
   },
   notes: ["Example: npx sallyport policy-explain --as alice@example.com 'GET /api/v1/namespaces/demo/pods'"],
   run: async (options, context) => {
-    const { as: who, claim: claims, group: groups, posture, country, host, upgrade, config, request } = options;
+    const {
+      as: who,
+      claim: claims,
+      group: groups,
+      posture,
+      country,
+      host,
+      upgrade,
+      config,
+      request,
+      grant: grants,
+    } = options;
     const more = {
       ...{ groupNames: options["group-name"], contentType: options["content-type"] },
       ...{ kubectlAs: options["kubectl-as"], kubectlAsGroups: options["kubectl-as-group"] },
@@ -48,7 +60,7 @@ export const policyExplain = defineCommand({
     const { readConfigDocument } = await import("../../policy-explain/config-document.ts");
     const document = readConfigDocument(config, context.note);
     const { lines, isAllowed } = explain(
-      { who, claims, groups, posture, country, host, upgrade, ...more, ...request },
+      { who, claims, groups, posture, grants, country, host, upgrade, ...more, ...request },
       parseConfig(document, context.note),
     );
     for (const line of lines) context.print(line);

@@ -1,6 +1,8 @@
 /** The handler of each route. One that is missing does not compile. */
 import type { RouteName } from "../routes.ts";
+import { askForAccess, endOwnAccess, getAccess } from "./access.ts";
 import { listApiRequests } from "./api-requests.ts";
+import { decideApproval, getApproval, listApprovals, revokeGrant } from "./approvals.ts";
 import { beginDrain, endDrain, getDrain } from "./drain.ts";
 import { endSession, endUserSessions } from "./end-sessions.ts";
 import { getExport } from "./export.ts";
@@ -24,6 +26,13 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
   stateReason,
   listOwnSessions,
   endOwnSession,
+  getAccess,
+  askForAccess,
+  endOwnAccess,
+  listApprovals,
+  getApproval,
+  decideApproval,
+  revokeGrant,
   listSessions,
   getSession,
   endSession,

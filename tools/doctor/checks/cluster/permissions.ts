@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { err, ok } from "../../../../common/result.ts";
-import { PERSON_EXTRA, SESSION_EXTRA } from "../../../../worker/config/reserved-extras.ts";
+import { GRANT_EXTRA, PERSON_EXTRA, SESSION_EXTRA } from "../../../../worker/config/reserved-extras.ts";
 import { canonicalJson } from "../../../canonical-json.ts";
 import type { PlannedCluster, PolicyRule } from "../../../deployment/plan.ts";
 import { type Answer, type Check, type Dependencies, failure, passed } from "../../check.ts";
@@ -50,7 +50,7 @@ function forbiddenPermissions({ users }: PlannedCluster, nonce: string): Permiss
 function neededPermissions({ groups, users, role }: PlannedCluster): Permission[] {
   const extra = (key: string) =>
     impersonate("userextras", "anything", { group: "authentication.k8s.io", subresource: key });
-  const namesPersons = role.rules.some(({ resources }) => resources.includes(`userextras/${PERSON_EXTRA}`));
+  const hasExtra = (key: string) => role.rules.some(({ resources }) => resources.includes(`userextras/${key}`));
   return [
     ...groups.map((group) => ({
       description: `impersonate the group ${group}`,
@@ -61,9 +61,10 @@ function neededPermissions({ groups, users, role }: PlannedCluster): Permission[
       attributes: impersonate("users", user),
     })),
     { description: "name a request's session", attributes: extra(SESSION_EXTRA) },
-    ...(namesPersons
+    ...(hasExtra(PERSON_EXTRA)
       ? [{ description: "name the person who acts as another user", attributes: extra(PERSON_EXTRA) }]
       : []),
+    ...(hasExtra(GRANT_EXTRA) ? [{ description: "name a request's grants", attributes: extra(GRANT_EXTRA) }] : []),
   ];
 }
 
@@ -92,7 +93,7 @@ export function impersonationCheck(
       if (tooLittle.length > 0) {
         return failure(
           `its account may not ${describe(tooLittle)}`,
-          "npx sallyport synth, then apply the cluster's stack: its role is generated from the identity rules",
+          "npx sallyport synth, then apply the cluster's stack: its role is generated from the identity rules and grants",
         );
       }
       const users = cluster.users === "any" ? "any user" : `${cluster.users.length} users`;

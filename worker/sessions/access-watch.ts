@@ -4,26 +4,29 @@ import { STATE_MAX_AGE_MS } from "./person-state.ts";
 
 /** How often a person is looked up again while something of theirs is open, ms. */
 const LOOK_EVERY_MS = 4_000;
-/** Then what is known may be this old. With the interval it is less than `STATE_MAX_AGE_MS` after a lock. */
+/** Then what is known may be this old. With the interval it is less than `STATE_MAX_AGE_MS` after a decision. */
 const LOOKED_UP_MAX_AGE_MS = 5_000;
 
-/** Refuses a locked person; the answer may be `maxAgeMs` old. */
-export type CheckLock = (maxAgeMs?: number) => Promise<Result<null, Denial>>;
+/**
+ * Refuses a person who is locked, or whose access to something is over; what is known of them may be
+ * `maxAgeMs` old.
+ */
+export type CheckAccess = (maxAgeMs?: number) => Promise<Result<null, Denial>>;
 
-/** Looks out for a lock while a person has something open. It must be stopped. */
-export class LockWatch {
-  readonly #checkLock: CheckLock;
+/** Looks out for the end of a person's access while they have something open. It must be stopped. */
+export class AccessWatch {
+  readonly #checkAccess: CheckAccess;
   readonly #cut = new AbortController();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #isStopped = false;
   #denial: Denial | undefined;
 
-  constructor(checkLock: CheckLock) {
-    this.#checkLock = checkLock;
+  constructor(checkAccess: CheckAccess) {
+    this.#checkAccess = checkAccess;
     this.#lookLater();
   }
 
-  /** Aborts once the person is locked, or nobody knows whether they are. */
+  /** Aborts once their access is over, or nobody knows whether it is. */
   get signal(): AbortSignal {
     return this.#cut.signal;
   }
@@ -43,37 +46,37 @@ export class LockWatch {
   }
 
   async #look(): Promise<void> {
-    const checked = await this.#checkLock(LOOKED_UP_MAX_AGE_MS);
+    const checked = await this.#checkAccess(LOOKED_UP_MAX_AGE_MS);
     if (this.#isStopped) return;
     if (checked.ok) return this.#lookLater();
     this.#denial = checked.error;
-    this.#cut.abort(new Error("the person is locked"));
+    this.#cut.abort(new Error("the person's access is over"));
   }
 }
 
 /**
- * Breaks an answer off once the person is locked. The client sees a broken connection, never a complete
+ * Breaks an answer off once the person's access is over. The client sees a broken connection, never a complete
  * answer.
  *
  * The invocation of an answer that is returned as it came ends with its head, timers and all. This one
  * passes through a stream of the runtime's own, without JavaScript for each piece, which keeps the
  * invocation for as long as it flows.
  */
-export function cutOnLock(response: Response, checkLock: CheckLock): Response {
+export function cutWithAccess(response: Response, checkAccess: CheckAccess): Response {
   const { body, headers } = response;
   // The pieces would be decompressed, compressed again, and held back meanwhile.
   if (!body || headers.has("Content-Encoding")) return response;
   const length = headers.get("Content-Length");
   const { readable, writable } =
     length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
-  const watch = new LockWatch(checkLock);
+  const watch = new AccessWatch(checkAccess);
   const passed = body.pipeTo(writable, { signal: watch.signal });
   // Either end may break it off, and the other one learns of it from the stream itself.
   void passed.catch(() => {}).finally(() => watch.stop());
   return new Response(readable, response);
 }
 
-/** Whether an answer took so long that a lock may have come meanwhile: a read is checked again then. */
+/** Whether an answer took so long that access may have ended meanwhile: a read is checked again then. */
 export function isLateAnswer(sentAt: number): boolean {
   return Date.now() - sentAt >= STATE_MAX_AGE_MS;
 }

@@ -1,0 +1,1 @@
+CREATE INDEX `events_access_by_time` ON `events` (`at`) WHERE type IN ('access_decision', 'access_end');

@@ -1,0 +1,93 @@
+/** Access for a while: asked for, approved and taken back with real kubectl on the local stack as it is. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Finished, Kubectl } from "./support/kubectl.ts";
+import { startTestStack, type TestStack } from "./support/people.ts";
+
+let people: TestStack;
+let admin: Kubectl;
+
+beforeAll(async () => {
+  people = await startTestStack();
+  admin = people.kubectl("admin");
+});
+afterAll(() => people?.stop());
+
+interface Asked {
+  readonly id: string;
+  readonly state: string;
+  readonly approvers: string;
+  readonly address: string;
+}
+
+const ask = (who: Kubectl, query: string, reason = "INC-17: checkout is down\n") =>
+  who.runWithInput(reason, "create", "--raw", `/-/access?${query}`, "-f", "-");
+const decide = (who: Kubectl, id: string, decision: object) =>
+  who.runWithInput(JSON.stringify(decision), "create", "--raw", `/-/approvals/${id}`, "-f", "-");
+
+function read<T = Asked>({ code, stdout, stderr }: Finished): T {
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as T;
+}
+
+/** Whom the cluster sees. */
+async function whoami(who: Kubectl) {
+  const review = read<{ status: { userInfo: { groups: string[]; extra?: Record<string, string[]> } } }>(
+    await who.run("auth", "whoami", "-o", "json"),
+  );
+  const { groups, extra = {} } = review.status.userInfo;
+  return { groups: groups.filter((group) => !group.startsWith("system:")), grants: extra["sallyport-grant"] };
+}
+
+describe("access for a while", () => {
+  it("is asked for by one, approved by another, seen by the cluster, and over within ten seconds", async () => {
+    expect(await whoami(people.alice)).toEqual({ groups: ["developers"], grants: undefined });
+    const asked = read(await ask(people.alice, "grant=prod-admin&minutes=60"));
+    expect(asked).toMatchObject({
+      ...{ state: "pending", reason: "INC-17: checkout is down", minutes: 60, isNew: true },
+      approvers: "bob@example.com or holders of the role admin",
+      address: expect.stringMatching(/^https?:\/\/127\.0\.0\.1:\d+\/-\/approvals\/[\w-]{64}$/),
+    });
+    const { id } = asked;
+    expect(read<{ items: Asked[] }>(await people.alice.run("get", "--raw", "/-/access")).items).toMatchObject([{ id }]);
+
+    const own = await decide(people.alice, id, { decision: "approve" });
+    expect(own).toMatchObject({ code: 1, stderr: expect.stringContaining("(Forbidden): this is your own request") });
+    await expect
+      .poll(
+        async () => read<{ pending: Asked[] }>(await admin.run("get", "--raw", "/-/approvals?state=pending")).pending,
+      )
+      .toMatchObject([{ id, state: "pending" }]);
+    expect(read(await decide(admin, id, { decision: "approve", reason: "seen it" }))).toMatchObject({
+      state: "active",
+    });
+    await expect
+      .poll(() => whoami(people.alice), { timeout: 15_000 })
+      .toEqual({ groups: ["developers", "prod-admins"], grants: ["prod-admin"] });
+
+    const revokedAt = Date.now();
+    expect(read(await people.bob.run("delete", "--raw", `/-/grants/${id}?reason=over`))).toMatchObject({
+      ...{ state: "revoked", end: { by: "bob@example.com", reason: "over" } },
+    });
+    await expect
+      .poll(() => whoami(people.alice), { timeout: 15_000 })
+      .toEqual({ groups: ["developers"], grants: undefined });
+    // kubectl itself takes a while on a busy machine.
+    expect(Date.now() - revokedAt).toBeLessThan(15_000);
+    const again = await decide(admin, id, { decision: "approve" });
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining("(Conflict)") });
+  });
+
+  it("is shown with its reason where it is refused", async () => {
+    const refused = async (query: string) => (await ask(people.bob, query)).stderr;
+    expect(await refused("grant=prod-admin")).toContain("(NotFound): there is no grant of this name for you");
+    const { stderr } = await ask(people.alice, "grant=prod-admin&minutes=121");
+    expect(stderr).toContain("the grant prod-admin is for 120 minutes at most: ask for fewer");
+  });
+
+  it("is what a rule may require, and kubectl shows how to ask for it", async () => {
+    const { code, stderr } = await people.alice.run("exec", "-n", "vault", "anything", "--", "true");
+    expect(code).toBe(1);
+    expect(stderr).toContain("the rule vault-shell requires the grant vault-shell: ask for it with");
+    expect(stderr).toContain("kubectl create --raw '/-/access?grant=vault-shell&minutes=60' -f -");
+  });
+});

@@ -1,0 +1,39 @@
+import type * as z from "zod";
+import { type AccessRequest, accessStateOf } from "../../contract/access.ts";
+import type { Grant } from "../config/schema.ts";
+import { describeApprovers } from "../policy/approvals.ts";
+import type { accessRequest } from "./schemas/access.ts";
+
+const NOBODY = "nobody: this grant is no longer in the configuration";
+
+/**
+ * A request for access as the API shows it.
+ *
+ * @param grants all of the document
+ * @param url of the API call: the request is decided at the same host
+ */
+export function accessJson(request: AccessRequest, grants: readonly Grant[], url: URL): z.output<typeof accessRequest> {
+  const { id, grant: name, person, active, ended, isSelfApproved, approvals, requestedAt, expiresAt } = request;
+  const { minutes, reason, purpose, needed } = request;
+  const grant = grants.find((each) => each.name === name);
+  return {
+    ...{ id, state: accessStateOf(request, Date.now()), grant: name, user: person.user },
+    ...{ kubernetesUser: person.kubernetesUser, minutes, reason, purpose },
+    ...{ requestedAt: timeJson(requestedAt), expiresAt: timeJson(expiresAt), needed },
+    approvals: approvals.map(deciderJson),
+    selfApproved: isSelfApproved,
+    end: ended && { how: ended.how, ...deciderJson(ended) },
+    since: active && timeJson(active.since),
+    until: active && timeJson(active.until),
+    approvers: grant ? describeApprovers(grant) : NOBODY,
+    address: `${url.origin}/-/approvals/${id}`,
+  };
+}
+
+function deciderJson({ by, at, reason }: Pick<AccessRequest["approvals"][number], "by" | "at" | "reason">) {
+  return { by, at: timeJson(at), reason };
+}
+
+function timeJson(at: number): string {
+  return new Date(at).toISOString();
+}

@@ -1,0 +1,56 @@
+/** The caller of the API as an approver: what they may decide about and see, and what is their own. */
+import { type AccessRequest, type DecidingPerson, isSamePerson } from "../../contract/access.ts";
+import type { Grant } from "../config/schema.ts";
+import { type Approver, mayDecide } from "../policy/approvals.ts";
+import { type Identity, identify } from "../policy/identify.ts";
+import type { ApiContext } from "./request.ts";
+
+type Caller = Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "config">;
+
+/** The caller, with their roles, which the document's own identities give: see `isAdminPath`. */
+export function approverOf({ subject, accessIdentity, config }: Caller): Approver {
+  const identified = identify(subject, accessIdentity, config.identities);
+  return { subject, accessIdentity, roles: identified.ok ? identified.value.roles : [] };
+}
+
+/** The caller by all the names that tell whether two are the same person. */
+export function decidingPerson({ subject, identity }: Pick<Caller, "subject" | "identity">): DecidingPerson {
+  return nameOf(subject.sub, identity);
+}
+
+/**
+ * Whether a request is the caller's own, under whatever spelling or second identity. The caller may be another
+ * Kubernetes user in each cluster, and whoever asked may have been at any of them.
+ */
+export function isOwnRequest(caller: Caller, request: AccessRequest): boolean {
+  const { subject, accessIdentity, identity, config } = caller;
+  const others = [config.identities, ...config.clusters.map(({ identities }) => identities)].flatMap((rules) => {
+    const identified = identify(subject, accessIdentity, rules);
+    return identified.ok ? [identified.value] : [];
+  });
+  return [identity, ...others].some((one) => isSamePerson(nameOf(subject.sub, one), request.person));
+}
+
+/** The grants that the caller may decide about. */
+export function decidableGrants(caller: Caller): readonly Grant[] {
+  const approver = approverOf(caller);
+  return caller.config.grants.filter((grant) => mayDecide(grant, approver));
+}
+
+/** Auditors and administrators see every request. */
+export function seesAll(caller: Caller): boolean {
+  return approverOf(caller).roles.length > 0;
+}
+
+/** Whether the caller may see a request: their own, those that they may decide about, or all. */
+export function maySee(caller: Caller, request: AccessRequest): boolean {
+  return (
+    request.person.user === caller.identity.name ||
+    seesAll(caller) ||
+    decidableGrants(caller).some(({ name }) => name === request.grant)
+  );
+}
+
+function nameOf(sub: string, { name, user }: Identity): DecidingPerson {
+  return { user: name, subject: sub === "" ? null : sub, kubernetesUser: user };
+}

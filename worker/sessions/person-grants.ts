@@ -1,0 +1,66 @@
+/** What a person's grants do to their requests, by what their object says of them. */
+import { err, ok, type Result } from "../../common/result.ts";
+import type { ActiveGrant } from "../../contract/access.ts";
+import { type Denial, denial } from "../denials.ts";
+import { type AskedWithGrants, decideWithGrants } from "../policy/decide-with-grants.ts";
+import { heldGrants } from "../policy/grants.ts";
+import type { CheckAccess } from "./access-watch.ts";
+import type { Person, PersonStates } from "./person-state.ts";
+
+/** How old an answer may be that lacks a grant, ms: it may have been approved a moment ago. */
+const LACKING_MAX_AGE_MS = 1_000;
+
+type Decided = ReturnType<typeof decideWithGrants>;
+
+/**
+ * Decides about a request. The person's object is asked only where the document has grants for them, so that
+ * nothing is slower without.
+ *
+ * @returns a denial where the object does not answer: rules that refuse see granted groups as well, so to go
+ *   on without them would be no safer
+ */
+export async function decideHavingGrants(
+  states: Pick<PersonStates, "read">,
+  person: Person,
+  asked: Omit<AskedWithGrants, "held">,
+): Promise<Result<Decided, Denial>> {
+  const { available, classified } = asked;
+  if (available.length === 0 || classified.kind === "refused") return ok(decideWithGrants({ ...asked, held: [] }));
+  const decideKnowing = async (maxAgeMs?: number): Promise<Result<Decided, Denial>> => {
+    const state = await states.read(person, maxAgeMs);
+    if (!state.ok) return unknownGrants(state.error);
+    return ok(decideWithGrants({ ...asked, held: heldGrants(available, state.value.grants, Date.now()) }));
+  };
+  const known = await decideKnowing();
+  const isLacking = known.ok && !known.value.decided.ok && known.value.decided.error.needed !== undefined;
+  return isLacking ? decideKnowing(LACKING_MAX_AGE_MS) : known;
+}
+
+function unknownGrants({ code, message }: Denial): Result<never, Denial> {
+  return err(denial(code, `${message} (until then nobody knows which access you have been granted)`));
+}
+
+/**
+ * Refuses a person who is locked, or whose grants are over that something was opened with.
+ *
+ * @param grants those that made a difference to it
+ */
+export function accessCheckFor(
+  states: Pick<PersonStates, "checkLock" | "read">,
+  person: Person,
+  grants: readonly ActiveGrant[],
+): CheckAccess {
+  return async (maxAgeMs) => {
+    const unlocked = await states.checkLock(person, maxAgeMs);
+    if (!unlocked.ok || grants.length === 0) return unlocked;
+    const state = await states.read(person, maxAgeMs);
+    if (!state.ok) return state;
+    const active = new Set(state.value.grants.map(({ id }) => id));
+    const over = grants.find(({ id, until }) => !active.has(id) || until <= Date.now());
+    return over ? err(accessOver(over.grant)) : ok(null);
+  };
+}
+
+function accessOver(grant: string): Denial {
+  return denial("access_ended", `the access that this was opened with is over (grant ${grant}): ask for it again`);
+}
