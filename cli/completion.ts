@@ -13,7 +13,22 @@ export type Given = ReadonlyMap<string, string>;
 export interface Candidates {
   readonly contexts: (given: Given) => Promise<readonly string[]>;
   readonly sessions: (given: Given) => Promise<readonly string[]>;
+  /** Grants that one may ask for. */
+  readonly grants: (given: Given) => Promise<readonly string[]>;
+  /** Requests for access that one may decide about. */
+  readonly pending: (given: Given) => Promise<readonly string[]>;
+  /** One's own requests and grants. */
+  readonly access: (given: Given) => Promise<readonly string[]>;
 }
+
+/** What follows a verb. */
+const ARGUMENTS: Readonly<Record<string, keyof Candidates>> = {
+  end: "sessions",
+  request: "grants",
+  approve: "pending",
+  deny: "pending",
+  revoke: "access",
+};
 
 /**
  * cobra's directives, which kubectl's own completion scripts know: https://pkg.go.dev/github.com/spf13/cobra
@@ -53,7 +68,8 @@ export async function complete(
     const labels = Object.entries(verb.options).map(([each, one]) => optionLabel(each, one).split(" ")[0] ?? "");
     return matching([...labels, "--help"], typed);
   }
-  if (name === "end") return matching(await candidates.sessions(givenOptions(rest, verb.options)), typed);
+  const kind = ARGUMENTS[name];
+  if (kind) return matching(await candidates[kind](givenOptions(rest, verb.options)), typed);
   if (name === "completion") return matching(SHELLS, typed);
   return matching([], typed);
 }

@@ -1,4 +1,6 @@
 import type { Verb } from "./verb.ts";
+import { access, request } from "./verbs/access.ts";
+import { approvals, approve, deny, revoke } from "./verbs/approvals.ts";
 import { completion } from "./verbs/completion.ts";
 import { credential } from "./verbs/credential.ts";
 import { kubeconfig } from "./verbs/kubeconfig.ts";
@@ -17,6 +19,12 @@ export const VERBS: readonly Verb[] = [
   sessions,
   end,
   reason,
+  request,
+  access,
+  approvals,
+  approve,
+  deny,
+  revoke,
   proxy,
   credential,
   completion,

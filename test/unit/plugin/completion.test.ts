@@ -17,6 +17,9 @@ describe("completion", () => {
   const candidates = {
     contexts: async () => ["alice", "bob", "a\nb", "a\tb"],
     sessions: async () => ["AZx1", "AZx2", "B"],
+    grants: async () => ["prod-admin", "prod-shell", "staging"],
+    pending: async () => ["P1", "P2"],
+    access: async () => ["O1"],
   };
   const words = async (...args: string[]) => (await complete(args, VERBS, candidates)).words;
 
@@ -35,6 +38,16 @@ describe("completion", () => {
       ["alice", "bob"],
     ],
     [["login", "--po"], ["--port"]],
+    [
+      ["request", "prod-"],
+      ["prod-admin", "prod-shell"],
+    ],
+    [
+      ["approve", "P"],
+      ["P1", "P2"],
+    ],
+    [["deny", "P2"], ["P2"]],
+    [["revoke", ""], ["O1"]],
     [["completion", ""], [...SHELLS]],
     [["nope", ""], []],
   ])("of %j is %j", async (args, expected) => {
@@ -60,7 +73,7 @@ describe("completion", () => {
       seen.push(given);
       return [];
     };
-    await complete(args, VERBS, { contexts: see, sessions: see });
+    await complete(args, VERBS, { contexts: see, sessions: see, grants: see, pending: see, access: see });
     expect(seen.map((given) => Object.fromEntries(given))).toEqual([expected]);
   });
 
