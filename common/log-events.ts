@@ -92,6 +92,45 @@ export const LOG_EVENTS = {
     meaning: "The status of a change is not in the audit log. The change is, without an answer.",
     action: "Report it.",
   },
+  // Notifications
+  webhooks_invalid: {
+    level: "error",
+    worker: "objects",
+    fields: ["faults"],
+    meaning:
+      "The secret `SALLYPORT_WEBHOOKS` is invalid, so nobody is told of events. Sessions go on. Once per isolate.",
+    action: "Correct what `faults` names: `npx sallyport deploy --webhooks FILE`.",
+  },
+  notification_not_delivered: {
+    level: "warn",
+    worker: "objects",
+    fields: ["destination", "attempt", "cause"],
+    meaning:
+      "A destination did not accept a notification. It waits, with those after it, and is tried again after 5 s to 10 min. Every tenth attempt is logged.",
+    action: "If this persists, check the receiver, and the destination's address and secret.",
+  },
+  notification_destination_gone: {
+    level: "error",
+    worker: "objects",
+    fields: ["destination", "dropped"],
+    meaning: "A destination answered 410: it wants no notification any more. The object leaves it alone.",
+    action: "Give it a new address, or take it out: `npx sallyport deploy --webhooks FILE`.",
+  },
+  notifications_dropped: {
+    level: "error",
+    worker: "objects",
+    fields: ["destination", "count", "cause"],
+    meaning:
+      "A destination will never get `count` notifications: they are older than a day, more than 100 wait, or the destination refuses them or is not configured any more. The audit log has the events.",
+    action: "See `notification_not_delivered`.",
+  },
+  notification_not_stored: {
+    level: "error",
+    worker: "objects",
+    fields: ["type", "error"],
+    meaning: "The object's storage did not take a notification. The event itself is not affected.",
+    action: "See `recording_stopped`.",
+  },
   // Recordings
   recording_not_uploaded: {
     level: "error",

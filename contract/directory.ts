@@ -104,6 +104,28 @@ const accessReportSchema = z.strictObject({
   pending: z.array(accessRequestSchema).max(MAX_PENDING_REQUESTS),
 });
 
+/** Names of events are text: the objects may know more of them than the edge. No address, and no secret. */
+const webhooksSchema = z.strictObject({
+  /** Why nobody is told. Places in the document, never values. */
+  faults: z.array(text),
+  /** Where messages lead to. */
+  address: text.nullable(),
+  destinations: z.array(
+    z.strictObject({
+      name,
+      format: text,
+      /** null: all. */
+      events: z.array(text).nullable(),
+      waiting: count,
+      /** Attempts that have failed in a row. */
+      failures: count,
+      dropped: count,
+      /** The address answered 410, and is left alone. */
+      isGone: z.boolean(),
+    }),
+  ),
+});
+
 /** Exported for the test that pins each version of the contract. */
 export const DIRECTORY_METHODS = {
   /** A user's object says which sessions are live in it. */
@@ -120,6 +142,15 @@ export const DIRECTORY_METHODS = {
   beginDrain: { fields: drainSchema.unwrap().omit({ since: true }), value: drainSchema },
   /** Sessions open again. Answers whether they were refused. */
   endDrain: { fields: z.strictObject({ by: name, reason: text }), value: z.boolean() },
+  /** A user's object says that D1 has not accepted its events since then. */
+  reportOutage: { fields: z.strictObject({ since: milliseconds }), value: z.null() },
+  /** The edge asks whom the objects tell of events, and how that goes from the directory. */
+  describeWebhooks: { fields: z.strictObject({}), value: webhooksSchema },
+  /** Tells everybody who wants it of nothing but a test. Answers the event's id, and whom. */
+  testWebhooks: {
+    fields: z.strictObject({ by: name }),
+    value: z.strictObject({ id: name, destinations: z.array(name) }),
+  },
 } as const;
 
 export type DirectoryMethod = keyof typeof DIRECTORY_METHODS;

@@ -3,6 +3,7 @@ import { StackError } from "./stack/errors.ts";
 import { readConfigOverrides } from "./stack/local-config.ts";
 import { parseCommandLine, type StartCommand, USAGE } from "./stack/options.ts";
 import { onStopRequest } from "./stack/signals.ts";
+import { readWebhooksFile } from "./stack/webhooks-file.ts";
 
 /** A stop that takes longer hangs. Then the process exits anyway, and its children with it. */
 const STOP_PATIENCE_MS = 15_000;
@@ -31,11 +32,18 @@ async function runUntilStopped(options: StartCommand): Promise<number> {
   });
   try {
     const config = options.configFile === undefined ? undefined : readConfigOverrides(options.configFile);
+    const webhooks = options.webhooksFile === undefined ? undefined : readWebhooks(options.webhooksFile);
     process.stderr.write("Starting Sallyport's local stack ...\n");
     // Imported here because it takes a second to load. --help and a mistyped flag do not wait for it.
     const { startStack } = await import("./stack/index.ts");
     const { readyMessage } = await import("./stack/messages.ts");
-    const stack = await startStack({ ...options, config, signal: stopRequest.signal, callerHandlesSignals: true });
+    const stack = await startStack({
+      ...options,
+      config,
+      webhooks,
+      signal: stopRequest.signal,
+      callerHandlesSignals: true,
+    });
     process.stdout.write(readyMessage(stack, process.cwd()));
     await stopRequested;
     process.stderr.write("\nStopping ...\n");
@@ -47,6 +55,12 @@ async function runUntilStopped(options: StartCommand): Promise<number> {
     process.stderr.write(`${error instanceof StackError ? error.message : describeUnexpected(error)}\n`);
     return 1;
   }
+}
+
+function readWebhooks(file: string): string {
+  const read = readWebhooksFile(file);
+  if (!read.ok) throw new StackError(read.error);
+  return read.value;
 }
 
 function describeUnexpected(error: unknown): string {

@@ -4,9 +4,9 @@ import type { RequestEnd, RequestStart, RequestSummary } from "../audit/request-
 import { logEvent } from "../common/log.ts";
 import { RateLimiter } from "../common/rate-limiter.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../contract/limits.ts";
-import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { Alarm } from "./alarm.ts";
+import { makeEventId } from "./event-id.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
 import { BATCH_EVENTS, Outbox } from "./outbox.ts";
 import { startEvent } from "./session/live-session.ts";
@@ -27,12 +27,21 @@ const DELIVER_WITHIN_MS = 250;
 /** What a person has used up for a day: `maxChangesPerDay`, `maxSessionBytesPerDay`, or MAX_RATED_PER_DAY. */
 export type DayLimit = "changes" | "sessions" | "rows";
 
+/** Who hears of what becomes of the audit log. Nothing of it may throw. */
+export interface AuditLogObserver {
+  /** An event that belongs to no session is written, in this turn. */
+  readonly written: (id: string, at: number, event: UserEventBody | DeploymentEventBody) => void;
+  /** D1 did not accept events, the oldest of which is from `oldestAt`. */
+  readonly notDelivered: (oldestAt: number, now: number) => void;
+}
+
 /** The user's part of the audit log: durable in the object at once, delivered to D1 soon. */
 export class AuditLog {
   readonly #state: DurableObjectState;
   readonly #alarm: Alarm;
   readonly #journal: SessionJournal;
   readonly #outbox: Outbox;
+  readonly #observer: AuditLogObserver;
   readonly sessionRate = new SessionRate();
   readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
   readonly #loggedDays = new Map<DayLimit, number>();
@@ -40,11 +49,12 @@ export class AuditLog {
   /** Responses that are not written yet. An object that stops loses them; the edge sends them again. */
   readonly #responses: (PromiseWithResolvers<void> & { readonly write: () => void })[] = [];
 
-  constructor(state: DurableObjectState, alarm: Alarm, database: D1Database) {
+  constructor(state: DurableObjectState, alarm: Alarm, database: D1Database, observer: AuditLogObserver) {
     this.#state = state;
     this.#alarm = alarm;
     this.#journal = new SessionJournal(state.storage.sql);
     this.#outbox = new Outbox(this.#journal, database);
+    this.#observer = observer;
   }
 
   /** What the object has of the audit log. */
@@ -62,9 +72,10 @@ export class AuditLog {
   }
 
   appendUserEvent(event: UserEventBody | DeploymentEventBody): void {
-    const random = crypto.getRandomValues(new Uint8Array(10));
-    const id = makeSessionId(this.#state.id.toString(), Date.now(), random);
-    this.#journal.appendUserEvent(id, Date.now(), event);
+    const now = Date.now();
+    const id = makeEventId(this.#state.id, now);
+    this.#journal.appendUserEvent(id, now, event);
+    this.#observer.written(id, now, event);
     this.#deliverSoon();
   }
 
@@ -160,7 +171,10 @@ export class AuditLog {
     // Repeats, because an event may have come while the last delivery was ending.
     do await this.#outbox.deliver();
     while (!this.#outbox.isFailing && this.#journal.queueLength() > 0);
-    if (this.#outbox.isFailing) this.#alarm.ringWithin(this.#outbox.retryInMs);
+    if (!this.#outbox.isFailing) return;
+    this.#alarm.ringWithin(this.#outbox.retryInMs);
+    const [oldest] = this.#journal.queued(1);
+    if (oldest) this.#observer.notDelivered(oldest.at, Date.now());
   }
 
   /**

@@ -18,10 +18,15 @@ import { AccessDecisions } from "./access/access-decisions.ts";
 import { pendingRequests } from "./access/access-rules.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
+import type { ObjectsBindings } from "./bindings.ts";
 import { Decisions } from "./decisions.ts";
 import { AccessReporter } from "./directory/access-reporter.ts";
 import { DirectoryReporter } from "./directory/reporter.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
+import { OutageReporter } from "./notifications/database-outage.ts";
+import { makeNotifier } from "./notifications/make-notifier.ts";
+import type { Notifier } from "./notifications/notifier.ts";
+import { readWebhooks } from "./notifications/read-webhooks.ts";
 import { endLabel } from "./recording/cast-lines.ts";
 import { Recordings } from "./recording/recordings.ts";
 import { type Refusal, refusalOf, toResponse } from "./refusal.ts";
@@ -53,6 +58,7 @@ export class SessionHost {
   readonly #state: DurableObjectState;
   readonly #alarm: Alarm;
   readonly #locks: UserLocks;
+  readonly #notifier: Notifier;
   readonly #audit: AuditLog;
   readonly #recordings: Recordings;
   readonly #sessions: LiveSessions;
@@ -64,12 +70,19 @@ export class SessionHost {
   readonly #requests: RequestLog;
 
   /** @param state whose database has the current schema */
-  constructor(state: DurableObjectState, env: SharedBindings) {
+  constructor(state: DurableObjectState, env: ObjectsBindings) {
     const { sql } = state.storage;
     this.#state = state;
     this.#alarm = new Alarm(state.storage);
     this.#locks = new UserLocks(sql);
-    this.#audit = new AuditLog(state, this.#alarm, env.AUDIT_DB);
+    this.#notifier = makeNotifier(state, this.#alarm, readWebhooks(env.SALLYPORT_WEBHOOKS).webhooks);
+    const outages = new OutageReporter((since) => tellOfOutage(env.DIRECTORY, since));
+    this.#audit = new AuditLog(state, this.#alarm, env.AUDIT_DB, {
+      written: (id, at, event) => this.#notifier.notify(id, at, event),
+      notDelivered: (oldestAt, now) => {
+        if (this.#notifier.wants("database_stalled")) outages.notDelivered(oldestAt, now);
+      },
+    });
     this.#requests = new RequestLog(this.#audit, new CountedRequests(sql));
     this.#recordings = new Recordings(sql, env.RECORDINGS, () => this.#uploadSoon(), {
       isBusy: () => this.#clock.isBusy,
@@ -178,8 +191,10 @@ export class SessionHost {
 
   async onAlarm(): Promise<void> {
     this.#alarm.hasRung();
-    // Not awaited: R2 may take its time, and no alarm rings before this one is over, for D1 neither.
+    // Not awaited: R2 and receivers of notifications may take their time, and no alarm rings before this one
+    // is over, for D1 neither.
     this.#uploadSoon();
+    this.#notifier.onAlarm();
     await Promise.all([this.#audit.deliver(), this.decisions.retryCopies(), this.#accessReporter.onAlarm()]);
     this.#requests.onAlarm(Date.now());
     const hasMoreToDo =
@@ -249,6 +264,12 @@ async function tellDirectory<M extends DirectoryMethod>(
   const told = await callDirectory(namespace, method, report);
   if (!told.ok) throw new Error(told.error.code);
   return told.value;
+}
+
+/** @throws where the directory does not take it */
+async function tellOfOutage(namespace: SharedBindings["DIRECTORY"], since: number): Promise<void> {
+  const told = await callDirectory(namespace, "reportOutage", { since });
+  if (!told.ok) throw new Error(told.error.code);
 }
 
 function stoppedAfter(checkpointAt: number): string {

@@ -1,7 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { logEvent } from "../common/log.ts";
 import { ok, type Result } from "../common/result.ts";
-import type { SharedBindings } from "../contract/bindings.ts";
 import type { Denial } from "../contract/denial.ts";
 import { detachSessionPlan } from "../contract/session-plan.ts";
 import {
@@ -11,6 +10,7 @@ import {
   type UserObjectMethod,
   type UserObjectValue,
 } from "../contract/user-object.ts";
+import type { ObjectsBindings } from "./bindings.ts";
 import { refusalOf, toResponse } from "./refusal.ts";
 import { SessionHost } from "./session-host.ts";
 import { openStorage, retryNewerSchema } from "./storage/open-storage.ts";
@@ -19,11 +19,11 @@ import { openStorage, retryNewerSchema } from "./storage/open-storage.ts";
  * The Durable Object of one user. It parses what the edge sends and brings its database to the current
  * schema; all else is `SessionHost`. contract/user-object.ts describes the methods.
  */
-export class UserSessions extends DurableObject<SharedBindings> {
+export class UserSessions extends DurableObject<ObjectsBindings> {
   /** Or why it serves nobody. */
   readonly #host: Result<SessionHost, Denial>;
 
-  constructor(ctx: DurableObjectState, env: SharedBindings) {
+  constructor(ctx: DurableObjectState, env: ObjectsBindings) {
     super(ctx, env);
     this.#host = openStorage(ctx.storage, () => new SessionHost(ctx, env));
   }

@@ -27,6 +27,7 @@ import { endLeftoverWorkerd } from "./processes.ts";
 import type { FrontEndpoint, PersonaEndpoint, Stack } from "./stack.ts";
 import { startTlsFront } from "./tls.ts";
 import { loadTlsIdentity, type TlsIdentity } from "./tls-identity.ts";
+import { withAddress } from "./webhooks-file.ts";
 import { WorkerLog } from "./worker-log.ts";
 
 export { StackError } from "./errors.ts";
@@ -48,6 +49,8 @@ export interface StackOptions {
   readonly accessTokenSeconds?: number | undefined;
   /** Values that replace those of the local configuration document. */
   readonly config?: ConfigOverrides | undefined;
+  /** Whom to tell of events: `SALLYPORT_WEBHOOKS` of the objects' Worker. Default: nobody. */
+  readonly webhooks?: string | undefined;
   /** Prints nothing. */
   readonly quiet?: boolean | undefined;
   /** Prints the Workers' whole log. */
@@ -149,6 +152,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
         options.config,
       ),
       upstreams,
+      webhooks: options.webhooks && withAddress(options.webhooks, `http://${LOOPBACK}:${ports.personas.admin}`),
       callerHandlesSignals: options.callerHandlesSignals ?? false,
       inspector: options.inspector ?? false,
       log,

@@ -46,6 +46,8 @@ export interface RuntimeInput {
   readonly config: ConfigInput;
   /** `host:port` of each cluster, by binding. */
   readonly upstreams: Readonly<Record<string, string>>;
+  /** `SALLYPORT_WEBHOOKS`, if anybody is to be told. */
+  readonly webhooks: string | undefined;
   readonly log: WorkerLog;
   /** The caller stops everything in order when this process receives a signal. */
   readonly callerHandlesSignals: boolean;
@@ -144,13 +146,17 @@ function edgeOptions(input: RuntimeInput): V4WorkerOptions {
  * connections to clusters: through a binding to the network, as a VPC network's, which the runtime serves
  * itself.
  */
-function objectsOptions({ objects, upstreams }: RuntimeInput): V4WorkerOptions {
+function objectsOptions({ objects, upstreams, webhooks }: RuntimeInput): V4WorkerOptions {
   const options = commonOptions(objects.configuration.name, objects, upstreams);
   const tcp = Object.keys(upstreams).map((binding) => [
     tcpBindingOf(binding),
     { network: { allow: ["local", "private", "public"] } },
   ]);
-  return { ...options, serviceBindings: { ...options.serviceBindings, ...Object.fromEntries(tcp) } };
+  return {
+    ...options,
+    bindings: { ...options.bindings, ...(webhooks !== undefined && { SALLYPORT_WEBHOOKS: webhooks }) },
+    serviceBindings: { ...options.serviceBindings, ...Object.fromEntries(tcp) },
+  };
 }
 
 /** What both Workers have: their own configuration, the audit database and the clusters. */

@@ -25,6 +25,7 @@ export const USAGE = `Usage: npm start [-- options]
                    Default: ${DEFAULT_ACCESS_TOKEN_SECONDS}
   --config FILE    JSON with values that replace those of the local configuration, e.g.
                    {"limits": {"maxSessionsPerUser": 2, "idleTimeoutSeconds": 60}}
+  --webhooks FILE  JSON with whom to tell of locks, drains and the like: see docs/NOTIFICATIONS.md
   --verbose        also print the Workers' log here
   --help           this text
 `;
@@ -38,6 +39,7 @@ export interface StartCommand {
   readonly transport: UpstreamTransport | undefined;
   readonly accessTokenSeconds: number | undefined;
   readonly configFile: string | undefined;
+  readonly webhooksFile: string | undefined;
   readonly verbose: boolean;
 }
 
@@ -52,7 +54,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     return misuse(messageOf(error));
   }
   if (values.help) return { kind: "help" };
-  for (const name of ["state", "upstream", "config"] as const) {
+  for (const name of ["state", "upstream", "config", "webhooks"] as const) {
     if (values[name]?.trim() === "") return misuse(`--${name} needs a value`);
   }
   let port: number | undefined;
@@ -86,6 +88,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     transport,
     accessTokenSeconds,
     configFile: values.config,
+    webhooksFile: values.webhooks,
     verbose: values.verbose ?? false,
   };
 }
@@ -103,6 +106,7 @@ function parseFlags(args: readonly string[]) {
       transport: { type: "string" },
       "access-token-seconds": { type: "string" },
       config: { type: "string" },
+      webhooks: { type: "string" },
       verbose: { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },

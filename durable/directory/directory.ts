@@ -1,10 +1,15 @@
 import { DurableObject } from "cloudflare:workers";
 import { ok, type Result } from "../../common/result.ts";
-import type { SharedBindings } from "../../contract/bindings.ts";
 import type { Denial } from "../../contract/denial.ts";
 import { answerDirectoryCall, type DirectoryAnswer } from "../../contract/directory.ts";
 import { Alarm } from "../alarm.ts";
 import { AuditLog } from "../audit-log.ts";
+import type { ObjectsBindings } from "../bindings.ts";
+import { makeEventId } from "../event-id.ts";
+import { DatabaseOutage, OutageReporter } from "../notifications/database-outage.ts";
+import { makeNotifier } from "../notifications/make-notifier.ts";
+import type { Notifier } from "../notifications/notifier.ts";
+import { type ReadWebhooks, readWebhooks } from "../notifications/read-webhooks.ts";
 import { openStorage, retryNewerSchema } from "../storage/open-storage.ts";
 import { DrainSwitch } from "./drain-switch.ts";
 import { LiveDirectory } from "./live-directory.ts";
@@ -18,27 +23,38 @@ interface Stored {
   readonly audit: AuditLog;
   readonly drain: DrainSwitch;
   readonly access: PendingAccess;
+  readonly notifier: Notifier;
+  readonly outage: DatabaseOutage;
 }
 
 /**
- * The Durable Object that knows what is live in the whole deployment, holds the drain switch, and lists
- * the requests for access that wait for a decision. There is one: `DIRECTORY_NAME`.
+ * The Durable Object that knows what is live in the whole deployment, holds the drain switch, lists the
+ * requests for access that wait for a decision, and notices when D1 is away. There is one: `DIRECTORY_NAME`.
  *
  * contract/directory.ts describes its methods. Nothing that a session or a request needs depends on their
  * answers.
  */
-export class Directory extends DurableObject<SharedBindings> {
+export class Directory extends DurableObject<ObjectsBindings> {
   readonly #live = new LiveDirectory(Date.now());
   /** The schema is that of users' objects, for the journal and its way to D1 are theirs. */
   readonly #stored: Result<Stored, Denial>;
+  readonly #webhooks: ReadWebhooks;
 
-  constructor(ctx: DurableObjectState, env: SharedBindings) {
+  constructor(ctx: DurableObjectState, env: ObjectsBindings) {
     super(ctx, env);
+    this.#webhooks = readWebhooks(env.SALLYPORT_WEBHOOKS);
     this.#stored = openStorage(ctx.storage, () => {
       const alarm = new Alarm(ctx.storage);
-      const audit = new AuditLog(ctx, alarm, env.AUDIT_DB);
+      const notifier = makeNotifier(ctx, alarm, this.#webhooks.webhooks);
+      const outage = new DatabaseOutage(ctx, alarm, notifier);
+      const outages = new OutageReporter(async (since) => outage.report(since, Date.now()));
+      const audit = new AuditLog(ctx, alarm, env.AUDIT_DB, {
+        written: (id, at, event) => notifier.notify(id, at, event),
+        notDelivered: (oldestAt, now) => outages.notDelivered(oldestAt, now),
+      });
       const { sql } = ctx.storage;
-      return { alarm, audit, drain: new DrainSwitch(sql, audit), access: new PendingAccess(sql) };
+      const [drain, access] = [new DrainSwitch(sql, audit), new PendingAccess(sql)];
+      return { alarm, audit, drain, access, notifier, outage };
     });
   }
 
@@ -81,10 +97,41 @@ export class Directory extends DurableObject<SharedBindings> {
     );
   }
 
+  reportOutage(argument: unknown): DirectoryAnswer<"reportOutage"> {
+    return answerDirectoryCall("reportOutage", argument, ({ since }) =>
+      this.#withStored(({ outage }) => {
+        outage.report(since, Date.now());
+        return null;
+      }),
+    );
+  }
+
+  describeWebhooks(argument: unknown): DirectoryAnswer<"describeWebhooks"> {
+    return answerDirectoryCall("describeWebhooks", argument, () =>
+      this.#withStored(({ notifier }) => ({
+        faults: [...this.#webhooks.faults],
+        address: this.#webhooks.webhooks.address ?? null,
+        destinations: notifier.describe(),
+      })),
+    );
+  }
+
+  testWebhooks(argument: unknown): DirectoryAnswer<"testWebhooks"> {
+    return answerDirectoryCall("testWebhooks", argument, ({ by }) =>
+      this.#withStored(({ notifier }) => {
+        const now = Date.now();
+        const id = makeEventId(this.ctx.id, now);
+        return { id, destinations: notifier.notify(id, now, { type: "test", data: { by } }) };
+      }),
+    );
+  }
+
   override async alarm(): Promise<void> {
     if (!this.#stored.ok) return void (await retryNewerSchema(this.ctx.storage));
-    const { alarm, audit } = this.#stored.value;
+    const { alarm, audit, notifier, outage } = this.#stored.value;
     alarm.hasRung();
+    outage.onAlarm(Date.now());
+    notifier.onAlarm();
     await audit.deliver();
   }
 

@@ -156,6 +156,30 @@ export const SCHEMA: readonly Migration[] = [
       CREATE TABLE pending_access_reports (
         object_id TEXT PRIMARY KEY,
         at INTEGER NOT NULL
-      ) WITHOUT ROWID;`,
+      ) WITHOUT ROWID;
+
+      CREATE TABLE notifications (
+        row_number INTEGER PRIMARY KEY AUTOINCREMENT,
+        destination TEXT NOT NULL,
+        event_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        data TEXT NOT NULL,
+        refusals INTEGER NOT NULL DEFAULT 0
+      );
+
+      CREATE TABLE notification_destinations (
+        destination TEXT PRIMARY KEY,
+        failures INTEGER NOT NULL,
+        retry_at INTEGER NOT NULL,
+        dropped INTEGER NOT NULL,
+        gone TEXT
+      ) WITHOUT ROWID;
+
+      CREATE TABLE database_outage (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        since INTEGER NOT NULL,
+        reported_at INTEGER NOT NULL
+      );`,
   },
 ];

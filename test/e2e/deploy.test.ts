@@ -167,7 +167,7 @@ describe("npm run deploy, with real D1", () => {
         ...{ dryRun: false, against: undefined, skipSmoke: true, rollback: false },
         // There is no account to look in.
         ...{ takeOver: [HOSTNAME], byStatement: false },
-        ...{ withObjects: false, endSessions: false, drainMs: undefined, ...options },
+        ...{ withObjects: false, endSessions: false, drainMs: undefined, objectsSecrets: undefined, ...options },
       },
       {
         save: () => {},

@@ -93,6 +93,12 @@ describe("docs/ACCESS-REQUESTS.md", () => {
   });
 });
 
+describe.skipIf(!hasCurl)("docs/NOTIFICATIONS.md", () => {
+  it("shows whom the objects tell, and sends a test", async () => {
+    expect(await runBlock("docs/NOTIFICATIONS.md", "/webhooks/test")).toMatchObject({ destinations: [] });
+  });
+});
+
 describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
   it("cuts a person off, and lets them in again", async () => {
     const open = people.alice.start(["exec", "shell", "--", "sleep", "98"]);

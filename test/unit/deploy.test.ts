@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -45,7 +45,7 @@ const OLD_TAG: VersionTag = { contract: CONTRACT_VERSION, bundle: "0".repeat(16)
 const BUNDLED = ["deploy --dry-run", "objects deploy --dry-run"];
 const USUAL: DeployOptions = {
   ...{ dryRun: false, against: undefined, skipSmoke: false, rollback: false, takeOver: [], byStatement: false },
-  ...{ withObjects: false, endSessions: false, drainMs: undefined },
+  ...{ withObjects: false, endSessions: false, drainMs: undefined, objectsSecrets: undefined },
 };
 
 const OPEN: DrainState = { draining: false, by: null, reason: null, until: null };
@@ -55,6 +55,9 @@ class Account {
   readonly commands: string[] = [];
   /** What each upload was told beside the configuration. */
   readonly flags: string[] = [];
+  /** What files with secrets held, and their names. */
+  readonly secrets: string[] = [];
+  readonly secretFiles: string[] = [];
   readonly printed: string[] = [];
   applied: string[] | undefined = [...FILES];
   live: LiveSession[][] = [[]];
@@ -84,6 +87,11 @@ class Account {
     const isQuestion = ["d1 execute", "objects deployments status", "objects versions view"].includes(name);
     if (!isQuestion) this.commands.push(name);
     const result = (stdout: string, records: Finished["records"] = []) => ({ code: 0, stdout, stderr: "", records });
+    const secretsFile = args[args.indexOf("--secrets-file") + 1];
+    if (args.includes("--secrets-file") && secretsFile) {
+      this.secretFiles.push(secretsFile);
+      this.secrets.push(readFileSync(secretsFile, "utf8"));
+    }
     if (this.failing === name) return { code: 1, stdout: "", stderr: this.failure, records: [] };
     const rows = (results: object[]) => result(`noise\n${JSON.stringify([{ results, success: true }])}`);
     if (name === "d1 execute") {
@@ -633,6 +641,28 @@ describe("the objects' Worker", () => {
       `--tag ${formatVersionTag(OBJECTS_TAG)} --durable-objects-code-update-mode immediate`,
       `--tag ${formatVersionTag(EDGE_TAG)}`,
     ]);
+  });
+
+  it("is deployed unchanged where a secret of its own is set, which no argument shows and no file keeps", async () => {
+    const account = deployedWith(formatVersionTag(OBJECTS_TAG));
+    account.live = [[session("alice@acme.test")]];
+    await account.run({ objectsSecrets: { SALLYPORT_WEBHOOKS: '{"destinations":[]}' } });
+    expect(account.commands).toEqual([...BUNDLED, "objects deploy", "deploy"]);
+    expect(account.output).toMatch(/it is unchanged, but SALLYPORT_WEBHOOKS is set, which makes a new version\./);
+    expect(account.output).toMatch(/1 live: they go on with the old code/);
+    const [objects, edge] = account.flags;
+    const [, file = ""] = / --secrets-file (\S+)$/.exec(objects ?? "") ?? [];
+    expect(account.secrets).toEqual(['{"SALLYPORT_WEBHOOKS":"{\\"destinations\\":[]}"}']);
+    expect(existsSync(file)).toBe(false);
+    expect(edge).not.toContain("secrets");
+    expect(account.output + account.flags.join()).not.toContain("destinations");
+  });
+
+  it("leaves no secret behind where wrangler fails", async () => {
+    const account = Object.assign(new Account(), { failing: "objects deploy" });
+    await expect(account.run({ objectsSecrets: { SALLYPORT_WEBHOOKS: "{}" } })).rejects.toThrow("did not deploy");
+    expect(account.secretFiles).toHaveLength(1);
+    expect(account.secretFiles.filter((file) => existsSync(file))).toEqual([]);
   });
 
   it("warns if the contract between the Workers changes", async () => {

@@ -12,6 +12,7 @@ describe("the command line of npm start", () => {
       secondCluster: false,
       transport: undefined,
       configFile: undefined,
+      webhooksFile: undefined,
       verbose: false,
     });
   });
@@ -26,6 +27,7 @@ describe("the command line of npm start", () => {
       "--transport=websocket",
       "--access-token-seconds=30",
       "--config=c.json",
+      "--webhooks=w.json",
       "--verbose",
     ];
     expect(parseCommandLine(args)).toEqual({
@@ -37,6 +39,7 @@ describe("the command line of npm start", () => {
       transport: "websocket",
       accessTokenSeconds: 30,
       configFile: "c.json",
+      webhooksFile: "w.json",
       verbose: true,
     });
   });

@@ -108,6 +108,8 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     return begun;
   },
   endDrain: () => as(admin, "/-/admin/drain", { method: "DELETE" }),
+  getWebhooks: () => as(admin, "/-/admin/webhooks"),
+  testWebhooks: () => as(admin, "/-/admin/webhooks/test", { method: "POST" }),
 };
 
 /** Where a misspelt name would show or do something else. */

@@ -15,6 +15,7 @@ import { lookUpHostName, wranglersToken } from "./host-names.ts";
 import { migrateByStatement } from "./migrate-by-statement.ts";
 import { appliedMigrations, compareMigrations } from "./migrations.ts";
 import { decideObjects, describeObjects, type ObjectsDecision } from "./objects-decision.ts";
+import { withSecretsFile } from "./secrets-file.ts";
 import { smoke } from "./smoke.ts";
 
 export interface DeployOptions {
@@ -32,6 +33,8 @@ export interface DeployOptions {
   readonly withObjects: boolean;
   /** Ends live sessions when the objects' Worker is deployed, instead of letting them end by themselves. */
   readonly endSessions: boolean;
+  /** Secrets of the objects' Worker that this deploy sets, by name. All others stay as they are. */
+  readonly objectsSecrets: Readonly<Record<string, string>> | undefined;
   /** Refuses new sessions until the deploy is over, and waits so long for live ones; undefined not to. */
   readonly drainMs: number | undefined;
 }
@@ -87,7 +90,7 @@ export async function deploy(input: DeployInput, options: DeployOptions, ports: 
   const deployed = await askDeployed(objects.wrangler);
   await refuseTakeOver(input, options, ports);
   await migrate(input, options, ask, print);
-  const decision = decideObjects(builds.objects.tag, deployed, options.withObjects);
+  const decision = decideObjects(builds.objects.tag, deployed, forcedBy(options));
   print(describeObjects(objects.name, decision));
   const uploadBoth = (drained?: Drained) => uploadWorkers({ input, options, builds, decision, ask, ports }, drained);
   if (!drain) return uploadBoth();
@@ -120,7 +123,10 @@ async function uploadWorkers(
       print(live === 0 ? "  No session is live." : `  ${live} live: ${endOfSessions(input, options)}.`);
     }
     // The edge binds the objects and sends them its plans, so they go first.
-    await upload(objects, builds.objects.tag, options.endSessions ? IMMEDIATE : [], print);
+    const mode = options.endSessions ? IMMEDIATE : [];
+    await withSecretsFile(options.objectsSecrets, (secrets) =>
+      upload(objects, builds.objects.tag, [...mode, ...secrets], print),
+    );
     drained?.checkInterrupted();
   }
   const version = await upload(edge, builds.edge.tag, [], print);
@@ -160,6 +166,12 @@ async function checkDrain(
   return { drain, patienceMs: drainMs };
 }
 
+/** Why the objects are deployed even if they have not changed, as part of a sentence. */
+function forcedBy({ withObjects, objectsSecrets }: DeployOptions): string | undefined {
+  if (objectsSecrets) return `${Object.keys(objectsSecrets).join(", ")} is set, which makes a new version`;
+  return withObjects ? "--with-objects asks for it" : undefined;
+}
+
 /** Overrides the deferred update of the generated configuration. */
 const IMMEDIATE = ["--durable-objects-code-update-mode", "immediate"];
 
@@ -194,7 +206,7 @@ function listSteps(
   const deployed = options.against
     ? ({ state: "version", tag: options.against.objects } as const)
     : ({ state: "unknown", reason: "without --against FILE this dry run compares with nothing" } as const);
-  const decision = decideObjects(builds.objects.tag, deployed, options.withObjects);
+  const decision = decideObjects(builds.objects.tag, deployed, forcedBy(options));
   const steps = [
     ...placeholders.map((line) => `fill in: ${line}`),
     `look whether ${hostnamesOf(plan).join(", ")} lead elsewhere: ${options.takeOver.length === 0 ? "nothing is taken over" : `only ${options.takeOver.join(", ")} may be taken over`}`,

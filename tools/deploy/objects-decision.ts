@@ -16,9 +16,9 @@ export type ObjectsDecision =
 
 /**
  * @param built of this checkout
- * @param isForced deploys it in any case
+ * @param forcedBy why it is deployed in any case, as part of a sentence; undefined if it need not be
  */
-export function decideObjects(built: VersionTag, deployed: Deployed, isForced: boolean): ObjectsDecision {
+export function decideObjects(built: VersionTag, deployed: Deployed, forcedBy: string | undefined): ObjectsDecision {
   switch (deployed.state) {
     case "absent":
       return { isDeployed: true, reason: "it does not exist yet", mayEndSessions: false };
@@ -27,9 +27,9 @@ export function decideObjects(built: VersionTag, deployed: Deployed, isForced: b
     case "version": {
       const { tag } = deployed;
       if (formatVersionTag(tag) === formatVersionTag(built)) {
-        return isForced
-          ? { isDeployed: true, reason: "it is unchanged, but --with-objects asks for it", mayEndSessions: true }
-          : { isDeployed: false, tag };
+        return forcedBy === undefined
+          ? { isDeployed: false, tag }
+          : { isDeployed: true, reason: `it is unchanged, but ${forcedBy}`, mayEndSessions: true };
       }
       return {
         isDeployed: true,

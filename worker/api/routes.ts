@@ -22,6 +22,7 @@ import { liftedLock, lock, newLock } from "./schemas/lock.ts";
 import { health, kubeconfigQuery, openApi, reasonBody, statedReason } from "./schemas/self-service.ts";
 import { ownSessions, sessionDetail, sessionPage, sessionsQuery } from "./schemas/session.ts";
 import { sessionIdParams, userParams } from "./schemas/shared.ts";
+import { webhooks, webhooksTest } from "./schemas/webhooks.ts";
 import { whoami } from "./schemas/whoami.ts";
 
 export const ROUTES = {
@@ -294,6 +295,22 @@ export const ROUTES = {
     query: commandQuery,
     body: commandBody,
     answer: { kind: "json", schema: endedDrain },
+    denials: ["directory_unavailable"],
+  },
+  getWebhooks: {
+    method: "GET",
+    path: "/-/admin/webhooks",
+    access: "auditor",
+    summary: "Shows whom the objects tell of events, and how that goes from the directory.",
+    answer: { kind: "json", schema: webhooks },
+    denials: ["directory_unavailable"],
+  },
+  testWebhooks: {
+    method: "POST",
+    path: "/-/admin/webhooks/test",
+    access: "admin",
+    summary: "Sends a test to every destination that wants the event `test`. Does not wait for their answers.",
+    answer: { kind: "json", schema: webhooksTest },
     denials: ["directory_unavailable"],
   },
 } as const satisfies Record<string, Route>;

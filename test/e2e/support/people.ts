@@ -25,7 +25,7 @@ export async function startTestStack(
   config: ConfigOverrides = {},
   more: Pick<
     StackOptions,
-    "accessTokenSeconds" | "inspector" | "secondCluster" | "transport" | "upstream" | "workerSocket"
+    "accessTokenSeconds" | "inspector" | "secondCluster" | "transport" | "upstream" | "webhooks" | "workerSocket"
   > = {},
 ): Promise<TestStack> {
   const home = mkdtempSync(join(tmpdir(), "sallyport-e2e-"));

@@ -145,6 +145,30 @@ CREATE TABLE pending_access_reports (
   at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE notifications (
+  row_number INTEGER PRIMARY KEY AUTOINCREMENT,
+  destination TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  data TEXT NOT NULL,
+  refusals INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE notification_destinations (
+  destination TEXT PRIMARY KEY,
+  failures INTEGER NOT NULL,
+  retry_at INTEGER NOT NULL,
+  dropped INTEGER NOT NULL,
+  gone TEXT
+) WITHOUT ROWID;
+
+CREATE TABLE database_outage (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  since INTEGER NOT NULL,
+  reported_at INTEGER NOT NULL
+);
+
 INSERT INTO schema_migrations (version, applied_at) VALUES
   (1, 1764000000000), (2, 1764000000000), (3, 1764000000000), (4, 1764000000000);
 
@@ -201,3 +225,10 @@ INSERT INTO recordings (
 INSERT INTO recording_chunks (position, written_at, bytes) VALUES
   (21474836480, 1764000003000, CAST('{"version":2,"width":80,"height":24}' || char(10) AS BLOB)),
   (21474836517, 1764000004000, CAST('[0.5,"o","hello"]' || char(10) AS BLOB));
+
+INSERT INTO notifications (row_number, destination, event_id, at, type, data, refusals) VALUES
+  (3, 'chat', 'id-of-lock', 1764000004500, 'lock',
+   '{"user":"alice@example.com","by":"admin@example.com","reason":"stolen laptop","until":null}', 1);
+
+INSERT INTO notification_destinations (destination, failures, retry_at, dropped, gone) VALUES
+  ('chat', 2, 1764000009500, 1, NULL);

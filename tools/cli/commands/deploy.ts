@@ -2,6 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { duration, flag, parsed, text, texts } from "../../../command-line/options.ts";
+import { readWebhooksFile, withAddress } from "../../../dev/stack/webhooks-file.ts";
+import { parseWebhooks, WEBHOOKS_SECRET } from "../../../durable/notifications/configuration.ts";
 import { deploy as runDeploy } from "../../deploy/deploy.ts";
 import { DEPLOYED_FILE, DRY_RUN_FILE, formatDeployed, readDeployed } from "../../deploy/deployed-tags.ts";
 import {
@@ -11,7 +13,9 @@ import {
 } from "../../deploy/wrangler-configuration.ts";
 import { serviceTokenOf } from "../../deployment/access.ts";
 import { ADMIN_CREDENTIALS_NOTE, adminApiOf, adminCredentialsOf, drainSwitch } from "../../deployment/drain-switch.ts";
+import { OperatorError } from "../../deployment/operator-error.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
+import { hostsOf, type Plan } from "../../deployment/plan.ts";
 import { MIGRATIONS, readPlan } from "../../deployment/project.ts";
 import { outFolder, PROJECT, projectFile } from "../../deployment/project-files.ts";
 import { cloudflareApi } from "../../ports/cloudflare.ts";
@@ -35,6 +39,7 @@ export const deploy = defineCommand({
     drain: flag("refuse new sessions meanwhile, and wait for live ones, if the objects are deployed"),
     "drain-wait": parsed("TIME", `with --drain: how long to wait for live sessions (${DEFAULT_WAIT})`, duration),
     "with-objects": flag("deploy the objects although they are unchanged"),
+    webhooks: text("FILE", "JSON with whom to tell of events, for the objects' secret SALLYPORT_WEBHOOKS"),
     "end-sessions": flag("cut live sessions when the objects are deployed, instead of letting them end"),
     rollback: flag("deploy this checkout over a database that a newer one has migrated"),
     "take-over": texts("NAME", "a host name that the deploy may take from another Worker or DNS record"),
@@ -54,6 +59,7 @@ export const deploy = defineCommand({
     if (values["drain-wait"] !== undefined && !values.drain) throw new UsageError("--drain-wait goes with --drain");
     const drainMs = values.drain ? (values["drain-wait"] ?? DEFAULT_WAIT_MS) : undefined;
     const plan = readPlan({ config, outputs, mayHaveGaps: dryRun }, note);
+    const webhooks = values.webhooks === undefined ? undefined : readWebhooks(values.webhooks, plan);
     const against = values.against === undefined ? undefined : readDeployed(values.against, plan);
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readProjectConfiguration } = await import("../../deploy/project-configuration.ts");
@@ -88,6 +94,7 @@ export const deploy = defineCommand({
         byStatement: values["migrate-by-statement"],
         withObjects: values["with-objects"],
         endSessions: values["end-sessions"],
+        objectsSecrets: webhooks === undefined ? undefined : { [WEBHOOKS_SECRET]: webhooks },
         drainMs,
       },
       {
@@ -105,6 +112,17 @@ export const deploy = defineCommand({
     return EXIT_CODES.done;
   },
 });
+
+/** @throws OperatorError with the file's faults, of which the objects would tell their log alone */
+function readWebhooks(file: string, plan: Plan): string {
+  const read = readWebhooksFile(file);
+  if (!read.ok) throw new OperatorError(read.error);
+  const [host] = hostsOf(plan).filter(({ isForPeople }) => isForPeople);
+  const text = host === undefined ? read.value : withAddress(read.value, `https://${host.hostname}`);
+  const parsed = parseWebhooks(text);
+  if (!parsed.ok) throw new OperatorError(`${file}: ${parsed.error.join("; ")}`);
+  return text;
+}
 
 /** @param path from the project's top; @returns it from the current folder */
 function write(path: string, content: string): string {

@@ -15,6 +15,7 @@ import { endOwnSession, listOwnSessions } from "./own-sessions.ts";
 import { stateReason } from "./reason.ts";
 import { getRecording } from "./recording.ts";
 import { getSession, listSessions } from "./sessions.ts";
+import { getWebhooks, testWebhooks } from "./webhooks.ts";
 import { whoami } from "./whoami.ts";
 
 export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
@@ -46,4 +47,6 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
   getDrain,
   beginDrain,
   endDrain,
+  getWebhooks,
+  testWebhooks,
 };

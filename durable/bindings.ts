@@ -1,0 +1,7 @@
+import type { SharedBindings } from "../contract/bindings.ts";
+
+/** What the objects' Worker has. */
+export interface ObjectsBindings extends SharedBindings {
+  /** Whom to tell of events, a secret: see notifications/configuration.ts. */
+  readonly SALLYPORT_WEBHOOKS?: string;
+}

@@ -1,0 +1,10 @@
+import { makeSessionId } from "../contract/session-id.ts";
+
+/**
+ * Makes the id of an event that belongs to no session: as a session's, it names the object.
+ *
+ * @param now ms since the epoch
+ */
+export function makeEventId(objectId: DurableObjectId, now: number): string {
+  return makeSessionId(objectId.toString(), now, crypto.getRandomValues(new Uint8Array(10)));
+}
