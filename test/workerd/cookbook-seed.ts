@@ -3,6 +3,7 @@
  * what each query should find. Times are UTC; the company is in UTC+1.
  */
 import { env } from "cloudflare:workers";
+import type { AccessEventBody } from "../../audit/access-events.ts";
 import type { Forward, SessionEvent, SessionStart } from "../../audit/events.ts";
 import type { AuditedRequest } from "../../audit/request-events.ts";
 import type { StoredRequestRow } from "../../audit/rows.ts";
@@ -143,7 +144,7 @@ const SESSIONS: readonly Made[] = [
     ...{ id: DUMP, at: "2026-11-17T21:30:00Z", seconds: 2_700 },
     start: {
       ...{ ...ALICE, ...LEDGER, command: ["sh", "-c", "pg_dump ledger"] },
-      ...{ rule: "say why in production", access_reason: "INC-17: checkout is down" },
+      ...{ rule: "say why in production", access_reason: "INC-17: checkout is down", grants: ["prod-admin"] },
     },
     end: { bytes_out: 52_000, ...COMPLETE },
   },
@@ -157,6 +158,31 @@ const LOCKS: readonly SessionEvent[] = [
     data: { user: "carol@example.com", by: ADA, reason: "back on the rota" },
   },
   lock("2026-11-16T09:00:00Z", "bob@example.com", "for a moment", Date.parse("2026-11-16T09:05:00Z")),
+];
+
+function access(time: string, type: AccessEventBody["type"], about: object, more: object): SessionEvent {
+  const data = { ...about, ...more };
+  return { session_id: `${type}-${time}`, seq: 0, at: Date.parse(time), type, data } as SessionEvent;
+}
+
+const ALICES = { access_id: "access-1", user: "alice@example.com", grant: "prod-admin" };
+const DAVES = { access_id: "access-2", user: "dave@example.com", grant: "break-glass" };
+const EVES = { access_id: "access-3", user: "eve@example.com", grant: "prod-admin" };
+const APPROVED = { decision: "approve", reason: null, self_approved: false, approvals: 1 };
+
+const ACCESS: readonly SessionEvent[] = [
+  access("2026-11-14T10:24:00Z", "access_request", DAVES, { reason: "nobody answers", minutes: 60 }),
+  access("2026-11-14T10:24:00Z", "access_decision", DAVES, {
+    ...{ ...APPROVED, reason: "nobody answers", by: "dave@example.com", self_approved: true },
+    until: Date.parse("2026-11-14T11:24:00Z"),
+  }),
+  access("2026-11-15T20:00:00Z", "access_request", EVES, { reason: "please", minutes: 60 }),
+  access("2026-11-17T21:10:00Z", "access_request", ALICES, { reason: "INC-17: checkout is down", minutes: 120 }),
+  access("2026-11-17T21:12:00Z", "access_decision", ALICES, { ...APPROVED, by: "bob@example.com", until: null }),
+  access("2026-11-17T21:15:00Z", "access_decision", ALICES, {
+    ...{ ...APPROVED, approvals: 2, by: "carol@example.com", until: Date.parse("2026-11-17T23:15:00Z") },
+  }),
+  access("2026-11-17T22:20:00Z", "access_end", ALICES, { by: "alice@example.com", reason: "done" }),
 ];
 
 function lock(at: string, user: string, reason: string, until: number | null = null): SessionEvent {
@@ -284,7 +310,7 @@ export async function seed(): Promise<void> {
   const batches: (readonly [SessionEvent, ...SessionEvent[]])[] = SESSIONS.map(({ at, ...session }) =>
     sessionEvents({ ...session, at: Date.parse(at) }),
   );
-  batches.push(...LOCKS.map((event) => [event] as const));
+  batches.push(...[...LOCKS, ...ACCESS].map((event) => [event] as const));
   batches.sort(([one], [other]) => one.at - other.at);
   batches.push(sessionEvents({ at: LIVE_SINCE, seconds: null, start: { ...BOB, ...STAGING, tty: true } }));
   for (const events of batches) await write(...events);

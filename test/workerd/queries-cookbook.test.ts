@@ -191,6 +191,36 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
   "Who watched which recording?": [
     { at: "2026-11-14 12:00:00", watched_by: "ada@example.com", of: "dave@example.com", pod: "vault-0" },
   ],
+  "Who asked for access, and who decided?": [
+    {
+      ...{ asked: "2026-11-14 10:24:00", user: "dave@example.com", grant: "break-glass", reason: "nobody answers" },
+      ...{ decisions: "approve by dave@example.com", until: "2026-11-14 11:24:00", taken_back_by: null },
+    },
+    {
+      ...{ asked: "2026-11-15 20:00:00", user: "eve@example.com", grant: "prod-admin", reason: "please" },
+      ...{ decisions: null, until: null, taken_back_by: null },
+    },
+    {
+      ...{ asked: "2026-11-17 21:10:00", user: "alice@example.com", grant: "prod-admin" },
+      ...{ reason: "INC-17: checkout is down", until: "2026-11-17 23:15:00", taken_back_by: "alice@example.com" },
+      decisions: expect.toBeOneOf([
+        "approve by bob@example.com, approve by carol@example.com",
+        "approve by carol@example.com, approve by bob@example.com",
+      ]),
+    },
+  ],
+  "Who approved their own request?": [
+    {
+      ...{ since: "2026-11-14 10:24:00", user: "dave@example.com", grant: "break-glass", reason: "nobody answers" },
+      until: "2026-11-14 11:24:00",
+    },
+  ],
+  "Which sessions ran with a grant?": [
+    {
+      ...{ began: "2026-11-17 21:30:00", user: "alice@example.com", grants: '["prod-admin"]', cluster: "prod" },
+      ...{ namespace: "payments", pod: "ledger-0", kind: "exec", outcome: "exited" },
+    },
+  ],
   "Which sessions have no complete recording?": [
     {
       id: LONG,
@@ -236,7 +266,7 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
     expect.arrayContaining([
       // The start and the connect of the live session, today.
       expect.objectContaining({ day: new Date(LIVE_SINCE).toISOString().slice(0, 10) }),
-      { day: "2026-11-17", events: 15, requests: 2, chars: expect.toSatisfy((chars: number) => chars > 4_000) },
+      { day: "2026-11-17", events: 19, requests: 2, chars: expect.toSatisfy((chars: number) => chars > 4_000) },
     ]),
 };
 

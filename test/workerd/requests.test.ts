@@ -76,7 +76,7 @@ describe("an allowed request", () => {
       ...{ method: "PATCH", path: `${NS}/configmaps/settings`, verb: "patch", api_group: "" },
       ...{ resource: "configmaps", subresource: null, namespace: "demo", name: "settings", status: 200, count: 1 },
       ...{ client_address: "192.0.2.7", country: null, user_agent: "kubectl/v1.36", ray: "abc-FRA" },
-      ...{ sign_in: null, device_id: null },
+      ...{ sign_in: null, device_id: null, grants: null },
     });
     expect(row?.at).toBeGreaterThanOrEqual(before);
     expect(row?.id.startsWith(new Date(row.at).toISOString())).toBe(true);
