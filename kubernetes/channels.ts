@@ -38,6 +38,17 @@ export function channelProtocol(subprotocol: string): ChannelProtocol | undefine
   return Object.hasOwn(PROTOCOLS, subprotocol) ? PROTOCOLS[subprotocol] : undefined;
 }
 
+/**
+ * The newest protocol of those offered that is known here; `""` where none is offered, which means the first
+ * version. undefined where all are unknown.
+ *
+ * @param offered subprotocols of a WebSocket request
+ */
+export function newestProtocol(offered: readonly string[]): string | undefined {
+  if (offered.length === 0) return "";
+  return Object.keys(PROTOCOLS).find((known) => offered.includes(known));
+}
+
 export interface ChannelFrame {
   readonly channel: number;
   /**

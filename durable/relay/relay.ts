@@ -313,7 +313,8 @@ export class Relay implements LegReceiver {
     if (this.#clientHasClosed) return;
     this.#clientHasClosed = true;
     this.#input.flush();
-    const isInputWanted = code !== CloseCode.abnormal && this.observer.finalStatus() === undefined;
+    const isInputWanted =
+      code !== CloseCode.abnormal && this.observer.finalStatus() === undefined && !this.#parts.leg.isHolding;
     if (isInputWanted && this.#input.isWaiting) void this.#closeOnceTaken(code, reason);
     else this.#closedByClient(code, reason);
   }

@@ -133,7 +133,7 @@ export class UpstreamWriter {
     else if (!this.#store(message)) return;
     if (this.#isBuffering) void this.#drain();
     this.#noteProgress();
-    if (!this.#isTaking) return;
+    if (!this.#isTaking || this.#parts.leg.isHolding) return;
     const canKnow = this.#parts.leg.whenTaken !== undefined;
     this.#brake.apply(() => this.#brakedBytes, canKnow ? (maxMs) => this.#pumpAll(maxMs) : undefined);
   }
@@ -178,6 +178,7 @@ export class UpstreamWriter {
 
   #canSendNow(bytes: number): boolean {
     const { unsentBytes } = this;
+    if (this.#parts.leg.isHolding) return false;
     return !this.#isBuffering && (unsentBytes === 0 || unsentBytes + bytes <= MAX_UNTAKEN_BYTES);
   }
 
@@ -281,7 +282,7 @@ export class UpstreamWriter {
   /** Sends what waits, as far as it is taken. */
   #pump(): void {
     try {
-      while (this.#isBuffering && this.unsentBytes <= LOW_WATER_BYTES) {
+      while (this.#isBuffering && !this.#parts.leg.isHolding && this.unsentBytes <= LOW_WATER_BYTES) {
         if (this.#rows === 0) this.#storeJoined();
         const pieces: BufferedPiece[] = [];
         let piece = this.#takeRow();

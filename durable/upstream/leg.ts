@@ -35,6 +35,11 @@ export interface UpstreamLeg {
   readonly hasBackpressure: boolean;
   /** Whether the leg knows what the cluster has taken. Otherwise all that was ever sent counts as unsent. */
   readonly isMeasured: boolean;
+  /**
+   * Whether it takes nothing yet, and what is sent must be stored: the session waits, and the cluster was not
+   * asked. Not stalled.
+   */
+  readonly isHolding?: boolean;
   /** Bytes that were given to `send` and that the cluster's side has not taken. */
   readonly unsentBytes: number;
   /** Bytes that the cluster's side has taken so far. Grows while it reads. */
@@ -48,7 +53,7 @@ export interface UpstreamLeg {
    * gone, or after `maxMs`. Only a leg has it that can know: over TCP the end of a write is an event like
    * others, and waits.
    */
-  whenTaken?(maxMs: number): Promise<void>;
+  readonly whenTaken?: ((maxMs: number) => Promise<void>) | undefined;
   /** Asks for a pong, where the leg can. */
   ping(): void;
   /**

@@ -1,0 +1,132 @@
+import { Channel, type ChannelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
+import { bytesOf } from "../protocols/framing.ts";
+import { CloseCode } from "../websocket/protocol.ts";
+import type { LegReceiver, UpstreamLeg } from "./leg.ts";
+
+/** What Ctrl-C sends in a terminal in raw mode. */
+const INTERRUPT = 0x03;
+
+const utf8 = new TextEncoder();
+
+export interface HeldLegParts {
+  /** What the client was told. The cluster is offered it alone. */
+  readonly subprotocol: string;
+  readonly protocol: ChannelProtocol;
+  /** Whether the client is a terminal: then what is typed is dropped while the session waits. */
+  readonly isTerminal: boolean;
+  /** Somebody pressed Ctrl-C at a terminal that waits. */
+  readonly onInterrupt: () => void;
+}
+
+/**
+ * The leg of a session that waits before the cluster is asked. The relay runs over it as over any other, so
+ * that all that ends or bounds a session also holds while it waits.
+ *
+ * What a client sends meanwhile is not lost unless somebody types it: the relay stores what no leg takes, up
+ * to its bound. A terminal's input is dropped, for it was meant for a prompt that is not there yet; its last
+ * size is kept, and sent first.
+ */
+export class HeldLeg implements UpstreamLeg {
+  readonly subprotocol: string;
+  readonly #parts: HeldLegParts;
+  #receiver: LegReceiver | undefined;
+  #leg: UpstreamLeg | undefined;
+  #lastResize: ArrayBuffer | Uint8Array | string | undefined;
+  #hasEnded = false;
+
+  constructor(parts: HeldLegParts) {
+    this.#parts = parts;
+    this.subprotocol = parts.subprotocol;
+  }
+
+  /** Whether the cluster has not been joined yet. */
+  get isWaiting(): boolean {
+    return this.#leg === undefined && !this.#hasEnded;
+  }
+
+  get isHolding(): boolean {
+    return this.isWaiting && !this.#parts.isTerminal;
+  }
+
+  get hasBackpressure(): boolean {
+    return this.#leg?.hasBackpressure ?? false;
+  }
+
+  /** While it waits, nothing is ever given to it that it does not know of. */
+  get isMeasured(): boolean {
+    return this.#leg?.isMeasured ?? true;
+  }
+
+  get unsentBytes(): number {
+    return this.#leg?.unsentBytes ?? 0;
+  }
+
+  get takenBytes(): number {
+    return this.#leg?.takenBytes ?? 0;
+  }
+
+  get whenTaken(): UpstreamLeg["whenTaken"] {
+    return this.#leg?.whenTaken?.bind(this.#leg);
+  }
+
+  start(receiver: LegReceiver): void {
+    this.#receiver = receiver;
+  }
+
+  /** Shows the client a line of Sallyport's own: on a terminal among its output, otherwise on stderr. */
+  say(line: string): void {
+    const { isTerminal } = this.#parts;
+    this.#deliver(isTerminal ? Channel.stdout : Channel.stderr, isTerminal ? `${line}\r\n` : `${line}\n`);
+  }
+
+  /** Joins the session with the cluster. */
+  join(leg: UpstreamLeg): void {
+    const receiver = this.#receiver;
+    if (this.#hasEnded || !receiver) {
+      leg.abort();
+      return;
+    }
+    this.#leg = leg;
+    leg.start(receiver);
+    if (this.#lastResize !== undefined) leg.send(this.#lastResize);
+    this.#lastResize = undefined;
+  }
+
+  send(message: ArrayBuffer | Uint8Array | string): void {
+    if (this.#leg) {
+      this.#leg.send(message);
+      return;
+    }
+    const frame = decodeFrame(this.#parts.protocol, message);
+    if (frame?.channel === Channel.resize) this.#lastResize = message;
+    if (frame?.channel === Channel.stdin && frame.payload.includes(INTERRUPT)) this.#parts.onInterrupt();
+  }
+
+  ping(): void {
+    this.#leg?.ping();
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#hasEnded = true;
+    this.#leg?.close(code, reason);
+  }
+
+  abort(): void {
+    if (this.#leg) this.#leg.abort();
+    else this.#end(CloseCode.abnormal);
+  }
+
+  #deliver(channel: number, text: string): void {
+    if (!this.isWaiting) return;
+    const frame = encodeFrame(this.#parts.protocol, channel, utf8.encode(text));
+    const isText = typeof frame === "string";
+    this.#receiver?.onPart({ bytes: bytesOf(frame), isText, isFirst: true, isLast: true });
+    this.#receiver?.onPause();
+  }
+
+  #end(code: number): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#receiver?.onClose({ code, reason: "" });
+  }
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import type { AccessRequest } from "../../contract/access.ts";
+import { approvedLine, judgeWait, waitingLine } from "../../durable/session/approval.ts";
+
+const MINUTE = 60_000;
+const APPROVAL = {
+  accessId: "a-1",
+  grant: "prod-exec",
+  waitUntil: 5 * MINUTE,
+  howToApprove: "Members of oncall approve it at https://kube.example.com/-/approvals/a-1.",
+};
+const DECISION = { by: "bob@example.com", subject: "s-2", kubernetesUser: "bob@example.com", at: MINUTE, reason: null };
+const REQUEST: AccessRequest = {
+  ...{ id: "a-1", grant: "prod-exec", minutes: 60, reason: null, purpose: null, needed: 1, isSelfApproved: false },
+  person: { user: "alice@example.com", subject: "s-1", kubernetesUser: "alice@example.com" },
+  ...{ requestedAt: 0, expiresAt: 60 * MINUTE, approvals: [], ended: null, active: null },
+};
+const judge = (request: Partial<AccessRequest> | undefined, now: number) =>
+  judgeWait(APPROVAL, request && { ...REQUEST, ...request }, 0, now);
+
+describe("a session that needs an approval", () => {
+  it("waits while the request is pending, also where this object has no copy of it yet", () => {
+    for (const request of [{}, undefined, { needed: 2, approvals: [DECISION] }]) {
+      expect(judge(request, 5 * MINUTE - 1)).toEqual({ kind: "wait" });
+    }
+  });
+
+  it("begins once the access holds, and knows until when", () => {
+    const active = { since: MINUTE, until: 61 * MINUTE };
+    expect(judge({ approvals: [DECISION], active }, MINUTE)).toEqual({
+      ...{ kind: "approved", by: ["bob@example.com"], until: 61 * MINUTE },
+    });
+  });
+
+  it("also begins when the approval came in the last moment", () => {
+    const active = { since: 5 * MINUTE, until: 65 * MINUTE };
+    expect(judge({ active }, 5 * MINUTE + 1)).toMatchObject({ kind: "approved" });
+  });
+
+  it.each([
+    ["denied", { ended: { ...DECISION, how: "denied" } }, "bob@example.com denied the access prod-exec"],
+    [
+      "denied",
+      { ended: { ...DECISION, how: "denied", reason: "not today" } },
+      "bob@example.com denied the access prod-exec: not today",
+    ],
+    ["revoked", { ended: { ...DECISION, how: "revoked" } }, /withdrawn: run the command again/],
+    ["expired", { expiresAt: 1 }, /has expired: run the command again/],
+    ["expired", { active: { since: 0, until: 1 } }, /has expired: run the command again/],
+  ] satisfies [string, Partial<AccessRequest>, string | RegExp][])("ends as %s (%j)", (how, request, message) => {
+    const expected = typeof message === "string" ? message : expect.stringMatching(message);
+    expect(judge(request, 2 * MINUTE)).toEqual({ kind: "refused", how, message: expected });
+  });
+
+  it("ends when nobody decided in time", () => {
+    expect(judge({}, 5 * MINUTE)).toEqual({
+      kind: "refused",
+      how: "timed_out",
+      message: "nobody approved prod-exec within 5m; the request stands: try again once it is approved",
+    });
+  });
+
+  it("says for what it waits, how long, who may approve and how to give up", () => {
+    expect(waitingLine(APPROVAL, MINUTE + 500)).toBe(
+      "sallyport: this needs an approval of prod-exec, and waits for up to 4m. " +
+        "Members of oncall approve it at https://kube.example.com/-/approvals/a-1. Ctrl-C gives up.",
+    );
+    expect(approvedLine(APPROVAL, ["bob@example.com", "carol@example.com"])).toBe(
+      "sallyport: approved by bob@example.com, carol@example.com (prod-exec).",
+    );
+  });
+});
