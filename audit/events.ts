@@ -14,6 +14,7 @@ import type { RequestEventBody } from "./request-events.ts";
  */
 export const EVENT_TYPES = [
   "start",
+  "approval",
   "connect",
   "forward",
   "end",
@@ -114,6 +115,16 @@ export interface SessionStart {
   readonly user_agent: string | null;
 }
 
+export interface SessionApproved {
+  /** Of the request for access: `access_request` and what follows it have the same. */
+  readonly access_id: string;
+  readonly grant: string;
+  /** Who approved. */
+  readonly by: readonly string[];
+  /** How long the session waited, milliseconds. */
+  readonly waited_ms: number;
+}
+
 export interface Counts {
   /** WebSocket payload bytes from the client to the cluster. */
   readonly bytes_in: number;
@@ -177,6 +188,8 @@ export interface SessionEnd extends Counts, Traffic {
 
 export type SessionEventBody =
   | { readonly type: "start"; readonly data: SessionStart }
+  /** The session waited for an approval, and somebody approved. The cluster hears of it after this. */
+  | { readonly type: "approval"; readonly data: SessionApproved }
   /** The cluster accepted the session. `protocol` is the subprotocol that it chose. */
   | { readonly type: "connect"; readonly data: { readonly protocol: string } }
   /**

@@ -40,6 +40,15 @@ export const LOG_EVENTS = {
     action:
       "If this persists, a lock may not hold at the clusters of this location: revoke the person's Access session.",
   },
+  request_not_withdrawn: {
+    level: "warn",
+    worker: "objects",
+    fields: ["error"],
+    meaning:
+      "Somebody gave up a session that waited for an approval, and its request could not be withdrawn. It still waits, " +
+      "and expires by itself.",
+    action: "Nothing, unless it persists: then see whether the user's objects answer.",
+  },
   audit_refusal_rate_limited: {
     level: "error",
     worker: "objects",

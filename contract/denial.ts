@@ -20,6 +20,7 @@ export const DENIALS = {
   too_many_refusals: "TooManyRequests",
   too_many_sessions: "TooManyRequests",
   spdy_unsupported: "BadRequest",
+  protocol_unknown: "BadRequest",
   session_ended: "Forbidden",
   too_many_changes: "TooManyRequests",
   audit_unavailable: "ServiceUnavailable",

@@ -8,6 +8,7 @@ import {
   portForwardPolicySchema,
   sessionLimitsSchema,
 } from "./limits.ts";
+import { LOCATION_HINTS } from "./placement.ts";
 import { recordingPolicySchema } from "./recording.ts";
 import { upstreamSchema } from "./upstream.ts";
 import { type ContractMismatch, contractMismatch, parseVersioned, withVersion } from "./version.ts";
@@ -57,6 +58,10 @@ const approvalSchema = z
     waitUntil: milliseconds,
     /** Who may approve, and where, as the person reads it while they wait. */
     howToApprove: name,
+    /** Whether the session itself made the request, and it is withdrawn when its person gives up. */
+    isOwnRequest: z.boolean(),
+    /** The user's other objects, which a withdrawal is copied to. */
+    copyTo: z.array(z.enum(LOCATION_HINTS)).readonly(),
   })
   .readonly();
 export type SessionApproval = z.output<typeof approvalSchema>;

@@ -1,5 +1,7 @@
 import type { RecordingSummary } from "../audit/events.ts";
+import { describeError, logEvent } from "../common/log.ts";
 import { ok, type Result } from "../common/result.ts";
+import { accessStateOf } from "../contract/access.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
 import {
@@ -8,12 +10,13 @@ import {
   type DirectoryMethod,
   type DirectoryValue,
 } from "../contract/directory.ts";
+import { userObjectName } from "../contract/placement.ts";
 import type { RecordingBlock } from "../contract/recording.ts";
 import type { Recorded } from "../contract/request-record.ts";
 import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { LiveSessionRow } from "../contract/session-row.ts";
-import type { UserObjectFields } from "../contract/user-object.ts";
+import { callUserObject, type UserObjectFields } from "../contract/user-object.ts";
 import { AccessDecisions } from "./access/access-decisions.ts";
 import { pendingRequests } from "./access/access-rules.ts";
 import { Alarm } from "./alarm.ts";
@@ -33,6 +36,7 @@ import { type Refusal, refusalOf, toResponse } from "./refusal.ts";
 import { attemptKey, RefusedAttempts } from "./refused-attempts.ts";
 import { RequestLog } from "./request-log.ts";
 import { type AdmissionState, admit, currentReason } from "./session/admission.ts";
+import { GIVEN_UP } from "./session/approval.ts";
 import { LiveSessions } from "./session/live-sessions.ts";
 import { endEvent, outcomeFromStatus, outcomeOf } from "./session/outcome.ts";
 import { SessionClock } from "./session/session-clock.ts";
@@ -48,6 +52,8 @@ const SPDY_UNSUPPORTED: Denial = denial(
     "(for port-forward KUBECTL_PORT_FORWARD_WEBSOCKETS=true) with 1.29 and 1.30; " +
     "if your kubectl is recent, its WebSocket attempt failed: try again",
 );
+
+type Namespace = SharedBindings["USER_SESSIONS"];
 
 /** One user's sessions with the clusters that share a location: admits, opens, lists and ends them. */
 export class SessionHost {
@@ -104,7 +110,11 @@ export class SessionHost {
       now: Date.now,
       random: Math.random,
     });
-    this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions);
+    const { access } = this.#locks;
+    this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions, access, (session) =>
+      state.waitUntil(this.#withdraw(session.plan, env.USER_SESSIONS)),
+    );
+    access.onChange(({ id }) => this.#sessions.accessChanged(id, Date.now()));
     const copies = new StateCopies(env.USER_SESSIONS, sql, this.#locks);
     this.decisions = new Decisions({
       locks: this.#locks,
@@ -204,7 +214,8 @@ export class SessionHost {
 
   #admissionState(now: number): AdmissionState {
     return {
-      openSessions: this.#sessions.count,
+      openSessions: this.#sessions.running,
+      waitingSessions: this.#sessions.waiting,
       unreadBytes: this.#sessions.unreadBytes,
       queuedEvents: this.#audit.journal.queueLength(),
       lock: this.#locks.lock,
@@ -240,6 +251,29 @@ export class SessionHost {
     if (sessions.length > 0) this.#reporter.sessionsInterrupted();
     // Its sockets are gone.
     StdinBuffer.removeAll(this.#state.storage.sql);
+  }
+
+  /**
+   * Withdraws the request of a session whose person gave up, so that nobody approves what nobody waits for. Not
+   * one that was there before, nor one that another session waits for. Never rejects.
+   */
+  async #withdraw({ user, kubernetesUser, approval, locationHint }: SessionPlan, namespace: Namespace): Promise<void> {
+    if (!approval?.isOwnRequest) return;
+    const { accessId: id, copyTo } = approval;
+    if ([...this.#sessions.all].some(({ wait }) => wait?.accessId === id)) return;
+    const known = this.#locks.access.find(id);
+    if (known && accessStateOf(known, Date.now()) !== "pending") return;
+    const by = known?.person ?? { user, subject: null, kubernetesUser };
+    const fields = { id, by, reason: GIVEN_UP.message, copyTo: [...copyTo] };
+    try {
+      const decidesHere = locationHint === null;
+      const ended = decidesHere
+        ? await this.access.end(fields)
+        : await callUserObject(namespace.getByName(userObjectName(user, null)), "endAccess", fields);
+      if (!ended.ok) logEvent("warn", "request_not_withdrawn", { error: ended.error.code });
+    } catch (error) {
+      logEvent("warn", "request_not_withdrawn", { error: describeError(error) });
+    }
   }
 
   #uploadSoon(): void {

@@ -6,6 +6,7 @@ import { type Denial, denial } from "../../contract/denial.ts";
 import { currentLock, denyLocked } from "../../contract/person-state.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
 import { refuseEndedGrants } from "../access/access-rules.ts";
+import { MAX_WAITING_SESSIONS } from "./approval.ts";
 import { MAX_UNREAD_BYTES } from "./limits.ts";
 import { MAX_SESSIONS_PER_MINUTE } from "./session-rate.ts";
 
@@ -19,6 +20,8 @@ export interface AccessReason {
 /** What admission needs to know about a user's object. */
 export interface AdmissionState {
   readonly openSessions: number;
+  /** Sessions that wait for an approval; not among the open ones. */
+  readonly waitingSessions: number;
   /** Bytes in memory that clients of ended sessions have not read. */
   readonly unreadBytes: number;
   /** Events that D1 does not have yet. */
@@ -44,7 +47,7 @@ export interface Admission {
 
 /** @param now ms since the epoch */
 export function admit(state: AdmissionState, plan: SessionPlan, now: number): Result<Admission, Denial> {
-  const { user, limits, audit } = plan;
+  const { limits, audit } = plan;
   const { openSessions } = state;
   const lock = currentLock(state.lock, now);
   if (lock) return err(denyLocked(lock));
@@ -55,10 +58,9 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
   const accessReason = currentReason(state.accessReason, now);
   if (plan.requireReason && accessReason === undefined) return err(denial("reason_required", REASON_REQUIRED));
 
-  if (openSessions >= limits.maxSessionsPerUser) {
-    const count = `${openSessions} of ${limits.maxSessionsPerUser} allowed sessions open`;
-    return err(denial("session_limit", `${user} has ${count}; ${HOW_TO_END_ONE}`));
-  }
+  // One that waits takes no place before it begins.
+  if (!plan.approval && openSessions >= limits.maxSessionsPerUser) return err(sessionLimit(plan, openSessions));
+  if (plan.approval && state.waitingSessions >= MAX_WAITING_SESSIONS) return err(tooManyWait(state.waitingSessions));
   const { maxSessionBytesPerDay } = audit;
   if (state.sessionBytesToday >= maxSessionBytesPerDay)
     return err(denial("too_many_sessions", tooMuchToday(maxSessionBytesPerDay)));
@@ -67,6 +69,16 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
   if (state.queuedEvents >= audit.maxQueuedEvents) return err(denial("audit_unavailable", QUEUE_FULL));
   if (state.hasTooManyRefusals) return err(denial("too_many_refusals", TOO_MANY_REFUSALS));
   return ok({ accessReason });
+}
+
+/** Why no more of the user's sessions may run. @param running how many do */
+export function sessionLimit({ user, limits }: SessionPlan, running: number): Denial {
+  const count = `${running} of ${limits.maxSessionsPerUser} allowed sessions open`;
+  return denial("session_limit", `${user} has ${count}; ${HOW_TO_END_ONE}`);
+}
+
+function tooManyWait(waiting: number): Denial {
+  return denial("session_limit", `${waiting} of your sessions wait for an approval, the most allowed: end one of them`);
 }
 
 /** The stated reason if it still counts at `now`. */

@@ -1,6 +1,7 @@
 /** What a session does that waits for an approval. Pure: the time is an argument. */
 import { type AccessRequest, accessStateOf } from "../../contract/access.ts";
 import type { SessionApproval } from "../../contract/session-plan.ts";
+import type { CloseCause } from "./close-cause.ts";
 import { formatDuration } from "./limits.ts";
 
 /** How often the person reads again what their session waits for, ms. */
@@ -8,15 +9,17 @@ export const REPEAT_LINE_MS = 30_000;
 /** The most sessions of one person that wait at once. Each holds a socket, and input up to its limit. */
 export const MAX_WAITING_SESSIONS = 50;
 
-/** How a wait ended without an approval. */
-export const REFUSED_WAITS = ["denied", "timed_out", "given_up", "revoked", "expired"] as const;
-export type RefusedWait = (typeof REFUSED_WAITS)[number];
+/** Its person left, or pressed Ctrl-C. */
+export const GIVEN_UP: Extract<CloseCause, { kind: "unapproved" }> = {
+  kind: "unapproved",
+  message: "given up while it waited for an approval",
+};
 
 /** What a session that waits does next. */
 export type WaitVerdict =
   | { readonly kind: "wait" }
   | { readonly kind: "approved"; readonly by: readonly string[]; readonly until: number }
-  | { readonly kind: "refused"; readonly how: RefusedWait; readonly message: string };
+  | { readonly kind: "refused"; readonly message: string };
 
 /**
  * @param request the request that it waits for, as this object knows it; undefined where it has no copy yet
@@ -28,28 +31,25 @@ export function judgeWait(
   startedAt: number,
   now: number,
 ): WaitVerdict {
-  const refused = (how: RefusedWait, message: string): WaitVerdict => ({ kind: "refused", how, message });
+  const refused = (message: string): WaitVerdict => ({ kind: "refused", message });
   const { grant, waitUntil } = approval;
   const { approvals, active, ended } = request ?? { approvals: [], active: null, ended: null };
   switch (request && accessStateOf(request, now)) {
     case "active":
       return { kind: "approved", by: approvals.map(({ by }) => by), until: active?.until ?? now };
     case "denied":
-      return refused(
-        "denied",
-        `${ended?.by ?? "somebody"} denied the access ${grant}${because(ended?.reason ?? null)}`,
-      );
+      return refused(`${ended?.by ?? "somebody"} denied the access ${grant}${because(ended?.reason ?? null)}`);
     case "revoked":
-      return refused("revoked", `the request for ${grant} was withdrawn: run the command again to ask anew`);
+      return refused(`the request for ${grant} was withdrawn: run the command again to ask anew`);
     case "ended":
     case "expired":
-      return refused("expired", `the request for ${grant} has expired: run the command again to ask anew`);
+      return refused(`the request for ${grant} has expired: run the command again to ask anew`);
     case "pending":
     case undefined: {
       if (now < waitUntil) return { kind: "wait" };
       const waited = formatDuration(Math.round((waitUntil - startedAt) / 1_000));
       const message = `nobody approved ${grant} within ${waited}; the request stands: try again once it is approved`;
-      return refused("timed_out", message);
+      return refused(message);
     }
   }
 }

@@ -29,6 +29,8 @@ export type CloseCause =
   | { readonly kind: "recorder"; readonly outcome: RecorderOutcome; readonly message: string }
   /** The session was refused after its start was written: by the cluster, or by Sallyport. */
   | { readonly kind: "refusal"; readonly refusal: Refusal }
+  /** It waited for an approval, and will not get it: the cluster never heard of it. */
+  | { readonly kind: "unapproved"; readonly message: string }
   /** A fault of Sallyport's own. */
   | { readonly kind: "internal" };
 
@@ -101,6 +103,11 @@ const CLOSURES: { readonly [Kind in CloseCause["kind"]]: ClosureOf<CauseOf<Kind>
     outcome: outcomeOf("refused", refusal.message),
     refusal,
     ...tellBoth(refusal.message),
+  }),
+  unapproved: ({ message }) => ({
+    outcome: outcomeOf("not_approved", message),
+    refusal: sessionEnded(message),
+    ...tellBoth(message),
   }),
   internal: (_, status) => ({
     outcome: outcomeOfLimit("failed", "Sallyport failed, as its log says", status),

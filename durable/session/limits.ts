@@ -24,6 +24,10 @@ export function findReachedLimit(
     readonly endsAt?: number | null;
     /** Those that it was opened with. */
     readonly grants?: readonly ActiveGrant[];
+    /** What it waits for before it begins, if it does: then neither duration nor use counts. */
+    readonly wait?: unknown;
+    /** Since when its duration counts, where not since its start. */
+    readonly countsSince?: number;
   },
   limits: SessionLimits,
   now: number,
@@ -39,7 +43,8 @@ export function findReachedLimit(
     const message = `session ended: the access ${JSON.stringify(over.grant)} that it was opened with is over; ask for it again`;
     return { outcome: "access_ended", message };
   }
-  if (now - session.startedAt >= limits.maxDurationSeconds * 1000) {
+  if (session.wait) return undefined;
+  if (now - (session.countsSince ?? session.startedAt) >= limits.maxDurationSeconds * 1000) {
     const message = `session ended: it reached the longest duration allowed (${formatDuration(limits.maxDurationSeconds)})`;
     return { outcome: "duration_limit", message };
   }

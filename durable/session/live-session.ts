@@ -8,12 +8,16 @@ import type { Status } from "../../kubernetes/status.ts";
 import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Relay } from "../relay/relay.ts";
+import { GIVEN_UP } from "./approval.ts";
+import type { ApprovalWait } from "./approval-wait.ts";
 import { type CloseCause, type Closure, closureOf } from "./close-cause.ts";
 
 /** Where a session is. It goes down this list, and may leave it for `closed` at any time. */
 type Phase =
   /** Its start is being written; the cluster has not heard of it. */
   | { readonly name: "admitted" }
+  /** Its client is joined with a leg that holds: nothing reaches the cluster before somebody has approved. */
+  | { readonly name: "waiting"; readonly relay: Relay; readonly wait: ApprovalWait }
   /** The cluster was asked. */
   | { readonly name: "dialling" }
   /** Both sides are joined. */
@@ -33,6 +37,8 @@ export class LiveSession {
   readonly #onClosed: (session: LiveSession, closure: Closure) => void;
   readonly #grants: ActiveGrant[];
   #phase: Phase = { name: "admitted" };
+  #approvedAt: number | undefined;
+  #isGivenUp = false;
   #movedBytes = 0;
 
   /** @param onClosed called once, after both sides were told */
@@ -63,22 +69,32 @@ export class LiveSession {
     return this.#grants;
   }
 
-  /** To be called when access was granted that the session waited for. */
-  addGrant(grant: ActiveGrant): void {
-    this.#grants.push(grant);
-  }
-
   get activeAt(): number {
-    return this.relay?.activeAt ?? this.startedAt;
+    return Math.max(this.relay?.activeAt ?? this.startedAt, this.countsSince);
   }
 
   get counts(): Counts {
     return this.relay?.counts ?? NO_COUNTS;
   }
 
-  /** The joined sides, also after the end. */
+  /** The joined sides, also after the end. While it waits, the client and a leg that holds. */
   get relay(): Relay | undefined {
-    return this.#phase.name === "open" || this.#phase.name === "closed" ? this.#phase.relay : undefined;
+    return "relay" in this.#phase ? this.#phase.relay : undefined;
+  }
+
+  /** The approval that it waits for; undefined where it waits for none, or no longer. */
+  get wait(): ApprovalWait | undefined {
+    return this.#phase.name === "waiting" && !this.#phase.wait.isDecided ? this.#phase.wait : undefined;
+  }
+
+  /** Whether its person left, or gave up, while it waited for an approval. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp;
+  }
+
+  /** Since when its duration counts, ms since the epoch. To wait for an approval is not to use it. */
+  get countsSince(): number {
+    return this.#approvedAt ?? this.startedAt;
   }
 
   /** What to answer an attempt whose session closed before it opened. */
@@ -125,6 +141,27 @@ export class LiveSession {
     if (this.#phase.name === "dialling") this.#phase = { name: "open", relay };
   }
 
+  /** It waits for an approval, with its client joined to a leg that holds. */
+  hold(relay: Relay, wait: ApprovalWait): void {
+    if (this.#phase.name === "admitted") this.#phase = { name: "waiting", relay, wait };
+  }
+
+  /**
+   * It was approved: the cluster may be asked.
+   *
+   * @param grant what it waited for
+   * @param now ms since the epoch
+   */
+  approve(grant: ActiveGrant, now: number): void {
+    this.#grants.push(grant);
+    this.#approvedAt = now;
+  }
+
+  /** It was approved, and the cluster has accepted. */
+  begin(): void {
+    if (this.#phase.name === "waiting") this.#phase = { name: "open", relay: this.#phase.relay };
+  }
+
   /**
    * Ends the session, at whatever phase it is: tells both sides, then `onClosed`.
    *
@@ -133,7 +170,10 @@ export class LiveSession {
   close(cause: CloseCause): boolean {
     if (this.#phase.name === "closed") return false;
     const { relay } = this;
-    const closure = closureOf(cause, this.finalStatus);
+    // Whoever leaves a session that waits has given up what it waits for.
+    const hasLeft = this.wait !== undefined && cause.kind === "client";
+    this.#isGivenUp = hasLeft || cause === GIVEN_UP;
+    const closure = closureOf(hasLeft ? GIVEN_UP : cause, this.finalStatus);
     this.#phase = { name: "closed", closure, relay };
     try {
       if (relay) relay.close(closure);

@@ -33,6 +33,21 @@ export class LiveSessions {
     return this.#sessions.size;
   }
 
+  /** Those that take a place: not those that wait for an approval. */
+  get running(): number {
+    return this.count - this.waiting;
+  }
+
+  /** Those that wait for an approval. */
+  get waiting(): number {
+    return [...this.all].filter(({ wait }) => wait).length;
+  }
+
+  /** Tells those that wait for this request that it has changed. @param now ms since the epoch */
+  accessChanged(accessId: string, now: number): void {
+    for (const { wait } of [...this.all]) if (wait?.accessId === accessId) wait.check(now);
+  }
+
   get all(): Iterable<LiveSession> {
     return this.#sessions.values();
   }

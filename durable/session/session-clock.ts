@@ -55,6 +55,7 @@ export class SessionClock {
   #checkSession(session: LiveSession, now: number): void {
     const { limits } = session.plan;
     session.relay?.tick(now);
+    session.wait?.check(now);
     const stalledReader = session.relay?.stalledReader(limits.stallTimeoutSeconds * 1000);
     const limit = stalledReader ? stalledLimit(stalledReader) : findReachedLimit(session, limits, now);
     if (limit) {

@@ -4,7 +4,8 @@ import { err, ok, type Result } from "../../common/result.ts";
 import { findClusterBinding, findTcpBinding, type SharedBindings } from "../../contract/bindings.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../../contract/limits.ts";
-import type { SessionPlan } from "../../contract/session-plan.ts";
+import type { SessionApproval, SessionPlan } from "../../contract/session-plan.ts";
+import { channelProtocol, newestProtocol } from "../../kubernetes/channels.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import type { AuditLog } from "../audit-log.ts";
 import type { Framing } from "../protocols/framing.ts";
@@ -16,13 +17,20 @@ import type { Clock } from "../relay/brake.ts";
 import { maxMessageBytesOf } from "../relay/client-writer.ts";
 import { Relay } from "../relay/relay.ts";
 import type { HeldBytes } from "../relay/step-queue.ts";
+import type { AccessRequests } from "../storage/access-requests.ts";
 import { StdinBuffer } from "../storage/stdin-buffer.ts";
 import { dial, type Route } from "../upstream/dial.ts";
+import { HeldLeg } from "../upstream/held-leg.ts";
 import type { UpstreamLeg } from "../upstream/leg.ts";
 import { CloseCode } from "../websocket/protocol.ts";
-import { type Admission, START_NOT_AUDITED } from "./admission.ts";
+import { type Admission, START_NOT_AUDITED, sessionLimit } from "./admission.ts";
+import { approvedLine, GIVEN_UP, type WaitVerdict } from "./approval.ts";
+import { ApprovalWait } from "./approval-wait.ts";
+import type { ReachedLimit } from "./limits.ts";
 import { LiveSession, startEvent } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
+
+const SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol";
 
 const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => scheduler.wait(ms) };
 
@@ -34,6 +42,20 @@ export interface SessionAttempt {
   /** Aborted when the client goes away before it has an answer. */
   readonly signal: AbortSignal;
 }
+
+/** A side that the client can be joined with. */
+interface JoinedLeg {
+  readonly leg: UpstreamLeg;
+  /** Starts the relay, once it is made. */
+  readonly begin: (relay: Relay) => void;
+}
+
+type Approved = Extract<WaitVerdict, { kind: "approved" }>;
+
+const PROTOCOL_UNKNOWN: Denial = denial(
+  "protocol_unknown",
+  "this waits for an approval, and the client offers no protocol that is known here: use kubectl 1.29 or later",
+);
 
 const NOT_RECORDABLE: Denial = denial(
   "recording_unavailable",
@@ -55,6 +77,9 @@ export class SessionOpener {
   readonly #audit: AuditLog;
   readonly #recordings: Recordings;
   readonly #sessions: LiveSessions;
+  readonly #access: AccessRequests;
+  /** Its person left while it waited for an approval. */
+  readonly #onGivenUp: (session: LiveSession) => void;
   readonly #heldInput: HeldBytes = { bytes: 0 };
   /** Each attempt is in the audit log before the cluster hears of it, so too many are not even started. */
   readonly #clusterRefusals = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
@@ -65,7 +90,11 @@ export class SessionOpener {
     audit: AuditLog,
     recordings: Recordings,
     sessions: LiveSessions,
+    access: AccessRequests,
+    onGivenUp: (session: LiveSession) => void,
   ) {
+    this.#access = access;
+    this.#onGivenUp = onGivenUp;
     this.#state = state;
     this.#env = env;
     this.#audit = audit;
@@ -84,9 +113,10 @@ export class SessionOpener {
    */
   async open(attempt: SessionAttempt, { accessReason }: Admission): Promise<Result<Response, Refusal>> {
     const { plan, signal } = attempt;
-    const session = new LiveSession(plan, Date.now(), accessReason, (closed, closure) =>
-      this.#sessions.release(closed, closure),
-    );
+    const session = new LiveSession(plan, Date.now(), accessReason, (closed, closure) => {
+      this.#sessions.release(closed, closure);
+      if (closed.isGivenUp) this.#onGivenUp(closed);
+    });
     // Before the session counts: if this throws, nothing would ever release its place.
     this.#audit.append(session.id, { type: "start", data: startEvent(plan, accessReason) });
     this.#sessions.add(session);
@@ -95,7 +125,8 @@ export class SessionOpener {
     if (signal.aborted) abandon();
     signal.addEventListener("abort", abandon);
     try {
-      const leg = await this.#connect(session, attempt);
+      const { approval } = plan;
+      const leg = await (approval ? this.#hold(session, attempt, approval) : this.#connect(session, attempt));
       if (leg.ok) return this.#join(session, leg.value);
       session.close({ kind: "refusal", refusal: leg.error });
       // It may have ended before, and that is why.
@@ -108,7 +139,7 @@ export class SessionOpener {
     }
   }
 
-  async #connect(session: LiveSession, { plan, url, headers }: SessionAttempt): Promise<Result<UpstreamLeg, Refusal>> {
+  async #connect(session: LiveSession, { plan, url, headers }: SessionAttempt): Promise<Result<JoinedLeg, Refusal>> {
     const audited = await this.#ensureAudited(session);
     if (!audited.ok) return err(refusalOf(audited.error));
     if (session.refusal) return err(session.refusal);
@@ -126,8 +157,92 @@ export class SessionOpener {
       if (dialled.ok) dialled.value.abort();
       return err(session.refusal);
     }
-    if (!dialled.ok) this.#clusterRefusals.tryAcquire(Date.now());
-    return dialled;
+    if (!dialled.ok) {
+      this.#clusterRefusals.tryAcquire(Date.now());
+      return dialled;
+    }
+    const leg = dialled.value;
+    const begin = (relay: Relay) => {
+      session.open(relay);
+      this.#audit.append(session.id, { type: "connect", data: { protocol: leg.subprotocol } });
+      relay.start();
+    };
+    return ok({ leg, begin });
+  }
+
+  /** Lets the session wait for its approval. Its client is answered now, and the cluster asked later. */
+  async #hold(
+    session: LiveSession,
+    attempt: SessionAttempt,
+    approval: SessionApproval,
+  ): Promise<Result<JoinedLeg, Refusal>> {
+    const audited = await this.#ensureAudited(session);
+    if (!audited.ok) return err(refusalOf(audited.error));
+    if (session.refusal) return err(session.refusal);
+    const subprotocol = newestProtocol(offeredProtocols(attempt.headers));
+    const protocol = subprotocol === undefined ? undefined : channelProtocol(subprotocol);
+    if (subprotocol === undefined || !protocol) return err(refusalOf(PROTOCOL_UNKNOWN));
+    const { startedAt, plan } = session;
+    const leg = new HeldLeg({
+      subprotocol,
+      protocol,
+      isTerminal: plan.target.tty,
+      onInterrupt: () => session.close(GIVEN_UP),
+    });
+    const wait = new ApprovalWait({
+      approval,
+      startedAt,
+      leg,
+      request: () => this.#access.find(approval.accessId),
+      onApproved: (approved) => void this.#begin(session, attempt, leg, approved),
+      onRefused: (message) => session.close({ kind: "unapproved", message }),
+    });
+    const begin = (relay: Relay) => {
+      session.hold(relay, wait);
+      relay.start();
+      wait.check(Date.now());
+    };
+    return ok({ leg, begin });
+  }
+
+  /** The session was approved: asks the cluster, and joins it with the client that waited. Never rejects. */
+  async #begin(session: LiveSession, attempt: SessionAttempt, held: HeldLeg, approved: Approved): Promise<void> {
+    const { id, plan, startedAt } = session;
+    const { approval } = plan;
+    if (!approval) return;
+    try {
+      const { accessId, grant } = approval;
+      const now = Date.now();
+      session.approve({ id: accessId, grant, until: approved.until }, now);
+      // It counts as running from now on.
+      const others = this.#sessions.running - 1;
+      if (others >= plan.limits.maxSessionsPerUser) {
+        session.close({ kind: "refusal", refusal: refusalOf(sessionLimit(plan, others)) });
+        return;
+      }
+      const data = { access_id: accessId, grant, by: approved.by, waited_ms: now - startedAt };
+      this.#audit.append(id, { type: "approval", data });
+      const connected = await this.#connect(session, {
+        ...attempt,
+        headers: offerOnly(attempt.headers, held.subprotocol),
+      });
+      if (!connected.ok) {
+        session.close({ kind: "refusal", refusal: connected.error });
+        return;
+      }
+      const { leg } = connected.value;
+      if (leg.subprotocol !== held.subprotocol) {
+        leg.abort();
+        session.close({ kind: "limit", limit: otherProtocol(held.subprotocol, leg.subprotocol) });
+        return;
+      }
+      held.say(approvedLine(approval, approved.by));
+      this.#audit.append(id, { type: "connect", data: { protocol: leg.subprotocol } });
+      session.begin();
+      held.join(leg);
+    } catch (error) {
+      this.#fail(session, error);
+    }
   }
 
   /**
@@ -170,7 +285,7 @@ export class SessionOpener {
     }
   }
 
-  #join(session: LiveSession, leg: UpstreamLeg): Result<Response, Refusal> {
+  #join(session: LiveSession, { leg, begin }: JoinedLeg): Result<Response, Refusal> {
     const { plan } = session;
     const { target, limits, client } = plan;
     const kind = KINDS_OF_SESSIONS[target.sessionKind];
@@ -208,12 +323,10 @@ export class SessionOpener {
       onMustClose: (cause) => session.close(cause),
       onFailure: (error) => this.#fail(session, error),
     });
-    session.open(relay);
-    this.#audit.append(session.id, { type: "connect", data: { protocol: leg.subprotocol } });
-    relay.start();
+    begin(relay);
     const headers = new Headers({ "Sallyport-Session": session.id });
     // What the upstream chose, never the first one offered: clients parse the stream by it.
-    if (leg.subprotocol) headers.set("Sec-WebSocket-Protocol", leg.subprotocol);
+    if (leg.subprotocol) headers.set(SUBPROTOCOL_HEADER, leg.subprotocol);
     return ok(new Response(null, { status: 101, webSocket: outside, headers }));
   }
 
@@ -232,4 +345,21 @@ export class SessionOpener {
       logEvent("error", "final_status_not_saved", { session: id, error: describeError(error) });
     }
   }
+}
+
+function offeredProtocols(headers: Headers): string[] {
+  const offered = headers.get(SUBPROTOCOL_HEADER)?.split(",") ?? [];
+  return offered.map((protocol) => protocol.trim()).filter((protocol) => protocol !== "");
+}
+
+function offerOnly(headers: Headers, subprotocol: string): Headers {
+  const only = new Headers(headers);
+  if (subprotocol === "") only.delete(SUBPROTOCOL_HEADER);
+  else only.set(SUBPROTOCOL_HEADER, subprotocol);
+  return only;
+}
+
+function otherProtocol(offered: string, chosen: string): ReachedLimit {
+  const message = `session ended: the cluster speaks ${chosen || "the oldest protocol"} only, and was offered ${offered || "that"} when it was approved; update the cluster or the client`;
+  return { outcome: "protocol_error", message };
 }

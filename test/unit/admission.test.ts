@@ -10,6 +10,7 @@ const LOCK = { user: "alice@example.com", by: "admin@example.com", reason: "stol
 
 const IDLE: AdmissionState = {
   openSessions: 0,
+  waitingSessions: 0,
   unreadBytes: 0,
   queuedEvents: 0,
   lock: undefined,

@@ -38,6 +38,7 @@ const ERROR_CODES = {
   too_many_sessions: "too_many_sessions",
   too_many_changes: "too_many_changes",
   spdy_unsupported: "bad_request",
+  protocol_unknown: "bad_request",
   session_ended: "forbidden",
   audit_unavailable: "audit_unavailable",
   audit_database_unavailable: "audit_database_unavailable",

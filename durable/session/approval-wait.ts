@@ -1,0 +1,54 @@
+import type { AccessRequest } from "../../contract/access.ts";
+import type { SessionApproval } from "../../contract/session-plan.ts";
+import type { HeldLeg } from "../upstream/held-leg.ts";
+import { judgeWait, REPEAT_LINE_MS, type WaitVerdict, waitingLine } from "./approval.ts";
+
+export interface ApprovalWaitParts {
+  readonly approval: SessionApproval;
+  /** When the session began to wait, ms since the epoch. */
+  readonly startedAt: number;
+  readonly leg: HeldLeg;
+  /** The request as this object knows it. */
+  readonly request: () => AccessRequest | undefined;
+  /** Called once. */
+  readonly onApproved: (verdict: Extract<WaitVerdict, { kind: "approved" }>) => void;
+  /** Called once, instead. */
+  readonly onRefused: (message: string) => void;
+}
+
+/** A session's wait for its approval: says what it waits for, and notices the decision. */
+export class ApprovalWait {
+  readonly #parts: ApprovalWaitParts;
+  #saidAt = Number.NEGATIVE_INFINITY;
+  #isDecided = false;
+
+  constructor(parts: ApprovalWaitParts) {
+    this.#parts = parts;
+  }
+
+  /** The request that it waits for. */
+  get accessId(): string {
+    return this.#parts.approval.accessId;
+  }
+
+  /** Whether the session was approved or refused. */
+  get isDecided(): boolean {
+    return this.#isDecided;
+  }
+
+  /** To be called when the request has changed, and every second or so. @param now ms since the epoch */
+  check(now: number): void {
+    if (this.#isDecided) return;
+    const { approval, startedAt, leg, request, onApproved, onRefused } = this.#parts;
+    const verdict = judgeWait(approval, request(), startedAt, now);
+    if (verdict.kind === "wait") {
+      if (now - this.#saidAt < REPEAT_LINE_MS) return;
+      this.#saidAt = now;
+      leg.say(waitingLine(approval, now));
+      return;
+    }
+    this.#isDecided = true;
+    if (verdict.kind === "approved") onApproved(verdict);
+    else onRefused(verdict.message);
+  }
+}
