@@ -13,6 +13,7 @@ import type { SignIn } from "./access/sign-in.ts";
 import type { Subject } from "./access/subject.ts";
 import type { CarryOut } from "./api/request.ts";
 import { serveApi, servePublicApi } from "./api/router.ts";
+import { copiesOf } from "./config/location-hints.ts";
 import type { Cluster, Config, Grant } from "./config/schema.ts";
 import { denial } from "./denials.ts";
 import type { Bindings } from "./env.ts";
@@ -31,6 +32,7 @@ import { DrainWatch } from "./sessions/drain-watch.ts";
 import { openSession } from "./sessions/open-session.ts";
 import { accessCheckFor, decideHavingGrants } from "./sessions/person-grants.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
+import { askForApproval, waitWhereRefused } from "./sessions/session-approval.ts";
 import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
 import { forwardToCluster, type RequestBody } from "./upstream/forward.ts";
@@ -153,8 +155,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (acting) trace.acting = acting;
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;
-    if (!decided.ok) return decided;
-    const decision = decided.value;
+    const waiting = waitWhereRefused(decided, subject);
+    if (!waiting.ok) return waiting;
+    const { decision, needed } = waiting.value;
     trace.grants = decision.grants.map(({ grant }) => grant);
 
     const sameSite = checkCrossSite(headers, url, config.loopbackOrigins);
@@ -164,8 +167,13 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (decision.action === "session") {
       const open = await drains.check({ namespace: env.DIRECTORY, context });
       if (!open.ok) return open;
+      const question = { target: decision.target, subject, identity, cluster: cluster.name, origin: url.origin };
+      const asked = needed && { needed, ...question, copyTo: copiesOf(config) };
+      const approval = asked ? await askForApproval(env.USER_SESSIONS, asked, Date.now()) : ok(null);
+      if (!approval.ok) return approval;
       trace.destination = "session";
-      return openSession(env.USER_SESSIONS, { request, target, subject, signIn, identity, cluster, decision }, config);
+      const attempt = { request, target, subject, signIn, identity, cluster, decision, approval: approval.value };
+      return openSession(env.USER_SESSIONS, attempt, config);
     }
     const checkAccess = accessCheckFor(states, person, decision.grants);
     const allowed = await checkAccess();

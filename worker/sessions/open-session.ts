@@ -1,6 +1,6 @@
 import type { Result } from "../../common/result.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
-import { attachSessionPlan, type SessionPlan } from "../../contract/session-plan.ts";
+import { attachSessionPlan, type SessionApproval, type SessionPlan } from "../../contract/session-plan.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
 import type { SignIn } from "../access/sign-in.ts";
 import type { Subject } from "../access/subject.ts";
@@ -27,6 +27,8 @@ export interface SessionAttempt {
   readonly identity: Identity;
   readonly cluster: Cluster;
   readonly decision: SessionDecision;
+  /** What it waits for; then `decision` is what holds once it is approved. */
+  readonly approval: SessionApproval | null;
 }
 
 /** What the configuration says of sessions in general. */
@@ -55,7 +57,7 @@ export async function openSession(
 
 function planSession(
   sessionId: string,
-  { request, subject, signIn, identity, cluster, decision }: SessionAttempt,
+  { request, subject, signIn, identity, cluster, decision, approval }: SessionAttempt,
   config: SessionPolicies,
 ): Omit<SessionPlan, "impersonation"> {
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
@@ -74,7 +76,7 @@ function planSession(
     rule: decision.rule,
     requireReason: decision.requireReason,
     grants: decision.grants,
-    approval: null,
+    approval,
     limits,
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents, maxSessionBytesPerDay },

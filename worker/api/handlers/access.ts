@@ -1,9 +1,9 @@
 /** A person's own access for a while: what they may ask for, have asked for, and have. Works without D1. */
 import type * as z from "zod";
 import { err, ok } from "../../../common/result.ts";
-import { LOCATION_HINTS, type LocationHint } from "../../../contract/placement.ts";
-import { configuredLocations } from "../../config/location-hints.ts";
-import type { Config, Grant } from "../../config/schema.ts";
+import { LOCATION_HINTS } from "../../../contract/placement.ts";
+import { copiesOf } from "../../config/location-hints.ts";
+import type { Grant } from "../../config/schema.ts";
 import { type Denial, denial } from "../../denials.ts";
 import { defaultMinutes, describeApprovers, howToAsk } from "../../policy/approvals.ts";
 import { grantsFor } from "../../policy/grants.ts";
@@ -44,6 +44,7 @@ export const askForAccess: Handler<"askForAccess"> = async ({ query, body }, api
     ...{ person: decidingPerson(api), grant: grant.name, minutes, reason, purpose: null, needed: grant.count },
     // A service token never approves anything.
     approvesItself: grant.selfApproval !== undefined && subject.email !== undefined,
+    // Where what is opened must be known. What is taken back is copied everywhere, as locks are.
     copyTo: copiesOf(config),
   });
   if (!asked.ok) return asked;
@@ -65,11 +66,6 @@ export const endOwnAccess: Handler<"endOwnAccess"> = async ({ params: { id }, qu
   const { request, ended: sessions, notReached } = ended.value;
   return ok({ ...accessJson(request, config.grants, url), ended: sessions, notReached });
 };
-
-/** Where what is opened must be known. What is taken back is copied everywhere, as locks are. */
-export function copiesOf({ clusters }: Pick<Config, "clusters">): LocationHint[] {
-  return configuredLocations(clusters).filter((location) => location !== null);
-}
 
 const UNNAMED = denial("bad_request", "name a grant, as in ?grant=NAME: kubectl get --raw /-/access lists yours");
 const NO_GRANT = denial(

@@ -7,6 +7,7 @@ import { type AccessDecisionEvent, findAccessDecisions } from "../../../audit/ac
 import { err, ok, type Result } from "../../../common/result.ts";
 import type { AccessRequest } from "../../../contract/access.ts";
 import { LOCATION_HINTS } from "../../../contract/placement.ts";
+import { copiesOf } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
 import { describeApprovers, mayDecide } from "../../policy/approvals.ts";
 import { askDirectory } from "../../sessions/directory.ts";
@@ -17,7 +18,6 @@ import { queryDatabase } from "../database.ts";
 import type { ApiContext } from "../request.ts";
 import type { approvals } from "../schemas/access.ts";
 import { readReason } from "../schemas/command.ts";
-import { copiesOf } from "./access.ts";
 import type { Handler } from "./handler.ts";
 
 /** How long an approver waits for the directory, ms. */

@@ -1,0 +1,111 @@
+/** Sessions that wait for an approval instead of being refused. */
+
+import { err, ok, type Result } from "../../common/result.ts";
+import { stripControlCharacters } from "../../common/text.ts";
+import { ACCESS_TEXT_CHARS, accessStateOf } from "../../contract/access.ts";
+import type { LocationHint } from "../../contract/placement.ts";
+import type { SessionApproval } from "../../contract/session-plan.ts";
+import type { SessionTarget } from "../../kubernetes/classify.ts";
+import type { Subject } from "../access/subject.ts";
+import type { Grant } from "../config/schema.ts";
+import { type Denial, denial } from "../denials.ts";
+import type { Bindings } from "../env.ts";
+import { defaultMinutes, describeApprovers, howToAsk } from "../policy/approvals.ts";
+import type { Decision } from "../policy/decide.ts";
+import { type GrantDenial, type NeededApproval, PENDING_GRANT } from "../policy/decide-with-grants.ts";
+import type { Identity } from "../policy/identify.ts";
+import { invokeUserObject, userObjectAddress } from "./user-objects.ts";
+
+const MINUTE_MS = 60_000;
+
+/** What is decided about a request, and what it waits for, if it does. */
+export interface Waiting {
+  readonly decision: Decision;
+  /** For sessions only. `decision` is then what holds once it is approved. */
+  readonly needed: NeededApproval | undefined;
+}
+
+/**
+ * Lets a refused request wait where it may: a shell of a person, over WebSocket, because only its protocol can
+ * show that it waits. A grant that people approve for themselves is never waited for: they ask for it.
+ */
+export function waitWhereRefused(
+  decided: Result<Decision, GrantDenial>,
+  { email }: Subject,
+): Result<Waiting, GrantDenial> {
+  if (decided.ok) return ok({ decision: decided.value, needed: undefined });
+  const { needed } = decided.error;
+  if (!needed || needed.waitMinutes === 0 || email === undefined || needed.grant.selfApproval) return decided;
+  const { granted } = needed;
+  if (granted.action !== "session" || granted.transport !== "websocket" || !isShell(granted.target)) return decided;
+  const grants = granted.grants.filter(({ id }) => id !== PENDING_GRANT.id);
+  return ok({ decision: { ...granted, grants }, needed });
+}
+
+export interface ApprovalQuestion {
+  readonly needed: NeededApproval;
+  readonly target: SessionTarget;
+  readonly subject: Subject;
+  readonly identity: Identity;
+  readonly cluster: string;
+  /** Of the request; the approver's address is at the same host. */
+  readonly origin: string;
+  /** The user's other objects, which are told of the request. */
+  readonly copyTo: LocationHint[];
+}
+
+/**
+ * Asks for the access that a session waits for. One that waits already is not asked for again.
+ *
+ * @param now ms since the epoch
+ * @returns `approval_required` where the grant requires a reason and nobody has asked with one: a session has
+ *   no place for it
+ */
+export async function askForApproval(
+  namespace: Bindings["USER_SESSIONS"],
+  { needed, target, subject, identity, cluster, origin, copyTo }: ApprovalQuestion,
+  now: number,
+): Promise<Result<SessionApproval, Denial>> {
+  const { grant, waitMinutes } = needed;
+  const address = userObjectAddress(namespace, identity.name, null);
+  if (grant.requireReason) {
+    const listed = await invokeUserObject(namespace, address, "listAccess", {});
+    if (!listed.ok) return listed;
+    const isOpen = listed.value.some((request) => {
+      const state = accessStateOf(request, now);
+      return request.grant === grant.name && (state === "pending" || state === "active");
+    });
+    if (!isOpen) return err(reasonFirst(grant));
+  }
+  const asked = await invokeUserObject(namespace, address, "requestAccess", {
+    person: { user: identity.name, subject: subject.sub === "" ? null : subject.sub, kubernetesUser: identity.user },
+    ...{ grant: grant.name, minutes: defaultMinutes(grant), reason: null, purpose: purposeOf(target, cluster) },
+    ...{ needed: grant.count, approvesItself: false, copyTo },
+  });
+  if (!asked.ok) return asked;
+  const { request, isNew } = asked.value;
+  const who = `${grant.count === 1 ? "" : `${grant.count} of `}${describeApprovers(grant)}`;
+  return ok({
+    ...{ accessId: request.id, grant: grant.name, waitUntil: now + waitMinutes * MINUTE_MS, isOwnRequest: isNew },
+    ...{ howToApprove: `${who} may approve it: ${origin}/-/approvals/${request.id} .`, copyTo },
+  });
+}
+
+/** For the approver: `exec in the pod web (container main) of demo, cluster prod: sh -c …`. */
+export function purposeOf({ sessionKind, namespace, pod, container, command }: SessionTarget, cluster: string): string {
+  const inside = container === undefined ? "" : ` (container ${container})`;
+  const what = command.length === 0 ? "" : `: ${command.join(" ")}`;
+  const purpose = `${sessionKind} in the pod ${pod}${inside} of ${namespace}, cluster ${cluster}${what}`;
+  const { purpose: most } = ACCESS_TEXT_CHARS;
+  const text = stripControlCharacters(purpose.slice(0, 2 * most)).toWellFormed();
+  return text.length > most ? `${text.slice(0, most - 1).toWellFormed()}…` : text;
+}
+
+function reasonFirst(grant: Grant): Denial {
+  const message = `this requires the grant ${grant.name}, and the grant a reason: ask for it with ${howToAsk(grant)}`;
+  return denial("approval_required", `${message}; then try again, and it waits for the approval`);
+}
+
+function isShell({ sessionKind }: SessionTarget): boolean {
+  return sessionKind === "exec" || sessionKind === "attach";
+}
