@@ -291,7 +291,7 @@ export function answerCall<
   return isOfVersion(argument, 3) ? inFormOfVersion3(method, answered) : answered;
 }
 
-/** The methods whose answers had fewer fields in version 3. None of them is answered later. */
+/** The methods whose answers had fewer fields in version 3. */
 const ANSWERS_OF_VERSION_3: { readonly [M in UserObjectMethod]?: (value: UserObjectValue<M>) => unknown } = {
   list: (rows) => rows.map(rowOfVersion3),
   describe: (row) => row && rowOfVersion3(row as LiveSessionRow),
@@ -302,6 +302,8 @@ const ANSWERS_OF_VERSION_3: { readonly [M in UserObjectMethod]?: (value: UserObj
 /** What version 3 asks for has the form that it knows. */
 function inFormOfVersion3<M extends UserObjectMethod, Answer>(method: M, answered: Answer): Answer {
   const toForm = ANSWERS_OF_VERSION_3[method];
-  const answer = answered as UserObjectAnswer<M>;
-  return toForm && answer.ok ? (ok(toForm(answer.value)) as Answer) : answered;
+  if (!toForm) return answered;
+  const inForm = (answer: UserObjectAnswer<M>) => (answer.ok ? ok(toForm(answer.value)) : answer);
+  // Some are answered later.
+  return (answered instanceof Promise ? answered.then(inForm) : inForm(answered as UserObjectAnswer<M>)) as Answer;
 }

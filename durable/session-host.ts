@@ -254,8 +254,8 @@ export class SessionHost {
   }
 
   /**
-   * Withdraws the request of a session whose person gave up, so that nobody approves what nobody waits for. Not
-   * one that was there before, nor one that another session waits for. Never rejects.
+   * Withdraws the request of a session whose person gave up, so that nobody approves what nobody waits for.
+   * Not one that was there before, nor one that another session waits for. Never rejects.
    */
   async #withdraw({ user, kubernetesUser, approval, locationHint }: SessionPlan, namespace: Namespace): Promise<void> {
     if (!approval?.isOwnRequest) return;
