@@ -46,13 +46,13 @@ const DEVELOPERS = [{ claim: "custom.groups", value: "developers" }];
 const APPROVERS = { roles: ["admin"] as "admin"[], users: [PERSONAS.bob.email] };
 
 /**
- * What developers may ask for: a group that no role of the demo is bound to, and shells in a namespace that
- * the demo does not have. So nothing changes for whoever asks for nothing.
+ * What developers may ask for: a group that no role of the demo is bound to, and shells in pods that the demo
+ * does not have. So nothing changes for whoever asks for nothing.
  */
 const EXAMPLE_ACCESS: Pick<ConfigInput, "rules" | "grants"> = {
   rules: [
     {
-      ...{ name: "vault-shell", match: { kinds: ["exec", "attach"], namespaces: ["vault"] }, action: "allow" },
+      ...{ name: "vault-shell", match: { kinds: ["exec", "attach"], names: ["vault", "vault-*"] }, action: "allow" },
       approval: { grant: "vault-shell", waitMinutes: 5 },
     },
   ],

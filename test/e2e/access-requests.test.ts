@@ -85,7 +85,10 @@ describe("access for a while", () => {
   });
 
   it("is what a rule may require, and kubectl shows how to ask for it", async () => {
-    const { code, stderr } = await people.alice.run("exec", "-n", "vault", "anything", "--", "true");
+    const pod = ["run", "vault", "--image=localhost/busybox:1", "--image-pull-policy=Never", "--restart=Never"];
+    expect((await people.alice.run(...pod, "--", "sleep", "600")).code).toBe(0);
+    expect((await people.alice.run("wait", "--for=condition=Ready", "pod/vault", "--timeout=60s")).code).toBe(0);
+    const { code, stderr } = await people.alice.run("exec", "vault", "--", "true");
     expect(code).toBe(1);
     expect(stderr).toContain("the rule vault-shell requires the grant vault-shell: ask for it with");
     expect(stderr).toContain("kubectl create --raw '/-/access?grant=vault-shell&minutes=60' -f -");
