@@ -52,6 +52,12 @@ export function deploymentText(more: Readonly<Record<string, unknown>> = {}): st
         },
         { match: { serviceToken: "ci" }, user: "ci-deployer", groups: ["developers"] },
       ],
+      grants: [
+        {
+          ...{ name: "prod-admin", for: [{ email: "alice@acme.test" }], gives: { groups: ["prod-admins"] } },
+          approvers: { users: ["root@acme.test"] },
+        },
+      ],
     },
     ...more,
   };

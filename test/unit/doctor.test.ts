@@ -560,6 +560,8 @@ describe("each fault is found by its own check and by no other", () => {
     ],
     ["the role lacks a user that somebody may be", () => shrinkRole("users", "trainee"), ...OLD_ROLE],
     ["the role lacks a group that somebody may be in", () => shrinkRole("groups", "viewers"), ...OLD_ROLE],
+    ["the role lacks a group that somebody may be granted", () => shrinkRole("groups", "prod-admins"), ...OLD_ROLE],
+    ["the role may not name a grant", () => shrinkRole("userextras/sallyport-grant"), ...OLD_ROLE],
     ["the role may not name who acts as another user", () => shrinkRole("userextras/sallyport-user"), ...OLD_ROLE],
     ["the API server is 1.29", () => (world.cluster.serverVersion = "v1.29.9-eks-1"), "fail server-version:prod"],
     [

@@ -6,6 +6,8 @@ import { userObjectName } from "../../contract/placement.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { eventually } from "../support/eventually.ts";
+import { ended } from "./audit-rows.ts";
+import { Client } from "./client.ts";
 import { handlerAs, type Other, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { expectApiDenial, expectStatus } from "./statuses.ts";
@@ -171,6 +173,21 @@ describe("an approved request", () => {
         .all<{ data: string }>();
       expect(results.map(({ data }) => JSON.parse(data).grants)).toEqual([["prod-admin"]]);
     });
+  });
+
+  it("holds at the clusters of every location, and so does its end", async () => {
+    const person = someone();
+    const clusters = [
+      { name: "one", hostnames: ["sallyport.example.com"], binding: "KUBE_API" },
+      { name: "two", hostnames: ["two.example.com"], binding: "KUBE_API", locationHint: "weur" as const },
+    ] satisfies ConfigInput["clusters"];
+    const config = { cluster: undefined, clusters } as Partial<ConfigInput>;
+    const there = async () => (await seenAs(person, { config, host: "https://two.example.com" }))["impersonate-group"];
+    const { id } = await asked(person);
+    await json(decide(boss, id, undefined, { config }));
+    expect(await there()).toBe("developers, prod-admins");
+    await json(revoke(boss, id));
+    expect(await there()).toBe("developers");
   });
 
   it.each<[string, JWTPayload]>([
@@ -375,10 +392,24 @@ describe("the end of a grant", () => {
   ])("comes by %s, and takes the groups away", async (_, other) => {
     const person = someone();
     const { id } = await granted(person);
-    const ended = await json(revoke(other() ?? person, id));
-    expect(ended).toMatchObject({ id, state: "revoked", ended: [], notReached: [] });
+    const over = await json(revoke(other() ?? person, id));
+    expect(over).toMatchObject({ id, state: "revoked", ended: [], notReached: [] });
     expect(await seenAs(person)).toMatchObject({ "impersonate-group": "developers" });
     await expectApiDenial(await revoke(boss, id), "access_already_decided", /./);
+  });
+
+  it("ends the sessions that were opened with it, and no others", async () => {
+    const person = someone();
+    const open = () => Client.open(call(person, `${PODS}/silent/exec?command=sh`, { headers: UPGRADE }));
+    const before = await open();
+    const { id } = await granted(person);
+    const within = await open();
+    expect(await json(revoke(boss, id))).toMatchObject({ ended: [within.sessionId] });
+    await within.closed;
+    expect(await ended(within.sessionId)).toMatchObject({ outcome: "access_ended", grants: ["prod-admin"] });
+    const listed = await json<{ items: Request[] }>(call(person, "/-/sessions"));
+    expect(listed.items.map((one) => one.id)).toEqual([before.sessionId]);
+    before.close();
   });
 
   it("is nothing that others can cause", async () => {

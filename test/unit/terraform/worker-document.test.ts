@@ -57,6 +57,16 @@ describe("the Worker's configuration", () => {
     expect(rules.map(({ match }) => match.serviceToken)).toEqual([undefined, "2f1a.access", "77.access"]);
   });
 
+  it("does so in grants, too, and keeps what else they have as it was written", () => {
+    const grant = { name: "g", gives: { groups: ["admins"] }, approvers: { users: ["lead@example.com"] } };
+    const matches = [{ serviceToken: "ci" }, { group: "g-1" }];
+    const sallyport = { identities: IDENTITIES, grants: [{ ...grant, for: matches }] };
+    expect(workerDocument(deploymentOf({ sallyport }), outputs).grants).toEqual([
+      { ...grant, for: [{ serviceToken: "2f1a.access" }, { group: "g-1" }] },
+    ]);
+    expect(workerDocument(deploymentOf(), outputs)).not.toHaveProperty("grants");
+  });
+
   it("requires a client id of every service token", () => {
     const without = { ...outputs, service_token_client_ids: {} };
     expect(() => workerDocument(deploymentOf(), without)).toThrow(
