@@ -56,14 +56,15 @@ export function decideWithGrants(asked: AskedWithGrants): {
   readonly decided: Result<Decision, GrantDenial>;
 } {
   const person = readPerson(asked, asked.held);
-  const decided = decideHolding(asked, asked.held);
+  const decided = decideAs(person, asked, asked.held);
   if (decided.ok || !decided.error.approval) return { person, decided };
   const { approval, ...denial } = decided.error;
   const grant = asked.grants.find(({ name }) => name === approval.grant);
   // The loader has seen to it that there is one.
   if (!grant) return { person, decided };
   const isForPerson = asked.available.includes(grant);
-  const granted = decideHolding(asked, [...asked.held, { ...PENDING_GRANT, grant: grant.name, gives: grant.gives }]);
+  const holding = [...asked.held, { ...PENDING_GRANT, grant: grant.name, gives: grant.gives }];
+  const granted = decideAs(readPerson(asked, holding), asked, holding);
   if (!granted.ok && !granted.error.approval) return { person, decided: granted };
   const message = `${denial.message}: ${explainApproval(grant, isForPerson)}`;
   const needed = isForPerson && granted.ok && { grant, waitMinutes: approval.waitMinutes, granted: granted.value };
@@ -79,8 +80,11 @@ function readPerson(
   return acting.ok ? ok({ identity, acting: acting.value }) : acting;
 }
 
-function decideHolding(asked: AskedWithGrants, held: readonly HeldGrant[]): Result<Decision, PolicyDenial> {
-  const person = readPerson(asked, held);
+function decideAs(
+  person: Result<ActingPerson, Denial>,
+  asked: AskedWithGrants,
+  held: readonly HeldGrant[],
+): Result<Decision, PolicyDenial> {
   if (!person.ok) return person;
   const { identity, cluster, classified, creates } = asked;
   return decide({ identity, held, acting: person.value.acting, cluster, classified, creates });
