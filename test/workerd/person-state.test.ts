@@ -130,7 +130,7 @@ describe("a lock", () => {
   });
 
   test("ends at its time, to the millisecond, without a new question", async () => {
-    answer({ version: 2, lock: { ...LOCKED.lock, until: now + 4_000 } });
+    answer({ ...LOCKED, lock: { ...LOCKED.lock, until: now + 4_000 } });
     now += 3_999;
     const message = expect.stringMatching(/ is locked until \d{4}-.*Z by admin@example.com, and /);
     expect(await states.checkLock(person())).toEqual({ ok: false, error: { code: "user_locked", message } });
