@@ -27,9 +27,6 @@ export interface Notice {
 
 type DataOf<Type extends NotifiedType> = Extract<NotifiedEvent, { readonly type: Type }>["data"];
 
-/** Where requests for access are listed, for whoever may decide. */
-const APPROVALS = "/-/approvals";
-
 /** One entry for each event. The keys are the names that `events` of a destination may have. */
 const NOTICES: { readonly [Type in NotifiedType]: (data: DataOf<Type>) => Notice } = {
   lock: ({ user, by, reason, until }) => ({
@@ -40,23 +37,19 @@ const NOTICES: { readonly [Type in NotifiedType]: (data: DataOf<Type>) => Notice
     line: `${by} lifted the lock of ${user}.${because(reason)}`,
     path: `/-/admin/locks/${encodeURIComponent(user)}`,
   }),
-  access_request: ({ user, grant, minutes, reason, expires_at }) => ({
-    line: `${user} asks for ${grant} for ${minutes} minutes. It may be decided until ${time(expires_at)}.${because(reason)}`,
-    path: APPROVALS,
-  }),
-  access_decision: ({ user, grant, by, decision, reason, approvals, needed, until, self_approved: isOwn }) => ({
+  access_request: ({ access_id, user, grant, minutes, reason, purpose, expires_at }) => ({
     line:
-      (isOwn ? "ALERT: " : "") +
-      (decision === "deny"
-        ? `${by} denied ${user} ${grant}.`
-        : `${by} approved ${isOwn ? "their own request for" : `${user} for`} ${grant}` +
-          (until === null ? ` (${approvals} of ${needed} approvals).` : `, until ${time(until)}.`)) +
-      because(reason),
-    path: APPROVALS,
+      `${user} asks for ${grant} for ${minutes} minutes. It may be decided until ${time(expires_at)}.` +
+      `${because(reason)}${quoted("For", purpose)}`,
+    path: approvalPath(access_id),
   }),
-  access_end: ({ user, grant, by, reason }) => ({
+  access_decision: ({ access_id, user, grant, by, reason, ...decided }) => ({
+    line: `${describeDecision({ user, grant, by, ...decided })}${because(reason)}`,
+    path: approvalPath(access_id),
+  }),
+  access_end: ({ access_id, user, grant, by, reason }) => ({
     line: `${by} ended ${by === user ? "their own" : `${user}'s`} access or request for ${grant}.${because(reason)}`,
-    path: APPROVALS,
+    path: approvalPath(access_id),
   }),
   drain: ({ by, reason, until }) => ({
     line: `${by} had new sessions refused until ${time(until)}.${because(reason)}`,
@@ -88,15 +81,37 @@ export function describeNotice(type: NotifiedType, data: unknown): Notice {
   return (NOTICES[type] as (data: unknown) => Notice)(data);
 }
 
-/** The most of a reason that a line has, in characters. */
-const MAX_REASON_CHARS = 300;
+/** The most of what a person or a client wrote that a line has, in characters. */
+const MAX_TEXT_CHARS = 300;
 
-/** In JSON's quotes, which no text inside can close: nobody's reason reads as words of Sallyport. */
 function because(reason: string | null): string {
-  const said = [...stripControlCharacters(reason ?? "")];
+  return quoted("Reason", reason);
+}
+
+/** In JSON's quotes, which no text inside can close: nobody's text reads as words of Sallyport. */
+function quoted(label: string, text: string | null): string {
+  const said = [...stripControlCharacters(text ?? "")];
   if (said.length === 0) return "";
-  const shown = said.length > MAX_REASON_CHARS ? `${said.slice(0, MAX_REASON_CHARS).join("")}…` : said.join("");
-  return ` Reason: ${JSON.stringify(shown)}`;
+  const shown = said.length > MAX_TEXT_CHARS ? `${said.slice(0, MAX_TEXT_CHARS).join("")}…` : said.join("");
+  return ` ${label}: ${JSON.stringify(shown)}`;
+}
+
+type Decision = Pick<
+  DataOf<"access_decision">,
+  "user" | "grant" | "by" | "decision" | "approvals" | "needed" | "until" | "self_approved"
+>;
+
+function describeDecision({ user, grant, by, decision, approvals, needed, until, self_approved }: Decision): string {
+  if (decision === "deny") return `${by} denied ${user} ${grant}.`;
+  const effect = until === null ? ` (${approvals} of ${needed} approvals).` : `, until ${time(until)}.`;
+  // Nobody else has looked at it.
+  if (self_approved) return `ALERT: ${by} approved their own request for ${grant}${effect}`;
+  return `${by} approved ${user} for ${grant}${effect}`;
+}
+
+/** Where a request for access is shown, and decided by whoever may. */
+function approvalPath(accessId: string): string {
+  return `/-/approvals/${encodeURIComponent(accessId)}`;
 }
 
 function time(at: number): string {

@@ -137,7 +137,17 @@ describe("a decision about access", () => {
     ],
   ])("says what it means: %j", (data, line) => {
     const notice = describeNotice("access_decision", { ...EVENTS.access_decision, ...data });
-    expect(notice).toEqual({ line, path: "/-/approvals" });
+    expect(notice).toEqual({ line, path: "/-/approvals/id" });
+  });
+});
+
+it("a request for access says what waits for it, and leads to where it is decided", () => {
+  const purpose = 'exec in demo/shell: sh -c "x"';
+  expect(describeNotice("access_request", { ...EVENTS.access_request, purpose })).toEqual({
+    line:
+      "alice@example.com asks for prod-admin for 60 minutes. It may be decided until 2025-11-24T16:00:00.000Z. " +
+      String.raw`Reason: "INC-17" For: "exec in demo/shell: sh -c \"x\""`,
+    path: "/-/approvals/id",
   });
 });
 

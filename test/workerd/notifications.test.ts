@@ -147,6 +147,29 @@ describe("a notification", () => {
     expect(await waitingOf(user, "siem")).toMatchObject({ count: 0, failures: 0, dropped: 0 });
   });
 
+  it("of access names who asked, for what and why, who decided, and marks whoever decided for themselves", async () => {
+    receive([ONE, TWO], { [SIEM]: accept, [CHAT]: accept });
+    const user = newUser();
+    const person = { user, subject: "sub", kubernetesUser: "dev" };
+    const asked = { person, minutes: 60, reason: "INC-17", purpose: null, needed: 1, copyTo: [] };
+    const request = (grant: string, approvesItself: boolean) =>
+      askUserObject(objectOf(user), "requestAccess", { ...asked, grant, approvesItself });
+    await request("prod-admin", false);
+    await request("break-glass", true);
+    const bodies = () => received.filter(({ url }) => url === SIEM).map(({ body }) => JSON.parse(body));
+    await eventually(() =>
+      expect(bodies().map(({ type, data }) => [type, data.user, data.grant, data.self_approved])).toEqual([
+        ["sallyport.access_request", user, "prod-admin", undefined],
+        ["sallyport.access_request", user, "break-glass", undefined],
+        ["sallyport.access_decision", user, "break-glass", true],
+      ]),
+    );
+    const texts = () => received.filter(({ url }) => url === CHAT).map(({ body }) => JSON.parse(body).text);
+    await eventually(() => expect(texts()).toHaveLength(3));
+    expect(texts()[0]).toMatch(/ asks for prod-admin for 60 minutes\. .* Reason: "INC-17"/);
+    expect(texts()[2]).toContain(`ALERT: ${user} approved their own request for break-glass`);
+  });
+
   it("costs nothing where nobody is to be told", async () => {
     const user = newUser();
     await lock(user, "x");
