@@ -658,6 +658,15 @@ describe("the objects' Worker", () => {
     expect(account.output + account.flags.join()).not.toContain("destinations");
   });
 
+  it("says in a dry run that a secret would be set, and which", async () => {
+    const account = new Account();
+    const against = { edge: EDGE_TAG, objects: OBJECTS_TAG };
+    await account.run({ dryRun: true, against, objectsSecrets: { SALLYPORT_WEBHOOKS: '{"destinations":[]}' } });
+    expect(account.output).toContain("deploy the objects, sallyport-objects, with the secret SALLYPORT_WEBHOOKS:");
+    expect(account.output).not.toContain("destinations");
+    expect(account.secretFiles).toEqual([]);
+  });
+
   it("leaves no secret behind where wrangler fails", async () => {
     const account = Object.assign(new Account(), { failing: "objects deploy" });
     await expect(account.run({ objectsSecrets: { SALLYPORT_WEBHOOKS: "{}" } })).rejects.toThrow("did not deploy");

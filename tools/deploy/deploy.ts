@@ -172,6 +172,10 @@ function forcedBy({ withObjects, objectsSecrets }: DeployOptions): string | unde
   return withObjects ? "--with-objects asks for it" : undefined;
 }
 
+function withSecrets({ objectsSecrets }: DeployOptions): string {
+  return objectsSecrets ? `, with the secret ${Object.keys(objectsSecrets).join(", ")}` : "";
+}
+
 /** Overrides the deferred update of the generated configuration. */
 const IMMEDIATE = ["--durable-objects-code-update-mode", "immediate"];
 
@@ -215,7 +219,9 @@ function listSteps(
       ? ["refuse new sessions until the end, and wait until no session is live, or the time is over"]
       : []),
     ...(decision.isDeployed
-      ? [`deploy the objects, ${objects.name}: live sessions are counted first; ${endOfSessions(input, options)}`]
+      ? [
+          `deploy the objects, ${objects.name}${withSecrets(options)}: live sessions are counted first; ${endOfSessions(input, options)}`,
+        ]
       : []),
     `deploy the edge, ${edge.name}: no session ends`,
     ...(options.skipSmoke ? [] : [`check ${hostnamesOf(plan).join(", ")} from outside`]),
