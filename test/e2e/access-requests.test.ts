@@ -84,13 +84,19 @@ describe("access for a while", () => {
     expect(stderr).toContain("the grant prod-admin is for 120 minutes at most: ask for fewer");
   });
 
-  it("is what a rule may require, and kubectl shows how to ask for it", async () => {
+  it("is what a shell waits for where a rule requires it, and the next one does not", async () => {
     const pod = ["run", "vault", "--image=localhost/busybox:1", "--image-pull-policy=Never", "--restart=Never"];
     expect((await people.alice.run(...pod, "--", "sleep", "600")).code).toBe(0);
     expect((await people.alice.run("wait", "--for=condition=Ready", "pod/vault", "--timeout=60s")).code).toBe(0);
-    const { code, stderr } = await people.alice.run("exec", "vault", "--", "true");
-    expect(code).toBe(1);
-    expect(stderr).toContain("the rule vault-shell requires the grant vault-shell: ask for it with");
-    expect(stderr).toContain("kubectl create --raw '/-/access?grant=vault-shell&minutes=60' -f -");
+    const waiting = people.alice.start(["exec", "vault", "--", "echo", "inside"]);
+    await expect.poll(() => waiting.stderr(), { timeout: 30_000 }).toMatch(/\/-\/approvals\/[\w-]{64}/);
+    expect(waiting.stdout()).toBe("");
+    const [, id = ""] = /\/-\/approvals\/([\w-]{64})/.exec(waiting.stderr()) ?? [];
+    expect(read(await decide(people.bob, id, { decision: "approve" }))).toMatchObject({
+      ...{ state: "active", grant: "vault-shell", purpose: expect.stringContaining("vault") },
+    });
+    expect(await waiting.finished).toMatchObject({ code: 0, stdout: "inside\n" });
+    const next = await people.alice.run("exec", "vault", "--", "echo", "again");
+    expect(next).toMatchObject({ code: 0, stdout: "again\n" });
   });
 });
