@@ -9,7 +9,7 @@ import type { AccessEventBody } from "./access-events.ts";
 import type { RequestEventBody } from "./request-events.ts";
 
 /**
- * `start` to `end` are a session's, `lock` to `access_end` a user's, `drain` and `drain_end` the deployment's,
+ * `start` to `end` are a session's, `lock` to `watch_end` a user's, `drain` and `drain_end` the deployment's,
  * `request` and what follows an API request's, the last two a seal's.
  */
 export const EVENT_TYPES = [
@@ -23,6 +23,8 @@ export const EVENT_TYPES = [
   "access_request",
   "access_decision",
   "access_end",
+  "watch",
+  "watch_end",
   "drain",
   "drain_end",
   "request",
@@ -203,6 +205,9 @@ export type UserEventBody =
   /** An administrator ended the user's sessions and blocks new ones. */
   | { readonly type: "lock"; readonly data: UserLock }
   | { readonly type: "unlock"; readonly data: { readonly user: string; readonly by: string; readonly reason: string } }
+  /** Somebody began to watch one of the user's live sessions. */
+  | { readonly type: "watch"; readonly data: Watch & WatchOrigin }
+  | { readonly type: "watch_end"; readonly data: WatchEnd }
   | AccessEventBody;
 
 export interface UserLock {
@@ -211,6 +216,46 @@ export interface UserLock {
   readonly reason: string;
   /** Milliseconds since the epoch, or null for a lock without an end. */
   readonly until: number | null;
+}
+
+/** Who watches which session. */
+export interface Watch {
+  /** The user whose session is watched. */
+  readonly user: string;
+  /** The session's id. */
+  readonly session: string;
+  /** The auditor or administrator. */
+  readonly by: string;
+}
+
+/** Where the watcher's request came from, by Cloudflare's statement. */
+export interface WatchOrigin {
+  readonly client_address: string | null;
+  readonly country: string | null;
+}
+
+export const WATCH_ENDS = [
+  /** The watcher closed, or went away. */
+  "left",
+  /** The session ended. */
+  "session_ended",
+  /** The watcher stopped reading, and was dropped. */
+  "too_slow",
+  /** A fault of Sallyport's own. */
+  "failed",
+  /** The watcher was locked, or for too long nobody could tell whether they are. */
+  "locked",
+  /** The object that held the session stopped (crash, eviction, deploy). */
+  "interrupted",
+] as const;
+
+/** The end of a watch. */
+export interface WatchEnd extends Watch {
+  /** The id of the `watch` event. */
+  readonly watch: string;
+  /** When it began, in milliseconds since the epoch. */
+  readonly since: number;
+  readonly reason: (typeof WATCH_ENDS)[number];
 }
 
 /**

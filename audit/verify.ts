@@ -4,6 +4,8 @@ import { type ChainedEvent, hashEvent } from "./chain.ts";
 const LONE_TYPES = [
   "lock",
   "unlock",
+  "watch",
+  "watch_end",
   "access_request",
   "access_decision",
   "access_end",

@@ -15,6 +15,8 @@ export interface ApiCall {
   /** With its query. */
   readonly path: string;
   readonly body?: unknown;
+  /** Given the answer's bytes as they come, however long that takes. */
+  readonly onPiece?: (piece: Uint8Array) => void;
 }
 
 /**
@@ -96,7 +98,7 @@ export async function callJson<T>(
 
 function send(
   { origin, certificateAuthority }: Pick<Target, "origin" | "certificateAuthority">,
-  { method, path, body }: ApiCall,
+  { method, path, body, onPiece }: ApiCall,
   token: string | undefined,
 ) {
   return makeFetch(certificateAuthority)(origin + path, {
@@ -108,6 +110,7 @@ function send(
       ...(body !== undefined && { "content-type": "application/json" }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(onPiece && { onPiece }),
   });
 }
 

@@ -15,9 +15,11 @@ const surroundings: Surroundings = {
   homeFolder: homedir(),
   now: Date.now,
   isStdinTerminal: process.stdin.isTTY === true,
+  isStdoutTerminal: process.stdout.isTTY === true,
   isStderrTerminal: process.stderr.isTTY === true,
   // Names and messages of servers end up here.
   print: (line) => process.stdout.write(`${maskOutput(line)}\n`),
+  write: (text) => process.stdout.write(text),
   note: (line) => process.stderr.write(`${maskOutput(line)}\n`),
   readLines: (onLine) => {
     const lines = createInterface({ input: process.stdin });

@@ -8,6 +8,7 @@ import { login, logout } from "./verbs/login.ts";
 import { proxy } from "./verbs/proxy.ts";
 import { reason } from "./verbs/reason.ts";
 import { end, sessions } from "./verbs/sessions.ts";
+import { watch } from "./verbs/watch.ts";
 import { whoami } from "./verbs/whoami.ts";
 
 /** Every verb, in the order of help. */
@@ -18,6 +19,7 @@ export const VERBS: readonly Verb[] = [
   whoami,
   sessions,
   end,
+  watch,
   reason,
   request,
   access,

@@ -162,6 +162,13 @@ export const LOG_EVENTS = {
     meaning: "The recording of a session did not start.",
     action: "See `recording_stopped`.",
   },
+  watch_failed: {
+    level: "error",
+    worker: "objects",
+    fields: ["session", "error"],
+    meaning: "Those who watched a session live were cut off by a fault of Sallyport's. The session goes on.",
+    action: "Report it with the error.",
+  },
   final_status_not_saved: {
     level: "error",
     worker: "objects",

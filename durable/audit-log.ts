@@ -71,12 +71,14 @@ export class AuditLog {
     this.#deliverTogether();
   }
 
-  appendUserEvent(event: UserEventBody | DeploymentEventBody): void {
+  /** @returns the id under which the event is */
+  appendUserEvent(event: UserEventBody | DeploymentEventBody): string {
     const now = Date.now();
     const id = makeEventId(this.#state.id, now);
     this.#journal.appendUserEvent(id, now, event);
     this.#observer.written(id, now, event);
     this.#deliverSoon();
+    return id;
   }
 
   /** @param isChange whether it is one of the day's changes */

@@ -1,6 +1,7 @@
 import type { RecordingSummary } from "../audit/events.ts";
 import { describeError, logEvent } from "../common/log.ts";
 import { ok, type Result } from "../common/result.ts";
+import { withTimeout } from "../common/with-timeout.ts";
 import { accessStateOf } from "../contract/access.ts";
 import type { SharedBindings } from "../contract/bindings.ts";
 import { type Denial, denial } from "../contract/denial.ts";
@@ -17,6 +18,7 @@ import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { LiveSessionRow } from "../contract/session-row.ts";
 import { callUserObject, type UserObjectFields } from "../contract/user-object.ts";
+import type { WatchRequest } from "../contract/watch.ts";
 import { AccessDecisions } from "./access/access-decisions.ts";
 import { pendingRequests } from "./access/access-rules.ts";
 import { Alarm } from "./alarm.ts";
@@ -43,8 +45,11 @@ import { SessionClock } from "./session/session-clock.ts";
 import { type SessionAttempt, SessionOpener } from "./session/session-opener.ts";
 import { StateCopies } from "./state-copies.ts";
 import { CountedRequests } from "./storage/counted-requests.ts";
+import { OpenWatches } from "./storage/open-watches.ts";
 import { StdinBuffer } from "./storage/stdin-buffer.ts";
 import { UserLocks } from "./storage/user-locks.ts";
+import { WatchBudget } from "./watch/watch-budget.ts";
+import { Watches } from "./watch/watches.ts";
 
 const SPDY_UNSUPPORTED: Denial = denial(
   "spdy_unsupported",
@@ -54,6 +59,8 @@ const SPDY_UNSUPPORTED: Denial = denial(
 );
 
 type Namespace = SharedBindings["USER_SESSIONS"];
+/** How long another person's object may take to say whether they are locked, ms. */
+const LOCK_WITHIN_MS = 3_000;
 
 /** One user's sessions with the clusters that share a location: admits, opens, lists and ends them. */
 export class SessionHost {
@@ -72,6 +79,7 @@ export class SessionHost {
   readonly #opener: SessionOpener;
   readonly #reporter: DirectoryReporter;
   readonly #accessReporter: AccessReporter;
+  readonly #watches: Watches;
   readonly #refusedAttempts = new RefusedAttempts();
   readonly #requests: RequestLog;
 
@@ -111,10 +119,17 @@ export class SessionHost {
       random: Math.random,
     });
     const { access } = this.#locks;
-    this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions, access, (session) =>
-      state.waitUntil(this.#withdraw(session.plan, env.USER_SESSIONS)),
-    );
+    this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions, access, {
+      onGivenUp: (session) => state.waitUntil(this.#withdraw(session.plan, env.USER_SESSIONS)),
+      watching: { budget: new WatchBudget(), isBusy: () => this.#clock.isBusy },
+    });
     access.onChange(({ id }) => this.#sessions.accessChanged(id, Date.now()));
+    this.#watches = new Watches({
+      audit: this.#audit,
+      open: new OpenWatches(sql),
+      session: (sessionId) => this.#sessions.get(sessionId),
+      isLocked: (user) => isLocked(env.USER_SESSIONS, user),
+    });
     const copies = new StateCopies(env.USER_SESSIONS, sql, this.#locks);
     this.decisions = new Decisions({
       locks: this.#locks,
@@ -163,6 +178,11 @@ export class SessionHost {
     if (opened.ok) return opened.value;
     this.#refusedAttempts.remember(key, opened.error, Date.now());
     return toResponse(opened.error);
+  }
+
+  /** Shows a live session to somebody else, or refuses it. */
+  watch(watch: WatchRequest, client: Pick<Request, "headers" | "signal">): Response {
+    return this.#watches.begin(watch, client, Date.now());
   }
 
   list(): LiveSessionRow[] {
@@ -248,6 +268,7 @@ export class SessionHost {
     for (const { sessionId, outcome, counts } of sessions) {
       this.#audit.append(sessionId, endEvent(outcome, counts, {}, recordings.get(sessionId)));
     }
+    this.#watches.endInterrupted();
     if (sessions.length > 0) this.#reporter.sessionsInterrupted();
     // Its sockets are gone.
     StdinBuffer.removeAll(this.#state.storage.sql);
@@ -287,6 +308,14 @@ export class SessionHost {
       this.#alarm.ringWithin(this.#recordings.isFailing ? this.#recordings.retryInMs : HEARTBEAT_MS);
     }
   }
+}
+
+/** @throws where the person's object does not answer */
+async function isLocked(namespace: SharedBindings["USER_SESSIONS"], user: string): Promise<boolean> {
+  const stub = namespace.getByName(userObjectName(user, null));
+  const lock = await withTimeout(callUserObject(stub, "currentLock", {}), LOCK_WITHIN_MS);
+  if (!lock.ok) throw new Error(lock.error.code);
+  return lock.value !== null;
 }
 
 /** @throws where the directory does not take the report */

@@ -10,6 +10,7 @@ import {
   type UserObjectMethod,
   type UserObjectValue,
 } from "../contract/user-object.ts";
+import { isWatchRequest, readWatchRequest, refuseWatch } from "../contract/watch.ts";
 import type { ObjectsBindings } from "./bindings.ts";
 import { refusalOf, toResponse } from "./refusal.ts";
 import { SessionHost } from "./session-host.ts";
@@ -28,8 +29,9 @@ export class UserSessions extends DurableObject<ObjectsBindings> {
     this.#host = openStorage(ctx.storage, () => new SessionHost(ctx, env));
   }
 
-  /** One session attempt from the edge. */
+  /** One session attempt from the edge, or somebody who watches a session. */
   override async fetch(request: Request): Promise<Response> {
+    if (isWatchRequest(request)) return this.#watch(request);
     const detached = detachSessionPlan(request);
     if (!detached.ok) {
       logEvent("error", "contract_mismatch", { method: "fetch", detail: detached.error.detail });
@@ -145,6 +147,15 @@ export class UserSessions extends DurableObject<ObjectsBindings> {
   override async alarm(): Promise<void> {
     if (this.#host.ok) await this.#host.value.onAlarm();
     else await retryNewerSchema(this.ctx.storage);
+  }
+
+  #watch(request: Request): Response {
+    const watch = readWatchRequest(request);
+    if (!watch.ok) {
+      logEvent("error", "contract_mismatch", { method: "watch", detail: watch.error.detail });
+      return refuseWatch(watch.error);
+    }
+    return this.#host.ok ? this.#host.value.watch(watch.value, request) : refuseWatch(this.#host.error);
   }
 
   #answer<M extends UserObjectMethod>(

@@ -5,6 +5,7 @@ import { memory } from "./memory.ts";
 import { rest, restChange } from "./rest.ts";
 import type { Scenario } from "./scenario.ts";
 import { stalledReader } from "./stalled-reader.ts";
+import { watched } from "./watched.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   execTrue,
@@ -16,6 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
   echo,
   echoBesideStalled,
   stalledReader,
+  watched,
   hostileMessages,
   memory,
 ];

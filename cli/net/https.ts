@@ -17,6 +17,8 @@ export interface HttpRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
+  /** Given the bytes of a successful answer as they come. They are not in the answer then, and take any time. */
+  readonly onPiece?: (piece: Uint8Array) => void;
 }
 
 /** Sends a request. Never follows a redirect: the next host must not get the credentials. */
@@ -28,7 +30,7 @@ export type Fetch = (url: string, request: HttpRequest) => Promise<Response>;
  */
 export function makeFetch(certificateAuthority: string | undefined, timeoutMs = TIMEOUT_MS): Fetch {
   const agent = makeAgent(certificateAuthority);
-  return (url, { method, headers, body }) => {
+  return (url, { method, headers, body, onPiece }) => {
     const target = new URL(url);
     const isPlain = target.protocol === "http:";
     if (isPlain && !isHarmlessInPlain(target, headers)) {
@@ -47,7 +49,13 @@ export function makeFetch(certificateAuthority: string | undefined, timeoutMs = 
         (incoming) => {
           const chunks: Buffer[] = [];
           let size = 0;
+          const isStreamed = onPiece !== undefined && incoming.statusCode === 200;
+          if (isStreamed) {
+            clearTimeout(timer);
+            incoming.on("data", onPiece);
+          }
           incoming.on("data", (chunk: Buffer) => {
+            if (isStreamed) return;
             size += chunk.length;
             chunks.push(chunk);
             if (size > MAX_BODY_BYTES) incoming.destroy(new Error("the answer is too large"));

@@ -3,8 +3,9 @@ import { flag, oneOf, parsed, text } from "../../command-line/options.ts";
 import { parseEnded, parseSessionList } from "../answers.ts";
 import { callJson } from "../api.ts";
 import { EXIT_CODES, PluginFailure } from "../failure.ts";
-import { findSession, isWholeId, liveSessionsPath, sessionTable } from "../sessions.ts";
-import { findTarget, type Target, targetOptions } from "../target.ts";
+import { sessionPath } from "../session-path.ts";
+import { sessionTable } from "../sessions.ts";
+import { findTarget, targetOptions } from "../target.ts";
 import { defineVerb } from "../verb.ts";
 
 export const sessions = defineVerb({
@@ -67,12 +68,3 @@ export const end = defineVerb({
     return EXIT_CODES.done;
   },
 });
-
-async function sessionPath(id: string, target: Target, isAdmin: boolean): Promise<string> {
-  const folder = isAdmin ? "/-/admin/sessions" : "/-/sessions";
-  if (isWholeId(id)) return `${folder}/${id}`;
-  const { items } = await callJson(target, { method: "GET", path: liveSessionsPath(isAdmin) }, parseSessionList);
-  const found = findSession(id, items);
-  if (!found.ok) throw new PluginFailure("api", found.error);
-  return `${folder}/${found.value}`;
-}

@@ -13,8 +13,15 @@ export interface TestEventBody {
   readonly data: { readonly by: string };
 }
 
+/** What auditors do is in the audit log, and nothing that anybody must react to. */
+export type QuietEventBody = Extract<UserEventBody, { readonly type: "watch" | "watch_end" }>;
+
 /** Times in `data` are milliseconds since the epoch, as in the audit log. */
-export type NotifiedEvent = UserEventBody | DeploymentEventBody | DatabaseEventBody | TestEventBody;
+export type NotifiedEvent =
+  | Exclude<UserEventBody, QuietEventBody>
+  | DeploymentEventBody
+  | DatabaseEventBody
+  | TestEventBody;
 export type NotifiedType = NotifiedEvent["type"];
 
 /** What a person reads. */

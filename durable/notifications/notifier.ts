@@ -8,7 +8,7 @@ import type { Alarm } from "../alarm.ts";
 import { HEARTBEAT_MS } from "../intervals.ts";
 import type { WaitingNotifications } from "../storage/waiting-notifications.ts";
 import type { Destination, Webhooks } from "./configuration.ts";
-import { isNotifiedType, type NotifiedEvent, type NotifiedType } from "./events.ts";
+import { isNotifiedType, type NotifiedEvent, type NotifiedType, type QuietEventBody } from "./events.ts";
 import { MAX_AGE_MS, MAX_REFUSALS, MAX_WAITING } from "./limits.ts";
 import { renderMessage } from "./message.ts";
 import type { Attempt, Post } from "./post.ts";
@@ -56,7 +56,8 @@ export class Notifier {
    * @param at ms since the epoch
    * @returns the names of those for whom it waits now
    */
-  notify(id: string, at: number, { type, data }: NotifiedEvent): string[] {
+  notify(id: string, at: number, { type, data }: NotifiedEvent | QuietEventBody): string[] {
+    if (!isNotifiedType(type)) return [];
     const { webhooks, waiting } = this.#dependencies;
     const told: string[] = [];
     try {

@@ -20,6 +20,18 @@ export type CastStream = "stdout" | "stderr" | "stdin";
 /** Takes whole lines of the cast, in order. The bytes are valid during the call only. `now`: Unix ms. */
 export type CastSink = (lines: Uint8Array, now: number) => void;
 
+/** How a writer differs from that of a whole recording. */
+export interface CastOptions {
+  /** When the cast's time starts, ms since the epoch. Default: with the first byte. */
+  readonly startedAt?: number | undefined;
+  /** The terminal's size at its start. */
+  readonly size?: TerminalSize | undefined;
+  /** It goes on after another cast, whose header holds. */
+  readonly withoutHeader?: boolean;
+  /** The sink is given at most so many bytes at once. */
+  readonly chunkBytes?: number;
+}
+
 /** An event whose text is not terminated in the buffer yet. */
 interface OpenEvent {
   readonly stream: CastStream;
@@ -79,6 +91,7 @@ const STDERR_END = encoder.encode('\\u001b[39m"]\n');
 export class AsciicastWriter {
   readonly #metadata: CastMetadata;
   readonly #maxBytes: number;
+  readonly #chunkBytes: number;
   readonly #sink: CastSink;
   readonly #escapers = new Map<CastStream, JsonEscaper>();
   readonly #scanners = { stdout: new ControlScanner(), stderr: new ControlScanner() };
@@ -102,11 +115,22 @@ export class AsciicastWriter {
   #open: OpenEvent | undefined;
   #stopped: string | undefined;
 
-  constructor(metadata: CastMetadata, maxBytes: number, sink: CastSink) {
+  constructor(
+    metadata: CastMetadata,
+    maxBytes: number,
+    sink: CastSink,
+    { startedAt, size, withoutHeader = false, chunkBytes = CHUNK_BYTES }: CastOptions = {},
+  ) {
+    this.#firstAt = startedAt;
+    this.#hasHeader = withoutHeader;
+    this.#firstSize = this.#size = size && playableSize(size);
+    this.#chunkBytes = chunkBytes;
     this.#metadata = metadata;
     this.#maxBytes = maxBytes;
     this.#sink = sink;
-    this.#headerBytes = encoder.encode(headerLine(metadata, LARGEST_SIZE, Number.MAX_SAFE_INTEGER)).length;
+    this.#headerBytes = withoutHeader
+      ? 0
+      : encoder.encode(headerLine(metadata, LARGEST_SIZE, Number.MAX_SAFE_INTEGER)).length;
   }
 
   /** Why the streams are no longer recorded, if so. */
@@ -128,6 +152,17 @@ export class AsciicastWriter {
     return this.#used > 0 || this.#nextSize !== undefined;
   }
 
+  /**
+   * The lines that are finished and that the sink has not taken, without waiting for more of their event.
+   *
+   * @returns a view that is valid until the next call. Empty until the header is written, as `flush` does
+   */
+  finishedLines(now: number): Uint8Array {
+    this.#addResize(now);
+    this.#closeEvent();
+    return this.#hasHeader ? this.#buffer.subarray(0, this.#used) : new Uint8Array(0);
+  }
+
   write(stream: CastStream, bytes: Uint8Array, now: number): void {
     if (this.#stopped !== undefined || bytes.length === 0) return;
     this.#addResize(now);
@@ -135,7 +170,7 @@ export class AsciicastWriter {
     for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
       const slice = bytes.subarray(from, from + SLICE_BYTES);
       const room = JsonEscaper.room(slice.length) + FRAME_BYTES;
-      if (this.#used + room + MARKS_BYTES > CHUNK_BYTES) this.flush(now);
+      if (this.#used + room + MARKS_BYTES > this.#chunkBytes) this.flush(now);
       // The sink may have stopped the recording.
       if (this.#stopped !== undefined || !this.#hasSpace(room, now)) return;
       this.#makeRoom(room);
@@ -157,6 +192,11 @@ export class AsciicastWriter {
     const since = this.#nextSize?.since ?? now;
     const isKnown = this.#size?.columns === next.columns && this.#size.rows === next.rows;
     this.#nextSize = isKnown ? undefined : { size: next, since, at: now };
+  }
+
+  /** Writes a notice on the terminal, between two events. */
+  notice(text: string, now: number): void {
+    if (this.#stopped === undefined) this.#addLine(noticeLine(this.#seconds(now), text));
   }
 
   /** Writes `notice` into the cast, as a marker and on the terminal, and stops recording the streams. */
@@ -305,7 +345,7 @@ export class AsciicastWriter {
   #makeRoom(bytes: number): void {
     const wanted = this.#used + bytes + FRAME_BYTES;
     if (wanted <= this.#buffer.length) return;
-    const larger = new Uint8Array(Math.max(wanted, Math.min(CHUNK_BYTES, this.#buffer.length * 4)));
+    const larger = new Uint8Array(Math.max(wanted, Math.min(this.#chunkBytes, this.#buffer.length * 4)));
     larger.set(this.#buffer.subarray(0, this.#used));
     this.#buffer = larger;
   }

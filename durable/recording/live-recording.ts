@@ -8,6 +8,8 @@ import { inUnits } from "./policy.ts";
 import { MAX_CAST_BYTES, type Spool, type StoppedRecording } from "./spool.ts";
 import type { CreateTap, Tap } from "./tap.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** Ends a session whose recording cannot go on. @param message for its user */
 export type OnMustEnd = (outcome: "recording_failed" | "recording_limit", message: string) => void;
 
@@ -58,6 +60,32 @@ export class LiveRecording {
 
   fromUpstream(chunk: Chunk, now: number): void {
     if (this.#writer.stopped === undefined) this.#guard(now, () => this.#tap.fromUpstream(chunk, now));
+  }
+
+  /** Whether no more of the session is recorded, although it goes on. */
+  get isStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  /** When the cast's time started, ms since the epoch; undefined before its first byte. */
+  get startedAt(): number | undefined {
+    return this.#writer.firstAt;
+  }
+
+  /** Bytes of the cast that are in the spool. Its other lines are `unstoredLines`. */
+  get bytesStored(): number {
+    return this.#bytesStored;
+  }
+
+  /** The lines that follow those in the spool. @returns a view that is valid until the next call */
+  unstoredLines(now: number): Uint8Array {
+    // The header is stored at once, because whoever comes later begins with it.
+    if (!this.#hasHeader && this.#writer.hasUnflushed) this.flush(now);
+    let lines: Uint8Array = NOTHING;
+    this.#guard(now, () => {
+      lines = this.#writer.finishedLines(now);
+    });
+    return lines;
   }
 
   flush(now: number): void {

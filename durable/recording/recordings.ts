@@ -149,6 +149,17 @@ export class Recordings {
     return readSpooled(this.#spool, sessionId, offset, READ_BLOCK_BYTES);
   }
 
+  /**
+   * Reads whole lines of a recording from the object's SQLite, without flushing it; see `readSpooled`.
+   *
+   * @param length about how many bytes; more where a single line is longer
+   */
+  readStored(sessionId: string, offset: number, length: number): RecordingBlock | null {
+    const block = readSpooled(this.#spool, sessionId, offset, length);
+    if (!block || block.isLast || block.next > offset) return block;
+    return readSpooled(this.#spool, sessionId, offset, READ_BLOCK_BYTES);
+  }
+
   #shouldUpload(): boolean {
     return !this.#isBusy() || this.#spool.bytesHeld > this.#maxSpoolBytes * UPLOAD_PRESSURE_RATIO;
   }

@@ -64,7 +64,7 @@ export class RawTap implements Tap {
  * The resize channel is a stream of JSON objects, `{"Width":80,"Height":24}`. Of several in one message the
  * last counts, and nothing but it is parsed: the others were on the screen for no time.
  */
-class ResizeReader {
+export class ResizeReader {
   /** The beginning of an object whose end has not arrived. */
   #rest = "";
 

@@ -3,7 +3,6 @@ import type { Status } from "../../kubernetes/status.ts";
 import type { Chunk } from "../protocols/chunk.ts";
 import { type Framing, type MessagePart, PartDecoder, sizeOf } from "../protocols/framing.ts";
 import type { Observation, Observer } from "../protocols/observer.ts";
-import type { LiveRecording } from "../recording/live-recording.ts";
 import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
 import { stalledLimit, stdinLimit, type WaitsFor } from "../session/limits.ts";
 import { closeQuietly, forwardClose } from "../upstream/close-codes.ts";
@@ -26,12 +25,21 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 const MAX_EMPTY_MESSAGES = 65_536;
 
+/** Takes a session's chunks beside those whom they are for. It never throws, and never changes a chunk. */
+export interface ShownTo {
+  fromClient(chunk: Chunk, now: number): void;
+  fromUpstream(chunk: Chunk, now: number): void;
+  /** Makes what it has durable. */
+  flush(now: number): void;
+}
+
 export interface RelayParts {
   readonly client: WebSocket;
   readonly leg: UpstreamLeg;
   readonly framing: Framing;
   readonly observer: Observer;
-  readonly recording: LiveRecording | undefined;
+  /** Takes what the session shows. Absent where it has no screen. */
+  readonly cast: ShownTo | undefined;
   readonly inputBuffer: InputBuffer;
   readonly maxBufferedStdinBytes: number;
   /** The largest message that the client takes, where the message is ours to cut. */
@@ -99,7 +107,7 @@ export class Relay implements LegReceiver {
       heldByAll: parts.heldInput,
       observe: (chunk) => this.#mayPass(parts.observer.fromClient(chunk)),
       parsedFrames: () => parts.observer.parsedFrames ?? 0,
-      record: parts.recording && ((chunk) => parts.recording?.fromClient(chunk, clock.now())),
+      record: parts.cast && ((chunk) => parts.cast?.fromClient(chunk, clock.now())),
       onFailure: (error) => this.onFailure(error),
     });
     this.#decoder = new PartDecoder(framing, MAX_MESSAGE_BYTES, {
@@ -275,14 +283,14 @@ export class Relay implements LegReceiver {
     const status = this.#hasFinalStatus ? undefined : this.observer.finalStatus();
     if (!status) return;
     this.#hasFinalStatus = true;
-    this.#parts.recording?.flush(this.#parts.clock.now());
+    this.#parts.cast?.flush(this.#parts.clock.now());
     this.#parts.onFinalStatus(status);
   }
 
   /** @returns whether the chunk may go to the client */
   #observeUpstream(chunk: Chunk): boolean {
     if (!this.#isOpen || !this.#mayPass(this.observer.fromUpstream(chunk))) return false;
-    this.#parts.recording?.fromUpstream(chunk, this.#parts.clock.now());
+    this.#parts.cast?.fromUpstream(chunk, this.#parts.clock.now());
     return true;
   }
 

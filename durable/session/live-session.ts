@@ -8,6 +8,7 @@ import type { Status } from "../../kubernetes/status.ts";
 import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Relay } from "../relay/relay.ts";
+import type { WatchFeed } from "../watch/watch-feed.ts";
 import { GIVEN_UP } from "./approval.ts";
 import type { ApprovalWait } from "./approval-wait.ts";
 import { type CloseCause, type Closure, closureOf } from "./close-cause.ts";
@@ -33,6 +34,8 @@ export class LiveSession {
   readonly accessReason: string | undefined;
   /** When the counts were last saved. */
   checkpointAt: number;
+  /** Shows the session to those who watch it, from when its client is joined, and also how it ended. */
+  feed: WatchFeed | undefined;
   readonly #upstream = new AbortController();
   readonly #onClosed: (session: LiveSession, closure: Closure) => void;
   readonly #grants: ActiveGrant[];

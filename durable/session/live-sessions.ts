@@ -109,5 +109,6 @@ export class LiveSessions {
     const label = endLabel(outcome.outcome, outcome.exitCode, outcome.reason);
     const recording = this.#recordings.end(session.id, label, Date.now());
     this.#audit.append(session.id, endEvent(outcome, session.counts, session.traffic, recording));
+    session.feed?.end(label);
   }
 }

@@ -8,10 +8,11 @@ import type { SessionApproval, SessionPlan } from "../../contract/session-plan.t
 import { channelProtocol, newestProtocol } from "../../kubernetes/channels.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import type { AuditLog } from "../audit-log.ts";
-import type { Framing } from "../protocols/framing.ts";
 import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
+import type { CastMetadata } from "../recording/cast-lines.ts";
 import type { LiveRecording, OnMustEnd } from "../recording/live-recording.ts";
 import type { Recordings } from "../recording/recordings.ts";
+import type { CreateTap } from "../recording/tap.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
 import type { Clock } from "../relay/brake.ts";
 import { maxMessageBytesOf } from "../relay/client-writer.ts";
@@ -22,6 +23,8 @@ import { StdinBuffer } from "../storage/stdin-buffer.ts";
 import { dial, type Route } from "../upstream/dial.ts";
 import { HeldLeg } from "../upstream/held-leg.ts";
 import type { UpstreamLeg } from "../upstream/leg.ts";
+import { LiveCast } from "../watch/live-cast.ts";
+import { WatchFeed, type WatchFeedParts } from "../watch/watch-feed.ts";
 import { CloseCode } from "../websocket/protocol.ts";
 import { type Admission, START_NOT_AUDITED, sessionLimit } from "./admission.ts";
 import { approvedLine, GIVEN_UP, type WaitVerdict } from "./approval.ts";
@@ -70,6 +73,14 @@ const CLUSTER_NOT_BOUND: Denial = denial(
     "if this persists, contact your administrator",
 );
 
+function castMetadataOf({ sessionId, user, cluster, target }: SessionPlan): CastMetadata {
+  const { sessionKind: kind, namespace, pod, container, command, tty } = target;
+  return { sessionId, user, cluster, kind, namespace, pod, container, command, tty };
+}
+
+/** What watchers of all sessions of the object share. */
+type WatchedBeside = Pick<WatchFeedParts, "budget" | "isBusy">;
+
 /** Opens admitted sessions: audit log first, then the cluster, then the relay. */
 export class SessionOpener {
   readonly #state: DurableObjectState;
@@ -80,6 +91,7 @@ export class SessionOpener {
   readonly #access: AccessRequests;
   /** Its person left while it waited for an approval. */
   readonly #onGivenUp: (session: LiveSession) => void;
+  readonly #watching: WatchedBeside;
   readonly #heldInput: HeldBytes = { bytes: 0 };
   /** Each attempt is in the audit log before the cluster hears of it, so too many are not even started. */
   readonly #clusterRefusals = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
@@ -91,10 +103,11 @@ export class SessionOpener {
     recordings: Recordings,
     sessions: LiveSessions,
     access: AccessRequests,
-    onGivenUp: (session: LiveSession) => void,
+    { onGivenUp, watching }: { readonly onGivenUp: (session: LiveSession) => void; readonly watching: WatchedBeside },
   ) {
     this.#access = access;
     this.#onGivenUp = onGivenUp;
+    this.#watching = watching;
     this.#state = state;
     this.#env = env;
     this.#audit = audit;
@@ -270,12 +283,13 @@ export class SessionOpener {
   }
 
   /** Starts the recording if the plan asks for one. */
-  #startRecording(session: LiveSession, framing: Framing): Result<LiveRecording | undefined, unknown> {
-    const { target, recording: policy, user, cluster } = session.plan;
-    const createTap = KINDS_OF_SESSIONS[target.sessionKind].recorder?.(framing);
+  #startRecording(
+    session: LiveSession,
+    metadata: CastMetadata,
+    createTap: CreateTap | undefined,
+  ): Result<LiveRecording | undefined, unknown> {
+    const { recording: policy } = session.plan;
     if (policy.mode === "off" || !createTap) return ok(undefined);
-    const { sessionKind: kind, namespace, pod, container, command, tty } = target;
-    const metadata = { sessionId: session.id, user, cluster, kind, namespace, pod, container, command, tty };
     const onMustEnd: OnMustEnd = (outcome, message) => session.close({ kind: "recorder", outcome, message });
     try {
       return ok(this.#recordings.begin({ metadata, policy, createTap, onMustEnd }, Date.now()));
@@ -290,13 +304,20 @@ export class SessionOpener {
     const { target, limits, client } = plan;
     const kind = KINDS_OF_SESSIONS[target.sessionKind];
     const framing = kind.framing(leg.subprotocol);
-    const recording = this.#startRecording(session, framing);
+    const metadata = castMetadataOf(plan);
+    const createTap = kind.recorder?.(framing);
+    const recording = this.#startRecording(session, metadata, createTap);
     if (!recording.ok && plan.recording.onFailure === "end") {
       leg.abort();
       const refusal = refusalOf(NOT_RECORDABLE);
       session.close({ kind: "refusal", refusal });
       return err(refusal);
     }
+    const cast = new LiveCast({
+      ...{ metadata, createTap, withInput: plan.recording.mode === "full" },
+      readStored: (offset, length) => this.#recordings.readStored(session.id, offset, length),
+      recording: recording.ok ? recording.value : undefined,
+    });
     const { 0: outside, 1: inside } = new WebSocketPair();
     const relay = new Relay({
       client: inside,
@@ -309,7 +330,7 @@ export class SessionOpener {
         onNewPort: (port) => this.#audit.append(session.id, { type: "forward", data: { port } }),
         portForward: plan.portForward,
       }),
-      recording: recording.ok ? recording.value : undefined,
+      cast: createTap && cast,
       inputBuffer: new StdinBuffer(this.#state.storage.sql, session.id),
       maxBufferedStdinBytes: limits.maxBufferedStdinBytes,
       maxClientMessageBytes: maxMessageBytesOf(client.userAgent),
@@ -323,6 +344,8 @@ export class SessionOpener {
       onMustClose: (cause) => session.close(cause),
       onFailure: (error) => this.#fail(session, error),
     });
+    const carried = () => ({ traffic: session.traffic, counts: session.counts });
+    session.feed = new WatchFeed({ ...this.#watching, cast, now: CLOCK.now, carried });
     begin(relay);
     const headers = new Headers({ "Sallyport-Session": session.id });
     // What the upstream chose, never the first one offered: clients parse the stream by it.

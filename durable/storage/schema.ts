@@ -180,6 +180,14 @@ export const SCHEMA: readonly Migration[] = [
         id INTEGER PRIMARY KEY CHECK (id = 1),
         since INTEGER NOT NULL,
         reported_at INTEGER NOT NULL
-      );`,
+      );
+
+      CREATE TABLE open_watches (
+        watch_id TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL,
+        user TEXT NOT NULL,
+        watcher TEXT NOT NULL,
+        began_at INTEGER NOT NULL
+      ) WITHOUT ROWID;`,
   },
 ];

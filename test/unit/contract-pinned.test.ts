@@ -6,6 +6,7 @@ import { DIRECTORY_METHODS } from "../../contract/directory.ts";
 import { planSchema } from "../../contract/session-plan.ts";
 import { METHODS } from "../../contract/user-object.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
+import { watchRefusalSchema, watchSchema } from "../../contract/watch.ts";
 
 const VECTORS = join(import.meta.dirname, "../vectors/contract");
 
@@ -27,6 +28,8 @@ test(`the contract is what version ${CONTRACT_VERSION} was pinned as`, async () 
   ]);
   const contract = {
     plan: schemaOf(planSchema),
+    watch: schemaOf(watchSchema),
+    watchRefusal: schemaOf(watchRefusalSchema),
     methods: Object.fromEntries(methods),
     directory: Object.fromEntries(directory),
   };

@@ -92,6 +92,11 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     return as(admin, `/-/admin/sessions?user=${person.email}`);
   },
   getSession: async () => as(admin, `/-/admin/sessions/${await endedSession()}`),
+  watchSession: async () => {
+    const response = await as(admin, `/-/admin/sessions/${await liveSession()}/watch`);
+    await response.body?.cancel();
+    return response;
+  },
   endSession: async () => as(admin, `/-/admin/sessions/${await liveSession()}`, { method: "DELETE" }),
   getRecording: async () => as(admin, `/-/admin/sessions/${await endedSession()}/recording`),
   endUserSessions: () => as(admin, `/-/admin/users/${someone().email}/sessions`, { method: "DELETE" }),

@@ -160,6 +160,18 @@ const LOCKS: readonly SessionEvent[] = [
   lock("2026-11-16T09:00:00Z", "bob@example.com", "for a moment", Date.parse("2026-11-16T09:05:00Z")),
 ];
 
+const WATCH = { user: "dave@example.com", session: VAULT, by: ADA };
+const WATCHED: readonly SessionEvent[] = [
+  {
+    ...{ session_id: "watch-1", seq: 0, at: Date.parse("2026-11-14T10:30:00Z"), type: "watch" },
+    data: { ...WATCH, client_address: "192.0.2.9", country: "DE" },
+  },
+  {
+    ...{ session_id: "watch-2", seq: 0, at: Date.parse("2026-11-14T10:49:00Z"), type: "watch_end" },
+    data: { ...WATCH, watch: "watch-1", since: Date.parse("2026-11-14T10:30:00Z"), reason: "left" },
+  },
+];
+
 function access(time: string, type: AccessEventBody["type"], about: object, more: object): SessionEvent {
   const data = { ...about, ...more };
   return { session_id: `${type}-${time}`, seq: 0, at: Date.parse(time), type, data } as SessionEvent;
@@ -310,7 +322,7 @@ export async function seed(): Promise<void> {
   const batches: (readonly [SessionEvent, ...SessionEvent[]])[] = SESSIONS.map(({ at, ...session }) =>
     sessionEvents({ ...session, at: Date.parse(at) }),
   );
-  batches.push(...[...LOCKS, ...ACCESS].map((event) => [event] as const));
+  batches.push(...[...LOCKS, ...ACCESS, ...WATCHED].map((event) => [event] as const));
   batches.sort(([one], [other]) => one.at - other.at);
   batches.push(sessionEvents({ at: LIVE_SINCE, seconds: null, start: { ...BOB, ...STAGING, tty: true } }));
   for (const events of batches) await write(...events);

@@ -17,6 +17,10 @@ export async function expectDescribed({ method, url }: Request, response: Respon
   if (!isApiPath(pathname)) return response;
   const name = matchRoute(method, pathname)?.name;
   const route: Route | undefined = name && ROUTES[name];
+  if (response.status === 101) {
+    expect(route?.answer).toMatchObject({ subprotocol: response.headers.get("sec-websocket-protocol") });
+    return response;
+  }
   if (!response.ok) {
     const { error } = refusal.parse(await response.clone().json());
     if (route) expect(denialsOf(route).map(errorCodeOf), `of ${name}`).toContain(error.code);

@@ -191,6 +191,12 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
   "Who watched which recording?": [
     { at: "2026-11-14 12:00:00", watched_by: "ada@example.com", of: "dave@example.com", pod: "vault-0" },
   ],
+  "Who watched which live session?": [
+    {
+      ...{ began: "2026-11-14 10:30:00", ended: "2026-11-14 10:49:00", watched_by: "ada@example.com" },
+      ...{ of: "dave@example.com", pod: "vault-0", why_ended: "left" },
+    },
+  ],
   "Who asked for access, and who decided?": [
     {
       ...{ asked: "2026-11-14 10:24:00", user: "dave@example.com", grant: "break-glass", reason: "nobody answers" },

@@ -70,7 +70,7 @@ function session({
   const framing = kind.framing("v5.channel.k8s.io");
   const leg = hasBackpressure ? new SilentLeg() : new WebSocketLeg(cluster as unknown as WebSocket, "");
   const relay = new Relay({
-    ...{ client: client as unknown as WebSocket, leg, framing, recording: undefined },
+    ...{ client: client as unknown as WebSocket, leg, framing, cast: undefined },
     observer: kind.createObserver({
       ...{ framing, terminal: false, ports: [], onNewPort: () => {}, portForward: { onUnreadable: "end" } },
     }),

@@ -81,7 +81,11 @@ function describeOperation(operationId: string, route: Route, schemaOf: SchemaOf
     ...((access === "auditor" || access === "admin") && { security: [{ [SECURITY_SCHEME]: [access] }] }),
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: describeBody(body, schemaOf) }),
-    responses: { "200": describeAnswer(route, schemaOf), ...describeDenials(route, schemaOf) },
+    responses: {
+      ...describeUpgrade(route),
+      "200": describeAnswer(route, schemaOf),
+      ...describeDenials(route, schemaOf),
+    },
   };
 }
 
@@ -114,6 +118,12 @@ function describeAnswer({ method, answer }: Route, schemaOf: SchemaOf): JsonObje
     case "file":
       return { description: answer.description, content: { [answer.contentType]: {} } };
   }
+}
+
+function describeUpgrade({ answer }: Route): Readonly<Record<string, JsonObject>> {
+  if (answer.kind !== "file" || answer.subprotocol === undefined) return {};
+  const description = `With \`Upgrade: websocket\`: the same over a WebSocket, subprotocol \`${answer.subprotocol}\`, a message per line.`;
+  return { "101": { description } };
 }
 
 /** One response per HTTP status, which names the `error.code` values that it comes with. */

@@ -26,4 +26,7 @@ export interface ApiRequest {
 export type CarryOut = (work: () => Promise<Result<Response, Failure>>) => Promise<Result<Response, Failure>>;
 
 /** What a handler may use beside the parsed call. */
-export type ApiContext = Omit<ApiRequest, "request" | "carryOut">;
+export type ApiContext = Omit<ApiRequest, "request" | "carryOut"> & {
+  /** Its path, query and body are parsed. */
+  readonly request: Pick<Request, "headers" | "signal" | "cf">;
+};

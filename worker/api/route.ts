@@ -28,6 +28,8 @@ export interface FileAnswer {
   readonly kind: "file";
   readonly contentType: string;
   readonly description: string;
+  /** With `Upgrade: websocket`, a WebSocket of this subprotocol instead. */
+  readonly subprotocol?: string;
 }
 
 /** A JSON object in the request's body. No body counts as an object without fields. */

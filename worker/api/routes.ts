@@ -1,5 +1,6 @@
 /** Every route of the API under `/-/`. A new one is an entry here and a handler in handlers/index.ts. */
 import { CAST_CONTENT_TYPE } from "../../contract/recording.ts";
+import { CAST_SUBPROTOCOL } from "../../contract/watch.ts";
 import type { Route } from "./route.ts";
 import {
   accessIdParams,
@@ -207,6 +208,21 @@ export const ROUTES = {
     params: sessionIdParams,
     answer: { kind: "file", contentType: CAST_CONTENT_TYPE, description: "The recording, in asciicast v2." },
     denials: ["not_found", "recording_unavailable"],
+  },
+  watchSession: {
+    method: "GET",
+    path: "/-/admin/sessions/{id}/watch",
+    access: "auditor",
+    summary:
+      "Shows a live session: what there is so far, then what comes. Each watch is in the audit log. Works while D1 does not answer.",
+    params: sessionIdParams,
+    answer: {
+      kind: "file",
+      contentType: CAST_CONTENT_TYPE,
+      description: "Lines of an asciicast v2, as they come.",
+      subprotocol: CAST_SUBPROTOCOL,
+    },
+    denials: ["not_found", "session_not_live", "too_many_watchers", "watch_unavailable"],
   },
   endUserSessions: {
     method: "DELETE",

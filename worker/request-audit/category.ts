@@ -114,7 +114,7 @@ function isSecret(info: RequestInfo, resources: readonly string[]): boolean {
   return resource !== "" && resources.some((pattern) => matchesGlob(pattern, resource));
 }
 
-/** Whether a request to the admin API is recorded: commands are, and so is who read which recording. */
+/** Whether a request to the admin API is recorded: commands are, and so is who looked at which session. */
 export function isAuditedAdminRequest(method: string, pathname: string): boolean {
-  return isAdminPath(pathname) && (!isReadMethod(method) || pathname.endsWith("/recording"));
+  return isAdminPath(pathname) && (!isReadMethod(method) || /\/(?:recording|watch)$/.test(pathname));
 }

@@ -13,6 +13,7 @@ import {
   type UserObjectValue,
 } from "../../contract/user-object.ts";
 import type { UserObject } from "../../contract/user-object-binding.ts";
+import { readWatchAnswer, type WatchRequest, watchHeaders } from "../../contract/watch.ts";
 import { type Denial, denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
 import { callWithRetries, type FailedCall } from "./retry.ts";
@@ -159,6 +160,26 @@ export async function sendAttempt(
     if (init.signal.aborted) return err(upstreamFailure("client_gone", "the client went away"));
     // Its message might quote the URL, which has the command.
     return unavailableAfter("fetch", { tries: 1, thrown: error instanceof Error ? error.name : "unknown error" });
+  }
+}
+
+/**
+ * Asks the object that holds a session to show it. There is no second try: a watch that failed may have begun.
+ *
+ * @param signal aborted when the watcher leaves
+ * @returns the 101 or the stream, or why not; `object_unavailable` if the object cannot be reached
+ */
+export async function sendWatch(
+  namespace: Namespace,
+  address: UserObjectAddress,
+  watch: WatchRequest,
+  { isUpgrade, signal }: { readonly isUpgrade: boolean; readonly signal: AbortSignal },
+): Promise<Result<Response, Denial>> {
+  const init = { headers: watchHeaders(watch, isUpgrade), signal };
+  try {
+    return await readWatchAnswer(await connect(namespace, address).fetch("http://object/watch", init));
+  } catch (thrown) {
+    return unavailableAfter("watch", { tries: 1, thrown });
   }
 }
 

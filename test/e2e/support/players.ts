@@ -35,7 +35,8 @@ export function playInTerminal(cast: string): string {
 
 /** A secure origin, because a page of another one has no clipboard. */
 const ORIGIN = "https://player.test";
-const BUNDLE = resolve(import.meta.dirname, "../../../node_modules/asciinema-player/dist/bundle");
+/** The folder of its scripts. */
+export const PLAYER_BUNDLE = resolve(import.meta.dirname, "../../../node_modules/asciinema-player/dist/bundle");
 const PAGE = `<!doctype html><meta charset="utf-8"><title>player</title>
 <link rel="stylesheet" href="asciinema-player.css">
 <style>html, body, #player { height: 100%; margin: 0 }</style>
@@ -105,7 +106,7 @@ export class WebPlayer {
         if (pathname === "/session.cast") return route.fulfill({ contentType: "application/x-asciicast", body: cast });
         if (/^\/asciinema-player[\w.-]+$/.test(pathname)) {
           const contentType = pathname.endsWith(".css") ? "text/css" : "text/javascript";
-          return route.fulfill({ contentType, body: readFileSync(join(BUNDLE, pathname)) });
+          return route.fulfill({ contentType, body: readFileSync(join(PLAYER_BUNDLE, pathname)) });
         }
         return route.fulfill({ status: 204 });
       });

@@ -1,4 +1,4 @@
--- A user's object as version 4 leaves it: one live recorded session whose command has ended and whose stdin waits, events
+-- A user's object as version 4 leaves it: one live recorded session that somebody watches, whose command has ended and whose stdin waits, events
 -- that wait for D1, a lock that one object lacks and a reason, a change without a response, counted
 -- requests, and access that was granted.
 -- Frozen: later versions must be able to migrate exactly this.
@@ -169,6 +169,14 @@ CREATE TABLE database_outage (
   reported_at INTEGER NOT NULL
 );
 
+CREATE TABLE open_watches (
+  watch_id TEXT PRIMARY KEY,
+  session_id TEXT NOT NULL,
+  user TEXT NOT NULL,
+  watcher TEXT NOT NULL,
+  began_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 INSERT INTO schema_migrations (version, applied_at) VALUES
   (1, 1764000000000), (2, 1764000000000), (3, 1764000000000), (4, 1764000000000);
 
@@ -181,6 +189,9 @@ INSERT INTO open_sessions (
 );
 
 INSERT INTO buffered_stdin (position, session_id, is_text, is_last, bytes) VALUES (7, 'live-session', 0, 1, x'006869');
+
+INSERT INTO open_watches (watch_id, session_id, user, watcher, began_at) VALUES
+  ('watch-1', 'live-session', 'alice@example.com', 'admin@example.com', 1764000002000);
 
 INSERT INTO user_chain (id, last_hash, rated_day, rated_rows, changes_day, changes, sessions_day, session_bytes)
 VALUES (1, 'hash-of-start', 20416, 3, 20416, 5, 20416, 2100);

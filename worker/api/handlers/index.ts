@@ -15,6 +15,7 @@ import { endOwnSession, listOwnSessions } from "./own-sessions.ts";
 import { stateReason } from "./reason.ts";
 import { getRecording } from "./recording.ts";
 import { getSession, listSessions } from "./sessions.ts";
+import { watchSession } from "./watch.ts";
 import { getWebhooks, testWebhooks } from "./webhooks.ts";
 import { whoami } from "./whoami.ts";
 
@@ -38,6 +39,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
   getSession,
   endSession,
   getRecording,
+  watchSession,
   endUserSessions,
   listApiRequests,
   getExport,

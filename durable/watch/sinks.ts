@@ -1,0 +1,107 @@
+/** A WebSocket, and the body of an answer, as what a watcher's lines go to. */
+import { closeQuietly } from "../upstream/close-codes.ts";
+import { CloseCode } from "../websocket/protocol.ts";
+import { FULL_BYTES, type WatchSink } from "./watch-sink.ts";
+
+/** asciinema-player connects again after any other code than 1000. */
+const TRY_AGAIN_LATER = 1013;
+/** asciinema-player drops what it has buffered once the connection closes: how the session ended. */
+const LINGER_MS = 1_000;
+/** A watcher has nothing to say. Each message costs a turn of the object: whoever floods it is cut off. */
+const MAX_MESSAGES = 100;
+
+/** Sends each line as a message, without its line feed: asciinema-player parses a message as JSON. */
+export class WebSocketSink implements WatchSink {
+  readonly #socket: WebSocket;
+  #messages = 0;
+  #sentBytes = 0;
+
+  /** @param onGone called once the other side has closed or left */
+  constructor(socket: WebSocket, onGone: () => void) {
+    this.#socket = socket;
+    socket.addEventListener("close", ({ code }) => {
+      closeQuietly(socket, code === CloseCode.noStatus ? CloseCode.normal : code);
+      onGone();
+    });
+    socket.addEventListener("error", onGone);
+    socket.addEventListener("message", () => {
+      if (++this.#messages <= MAX_MESSAGES) return;
+      closeQuietly(socket, CloseCode.normal, "a watcher sends nothing");
+      onGone();
+    });
+    socket.accept();
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.bufferedAmount ?? 0;
+  }
+
+  get takenBytes(): number {
+    return this.#sentBytes - this.unsentBytes;
+  }
+
+  send(text: string, bytes: number): void {
+    this.#sentBytes += bytes;
+    try {
+      for (let from = 0; from < text.length; ) {
+        const end = text.indexOf("\n", from);
+        this.#socket.send(text.slice(from, end));
+        // Its line feed is not sent.
+        this.#sentBytes--;
+        from = end + 1;
+      }
+    } catch {
+      // The socket closed under us; its close event follows.
+    }
+  }
+
+  close(message: string, canReturn: boolean): void {
+    if (canReturn) closeQuietly(this.#socket, TRY_AGAIN_LATER, message);
+    else setTimeout(() => closeQuietly(this.#socket, CloseCode.normal, message), LINGER_MS);
+  }
+}
+
+/** The body of an answer, as lines. */
+export class StreamSink implements WatchSink {
+  readonly body: ReadableStream<Uint8Array>;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #sentBytes = 0;
+  readonly #encoder = new TextEncoder();
+
+  /** @param onGone called once the reader has left */
+  constructor(onGone: () => void) {
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        cancel: () => {
+          this.#controller = undefined;
+          onGone();
+        },
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: FULL_BYTES }),
+    );
+  }
+
+  get unsentBytes(): number {
+    return FULL_BYTES - (this.#controller?.desiredSize ?? FULL_BYTES);
+  }
+
+  get takenBytes(): number {
+    return this.#sentBytes - this.unsentBytes;
+  }
+
+  send(text: string, bytes: number): void {
+    this.#sentBytes += bytes;
+    this.#controller?.enqueue(this.#encoder.encode(text));
+  }
+
+  close(_message: string, canReturn: boolean): void {
+    const controller = this.#controller;
+    this.#controller = undefined;
+    // Whoever was dropped must not take what it has for all.
+    if (canReturn) controller?.error(new Error("the watcher stopped reading"));
+    else controller?.close();
+  }
+}

@@ -1,0 +1,17 @@
+/** A watcher with more than this unread is sent nothing. */
+export const FULL_BYTES = 128 * 1024;
+
+/** Where a watcher's lines go. */
+export interface WatchSink {
+  /** Bytes that were sent and not taken. */
+  readonly unsentBytes: number;
+  /** Bytes that were taken. */
+  readonly takenBytes: number;
+  /**
+   * @param text whole lines of a cast, each with its line feed
+   * @param bytes of its UTF-8
+   */
+  send(text: string, bytes: number): void;
+  /** Nothing is sent after. @param canReturn whether coming back would help */
+  close(message: string, canReturn: boolean): void;
+}
