@@ -167,7 +167,7 @@ describe("the record of an API request", () => {
     ...{ requestId: requestIdAt(Date.now(), 0), request: AUDITED_REQUEST, isChange: true, isHandedOn: true },
     ...{ isolate: "isolate-1", limits: { maxChangesPerMinute: 10, maxChangesPerDay: 1_000, maxQueuedEvents: 10 } },
   };
-  const ACCEPTED = { as: "event", allowance: null, state: { version: 0, lock: null } };
+  const ACCEPTED = { as: "event", allowance: null, state: { version: 0, lock: null, grants: [] } };
 
   test("that its object takes too long to accept is given up by its request, and not by its invocation", async () => {
     shortenTimer(10_000, 1);
