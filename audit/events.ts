@@ -9,7 +9,7 @@ import type { AccessEventBody } from "./access-events.ts";
 import type { RequestEventBody } from "./request-events.ts";
 
 /**
- * `start` to `end` are a session's, `lock` to `watch_end` a user's, `drain` and `drain_end` the deployment's,
+ * `start` to `end` are a session's, `lock` to `message` a user's, `drain` and `drain_end` the deployment's,
  * `request` and what follows an API request's, the last two a seal's.
  */
 export const EVENT_TYPES = [
@@ -25,6 +25,7 @@ export const EVENT_TYPES = [
   "access_end",
   "watch",
   "watch_end",
+  "message",
   "drain",
   "drain_end",
   "request",
@@ -208,6 +209,8 @@ export type UserEventBody =
   /** Somebody began to watch one of the user's live sessions. */
   | { readonly type: "watch"; readonly data: Watch & WatchOrigin }
   | { readonly type: "watch_end"; readonly data: WatchEnd }
+  /** An administrator sent a line to the terminal of one of the user's live sessions. */
+  | { readonly type: "message"; readonly data: Watch & { readonly text: string } }
   | AccessEventBody;
 
 export interface UserLock {
@@ -218,9 +221,9 @@ export interface UserLock {
   readonly until: number | null;
 }
 
-/** Who watches which session. */
+/** Who watches which session, or speaks into it. */
 export interface Watch {
-  /** The user whose session is watched. */
+  /** The user whose session it is. */
   readonly user: string;
   /** The session's id. */
   readonly session: string;

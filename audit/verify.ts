@@ -6,6 +6,7 @@ const LONE_TYPES = [
   "unlock",
   "watch",
   "watch_end",
+  "message",
   "access_request",
   "access_decision",
   "access_end",

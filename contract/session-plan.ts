@@ -92,6 +92,8 @@ const planFields = z.strictObject({
   rule: text.nullable(),
   /** The session opens only after its user has stated a reason. */
   requireReason: z.boolean(),
+  /** The user is told who watches the session. */
+  tellOfWatchers: z.boolean(),
   /**
    * The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of them.
    */
@@ -117,7 +119,7 @@ export type SessionPlan = z.output<typeof planSchema>;
 
 /** Plans of version 3. Their edge knows no access for a while, and means the default limit of a day. */
 const planOfVersion3 = planFields
-  .omit({ grants: true, approval: true })
+  .omit({ grants: true, approval: true, tellOfWatchers: true })
   .extend({ audit: auditPolicySchema.unwrap().omit({ maxSessionBytesPerDay: true }) })
   .transform(
     ({ audit, ...fields }): SessionPlan => ({
@@ -125,6 +127,7 @@ const planOfVersion3 = planFields
       audit: { ...audit, maxSessionBytesPerDay: DEFAULT_MAX_SESSION_BYTES_PER_DAY },
       grants: [],
       approval: null,
+      tellOfWatchers: false,
     }),
   );
 

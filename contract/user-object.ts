@@ -221,6 +221,12 @@ export const METHODS = {
     }),
     z.null(),
   ),
+  /** Shows a line on a live session's terminal. Answers what became of it. */
+  showMessage: defineMethod(
+    4,
+    z.strictObject({ sessionId: name, by: name, text: name.max(500) }),
+    z.enum(["shown", "not_live", "no_terminal", "too_many"]),
+  ),
   /** Reads from a recording that R2 does not have yet, from a byte offset; null where there is none here. */
   readRecording: defineMethod(
     3,

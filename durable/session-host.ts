@@ -1,5 +1,6 @@
 import type { RecordingSummary } from "../audit/events.ts";
 import { describeError, logEvent } from "../common/log.ts";
+import { RateLimiter } from "../common/rate-limiter.ts";
 import { ok, type Result } from "../common/result.ts";
 import { withTimeout } from "../common/with-timeout.ts";
 import { accessStateOf } from "../contract/access.ts";
@@ -17,7 +18,7 @@ import type { Recorded } from "../contract/request-record.ts";
 import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { LiveSessionRow } from "../contract/session-row.ts";
-import { callUserObject, type UserObjectFields } from "../contract/user-object.ts";
+import { callUserObject, type UserObjectFields, type UserObjectValue } from "../contract/user-object.ts";
 import type { WatchRequest } from "../contract/watch.ts";
 import { AccessDecisions } from "./access/access-decisions.ts";
 import { pendingRequests } from "./access/access-rules.ts";
@@ -48,6 +49,7 @@ import { CountedRequests } from "./storage/counted-requests.ts";
 import { OpenWatches } from "./storage/open-watches.ts";
 import { StdinBuffer } from "./storage/stdin-buffer.ts";
 import { UserLocks } from "./storage/user-locks.ts";
+import { sallyportLine } from "./watch/sallyport-line.ts";
 import { WatchBudget } from "./watch/watch-budget.ts";
 import { Watches } from "./watch/watches.ts";
 
@@ -59,6 +61,8 @@ const SPDY_UNSUPPORTED: Denial = denial(
 );
 
 type Namespace = SharedBindings["USER_SESSIONS"];
+/** Each message is an event in the audit log. */
+const MESSAGES_LIMIT = { maxPerWindow: 60, windowMs: 60_000 };
 /** How long another person's object may take to say whether they are locked, ms. */
 const LOCK_WITHIN_MS = 3_000;
 
@@ -80,6 +84,7 @@ export class SessionHost {
   readonly #reporter: DirectoryReporter;
   readonly #accessReporter: AccessReporter;
   readonly #watches: Watches;
+  readonly #messages = new RateLimiter(MESSAGES_LIMIT);
   readonly #refusedAttempts = new RefusedAttempts();
   readonly #requests: RequestLog;
 
@@ -183,6 +188,16 @@ export class SessionHost {
   /** Shows a live session to somebody else, or refuses it. */
   watch(watch: WatchRequest, client: Pick<Request, "headers" | "signal">): Response {
     return this.#watches.begin(watch, client, Date.now());
+  }
+
+  /** Shows a line of an administrator's on a session's terminal. Only what is shown is in the audit log. */
+  showMessage(sessionId: string, by: string, text: string): UserObjectValue<"showMessage"> {
+    const session = this.#sessions.get(sessionId);
+    if (!session?.relay) return "not_live";
+    if (!this.#messages.tryAcquire(Date.now())) return "too_many";
+    if (!session.relay.notify(sallyportLine(`${by}: ${text}`), true)) return "no_terminal";
+    this.#audit.appendUserEvent({ type: "message", data: { user: session.plan.user, session: sessionId, by, text } });
+    return "shown";
   }
 
   list(): LiveSessionRow[] {

@@ -122,6 +122,12 @@ export class UserSessions extends DurableObject<ObjectsBindings> {
     return this.#answer("describeLock", argument, ({ decisions }) => decisions.describeLock());
   }
 
+  showMessage(argument: unknown): UserObjectAnswer<"showMessage"> {
+    return this.#answer("showMessage", argument, (host, { sessionId, by, text }) =>
+      host.showMessage(sessionId, by, text),
+    );
+  }
+
   readRecording(argument: unknown): UserObjectAnswer<"readRecording"> {
     return this.#answer("readRecording", argument, (host, { sessionId, offset }) =>
       host.readRecording(sessionId, offset),

@@ -21,6 +21,8 @@ export const DENIALS = {
   bad_request: "BadRequest",
   unknown_host: "NotFound",
   not_found: "NotFound",
+  no_terminal: "Conflict",
+  too_many_messages: "TooManyRequests",
   method_not_served: "MethodNotAllowed",
   not_relayed: "Forbidden",
   rule: "Forbidden",

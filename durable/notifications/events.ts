@@ -14,7 +14,7 @@ export interface TestEventBody {
 }
 
 /** What auditors do is in the audit log, and nothing that anybody must react to. */
-export type QuietEventBody = Extract<UserEventBody, { readonly type: "watch" | "watch_end" }>;
+export type QuietEventBody = Extract<UserEventBody, { readonly type: "watch" | "watch_end" | "message" }>;
 
 /** Times in `data` are milliseconds since the epoch, as in the audit log. */
 export type NotifiedEvent =

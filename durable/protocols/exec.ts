@@ -13,9 +13,12 @@ export class ExecObserver implements Observer {
   readonly lingerMs = 0;
   readonly #protocol: ChannelProtocol;
   readonly #terminal: boolean;
+  readonly #hasStderr: boolean;
   readonly #error: ErrorChannel;
 
-  constructor(protocol: ChannelProtocol, terminal: boolean) {
+  /** @param hasStderr whether the client asked for stderr */
+  constructor(protocol: ChannelProtocol, terminal: boolean, hasStderr = false) {
+    this.#hasStderr = hasStderr;
     this.#protocol = protocol;
     this.#terminal = terminal;
     this.#error = createErrorChannel(protocol);
@@ -29,6 +32,16 @@ export class ExecObserver implements Observer {
   fromUpstream(chunk: Chunk): Observation {
     if (chunk.channel === Channel.error) this.#error.push(chunk.payload);
     return observationOf(chunk);
+  }
+
+  /** Not after the Status, which is the last that kubectl reads. */
+  noticeFrames(line: string, onlyTerminal: boolean): (Uint8Array<ArrayBuffer> | string)[] {
+    if (this.finalStatus() !== undefined) return [];
+    const encode = (channel: number, text: string) => [
+      encodeFrame(this.#protocol, channel, new TextEncoder().encode(text)),
+    ];
+    if (this.#terminal) return encode(Channel.stdout, `\r\n${line}\r\n`);
+    return this.#hasStderr && !onlyTerminal ? encode(Channel.stderr, `${line}\n`) : [];
   }
 
   finalStatus(clusterCloseCode?: number): Status | undefined {

@@ -14,6 +14,8 @@ export interface ObservedSession {
   /** What `KindOfSession.framing` returned. */
   readonly framing: Framing;
   readonly terminal: boolean;
+  /** Whether the client asked for stderr. */
+  readonly stderr: boolean;
   /** The ports named in the request; kubectl names none there. */
   readonly ports: readonly number[];
   /** Called when a port is first used, for at most 64 ports. */
@@ -41,9 +43,9 @@ const EXEC: KindOfSession = {
     // The Status and resizes are streams too, but short ones; and `[255, id]` of v5 is no stream.
     return protocol ? { kind: "channels", protocol, isStream: (channel) => channel <= Channel.stderr } : MESSAGES;
   },
-  createObserver({ framing, terminal }) {
+  createObserver({ framing, terminal, stderr }) {
     return framing.kind === "channels"
-      ? new ExecObserver(framing.protocol, terminal)
+      ? new ExecObserver(framing.protocol, terminal, stderr)
       : new RawObserver({ unreadable: true });
   },
   // A future protocol of exec is recorded as it comes: an odd cast is better than none.

@@ -29,6 +29,13 @@ export interface Observer {
   finalStatus(clusterCloseCode?: number): Status | undefined;
   /** The frames that make the client show `message` when they are the last before a close with 1000. */
   goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[];
+  /**
+   * The frames that show the client a line of Sallyport's among the session's output, and change nothing
+   * else. Absent or empty where the client would not show one.
+   *
+   * @param onlyTerminal whether output that a program may read must have none
+   */
+  noticeFrames?(line: string, onlyTerminal: boolean): (Uint8Array<ArrayBuffer> | string)[];
   /** What was read in the traffic so far, for the audit log. Absent where there is nothing to read. */
   traffic?(): Traffic;
   /**

@@ -44,6 +44,10 @@ export class RawObserver implements Observer {
     return this.#encodeMessage(message);
   }
 
+  noticeFrames(line: string): Uint8Array<ArrayBuffer>[] {
+    return this.#encodeMessage(line);
+  }
+
   traffic(): Traffic {
     return this.#traffic;
   }

@@ -1,7 +1,7 @@
 import type { Counts } from "../../audit/events.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import type { Chunk } from "../protocols/chunk.ts";
-import { type Framing, type MessagePart, PartDecoder, sizeOf } from "../protocols/framing.ts";
+import { decodeMessage, type Framing, type MessagePart, PartDecoder, sizeOf } from "../protocols/framing.ts";
 import type { Observation, Observer } from "../protocols/observer.ts";
 import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
 import { stalledLimit, stdinLimit, type WaitsFor } from "../session/limits.ts";
@@ -24,6 +24,8 @@ import { type InputBuffer, UpstreamWriter } from "./upstream-writer.ts";
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 const MAX_EMPTY_MESSAGES = 65_536;
+/** Lines of Sallyport's that wait for the end of a message of the cluster's. */
+const MAX_NOTICES = 16;
 
 /** Takes a session's chunks beside those whom they are for. It never throws, and never changes a chunk. */
 export interface ShownTo {
@@ -82,6 +84,9 @@ export class Relay implements LegReceiver {
   #clientHasClosed = false;
   #hasFinalStatus = false;
   #emptyMessages = 0;
+  /** Whether the cluster is within a message. */
+  #isWithinMessage = false;
+  readonly #notices: (Uint8Array<ArrayBuffer> | string)[] = [];
 
   constructor(parts: RelayParts) {
     const { client, leg, framing, inputBuffer, maxBufferedStdinBytes, pauseInput, clock } = parts;
@@ -203,6 +208,21 @@ export class Relay implements LegReceiver {
     }
   }
 
+  /**
+   * Shows the client a line of Sallyport's, and whoever sees its output: between whole messages of the
+   * cluster's, so that none is cut in two.
+   *
+   * @param onlyTerminal only where a person reads the output
+   * @returns whether the session can show it
+   */
+  notify(line: string, onlyTerminal: boolean): boolean {
+    const frames = this.#isOpen ? (this.observer.noticeFrames?.(line, onlyTerminal) ?? []) : [];
+    if (frames.length === 0 || this.#notices.length >= MAX_NOTICES) return false;
+    this.#notices.push(...frames);
+    if (!this.#isWithinMessage) this.#sendNotices();
+    return true;
+  }
+
   /** Ends both sides as `closure` says. Nothing is relayed after. */
   close({ toClient, toCluster }: Closure): void {
     if (!this.#isOpen) return;
@@ -223,6 +243,8 @@ export class Relay implements LegReceiver {
     this.#counts.bytes_out += part.bytes.length;
     if (part.isLast) this.#counts.messages_out++;
     this.#decoder.push(part);
+    this.#isWithinMessage = !part.isLast;
+    if (part.isLast && this.#notices.length > 0) this.#sendNotices();
     if (!this.#parts.leg.hasBackpressure) this.#clusterBudget.count(0);
     if (this.#toClient.isMeasured && this.#parts.leg.hasBackpressure) return;
     this.#clientBrake.apply(
@@ -250,6 +272,16 @@ export class Relay implements LegReceiver {
 
   whenRoom(): Promise<void> | undefined {
     return this.#isOpen ? this.#toClient.whenRoom() : undefined;
+  }
+
+  #sendNotices(): void {
+    const { framing, cast, clock } = this.#parts;
+    for (const frame of this.#notices.splice(0)) {
+      // The command may have ended while it waited.
+      if (!this.#isOpen || this.observer.finalStatus()) return;
+      cast?.fromUpstream(decodeMessage(framing, frame), clock.now());
+      this.#toClient.send(frame);
+    }
   }
 
   #fromClient(message: ArrayBuffer | string): void {

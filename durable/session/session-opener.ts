@@ -326,6 +326,7 @@ export class SessionOpener {
       observer: kind.createObserver({
         framing,
         terminal: target.tty,
+        stderr: target.stderr,
         ports: target.ports,
         onNewPort: (port) => this.#audit.append(session.id, { type: "forward", data: { port } }),
         portForward: plan.portForward,

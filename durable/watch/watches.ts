@@ -6,6 +6,7 @@ import { CAST_SUBPROTOCOL, refuseWatch, type WatchRequest } from "../../contract
 import type { AuditLog } from "../audit-log.ts";
 import type { LiveSession } from "../session/live-session.ts";
 import type { OpenWatch, OpenWatches } from "../storage/open-watches.ts";
+import { sallyportLine } from "./sallyport-line.ts";
 import { StreamSink, WebSocketSink } from "./sinks.ts";
 import type { WatchSink } from "./watch-sink.ts";
 
@@ -67,18 +68,21 @@ export class Watches {
     this.#parts.open.add(watch);
     this.#count++;
 
+    const tell = (line: string) => session.plan.tellOfWatchers && session.relay?.notify(sallyportLine(line), false);
     const over = new AbortController();
     const end = (reason: WatchEnd["reason"]) => {
       if (over.signal.aborted) return;
       over.abort();
       this.#count--;
       this.#end(watch, reason);
+      tell(`${by} no longer watches this session`);
     };
     const leave = () => end("left");
     client.signal.addEventListener("abort", leave);
     const stream = pair ? undefined : new StreamSink(leave);
     const sink = stream ?? new WebSocketSink((pair as { 1: WebSocket })[1], leave);
     feed.add(sink, over.signal, end);
+    tell(`${by} watches this session`);
     // A lock of the session's own user ends the session.
     if (by !== user) void this.#cutOnLock(by, over.signal, () => end("locked"), sink);
     const headers = { "Content-Type": CAST_CONTENT_TYPE, "Cache-Control": "no-store" };

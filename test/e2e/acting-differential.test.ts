@@ -55,7 +55,7 @@ const RIGHTS: Readonly<Record<string, { readonly kind: "User" | "Group"; readonl
 const RESOURCES = Object.keys(RIGHTS);
 const refusing = (resource: string, who: Pick<Rule["match"], "users" | "groups">): Rule => ({
   ...{ name: resource, match: { resources: [resource], ...who }, action: "refuse" },
-  ...{ requireReason: false, limits: {}, recording: {} },
+  ...{ requireReason: false, tell: false, limits: {}, recording: {} },
 });
 const CLUSTER = {
   name: "test",

@@ -30,7 +30,7 @@ type Way = (typeof WAYS)[number];
 
 const refusing = (match: Rule["match"]): Rule => ({
   ...{ name: JSON.stringify(match), match, action: "refuse" },
-  ...{ requireReason: false, limits: {}, recording: {} },
+  ...{ requireReason: false, tell: false, limits: {}, recording: {} },
 });
 /** What these refuse by the API server's reading, they must refuse by the Worker's. */
 const REFUSING: readonly Rule[] = [

@@ -26,6 +26,7 @@ export class MessageObserver {
     this.observer = KINDS_OF_SESSIONS[kind].createObserver({
       framing: this.framing,
       terminal,
+      stderr: true,
       ports,
       onNewPort,
       portForward: { onUnreadable },

@@ -16,6 +16,7 @@ export const PLAN: SessionPlan = {
   locationHint: null,
   rule: null,
   requireReason: false,
+  tellOfWatchers: true,
   grants: [],
   approval: null,
   endsAt: null,

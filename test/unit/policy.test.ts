@@ -10,7 +10,7 @@ import { matchesGlob } from "../../worker/policy/glob.ts";
 type Match = Rule["match"];
 
 const rule = (name: string, match: Match, more: Partial<Rule> = {}): Rule => ({
-  ...{ name, match, action: "refuse", requireReason: false, limits: {}, recording: {} },
+  ...{ name, match, action: "refuse", requireReason: false, tell: false, limits: {}, recording: {} },
   ...more,
 });
 
@@ -588,6 +588,8 @@ describe("rules in the configuration", () => {
       [{ name: "a", match: {}, action: "allow", requireReason: true }],
       /rules\[0\]/,
     ],
+    ["tell in a refusing rule", [{ ...refuse("a", { kinds: ["exec"] }), tell: true }], /rules\[0\]/],
+    ["tell for API requests", [{ name: "a", match: {}, action: "allow", tell: true }], /rules\[0\]/],
   ])("the error names the place of %s", (_, rules, place) => {
     expect(() => loadConfig(document(rules))).toThrow(place);
   });

@@ -72,13 +72,14 @@ describe("an edge and an object of different versions", () => {
   });
 
   test("an object reads the plan of an edge of version 3, which knows no access for a while", () => {
-    const { grants: _, approval: __, ...rest } = WIRE;
+    const { grants: _, approval: __, tellOfWatchers: ____, ...rest } = WIRE;
     const { maxSessionBytesPerDay: ___, ...audit } = PLAN.audit;
     expect(detach(requestWithPlan({ ...rest, audit, version: 3 })).plan).toEqual({
       ...PLAN,
       audit: { ...audit, maxSessionBytesPerDay: DEFAULT_MAX_SESSION_BYTES_PER_DAY },
       grants: [],
       approval: null,
+      tellOfWatchers: false,
     });
     expectMismatch(requestWithPlan({ ...WIRE, version: 3 }), "audit: unrecognized_keys, (whole): unrecognized_keys");
   });

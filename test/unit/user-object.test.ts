@@ -100,6 +100,7 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
     fields: { requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), status: 200, reason: null },
     value: null,
   },
+  showMessage: { fields: { sessionId: "s", by: "admin@example.com", text: "stop" }, value: "shown" },
   readRecording: { fields: { sessionId: "s", offset: 0 }, value: { bytes: new Uint8Array(2), next: 2, isLast: true } },
 };
 

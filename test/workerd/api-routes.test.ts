@@ -97,6 +97,10 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     await response.body?.cancel();
     return response;
   },
+  sendMessage: async () => {
+    const client = await Client.open(upgrade(someone(), `${PODS}/silent/exec?command=sh&stdout=true&tty=true`));
+    return as(admin, `/-/admin/sessions/${client.sessionId}/message`, { method: "POST", body: "hello" });
+  },
   endSession: async () => as(admin, `/-/admin/sessions/${await liveSession()}`, { method: "DELETE" }),
   getRecording: async () => as(admin, `/-/admin/sessions/${await endedSession()}/recording`),
   endUserSessions: () => as(admin, `/-/admin/users/${someone().email}/sessions`, { method: "DELETE" }),

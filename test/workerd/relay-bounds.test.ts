@@ -72,7 +72,14 @@ function session({
   const relay = new Relay({
     ...{ client: client as unknown as WebSocket, leg, framing, cast: undefined },
     observer: kind.createObserver({
-      ...{ framing, terminal: false, ports: [], onNewPort: () => {}, portForward: { onUnreadable: "end" } },
+      ...{
+        framing,
+        terminal: false,
+        stderr: true,
+        ports: [],
+        onNewPort: () => {},
+        portForward: { onUnreadable: "end" },
+      },
     }),
     inputBuffer: { append() {}, take: () => undefined, clear() {} },
     ...{ maxBufferedStdinBytes: 0, maxClientMessageBytes: 128 * 1024, heldInput: { bytes: 0 }, startedAt: 0 },

@@ -20,6 +20,8 @@ const ERROR_CODES = {
   bad_request: "bad_request",
   unknown_host: "not_found",
   not_found: "not_found",
+  no_terminal: "no_terminal",
+  too_many_messages: "too_many_messages",
   method_not_served: "method_not_allowed",
   not_relayed: "forbidden",
   rule: "forbidden",

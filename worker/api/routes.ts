@@ -20,6 +20,7 @@ import { commandBody, commandQuery, endedAnswer, lockBody, lockQuery } from "./s
 import { drain, drainBody, drainQuery, endedDrain } from "./schemas/drain.ts";
 import { exportStatus } from "./schemas/export.ts";
 import { liftedLock, lock, newLock } from "./schemas/lock.ts";
+import { messageBody, shownMessage } from "./schemas/message.ts";
 import { health, kubeconfigQuery, openApi, reasonBody, statedReason } from "./schemas/self-service.ts";
 import { ownSessions, sessionDetail, sessionPage, sessionsQuery } from "./schemas/session.ts";
 import { sessionIdParams, userParams } from "./schemas/shared.ts";
@@ -223,6 +224,16 @@ export const ROUTES = {
       subprotocol: CAST_SUBPROTOCOL,
     },
     denials: ["not_found", "session_not_live", "too_many_watchers", "watch_unavailable"],
+  },
+  sendMessage: {
+    method: "POST",
+    path: "/-/admin/sessions/{id}/message",
+    access: "admin",
+    summary: "Shows a line on a live session's terminal, as Sallyport's. It is in the recording and in the audit log.",
+    params: sessionIdParams,
+    body: messageBody,
+    answer: { kind: "json", schema: shownMessage },
+    denials: ["not_found", "session_not_live", "no_terminal", "too_many_messages"],
   },
   endUserSessions: {
     method: "DELETE",

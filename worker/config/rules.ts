@@ -82,14 +82,20 @@ export const ruleSchema = z
       .default(false)
       .describe("A session opens only after its user has stated a reason, with `kubectl create --raw /-/reason`."),
     approval: approvalSchema.exactOptional(),
+    tell: z
+      .boolean()
+      .default(false)
+      .describe("A session's user is told, in a line of its output, when somebody begins to watch it or stops."),
     limits: limitOverrides,
     recording: recordingOverrides,
   })
-  .superRefine(({ action, message, requireReason, approval, match }, context) => {
+  .superRefine(({ action, message, requireReason, approval, tell, match }, context) => {
     const addIssue = (message: string) => context.addIssue({ code: "custom", message });
     if (action === "allow" && message !== undefined) addIssue("only a rule that refuses has a message");
     if (action === "refuse" && requireReason) addIssue("only a rule that allows can require a reason");
     if (action === "refuse" && approval !== undefined) addIssue("only a rule that allows can have an approval");
+    if (action === "refuse" && tell) addIssue("only a rule that allows can tell of watchers");
+    if (tell && match.kinds === undefined) addIssue("tell is for sessions: name their kinds");
     if (requireReason && match.kinds === undefined) addIssue("requireReason is for sessions: name their kinds");
   })
   .meta({ id: "rule", description: "A rule for requests and sessions, in addition to the cluster's RBAC." });

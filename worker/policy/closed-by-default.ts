@@ -14,7 +14,7 @@ export interface ClosedByDefault {
 
 const refusing = (name: string, match: Rule["match"], message: string): Rule => ({
   ...{ name, match, message, action: "refuse" },
-  ...{ requireReason: false, limits: {}, recording: {} },
+  ...{ requireReason: false, tell: false, limits: {}, recording: {} },
 });
 
 const NODES_PROXY: ClosedByDefault = {

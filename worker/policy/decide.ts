@@ -44,6 +44,8 @@ export interface SessionDecision {
   /** The rule that allowed it, if one did. */
   readonly rule: string | null;
   readonly requireReason: boolean;
+  /** The session's user is told who watches it. */
+  readonly tell: boolean;
   /** Override the configuration's own. */
   readonly limits: Partial<Limits>;
   readonly recording: Partial<RecordingPolicy>;
@@ -104,6 +106,7 @@ export function decide(asked: Asked): Result<Decision, PolicyDenial> {
         target: classified.session,
         transport: classified.transport,
         requireReason: rule?.requireReason ?? false,
+        tell: rule?.tell ?? false,
         limits: { ...identity.limits, ...rule?.limits },
         recording: { ...identity.recording, ...rule?.recording },
       });

@@ -77,6 +77,7 @@ function planSession(
     requireReason: decision.requireReason,
     grants: decision.grants,
     approval,
+    tellOfWatchers: decision.tell,
     limits,
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents, maxSessionBytesPerDay },

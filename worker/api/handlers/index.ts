@@ -10,6 +10,7 @@ import type { Handler } from "./handler.ts";
 import { getHealth, headHealth } from "./health.ts";
 import { getKubeconfig } from "./kubeconfig.ts";
 import { getLock, lockUser, unlockUser } from "./locks.ts";
+import { sendMessage } from "./message.ts";
 import { getOpenApi } from "./openapi.ts";
 import { endOwnSession, listOwnSessions } from "./own-sessions.ts";
 import { stateReason } from "./reason.ts";
@@ -40,6 +41,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
   endSession,
   getRecording,
   watchSession,
+  sendMessage,
   endUserSessions,
   listApiRequests,
   getExport,
