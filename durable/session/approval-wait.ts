@@ -36,6 +36,11 @@ export class ApprovalWait {
     return this.#isDecided;
   }
 
+  /** Whether its person has read that it waits. Where the grant holds already, they need not know. */
+  get hasSpoken(): boolean {
+    return this.#saidAt !== Number.NEGATIVE_INFINITY;
+  }
+
   /** To be called when the request has changed, and every second or so. @param now ms since the epoch */
   check(now: number): void {
     if (this.#isDecided) return;

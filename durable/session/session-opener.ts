@@ -207,7 +207,7 @@ export class SessionOpener {
       startedAt,
       leg,
       request: () => this.#access.find(approval.accessId),
-      onApproved: (approved) => void this.#begin(session, attempt, leg, approved),
+      onApproved: (approved) => void this.#begin(session, attempt, leg, approved, wait.hasSpoken),
       onRefused: (message) => session.close({ kind: "unapproved", message }),
     });
     const begin = (relay: Relay) => {
@@ -218,8 +218,18 @@ export class SessionOpener {
     return ok({ leg, begin });
   }
 
-  /** The session was approved: asks the cluster, and joins it with the client that waited. Never rejects. */
-  async #begin(session: LiveSession, attempt: SessionAttempt, held: HeldLeg, approved: Approved): Promise<void> {
+  /**
+   * The session was approved: asks the cluster, and joins it with the client that waited. Never rejects.
+   *
+   * @param hasWaited whether the person has read that it waits; otherwise it begins without a word
+   */
+  async #begin(
+    session: LiveSession,
+    attempt: SessionAttempt,
+    held: HeldLeg,
+    approved: Approved,
+    hasWaited: boolean,
+  ): Promise<void> {
     const { id, plan, startedAt } = session;
     const { approval } = plan;
     if (!approval) return;
@@ -249,7 +259,7 @@ export class SessionOpener {
         session.close({ kind: "limit", limit: otherProtocol(held.subprotocol, leg.subprotocol) });
         return;
       }
-      held.say(approvedLine(approval, approved.by));
+      if (hasWaited) held.say(approvedLine(approval, approved.by));
       this.#audit.append(id, { type: "connect", data: { protocol: leg.subprotocol } });
       session.begin();
       held.join(leg);

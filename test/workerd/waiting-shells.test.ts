@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Channel } from "../../kubernetes/channels.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { eventually } from "../support/eventually.ts";
+import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { handlerAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -80,6 +81,19 @@ describe("a shell that needs an approval", () => {
     await second.request();
     expect(next.text(Channel.stderr)).toBe("");
     next.close();
+  });
+
+  it.each([
+    ["stands after kubectl cp gave up, which shows nothing", "command=test&command=-d&command=/tmp", "pending"],
+    ["is withdrawn when somebody gives up", "command=test&command=-e&command=/tmp", "revoked"],
+  ])("its request %s", async (_, command, state) => {
+    const person = someone();
+    const pod = await Puppet.make();
+    const client = await Client.open(call(person, pod.path(`${command}&stdout=true&stderr=true`), { headers: V5 }));
+    await eventually(() => expect(client.text(Channel.stderr)).toContain("waits for up to"));
+    client.close();
+    await ended(client.sessionId);
+    await eventually(async () => expect(await requestsOf(person)).toMatchObject([{ state }]));
   });
 
   it.each([

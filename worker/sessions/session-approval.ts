@@ -86,7 +86,9 @@ export async function askForApproval(
   const { request, isNew } = asked.value;
   const who = `${grant.count === 1 ? "" : `${grant.count} of `}${describeApprovers(grant)}`;
   return ok({
-    ...{ accessId: request.id, grant: grant.name, waitUntil: now + waitMinutes * MINUTE_MS, isOwnRequest: isNew },
+    ...{ accessId: request.id, grant: grant.name, waitUntil: now + waitMinutes * MINUTE_MS },
+    // Otherwise it would be gone before anybody could decide.
+    isOwnRequest: isNew && !isCopyProbe(target),
     ...{ howToApprove: `${who} may approve it: ${origin}/-/approvals/${request.id} .`, copyTo },
   });
 }
@@ -104,6 +106,14 @@ export function purposeOf({ sessionKind, namespace, pod, container, command }: S
 function reasonFirst(grant: Grant): Denial {
   const message = `this requires the grant ${grant.name}, and the grant a reason: ask for it with ${howToAsk(grant)}`;
   return denial("approval_required", `${message}; then try again, and it waits for the approval`);
+}
+
+/**
+ * How `kubectl cp` into a pod begins: `test -d PATH`. It discards what the command prints, and gives up by
+ * itself after a while, so nobody has read that it waits, and nobody has given up.
+ */
+function isCopyProbe({ command, tty, stdin }: SessionTarget): boolean {
+  return !tty && !stdin && command.length === 3 && command[0] === "test" && command[1] === "-d";
 }
 
 function isShell({ sessionKind }: SessionTarget): boolean {
