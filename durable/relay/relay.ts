@@ -50,6 +50,8 @@ export interface RelayParts {
   readonly clock: Clock;
   /** Of the messages of all sessions that are handled in pieces. */
   readonly heldInput: HeldBytes;
+  /** Of what was stored of all sessions that wait, or waited, for an approval. */
+  readonly storedInput: HeldBytes;
   /** When the session began, ms since the epoch. It counts as used then. */
   readonly startedAt: number;
   /** The cluster has said how the command ended. Called once, before the client hears of it. */
@@ -97,6 +99,7 @@ export class Relay implements LegReceiver {
       framing,
       buffer: inputBuffer,
       maxBufferedBytes: maxBufferedStdinBytes,
+      heldByAll: parts.storedInput,
       pauseInput,
       clock,
       onOverflow: (overflow) => {

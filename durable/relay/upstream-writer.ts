@@ -3,6 +3,7 @@ import { bytesOf, decodeMessage, type Framing, isOfStream } from "../protocols/f
 import type { UpstreamLeg } from "../upstream/leg.ts";
 import { Brake, type Clock, LOW_WATER_BYTES, type PauseInput } from "./brake.ts";
 import { PIECE_BYTES } from "./split-message.ts";
+import type { HeldBytes } from "./step-queue.ts";
 
 /** What may wait in memory for a cluster that is slower than the client. */
 export const MAX_UNTAKEN_BYTES = 4 * 1024 * 1024;
@@ -15,6 +16,12 @@ const MAX_JOINED_PIECES = 1_024;
 const NO_CHANNEL = -1;
 /** What a row costs beside its bytes, so that a bound in bytes bounds the rows of tiny messages too. */
 const ROW_OVERHEAD_BYTES = 1024;
+/**
+ * What all sessions of an object may store that wait for an approval, unless one of them alone may store more.
+ * Each has a bound of its own, but more may wait than may run. Together they would fill the object's storage,
+ * which takes 10 GB: then it could store no lock either.
+ */
+export const MAX_HELD_INPUT_BYTES = 512 * 1024 * 1024;
 /** The platform has no event for "has taken": it is asked, ever less often while nothing happens. */
 const FIRST_POLL_MS = 2;
 const MAX_POLL_MS = 100;
@@ -40,6 +47,8 @@ export interface InputBuffer {
 export type InputOverflow =
   /** As much waits as may. */
   | { readonly kind: "full" }
+  /** The same in a session that waits for an approval: its own bound, or that of all which wait. */
+  | { readonly kind: "held" }
   /** The runtime does not say what the cluster has taken, so nothing may wait. */
   | { readonly kind: "unmeasured" }
   /** The object's storage failed. */
@@ -51,6 +60,8 @@ export interface UpstreamWriterParts {
   readonly buffer: InputBuffer;
   /** What `buffer` may hold. */
   readonly maxBufferedBytes: number;
+  /** What the buffers of all sessions of the object hold that was stored before the cluster was asked. */
+  readonly heldByAll: HeldBytes;
   readonly pauseInput: PauseInput;
   readonly clock: Clock;
   /** Nothing more can be sent. Called once. */
@@ -74,6 +85,8 @@ export class UpstreamWriter {
   /** What waits in the buffer, with what its rows cost. */
   #bufferedBytes = 0;
   #rows = 0;
+  /** What was stored before the cluster was asked. It goes out first. */
+  #heldBytes = 0;
   /** Bytes of one stream that will be the buffer's next row. */
   #joined: Uint8Array[] = [];
   #joinedBytes = 0;
@@ -196,12 +209,11 @@ export class UpstreamWriter {
     const channel = isText ? undefined : this.#streamOf(bytes);
     try {
       if (channel === undefined || channel !== this.#joinedChannel) this.#storeJoined();
-      if (channel === undefined) return this.#storeRows(bytes, isText) || this.#overflow({ kind: "full" });
+      if (channel === undefined) return this.#storeRows(bytes, isText) || this.#overflow({ kind: this.#fullKind });
       this.#joinedChannel = channel;
       if (this.#joinedBytes === 0) this.#join(bytes);
       else this.#join(bytes.subarray(channel === NO_CHANNEL ? 0 : 1));
-      const isFull = this.#bufferedBytes + this.#joinedBytes > this.#parts.maxBufferedBytes;
-      if (isFull) return this.#overflow({ kind: "full" });
+      if (!this.#hasRoomFor(this.#joinedBytes)) return this.#overflow({ kind: this.#fullKind });
       if (this.#joinedBytes >= ROW_BYTES) this.#storeJoined();
       return true;
     } catch (error) {
@@ -229,7 +241,7 @@ export class UpstreamWriter {
   #storeRows(bytes: Uint8Array, isText: boolean): boolean {
     const rows = Math.max(1, Math.ceil(bytes.length / PIECE_BYTES));
     const cost = bytes.length + rows * ROW_OVERHEAD_BYTES;
-    if (this.#bufferedBytes + cost > this.#parts.maxBufferedBytes) return false;
+    if (!this.#hasRoomFor(cost)) return false;
     for (let row = 0; row < rows; row++) {
       const piece = bytes.subarray(row * PIECE_BYTES, (row + 1) * PIECE_BYTES);
       this.#storeRow({ bytes: piece, isText, isLast: row === rows - 1 });
@@ -237,10 +249,26 @@ export class UpstreamWriter {
     return true;
   }
 
+  #hasRoomFor(bytes: number): boolean {
+    const { leg, maxBufferedBytes, heldByAll } = this.#parts;
+    if (this.#bufferedBytes + bytes > maxBufferedBytes) return false;
+    return !leg.isHolding || heldByAll.bytes + bytes <= Math.max(MAX_HELD_INPUT_BYTES, maxBufferedBytes);
+  }
+
+  get #fullKind(): "full" | "held" {
+    return this.#parts.leg.isHolding ? "held" : "full";
+  }
+
   #storeRow(piece: BufferedPiece): void {
     this.#parts.buffer.append(piece);
     this.#rows++;
     this.#bufferedBytes += costOf(piece);
+    if (this.#parts.leg.isHolding) this.#addHeld(costOf(piece));
+  }
+
+  #addHeld(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#parts.heldByAll.bytes += bytes;
   }
 
   #takeRow(): BufferedPiece | undefined {
@@ -248,11 +276,13 @@ export class UpstreamWriter {
     if (!piece) return undefined;
     this.#rows--;
     this.#bufferedBytes -= costOf(piece);
+    this.#addHeld(-Math.min(costOf(piece), this.#heldBytes));
     return piece;
   }
 
   #forget(): void {
     this.#rows = 0;
+    this.#addHeld(-this.#heldBytes);
     this.#bufferedBytes = 0;
     this.#joined = [];
     this.#joinedBytes = 0;

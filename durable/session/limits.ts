@@ -79,6 +79,12 @@ export function stdinLimit(overflow: InputOverflow["kind"], maxBytes: number): R
       const bound = maxBytes > 0 ? `${inUnits(maxBytes)} of it wait, the most allowed` : "none of it may be stored";
       return { outcome: "stalled", message: `${unread}, and ${bound}` };
     }
+    case "held": {
+      const message =
+        "session ended: it waits for an approval, and as much input as may be stored waits with it: " +
+        "ask for the access first, and run this once it is approved";
+      return { outcome: "stalled", message };
+    }
     case "unmeasured":
       return { outcome: "stalled", message: `${unread}, as far as Sallyport can tell on this version of workerd` };
     case "storage":

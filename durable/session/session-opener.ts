@@ -93,6 +93,7 @@ export class SessionOpener {
   readonly #onGivenUp: (session: LiveSession) => void;
   readonly #watching: WatchedBeside;
   readonly #heldInput: HeldBytes = { bytes: 0 };
+  readonly #storedInput: HeldBytes = { bytes: 0 };
   /** Each attempt is in the audit log before the cluster hears of it, so too many are not even started. */
   readonly #clusterRefusals = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
 
@@ -346,6 +347,7 @@ export class SessionOpener {
       maxBufferedStdinBytes: limits.maxBufferedStdinBytes,
       maxClientMessageBytes: maxMessageBytesOf(client.userAgent),
       heldInput: this.#heldInput,
+      storedInput: this.#storedInput,
       pauseInput: (until) => void this.#state.blockConcurrencyWhile(until),
       clock: CLOCK,
       startedAt: session.startedAt,

@@ -96,3 +96,10 @@ test.each([
   const message = `session ended: its command does not read its input, ${how}`;
   expect(stdinLimit(kind, maxBytes)).toEqual({ outcome, message });
 });
+
+test("input that waits with its session for an approval is no fault of a command that does not run yet", () => {
+  expect(stdinLimit("held", 1)).toMatchObject({
+    outcome: "stalled",
+    message: expect.stringMatching(/^session ended: it waits for an approval, .* ask for the access first/),
+  });
+});

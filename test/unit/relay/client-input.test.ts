@@ -41,7 +41,7 @@ class Session {
     const buffer = { append() {}, take: () => undefined, clear() {} };
     const pauseInput = () => {};
     const toCluster = new UpstreamWriter({
-      ...{ leg, framing, buffer, maxBufferedBytes: 64 * MIB, pauseInput, clock },
+      ...{ leg, framing, buffer, maxBufferedBytes: 64 * MIB, heldByAll: { bytes: 0 }, pauseInput, clock },
       onOverflow: () => this.failures.push("overflow"),
     });
     this.#input = new ClientInput({

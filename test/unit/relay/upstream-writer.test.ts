@@ -6,6 +6,7 @@ import {
   type BufferedPiece,
   type InputBuffer,
   type InputOverflow,
+  MAX_HELD_INPUT_BYTES,
   MAX_UNTAKEN_BYTES,
   UpstreamWriter,
 } from "../../../durable/relay/upstream-writer.ts";
@@ -28,6 +29,10 @@ class Cluster {
   readonly received: (Uint8Array | string)[] = [];
   readonly stored: BufferedPiece[] = [];
   readonly overflows: InputOverflow["kind"][] = [];
+  /** Whether the session waits for an approval. */
+  isHolding = false;
+  /** Of this session and others that wait, or have waited. */
+  readonly heldByAll = { bytes: 0 };
   pauses = 0;
   storageFails = false;
   takeFails = false;
@@ -57,6 +62,7 @@ class Cluster {
       framing,
       buffer,
       maxBufferedBytes,
+      heldByAll: this.heldByAll,
       pauseInput: () => void this.pauses++,
       clock: { now: () => this.now, sleep: () => new Promise((resolve) => this.#sleepers.push(resolve)) },
       onOverflow: ({ kind }) => this.overflows.push(kind),
@@ -330,5 +336,47 @@ describe("the cluster's writer", () => {
     expect(cluster.writer.stalledMs()).toBe(5_000);
     cluster.take();
     expect(cluster.writer.stalledMs()).toBe(0);
+  });
+
+  describe("before the cluster is asked", () => {
+    it("stores what others leave of what may wait, and frees it as the cluster takes it", async () => {
+      const cluster = new Cluster();
+      cluster.isHolding = true;
+      const others = MAX_HELD_INPUT_BYTES - 2 * MIB;
+      cluster.heldByAll.bytes = others;
+      for (let index = 0; index < 1_000; index++) cluster.writer.send(stdin(1_024));
+      expect(cluster.overflows).toEqual([]);
+      expect(cluster.heldByAll.bytes).toBeGreaterThan(others + 900 * 1_024);
+      cluster.isHolding = false;
+      await cluster.rest();
+      await cluster.takeAll();
+      expect([cluster.bytes(0).length, cluster.heldByAll.bytes]).toEqual([1_000 * 1_024, others]);
+      // Now it is the cluster's pace that fills the buffer, which has the bound of its session alone.
+      for (let index = 0; index < 8; index++) cluster.writer.send(stdin(MIB));
+      expect([cluster.stored.length > 0, cluster.heldByAll.bytes]).toEqual([true, others]);
+    });
+
+    it("ends where all that wait have stored too much, in whatever messages, and gives back what it had", () => {
+      for (const send of [
+        (cluster: Cluster) => cluster.writer.send(stdin(64 * 1_024)),
+        // Messages that are no stream take a row each, however small.
+        (cluster: Cluster) => cluster.writer.send(Uint8Array.of(4)),
+      ]) {
+        const cluster = new Cluster();
+        cluster.isHolding = true;
+        cluster.heldByAll.bytes = MAX_HELD_INPUT_BYTES - MIB;
+        for (let index = 0; index < 2_000; index++) send(cluster);
+        expect(cluster.overflows).toEqual(["held"]);
+        expect([cluster.heldByAll.bytes, cluster.stored.length]).toEqual([MAX_HELD_INPUT_BYTES - MIB, 0]);
+      }
+    });
+
+    it("takes its own bound where that alone is more", () => {
+      const cluster = new Cluster(CHANNELS, 2 * MAX_HELD_INPUT_BYTES);
+      cluster.isHolding = true;
+      cluster.heldByAll.bytes = MAX_HELD_INPUT_BYTES + MIB;
+      for (let index = 0; index < 4; index++) cluster.writer.send(stdin(64 * 1_024));
+      expect(cluster.overflows).toEqual([]);
+    });
   });
 });
