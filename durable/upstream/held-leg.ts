@@ -5,6 +5,11 @@ import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
 /** What Ctrl-C sends in a terminal in raw mode. */
 const INTERRUPT = 0x03;
+/**
+ * A size is some 30 bytes of JSON. Whatever is larger is none, and would stay in memory for as long as
+ * somebody waits: the platform takes messages of 32 MiB, and many sessions wait at once.
+ */
+const MAX_RESIZE_BYTES = 1_024;
 
 const utf8 = new TextEncoder();
 
@@ -98,7 +103,8 @@ export class HeldLeg implements UpstreamLeg {
       return;
     }
     const frame = decodeFrame(this.#parts.protocol, message);
-    if (frame?.channel === Channel.resize) this.#lastResize = message;
+    const isSize = frame?.channel === Channel.resize && frame.payload.length <= MAX_RESIZE_BYTES;
+    if (isSize) this.#lastResize = message;
     if (frame?.channel === Channel.stdin && frame.payload.includes(INTERRUPT)) this.#parts.onInterrupt();
   }
 

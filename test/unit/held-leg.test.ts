@@ -90,6 +90,14 @@ describe.each(PROTOCOLS)("a session over %s that waits", (subprotocol) => {
     expect(interrupts).toBe(0);
   });
 
+  it("keeps no large message in memory that says it is a size", () => {
+    const leg = held(true);
+    leg.send(frame(Channel.resize, '{"Width":80,"Height":24}'));
+    leg.send(frame(Channel.resize, `{"Width":120,"Height":40}${" ".repeat(2_000)}`));
+    leg.join(cluster.leg);
+    expect(cluster.sent).toEqual([frame(Channel.resize, '{"Width":80,"Height":24}')]);
+  });
+
   it("is given up by Ctrl-C while it waits; afterwards that is the command's", () => {
     const leg = held(true);
     leg.send(frame(Channel.resize, "\u0003"));
