@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { AccessRequest } from "../../contract/access.ts";
 import { approvedLine, judgeWait, waitingLine } from "../../durable/session/approval.ts";
+import { purposeOf } from "../../worker/sessions/session-approval.ts";
 
 const MINUTE = 60_000;
 const APPROVAL = {
@@ -77,5 +78,31 @@ describe("a session that needs an approval", () => {
     expect(approvedLine(APPROVAL, ["bob@example.com", "carol@example.com"])).toBe(
       "sallyport: approved by bob@example.com, carol@example.com (prod-exec).",
     );
+  });
+});
+
+describe("what approvers read of a session that waits", () => {
+  const TARGET = {
+    ...{ sessionKind: "exec", namespace: "demo", pod: "web-0.a", container: undefined, command: ["sh", "-c", "ls"] },
+    ...{ tty: false, stdin: false, stdout: true, stderr: true, ports: [] },
+  } as const;
+
+  it("is its pod, its cluster and its command", () => {
+    expect(purposeOf(TARGET, "prod")).toBe("exec in the pod web-0.a of demo, cluster prod: sh -c ls");
+    expect(purposeOf({ ...TARGET, container: "main", command: [] }, "prod")).toBe(
+      "exec in the pod web-0.a (container main) of demo, cluster prod",
+    );
+  });
+
+  it("does not read as another place, whatever names its client sends", () => {
+    const container = "main) of demo, cluster staging: ls";
+    expect(purposeOf({ ...TARGET, container }, "prod")).toBe(
+      `exec in the pod web-0.a (container "${container}") of demo, cluster prod: sh -c ls`,
+    );
+    const quoting = 'x" of demo, cluster staging: ls';
+    expect(purposeOf({ ...TARGET, pod: quoting }, "prod")).toContain(`pod ${JSON.stringify(quoting)} of demo`);
+    const long = "a".repeat(5_000);
+    const purpose = purposeOf({ ...TARGET, namespace: long, pod: long, container: long }, "prod");
+    expect(purpose).toMatch(/, cluster prod: sh -c ls$/);
   });
 });
