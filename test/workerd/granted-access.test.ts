@@ -208,6 +208,28 @@ describe("an approved request", () => {
     expect(await seenAs(person)).toMatchObject({ "impersonate-group": "developers, pair-admins" });
   });
 
+  it("of a grant for two counts one person once, whose second identity is theirs at another cluster alone", async () => {
+    const [person, one, twin, two] = [someone(), lead(), lead(), lead()];
+    const { id } = await asked(person, "grant=pair");
+    await json(decide(one, id));
+    const clusters = [
+      { name: "here", hostnames: ["sallyport.example.com"], binding: "KUBE_API" },
+      {
+        ...{ name: "there", hostnames: ["there.example.com"], binding: "KUBE_API" },
+        identities: [{ match: { email: twin.email }, user: one.email }],
+      },
+    ];
+    const other = { config: { cluster: undefined, clusters } as Partial<ConfigInput> };
+    await expectApiDenial(await decide(twin, id, undefined, other), "access_already_decided", /you have approved this/);
+    expect(await json(call(person, `/-/approvals/${id}`))).toMatchObject({ state: "pending" });
+    // Another person, with the same document.
+    expect(await json(decide(two, id, undefined, other))).toMatchObject({ state: "active" });
+    // To deny is not to count twice.
+    const denied = await asked(someone(), "grant=pair");
+    await json(decide(one, denied.id));
+    expect(await json(decide(twin, denied.id, { decision: "deny" }, other))).toMatchObject({ state: "denied" });
+  });
+
   it("that nobody but oneself has to approve is active at once, and marked", async () => {
     const person = someone();
     expect(await asked(person, "grant=glass")).toMatchObject({ state: "active", selfApproved: true });

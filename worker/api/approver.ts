@@ -23,12 +23,21 @@ export function decidingPerson({ subject, identity }: Pick<Caller, "subject" | "
  * Kubernetes user in each cluster, and whoever asked may have been at any of them.
  */
 export function isOwnRequest(caller: Caller, request: AccessRequest): boolean {
+  return isCaller(caller, request.person);
+}
+
+/** Whether one of a request's approvals is the caller's, likewise: several people are not one with two names. */
+export function hasApproved(caller: Caller, { approvals }: AccessRequest): boolean {
+  return approvals.some(({ by, subject, kubernetesUser }) => isCaller(caller, { user: by, subject, kubernetesUser }));
+}
+
+function isCaller(caller: Caller, person: DecidingPerson): boolean {
   const { subject, accessIdentity, identity, config } = caller;
   const others = [config.identities, ...config.clusters.map(({ identities }) => identities)].flatMap((rules) => {
     const identified = identify(subject, accessIdentity, rules);
     return identified.ok ? [identified.value] : [];
   });
-  return [identity, ...others].some((one) => isSamePerson(nameOf(subject.sub, one), request.person));
+  return [identity, ...others].some((one) => isSamePerson(nameOf(subject.sub, one), person));
 }
 
 /** The grants that the caller may decide about. */

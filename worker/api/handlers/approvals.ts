@@ -5,7 +5,7 @@
 import type * as z from "zod";
 import { type AccessDecisionEvent, findAccessDecisions } from "../../../audit/access-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
-import type { AccessRequest } from "../../../contract/access.ts";
+import { type AccessRequest, accessStateOf } from "../../../contract/access.ts";
 import { LOCATION_HINTS } from "../../../contract/placement.ts";
 import { copiesOf } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
@@ -13,7 +13,15 @@ import { describeApprovers, mayDecide } from "../../policy/approvals.ts";
 import { askDirectory } from "../../sessions/directory.ts";
 import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "../../sessions/user-objects.ts";
 import { accessJson } from "../access-json.ts";
-import { approverOf, decidableGrants, decidingPerson, isOwnRequest, maySee, seesAll } from "../approver.ts";
+import {
+  approverOf,
+  decidableGrants,
+  decidingPerson,
+  hasApproved,
+  isOwnRequest,
+  maySee,
+  seesAll,
+} from "../approver.ts";
 import { queryDatabase } from "../database.ts";
 import type { ApiContext } from "../request.ts";
 import type { approvals } from "../schemas/access.ts";
@@ -35,6 +43,11 @@ const NO_SERVICE_TOKEN: Denial = denial(
 const OWN_REQUEST: Denial = denial(
   "access_own_request",
   "this is your own request, by your name, your sign-in or your Kubernetes user: somebody else must decide",
+);
+
+const ALREADY_APPROVED: Denial = denial(
+  "access_already_decided",
+  "you have approved this, by your name, your sign-in or your Kubernetes user: it needs somebody else's approval",
 );
 
 type Decided = z.output<typeof approvals>["decided"];
@@ -70,6 +83,9 @@ export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }
     return err(denial("not_approver", `you may not decide about ${grant.name}: ${describeApprovers(grant)} may`));
   }
   const { decision, reason, minutes = null } = body;
+  // What has ended meanwhile is the object's to tell, which also knows of an approval of this moment.
+  const isPending = accessStateOf(request, Date.now()) === "pending";
+  if (isPending && decision === "approve" && hasApproved(api, request)) return err(ALREADY_APPROVED);
   if (minutes !== null && minutes > grant.maxMinutes) {
     return err(denial("bad_request", `the grant ${grant.name} is for ${grant.maxMinutes} minutes at most: give fewer`));
   }
