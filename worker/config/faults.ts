@@ -56,6 +56,7 @@ export function findGrantFaults(grants: readonly Grant[], lists: readonly RuleLi
         .map((rule) => `grants[${index}].gives.rules names ${rule}, ${known.has(rule) ? NEEDS_NONE : NO_RULE}`);
       return [...namesake, ...rules];
     }),
+    ...findNamesakes(lists),
     ...lists.flatMap(({ place, rules }) =>
       rules.flatMap(({ name, approval }, index) => {
         if (!approval) return [];
@@ -68,6 +69,24 @@ export function findGrantFaults(grants: readonly Grant[], lists: readonly RuleLi
       }),
     ),
   ];
+}
+
+/**
+ * Grants give rules by name, in all clusters. Where rules of one name ask for different grants, the one that is
+ * easier to get would open both.
+ */
+function findNamesakes(lists: readonly RuleList[]): string[] {
+  const first = new Map<string, { readonly grant: string; readonly at: string }>();
+  return lists.flatMap(({ place, rules }) =>
+    rules.flatMap(({ name, approval }, index) => {
+      if (!approval) return [];
+      const at = `${place}[${index}]`;
+      const earlier = first.get(name);
+      if (!earlier) first.set(name, { grant: approval.grant, at });
+      if (!earlier || earlier.grant === approval.grant) return [];
+      return [`${at} has the name of ${earlier.at}, which asks for another grant: each grant would give both`];
+    }),
+  );
 }
 
 const NEEDS_NONE = "a rule that has no approval";

@@ -128,6 +128,22 @@ describe("a rule's approval is refused at start", () => {
     expect(fault(withRule(change))).toMatch(message);
   });
 
+  test("with the name of another cluster's rule that asks for another grant, which would open both", () => {
+    const strict = { ...GRANT, name: "prod-admin", count: 2 };
+    const cluster = (name: string, grant: string) => ({
+      ...{ name, hostnames: [`${name}.example.com`], binding: "KUBE_API" },
+      rules: [{ ...EXEC, approval: { grant } }],
+    });
+    const document = (...grants: [string, string]) => ({
+      ...{ cluster: undefined, rules: [], grants: [GRANT, strict] },
+      clusters: [cluster("one", grants[0]), cluster("two", grants[1])],
+    });
+    expect(fault(document("prod-exec", "prod-admin"))).toMatch(
+      "clusters[1].rules[0] has the name of clusters[0].rules[0], which asks for another grant",
+    );
+    expect(load(document("prod-admin", "prod-admin")).clusters).toHaveLength(2);
+  });
+
   test("of a grant that does not give the rule, also where a cluster has it", () => {
     const other = { ...GRANT, name: "other", gives: { groups: ["admins"] } };
     expect(fault({ grants: [GRANT, other], ...withRule({ approval: { grant: "other" } }) })).toMatch(
