@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { AccessRequest } from "../../contract/access.ts";
 import { approvedLine, judgeWait, waitingLine } from "../../durable/session/approval.ts";
-import { purposeOf } from "../../worker/sessions/session-approval.ts";
+import type { SessionTarget } from "../../kubernetes/session-target.ts";
+import { purposeOf } from "../../worker/policy/purpose.ts";
 
 const MINUTE = 60_000;
 const APPROVAL = {
@@ -82,10 +83,10 @@ describe("a session that needs an approval", () => {
 });
 
 describe("what approvers read of a session that waits", () => {
-  const TARGET = {
+  const TARGET: SessionTarget = {
     ...{ sessionKind: "exec", namespace: "demo", pod: "web-0.a", container: undefined, command: ["sh", "-c", "ls"] },
     ...{ tty: false, stdin: false, stdout: true, stderr: true, ports: [] },
-  } as const;
+  };
 
   it("is its pod, its cluster and its command", () => {
     expect(purposeOf(TARGET, "prod")).toBe("exec in the pod web-0.a of demo, cluster prod: sh -c ls");

@@ -1,8 +1,7 @@
 /** Sessions that wait for an approval instead of being refused. */
 
 import { err, ok, type Result } from "../../common/result.ts";
-import { stripControlCharacters } from "../../common/text.ts";
-import { ACCESS_TEXT_CHARS, accessStateOf } from "../../contract/access.ts";
+import { accessStateOf } from "../../contract/access.ts";
 import type { LocationHint } from "../../contract/placement.ts";
 import type { SessionApproval } from "../../contract/session-plan.ts";
 import type { SessionTarget } from "../../kubernetes/classify.ts";
@@ -14,6 +13,7 @@ import { defaultMinutes, describeApprovers, howToAsk } from "../policy/approvals
 import type { Decision } from "../policy/decide.ts";
 import { type GrantDenial, type NeededApproval, PENDING_GRANT } from "../policy/decide-with-grants.ts";
 import type { Identity } from "../policy/identify.ts";
+import { purposeOf } from "../policy/purpose.ts";
 import { invokeUserObject, userObjectAddress } from "./user-objects.ts";
 
 const MINUTE_MS = 60_000;
@@ -91,33 +91,6 @@ export async function askForApproval(
     isOwnRequest: isNew && !isCopyProbe(target),
     ...{ howToApprove: `${who} may approve it: ${origin}/-/approvals/${request.id} .`, copyTo },
   });
-}
-
-/**
- * For the approver: `exec in the pod web (container main) of demo, cluster prod: sh -c …`.
- *
- * Nothing checks names before the cluster does, and it has not been asked yet. One that Kubernetes would not
- * take is quoted, and cut: `main) of demo, cluster staging: ls` must not read as another place.
- */
-export function purposeOf({ sessionKind, namespace, pod, container, command }: SessionTarget, cluster: string): string {
-  const inside = container === undefined ? "" : ` (container ${quoteHostile(container)})`;
-  const what = command.length === 0 ? "" : `: ${command.join(" ")}`;
-  const place = `the pod ${quoteHostile(pod)}${inside} of ${quoteHostile(namespace)}`;
-  const purpose = `${sessionKind} in ${place}, cluster ${cluster}${what}`;
-  const { purpose: most } = ACCESS_TEXT_CHARS;
-  const text = stripControlCharacters(purpose.slice(0, 2 * most)).toWellFormed();
-  return text.length > most ? `${text.slice(0, most - 1).toWellFormed()}…` : text;
-}
-
-/** What the API server takes as a name of pods, containers and namespaces: a DNS subdomain (RFC 1123). */
-const KUBERNETES_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
-/** Of a name that is none. The cluster must still be within the text. */
-const MAX_HOSTILE_CHARS = 63;
-
-function quoteHostile(name: string): string {
-  if (KUBERNETES_NAME.test(name)) return name;
-  const isLong = name.length > MAX_HOSTILE_CHARS;
-  return JSON.stringify(`${name.slice(0, MAX_HOSTILE_CHARS).toWellFormed()}${isLong ? "…" : ""}`);
 }
 
 function reasonFirst(grant: Grant): Denial {
