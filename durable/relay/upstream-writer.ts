@@ -17,8 +17,8 @@ const NO_CHANNEL = -1;
 /** What a row costs beside its bytes, so that a bound in bytes bounds the rows of tiny messages too. */
 const ROW_OVERHEAD_BYTES = 1024;
 /**
- * What all sessions of an object may store that wait for an approval, unless one of them alone may store more.
- * Each has a bound of its own, but more may wait than may run. Together they would fill the object's storage,
+ * What all sessions of an object may store that wait for an approval, unless one alone may store more. Each
+ * has a bound of its own, but more may wait than may run. Together they would fill the object's storage,
  * which takes 10 GB: then it could store no lock either.
  */
 export const MAX_HELD_INPUT_BYTES = 512 * 1024 * 1024;

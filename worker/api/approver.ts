@@ -26,7 +26,7 @@ export function isOwnRequest(caller: Caller, request: AccessRequest): boolean {
   return isCaller(caller, request.person);
 }
 
-/** Whether one of a request's approvals is the caller's, likewise: several people are not one with two names. */
+/** Whether one of a request's approvals is the caller's own, likewise: they count people, not identities. */
 export function hasApproved(caller: Caller, { approvals }: AccessRequest): boolean {
   return approvals.some(({ by, subject, kubernetesUser }) => isCaller(caller, { user: by, subject, kubernetesUser }));
 }

@@ -72,8 +72,8 @@ export function findGrantFaults(grants: readonly Grant[], lists: readonly RuleLi
 }
 
 /**
- * Grants give rules by name, in all clusters. Where rules of one name ask for different grants, the one that is
- * easier to get would open both.
+ * Grants give rules by name, in all clusters. Where rules of one name ask for different grants, the one that
+ * is easier to get would open both.
  */
 function findNamesakes(lists: readonly RuleList[]): string[] {
   const first = new Map<string, { readonly grant: string; readonly at: string }>();
