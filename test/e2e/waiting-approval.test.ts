@@ -278,6 +278,7 @@ print(session.read_stdout().strip(), session.returncode)
   it("begins and ends while D1 is away, and the log has it afterwards", async () => {
     const bringBack = takeD1Away();
     onTestFinished(bringBack);
+    expect((await people.admin("GET", "sessions?state=ended")).ok).toBe(false);
     const waits = shellIn("without-d1");
     const id = await waiting(waits);
     await approve(id);
