@@ -161,8 +161,8 @@ function applyQuery(
  * Returns the name of the object that `fieldSelector=metadata.name=…` restricts a list or watch to.
  *
  * The API server ignores the name when another list option does not parse. Label selectors are not parsed
- * here, so a request with one has no name, and neither has one with an invalid number. Rules for a name then
- * do not match it, which is the safe side.
+ * here, so a request with one has no name, and neither has one with an invalid number. A rule that
+ * allows a name then does not match it, and one that refuses a name reads the selector itself.
  */
 function nameFromFieldSelector(query: Query): string | undefined {
   const areNumbersValid = ["limit", "timeoutSeconds"].every((key) =>

@@ -97,7 +97,7 @@ function disagreement({ info, kinds }: Allowed, { objectRef, verb }: AuditEvent)
   for (const part of ["resource", "namespace", "apiGroup", "subresource"] as const) {
     if (info[part] !== theirs[part]) return `${part} ${info[part]}, to the API server ${theirs[part]}`;
   }
-  // The Worker's name may be missing: see selectedName in kubernetes/request-info.ts.
+  // The Worker's name may be missing: see nameFromFieldSelector in kubernetes/request-info.ts.
   if (info.name !== "" && info.name !== theirs.name) return `name ${info.name}, to the API server ${theirs.name}`;
   if (READS.has(info.verb) && !READS.has(verb)) return `read ${info.verb}, to the API server the write ${verb}`;
   return info.verb === verb ? undefined : `verb ${info.verb}, to the API server ${verb}`;

@@ -282,6 +282,14 @@ describe("a grant", () => {
     expect(grants[0]?.reason).toBe("INC-17 [2J:  down");
   });
 
+  it("is read back where the limit cuts a character of its reason in two", async () => {
+    const cluster = new FakeCluster();
+    await cluster.issue({ reason: `${"x".repeat(511)}\u{1f600}` });
+    const { grants, rejected } = await listGrants("prod", ACCESS, cluster);
+    expect(rejected).toEqual([]);
+    expect(grants[0]?.reason).toBe(`${"x".repeat(511)}\ufffd`);
+  });
+
   it("is one row of the audit log however often it is entered, whatever its reason contains", () => {
     const database = new DatabaseSync(":memory:");
     for (const { statements } of readMigrations(resolve(import.meta.dirname, "../../migrations"))) {

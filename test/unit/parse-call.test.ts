@@ -134,7 +134,9 @@ describe("a body that may be plain text", () => {
     ['{"reason":"INC-17"}', "INC-17"],
     ['{"ticket":17}', '{"ticket":17}'],
     ["17", "17"],
-  ])("%j is a reason", async (body, expected) => {
+    // A character that the limit cuts in two is no text, and no terminal's.
+    [`${"x".repeat(499)}\u{1f600}`, `${"x".repeat(499)}\ufffd`],
+  ])("%.40j is a reason", async (body, expected) => {
     expect(await reason(body)).toMatchObject({ body: { reason: expected } });
   });
 

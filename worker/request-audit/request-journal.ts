@@ -208,7 +208,7 @@ async function respond(
     const answer = await working.catch(() => undefined);
     if (answer === undefined) await send({ status: 500, reason: "Sallyport failed on this request" });
     else if (answer.ok) await send({ status: answer.value.status, reason: null });
-    else await send({ status: null, reason: answer.error.message.slice(0, 512) });
+    else await send({ status: null, reason: answer.error.message.slice(0, 512).toWellFormed() });
   } catch (error) {
     logEvent("error", "response_not_recorded", { error: describeError(error) });
   }
