@@ -79,6 +79,21 @@ describe.skipIf(!hasCurl)("docs/GUIDE.md", () => {
   });
 });
 
+describe.skipIf(!hasCurl)("docs/GUIDE.md, for auditors", () => {
+  it("shows a live session until it ends", async () => {
+    const open = people.alice.start(["exec", "shell", "--", "sh", "-c", "echo watched; sleep 96"]);
+    const { id } = await sessionWhere(people.stack.d1Path, "state = 'live' AND command ->> '$[2]' LIKE '%sleep 96'");
+    environment = { ...environment, ID: String(id) };
+    const watched = printedBy("docs/GUIDE.md", "/watch");
+    const list = async () => (await run(`curl -sS "$ADMIN/requests?user=admin@example.com"`)).stdout;
+    await expect.poll(list, { timeout: 20_000 }).toContain(`/sessions/${id}/watch`);
+    await run(`curl -sS -X DELETE "$ADMIN/sessions/$ID?reason=seen+enough"`);
+    await open.finished;
+    expect(await watched).toContain("watched");
+    expect(await watched).toContain("seen enough");
+  });
+});
+
 describe("docs/ACCESS-REQUESTS.md", () => {
   it("asks for access, approves it and takes it back, in the order of the page", async () => {
     const page = "docs/ACCESS-REQUESTS.md";
@@ -135,7 +150,7 @@ describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
   });
 
   it("has no block that none of these ran", () => {
-    expect(stackBlocks("docs/GUIDE.md").length).toBe(2);
+    expect(stackBlocks("docs/GUIDE.md").length).toBe(3);
     expect(stackBlocks("docs/ACCESS-REQUESTS.md").length).toBe(5);
     expect(stackBlocks("docs/RUNBOOK.md").length).toBe(6);
   });
