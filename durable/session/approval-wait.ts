@@ -1,7 +1,7 @@
 import type { AccessRequest } from "../../contract/access.ts";
 import type { SessionApproval } from "../../contract/session-plan.ts";
 import type { HeldLeg } from "../upstream/held-leg.ts";
-import { judgeWait, REPEAT_LINE_MS, type WaitVerdict, waitingLine } from "./approval.ts";
+import { judgeWait, REPEAT_LINE_MS, type WaitVerdict, waitingLines } from "./approval.ts";
 
 export interface ApprovalWaitParts {
   readonly approval: SessionApproval;
@@ -49,7 +49,7 @@ export class ApprovalWait {
     if (verdict.kind === "wait") {
       if (now - this.#saidAt < REPEAT_LINE_MS) return;
       this.#saidAt = now;
-      leg.say(waitingLine(approval, now));
+      for (const line of waitingLines(approval, now)) leg.say(line);
       return;
     }
     this.#isDecided = true;

@@ -54,10 +54,13 @@ export function judgeWait(
   }
 }
 
-/** What the person reads while they wait. */
-export function waitingLine({ grant, howToApprove, waitUntil }: SessionApproval, now: number): string {
+/** What the person reads while they wait, a line each: none breaks within the address. */
+export function waitingLines({ grant, howToApprove, waitUntil }: SessionApproval, now: number): readonly string[] {
   const left = formatDuration(Math.max(0, Math.ceil((waitUntil - now) / 1_000)));
-  return `sallyport: this needs an approval of ${grant}, and waits for up to ${left}. ${howToApprove} Ctrl-C gives up.`;
+  return [
+    `sallyport: this needs an approval of ${grant}, and waits for up to ${left}. Ctrl-C gives up.`,
+    `sallyport: ${howToApprove}`,
+  ];
 }
 
 /** What they read when the session begins. */

@@ -205,7 +205,7 @@ describe("a shell that waits", () => {
     await approve(await askedBy(waits.stderr));
     const { code, stdout, stderr } = await waits.finished;
     expect([code, stdout.split(" ")[0]]).toEqual([0, createHash("sha256").update(bytes).digest("hex")]);
-    expect(stderr).toMatch(/^sallyport: .*\nsallyport: approved by bob@example.com \(piped\)\.\n$/);
+    expect(stderr).toMatch(/^(?:sallyport: .*\n){2}sallyport: approved by bob@example.com \(piped\)\.\n$/);
   });
 
   it("copies a file in and out, although kubectl asks first, silently, whether the destination is a folder", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AccessRequest } from "../../contract/access.ts";
-import { approvedLine, judgeWait, waitingLine } from "../../durable/session/approval.ts";
+import { approvedLine, judgeWait, waitingLines } from "../../durable/session/approval.ts";
 import type { SessionTarget } from "../../kubernetes/session-target.ts";
 import { purposeOf } from "../../worker/policy/purpose.ts";
 
@@ -9,7 +9,7 @@ const APPROVAL = {
   accessId: "a-1",
   grant: "prod-exec",
   waitUntil: 5 * MINUTE,
-  howToApprove: "Members of oncall approve it at https://kube.example.com/-/approvals/a-1.",
+  howToApprove: "members of oncall may approve it: https://kube.example.com/-/approvals/a-1",
   isOwnRequest: true,
   copyTo: [],
 };
@@ -72,10 +72,10 @@ describe("a session that needs an approval", () => {
   });
 
   it("says for what it waits, how long, who may approve and how to give up", () => {
-    expect(waitingLine(APPROVAL, MINUTE + 500)).toBe(
-      "sallyport: this needs an approval of prod-exec, and waits for up to 4m. " +
-        "Members of oncall approve it at https://kube.example.com/-/approvals/a-1. Ctrl-C gives up.",
-    );
+    expect(waitingLines(APPROVAL, MINUTE + 500)).toEqual([
+      "sallyport: this needs an approval of prod-exec, and waits for up to 4m. Ctrl-C gives up.",
+      "sallyport: members of oncall may approve it: https://kube.example.com/-/approvals/a-1",
+    ]);
     expect(approvedLine(APPROVAL, ["bob@example.com", "carol@example.com"])).toBe(
       "sallyport: approved by bob@example.com, carol@example.com (prod-exec).",
     );

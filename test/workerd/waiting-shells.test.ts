@@ -60,13 +60,17 @@ describe("a shell that needs an approval", () => {
     const client = await Client.open(
       call(person, pod.path("command=sh&command=-c&command=id&stdout=true"), { headers: V5 }),
     );
-    await eventually(() => expect(client.text(Channel.stderr)).toContain("waits for up to 5m. boss@example.com may"));
+    await eventually(() =>
+      expect(client.text(Channel.stderr)).toContain(
+        "waits for up to 5m. Ctrl-C gives up.\nsallyport: boss@example.com may",
+      ),
+    );
     const [request] = await requestsOf(person);
     expect(request).toMatchObject({
       ...{ state: "pending", grant: "shells", minutes: 60, user: person.email },
       purpose: `exec in the pod ${pod.name} of demo, cluster test-cluster: sh -c id`,
     });
-    expect(client.text(Channel.stderr)).toContain(`https://sallyport.example.com/-/approvals/${request?.id} .`);
+    expect(client.text(Channel.stderr)).toContain(`https://sallyport.example.com/-/approvals/${request?.id}\n`);
     expect(pod.isAsked).toBe(false);
 
     await approve(request?.id ?? "");

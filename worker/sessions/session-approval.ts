@@ -89,7 +89,7 @@ export async function askForApproval(
     ...{ accessId: request.id, grant: grant.name, waitUntil: now + waitMinutes * MINUTE_MS },
     // Otherwise it would be gone before anybody could decide.
     isOwnRequest: isNew && !isCopyProbe(target),
-    ...{ howToApprove: `${who} may approve it: ${origin}/-/approvals/${request.id} .`, copyTo },
+    ...{ howToApprove: `${who} may approve it: ${origin}/-/approvals/${request.id}`, copyTo },
   });
 }
 
