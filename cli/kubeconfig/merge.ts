@@ -3,21 +3,7 @@ import { isMap, isSeq, parseAllDocuments, type YAMLMap, type YAMLSeq, type Docum
 import { USER_WITHOUT_CREDENTIAL } from "../../common/kubeconfig-user.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import { otherServer, takenBy } from "./plan.ts";
-
-export interface ExecUser {
-  readonly command: string;
-  readonly args: readonly string[];
-}
-
-/** A cluster to write, with its context and its user, which all have one name. */
-export interface WrittenContext {
-  readonly name: string;
-  readonly server: string;
-  /** PEM. */
-  readonly certificateAuthority?: string | undefined;
-  /** Undefined: no credentials, for a device with WARP. */
-  readonly exec: ExecUser | undefined;
-}
+import type { ExecUser, WrittenContext } from "./written-context.ts";
 
 export interface MergeOptions {
   /** Takes over names that belong to another server, or to another user. */

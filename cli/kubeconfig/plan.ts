@@ -4,8 +4,8 @@
 import { isJsonObject } from "../../common/json.ts";
 import { USER_WITHOUT_CREDENTIAL } from "../../common/kubeconfig-user.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import type { WrittenContext } from "./merge.ts";
 import { entry, hasCurrentContext, isThisPluginsUser, type KubeconfigFile } from "./read.ts";
+import type { WrittenContext } from "./written-context.ts";
 
 /** What is written to one file. */
 export interface PlannedChange {

@@ -8,9 +8,10 @@ import { PluginFailure } from "../failure.ts";
 import { isPassing, retryPassing } from "../store/windows.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { kubeconfigPaths, readKubeconfigs, readTextIfAny } from "./files.ts";
-import type { MergeOptions, WrittenContext } from "./merge.ts";
+import type { MergeOptions } from "./merge.ts";
 import { type PlannedChange, planChanges } from "./plan.ts";
 import { followLinks, replaceFile } from "./replace-file.ts";
+import type { WrittenContext } from "./written-context.ts";
 
 const LOCK_POLL_MS = 50;
 /** kubectl holds its lock for milliseconds. */
