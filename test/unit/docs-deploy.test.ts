@@ -51,7 +51,7 @@ describe("docs/DEPLOY.md", () => {
   it("goes from an empty account to the first kubectl get pods in ten commands, without an id", () => {
     const quick = blocks.filter(({ text }) => text.startsWith("git clone"));
     expect(quick).toHaveLength(1);
-    const commands = (quick[0]?.text ?? "").trim().split("\n");
+    const commands = (quick[0]?.text ?? "").trim().split(/\n| && /);
     expect(commands.length).toBeLessThanOrEqual(10);
     expect(commands.at(-1)).toMatch(/^kubectl .*get pods$/);
     // An id of Cloudflare's has 32 hexadecimal digits, or is a UUID.

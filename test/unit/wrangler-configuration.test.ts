@@ -236,7 +236,10 @@ describe("Terraform's outputs", () => {
     expect(() => parseOutputs('{"account_id": "bare"}', "o")).toThrow(/is not the JSON that/);
   });
 
-  it("of another account, team or set of clusters than the deployment file's are refused", () => {
+  it("of another deployment, account, team or set of clusters than the deployment file's are refused", () => {
+    expect(() => testPlan({}, { deployment: "staging" })).toThrow(
+      "the outputs are of the deployment staging, the deployment file is that of sallyport: check --outputs and --config",
+    );
     expect(() => testPlan({}, { account_id: "f".repeat(32) })).toThrow(/another account/);
     expect(() => testPlan({}, { team_domain: "https://other.cloudflareaccess.com" })).toThrow(/another team domain/);
     expect(() => testPlan({}, { vpc_service_ids: {} })).toThrow("the output vpc_service_ids lacks prod");

@@ -18,8 +18,8 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import type { WrittenContext } from "../../../cli/kubeconfig/merge.ts";
 import { changeKubeconfigs } from "../../../cli/kubeconfig/write.ts";
+import type { WrittenContext } from "../../../cli/kubeconfig/written-context.ts";
 import { surroundingsOf } from "./support.ts";
 
 let folder: string;

@@ -1,8 +1,9 @@
 /** Kubeconfigs: read as kubectl reads them, and changed in nothing but the contexts that are ours. */
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { type MergeOptions, mergeContexts, type WrittenContext } from "../../../cli/kubeconfig/merge.ts";
+import { type MergeOptions, mergeContexts } from "../../../cli/kubeconfig/merge.ts";
 import { contextNames, resolveContext } from "../../../cli/kubeconfig/read.ts";
+import type { WrittenContext } from "../../../cli/kubeconfig/written-context.ts";
 
 const file = (path: string, text: string) => ({ path, content: parse(text) as unknown });
 

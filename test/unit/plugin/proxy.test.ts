@@ -1,6 +1,9 @@
 /** The proxy: whom it serves, and which headers pass it. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { admitRequest, refusalStatus } from "../../../cli/proxy/admit.ts";
 import { serviceToken } from "../../../cli/proxy/credentials.ts";
@@ -144,6 +147,17 @@ describe("a service token", () => {
     expect(() => serviceToken({ ...token, CF_ACCESS_CLIENT_SECRET: "se\ncret" }, undefined)).toThrow(
       /^(?!.*cret\b).*$/s,
     );
+  });
+
+  it("of a file becomes the same headers, before what the environment has", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "sallyport-proxy-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "token.json");
+    writeFileSync(file, JSON.stringify({ clientId: "file.access", clientSecret: "of-the-file" }));
+    expect(await serviceToken(token, file)?.headers()).toEqual({
+      "cf-access-client-id": "file.access",
+      "cf-access-client-secret": "of-the-file",
+    });
   });
 
   it("of a file that is not there, or not as described, is refused", () => {
