@@ -95,7 +95,7 @@ export class SessionHost {
     this.#alarm = new Alarm(state.storage);
     this.#locks = new UserLocks(sql);
     this.#notifier = makeNotifier(state, this.#alarm, readWebhooks(env.SALLYPORT_WEBHOOKS).webhooks);
-    const outages = new OutageReporter((since) => tellOfOutage(env.DIRECTORY, since));
+    const outages = new OutageReporter((since) => tellDirectory(env.DIRECTORY, "reportOutage", { since }));
     this.#audit = new AuditLog(state, this.#alarm, env.AUDIT_DB, {
       written: (id, at, event) => this.#notifier.notify(id, at, event),
       notDelivered: (oldestAt, now) => {
@@ -342,12 +342,6 @@ async function tellDirectory<M extends DirectoryMethod>(
   const told = await callDirectory(namespace, method, report);
   if (!told.ok) throw new Error(told.error.code);
   return told.value;
-}
-
-/** @throws where the directory does not take it */
-async function tellOfOutage(namespace: SharedBindings["DIRECTORY"], since: number): Promise<void> {
-  const told = await callDirectory(namespace, "reportOutage", { since });
-  if (!told.ok) throw new Error(told.error.code);
 }
 
 function stoppedAfter(checkpointAt: number): string {

@@ -13,11 +13,11 @@ const STORE_REPORTS_EVERY_MS = 30_000;
 
 /** Tells the directory that a user's events wait for D1. */
 export class OutageReporter {
-  readonly #tell: (since: number) => Promise<void>;
+  readonly #tell: (since: number) => Promise<unknown>;
   #toldAt = Number.NEGATIVE_INFINITY;
 
   /** @param tell brings it to the directory; may fail, and is tried again at the next failed delivery */
-  constructor(tell: (since: number) => Promise<void>) {
+  constructor(tell: (since: number) => Promise<unknown>) {
     this.#tell = tell;
   }
 
