@@ -1,7 +1,8 @@
 import { makeSessionId } from "../contract/session-id.ts";
 
 /**
- * Makes the id of an event that belongs to no session: as a session's, it names the object.
+ * Makes the id of an event that belongs to no session, or of a request for access. Like a session's id, it
+ * names the object.
  *
  * @param now ms since the epoch
  */

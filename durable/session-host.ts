@@ -15,7 +15,6 @@ import {
 import { userObjectName } from "../contract/placement.ts";
 import type { RecordingBlock } from "../contract/recording.ts";
 import type { Recorded } from "../contract/request-record.ts";
-import { makeSessionId } from "../contract/session-id.ts";
 import type { SessionPlan } from "../contract/session-plan.ts";
 import type { LiveSessionRow } from "../contract/session-row.ts";
 import { callUserObject, type UserObjectFields, type UserObjectValue } from "../contract/user-object.ts";
@@ -28,6 +27,7 @@ import type { ObjectsBindings } from "./bindings.ts";
 import { Decisions } from "./decisions.ts";
 import { AccessReporter } from "./directory/access-reporter.ts";
 import { DirectoryReporter } from "./directory/reporter.ts";
+import { makeEventId } from "./event-id.ts";
 import { HEARTBEAT_MS } from "./intervals.ts";
 import { OutageReporter } from "./notifications/database-outage.ts";
 import { makeNotifier } from "./notifications/make-notifier.ts";
@@ -156,7 +156,7 @@ export class SessionHost {
       audit: this.#audit,
       sessions: this.#sessions,
       directory: this.#accessReporter,
-      makeId: () => makeSessionId(objectId, Date.now(), crypto.getRandomValues(new Uint8Array(10))),
+      makeId: () => makeEventId(state.id, Date.now()),
       copy: (user, copyTo) => this.decisions.copy(user, copyTo),
       notReached: () => copies.notReached,
     });
