@@ -201,20 +201,24 @@ export function answerDirectoryCall<M extends DirectoryMethod>(
   argument: unknown,
   answer: (fields: DirectoryFields<M>) => DirectoryAnswer<M>,
 ): DirectoryAnswer<M> {
-  const schemaOf = (version: number) =>
-    (method === "report" && version === 3
-      ? reportOfVersion3
-      : DIRECTORY_METHODS[method].fields) as unknown as z.ZodType<DirectoryFields<M>>;
+  const schema = DIRECTORY_METHODS[method].fields as unknown as z.ZodType<DirectoryFields<M>>;
+  const schemaOf = (version: number) => (version === 3 && FIELDS_OF_VERSION_3[method]) || schema;
   const fields = parseVersioned(schemaOf, argument);
   if (!fields.ok) return refuseMismatch(method, fields.error.detail);
   const answered = answer(fields.value);
-  return method === "listLive" && isOfVersion(argument, 3) ? (pageOfVersion3(answered as never) as never) : answered;
+  const toForm = isOfVersion(argument, 3) ? ANSWERS_OF_VERSION_3[method] : undefined;
+  return toForm && answered.ok ? (ok(toForm(answered.value)) as DirectoryAnswer<M>) : answered;
 }
 
-/** A page for an edge of version 3, which refuses fields that it does not know. */
-function pageOfVersion3(answered: DirectoryAnswer<"listLive">): unknown {
-  return answered.ok ? ok({ ...answered.value, sessions: answered.value.sessions.map(rowOfVersion3) }) : answered;
-}
+/** The arguments of version 3, where the current schema refuses them. */
+const FIELDS_OF_VERSION_3: { readonly [M in DirectoryMethod]?: z.ZodType<DirectoryFields<M>> } = {
+  report: reportOfVersion3,
+};
+
+/** The methods whose answers had fewer fields in version 3, whose edge refuses fields that it does not know. */
+const ANSWERS_OF_VERSION_3: { readonly [M in DirectoryMethod]?: (value: DirectoryValue<M>) => unknown } = {
+  listLive: (page) => ({ ...page, sessions: page.sessions.map(rowOfVersion3) }),
+};
 
 function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<DirectoryAnswer<M>> {
   return z.discriminatedUnion("ok", [

@@ -289,13 +289,17 @@ export function answerCall<
   acceptedVersions?: readonly number[],
 ): Answer | ReturnType<typeof refuseMismatch> {
   const { fields: schema, isFrozen } = METHODS[method];
-  const schemaOf = (version: number): z.ZodType =>
-    method === "copyState" && version === 3 ? z.strictObject({ state: copiedStateOfVersion3 }) : schema;
+  const schemaOf = (version: number) => (version === 3 && FIELDS_OF_VERSION_3[method]) || schema;
   const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(schemaOf, argument, acceptedVersions);
   if (!fields.ok) return refuseMismatch(method, fields.error.detail);
   const answered = answer(fields.value as UserObjectFields<M>);
   return isOfVersion(argument, 3) ? inFormOfVersion3(method, answered) : answered;
 }
+
+/** The arguments of version 3, where the current schema refuses them. */
+const FIELDS_OF_VERSION_3: { readonly [M in UserObjectMethod]?: z.ZodType<UserObjectFields<M>> } = {
+  copyState: z.strictObject({ state: copiedStateOfVersion3 }),
+};
 
 /** The methods whose answers had fewer fields in version 3. */
 const ANSWERS_OF_VERSION_3: { readonly [M in UserObjectMethod]?: (value: UserObjectValue<M>) => unknown } = {
