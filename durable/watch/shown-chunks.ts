@@ -53,9 +53,12 @@ export class ShownChunks {
     this.#kept = [];
     this.#keptBytes = 0;
     this.#skippedBytes = 0;
-    if (skipped > 0) {
-      this.#sink.notice(`${inUnits(skipped)} are left out here: more than can be shown as it comes`, now);
-    }
+    if (skipped > 0) this.#sink.notice(leftOutNotice(skipped), now);
     for (const chunk of kept) this.push(chunk, now);
   }
+}
+
+/** Says that so many bytes were not shown. */
+export function leftOutNotice(bytes: number): string {
+  return `${inUnits(bytes)} are left out here: more than can be shown as it comes`;
 }

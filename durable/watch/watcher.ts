@@ -1,9 +1,9 @@
 import { utf8Length } from "../../common/bytes.ts";
 import { DEFAULT_SIZE, headerLine, noticeLine, resizeLine, type TerminalSize } from "../recording/cast-lines.ts";
-import { inUnits } from "../recording/policy.ts";
 import type { CastSource } from "./cast-source.ts";
 import type { LiveCast } from "./live-cast.ts";
 import type { ShownBlock } from "./shown-blocks.ts";
+import { leftOutNotice } from "./shown-chunks.ts";
 import { FULL_BYTES, type WatchSink } from "./watch-sink.ts";
 
 /** A watcher who has the session so far, and is this far behind, is shown the present instead. */
@@ -132,7 +132,7 @@ export class Watcher {
   #skipTo(offset: number, now: number): void {
     const skipped = offset - this.#offset;
     this.#offset = offset;
-    if (skipped > 0) this.notice(`${inUnits(skipped)} are left out here: more than can be shown as it comes`, now);
+    if (skipped > 0) this.notice(leftOutNotice(skipped), now);
   }
 
   /** A recording's own header may be older than the one that the watcher has. */
