@@ -1,14 +1,13 @@
 /** Lines of Sallyport's in a live session: who watches it, and what an administrator says. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { recordingKey } from "../../contract/recording.ts";
 import { eventually } from "../support/eventually.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
 import { admin, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { expectApiDenial } from "./statuses.ts";
 import { brokenLinks } from "./user-events.ts";
-import { Watcher } from "./watcher.ts";
+import { recordedText, Watcher } from "./watcher.ts";
 
 const TERMINAL = "command=sh&stdin=true&stdout=true&tty=true";
 const WITHOUT = "command=sh&stdin=true&stdout=true&stderr=true";
@@ -24,14 +23,6 @@ async function opened(query: string, { tell = false } = {}) {
 
 const say = (who: Parameters<typeof as>[0], id: string, text: string) =>
   as(who, `/-/admin/sessions/${id}/message`, { method: "POST", body: JSON.stringify({ text }) });
-
-async function recordedText(id: string): Promise<string> {
-  return eventually(async () => {
-    const found = await env.RECORDINGS.get(recordingKey(id));
-    if (!found) throw new Error("R2 has no such recording");
-    return found.text();
-  });
-}
 
 describe("with tell, the watched person", () => {
   it("reads on the terminal who begins to watch and who stops, and so do the recording and the watchers", async () => {

@@ -2,7 +2,6 @@
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { recordingKey } from "../../contract/recording.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { eventually } from "../support/eventually.ts";
@@ -11,7 +10,7 @@ import { admin, as, directlyAs, HOST, someone, stranger, UPGRADE, upgrade } from
 import { Puppet } from "./puppet.ts";
 import { expectApiDenial } from "./statuses.ts";
 import { brokenLinks } from "./user-events.ts";
-import { type CastEvent, shownBy, WATCH_UPGRADE, Watcher, watchPath, withoutNotices } from "./watcher.ts";
+import { type CastEvent, recordedText, shownBy, WATCH_UPGRADE, Watcher, watchPath, withoutNotices } from "./watcher.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -32,15 +31,6 @@ async function watchEventsOf(user: string, count: number) {
     expect(results.length).toBe(count);
     return results.map(({ session_id, type, data }) => ({ id: session_id, type, ...JSON.parse(data) }));
   });
-}
-
-async function recordedText(sessionId: string): Promise<string> {
-  const found = await eventually(async () => {
-    const object = await env.RECORDINGS.get(recordingKey(sessionId));
-    if (!object) throw new Error("R2 has no such recording");
-    return object;
-  });
-  return found.text();
 }
 
 describe("a watcher", () => {

@@ -1,5 +1,7 @@
 /** Somebody who watches a session, as a player does. */
+import { env } from "cloudflare:workers";
 import type { JWTPayload } from "jose";
+import { recordingKey } from "../../contract/recording.ts";
 import { eventually } from "../support/eventually.ts";
 import { as } from "./people.ts";
 
@@ -66,6 +68,15 @@ export class Watcher {
 
 export function shownBy(events: readonly CastEvent[]): string {
   return events.flatMap(([, code, data]) => (code === "o" ? [data] : [])).join("");
+}
+
+/** The recording of a session that has ended. */
+export async function recordedText(sessionId: string): Promise<string> {
+  return eventually(async () => {
+    const found = await env.RECORDINGS.get(recordingKey(sessionId));
+    if (!found) throw new Error("R2 has no such recording");
+    return found.text();
+  });
 }
 
 /** What the session itself has shown. Sallyport's notices are in reverse video. */
