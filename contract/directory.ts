@@ -144,9 +144,9 @@ export const DIRECTORY_METHODS = {
   endDrain: { fields: z.strictObject({ by: name, reason: text }), value: z.boolean() },
   /** A user's object says that D1 has not accepted its events since then. */
   reportOutage: { fields: z.strictObject({ since: milliseconds }), value: z.null() },
-  /** The edge asks whom the objects tell of events, and how that goes from the directory. */
+  /** The edge asks which destinations are told of events, and how the directory's own deliveries go. */
   describeWebhooks: { fields: z.strictObject({}), value: webhooksSchema },
-  /** Tells everybody who wants it of nothing but a test. Answers the event's id, and whom. */
+  /** Sends a test event to each destination that wants one. Answers the event's id, and to whom. */
   testWebhooks: {
     fields: z.strictObject({ by: name }),
     value: z.strictObject({ id: name, destinations: z.array(name) }),

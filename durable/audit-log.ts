@@ -27,7 +27,7 @@ const DELIVER_WITHIN_MS = 250;
 /** What a person has used up for a day: `maxChangesPerDay`, `maxSessionBytesPerDay`, or MAX_RATED_PER_DAY. */
 export type DayLimit = "changes" | "sessions" | "rows";
 
-/** Who hears of what becomes of the audit log. Nothing of it may throw. */
+/** What the audit log calls when it has written or could not deliver events. Neither may throw. */
 export interface AuditLogObserver {
   /** An event that belongs to no session is written, in this turn. */
   readonly written: (id: string, at: number, event: UserEventBody | DeploymentEventBody) => void;

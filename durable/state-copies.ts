@@ -97,7 +97,7 @@ export class StateCopies {
       logEvent("error", "state_not_copied", { location: locationHint, error: copied.error.code });
       return undefined;
     }
-    // Older code knows nothing of access, and takes the whole copy once it is replaced.
+    // Older code knows nothing of access: the copy stays pending until the object runs newer code.
     if (copied.value.isWhole || state.access.length === 0) this.#pending.remove(locationHint, state.version);
     return copied.value;
   }

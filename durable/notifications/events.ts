@@ -2,7 +2,7 @@
 import type { DeploymentEventBody, UserEventBody } from "../../audit/events.ts";
 import { stripControlCharacters } from "../../common/text.ts";
 
-/** What the directory notices of the audit database. It is in no audit log, which is what is away. */
+/** What the directory notices of the audit database. No audit log has it: its database is what is away. */
 export type DatabaseEventBody =
   | { readonly type: "database_stalled"; readonly data: { readonly since: number } }
   | { readonly type: "database_recovered"; readonly data: { readonly since: number; readonly until: number } };
@@ -13,7 +13,7 @@ export interface TestEventBody {
   readonly data: { readonly by: string };
 }
 
-/** What auditors do is in the audit log, and nothing that anybody must react to. */
+/** What auditors and administrators do in live sessions: in the audit log, but nobody must react to it. */
 export type QuietEventBody = Extract<UserEventBody, { readonly type: "watch" | "watch_end" | "message" }>;
 
 /** Times in `data` are milliseconds since the epoch, as in the audit log. */

@@ -6,9 +6,9 @@ export const ANSWER_WITHIN_MS = 15_000;
 export const MAX_RETRY_AFTER_MS = 60 * 60_000;
 /** How many notifications of one object wait for one destination. Beyond them, the log says more. */
 export const MAX_WAITING = 100;
-/** News of yesterday is none. */
+/** Nobody reacts to an older event: it is dropped. */
 export const MAX_AGE_MS = 24 * 60 * 60_000;
-/** How often a receiver may say of one message that it is at fault, before the next one is sent. */
+/** How often a receiver may refuse one message as invalid before it is dropped and the next one is sent. */
 export const MAX_REFUSALS = 10;
 /** How long an event must have waited for D1 before anybody is told. Short outages end by themselves. */
 export const STALLED_AFTER_MS = 5 * 60_000;

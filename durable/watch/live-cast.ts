@@ -60,7 +60,7 @@ export class LiveCast {
     return this.#parts.createTap !== undefined;
   }
 
-  /** Whether there is anything of the session so far. */
+  /** Whether a recording has the session so far. */
   get isRecorded(): boolean {
     return this.#recorded !== undefined;
   }
@@ -143,7 +143,7 @@ export class LiveCast {
     onNews();
   }
 
-  /** Of the chunk with which a recording stops, watchers see what the recording has. */
+  /** Where a recording stops within a chunk, watchers do not see the rest of that chunk. */
   #goOnUnrecorded(now: number): void {
     if (this.#unrecorded) return;
     this.#recorded?.close(now);

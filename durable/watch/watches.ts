@@ -24,9 +24,9 @@ export interface WatchesParts {
   readonly isLocked: (user: string) => Promise<boolean>;
 }
 
-/** How often it is asked whether a watcher was locked meanwhile, ms. An edge cuts streams within 10 s. */
+/** How often to ask whether a watcher has been locked, ms. The edge cuts streams within 10 s. */
 const LOOK_EVERY_MS = 4_000;
-/** After so many questions without an answer in a row the watch ends. */
+/** The watch ends after so many questions in a row without an answer. */
 const MAX_UNANSWERED = 2;
 
 /** Those who watch sessions of this object. Each watch is in the audit log before anything is shown. */
