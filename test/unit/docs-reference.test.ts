@@ -3,7 +3,7 @@
  */
 import { globSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { OUTCOMES, RECORDING_STATES } from "../../audit/events.ts";
+import { EVENT_TYPES, OUTCOMES, RECORDING_STATES } from "../../audit/events.ts";
 import { CATEGORIES } from "../../audit/request-categories.ts";
 import { SESSION_KINDS } from "../../kubernetes/session-target.ts";
 import { STATUS_CODES } from "../../kubernetes/status.ts";
@@ -46,6 +46,12 @@ describe("docs/REFERENCE.md", () => {
     expectSame(namesOf(rowsOf("### Kinds of session")), SESSION_KINDS);
     expectSame(namesOf(rowsOf("### Requests")), CATEGORIES);
     expect(namesOf(rowsOf("## Recordings"))).toEqual(expect.arrayContaining([...RECORDING_STATES]));
+  });
+
+  it("lists every type of event, and so does docs/EXPORT.md", () => {
+    expect(namesOf(rowsOf("### Sessions"))).toEqual(expect.arrayContaining([...EVENT_TYPES]));
+    const [, types = ""] = /^\| `type` \| (.*) \|$/m.exec(readFileSync("docs/EXPORT.md", "utf8")) ?? [];
+    expectSame(namesOf([[types]]), EVENT_TYPES);
   });
 
   it("quotes messages of sessions that the code writes", () => {
