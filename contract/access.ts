@@ -3,7 +3,7 @@
  * without a location hint, like locks and reasons. The directory has a list of those that wait for a decision.
  *
  * What a grant gives is in the configuration document. Here is only its name, so that removing it there, or
- * changing it, holds for grants that are active.
+ * changing it, holds for the next request under grants that are active.
  */
 import * as z from "zod";
 import type { AccessDecision, AccessState } from "../audit/access-events.ts";

@@ -85,7 +85,7 @@ export const grantSchema = z
   .meta({
     id: "grant",
     description:
-      "Access for a while: somebody asks, others approve. It holds in all clusters. What it gives is read from the document that is in force, so removing it here ends it.",
+      "Access for a while: somebody asks, others approve. It holds in all clusters. What it gives is read from the document that is in force, so one that is removed here gives nothing to new requests and sessions. What is open goes on until the grant's time, or until it is revoked.",
   });
 
 export type Grant = z.output<typeof grantSchema>;

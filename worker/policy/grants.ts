@@ -2,7 +2,7 @@
  * What grants make of somebody: more groups, and rules that count as approved. Pure.
  *
  * Users' objects know grants by name. What a grant gives, and to whom, is what the document in force says, so
- * that a grant which is removed there ends with it.
+ * that a grant which is removed there gives nothing to the next request.
  */
 import type { ActiveGrant } from "../../contract/access.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
