@@ -3,6 +3,7 @@
  * client's. Deny-lists have failed before: `Connection: Impersonate-User` made proxies drop the header that
  * they had just set (CVE-2021-31999).
  */
+import { headerList } from "../common/header-list.ts";
 import { err, ok, type Result } from "../common/result.ts";
 
 /** The identity that a request has in the cluster. */
@@ -103,10 +104,9 @@ function asciiOnly(value: string): string {
  * than JavaScript before it looks for the prefix of a token.
  */
 function withoutBearerTokens(offered: string | null): readonly string[] {
-  return (offered ?? "")
-    .split(",")
-    .map((subprotocol) => subprotocol.trim())
-    .filter((subprotocol) => /^[!-~]+$/.test(subprotocol) && !subprotocol.toLowerCase().includes(BEARER_SUBPROTOCOL));
+  return headerList(offered).filter(
+    (subprotocol) => /^[!-~]+$/.test(subprotocol) && !subprotocol.toLowerCase().includes(BEARER_SUBPROTOCOL),
+  );
 }
 
 export type HeaderLine = readonly [name: string, value: string];

@@ -1,4 +1,5 @@
 import { BoundedBuffer } from "../../common/bounded-buffer.ts";
+import { headerList } from "../../common/header-list.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import { ChunkedBody } from "../websocket/chunked-body.ts";
 import {
@@ -107,9 +108,7 @@ export async function openTcpLeg(
 function offeredProtocols(headers: Iterable<readonly [string, string]>): string[] {
   return [...headers]
     .filter(([name]) => name.toLowerCase() === "sec-websocket-protocol")
-    .flatMap(([, value]) => value.split(","))
-    .map((protocol) => protocol.trim())
-    .filter((protocol) => protocol !== "");
+    .flatMap(([, value]) => headerList(value));
 }
 
 async function giveUp(stream: ByteStream, failure: UpgradeFailure): Promise<Result<TcpLeg, UpgradeFailure>> {

@@ -1,3 +1,4 @@
+import { headerList } from "../../common/header-list.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 
 /**
@@ -118,8 +119,8 @@ export function checkUpgrade(
 ): Result<string, string> {
   if (status !== 101) return err(`it answered ${status}`);
   if (headers.get("upgrade")?.toLowerCase() !== "websocket") return err("its Upgrade header is not websocket");
-  const connection = (headers.get("connection") ?? "").toLowerCase().split(",");
-  if (!connection.some((option) => option.trim() === "upgrade")) return err("its Connection header lacks Upgrade");
+  const connection = headerList(headers.get("connection")?.toLowerCase());
+  if (!connection.includes("upgrade")) return err("its Connection header lacks Upgrade");
   if (headers.get("sec-websocket-accept") !== accept) return err("its Sec-WebSocket-Accept does not fit the key");
   if (headers.has("sec-websocket-extensions")) return err("it chose an extension that was not offered");
   const protocol = headers.get("sec-websocket-protocol") ?? "";

@@ -1,3 +1,4 @@
+import { headerList } from "../../../common/header-list.ts";
 import { err, ok } from "../../../common/result.ts";
 import { CAST_SUBPROTOCOL } from "../../../contract/watch.ts";
 import { effectiveUpgrade } from "../../../kubernetes/upgrade.ts";
@@ -30,6 +31,5 @@ const UNKNOWN_SUBPROTOCOL = denial(
 );
 
 function offersCast(headers: Headers): boolean {
-  const offered = headers.get("Sec-WebSocket-Protocol") ?? "";
-  return offered.split(",").some((protocol) => protocol.trim() === CAST_SUBPROTOCOL);
+  return headerList(headers.get("Sec-WebSocket-Protocol")).includes(CAST_SUBPROTOCOL);
 }
