@@ -1,6 +1,6 @@
 /**
- * The members of a header that is a list (RFC 9110, section 5.6.1), in order, without the empty ones. `Headers`
- * joins by commas what is repeated.
+ * The members of a header that is a list (RFC 9110, section 5.6.1), in order, without the empty ones.
+ * `Headers` joins by commas what is repeated.
  *
  * @param value null where there is no such header
  */

@@ -195,7 +195,7 @@ export class SessionHost {
     const session = this.#sessions.get(sessionId);
     if (!session?.relay) return "not_live";
     if (!this.#messages.tryAcquire(Date.now())) return "too_many";
-    if (!session.relay.notify(sallyportLine(`${by}: ${text}`), true)) return "no_terminal";
+    if (!session.relay.notify({ line: sallyportLine(`${by}: ${text}`), onlyTerminal: true })) return "no_terminal";
     this.#audit.appendUserEvent({ type: "message", data: { user: session.plan.user, session: sessionId, by, text } });
     return "shown";
   }

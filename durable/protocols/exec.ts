@@ -3,7 +3,7 @@ import { failureStatus, type Status, successStatus } from "../../kubernetes/stat
 import { CloseCode } from "../websocket/protocol.ts";
 import type { Chunk } from "./chunk.ts";
 import { createErrorChannel, type ErrorChannel } from "./error-channel.ts";
-import { type Observation, type Observer, observationOf } from "./observer.ts";
+import { type Notice, type Observation, type Observer, observationOf } from "./observer.ts";
 
 /** What the API server reads. It drops messages of other channels. */
 const READ_BY_CLUSTER: readonly (number | undefined)[] = [Channel.stdin, Channel.resize, Channel.close];
@@ -35,13 +35,13 @@ export class ExecObserver implements Observer {
   }
 
   /** Not after the Status, which is the last that kubectl reads. */
-  noticeFrames(line: string, onlyTerminal: boolean): (Uint8Array<ArrayBuffer> | string)[] {
+  noticeFrames({ line, onlyTerminal, isBeforeCommand }: Notice): (Uint8Array<ArrayBuffer> | string)[] {
     if (this.finalStatus() !== undefined) return [];
     const encode = (channel: number, text: string) => [
       encodeFrame(this.#protocol, channel, new TextEncoder().encode(text)),
     ];
-    if (this.#terminal) return encode(Channel.stdout, `\r\n${line}\r\n`);
-    return this.#hasStderr && !onlyTerminal ? encode(Channel.stderr, `${line}\n`) : [];
+    if (this.#terminal) return encode(Channel.stdout, `${isBeforeCommand ? "" : "\r\n"}${line}\r\n`);
+    return (this.#hasStderr || isBeforeCommand) && !onlyTerminal ? encode(Channel.stderr, `${line}\n`) : [];
   }
 
   finalStatus(clusterCloseCode?: number): Status | undefined {

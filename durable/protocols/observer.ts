@@ -30,12 +30,10 @@ export interface Observer {
   /** The frames that make the client show `message` when they are the last before a close with 1000. */
   goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[];
   /**
-   * The frames that show the client a line of Sallyport's among the session's output, and change nothing
-   * else. Absent or empty where the client would not show one.
-   *
-   * @param onlyTerminal whether output that a program may read must have none
+   * The frames that show the client a notice among the session's output, and change nothing else. Absent or
+   * empty where the client would not show one.
    */
-  noticeFrames?(line: string, onlyTerminal: boolean): (Uint8Array<ArrayBuffer> | string)[];
+  noticeFrames?(notice: Notice): (Uint8Array<ArrayBuffer> | string)[];
   /** What was read in the traffic so far, for the audit log. Absent where there is nothing to read. */
   traffic?(): Traffic;
   /**
@@ -45,6 +43,18 @@ export interface Observer {
   readonly messageInCloseReason?: true;
   /** How long the client needs to show the message before the close, ms. */
   readonly lingerMs: number;
+}
+
+/** A line of Sallyport's for the client. */
+export interface Notice {
+  readonly line: string;
+  /** Output that a program may read must have none. */
+  readonly onlyTerminal?: boolean;
+  /**
+   * The command has not begun: nothing is on the terminal's line, and stderr is still Sallyport's, whether
+   * the client asked for it or not.
+   */
+  readonly isBeforeCommand?: boolean;
 }
 
 /** Any payload is use: for protocols that say nothing of their own accord. */

@@ -1,6 +1,6 @@
 import type { Traffic } from "../../audit/events.ts";
 import type { Chunk } from "./chunk.ts";
-import { type Observation, type Observer, observationOf } from "./observer.ts";
+import { type Notice, type Observation, type Observer, observationOf } from "./observer.ts";
 
 /**
  * Observes bytes without a known protocol (KubeVirt's `plain.kubevirt.io`, and unknown ones). All of them are
@@ -44,7 +44,7 @@ export class RawObserver implements Observer {
     return this.#encodeMessage(message);
   }
 
-  noticeFrames(line: string): Uint8Array<ArrayBuffer>[] {
+  noticeFrames({ line }: Notice): Uint8Array<ArrayBuffer>[] {
     return this.#encodeMessage(line);
   }
 

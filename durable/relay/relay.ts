@@ -2,7 +2,7 @@ import type { Counts } from "../../audit/events.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import type { Chunk } from "../protocols/chunk.ts";
 import { decodeMessage, type Framing, type MessagePart, PartDecoder, sizeOf } from "../protocols/framing.ts";
-import type { Observation, Observer } from "../protocols/observer.ts";
+import type { Notice, Observation, Observer } from "../protocols/observer.ts";
 import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
 import { stalledLimit, stdinLimit, type WaitsFor } from "../session/limits.ts";
 import { closeQuietly, forwardClose } from "../upstream/close-codes.ts";
@@ -213,13 +213,12 @@ export class Relay implements LegReceiver {
 
   /**
    * Shows the client a line of Sallyport's, and whoever sees its output: between whole messages of the
-   * cluster's, so that none is cut in two.
+   * cluster's, so that none is cut in two. It is no traffic, and no use.
    *
-   * @param onlyTerminal only where a person reads the output
    * @returns whether the session can show it
    */
-  notify(line: string, onlyTerminal: boolean): boolean {
-    const frames = this.#isOpen ? (this.observer.noticeFrames?.(line, onlyTerminal) ?? []) : [];
+  notify(notice: Notice): boolean {
+    const frames = this.#isOpen ? (this.observer.noticeFrames?.(notice) ?? []) : [];
     if (frames.length === 0 || this.#notices.length >= MAX_NOTICES) return false;
     this.#notices.push(...frames);
     if (!this.#isWithinMessage) this.#sendNotices();

@@ -47,8 +47,6 @@ export interface Admission {
 
 /** @param now ms since the epoch */
 export function admit(state: AdmissionState, plan: SessionPlan, now: number): Result<Admission, Denial> {
-  const { limits, audit } = plan;
-  const { openSessions } = state;
   const lock = currentLock(state.lock, now);
   if (lock) return err(denyLocked(lock));
 
@@ -58,26 +56,28 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
   const accessReason = currentReason(state.accessReason, now);
   if (plan.requireReason && accessReason === undefined) return err(denial("reason_required", REASON_REQUIRED));
 
-  // One that waits takes no place before it begins.
-  if (!plan.approval && openSessions >= limits.maxSessionsPerUser) return err(sessionLimit(plan, openSessions));
-  if (plan.approval && state.waitingSessions >= MAX_WAITING_SESSIONS) return err(tooManyWait(state.waitingSessions));
-  const { maxSessionBytesPerDay } = audit;
+  // One that waits takes no place before it is approved.
+  const noPlace = plan.approval ? refuseToWait(state.waitingSessions) : refuseWithoutPlace(plan, state.openSessions);
+  if (noPlace) return err(noPlace);
+  const { maxSessionBytesPerDay } = plan.audit;
   if (state.sessionBytesToday >= maxSessionBytesPerDay)
     return err(denial("too_many_sessions", tooMuchToday(maxSessionBytesPerDay)));
   if (state.nextSessionInMs > 0) return err(denial("too_many_sessions", tooManySessions(state.nextSessionInMs)));
   if (state.unreadBytes >= MAX_UNREAD_BYTES) return err(denial("unread_output", UNREAD_OUTPUT));
-  if (state.queuedEvents >= audit.maxQueuedEvents) return err(denial("audit_unavailable", QUEUE_FULL));
+  if (state.queuedEvents >= plan.audit.maxQueuedEvents) return err(denial("audit_unavailable", QUEUE_FULL));
   if (state.hasTooManyRefusals) return err(denial("too_many_refusals", TOO_MANY_REFUSALS));
   return ok({ accessReason });
 }
 
-/** Why no more of the user's sessions may run. @param running how many do */
-export function sessionLimit({ user, limits }: SessionPlan, running: number): Denial {
+/** Why one more of the user's sessions may not run, if so. @param running how many do beside it */
+export function refuseWithoutPlace({ user, limits }: SessionPlan, running: number): Denial | undefined {
+  if (running < limits.maxSessionsPerUser) return undefined;
   const count = `${running} of ${limits.maxSessionsPerUser} allowed sessions open`;
   return denial("session_limit", `${user} has ${count}; ${HOW_TO_END_ONE}`);
 }
 
-function tooManyWait(waiting: number): Denial {
+function refuseToWait(waiting: number): Denial | undefined {
+  if (waiting < MAX_WAITING_SESSIONS) return undefined;
   return denial("session_limit", `${waiting} of your sessions wait for an approval, the most allowed: end one of them`);
 }
 

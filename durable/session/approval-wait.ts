@@ -1,13 +1,13 @@
 import type { AccessRequest } from "../../contract/access.ts";
 import type { SessionApproval } from "../../contract/session-plan.ts";
-import type { HeldLeg } from "../upstream/held-leg.ts";
 import { judgeWait, REPEAT_LINE_MS, type WaitVerdict, waitingLines } from "./approval.ts";
 
 export interface ApprovalWaitParts {
   readonly approval: SessionApproval;
   /** When the session began to wait, ms since the epoch. */
   readonly startedAt: number;
-  readonly leg: HeldLeg;
+  /** Shows the person a line. */
+  readonly say: (line: string) => void;
   /** The request as this object knows it. */
   readonly request: () => AccessRequest | undefined;
   /** Called once. */
@@ -31,11 +31,6 @@ export class ApprovalWait {
     return this.#parts.approval.accessId;
   }
 
-  /** Whether the session was approved or refused. */
-  get isDecided(): boolean {
-    return this.#isDecided;
-  }
-
   /** Whether its person has read that it waits. Where the grant holds already, they need not know. */
   get hasSpoken(): boolean {
     return this.#saidAt !== Number.NEGATIVE_INFINITY;
@@ -44,12 +39,12 @@ export class ApprovalWait {
   /** To be called when the request has changed, and every second or so. @param now ms since the epoch */
   check(now: number): void {
     if (this.#isDecided) return;
-    const { approval, startedAt, leg, request, onApproved, onRefused } = this.#parts;
+    const { approval, startedAt, say, request, onApproved, onRefused } = this.#parts;
     const verdict = judgeWait(approval, request(), startedAt, now);
     if (verdict.kind === "wait") {
       if (now - this.#saidAt < REPEAT_LINE_MS) return;
       this.#saidAt = now;
-      for (const line of waitingLines(approval, now)) leg.say(line);
+      for (const line of waitingLines(approval, now)) say(line);
       return;
     }
     this.#isDecided = true;

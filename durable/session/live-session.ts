@@ -19,11 +19,11 @@ type Phase =
   | { readonly name: "admitted" }
   /** Its client is joined with a leg that holds: nothing reaches the cluster before somebody has approved. */
   | { readonly name: "waiting"; readonly relay: Relay; readonly wait: ApprovalWait }
-  /** The cluster was asked. */
-  | { readonly name: "dialling" }
+  /** The cluster was asked. `relay` if its client is joined already: it waited for an approval. */
+  | { readonly name: "dialling"; readonly relay: Relay | undefined }
   /** Both sides are joined. */
   | { readonly name: "open"; readonly relay: Relay }
-  /** `relay` if it was open: its client may not have read everything. */
+  /** `relay` if its client was joined: it may not have read everything. */
   | { readonly name: "closed"; readonly closure: Closure; readonly relay: Relay | undefined };
 
 /** A session of this object, from its admission to its end. `close` is its only exit. */
@@ -80,14 +80,14 @@ export class LiveSession {
     return this.relay?.counts ?? NO_COUNTS;
   }
 
-  /** The joined sides, also after the end. While it waits, the client and a leg that holds. */
+  /** The joined sides, also after the end. Before the cluster has accepted, the client and a held leg. */
   get relay(): Relay | undefined {
     return "relay" in this.#phase ? this.#phase.relay : undefined;
   }
 
   /** The approval that it waits for; undefined where it waits for none, or no longer. */
   get wait(): ApprovalWait | undefined {
-    return this.#phase.name === "waiting" && !this.#phase.wait.isDecided ? this.#phase.wait : undefined;
+    return this.#phase.name === "waiting" ? this.#phase.wait : undefined;
   }
 
   /** Whether its person left, or gave up, while it waited for an approval. */
@@ -135,7 +135,7 @@ export class LiveSession {
 
   /** @returns the signal that cuts the connection to the cluster, while it is being opened and after */
   dial(): AbortSignal {
-    if (this.#phase.name === "admitted") this.#phase = { name: "dialling" };
+    if (this.#phase.name === "admitted") this.#phase = { name: "dialling", relay: undefined };
     return this.#upstream.signal;
   }
 
@@ -150,19 +150,16 @@ export class LiveSession {
   }
 
   /**
-   * It was approved: the cluster may be asked.
+   * It was approved, and the cluster is asked next. From now on it counts as one that runs.
    *
    * @param grant what it waited for
    * @param now ms since the epoch
    */
   approve(grant: ActiveGrant, now: number): void {
+    if (this.#phase.name !== "waiting") return;
+    this.#phase = { name: "dialling", relay: this.#phase.relay };
     this.#grants.push(grant);
     this.#approvedAt = now;
-  }
-
-  /** It was approved, and the cluster has accepted. */
-  begin(): void {
-    if (this.#phase.name === "waiting") this.#phase = { name: "open", relay: this.#phase.relay };
   }
 
   /**
@@ -173,14 +170,15 @@ export class LiveSession {
   close(cause: CloseCause): boolean {
     if (this.#phase.name === "closed") return false;
     const { relay } = this;
+    const isOpen = this.#phase.name === "open";
     // Whoever leaves a session that waits has given up what it waits for.
-    const hasLeft = this.wait !== undefined && cause.kind === "client";
-    this.#isGivenUp = hasLeft || cause === GIVEN_UP;
-    const closure = closureOf(hasLeft ? GIVEN_UP : cause, this.finalStatus);
+    this.#isGivenUp = this.wait !== undefined && cause.kind === "client";
+    const closure = closureOf(this.#isGivenUp ? GIVEN_UP : cause, this.finalStatus);
     this.#phase = { name: "closed", closure, relay };
     try {
-      if (relay) relay.close(closure);
-      else this.#upstream.abort();
+      // A cluster that has not accepted yet must not begin. One that has is told, and cut off if it stays.
+      if (!isOpen) this.#upstream.abort();
+      relay?.close(closure);
     } finally {
       // Whatever fails, the session's place is freed and its end is written.
       this.#onClosed(this, closure);

@@ -1,3 +1,4 @@
+import { headerList } from "../../common/header-list.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { RateLimiter } from "../../common/rate-limiter.ts";
 import { err, ok, type Result } from "../../common/result.ts";
@@ -26,9 +27,10 @@ import type { UpstreamLeg } from "../upstream/leg.ts";
 import { LiveCast } from "../watch/live-cast.ts";
 import { WatchFeed, type WatchFeedParts } from "../watch/watch-feed.ts";
 import { CloseCode } from "../websocket/protocol.ts";
-import { type Admission, START_NOT_AUDITED, sessionLimit } from "./admission.ts";
-import { approvedLine, GIVEN_UP, type WaitVerdict } from "./approval.ts";
+import { type Admission, refuseWithoutPlace, START_NOT_AUDITED } from "./admission.ts";
+import { approvedLine, type WaitVerdict } from "./approval.ts";
 import { ApprovalWait } from "./approval-wait.ts";
+import type { CloseCause } from "./close-cause.ts";
 import type { ReachedLimit } from "./limits.ts";
 import { LiveSession, startEvent } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
@@ -46,11 +48,13 @@ export interface SessionAttempt {
   readonly signal: AbortSignal;
 }
 
-/** A side that the client can be joined with. */
-interface JoinedLeg {
-  readonly leg: UpstreamLeg;
-  /** Starts the relay, once it is made. */
-  readonly begin: (relay: Relay) => void;
+/** A session that waits for an approval. */
+interface HeldSession {
+  readonly session: LiveSession;
+  readonly relay: Relay;
+  readonly leg: HeldLeg;
+  readonly attempt: SessionAttempt;
+  readonly approval: SessionApproval;
 }
 
 type Approved = Extract<WaitVerdict, { kind: "approved" }>;
@@ -59,6 +63,10 @@ const PROTOCOL_UNKNOWN: Denial = denial(
   "protocol_unknown",
   "this waits for an approval, and the client offers no protocol that is known here: use kubectl 1.29 or later",
 );
+
+/** Whoever presses Ctrl-C at a session that waits leaves it. */
+const LEFT: CloseCause = { kind: "client", code: CloseCode.normal, reason: "" };
+const INTERRUPTED = refusalOf(denial("session_ended", "interrupted before the cluster had answered"));
 
 const NOT_RECORDABLE: Denial = denial(
   "recording_unavailable",
@@ -140,11 +148,11 @@ export class SessionOpener {
     signal.addEventListener("abort", abandon);
     try {
       const { approval } = plan;
-      const leg = await (approval ? this.#hold(session, attempt, approval) : this.#connect(session, attempt));
-      if (leg.ok) return this.#join(session, leg.value);
-      session.close({ kind: "refusal", refusal: leg.error });
+      const opened = await (approval ? this.#hold(session, attempt, approval) : this.#dial(session, attempt));
+      if (opened.ok) return opened;
+      session.close({ kind: "refusal", refusal: opened.error });
       // It may have ended before, and that is why.
-      return err(session.refusal ?? leg.error);
+      return err(session.refusal ?? opened.error);
     } catch (error) {
       session.close({ kind: "internal" });
       throw error;
@@ -153,10 +161,19 @@ export class SessionOpener {
     }
   }
 
-  async #connect(session: LiveSession, { plan, url, headers }: SessionAttempt): Promise<Result<JoinedLeg, Refusal>> {
+  /** Asks the cluster, and joins it with the client. */
+  async #dial(session: LiveSession, attempt: SessionAttempt): Promise<Result<Response, Refusal>> {
+    const leg = await this.#connect(session, attempt);
+    if (!leg.ok) return leg;
+    return this.#join(session, leg.value, (relay) => {
+      this.#opened(session, relay, leg.value);
+      relay.start();
+    });
+  }
+
+  async #connect(session: LiveSession, { plan, url, headers }: SessionAttempt): Promise<Result<UpstreamLeg, Refusal>> {
     const audited = await this.#ensureAudited(session);
-    if (!audited.ok) return err(refusalOf(audited.error));
-    if (session.refusal) return err(session.refusal);
+    if (!audited.ok) return audited;
     const route = this.#routeTo(plan);
     if (!route.ok) return err(refusalOf(route.error));
     const dialled = await dial(route.value, {
@@ -171,17 +188,8 @@ export class SessionOpener {
       if (dialled.ok) dialled.value.abort();
       return err(session.refusal);
     }
-    if (!dialled.ok) {
-      this.#clusterRefusals.tryAcquire(Date.now());
-      return dialled;
-    }
-    const leg = dialled.value;
-    const begin = (relay: Relay) => {
-      session.open(relay);
-      this.#audit.append(session.id, { type: "connect", data: { protocol: leg.subprotocol } });
-      relay.start();
-    };
-    return ok({ leg, begin });
+    if (!dialled.ok) this.#clusterRefusals.tryAcquire(Date.now());
+    return dialled;
   }
 
   /** Lets the session wait for its approval. Its client is answered now, and the cluster asked later. */
@@ -189,34 +197,27 @@ export class SessionOpener {
     session: LiveSession,
     attempt: SessionAttempt,
     approval: SessionApproval,
-  ): Promise<Result<JoinedLeg, Refusal>> {
+  ): Promise<Result<Response, Refusal>> {
     const audited = await this.#ensureAudited(session);
-    if (!audited.ok) return err(refusalOf(audited.error));
-    if (session.refusal) return err(session.refusal);
-    const subprotocol = newestProtocol(offeredProtocols(attempt.headers));
+    if (!audited.ok) return audited;
+    const subprotocol = newestProtocol(headerList(attempt.headers.get(SUBPROTOCOL_HEADER)));
     const protocol = subprotocol === undefined ? undefined : channelProtocol(subprotocol);
     if (subprotocol === undefined || !protocol) return err(refusalOf(PROTOCOL_UNKNOWN));
     const { startedAt, plan } = session;
-    const leg = new HeldLeg({
-      subprotocol,
-      protocol,
-      isTerminal: plan.target.tty,
-      onInterrupt: () => session.close(GIVEN_UP),
-    });
-    const wait = new ApprovalWait({
-      approval,
-      startedAt,
-      leg,
-      request: () => this.#access.find(approval.accessId),
-      onApproved: (approved) => void this.#begin(session, attempt, leg, approved, wait.hasSpoken),
-      onRefused: (message) => session.close({ kind: "unapproved", message }),
-    });
-    const begin = (relay: Relay) => {
+    const onInterrupt = () => session.close(session.wait ? LEFT : { kind: "refusal", refusal: INTERRUPTED });
+    const leg = new HeldLeg({ subprotocol, protocol, isTerminal: plan.target.tty, onInterrupt });
+    return this.#join(session, leg, (relay) => {
+      const wait = new ApprovalWait({
+        ...{ approval, startedAt, say: (line) => relay.notify({ line, isBeforeCommand: true }) },
+        request: () => this.#access.find(approval.accessId),
+        onApproved: (approved) =>
+          void this.#begin({ session, relay, leg, attempt, approval }, approved, wait.hasSpoken),
+        onRefused: (message) => session.close({ kind: "unapproved", message }),
+      });
       session.hold(relay, wait);
       relay.start();
       wait.check(Date.now());
-    };
-    return ok({ leg, begin });
+    });
   }
 
   /**
@@ -224,60 +225,56 @@ export class SessionOpener {
    *
    * @param hasWaited whether the person has read that it waits; otherwise it begins without a word
    */
-  async #begin(
-    session: LiveSession,
-    attempt: SessionAttempt,
-    held: HeldLeg,
-    approved: Approved,
-    hasWaited: boolean,
-  ): Promise<void> {
+  async #begin(held: HeldSession, { by, until }: Approved, hasWaited: boolean): Promise<void> {
+    const { session, relay, leg: heldLeg, attempt, approval } = held;
     const { id, plan, startedAt } = session;
-    const { approval } = plan;
-    if (!approval) return;
+    const { accessId, grant } = approval;
     try {
-      const { accessId, grant } = approval;
       const now = Date.now();
-      session.approve({ id: accessId, grant, until: approved.until }, now);
-      // It counts as running from now on.
-      const others = this.#sessions.running - 1;
-      if (others >= plan.limits.maxSessionsPerUser) {
-        session.close({ kind: "refusal", refusal: refusalOf(sessionLimit(plan, others)) });
+      session.approve({ id: accessId, grant, until }, now);
+      const noPlace = refuseWithoutPlace(plan, this.#sessions.running - 1);
+      if (noPlace) {
+        session.close({ kind: "refusal", refusal: refusalOf(noPlace) });
         return;
       }
-      const data = { access_id: accessId, grant, by: approved.by, waited_ms: now - startedAt };
+      const data = { access_id: accessId, grant, by, waited_ms: now - startedAt };
       this.#audit.append(id, { type: "approval", data });
-      const connected = await this.#connect(session, {
-        ...attempt,
-        headers: offerOnly(attempt.headers, held.subprotocol),
-      });
-      if (!connected.ok) {
-        session.close({ kind: "refusal", refusal: connected.error });
+      const { subprotocol } = heldLeg;
+      const leg = await this.#connect(session, { ...attempt, headers: offerOnly(attempt.headers, subprotocol) });
+      if (!leg.ok) {
+        session.close({ kind: "refusal", refusal: leg.error });
         return;
       }
-      const { leg } = connected.value;
-      if (leg.subprotocol !== held.subprotocol) {
-        leg.abort();
-        session.close({ kind: "limit", limit: otherProtocol(held.subprotocol, leg.subprotocol) });
+      if (leg.value.subprotocol !== subprotocol) {
+        leg.value.abort();
+        session.close({ kind: "limit", limit: otherProtocol(subprotocol, leg.value.subprotocol) });
         return;
       }
-      if (hasWaited) held.say(approvedLine(approval, approved.by));
-      this.#audit.append(id, { type: "connect", data: { protocol: leg.subprotocol } });
-      session.begin();
-      held.join(leg);
+      if (hasWaited) relay.notify({ line: approvedLine(approval, by), isBeforeCommand: true });
+      this.#opened(session, relay, leg.value);
+      heldLeg.join(leg.value);
     } catch (error) {
       this.#fail(session, error);
     }
   }
 
+  /** The cluster has accepted. */
+  #opened(session: LiveSession, relay: Relay, { subprotocol }: UpstreamLeg): void {
+    session.open(relay);
+    this.#audit.append(session.id, { type: "connect", data: { protocol: subprotocol } });
+  }
+
   /**
-   * Makes the session's start durable before the cluster hears of it. With `fail-closed` D1 must have it too,
-   * or the session is refused.
+   * Makes what the log has of the session durable before the cluster hears of it. With `fail-closed` D1 must
+   * have it too, or the session is refused. It may have ended meanwhile.
    */
-  async #ensureAudited({ id, plan }: LiveSession): Promise<Result<void, Denial>> {
+  async #ensureAudited(session: LiveSession): Promise<Result<void, Refusal>> {
     await this.#state.storage.sync();
-    if (plan.audit.onOutage === "buffer") return ok(undefined);
-    await this.#audit.deliver();
-    return this.#audit.journal.isQueued(id) ? err(START_NOT_AUDITED) : ok(undefined);
+    if (session.plan.audit.onOutage === "fail-closed") {
+      await this.#audit.deliver();
+      if (this.#audit.journal.isQueued(session.id)) return err(refusalOf(START_NOT_AUDITED));
+    }
+    return session.refusal ? err(session.refusal) : ok(undefined);
   }
 
   /** Over TCP where the deployment has a binding for it: only TCP has back-pressure. */
@@ -310,7 +307,8 @@ export class SessionOpener {
     }
   }
 
-  #join(session: LiveSession, { leg, begin }: JoinedLeg): Result<Response, Refusal> {
+  /** Answers the client, and joins it with a leg. @param begin starts the relay, once it is made */
+  #join(session: LiveSession, leg: UpstreamLeg, begin: (relay: Relay) => void): Result<Response, Refusal> {
     const { plan } = session;
     const { target, limits, client } = plan;
     const kind = KINDS_OF_SESSIONS[target.sessionKind];
@@ -381,11 +379,6 @@ export class SessionOpener {
       logEvent("error", "final_status_not_saved", { session: id, error: describeError(error) });
     }
   }
-}
-
-function offeredProtocols(headers: Headers): string[] {
-  const offered = headers.get(SUBPROTOCOL_HEADER)?.split(",") ?? [];
-  return offered.map((protocol) => protocol.trim()).filter((protocol) => protocol !== "");
 }
 
 function offerOnly(headers: Headers, subprotocol: string): Headers {

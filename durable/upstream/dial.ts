@@ -12,7 +12,7 @@ import { openTcpLeg } from "./open-tcp-leg.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
 
 /** How long the cluster may take to answer the upgrade. The API server itself gives a kubelet 30 s. */
-const CONNECT_TIMEOUT_MS = 40_000;
+export const CONNECT_TIMEOUT_MS = 40_000;
 /** A Status has less than 2 KiB. More of a broken upstream's answer is not worth the memory. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 

@@ -1,5 +1,4 @@
-import { Channel, type ChannelProtocol, decodeFrame, encodeFrame } from "../../kubernetes/channels.ts";
-import { bytesOf } from "../protocols/framing.ts";
+import { Channel, type ChannelProtocol, decodeFrame } from "../../kubernetes/channels.ts";
 import { CloseCode } from "../websocket/protocol.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
@@ -10,8 +9,6 @@ const INTERRUPT = 0x03;
  * somebody waits: the platform takes messages of 32 MiB, and many sessions wait at once.
  */
 const MAX_RESIZE_BYTES = 1_024;
-
-const utf8 = new TextEncoder();
 
 export interface HeldLegParts {
   /** What the client was told. The cluster is offered it alone. */
@@ -44,13 +41,8 @@ export class HeldLeg implements UpstreamLeg {
     this.subprotocol = parts.subprotocol;
   }
 
-  /** Whether the cluster has not been joined yet. */
-  get isWaiting(): boolean {
-    return this.#leg === undefined && !this.#hasEnded;
-  }
-
   get isHolding(): boolean {
-    return this.isWaiting && !this.#parts.isTerminal;
+    return this.#leg === undefined && !this.#hasEnded && !this.#parts.isTerminal;
   }
 
   get hasBackpressure(): boolean {
@@ -76,12 +68,6 @@ export class HeldLeg implements UpstreamLeg {
 
   start(receiver: LegReceiver): void {
     this.#receiver = receiver;
-  }
-
-  /** Shows the client a line of Sallyport's own: on a terminal among its output, otherwise on stderr. */
-  say(line: string): void {
-    const { isTerminal } = this.#parts;
-    this.#deliver(isTerminal ? Channel.stdout : Channel.stderr, isTerminal ? `${line}\r\n` : `${line}\n`);
   }
 
   /** Joins the session with the cluster. */
@@ -119,20 +105,7 @@ export class HeldLeg implements UpstreamLeg {
 
   abort(): void {
     if (this.#leg) this.#leg.abort();
-    else this.#end(CloseCode.abnormal);
-  }
-
-  #deliver(channel: number, text: string): void {
-    if (!this.isWaiting) return;
-    const frame = encodeFrame(this.#parts.protocol, channel, utf8.encode(text));
-    const isText = typeof frame === "string";
-    this.#receiver?.onPart({ bytes: bytesOf(frame), isText, isFirst: true, isLast: true });
-    this.#receiver?.onPause();
-  }
-
-  #end(code: number): void {
-    if (this.#hasEnded) return;
+    else if (!this.#hasEnded) this.#receiver?.onClose({ code: CloseCode.abnormal, reason: "" });
     this.#hasEnded = true;
-    this.#receiver?.onClose({ code, reason: "" });
   }
 }

@@ -68,7 +68,7 @@ export class Watches {
     this.#parts.open.add(watch);
     this.#count++;
 
-    const tell = (line: string) => session.plan.tellOfWatchers && session.relay?.notify(sallyportLine(line), false);
+    const tell = (line: string) => session.plan.tellOfWatchers && session.relay?.notify({ line: sallyportLine(line) });
     const over = new AbortController();
     const end = (reason: WatchEnd["reason"]) => {
       if (over.signal.aborted) return;

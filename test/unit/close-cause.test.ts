@@ -68,7 +68,7 @@ describe("what each cause means without a status", () => {
   const refusal = { status: 403, contentType: "application/json", body: "{}", message: "no" };
   const limit = { outcome: "idle_limit", message: "session ended: idle" } as const;
 
-  test.each<[CloseCause, object]>([
+  const MEANINGS: [CloseCause, object][] = [
     [
       { kind: "client", code: 1000, reason: "bye" },
       {
@@ -135,9 +135,27 @@ describe("what each cause means without a status", () => {
       { kind: "refusal", refusal },
       { outcome: outcomeOf("refused", "no"), refusal },
     ],
+    [
+      { kind: "unapproved", message: "bob denied it" },
+      {
+        outcome: outcomeOf("not_approved", "bob denied it"),
+        toClient: { message: "bob denied it", code: 1000, reason: "" },
+      },
+    ],
     [{ kind: "internal" }, { outcome: outcomeOf("failed", "Sallyport failed, as its log says") }],
-  ])("%o", (cause, expected) => {
+  ];
+
+  test.each(MEANINGS)("%o", (cause, expected) => {
     expect(closureOf(cause, undefined)).toMatchObject(expected);
+  });
+
+  test("no cause is left out, but for a command that has ended, which always has a status", () => {
+    const kinds: Record<CloseCause["kind"], true> = {
+      ...{ command: true, client: true, cluster: true, limit: true, administrator: true },
+      ...{ recorder: true, refusal: true, unapproved: true, internal: true },
+    };
+    const tested = new Set(MEANINGS.map(([{ kind }]) => kind)).add("command");
+    expect(tested).toEqual(new Set(Object.keys(kinds)));
   });
 
   test("a client that was not answered yet reads what ended its session", () => {

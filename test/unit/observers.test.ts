@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { ExecObserver } from "../../durable/protocols/exec.ts";
 import type { Message } from "../../durable/protocols/framing.ts";
-import type { Observation } from "../../durable/protocols/observer.ts";
+import type { Observation, Observer } from "../../durable/protocols/observer.ts";
 import { type ChannelProtocol, channelProtocol, encodeFrame as encodeChannelFrame } from "../../kubernetes/channels.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import type { SpdyFrame } from "../../kubernetes/spdy/frames.ts";
@@ -191,6 +192,20 @@ describe("exec and attach", () => {
     expect(text(observer.goodbyeFrames("bye")).map(([channel]) => channel)).toEqual([1, 3]);
     observer.fromUpstream(binary(3, 'ess"}'));
     expect(text(observer.goodbyeFrames("bye"))).toEqual([[1, "\r\nbye\r\n"]]);
+  });
+
+  test("a notice is a line of a terminal's output, after a new line unless nothing was shown; elsewhere of stderr", () => {
+    const notice = { line: "hello" };
+    const shownBy = (observer: Observer, more = {}) => text(observer.noticeFrames?.({ ...notice, ...more }) ?? []);
+    const v5 = channelProtocol("v5.channel.k8s.io") as ChannelProtocol;
+    const base64 = channelProtocol("v4.base64.channel.k8s.io") as ChannelProtocol;
+    expect(shownBy(new ExecObserver(v5, true))).toEqual([[1, "\r\nhello\r\n"]]);
+    expect(shownBy(new ExecObserver(v5, true), { isBeforeCommand: true })).toEqual([[1, "hello\r\n"]]);
+    expect(shownBy(new ExecObserver(base64, true), { isBeforeCommand: true })).toEqual([`1${btoa("hello\r\n")}`]);
+    expect(shownBy(new ExecObserver(v5, false, true), { isBeforeCommand: true })).toEqual([[2, "hello\n"]]);
+    expect(shownBy(new ExecObserver(v5, false, true), { onlyTerminal: true })).toEqual([]);
+    expect(shownBy(new ExecObserver(v5, false, false))).toEqual([]);
+    expect(shownBy(new ExecObserver(v5, false, false), { isBeforeCommand: true })).toEqual([[2, "hello\n"]]);
   });
 
   test("an unknown protocol is relayed, and all of it counts as use", () => {

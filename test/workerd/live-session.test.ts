@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Relay } from "../../durable/relay/relay.ts";
+import type { ApprovalWait } from "../../durable/session/approval-wait.ts";
 import type { Closure } from "../../durable/session/close-cause.ts";
 import { LiveSession } from "../../durable/session/live-session.ts";
 import { PLAN } from "../support/session-plan.ts";
@@ -37,5 +38,61 @@ describe("a session", () => {
     expect([signal.aborted, session.refusal?.message]).toEqual([true, "session terminated by root: drill"]);
     session.open({} as Relay);
     expect(session.relay).toBeUndefined();
+  });
+});
+
+describe("a session that waits for an approval", () => {
+  const GRANT = { id: "a-1", grant: "prod-exec", until: 60_000 };
+
+  function waiting() {
+    const farewells: Closure[] = [];
+    const closures: Closure[] = [];
+    const session = new LiveSession(PLAN, 0, undefined, (_, closure) => closures.push(closure));
+    const close = (closure: Closure) => farewells.push(closure);
+    const relay = { close, observer: { finalStatus: () => undefined }, activeAt: 0 } as unknown as Relay;
+    const wait = {} as ApprovalWait;
+    session.hold(relay, wait);
+    return { session, relay, wait, farewells, outcomes: () => closures.map(({ outcome }) => outcome.outcome) };
+  }
+
+  it("is dialled once it is approved, and opens with the client that it has", () => {
+    const { session, relay, wait } = waiting();
+    expect([session.wait, session.relay, session.grants]).toEqual([wait, relay, []]);
+    session.open(relay);
+    expect(session.wait).toBe(wait);
+    session.approve(GRANT, 5_000);
+    expect([session.wait, session.relay, session.grants]).toEqual([undefined, relay, [GRANT]]);
+    // Its duration and its idle time begin now.
+    expect([session.countsSince, session.activeAt]).toEqual([5_000, 5_000]);
+    const signal = session.dial();
+    session.open(relay);
+    session.close({ kind: "client", code: 1000, reason: "" });
+    // A cluster that has accepted is told, and cut off later.
+    expect([signal.aborted, session.isGivenUp]).toEqual([false, false]);
+  });
+
+  it("that ends while the cluster is dialled is not dialled any more, and its client hears why", () => {
+    const { session, farewells, outcomes } = waiting();
+    session.approve(GRANT, 5_000);
+    const signal = session.dial();
+    session.close({ kind: "administrator", by: "root", reason: "drill" });
+    expect([signal.aborted, farewells.map(({ toClient }) => toClient.message)]).toEqual([
+      true,
+      ["session terminated by root: drill"],
+    ]);
+    expect(outcomes()).toEqual(["terminated"]);
+  });
+
+  it("is given up by whoever leaves it while it waits, and not after", () => {
+    const left = waiting();
+    left.session.close({ kind: "client", code: 1006, reason: "" });
+    expect([left.session.isGivenUp, left.outcomes()]).toEqual([true, ["not_approved"]]);
+    const approved = waiting();
+    approved.session.approve(GRANT, 5_000);
+    approved.session.close({ kind: "client", code: 1006, reason: "" });
+    expect([approved.session.isGivenUp, approved.outcomes()]).toEqual([false, ["disconnected"]]);
+    const killed = waiting();
+    killed.session.close({ kind: "administrator", by: "root", reason: "drill" });
+    expect([killed.session.isGivenUp, killed.outcomes()]).toEqual([false, ["terminated"]]);
   });
 });

@@ -5,7 +5,12 @@ import { vi } from "vitest";
  * the test's global scope.
  */
 export function shortenTimer(from: number, to: number): void {
+  changeTimers(new Map([[from, to]]));
+}
+
+/** The same for several lengths. What is never to fire gets a day. */
+export function changeTimers(lengths: ReadonlyMap<number | undefined, number>): void {
   const real = globalThis.setTimeout;
-  const shortened = (work: () => void, ms?: number) => real(work, ms === from ? to : ms);
-  vi.spyOn(globalThis, "setTimeout").mockImplementation(shortened as typeof setTimeout);
+  const changed = (work: () => void, ms?: number) => real(work, lengths.get(ms) ?? ms);
+  vi.spyOn(globalThis, "setTimeout").mockImplementation(changed as typeof setTimeout);
 }

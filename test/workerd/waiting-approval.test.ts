@@ -7,6 +7,8 @@ import { type LocationHint, userObjectName } from "../../contract/placement.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionApproval, type SessionPlan } from "../../contract/session-plan.ts";
 import type { UserObjectFields } from "../../contract/user-object.ts";
+import { CLOSE_GRACE_MS } from "../../durable/intervals.ts";
+import { CONNECT_TIMEOUT_MS } from "../../durable/upstream/dial.ts";
 import { Channel } from "../../kubernetes/channels.ts";
 import { eventually } from "../support/eventually.ts";
 import { PLAN } from "../support/session-plan.ts";
@@ -16,6 +18,7 @@ import { Client, frame, SUCCESS } from "./client.ts";
 import { UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 import { expectStatus } from "./statuses.ts";
+import { changeTimers } from "./timers.ts";
 
 const MINUTE = 60_000;
 const BOB: DecidingPerson = { user: "bob@example.com", subject: "sub-bob", kubernetesUser: "bob" };
@@ -104,7 +107,8 @@ class Person {
 /** Waits until a session has ended before the cluster heard of it. @returns why */
 async function unapproved({ client, pod }: Wait): Promise<string | null> {
   const row = await ended(client.sessionId);
-  expect(row.outcome).toBe("not_approved");
+  // Lines of Sallyport's are no traffic.
+  expect(row).toMatchObject({ outcome: "not_approved", bytes_out: 0, messages_out: 0 });
   expect(pod.isAsked).toBe(false);
   expect((await eventsOf(client.sessionId)).map(({ type }) => type)).toEqual(["start", "end"]);
   return row.reason;
@@ -262,6 +266,45 @@ describe("a session that needs an approval", () => {
     await client.closed;
     expect(errorOf(client)).toBe('pods "web" not found');
     expect(await ended(client.sessionId)).toMatchObject({ outcome: "refused", reason: 'pods "web" not found' });
+  });
+
+  it.each<[string, (alice: Person, client: Client) => unknown, string, string]>([
+    [
+      "an administrator",
+      (alice, { sessionId }) => askUserObject(alice.at(null), "terminate", { sessionId, ...ADMIN }),
+      "session terminated by admin@example.com: enough",
+      "terminated",
+    ],
+    [
+      "a revocation",
+      async (alice) => {
+        const [request] = await askUserObject(alice.at(null), "listAccess", {});
+        await alice.revoke(request?.id ?? "");
+      },
+      'session ended: the access "prod-exec" was taken back',
+      "access_ended",
+    ],
+    [
+      "Ctrl-C",
+      (_, client) => client.send(frame(0, "\u0003")),
+      "interrupted before the cluster had answered",
+      "refused",
+    ],
+  ])("is not begun where %s ends it while the cluster is asked", async (_, end, message, outcome) => {
+    // It must not be cut off only because it has answered neither a close nor the upgrade.
+    changeTimers(new Map([CLOSE_GRACE_MS, CONNECT_TIMEOUT_MS].map((ms) => [ms, 24 * 60 * MINUTE])));
+    const alice = new Person();
+    const pod = await Puppet.make({ hold: true });
+    const { client, accessId } = await alice.wait({ tty: true, pod });
+    await alice.decide(accessId);
+    await pod.request();
+    await end(alice, client);
+    await pod.cancelled();
+    expect(await client.closed).toMatchObject({ code: 1000 });
+    expect(errorOf(client)).toContain(message);
+    expect((await ended(client.sessionId)).outcome).toBe(outcome);
+    const events = await eventsOf(client.sessionId);
+    expect(events.map(({ type }) => type)).toEqual(["start", "approval", "end"]);
   });
 
   it("takes no place while it waits, and needs one when it begins", async () => {
