@@ -7,9 +7,17 @@
 /** Marks a character that was taken out of a name. */
 const REPLACEMENT = "\uFFFD";
 
-/** For prose: replaces each run of control, format and unassigned characters by a space, and trims. */
-export function stripControlCharacters(text: string): string {
-  return text.replace(/\p{C}+/gu, " ").trim();
+/**
+ * For prose: replaces each run of control, format and unassigned characters by a space, and trims.
+ *
+ * @param maxChars the most UTF-16 units that are kept; half of a surrogate pair becomes U+FFFD
+ */
+export function stripControlCharacters(text: string, maxChars = Number.POSITIVE_INFINITY): string {
+  return text
+    .replace(/\p{C}+/gu, " ")
+    .trim()
+    .slice(0, maxChars)
+    .toWellFormed();
 }
 
 /**

@@ -15,7 +15,7 @@ const MAX_REASON_CHARS = 1_024;
 /** An outcome that comes neither from the command nor from an administrator. */
 export function outcomeOf(outcome: Outcome, reason: string | null): SessionOutcome {
   // It quotes what a user, an image or a cluster chose, and whoever reads the audit log has a terminal.
-  const said = reason === null ? null : stripControlCharacters(reason).slice(0, MAX_REASON_CHARS).toWellFormed();
+  const said = reason === null ? null : stripControlCharacters(reason, MAX_REASON_CHARS);
   return { outcome, exitCode: null, reason: said, endedBy: null };
 }
 

@@ -5,5 +5,5 @@ const MAX_LINE_CHARS = 500;
 
 /** A line of Sallyport's among a session's output. A program can write the same, so it proves nothing. */
 export function sallyportLine(text: string): string {
-  return `[Sallyport: ${stripControlCharacters(text).slice(0, MAX_LINE_CHARS).toWellFormed()}]`;
+  return `[Sallyport: ${stripControlCharacters(text, MAX_LINE_CHARS)}]`;
 }

@@ -63,7 +63,7 @@ export function grantConfigMap(
   const data: Readonly<Record<(typeof FIELDS)[number], string>> = {
     ...{ id, cluster, identity: identity.name, user: identity.user, groups: JSON.stringify(identity.groups) },
     // JSON would carry half a character, and the API server replace it: the seal would not be valid any more.
-    reason: stripControlCharacters(reason).slice(0, MAX_REASON_CHARS).toWellFormed(),
+    reason: stripControlCharacters(reason, MAX_REASON_CHARS),
     by: stripControlCharacters(by),
     ...{ method, from: new Date(from).toISOString(), until: new Date(until).toISOString() },
   };

@@ -15,7 +15,7 @@ export function purposeOf({ sessionKind, namespace, pod, container, command }: S
   const place = `the pod ${quoteHostile(pod)}${inside} of ${quoteHostile(namespace)}`;
   const purpose = `${sessionKind} in ${place}, cluster ${cluster}${what}`;
   const { purpose: most } = ACCESS_TEXT_CHARS;
-  const text = stripControlCharacters(purpose.slice(0, 2 * most)).toWellFormed();
+  const text = stripControlCharacters(purpose.slice(0, 2 * most));
   return text.length > most ? `${text.slice(0, most - 1).toWellFormed()}…` : text;
 }
 

@@ -21,6 +21,14 @@ it.each([
   expect(stripControlCharacters(text)).toBe(expected);
 });
 
+it.each([
+  ["ab\u0000\u0000cd", 4, "ab c"],
+  ["ab😀", 3, "ab\uFFFD"],
+  ["ab😀", 4, "ab😀"],
+])("cuts %j to %i units of what is safe to print, and leaves no half of a character: %j", (text, most, expected) => {
+  expect(stripControlCharacters(text, most)).toBe(expected);
+});
+
 describe("names", () => {
   it.each([
     ["shell", "shell"],

@@ -9,7 +9,7 @@ export const messageBody = {
   schema: z.strictObject({
     text: z
       .string()
-      .transform((text) => stripControlCharacters(text).slice(0, MAX_TEXT_CHARS).toWellFormed())
+      .transform((text) => stripControlCharacters(text, MAX_TEXT_CHARS))
       .refine((text) => text !== "", TEXT_ERROR)
       .describe(`The line. Control characters are replaced; at most ${MAX_TEXT_CHARS} characters are kept.`),
   }),

@@ -69,5 +69,5 @@ const MAX_REASON_CHARS = 500;
 /** A reason is written to terminals, so control characters are removed. */
 export const reason = z
   .string()
-  .transform((text) => stripControlCharacters(text).slice(0, MAX_REASON_CHARS).toWellFormed())
+  .transform((text) => stripControlCharacters(text, MAX_REASON_CHARS))
   .describe(`Why. Control characters are replaced; at most ${MAX_REASON_CHARS} characters are kept.`);
