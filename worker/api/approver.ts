@@ -1,8 +1,8 @@
 /** The caller of the API as an approver: what they may decide about and see, and what is their own. */
 import { type AccessRequest, type DecidingPerson, isSamePerson } from "../../contract/access.ts";
 import type { Grant } from "../config/schema.ts";
-import { type Approver, mayDecide } from "../policy/approvals.ts";
-import { type Identity, identify } from "../policy/identify.ts";
+import { type Approver, decidingPerson, mayDecide } from "../policy/approvals.ts";
+import { identify } from "../policy/identify.ts";
 import type { ApiContext } from "./request.ts";
 
 type Caller = Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "config">;
@@ -11,11 +11,6 @@ type Caller = Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "conf
 export function approverOf({ subject, accessIdentity, config }: Caller): Approver {
   const identified = identify(subject, accessIdentity, config.identities);
   return { subject, accessIdentity, roles: identified.ok ? identified.value.roles : [] };
-}
-
-/** The caller by all the names that tell whether two are the same person. */
-export function decidingPerson({ subject, identity }: Pick<Caller, "subject" | "identity">): DecidingPerson {
-  return nameOf(subject.sub, identity);
 }
 
 /**
@@ -37,7 +32,7 @@ function isCaller(caller: Caller, person: DecidingPerson): boolean {
     const identified = identify(subject, accessIdentity, rules);
     return identified.ok ? [identified.value] : [];
   });
-  return [identity, ...others].some((one) => isSamePerson(nameOf(subject.sub, one), person));
+  return [identity, ...others].some((one) => isSamePerson(decidingPerson(subject, one), person));
 }
 
 /** The grants that the caller may decide about. */
@@ -58,8 +53,4 @@ export function maySee(caller: Caller, request: AccessRequest): boolean {
     seesAll(caller) ||
     decidableGrants(caller).some(({ name }) => name === request.grant)
   );
-}
-
-function nameOf(sub: string, { name, user }: Identity): DecidingPerson {
-  return { user: name, subject: sub === "" ? null : sub, kubernetesUser: user };
 }

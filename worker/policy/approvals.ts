@@ -1,7 +1,9 @@
 /** Who may approve what, and how people are told. Pure. */
+import type { DecidingPerson } from "../../contract/access.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Grant, Role } from "../config/schema.ts";
+import type { Identity } from "./identify.ts";
 
 /** More names than these would make a message that nobody reads. */
 const MAX_LISTED = 5;
@@ -14,6 +16,11 @@ export interface Approver {
   readonly accessIdentity: Pick<AccessIdentity, "groups">;
   /** By the document's own identities. */
   readonly roles: readonly Role[];
+}
+
+/** Somebody by all the names that tell whether two are the same person. */
+export function decidingPerson({ sub }: Subject, { name, user }: Identity): DecidingPerson {
+  return { user: name, subject: sub === "" ? null : sub, kubernetesUser: user };
 }
 
 /** Whether somebody may decide about requests for a grant: never a service token. */

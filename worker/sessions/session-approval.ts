@@ -9,7 +9,7 @@ import type { Subject } from "../access/subject.ts";
 import type { Grant } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
-import { defaultMinutes, describeApprovers, howToAsk } from "../policy/approvals.ts";
+import { decidingPerson, defaultMinutes, describeApprovers, howToAsk } from "../policy/approvals.ts";
 import type { Decision } from "../policy/decide.ts";
 import { type GrantDenial, type NeededApproval, PENDING_GRANT } from "../policy/decide-with-grants.ts";
 import type { Identity } from "../policy/identify.ts";
@@ -78,9 +78,8 @@ export async function askForApproval(
     if (!isOpen) return err(reasonFirst(grant));
   }
   const asked = await invokeUserObject(namespace, address, "requestAccess", {
-    person: { user: identity.name, subject: subject.sub === "" ? null : subject.sub, kubernetesUser: identity.user },
-    ...{ grant: grant.name, minutes: defaultMinutes(grant), reason: null, purpose: purposeOf(target, cluster) },
-    ...{ needed: grant.count, approvesItself: false, copyTo },
+    ...{ person: decidingPerson(subject, identity), grant: grant.name, minutes: defaultMinutes(grant) },
+    ...{ reason: null, purpose: purposeOf(target, cluster), needed: grant.count, approvesItself: false, copyTo },
   });
   if (!asked.ok) return asked;
   const { request, isNew } = asked.value;

@@ -5,11 +5,10 @@ import { LOCATION_HINTS } from "../../../contract/placement.ts";
 import { copiesOf } from "../../config/location-hints.ts";
 import type { Grant } from "../../config/schema.ts";
 import { type Denial, denial } from "../../denials.ts";
-import { defaultMinutes, describeApprovers, howToAsk } from "../../policy/approvals.ts";
+import { decidingPerson, defaultMinutes, describeApprovers, howToAsk } from "../../policy/approvals.ts";
 import { grantsFor } from "../../policy/grants.ts";
 import { invokeUserObject, userObjectAddress } from "../../sessions/user-objects.ts";
 import { accessJson } from "../access-json.ts";
-import { decidingPerson } from "../approver.ts";
 import type { ownAccess } from "../schemas/access.ts";
 import { readReason } from "../schemas/command.ts";
 import type { Handler } from "./handler.ts";
@@ -41,7 +40,8 @@ export const askForAccess: Handler<"askForAccess"> = async ({ query, body }, api
   if (fault) return err(denial("bad_request", fault));
   const address = userObjectAddress(env.USER_SESSIONS, identity.name, null);
   const asked = await invokeUserObject(env.USER_SESSIONS, address, "requestAccess", {
-    ...{ person: decidingPerson(api), grant: grant.name, minutes, reason, purpose: null, needed: grant.count },
+    ...{ person: decidingPerson(subject, identity), grant: grant.name, minutes, reason },
+    ...{ purpose: null, needed: grant.count },
     // A service token never approves anything.
     approvesItself: grant.selfApproval !== undefined && subject.email !== undefined,
     // Where what is opened must be known. What is taken back is copied everywhere, as locks are.
@@ -53,13 +53,13 @@ export const askForAccess: Handler<"askForAccess"> = async ({ query, body }, api
 };
 
 export const endOwnAccess: Handler<"endOwnAccess"> = async ({ params: { id }, query, body }, api) => {
-  const { identity, config, env, url } = api;
+  const { identity, subject, config, env, url } = api;
   // The object of the caller's own name: nobody else's requests are in it.
   const address = userObjectAddress(env.USER_SESSIONS, identity.name, null);
   const described = await invokeUserObject(env.USER_SESSIONS, address, "describeAccess", { id });
   if (!described.ok) return described;
   if (!described.value) return err(NOT_YOURS);
-  const fields = { id, by: decidingPerson(api), reason: readReason(query, body, "") || null };
+  const fields = { id, by: decidingPerson(subject, identity), reason: readReason(query, body, "") || null };
   const end = { ...fields, copyTo: [...LOCATION_HINTS] };
   const ended = await invokeUserObject(env.USER_SESSIONS, address, "endAccess", end);
   if (!ended.ok) return ended;

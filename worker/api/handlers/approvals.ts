@@ -9,19 +9,11 @@ import { type AccessRequest, accessStateOf } from "../../../contract/access.ts";
 import { LOCATION_HINTS } from "../../../contract/placement.ts";
 import { copiesOf } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
-import { describeApprovers, mayDecide } from "../../policy/approvals.ts";
+import { decidingPerson, describeApprovers, mayDecide } from "../../policy/approvals.ts";
 import { askDirectory } from "../../sessions/directory.ts";
 import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "../../sessions/user-objects.ts";
 import { accessJson } from "../access-json.ts";
-import {
-  approverOf,
-  decidableGrants,
-  decidingPerson,
-  hasApproved,
-  isOwnRequest,
-  maySee,
-  seesAll,
-} from "../approver.ts";
+import { approverOf, decidableGrants, hasApproved, isOwnRequest, maySee, seesAll } from "../approver.ts";
 import { queryDatabase } from "../database.ts";
 import type { ApiContext } from "../request.ts";
 import type { approvals } from "../schemas/access.ts";
@@ -71,7 +63,7 @@ export const getApproval: Handler<"getApproval"> = async ({ params: { id } }, ap
 };
 
 export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }, body }, api) => {
-  const { subject, config, env, url } = api;
+  const { subject, identity, config, env, url } = api;
   if (subject.email === undefined) return err(NO_SERVICE_TOKEN);
   const found = await find(api, id);
   if (!found.ok) return found;
@@ -90,7 +82,7 @@ export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }
     return err(denial("bad_request", `the grant ${grant.name} is for ${grant.maxMinutes} minutes at most: give fewer`));
   }
   const decided = await invokeUserObject(env.USER_SESSIONS, address, "decideAccess", {
-    ...{ id, by: decidingPerson(api), decision, reason: reason || null, minutes },
+    ...{ id, by: decidingPerson(subject, identity), decision, reason: reason || null, minutes },
     ...{ needed: grant.count, maxMinutes: grant.maxMinutes, copyTo: copiesOf(config) },
   });
   if (!decided.ok) return decided;
@@ -100,7 +92,7 @@ export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }
 
 /** Only takes away, so an administrator's service token may do it too, as it may lock somebody. */
 export const revokeGrant: Handler<"revokeGrant"> = async ({ params: { id }, query, body }, api) => {
-  const { identity, config, env, url } = api;
+  const { subject, identity, config, env, url } = api;
   const found = await find(api, id);
   if (!found.ok) return found;
   const { request, address } = found.value;
@@ -116,7 +108,7 @@ export const revokeGrant: Handler<"revokeGrant"> = async ({ params: { id }, quer
     return err(denial("not_approver", `you may not revoke this: ${who} and its own person may`));
   }
   const ended = await invokeUserObject(env.USER_SESSIONS, address, "endAccess", {
-    ...{ id, by: decidingPerson(api), reason: readReason(query, body, "") || null },
+    ...{ id, by: decidingPerson(subject, identity), reason: readReason(query, body, "") || null },
     copyTo: [...LOCATION_HINTS],
   });
   if (!ended.ok) return ended;
