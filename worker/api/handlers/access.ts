@@ -1,7 +1,6 @@
 /** A person's own access for a while: what they may ask for, have asked for, and have. Works without D1. */
 import type * as z from "zod";
 import { err, ok } from "../../../common/result.ts";
-import { LOCATION_HINTS } from "../../../contract/placement.ts";
 import { copiesOf } from "../../config/location-hints.ts";
 import type { Grant } from "../../config/schema.ts";
 import { type Denial, denial } from "../../denials.ts";
@@ -9,6 +8,7 @@ import { decidingPerson, defaultMinutes, describeApprovers, howToAsk } from "../
 import { grantsFor } from "../../policy/grants.ts";
 import { invokeUserObject, userObjectAddress } from "../../sessions/user-objects.ts";
 import { accessJson } from "../access-json.ts";
+import { endAccess } from "../end-access.ts";
 import type { ownAccess } from "../schemas/access.ts";
 import { readReason } from "../schemas/command.ts";
 import type { Handler } from "./handler.ts";
@@ -53,18 +53,13 @@ export const askForAccess: Handler<"askForAccess"> = async ({ query, body }, api
 };
 
 export const endOwnAccess: Handler<"endOwnAccess"> = async ({ params: { id }, query, body }, api) => {
-  const { identity, subject, config, env, url } = api;
+  const { identity, env } = api;
   // The object of the caller's own name: nobody else's requests are in it.
   const address = userObjectAddress(env.USER_SESSIONS, identity.name, null);
   const described = await invokeUserObject(env.USER_SESSIONS, address, "describeAccess", { id });
   if (!described.ok) return described;
   if (!described.value) return err(NOT_YOURS);
-  const fields = { id, by: decidingPerson(subject, identity), reason: readReason(query, body, "") || null };
-  const end = { ...fields, copyTo: [...LOCATION_HINTS] };
-  const ended = await invokeUserObject(env.USER_SESSIONS, address, "endAccess", end);
-  if (!ended.ok) return ended;
-  const { request, ended: sessions, notReached } = ended.value;
-  return ok({ ...accessJson(request, config.grants, url), ended: sessions, notReached });
+  return endAccess(api, address, id, readReason(query, body, ""));
 };
 
 const UNNAMED = denial("bad_request", "name a grant, as in ?grant=NAME: kubectl get --raw /-/access lists yours");

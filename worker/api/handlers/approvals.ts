@@ -6,7 +6,6 @@ import type * as z from "zod";
 import { type AccessDecisionEvent, findAccessDecisions } from "../../../audit/access-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { type AccessRequest, accessStateOf } from "../../../contract/access.ts";
-import { LOCATION_HINTS } from "../../../contract/placement.ts";
 import { copiesOf } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
 import { decidingPerson, describeApprovers, mayDecide } from "../../policy/approvals.ts";
@@ -15,6 +14,7 @@ import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "
 import { accessJson } from "../access-json.ts";
 import { approverOf, decidableGrants, hasApproved, isOwnRequest, maySee, seesAll } from "../approver.ts";
 import { queryDatabase } from "../database.ts";
+import { endAccess } from "../end-access.ts";
 import type { ApiContext } from "../request.ts";
 import type { approvals } from "../schemas/access.ts";
 import { readReason } from "../schemas/command.ts";
@@ -92,7 +92,7 @@ export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }
 
 /** Only takes away, so an administrator's service token may do it too, as it may lock somebody. */
 export const revokeGrant: Handler<"revokeGrant"> = async ({ params: { id }, query, body }, api) => {
-  const { subject, identity, config, env, url } = api;
+  const { identity, config } = api;
   const found = await find(api, id);
   if (!found.ok) return found;
   const { request, address } = found.value;
@@ -107,13 +107,7 @@ export const revokeGrant: Handler<"revokeGrant"> = async ({ params: { id }, quer
     const who = grant ? `${describeApprovers(grant)}, administrators` : "administrators";
     return err(denial("not_approver", `you may not revoke this: ${who} and its own person may`));
   }
-  const ended = await invokeUserObject(env.USER_SESSIONS, address, "endAccess", {
-    ...{ id, by: decidingPerson(subject, identity), reason: readReason(query, body, "") || null },
-    copyTo: [...LOCATION_HINTS],
-  });
-  if (!ended.ok) return ended;
-  const { request: after, ended: sessions, notReached } = ended.value;
-  return ok({ ...accessJson(after, config.grants, url), ended: sessions, notReached });
+  return endAccess(api, address, id, readReason(query, body, ""));
 };
 
 interface Found {
