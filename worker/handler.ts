@@ -168,8 +168,9 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       const open = await drains.check({ namespace: env.DIRECTORY, context });
       if (!open.ok) return open;
       const question = { target: decision.target, subject, identity, cluster: cluster.name, origin: url.origin };
-      const asked = needed && { needed, ...question, copyTo: copiesOf(config) };
-      const approval = asked ? await askForApproval(env.USER_SESSIONS, asked, Date.now()) : ok(null);
+      const approval = needed
+        ? await askForApproval(env.USER_SESSIONS, { needed, ...question, copyTo: copiesOf(config) }, Date.now())
+        : ok(null);
       if (!approval.ok) return approval;
       trace.destination = "session";
       const attempt = { request, target, subject, signIn, identity, cluster, decision, approval: approval.value };
