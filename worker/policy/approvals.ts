@@ -51,6 +51,12 @@ export function describeApprovers({ approvers: { users, groups, roles } }: Grant
   return listed.length === 0 ? last : `${listed.join(", ")} or ${last}`;
 }
 
+/** `2 of alice@example.com, bob@example.com or members of the group sre-leads may approve it`. */
+export function whoMayApprove(grant: Grant): string {
+  const who = describeApprovers(grant);
+  return `${grant.count === 1 ? who : `${grant.count} of ${who}`} may approve it`;
+}
+
 /** For how many minutes somebody asks who does not say. */
 export function defaultMinutes({ maxMinutes }: Grant): number {
   return Math.min(DEFAULT_MINUTES, maxMinutes);
@@ -65,9 +71,6 @@ export function howToAsk(grant: Grant): string {
 /** What somebody reads who lacks a grant: who may approve, and how to ask. */
 export function explainApproval(grant: Grant, isForPerson: boolean): string {
   if (!isForPerson) return "it is not for you, so you cannot ask for it: ask your administrator";
-  const who = describeApprovers(grant);
-  const then = grant.selfApproval
-    ? "it holds as soon as you ask, and an alert is sent"
-    : `${grant.count === 1 ? who : `${grant.count} of ${who}`} may approve it`;
+  const then = grant.selfApproval ? "it holds as soon as you ask, and an alert is sent" : whoMayApprove(grant);
   return `ask for it with ${howToAsk(grant)}; ${then}; then try again`;
 }

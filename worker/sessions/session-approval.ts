@@ -9,7 +9,7 @@ import type { Subject } from "../access/subject.ts";
 import type { Grant } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
-import { decidingPerson, defaultMinutes, describeApprovers, howToAsk } from "../policy/approvals.ts";
+import { decidingPerson, defaultMinutes, howToAsk, whoMayApprove } from "../policy/approvals.ts";
 import type { Decision } from "../policy/decide.ts";
 import { type GrantDenial, type NeededApproval, PENDING_GRANT } from "../policy/decide-with-grants.ts";
 import type { Identity } from "../policy/identify.ts";
@@ -83,12 +83,11 @@ export async function askForApproval(
   });
   if (!asked.ok) return asked;
   const { request, isNew } = asked.value;
-  const who = `${grant.count === 1 ? "" : `${grant.count} of `}${describeApprovers(grant)}`;
   return ok({
     ...{ accessId: request.id, grant: grant.name, waitUntil: now + waitMinutes * MINUTE_MS },
     // Otherwise it would be gone before anybody could decide.
     isOwnRequest: isNew && !isCopyProbe(target),
-    ...{ howToApprove: `${who} may approve it: ${origin}/-/approvals/${request.id}`, copyTo },
+    ...{ howToApprove: `${whoMayApprove(grant)}: ${origin}/-/approvals/${request.id}`, copyTo },
   });
 }
 
