@@ -49,7 +49,9 @@ export type AccessEventBody =
         /** How many approvals there are with this one, and how many it takes. */
         readonly approvals: number;
         readonly needed: number;
-        /** Until when the access holds, milliseconds since the epoch; null where it does not begin with this. */
+        /**
+         * Until when the access holds, milliseconds since the epoch; null where it does not begin with this.
+         */
         readonly until: number | null;
         /** The person approved their own request, as the grant allows with an alert. */
         readonly self_approved: boolean;

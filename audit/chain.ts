@@ -26,8 +26,8 @@ export interface ChainedEvent {
   readonly data: string;
   /**
    * The hash of the previous event of the session or request. For the first of them, for a lock, an unlock, a
-   * drain, a summary and what is about access, it is the hash of the previous one of these in the user's object.
-   * "" for the very first.
+   * drain, a watch, a message, a summary and what is about access, it is the hash of the previous one of
+   * these in the user's object. "" for the very first.
    */
   readonly prev_hash: string;
   readonly hash: string;

@@ -1,7 +1,7 @@
 /**
  * API requests as events of the audit log. A change (a request that may write) has two: `request` before the
- * cluster hears of it, and `response`. So has a read that reaches a workload, which may act on it. Every other
- * audited request has one, with its answer's status. What is too much for an event each is counted in a
+ * cluster hears of it, and `response`. So has a read that reaches a workload, which may act on it. Every
+ * other audited request has one, with its answer's status. What is too much for an event each is counted in a
  * `request_summary`.
  */
 import type { PodFacts } from "./pod-facts.ts";

@@ -24,8 +24,8 @@ export type PortForwardPolicy = z.output<typeof portForwardPolicySchema>;
 
 /**
  * What the events of one person's sessions may add to D1 in a day, in each of their objects, unless the
- * configuration says otherwise. A usual session adds 2 KB, so that these are 100,000: five times what a busy CI
- * needs. Without a bound, one person fills the database of all within two days.
+ * configuration says otherwise. A usual session adds 2 KB, so that these are 100,000: five times what a busy
+ * CI needs. Without a bound, one person fills the database of all within two days.
  */
 export const DEFAULT_MAX_SESSION_BYTES_PER_DAY = 200_000_000;
 

@@ -95,7 +95,8 @@ const planFields = z.strictObject({
   /** The user is told who watches the session. */
   tellOfWatchers: z.boolean(),
   /**
-   * The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of them.
+   * The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of
+   * them.
    */
   grants: z.array(activeGrantSchema).readonly(),
   /** The session waits until this request for access is approved, which then counts among its grants. */

@@ -1,6 +1,6 @@
 /**
- * How the edge asks a user's object to show a live session: by `fetch()`, because its answer is a WebSocket or
- * a stream. The edge has checked the watcher's role.
+ * How the edge asks a user's object to show a live session: by `fetch()`, because its answer is a WebSocket
+ * or a stream. The edge has checked the watcher's role.
  */
 import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";

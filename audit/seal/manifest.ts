@@ -95,8 +95,8 @@ export function parseManifest(text: string): Result<Manifest, string> {
 }
 
 /**
- * Adds up what parts know of each user's object, in the order of the parts. Only the sum is in memory: with 10,000
- * people each part of a range knows of some 8,600 objects, and a range has up to 170 parts.
+ * Adds up what parts know of each user's object, in the order of the parts. Only the sum is in memory: with
+ * 10,000 people each part of a range knows of some 8,600 objects, and a range has up to 170 parts.
  */
 export class ObjectSum {
   readonly #sums = new Map<string, ManifestObject>();

@@ -14,8 +14,8 @@ export function approverOf({ subject, accessIdentity, config }: Caller): Approve
 }
 
 /**
- * Whether a request is the caller's own, under whatever spelling or second identity. The caller may be another
- * Kubernetes user in each cluster, and whoever asked may have been at any of them.
+ * Whether a request is the caller's own, under whatever spelling or second identity. The caller may be
+ * another Kubernetes user in each cluster, and whoever asked may have been at any of them.
  */
 export function isOwnRequest(caller: Caller, request: AccessRequest): boolean {
   return isCaller(caller, request.person);

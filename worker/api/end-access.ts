@@ -9,8 +9,8 @@ import type { ApiContext } from "./request.ts";
 import type { endedAccess } from "./schemas/access.ts";
 
 /**
- * Withdraws a request for access, or takes the grant back that it has become. All of the person's objects hear
- * of it, as of locks: also those of an earlier or a later configuration.
+ * Withdraws a request for access, or takes the grant back that it has become. All of the person's objects
+ * hear of it, as of locks: also those of an earlier or a later configuration.
  *
  * @param api of the caller, who may do this
  * @param address of the object that holds the request

@@ -30,10 +30,12 @@ import { SealStore } from "./store.ts";
 import { writePart } from "./write-part.ts";
 
 /**
- * What one run does at most. Parts are what it goes on with after it was cut off: each is written and noted by
- * itself, and takes 0.6 s of CPU time of the 30 s of an invocation. A part takes at most 13 calls to D1 and R2, the end of a range and the
- * verification before a removal one for each part (170 in a range of small rows). That is below 600 calls,
- * and the export in the same invocation has at most 400 of the platform's 1,000: see worker/scheduled.ts.
+ * What one run does at most. After a run that was cut off, the next one goes on with the part that is
+ * missing: each is written and noted by itself. A part takes 0.6 s of the 30 s of CPU time of an invocation.
+ *
+ * A part takes at most 13 calls to D1 and R2. The end of a range, and the verification before a removal, take
+ * one for each part (170 in a range of small rows). That is below 600 calls, and the export in the same
+ * invocation has at most 400 of the platform's 1,000: see worker/scheduled.ts.
  */
 export interface SealRunLimits extends SealLimits {
   readonly maxSteps: number;
@@ -45,9 +47,9 @@ export interface SealRunLimits extends SealLimits {
   /**
    * Closing a range reads all of its parts, and so does the verification before it leaves. What was read is
    * in memory alone, so a run that stops between two parts begins again next time. Each therefore has a time
-   * of its own, many times what 170 parts need: 0.13 s each with 10,000 people, so 22 s in all. That is enough
-   * until D1 is more than ten times as slow; then the log says so at each run (`seal_failed`). An invocation of
-   * the cron trigger has 15 minutes.
+   * of its own, many times what 170 parts need: 0.13 s each with 10,000 people, so 22 s in all. That is
+   * enough until D1 is more than ten times as slow; then the log says so at each run (`seal_failed`). An
+   * invocation of the cron trigger has 15 minutes.
    */
   readonly rangeBudgetMs: number;
 }

@@ -4,7 +4,9 @@ import { STATE_MAX_AGE_MS } from "./person-state.ts";
 
 /** How often a person is looked up again while something of theirs is open, ms. */
 const LOOK_EVERY_MS = 4_000;
-/** Then what is known may be this old. With the interval it is less than `STATE_MAX_AGE_MS` after a decision. */
+/**
+ * Then what is known may be this old. With the interval it is less than `STATE_MAX_AGE_MS` after a decision.
+ */
 const LOOKED_UP_MAX_AGE_MS = 5_000;
 
 /**
@@ -55,8 +57,8 @@ export class AccessWatch {
 }
 
 /**
- * Breaks an answer off once the person's access is over. The client sees a broken connection, never a complete
- * answer.
+ * Breaks an answer off once the person's access is over. The client sees a broken connection, never a
+ * complete answer.
  *
  * The invocation of an answer that is returned as it came ends with its head, timers and all. This one
  * passes through a stream of the runtime's own, without JavaScript for each piece, which keeps the

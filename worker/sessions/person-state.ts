@@ -122,8 +122,8 @@ export class PersonStates {
     const answered = await invokeUserObject(namespace, address, "readState", {});
     if (answered.ok) return ok(this.learn(user, answered.value, askedAt));
     if (answered.error.code !== "contract_mismatch") return answered;
-    // An object may run older code for as long as it has a session open. Its locks have no version, and it has
-    // no grants.
+    // An object may run older code for as long as it has a session open. Its locks have no version, and it
+    // has no grants.
     const lock = await invokeUserObject(namespace, address, "currentLock", {});
     if (!lock.ok) return lock;
     const version = this.#known.get(user)?.state.version ?? 0;

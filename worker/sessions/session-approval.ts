@@ -26,8 +26,8 @@ export interface Waiting {
 }
 
 /**
- * Lets a refused request wait where it may: a shell of a person, over WebSocket, because only its protocol can
- * show that it waits. A grant that people approve for themselves is never waited for: they ask for it.
+ * Lets a refused request wait where it may: a shell of a person, over WebSocket, because only its protocol
+ * can show that it waits. A grant that people approve for themselves is never waited for: they ask for it.
  */
 export function waitWhereRefused(
   decided: Result<Decision, GrantDenial>,

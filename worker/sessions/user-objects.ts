@@ -164,7 +164,8 @@ export async function sendAttempt(
 }
 
 /**
- * Asks the object that holds a session to show it. There is no second try: a watch that failed may have begun.
+ * Asks the object that holds a session to show it. There is no second try: a watch that failed may have
+ * begun.
  *
  * @param signal aborted when the watcher leaves
  * @returns the 101 or the stream, or why not; `object_unavailable` if the object cannot be reached

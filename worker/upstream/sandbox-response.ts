@@ -34,7 +34,7 @@ const OF_THE_ANSWER: ReadonlySet<string> = new Set([
   "x-total-count",
 ]);
 
-/** … and what the API server, `kubectl proxy` and the tunnel add. client-go shows a person each `Warning`. */
+/** … and what the API server, `kubectl proxy` and the tunnel add. client-go shows people each `Warning`. */
 const OF_THE_API_SERVER: ReadonlySet<string> = new Set([
   ...OF_THE_ANSWER,
   "audit-id",
