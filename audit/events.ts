@@ -237,20 +237,20 @@ export interface WatchOrigin {
   readonly country: string | null;
 }
 
-export const WATCH_ENDS = [
+/** How a watch ends. */
+type WatchEndReason =
   /** The watcher closed, or went away. */
-  "left",
+  | "left"
   /** The session ended. */
-  "session_ended",
+  | "session_ended"
   /** The watcher stopped reading, and was dropped. */
-  "too_slow",
+  | "too_slow"
   /** A fault of Sallyport's own. */
-  "failed",
+  | "failed"
   /** The watcher was locked, or for too long nobody could tell whether they are. */
-  "locked",
+  | "locked"
   /** The object that held the session stopped (crash, eviction, deploy). */
-  "interrupted",
-] as const;
+  | "interrupted";
 
 /** The end of a watch. */
 export interface WatchEnd extends Watch {
@@ -258,7 +258,7 @@ export interface WatchEnd extends Watch {
   readonly watch: string;
   /** When it began, in milliseconds since the epoch. */
   readonly since: number;
-  readonly reason: (typeof WATCH_ENDS)[number];
+  readonly reason: WatchEndReason;
 }
 
 /**
