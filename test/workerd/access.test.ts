@@ -585,6 +585,28 @@ describe("reports to the directory", () => {
     });
     expect(sent).toEqual([1_000, 1_001, 1_001]);
   });
+
+  it("that are taken late do not count for a newer one, which is sent again", async () => {
+    const sent: number[] = [];
+    const late = Promise.withResolvers<unknown>();
+    const answers = [() => late.promise, () => Promise.reject(new Error("away"))];
+    await runInDurableObject(new Asker().object, async (_, { storage: { sql } }) => {
+      const reporter = new AccessReporter({
+        ...{ objectId: "o", sql, pending: () => [], ringWithin: () => {}, now: () => 1_000 },
+        send: ({ at }) => {
+          sent.push(at);
+          return answers.shift()?.() ?? Promise.resolve(null);
+        },
+      });
+      const first = reporter.report();
+      await reporter.report();
+      late.resolve(null);
+      await first;
+      await reporter.onAlarm();
+      await reporter.onAlarm();
+    });
+    expect(sent).toEqual([1_000, 1_001, 1_001]);
+  });
 });
 
 it("whatever stops the objects, a grant is in force again when they start", async () => {
