@@ -51,6 +51,7 @@ export function describeObjects(name: string, decision: ObjectsDecision): string
   if (!contractChange) return line;
   return (
     `${line}\nThe contract between the Workers changes from ${contractChange.from} to ${contractChange.to}: a user with live ` +
-    "sessions cannot open new ones until those have ended (503). --end-sessions ends them at once."
+    "sessions cannot open new ones until those have ended (503), and their changes may be refused until then. " +
+    "--end-sessions ends them at once."
   );
 }
