@@ -152,6 +152,7 @@ describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
   it("has no block that none of these ran", () => {
     expect(stackBlocks("docs/GUIDE.md").length).toBe(3);
     expect(stackBlocks("docs/ACCESS-REQUESTS.md").length).toBe(5);
+    expect(stackBlocks("docs/NOTIFICATIONS.md").length).toBe(1);
     expect(stackBlocks("docs/RUNBOOK.md").length).toBe(6);
   });
 });
