@@ -96,6 +96,8 @@ function bytesOf(message: ArrayBuffer | Uint8Array): Uint8Array {
 class TextFrame implements ChannelFrame {
   readonly channel: number;
   readonly #message: string;
+  #size: number | undefined;
+  #payload: Uint8Array | undefined;
 
   /** @param message with its channel, the first byte of its UTF-8 */
   constructor(channel: number, message: string) {
@@ -104,11 +106,13 @@ class TextFrame implements ChannelFrame {
   }
 
   get size(): number {
-    return utf8Length(this.#message) - 1;
+    this.#size ??= this.#payload?.length ?? utf8Length(this.#message) - 1;
+    return this.#size;
   }
 
   get payload(): Uint8Array {
-    return utf8.encode(this.#message).subarray(1);
+    this.#payload ??= utf8.encode(this.#message).subarray(1);
+    return this.#payload;
   }
 }
 

@@ -48,14 +48,16 @@ function chunkOf(payload: Uint8Array, isText: boolean, channel?: number): Chunk 
 }
 
 function textChunk(text: string): Chunk {
+  let payload: Uint8Array | undefined;
   return {
     channel: undefined,
     isText: true,
     get size() {
-      return utf8Length(text);
+      return payload?.length ?? utf8Length(text);
     },
     get payload() {
-      return utf8.encode(text);
+      payload ??= utf8.encode(text);
+      return payload;
     },
   };
 }
@@ -176,8 +178,14 @@ export class PartDecoder {
     }
     const text = decodeUtf8(bytes);
     if (text === undefined) this.#violate("the cluster sent a text message that is not UTF-8");
-    else if (this.#framing.kind === "channels") this.#sink.onMessage(text, decodeMessage(this.#framing, text));
-    else this.#sink.onMessage(text, chunkOf(bytes, true));
+    else this.#sink.onMessage(text, this.#decodeText(text, bytes));
+  }
+
+  /** @param bytes of the text: where the channel is their first, they are the payload already */
+  #decodeText(text: string, bytes: Uint8Array): Chunk {
+    if (this.#framing.kind !== "channels") return chunkOf(bytes, true);
+    if (this.#framing.protocol.encoding === "base64") return decodeMessage(this.#framing, text);
+    return chunkOf(bytes.subarray(1), true, bytes[0]);
   }
 
   #violate(violation: string): void {

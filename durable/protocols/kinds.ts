@@ -30,6 +30,8 @@ export interface KindOfSession {
   createObserver(session: ObservedSession): Observer;
   /** Absent where there is no terminal that could be recorded: tunnels and screens. */
   recorder?(framing: Framing): CreateTap;
+  /** Whether its far end is a terminal, with a driver of its own, whatever the request says. */
+  readonly isTerminal?: true;
 }
 
 const MESSAGES: Framing = { kind: "messages" };
@@ -86,6 +88,7 @@ const CONSOLE: KindOfSession = {
   createObserver: () =>
     new RawObserver({}, (message) => [Uint8Array.from(new TextEncoder().encode(`\r\n${message}\r\n`))]),
   recorder: () => recordAll,
+  isTerminal: true,
 };
 
 export const KINDS_OF_SESSIONS: Readonly<Record<SessionKind, KindOfSession>> = {

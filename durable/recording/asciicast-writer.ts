@@ -2,7 +2,6 @@ import {
   type CastMetadata,
   DEFAULT_SIZE,
   headerLine,
-  isTerminal,
   LARGEST_SIZE,
   markerLine,
   markLine,
@@ -247,7 +246,7 @@ export class AsciicastWriter {
   #escaperOf(stream: CastStream): JsonEscaper {
     const known = this.#escapers.get(stream);
     if (known) return known;
-    const escaper = new JsonEscaper(stream !== "stdin" && !isTerminal(this.#metadata));
+    const escaper = new JsonEscaper(stream !== "stdin" && !this.#metadata.tty);
     this.#escapers.set(stream, escaper);
     return escaper;
   }

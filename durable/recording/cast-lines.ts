@@ -18,6 +18,7 @@ export interface CastMetadata {
   readonly pod: string;
   readonly container: string | null;
   readonly command: readonly string[];
+  /** Whether output is shown as it is: its far end has a terminal driver. */
   readonly tty: boolean;
 }
 
@@ -48,11 +49,6 @@ const MAX_COMMAND_CHARS = 4_096;
 /** The end of a session is told in no more than this. */
 const MAX_LABEL_CHARS = 512;
 
-/** Whether output is shown as it is. The far end of a console has its own terminal driver. */
-export function isTerminal({ kind, tty }: Pick<CastMetadata, "kind" | "tty">): boolean {
-  return tty || kind === "console";
-}
-
 /** The first line. @param startedAt when the first byte came, ms since the epoch */
 export function headerLine(metadata: CastMetadata, { columns, rows }: TerminalSize, startedAt: number): string {
   const { sessionId, kind, command } = metadata;
@@ -75,7 +71,7 @@ export function headerLine(metadata: CastMetadata, { columns, rows }: TerminalSi
       SALLYPORT_POD: pod,
       ...(container !== null && { SALLYPORT_CONTAINER: container }),
       SALLYPORT_KIND: kind,
-      SALLYPORT_TTY: String(isTerminal(metadata)),
+      SALLYPORT_TTY: String(metadata.tty),
     },
   });
 }

@@ -82,7 +82,8 @@ const CLUSTER_NOT_BOUND: Denial = denial(
 );
 
 function castMetadataOf({ sessionId, user, cluster, target }: SessionPlan): CastMetadata {
-  const { sessionKind: kind, namespace, pod, container, command, tty } = target;
+  const { sessionKind: kind, namespace, pod, container, command } = target;
+  const tty = target.tty || KINDS_OF_SESSIONS[kind].isTerminal === true;
   return { sessionId, user, cluster, kind, namespace, pod, container, command, tty };
 }
 

@@ -89,7 +89,7 @@ export class HeldLeg implements UpstreamLeg {
       return;
     }
     const frame = decodeFrame(this.#parts.protocol, message);
-    const isSize = frame?.channel === Channel.resize && frame.payload.length <= MAX_RESIZE_BYTES;
+    const isSize = frame?.channel === Channel.resize && frame.size <= MAX_RESIZE_BYTES;
     if (isSize) this.#lastResize = message;
     if (frame?.channel === Channel.stdin && frame.payload.includes(INTERRUPT)) this.#parts.onInterrupt();
   }

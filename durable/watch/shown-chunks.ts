@@ -5,6 +5,8 @@ import { inUnits } from "../recording/policy.ts";
 const BYTES_AT_ONCE = 128 * 1024;
 /** What is kept of the rest, so that the last lines and the prompt are seen. */
 const KEPT_BYTES = 16 * 1024;
+/** In a flood of tiny frames each chunk costs far more memory than its bytes. */
+const MAX_KEPT_CHUNKS = 1_024;
 
 /** Where the chunks go that are shown. */
 export interface ShownChunkSink {
@@ -32,12 +34,13 @@ export class ShownChunks {
       this.#sink.show(chunk, now);
       return;
     }
+    if (chunk.size === 0) return;
     // A view that is valid during the call only.
     const payload = chunk.payload.slice(-KEPT_BYTES);
     this.#skippedBytes += chunk.size - payload.length;
     this.#kept.push({ channel: chunk.channel, isText: chunk.isText, size: payload.length, payload });
     this.#keptBytes += payload.length;
-    while (this.#keptBytes - (this.#kept[0]?.size ?? 0) >= KEPT_BYTES) {
+    while (this.#kept.length > MAX_KEPT_CHUNKS || this.#keptBytes - (this.#kept[0]?.size ?? 0) >= KEPT_BYTES) {
       const size = this.#kept.shift()?.size ?? 0;
       this.#keptBytes -= size;
       this.#skippedBytes += size;

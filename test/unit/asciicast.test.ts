@@ -455,7 +455,7 @@ describe("protocols", () => {
 
   it("every byte of a KubeVirt console's message is output, the first one included", () => {
     const { writer, fromClient, fromUpstream, cast } = recorder({
-      metadata: { kind: "console", tty: false, command: [] },
+      metadata: { kind: "console", tty: true, command: [] },
       subprotocol: "plain.kubevirt.io",
     });
     fromUpstream(buffer(bytesOf("login: \n")), NOW);

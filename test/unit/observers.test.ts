@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ExecObserver } from "../../durable/protocols/exec.ts";
 import type { Message } from "../../durable/protocols/framing.ts";
+import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
 import type { Observation, Observer } from "../../durable/protocols/observer.ts";
 import { type ChannelProtocol, channelProtocol, encodeFrame as encodeChannelFrame } from "../../kubernetes/channels.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
@@ -400,3 +401,9 @@ function capture(name: string): { dir: string; ms: number; bytes: Message }[] {
       return { dir, ms, bytes: type === "text" ? bytes.toString() : Uint8Array.from(bytes).buffer };
     });
 }
+
+test("what is particular to a kind of session is in its one description", () => {
+  const elsewhere = globSync("durable/**/*.ts").filter((file) => file !== "durable/protocols/kinds.ts");
+  const names = new RegExp(`"(?:${Object.keys(KINDS_OF_SESSIONS).join("|")})"`);
+  expect(elsewhere.filter((file) => names.test(readFileSync(file, "utf8")))).toEqual([]);
+});

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Relay } from "../../durable/relay/relay.ts";
 import type { ApprovalWait } from "../../durable/session/approval-wait.ts";
-import type { Closure } from "../../durable/session/close-cause.ts";
+import { type CloseCause, type Closure, closureOf } from "../../durable/session/close-cause.ts";
 import { LiveSession } from "../../durable/session/live-session.ts";
+import { parseStatus, type Status } from "../../kubernetes/status.ts";
 import { PLAN } from "../support/session-plan.ts";
 
 function opened(close: () => void) {
@@ -94,5 +95,81 @@ describe("a session that waits for an approval", () => {
     const killed = waiting();
     killed.session.close({ kind: "administrator", by: "root", reason: "drill" });
     expect([killed.session.isGivenUp, killed.outcomes()]).toEqual([false, ["terminated"]]);
+  });
+});
+
+describe("whatever ends a session, wherever it is", () => {
+  const status = parseStatus('{"status":"Success"}') as Status;
+  const refusal = { status: 403, contentType: "application/json", body: "{}", message: "no" };
+  /** Every cause, once: a new one does not compile without. */
+  const CAUSES: { readonly [Kind in CloseCause["kind"]]: Extract<CloseCause, { kind: Kind }> } = {
+    command: { kind: "command", status, side: "cluster", code: 1000, reason: "" },
+    client: { kind: "client", code: 1006, reason: "" },
+    cluster: { kind: "cluster", code: 1006, reason: "" },
+    limit: { kind: "limit", limit: { outcome: "idle_limit", message: "session ended: idle" } },
+    administrator: { kind: "administrator", by: "root", reason: "drill" },
+    recorder: { kind: "recorder", outcome: "recording_failed", message: "session ended: it cannot be recorded" },
+    refusal: { kind: "refusal", refusal },
+    unapproved: { kind: "unapproved", message: "bob denied it" },
+    internal: { kind: "internal" },
+  };
+
+  const GRANT = { id: "a-1", grant: "prod-exec", until: 60_000 };
+  /** Leads a session to each phase, and says whether its client is joined there, so that it is told. */
+  const PHASES: Readonly<Record<string, (session: LiveSession, relay: Relay) => boolean>> = {
+    admitted: () => false,
+    waiting(session, relay) {
+      session.hold(relay, {} as ApprovalWait);
+      return true;
+    },
+    dialling(session) {
+      session.dial();
+      return false;
+    },
+    "dialling after a wait"(session, relay) {
+      session.hold(relay, {} as ApprovalWait);
+      session.approve(GRANT, 5_000);
+      session.dial();
+      return true;
+    },
+    open(session, relay) {
+      session.dial();
+      session.open(relay);
+      return true;
+    },
+  };
+  const EVERYWHERE = Object.keys(PHASES).flatMap((phase) =>
+    Object.values(CAUSES).map((cause) => [phase, cause] as const),
+  );
+
+  it.each(EVERYWHERE)("%s, %o: it is told once, and nothing that comes later counts", (phase, cause) => {
+    const told: Closure[] = [];
+    const ends: Closure[] = [];
+    const relay = {
+      close: (closure: Closure) => told.push(closure),
+      ...{ observer: { finalStatus: () => undefined }, activeAt: 0 },
+    } as unknown as Relay;
+    const session = new LiveSession(PLAN, 0, undefined, (_, closure) => ends.push(closure));
+    const isJoined = PHASES[phase]?.(session, relay);
+
+    expect(session.close(cause)).toBe(true);
+    // Whoever leaves while it waits has given up what it waits for.
+    const isGivenUp = phase === "waiting" && cause.kind === "client";
+    const expected = isGivenUp ? "not_approved" : closureOf(cause, undefined).outcome.outcome;
+    expect(ends.map(({ outcome }) => outcome.outcome)).toEqual([expected]);
+    expect(told).toEqual(isJoined ? ends : []);
+    expect(session.isGivenUp).toBe(isGivenUp);
+    // A cluster that has accepted is told, and cut off later; any other must not begin.
+    expect(session.dial().aborted).toBe(phase !== "open");
+    expect(session.refusal).toBe(ends[0]?.refusal);
+
+    for (const later of Object.values(CAUSES)) expect(session.close(later)).toBe(false);
+    session.open(relay);
+    session.hold(relay, {} as ApprovalWait);
+    session.approve(GRANT, 9_000);
+    expect([ends.length, told.length, session.wait, session.grants]).toEqual([
+      ...[1, isJoined ? 1 : 0, undefined],
+      phase === "dialling after a wait" ? [GRANT] : [],
+    ]);
   });
 });

@@ -10,6 +10,7 @@ import { WebSocketLeg } from "../../durable/upstream/websocket-leg.ts";
 const MIB = 1024 * 1024;
 const STDIN = 0;
 const STDOUT = 1;
+const ERROR = 3;
 const RESIZE = 4;
 
 /** A socket that takes what the test says. @property bufferedAmount undefined on older versions of workerd */
@@ -28,6 +29,11 @@ class FakeSocket extends EventTarget {
   send(message: ArrayBuffer | Uint8Array | string): void {
     this.sent.push(message);
     if (this.bufferedAmount !== undefined) this.bufferedAmount += lengthOf(message);
+  }
+
+  text(channel: number, text: string): void {
+    const { buffer: data } = Uint8Array.from([channel, ...new TextEncoder().encode(text)]);
+    this.dispatchEvent(Object.assign(new Event("message"), { data }));
   }
 
   message(channel: number, bytes: number): void {
@@ -49,6 +55,7 @@ const STOPPED_CLOCK: Clock = { now: () => 0, sleep: () => new Promise(() => {}) 
 
 interface Setting {
   readonly clock?: Clock;
+  readonly onFinalStatus?: () => void;
   /** What a leg over TCP has. */
   readonly hasBackpressure?: boolean;
   readonly isClientMeasured?: boolean;
@@ -58,6 +65,7 @@ interface Setting {
 /** An exec in a runtime that looks at no timer, as while messages arrive without a break. */
 function session({
   clock = STOPPED_CLOCK,
+  onFinalStatus = () => {},
   hasBackpressure = false,
   isClientMeasured = true,
   isClusterMeasured = true,
@@ -91,7 +99,7 @@ function session({
     },
     pauseInput: (until) => pauses.push(until),
     clock,
-    ...{ onFinalStatus: () => {}, onInputNotStored: () => {} },
+    ...{ onFinalStatus, onInputNotStored: () => {} },
     onMustClose: (cause) => causes.push(cause),
     onFailure: (error) => {
       throw error;
@@ -199,5 +207,19 @@ describe("a cluster that has taken everything", () => {
     expect((leg as SilentLeg).unsentBytes).toBeGreaterThan(0);
     expect(tick(60_999)).toBeUndefined();
     expect(tick(61_000)).toBe("cluster");
+  });
+});
+
+describe("a command's Status", () => {
+  it("is written before its client hears of it, once, whatever pieces it comes in", () => {
+    const sentBefore: number[] = [];
+    const { client, cluster } = session({ onFinalStatus: () => sentBefore.push(client.sent.length) });
+    cluster.text(STDOUT, "out");
+    cluster.text(ERROR, '{"status":');
+    expect([sentBefore, client.sent.length]).toEqual([[], 2]);
+    cluster.text(ERROR, '"Success"}');
+    cluster.text(ERROR, "\n");
+    // The last of its pieces was not sent when it was written.
+    expect([sentBefore, client.sent.length]).toEqual([[2], 4]);
   });
 });
