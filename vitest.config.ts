@@ -33,8 +33,11 @@ const TRANSPORT_TESTS = [
   "recorded-sessions",
   "refused-sessions",
   "relay",
+  "slow-sides",
   "time-limits",
+  "told",
   "waiting",
+  "waiting-approval",
 ].map((name) => `test/workerd/${name}.test.ts`);
 
 /** On a busy machine everything takes longer. These limits only end what hangs. */
