@@ -8,8 +8,8 @@ export interface AccessPolicy {
   readonly decision: "allow" | "non_identity";
 }
 
-/** Whom an application is for: users of the clusters, or administrators. */
-export type Audience = "user" | "admin";
+/** Whom a policy is for: users of the clusters, or who reaches `/-/admin`. */
+export type Audience = "user" | "admin" | "auditor";
 
 /** The policy that admits people. */
 export function peoplePolicy({ name }: Pick<Deployment, "name">, audience: Audience): AccessPolicy {
@@ -32,7 +32,7 @@ export interface ApplicationPolicies {
 
 /** The policies that each kind of application has, and no others. */
 export function applicationPolicies(deployment: Pick<Deployment, "name" | "access">): ApplicationPolicies {
-  const { allow, admins } = deployment.access;
+  const { allow, admins, auditors } = deployment.access;
   const admitsTokens = (list: typeof allow) => list.some((who) => "serviceToken" in who);
   const admitsPeople = (list: typeof allow) => list.some((who) => !("serviceToken" in who));
   const services = admitsTokens(allow) ? [servicesPolicy(deployment, "user")] : [];
@@ -43,7 +43,9 @@ export function applicationPolicies(deployment: Pick<Deployment, "name" | "acces
     ],
     admins: [
       ...(admitsTokens(admins) ? [servicesPolicy(deployment, "admin")] : []),
+      ...(admitsTokens(auditors) ? [servicesPolicy(deployment, "auditor")] : []),
       ...(admitsPeople(admins) ? [peoplePolicy(deployment, "admin")] : []),
+      ...(admitsPeople(auditors) ? [peoplePolicy(deployment, "auditor")] : []),
     ],
     serviceTokens: services,
   };

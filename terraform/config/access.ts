@@ -90,7 +90,8 @@ const requirementSchema = z
   )
   .meta({ id: "requirement", description: "A condition that people must also meet." });
 
-export const whoList = z.array(whoSchema).min(1);
+export const whoListOrNone = z.array(whoSchema);
+export const whoList = whoListOrNone.min(1);
 export const requirementList = z.array(requirementSchema);
 
 export type Who = z.output<typeof whoSchema>;

@@ -100,7 +100,7 @@ function contradictions(deployment: Deployment): string[] {
     ...clusters
       .filter((cluster) => mayUseTcp(cluster) && clusters.some(({ name }) => name === `${cluster.name}-tcp`))
       .map(({ name }) => `the clusters ${name} and ${name}-tcp have similar names: rename one`),
-    ...(["allow", "admins"] as const).flatMap((list) =>
+    ...(["allow", "admins", "auditors"] as const).flatMap((list) =>
       access[list].flatMap((who, index) =>
         "serviceToken" in who && !names.has(who.serviceToken)
           ? [

@@ -8,7 +8,7 @@ import { MAX_UNSEALED_DAYS } from "../../audit/seal/months.ts";
 import { configSchema } from "../../worker/config/schema.ts";
 import { nonEmpty } from "../../worker/config/shared-fields.ts";
 import { PLATFORM_NAMES } from "../manifests/platforms.ts";
-import { duration, requirementList, uuid, whoList } from "./access.ts";
+import { duration, requirementList, uuid, whoList, whoListOrNone } from "./access.ts";
 import { demoSchema } from "./demo.ts";
 import { stateSchema } from "./state.ts";
 
@@ -128,8 +128,15 @@ const accessSchema = z.strictObject({
   admins: whoList.describe(
     "Who reaches `/-/admin`. The roles of `sallyport.identities` decide what they may do there.",
   ),
-  adminRequire: requirementList.default([]).describe("Conditions that administrators must also meet."),
-  adminSessionDuration: duration.default("1h").describe("How long an administrator's sign-in for `/-/admin` lasts."),
+  auditors: whoListOrNone
+    .default([])
+    .describe(
+      "Who reaches `/-/admin` besides the administrators, to look at sessions, recordings and the audit log. Give them the role `auditor` in `sallyport.identities`.",
+    ),
+  adminRequire: requirementList.default([]).describe("Conditions that administrators and auditors must also meet."),
+  adminSessionDuration: duration
+    .default("1h")
+    .describe("How long an administrator's or an auditor's sign-in for `/-/admin` lasts."),
   oauth: oauthSchema.prefault({}),
   warp: z
     .boolean()

@@ -70,6 +70,12 @@ export function accessResources(scope: Construct, deployment: Deployment, tokenI
     require: access.adminRequire,
     sessionDuration: access.adminSessionDuration,
   });
+  const auditors = policies(scope, deployment, tokenId, {
+    kind: "auditor",
+    who: access.auditors,
+    require: access.adminRequire,
+    sessionDuration: access.adminSessionDuration,
+  });
   return {
     applications: chunks(hostnames).map((hosts, index) =>
       application(
@@ -99,7 +105,7 @@ export function accessResources(scope: Construct, deployment: Deployment, tokenI
           name: numbered(`${name}-admin`, index),
           destinations: hosts.map((host) => ({ type: "public", uri: `${host}${ADMIN_PATH}` })),
           domain: `${hosts[0] ?? ""}${ADMIN_PATH}`,
-          policies: inOrder([...admins.services, ...admins.people]),
+          policies: inOrder([...admins.services, ...auditors.services, ...admins.people, ...auditors.people]),
           // No sign-in by WARP, which is off by default: administrators sign in themselves.
           sessionDuration: access.adminSessionDuration,
           // The cookie is for this path only, and does not replace the other application's on the same host.

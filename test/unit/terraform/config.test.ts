@@ -174,6 +174,8 @@ describe("the deployment file", () => {
 
   it("is refused when a policy names an unknown service token", () => {
     expect(refusal({ access: { ...access, admins: [{ serviceToken: "cd" }] } })).toMatch(/access\.admins\[0\].*cd/);
+    const auditors = [{ serviceToken: "cd" }];
+    expect(refusal({ access: { ...access, auditors } })).toMatch(/access\.auditors\[0\].*cd/);
   });
 
   it("is refused when a service token's user name would be its client id, which is not known yet", () => {

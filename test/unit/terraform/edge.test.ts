@@ -321,13 +321,42 @@ describe("Access", () => {
     ]);
   });
 
+  it("admits auditors to the admin API besides administrators, as strictly, and to nothing else", () => {
+    const change = {
+      access: {
+        ...access,
+        auditors: [{ email: "olga@example.com" }, { serviceToken: "ci" }],
+        adminRequire: [{ country: "DE" }],
+        adminSessionDuration: "15m",
+      },
+    };
+    const made = applications(change);
+    expect(made["admin-application"]?.["policies"]).toEqual([
+      { id: "${cloudflare_zero_trust_access_policy.auditor-services.id}", precedence: 1 },
+      { id: "${cloudflare_zero_trust_access_policy.admin-people.id}", precedence: 2 },
+      { id: "${cloudflare_zero_trust_access_policy.auditor-people.id}", precedence: 3 },
+    ]);
+    for (const name of ["application", "service-token-application"]) {
+      expect(JSON.stringify(made[name]?.["policies"])).not.toContain("auditor");
+    }
+    const require = [{ geo: { country_code: "DE" } }];
+    expect(policies(change)["auditor-people"]).toMatchObject({
+      ...{ name: "sallyport: auditors", decision: "allow", session_duration: "15m", require },
+      include: [{ email: { email: "olga@example.com" } }],
+    });
+    expect(policies(change)["auditor-services"]).toMatchObject({
+      ...{ name: "sallyport: auditor services", decision: "non_identity", session_duration: "15m", require },
+    });
+  });
+
   it("has no application for service tokens where none may come in", () => {
     const people = { ...access, allow: [{ emailDomain: "example.com" }] };
     expect(applications({ access: people })).not.toHaveProperty("service-token-application");
   });
 
   it.each(["own", "shared"] as const)("has the policies that the doctor looks for (%s)", (serviceTokenHosts) => {
-    const change = { access: { ...access, admins: [...access.admins, { serviceToken: "ci" }], serviceTokenHosts } };
+    const both = [{ email: "eve@example.com" }, { serviceToken: "ci" }];
+    const change = { access: { ...access, admins: both, auditors: both, serviceTokenHosts } };
     const { people, admins, serviceTokens } = applicationPolicies(deploymentOf(change));
     const all = policies(change);
     const made = Object.fromEntries(
