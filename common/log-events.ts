@@ -162,6 +162,13 @@ export const LOG_EVENTS = {
     meaning: "The recording of a session did not start.",
     action: "See `recording_stopped`.",
   },
+  live_stream_failed: {
+    level: "error",
+    worker: "objects",
+    fields: ["error"],
+    meaning: "A stream of `GET /-/admin/live` was ended by a fault of Sallyport's. Its reader asks again.",
+    action: "Report it with the error.",
+  },
   watch_failed: {
     level: "error",
     worker: "objects",

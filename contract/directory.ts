@@ -31,7 +31,7 @@ const count = z.int().nonnegative();
 const milliseconds = z.int();
 
 /** What changes while a session is open. */
-const liveCountsSchema = liveSessionSchema.pick({
+export const liveCountsSchema = liveSessionSchema.pick({
   active_at: true,
   bytes_in: true,
   bytes_out: true,

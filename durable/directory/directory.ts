@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { ok, type Result } from "../../common/result.ts";
 import type { Denial } from "../../contract/denial.ts";
 import { answerDirectoryCall, type DirectoryAnswer } from "../../contract/directory.ts";
+import { readLiveRequest, refuseLive } from "../../contract/live-stream.ts";
 import { Alarm } from "../alarm.ts";
 import { AuditLog } from "../audit-log.ts";
 import type { ObjectsBindings } from "../bindings.ts";
@@ -13,6 +14,7 @@ import { type ReadWebhooks, readWebhooks } from "../notifications/read-webhooks.
 import { openStorage, retryNewerSchema } from "../storage/open-storage.ts";
 import { DrainSwitch } from "./drain-switch.ts";
 import { LiveDirectory } from "./live-directory.ts";
+import { LiveStreams } from "./live-streams.ts";
 import { PendingAccess } from "./pending-access.ts";
 
 /**
@@ -36,6 +38,11 @@ interface Stored {
  */
 export class Directory extends DurableObject<ObjectsBindings> {
   readonly #live = new LiveDirectory(Date.now());
+  readonly #streams = new LiveStreams({
+    list: (limit, now) => this.#live.list({ filter: {}, limit }, now),
+    count: () => this.#live.load.sessions,
+    now: () => Date.now(),
+  });
   /** The schema is that of users' objects, for the journal and its way to D1 are theirs. */
   readonly #stored: Result<Stored, Denial>;
   readonly #webhooks: ReadWebhooks;
@@ -58,8 +65,18 @@ export class Directory extends DurableObject<ObjectsBindings> {
     });
   }
 
+  /** Tells the edge what is live, and then what changes: see contract/live-stream.ts. */
+  override async fetch(request: Request): Promise<Response> {
+    const asked = readLiveRequest(request);
+    return asked.ok ? this.#streams.open(asked.value, request.signal) : refuseLive(asked.error);
+  }
+
   report(argument: unknown): DirectoryAnswer<"report"> {
-    return answerDirectoryCall("report", argument, (report) => ok(this.#live.report(report, Date.now())));
+    return answerDirectoryCall("report", argument, (report) => {
+      const answer = this.#live.report(report, Date.now());
+      this.#streams.changed();
+      return ok(answer);
+    });
   }
 
   listLive(argument: unknown): DirectoryAnswer<"listLive"> {

@@ -7,8 +7,9 @@ import type { AuditLog } from "../audit-log.ts";
 import type { LiveSession } from "../session/live-session.ts";
 import type { OpenWatch, OpenWatches } from "../storage/open-watches.ts";
 import { sallyportLine } from "./sallyport-line.ts";
-import { StreamSink, WebSocketSink } from "./sinks.ts";
+import { StreamSink } from "./stream-sink.ts";
 import type { WatchSink } from "./watch-sink.ts";
+import { WebSocketSink } from "./web-socket-sink.ts";
 
 export const MAX_WATCHERS_PER_SESSION = 10;
 /** Of all sessions of an object: what each may leave unread is in its memory. */

@@ -1,7 +1,7 @@
-/** A WebSocket, and the body of an answer, as what a watcher's lines go to. */
+/** A WebSocket as what a watcher's lines go to. */
 import { closeQuietly } from "../upstream/close-codes.ts";
 import { CloseCode } from "../websocket/protocol.ts";
-import { FULL_BYTES, type WatchSink } from "./watch-sink.ts";
+import type { WatchSink } from "./watch-sink.ts";
 
 /** asciinema-player connects again after any other code than 1000. */
 const TRY_AGAIN_LATER = 1013;
@@ -58,50 +58,5 @@ export class WebSocketSink implements WatchSink {
   close(message: string, canReturn: boolean): void {
     if (canReturn) closeQuietly(this.#socket, TRY_AGAIN_LATER, message);
     else setTimeout(() => closeQuietly(this.#socket, CloseCode.normal, message), LINGER_MS);
-  }
-}
-
-/** The body of an answer, as lines. */
-export class StreamSink implements WatchSink {
-  readonly body: ReadableStream<Uint8Array>;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #sentBytes = 0;
-  readonly #encoder = new TextEncoder();
-
-  /** @param onGone called once the reader has left */
-  constructor(onGone: () => void) {
-    this.body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        cancel: () => {
-          this.#controller = undefined;
-          onGone();
-        },
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: FULL_BYTES }),
-    );
-  }
-
-  get unsentBytes(): number {
-    return FULL_BYTES - (this.#controller?.desiredSize ?? FULL_BYTES);
-  }
-
-  get takenBytes(): number {
-    return this.#sentBytes - this.unsentBytes;
-  }
-
-  send(text: string, bytes: number): void {
-    this.#sentBytes += bytes;
-    this.#controller?.enqueue(this.#encoder.encode(text));
-  }
-
-  close(_message: string, canReturn: boolean): void {
-    const controller = this.#controller;
-    this.#controller = undefined;
-    // Whoever was dropped must not take what it has for all.
-    if (canReturn) controller?.error(new Error("the watcher stopped reading"));
-    else controller?.close();
   }
 }

@@ -1,0 +1,94 @@
+/**
+ * How the edge asks the directory to tell what is live, and then what changes: by `fetch()`, because its answer
+ * is a stream. The edge has checked who asks.
+ *
+ * The answer has a record per line: at first all that is live, then what changes.
+ */
+import * as z from "zod";
+import { err, ok, type Result } from "../common/result.ts";
+import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
+import { liveCountsSchema } from "./directory.ts";
+import { liveSessionSchema } from "./session-row.ts";
+import { type ContractMismatch, contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
+
+const name = z.string().min(1);
+
+export const liveRequestSchema = z
+  .strictObject({
+    /** The Access identity of who asks: each may have a few streams. */
+    by: name,
+  })
+  .readonly();
+export type LiveRequest = z.output<typeof liveRequestSchema>;
+
+export const liveRecordSchema = z.discriminatedUnion("type", [
+  /** The first record, and again when it has changed. */
+  z.strictObject({
+    type: z.literal("summary"),
+    /** Whether all users' objects have reported since the directory's last restart. */
+    isComplete: z.boolean(),
+    /** How many live sessions are not told of: the oldest. */
+    omitted: z.int().nonnegative(),
+  }),
+  /** These are live. Long commands and lists of groups are cut, and `forwards` are left out. */
+  z.strictObject({ type: z.literal("sessions"), sessions: z.array(liveSessionSchema) }),
+  /** These were told before, and have been used. */
+  z.strictObject({ type: z.literal("counts"), sessions: z.array(liveCountsSchema.extend({ id: name })) }),
+  /** These are not live any more. */
+  z.strictObject({ type: z.literal("ended"), ids: z.array(name) }),
+  /** Nothing has changed for a while. */
+  z.strictObject({ type: z.literal("alive") }),
+]);
+export type LiveRecord = z.output<typeof liveRecordSchema>;
+
+const refusalSchema = z.strictObject({
+  live: z.literal("refused"),
+  code: z.enum(Object.keys(DENIALS) as DenialCode[]),
+  message: z.string(),
+});
+
+const LIVE_HEADER = "Sallyport-Live";
+
+/** Makes the headers of the request. */
+export function liveHeaders(request: LiveRequest): Headers {
+  return new Headers({ [LIVE_HEADER]: encodeURIComponent(JSON.stringify(withVersion(request))) });
+}
+
+/** Reads what `liveHeaders` made. @param acceptedVersions only tests pass their own */
+export function readLiveRequest(
+  { headers }: Pick<Request, "headers">,
+  acceptedVersions?: readonly number[],
+): Result<LiveRequest, ContractMismatch> {
+  let unpacked: unknown;
+  try {
+    unpacked = JSON.parse(decodeURIComponent(headers.get(LIVE_HEADER) ?? ""));
+  } catch {
+    return err(contractMismatch("the request for what is live is not JSON"));
+  }
+  return parseVersioned(() => liveRequestSchema, unpacked, acceptedVersions);
+}
+
+/** Makes the directory's refusal. */
+export function refuseLive({ code, message }: Denial): Response {
+  return Response.json({ live: "refused", code, message }, { status: 400 });
+}
+
+/** Reads the directory's answer. @returns the response with the stream, or why the directory refused */
+export async function readLiveAnswer(response: Response): Promise<Result<Response, Denial>> {
+  if (response.ok) return ok(response);
+  const refusal = parseContract(refusalSchema, await response.json().catch(() => undefined));
+  if (refusal.ok) return err({ code: refusal.value.code, message: refusal.value.message });
+  const { code, message } = refusal.error;
+  return err({ code, message });
+}
+
+/** Reads a line of the stream. */
+export function readLiveRecord(line: string): Result<LiveRecord, ContractMismatch> {
+  let unpacked: unknown;
+  try {
+    unpacked = JSON.parse(line);
+  } catch {
+    return err(contractMismatch("a line of what is live is not JSON"));
+  }
+  return parseContract(liveRecordSchema, unpacked);
+}
