@@ -1,4 +1,4 @@
-import { and, desc, type SQL, sql } from "drizzle-orm";
+import { and, asc, desc, gte, lte, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import type { AccessEventBody } from "./access-events.ts";
 import { events } from "./schema.ts";
@@ -8,6 +8,9 @@ export type AccessDecisionEvent = Exclude<AccessEventBody, { readonly type: "acc
   /** ms since the epoch */
   readonly at: number;
 };
+
+/** As the partial index has it: for values that are bound, SQLite would not use it. */
+const OF_DECISIONS = sql`type IN ('access_decision', 'access_end')`;
 
 /**
  * Finds decisions about requests for access, newest first.
@@ -20,8 +23,7 @@ export async function findAccessDecisions(
   limit: number,
 ): Promise<AccessDecisionEvent[]> {
   const conditions: (SQL | undefined)[] = [
-    // As the partial index has it: for values that are bound, SQLite would not use it.
-    sql`type IN ('access_decision', 'access_end')`,
+    OF_DECISIONS,
     // One bound value for all: D1 binds at most 100.
     grants && sql`data ->> '$.grant' IN (SELECT value FROM json_each(${JSON.stringify(grants)}))`,
   ];
@@ -31,5 +33,79 @@ export async function findAccessDecisions(
     .where(and(...conditions))
     .orderBy(desc(events.at))
     .limit(limit);
-  return rows.map(({ type, at, data }) => ({ type, at, data: JSON.parse(data) }) as AccessDecisionEvent);
+  return rows.map(parseDecision);
 }
+
+/** How long before a session somebody may have decided about its grants: none holds for longer. */
+const DECIDED_BEFORE_MS = 7 * 24 * 60 * 60 * 1_000;
+const MAX_DECISIONS = 100;
+
+/**
+ * Finds what was decided about grants that a session ran with, oldest first.
+ *
+ * @param session its user, the names of its grants, and when it began and ended, ms since the epoch
+ */
+export async function findDecisionsAbout(
+  database: D1Database,
+  session: {
+    readonly user: string;
+    readonly grants: readonly string[];
+    readonly from: number;
+    readonly to: number | null;
+  },
+): Promise<AccessDecisionEvent[]> {
+  const { user, grants, from, to } = session;
+  const conditions: (SQL | undefined)[] = [
+    OF_DECISIONS,
+    gte(events.at, from - DECIDED_BEFORE_MS),
+    to === null ? undefined : lte(events.at, to),
+    sql`data ->> '$.user' = ${user}`,
+    sql`data ->> '$.grant' IN (SELECT value FROM json_each(${JSON.stringify(grants)}))`,
+  ];
+  const rows = await drizzle(database)
+    .select({ type: events.type, at: events.at, data: events.data })
+    .from(events)
+    .where(and(...conditions))
+    .orderBy(asc(events.at))
+    .limit(MAX_DECISIONS);
+  return rows.map(parseDecision);
+}
+
+function parseDecision({ type, at, data }: { readonly type: string; readonly at: number; readonly data: string }) {
+  return { type, at, data: JSON.parse(data) } as AccessDecisionEvent;
+}
+
+/** A grant ends at most so long after the decision that it began with. */
+const ACTIVE_FOR_MS = DECIDED_BEFORE_MS;
+
+/**
+ * Finds the decisions with which grants began that hold, newest first.
+ *
+ * @param grants only those of these names; undefined for all
+ * @param now ms since the epoch
+ */
+export async function findActiveGrants(
+  database: D1Database,
+  grants: readonly string[] | undefined,
+  now: number,
+): Promise<AccessDecisionEvent[]> {
+  const ended = sql`SELECT 1 FROM events AS later WHERE later.type IN ('access_decision', 'access_end')
+    AND later.at >= events.at AND later.type = 'access_end'
+    AND later.data ->> '$.access_id' = events.data ->> '$.access_id'`;
+  const conditions: (SQL | undefined)[] = [
+    OF_DECISIONS,
+    gte(events.at, now - ACTIVE_FOR_MS),
+    sql`data ->> '$.until' > ${now}`,
+    grants && sql`data ->> '$.grant' IN (SELECT value FROM json_each(${JSON.stringify(grants)}))`,
+    sql`NOT EXISTS (${ended})`,
+  ];
+  const rows = await drizzle(database)
+    .select({ type: events.type, at: events.at, data: events.data })
+    .from(events)
+    .where(and(...conditions))
+    .orderBy(desc(events.at))
+    .limit(MAX_ACTIVE);
+  return rows.map(parseDecision);
+}
+
+const MAX_ACTIVE = 500;

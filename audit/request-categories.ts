@@ -21,3 +21,18 @@ export const CATEGORIES = [
 export type Category = (typeof CATEGORIES)[number];
 
 export const DECISIONS = ["allowed", "refused"] as const;
+
+/** What became of API requests. */
+export const REQUEST_OUTCOMES = [
+  /** The cluster, or for commands Sallyport, answered with a status below 400. */
+  "succeeded",
+  /** With 400 or above, but for 403. */
+  "failed",
+  /** With 403: of requests that Sallyport allowed, the cluster's RBAC refused them. */
+  "forbidden",
+  /** Sallyport refused it. */
+  "refused",
+  /** No answer is known. */
+  "unknown",
+] as const;
+export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number];

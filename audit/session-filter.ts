@@ -1,4 +1,5 @@
 /** Which sessions a list shows, and in which order: the same whether D1 answers or what is live. Pure. */
+import type { Outcome } from "./events.ts";
 import type { SessionRow } from "./rows.ts";
 
 export interface SessionFilter {
@@ -7,6 +8,13 @@ export interface SessionFilter {
   readonly namespace?: string;
   readonly pod?: string;
   readonly kind?: string;
+  readonly cluster?: string;
+  /** The rule that allowed it. */
+  readonly rule?: string;
+  /** Only those that ended so, and so none that is live. */
+  readonly outcome?: Outcome;
+  /** Whether it has a recording, or is live and recorded. */
+  readonly recorded?: boolean;
   /** Started at this time or later, in ms since the epoch. */
   readonly since?: number;
   /** Started before this time, in ms since the epoch. */
@@ -14,7 +22,7 @@ export interface SessionFilter {
 }
 
 /** The filter of a list of what is live. */
-type LiveFilter = Omit<SessionFilter, "state">;
+export type LiveFilter = Omit<SessionFilter, "state">;
 
 /** Where a page of sessions ended: its last row. */
 export interface Position {
@@ -24,7 +32,20 @@ export interface Position {
 
 /** What order and filters look at. */
 type Sorted = Pick<SessionRow, "id" | "started_at">;
-type Filtered = Pick<SessionRow, "user" | "namespace" | "pod" | "kind" | "started_at">;
+type Filtered = Pick<
+  SessionRow,
+  | "state"
+  | "user"
+  | "namespace"
+  | "pod"
+  | "kind"
+  | "cluster"
+  | "rule"
+  | "outcome"
+  | "recording_mode"
+  | "recording"
+  | "started_at"
+>;
 
 /** Compares sessions by their start, newest first. Their ids decide between equals. */
 export function newestFirst(one: Sorted, other: Sorted): number {
@@ -37,8 +58,14 @@ export function isAfter(row: Sorted, position: Position | undefined): boolean {
 }
 
 export function matchesFilter(row: Filtered, filter: LiveFilter): boolean {
-  const { user = row.user, namespace = row.namespace, pod = row.pod, kind = row.kind } = filter;
-  const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = filter;
-  const isNamed = row.user === user && row.namespace === namespace && row.pod === pod && row.kind === kind;
-  return isNamed && since <= row.started_at && row.started_at < until;
+  const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, recorded } = filter;
+  const hasNames = NAMED.every((name) => filter[name] === undefined || filter[name] === row[name]);
+  const isRecorded = recorded === undefined || recorded === hasRecording(row);
+  return hasNames && isRecorded && since <= row.started_at && row.started_at < until;
+}
+
+const NAMED = ["user", "namespace", "pod", "kind", "cluster", "rule", "outcome"] as const;
+
+function hasRecording({ state, recording_mode, recording }: Filtered): boolean {
+  return state === "live" ? recording_mode !== "off" : recording !== null;
 }

@@ -1,6 +1,6 @@
-import { and, asc, desc, eq, gte, lt, or, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, gte, isNotNull, lt, ne, not, or, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { ChainedEvent } from "./chain.ts";
+import type { NumberedChainedEvent } from "./chain-queries.ts";
 import type { SessionRow } from "./rows.ts";
 import { events, sessions } from "./schema.ts";
 import type { Position, SessionFilter } from "./session-filter.ts";
@@ -22,6 +22,10 @@ export async function findSessions(
     filter.namespace === undefined ? undefined : eq(sessions.namespace, filter.namespace),
     filter.pod === undefined ? undefined : eq(sessions.pod, filter.pod),
     filter.kind === undefined ? undefined : eq(sessions.kind, filter.kind),
+    filter.cluster === undefined ? undefined : eq(sessions.cluster, filter.cluster),
+    filter.rule === undefined ? undefined : eq(sessions.rule, filter.rule),
+    filter.outcome === undefined ? undefined : eq(sessions.outcome, filter.outcome),
+    filter.recorded === undefined ? undefined : isRecorded(filter.recorded),
     filter.since === undefined ? undefined : gte(sessions.started_at, filter.since),
     filter.until === undefined ? undefined : lt(sessions.started_at, filter.until),
     after &&
@@ -36,6 +40,13 @@ export async function findSessions(
     .where(and(...conditions))
     .orderBy(desc(sessions.started_at), desc(sessions.id))
     .limit(limit);
+}
+
+/** As `matchesFilter` has it. */
+function isRecorded(recorded: boolean): SQL | undefined {
+  const live = and(eq(sessions.state, "live"), ne(sessions.recording_mode, "off"));
+  const recordedOnes = or(isNotNull(sessions.recording), live);
+  return recorded || !recordedOnes ? recordedOnes : not(recordedOnes);
 }
 
 /** Finds out which of some sessions are over. */
@@ -55,6 +66,6 @@ export async function findSession(database: D1Database, id: string): Promise<Ses
 }
 
 /** Finds the events of a session, in order, as they were hashed. Empty for an unknown id. */
-export async function findEvents(database: D1Database, sessionId: string): Promise<ChainedEvent[]> {
+export async function findEvents(database: D1Database, sessionId: string): Promise<NumberedChainedEvent[]> {
   return drizzle(database).select().from(events).where(eq(events.session_id, sessionId)).orderBy(asc(events.seq));
 }

@@ -5,6 +5,8 @@
 export const STORAGE_TIMEOUTS_MS = {
   /** A query of the API under `/-/`. A person waits: an early 503 "try again" beats a long silence. */
   d1Query: 4_000,
+  /** A question of the cookbook, some of which read the whole log. */
+  d1Question: 10_000,
   /** A batch of a user's outbox, at most 50 events. Nobody waits for it, except with `fail-closed`. */
   d1InsertEvents: 10_000,
   /** A page of rows for the export. Nobody waits, and a run has a budget of its own. */

@@ -9,6 +9,7 @@ import { commandParts, verbParts } from "./commands.ts";
 import { fillGenerated } from "./generated-parts.ts";
 import { logEventsTable } from "./log-events.ts";
 import { outputsTable } from "./outputs.ts";
+import { questionParts } from "./questions.ts";
 
 export interface GeneratedFile {
   /** From the project's top. */
@@ -38,6 +39,7 @@ export function generatedFiles(commands: readonly CommandEntry[]): readonly Gene
     withParts("docs/DEPLOY.md", () => ({ outputs: outputsTable() })),
     withParts("docs/MONITORING.md", () => ({ "log-events": logEventsTable() })),
     withParts("docs/PLUGIN.md", () => verbParts(VERBS)),
+    withParts("docs/QUERIES.md", questionParts),
     withParts("docs/SIZING.md", sizingTables),
   ];
 }
