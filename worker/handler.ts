@@ -11,7 +11,7 @@ import { type Authenticate, createAuthenticator } from "./access/authenticate.ts
 import { checkCrossSite } from "./access/cross-site.ts";
 import type { SignIn } from "./access/sign-in.ts";
 import type { Subject } from "./access/subject.ts";
-import type { CarryOut } from "./api/request.ts";
+import type { CarryOut, IdentifyAgain } from "./api/request.ts";
 import { serveApi, servePublicApi } from "./api/router.ts";
 import { copiesOf } from "./config/location-hints.ts";
 import type { Cluster, Config, Grant } from "./config/schema.ts";
@@ -127,7 +127,15 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!unlocked.ok) return unlocked;
     const accessIdentity = { ...known.value, country: readCountry() };
     const carryOut: CarryOut = (work) => journal.carryOut(incoming, work);
-    const answer = await serveApi({ request, url, subject, accessIdentity, identity, cluster, config, env, carryOut });
+    const identifyAgain: IdentifyAgain = async (maxAgeMs) => {
+      if (subject.expiresAt <= Date.now()) return err(SIGN_IN_OVER);
+      const stillUnlocked = await states.checkLock(person, maxAgeMs);
+      if (!stillUnlocked.ok) return stillUnlocked;
+      const knownNow = await readAccessIdentity(subject, token);
+      return knownNow.ok ? identify(subject, knownNow.value, rules, readCountry) : knownNow;
+    };
+    const caller = { request, url, subject, accessIdentity, identity, cluster };
+    const answer = await serveApi({ ...caller, config, env, carryOut, identifyAgain });
     if (answer.accessDenial) trace.denial = answer.accessDenial;
     return ok(answer.response);
   }
@@ -219,6 +227,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   };
 }
 
+const SIGN_IN_OVER = denial("bad_token", "your sign-in is over: sign in again");
 const UNKNOWN_HOST = denial("unknown_host", "no cluster has this host name here: check the server in your kubeconfig");
 
 /**

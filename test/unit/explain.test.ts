@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { explain, type Question } from "../../tools/policy-explain/explain.ts";
 import { loadConfig } from "../../worker/config/load.ts";
+import { explain, explanationLines, type Question } from "../../worker/policy/explain.ts";
 
 const config = loadConfig({
   access: { teamDomain: "https://t.cloudflareaccess.com", audiences: ["a"] },
@@ -51,7 +51,9 @@ const ask = (target: string, more: Partial<Question> = {}) => {
     kubectlAs: undefined,
     kubectlAsGroups: [],
   };
-  const { lines, isAllowed } = explain({ who: "alice@example.com", target, ...nobody, ...plain, ...more }, config);
+  const explanation = explain({ who: "alice@example.com", target, ...nobody, ...plain, ...more }, config);
+  const { isAllowed } = explanation;
+  const lines = explanationLines(explanation);
   return { text: lines.join("\n"), isAllowed };
 };
 

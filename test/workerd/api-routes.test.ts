@@ -64,6 +64,11 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     await liveSession(person);
     return as(person, "/-/sessions");
   },
+  getOwnSession: async () => {
+    const person = someone();
+    return as(person, `/-/sessions/${await liveSession(person)}`);
+  },
+  listOwnRequests: () => as(someone(), "/-/requests"),
   endOwnSession: async () => {
     const person = someone();
     return as(person, `/-/sessions/${await liveSession(person)}`, { method: "DELETE" });
@@ -83,6 +88,7 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     return withGrants(admin, "/-/approvals?state=all");
   },
   getApproval: async () => withGrants(admin, `/-/approvals/${await askedFor()}`),
+  getApprovalActivity: async () => withGrants(admin, `/-/approvals/${await askedFor()}/activity`),
   decideApproval: async () =>
     withGrants(admin, `/-/approvals/${await askedFor()}`, { method: "POST", body: '{"decision":"approve"}' }),
   revokeGrant: async () => withGrants(admin, `/-/grants/${await askedFor()}`, { method: "DELETE" }),
@@ -91,7 +97,13 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     await liveSession(person);
     return as(admin, `/-/admin/sessions?user=${person.email}`);
   },
+  streamLive: async () => {
+    const response = await as(admin, "/-/admin/live");
+    await response.body?.cancel();
+    return response;
+  },
   getSession: async () => as(admin, `/-/admin/sessions/${await endedSession()}`),
+  getSessionChain: async () => as(admin, `/-/admin/sessions/${await endedSession()}/chain`),
   watchSession: async () => {
     const response = await as(admin, `/-/admin/sessions/${await liveSession()}/watch`);
     await response.body?.cancel();
@@ -104,7 +116,13 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
   endSession: async () => as(admin, `/-/admin/sessions/${await liveSession()}`, { method: "DELETE" }),
   getRecording: async () => as(admin, `/-/admin/sessions/${await endedSession()}/recording`),
   endUserSessions: () => as(admin, `/-/admin/users/${someone().email}/sessions`, { method: "DELETE" }),
+  listActivity: () => as(admin, `/-/admin/users/${someone().email}/activity`),
   listApiRequests: () => as(admin, "/-/admin/requests?limit=500"),
+  listQuestions: () => as(admin, "/-/admin/questions"),
+  askQuestion: () => as(admin, "/-/admin/questions/locked"),
+  explainRequest: () => as(admin, "/-/admin/explain?as=alice@example.com&request=GET+/api/v1/pods"),
+  getConfig: () => as(admin, "/-/admin/config"),
+  getSystemHealth: () => as(admin, "/-/admin/health"),
   getExport: () => as(admin, "/-/admin/export"),
   getLock: async () => as(admin, `/-/admin/locks/${await lockedUser()}`),
   lockUser: () => as(admin, `/-/admin/locks/${someone().email}?reason=drill&minutes=5`, { method: "PUT" }),
@@ -123,7 +141,10 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
 
 /** Where a misspelt name would show or do something else. */
 const hasStrictQuery = (name: RouteName) =>
-  ["askForAccess", "listApprovals", "listSessions", "listApiRequests", "lockUser", "beginDrain"].includes(name);
+  [
+    ...["askForAccess", "listApprovals", "listSessions", "listApiRequests", "lockUser", "beginDrain"],
+    ...["listOwnSessions", "listOwnRequests", "listActivity", "explainRequest"],
+  ].includes(name);
 
 const withToken = routes.filter(([, { access }]) => access !== "public");
 const withRole = routes.filter(([, { access }]) => access === "auditor" || access === "admin");

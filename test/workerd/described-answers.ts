@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { CSV_CONTENT_TYPE } from "../../worker/api/csv.ts";
 import { matchRoute } from "../../worker/api/match-route.ts";
 import { denialsOf } from "../../worker/api/openapi.ts";
 import { errorCodeOf, refusal } from "../../worker/api/responses.ts";
@@ -24,10 +25,13 @@ export async function expectDescribed({ method, url }: Request, response: Respon
   if (!response.ok) {
     const { error } = refusal.parse(await response.clone().json());
     if (route) expect(denialsOf(route).map(errorCodeOf), `of ${name}`).toContain(error.code);
+  } else if (route?.answer.kind === "json" && response.headers.get("content-type")?.startsWith(CSV_CONTENT_TYPE)) {
+    expect(route.answer.csv, `of ${name}`).toBe(true);
   } else if (route?.answer.kind === "json" && method !== "HEAD") {
     route.answer.schema.parse(await response.clone().json());
   } else if (route?.answer.kind === "file") {
-    expect(response.headers.get("content-type")).toBe(route.answer.contentType);
+    const { contentType, alternative } = route.answer;
+    expect([contentType, alternative]).toContain(response.headers.get("content-type"));
   }
   expect(response.headers.get("cache-control")).toBe("no-store");
   return response;

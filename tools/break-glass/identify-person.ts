@@ -4,7 +4,7 @@ import type { DeployedCluster, Deployment } from "../../terraform/config/schema.
 import { readSubject } from "../../worker/access/authenticate.ts";
 import type { Denial } from "../../worker/denials.ts";
 import { type Identity, identify } from "../../worker/policy/identify.ts";
-import { type Sender, tokenPayload } from "../policy-explain/token-payload.ts";
+import { type Sender, tokenPayload } from "../../worker/policy/token-payload.ts";
 
 export interface Person extends Sender {
   /** Ids of groups. */

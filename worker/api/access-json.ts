@@ -1,8 +1,9 @@
 import type * as z from "zod";
+import type { AccessDecisionEvent } from "../../audit/access-queries.ts";
 import { type AccessRequest, accessStateOf } from "../../contract/access.ts";
 import type { Grant } from "../config/schema.ts";
 import { describeApprovers } from "../policy/approvals.ts";
-import type { accessRequest } from "./schemas/access.ts";
+import type { accessDecision, accessRequest } from "./schemas/access.ts";
 
 const NOBODY = "nobody: this grant is no longer in the configuration";
 
@@ -36,4 +37,13 @@ function deciderJson({ by, at, reason }: Pick<AccessRequest["approvals"][number]
 
 function timeJson(at: number): string {
   return new Date(at).toISOString();
+}
+
+/** A decision about a request for access, or its end, as the API shows it. */
+export function decisionJson({ at, ...event }: AccessDecisionEvent): z.output<typeof accessDecision> {
+  const { access_id: id, grant, user, by, reason } = event.data;
+  const common = { id, grant, user, by, at: new Date(at).toISOString(), reason };
+  if (event.type === "access_end") return { ...common, decision: "end", until: null, selfApproved: false };
+  const { decision, until, self_approved: selfApproved } = event.data;
+  return { ...common, decision, until: until === null ? null : new Date(until).toISOString(), selfApproved };
 }

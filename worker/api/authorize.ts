@@ -3,6 +3,7 @@ import { err, ok, type Result } from "../../common/result.ts";
 import { checkCrossSite } from "../access/cross-site.ts";
 import { type Denial, denial } from "../denials.ts";
 import { isReadMethod } from "../methods.ts";
+import type { CheckAccess } from "../sessions/access-watch.ts";
 import type { ApiRequest } from "./request.ts";
 import type { Access } from "./route.ts";
 
@@ -15,6 +16,17 @@ export function authorize(access: Access, api: ApiRequest): Result<null, Denial>
   const isHarmless = access === "user" && isReadMethod(request.method) && !request.headers.has("Upgrade");
   const sameSite = isHarmless ? ok(null) : checkCrossSite(request.headers, url);
   return sameSite.ok && isForRole ? authorizeRole(access, api) : sameSite;
+}
+
+/** Checks again that the caller may call a route, as they are known by now. The request itself is the same. */
+export function checkAccessTo(access: Access, api: ApiRequest): CheckAccess {
+  return async (maxAgeMs) => {
+    const identity = await api.identifyAgain(maxAgeMs);
+    if (!identity.ok) return identity;
+    return access === "auditor" || access === "admin"
+      ? authorizeRole(access, { ...api, identity: identity.value })
+      : ok(null);
+  };
 }
 
 function authorizeRole(access: "auditor" | "admin", { subject, identity, config }: ApiRequest): Result<null, Denial> {

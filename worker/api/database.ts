@@ -5,9 +5,12 @@ import { withTimeout } from "../../common/with-timeout.ts";
 import { type Denial, denial } from "../denials.ts";
 
 /** Waits for a query of the audit database. A failure or a timeout is logged and becomes a denial. */
-export async function queryDatabase<T>(query: Promise<T>): Promise<Result<T, Denial>> {
+export async function queryDatabase<T>(
+  query: Promise<T>,
+  withinMs: number = STORAGE_TIMEOUTS_MS.d1Query,
+): Promise<Result<T, Denial>> {
   try {
-    return ok(await withTimeout(query, STORAGE_TIMEOUTS_MS.d1Query));
+    return ok(await withTimeout(query, withinMs));
   } catch (error) {
     logEvent("error", "audit_database_unavailable", { error: describeError(causeOf(error)) });
     return err(denial("audit_database_unavailable", "D1, which has the audit log, does not answer: try again"));

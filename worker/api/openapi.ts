@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { STATUS_CODES } from "../../kubernetes/status.ts";
 import { DENIALS, type DenialCode } from "../denials.ts";
+import { CSV_CONTENT_TYPE } from "./csv.ts";
 import { errorCodeOf, refusal } from "./responses.ts";
 import { generalDenials, type Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -84,6 +85,7 @@ function describeOperation(operationId: string, route: Route, schemaOf: SchemaOf
     responses: {
       ...describeUpgrade(route),
       "200": describeAnswer(route, schemaOf),
+      ...describeRange(route),
       ...describeDenials(route, schemaOf),
     },
   };
@@ -113,10 +115,18 @@ function describeAnswer({ method, answer }: Route, schemaOf: SchemaOf): JsonObje
     case "json":
       return {
         description: "The request succeeded.",
-        ...(method !== "HEAD" && { content: { "application/json": { schema: schemaOf(answer.schema) } } }),
+        ...(method !== "HEAD" && {
+          content: {
+            "application/json": { schema: schemaOf(answer.schema) },
+            ...(answer.csv && { [CSV_CONTENT_TYPE]: {} }),
+          },
+        }),
       };
     case "file":
-      return { description: answer.description, content: { [answer.contentType]: {} } };
+      return {
+        description: answer.description,
+        content: { [answer.contentType]: {}, ...(answer.alternative !== undefined && { [answer.alternative]: {} }) },
+      };
   }
 }
 
@@ -124,6 +134,11 @@ function describeUpgrade({ answer }: Route): Readonly<Record<string, JsonObject>
   if (answer.kind !== "file" || answer.subprotocol === undefined) return {};
   const description = `With \`Upgrade: websocket\`: the same over a WebSocket, subprotocol \`${answer.subprotocol}\`, a message per line.`;
   return { "101": { description } };
+}
+
+function describeRange({ answer }: Route): Readonly<Record<string, JsonObject>> {
+  if (answer.kind !== "file" || !answer.hasRanges) return {};
+  return { "206": { description: "The part that `Range` asks for.", content: { [answer.contentType]: {} } } };
 }
 
 /** One response per HTTP status, which names the `error.code` values that it comes with. */

@@ -57,10 +57,28 @@ function parseParams(
 
 function parseQuery(schema: z.ZodObject | undefined, searchParams: URLSearchParams): Result<unknown, Denial> {
   if (!schema) return ok({});
-  const repeated = Object.keys(schema.shape).find((name) => searchParams.getAll(name).length > 1);
+  const names = takesAny(schema) ? [...new Set(searchParams.keys())] : Object.keys(schema.shape);
+  const repeated = names.find((name) => isOnce(schema, name) && searchParams.getAll(name).length > 1);
   if (repeated !== undefined) return badRequest(`query parameter ${repeated} is repeated: give it once`);
-  const { [IGNORED_PARAMETER]: _, ...given } = Object.fromEntries(searchParams);
+  const { [IGNORED_PARAMETER]: _, ...given }: Record<string, unknown> = Object.fromEntries(searchParams);
+  for (const name of Object.keys(schema.shape).filter((each) => isList(schema.shape[each]))) {
+    if (searchParams.has(name)) given[name] = searchParams.getAll(name);
+  }
   return parse(schema, given, (name) => `query parameter ${name}`);
+}
+
+function isOnce(schema: z.ZodObject, name: string): boolean {
+  return name !== IGNORED_PARAMETER && !(Object.hasOwn(schema.shape, name) && isList(schema.shape[name]));
+}
+
+/** Whether a parameter may be repeated. */
+function isList(field: unknown): boolean {
+  return field instanceof z.ZodArray || (field instanceof z.ZodDefault && isList(field.def.innerType));
+}
+
+/** Whether the handler reads further names. */
+function takesAny({ def: { catchall } }: z.ZodObject): boolean {
+  return catchall !== undefined && !(catchall instanceof z.ZodNever);
 }
 
 async function parseBody(body: RequestBody, request: Pick<Request, "body">): Promise<Result<unknown, Denial>> {

@@ -21,6 +21,11 @@ export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 export interface JsonAnswer {
   readonly kind: "json";
   readonly schema: z.ZodType;
+  /**
+   * Whether callers may ask for CSV instead: of a page its `items`, of a table its `columns` and `rows`. Then
+   * the route's query has `format`.
+   */
+  readonly csv?: boolean;
 }
 
 /** A successful answer that the handler makes itself, such as a download. */
@@ -28,6 +33,10 @@ export interface FileAnswer {
   readonly kind: "file";
   readonly contentType: string;
   readonly description: string;
+  /** Another media type, for callers whose `Accept` names it. */
+  readonly alternative?: string;
+  /** Parts of it may be asked for with `Range`. */
+  readonly hasRanges?: boolean;
   /** With `Upgrade: websocket`, a WebSocket of this subprotocol instead. */
   readonly subprotocol?: string;
 }

@@ -15,14 +15,19 @@ import {
   endedAccess,
   ownAccess,
 } from "./schemas/access.ts";
-import { apiRequestPage, apiRequestsQuery } from "./schemas/api-request.ts";
+import { activityPage, activityQuery, latestActivity } from "./schemas/activity.ts";
+import { apiRequestPage, apiRequestsQuery, ownRequestsQuery } from "./schemas/api-request.ts";
+import { sessionChain } from "./schemas/chain.ts";
 import { commandBody, commandQuery, endedAnswer, lockBody, lockQuery } from "./schemas/command.ts";
 import { drain, drainBody, drainQuery, endedDrain } from "./schemas/drain.ts";
 import { exportStatus } from "./schemas/export.ts";
+import { LIVE_CONTENT_TYPES } from "./schemas/live.ts";
 import { liftedLock, lock, newLock } from "./schemas/lock.ts";
 import { messageBody, shownMessage } from "./schemas/message.ts";
+import { configInForce, explainQuery, explanation, systemHealth } from "./schemas/oversight.ts";
+import { questionAnswer, questionList, questionParams, questionQuery } from "./schemas/questions.ts";
 import { health, kubeconfigQuery, openApi, reasonBody, statedReason } from "./schemas/self-service.ts";
-import { ownSessions, sessionDetail, sessionPage, sessionsQuery } from "./schemas/session.ts";
+import { ownSessions, ownSessionsQuery, sessionDetail, sessionPage, sessionsQuery } from "./schemas/session.ts";
 import { sessionIdParams, userParams } from "./schemas/shared.ts";
 import { webhooks, webhooksTest } from "./schemas/webhooks.ts";
 import { whoami } from "./schemas/whoami.ts";
@@ -56,7 +61,7 @@ export const ROUTES = {
     method: "GET",
     path: "/-/whoami",
     access: "user",
-    summary: "Says who the caller is, by which rule, and with which limits.",
+    summary: "Says who the caller is, by which rule, with which roles and limits, and what they may decide about.",
     answer: { kind: "json", schema: whoami },
     denials: [],
   },
@@ -82,9 +87,20 @@ export const ROUTES = {
     method: "GET",
     path: "/-/sessions",
     access: "user",
-    summary: "Lists the caller's own live sessions, newest first. Works while D1 does not answer.",
+    summary:
+      "Lists the caller's own sessions, newest first: live ones, or with `state` also those that have ended. Live ones are listed while D1 does not answer, too.",
+    query: ownSessionsQuery,
     answer: { kind: "json", schema: ownSessions },
-    denials: [],
+    denials: ["audit_database_unavailable"],
+  },
+  getOwnSession: {
+    method: "GET",
+    path: "/-/sessions/{id}",
+    access: "user",
+    summary: "Shows one of the caller's own sessions with its events.",
+    params: sessionIdParams,
+    answer: { kind: "json", schema: sessionDetail },
+    denials: ["not_found", "audit_database_unavailable"],
   },
   endOwnSession: {
     method: "DELETE",
@@ -96,6 +112,15 @@ export const ROUTES = {
     body: commandBody,
     answer: { kind: "json", schema: endedAnswer },
     denials: ["not_found"],
+  },
+  listOwnRequests: {
+    method: "GET",
+    path: "/-/requests",
+    access: "user",
+    summary: "Lists the caller's own API requests that are in the audit log, newest first.",
+    query: ownRequestsQuery,
+    answer: { kind: "json", schema: apiRequestPage },
+    denials: ["audit_database_unavailable"],
   },
   getAccess: {
     method: "GET",
@@ -159,6 +184,16 @@ export const ROUTES = {
     answer: { kind: "json", schema: decidedAccess },
     denials: ["access_not_found", "not_approver", "access_own_request", "access_already_decided"],
   },
+  getApprovalActivity: {
+    method: "GET",
+    path: "/-/approvals/{id}/activity",
+    access: "user",
+    summary:
+      "Shows what whoever asked did in the last hour: to those who may decide, while it waits or holds, to its own person, auditors and administrators.",
+    params: accessIdParams,
+    answer: { kind: "json", schema: latestActivity },
+    denials: ["access_not_found", "audit_database_unavailable"],
+  },
   revokeGrant: {
     method: "DELETE",
     path: "/-/grants/{id}",
@@ -178,8 +213,22 @@ export const ROUTES = {
     summary:
       "Lists sessions, newest first. While D1 does not answer, `state=live` still works: with a `user` that user's object answers, without one the directory of live sessions.",
     query: sessionsQuery,
-    answer: { kind: "json", schema: sessionPage },
+    answer: { kind: "json", schema: sessionPage, csv: true },
     denials: ["audit_database_unavailable"],
+  },
+  streamLive: {
+    method: "GET",
+    path: "/-/admin/live",
+    access: "auditor",
+    summary:
+      "Tells what is live, and then what changes, for as long as its reader may and does read. Works while D1 does not answer.",
+    answer: {
+      kind: "file",
+      contentType: LIVE_CONTENT_TYPES.lines,
+      alternative: LIVE_CONTENT_TYPES.events,
+      description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
+    },
+    denials: ["directory_unavailable", "too_many_watchers"],
   },
   getSession: {
     method: "GET",
@@ -201,13 +250,28 @@ export const ROUTES = {
     answer: { kind: "json", schema: endedAnswer },
     denials: ["not_found"],
   },
+  getSessionChain: {
+    method: "GET",
+    path: "/-/admin/sessions/{id}/chain",
+    access: "auditor",
+    summary: "Shows a session's events as they were hashed, and what they are chained to.",
+    params: sessionIdParams,
+    answer: { kind: "json", schema: sessionChain },
+    denials: ["not_found", "audit_database_unavailable"],
+  },
   getRecording: {
     method: "GET",
     path: "/-/admin/sessions/{id}/recording",
     access: "auditor",
-    summary: "Returns a session's recording; of a live session, what there is so far. Reading it is in the audit log.",
+    summary:
+      "Returns a session's recording; of a live session, what there is so far. Once it is whole, parts of it can be asked for with `Range`. Each read is in the audit log.",
     params: sessionIdParams,
-    answer: { kind: "file", contentType: CAST_CONTENT_TYPE, description: "The recording, in asciicast v2." },
+    answer: {
+      kind: "file",
+      contentType: CAST_CONTENT_TYPE,
+      description: "The recording, in asciicast v2.",
+      hasRanges: true,
+    },
     denials: ["not_found", "recording_unavailable"],
   },
   watchSession: {
@@ -246,14 +310,67 @@ export const ROUTES = {
     answer: { kind: "json", schema: endedAnswer },
     denials: [],
   },
+  listActivity: {
+    method: "GET",
+    path: "/-/admin/users/{email}/activity",
+    access: "auditor",
+    summary: "Lists what somebody did, sessions and API requests in one, newest first.",
+    params: userParams,
+    query: activityQuery,
+    answer: { kind: "json", schema: activityPage },
+    denials: ["audit_database_unavailable"],
+  },
   listApiRequests: {
     method: "GET",
     path: "/-/admin/requests",
     access: "auditor",
     summary: "Lists the API requests in the audit log, newest first.",
     query: apiRequestsQuery,
-    answer: { kind: "json", schema: apiRequestPage },
+    answer: { kind: "json", schema: apiRequestPage, csv: true },
     denials: ["audit_database_unavailable"],
+  },
+  listQuestions: {
+    method: "GET",
+    path: "/-/admin/questions",
+    access: "auditor",
+    summary: "Lists the questions of the cookbook, with their SQL and their parameters.",
+    answer: { kind: "json", schema: questionList },
+    denials: [],
+  },
+  askQuestion: {
+    method: "GET",
+    path: "/-/admin/questions/{name}",
+    access: "auditor",
+    summary: "Asks a question of the cookbook. Its own parameters are further parameters of the query.",
+    params: questionParams,
+    query: questionQuery,
+    answer: { kind: "json", schema: questionAnswer, csv: true },
+    denials: ["not_found", "audit_database_unavailable"],
+  },
+  explainRequest: {
+    method: "GET",
+    path: "/-/admin/explain",
+    access: "auditor",
+    summary: "Says what would be decided about somebody's request, and why. Nothing is sent.",
+    query: explainQuery,
+    answer: { kind: "json", schema: explanation },
+    denials: [],
+  },
+  getConfig: {
+    method: "GET",
+    path: "/-/admin/config",
+    access: "auditor",
+    summary: "Shows the configuration in force, and who has which role by it. It has no secret.",
+    answer: { kind: "json", schema: configInForce },
+    denials: [],
+  },
+  getSystemHealth: {
+    method: "GET",
+    path: "/-/admin/health",
+    access: "auditor",
+    summary: "Shows how the audit database, its seals and export, and the directory are.",
+    answer: { kind: "json", schema: systemHealth },
+    denials: [],
   },
   getExport: {
     method: "GET",

@@ -1,3 +1,4 @@
+import { type LiveFilter, matchesFilter, type Position } from "../../audit/session-filter.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { err, type Result } from "../../common/result.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
@@ -42,12 +43,43 @@ export async function askDirectory<M extends DirectoryMethod>(
   }
 }
 
+/** The most that the directory lists at once. */
+const PAGE_SESSIONS = 500;
+/** How often it is asked for the next page where a filter leaves little of each. */
+const MAX_PAGES = 20;
+
+export interface LiveList {
+  readonly filter: LiveFilter;
+  readonly limit: number;
+  /** Where the page before ended. */
+  readonly after?: Position;
+}
+
 /**
- * Asks the directory what is live.
+ * Asks the directory what is live. It knows some of the filters; the others are applied here.
  *
  * @returns undefined if it does not answer
  */
-export async function findLive(namespace: Bindings["DIRECTORY"], query: LiveQuery): Promise<LivePage | undefined> {
-  const page = await askDirectory(namespace, "listLive", query, LIST_WITHIN_MS);
-  return page.ok ? page.value : undefined;
+export async function findLive(
+  namespace: Bindings["DIRECTORY"],
+  { filter, limit, after: first }: LiveList,
+): Promise<LivePage | undefined> {
+  const sessions: LivePage["sessions"] = [];
+  const { cluster: _, rule: __, outcome: ___, recorded: ____, ...known } = filter;
+  const isWhole = Object.keys(known).length === Object.keys(filter).length;
+  const size = isWhole ? Math.min(limit, PAGE_SESSIONS) : PAGE_SESSIONS;
+  let after = first;
+  for (let pages = 1; ; pages++) {
+    const query: LiveQuery = { filter: known, limit: size, ...(after && { after }) };
+    const page = await askDirectory(namespace, "listLive", query, LIST_WITHIN_MS);
+    if (!page.ok) return undefined;
+    sessions.push(...page.value.sessions.filter((row) => matchesFilter(row, filter)));
+    const last = page.value.sessions.at(-1);
+    const isLast = page.value.sessions.length < size || !last;
+    if (isLast || sessions.length >= limit || pages === MAX_PAGES) {
+      const isCut = pages === MAX_PAGES && !isLast;
+      return { sessions: sessions.slice(0, limit), isComplete: page.value.isComplete && !isCut };
+    }
+    after = { startedAt: last.started_at, id: last.id };
+  }
 }

@@ -10,8 +10,8 @@ import {
 import { err, ok, type Result } from "../../../common/result.ts";
 import { ConfigError, loadConfig } from "../../../worker/config/load.ts";
 import { describeReservedName } from "../../../worker/config/reserved-names.ts";
+import { explain, explanationLines } from "../../../worker/policy/explain.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
-import { explain } from "../../policy-explain/explain.ts";
 import { defineCommand } from "../command.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 
@@ -59,12 +59,12 @@ export const policyExplain = defineCommand({
     // wrangler takes seconds to load: help and mistakes do not wait for it.
     const { readConfigDocument } = await import("../../policy-explain/config-document.ts");
     const document = readConfigDocument(config, context.note);
-    const { lines, isAllowed } = explain(
+    const explanation = explain(
       { who, claims, groups, posture, grants, country, host, upgrade, ...more, ...request },
       parseConfig(document, context.note),
     );
-    for (const line of lines) context.print(line);
-    return isAllowed ? EXIT_CODES.done : EXIT_CODES.failed;
+    for (const line of explanationLines(explanation)) context.print(line);
+    return explanation.isAllowed ? EXIT_CODES.done : EXIT_CODES.failed;
   },
 });
 

@@ -3,7 +3,7 @@
  * the decision. All but the list of what was decided works without D1.
  */
 import type * as z from "zod";
-import { type AccessDecisionEvent, findAccessDecisions } from "../../../audit/access-queries.ts";
+import { findAccessDecisions, findActiveGrants } from "../../../audit/access-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { type AccessRequest, accessStateOf } from "../../../contract/access.ts";
 import { copiesOf } from "../../config/location-hints.ts";
@@ -11,7 +11,8 @@ import { type Denial, denial } from "../../denials.ts";
 import { decidingPerson, describeApprovers, mayDecide } from "../../policy/approvals.ts";
 import { askDirectory } from "../../sessions/directory.ts";
 import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "../../sessions/user-objects.ts";
-import { accessJson } from "../access-json.ts";
+import { accessJson, decisionJson } from "../access-json.ts";
+import { findLatestActivity } from "../activity.ts";
 import { approverOf, decidableGrants, hasApproved, isOwnRequest, maySee, seesAll } from "../approver.ts";
 import { queryDatabase } from "../database.ts";
 import { endAccess } from "../end-access.ts";
@@ -45,14 +46,18 @@ const ALREADY_APPROVED: Denial = denial(
 type Decided = z.output<typeof approvals>["decided"];
 
 export const listApprovals: Handler<"listApprovals"> = async ({ query: { state } }, api) => {
-  const [pending, decided] = await Promise.all([
-    state === "decided" ? ok([]) : pendingFor(api),
-    state === "pending" ? ok([]) : decidedFor(api),
+  const isAsked = (part: typeof state) => state === part || state === "all";
+  const [pending, active, decided] = await Promise.all([
+    isAsked("pending") ? pendingFor(api) : ok([]),
+    isAsked("active") ? activeFor(api) : ok([]),
+    isAsked("decided") ? decidedFor(api) : ok([]),
   ]);
   if (!pending.ok) return pending;
+  if (!active.ok) return active;
   if (!decided.ok) return decided;
   const { config, url } = api;
-  return ok({ pending: pending.value.map((one) => accessJson(one, config.grants, url)), decided: decided.value });
+  const shown = pending.value.map((one) => accessJson(one, config.grants, url));
+  return ok({ pending: shown, active: active.value, decided: decided.value });
 };
 
 export const getApproval: Handler<"getApproval"> = async ({ params: { id } }, api) => {
@@ -61,6 +66,24 @@ export const getApproval: Handler<"getApproval"> = async ({ params: { id } }, ap
   const { request } = found.value;
   return maySee(api, request) ? ok(accessJson(request, api.config.grants, api.url)) : err(UNKNOWN);
 };
+
+/**
+ * What the person did lately, for whoever is to decide, and while the access holds. It is no way to look after
+ * people otherwise: that is for auditors.
+ */
+export const getApprovalActivity: Handler<"getApprovalActivity"> = async ({ params: { id } }, api) => {
+  const found = await find(api, id);
+  if (!found.ok) return found;
+  const { request } = found.value;
+  const isOpen = OPEN_STATES.has(accessStateOf(request, Date.now()));
+  const isDecidable = decidableGrants(api).some(({ name }) => name === request.grant);
+  if (!isOwnRequest(api, request) && !seesAll(api) && !(isOpen && isDecidable)) return err(UNKNOWN);
+  return findLatestActivity(api, request.person.user, SHOWN_ACTIVITY_MS);
+};
+
+/** How much of the past an approver sees, ms. */
+const SHOWN_ACTIVITY_MS = 60 * 60 * 1_000;
+const OPEN_STATES: ReadonlySet<string> = new Set(["pending", "active"]);
 
 export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }, body }, api) => {
   const { subject, identity, config, env, url } = api;
@@ -132,18 +155,19 @@ async function pendingFor(api: ApiContext): Promise<Result<AccessRequest[], Deni
   return ok(listed.value.filter(isShown).sort((one, other) => one.requestedAt - other.requestedAt));
 }
 
-async function decidedFor(api: ApiContext): Promise<Result<Decided, Denial>> {
-  const names = seesAll(api) ? undefined : decidableGrants(api).map(({ name }) => name);
-  const found = await queryDatabase(findAccessDecisions(api.env.AUDIT_DB, names, MAX_DECIDED));
+async function activeFor(api: ApiContext): Promise<Result<Decided, Denial>> {
+  const found = await queryDatabase(findActiveGrants(api.env.AUDIT_DB, shownGrants(api), Date.now()));
   return found.ok ? ok(found.value.map(decisionJson)) : found;
 }
 
-function decisionJson({ at, ...event }: AccessDecisionEvent): Decided[number] {
-  const { access_id: id, grant, user, by, reason } = event.data;
-  const common = { id, grant, user, by, at: new Date(at).toISOString(), reason };
-  if (event.type === "access_end") return { ...common, decision: "end", until: null, selfApproved: false };
-  const { decision, until, self_approved: selfApproved } = event.data;
-  return { ...common, decision, until: until === null ? null : new Date(until).toISOString(), selfApproved };
+/** The names of the grants whose decisions the caller sees; undefined for all. */
+function shownGrants(api: ApiContext): readonly string[] | undefined {
+  return seesAll(api) ? undefined : decidableGrants(api).map(({ name }) => name);
+}
+
+async function decidedFor(api: ApiContext): Promise<Result<Decided, Denial>> {
+  const found = await queryDatabase(findAccessDecisions(api.env.AUDIT_DB, shownGrants(api), MAX_DECIDED));
+  return found.ok ? ok(found.value.map(decisionJson)) : found;
 }
 
 function removedGrant(name: string): Denial {

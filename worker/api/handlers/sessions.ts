@@ -1,6 +1,6 @@
 import type { SessionRow } from "../../../audit/rows.ts";
 import { isAfter, matchesFilter, newestFirst, type SessionFilter } from "../../../audit/session-filter.ts";
-import { findEnded, findEvents, findSession, findSessions } from "../../../audit/session-queries.ts";
+import { findEnded, findSessions } from "../../../audit/session-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import type { NullableLocationHint } from "../../../contract/placement.ts";
 import type { LiveSessionRow } from "../../../contract/session-row.ts";
@@ -8,50 +8,39 @@ import { configuredLocations } from "../../config/location-hints.ts";
 import { type Denial, denial } from "../../denials.ts";
 import type { Bindings } from "../../env.ts";
 import { findLive } from "../../sessions/directory.ts";
-import { invokeUserObject, invokeUserObjects, sessionObjectAddress } from "../../sessions/user-objects.ts";
+import { invokeUserObjects } from "../../sessions/user-objects.ts";
 import { queryDatabase } from "../database.ts";
 import { mergeLive, type ShownSession } from "../merge-live.ts";
-import { writeSessionCursor } from "../schemas/session-cursor.ts";
+import { findSessionDetail } from "../session-detail.ts";
+import { pageOf } from "../session-page.ts";
 import type { Handler } from "./handler.ts";
-import { eventJson, sessionJson } from "./session-json.ts";
 
 export const listSessions: Handler<"listSessions"> = async ({ query }, { env, config }) => {
-  const { limit, cursor, ...filter } = query;
+  const { limit, cursor, format: _, ...filter } = query;
   const { state, ...liveFilter } = filter;
   // One more than asked for tells whether there is a next page.
   const page = { limit: limit + 1, ...(cursor && { after: cursor }) };
   const [found, live] = await Promise.all([
     queryDatabase(findSessions(env.AUDIT_DB, filter, page.limit, cursor)),
-    state === "ended" ? undefined : findLive(env.DIRECTORY, { filter: liveFilter, ...page }),
+    state === "ended" || filter.outcome !== undefined
+      ? undefined
+      : findLive(env.DIRECTORY, { filter: liveFilter, ...page }),
   ]);
-  if (found.ok) return ok(pageOf(await withLive(env.AUDIT_DB, state, found.value, live?.sessions ?? []), limit, true));
+  if (found.ok) {
+    const rows = await withLive(env.AUDIT_DB, state, found.value, live?.sessions ?? []);
+    return ok({ ...pageOf(rows, limit), complete: true });
+  }
   if (state !== "live") return err(ONLY_IN_D1);
   if (liveFilter.user !== undefined) {
     const rows = await askUser(env, configuredLocations(config.clusters), liveFilter.user);
     if (!rows.ok) return rows;
     const matching = rows.value.filter((row) => matchesFilter(row, liveFilter) && isAfter(row, cursor));
-    return ok(pageOf(matching.sort(newestFirst), limit, true));
+    return ok({ ...pageOf(matching.sort(newestFirst), limit), complete: true });
   }
-  return live ? ok(pageOf(live.sessions, limit, live.isComplete)) : err(NEITHER_ANSWERS);
+  return live ? ok({ ...pageOf(live.sessions, limit), complete: live.isComplete }) : err(NEITHER_ANSWERS);
 };
 
-export const getSession: Handler<"getSession"> = async ({ params: { id } }, { env, config }) => {
-  const [recorded, live] = await Promise.all([
-    queryDatabase(Promise.all([findSession(env.AUDIT_DB, id), findEvents(env.AUDIT_DB, id)])),
-    describeLiveSession(env, id),
-  ]);
-  const [row, events] = recorded.ok ? recorded.value : [undefined, null];
-  const session = live ?? row;
-  if (session) return ok({ ...sessionJson(session), events: events?.map(eventJson) ?? null });
-  if (recorded.ok) return err(denial("not_found", describeAbsence(config.audit.seal.keepMonths)));
-  const message = "the session is not live, and D1, which has the audit log, does not answer: try again";
-  return err(denial("audit_database_unavailable", message));
-};
-
-function describeAbsence(keepMonths: number | null): string {
-  if (keepMonths === null) return "there is no session with this id";
-  return `D1 has no session with this id; what was sealed more than ${keepMonths} months ago is in the seals alone: npx sallyport audit-restore`;
-}
+export const getSession: Handler<"getSession"> = ({ params: { id } }, api) => findSessionDetail(api, id);
 
 const ONLY_IN_D1 = denial(
   "audit_database_unavailable",
@@ -85,20 +74,4 @@ async function askUser(
 ): Promise<Result<LiveSessionRow[], Denial>> {
   const lists = await invokeUserObjects(env.USER_SESSIONS, user, locations, "list", () => ({}));
   return lists.ok ? ok(lists.value.flat()) : lists;
-}
-
-async function describeLiveSession(env: Bindings, sessionId: string): Promise<LiveSessionRow | null> {
-  const address = sessionObjectAddress(env.USER_SESSIONS, sessionId);
-  if (!address) return null;
-  const session = await invokeUserObject(env.USER_SESSIONS, address, "describe", { sessionId });
-  // An object that does not answer must not keep D1's answer back.
-  return session.ok ? session.value : null;
-}
-
-/** @param rows in order; more than `limit` if there is a next page */
-function pageOf(rows: readonly ShownSession[], limit: number, complete: boolean) {
-  const items = rows.slice(0, limit);
-  const last = items.at(-1);
-  const next = rows.length > limit && last ? writeSessionCursor({ startedAt: last.started_at, id: last.id }) : null;
-  return { items: items.map(sessionJson), next, complete };
 }

@@ -1,9 +1,11 @@
 import { ok } from "../../../common/result.ts";
 import { identify } from "../../policy/identify.ts";
+import { approverOf, decidableGrants } from "../approver.ts";
 import type { Handler } from "./handler.ts";
 
-export const whoami: Handler<"whoami"> = async (_, { identity, subject, accessIdentity, cluster, config }) => {
-  const { name, user, groups, uid = null, extra, mayImpersonate, roles, rule } = identity;
+export const whoami: Handler<"whoami"> = async (_, api) => {
+  const { identity, subject, accessIdentity, cluster, config, env } = api;
+  const { name, user, groups, uid = null, extra, mayImpersonate, rule } = identity;
   return ok({
     identity: name,
     kind: subject.email === undefined ? "service token" : "person",
@@ -11,7 +13,11 @@ export const whoami: Handler<"whoami"> = async (_, { identity, subject, accessId
     rule: `identities[${rule}]`,
     kubernetes: { user, groups, uid, extra },
     mayImpersonate,
-    roles,
+    // On the host of a cluster with identities of its own, `identity` has none.
+    roles: approverOf(api).roles,
+    approves: decidableGrants(api).map((grant) => grant.name),
+    adminSignIn: config.access.adminAudiences !== undefined,
+    version: env.VERSION?.id ?? null,
     identityProviderGroups: accessIdentity.groups,
     identityProviderGroupNames: accessIdentity.groupNames,
     limits: { ...config.limits, ...identity.limits },

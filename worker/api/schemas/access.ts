@@ -39,9 +39,11 @@ export const decideBody = {
 
 export const approvalsQuery = z.strictObject({
   state: z
-    .enum(["pending", "decided", "all"])
+    .enum(["pending", "active", "decided", "all"])
     .default("pending")
-    .describe("`pending`: what waits for a decision. `decided`: what was decided, which needs D1. `all`: both."),
+    .describe(
+      "`pending`: what waits for a decision. `active`: grants that hold. `decided`: what was decided. `all`: all of them. All but `pending` need D1.",
+    ),
 });
 
 const decider = {
@@ -119,7 +121,7 @@ export const ownAccess = z
   })
   .meta({ id: "OwnAccess", description: "The caller's own access for a while." });
 
-const decidedItem = z
+export const accessDecision = z
   .strictObject({
     id: z.string().describe("The request's id."),
     grant: z.string().describe("The grant's name."),
@@ -133,8 +135,17 @@ const decidedItem = z
 
 export const approvals = z
   .strictObject({
-    pending: z.array(accessRequest).describe("What waits for a decision, oldest first. Empty for `state=decided`."),
-    decided: z.array(decidedItem).describe("The last 100 decisions, newest first. Empty for `state=pending`."),
+    pending: z
+      .array(accessRequest)
+      .describe("What waits for a decision, oldest first. Empty for `state=active` and `state=decided`."),
+    active: z
+      .array(accessDecision)
+      .describe(
+        "The decisions with which grants began that hold, newest first, as D1 knows them: at most 500. Empty without `state=active` or `state=all`.",
+      ),
+    decided: z
+      .array(accessDecision)
+      .describe("The last 100 decisions, newest first. Empty without `state=decided` or `state=all`."),
   })
   .meta({
     id: "Approvals",

@@ -1,9 +1,10 @@
 /** API requests in the audit log, as `GET /-/admin/requests` takes filters and answers. */
 import * as z from "zod";
-import { CATEGORIES, DECISIONS } from "../../../audit/request-categories.ts";
+import { CATEGORIES, DECISIONS, REQUEST_OUTCOMES } from "../../../audit/request-categories.ts";
 import {
   CURSOR_ERROR,
   deviceId,
+  formatParameter,
   limitParameter,
   nextPage,
   signIn,
@@ -12,11 +13,23 @@ import {
   userParameter,
 } from "./shared.ts";
 
-export const apiRequestsQuery = z.strictObject({
-  user: userParameter.exactOptional(),
+const filters = {
   category: z.enum(CATEGORIES).exactOptional().describe("Only requests of this category."),
   decision: z.enum(DECISIONS).exactOptional().describe("Only those that Sallyport allowed, or refused."),
   namespace: z.string().exactOptional().describe("Only requests in this namespace."),
+  cluster: z.string().exactOptional().describe("Only requests to this cluster, by its name in the configuration."),
+  verb: z.string().exactOptional().describe("Only requests with this Kubernetes verb, such as `delete`."),
+  resource: z.string().exactOptional().describe("Only requests for this resource, such as `secrets`."),
+  subresource: z.string().exactOptional().describe("Only requests for this subresource, such as `token`."),
+  name: z.string().exactOptional().describe("Only requests for the object of this name."),
+  rule: z.string().exactOptional().describe("Only requests that this rule allowed or refused."),
+  refusal: z.string().exactOptional().describe("Only requests that Sallyport refused with this code."),
+  outcome: z
+    .enum(REQUEST_OUTCOMES)
+    .exactOptional()
+    .describe(
+      "What became of it. `succeeded`: a status below 400. `forbidden`: 403, by the cluster's RBAC. `failed`: any other status of 400 or above. `refused`: by Sallyport. `unknown`: no answer is known.",
+    ),
   since: timeParameter.exactOptional().describe("Only requests at this time or later."),
   until: timeParameter.exactOptional().describe("Only requests before this time."),
   limit: limitParameter,
@@ -25,7 +38,15 @@ export const apiRequestsQuery = z.strictObject({
     .regex(/^[0-9TZ:.-]{24}-[0-9a-z]{1,32}$/, CURSOR_ERROR)
     .exactOptional()
     .describe("The `next` of the page before."),
+};
+
+export const apiRequestsQuery = z.strictObject({
+  user: userParameter.exactOptional(),
+  ...filters,
+  format: formatParameter,
 });
+
+export const ownRequestsQuery = z.strictObject(filters);
 
 export const apiRequest = z
   .strictObject({
@@ -57,6 +78,11 @@ export const apiRequest = z
     deviceId,
     firstAt: time.nullable().describe("The first of the requests that were counted; null for a single one."),
     lastAt: time.nullable().describe("The last of them."),
+    grants: z
+      .array(z.string())
+      .readonly()
+      .nullable()
+      .describe("The grants that added to the user's groups or satisfied the rule. Null: there was none."),
     podFacts: z
       .record(z.string(), z.unknown())
       .nullable()

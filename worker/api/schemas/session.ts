@@ -2,10 +2,27 @@
 import * as z from "zod";
 import { EVENT_TYPES, OUTCOMES, RECORDING_STATES } from "../../../audit/events.ts";
 import { SESSION_KINDS } from "../../../kubernetes/session-target.ts";
+import { accessDecision } from "./access.ts";
 import { sessionCursor } from "./session-cursor.ts";
-import { deviceId, limitParameter, nextPage, signIn, time, timeParameter, userParameter } from "./shared.ts";
+import {
+  deviceId,
+  formatParameter,
+  limitParameter,
+  nextPage,
+  signIn,
+  time,
+  timeParameter,
+  userParameter,
+} from "./shared.ts";
 
 const KINDS = SESSION_KINDS.map((kind) => `\`${kind}\``).join(", ");
+
+const periodAndPage = {
+  since: timeParameter.exactOptional().describe("Only sessions that started at this time or later."),
+  until: timeParameter.exactOptional().describe("Only sessions that started before this time."),
+  limit: limitParameter,
+  cursor: sessionCursor.exactOptional(),
+};
 
 export const sessionsQuery = z.strictObject({
   state: z.enum(["live", "ended", "all"]).default("all").describe("Only live sessions, or only ended ones."),
@@ -13,10 +30,24 @@ export const sessionsQuery = z.strictObject({
   namespace: z.string().exactOptional().describe("Only sessions in this namespace."),
   pod: z.string().exactOptional().describe("Only sessions in this pod or virtual machine."),
   kind: z.string().exactOptional().describe(`Only sessions of this kind: ${KINDS}.`),
-  since: timeParameter.exactOptional().describe("Only sessions that started at this time or later."),
-  until: timeParameter.exactOptional().describe("Only sessions that started before this time."),
-  limit: limitParameter,
-  cursor: sessionCursor.exactOptional(),
+  cluster: z.string().exactOptional().describe("Only sessions in this cluster, by its name in the configuration."),
+  rule: z.string().exactOptional().describe("Only sessions that this rule allowed."),
+  outcome: z.enum(OUTCOMES).exactOptional().describe("Only sessions that ended so."),
+  recorded: z
+    .enum(["true", "false"])
+    .transform((text) => text === "true")
+    .exactOptional()
+    .describe("Only sessions that have a recording, or only those without. Of live ones: that are recorded, or not."),
+  ...periodAndPage,
+  format: formatParameter,
+});
+
+export const ownSessionsQuery = z.strictObject({
+  state: z
+    .enum(["live", "ended", "all"])
+    .default("live")
+    .describe("`live` works while D1 does not answer. `ended` and `all` are from D1."),
+  ...periodAndPage,
 });
 
 const forward = z
@@ -52,6 +83,11 @@ const sessionFields = {
   signIn,
   deviceId,
   rule: z.string().nullable().describe("The rule that allowed the session."),
+  grants: z
+    .array(z.string())
+    .readonly()
+    .nullable()
+    .describe("The grants that added to the user's groups or satisfied the rule. Null: there was none."),
   accessReason: z.string().nullable().describe("The reason that the user stated with `POST /-/reason`."),
   userAgent: z.string().nullable().describe("What the client calls itself."),
   startedAt: time.describe("When the session was requested."),
@@ -83,7 +119,7 @@ export const session = z
   .strictObject(sessionFields)
   .meta({ id: "Session", description: "One session, live, ended or refused." });
 
-const sessionEvent = z
+export const sessionEvent = z
   .strictObject({
     seq: z.int().describe("0, 1, 2 … within the session."),
     at: time.describe("When it happened."),
@@ -112,8 +148,8 @@ export const sessionPage = z
   .meta({ id: "SessionPage", description: "One page of sessions." });
 
 export const ownSessions = z
-  .strictObject({ items: z.array(session).describe("Newest first.") })
-  .meta({ id: "OwnSessions", description: "The caller's own live sessions." });
+  .strictObject({ items: z.array(session).describe("Newest first."), next: nextPage })
+  .meta({ id: "OwnSessions", description: "The caller's own sessions." });
 
 export const sessionDetail = z
   .strictObject({
@@ -122,5 +158,11 @@ export const sessionDetail = z
       .array(sessionEvent)
       .nullable()
       .describe("The session's events in order. Null: the session is live, and D1 does not answer."),
+    approvals: z
+      .array(accessDecision)
+      .nullable()
+      .describe(
+        "What was decided about the grants that it ran with: from a week before its start to its end, oldest first. Null: D1 does not answer.",
+      ),
   })
   .meta({ id: "SessionDetail", description: "One session with its events." });

@@ -41,6 +41,14 @@ export const userParameter = z
   .toLowerCase()
   .describe("Only this user's: an email address, or `service:<client id>`. Case does not matter.");
 
+/** Of lists that may be had as CSV. */
+export const formatParameter = z
+  .enum(["json", "csv"])
+  .exactOptional()
+  .describe(
+    "`csv`: a file for spreadsheets. Default: what `Accept` asks for, otherwise JSON. The header `Link` leads to the next page, which has no line of names.",
+  );
+
 /** Where a page ends. */
 export const nextPage = z
   .string()

@@ -28,7 +28,12 @@ export const whoami = z
     roles: z
       .array(z.enum(["admin", "auditor"]))
       .readonly()
-      .describe("Roles in Sallyport."),
+      .describe("Roles in Sallyport, by the document's own identities: they hold for all clusters."),
+    approves: z.array(z.string()).describe("Names of the grants that the caller may approve, deny and revoke."),
+    adminSignIn: z
+      .boolean()
+      .describe("Whether `/-/admin/` is behind an Access application of its own, where one signs in for it."),
+    version: z.string().nullable().describe("Cloudflare's id of the Worker's version. Null: it is not bound."),
     identityProviderGroups: z
       .array(z.string())
       .readonly()

@@ -1,4 +1,4 @@
-/** A person or program as a request's sender, described by the operator instead of by Access. */
+/** A person or program as a request's sender, described by whoever asks instead of by Access. */
 export interface Sender {
   /** An email address, or `service:<common name>`. */
   readonly who: string;

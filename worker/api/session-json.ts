@@ -1,10 +1,12 @@
 import type * as z from "zod";
-import { type ChainedEvent, hashedText } from "../../../audit/chain.ts";
-import type { Forward } from "../../../audit/events.ts";
-import type { ShownSession } from "../merge-live.ts";
-import type { session, sessionDetail } from "../schemas/session.ts";
+import { type ChainedEvent, hashedText } from "../../audit/chain.ts";
+import type { Forward } from "../../audit/events.ts";
+import type { ShownSession } from "./merge-live.ts";
+import type { sessionChain } from "./schemas/chain.ts";
+import type { session, sessionDetail } from "./schemas/session.ts";
 
 type SessionJson = z.output<typeof session>;
+type ChainedEventJson = z.output<typeof sessionChain>["events"][number];
 type EventJson = NonNullable<z.output<typeof sessionDetail>["events"]>[number];
 
 /** A row of the view `sessions`, or a live session, as the API shows it. */
@@ -28,6 +30,7 @@ export function sessionJson(row: ShownSession): SessionJson {
     signIn: row.sign_in,
     deviceId: row.device_id,
     rule: row.rule,
+    grants: row.grants,
     accessReason: row.access_reason,
     userAgent: row.user_agent,
     startedAt: time(row.started_at),
@@ -52,6 +55,12 @@ export function sessionJson(row: ShownSession): SessionJson {
 export function eventJson(event: ChainedEvent): EventJson {
   const { seq, at, type, data, prev_hash, hash } = event;
   return { seq, at: time(at), type, data: JSON.parse(data), prevHash: prev_hash, hash, raw: hashedText(event) };
+}
+
+/** An event as it was hashed, for those who check the chain. */
+export function chainedEventJson(event: ChainedEvent): ChainedEventJson {
+  const { session_id, seq, at, type, prev_hash, hash } = event;
+  return { sessionId: session_id, seq, at: time(at), type, prevHash: prev_hash, hash, raw: hashedText(event) };
 }
 
 function forwardJson(forward: Forward): NonNullable<SessionJson["forwards"]>[number] {

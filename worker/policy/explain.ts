@@ -4,16 +4,16 @@ import { mayCreate } from "../../kubernetes/creation.ts";
 import { rawRequestTarget } from "../../kubernetes/path.ts";
 import { parseRequestInfo } from "../../kubernetes/request-info.ts";
 import { findSessionEndpoint } from "../../kubernetes/session-target.ts";
-import { readSubject } from "../../worker/access/authenticate.ts";
-import type { Cluster, Config, Grant } from "../../worker/config/schema.ts";
-import type { ActingIdentity } from "../../worker/policy/acting.ts";
-import { describeApprovers } from "../../worker/policy/approvals.ts";
-import type { Decision } from "../../worker/policy/decide.ts";
-import { decideWithGrants, type GrantDenial } from "../../worker/policy/decide-with-grants.ts";
-import { resourceOf } from "../../worker/policy/evaluate-rules.ts";
-import { grantsFor, type HeldGrant, heldGrants } from "../../worker/policy/grants.ts";
-import { type Identity, identify } from "../../worker/policy/identify.ts";
-import { findClusterByHost } from "../../worker/upstream/cluster-by-host.ts";
+import { readSubject } from "../access/authenticate.ts";
+import type { Cluster, Config, Grant } from "../config/schema.ts";
+import { findClusterByHost } from "../upstream/cluster-by-host.ts";
+import type { ActingIdentity } from "./acting.ts";
+import { describeApprovers } from "./approvals.ts";
+import type { Decision } from "./decide.ts";
+import { decideWithGrants, type GrantDenial } from "./decide-with-grants.ts";
+import { resourceOf } from "./evaluate-rules.ts";
+import { grantsFor, type HeldGrant, heldGrants } from "./grants.ts";
+import { type Identity, identify } from "./identify.ts";
 import { type Sender, tokenPayload } from "./token-payload.ts";
 
 /** A request that was never sent. */
@@ -41,8 +41,15 @@ export interface Question extends Sender {
   readonly target: string;
 }
 
+/** One thing that was found out on the way to the decision. */
+export interface Step {
+  /** What it is about, such as `identity`; the last is `ALLOWED` or `REFUSED`. */
+  readonly step: string;
+  readonly text: string;
+}
+
 export interface Explanation {
-  readonly lines: readonly string[];
+  readonly steps: readonly Step[];
   readonly isAllowed: boolean;
 }
 
@@ -50,20 +57,20 @@ export interface Explanation {
 export function explain(question: Question, config: Config): Explanation {
   const cluster = question.host === undefined ? config.clusters[0] : findClusterByHost(config.clusters, question.host);
   if (!cluster) return refused([], "no cluster has this host name");
-  const lines = [`cluster     ${cluster.name}`];
+  const steps: Step[] = [{ step: "cluster", text: cluster.name }];
 
   const read = readSubject(tokenPayload(question));
-  if (!read.ok) return refused(lines, read.error.message);
+  if (!read.ok) return refused(steps, read.error.message);
   const identified = identify(read.value, question, cluster.identities);
-  if (!identified.ok) return refused([...lines, ...groupHints(question, cluster)], identified.error.message);
+  if (!identified.ok) return refused([...steps, ...groupHints(question, cluster)], identified.error.message);
   const identity = identified.value;
-  lines.push(...describeIdentity(identity));
+  steps.push(...describeIdentity(identity));
   const available = grantsFor(config.grants, read.value, question);
   const lacking = question.grants.find((name) => !available.some((grant) => grant.name === name));
-  if (lacking !== undefined) return refused(lines, whyNot(lacking, config));
+  if (lacking !== undefined) return refused(steps, whyNot(lacking, config));
   const active = question.grants.map((grant) => ({ id: grant, grant, until: Number.MAX_SAFE_INTEGER }));
   const held = heldGrants(available, active, 0);
-  lines.push(...available.map((grant) => describeGrant(grant, held)));
+  steps.push(...available.map((grant) => describeGrant(grant, held)));
 
   const url = `http://localhost${question.target}`;
   const upgrade = upgradeOf(question);
@@ -73,10 +80,11 @@ export function explain(question: Question, config: Config): Explanation {
     ...{ identity, client: impersonationHeaders(question), cluster, classified, creates },
     ...{ grants: config.grants, available, held },
   });
-  if (!person.ok) return refused(lines, person.error.message);
-  if (person.value.acting) lines.push(`acts as     ${describeUser(person.value.acting)}`);
-  lines.push(`request     ${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`);
-  return describeDecision(lines, decided, config);
+  if (!person.ok) return refused(steps, person.error.message);
+  if (person.value.acting) steps.push({ step: "acts as", text: describeUser(person.value.acting) });
+  const asked = `${describeClassified(classified)}${upgrade === null ? "" : `, Upgrade: ${upgrade}`}`;
+  steps.push({ step: "request", text: asked });
+  return describeDecision(steps, decided, config);
 }
 
 function whyNot(name: string, { grants }: Config): string {
@@ -85,22 +93,27 @@ function whyNot(name: string, { grants }: Config): string {
     : `no grant has the name ${name}`;
 }
 
-function describeGrant(grant: Grant, held: readonly HeldGrant[]): string {
+function describeGrant(grant: Grant, held: readonly HeldGrant[]): Step {
   const { name, gives, count } = grant;
   const what = [
     ...(gives.groups.length > 0 ? [`groups ${gives.groups.join(", ")}`] : []),
     ...(gives.rules.length > 0 ? [`rules ${gives.rules.join(", ")}`] : []),
   ].join("; ");
-  if (held.some((one) => one.grant === name)) return `holds       ${name}: ${what}`;
+  if (held.some((one) => one.grant === name)) return { step: "holds", text: `${name}: ${what}` };
   const who = grant.selfApproval ? "themselves, with an alert" : `${count} of ${describeApprovers(grant)}`;
-  return `may ask for ${name}: ${what}; approved by ${who}`;
+  return { step: "may ask for", text: `${name}: ${what}; approved by ${who}` };
 }
 
 /** A group that was given by its name would match a rule that has the name in place of an id. */
-function groupHints({ groupNames }: Question, { identities }: Cluster): string[] {
+function groupHints({ groupNames }: Question, { identities }: Cluster): Step[] {
   return identities.flatMap(({ match: { group } }, index) =>
     group !== undefined && groupNames.includes(group)
-      ? [`hint        identities[${index}] compares ${group} with ids of groups only; for its name write groupName`]
+      ? [
+          {
+            step: "hint",
+            text: `identities[${index}] compares ${group} with ids of groups only; for its name write groupName`,
+          },
+        ]
       : [],
   );
 }
@@ -124,11 +137,14 @@ function describeUser({ user, groups }: Pick<ActingIdentity, "user" | "groups">)
   return `user ${user}, groups ${groups.join(", ") || "none"}`;
 }
 
-function describeIdentity({ name, user, groups, extra, roles, rule }: Identity): string[] {
+function describeIdentity({ name, user, groups, extra, roles, rule }: Identity): Step[] {
   const more = Object.entries(extra).map(([key, values]) => `, ${key}=${values.join(",")}`);
   return [
-    `identity    ${name}, by identities[${rule}]${roles.length > 0 ? `, with the roles ${roles.join(", ")}` : ""}`,
-    `becomes     ${describeUser({ user, groups })}${more.join("")}`,
+    {
+      step: "identity",
+      text: `${name}, by identities[${rule}]${roles.length > 0 ? `, with the roles ${roles.join(", ")}` : ""}`,
+    },
+    { step: "becomes", text: `${describeUser({ user, groups })}${more.join("")}` },
   ];
 }
 
@@ -141,15 +157,15 @@ function describeClassified(classified: ReturnType<typeof classify>): string {
   return `${kind}: ${info.verb} ${resourceOf(info)}${where.length > 0 ? `, ${where.join(", ")}` : ""}`;
 }
 
-function describeDecision(lines: string[], decided: Result<Decision, GrantDenial>, config: Config): Explanation {
+function describeDecision(steps: Step[], decided: Result<Decision, GrantDenial>, config: Config): Explanation {
   if (!decided.ok) {
     const { approval } = decided.error;
     if (approval) {
       const waits = approval.waitMinutes === 0 ? "nothing waits for it" : `a shell waits ${approval.waitMinutes} min`;
-      lines.push(`approval    by the grant ${approval.grant}; ${waits}`);
+      steps.push({ step: "approval", text: `by the grant ${approval.grant}; ${waits}` });
     }
     const rule = decided.error.rule === undefined ? "" : ` by the rule ${decided.error.rule}`;
-    return refused(lines, `${decided.error.message}${rule}`);
+    return refused(steps, `${decided.error.message}${rule}`);
   }
   const decision = decided.value;
   if (decision.action === "session") {
@@ -159,16 +175,24 @@ function describeDecision(lines: string[], decided: Result<Decision, GrantDenial
     };
     const { mode, onFailure, onFull } = { ...config.recording, ...decision.recording };
     const end = endWithToken ? ", not longer than the token is valid" : "";
-    lines.push(
-      `rule        ${decision.rule ?? "none"}${decision.requireReason ? ", which requires a reason" : ""}`,
-      `limits      ${maxSessionsPerUser} at once, idle ${idleTimeoutSeconds} s, ${maxDurationSeconds} s in total${end}`,
-      `recording   ${mode}, on failure ${onFailure}, when full ${onFull}`,
+    steps.push(
+      { step: "rule", text: `${decision.rule ?? "none"}${decision.requireReason ? ", which requires a reason" : ""}` },
+      {
+        step: "limits",
+        text: `${maxSessionsPerUser} at once, idle ${idleTimeoutSeconds} s, ${maxDurationSeconds} s in total${end}`,
+      },
+      { step: "recording", text: `${mode}, on failure ${onFailure}, when full ${onFull}` },
     );
   }
-  lines.push("ALLOWED     the cluster's RBAC decides the rest");
-  return { lines, isAllowed: true };
+  steps.push({ step: "ALLOWED", text: "the cluster's RBAC decides the rest" });
+  return { steps, isAllowed: true };
 }
 
-function refused(lines: readonly string[], message: string): Explanation {
-  return { lines: [...lines, `REFUSED     ${message}`], isAllowed: false };
+function refused(steps: readonly Step[], message: string): Explanation {
+  return { steps: [...steps, { step: "REFUSED", text: message }], isAllowed: false };
+}
+
+/** An explanation as a command prints it: a line for each step. */
+export function explanationLines({ steps }: Explanation): string[] {
+  return steps.map(({ step, text }) => `${step.padEnd(12)}${text}`);
 }

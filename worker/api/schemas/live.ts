@@ -1,0 +1,32 @@
+/** What `GET /-/admin/live` sends: a record per line, or per event. */
+import * as z from "zod";
+import { session } from "./session.ts";
+import { time } from "./shared.ts";
+
+export const LIVE_CONTENT_TYPES = { lines: "application/jsonl", events: "text/event-stream" } as const;
+
+const counts = session
+  .pick({ id: true, bytesIn: true, bytesOut: true, messagesIn: true, messagesOut: true })
+  .extend({ lastUsedAt: time.describe("When its client or its cluster last sent something.") });
+
+/** A part of the stream. A client keeps sessions by their ids, and ignores types that it does not know. */
+export const liveRecord = z.discriminatedUnion("type", [
+  z
+    .strictObject({
+      type: z.literal("summary"),
+      complete: z
+        .boolean()
+        .describe("False while the directory has not heard from every user's object since its last restart."),
+      omitted: z.int().describe("How many live sessions are not told of: the oldest, beyond 2,000."),
+    })
+    .describe("The first record, and again when it has changed."),
+  z
+    .strictObject({ type: z.literal("sessions"), sessions: z.array(session) })
+    .describe("These are live: at first all of them, then those that have begun."),
+  z
+    .strictObject({ type: z.literal("counts"), sessions: z.array(counts) })
+    .describe("What has changed of sessions that are live."),
+  z.strictObject({ type: z.literal("ended"), ids: z.array(z.string()) }).describe("These are not live any more."),
+  z.strictObject({ type: z.literal("alive") }).describe("Nothing has changed for 15 seconds."),
+]);
+export type LiveRecordJson = z.output<typeof liveRecord>;
