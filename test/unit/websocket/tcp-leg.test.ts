@@ -268,6 +268,26 @@ describe("a leg over TCP", () => {
     expect((received[6] ?? 0) ^ (received[2] ?? 0)).toBe("p".charCodeAt(0));
   });
 
+  it("masks each frame with another random key, which nobody can choose or know before", async () => {
+    const MESSAGES = 64;
+    const wire: Buffer[] = [];
+    const port = await webSocketServer((socket) => socket.on("data", (data) => wire.push(data)));
+    const leg = await opened(port);
+    collect(leg);
+    const message = new Uint8Array(16);
+    for (let count = 0; count < MESSAGES; count++) leg.send(message);
+    const frameBytes = 2 + 4 + message.length;
+    await vi.waitFor(() => expect(Buffer.concat(wire).length).toBe(MESSAGES * frameBytes));
+    const frames = Array.from({ length: MESSAGES }, (_, frame) =>
+      Buffer.concat(wire).subarray(frame * frameBytes, (frame + 1) * frameBytes),
+    );
+    expect(frames.every((frame) => frame.readUInt16BE(0) === (0x8280 | message.length))).toBe(true);
+    const masks = frames.map((frame) => frame.subarray(2, 6).toString("hex"));
+    expect(new Set(masks).size).toBe(MESSAGES);
+    // Of zeros the mask is all that is seen.
+    expect(frames.map((frame) => frame.subarray(6).toString("hex"))).toEqual(masks.map((mask) => mask.repeat(4)));
+  });
+
   it("answers a flood of pings with few pongs, the last of which answers them all", async () => {
     const frames: Buffer[] = [];
     const port = await webSocketServer((socket) => {
