@@ -84,6 +84,9 @@ export interface RequestSummary
     | "resource"
     | "client_address"
   > {
+  /** Of writes that repeat others: what was written. Missing otherwise. */
+  readonly namespace?: string | null;
+  readonly name?: string | null;
   readonly count: number;
   /** When the first and the last of them arrived, ms since the epoch. */
   readonly first_at: number;

@@ -40,6 +40,11 @@ export class ChangeAllowances {
   spend(isolate: string, now: number): void {
     this.#roll(now);
     this.#used++;
+    this.release(isolate);
+  }
+
+  /** An isolate has handed something on that is no change of its own: what was reserved for it is free. */
+  release(isolate: string): void {
     const held = this.#held.get(isolate);
     if (held && held.changes > 0) held.changes--;
   }

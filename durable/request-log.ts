@@ -11,13 +11,12 @@ import type { SessionPlan } from "../contract/session-plan.ts";
 import type { UserObjectFields } from "../contract/user-object.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { ChangeAllowances } from "./change-allowances.ts";
-import type { CountedRequests, SummaryKey } from "./storage/counted-requests.ts";
+import { RepeatedWrites } from "./repeated-writes.ts";
+import { type CountedRequests, SUMMARY_AFTER_MS, type SummaryKey } from "./storage/counted-requests.ts";
 
 /** Requests without an identity that have an event each, per address or network. */
 const UNKNOWN_SENDERS_LIMIT = { maxPerWindow: 10, windowMs: 60_000 };
 const MAX_ADDRESSES = 1_000;
-/** How long counted requests wait for their summary. */
-export const SUMMARY_AFTER_MS = 60_000;
 /** After so long without one, a request gets a response that says so, and the object forgets it. */
 export const MAX_OPEN_MS = 24 * 60 * 60_000;
 
@@ -39,6 +38,7 @@ export class RequestLog {
   readonly #audit: AuditLog;
   readonly #counted: CountedRequests;
   readonly #allowances = new ChangeAllowances();
+  readonly #repeated = new RepeatedWrites();
   readonly #rates = new Map<Category, RateLimiter>();
   readonly #ratesOfAddresses = new Map<string, RateLimiter>();
 
@@ -73,8 +73,8 @@ export class RequestLog {
 
   /**
    * Writes what is due: summaries of counted requests, and responses to requests of which no answer will
-   * come. Then it sees to the next alarm. Summaries of one window are at most 34, so they need no room in the
-   * queue.
+   * come. Then it sees to the next alarm. Summaries of one window are at most 234, so they need no room in
+   * the queue.
    */
   onAlarm(now: number): void {
     const { journal } = this.#audit;
@@ -83,12 +83,10 @@ export class RequestLog {
     }
     // While D1 is away, counting goes on without them.
     if (journal.queueLength() === 0) {
-      for (const summary of this.#counted.takeOlderThan(now - SUMMARY_AFTER_MS)) {
-        this.#audit.appendSummary(summary);
-      }
+      for (const summary of this.#counted.takeDue(now)) this.#audit.appendSummary(summary);
     }
-    if (!this.#counted.isEmpty) this.#audit.ringWithin(SUMMARY_AFTER_MS);
-    else if (journal.openRequestCount() > 0) this.#audit.ringWithin(LOOK_FOR_OPEN_MS);
+    this.#ringForSummaries(now);
+    if (journal.openRequestCount() > 0) this.#audit.ringWithin(LOOK_FOR_OPEN_MS);
   }
 
   #recordChange(fields: RequestFields, now: number): Result<RequestLogEntry, Denial> {
@@ -103,6 +101,11 @@ export class RequestLog {
     const roomToday = maxToday - journal.changesOnDayOf(now);
     const { maxChangesPerMinute } = limits;
     const isKnown = failedTries > 0 && journal.isOpenRequest(requestId);
+    if (!isKnown && this.#isRepetition(request, Math.min(room, roomToday) > 0, now)) {
+      if (isHandedOn) this.#allowances.release(isolate);
+      const free = Math.min(room, roomToday);
+      return ok({ as: "counted", allowance: this.#allowances.grant(isolate, maxChangesPerMinute, free, now) });
+    }
     if (!isKnown && !isHandedOn) {
       if (room <= 0) return err(AUDIT_UNAVAILABLE);
       if (roomToday <= this.#allowances.reserved(now)) return err(this.#refuseToday(request, maxToday, now));
@@ -118,6 +121,23 @@ export class RequestLog {
       as: "event",
       allowance: isAdmin ? null : this.#allowances.grant(isolate, maxChangesPerMinute, left, now),
     });
+  }
+
+  /** Counts a write that repeats others. All others are changes. */
+  #isRepetition(request: AuditedRequest, hasRoom: boolean, now: number): boolean {
+    const target = this.#repeated.findRepetition(request, hasRoom, now);
+    if (!target) return false;
+    const { user, location_hint, category, decision, refusal, arrived_at } = request;
+    const of = { user, location_hint, category, decision, refusal, client_address: null };
+    if (!this.#counted.addRepeated({ ...of, ...target }, arrived_at)) return false;
+    this.#ringForSummaries(now);
+    return true;
+  }
+
+  #ringForSummaries(now: number): void {
+    const dueAt = this.#counted.nextDueAt;
+    // One that is due already waits for D1.
+    if (dueAt !== null) this.#audit.ringWithin(dueAt > now ? dueAt - now : SUMMARY_AFTER_MS);
   }
 
   #refuseToday(request: AuditedRequest, maxToday: number, now: number): Denial {
@@ -185,7 +205,7 @@ export class RequestLog {
 
   #add(key: SummaryKey, at: number): void {
     if (this.#counted.add(key, at)) logEvent("warn", "requests_counted");
-    this.#audit.ringWithin(SUMMARY_AFTER_MS);
+    this.#ringForSummaries(Date.now());
   }
 }
 

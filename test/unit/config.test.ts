@@ -51,15 +51,7 @@ describe("a valid configuration", () => {
         requests: {
           precursors: { record: true, except: [] },
           secretReads: { record: true, resources: ["secrets", "secrets/*", "secrets.*"], except: [] },
-          mutations: {
-            record: true,
-            except: [
-              {
-                resources: ["leases.coordination.k8s.io", "events", "events.events.k8s.io"],
-                verbs: ["create", "update", "patch"],
-              },
-            ],
-          },
+          mutations: { record: true, except: [] },
           maxChangesPerMinute: 600,
           maxChangesPerDay: 50_000,
         },

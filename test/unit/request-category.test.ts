@@ -229,19 +229,29 @@ describe("any other request that may change something is a mutation", () => {
     expect(category(request, OFF)).toBe("none");
   });
 
-  test("except for what controllers write all day, but not its deletion", () => {
-    const leases = "/apis/coordination.k8s.io/v1/namespaces/demo/leases";
+  test("what controllers write all day too: the object counts what is repeated", () => {
+    const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
     for (const path of [leases, `${NS}/events`, "/apis/events.k8s.io/v1/namespaces/demo/events"]) {
-      expect(category(`POST ${path}`)).toBe("none");
-      expect(category(`PATCH ${path}/x`)).toBe("none");
-      expect(category(`DELETE ${path}/x`)).toBe("mutation");
-      expect(category(`DELETE ${path}`)).toBe("mutation");
-      expect(category(`POST ${path}`, { mutations: { except: [] } })).toBe("mutation");
+      for (const request of [
+        `POST ${path}`,
+        `PUT ${path}/x`,
+        `PATCH ${path}/x`,
+        `DELETE ${path}/x`,
+        `DELETE ${path}`,
+      ]) {
+        expect(category(request)).toBe("mutation");
+      }
     }
-    // Not the same name in another group, and not by other prefixes or subresources.
-    expect(category("POST /apis/example.com/v1/namespaces/demo/leases")).toBe("mutation");
-    expect(category("POST /api/v1/watch/namespaces/demo/events")).toBe("mutation");
-    expect(category(`POST ${NS}/events/x/proxy`)).toBe("precursor");
+  });
+
+  test("of no resource that the document leaves out, and of its namesakes", () => {
+    const except = [{ resources: ["leases.coordination.k8s.io"], verbs: ["update", "patch"] }];
+    const asked = (request: string) => category(request, { mutations: { except } });
+    const leases = "/apis/coordination.k8s.io/v1/namespaces/demo/leases";
+    expect(asked(`PATCH ${leases}/x`)).toBe("none");
+    expect(asked(`DELETE ${leases}/x`)).toBe("mutation");
+    expect(asked("PATCH /apis/example.com/v1/namespaces/demo/leases/x")).toBe("mutation");
+    expect(asked(`PATCH ${leases}/x/status`)).toBe("mutation");
   });
 
   test("an exception applies if everything that it names holds", () => {

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DEFAULT_MAX_SESSION_BYTES_PER_DAY } from "../../contract/limits.ts";
 import { MAX_RATED_PER_DAY } from "../../durable/audit-log.ts";
-import { SUMMARY_AFTER_MS } from "../../durable/request-log.ts";
+import { SUMMARY_AFTER_MS } from "../../durable/storage/counted-requests.ts";
 import { EVENT_OVERHEAD_BYTES } from "../../durable/storage/session-journal.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended } from "./audit-rows.ts";

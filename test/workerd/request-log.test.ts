@@ -7,7 +7,8 @@ import type { AuditedRequest } from "../../audit/request-events.ts";
 import type { RequestRow } from "../../audit/rows.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { callUserObject } from "../../contract/user-object.ts";
-import { MAX_OPEN_MS, SUMMARY_AFTER_MS } from "../../durable/request-log.ts";
+import { MAX_OPEN_MS } from "../../durable/request-log.ts";
+import { REPEATED_SUMMARY_AFTER_MS, SUMMARY_AFTER_MS } from "../../durable/storage/counted-requests.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
@@ -239,6 +240,62 @@ describe("changes above the limit of a day", () => {
   });
 });
 
+describe("a lease that is renewed all day", () => {
+  const lease = {
+    ...{ method: "PUT", verb: "update", api_group: "coordination.k8s.io", resource: "leases" },
+    ...{
+      namespace: "demo",
+      name: "controller",
+      path: "/apis/coordination.k8s.io/v1/namespaces/demo/leases/controller",
+    },
+  };
+  const limits = { ...LIMITS, maxChangesPerMinute: 30, maxChangesPerDay: 100 };
+  const summarizeHour = (stub: DurableObjectStub) => summarize(stub, REPEATED_SUMMARY_AFTER_MS);
+
+  it("has ten rows, and a summary that names it, whatever the limits of changes", async () => {
+    const { user, stub, change, rows } = person();
+    let allowance: unknown;
+    for (let i = 0; i < 200; i++) {
+      const { answer } = await change(lease, { limits, isHandedOn: i > 0 });
+      expect(answer).toMatchObject({ value: { as: i < 10 ? "event" : "counted" } });
+      if (answer.ok) allowance = answer.value.allowance;
+    }
+    // Renewals go on together with their record, and use nothing up.
+    expect(allowance).toMatchObject({ changes: expect.any(Number) });
+    expect((await change({}, { limits })).answer).toMatchObject({ value: { as: "event" } });
+    await summarizeHour(stub());
+    const summary = (await rows(12)).find(({ first_at }) => first_at !== null);
+    expect(summary).toMatchObject({
+      ...{ category: "mutation", decision: "allowed", verb: "update", resource: "leases", count: 190 },
+      ...{ namespace: "demo", name: "controller", reason: expect.stringMatching(/^repeated writes/) },
+    });
+    expect(await verdictOf(user)).toMatchObject({ broken: [] });
+  });
+
+  it("is counted across a crash, and has rows again after it", async () => {
+    const { stub, change, rows } = person();
+    for (let i = 0; i < 15; i++) await change(lease, { limits, isHandedOn: true });
+    await abortAllDurableObjects();
+    expect((await change(lease, { limits })).answer).toMatchObject({ value: { as: "event" } });
+    // Not after a minute, as what is rated.
+    await summarize(stub());
+    await rows(11);
+    await summarizeHour(stub());
+    expect((await rows(12)).reduce((sum, { count }) => sum + count, 0)).toBe(16);
+  });
+
+  it("goes on while D1 is away, but the lease of another is not rewritten then", async () => {
+    const { change } = person();
+    const few = { ...limits, maxQueuedEvents: 12, maxChangesPerMinute: 1_000 };
+    await change(lease, { limits: few });
+    vi.spyOn(env.AUDIT_DB, "batch").mockRejectedValue(new Error("D1 is away"));
+    for (let i = 0; i < 30; i++) await change({}, { limits: few });
+    expect((await change(lease, { limits: few })).answer).toMatchObject({ value: { as: "counted" } });
+    const { answer } = await change({ ...lease, namespace: "kube-system" }, { limits: few });
+    expect(answer).toMatchObject({ error: { code: "audit_unavailable" } });
+  });
+});
+
 describe("a read that reaches a workload", () => {
   const read = { category: "precursor", method: "GET", verb: "get", subresource: "proxy" } as const;
 
@@ -453,10 +510,10 @@ describe("while D1 is away", () => {
   });
 });
 
-/** What the alarm does a minute after requests were counted. */
-async function summarize(stub: DurableObjectStub): Promise<void> {
+/** What the alarm does some time after requests were counted, by default a minute. */
+async function summarize(stub: DurableObjectStub, afterMs = SUMMARY_AFTER_MS): Promise<void> {
   await runInDurableObject(stub, (_, { storage }) => {
-    storage.sql.exec("UPDATE request_counts SET first_at = first_at - ?", SUMMARY_AFTER_MS + 1);
+    storage.sql.exec("UPDATE request_counts SET first_at = first_at - ?", afterMs + 1);
   });
   await eventually(async () => {
     const left = await runInDurableObject(stub, (_, { storage }) =>

@@ -5,17 +5,6 @@ import { pattern } from "./shared-fields.ts";
 
 const exceptions = z.array(exceptionSchema);
 
-/**
- * Heartbeats of leader election, and events of controllers, which nobody would read here. Their deletion is
- * recorded: somebody might be covering their tracks.
- */
-const MACHINE_NOISE: z.output<typeof exceptions> = [
-  {
-    resources: ["leases.coordination.k8s.io", "events", "events.events.k8s.io"],
-    verbs: ["create", "update", "patch"],
-  },
-];
-
 /** Aggregated APIs may have secrets of the same name. Rather record too many of their reads than too few. */
 const SECRETS = ["secrets", "secrets/*", "secrets.*"];
 
@@ -43,9 +32,11 @@ export const requestsSchema = z
       .prefault({})
       .describe("Reads of secrets: get, list and watch."),
     mutations: z
-      .strictObject({ record, except: exceptions.default(MACHINE_NOISE).describe(EXCEPT) })
+      .strictObject({ record, except: exceptions.default([]).describe(EXCEPT) })
       .prefault({})
-      .describe("Every other request that may change something, dry runs included."),
+      .describe(
+        "Every other request that may change something, dry runs included. Leases and events that are written again and again are counted.",
+      ),
     maxChangesPerMinute: z
       .int()
       .min(10)
