@@ -54,6 +54,18 @@ describe("docs/REFERENCE.md", () => {
     expectSame(namesOf([[types]]), EVENT_TYPES);
   });
 
+  it("lists what a lock does not cut, each with its test", () => {
+    const tests = readFileSync("test/workerd/not-cut-by-lock.test.ts", "utf8");
+    const titles = {
+      "a list or any other answer that the API server ends by itself": "a list, which goes on until it is complete",
+      "a workload's answer that is compressed": "a workload's answer that is compressed, though the same answer",
+      "a watch or a log over WebSocket": "a watch or a log over WebSocket, but a shell and a workload's WebSocket",
+    };
+    const listed = rowsOf("### What a lock does not cut").map(([first = ""]) => first);
+    expectSame(listed.slice(2), Object.keys(titles));
+    for (const title of Object.values(titles)) expect(tests).toContain(`it("${title}`);
+  });
+
   it("quotes messages of sessions that the code writes", () => {
     const sources = globSync(["durable/**/*.ts", "contract/**/*.ts"]).map((file) => readFileSync(file, "utf8"));
     const written = sources.join("\n").replaceAll(/\$\{[^{}]*\}/g, "…");
