@@ -1,6 +1,8 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { findSessions } from "../../audit/session-queries.ts";
+import type { Route } from "../../worker/api/route.ts";
+import { ROUTES } from "../../worker/api/routes.ts";
 import { eventually } from "../support/eventually.ts";
 import { admin, as, directlyAs, HOST, requestAs, someone, UPGRADE } from "./people.ts";
 import { expectApiDenial, expectStatus } from "./statuses.ts";
@@ -207,6 +209,44 @@ describe("a host without TLS", () => {
       expect(response.status).toBe(200);
     },
   );
+});
+
+describe("every route under /-/ that does more than show people their own data", () => {
+  const PAGE = "http://localhost:8001";
+  const config = { loopbackOrigins: [PAGE] };
+  const PAGES: [string, Record<string, string>][] = [
+    ["a page of another site", { Origin: "https://evil.example", "Sec-Fetch-Site": "cross-site" }],
+    ["a navigation from another site, which sends no Origin", { "Sec-Fetch-Site": "cross-site" }],
+    ["a page on the person's own machine that may write to clusters", { Origin: PAGE }],
+  ];
+  const routes = Object.values<Route>(ROUTES)
+    .filter(({ access }) => access !== "public")
+    .map(({ method, path, access }) => ({ method, access, path: path.replace(/\{\w+\}/g, "a".repeat(64)) }));
+  const shows = ({ method, access }: (typeof routes)[number]) => method === "GET" && access === "user";
+
+  it.each(PAGES)("is refused to %s", async (_, headers) => {
+    const guarded = routes.filter((route) => !shows(route));
+    expect(guarded.map(({ path }) => path)).toEqual(
+      expect.arrayContaining([
+        "/-/access",
+        `/-/approvals/${"a".repeat(64)}`,
+        `/-/grants/${"a".repeat(64)}`,
+        "/-/reason",
+      ]),
+    );
+    for (const { method, path } of guarded) {
+      const response = await directlyAs(admin, path, { method, headers }, { config });
+      await expectApiDenial(response, "cross_site", CROSS_SITE);
+    }
+  });
+
+  it("is also what shows them their own data, where a page asks for a WebSocket, which it could read", async () => {
+    for (const { method, path } of routes.filter(shows)) {
+      const headers = { Origin: PAGE, ...UPGRADE };
+      const response = await directlyAs(someone(), path, { method, headers }, { config });
+      await expectApiDenial(response, "cross_site", CROSS_SITE);
+    }
+  });
 });
 
 describe("the admin API", () => {

@@ -289,6 +289,35 @@ describe("a decision is refused", () => {
     await expectApiDenial(await decide(ci, id), "not_approver", /a service token decides nothing/);
   });
 
+  it("by somebody who is locked, and so is all that a locked person asks for", async () => {
+    const [person, approver] = [someone(), lead()];
+    const { id } = await asked(person);
+    const lock = (email: string, method: string) =>
+      call(admin, `/-/admin/locks/${email}`, { method, ...(method === "PUT" && { body: '{"reason":"stolen"}' }) });
+    expect((await lock(approver.email, "PUT")).status).toBe(200);
+    await expectApiDenial(await decide(approver, id), "user_locked", /is locked by admin@example\.com/);
+    await expectApiDenial(await revoke(approver, id), "user_locked", /is locked/);
+    expect((await lock(approver.email, "DELETE")).status).toBe(200);
+    expect(await json(decide(approver, id))).toMatchObject({ state: "active" });
+    expect((await lock(person.email, "PUT")).status).toBe(200);
+    for (const query of ["grant=glass", "grant=pair"]) {
+      await expectApiDenial(await ask(person, query), "user_locked", /is locked/);
+    }
+    // What was granted is of no use meanwhile.
+    await expectStatus(await call(person, PODS), "Forbidden", /is locked/);
+  });
+
+  it("with control characters in its reason only as far as they act on no terminal", async () => {
+    const person = someone();
+    const { id } = await asked(person);
+    const reason = "no\u001b[2J\u0000, not\u009b2K today";
+    await json(decide(lead(), id, { decision: "deny", reason }));
+    const { items } = await json<{ items: Request[] }>(call(person, "/-/access"));
+    const shown = JSON.stringify(items);
+    expect(shown).toMatch(/no.*, not.* today/);
+    expect(shown).not.toMatch(/\\u00|[\u0080-\u009f]/);
+  });
+
   it("by somebody who is no approver, or not any more", async () => {
     const { id } = await asked(someone());
     const message = /^you may not decide about prod-admin: boss@example\.com, members of the group leads or holders/;

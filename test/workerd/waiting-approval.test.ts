@@ -378,6 +378,18 @@ describe("a session that needs an approval", () => {
     for (const { pod } of [killed, locked]) expect(pod.isAsked).toBe(false);
   });
 
+  it("is ended by a lock in an object near its cluster too, and an approval opens nothing then", async () => {
+    const alice = new Person();
+    const wait = await alice.wait({ location: "weur" });
+    const lock = { user: alice.user, ...ADMIN, until: null };
+    await askUserObject(alice.at(null), "decideLock", { lock, copyTo: ["weur"] });
+    await wait.client.closed;
+    await alice.decide(wait.accessId, { copyTo: ["weur"] });
+    expect((await ended(wait.client.sessionId)).outcome).toBe("terminated");
+    await expect(alice.attempt({ location: "weur" })).rejects.toThrow("user_locked");
+    expect(wait.pod.isAsked).toBe(false);
+  });
+
   it("ends honestly with its object, and the cluster never hears of it", async () => {
     const alice = new Person();
     const { client, pod } = await alice.wait();

@@ -1,17 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { classify } from "../../../kubernetes/classify.ts";
-import { mayCreate } from "../../../kubernetes/creation.ts";
-import { rawRequestTarget } from "../../../kubernetes/path.ts";
 import { readSubject } from "../../../worker/access/authenticate.ts";
 import { loadConfig } from "../../../worker/config/load.ts";
 import type { ConfigInput } from "../../../worker/config/schema.ts";
 import { describeApprovers, mayDecide } from "../../../worker/policy/approvals.ts";
-import { decideWithGrants } from "../../../worker/policy/decide-with-grants.ts";
-import { grantsFor, heldGrants } from "../../../worker/policy/grants.ts";
-import { identify } from "../../../worker/policy/identify.ts";
-
-const NOW = 1_000_000;
-const UNTIL = NOW + 60_000;
+import { active, decideFor, NOW, type Request, UNTIL } from "./decide-for.ts";
 
 const RULES: NonNullable<ConfigInput["rules"]> = [
   { name: "no contractors", match: { groups: ["contractors"], namespaces: ["vault"] }, action: "refuse" },
@@ -77,41 +69,12 @@ const DOCUMENT: ConfigInput = {
   ],
 };
 
-interface Person {
-  readonly email?: string;
-  readonly common_name?: string;
-  readonly groups?: readonly string[];
-}
-const ALICE = { email: "alice@example.com", groups: ["g-1"] };
-
-const active = (grant: string, until = UNTIL, id = `id-${grant}`) => ({ id, grant, until });
-
 function ask(
   path: string,
   holding: readonly ReturnType<typeof active>[] = [],
-  { method = "GET", who = ALICE as Person, upgrade = false, headers = {}, document = DOCUMENT } = {},
+  { document = DOCUMENT, ...request }: Request & { readonly document?: ConfigInput } = {},
 ) {
-  const config = loadConfig(document);
-  const { groups = [], ...claims } = who;
-  const read = readSubject({
-    type: "app",
-    sub: claims.email ? "uid" : "",
-    exp: 2_000_000_000,
-    aud: ["aud"],
-    ...claims,
-  });
-  if (!read.ok) throw new Error(read.error.message);
-  const accessIdentity = { groups, groupNames: [], posture: [] };
-  const [cluster] = config.clusters;
-  const identity = identify(read.value, accessIdentity, config.identities);
-  if (!cluster || !identity.ok) throw new Error("nobody");
-  const available = grantsFor(config.grants, read.value, accessIdentity);
-  const classified = classify(method, rawRequestTarget(`http://localhost${path}`), upgrade ? "websocket" : null);
-  return decideWithGrants({
-    ...{ identity: identity.value, client: new Headers(headers), cluster, classified },
-    ...{ creates: mayCreate(method, null), grants: config.grants, available },
-    held: heldGrants(available, holding, NOW),
-  }).decided;
+  return decideFor(document, path, holding, request);
 }
 
 const EXEC = "/api/v1/namespaces/prod/pods/web/exec?command=sh&stdin=true&stdout=true";
