@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sessionWhere } from "./support/audit-log.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
+import { sendLarge } from "./support/send-large.ts";
 
 const CONFIGMAPS = "/api/v1/namespaces/demo/configmaps";
 const TOO_LARGE = "Request entity too large: limit is 3145728";
@@ -19,69 +20,19 @@ afterAll(async () => {
   await people?.stop();
 });
 
+/** Sends a body, by default a new ConfigMap. */
+const post = (
+  url: string,
+  headers: Record<string, string>,
+  body: string,
+  { line = `POST ${CONFIGMAPS}`, readsMeanwhile = false } = {},
+) => sendLarge(url, line, headers, body, readsMeanwhile);
+
 const configMap = (name: string, bytes: number, metadata: object = {}) =>
   JSON.stringify({
     ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "demo", ...metadata } },
     data: { text: "x".repeat(bytes) },
   });
-
-interface Answer {
-  readonly status: number;
-  readonly connection: string | undefined;
-  readonly json: unknown;
-}
-
-interface Sending {
-  /** Instead of a POST of a ConfigMap. */
-  readonly line?: string;
-  /**
-   * Stops once it has an answer, as Go's client does. Others read nothing until they have sent everything.
-   */
-  readonly readsMeanwhile?: boolean;
-}
-
-/** Sends a body, on a socket of its own: Node's HTTP client reads meanwhile, and forgets what it has read. */
-async function post(
-  url: string,
-  headers: Record<string, string>,
-  body: string,
-  { line = `POST ${CONFIGMAPS}`, readsMeanwhile = false }: Sending = {},
-): Promise<Answer> {
-  const { hostname, port, host } = new URL(url);
-  const isChunked = headers["Transfer-Encoding"] === "chunked";
-  const length = isChunked ? {} : { "Content-Length": String(body.length) };
-  const lines = Object.entries({ Host: host, Connection: "close", ...length, ...headers });
-  const head = `${line} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
-  const message = head + (isChunked ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body);
-  const socket = connect(Number(port), hostname);
-  const failed = new Promise<never>((_, reject) => socket.once("error", reject));
-  let text = "";
-  const read = () =>
-    socket.setEncoding("utf8").on("data", (chunk: string) => {
-      text += chunk;
-    });
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  if (readsMeanwhile) read();
-  const sent = (async () => {
-    for (let at = 0; at < message.length && text === ""; at += PIECE) {
-      await new Promise<void>((resolve) => socket.write(message.slice(at, at + PIECE), () => resolve()));
-    }
-  })();
-  await Promise.race([sent, failed]);
-  if (!readsMeanwhile) read();
-  await Promise.race([closed, failed]);
-  return parseAnswer(text);
-}
-
-const PIECE = 64 * 1024;
-
-function parseAnswer(text: string): Answer {
-  const [, status] = /^HTTP\/1\.1 (\d+) /.exec(text) ?? [];
-  if (status === undefined) throw new Error(`no answer, but ${JSON.stringify(text)}`);
-  const [, connection] = /^connection: (.*)\r$/im.exec(text) ?? [];
-  const json: unknown = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1));
-  return { status: Number(status), connection, json };
-}
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
