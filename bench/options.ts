@@ -9,7 +9,7 @@ const variantNames = ["direct", "kubectl-proxy", ...WORKERS.map(({ name }) => na
 export const USAGE = `Usage: npm run bench [-- options]
 
 Compares real kubectl through the upstream itself, kubectl proxy, a Worker that returns the upstream's response
-untouched, and Sallyport: with everything recorded ("sallyport"), without recordings ("unrecorded"), with the fewest API
+untouched, one that has a row of each change in a Durable Object and nothing else ("one-row"), and Sallyport: with everything recorded ("sallyport"), without recordings ("unrecorded"), with the fewest API
 requests in the audit log ("unaudited"), and with sessions that reach the cluster by the platform's WebSocket
 ("sallyport-websocket") instead of over TCP. Uses the embedded cluster, or any other:
 

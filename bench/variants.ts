@@ -28,6 +28,7 @@ const MANY_CHANGES = { audit: { requests: { maxChangesPerMinute: 100_000, maxCha
 
 export const WORKERS: readonly WorkerDefinition[] = [
   { name: "untouched", wranglerConfig: resolve(import.meta.dirname, "untouched/wrangler.jsonc") },
+  { name: "one-row", wranglerConfig: resolve(import.meta.dirname, "one-row/wrangler.jsonc") },
   { name: "unrecorded", config: { ...MANY_CHANGES, recording: { mode: "off" } } },
   { name: "unaudited", config: { audit: { requests: AUDIT_MINIMUM } } },
   { name: "sallyport", config: MANY_CHANGES },

@@ -16,6 +16,12 @@ const MAX_ENCODING_DEPTH = 4;
 /** Control characters (C0 and C1) and line separators, which no Kubernetes client sends in a path. */
 const CONTROL_CHARACTER = /[\p{Cc}\u2028\u2029]/u;
 
+/**
+ * A path that has nothing to decode, and no dot segment: that of nearly every request. What follows finds no
+ * fault with it, and takes longer to say so.
+ */
+const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~:@-]+)+\/?$/;
+
 /** The parts of a URL that the API server routes on. A `URL` has them. */
 export interface RequestTarget {
   readonly pathname: string;
@@ -48,6 +54,7 @@ export function rawRequestTarget(requestUrl: string): RequestTarget {
  */
 export function decodePathname(rawPathname: string): string | undefined {
   if (!rawPathname.isWellFormed()) return undefined;
+  if (!rawPathname.includes("%")) return rawPathname;
   try {
     // Not TextDecoder, which drops a leading U+FEFF: the API server does not read `%EF%BB%BFexec` as `exec`.
     return decodeURIComponent(rawPathname);
@@ -67,6 +74,7 @@ export function decodePathname(rawPathname: string): string | undefined {
  * @returns a reason for a person, or undefined for an unambiguous path
  */
 export function findPathAmbiguity(rawPathname: string): string | undefined {
+  if (PLAIN_PATH.test(rawPathname)) return undefined;
   if (!rawPathname.startsWith("/")) return "the path does not start with a slash";
   const segments = rawPathname.slice(1).split("/");
   // One slash at the end is common and harmless: the API server and its router trim it.

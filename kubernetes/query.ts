@@ -13,6 +13,8 @@ export interface Query {
   readonly isMalformed: boolean;
 }
 
+const EMPTY: Query = { values: new Map(), isMalformed: false };
+
 /**
  * Parses a query string as Go does.
  *
@@ -20,6 +22,7 @@ export interface Query {
  *   or value that matters. The pair stays, because Go keeps it.
  */
 export function parseQuery(search: string): Query {
+  if (search === "") return EMPTY;
   const values = new Map<string, string[]>();
   let isMalformed = false;
   for (const pair of (search.startsWith("?") ? search.slice(1) : search).split("&")) {
@@ -66,6 +69,7 @@ const BOOLEANS = ["watch", "tty", "stdin", "stdout", "stderr"];
  * option does not parse, reads it as true.
  */
 export function hasAmbiguousBoolean(query: Query): boolean {
+  if (query.values.size === 0) return false;
   return BOOLEANS.some((key) => {
     const value = getParameter(query, key) ?? "";
     return /^false$/iu.test(value) && !/^false$/i.test(value);

@@ -7,8 +7,6 @@ export interface RequestedIdentity {
   readonly groups: readonly string[];
 }
 
-/** Some servers convert underscores to dashes. */
-const IMPERSONATION = /^impersonate[-_]/;
 const USER = "impersonate-user";
 const GROUP = "impersonate-group";
 
@@ -25,7 +23,8 @@ export function readRequestedIdentity(client: Headers): Result<RequestedIdentity
   let isRequested = false;
   for (const header of client.keys()) {
     const name = header.toLowerCase();
-    if (!IMPERSONATION.test(name)) continue;
+    // Some servers convert underscores to dashes.
+    if (!name.startsWith("impersonate-") && !name.startsWith("impersonate_")) continue;
     if (name !== USER && name !== GROUP) {
       return err("only --as and --as-group are available here: leave --as-uid and --as-user-extra out");
     }

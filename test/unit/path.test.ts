@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { decodePathname, findPathAmbiguity, rawRequestTarget } from "../../kubernetes/path.ts";
+import { Random } from "../support/random.ts";
 
 const POD = "/api/v1/namespaces/demo/pods/shell";
 const SERVICE_PROXY = "/api/v1/namespaces/demo/services/web/proxy";
@@ -160,4 +161,32 @@ describe("the raw request target of a URL", () => {
     }
     expect(unambiguous).toBeGreaterThan(500);
   });
+});
+
+test("a path with nothing to decode is read as the same path with an escape", () => {
+  const segments = [
+    "a",
+    "api",
+    "v1",
+    "namespaces",
+    "pods",
+    "services",
+    "proxy",
+    ".",
+    "..",
+    "...",
+    ".a",
+    "a..",
+    "x:1",
+    "",
+    "~@-_",
+  ];
+  const random = new Random(17);
+  for (let count = 0; count < 20_000; count++) {
+    const picked = Array.from({ length: random.below(10) }, () => random.pick(segments));
+    const before = ["", ...picked].join("/");
+    const after = random.chance(0.5) ? "" : "/";
+    const path = `${before}/a${after}`;
+    expect([path, findPathAmbiguity(path)]).toEqual([path, findPathAmbiguity(`${before}/%61${after}`)]);
+  }
 });

@@ -147,8 +147,9 @@ describe("the generated wrangler configurations", () => {
     expect(generate().main).toBe(`../../${join(dirname(file), String(main))}`);
   });
 
-  it("have the same compatibility date and flags, also in the benchmark's Worker", () => {
-    const files = ["wrangler.jsonc", "durable/wrangler.jsonc", "bench/untouched/wrangler.jsonc"];
+  it("have the same compatibility date and flags, also in the benchmark's Workers", () => {
+    const bench = ["bench/untouched/wrangler.jsonc", "bench/one-row/wrangler.jsonc"];
+    const files = ["wrangler.jsonc", "durable/wrangler.jsonc", ...bench];
     for (const file of files) {
       const { rawConfig } = experimental_readRawConfig({ config: join(PROJECT, file) });
       expect(rawConfig.compatibility_date, file).toBe(compatibilityDate());
