@@ -50,9 +50,10 @@ export function accessCheckFor(
   person: Person,
   grants: readonly ActiveGrant[],
 ): CheckAccess {
+  if (grants.length === 0) return (maxAgeMs) => states.checkLock(person, maxAgeMs);
   return async (maxAgeMs) => {
     const unlocked = await states.checkLock(person, maxAgeMs);
-    if (!unlocked.ok || grants.length === 0) return unlocked;
+    if (!unlocked.ok) return unlocked;
     const state = await states.read(person, maxAgeMs);
     if (!state.ok) return state;
     const active = new Set(state.value.grants.map(({ id }) => id));

@@ -62,7 +62,8 @@ export class PersonStates {
    * @returns `user_locked`, or `object_unavailable` where nobody knows
    */
   async checkLock(person: Person, maxAgeMs = STATE_MAX_AGE_MS): Promise<Result<null, Denial>> {
-    const state = await this.read(person, maxAgeMs);
+    const recent = this.#recent(person, maxAgeMs);
+    const state = recent ? ok(recent) : await this.#askAndWait(person);
     if (!state.ok) return state;
     const lock = currentLock(state.value.lock, this.#now());
     return lock ? err(denyLocked(lock)) : ok(null);
@@ -70,13 +71,22 @@ export class PersonStates {
 
   /** What holds for a person, at most `maxAgeMs` old. */
   async read(person: Person, maxAgeMs = STATE_MAX_AGE_MS): Promise<Result<PersonState, Denial>> {
+    const recent = this.#recent(person, maxAgeMs);
+    return recent ? ok(recent) : this.#askAndWait(person);
+  }
+
+  /** What is known and young enough. Nearly every request has its answer here, and waits for nothing. */
+  #recent(person: Person, maxAgeMs: number): PersonState | undefined {
     const known = this.#known.get(person.user);
-    const ageMs = known ? this.#now() - known.askedAt : Number.POSITIVE_INFINITY;
+    if (!known) return undefined;
+    const ageMs = this.#now() - known.askedAt;
     // A clock that was set back makes an answer unusable, not young.
-    if (known && 0 <= ageMs && ageMs < maxAgeMs) {
-      if (ageMs >= REFRESH_AGE_MS) this.#ask(person);
-      return ok(known.state);
-    }
+    if (ageMs < 0 || ageMs >= maxAgeMs) return undefined;
+    if (ageMs >= REFRESH_AGE_MS) this.#ask(person);
+    return known.state;
+  }
+
+  async #askAndWait(person: Person): Promise<Result<PersonState, Denial>> {
     try {
       return await withTimeout(this.#ask(person), ANSWER_WITHIN_MS);
     } catch (thrown) {
