@@ -1,7 +1,7 @@
 import { utf8Length } from "../../common/bytes.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { denial } from "../../contract/denial.ts";
-import type { LiveCounts, LivePage } from "../../contract/directory.ts";
+import { type LiveCounts, type LivePage, liveCountsSchema } from "../../contract/directory.ts";
 import { type LiveRecord, type LiveRequest, refuseLive } from "../../contract/live-stream.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
 import { StreamSink } from "../watch/stream-sink.ts";
@@ -191,12 +191,16 @@ function remember(told: Map<string, string>, record: LiveRecord): void {
   }
 }
 
-function countsOf({ id, active_at, bytes_in, bytes_out, messages_in, messages_out }: LiveSessionRow) {
-  return { id, active_at, bytes_in, bytes_out, messages_in, messages_out };
+/** What changes while a session is open, whatever the contract counts among it. */
+const COUNTS = Object.keys(liveCountsSchema.shape) as readonly (keyof LiveCounts)[];
+
+function countsOf(row: LiveSessionRow): LiveCounts & { readonly id: string } {
+  const counts = Object.fromEntries(COUNTS.map((name) => [name, row[name]]));
+  return { id: row.id, ...(counts as LiveCounts) };
 }
 
-function keyOf({ active_at, bytes_in, bytes_out }: LiveCounts): string {
-  return `${active_at} ${bytes_in} ${bytes_out}`;
+function keyOf(counts: LiveCounts): string {
+  return COUNTS.map((name) => counts[name]).join(" ");
 }
 
 function* parts<T>(all: readonly T[]): Generator<T[]> {
