@@ -8,7 +8,11 @@ import type { RequestRow } from "../../audit/rows.ts";
 import { ChainVerifier } from "../../audit/verify.ts";
 import { callUserObject } from "../../contract/user-object.ts";
 import { MAX_OPEN_MS } from "../../durable/request-log.ts";
-import { REPEATED_SUMMARY_AFTER_MS, SUMMARY_AFTER_MS } from "../../durable/storage/counted-requests.ts";
+import {
+  CountedRequests,
+  REPEATED_SUMMARY_AFTER_MS,
+  SUMMARY_AFTER_MS,
+} from "../../durable/storage/counted-requests.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
@@ -270,6 +274,30 @@ describe("a lease that is renewed all day", () => {
       ...{ namespace: "demo", name: "controller", reason: expect.stringMatching(/^repeated writes/) },
     });
     expect(await verdictOf(user)).toMatchObject({ broken: [] });
+  });
+
+  it("does not hide the lease of another, however much is repeated beside it", async () => {
+    const { user, stub, change, rows } = person();
+    const of = { ...limits, maxChangesPerMinute: 1_000 };
+    const stolen = { ...lease, namespace: "kube-system", name: "kube-scheduler" };
+    const write = async () => (await change(stolen, { limits: of, isHandedOn: true })).answer;
+    expect(await write()).toMatchObject({ value: { as: "event" } });
+    // As many targets as are counted.
+    await runInDurableObject(stub(), (_, { storage }) => {
+      const counted = new CountedRequests(storage.sql);
+      const key = { user, location_hint: null, cluster: "test", category: "mutation", decision: "allowed" } as const;
+      const target = { refusal: null, client_address: null, verb: "update", api_group: lease.api_group };
+      const addTo = (name: string) =>
+        counted.addRepeated({ ...key, ...target, resource: "leases", namespace: "demo", name }, Date.now());
+      for (let i = 0; i < 200; i++) expect(addTo(`own-${i}`)).toBe(true);
+      expect(addTo("one-more")).toBe(false);
+    });
+    for (let i = 0; i < 14; i++) expect(await write()).toMatchObject({ value: { as: "event" } });
+    await summarizeHour(stub());
+    // What has a place among the summaries is counted again.
+    expect(await write()).toMatchObject({ value: { as: "counted" } });
+    const all = await rows(15 + 200);
+    expect(all.filter(({ name, path }) => name === "kube-scheduler" && path !== null)).toHaveLength(15);
   });
 
   it("is counted across a crash, and has rows again after it", async () => {
