@@ -216,7 +216,7 @@ it("as a command looks at a local stack", async () => {
   try {
     const { code, stdout, stderr } = await run("--local", "--state", other.stateDir);
     expect(stderr).toBe("");
-    expect(stdout).toContain("\n13 ok, 0 warnings, 0 failed, 0 skipped\n");
+    expect(stdout).toContain("\n14 ok, 0 warnings, 0 failed, 0 skipped\n");
     expect(code).toBe(0);
     const database = new DatabaseSync(other.d1Path);
     database.exec("DROP TRIGGER events_are_never_updated");

@@ -280,7 +280,14 @@ const refusal = (status: number, code: number, message: string) =>
 
 /** Access in front of one host name: its applications, and which service tokens each admits. */
 export interface AccessState {
-  applications: { path: string; audience: string; tokens: readonly ServiceToken[]; hasOAuth: boolean }[];
+  applications: {
+    path: string;
+    audience: string;
+    tokens: readonly ServiceToken[];
+    hasOAuth: boolean;
+    /** A person's, as `cloudflared access token` prints it. */
+    accessToken?: string;
+  }[];
   /** Metadata of Managed OAuth by path; a test may take some away. */
   metadata: Record<string, Json>;
   /** Paths with a bypass policy. */
@@ -309,8 +316,11 @@ export function passAccess(request: HttpRequest, state: AccessState, teamDomain:
   if (!application || state.bypassed.some((path) => `${url.pathname}/`.startsWith(`${path}/`))) {
     return { passes: true, audience: "", cookie: undefined, token: undefined };
   }
-  const { audience, tokens, hasOAuth, path } = application;
+  const { audience, tokens, hasOAuth, path, accessToken } = application;
   const headers = request.headers ?? {};
+  if (accessToken !== undefined && headers["cf-access-token"] === accessToken) {
+    return { passes: true, audience, cookie: undefined, token: undefined };
+  }
   const { "cf-access-client-id": id, "cf-access-client-secret": secret } = headers;
   const known = tokens.find((token) => token.id === id && token.secret === secret);
   if (known) return { passes: true, audience, cookie: `CF_Authorization=${audience}.${known.id}`, token: known.id };

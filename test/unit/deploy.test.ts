@@ -9,12 +9,8 @@ import { type DeployInput, type DeployOptions, deploy } from "../../tools/deploy
 import { type DeployedTags, formatDeployed, readDeployed } from "../../tools/deploy/deployed-tags.ts";
 import { SETTLE_MS, waitForSessions } from "../../tools/deploy/drain.ts";
 import { fingerprint } from "../../tools/deploy/fingerprint.ts";
-import {
-  type DrainState,
-  type DrainSwitch,
-  type LiveSession,
-  UnclearAnswer,
-} from "../../tools/deployment/drain-switch.ts";
+import { UnclearAnswer } from "../../tools/deployment/admin-api.ts";
+import type { DrainState, DrainSwitch, LiveSession } from "../../tools/deployment/drain-switch.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { formatVersionTag, type VersionTag } from "../../tools/deployment/version-tag.ts";
 import { cloudflareApi, DEFAULT_API } from "../../tools/ports/cloudflare.ts";

@@ -65,6 +65,7 @@ class World {
   answers: { whoami: number; version: number } = { whoami: 200, version: 200 };
   writesAuditLog = true;
   refusesAdmin = true;
+  webhooks: { faults: string[]; destinations: object[] } = { faults: [], destinations: [] };
   /** Every request that was sent. */
   readonly sent: HttpRequest[] = [];
 
@@ -133,6 +134,7 @@ class World {
     if (url.pathname === "/-/whoami") {
       return whoami === 200 ? say(200, { kubernetes: { user: "ci-deployer" }, cluster: "prod" }) : status(whoami);
     }
+    if (url.pathname === "/-/admin/webhooks" && request.method === "GET") return say(200, this.webhooks);
     if (url.pathname.startsWith("/-/admin")) return this.refusesAdmin ? status(403) : say(200, { items: [] });
     if (url.pathname === "/version") return version === 200 ? say(200, { gitVersion: "v1.36.2" }) : status(version);
     if (request.method === "POST" && this.writesAuditLog) {
@@ -236,7 +238,7 @@ describe("a good deployment", () => {
     expect(findings).toEqual([]);
     const ids = results.map(({ id }) => id.replace(/:.*$/, ""));
     expect(ids).toEqual([...new Set(ids)]);
-    expect(ids.length).toBe(43);
+    expect(ids.length).toBe(44);
     expect(hasFailures(results)).toBe(false);
   });
 
@@ -689,6 +691,88 @@ describe("a drain", () => {
   });
 });
 
+describe("whom the objects tell of events", () => {
+  const ACCESS_TOKEN = "an-administrator's-token-that-nobody-may-see";
+  const HEALTHY = {
+    name: "siem",
+    format: "standard",
+    events: null,
+    waiting: 0,
+    failures: 0,
+    dropped: 0,
+    isGone: false,
+  };
+  /** The objects have the secret, and an administrator asks what it says. */
+  function asked(webhooks: Partial<World["webhooks"]>): World {
+    const world = new World();
+    if (!world.account.objects) throw new Error("there is no objects' Worker");
+    world.account.objects.bindings.push({ type: "secret_text", name: "SALLYPORT_WEBHOOKS" });
+    Object.assign(second(world.access.applications), { accessToken: ACCESS_TOKEN });
+    world.env["CF_ACCESS_TOKEN"] = ACCESS_TOKEN;
+    world.webhooks = { faults: [], destinations: [], ...webhooks };
+    return world;
+  }
+  const found = async (world: World) => first((await world.examine(["webhooks"])).results);
+
+  it("is nobody without the secret, and asked for only with an administrator's token", async () => {
+    expect(await found(world)).toMatchObject({ status: "ok", message: "nobody is told of events" });
+    const unasked = asked({});
+    delete unasked.env["CF_ACCESS_TOKEN"];
+    expect(await found(unasked)).toMatchObject({
+      status: "skipped",
+      advice: expect.stringContaining("CF_ACCESS_TOKEN"),
+    });
+    const expired = asked({});
+    expired.env["CF_ACCESS_TOKEN"] = "expired";
+    expect(await found(expired)).toMatchObject({ status: "skipped", message: expect.stringContaining("expired") });
+  });
+
+  it.each<[string, Partial<World["webhooks"]>, string, string]>([
+    ["nobody", { destinations: [] }, "ok", "nobody is told of events"],
+    ["somebody", { destinations: [HEALTHY] }, "ok", "the objects tell siem"],
+    [
+      "nobody, for the secret is invalid",
+      { faults: ["destinations.0.url: must be an https: URL"] },
+      "fail",
+      "nobody is told: SALLYPORT_WEBHOOKS has destinations.0.url: must be an https: URL",
+    ],
+    [
+      "somebody who does not answer",
+      { destinations: [HEALTHY, { ...HEALTHY, name: "chat", failures: 3, waiting: 7 }] },
+      "warn",
+      "chat failed 3 times in a row, and 7 notifications wait",
+    ],
+    [
+      "somebody who is gone",
+      { destinations: [{ ...HEALTHY, isGone: true }] },
+      "warn",
+      "siem answered 410, and is told nothing any more",
+    ],
+    [
+      "somebody who was away for too long",
+      { destinations: [{ ...HEALTHY, dropped: 2 }] },
+      "warn",
+      "siem will not get 2 notifications",
+    ],
+  ])("is %s", async (_, webhooks, status, message) => {
+    const world = asked(webhooks);
+    expect(await found(world)).toMatchObject({ status, message });
+    // Nobody is told anything by it, and the token goes nowhere else.
+    const withToken = world.sent.filter(({ headers }) => headers?.["cf-access-token"] !== undefined);
+    expect(withToken.map(({ method, url }) => [method, url])).toEqual([
+      ["GET", `https://${HOSTNAME}/-/admin/webhooks`],
+    ]);
+  });
+
+  it("must not be in a variable, which is no secret", async () => {
+    const world = asked({});
+    Object.assign(world.account.objects?.bindings.at(-1) ?? {}, { type: "plain_text", text: "https://chat.example" });
+    const { status, message } = await found(world);
+    expect([status, message]).toEqual(["fail", expect.stringContaining("readable by whoever may read the account")]);
+    expect(message).not.toContain("chat.example");
+  });
+});
+
 describe("the way of sessions to a cluster", () => {
   const examine = (plan: Plan) => new World(plan).examine();
   const withTransport = (transport: string) => ({ clusters: [{ ...CLUSTER, transport }] });
@@ -823,7 +907,7 @@ describe("what cannot be checked", () => {
     world.hasApi = false;
     const { results, findings } = await world.examine();
     expect(findings.every((line) => line.startsWith("skipped"))).toBe(true);
-    expect(findings).toHaveLength(25);
+    expect(findings).toHaveLength(26);
     expect(results.find(({ id }) => id === "workers-dev")?.message).toContain("CLOUDFLARE_API_TOKEN");
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { adminApiOf, adminCredentialsOf, drainSwitch, UnclearAnswer } from "../../tools/deployment/drain-switch.ts";
+import { adminApiOf, adminCredentialsOf, UnclearAnswer } from "../../tools/deployment/admin-api.ts";
+import { drainSwitch } from "../../tools/deployment/drain-switch.ts";
 import { OperatorError } from "../../tools/deployment/operator-error.ts";
 import { type HttpAnswer, HttpFailure, type HttpRequest } from "../../tools/ports/http.ts";
 import { ADMIN_AUDIENCE, HOSTNAME, TEAM_DOMAIN, testPlan } from "../support/planned.ts";

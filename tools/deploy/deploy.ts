@@ -1,7 +1,7 @@
 /** The steps of a deploy, one after the other. The first that fails is the last. */
 import type { Migration } from "../../dev/stack/migrations.ts";
 import type { ServiceToken } from "../deployment/access.ts";
-import { ADMIN_CREDENTIALS_NOTE } from "../deployment/drain-switch.ts";
+import { ADMIN_CREDENTIALS_NOTE } from "../deployment/admin-api.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 import { hostnamesOf, type Plan } from "../deployment/plan.ts";
 import { formatVersionTag, type VersionTag } from "../deployment/version-tag.ts";

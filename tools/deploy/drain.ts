@@ -2,7 +2,8 @@
 
 import { messageOf } from "../../common/errors.ts";
 import { MAX_DRAIN_MS } from "../../contract/drain.ts";
-import { type DrainState, type DrainSwitch, type LiveSession, UnclearAnswer } from "../deployment/drain-switch.ts";
+import { UnclearAnswer } from "../deployment/admin-api.ts";
+import type { DrainState, DrainSwitch, LiveSession } from "../deployment/drain-switch.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 
 export const LIVE_COUNT_SQL = "SELECT count(*) AS live FROM sessions WHERE state = 'live'";

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Migration } from "../../dev/stack/migrations.ts";
+import { adminApiOf } from "../deployment/admin-api.ts";
 import { maxSessionSeconds } from "../deployment/max-session-seconds.ts";
 import { hostsOf, type Plan } from "../deployment/plan.ts";
 import type { Cloudflare } from "../ports/cloudflare.ts";
@@ -35,6 +36,7 @@ import { drainCheck } from "./checks/drain.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { adminOAuthCheck, managedOAuthCheck } from "./checks/managed-oauth.ts";
 import { auditTrailCheck, throughCheck, whoamiCheck } from "./checks/through-access.ts";
+import { webhooksCheck } from "./checks/webhooks.ts";
 
 export interface DoctorInput {
   readonly plan: Plan;
@@ -56,6 +58,9 @@ export function deployedChecks(
   const ofPeople = hosts.filter(({ isForPeople }) => isForPeople);
   const ofServiceTokens = hosts.filter(({ isForServiceTokens }) => isForServiceTokens);
   const views = plan.clusters.map((cluster) => ({ cluster, view: new ClusterView(cluster, dependencies) }));
+  // Not the service token, which need not be an administrator's.
+  const { CF_ACCESS_TOKEN: accessToken } = env;
+  const adminApi = accessToken ? adminApiOf(plan, { accessToken }) : undefined;
   const certs = { url: `${plan.access.teamDomain}/cdn-cgi/access/certs` };
   const clocks = [
     { name: "Cloudflare", read: async () => (await dependencies.http(certs)).headers["date"] },
@@ -100,6 +105,7 @@ export function deployedChecks(
     triggersCheck(migrations, query),
     sessionsCheck(maxSessionSeconds(plan.document), query, dependencies.now),
     drainCheck(query, dependencies.now),
+    webhooksCheck(plan, adminApi, cloudflare, dependencies.http),
     sealsCheck(query, dependencies.now),
     databaseSizeCheck(plan, cloudflare),
     recordingsLockCheck(plan, cloudflare),

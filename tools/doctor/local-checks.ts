@@ -12,6 +12,7 @@ import { migrationsCheck, sealsCheck, sessionsCheck, triggersCheck } from "./che
 import { drainCheck } from "./checks/drain.ts";
 import { kubectlVersionCheck } from "./checks/kubectl.ts";
 import { findOwnRequest, REVIEW_REQUEST } from "./checks/through-access.ts";
+import { localWebhooksCheck } from "./checks/webhooks.ts";
 
 export function localChecks(
   { personas, d1, access }: Endpoints,
@@ -53,6 +54,10 @@ export function localChecks(
     triggersCheck(migrations, query),
     sealsCheck(query, dependencies.now),
     drainCheck(query, dependencies.now),
+    localWebhooksCheck(
+      { origin: personas.admin.url, teamDomain: access.issuer, credentials: undefined },
+      dependencies.http,
+    ),
     sessionsCheck(limitsSchema.parse({}).maxDurationSeconds, query, dependencies.now),
     {
       id: "audit-trail",

@@ -12,7 +12,8 @@ import {
   objectsConfiguration,
 } from "../../deploy/wrangler-configuration.ts";
 import { serviceTokenOf } from "../../deployment/access.ts";
-import { ADMIN_CREDENTIALS_NOTE, adminApiOf, adminCredentialsOf, drainSwitch } from "../../deployment/drain-switch.ts";
+import { ADMIN_CREDENTIALS_NOTE, adminApiOf, adminCredentialsOf } from "../../deployment/admin-api.ts";
+import { drainSwitch } from "../../deployment/drain-switch.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { placeholders } from "../../deployment/placeholders.ts";
 import { hostsOf, type Plan } from "../../deployment/plan.ts";

@@ -38,7 +38,8 @@ export const doctor = defineCommand({
   },
   notes: [
     "Environment: CLOUDFLARE_API_TOKEN (reads the account), CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET (a service " +
-      "token that may use the deployment), KUBECTL (path of kubectl). A check whose credentials are not set is skipped.",
+      "token that may use the deployment), CF_ACCESS_TOKEN (an administrator's, for the check of webhooks), KUBECTL (path of " +
+      "kubectl). A check whose credentials are not set is skipped.",
   ],
   run: async ({ only: ids = [], json, ...target }, context) => {
     const all = listChecks(target, context);

@@ -1,13 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { duration, flag, parsed, text } from "../../../command-line/options.ts";
 import { beginDrain, describeDrain, endDrain, SETTLE_MS, waitForSessions } from "../../deploy/drain.ts";
-import {
-  ADMIN_CREDENTIALS_NOTE,
-  type AdminApi,
-  adminApiOf,
-  adminCredentialsOf,
-  drainSwitch,
-} from "../../deployment/drain-switch.ts";
+import { ADMIN_CREDENTIALS_NOTE, type AdminApi, adminApiOf, adminCredentialsOf } from "../../deployment/admin-api.ts";
+import { drainSwitch } from "../../deployment/drain-switch.ts";
 import { readEndpoints } from "../../deployment/local-stack.ts";
 import { OperatorError } from "../../deployment/operator-error.ts";
 import { type PlanOptions, readPlan } from "../../deployment/project.ts";
