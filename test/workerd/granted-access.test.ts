@@ -173,6 +173,9 @@ describe("an approved request", () => {
         .all<{ data: string }>();
       expect(results.map(({ data }) => JSON.parse(data).grants)).toEqual([["prod-admin"]]);
     });
+    const shown = call(admin, `/-/admin/requests?user=${person.email}`);
+    const { items } = await json<{ items: Request[] }>(shown);
+    expect(items.map(({ verb, grants }) => [verb, grants])).toEqual([["delete", ["prod-admin"]]]);
   });
 
   it("holds at the clusters of every location, and so does its end", async () => {
@@ -455,9 +458,17 @@ describe("the end of a grant", () => {
     const before = await open();
     const { id } = await granted(person);
     const within = await open();
+    const live = await json<{ items: Request[] }>(call(person, "/-/sessions"));
+    expect(new Map(live.items.map((one) => [one.id, one["grants"]]))).toEqual(
+      new Map<string, unknown>([
+        [before.sessionId, null],
+        [within.sessionId, ["prod-admin"]],
+      ]),
+    );
     expect(await json(revoke(boss, id))).toMatchObject({ ended: [within.sessionId] });
     await within.closed;
     expect(await ended(within.sessionId)).toMatchObject({ outcome: "access_ended", grants: ["prod-admin"] });
+    expect(await json(call(admin, `/-/admin/sessions/${within.sessionId}`))).toMatchObject({ grants: ["prod-admin"] });
     const listed = await json<{ items: Request[] }>(call(person, "/-/sessions"));
     expect(listed.items.map((one) => one.id)).toEqual([before.sessionId]);
     before.close();
