@@ -50,9 +50,9 @@ export class ExecObserver implements Observer {
   }
 
   /**
-   * A line on the terminal for whoever looks at it (browsers too), then the error. kubectl prints it as
-   * `error: <message>` and exits 1. The error is left out after the command's own Status: kubectl reads the
-   * channel as one JSON document, and two are invalid.
+   * The error, which kubectl prints as `error: <message>`, and exits 1. A terminal begins a new line for it.
+   * It has the message itself where the client may not show the error: in a browser, and after the command's
+   * own Status, for kubectl reads the error channel as one JSON document, and two are invalid.
    */
   goodbyeFrames(message: string): (Uint8Array<ArrayBuffer> | string)[] {
     const encode = (channel: number, text: string) =>
@@ -61,8 +61,10 @@ export class ExecObserver implements Observer {
       this.#protocol.errorFormat === "status"
         ? JSON.stringify(failureStatus({ reason: "Forbidden", message }))
         : message;
-    const line = this.#terminal ? [encode(Channel.stdout, `\r\n${message}\r\n`)] : [];
     const hasStatus = this.#protocol.errorFormat === "status" && this.finalStatus() !== undefined;
+    const isErrorShown = this.#protocol.encoding === "binary" && !hasStatus;
+    const shown = isErrorShown ? "\r\n" : `\r\n${message}\r\n`;
+    const line = this.#terminal ? [encode(Channel.stdout, shown)] : [];
     return hasStatus ? line : [...line, encode(Channel.error, error)];
   }
 }

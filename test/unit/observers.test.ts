@@ -180,11 +180,15 @@ describe("exec and attach", () => {
     });
   });
 
-  test("the goodbye frames are an error that kubectl prints, and on a terminal a line before it", () => {
+  test("the goodbye frames are an error that kubectl prints, on a terminal after a new line", () => {
     const [error] = text(observe().goodbyeFrames("bye"));
     expect(error?.[0]).toBe(3);
     expect(JSON.parse(String(error?.[1]))).toMatchObject({ kind: "Status", status: "Failure", message: "bye" });
-    expect(text(observe("v5.channel.k8s.io", true).goodbyeFrames("bye"))[0]).toEqual([1, "\r\nbye\r\n"]);
+    const [line, shown, ...more] = text(observe("v5.channel.k8s.io", true).goodbyeFrames("bye"));
+    expect([line, shown?.[0], more]).toEqual([[1, "\r\n"], 3, []]);
+    // A browser, which may show the terminal alone.
+    const [inBrowser] = observe("v4.base64.channel.k8s.io", true).goodbyeFrames("bye");
+    expect(inBrowser).toBe(`1${btoa("\r\nbye\r\n")}`);
   });
 
   test("after the command's own Status the goodbye frames add no second one to the error channel", () => {

@@ -63,14 +63,15 @@ describe.concurrent("a session", () => {
     expect((row.ended_at ?? 0) - row.started_at).toBeGreaterThanOrEqual(3_000);
   });
 
-  it("shows the message on a terminal too, on its own line before the error", async () => {
+  it("begins a new line on a terminal, where the client then shows the error, once", async () => {
     const query = "command=sh&stdin=true&stdout=true&tty=true";
     const { client } = await session({
       limits: { idleTimeoutSeconds: 3, maxDurationSeconds: 60, stallTimeoutSeconds: 30, maxBufferedStdinBytes: 0 },
       query,
     });
     expect((await client.closed).code).toBe(1000);
-    expect(client.text(1)).toBe(`\r\n${IDLE}\r\n`);
+    expect(client.text(1)).toBe("\r\n");
+    expect(JSON.parse(client.text(3)).message).toBe(IDLE);
     expect(client.received.map((message) => message[0])).toEqual([1, 3]);
   });
 
