@@ -61,6 +61,8 @@ const SPDY_UNSUPPORTED: Denial = denial(
 );
 
 type Namespace = SharedBindings["USER_SESSIONS"];
+/** Why a request was withdrawn whose session could not wait for it. */
+const NOT_BEGUN = "its session was refused, so that nothing waited for it";
 /** Each message is an event in the audit log. */
 const MESSAGES_LIMIT = { maxPerWindow: 60, windowMs: 60_000 };
 /** How long another person's object may take to say whether they are locked, ms. */
@@ -73,6 +75,7 @@ export class SessionHost {
   /** Requests for access, and grants. */
   readonly access: AccessDecisions;
   readonly #state: DurableObjectState;
+  readonly #namespace: Namespace;
   readonly #alarm: Alarm;
   readonly #locks: UserLocks;
   readonly #notifier: Notifier;
@@ -87,11 +90,14 @@ export class SessionHost {
   readonly #messages = new RateLimiter(MESSAGES_LIMIT);
   readonly #refusedAttempts = new RefusedAttempts();
   readonly #requests: RequestLog;
+  /** Requests for access whose sessions have left, while others wait for them. */
+  readonly #madeBySessionsThatLeft = new Set<string>();
 
   /** @param state whose database has the current schema */
   constructor(state: DurableObjectState, env: ObjectsBindings) {
     const { sql } = state.storage;
     this.#state = state;
+    this.#namespace = env.USER_SESSIONS;
     this.#alarm = new Alarm(state.storage);
     this.#locks = new UserLocks(sql);
     this.#notifier = makeNotifier(state, this.#alarm, readWebhooks(env.SALLYPORT_WEBHOOKS).webhooks);
@@ -125,10 +131,14 @@ export class SessionHost {
     });
     const { access } = this.#locks;
     this.#opener = new SessionOpener(state, env, this.#audit, this.#recordings, this.#sessions, access, {
-      onGivenUp: (session) => state.waitUntil(this.#withdraw(session.plan, env.USER_SESSIONS)),
+      onGivenUp: ({ plan }) => this.#withdraw(plan, GIVEN_UP.message),
       watching: { budget: new WatchBudget(), isBusy: () => this.#clock.isBusy },
     });
-    access.onChange(({ id }) => this.#sessions.accessChanged(id, Date.now()));
+    access.onChange((request) => {
+      const now = Date.now();
+      if (accessStateOf(request, now) !== "pending") this.#madeBySessionsThatLeft.delete(request.id);
+      this.#sessions.accessChanged(request.id, now);
+    });
     this.#watches = new Watches({
       audit: this.#audit,
       open: new OpenWatches(sql),
@@ -175,12 +185,14 @@ export class SessionHost {
     const admission = admit(this.#admissionState(now), plan, now);
     if (!admission.ok) {
       const refusal = this.#refuse(plan, admission.error, now);
+      this.#withdraw(plan, NOT_BEGUN);
       this.#refusedAttempts.remember(key, refusal, now);
       return toResponse(refusal);
     }
     this.#audit.sessionRate.begin(now);
     const opened = await this.#opener.open(attempt, admission.value);
     if (opened.ok) return opened.value;
+    this.#withdraw(plan, NOT_BEGUN);
     this.#refusedAttempts.remember(key, opened.error, Date.now());
     return toResponse(opened.error);
   }
@@ -290,22 +302,31 @@ export class SessionHost {
   }
 
   /**
-   * Withdraws the request of a session whose person gave up, so that nobody approves what nobody waits for.
-   * Not one that was there before, nor one that another session waits for. Never rejects.
+   * Withdraws the request of a session that has ended before anybody decided, so that nobody approves what
+   * nobody waits for. Not one that was there before, nor one that another session waits for: the last of them
+   * that leaves withdraws it.
    */
-  async #withdraw({ user, kubernetesUser, approval, locationHint }: SessionPlan, namespace: Namespace): Promise<void> {
-    if (!approval?.isOwnRequest) return;
-    const { accessId: id, copyTo } = approval;
-    if ([...this.#sessions.all].some(({ wait }) => wait?.accessId === id)) return;
+  #withdraw({ user, kubernetesUser, approval, locationHint }: SessionPlan, reason: string): void {
+    if (!approval) return;
+    const { accessId: id, copyTo, isOwnRequest } = approval;
+    if (!isOwnRequest && !this.#madeBySessionsThatLeft.has(id)) return;
+    if ([...this.#sessions.all].some(({ wait }) => wait?.accessId === id)) {
+      this.#madeBySessionsThatLeft.add(id);
+      return;
+    }
+    this.#madeBySessionsThatLeft.delete(id);
     const known = this.#locks.access.find(id);
     if (known && accessStateOf(known, Date.now()) !== "pending") return;
     const by = known?.person ?? { user, subject: null, kubernetesUser };
-    const fields = { id, by, reason: GIVEN_UP.message, copyTo: [...copyTo] };
+    this.#state.waitUntil(this.#endRequest({ id, by, reason, copyTo: [...copyTo] }, user, locationHint === null));
+  }
+
+  /** @param decidesHere whether this object has the original of the request. Never rejects. */
+  async #endRequest(fields: UserObjectFields<"endAccess">, user: string, decidesHere: boolean): Promise<void> {
     try {
-      const decidesHere = locationHint === null;
       const ended = decidesHere
         ? await this.access.end(fields)
-        : await callUserObject(namespace.getByName(userObjectName(user, null)), "endAccess", fields);
+        : await callUserObject(this.#namespace.getByName(userObjectName(user, null)), "endAccess", fields);
       if (!ended.ok) logEvent("warn", "request_not_withdrawn", { error: ended.error.code });
     } catch (error) {
       logEvent("warn", "request_not_withdrawn", { error: describeError(error) });

@@ -40,7 +40,10 @@ export function judgeWait(
     case "denied":
       return refused(`${ended?.by ?? "somebody"} denied the access ${grant}${because(ended?.reason ?? null)}`);
     case "revoked":
-      return refused(`the request for ${grant} was withdrawn: run the command again to ask anew`);
+      return refused(
+        `${ended?.by ?? "somebody"} withdrew the request for ${grant}${because(ended?.reason ?? null)}; ` +
+          "run the command again to ask anew",
+      );
     case "ended":
     case "expired":
       return refused(`the request for ${grant} has expired: run the command again to ask anew`);

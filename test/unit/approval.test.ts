@@ -56,7 +56,11 @@ describe("a session that needs an approval", () => {
       { ended: { ...ENDED, how: "denied", reason: "not today" } },
       "bob@example.com denied the access prod-exec: not today",
     ],
-    ["revoked", { ended: { ...ENDED, how: "revoked" } }, /withdrawn: run the command again/],
+    [
+      "revoked",
+      { ended: { ...ENDED, how: "revoked", reason: "another way" } },
+      "bob@example.com withdrew the request for prod-exec: another way; run the command again to ask anew",
+    ],
     ["expired", { expiresAt: 1 }, /has expired: run the command again/],
     ["expired", { active: { since: 0, until: 1 } }, /has expired: run the command again/],
   ] satisfies [string, Partial<AccessRequest>, string | RegExp][])("ends as %s (%j)", (_, request, message) => {

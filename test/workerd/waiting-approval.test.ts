@@ -10,6 +10,7 @@ import type { UserObjectFields } from "../../contract/user-object.ts";
 import { CLOSE_GRACE_MS } from "../../durable/intervals.ts";
 import { CONNECT_TIMEOUT_MS } from "../../durable/upstream/dial.ts";
 import { Channel } from "../../kubernetes/channels.ts";
+import type { StatusReason } from "../../kubernetes/status.ts";
 import { eventually } from "../support/eventually.ts";
 import { PLAN } from "../support/session-plan.ts";
 import { askUserObject } from "./ask-user-object.ts";
@@ -60,6 +61,10 @@ class Person {
     const person = { user: this.user, subject: null, kubernetesUser: this.user };
     const asked = { person, grant: "prod-exec", minutes: 60, reason: null, purpose: "exec", needed: 1 };
     return askUserObject(this.at(null), "requestAccess", { ...asked, approvesItself: false, copyTo });
+  }
+
+  requests() {
+    return askUserObject(this.at(null), "listAccess", {});
   }
 
   decide(id: string, more: Partial<UserObjectFields<"decideAccess">> = {}) {
@@ -191,6 +196,43 @@ describe("a session that needs an approval", () => {
     await unapproved(wait);
     expect(await askUserObject(alice.at(null), "listAccess", {})).toMatchObject([{ ended: null, active: null }]);
     other?.client.close();
+  });
+
+  it("withdraws it when the last that waits for it leaves, whichever of them made it", async () => {
+    const alice = new Person();
+    const first = await alice.wait();
+    const second = await alice.wait({ approval: { isOwnRequest: false } });
+    first.client.close(1000);
+    await unapproved(first);
+    expect(await alice.requests()).toMatchObject([{ ended: null, active: null }]);
+    second.client.close(1000);
+    await unapproved(second);
+    await eventually(async () => expect(await alice.requests()).toMatchObject([{ ended: { how: "revoked" } }]));
+    // The next request is somebody's own, and nobody inherits it.
+    const { accessId, client } = await alice.wait({ approval: { isOwnRequest: false } });
+    client.close(1000);
+    await ended(client.sessionId);
+    expect(await alice.requests()).toContainEqual(expect.objectContaining({ id: accessId, ended: null }));
+  });
+
+  it.each<[string, Wishes, StatusReason]>([
+    ["a limit or a missing reason", { plan: { requireReason: true } }, "Forbidden"],
+    ["its client's protocol", { offers: "future.channel.k8s.io" }, "BadRequest"],
+  ])("withdraws what it asked for where it is refused for %s, and nothing else", async (_, wishes, reason) => {
+    const alice = new Person();
+    await expectStatus((await alice.attempt(wishes)).response, reason, /./);
+    await eventually(async () =>
+      expect(await alice.requests()).toMatchObject([
+        { ended: { how: "revoked", by: alice.user, reason: "its session was refused, so that nothing waited for it" } },
+      ]),
+    );
+    // One that was asked for by a command, and one that another session waits for.
+    const other = new Person();
+    await expectStatus((await other.attempt({ ...wishes, approval: { isOwnRequest: false } })).response, reason, /./);
+    const waits = await other.wait();
+    await expectStatus((await other.attempt(wishes)).response, reason, /./);
+    expect(await other.requests()).toMatchObject([{ ended: null, active: null }]);
+    waits.client.close();
   });
 
   it("ends as denied, with what the approver said, and exit code 1", async () => {
