@@ -1,16 +1,22 @@
 /** Access for a while: asked for, approved and taken back with real kubectl on the local stack as it is. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Stack, startStack } from "../../dev/stack/index.ts";
 import type { Finished, Kubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 let people: TestStack;
 let admin: Kubectl;
+/** The same stack again, with another document. */
+let again: Stack | undefined;
 
 beforeAll(async () => {
   people = await startTestStack();
   admin = people.kubectl("admin");
 });
-afterAll(() => people?.stop());
+afterAll(async () => {
+  await again?.stop();
+  await people?.stop();
+});
 
 interface Asked {
   readonly id: string;
@@ -98,5 +104,22 @@ describe("access for a while", () => {
     expect(await waiting.finished).toMatchObject({ code: 0, stdout: "inside\n" });
     const next = await people.alice.run("exec", "vault", "--", "echo", "again");
     expect(next).toMatchObject({ code: 0, stdout: "again\n" });
+  });
+
+  it("is not decided by somebody who was an approver when it was asked for, and is one no longer", async () => {
+    const { id, approvers } = read(await ask(people.alice, "grant=prod-admin"));
+    expect(approvers).toContain("bob@example.com");
+    await people.stack.stop();
+    const grant = {
+      ...{ name: "prod-admin", for: [{ claim: "custom.groups", value: "developers" }] },
+      ...{ gives: { groups: ["prod-admins"] }, approvers: { roles: ["admin" as const] } },
+    };
+    again = await startStack({ stateDir: people.stack.stateDir, port: 0, config: { grants: [grant] }, quiet: true });
+    const { code, stderr } = await decide(people.bob, id, { decision: "approve" });
+    expect([code, stderr]).toEqual([
+      ...[1, expect.stringContaining("you may not decide about prod-admin: holders of the role admin may")],
+    ]);
+    expect(read(await admin.run("get", "--raw", `/-/approvals/${id}`))).toMatchObject({ state: "pending" });
+    expect(read(await decide(admin, id, { decision: "approve" }))).toMatchObject({ state: "active" });
   });
 });

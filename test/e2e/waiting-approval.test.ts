@@ -25,20 +25,26 @@ if ("missing" in python) console.info(`SKIP python3-kubernetes: ${python.missing
 /** Pods, and the grants for them. */
 const PODS = [
   ...["approved", "by-plugin", "denied", "undecided", "given-up", "of-others", "copied", "piped", "by-node"],
-  ...["by-python", "other-kubectl", "without-d1", "restarted"],
+  ...["by-python", "other-kubectl", "without-d1", "denied-without-d1", "given-up-without-d1", "restarted"],
+  ...["attached", "crowded"],
 ] as const;
 type Pod = (typeof PODS)[number];
 
 /** The shortest wait that a rule can have. */
 const SHORT_WAIT: Pod = "undecided";
+/** Of one person. The object takes no more that wait. */
+const CROWD = 50;
 const CONFIG: ConfigOverrides = {
+  limits: { maxSessionsPerUser: CROWD },
   rules: PODS.map((pod) => ({
     ...{ name: pod, match: { kinds: ["exec", "attach"], namespaces: ["demo"], names: [pod] }, action: "allow" },
     approval: { grant: pod, waitMinutes: pod === SHORT_WAIT ? 1 : 5 },
   })),
   grants: PODS.map((pod) => ({
     ...{ name: pod, for: [{ claim: "custom.groups", value: "developers" }], gives: { rules: [pod] } },
-    approvers: pod === "of-others" ? { roles: ["admin"] } : { roles: ["admin"], users: [PERSONAS.bob.email] },
+    ...{ approvers: pod === "of-others" ? { roles: ["admin"] } : { roles: ["admin"], users: [PERSONAS.bob.email] } },
+    // Bob's, so that the others' sessions are not in his object. A viewer opens no shell without it.
+    ...(pod === "crowded" && { for: [{ email: PERSONAS.bob.email }], gives: { rules: [pod], groups: ["developers"] } }),
   })),
 };
 
@@ -56,7 +62,12 @@ beforeAll(async () => {
     ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "demo" } },
     spec: {
       terminationGracePeriodSeconds: 1,
-      containers: [{ name: "main", image: "localhost/busybox:1", imagePullPolicy: "Never" }],
+      containers: [
+        {
+          ...{ name: "main", image: "localhost/busybox:1", imagePullPolicy: "Never" },
+          ...(name === "attached" && { command: ["sh"], stdin: true, tty: true }),
+        },
+      ],
     },
   }));
   const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: pods });
@@ -139,7 +150,10 @@ describe("a shell that waits", () => {
     const revoked = await people.bob.run("delete", "--raw", `/-/grants/${id}?reason=over`);
     expect(revoked).toMatchObject({ code: 0 });
     expect([await waits.exited, await next.exited]).toEqual([1, 1]);
-    for (const each of [waits, next]) expect(lastLine(each)).toMatch(/^error: .*bob@example.com.*over/);
+    for (const each of [waits, next]) {
+      expect(lastLine(each)).toMatch(/^error: .*bob@example.com.*over/);
+      expect(each.shown.match(/was taken back by/g)).toHaveLength(1);
+    }
   });
 
   it("begins when somebody approves with the plugin", async () => {
@@ -148,6 +162,53 @@ describe("a shell that waits", () => {
     const approved = await sallyport("bob", "approve", id, "--minutes", "10");
     expect(approved).toMatchObject({ code: 0, stderr: "" });
     await runsAtOnce(waits, "plugin");
+    waits.type("exit 7\n");
+    expect(await waits.exited).toBe(7);
+  });
+
+  it("is attached to a running container when somebody approves", async () => {
+    const waits = new Terminal(people.alice.command("attach", "-it", "attached"));
+    const id = await waiting(waits);
+    waits.type("touch typed-early\n");
+    const seen = await people.bob.run("get", "--raw", `/-/approvals/${id}`);
+    expect(JSON.parse(seen.stdout)).toMatchObject({
+      purpose: "attach in the pod attached (container main) of demo, cluster embedded",
+    });
+    await approve(id);
+    await runsAtOnce(waits, "attached");
+    waits.type("test -e typed-early || echo absent-$((6*7))\n");
+    await waits.shows("absent-42");
+    expect(await people.bob.run("delete", "--raw", `/-/grants/${id}?reason=over`)).toMatchObject({ code: 0 });
+    expect(await waits.exited).toBe(1);
+    expect(lastLine(waits)).toMatch(/^error: .*over/);
+    const row = await sessionWhere(d1, "pod = 'attached' AND state = 'ended'");
+    expect(row).toMatchObject({ kind: "attach", outcome: "access_ended" });
+  });
+
+  it("waits with 49 others of its person, one more is refused, and one approval lets all in", async () => {
+    const config = new KubeConfig();
+    config.loadFromFile(people.stack.kubeconfigTls);
+    config.setCurrentContext("bob");
+    const others = Array.from({ length: CROWD - 1 }, () => {
+      const [stdout, stderr] = [new Text(), new Text()];
+      const status = new Promise<V1Status>((done, failed) => {
+        const command = ["echo", "in"];
+        new Exec(config).exec("demo", "crowded", "main", command, stdout, stderr, null, false, done).catch(failed);
+      });
+      return { stdout, stderr, status };
+    });
+    for (const { stderr } of others) await askedBy(() => stderr.text);
+    const waits = shellIn("crowded", people.bob);
+    const id = await waiting(waits);
+    expect(await people.bob.run("exec", "crowded", "--", "true")).toMatchObject({ code: 1 });
+    const most = "50 of your sessions wait for an approval, the most allowed: end one of them";
+    await sessionWhere(d1, `pod = 'crowded' AND outcome = 'refused' AND reason = '${most}'`);
+    expect(await decide(people.kubectl("admin"), id, { decision: "approve" })).toMatchObject({ code: 0 });
+    for (const { stdout, status } of others) {
+      expect((await status).status).toBe("Success");
+      expect(stdout.text).toBe("in\n");
+    }
+    await waits.shows("sallyport: approved by admin@example.com");
     waits.type("exit 7\n");
     expect(await waits.exited).toBe(7);
   });
@@ -283,13 +344,31 @@ print(session.read_stdout().strip(), session.returncode)
     const id = await waiting(waits);
     await approve(id);
     await runsAtOnce(waits, "without");
+    const next = shellIn("without-d1");
+    await next.typeUntil("echo next-$((6*7))", "next-42");
+    expect(next.shown).not.toContain("sallyport:");
+    const denied = shellIn("denied-without-d1");
+    const deniedId = await waiting(denied);
+    expect(await decide(people.bob, deniedId, { decision: "deny", reason: "no" })).toMatchObject({ code: 0 });
+    expect(await denied.exited).toBe(1);
+    expect(lastLine(denied)).toBe("error: bob@example.com denied the access denied-without-d1: no");
+    const givenUp = shellIn("given-up-without-d1");
+    const givenUpId = await waiting(givenUp);
+    givenUp.type("\x03");
+    expect(await givenUp.exited).toBe(1);
+    const late = () => decide(people.bob, givenUpId, { decision: "approve" });
+    await expect.poll(async () => (await late()).stderr).toContain("(Conflict)");
     expect(await people.bob.run("delete", "--raw", `/-/grants/${id}?reason=over`)).toMatchObject({ code: 0 });
-    expect(await waits.exited).toBe(1);
+    expect([await waits.exited, await next.exited]).toEqual([1, 1]);
     expect(lastLine(waits)).toMatch(/^error: .*over/);
     bringBack();
-    const row = await sessionWhere(d1, "pod = 'without-d1' AND state = 'ended'");
-    expect(row).toMatchObject({ outcome: "access_ended" });
-    const types = query(d1, "SELECT type FROM events WHERE session_id = ? ORDER BY seq", String(row["id"]));
+    for (const pod of ["denied", "given-up"]) {
+      await sessionWhere(d1, `pod = '${pod}-without-d1' AND outcome = 'not_approved'`);
+    }
+    const ended = "SELECT id FROM sessions WHERE pod = 'without-d1' AND outcome = 'access_ended' ORDER BY started_at";
+    await expect.poll(() => query(d1, ended)).toHaveLength(2);
+    const [first] = query(d1, ended);
+    const types = query(d1, "SELECT type FROM events WHERE session_id = ? ORDER BY seq", String(first?.["id"]));
     expect(types.map(({ type }) => type)).toEqual(["start", "approval", "connect", "end"]);
   });
 

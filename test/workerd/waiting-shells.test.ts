@@ -8,7 +8,7 @@ import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { handlerAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
-import { expectStatus } from "./statuses.ts";
+import { expectApiDenial, expectStatus } from "./statuses.ts";
 
 const DEVELOPERS = [{ claim: "custom.groups", value: "developers" }];
 const APPROVERS = { users: ["boss@example.com"] };
@@ -151,6 +151,25 @@ describe("a shell that needs an approval", () => {
     client.close();
     // It was not the session's own, so that it stays.
     await eventually(async () => expect(await requestsOf(person, config)).toMatchObject([{ state: "pending" }]));
+  });
+
+  it("goes on waiting for another approver, where one has lost the role meanwhile and is told so", async () => {
+    const person = someone();
+    const pod = await Puppet.make();
+    const client = await Client.open(call(person, pod.path(), { headers: V5 }));
+    await eventually(() => expect(client.text(Channel.stderr)).toContain("boss@example.com may approve it"));
+    const [request] = await requestsOf(person);
+    const grants = [{ ...CONFIG.grants[0], approvers: { users: ["other@example.com"] } }] as ConfigInput["grants"];
+    const decide = (who: JWTPayload) =>
+      call(who, `/-/approvals/${request?.id}`, { method: "POST", body: '{"decision":"approve"}' }, { grants });
+    const lost = "you may not decide about shells: other@example.com may";
+    await expectApiDenial(await decide(boss), "not_approver", lost);
+    expect(await requestsOf(person)).toMatchObject([{ state: "pending" }]);
+    expect(pod.isAsked).toBe(false);
+    expect((await decide({ email: "other@example.com", sub: "uid-other" })).status).toBe(200);
+    await pod.request();
+    await eventually(() => expect(client.text(Channel.stderr)).toContain("approved by other@example.com"));
+    client.close();
   });
 
   it("asks for nothing where a page of another site opened it", async () => {
