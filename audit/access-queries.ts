@@ -109,3 +109,34 @@ export async function findActiveGrants(
 }
 
 const MAX_ACTIVE = 500;
+
+/** Access that holds, as far as the audit log knows. */
+export interface ActiveAccess {
+  readonly id: string;
+  readonly user: string;
+  readonly grant: string;
+  /** ms since the epoch */
+  readonly since: number;
+}
+
+/**
+ * Finds all grants that hold: approved, not over, and not taken back. Each row is read once, however many
+ * they are.
+ *
+ * @param now ms since the epoch
+ * @param maxAgeMs how long a grant lasts at most: older events are not read
+ * @returns the oldest first
+ */
+export async function findActiveAccess(database: D1Database, now: number, maxAgeMs: number): Promise<ActiveAccess[]> {
+  const { results } = await database
+    .prepare(
+      `SELECT data ->> '$.access_id' AS id, min(data ->> '$.user') AS user, min(data ->> '$.grant') AS grant,
+         max(at) AS since
+       FROM events WHERE type IN ('access_decision', 'access_end') AND at > ?
+       GROUP BY id HAVING max(data ->> '$.until') > ? AND sum(type = 'access_end') = 0
+       ORDER BY since`,
+    )
+    .bind(now - maxAgeMs, now)
+    .all<ActiveAccess>();
+  return results;
+}

@@ -236,6 +236,13 @@ export const LOG_EVENTS = {
     meaning: "Access did not return groups or device posture. Users whose rules need them get 503.",
     action: "Check Access's status.",
   },
+  removed_access_ended: {
+    level: "log",
+    worker: "edge",
+    fields: ["access", "grant"],
+    meaning: "Somebody had or had asked for access that the configuration no longer gives them. It was taken back.",
+    action: "Nothing.",
+  },
   // The API under /-/ and the objects
   object_unavailable: {
     level: "error",

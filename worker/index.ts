@@ -25,5 +25,5 @@ const onSchedule = createScheduled(config);
 
 export default {
   fetch: (request, bindings, context) => handle(request, bindings, context),
-  scheduled: (_, bindings) => onSchedule(bindings),
+  scheduled: ({ cron }, bindings) => onSchedule(cron, bindings),
 } satisfies ExportedHandler<Bindings>;

@@ -1,8 +1,10 @@
 import { logEvent } from "../common/log.ts";
 import type { Config } from "./config/schema.ts";
+import { REMOVED_ACCESS_CRON } from "./crons.ts";
 import type { Bindings } from "./env.ts";
 import { runExport, type TableOutcome } from "./export/run.ts";
 import { runSeal } from "./seal/run.ts";
+import { endRemovedAccess } from "./sessions/removed-grants.ts";
 
 /**
  * An invocation has 1,000 calls to Cloudflare's own services. An export that writes more objects than this is
@@ -10,18 +12,18 @@ import { runSeal } from "./seal/run.ts";
  */
 const MAX_OBJECTS_BESIDE_SEALING = 8;
 
+type ScheduledBindings = Pick<Bindings, "AUDIT_DB" | "DIRECTORY" | "EXPORT" | "RECORDINGS" | "USER_SESSIONS">;
+
 /**
- * Makes the handler of the cron trigger. It exports new rows of the audit log to the bucket that is bound as
- * `EXPORT`, if one is, and then seals what is due.
+ * Makes the handler of the cron triggers. One of them ends access that the document no longer gives. Each of
+ * the others exports new rows of the audit log to the bucket that is bound as `EXPORT`, if one is, and then
+ * seals what is due.
  *
- * It rejects when the export of a table or the sealing failed, so that Cloudflare counts the invocation as
- * failed.
+ * It rejects when something of it failed, so that Cloudflare counts the invocation as failed.
  */
-export function createScheduled(
-  config: Config,
-): (env: Pick<Bindings, "AUDIT_DB" | "EXPORT" | "RECORDINGS">) => Promise<void> {
+export function createScheduled(config: Config): (cron: string, env: ScheduledBindings) => Promise<void> {
   let isMissingBucketLogged = false;
-  return async ({ AUDIT_DB: database, EXPORT, RECORDINGS }) => {
+  const exportAndSeal = async ({ AUDIT_DB: database, EXPORT, RECORDINGS }: ScheduledBindings): Promise<string[]> => {
     if (!EXPORT) {
       if (!isMissingBucketLogged) logEvent("log", "export_without_bucket");
       isMissingBucketLogged = true;
@@ -36,6 +38,11 @@ export function createScheduled(
       const { error } = await runSeal({ database, bucket: RECORDINGS, keepMonths, now });
       if (error !== null) failed.push("sealing");
     }
+    return failed;
+  };
+  return async (cron, env) => {
+    const isForAccess = cron === REMOVED_ACCESS_CRON;
+    const failed = await (isForAccess ? endRemovedAccess(env, config.grants, Date.now()) : exportAndSeal(env));
     if (failed.length > 0) throw new Error(`${failed.join(" and ")} failed`);
   };
 }

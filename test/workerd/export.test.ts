@@ -536,7 +536,8 @@ describe("the row numbers that the export relies on", () => {
 });
 
 describe("the cron trigger", () => {
-  const controller = () => createScheduledController({ scheduledTime: new Date(), cron: "*/5 * * * *" });
+  const CRON = "*/5 * * * *";
+  const controller = () => createScheduledController({ scheduledTime: new Date(), cron: CRON });
 
   it("exports to the bound bucket, under the configured prefix", async () => {
     await worker.scheduled(controller(), env);
@@ -546,23 +547,26 @@ describe("the cron trigger", () => {
     );
     expect(exported).toBe(await newest("events"));
     const scheduled = createScheduled(configWith({ export: { prefix } }));
-    await scheduled(env);
+    await scheduled(CRON, env);
     await expectAllComplete();
   });
 
   it("exports nothing without a bucket, and logs that once", async () => {
     const logged = vi.spyOn(console, "log").mockImplementation(() => {});
     const scheduled = createScheduled(configWith({}));
-    for (let i = 0; i < 3; i++) await scheduled({ AUDIT_DB: env.AUDIT_DB, RECORDINGS: env.RECORDINGS });
-    const without = linesOf(logged).filter((line) => (line as { event: string }).event === "export_without_bucket");
-    expect(without).toEqual([{ event: "export_without_bucket", level: "log" }]);
+    const { AUDIT_DB, DIRECTORY, RECORDINGS, USER_SESSIONS } = env;
+    const without = { AUDIT_DB, DIRECTORY, RECORDINGS, USER_SESSIONS };
+    for (let i = 0; i < 3; i++) await scheduled(CRON, without);
+    const lines = linesOf(logged).filter((line) => (line as { event: string }).event === "export_without_bucket");
+    expect(lines).toEqual([{ event: "export_without_bucket", level: "log" }]);
   });
 
   it("fails when the export of a table fails", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const scheduled = createScheduled(configWith({ export: { prefix } }));
-    const { AUDIT_DB, RECORDINGS } = env;
-    await expect(scheduled({ AUDIT_DB, RECORDINGS, EXPORT: failingPut(1, "before") })).rejects.toThrow(
+    const { AUDIT_DB, DIRECTORY, RECORDINGS, USER_SESSIONS } = env;
+    const EXPORT = failingPut(1, "before");
+    await expect(scheduled(CRON, { AUDIT_DB, DIRECTORY, RECORDINGS, USER_SESSIONS, EXPORT })).rejects.toThrow(
       "export of events failed",
     );
   });

@@ -1,5 +1,6 @@
 /** The wrangler configurations of a deployment's two Workers. Pure. */
 import { splitIntoVariables } from "../../worker/config/variables.ts";
+import { REMOVED_ACCESS_CRON } from "../../worker/crons.ts";
 import { maxSessionSeconds } from "../deployment/max-session-seconds.ts";
 import { hostnamesOf, type Plan, tcpServicesOf } from "../deployment/plan.ts";
 
@@ -65,7 +66,7 @@ export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toP
       ...(plan.exportBucket === undefined ? [] : [{ binding: EXPORT_BINDING, bucket_name: plan.exportBucket }]),
     ],
     version_metadata: { binding: VERSION_BINDING },
-    triggers: { crons },
+    triggers: { crons: [...crons, REMOVED_ACCESS_CRON] },
     vars: splitIntoVariables(plan.document),
   };
 }

@@ -3,7 +3,7 @@ import { describeError } from "../../common/log.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { Config } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
-import type { Subject } from "./subject.ts";
+import { SERVICE_TOKEN_PREFIX, type Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
 import { BAD_TOKEN, denialOfFault, KeySetError } from "./token-faults.ts";
 
@@ -36,8 +36,6 @@ const VERIFIED_MAX_AGE_MS = KEYS_COOLDOWN_MS;
 
 /** One `@` between visible ASCII characters. `system:` and `service:` would be names of somebody else. */
 const PLAIN_EMAIL = /^(?!system:|service:)[!-?A-~]+@[!-?A-~]+$/i;
-/** Comes before a service token's common name, so that no email address can be a service's name. */
-const SERVICE_PREFIX = "service:";
 /** Access generates them: a client id. */
 const PLAIN_COMMON_NAME = /^[\w.-]{1,128}$/;
 
@@ -87,7 +85,7 @@ export function readSubject(payload: JWTPayload): Result<Subject, Denial> {
   if (isService) {
     if (!PLAIN_COMMON_NAME.test(commonName)) return err(BAD_TOKEN);
     // In lower case like an address: commands of administrators name users without regard to case.
-    const name = SERVICE_PREFIX + commonName.toLowerCase();
+    const name = SERVICE_TOKEN_PREFIX + commonName.toLowerCase();
     return ok({ name, email: undefined, commonName, ...rest });
   }
   if (typeof email !== "string" || email === "" || typeof sub !== "string" || sub === "") {

@@ -4,7 +4,7 @@ import { exactName, identityMatchSchema } from "./identities.ts";
 import { nonEmpty } from "./shared-fields.ts";
 
 /** A week. Who needs something for longer needs an identity rule. */
-const MAX_GRANT_MINUTES = 7 * 24 * 60;
+export const MAX_GRANT_MINUTES = 7 * 24 * 60;
 /** More approvers than these nobody finds in time. */
 const MAX_APPROVALS = 10;
 
@@ -85,7 +85,7 @@ export const grantSchema = z
   .meta({
     id: "grant",
     description:
-      "Access for a while: somebody asks, others approve. It holds in all clusters. What it gives is read from the document that is in force, so one that is removed here gives nothing to new requests and sessions. What is open goes on until the grant's time, or until it is revoked.",
+      "Access for a while: somebody asks, others approve. It holds in all clusters. What it gives is read from the document that is in force, so one that is removed here gives nothing to new requests and sessions, and ends what is open within minutes.",
   });
 
 export type Grant = z.output<typeof grantSchema>;

@@ -8,7 +8,7 @@ import type { ActiveGrant } from "../../contract/access.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Grant } from "../config/schema.ts";
-import { type Identity, matchesIdentity } from "./identify.ts";
+import { couldMatchName, type Identity, matchesIdentity } from "./identify.ts";
 
 /** A grant that somebody has now, and what it gives them. */
 export interface HeldGrant extends ActiveGrant {
@@ -22,6 +22,20 @@ export function grantsFor(
   accessIdentity: AccessIdentity,
 ): readonly Grant[] {
   return grants.filter((grant) => grant.for.some((match) => matchesIdentity(match, subject, accessIdentity)));
+}
+
+/**
+ * Why the document does not give a grant to somebody who has it, or has asked for it.
+ *
+ * @param user of whom only the name is known, as in the audit log: a grant for a group or a claim counts as
+ *   for them
+ * @returns undefined where it may
+ */
+export function whyNotGiven(grants: readonly Grant[], grant: string, user: string): string | undefined {
+  const current = grants.find(({ name }) => name === grant);
+  if (!current) return "the grant was removed from the configuration";
+  if (current.for.some((match) => couldMatchName(match, user))) return undefined;
+  return "the configuration no longer has the grant for its person";
 }
 
 /**

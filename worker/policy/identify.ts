@@ -2,7 +2,7 @@ import { err, ok, type Result } from "../../common/result.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import { readClaim } from "../access/claims.ts";
-import type { Subject } from "../access/subject.ts";
+import { SERVICE_TOKEN_PREFIX, type Subject } from "../access/subject.ts";
 import { isReservedName } from "../config/reserved-names.ts";
 import type { IdentityRule, Limits, Role } from "../config/schema.ts";
 import { fillTemplate } from "../config/template.ts";
@@ -97,6 +97,25 @@ export function matchesIdentity(
     (serviceToken === undefined || subject.commonName === serviceToken) &&
     (country === undefined || isFrom(country, subject, accessIdentity)) &&
     (posture === undefined || accessIdentity.posture.includes(posture))
+  );
+}
+
+/**
+ * Whether a match may hold for somebody of whom only the name is known. Groups, claims, countries and devices
+ * are taken to hold.
+ *
+ * @param name as in the audit log: see `Subject`
+ */
+export function couldMatchName(
+  { email, emailDomain, serviceToken }: Pick<IdentityRule["match"], "email" | "emailDomain" | "serviceToken">,
+  name: string,
+): boolean {
+  // No address begins like a service token's name.
+  const address = name.startsWith(SERVICE_TOKEN_PREFIX) ? undefined : name;
+  return (
+    (email === undefined || address === email.toLowerCase()) &&
+    (emailDomain === undefined || isOfDomain(address, emailDomain.toLowerCase())) &&
+    (serviceToken === undefined || name === (SERVICE_TOKEN_PREFIX + serviceToken).toLowerCase())
   );
 }
 

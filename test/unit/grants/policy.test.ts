@@ -3,6 +3,7 @@ import { readSubject } from "../../../worker/access/authenticate.ts";
 import { loadConfig } from "../../../worker/config/load.ts";
 import type { ConfigInput } from "../../../worker/config/schema.ts";
 import { describeApprovers, mayDecide } from "../../../worker/policy/approvals.ts";
+import { whyNotGiven } from "../../../worker/policy/grants.ts";
 import { active, decideFor, NOW, type Request, UNTIL } from "./decide-for.ts";
 
 const RULES: NonNullable<ConfigInput["rules"]> = [
@@ -275,5 +276,37 @@ describe("who may decide", () => {
 
   test("is told in one sentence", () => {
     expect(describeApprovers(grant)).toBe("lead@example.com, members of the group g-9 or holders of the role auditor");
+  });
+});
+
+describe("what the document no longer gives", () => {
+  const grants = (matches: NonNullable<ConfigInput["grants"]>[number]["for"]) =>
+    loadConfig({
+      ...DOCUMENT,
+      rules: [],
+      grants: [{ name: "one", for: matches, gives: { groups: ["admins"] }, approvers: LEAD }],
+    }).grants;
+  const REMOVED = "the grant was removed from the configuration";
+  const FOR_OTHERS = "the configuration no longer has the grant for its person";
+
+  test("is a grant that it does not have", () => {
+    expect(whyNotGiven(grants([{ group: "g-1" }]), "two", "alice@example.com")).toBe(REMOVED);
+    expect(whyNotGiven([], "one", "alice@example.com")).toBe(REMOVED);
+  });
+
+  test.each<[string, NonNullable<ConfigInput["grants"]>[number]["for"], string, string | undefined]>([
+    ["somebody's address, in any spelling", [{ email: "Alice@Example.com" }], "alice@example.com", undefined],
+    ["another address", [{ email: "bob@example.com" }], "alice@example.com", FOR_OTHERS],
+    ["their domain", [{ emailDomain: "Example.com" }], "alice@example.com", undefined],
+    ["a domain that theirs ends with", [{ emailDomain: "example.com" }], "alice@notexample.com", FOR_OTHERS],
+    ["a group, which nobody knows here", [{ group: "g-1" }], "alice@example.com", undefined],
+    ["a group within another domain", [{ group: "g-1", emailDomain: "other.com" }], "alice@example.com", FOR_OTHERS],
+    ["one of several", [{ email: "bob@example.com" }, { group: "g-1" }], "alice@example.com", undefined],
+    ["a service token, in any spelling", [{ serviceToken: "CI.access" }], "service:ci.access", undefined],
+    ["another service token", [{ serviceToken: "cd.access" }], "service:ci.access", FOR_OTHERS],
+    ["people alone", [{ emailDomain: "example.com" }], "service:ci.access", FOR_OTHERS],
+    ["a service token alone", [{ serviceToken: "ci.access" }], "ci.access@example.com", FOR_OTHERS],
+  ])("is not for whom it may still be: %s", (_, matches, user, why) => {
+    expect(whyNotGiven(grants(matches), "one", user)).toBe(why);
   });
 });
