@@ -5,6 +5,7 @@ import { mayCreate } from "../kubernetes/creation.ts";
 import { isOpenEnded } from "../kubernetes/open-ended.ts";
 import { rawRequestTarget } from "../kubernetes/path.ts";
 import type { RequestInfo } from "../kubernetes/request-info.ts";
+import { STATUS_CODES } from "../kubernetes/status.ts";
 import { effectiveUpgrade } from "../kubernetes/upgrade.ts";
 import { createAccessIdentityReader, type ReadAccessIdentity } from "./access/access-identity.ts";
 import { type Authenticate, createAuthenticator } from "./access/authenticate.ts";
@@ -32,7 +33,7 @@ import { DrainWatch } from "./sessions/drain-watch.ts";
 import { openSession } from "./sessions/open-session.ts";
 import { accessCheckFor, decideHavingGrants } from "./sessions/person-grants.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
-import { askForApproval, waitWhereRefused } from "./sessions/session-approval.ts";
+import { askForApproval, secondHalfOf, waitWhereRefused } from "./sessions/session-approval.ts";
 import { isAdminPath, isApiPath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
 import { forwardToCluster, type RequestBody } from "./upstream/forward.ts";
@@ -163,12 +164,20 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (acting) trace.acting = acting;
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;
+    const sameSite = checkCrossSite(headers, url, config.loopbackOrigins);
     const waiting = waitWhereRefused(decided, subject);
-    if (!waiting.ok) return waiting;
+    if (!waiting.ok) {
+      const half = sameSite.ok ? secondHalfOf(waiting.error, subject) : undefined;
+      const attempt = half && { request, target, subject, signIn, identity, cluster, decision: half, approval: null };
+      const first = attempt && (await openSession(env.USER_SESSIONS, attempt, config));
+      // It remembers none: it says that it knows no SPDY.
+      if (!first?.ok || first.value.status === STATUS_CODES.BadRequest) return waiting;
+      trace.destination = "session";
+      return first;
+    }
     const { decision, needed } = waiting.value;
     trace.grants = decision.grants.map(({ grant }) => grant);
 
-    const sameSite = checkCrossSite(headers, url, config.loopbackOrigins);
     const mayMatter = () => hasSideEffects(decision, method) || leavesRow(clusterRequest, classified.info);
     if (!sameSite.ok && mayMatter()) return sameSite;
 

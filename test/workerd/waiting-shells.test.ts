@@ -153,6 +153,23 @@ describe("a shell that needs an approval", () => {
     await eventually(async () => expect(await requestsOf(person, config)).toMatchObject([{ state: "pending" }]));
   });
 
+  it("that is refused reads why in the answer over SPDY, which is all that kubectl shows", async () => {
+    const person = someone();
+    const pod = await Puppet.make();
+    const rules = CONFIG.rules.map((rule) => ({ ...rule, ...(rule.name === "shells" && { requireReason: true }) }));
+    const config = { rules } as Config;
+    const attempt = (headers: Record<string, string>, id: string) =>
+      call(person, pod.path(), { headers: { ...headers, "Kubectl-Session": id } }, config);
+    const SPDY = { ...UPGRADE, Upgrade: "SPDY/3.1" };
+    await expectStatus(await attempt(V5, "one"), "Forbidden", /^this session requires a reason/);
+    // Of another attempt nothing is remembered, and of this one it is said once.
+    await expectStatus(await attempt(SPDY, "two"), "Forbidden", /requires the grant shells/);
+    await expectStatus(await attempt(SPDY, "one"), "Forbidden", /^this session requires a reason/);
+    await expectStatus(await attempt(SPDY, "one"), "Forbidden", /requires the grant shells/);
+    expect(await requestsOf(person, config)).toMatchObject([{ state: "revoked" }]);
+    expect(pod.isAsked).toBe(false);
+  });
+
   it("goes on waiting for another approver, where one has lost the role meanwhile and is told so", async () => {
     const person = someone();
     const pod = await Puppet.make();

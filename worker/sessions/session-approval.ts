@@ -10,7 +10,7 @@ import type { Grant } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
 import { decidingPerson, defaultMinutes, howToAsk, whoMayApprove } from "../policy/approvals.ts";
-import type { Decision } from "../policy/decide.ts";
+import type { Decision, SessionDecision } from "../policy/decide.ts";
 import { type GrantDenial, type NeededApproval, PENDING_GRANT } from "../policy/decide-with-grants.ts";
 import type { Identity } from "../policy/identify.ts";
 import { purposeOf } from "../policy/purpose.ts";
@@ -31,15 +31,30 @@ export interface Waiting {
  */
 export function waitWhereRefused(
   decided: Result<Decision, GrantDenial>,
-  { email }: Subject,
+  subject: Subject,
 ): Result<Waiting, GrantDenial> {
   if (decided.ok) return ok({ decision: decided.value, needed: undefined });
-  const { needed } = decided.error;
-  if (!needed || needed.waitMinutes === 0 || email === undefined || needed.grant.selfApproval) return decided;
+  const decision = waitingShell(decided.error, subject);
+  return decision?.transport === "websocket" ? ok({ decision, needed: decided.error.needed }) : decided;
+}
+
+/**
+ * What kubectl asks again over SPDY after a shell that may wait was refused over WebSocket. It shows the second
+ * answer alone, and the person's object remembers the first.
+ *
+ * @returns for the object, which opens nothing over SPDY; undefined for everything else
+ */
+export function secondHalfOf(denied: GrantDenial, subject: Subject): SessionDecision | undefined {
+  const decision = waitingShell(denied, subject);
+  return decision?.transport === "spdy" ? decision : undefined;
+}
+
+/** @returns what holds once it is approved, without the grant that it needs; undefined where it may not wait */
+function waitingShell({ needed }: GrantDenial, { email }: Subject): SessionDecision | undefined {
+  if (!needed || needed.waitMinutes === 0 || email === undefined || needed.grant.selfApproval) return undefined;
   const { granted } = needed;
-  if (granted.action !== "session" || granted.transport !== "websocket" || !isShell(granted.target)) return decided;
-  const grants = granted.grants.filter(({ id }) => id !== PENDING_GRANT.id);
-  return ok({ decision: { ...granted, grants }, needed });
+  if (granted.action !== "session" || !isShell(granted.target)) return undefined;
+  return { ...granted, grants: granted.grants.filter(({ id }) => id !== PENDING_GRANT.id) };
 }
 
 export interface ApprovalQuestion {
