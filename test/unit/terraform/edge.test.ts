@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { applicationPolicies } from "../../../terraform/config/access-policies.ts";
 import { OUTPUT, OUTPUT_MEANINGS } from "../../../terraform/config/outputs.ts";
 import type { DeploymentInput } from "../../../terraform/config/schema.ts";
+import { ROUTES } from "../../../worker/api/routes.ts";
 import { buildUpstreamUrl } from "../../../worker/upstream/url.ts";
 import {
   ACCOUNT,
@@ -277,6 +278,21 @@ describe("Access", () => {
     for (const application of Object.values(applications())) {
       expect(application).not.toHaveProperty("allow_authenticate_via_warp");
     }
+  });
+
+  it("has the administrators' one in front of what needs a role alone: everybody asks and decides past it", () => {
+    const urisOf = (name: string) =>
+      (applications()[name]?.["destinations"] as { uri: string }[]).map(({ uri }) => uri.replace(/^[^/]*/, ""));
+    expect(urisOf("application")).toEqual([""]);
+    const [adminPath = ""] = urisOf("admin-application");
+    const behind = (path: string) => path === adminPath || path.startsWith(`${adminPath}/`);
+    const routes: readonly { readonly path: string; readonly access: string }[] = Object.values(ROUTES);
+    for (const { path, access } of routes) {
+      expect([path, behind(path)]).toEqual([path, access === "auditor" || access === "admin"]);
+    }
+    const needed = ["/-/access", "/-/access/{id}", "/-/approvals", "/-/approvals/{id}", "/-/grants/{id}"];
+    expect(routes.map(({ path }) => path)).toEqual(expect.arrayContaining(needed));
+    expect(needed.some(behind)).toBe(false);
   });
 
   it("signs people in by OAuth for as long as the deployment file says, or not at all", () => {
