@@ -94,6 +94,7 @@ describe("asking", () => {
     expect(first).toMatchObject({
       ...{ state: "pending", grant: "prod-admin", user: person.email, minutes: 90, isNew: true, notReached: [] },
       ...{ reason: expect.stringMatching(/^INC-17: checkout.*is down$/), purpose: null, needed: 1, since: null },
+      gives: { groups: ["prod-admins"], rules: [] },
       approvers: "boss@example.com, members of the group leads or holders of the role admin",
       address: `https://sallyport.example.com/-/approvals/${first.id}`,
     });

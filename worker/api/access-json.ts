@@ -26,6 +26,7 @@ export function accessJson(request: AccessRequest, grants: readonly Grant[], url
     end: ended && { how: ended.how, ...deciderJson(ended) },
     since: active && timeJson(active.since),
     until: active && timeJson(active.until),
+    gives: grant ? grant.gives : null,
     approvers: grant ? describeApprovers(grant) : NOBODY,
     address: `${url.origin}/-/approvals/${id}`,
   };

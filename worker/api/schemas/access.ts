@@ -76,6 +76,13 @@ const requestFields = {
     .describe("The denial, withdrawal or revocation that ended it."),
   since: time.nullable().describe("Since when it holds. Null: it never did."),
   until: time.nullable().describe("Until when it holds."),
+  gives: z
+    .strictObject({
+      groups: z.array(z.string()).describe("Kubernetes groups."),
+      rules: z.array(z.string()).describe("Rules that count as approved."),
+    })
+    .nullable()
+    .describe("What the grant gives, by the configuration in force. Null: it no longer has the grant."),
   approvers: z.string().describe("Who may approve, deny and revoke."),
   address: z.url().describe("Where it is decided: GET shows it, POST decides."),
 };
