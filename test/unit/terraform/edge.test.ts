@@ -282,7 +282,7 @@ describe("Access", () => {
 
   it("has the administrators' one in front of what needs a role alone: everybody asks and decides past it", () => {
     const urisOf = (name: string) =>
-      (applications()[name]?.["destinations"] as { uri: string }[]).map(({ uri }) => uri.replace(/^[^/]*/, ""));
+      ((applications()[name]?.["destinations"] ?? []) as { uri: string }[]).map(({ uri }) => uri.replace(/^[^/]*/, ""));
     expect(urisOf("application")).toEqual([""]);
     const [adminPath = ""] = urisOf("admin-application");
     const behind = (path: string) => path === adminPath || path.startsWith(`${adminPath}/`);
