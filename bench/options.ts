@@ -9,10 +9,11 @@ const variantNames = ["direct", "kubectl-proxy", ...WORKERS.map(({ name }) => na
 export const USAGE = `Usage: npm run bench [-- options]
 
 Compares real kubectl through the upstream itself, kubectl proxy, a Worker that returns the upstream's response
-untouched, one that also has a row of each change on the disk of an object ("one-row"), and Sallyport: with everything
-recorded ("sallyport"), without recordings ("unrecorded"), with the fewest API requests in the audit log ("unaudited"),
-and with sessions that reach the cluster by the platform's WebSocket ("sallyport-websocket") instead of over TCP. Uses
-the embedded cluster, or any other:
+untouched, one that also has a row of each change on the disk of an object ("one-row"), one whose sessions go through an
+object over TCP and nothing else ("relay-only"), and Sallyport: with everything recorded ("sallyport"), without
+recordings ("unrecorded"), with the fewest API requests in the audit log ("unaudited"), and with sessions that reach the
+cluster by the platform's WebSocket ("sallyport-websocket") instead of over TCP. Uses the embedded cluster, or any
+other:
 
   --kubeconfig FILE  a cluster, behind a "kubectl proxy" that the benchmark starts with this file. Its account must be
                      allowed to impersonate alice@example.com of group developers, and she to exec into the pod

@@ -29,6 +29,7 @@ const MANY_CHANGES = { audit: { requests: { maxChangesPerMinute: 100_000, maxCha
 export const WORKERS: readonly WorkerDefinition[] = [
   { name: "untouched", wranglerConfig: resolve(import.meta.dirname, "untouched/wrangler.jsonc") },
   { name: "one-row", wranglerConfig: resolve(import.meta.dirname, "one-row/wrangler.jsonc") },
+  { name: "relay-only", wranglerConfig: resolve(import.meta.dirname, "relay-only/wrangler.jsonc") },
   { name: "unrecorded", config: { ...MANY_CHANGES, recording: { mode: "off" } } },
   { name: "unaudited", config: { audit: { requests: AUDIT_MINIMUM } } },
   { name: "sallyport", config: MANY_CHANGES },
@@ -36,7 +37,7 @@ export const WORKERS: readonly WorkerDefinition[] = [
 ];
 
 /** The variants that the others are compared with. */
-export const YARDSTICKS = ["untouched", "kubectl-proxy"] as const;
+export const YARDSTICKS = ["untouched", "relay-only", "kubectl-proxy"] as const;
 
 export interface Variant {
   readonly name: string;

@@ -2,7 +2,7 @@
  * The benchmark's yardstick: returns the upstream's response untouched, so that workerd itself carries bodies
  * and WebSocket frames. It only adds the impersonation headers. It checks nothing and must never be deployed.
  */
-import { AS_USER, UPSTREAM_ORIGIN } from "./persona.ts";
+import { headersAsUser, UPSTREAM_ORIGIN } from "./persona.ts";
 
 interface Env {
   readonly KUBE_API: { fetch(url: string, init: RequestInit): Promise<Response> };
@@ -11,11 +11,8 @@ interface Env {
 export default {
   fetch(request: Request, { KUBE_API }: Env): Promise<Response> {
     const { pathname, search } = new URL(request.url);
-    const headers = new Headers(request.headers);
-    headers.delete("Cf-Access-Jwt-Assertion");
-    headers.set("Impersonate-User", AS_USER.user);
-    headers.set("Impersonate-Group", AS_USER.group);
     const { method, body } = request;
+    const headers = headersAsUser(request.headers);
     return KUBE_API.fetch(UPSTREAM_ORIGIN + pathname + search, { method, headers, body, redirect: "manual" });
   },
 };

@@ -148,7 +148,7 @@ describe("the generated wrangler configurations", () => {
   });
 
   it("have the same compatibility date and flags, also in the benchmark's Workers", () => {
-    const bench = ["bench/untouched/wrangler.jsonc", "bench/one-row/wrangler.jsonc"];
+    const bench = ["untouched", "one-row", "relay-only"].map((name) => `bench/${name}/wrangler.jsonc`);
     const files = ["wrangler.jsonc", "durable/wrangler.jsonc", ...bench];
     for (const file of files) {
       const { rawConfig } = experimental_readRawConfig({ config: join(PROJECT, file) });
