@@ -1,5 +1,5 @@
 /**
- * `node bench/in-turn.ts BASE OTHER`: what an API request pays at OTHER more than at BASE.
+ * `node bench/in-turn.ts BASE OTHER`: what an API request, or an exec, pays at OTHER more than at BASE.
  *
  * Both are asked in turn, request by request, so that a machine whose speed drifts cannot tell them apart.
  * For differences of one percent, which the scenarios of `npm run bench` are too coarse for.
@@ -7,6 +7,7 @@
 import { Agent, request } from "node:http";
 import { parseArgs } from "node:util";
 import { median } from "../tools/statistics.ts";
+import { openExec } from "./scenarios/exec-socket.ts";
 import { medianInterval } from "./statistics.ts";
 
 const USAGE = `Usage: node bench/in-turn.ts [options] BASE OTHER
@@ -17,6 +18,7 @@ e.g. of two commits, each started with "npm start -- --upstream URL" in front of
   --path PATH    what is read. Default: /api/v1/namespaces/demo/pods/shell
   --change       PATCH a label instead, of the ConfigMap "in-turn" of namespace demo, which is made first. Raise
                  "maxChangesPerMinute" and "maxChangesPerDay" of both
+  --exec         run "true" in the pod "shell" of namespace demo instead, from the request to the end of its connection
   --pairs N      Default: 5000. As many more as a tenth of them come first and do not count
   --help         this text
 `;
@@ -46,6 +48,7 @@ async function main(): Promise<number> {
   const options = {
     path: { type: "string", default: "/api/v1/namespaces/demo/pods/shell" },
     change: { type: "boolean", default: false },
+    exec: { type: "boolean", default: false },
     pairs: { type: "string", default: "5000" },
     help: { type: "boolean", default: false },
   } as const;
@@ -59,15 +62,16 @@ async function main(): Promise<number> {
     address,
     agent: new Agent({ keepAlive: true, maxSockets: 1 }),
   })) as [Target, Target];
-  const measured = values.change ? changeOf : () => ({ method: "GET", path: values.path });
+  const sent = values.change ? changeOf : () => ({ method: "GET", path: values.path });
+  const measure = values.exec ? timeOfExec : (target: Target, count: number) => timeOf(target, sent(count));
   if (values.change) await timeOf(base, { method: "POST", path: CONFIG_MAPS, body: CONFIG_MAP });
   const times: { base: number; other: number }[] = [];
   const warmUps = Math.ceil(pairs / 10);
   for (let count = 0; count < warmUps + pairs; count++) {
     // Neither is always the first: the second finds the machine's caches as the first left them.
     const isBaseFirst = count % 2 === 0;
-    const first = await timeOf(isBaseFirst ? base : other, measured(2 * count));
-    const second = await timeOf(isBaseFirst ? other : base, measured(2 * count + 1));
+    const first = await measure(isBaseFirst ? base : other, 2 * count);
+    const second = await measure(isBaseFirst ? other : base, 2 * count + 1);
     if (count >= warmUps) times.push(isBaseFirst ? { base: first, other: second } : { base: second, other: first });
   }
   for (const { agent } of [base, other]) agent.destroy();
@@ -81,6 +85,15 @@ async function main(): Promise<number> {
       `(95 %: ${difference.low.toFixed(4)} to ${difference.high.toFixed(4)})\n`,
   );
   return 0;
+}
+
+/** @returns ms until the command's connection is closed, which kubectl waits for */
+async function timeOfExec({ address }: Target): Promise<number> {
+  const startedAt = performance.now();
+  const setting = { namespace: "demo", pod: "shell", signal: new AbortController().signal };
+  const socket = await openExec({ name: address, url: address, headers: {} }, setting, ["true"]);
+  await new Promise((closed) => socket.once("close", closed));
+  return performance.now() - startedAt;
 }
 
 /** @returns ms until the whole answer is there */

@@ -1,5 +1,6 @@
 /** Passes messages between a client's WebSocket and one over TCP, and nothing else. */
 import { concatBytes } from "../../common/bytes.ts";
+import { Brake, type PauseInput } from "../../durable/relay/brake.ts";
 import { FrameReader } from "../../durable/websocket/frame-reader.ts";
 import { clientFrameBytes, closePayload, writeClientFrame } from "../../durable/websocket/frame-writer.ts";
 import { CloseCode, isSendableCloseCode, Opcode } from "../../durable/websocket/protocol.ts";
@@ -7,22 +8,20 @@ import type { OpenWebSocket } from "./open-websocket.ts";
 
 const READ_BYTES = 256 * 1024;
 const WRITE_BYTES = 256 * 1024;
-/** What may wait for a side that is slower than the other. */
+/** What may wait for a client that is slower than the cluster. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 const POLL_MS = 1;
+const CLOCK = { now: () => Date.now(), sleep: (ms: number) => scheduler.wait(ms) };
 
-/** @param pauseInput delays the object's events until the promise settles */
-export function relay(
-  client: WebSocket,
-  upstream: OpenWebSocket,
-  pauseInput: (until: () => Promise<void>) => void,
-): void {
+export function relay(client: WebSocket, upstream: OpenWebSocket, pauseInput: PauseInput): void {
   const toCluster = new FrameQueue(upstream);
+  const brake = new Brake(pauseInput, CLOCK);
   client.binaryType = "arraybuffer";
   client.addEventListener("message", ({ data }) => {
     if (typeof data === "string") toCluster.send(Opcode.text, new TextEncoder().encode(data));
     else toCluster.send(Opcode.binary, new Uint8Array(data as ArrayBuffer));
-    if (toCluster.waitingBytes > MAX_WAITING_BYTES) pauseInput(() => toCluster.whenWritten());
+    // Within a pause nobody hears what was written.
+    brake.apply(() => toCluster.waitingBytes, undefined);
   });
   client.addEventListener("close", ({ code }) => toCluster.close(code));
   client.accept({ allowHalfOpen: true });
