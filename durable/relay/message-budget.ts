@@ -14,6 +14,8 @@ const FRAMES_OF_A_MESSAGE = 128;
 export const LEAST_WORK_FROM_CLUSTER = 1 / 8;
 /** Nobody types so fast. */
 const MANY_MESSAGES = 16;
+/** Messages, or work. Less is not worth a timer, which costs the runtime as much as a keystroke does. */
+const TIMED_FROM = 8;
 /** Enough for the runtime to look at every other socket. */
 const PAUSE_MS = 1;
 
@@ -56,7 +58,7 @@ export class MessageBudget {
     this.#messages++;
     this.#work += Math.max(this.#leastWork, bytes / BYTES_OF_A_MESSAGE, frames / FRAMES_OF_A_MESSAGE);
     if (this.#work >= MAX_WORK) this.#pause();
-    else if (!this.#hasTimer) void this.#resetSoon();
+    else if (!this.#hasTimer && Math.max(this.#messages, this.#work) >= TIMED_FROM) void this.#resetSoon();
   }
 
   #pause(): void {

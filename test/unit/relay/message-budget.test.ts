@@ -5,11 +5,17 @@ import { MessageBudget } from "../../../durable/relay/message-budget.ts";
 function runtime() {
   const pauses: Promise<void>[] = [];
   const sleepers: (() => void)[] = [];
-  const clock = { now: () => 0, sleep: () => new Promise<void>((resolve) => sleepers.push(resolve)) };
+  let timers = 0;
+  const sleep = () => {
+    timers++;
+    return new Promise<void>((resolve) => sleepers.push(resolve));
+  };
+  const clock = { now: () => 0, sleep };
   const budget = new MessageBudget((until) => pauses.push(until()), clock);
   return {
     budget,
     pauses,
+    timers: () => timers,
     async lookAround() {
       for (const wake of sleepers.splice(0)) wake();
       for (let turn = 0; turn < 5; turn++) await Promise.resolve();
@@ -60,11 +66,12 @@ it("never pauses for messages between which the runtime looks around", async () 
   expect(pauses).toHaveLength(0);
 });
 
-it("takes nobody who types for a flood", async () => {
-  const { budget, count, lookAround } = runtime();
+it("takes nobody who types for a flood, and needs a timer for every eighth key only", async () => {
+  const { budget, count, timers, lookAround } = runtime();
   for (let key = 0; key < 100; key++) {
     count(1);
     expect(budget.isBusy).toBe(false);
     await lookAround();
   }
+  expect(timers()).toBe(12);
 });
