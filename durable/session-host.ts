@@ -65,6 +65,8 @@ type Namespace = SharedBindings["USER_SESSIONS"];
 const NOT_BEGUN = "its session was refused, so that nothing waited for it";
 /** Each message is an event in the audit log. */
 const MESSAGES_LIMIT = { maxPerWindow: 60, windowMs: 60_000 };
+/** How long a recording that has ended waits for others, ms. */
+const UPLOAD_AFTER_MS = 250;
 /** How long another person's object may take to say whether they are locked, ms. */
 const LOCK_WITHIN_MS = 3_000;
 
@@ -92,6 +94,7 @@ export class SessionHost {
   readonly #requests: RequestLog;
   /** Requests for access whose sessions have left, while others wait for them. */
   readonly #madeBySessionsThatLeft = new Set<string>();
+  #uploadTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param state whose database has the current schema */
   constructor(state: DurableObjectState, env: ObjectsBindings) {
@@ -109,7 +112,7 @@ export class SessionHost {
       },
     });
     this.#requests = new RequestLog(this.#audit, new CountedRequests(sql));
-    this.#recordings = new Recordings(sql, env.RECORDINGS, () => this.#uploadSoon(), {
+    this.#recordings = new Recordings(sql, env.RECORDINGS, () => this.#uploadInAMoment(), {
       isBusy: () => this.#clock.isBusy,
     });
     this.#sessions = new LiveSessions(this.#audit, this.#recordings, (count) => {
@@ -255,7 +258,7 @@ export class SessionHost {
     await Promise.all([this.#audit.deliver(), this.decisions.retryCopies(), this.#accessReporter.onAlarm()]);
     this.#requests.onAlarm(Date.now());
     const hasMoreToDo =
-      this.#sessions.count > 0 || this.#audit.journal.queueLength() > 0 || this.#recordings.hasWaiting;
+      this.#sessions.isUnfinished || this.#audit.journal.queueLength() > 0 || this.#recordings.hasWaiting;
     if (hasMoreToDo) this.#alarm.ringWithin(HEARTBEAT_MS);
   }
 
@@ -331,6 +334,14 @@ export class SessionHost {
     } catch (error) {
       logEvent("warn", "request_not_withdrawn", { error: describeError(error) });
     }
+  }
+
+  /** Not at once: whoever has just ended a session still waits for its last messages, on the same thread. */
+  #uploadInAMoment(): void {
+    this.#uploadTimer ??= setTimeout(() => {
+      this.#uploadTimer = undefined;
+      this.#uploadSoon();
+    }, UPLOAD_AFTER_MS);
   }
 
   #uploadSoon(): void {

@@ -34,6 +34,8 @@ export class LiveSession {
   readonly accessReason: string | undefined;
   /** When the counts were last saved. */
   checkpointAt: number;
+  /** Whether the journal has what the cluster said about the command's end, and the counts of that moment. */
+  isFinalStatusSaved = false;
   /** Shows the session to those who watch it, from when its client is joined, and also how it ended. */
   feed: WatchFeed | undefined;
   readonly #upstream = new AbortController();
@@ -42,6 +44,7 @@ export class LiveSession {
   #phase: Phase = { name: "admitted" };
   #approvedAt: number | undefined;
   #isGivenUp = false;
+  #endsAsSaved = false;
   #movedBytes = 0;
 
   /** @param onClosed called once, after both sides were told */
@@ -93,6 +96,11 @@ export class LiveSession {
   /** Whether its person left, or gave up, while it waited for an approval. */
   get isGivenUp(): boolean {
     return this.#isGivenUp;
+  }
+
+  /** Whether it has ended, and the object's next life would write the same end if this one does not. */
+  get endsAsSaved(): boolean {
+    return this.#endsAsSaved;
   }
 
   /** Since when its duration counts, ms since the epoch. To wait for an approval is not to use it. */
@@ -173,6 +181,7 @@ export class LiveSession {
     const isOpen = this.#phase.name === "open";
     // Whoever leaves a session that waits has given up what it waits for.
     this.#isGivenUp = this.wait !== undefined && cause.kind === "client";
+    this.#endsAsSaved = this.isFinalStatusSaved && cause.kind === "command";
     const closure = closureOf(this.#isGivenUp ? GIVEN_UP : cause, this.finalStatus);
     this.#phase = { name: "closed", closure, relay };
     try {

@@ -7,7 +7,10 @@ import type { Recordings } from "../recording/recordings.ts";
 import type { Relay } from "../relay/relay.ts";
 import type { Closure } from "./close-cause.ts";
 import type { LiveSession } from "./live-session.ts";
-import { endEvent } from "./outcome.ts";
+import { endEvent, type SessionOutcome } from "./outcome.ts";
+
+/** By then the close frames have left that were on their way. */
+const WRITE_END_AFTER_MS = 20;
 
 /**
  * The user's open sessions.
@@ -21,12 +24,18 @@ export class LiveSessions {
   readonly #sessions = new Map<string, LiveSession>();
   /** Ended sessions of which a side has not taken everything: it stays in memory until it does or leaves. */
   readonly #draining = new Set<Relay>();
+  #unwrittenEnds = 0;
 
   /** @param onCount called whenever a session was added or removed */
   constructor(audit: AuditLog, recordings: Recordings, onCount: (count: number) => void) {
     this.#audit = audit;
     this.#recordings = recordings;
     this.#onCount = onCount;
+  }
+
+  /** Whether a session is open, or its end not written yet: after a crash the object must be woken. */
+  get isUnfinished(): boolean {
+    return this.count > 0 || this.#unwrittenEnds > 0;
   }
 
   get count(): number {
@@ -100,12 +109,28 @@ export class LiveSessions {
     return ended;
   }
 
-  /** Writes a closed session's end to the audit log and its recording, and releases its place. */
+  /**
+   * Releases a closed session's place, and writes its end to the audit log and its recording: in a moment
+   * where that changes nothing but when, see `endsAsSaved`. kubectl then need not wait for it.
+   */
   release(session: LiveSession, { outcome }: Closure): void {
     if (!this.#sessions.delete(session.id)) return;
     setTimeout(() => session.abort(), CLOSE_GRACE_MS);
     if (session.relay && session.relay.waitingBytes > 0) this.#draining.add(session.relay);
     this.#onCount(this.#sessions.size);
+    if (session.endsAsSaved) this.#writeEndSoon(session, outcome);
+    else this.#writeEnd(session, outcome);
+  }
+
+  #writeEndSoon(session: LiveSession, outcome: SessionOutcome): void {
+    this.#unwrittenEnds++;
+    setTimeout(() => {
+      this.#writeEnd(session, outcome);
+      this.#unwrittenEnds--;
+    }, WRITE_END_AFTER_MS);
+  }
+
+  #writeEnd(session: LiveSession, outcome: SessionOutcome): void {
     const label = endLabel(outcome.outcome, outcome.exitCode, outcome.reason);
     const recording = this.#recordings.end(session.id, label, Date.now());
     this.#audit.append(session.id, endEvent(outcome, session.counts, session.traffic, recording));

@@ -373,11 +373,12 @@ export class SessionOpener {
   }
 
   /** The client must hear of the Status in any case. */
-  #saveFinalStatus({ id }: LiveSession, status: Status): void {
+  #saveFinalStatus(session: LiveSession, status: Status): void {
     try {
-      this.#audit.journal.saveFinalStatus(id, status);
+      this.#audit.journal.saveFinalStatus(session.id, Date.now(), session.counts, status);
+      session.isFinalStatusSaved = true;
     } catch (error) {
-      logEvent("error", "final_status_not_saved", { session: id, error: describeError(error) });
+      logEvent("error", "final_status_not_saved", { session: session.id, error: describeError(error) });
     }
   }
 }

@@ -222,10 +222,21 @@ export class SessionJournal {
   }
 
   /**
-   * Saves what the cluster said about the command's end, in case the object stops before the session ends.
+   * Saves what the cluster said about the command's end, with the session's counts, in case the object stops
+   * before the end is written. The object's next life makes the same end of them, see `openSessions`.
    */
-  saveFinalStatus(sessionId: string, status: Status): void {
-    this.#sql.exec("UPDATE open_sessions SET final_status = ? WHERE session_id = ?", JSON.stringify(status), sessionId);
+  saveFinalStatus(sessionId: string, at: number, counts: Counts, status: Status): void {
+    this.#sql.exec(
+      `UPDATE open_sessions SET final_status = ?, checkpoint_at = ?, bytes_in = ?, bytes_out = ?, messages_in = ?,
+         messages_out = ? WHERE session_id = ?`,
+      JSON.stringify(status),
+      at,
+      counts.bytes_in,
+      counts.bytes_out,
+      counts.messages_in,
+      counts.messages_out,
+      sessionId,
+    );
   }
 
   /** The oldest events that D1 does not have yet. */

@@ -128,6 +128,22 @@ it("while a session is open an alarm is always due, so that a crash is noticed",
   client.close();
 });
 
+it("an object that stops before it has written a command's end writes the same end later", async () => {
+  const person = someone();
+  const pod = await Puppet.make();
+  const client = await Client.open(upgrade(person, pod.path()));
+  client.send(frame(0, "12345"));
+  await eventually(() => expect(pod.received).toHaveLength(1));
+  pod.send(frame(1, "12"));
+  pod.send(SUCCESS);
+  await eventually(() => expect(client.text(3)).toContain('"Success"'));
+  await abortAllDurableObjects();
+  await runDurableObjectAlarm(objectOf(person));
+  const row = await ended(client.sessionId);
+  const counts = { bytes_in: 6, bytes_out: 3 + SUCCESS.length, messages_in: 1, messages_out: 2 };
+  expect(row).toMatchObject({ outcome: "exited", exit_code: 0, reason: null, ...counts });
+});
+
 it("a client hears how its command ended, although the object cannot save it", async () => {
   const logged = vi.spyOn(console, "error").mockImplementation(() => {});
   vi.spyOn(SessionJournal.prototype, "saveFinalStatus").mockImplementation(() => {

@@ -3,7 +3,7 @@ import type { Relay } from "../../durable/relay/relay.ts";
 import type { ApprovalWait } from "../../durable/session/approval-wait.ts";
 import { type CloseCause, type Closure, closureOf } from "../../durable/session/close-cause.ts";
 import { LiveSession } from "../../durable/session/live-session.ts";
-import { parseStatus, type Status } from "../../kubernetes/status.ts";
+import { parseStatus, type Status, successStatus } from "../../kubernetes/status.ts";
 import { PLAN } from "../support/session-plan.ts";
 
 function opened(close: () => void) {
@@ -21,6 +21,22 @@ describe("a session", () => {
     expect(session.close({ kind: "client", code: 1000, reason: "" })).toBe(true);
     expect(session.close({ kind: "administrator", by: "root", reason: "late" })).toBe(false);
     expect([closed, closures.map(({ outcome }) => outcome.outcome)]).toEqual([1, ["disconnected"]]);
+  });
+
+  it("may write its end later only where the journal has all of it: the command's, with its saved Status", () => {
+    const command = { kind: "command", status: successStatus(), side: "cluster", code: 1000, reason: "" } as const;
+    const endsAsSaved = (isFinalStatusSaved: boolean, cause: CloseCause) => {
+      const { session } = opened(() => {});
+      session.isFinalStatusSaved = isFinalStatusSaved;
+      expect(session.endsAsSaved).toBe(false);
+      session.close(cause);
+      return session.endsAsSaved;
+    };
+    expect(endsAsSaved(true, command)).toBe(true);
+    expect(endsAsSaved(false, command)).toBe(false);
+    // Its row names the administrator, whom the journal does not know yet.
+    expect(endsAsSaved(true, { kind: "administrator", by: "root", reason: "drill" })).toBe(false);
+    expect(endsAsSaved(true, { kind: "limit", limit: { outcome: "idle_limit", message: "idle" } })).toBe(false);
   });
 
   it("frees its place although its end fails", () => {
