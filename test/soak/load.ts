@@ -23,6 +23,7 @@ import {
   countOpen,
   leakedLeases,
   readAuditLog,
+  undelivered,
   unrecordedInCluster,
 } from "./support/audit-log.ts";
 import { ClientSession } from "./support/client-session.ts";
@@ -261,10 +262,17 @@ class LoadRun {
   }
 
   async #closedInRecord(when: string): Promise<void> {
+    const { d1Path, logPath } = this.#stack.facts;
     const deadline = Date.now() + CLOSING_PATIENCE_MS;
-    while (countOpen(this.#stack.facts.d1Path) > 0 && Date.now() < deadline) await delay(250);
-    const open = countOpen(this.#stack.facts.d1Path);
+    while (countOpen(d1Path) > 0 && Date.now() < deadline) await delay(250);
+    const open = countOpen(d1Path);
     if (open > 0) this.faults.push(`${open} sessions were open in D1 ${CLOSING_PATIENCE_MS / 1000} s ${when}`);
+    // What is still missing after that is reported as lost.
+    for (let isDelivered = false; !isDelivered && Date.now() < deadline; await delay(250)) {
+      const auditLog = readAuditLog(d1Path);
+      const { different } = compareLoggedHashes(logPath, auditLog);
+      isDelivered = undelivered(this.clients, auditLog).length + different.length === 0;
+    }
   }
 }
 

@@ -70,6 +70,17 @@ export function countOpen(d1Path: string): number {
 }
 
 /**
+ * Events reach D1 a moment after they are written, several together. So a session that is not open in D1 may
+ * not be there at all yet.
+ *
+ * @returns ids of sessions that a client had open, and whose end D1 does not have
+ */
+export function undelivered(clients: readonly ClientSession[], { sessions }: AuditLog): string[] {
+  const opened = clients.flatMap(({ openedAt, id }) => (openedAt !== undefined && id !== undefined ? [id] : []));
+  return opened.filter((id) => !sessions.get(id)?.ends[0]);
+}
+
+/**
  * Data that was read from upstream and had not reached the client when workerd died: queues and socket
  * buffers.
  */
