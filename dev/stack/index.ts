@@ -23,7 +23,7 @@ import { takeLock } from "./lock.ts";
 import { DEFAULT_ACCESS_TOKEN_SECONDS, DEFAULT_STATE_DIR } from "./options.ts";
 import { preparePlugin } from "./plugin.ts";
 import { LOOPBACK, type PortPlan, planPorts, withPortPlan } from "./ports.ts";
-import { endLeftoverWorkerd } from "./processes.ts";
+import { endLeftoverWorkerd, objectsMark } from "./processes.ts";
 import type { FrontEndpoint, PersonaEndpoint, Stack } from "./stack.ts";
 import { startTlsFront } from "./tls.ts";
 import { loadTlsIdentity, type TlsIdentity } from "./tls-identity.ts";
@@ -72,6 +72,11 @@ export interface StackOptions {
    * fake. Requests there carry tokens that a test signs, for more users than the personas.
    */
   readonly workerSocket?: boolean | undefined;
+  /**
+   * For tests only: runs the objects in a workerd of their own, as they run apart from the edge in a
+   * deployment. So the edge can be killed alone.
+   */
+  readonly objectsApart?: boolean | undefined;
   /** For tests only: opens workerd's inspector on a free loopback port, to measure the Workers' memory. */
   readonly inspector?: boolean | undefined;
 }
@@ -97,7 +102,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   const paths = openStateDir(options.stateDir ?? DEFAULT_STATE_DIR);
   cleanups.add(takeLock(paths.lock, paths.dir));
   removeAddresses(paths);
-  const leftover = await endLeftoverWorkerd(paths.dir);
+  const leftover = await endLeftovers(paths.dir);
   if (leftover.length > 0) print(`Ended workerd (pid ${leftover.join(", ")}), which a killed run had left behind.`);
   // The most common mistakes are detected before bundling, which takes time.
   const hasSecond = options.secondCluster ?? false;
@@ -111,7 +116,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   const log = new WorkerLog({ path: paths.log, verbose: options.verbose ?? false, print });
   cleanups.add(() => log.close());
   // A workerd that Miniflare has lost track of, for example one that was restarted during the stop.
-  cleanups.add(async () => void (await endLeftoverWorkerd(paths.dir)));
+  cleanups.add(async () => void (await endLeftovers(paths.dir)));
 
   const [bundles, plugin, access, tls, cluster, second, { startRuntime }] = await settleAll([
     bundleWorkers(paths, options),
@@ -155,6 +160,7 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
       webhooks: options.webhooks && withAddress(options.webhooks, `http://${LOOPBACK}:${ports.personas.admin}`),
       callerHandlesSignals: options.callerHandlesSignals ?? false,
       inspector: options.inspector ?? false,
+      objectsApart: options.objectsApart ?? false,
       log,
       onRestart: (pid) => {
         if (!stopping)
@@ -197,6 +203,10 @@ async function start(options: StackOptions, cleanups: Cleanups): Promise<Stack> 
   };
   writeAddresses(stack, plugin, paths);
   return stack;
+}
+
+async function endLeftovers(stateDir: string): Promise<number[]> {
+  return (await Promise.all([stateDir, objectsMark(stateDir)].map(endLeftoverWorkerd))).flat();
 }
 
 function addresses(ports: Readonly<Record<PersonaName, number>>): Record<PersonaName, string> {

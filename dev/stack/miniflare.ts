@@ -4,7 +4,13 @@
  */
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { convertV4MiniflareOptions, Miniflare, MiniflareCoreError, type V4WorkerOptions } from "miniflare";
+import {
+  convertV4MiniflareOptions,
+  Miniflare,
+  MiniflareCoreError,
+  type V4WorkerOptions,
+  type WorkerdStructuredLog,
+} from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import { messageOf } from "../../common/errors.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
@@ -15,7 +21,7 @@ import { StackError } from "./errors.ts";
 import { tcpBindingOf } from "./local-config.ts";
 import { applyMigrations, readMigrations } from "./migrations.ts";
 import { LOOPBACK, type PortPlan, PortsTakenError } from "./ports.ts";
-import { findWorkerd, STATE_DIR_MARK } from "./processes.ts";
+import { findWorkerd, objectsMark, STATE_DIR_MARK } from "./processes.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 import { RuntimeLog, type WorkerLog } from "./worker-log.ts";
 
@@ -51,6 +57,8 @@ export interface RuntimeInput {
   readonly log: WorkerLog;
   /** The caller stops everything in order when this process receives a signal. */
   readonly callerHandlesSignals: boolean;
+  /** Runs the objects in a workerd of their own. */
+  readonly objectsApart: boolean;
   /** Opens workerd's inspector, on any free port of loopback. */
   readonly inspector: boolean;
   /** Called after workerd had stopped unexpectedly and was restarted. */
@@ -72,20 +80,17 @@ export interface Runtime {
 export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
   const workerdPid = () => findWorkerd(input.stateDir)[0];
   const before = STOP_SIGNALS.map((signal) => [signal, process.listeners(signal)] as const);
+  const apart = input.objectsApart ? await startObjectsApart(input) : undefined;
   const miniflare = new Miniflare({
     ...convertV4MiniflareOptions({
-      host: LOOPBACK,
-      port: 0,
+      ...commonSettings(input),
       ...(input.inspector && { inspectorHost: LOOPBACK, inspectorPort: 0 }),
-      // Otherwise Miniflare asks Cloudflare for this machine's location.
-      cf: false,
-      log: new RuntimeLog(input.log),
-      handleStructuredLogs: ({ level, message, timestamp }) => input.log.write(level, message, timestamp),
       unsafeRuntimeEnv: { [STATE_DIR_MARK]: input.stateDir },
       unsafeHandleRuntimeRestart: () => input.onRestart(workerdPid()),
-      workers: [accessOptions(input), edgeOptions(input), objectsOptions(input)],
+      workers: [accessOptions(input), edgeOptions(input), ...(apart ? [] : [objectsOptions(input)])],
     }),
-    resourcePersistencePath: input.dataDir,
+    // Of two processes, each has a database of its own. The edge only reads it.
+    resourcePersistencePath: apart ? join(input.dataDir, "edge") : input.dataDir,
     unsafeLocalExplorer: false,
   });
   if (input.callerHandlesSignals) {
@@ -102,11 +107,56 @@ export async function startRuntime(input: RuntimeInput): Promise<Runtime> {
     const database = await miniflare.getD1Database("AUDIT_DB", EDGE);
     await applyMigrations(database, readMigrations(input.migrationsDir));
   } catch (error) {
-    await miniflare.dispose().catch(() => {});
+    await Promise.allSettled([miniflare.dispose(), apart?.dispose()]);
     throw describeStartFailure(error);
   }
   const d1Path = findDatabaseFile(input.dataDir);
-  return { d1Path, inspectorUrl, workerdPid, dispose: () => miniflare.dispose() };
+  return {
+    d1Path,
+    inspectorUrl,
+    workerdPid,
+    dispose: async () => void (await Promise.all([miniflare.dispose(), apart?.dispose()])),
+  };
+}
+
+/**
+ * Starts the objects in a workerd of their own. The edge finds it by the registry, and calls it as it calls
+ * objects of its own process.
+ */
+async function startObjectsApart(input: RuntimeInput): Promise<Miniflare> {
+  const mark = objectsMark(input.stateDir);
+  const miniflare = new Miniflare({
+    ...convertV4MiniflareOptions({
+      ...commonSettings(input),
+      unsafeRuntimeEnv: { [STATE_DIR_MARK]: mark },
+      unsafeHandleRuntimeRestart: () => input.onRestart(findWorkerd(mark)[0]),
+      workers: [objectsOptions(input)],
+    }),
+    resourcePersistencePath: input.dataDir,
+    unsafeLocalExplorer: false,
+  });
+  try {
+    await miniflare.ready;
+    const database = await miniflare.getD1Database("AUDIT_DB", input.objects.configuration.name);
+    await applyMigrations(database, readMigrations(input.migrationsDir));
+    return miniflare;
+  } catch (error) {
+    await miniflare.dispose().catch(() => {});
+    throw describeStartFailure(error);
+  }
+}
+
+/** What both processes have, if there are two. */
+function commonSettings({ log, stateDir, objectsApart }: RuntimeInput) {
+  return {
+    host: LOOPBACK,
+    port: 0,
+    // Otherwise Miniflare asks Cloudflare for this machine's location.
+    cf: false,
+    log: new RuntimeLog(log),
+    handleStructuredLogs: ({ level, message, timestamp }: WorkerdStructuredLog) => log.write(level, message, timestamp),
+    ...(objectsApart && { unsafeDevRegistryPath: join(stateDir, "registry") }),
+  };
 }
 
 function accessOptions({ accessModule, edge, ports, front }: RuntimeInput): V4WorkerOptions {

@@ -9,6 +9,11 @@ import { setTimeout as delay } from "node:timers/promises";
 /** Environment variable that identifies a workerd. Its value is the state directory. */
 export const STATE_DIR_MARK = "SALLYPORT_STATE_DIR";
 
+/** The mark of the objects' workerd, where they have one of their own. */
+export function objectsMark(stateDir: string): string {
+  return `${stateDir}#objects`;
+}
+
 const ENDING_PATIENCE_MS = 5_000;
 
 /** @returns a process's start in clock ticks since boot; together with the pid it identifies the process */

@@ -25,6 +25,7 @@ import {
   type Kill,
   leakedLeases,
   readAuditLog,
+  undelivered,
   unrecordedInCluster,
 } from "./support/audit-log.ts";
 import { ChangeLoops } from "./support/change-loops.ts";
@@ -277,8 +278,9 @@ class KillRun {
     console.log(`  last kill: ${open} sessions were open; no client connects from here on`);
     while (Date.now() - killedAt < FINAL_PATIENCE_MS) {
       await delay(250);
-      const isOver = countOpen(this.#stack.facts.d1Path) === 0 && this.#changes.missing().length === 0;
-      if (isOver) return Date.now() - killedAt;
+      const { d1Path } = this.#stack.facts;
+      if (countOpen(d1Path) > 0 || this.#changes.missing(this.kills).length > 0) continue;
+      if (undelivered(this.clients, readAuditLog(d1Path)).length === 0) return Date.now() - killedAt;
     }
     return undefined;
   }
@@ -295,12 +297,17 @@ async function main(): Promise<number> {
   const stack = await SoakStack.start(CONFIG, { transport });
   let faults = ["the run did not finish"];
   const kubectl = new KubectlLoops(stack);
-  const changes = new ChangeLoops(stack);
+  const changes = new ChangeLoops(stack, {
+    run: String(seed),
+    clusterAuditLog: stack.facts.clusterAuditLog,
+    killsObjects: true,
+  });
   const run = new KillRun(stack, random, changes);
   try {
     run.keep();
     kubectl.start(random.fork());
-    changes.start(random.fork());
+    const changing = [1, 2, 3].map((number) => tokenUser(stack, `changes-${number}@soak.example`));
+    changes.start(changing, 1, 60, random.fork());
     while (run.kills.length < wanted) {
       const moment = MOMENTS[random.between(0, MOMENTS.length - 1)] ?? "streaming";
       await run.killAt(moment);
@@ -338,13 +345,14 @@ async function main(): Promise<number> {
     const opened = run.clients.filter(({ openedAt }) => openedAt !== undefined).length;
     const moments = Object.entries(Object.groupBy(run.kills, ({ moment }) => moment));
     const backMs = run.kills.map(({ at, readyAt }) => readyAt - at);
-    const { answered, refused, unanswered, unknown } = changes.counts;
+    const { answered, refused, unanswered, unknown, seen, withoutRow } = changes.counts(run.kills);
     const shortKubectl = kubectl.runs.filter(({ code, wantedCode }) => code === wantedCode).length;
     console.log(`
 kills            ${run.kills.length}: ${moments.map(([moment, all]) => `${moment} ${all?.length}`).join(", ")}
 back after       ${spread(backMs, 0)} ms; ${run.restartedByHand} times only after a restart of the whole stack
 attempts         ${run.clients.length} by WebSocket clients, ${opened} opened; kubectl: ${kubectl.runs.length} execs (${shortKubectl} completed), ${kubectl.forwards} port-forwards (${kubectl.forwardedEchoes} echoes)
 changes          ${changes.changes.length}: ${answered} answered, ${refused} refused, ${unanswered} cut; ${unknown} rows say that no answer is known
+                 ${seen} seen by the cluster, ${withoutRow} of them cut before their record was written
 recorded         ${auditLog.sessions.size} sessions, ${auditLog.verdict.events} events
 outcomes         ${[...findings.outcomes].map(([outcome, count]) => `${outcome} ${count}`).join(", ")}
 lost             ${findings.lost}

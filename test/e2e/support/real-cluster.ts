@@ -75,6 +75,7 @@ export interface AuditEvent {
   readonly stage: string;
   readonly requestURI: string;
   readonly verb: string;
+  readonly requestReceivedTimestamp?: string;
   readonly userAgent?: string;
   readonly user: { readonly username: string };
   readonly impersonatedUser?: {

@@ -1,24 +1,35 @@
 /**
- * Changes objects over and over, while workerd is killed and restarted, and compares them with the audit log.
+ * Makes changes over and over, while workerd is killed and restarted, and compares them with the audit log
+ * and with what the cluster saw.
  */
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../../../tools/random.ts";
+import { type AuditEvent, AuditTail } from "../../e2e/support/real-cluster.ts";
 import type { Kill } from "./audit-log.ts";
-import { type Person, tokenUser } from "./people.ts";
+import type { Person } from "./people.ts";
 import type { SoakStack } from "./soak-stack.ts";
 
-const PEOPLE = 3;
 const CONFIG_MAPS = "/api/v1/namespaces/demo/configmaps";
 /** While workerd restarts. */
 const PAUSE_MS = 200;
 const REQUEST_TIMEOUT_MS = 15_000;
 /** The status leaves right after the answer, and an object on a busy machine takes its time. */
 const STATUS_AFTER_MS = 5_000;
+/** A request takes no longer before the cluster writes it down. */
+const CUT_LOG_MS = 2_000;
+
+const NO_ANSWER = "no answer known";
+/** Longest time between a request's arrival at the cluster and its row in the object, on a busy machine. */
+const RECORDED_WITHIN_MS = 3_000;
+/** What was in the socket when workerd died still arrives. */
+const ARRIVES_LATE_MS = 500;
 
 interface Change {
-  /** In the User-Agent, which the row has. */
+  /** In the User-Agent, which the row and the cluster's audit log have. */
   readonly tag: string;
+  readonly email: string;
+  readonly method: "POST" | "PATCH" | "DELETE";
   /** Of the answer; undefined where none came. */
   status?: number;
   /** Of a refusal by Sallyport: it may be recorded, or not. */
@@ -28,24 +39,47 @@ interface Change {
 
 interface Row {
   readonly tag: string;
+  /** When it arrived, ms since the epoch. */
+  readonly at: number;
+  readonly user: string;
+  readonly method: string;
   readonly status: number | null;
+  readonly refusal: string | null;
   readonly reason: string | null;
 }
 
-/** Several people, each of whom makes one change after the other. */
+export interface ChangeLoopsOptions {
+  /** Distinguishes objects and User-Agents of this run: others use a cluster too. */
+  readonly run: string;
+  /** Path of the cluster's own audit log. */
+  readonly clusterAuditLog: string;
+  /** Whether a kill takes a change's object, before its record is written, together with the edge. */
+  readonly killsObjects: boolean;
+}
+
+/** Several people, each with several places. In each, one change follows the other. */
 export class ChangeLoops {
   readonly #stack: SoakStack;
+  readonly #killsObjects: boolean;
+  readonly #mark: string;
+  readonly #cluster: AuditTail;
   readonly #stopped = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly changes: Change[] = [];
 
-  constructor(stack: SoakStack) {
+  constructor(stack: SoakStack, { run, clusterAuditLog, killsObjects }: ChangeLoopsOptions) {
     this.#stack = stack;
+    this.#killsObjects = killsObjects;
+    this.#mark = `soak-change-${run}-`;
+    this.#cluster = new AuditTail(clusterAuditLog, this.#mark);
   }
 
-  start(random: Random): void {
-    for (let number = 1; number <= PEOPLE; number++) {
-      this.#loops.push(this.#loop(tokenUser(this.#stack, `changes-${number}@soak.example`), number, random.fork()));
+  /** @param most the longest pause between two changes, ms */
+  start(people: readonly Person[], placesEach: number, most: number, random: Random): void {
+    for (const [number, person] of people.entries()) {
+      for (let place = 1; place <= placesEach; place++) {
+        this.#loops.push(this.#loop(person, `${this.#mark}${number + 1}-${place}`, most, random.fork()));
+      }
     }
   }
 
@@ -54,86 +88,147 @@ export class ChangeLoops {
     await Promise.all(this.#loops);
   }
 
-  /** @returns tags of answered changes that D1 does not have yet */
-  missing(): string[] {
-    const known = new Set(this.#rows().map(({ tag }) => tag));
-    return this.#answered.filter(({ tag }) => !known.has(tag)).map(({ tag }) => tag);
+  /**
+   * @returns tags of changes that D1 should have and does not have yet: that were answered, or that the
+   *   cluster saw and whose record no kill cut
+   */
+  missing(kills: readonly Kill[]): string[] {
+    const { unrecorded, cutWithRecord } = this.#withoutRow(kills);
+    const cut = new Set(cutWithRecord);
+    return unrecorded.filter((tag) => !cut.has(tag));
   }
 
-  /** How many changes the cluster answered, and how many rows say that no answer is known. */
-  get counts(): { answered: number; refused: number; unanswered: number; unknown: number } {
-    const unknown = this.#rows().filter(({ reason }) => reason === "no answer known").length;
-    const refused = this.changes.filter(({ isRefusal }) => isRefusal).length;
-    const unanswered = this.changes.filter(({ status }) => status === undefined).length;
-    return { answered: this.#answered.length, refused, unanswered, unknown };
+  /** What became of the changes: by their clients, by the cluster, and by the audit log. */
+  counts(kills: readonly Kill[]) {
+    const seen = this.#seen();
+    const unanswered = this.changes.filter(({ status }) => status === undefined);
+    return {
+      answered: this.#answered.length,
+      refused: this.changes.filter(({ isRefusal }) => isRefusal).length,
+      unanswered: unanswered.length,
+      seen: seen.size,
+      seenUnanswered: unanswered.filter(({ tag }) => seen.has(tag)).length,
+      /** Rows that say that no answer is known. */
+      unknown: this.#rows().filter(({ reason }) => reason === NO_ANSWER).length,
+      /** Seen by the cluster, and cut together with their record. */
+      withoutRow: this.#withoutRow(kills).cutWithRecord.length,
+    };
+  }
+
+  #withoutRow(kills: readonly Kill[]): { unrecorded: string[]; cutWithRecord: string[] } {
+    const known = new Set(this.#rows().map(({ tag }) => tag));
+    const answered = new Set(this.#answered.map(({ tag }) => tag));
+    const seen = this.#seen();
+    const unrecorded = [...new Set([...answered, ...seen.keys()])].filter((tag) => !known.has(tag));
+    const isCut = (tag: string) => !answered.has(tag) && this.#isCut(seen.get(tag)?.[0], kills);
+    return { unrecorded, cutWithRecord: unrecorded.filter(isCut) };
   }
 
   faults(kills: readonly Kill[]): string[] {
     const rows = Map.groupBy(this.#rows(), ({ tag }) => tag);
-    return this.changes.flatMap((change) => {
-      const { tag, status } = change;
-      const [row, second] = rows.get(tag) ?? [];
-      if (second) return [`change ${tag} has several rows`];
-      const isAnswered = this.#answered.includes(change);
-      if (!row) return isAnswered ? [`change ${tag} was answered ${status} and has no row`] : [];
-      if (row.status === null) {
-        const isCut = !isAnswered || kills.some(({ at, readyAt }) => isSoonAfter(change, at, readyAt));
-        if (row.reason !== "no answer known" && isAnswered) return [`change ${tag}: ${status}, not: ${row.reason}`];
-        return isCut ? [] : [`change ${tag} was answered ${status}, and its row has no status`];
-      }
-      return isAnswered && row.status !== status ? [`change ${tag}: ${status}, not ${row.status}`] : [];
-    });
+    const seen = this.#seen();
+    const sent = new Set(this.changes.map(({ tag }) => tag));
+    const invented = [...rows.keys()].filter((tag) => !sent.has(tag)).map((tag) => `row ${tag}: nobody sent it`);
+    return [...invented, ...this.changes.flatMap((change) => this.#faultsOf(change, rows, seen, kills))];
+  }
+
+  #faultsOf(
+    change: Change,
+    rows: ReadonlyMap<string, readonly Row[]>,
+    seen: ReadonlyMap<string, readonly AuditEvent[]>,
+    kills: readonly Kill[],
+  ): string[] {
+    const { tag, method, email, status } = change;
+    const [row, second] = rows.get(tag) ?? [];
+    const [event, again] = seen.get(tag) ?? [];
+    const isAnswered = this.#answered.includes(change);
+    const fault = (message: string) => [`change ${tag} (${method}): ${message}`];
+    if (second) return fault("it has several rows");
+    if (again) return fault("the cluster saw it twice");
+    if (!row) {
+      if (isAnswered) return fault(`it was answered ${status} and has no row`);
+      if (!event || this.#isCut(event, kills)) return [];
+      return fault(`the cluster saw it (${event.responseStatus?.code}), and it has no row`);
+    }
+    if (row.user !== email || row.method !== method) return fault(`its row has ${row.method} by ${row.user}`);
+    if (row.status === null) {
+      const isCut = !isAnswered || kills.some(({ at, readyAt }) => isSoonAfter(change, at, readyAt));
+      if (row.reason !== NO_ANSWER && isAnswered) return fault(`answered ${status}, not: ${row.reason}`);
+      return isCut ? [] : fault(`it was answered ${status}, and its row has no status`);
+    }
+    if (isAnswered && row.status !== status) return fault(`answered ${status}, not ${row.status}`);
+    // Sallyport's own answer, which says that there is none of the cluster's.
+    if (row.status >= 500 || row.refusal !== null) return [];
+    if (!event) return isLogCut(row, kills) ? [] : fault(`its row has ${row.status}, and the cluster never saw it`);
+    const { code } = event.responseStatus ?? {};
+    return code === row.status ? [] : fault(`the cluster answered ${code}, and its row has ${row.status}`);
   }
 
   get #answered(): Change[] {
     return this.changes.filter(({ status, isRefusal }) => status !== undefined && !isRefusal);
   }
 
-  async #loop(person: Person, number: number, random: Random): Promise<void> {
-    const name = `changes-${number}`;
+  /**
+   * Whether a kill cut a change together with its record. Both are under way at once, and the edge, the
+   * object and its disk may be one process here: docs/REFERENCE.md, "What may be missing".
+   */
+  #isCut(event: AuditEvent | undefined, kills: readonly Kill[]): boolean {
+    const arrivedAt = Date.parse(event?.requestReceivedTimestamp ?? "");
+    const isSoonBefore = (at: number) => at - RECORDED_WITHIN_MS <= arrivedAt && arrivedAt <= at + ARRIVES_LATE_MS;
+    return this.#killsObjects && kills.some(({ at }) => isSoonBefore(at));
+  }
+
+  /** The cluster's events of changes, by tag. One request may have several, for its stages. */
+  #seen(): Map<string, AuditEvent[]> {
+    const byRequest = new Map(this.#cluster.read().map((event) => [event.auditID, event]));
+    return Map.groupBy(byRequest.values(), ({ userAgent = "" }) => userAgent);
+  }
+
+  async #loop(person: Person, name: string, most: number, random: Random): Promise<void> {
+    let exists = false;
     for (let count = 0; !this.#stopped.signal.aborted; count++) {
-      const change: Change = { tag: `soak-change-${number}-${count}` };
+      const method = exists ? random.pick(["PATCH", "PATCH", "DELETE"] as const) : "POST";
+      const change: Change = { tag: `${name}-${count}`, email: person.email, method };
       this.changes.push(change);
-      const created = await this.#send(person, change, name, count);
-      // The cluster's own state is lost with everything.
-      if (created === 404) await this.#send(person, undefined, name, count);
-      await delay(created === undefined ? PAUSE_MS : random.between(0, 60));
+      await this.#send(person, change, name);
+      // A change that was cut may have been carried out, so the next one may find something else.
+      if (change.status === 201 || change.status === 409) exists = true;
+      if (change.status === 404 || (change.status === 200 && method === "DELETE")) exists = false;
+      await delay(change.status === undefined ? PAUSE_MS : random.between(0, most));
     }
   }
 
-  /** @param change left out to create the object */
-  async #send(person: Person, change: Change | undefined, name: string, count: number): Promise<number | undefined> {
+  async #send(person: Person, change: Change, name: string): Promise<void> {
+    const { method, tag } = change;
+    const metadata = { name, labels: { tag } };
+    const body = method === "POST" ? { apiVersion: "v1", kind: "ConfigMap", metadata } : { metadata };
     try {
       const { url, headers } = await person.endpoint();
-      const metadata = { name, labels: { count: String(count) } };
-      const response = await fetch(`${url}${CONFIG_MAPS}${change ? `/${name}` : ""}`, {
-        method: change ? "PATCH" : "POST",
+      const response = await fetch(`${url}${CONFIG_MAPS}${method === "POST" ? "" : `/${name}`}`, {
+        method,
         headers: {
           ...headers,
-          "Content-Type": change ? "application/merge-patch+json" : "application/json",
-          ...(change && { "User-Agent": change.tag }),
+          "User-Agent": tag,
+          "Content-Type": method === "PATCH" ? "application/merge-patch+json" : "application/json",
         },
-        body: JSON.stringify({ ...(!change && { apiVersion: "v1", kind: "ConfigMap" }), metadata }),
+        ...(method !== "DELETE" && { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
       await response.text();
-      if (change) {
-        change.status = response.status;
-        change.isRefusal = response.status === 429 || response.status >= 500;
-        change.answeredAt = Date.now();
-      }
-      return response.status;
+      change.status = response.status;
+      change.isRefusal = response.status === 429 || response.status >= 500;
+      change.answeredAt = Date.now();
     } catch {
       // workerd was killed, or is not back yet.
-      return undefined;
     }
   }
 
   #rows(): Row[] {
     const database = new DatabaseSync(this.#stack.facts.d1Path, { readOnly: true, timeout: 10_000 });
     try {
-      const sql = "SELECT user_agent AS tag, status, reason FROM requests WHERE user_agent LIKE 'soak-change-%'";
-      return database.prepare(sql).all() as unknown as Row[];
+      const sql =
+        "SELECT user_agent AS tag, at, user, method, status, refusal, reason FROM requests WHERE user_agent LIKE ?";
+      return database.prepare(sql).all(`${this.#mark}%`) as unknown as Row[];
     } finally {
       database.close();
     }
@@ -143,4 +238,11 @@ export class ChangeLoops {
 /** Whether workerd died before it could tell the object what it had answered, or before it was back. */
 function isSoonAfter({ answeredAt = 0 }: Change, killedAt: number, readyAt: number): boolean {
   return killedAt - STATUS_AFTER_MS <= answeredAt && answeredAt <= readyAt;
+}
+
+/** Of what the embedded cluster saw just before it was killed itself, its own log may have nothing. */
+function isLogCut({ at }: Row, kills: readonly Kill[]): boolean {
+  return kills.some(
+    ({ moment, at: killedAt }) => moment === "everything" && at <= killedAt && killedAt - at < CUT_LOG_MS,
+  );
 }

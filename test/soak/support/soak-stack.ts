@@ -31,7 +31,7 @@ export class SoakStack {
 
   static async start(
     config: ConfigOverrides,
-    options: Pick<StackRequest, "wranglerConfig" | "inspector" | "transport"> = {},
+    options: Pick<StackRequest, "wranglerConfig" | "inspector" | "transport" | "upstream" | "objectsApart"> = {},
   ): Promise<SoakStack> {
     const home = mkdtempSync(join(tmpdir(), "sallyport-soak-"));
     const request = { stateDir: join(home, "state"), port: await freePorts(), config, ...options };

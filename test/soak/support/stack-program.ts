@@ -9,10 +9,14 @@ export interface StackRequest {
   readonly stateDir: string;
   readonly port: number;
   readonly config: ConfigOverrides;
+  /** A `kubectl proxy` in front of a real cluster. By default the embedded cluster. */
+  readonly upstream?: string | undefined;
   /** How sessions reach the cluster. */
   readonly transport?: UpstreamTransport | undefined;
   /** Wrangler configuration of another Worker in the edge's place. */
   readonly wranglerConfig?: string | undefined;
+  /** Runs the objects in a workerd of their own. */
+  readonly objectsApart?: boolean;
   /** Opens workerd's inspector. */
   readonly inspector?: boolean;
 }
