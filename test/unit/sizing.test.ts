@@ -2,8 +2,25 @@ import { describe, expect, it } from "vitest";
 import { PART_BYTES } from "../../durable/recording/policy.ts";
 import { Random } from "../../tools/random.ts";
 import { ASSUMPTIONS, USAGE_PROFILES } from "../../tools/sizing/assumptions.ts";
-import { costOf, d1Growth, formatNumber, monthOf, rowsOfSession, sessionHour, total } from "../../tools/sizing/cost.ts";
-import { d1RowsOfEvent, d1RowsOfRequest, objectRowsOfSession, r2Writes } from "../../tools/sizing/facts.ts";
+import {
+  ALARMS_PER_CHANGE_ALONE,
+  CALLS_PER_CHANGE_ALONE,
+  costOf,
+  d1Growth,
+  formatNumber,
+  millionChanges,
+  monthOf,
+  rowsOfSession,
+  sessionHour,
+  total,
+} from "../../tools/sizing/cost.ts";
+import {
+  d1RowsOfEvent,
+  d1RowsOfRequest,
+  OBJECT_ROWS,
+  objectRowsOfSession,
+  r2Writes,
+} from "../../tools/sizing/facts.ts";
 import { d1GbHeld, keepMonthsBelow } from "../../tools/sizing/kept-rows.ts";
 import { CASES, directMs, echoMs } from "../../tools/sizing/keystroke.ts";
 import { PLATFORM_LIMITS } from "../../tools/sizing/platform.ts";
@@ -105,6 +122,18 @@ describe("the bill", () => {
     const hour = new Map(sessionHour().map(({ id, amount }) => [id, amount]));
     expect(hour.get("d1StorageGb")).toBeCloseTo((d1Growth(1, 0, 0, 0).bytes / 1e9) * ASSUMPTIONS.keepMonths);
     expect(hour.get("d1RowsWritten")).toBe(rowsOfSession() + 3);
+  });
+
+  it("bills a million changes for the rows that one writes, the calls that it makes and its alarm", () => {
+    const changes = new Map(millionChanges().map(({ id, amount }) => [id, amount / 1e6]));
+    const inD1 = d1RowsOfRequest() + 2;
+    expect(changes.get("workerRequests")).toBe(1);
+    expect(changes.get("objectRequests")).toBe(CALLS_PER_CHANGE_ALONE + ALARMS_PER_CHANGE_ALONE);
+    expect(changes.get("objectRowsWritten")).toBe(OBJECT_ROWS.change + OBJECT_ROWS.alarm);
+    expect(changes.get("d1RowsWritten")).toBe(inD1);
+    // A dollar for each million rows.
+    const rows = costOf(millionChanges(), true).filter(({ id }) => id.endsWith("RowsWritten"));
+    expect(total(rows)).toBeCloseTo(OBJECT_ROWS.change + OBJECT_ROWS.alarm + inD1);
   });
 
   it("counts every seat once there are more people than free seats", () => {

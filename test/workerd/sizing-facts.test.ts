@@ -1,4 +1,4 @@
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import type { ChainedEvent } from "../../audit/chain.ts";
@@ -8,12 +8,13 @@ import { makeSessionId } from "../../contract/session-id.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { SessionJournal } from "../../durable/storage/session-journal.ts";
 import { StdinBuffer } from "../../durable/storage/stdin-buffer.ts";
+import { ALARMS_PER_CHANGE_ALONE, CALLS_PER_CHANGE_ALONE } from "../../tools/sizing/cost.ts";
 import { D1_BYTES, d1RowsOfEvent, OBJECT_ROWS, objectRowsOfSession } from "../../tools/sizing/facts.ts";
 import { AUDITED_REQUEST } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended, eventsOf } from "./audit-rows.ts";
 import { Client, frame, SUCCESS } from "./client.ts";
-import { someone, upgrade } from "./people.ts";
+import { directlyAs, someone, upgrade } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 const HASH = "0123456789abcdef".repeat(4);
@@ -198,6 +199,64 @@ describe("the constants of the sizing model match measurements", () => {
       change("second");
       expect(counted().rows).toBe(OBJECT_ROWS.change);
     });
+  });
+
+  it("calls, rows and alarms of changes that each come alone, through the edge", async () => {
+    const person = someone();
+    const stub = env.USER_SESSIONS.getByName(person.email);
+    const calls: string[] = [];
+    const counting = {
+      idFromName: (name: string) => env.USER_SESSIONS.idFromName(name),
+      get: (id: DurableObjectId) =>
+        new Proxy(env.USER_SESSIONS.get(id), {
+          get: (target, method) => {
+            calls.push(String(method));
+            return Reflect.get(target, method);
+          },
+        }),
+    };
+    // Each isolate is given an allowance, which stays reserved for a moment.
+    const config = { audit: { requests: { maxChangesPerMinute: 10_000 } } };
+    /** By another isolate each time, which knows nothing of the person, and long after the one before. */
+    const changeAlone = async () => {
+      const path = "/api/v1/namespaces/demo/configmaps/settings";
+      const init = { method: "PATCH", body: "{}" };
+      const { status } = await directlyAs(person, path, init, { config, bindings: { USER_SESSIONS: counting } });
+      expect(status).toBe(200);
+      await runInDurableObject(stub, (_, { storage }) =>
+        eventually(() => {
+          const [left] = storage.sql.exec<{ n: number }>(
+            "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM open_requests) AS n",
+          );
+          expect(left?.n).toBe(0);
+        }),
+      );
+      expect(await runDurableObjectAlarm(stub)).toBe(true);
+    };
+    // The first one makes the row of the user's chain.
+    await changeAlone();
+    calls.length = 0;
+    let counted = () => ({ rows: 0, ofChunks: 0 });
+    let alarms = 0;
+    await runInDurableObject(stub, (_, { storage }) => {
+      counted = rowsWritten(storage.sql);
+      const { setAlarm } = storage;
+      storage.setAlarm = (...at: Parameters<typeof setAlarm>) => {
+        alarms++;
+        return setAlarm.apply(storage, at);
+      };
+    });
+    const many = 20;
+    for (let count = 0; count < many; count++) await changeAlone();
+    const perMethod = Object.entries(Object.groupBy(calls, (method) => method));
+    expect(perMethod.map(([method, all]) => [method, all?.length]).sort()).toEqual([
+      ["readState", many],
+      ["recordRequest", many],
+      ["recordResponse", many],
+    ]);
+    expect(perMethod.length).toBe(CALLS_PER_CHANGE_ALONE);
+    expect(alarms).toBe(many * ALARMS_PER_CHANGE_ALONE);
+    expect((await runInDurableObject(stub, () => counted())).rows).toBe(many * OBJECT_ROWS.change);
   });
 
   it("rows of a piece of input that a command does not take", () =>

@@ -29,8 +29,13 @@ export interface CostLine extends Quantity {
 
 /** An object is billed for this much memory. */
 const OBJECT_GB = 0.128;
-/** Its record, and its answer. */
-const CALLS_PER_CHANGE = 2;
+/**
+ * Whether its person is locked, its record, and its answer. Those of a burst share the question. Measured by
+ * test/workerd/sizing-facts.test.ts, as the alarm is.
+ */
+export const CALLS_PER_CHANGE_ALONE = 3;
+/** It makes sure that D1 gets both events. */
+export const ALARMS_PER_CHANGE_ALONE = 1;
 /** The attempt, and the edge's question whether sessions are drained: at most one, isolates share answers. */
 const CALLS_PER_SESSION = 2;
 const GB = 1e9;
@@ -77,7 +82,7 @@ export function monthOf(day: Day): Quantity[] {
     sessionSeconds * CHECKPOINTS_PER_SECOND * OBJECT_ROWS.checkpoint,
     alarms * OBJECT_ROWS.alarm,
     recordings * OBJECT_ROWS.recording + chunks * OBJECT_ROWS.chunk,
-    auditedRequests * OBJECT_ROWS.change,
+    auditedRequests * (OBJECT_ROWS.change + ALARMS_PER_CHANGE_ALONE * OBJECT_ROWS.alarm),
   ];
   const all = requests + sessions;
   const month = (id: PriceId, perDay: number, arithmetic: string): Quantity => ({
@@ -97,8 +102,12 @@ export function monthOf(day: Day): Quantity[] {
     ),
     month(
       "objectRequests",
-      CALLS_PER_SESSION * sessions + alarms + messages / 20 + reports + CALLS_PER_CHANGE * auditedRequests,
-      `${formatNumber(sessions)} sessions × ${CALLS_PER_SESSION} + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports to the directory + ${formatNumber(auditedRequests)} audited requests × ${CALLS_PER_CHANGE}`,
+      CALLS_PER_SESSION * sessions +
+        alarms +
+        messages / 20 +
+        reports +
+        (CALLS_PER_CHANGE_ALONE + ALARMS_PER_CHANGE_ALONE) * auditedRequests,
+      `${formatNumber(sessions)} sessions × ${CALLS_PER_SESSION} + ${formatNumber(alarms)} alarms + ${formatNumber(messages)} messages ÷ 20 + ${formatNumber(reports)} reports to the directory + ${formatNumber(auditedRequests)} audited requests × ${CALLS_PER_CHANGE_ALONE + ALARMS_PER_CHANGE_ALONE}`,
     ),
     month(
       "objectGbSeconds",
@@ -186,6 +195,42 @@ export function sessionHour(profile: UsageProfile = USAGE_PROFILES.shell): Quant
     { id: "r2StorageGb", amount: gb * kept, arithmetic: `${formatNumber(gb * 1e3)} MB × ${kept} months` },
     { id: "logEvents", amount: 3 + alarms, arithmetic: `3 + ${formatNumber(alarms)} alarms` },
   ];
+}
+
+/**
+ * What a million changes are billed for, where each comes alone: the upper bound. Those of a burst share what
+ * their object is awake, and its alarm.
+ */
+export function millionChanges(): Quantity[] {
+  const { events, rows, bytes } = d1Growth(0, 0, 0, 1);
+  const { awakeSecondsPerChange: awake, cpuMsPerRequest, keepMonths } = A;
+  const each: Quantity[] = [
+    { id: "workerRequests", amount: 1, arithmetic: "the request" },
+    { id: "workerCpuMs", amount: cpuMsPerRequest, arithmetic: `${cpuMsPerRequest} ms` },
+    {
+      id: "objectRequests",
+      amount: CALLS_PER_CHANGE_ALONE + ALARMS_PER_CHANGE_ALONE,
+      arithmetic: `lock, record, status: ${CALLS_PER_CHANGE_ALONE} calls + ${ALARMS_PER_CHANGE_ALONE} alarm`,
+    },
+    { id: "objectGbSeconds", amount: awake * OBJECT_GB, arithmetic: `${awake} s × ${OBJECT_GB} GB` },
+    {
+      id: "objectRowsWritten",
+      amount: OBJECT_ROWS.change + ALARMS_PER_CHANGE_ALONE * OBJECT_ROWS.alarm,
+      arithmetic: `change ${OBJECT_ROWS.change} + alarm ${ALARMS_PER_CHANGE_ALONE * OBJECT_ROWS.alarm}`,
+    },
+    {
+      id: "d1RowsWritten",
+      amount: rows + events,
+      arithmetic: `request ${d1RowsOfEvent("request")} + response ${d1RowsOfEvent("response")} + ${events} rows that leave`,
+    },
+    {
+      id: "d1StorageGb",
+      amount: (bytes / GB) * keepMonths,
+      arithmetic: `${formatNumber(bytes / 1e3)} KB × ${keepMonths} months`,
+    },
+    { id: "logEvents", amount: 1 + ALARMS_PER_CHANGE_ALONE, arithmetic: `1 + ${ALARMS_PER_CHANGE_ALONE} alarm` },
+  ];
+  return each.map(({ amount, ...rest }) => ({ ...rest, amount: amount * 1e6 }));
 }
 
 /** D1 rows of an exec session, from start to end. */

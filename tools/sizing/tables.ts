@@ -2,7 +2,7 @@
 import { DATABASE_ALARM_BYTES } from "../../audit/seal/database-size.ts";
 import { markdownTable } from "../markdown.ts";
 import { ASSUMPTIONS as A, USAGE_PROFILES } from "./assumptions.ts";
-import { type CostLine, costOf, formatNumber, monthOf, sessionHour, total } from "./cost.ts";
+import { type CostLine, costOf, formatNumber, millionChanges, monthOf, sessionHour, total } from "./cost.ts";
 import { D1_GB, d1GbHeld, keepMonthsBelow } from "./kept-rows.ts";
 import { CASES, directMs, echoMs, LEGS } from "./keystroke.ts";
 import { PLATFORM_LIMITS } from "./platform.ts";
@@ -28,6 +28,8 @@ function headline(): string {
   const hour = costOf(sessionHour(), true);
   const shareOf = (id: PriceId) =>
     formatNumber(Math.round((100 * (hour.find((line) => line.id === id)?.usd ?? 0)) / total(hour)));
+  const changes = costOf(millionChanges(), true);
+  const rowsOf = (id: PriceId) => (changes.find((line) => line.id === id)?.amount ?? 0) / 1e6;
   const people = 1_000;
   const usage = total(costOf(monthOf(dayOf(people, 10))), { seats: false }) / people;
   const crowd = dayOf(10_000, 1);
@@ -36,6 +38,7 @@ function headline(): string {
   const fifty = documentSize(50);
   return [
     `- **An hour in a terminal** costs ${dollars(total(hour), 4)}. Of that, ${shareOf("objectGbSeconds")} % is the time that the user's object is awake, and ${shareOf("objectRowsWritten")} % are rows in its storage, most of them of the recording.`,
+    `- **A million changes** cost ${dollars(total(changes), 2)} where each comes alone, and ${dollars(total(changes.filter(({ id }) => id === "objectRowsWritten" || id === "d1RowsWritten")), 2)} of that are rows: ${formatNumber(rowsOf("objectRowsWritten"))} in the object's storage and ${formatNumber(rowsOf("d1RowsWritten"))} in D1 for each.`,
     `- **A person** costs ${dollars(usage, 2)} a month in a deployment of ${formatNumber(people)}. The Access seat, ${dollars(PRICES.seats.usd, 0)}, costs ${formatNumber(Math.round(PRICES.seats.usd / usage))} times as much.`,
     `- **The first limit that people reach** is the size of the D1 database. It grows by ${formatNumber(d1GbPerMonth(crowd))} GB a month of 10,000 people, and takes ${D1_GB} GB. With \`keepMonths\` 1 it holds ${formatNumber(d1GbHeld(d1GbPerMonth(crowd), 1))} GB of theirs, and is full with about ${formatNumber(full("d1Size"))} people. Without it, it is full after ${formatNumber(D1_GB / d1GbPerMonth(crowd))} months of 10,000. Far behind follow the connectors of one cluster (${formatNumber(full("tunnelPeople"))} people) and D1's throughput (about ${formatNumber(full("d1Writes"))}).`,
     `- **The first limit that clusters reach** is the five host names of an Access application. Then comes the size of a Worker's variable: the configuration of fifty clusters has ${formatNumber(fifty.bytes)} bytes and is split into ${fifty.variables} variables.`,
@@ -53,12 +56,13 @@ function pricesTable(): string {
   return `${markdownTable(["product", "billed", "price", "included per month", `source, read on ${PRICES_READ_ON}`], rows)}`;
 }
 
-function costTable(lines: readonly CostLine[], places: number): string {
+/** @param fromZero as of `costOf` */
+function costTable(lines: readonly CostLine[], places: number, fromZero: boolean): string {
   const rows = lines.map(({ id, amount, arithmetic, usd }) => {
     const { product, counted, per, usd: price, included } = PRICES[id];
-    const left = places === 2 && included > 0 ? `(${formatNumber(amount)} − ${formatNumber(included)}) × ` : "× ";
+    const left = !fromZero && included > 0 ? `(${formatNumber(amount)} − ${formatNumber(included)}) × ` : "× ";
     const asked = `${left}$${price}${per === 1 ? "" : " ÷ 10⁶"}`;
-    const isIncluded = places === 2 && included > 0 && amount <= included;
+    const isIncluded = !fromZero && included > 0 && amount <= included;
     return [
       `${product}: ${counted}`,
       arithmetic,
@@ -72,11 +76,15 @@ function costTable(lines: readonly CostLine[], places: number): string {
 }
 
 function sessionHourTable(): string {
-  return costTable(costOf(sessionHour(), true), 6);
+  return costTable(costOf(sessionHour(), true), 6, true);
+}
+
+function millionChangesTable(): string {
+  return costTable(costOf(millionChanges(), true), 2, true);
 }
 
 function monthTable(): string {
-  return costTable(costOf(monthOf(dayOf(1_000, 10))), 2);
+  return costTable(costOf(monthOf(dayOf(1_000, 10))), 2, false);
 }
 
 function userMonthTable(): string {
@@ -245,6 +253,7 @@ export function sizingTables(): Record<string, string> {
     assumptions: assumptionsTable(),
     prices: pricesTable(),
     "session-hour": sessionHourTable(),
+    "million-changes": millionChangesTable(),
     month: monthTable(),
     "user-month": userMonthTable(),
     scale: scaleTable(),
