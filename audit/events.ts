@@ -9,7 +9,7 @@ import type { AccessEventBody } from "./access-events.ts";
 import type { RequestEventBody } from "./request-events.ts";
 
 /**
- * `start` to `end` are a session's, `lock` to `message` a user's, `drain` and `drain_end` the deployment's,
+ * `start` to `end` are a session's, `lock` to `thaw` a user's, `drain` and `drain_end` the deployment's,
  * `request` and what follows an API request's, the last two a seal's.
  */
 export const EVENT_TYPES = [
@@ -26,6 +26,8 @@ export const EVENT_TYPES = [
   "watch",
   "watch_end",
   "message",
+  "freeze",
+  "thaw",
   "drain",
   "drain_end",
   "request",
@@ -57,6 +59,8 @@ export const OUTCOMES = [
   "access_ended",
   /** It waited for an approval, and was denied, given up, or nobody decided in time; see reason. */
   "not_approved",
+  /** It must be watched, and nobody watched it for too long, or its person left meanwhile; see reason. */
+  "not_watched",
   /** Recording failed, and the rule ends sessions that cannot be recorded. */
   "recording_failed",
   /** The recording reached its maximum size, and the rule ends sessions then. */
@@ -115,6 +119,8 @@ export interface SessionStart {
   readonly access_reason: string | null;
   /** The grants that added to the user's groups or satisfied the rule. Missing where there was none. */
   readonly grants?: readonly string[];
+  /** The session goes on only while somebody watches it. Missing where it need not be watched. */
+  readonly watch_required?: true;
   readonly user_agent: string | null;
 }
 
@@ -211,6 +217,10 @@ export type UserEventBody =
   | { readonly type: "watch_end"; readonly data: WatchEnd }
   /** An administrator sent a line to the terminal of one of the user's live sessions. */
   | { readonly type: "message"; readonly data: Watch & { readonly text: string } }
+  /** One of the user's sessions must be watched, and nobody does: nothing passes until somebody watches it. */
+  | { readonly type: "freeze"; readonly data: Freeze }
+  /** Somebody watches it: it begins, or goes on. */
+  | { readonly type: "thaw"; readonly data: Thaw }
   | AccessEventBody;
 
 export interface UserLock {
@@ -221,7 +231,7 @@ export interface UserLock {
   readonly until: number | null;
 }
 
-/** Who watches which session, or speaks into it. */
+/** Who watches which session, lets it go on, or speaks into it. */
 export interface Watch {
   /** The user whose session it is. */
   readonly user: string;
@@ -259,6 +269,24 @@ export interface WatchEnd extends Watch {
   /** When it began, in milliseconds since the epoch. */
   readonly since: number;
   readonly reason: WatchEndReason;
+}
+
+/** A session begins to wait for somebody who watches it. */
+export interface Freeze extends Pick<Watch, "user" | "session"> {
+  readonly cluster: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly pod: string;
+  /** Who left as the last one. null where nobody has watched it yet, and the cluster has not heard of it. */
+  readonly left: string | null;
+  /** When it ends unless somebody watches it, in milliseconds since the epoch. */
+  readonly until: number;
+}
+
+/** The wait is over. */
+export interface Thaw extends Watch {
+  /** How long nothing passed, milliseconds. */
+  readonly waited_ms: number;
 }
 
 /**

@@ -7,6 +7,8 @@ const LONE_TYPES = [
   "watch",
   "watch_end",
   "message",
+  "freeze",
+  "thaw",
   "access_request",
   "access_decision",
   "access_end",

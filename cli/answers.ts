@@ -59,12 +59,13 @@ export function parseStatedReason(value: unknown): StatedReason | undefined {
 
 function isSession(value: unknown): value is Session {
   if (!isJsonObject(value)) return false;
-  const { command, lastUsedAt = null, outcome = null } = value;
+  const { command, lastUsedAt = null, outcome = null, waitsFor = null } = value;
   return (
     ["id", "state", "user", "cluster", "kind", "namespace", "pod", "startedAt"].every((name) => isText(value[name])) &&
     isTexts(command) &&
     isTextOrNull(lastUsedAt) &&
-    isTextOrNull(outcome)
+    isTextOrNull(outcome) &&
+    isTextOrNull(waitsFor)
   );
 }
 

@@ -15,6 +15,8 @@ export interface Session {
   readonly startedAt: string;
   readonly lastUsedAt?: string | null;
   readonly outcome?: string | null;
+  /** Missing in the answers of an older deployment. */
+  readonly waitsFor?: string | null;
 }
 
 /** The time and 18 random bits: tells a person's sessions apart. */
@@ -34,7 +36,7 @@ export function liveSessionsPath(isOfAll: boolean): string {
 export function sessionTable(sessions: readonly Session[], nowMs: number, isOfAll: boolean): string {
   const rows = sessions.map((one) => [
     one.id.slice(0, SHORT_ID_CHARS),
-    ...(isOfAll ? [one.user, one.outcome ?? one.state] : []),
+    ...(isOfAll ? [one.user, stateOf(one)] : []),
     one.cluster,
     one.kind,
     `${one.namespace}/${one.pod}`,
@@ -44,6 +46,10 @@ export function sessionTable(sessions: readonly Session[], nowMs: number, isOfAl
   ]);
   const head = ["ID", ...(isOfAll ? ["USER", "STATE"] : []), "CLUSTER", "KIND", "POD", "AGE", "IDLE", "COMMAND"];
   return columnsOf([head, ...rows]).join("\n");
+}
+
+function stateOf({ outcome, state, waitsFor }: Session): string {
+  return outcome ?? (waitsFor ? `waits: ${waitsFor}` : state);
 }
 
 /** @returns whether an id is whole, so that nobody needs to be asked which session it is */

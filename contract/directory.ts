@@ -14,7 +14,7 @@ import { ok, type Result } from "../common/result.ts";
 import { accessRequestSchema, MAX_PENDING_REQUESTS } from "./access.ts";
 import type { Denial } from "./denial.ts";
 import { drainSchema } from "./drain.ts";
-import { liveSessionOfVersion3, liveSessionSchema, rowOfVersion3 } from "./session-row.ts";
+import { liveSessionOfVersion4, liveSessionSchema, rowOfVersion4 } from "./session-row.ts";
 import { callVersioned, isOfVersion, parseContract, parseVersioned, refuseMismatch, withVersion } from "./version.ts";
 
 /** The name of the one directory object. */
@@ -37,14 +37,15 @@ export const liveCountsSchema = liveSessionSchema.pick({
   bytes_out: true,
   messages_in: true,
   messages_out: true,
+  waits_for: true,
 });
 
-const reportedSessions = <Row extends z.ZodType>(row: Row) =>
+const reportedSessions = <Row extends z.ZodType, LiveCounts extends z.ZodType>(row: Row, counts: LiveCounts) =>
   z
     .array(
       z.strictObject({
         id: name,
-        counts: liveCountsSchema,
+        counts,
         /** Left out where the directory has it. */
         row: row.exactOptional(),
       }),
@@ -59,13 +60,18 @@ const reportSchema = z.strictObject({
    */
   at: milliseconds,
   /** All of the object's live sessions. */
-  sessions: reportedSessions(liveSessionSchema),
+  sessions: reportedSessions(liveSessionSchema, liveCountsSchema),
   /** How many more there are. */
   omitted: count,
 });
 
 /** From an object that runs older code, as it may for as long as it has a session open. */
-const reportOfVersion3 = reportSchema.extend({ sessions: reportedSessions(liveSessionOfVersion3) });
+const reportOfVersion4 = reportSchema.extend({
+  sessions: reportedSessions(
+    liveSessionOfVersion4,
+    liveCountsSchema.omit({ waits_for: true }).transform((counts) => ({ ...counts, waits_for: null })),
+  ),
+});
 
 /** Not strict: see above. */
 const reportAnswerSchema = z.object({
@@ -202,22 +208,22 @@ export function answerDirectoryCall<M extends DirectoryMethod>(
   answer: (fields: DirectoryFields<M>) => DirectoryAnswer<M>,
 ): DirectoryAnswer<M> {
   const schema = DIRECTORY_METHODS[method].fields as unknown as z.ZodType<DirectoryFields<M>>;
-  const schemaOf = (version: number) => (version === 3 && FIELDS_OF_VERSION_3[method]) || schema;
+  const schemaOf = (version: number) => (version === 4 && FIELDS_OF_VERSION_4[method]) || schema;
   const fields = parseVersioned(schemaOf, argument);
   if (!fields.ok) return refuseMismatch(method, fields.error.detail);
   const answered = answer(fields.value);
-  const toForm = isOfVersion(argument, 3) ? ANSWERS_OF_VERSION_3[method] : undefined;
+  const toForm = isOfVersion(argument, 4) ? ANSWERS_OF_VERSION_4[method] : undefined;
   return toForm && answered.ok ? (ok(toForm(answered.value)) as DirectoryAnswer<M>) : answered;
 }
 
-/** The arguments of version 3, where the current schema refuses them. */
-const FIELDS_OF_VERSION_3: { readonly [M in DirectoryMethod]?: z.ZodType<DirectoryFields<M>> } = {
-  report: reportOfVersion3,
+/** The arguments of version 4, where the current schema refuses them. */
+const FIELDS_OF_VERSION_4: { readonly [M in DirectoryMethod]?: z.ZodType<DirectoryFields<M>> } = {
+  report: reportOfVersion4,
 };
 
-/** The methods whose answers had fewer fields in version 3, whose edge refuses fields that it does not know. */
-const ANSWERS_OF_VERSION_3: { readonly [M in DirectoryMethod]?: (value: DirectoryValue<M>) => unknown } = {
-  listLive: (page) => ({ ...page, sessions: page.sessions.map(rowOfVersion3) }),
+/** The methods whose answers had fewer fields in version 4, whose edge refuses fields that it does not know. */
+const ANSWERS_OF_VERSION_4: { readonly [M in DirectoryMethod]?: (value: DirectoryValue<M>) => unknown } = {
+  listLive: (page) => ({ ...page, sessions: page.sessions.map(rowOfVersion4) }),
 };
 
 function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<DirectoryAnswer<M>> {

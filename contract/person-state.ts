@@ -42,16 +42,6 @@ export const copiedStateSchema = stateFields
   .readonly();
 export type CopiedState = z.output<typeof copiedStateSchema>;
 
-/** A copy from an object of version 3, which knows no requests for access. */
-export const copiedStateOfVersion3 = stateFields
-  .extend({ accessReason: copiedStateSchema.unwrap().shape.accessReason })
-  .transform((state): CopiedState => ({ ...state, access: [] }));
-
-/** A state for an edge of version 3, which refuses fields that it does not know. */
-export function stateOfVersion3({ grants: _, ...state }: PersonState): object {
-  return state;
-}
-
 /**
  * The lock if it holds at `now`.
  *

@@ -1,17 +1,12 @@
 import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
 import { SESSION_KINDS } from "../kubernetes/session-target.ts";
-import { activeGrantSchema } from "./access.ts";
-import {
-  auditPolicySchema,
-  DEFAULT_MAX_SESSION_BYTES_PER_DAY,
-  portForwardPolicySchema,
-  sessionLimitsSchema,
-} from "./limits.ts";
+import { activeGrantSchema, decidingPersonSchema } from "./access.ts";
+import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from "./limits.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { recordingPolicySchema } from "./recording.ts";
 import { upstreamSchema } from "./upstream.ts";
-import { type ContractMismatch, contractMismatch, parseVersioned, withVersion } from "./version.ts";
+import { CONTRACT_VERSION, type ContractMismatch, contractMismatch, parseVersioned, withVersion } from "./version.ts";
 
 const milliseconds = z.number();
 const text = z.string();
@@ -66,6 +61,17 @@ const approvalSchema = z
   .readonly();
 export type SessionApproval = z.output<typeof approvalSchema>;
 
+/** The session goes on only while somebody watches it. */
+const moderationSchema = z
+  .strictObject({
+    /** How long it waits for somebody, at its beginning and whenever the last one has left, ms. */
+    waitMs: z.int().positive(),
+    /** Its own person, who does not count as somebody. */
+    person: decidingPersonSchema,
+  })
+  .readonly();
+export type SessionModeration = z.output<typeof moderationSchema>;
+
 const planFields = z.strictObject({
   /** Made by `makeSessionId`. */
   sessionId: name,
@@ -101,6 +107,8 @@ const planFields = z.strictObject({
   grants: z.array(activeGrantSchema).readonly(),
   /** The session waits until this request for access is approved, which then counts among its grants. */
   approval: approvalSchema.nullable(),
+  /** Nothing passes while nobody watches the session. */
+  moderation: moderationSchema.nullable(),
   /** When the session ends with the token that opened it, ms since the epoch; null for never. */
   endsAt: milliseconds.nullable(),
   target: targetSchema,
@@ -118,21 +126,12 @@ export const planSchema = planFields.readonly();
 
 export type SessionPlan = z.output<typeof planSchema>;
 
-/** Plans of version 3. Their edge knows no access for a while, and means the default limit of a day. */
-const planOfVersion3 = planFields
-  .omit({ grants: true, approval: true, tellOfWatchers: true })
-  .extend({ audit: auditPolicySchema.unwrap().omit({ maxSessionBytesPerDay: true }) })
-  .transform(
-    ({ audit, ...fields }): SessionPlan => ({
-      ...fields,
-      audit: { ...audit, maxSessionBytesPerDay: DEFAULT_MAX_SESSION_BYTES_PER_DAY },
-      grants: [],
-      approval: null,
-      tellOfWatchers: false,
-    }),
-  );
+/** Plans of version 4, whose edge knows no session that must be watched. */
+const planOfVersion4 = planFields
+  .omit({ moderation: true })
+  .transform((fields): SessionPlan => ({ ...fields, moderation: null }));
 
-const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 3 ? planOfVersion3 : planSchema);
+const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 4 ? planOfVersion4 : planSchema);
 
 const PLAN_HEADER = "Sallyport-Plan";
 
@@ -141,9 +140,14 @@ const PLAN_HEADER = "Sallyport-Plan";
  *
  * It travels as percent-encoded JSON, because a command may hold any character and a header only Latin-1. The
  * edge alone builds the headers of that request, so a header of this name from a client never gets there.
+ *
+ * A plan that asks for nothing new has the form of the version before: the object may run that code for as
+ * long as its user has a session open. What it would not carry out it must refuse.
  */
 export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
-  headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(withVersion(plan))));
+  const { moderation, ...common } = plan;
+  const versioned = moderation === null ? withVersion(common, CONTRACT_VERSION - 1) : withVersion(plan);
+  headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(versioned)));
 }
 
 /**

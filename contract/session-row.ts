@@ -62,15 +62,17 @@ export const liveSessionSchema = sessionRowSchema.extend({
    * When its client or its cluster last sent something, ms since the epoch. Pings and the like do not count.
    */
   active_at: integer,
+  /** What it waits for: an approval before it begins, or somebody who watches it. null where it goes on. */
+  waits_for: z.enum(["approval", "watcher"]).nullable(),
 });
 export type LiveSessionRow = z.output<typeof liveSessionSchema>;
 
-/** A live session from an object of version 3, where nobody was granted anything. */
-export const liveSessionOfVersion3 = liveSessionSchema
-  .omit({ grants: true })
-  .transform((row): LiveSessionRow => ({ ...row, grants: null }));
+/** A live session from an object of version 4, which does not tell what a session waits for. */
+export const liveSessionOfVersion4 = liveSessionSchema
+  .omit({ waits_for: true })
+  .transform((row): LiveSessionRow => ({ ...row, waits_for: null }));
 
-/** A live session for an edge of version 3, which refuses fields that it does not know. */
-export function rowOfVersion3({ grants: _, ...row }: LiveSessionRow): object {
+/** A live session for an edge of version 4, which refuses fields that it does not know. */
+export function rowOfVersion4({ waits_for: _, ...row }: LiveSessionRow): object {
   return row;
 }

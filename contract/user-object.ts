@@ -14,12 +14,12 @@ import * as z from "zod";
 import { ok, type Result } from "../common/result.ts";
 import { ACCESS_TEXT_CHARS, accessRequestSchema, decidingPersonSchema } from "./access.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
-import { copiedStateOfVersion3, copiedStateSchema, personStateSchema, stateOfVersion3 } from "./person-state.ts";
+import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { podFactsSchema } from "./pod-facts.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
-import { type LiveSessionRow, liveSessionSchema, rowOfVersion3 } from "./session-row.ts";
+import { type LiveSessionRow, liveSessionSchema, rowOfVersion4 } from "./session-row.ts";
 import {
   CONTRACT_VERSION,
   callVersioned,
@@ -75,11 +75,17 @@ const notReached = locations;
 /** Exported for the test that pins each version of the contract. */
 export const METHODS = {
   /** The user's open sessions in this object. */
-  list: defineMethod(4, z.strictObject({}), z.array(liveSessionSchema)),
+  list: defineMethod(5, z.strictObject({}), z.array(liveSessionSchema)),
   /** One open session; null where it is not open here. */
-  describe: defineMethod(4, z.strictObject({ sessionId: name }), liveSessionSchema.nullable()),
+  describe: defineMethod(5, z.strictObject({ sessionId: name }), liveSessionSchema.nullable()),
   /** Ends one session. Answers whether it was open. */
   terminate: defineFrozenMethod(z.object({ sessionId: name, by: name, reason: text }), z.boolean()),
+  /** Ends a session that must be watched, for somebody who watches it and may do nothing else to it. */
+  endWatched: defineMethod(
+    5,
+    z.strictObject({ sessionId: name, by: name, reason: text }),
+    z.enum(["ended", "not_live", "not_watching"]),
+  ),
   /** Ends all of the user's sessions. Answers their ids. */
   terminateAll: defineFrozenMethod(z.object({ by: name, reason: text }), z.array(name)),
   /** Ends the user's sessions and opens none from then on. Answers the ids of the ended ones. */
@@ -289,29 +295,21 @@ export function answerCall<
   acceptedVersions?: readonly number[],
 ): Answer | ReturnType<typeof refuseMismatch> {
   const { fields: schema, isFrozen } = METHODS[method];
-  const schemaOf = (version: number) => (version === 3 && FIELDS_OF_VERSION_3[method]) || schema;
-  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(schemaOf, argument, acceptedVersions);
+  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
   if (!fields.ok) return refuseMismatch(method, fields.error.detail);
   const answered = answer(fields.value as UserObjectFields<M>);
-  return isOfVersion(argument, 3) ? inFormOfVersion3(method, answered) : answered;
+  return isOfVersion(argument, 4) ? inFormOfVersion4(method, answered) : answered;
 }
 
-/** The arguments of version 3, where the current schema refuses them. */
-const FIELDS_OF_VERSION_3: { readonly [M in UserObjectMethod]?: z.ZodType<UserObjectFields<M>> } = {
-  copyState: z.strictObject({ state: copiedStateOfVersion3 }),
+/** The methods whose answers had fewer fields in version 4. */
+const ANSWERS_OF_VERSION_4: { readonly [M in UserObjectMethod]?: (value: UserObjectValue<M>) => unknown } = {
+  list: (rows) => rows.map(rowOfVersion4),
+  describe: (row) => row && rowOfVersion4(row as LiveSessionRow),
 };
 
-/** The methods whose answers had fewer fields in version 3. */
-const ANSWERS_OF_VERSION_3: { readonly [M in UserObjectMethod]?: (value: UserObjectValue<M>) => unknown } = {
-  list: (rows) => rows.map(rowOfVersion3),
-  describe: (row) => row && rowOfVersion3(row as LiveSessionRow),
-  readState: stateOfVersion3,
-  recordRequest: (recorded) => ({ ...recorded, state: stateOfVersion3(recorded.state) }),
-};
-
-/** What version 3 asks for has the form that it knows. */
-function inFormOfVersion3<M extends UserObjectMethod, Answer>(method: M, answered: Answer): Answer {
-  const toForm = ANSWERS_OF_VERSION_3[method];
+/** What version 4 asks for has the form that it knows. */
+function inFormOfVersion4<M extends UserObjectMethod, Answer>(method: M, answered: Answer): Answer {
+  const toForm = ANSWERS_OF_VERSION_4[method];
   if (!toForm) return answered;
   const inForm = (answer: UserObjectAnswer<M>) => (answer.ok ? ok(toForm(answer.value)) : answer);
   // Some are answered later.

@@ -215,6 +215,14 @@ export class SessionHost {
     return "shown";
   }
 
+  /** Ends a session that must be watched, for one of those who watch it. */
+  endWatched({ sessionId, by, reason }: UserObjectFields<"endWatched">): UserObjectValue<"endWatched"> {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return "not_live";
+    if (!session.moderation?.isWatchedBy(by)) return "not_watching";
+    return this.#sessions.terminate(sessionId, by, reason) ? "ended" : "not_live";
+  }
+
   list(): LiveSessionRow[] {
     return [...this.#sessions.all].map(({ row }) => row);
   }

@@ -56,6 +56,10 @@ export class UserSessions extends DurableObject<ObjectsBindings> {
     );
   }
 
+  endWatched(argument: unknown): UserObjectAnswer<"endWatched"> {
+    return this.#answer("endWatched", argument, (host, fields) => host.endWatched(fields));
+  }
+
   terminateAll(argument: unknown): UserObjectAnswer<"terminateAll"> {
     return this.#answer("terminateAll", argument, (host, { by, reason }) => host.terminateAll(by, reason));
   }

@@ -45,7 +45,9 @@ export const end = defineVerb({
   options: {
     ...targetOptions,
     reason: text("TEXT", "why; the session's user reads it"),
-    admin: flag("anybody's session; requires the role admin, and a sign-in of its own"),
+    admin: flag(
+      "anybody's session; requires the role admin, or to watch one that must be watched; a sign-in of its own",
+    ),
     user: text("EMAIL", "with --admin: all live sessions of this user, instead of one"),
   },
   positionals: { id: text("ID", 'the session\'s id, or its beginning, as "sessions" shows it') },

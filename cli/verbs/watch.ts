@@ -18,7 +18,7 @@ export const watch = defineVerb({
   positionals: { id: requiredText("ID", 'the session\'s id, or its beginning, as "sessions --all" shows it') },
   notes: [
     "On a terminal it plays what the session shows, but for sequences that act on your terminal rather than on its " +
-      "screen. Otherwise it prints the lines of the asciicast as they come. Ctrl-C leaves; the session goes on.",
+      "screen. Otherwise it prints the lines of the asciicast as they come. Ctrl-C leaves; the session goes on, unless a rule says that somebody must watch it.",
     "Watching is in the audit log of the session's user.",
   ],
   run: async ({ id, ...values }, surroundings) => {

@@ -12,6 +12,7 @@ export interface ReportedSession {
   readonly row: LiveSessionRow;
   readonly activeAt: number;
   readonly counts: Counts;
+  readonly waitsFor: LiveSessionRow["waits_for"];
 }
 
 /** The session without what can be long: its object has it. */
@@ -25,8 +26,12 @@ export function directoryRow({ row }: Pick<ReportedSession, "row">): LiveSession
 }
 
 /** What changes while it is open. */
-export function liveCounts({ activeAt, counts }: Pick<ReportedSession, "activeAt" | "counts">): LiveCounts {
-  return { active_at: activeAt, ...counts };
+export function liveCounts({
+  activeAt,
+  counts,
+  waitsFor,
+}: Pick<ReportedSession, "activeAt" | "counts" | "waitsFor">): LiveCounts {
+  return { active_at: activeAt, ...counts, waits_for: waitsFor };
 }
 
 /** What a text costs beside its characters: quotes and a comma. */

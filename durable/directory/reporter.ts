@@ -49,7 +49,7 @@ export class DirectoryReporter {
     this.#dependencies = dependencies;
   }
 
-  /** To be called when a session was added or removed, with how many there are now. */
+  /** To be called when a session was added or removed, or waits or goes on, with how many there are now. */
   sessionsChanged(count: number): void {
     this.#hasChanged = true;
     // Nobody ticks while no session is open.

@@ -14,7 +14,7 @@ export interface TestEventBody {
 }
 
 /** What auditors and administrators do in live sessions: in the audit log, but nobody must react to it. */
-export type QuietEventBody = Extract<UserEventBody, { readonly type: "watch" | "watch_end" | "message" }>;
+export type QuietEventBody = Extract<UserEventBody, { readonly type: "watch" | "watch_end" | "message" | "thaw" }>;
 
 /** Times in `data` are milliseconds since the epoch, as in the audit log. */
 export type NotifiedEvent =
@@ -57,6 +57,13 @@ const NOTICES: { readonly [Type in NotifiedType]: (data: DataOf<Type>) => Notice
   access_end: ({ access_id, user, grant, by, reason }) => ({
     line: `${by} ended ${by === user ? "their own" : `${user}'s`} access or request for ${grant}.${because(reason)}`,
     path: approvalPath(access_id),
+  }),
+  freeze: ({ user, session, cluster, kind, namespace, pod, left, until }) => ({
+    line:
+      `${user}'s ${kind} session in ${cluster} waits for somebody who watches it` +
+      `${left === null ? "" : `, because ${left} left`}. It ends at ${time(until)} unless somebody does.` +
+      quoted("At", `${namespace}/${pod}`),
+    path: `/-/admin/sessions/${encodeURIComponent(session)}`,
   }),
   drain: ({ by, reason, until }) => ({
     line: `${by} had new sessions refused until ${time(until)}.${because(reason)}`,

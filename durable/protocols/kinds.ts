@@ -1,7 +1,8 @@
 import type { PortForwardPolicy } from "../../contract/limits.ts";
-import { Channel, channelProtocol } from "../../kubernetes/channels.ts";
+import { Channel, type ChannelProtocol, channelProtocol, newestProtocol } from "../../kubernetes/channels.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 import { ChannelTap, type CreateTap, RawTap } from "../recording/tap.ts";
+import type { HeldInput } from "../upstream/held-leg.ts";
 import { ExecObserver } from "./exec.ts";
 import type { Framing } from "./framing.ts";
 import type { Observer } from "./observer.ts";
@@ -23,6 +24,19 @@ export interface ObservedSession {
   readonly portForward: PortForwardPolicy;
 }
 
+/** How a kind of session is held: before the cluster is asked, and while nobody watches it. */
+export interface Holding {
+  /**
+   * What to tell the client that the cluster speaks, before it was asked. It is then offered that alone.
+   *
+   * @param offered by the client
+   * @returns `""` for none; undefined where nothing offered is known
+   */
+  subprotocol(offered: readonly string[]): string | undefined;
+  /** What becomes of what the client sends. */
+  input(subprotocol: string, isTerminal: boolean): HeldInput;
+}
+
 /** All that is particular to one kind of session. */
 export interface KindOfSession {
   /** @param subprotocol what the upstream chose, `""` for none */
@@ -32,9 +46,13 @@ export interface KindOfSession {
   recorder?(framing: Framing): CreateTap;
   /** Whether its far end is a terminal, with a driver of its own, whatever the request says. */
   readonly isTerminal?: true;
+  /** Absent where a session cannot be held: one that must wait, or be watched, is refused. */
+  readonly holding?: Holding;
 }
 
 const MESSAGES: Framing = { kind: "messages" };
+const STORED: HeldInput = { kind: "stored" };
+const KUBEVIRT_PROTOCOL = "plain.kubevirt.io";
 
 const recordChannels: CreateTap = (writer, withInput) => new ChannelTap(writer, withInput);
 const recordAll: CreateTap = (writer, withInput) => new RawTap(writer, withInput);
@@ -52,6 +70,10 @@ const EXEC: KindOfSession = {
   },
   // A future protocol of exec is recorded as it comes: an odd cast is better than none.
   recorder: ({ kind }) => (kind === "channels" ? recordChannels : recordAll),
+  holding: {
+    subprotocol: newestProtocol,
+    input: (subprotocol, isTerminal) => (isTerminal ? typedInto(channelProtocol(subprotocol)) : STORED),
+  },
 };
 
 const PORT_FORWARD: KindOfSession = {
@@ -72,6 +94,11 @@ const PORT_FORWARD: KindOfSession = {
           : new RawObserver({ forwards: [], unreadable: true });
     }
   },
+  holding: {
+    subprotocol: (offered) => (offered.includes(PORT_FORWARD_TUNNEL) ? PORT_FORWARD_TUNNEL : newestProtocol(offered)),
+    // kubectl and the kubelet ping each other inside the tunnel.
+    input: (subprotocol) => (subprotocol === PORT_FORWARD_TUNNEL ? { kind: "spdy" } : STORED),
+  },
 };
 
 /**
@@ -83,22 +110,36 @@ const OPAQUE: KindOfSession = {
   createObserver: () => new RawObserver(),
 };
 
+/** A virtual machine's screen or tunnel: what is sent is part of a protocol, of which nothing may be lost. */
+const VM_STREAM: KindOfSession = { ...OPAQUE, holding: { subprotocol: vmProtocol, input: () => STORED } };
+
 const CONSOLE: KindOfSession = {
   framing: () => MESSAGES,
   createObserver: () =>
     new RawObserver({}, (message) => [Uint8Array.from(new TextEncoder().encode(`\r\n${message}\r\n`))]),
   recorder: () => recordAll,
   isTerminal: true,
+  holding: { subprotocol: vmProtocol, input: () => typedInto(undefined) },
 };
 
 export const KINDS_OF_SESSIONS: Readonly<Record<SessionKind, KindOfSession>> = {
   exec: EXEC,
   attach: EXEC,
   "port-forward": PORT_FORWARD,
+  // Which protocol a workload speaks, the workload alone knows.
   proxy: OPAQUE,
   console: CONSOLE,
-  vnc: OPAQUE,
-  usbredir: OPAQUE,
-  vsock: OPAQUE,
-  "vm-port-forward": OPAQUE,
+  vnc: VM_STREAM,
+  usbredir: VM_STREAM,
+  vsock: VM_STREAM,
+  "vm-port-forward": VM_STREAM,
 };
+
+/** The only one that KubeVirt knows. Without an offer it chooses none. */
+function vmProtocol(offered: readonly string[]): string | undefined {
+  return offered.length === 0 ? "" : offered.find((protocol) => protocol === KUBEVIRT_PROTOCOL);
+}
+
+function typedInto(protocol: ChannelProtocol | undefined): HeldInput {
+  return { kind: "typed", ...(protocol && { protocol }) };
+}

@@ -155,6 +155,11 @@ export class ClientWriter {
     return this.#clock.now() - this.#progressAt;
   }
 
+  /** Nobody could have read anything: that time does not count. */
+  excuseStall(): void {
+    this.#progressAt = this.#clock.now();
+  }
+
   #begin(channel: number | undefined): void {
     if (this.#message.length === 0) this.#message = new Uint8Array(this.#maxMessageBytes);
     this.#channel = channel;

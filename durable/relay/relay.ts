@@ -50,7 +50,7 @@ export interface RelayParts {
   readonly clock: Clock;
   /** Of the messages of all sessions that are handled in pieces. */
   readonly heldInput: HeldBytes;
-  /** Of what was stored of all sessions that wait, or waited, for an approval. */
+  /** Of what was stored of all sessions while they were held. */
   readonly storedInput: HeldBytes;
   /** When the session began, ms since the epoch. It counts as used then. */
   readonly startedAt: number;
@@ -163,7 +163,7 @@ export class Relay implements LegReceiver {
 
   get #waiting(): Readonly<Record<WaitsFor, number>> {
     return {
-      client: this.#clientIsGone ? 0 : this.#toClient.heldBytes,
+      client: (this.#clientIsGone ? 0 : this.#toClient.heldBytes) + (this.#parts.leg.heldOutputBytes ?? 0),
       cluster: this.#input.heldBytes,
       message: this.#decoder.heldBytes,
     };
@@ -171,6 +171,7 @@ export class Relay implements LegReceiver {
 
   /** The side that has taken nothing for that long although something waits for it, if any. */
   stalledReader(stallTimeoutMs: number): Side | undefined {
+    if (this.#parts.leg.isHeld) this.#toClient.excuseStall();
     if (this.#toClient.stalledMs() >= stallTimeoutMs) return "client";
     return this.#toCluster.stalledMs() >= stallTimeoutMs ? "cluster" : undefined;
   }
@@ -198,7 +199,7 @@ export class Relay implements LegReceiver {
     const isInputWaiting = this.#input.isWaiting;
     if (this.unsentBytes > 0 || isInputWaiting) this.#activeAt = now;
     if (!leg.hasBackpressure) return;
-    const canBeHeard = !this.#toClient.isFull && !isInputWaiting;
+    const canBeHeard = !this.#toClient.isFull && !isInputWaiting && !leg.isHeld;
     const sentBytes = leg.takenBytes + leg.unsentBytes;
     const action = this.#liveness.tick(now, { canBeHeard, sentBytes });
     if (action === "ping") {
@@ -213,7 +214,7 @@ export class Relay implements LegReceiver {
 
   /**
    * Shows the client a line of Sallyport's, and whoever sees its output: between whole messages of the
-   * cluster's, so that none is cut in two. It is no traffic, and no use.
+   * cluster's, so that none is cut in two, unless the rest of one is held. It is no traffic, and no use.
    *
    * @returns whether the session can show it
    */
@@ -221,7 +222,7 @@ export class Relay implements LegReceiver {
     const frames = this.#isOpen ? (this.observer.noticeFrames?.(notice) ?? []) : [];
     if (frames.length === 0 || this.#notices.length >= MAX_NOTICES) return false;
     this.#notices.push(...frames);
-    if (!this.#isWithinMessage) this.#sendNotices();
+    if (!this.#isWithinMessage || this.#parts.leg.isHeld) this.#sendNotices();
     return true;
   }
 
@@ -356,7 +357,7 @@ export class Relay implements LegReceiver {
     this.#clientHasClosed = true;
     this.#input.flush();
     const isInputWanted =
-      code !== CloseCode.abnormal && this.observer.finalStatus() === undefined && !this.#parts.leg.isHolding;
+      code !== CloseCode.abnormal && this.observer.finalStatus() === undefined && !this.#parts.leg.isHeld;
     if (isInputWanted && this.#input.isWaiting) void this.#closeOnceTaken(code, reason);
     else this.#closedByClient(code, reason);
   }

@@ -17,8 +17,8 @@ const NO_CHANNEL = -1;
 /** What a row costs beside its bytes, so that a bound in bytes bounds the rows of tiny messages too. */
 const ROW_OVERHEAD_BYTES = 1024;
 /**
- * What all sessions of an object may store that wait for an approval, unless one alone may store more. Each
- * has a bound of its own, but more may wait than may run. Together they would fill the object's storage,
+ * What all sessions of an object may store that are held, unless one alone may store more. Each has a bound
+ * of its own, but more may wait than may run. Together they would fill the object's storage,
  * which takes 10 GB: then it could store no lock either.
  */
 export const MAX_HELD_INPUT_BYTES = 512 * 1024 * 1024;
@@ -47,7 +47,7 @@ export interface InputBuffer {
 export type InputOverflow =
   /** As much waits as may. */
   | { readonly kind: "full" }
-  /** The same in a session that waits for an approval: its own bound, or that of all which wait. */
+  /** The same in a session that is held: its own bound, or that of all which are. */
   | { readonly kind: "held" }
   /** The runtime does not say what the cluster has taken, so nothing may wait. */
   | { readonly kind: "unmeasured" }
@@ -60,7 +60,7 @@ export interface UpstreamWriterParts {
   readonly buffer: InputBuffer;
   /** What `buffer` may hold. */
   readonly maxBufferedBytes: number;
-  /** What the buffers of all sessions of the object hold that was stored before the cluster was asked. */
+  /** What the buffers of all sessions of the object have that was stored while they were held. */
   readonly heldByAll: HeldBytes;
   readonly pauseInput: PauseInput;
   readonly clock: Clock;
@@ -85,7 +85,7 @@ export class UpstreamWriter {
   /** What waits in the buffer, with what its rows cost. */
   #bufferedBytes = 0;
   #rows = 0;
-  /** What was stored before the cluster was asked. It goes out first. */
+  /** What was stored while the session was held, or more. */
   #heldBytes = 0;
   /** Bytes of one stream that will be the buffer's next row. */
   #joined: Uint8Array[] = [];
@@ -142,11 +142,15 @@ export class UpstreamWriter {
 
   send(message: ArrayBuffer | Uint8Array | string): void {
     if (this.#hasEnded) return;
+    if (this.#parts.leg.isDropping) {
+      this.#parts.leg.send(message);
+      return;
+    }
     if (this.#canSendNow(sizeOf(message))) this.#sendNow(message);
     else if (!this.#store(message)) return;
     if (this.#isBuffering) void this.#drain();
     this.#noteProgress();
-    if (!this.#isTaking || this.#parts.leg.isHolding) return;
+    if (!this.#isTaking || this.#parts.leg.isHeld) return;
     const canKnow = this.#parts.leg.whenTaken !== undefined;
     this.#brake.apply(() => this.#brakedBytes, canKnow ? (maxMs) => this.#pumpAll(maxMs) : undefined);
   }
@@ -312,7 +316,7 @@ export class UpstreamWriter {
   /** Sends what waits, as far as it is taken. */
   #pump(): void {
     try {
-      while (this.#isBuffering && !this.#parts.leg.isHolding && this.unsentBytes <= LOW_WATER_BYTES) {
+      while (this.#isBuffering && !this.#parts.leg.isHeld && this.unsentBytes <= LOW_WATER_BYTES) {
         if (this.#rows === 0) this.#storeJoined();
         const pieces: BufferedPiece[] = [];
         let piece = this.#takeRow();
@@ -335,8 +339,8 @@ export class UpstreamWriter {
   }
 
   #noteProgress(): void {
-    const { unsentBytes, takenBytes } = this.#parts.leg;
-    if (unsentBytes === 0 || takenBytes > this.#takenBytes) this.#progressAt = this.#parts.clock.now();
+    const { unsentBytes, takenBytes, isHeld } = this.#parts.leg;
+    if (isHeld || unsentBytes === 0 || takenBytes > this.#takenBytes) this.#progressAt = this.#parts.clock.now();
     this.#takenBytes = takenBytes;
   }
 

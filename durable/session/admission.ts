@@ -20,7 +20,7 @@ export interface AccessReason {
 /** What admission needs to know about a user's object. */
 export interface AdmissionState {
   readonly openSessions: number;
-  /** Sessions that wait for an approval; not among the open ones. */
+  /** Sessions that wait before they begin; not among the open ones. */
   readonly waitingSessions: number;
   /** Bytes in memory that clients of ended sessions have not read. */
   readonly unreadBytes: number;
@@ -56,8 +56,9 @@ export function admit(state: AdmissionState, plan: SessionPlan, now: number): Re
   const accessReason = currentReason(state.accessReason, now);
   if (plan.requireReason && accessReason === undefined) return err(denial("reason_required", REASON_REQUIRED));
 
-  // One that waits takes no place before it is approved.
-  const noPlace = plan.approval ? refuseToWait(state.waitingSessions) : refuseWithoutPlace(plan, state.openSessions);
+  // One that waits takes no place before it begins.
+  const waits = plan.approval ?? plan.moderation;
+  const noPlace = waits ? refuseToWait(state.waitingSessions) : refuseWithoutPlace(plan, state.openSessions);
   if (noPlace) return err(noPlace);
   const { maxSessionBytesPerDay } = plan.audit;
   if (state.sessionBytesToday >= maxSessionBytesPerDay)
@@ -78,7 +79,7 @@ export function refuseWithoutPlace({ user, limits }: SessionPlan, running: numbe
 
 function refuseToWait(waiting: number): Denial | undefined {
   if (waiting < MAX_WAITING_SESSIONS) return undefined;
-  return denial("session_limit", `${waiting} of your sessions wait for an approval, the most allowed: end one of them`);
+  return denial("session_limit", `${waiting} of your sessions wait to begin, the most allowed: end one of them`);
 }
 
 /** The stated reason if it still counts at `now`. */

@@ -1,6 +1,7 @@
 import type { AccessRequest } from "../../contract/access.ts";
 import type { SessionApproval } from "../../contract/session-plan.ts";
-import { judgeWait, REPEAT_LINE_MS, type WaitVerdict, waitingLines } from "./approval.ts";
+import { GIVEN_UP, judgeWait, REPEAT_LINE_MS, type WaitVerdict, waitingLines } from "./approval.ts";
+import type { SessionWait } from "./session-wait.ts";
 
 export interface ApprovalWaitParts {
   readonly approval: SessionApproval;
@@ -17,7 +18,9 @@ export interface ApprovalWaitParts {
 }
 
 /** A session's wait for its approval: says what it waits for, and notices the decision. */
-export class ApprovalWait {
+export class ApprovalWait implements SessionWait {
+  readonly waitsFor = "approval";
+  readonly givenUp = GIVEN_UP;
   readonly #parts: ApprovalWaitParts;
   #saidAt = Number.NEGATIVE_INFINITY;
   #isDecided = false;

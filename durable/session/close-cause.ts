@@ -31,6 +31,8 @@ export type CloseCause =
   | { readonly kind: "refusal"; readonly refusal: Refusal }
   /** It waited for an approval, and will not get it: the cluster never heard of it. */
   | { readonly kind: "unapproved"; readonly message: string }
+  /** It must be watched, and nobody did for too long, or its person left meanwhile. */
+  | { readonly kind: "unwatched"; readonly message: string }
   /** A fault of Sallyport's own. */
   | { readonly kind: "internal" };
 
@@ -106,6 +108,11 @@ const CLOSURES: { readonly [Kind in CloseCause["kind"]]: ClosureOf<CauseOf<Kind>
   }),
   unapproved: ({ message }) => ({
     outcome: outcomeOf("not_approved", message),
+    refusal: sessionEnded(message),
+    ...tellBoth(message),
+  }),
+  unwatched: ({ message }, status) => ({
+    outcome: outcomeOfLimit("not_watched", message, status),
     refusal: sessionEnded(message),
     ...tellBoth(message),
   }),

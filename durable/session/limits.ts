@@ -26,6 +26,10 @@ export function findReachedLimit(
     readonly grants?: readonly ActiveGrant[];
     /** What it waits for before it begins, if it does: then neither duration nor use counts. */
     readonly wait?: unknown;
+    /** Nobody watches it although somebody must: then use does not count. */
+    readonly isFrozen?: boolean;
+    /** When that was over, ms since the epoch. */
+    readonly thawedAt?: number | undefined;
     /** Since when its duration counts, where not since its start. */
     readonly countsSince?: number;
   },
@@ -48,7 +52,8 @@ export function findReachedLimit(
     const message = `session ended: it reached the longest duration allowed (${formatDuration(limits.maxDurationSeconds)})`;
     return { outcome: "duration_limit", message };
   }
-  if (now - session.activeAt >= limits.idleTimeoutSeconds * 1000) {
+  if (session.isFrozen) return undefined;
+  if (now - Math.max(session.activeAt, session.thawedAt ?? 0) >= limits.idleTimeoutSeconds * 1000) {
     const message = `session ended: idle for ${formatDuration(limits.idleTimeoutSeconds)}, the longest allowed`;
     return { outcome: "idle_limit", message };
   }
@@ -81,8 +86,8 @@ export function stdinLimit(overflow: InputOverflow["kind"], maxBytes: number): R
     }
     case "held": {
       const message =
-        "session ended: it waits for an approval, and as much input as may be stored waits with it: " +
-        "ask for the access first, and run this once it is approved";
+        "session ended: it is held until somebody has approved it or watches it, and as much input as may be stored " +
+        "waits with it: run this again once that is so";
       return { outcome: "stalled", message };
     }
     case "unmeasured":
@@ -91,6 +96,12 @@ export function stdinLimit(overflow: InputOverflow["kind"], maxBytes: number): R
       return { outcome: "failed", message: `${unread}, and Sallyport could not store what waits: try again` };
   }
 }
+
+/** The limit of a session that is held while its cluster sends on, and cannot be told to wait. */
+export const HELD_OUTPUT_LIMIT: ReachedLimit = {
+  outcome: "stalled",
+  message: "session ended: nobody watches it, and as much of its output waits as may be held",
+};
 
 /**
  * What all sessions of an object, live and ended, may hold for readers that have not taken it. One session

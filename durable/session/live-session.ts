@@ -9,17 +9,20 @@ import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Relay } from "../relay/relay.ts";
 import type { WatchFeed } from "../watch/watch-feed.ts";
-import { GIVEN_UP } from "./approval.ts";
-import type { ApprovalWait } from "./approval-wait.ts";
 import { type CloseCause, type Closure, closureOf } from "./close-cause.ts";
+import type { Moderation } from "./moderation.ts";
+import type { SessionWait } from "./session-wait.ts";
 
 /** Where a session is. It goes down this list, and may leave it for `closed` at any time. */
 type Phase =
   /** Its start is being written; the cluster has not heard of it. */
   | { readonly name: "admitted" }
-  /** Its client is joined with a leg that holds: nothing reaches the cluster before somebody has approved. */
-  | { readonly name: "waiting"; readonly relay: Relay; readonly wait: ApprovalWait }
-  /** The cluster was asked. `relay` if its client is joined already: it waited for an approval. */
+  /**
+   * Its client is joined with a leg that holds: nothing reaches the cluster before somebody has approved, or
+   * watches.
+   */
+  | { readonly name: "waiting"; readonly relay: Relay; readonly wait: SessionWait }
+  /** The cluster was asked. `relay` if its client is joined already: it waited. */
   | { readonly name: "dialling"; readonly relay: Relay | undefined }
   /** Both sides are joined. */
   | { readonly name: "open"; readonly relay: Relay }
@@ -38,12 +41,14 @@ export class LiveSession {
   isFinalStatusSaved = false;
   /** Shows the session to those who watch it, from when its client is joined, and also how it ended. */
   feed: WatchFeed | undefined;
+  /** Whether somebody watches it, where somebody must. */
+  moderation: Moderation | undefined;
   readonly #upstream = new AbortController();
   readonly #onClosed: (session: LiveSession, closure: Closure) => void;
   readonly #grants: ActiveGrant[];
   #phase: Phase = { name: "admitted" };
-  #approvedAt: number | undefined;
-  #isGivenUp = false;
+  #begunAt: number | undefined;
+  #givenUp: SessionWait | undefined;
   #endsAsSaved = false;
   #movedBytes = 0;
 
@@ -88,14 +93,14 @@ export class LiveSession {
     return "relay" in this.#phase ? this.#phase.relay : undefined;
   }
 
-  /** The approval that it waits for; undefined where it waits for none, or no longer. */
-  get wait(): ApprovalWait | undefined {
+  /** What it waits for before it begins; undefined where it waits for nothing, or no longer. */
+  get wait(): SessionWait | undefined {
     return this.#phase.name === "waiting" ? this.#phase.wait : undefined;
   }
 
-  /** Whether its person left, or gave up, while it waited for an approval. */
-  get isGivenUp(): boolean {
-    return this.#isGivenUp;
+  /** What it waited for when its person left, or gave up. */
+  get givenUp(): SessionWait | undefined {
+    return this.#givenUp;
   }
 
   /** Whether it has ended, and the object's next life would write the same end if this one does not. */
@@ -103,9 +108,24 @@ export class LiveSession {
     return this.#endsAsSaved;
   }
 
-  /** Since when its duration counts, ms since the epoch. To wait for an approval is not to use it. */
+  /** What it waits for, before it begins or because nobody watches it any more. */
+  get waitsFor(): SessionWait["waitsFor"] | null {
+    return this.wait?.waitsFor ?? (this.isFrozen ? "watcher" : null);
+  }
+
+  /** Whether nothing passes because nobody watches it. */
+  get isFrozen(): boolean {
+    return this.moderation?.isFrozen ?? false;
+  }
+
+  /** When somebody came to watch it, ms since the epoch. */
+  get thawedAt(): number | undefined {
+    return this.moderation?.watchedSince;
+  }
+
+  /** Since when its duration counts, ms since the epoch. To wait for its beginning is not to use it. */
   get countsSince(): number {
-    return this.#approvedAt ?? this.startedAt;
+    return this.#begunAt ?? this.startedAt;
   }
 
   /** What to answer an attempt whose session closed before it opened. */
@@ -138,7 +158,8 @@ export class LiveSession {
   /** The session as the view `sessions` of D1 shows it, with the counts of this moment and its last use. */
   get row(): LiveSessionRow {
     const start = startEvent({ ...this.plan, grants: this.#grants }, this.accessReason);
-    return { ...liveRow(this.id, this.startedAt, start, this.counts, this.traffic), active_at: this.activeAt };
+    const row = liveRow(this.id, this.startedAt, start, this.counts, this.traffic);
+    return { ...row, active_at: this.activeAt, waits_for: this.waitsFor };
   }
 
   /** @returns the signal that cuts the connection to the cluster, while it is being opened and after */
@@ -152,22 +173,22 @@ export class LiveSession {
     if (this.#phase.name === "dialling") this.#phase = { name: "open", relay };
   }
 
-  /** It waits for an approval, with its client joined to a leg that holds. */
-  hold(relay: Relay, wait: ApprovalWait): void {
-    if (this.#phase.name === "admitted") this.#phase = { name: "waiting", relay, wait };
+  /** It waits, with its client joined to a leg that holds; for one thing after another. */
+  hold(relay: Relay, wait: SessionWait): void {
+    if (this.#phase.name === "admitted" || this.#phase.name === "waiting")
+      this.#phase = { name: "waiting", relay, wait };
   }
 
-  /**
-   * It was approved, and the cluster is asked next. From now on it counts as one that runs.
-   *
-   * @param grant what it waited for
-   * @param now ms since the epoch
-   */
-  approve(grant: ActiveGrant, now: number): void {
+  /** It was approved. @param grant what it waited for */
+  approve(grant: ActiveGrant): void {
+    this.#grants.push(grant);
+  }
+
+  /** It waits no longer, and the cluster is asked next. From now on it counts as one that runs. */
+  begin(now: number): void {
     if (this.#phase.name !== "waiting") return;
     this.#phase = { name: "dialling", relay: this.#phase.relay };
-    this.#grants.push(grant);
-    this.#approvedAt = now;
+    this.#begunAt = now;
   }
 
   /**
@@ -180,9 +201,10 @@ export class LiveSession {
     const { relay } = this;
     const isOpen = this.#phase.name === "open";
     // Whoever leaves a session that waits has given up what it waits for.
-    this.#isGivenUp = this.wait !== undefined && cause.kind === "client";
+    this.#givenUp = cause.kind === "client" ? this.wait : undefined;
     this.#endsAsSaved = this.isFinalStatusSaved && cause.kind === "command";
-    const closure = closureOf(this.#isGivenUp ? GIVEN_UP : cause, this.finalStatus);
+    const closure = closureOf(this.#givenUp?.givenUp ?? cause, this.finalStatus);
+    this.moderation?.end();
     this.#phase = { name: "closed", closure, relay };
     try {
       // A cluster that has not accepted yet must not begin. One that has is told, and cut off if it stays.
@@ -228,6 +250,7 @@ export function startEvent(plan: SessionPlan, accessReason: string | undefined):
     rule: plan.rule,
     access_reason: accessReason ?? null,
     ...(plan.grants.length > 0 && { grants: plan.grants.map(({ grant }) => grant) }),
+    ...(plan.moderation && { watch_required: true }),
     user_agent: client.userAgent && maskControlCharacters(client.userAgent),
   };
 }

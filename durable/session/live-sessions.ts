@@ -42,12 +42,12 @@ export class LiveSessions {
     return this.#sessions.size;
   }
 
-  /** Those that take a place: not those that wait for an approval. */
+  /** Those that take a place: not those that wait before they begin. */
   get running(): number {
     return this.count - this.waiting;
   }
 
-  /** Those that wait for an approval. */
+  /** Those that wait before they begin: for an approval, or for somebody who watches. */
   get waiting(): number {
     return [...this.all].filter(({ wait }) => wait).length;
   }
@@ -55,6 +55,11 @@ export class LiveSessions {
   /** Tells those that wait for this request that it has changed. @param now ms since the epoch */
   accessChanged(accessId: string, now: number): void {
     for (const { wait } of [...this.all]) if (wait?.accessId === accessId) wait.check(now);
+  }
+
+  /** What one of them waits for has changed. */
+  waitChanged(): void {
+    this.#onCount(this.#sessions.size);
   }
 
   get all(): Iterable<LiveSession> {

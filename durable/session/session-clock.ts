@@ -56,6 +56,7 @@ export class SessionClock {
     const { limits } = session.plan;
     session.relay?.tick(now);
     session.wait?.check(now);
+    session.moderation?.check(now);
     session.feed?.tick();
     const stalledReader = session.relay?.stalledReader(limits.stallTimeoutSeconds * 1000);
     const limit = stalledReader ? stalledLimit(stalledReader) : findReachedLimit(session, limits, now);

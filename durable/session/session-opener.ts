@@ -6,7 +6,6 @@ import { findClusterBinding, findTcpBinding, type SharedBindings } from "../../c
 import { type Denial, denial } from "../../contract/denial.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../../contract/limits.ts";
 import type { SessionApproval, SessionPlan } from "../../contract/session-plan.ts";
-import { channelProtocol, newestProtocol } from "../../kubernetes/channels.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import type { AuditLog } from "../audit-log.ts";
 import { KINDS_OF_SESSIONS } from "../protocols/kinds.ts";
@@ -31,9 +30,10 @@ import { type Admission, refuseWithoutPlace, START_NOT_AUDITED } from "./admissi
 import { approvedLine, type WaitVerdict } from "./approval.ts";
 import { ApprovalWait } from "./approval-wait.ts";
 import type { CloseCause } from "./close-cause.ts";
-import type { ReachedLimit } from "./limits.ts";
+import { HELD_OUTPUT_LIMIT, type ReachedLimit } from "./limits.ts";
 import { LiveSession, startEvent } from "./live-session.ts";
 import type { LiveSessions } from "./live-sessions.ts";
+import { Moderation } from "./moderation.ts";
 
 const SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol";
 
@@ -48,20 +48,24 @@ export interface SessionAttempt {
   readonly signal: AbortSignal;
 }
 
-/** A session that waits for an approval. */
+/** A session that is held: until it may begin, and later while nobody watches it although somebody must. */
 interface HeldSession {
   readonly session: LiveSession;
   readonly relay: Relay;
   readonly leg: HeldLeg;
   readonly attempt: SessionAttempt;
-  readonly approval: SessionApproval;
 }
 
 type Approved = Extract<WaitVerdict, { kind: "approved" }>;
 
 const PROTOCOL_UNKNOWN: Denial = denial(
   "protocol_unknown",
-  "this waits for an approval, and the client offers no protocol that is known here: use kubectl 1.29 or later",
+  "this waits before it begins, and the client offers no protocol that is known here: use kubectl 1.31 or later",
+);
+
+const NOT_HOLDABLE: Denial = denial(
+  "watch_unavailable",
+  "this must be watched, and a WebSocket to a workload cannot be: contact your administrator",
 );
 
 /** Whoever presses Ctrl-C at a session that waits leaves it. */
@@ -98,7 +102,7 @@ export class SessionOpener {
   readonly #recordings: Recordings;
   readonly #sessions: LiveSessions;
   readonly #access: AccessRequests;
-  /** Its person left while it waited for an approval. */
+  /** Its person left while it waited to begin. */
   readonly #onGivenUp: (session: LiveSession) => void;
   readonly #watching: WatchedBeside;
   readonly #heldInput: HeldBytes = { bytes: 0 };
@@ -138,7 +142,7 @@ export class SessionOpener {
     const { plan, signal } = attempt;
     const session = new LiveSession(plan, Date.now(), accessReason, (closed, closure) => {
       this.#sessions.release(closed, closure);
-      if (closed.isGivenUp) this.#onGivenUp(closed);
+      if (closed.givenUp) this.#onGivenUp(closed);
     });
     // Before the session counts: if this throws, nothing would ever release its place.
     this.#audit.append(session.id, { type: "start", data: startEvent(plan, accessReason) });
@@ -148,8 +152,8 @@ export class SessionOpener {
     if (signal.aborted) abandon();
     signal.addEventListener("abort", abandon);
     try {
-      const { approval } = plan;
-      const opened = await (approval ? this.#hold(session, attempt, approval) : this.#dial(session, attempt));
+      const waits = plan.approval !== null || plan.moderation !== null;
+      const opened = await (waits ? this.#hold(session, attempt) : this.#dial(session, attempt));
       if (opened.ok) return opened;
       session.close({ kind: "refusal", refusal: opened.error });
       // It may have ended before, and that is why.
@@ -193,53 +197,116 @@ export class SessionOpener {
     return dialled;
   }
 
-  /** Lets the session wait for its approval. Its client is answered now, and the cluster asked later. */
-  async #hold(
-    session: LiveSession,
-    attempt: SessionAttempt,
-    approval: SessionApproval,
-  ): Promise<Result<Response, Refusal>> {
+  /**
+   * Lets the session wait for its approval, and then for somebody who watches it. Its client is answered now,
+   * and the cluster asked later.
+   */
+  async #hold(session: LiveSession, attempt: SessionAttempt): Promise<Result<Response, Refusal>> {
+    const { target } = session.plan;
+    const { holding } = KINDS_OF_SESSIONS[target.sessionKind];
+    if (!holding) return err(refusalOf(NOT_HOLDABLE));
     const audited = await this.#ensureAudited(session);
     if (!audited.ok) return audited;
-    const subprotocol = newestProtocol(headerList(attempt.headers.get(SUBPROTOCOL_HEADER)));
-    const protocol = subprotocol === undefined ? undefined : channelProtocol(subprotocol);
-    if (subprotocol === undefined || !protocol) return err(refusalOf(PROTOCOL_UNKNOWN));
-    const { startedAt, plan } = session;
-    const onInterrupt = () => session.close(session.wait ? LEFT : { kind: "refusal", refusal: INTERRUPTED });
-    const leg = new HeldLeg({ subprotocol, protocol, isTerminal: plan.target.tty, onInterrupt });
-    return this.#join(session, leg, (relay) => {
-      const wait = new ApprovalWait({
-        ...{ approval, startedAt, say: (line) => relay.notify({ line, isBeforeCommand: true }) },
-        request: () => this.#access.find(approval.accessId),
-        onApproved: (approved) =>
-          void this.#begin({ session, relay, leg, attempt, approval }, approved, wait.hasSpoken),
-        onRefused: (message) => session.close({ kind: "unapproved", message }),
-      });
-      session.hold(relay, wait);
-      relay.start();
-      wait.check(Date.now());
+    const subprotocol = holding.subprotocol(headerList(attempt.headers.get(SUBPROTOCOL_HEADER)));
+    if (subprotocol === undefined) return err(refusalOf(PROTOCOL_UNKNOWN));
+    const leg = new HeldLeg({
+      ...{ subprotocol, input: holding.input(subprotocol, target.tty) },
+      onInterrupt: () => this.#interrupt(session),
+      onOverflow: () => session.close({ kind: "limit", limit: HELD_OUTPUT_LIMIT }),
+    });
+    return this.#join(session, leg, (relay) => this.#wait({ session, relay, leg, attempt }));
+  }
+
+  /** Ctrl-C at a terminal that is held: to leave is all that is left to its person. */
+  #interrupt(session: LiveSession): void {
+    if (session.wait) session.close(LEFT);
+    else if (!session.moderation?.isFrozen) session.close({ kind: "refusal", refusal: INTERRUPTED });
+    else if (session.moderation.isLeftBy(Date.now())) session.close(session.moderation.givenUp);
+  }
+
+  #wait(held: HeldSession): void {
+    const { session, relay } = held;
+    const { approval } = session.plan;
+    const moderation = this.#moderate(held);
+    session.moderation = moderation;
+    const goOn = (hasWaited: boolean, approvedBy?: Approved) => {
+      if (approval && approvedBy) this.#approved(held, approval, approvedBy, hasWaited);
+      if (!moderation) {
+        void this.#begin(held);
+        return;
+      }
+      session.hold(relay, moderation);
+      moderation.start(Date.now());
+      this.#sessions.waitChanged();
+    };
+    const wait = approval ? this.#waitForApproval(held, approval, goOn) : undefined;
+    const first = wait ?? moderation;
+    if (first) session.hold(relay, first);
+    relay.start();
+    if (wait) wait.check(Date.now());
+    else goOn(false);
+  }
+
+  #waitForApproval(
+    { session, relay }: HeldSession,
+    approval: SessionApproval,
+    onApproved: (hasWaited: boolean, approved: Approved) => void,
+  ): ApprovalWait {
+    const wait: ApprovalWait = new ApprovalWait({
+      ...{ approval, startedAt: session.startedAt },
+      say: (line) => relay.notify({ line, isBeforeCommand: true }),
+      request: () => this.#access.find(approval.accessId),
+      onApproved: (approved) => onApproved(wait.hasSpoken, approved),
+      onRefused: (message) => session.close({ kind: "unapproved", message }),
+    });
+    return wait;
+  }
+
+  /** @param hasWaited whether the person has read that it waits; otherwise it goes on without a word */
+  #approved({ session, relay }: HeldSession, approval: SessionApproval, { by, until }: Approved, hasWaited: boolean) {
+    const { accessId: id, grant } = approval;
+    session.approve({ id, grant, until });
+    const data = { access_id: id, grant, by, waited_ms: Date.now() - session.startedAt };
+    this.#audit.append(session.id, { type: "approval", data });
+    if (hasWaited) relay.notify({ line: approvedLine(approval, by), isBeforeCommand: true });
+  }
+
+  /** Follows who watches the session, where somebody must. */
+  #moderate(held: HeldSession): Moderation | undefined {
+    const { session, relay, leg } = held;
+    const { id, plan } = session;
+    if (!plan.moderation) return undefined;
+    const { user, cluster, kind, namespace, pod } = startEvent(plan, undefined);
+    return new Moderation({
+      ...{ waitMs: plan.moderation.waitMs, sessionId: id },
+      say: (line) => relay.notify({ line, isBeforeCommand: session.wait !== undefined }),
+      onFreeze: (left, until) => {
+        leg.freeze();
+        const data = { user, session: id, cluster, kind, namespace, pod, left, until };
+        this.#audit.appendUserEvent({ type: "freeze", data });
+        this.#sessions.waitChanged();
+      },
+      onThaw: (by, waited_ms) => {
+        this.#audit.appendUserEvent({ type: "thaw", data: { user, session: id, by, waited_ms } });
+        leg.thaw();
+        if (session.wait) void this.#begin(held);
+        this.#sessions.waitChanged();
+      },
+      onUnwatched: (message) => session.close({ kind: "unwatched", message }),
     });
   }
 
   /**
-   * The session was approved: asks the cluster, and joins it with the client that waited. Never rejects.
-   *
-   * @param hasWaited whether the person has read that it waits; otherwise it begins without a word
+   * The session waits no longer: asks the cluster, and joins it with the client that waited. Never rejects.
    */
-  async #begin(held: HeldSession, { by, until }: Approved, hasWaited: boolean): Promise<void> {
-    const { session, relay, leg: heldLeg, attempt, approval } = held;
-    const { id, plan, startedAt } = session;
-    const { accessId, grant } = approval;
+  async #begin({ session, relay, leg: heldLeg, attempt }: HeldSession): Promise<void> {
     try {
-      const now = Date.now();
-      session.approve({ id: accessId, grant, until }, now);
-      const noPlace = refuseWithoutPlace(plan, this.#sessions.running - 1);
+      session.begin(Date.now());
+      const noPlace = refuseWithoutPlace(session.plan, this.#sessions.running - 1);
       if (noPlace) {
         session.close({ kind: "refusal", refusal: refusalOf(noPlace) });
         return;
       }
-      const data = { access_id: accessId, grant, by, waited_ms: now - startedAt };
-      this.#audit.append(id, { type: "approval", data });
       const { subprotocol } = heldLeg;
       const leg = await this.#connect(session, { ...attempt, headers: offerOnly(attempt.headers, subprotocol) });
       if (!leg.ok) {
@@ -251,7 +318,6 @@ export class SessionOpener {
         session.close({ kind: "limit", limit: otherProtocol(subprotocol, leg.value.subprotocol) });
         return;
       }
-      if (hasWaited) relay.notify({ line: approvedLine(approval, by), isBeforeCommand: true });
       this.#opened(session, relay, leg.value);
       heldLeg.join(leg.value);
     } catch (error) {
@@ -339,7 +405,8 @@ export class SessionOpener {
         stderr: target.stderr,
         ports: target.ports,
         onNewPort: (port) => this.#audit.append(session.id, { type: "forward", data: { port } }),
-        portForward: plan.portForward,
+        // What cannot be read cannot be held.
+        portForward: plan.moderation ? { onUnreadable: "end" } : plan.portForward,
       }),
       cast: createTap && cast,
       inputBuffer: new StdinBuffer(this.#state.storage.sql, session.id),
@@ -391,6 +458,6 @@ function offerOnly(headers: Headers, subprotocol: string): Headers {
 }
 
 function otherProtocol(offered: string, chosen: string): ReachedLimit {
-  const message = `session ended: the cluster speaks ${chosen || "the oldest protocol"} only, and was offered ${offered || "that"} when it was approved; update the cluster or the client`;
+  const message = `session ended: the cluster speaks ${chosen || "the oldest protocol"} only, and was offered ${offered || "that"} when it began; update the cluster or the client`;
   return { outcome: "protocol_error", message };
 }

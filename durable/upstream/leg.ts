@@ -36,10 +36,16 @@ export interface UpstreamLeg {
   /** Whether the leg knows what the cluster has taken. Otherwise all that was ever sent counts as unsent. */
   readonly isMeasured: boolean;
   /**
-   * Whether it takes nothing yet, and what is sent must be stored: the session waits, and the cluster was not
-   * asked. Not stalled.
+   * Whether nothing passes, in either direction: the session waits for an approval, or for somebody who
+   * watches it. Neither idle nor stalled.
    */
+  readonly isHeld?: boolean;
+  /** Whether, while it is held, what is sent must be stored. */
   readonly isHolding?: boolean;
+  /** Whether, while it is held, what is sent is dropped. */
+  readonly isDropping?: boolean;
+  /** Memory of what the cluster has sent while it is held. */
+  readonly heldOutputBytes?: number;
   /** Bytes that were given to `send` and that the cluster's side has not taken. */
   readonly unsentBytes: number;
   /** Bytes that the cluster's side has taken so far. Grows while it reads. */

@@ -58,8 +58,9 @@ export class WatchFeed {
    *
    * @param over aborted when the watch is over for another reason than the feed's own
    * @param onEnd called where the feed has ended the watch
+   * @param notice shown to this watcher first
    */
-  add(sink: WatchSink, over: AbortSignal, onEnd: (why: FeedEnd) => void): void {
+  add(sink: WatchSink, over: AbortSignal, onEnd: (why: FeedEnd) => void, notice?: string): void {
     const { cast, now } = this.#parts;
     const at = now();
     const isFirst = this.#watching.size === 0;
@@ -78,6 +79,7 @@ export class WatchFeed {
       return;
     }
     watcher.start(at);
+    if (notice !== undefined) watcher.notice(notice, at);
     // What there was is known as a sum only, which everybody who comes is shown.
     if (!cast.hasScreen) this.#traffic = new TrafficLines();
     this.#showTraffic(at);

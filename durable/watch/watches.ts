@@ -7,6 +7,7 @@ import type { AuditLog } from "../audit-log.ts";
 import type { LiveSession } from "../session/live-session.ts";
 import type { OpenWatch, OpenWatches } from "../storage/open-watches.ts";
 import { sallyportLine } from "./sallyport-line.ts";
+import { standingOf } from "./standing.ts";
 import { StreamSink } from "./stream-sink.ts";
 import type { WatchSink } from "./watch-sink.ts";
 import { WebSocketSink } from "./web-socket-sink.ts";
@@ -61,7 +62,8 @@ export class Watches {
     const pair = isUpgrade ? new WebSocketPair() : undefined;
     if (pair && pair[1].bufferedAmount === undefined) return refuseWatch(UNMEASURED);
 
-    const { user } = session.plan;
+    const { user, moderation } = session.plan;
+    const standing = moderation && standingOf(moderation.person, watcher);
     const { name: by, address: client_address, country } = watcher;
     const data = { user, session: sessionId, by, client_address, country };
     const id = this.#parts.audit.appendUserEvent({ type: "watch", data });
@@ -76,14 +78,16 @@ export class Watches {
       over.abort();
       this.#count--;
       this.#end(watch, reason);
+      session.moderation?.leave(id, Date.now());
       tell(`${by} no longer watches this session`);
     };
     const leave = () => end("left");
     client.signal.addEventListener("abort", leave);
     const stream = pair ? undefined : new StreamSink(leave);
     const sink = stream ?? new WebSocketSink((pair as { 1: WebSocket })[1], leave);
-    feed.add(sink, over.signal, end);
+    feed.add(sink, over.signal, end, standing?.notice);
     tell(`${by} watches this session`);
+    if (standing?.counts && !over.signal.aborted) session.moderation?.join(id, by, now);
     // A lock of the session's own user ends the session.
     if (by !== user) void this.#cutOnLock(by, over.signal, () => end("locked"), sink);
     const headers = { "Content-Type": CAST_CONTENT_TYPE, "Cache-Control": "no-store" };

@@ -58,8 +58,8 @@ export default {
         for (let one = 0; one < sessions; one++) {
           const id = index + "-" + one;
           const row = { ...template, id, user: "user-" + index + "@example.com", started_at: index };
-          const { active_at, bytes_in, bytes_out, messages_in, messages_out } = row;
-          const counts = { active_at: at, bytes_in, bytes_out: at % 1000, messages_in, messages_out };
+          const { active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out } = row;
+          const counts = { active_at: at, waits_for, bytes_in, bytes_out: at % 1000, messages_in, messages_out };
           report.sessions.push({ id, counts, ...(withRows && { row }) });
         }
         const answer = await directory().report(report);

@@ -10,7 +10,7 @@ export function liveRowOf(id: string, more: Partial<LiveSessionRow> = {}): LiveS
     ...{ rule: null, access_reason: null },
     ...{ user_agent: null, started_at: 1, ended_at: null, outcome: null, exit_code: null, reason: null },
     ...{ ended_by: null, bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0, unreadable: null },
-    ...{ forwards: null, recording: null, recording_bytes: null, active_at: 1 },
+    ...{ forwards: null, recording: null, recording_bytes: null, active_at: 1, waits_for: null },
     ...more,
   };
 }

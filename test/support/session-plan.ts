@@ -19,6 +19,7 @@ export const PLAN: SessionPlan = {
   tellOfWatchers: true,
   grants: [],
   approval: null,
+  moderation: null,
   endsAt: null,
   cluster: "test",
   target: {

@@ -142,6 +142,13 @@ describe("what each cause means without a status", () => {
         toClient: { message: "bob denied it", code: 1000, reason: "" },
       },
     ],
+    [
+      { kind: "unwatched", message: "nobody watched this session within 5m" },
+      {
+        outcome: outcomeOf("not_watched", "nobody watched this session within 5m"),
+        toClient: { message: "nobody watched this session within 5m", code: 1000, reason: "" },
+      },
+    ],
     [{ kind: "internal" }, { outcome: outcomeOf("failed", "Sallyport failed, as its log says") }],
   ];
 
@@ -152,7 +159,7 @@ describe("what each cause means without a status", () => {
   test("no cause is left out, but for a command that has ended, which always has a status", () => {
     const kinds: Record<CloseCause["kind"], true> = {
       ...{ command: true, client: true, cluster: true, limit: true, administrator: true },
-      ...{ recorder: true, refusal: true, unapproved: true, internal: true },
+      ...{ recorder: true, refusal: true, unapproved: true, unwatched: true, internal: true },
     };
     const tested = new Set(MEANINGS.map(([{ kind }]) => kind)).add("command");
     expect(tested).toEqual(new Set(Object.keys(kinds)));

@@ -97,9 +97,11 @@ test.each([
   expect(stdinLimit(kind, maxBytes)).toEqual({ outcome, message });
 });
 
-test("input that waits with its session for an approval is no fault of a command that does not run yet", () => {
+test("input that waits with its session is no fault of a command that does not run yet", () => {
   expect(stdinLimit("held", 1)).toMatchObject({
     outcome: "stalled",
-    message: expect.stringMatching(/^session ended: it waits for an approval, .* ask for the access first/),
+    message: expect.stringMatching(
+      /^session ended: it is held until somebody has approved it or watches it, .*run this again/,
+    ),
   });
 });

@@ -33,6 +33,10 @@ const EVENTS: { readonly [Type in NotifiedEvent["type"]]: Extract<NotifiedEvent,
   access_end: {
     ...{ access_id: "id", user: "alice@example.com", grant: "prod-admin", by: "bob@example.com", reason: "done" },
   },
+  freeze: {
+    ...{ user: "alice@example.com", session: "s", cluster: "prod", kind: "exec", namespace: "demo", pod: "web" },
+    ...{ left: "auditor@example.com", until: NOW },
+  },
   drain: { by: "admin@example.com", reason: "upgrade", until: NOW },
   drain_end: { by: "admin@example.com", reason: "" },
   database_stalled: { since: NOW },

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { DEFAULT_MAX_SESSION_BYTES_PER_DAY } from "../../contract/limits.ts";
 import { attachSessionPlan, detachSessionPlan } from "../../contract/session-plan.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
 import { PLAN } from "../support/session-plan.ts";
 
 const HEADER = "Sallyport-Plan";
 const WIRE: Record<string, unknown> = { version: CONTRACT_VERSION, ...PLAN };
+const PERSON = { user: "alice@example.com", subject: "sub-alice", kubernetesUser: "alice" };
 const ACCEPTED = ACCEPTED_VERSIONS.join(" or ");
 
 function requestWith(headers: Headers): Request {
@@ -68,20 +68,24 @@ describe("an edge and an object of different versions", () => {
   test.each([1, CONTRACT_VERSION + 1])("an object of version %i refuses the plan of this edge", (version) => {
     const headers = new Headers();
     attachSessionPlan(headers, PLAN);
-    expectMismatch(requestWith(headers), `version ${CONTRACT_VERSION} instead of ${version}`, [version]);
+    expectMismatch(requestWith(headers), `version ${CONTRACT_VERSION - 1} instead of ${version}`, [version]);
   });
 
-  test("an object reads the plan of an edge of version 3, which knows no access for a while", () => {
-    const { grants: _, approval: __, tellOfWatchers: ____, ...rest } = WIRE;
-    const { maxSessionBytesPerDay: ___, ...audit } = PLAN.audit;
-    expect(detach(requestWithPlan({ ...rest, audit, version: 3 })).plan).toEqual({
-      ...PLAN,
-      audit: { ...audit, maxSessionBytesPerDay: DEFAULT_MAX_SESSION_BYTES_PER_DAY },
-      grants: [],
-      approval: null,
-      tellOfWatchers: false,
+  test("an object reads the plan of an edge of version 4, which knows no session that must be watched", () => {
+    const { moderation: _, ...rest } = WIRE;
+    expect(detach(requestWithPlan({ ...rest, version: 4 })).plan).toEqual({ ...PLAN, moderation: null });
+    expectMismatch(requestWithPlan({ ...WIRE, version: 4 }), "(whole): unrecognized_keys");
+  });
+
+  test("a plan that asks for nothing new is for objects that still run the version before", () => {
+    const headers = new Headers();
+    attachSessionPlan(headers, PLAN);
+    expect(detachSessionPlan(requestWith(headers), [4])).toMatchObject({
+      ok: true,
+      value: { plan: { moderation: null } },
     });
-    expectMismatch(requestWithPlan({ ...WIRE, version: 3 }), "audit: unrecognized_keys, (whole): unrecognized_keys");
+    attachSessionPlan(headers, { ...PLAN, moderation: { waitMs: 60_000, person: PERSON } });
+    expectMismatch(requestWith(headers), "version 5 instead of 4", [4]);
   });
 
   test.each([undefined, null, "1", [1], { version: 1 }])("the version %j is none", (version) => {

@@ -28,7 +28,7 @@ const ROW: LiveSessionRow = {
   ...{ user_agent: null, started_at: 1, ended_at: null, outcome: null, exit_code: null, reason: null, ended_by: null },
   ...{ bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4, unreadable: null },
   forwards: [{ port: 80, connections: 1, bytes_in: 1, bytes_out: 2, errors: 1, first_error: "refused" }],
-  ...{ recording: null, recording_bytes: null, active_at: 2, sign_in: "warp", device_id: "d-1" },
+  ...{ recording: null, recording_bytes: null, active_at: 2, waits_for: "watcher", sign_in: "warp", device_id: "d-1" },
   grants: ["prod-admin"],
 };
 
@@ -100,6 +100,7 @@ const CALLS: { [M in UserObjectMethod]: { fields: UserObjectFields<M>; value: Us
     fields: { requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), status: 200, reason: null },
     value: null,
   },
+  endWatched: { fields: { sessionId: "s", by: "auditor@example.com", reason: "enough" }, value: "ended" },
   showMessage: { fields: { sessionId: "s", by: "admin@example.com", text: "stop" }, value: "shown" },
   readRecording: { fields: { sessionId: "s", offset: 0 }, value: { bytes: new Uint8Array(2), next: 2, isLast: true } },
 };
@@ -167,34 +168,15 @@ test("a lock with a field that the object does not know still locks", () => {
   expect(run).toHaveBeenCalledExactlyOnceWith({ lock, isAudited });
 });
 
-describe("an edge of version 3, which refuses fields that it does not know,", () => {
-  const { grants: _, ...older } = ROW;
-  const state = { version: 2, lock: null };
-  const recorded = { as: "counted", allowance: null } as const;
-
-  test("gets answers without the later ones", () => {
-    const answersTo = (version: number) => [
-      answerCall("list", { version }, () => ok([ROW])),
-      answerCall("describe", { version, sessionId: "s" }, () => ok(ROW)),
-      answerCall("describe", { version, sessionId: "s" }, () => ok(null)),
-      answerCall("readState", { version }, () => ok({ ...state, grants: GRANTS })),
-      answerCall("recordRequest", { version, ...CALLS.recordRequest.fields }, () =>
-        ok({ ...recorded, state: { ...state, grants: GRANTS } }),
-      ),
-    ];
-    expect(answersTo(3)).toEqual([[older], older, null, state, { ...recorded, state }].map(ok));
-    const current = { ...state, grants: GRANTS };
-    expect(answersTo(4)).toEqual([[ROW], ROW, null, current, { ...recorded, state: current }].map(ok));
-  });
-
-  test("… and an object that runs its code copies what it has decided, which is nothing about access", () => {
-    const run = vi.fn(() => ok({ ended: [], wasLocked: false }));
-    const copied = { version: 2, lock: LOCK, accessReason: null };
-    void answerCall("copyState", { version: 3, state: copied }, run);
-    expect(run).toHaveBeenCalledExactlyOnceWith({ state: { ...copied, access: [] } });
-    expect(answerCall("copyState", { version: 3, state: { ...copied, access: [] } }, run)).toEqual(MISMATCH);
-    expect(answerCall("copyState", { version: 4, state: copied }, run)).toEqual(MISMATCH);
-  });
+test("an edge of version 4, which refuses fields that it does not know, gets answers without the later ones", () => {
+  const { waits_for: _, ...older } = ROW;
+  const answersTo = (version: number) => [
+    answerCall("list", { version }, () => ok([ROW])),
+    answerCall("describe", { version, sessionId: "s" }, () => ok(ROW)),
+    answerCall("describe", { version, sessionId: "s" }, () => ok(null)),
+  ];
+  expect(answersTo(4)).toEqual([[older], older, null].map(ok));
+  expect(answersTo(5)).toEqual([[ROW], ROW, null].map(ok));
 });
 
 describe.each(VERSIONED_METHODS)("%s", (method) => {

@@ -22,6 +22,7 @@ import { ClientWriter } from "../../durable/relay/client-writer.ts";
 import { FrameMerger } from "../../durable/relay/frame-merger.ts";
 import { UpstreamWriter } from "../../durable/relay/upstream-writer.ts";
 import { HeldLeg } from "../../durable/upstream/held-leg.ts";
+import { HeldOutput, MAX_HELD_BYTES } from "../../durable/upstream/held-output.ts";
 import type { UpstreamLeg } from "../../durable/upstream/leg.ts";
 import { UnrecordedCast } from "../../durable/watch/cast-source.ts";
 import { LiveCast } from "../../durable/watch/live-cast.ts";
@@ -36,7 +37,8 @@ import { FrameReader } from "../../durable/websocket/frame-reader.ts";
 import { channelProtocol } from "../../kubernetes/channels.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 import { SpdyError } from "../../kubernetes/spdy/errors.ts";
-import { SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
+import { SpdyFrameGate } from "../../kubernetes/spdy/frame-gate.ts";
+import { DEFAULT_MAX_FRAME_BYTES, SpdyFrameParser } from "../../kubernetes/spdy/parser.ts";
 import { countWork } from "../support/count-work.ts";
 import {
   type Bounds,
@@ -339,7 +341,8 @@ const READERS: Readonly<Record<string, () => Reader>> = {
   HeldLeg: () => {
     let interrupts = 0;
     const protocol = channelProtocol(BINARY) ?? raise();
-    const leg = new HeldLeg({ subprotocol: BINARY, protocol, isTerminal: true, onInterrupt: () => interrupts++ });
+    const input = { kind: "typed", protocol } as const;
+    const leg = new HeldLeg({ subprotocol: BINARY, input, onInterrupt: () => interrupts++, onOverflow: raise });
     return {
       take: (bytes) => [0, 3, 4].map((channel) => leg.send(eachMessage(channel, bytes))),
       ...{ held: () => leg.unsentBytes, maxHeld: 0, written: () => interrupts },
@@ -357,6 +360,22 @@ const READERS: Readonly<Record<string, () => Reader>> = {
   ChunkedBody: () => {
     const body = new ChunkedBody();
     return { take: (bytes) => void body.push(bytes) };
+  },
+  HeldOutput: () => {
+    const receiver = { onPart: raise, onPause: () => {}, onPong: raise, onClose: raise, onFailure: raise };
+    const output = new HeldOutput({
+      ...{ receiver: { ...receiver, whenRoom: () => undefined }, isSpdy: false },
+      ...{ canWait: () => false, onOverflow: () => output.hold() },
+    });
+    output.hold();
+    return {
+      take: (bytes) => output.onPart({ bytes, isText: false, isFirst: true, isLast: true }),
+      ...{ held: () => output.heldBytes, maxHeld: MAX_HELD_BYTES },
+    };
+  },
+  SpdyFrameGate: () => {
+    const gate = new SpdyFrameGate();
+    return { take: (bytes) => gate.push(bytes), held: () => gate.heldBytes, maxHeld: DEFAULT_MAX_FRAME_BYTES + 8 };
   },
   SpdyFrameParser: () => {
     const parser = new SpdyFrameParser({ work: MAX_WORK_PER_CHUNK });
@@ -437,7 +456,8 @@ describe.each(Object.keys(READERS))("%s", (name) => {
 
 it("a message that must stay whole is decoded no more often while its session waits for an approval", () => {
   const protocol = channelProtocol(BASE64) ?? raise();
-  const leg = new HeldLeg({ subprotocol: BASE64, protocol, isTerminal: true, onInterrupt: () => {} });
+  const input = { kind: "typed", protocol } as const;
+  const leg = new HeldLeg({ subprotocol: BASE64, input, onInterrupt: () => {}, onOverflow: raise });
   const large = `4${btoa("x".repeat(3 * MIB))}`;
   expect(costOf(countWork(() => leg.send(large)))).toBe(0);
 });

@@ -10,7 +10,8 @@ import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
 import { liveRowOf } from "../support/live-row.ts";
 import { PLAN } from "../support/session-plan.ts";
-import pinned from "../vectors/contract/3.json" with { type: "json" };
+import pinned from "../vectors/contract/4.json" with { type: "json" };
+import { askUserObject } from "./ask-user-object.ts";
 import { ended } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
 import { alice, as, someone, UPGRADE, upgrade } from "./people.ts";
@@ -121,9 +122,10 @@ describe("an edge of the version before, which runs until its own deploy", () =>
     await ended(client.sessionId);
   });
 
-  // `stateReason` was for objects that are older still.
-  const asked = Object.entries(pinnedMethods).filter(([method]) => method !== "stateReason");
-  it.each(asked)("understands the answer to its %s", async (method, { answer }) => {
+  const bob = { user: "bob@example.com", subject: null, kubernetesUser: "bob" };
+  const person = { user: "alice@example.com", subject: null, kubernetesUser: "alice" };
+  const request = { person, grant: "prod", minutes: 60, reason: null, purpose: null, needed: 1, approvesItself: false };
+  it.each(Object.entries(pinnedMethods))("understands the answer to its %s", async (method, { answer }) => {
     const { response, object } = await attempt((plan) => plan);
     const client = await Client.open(response);
     const by = "admin@example.com";
@@ -138,12 +140,20 @@ describe("an edge of the version before, which runs until its own deploy", () =>
       isAudited: true,
       offset: 0,
       copyTo: [],
-      state: { version: 1, lock: null, accessReason: null },
+      state: { version: 1, lock: null, accessReason: null, access: [] },
+      text: "stop",
       ...{ requestId: requestIdAt(AUDITED_REQUEST.arrived_at, 1), request: AUDITED_REQUEST, isChange: true },
       ...{ isHandedOn: false, failedTries: 0, isolate: "i", status: 200 },
       limits: { maxChangesPerMinute: 100, maxChangesPerDay: 100, maxQueuedEvents: 100 },
     };
-    const argument = asPinned(fields, pinnedMethods[method]?.fields ?? {}) as object;
+    const { request: asked } = await askUserObject(object, "requestAccess", { ...request, copyTo: [] });
+    const ofAccess: Record<string, object> = {
+      requestAccess: request,
+      describeAccess: { id: asked.id },
+      decideAccess: { id: asked.id, by: bob, decision: "approve", minutes: null, needed: 1, maxMinutes: 60 },
+      endAccess: { id: asked.id, by: bob },
+    };
+    const argument = asPinned({ ...fields, ...ofAccess[method] }, pinnedMethods[method]?.fields ?? {}) as object;
     const answered: unknown = await Reflect.get(object, method)({ ...argument, version });
     expect(logged).toEqual([]);
     expect(answered).toMatchObject({ ok: true });
@@ -154,7 +164,7 @@ describe("an edge of the version before, which runs until its own deploy", () =>
 
 describe("the directory", () => {
   const version = CONTRACT_VERSION - 1;
-  const { grants: _, active_at, bytes_in, bytes_out, messages_in, messages_out, ...rest } = liveRowOf("s");
+  const { waits_for: _, active_at, bytes_in, bytes_out, messages_in, messages_out, ...rest } = liveRowOf("s");
   const counts = { active_at, bytes_in, bytes_out, messages_in, messages_out };
 
   it("takes a report of the version before, and shows an edge of that version what it knows", async () => {
@@ -165,9 +175,9 @@ describe("the directory", () => {
     expect(await directory.report({ version, ...report })).toMatchObject({ ok: true, value: { missing: [] } });
     const query = { filter: { user }, limit: 1 };
     expect(await directory.listLive({ version, ...query })).toMatchObject({ ok: true, value: { sessions: [row] } });
-    expect(JSON.stringify(await directory.listLive({ version, ...query }))).not.toContain("grants");
+    expect(JSON.stringify(await directory.listLive({ version, ...query }))).not.toContain("waits_for");
     expect(await callDirectory(env.DIRECTORY, "listLive", query)).toMatchObject({
-      value: { sessions: [{ ...row, grants: null }] },
+      value: { sessions: [{ ...row, waits_for: null }] },
     });
     expect(logged).toEqual([]);
   });

@@ -183,8 +183,8 @@ describe("a list with D1 there", () => {
     client.close();
     const { started_at } = await ended(client.sessionId);
     const row = liveRowOf(client.sessionId, { user: person.email, started_at });
-    const { active_at, bytes_in, bytes_out, messages_in, messages_out } = row;
-    const counts = { active_at, bytes_in, bytes_out, messages_in, messages_out };
+    const { active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out } = row;
+    const counts = { active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out };
     const stale = { objectId: crypto.randomUUID(), at: 1, sessions: [{ id: row.id, counts, row }], omitted: 0 };
     await callDirectory(env.DIRECTORY, "report", stale);
     await knows(person, [client.sessionId]);

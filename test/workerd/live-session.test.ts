@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Relay } from "../../durable/relay/relay.ts";
+import { GIVEN_UP } from "../../durable/session/approval.ts";
 import type { ApprovalWait } from "../../durable/session/approval-wait.ts";
 import { type CloseCause, type Closure, closureOf } from "../../durable/session/close-cause.ts";
 import { LiveSession } from "../../durable/session/live-session.ts";
@@ -67,7 +68,7 @@ describe("a session that waits for an approval", () => {
     const session = new LiveSession(PLAN, 0, undefined, (_, closure) => closures.push(closure));
     const close = (closure: Closure) => farewells.push(closure);
     const relay = { close, observer: { finalStatus: () => undefined }, activeAt: 0 } as unknown as Relay;
-    const wait = {} as ApprovalWait;
+    const wait = { givenUp: GIVEN_UP } as ApprovalWait;
     session.hold(relay, wait);
     return { session, relay, wait, farewells, outcomes: () => closures.map(({ outcome }) => outcome.outcome) };
   }
@@ -77,7 +78,8 @@ describe("a session that waits for an approval", () => {
     expect([session.wait, session.relay, session.grants]).toEqual([wait, relay, []]);
     session.open(relay);
     expect(session.wait).toBe(wait);
-    session.approve(GRANT, 5_000);
+    session.approve(GRANT);
+    session.begin(5_000);
     expect([session.wait, session.relay, session.grants]).toEqual([undefined, relay, [GRANT]]);
     // Its duration and its idle time begin now.
     expect([session.countsSince, session.activeAt]).toEqual([5_000, 5_000]);
@@ -85,12 +87,13 @@ describe("a session that waits for an approval", () => {
     session.open(relay);
     session.close({ kind: "client", code: 1000, reason: "" });
     // A cluster that has accepted is told, and cut off later.
-    expect([signal.aborted, session.isGivenUp]).toEqual([false, false]);
+    expect([signal.aborted, session.givenUp]).toEqual([false, undefined]);
   });
 
   it("that ends while the cluster is dialled is not dialled any more, and its client hears why", () => {
     const { session, farewells, outcomes } = waiting();
-    session.approve(GRANT, 5_000);
+    session.approve(GRANT);
+    session.begin(5_000);
     const signal = session.dial();
     session.close({ kind: "administrator", by: "root", reason: "drill" });
     expect([signal.aborted, farewells.map(({ toClient }) => toClient.message)]).toEqual([
@@ -103,14 +106,14 @@ describe("a session that waits for an approval", () => {
   it("is given up by whoever leaves it while it waits, and not after", () => {
     const left = waiting();
     left.session.close({ kind: "client", code: 1006, reason: "" });
-    expect([left.session.isGivenUp, left.outcomes()]).toEqual([true, ["not_approved"]]);
+    expect([left.session.givenUp, left.outcomes()]).toEqual([left.wait, ["not_approved"]]);
     const approved = waiting();
-    approved.session.approve(GRANT, 5_000);
+    approved.session.begin(5_000);
     approved.session.close({ kind: "client", code: 1006, reason: "" });
-    expect([approved.session.isGivenUp, approved.outcomes()]).toEqual([false, ["disconnected"]]);
+    expect([approved.session.givenUp, approved.outcomes()]).toEqual([undefined, ["disconnected"]]);
     const killed = waiting();
     killed.session.close({ kind: "administrator", by: "root", reason: "drill" });
-    expect([killed.session.isGivenUp, killed.outcomes()]).toEqual([false, ["terminated"]]);
+    expect([killed.session.givenUp, killed.outcomes()]).toEqual([undefined, ["terminated"]]);
   });
 });
 
@@ -126,6 +129,7 @@ describe("whatever ends a session, wherever it is", () => {
     administrator: { kind: "administrator", by: "root", reason: "drill" },
     recorder: { kind: "recorder", outcome: "recording_failed", message: "session ended: it cannot be recorded" },
     refusal: { kind: "refusal", refusal },
+    unwatched: { kind: "unwatched", message: "nobody" },
     unapproved: { kind: "unapproved", message: "bob denied it" },
     internal: { kind: "internal" },
   };
@@ -135,7 +139,7 @@ describe("whatever ends a session, wherever it is", () => {
   const PHASES: Readonly<Record<string, (session: LiveSession, relay: Relay) => boolean>> = {
     admitted: () => false,
     waiting(session, relay) {
-      session.hold(relay, {} as ApprovalWait);
+      session.hold(relay, { givenUp: GIVEN_UP } as ApprovalWait);
       return true;
     },
     dialling(session) {
@@ -143,8 +147,9 @@ describe("whatever ends a session, wherever it is", () => {
       return false;
     },
     "dialling after a wait"(session, relay) {
-      session.hold(relay, {} as ApprovalWait);
-      session.approve(GRANT, 5_000);
+      session.hold(relay, { givenUp: GIVEN_UP } as ApprovalWait);
+      session.approve(GRANT);
+      session.begin(5_000);
       session.dial();
       return true;
     },
@@ -174,15 +179,15 @@ describe("whatever ends a session, wherever it is", () => {
     const expected = isGivenUp ? "not_approved" : closureOf(cause, undefined).outcome.outcome;
     expect(ends.map(({ outcome }) => outcome.outcome)).toEqual([expected]);
     expect(told).toEqual(isJoined ? ends : []);
-    expect(session.isGivenUp).toBe(isGivenUp);
+    expect(session.givenUp !== undefined).toBe(isGivenUp);
     // A cluster that has accepted is told, and cut off later; any other must not begin.
     expect(session.dial().aborted).toBe(phase !== "open");
     expect(session.refusal).toBe(ends[0]?.refusal);
 
     for (const later of Object.values(CAUSES)) expect(session.close(later)).toBe(false);
     session.open(relay);
-    session.hold(relay, {} as ApprovalWait);
-    session.approve(GRANT, 9_000);
+    session.hold(relay, { givenUp: GIVEN_UP } as ApprovalWait);
+    session.begin(9_000);
     expect([ends.length, told.length, session.wait, session.grants]).toEqual([
       ...[1, isJoined ? 1 : 0, undefined],
       phase === "dialling after a wait" ? [GRANT] : [],

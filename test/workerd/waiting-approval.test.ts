@@ -399,7 +399,7 @@ describe("a session that needs an approval", () => {
     wait.client.send(frame(0, "x".repeat(20_000)));
     await wait.client.closed;
     expect(errorOf(wait.client)).toContain(
-      "it waits for an approval, and as much input as may be stored waits with it",
+      "it is held until somebody has approved it or watches it, and as much input as may be stored waits with it",
     );
     expect(wait.pod.isAsked).toBe(false);
   });

@@ -27,12 +27,16 @@ export function hasApproved(caller: Caller, { approvals }: AccessRequest): boole
 }
 
 function isCaller(caller: Caller, person: DecidingPerson): boolean {
-  const { subject, accessIdentity, identity, config } = caller;
+  return personsOf(caller).some((one) => isSamePerson(one, person));
+}
+
+/** The caller under all the identities that the document gives them: the document's own, and each cluster's. */
+export function personsOf({ subject, accessIdentity, identity, config }: Caller): readonly DecidingPerson[] {
   const others = [config.identities, ...config.clusters.map(({ identities }) => identities)].flatMap((rules) => {
     const identified = identify(subject, accessIdentity, rules);
     return identified.ok ? [identified.value] : [];
   });
-  return [identity, ...others].some((one) => isSamePerson(decidingPerson(subject, one), person));
+  return [identity, ...others].map((one) => decidingPerson(subject, one));
 }
 
 /** The grants that the caller may decide about. */

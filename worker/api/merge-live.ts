@@ -3,8 +3,8 @@ import type { SessionRow } from "../../audit/rows.ts";
 import { newestFirst } from "../../audit/session-filter.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
 
-/** A session as the API shows it: only for a live one is the last use known. */
-export type ShownSession = SessionRow & { readonly active_at?: number };
+/** A session as the API shows it: only for a live one is the last use known, and what it waits for. */
+export type ShownSession = SessionRow & Partial<Pick<LiveSessionRow, "active_at" | "waits_for">>;
 
 /**
  * D1 wins about what it has: the directory cuts long rows, and hears of an end a moment later. Of a live
@@ -26,8 +26,8 @@ export function mergeLive(
     const current = unlisted.get(row.id);
     unlisted.delete(row.id);
     if (!current || row.state === "ended") return row;
-    const { active_at, bytes_in, bytes_out, messages_in, messages_out } = current;
-    return { ...row, active_at, bytes_in, bytes_out, messages_in, messages_out };
+    const { active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out } = current;
+    return { ...row, active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out };
   });
   return [...merged, ...unlisted.values()].sort(newestFirst);
 }

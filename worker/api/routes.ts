@@ -242,8 +242,9 @@ export const ROUTES = {
   endSession: {
     method: "DELETE",
     path: "/-/admin/sessions/{id}",
-    access: "admin",
-    summary: "Ends a live session within a second. Works while D1 does not answer.",
+    access: "auditor",
+    summary:
+      "Ends a live session within a second. Works while D1 does not answer. Auditors may end those that must be watched, while they watch them.",
     params: sessionIdParams,
     query: commandQuery,
     body: commandBody,

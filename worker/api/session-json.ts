@@ -34,6 +34,7 @@ export function sessionJson(row: ShownSession): SessionJson {
     accessReason: row.access_reason,
     userAgent: row.user_agent,
     startedAt: time(row.started_at),
+    waitsFor: row.waits_for ?? null,
     lastUsedAt: row.active_at === undefined ? null : time(row.active_at),
     endedAt: row.ended_at === null ? null : time(row.ended_at),
     outcome: row.outcome,

@@ -69,6 +69,27 @@ const approvalSchema = z
       "What the rule matches needs a grant. Without one it is refused, as widely as by a rule that refuses. With one, the rule allows it.",
   });
 
+/** Which workload answers, and in which protocol, is not known before it was asked. */
+const NEVER_WATCHED = "proxy";
+
+const watchSchema = z
+  .strictObject({
+    required: z.literal(true).describe("Nothing passes while nobody watches the session."),
+    waitMinutes: z
+      .int()
+      .min(1)
+      .max(MAX_WAIT_MINUTES)
+      .default(5)
+      .describe(
+        "For how many minutes it waits for somebody, at its beginning and whenever the last one has left. Then it ends.",
+      ),
+  })
+  .meta({
+    id: "requiredWatch",
+    description:
+      "A session goes on only while an auditor or administrator watches it, as with `kubectl sallyport watch`; not its own person, and no service token. For every kind of session but `proxy`.",
+  });
+
 export const ruleSchema = z
   .strictObject({
     name: nonEmpty.max(100).describe("Appears in the audit log and in explanations. Unique within its list."),
@@ -86,16 +107,21 @@ export const ruleSchema = z
       .boolean()
       .default(false)
       .describe("A session's user is told, in a line of its output, when somebody begins to watch it or stops."),
+    watch: watchSchema.exactOptional(),
     limits: limitOverrides,
     recording: recordingOverrides,
   })
-  .superRefine(({ action, message, requireReason, approval, tell, match }, context) => {
+  .superRefine(({ action, message, requireReason, approval, tell, watch, match }, context) => {
     const addIssue = (message: string) => context.addIssue({ code: "custom", message });
     if (action === "allow" && message !== undefined) addIssue("only a rule that refuses has a message");
     if (action === "refuse" && requireReason) addIssue("only a rule that allows can require a reason");
     if (action === "refuse" && approval !== undefined) addIssue("only a rule that allows can have an approval");
     if (action === "refuse" && tell) addIssue("only a rule that allows can tell of watchers");
     if (tell && match.kinds === undefined) addIssue("tell is for sessions: name their kinds");
+    if (action === "refuse" && watch) addIssue("only a rule that allows can require a watcher");
+    if (watch && match.kinds === undefined) addIssue("watch is for sessions: name their kinds");
+    if (watch && match.kinds?.includes(NEVER_WATCHED))
+      addIssue(`a session of the kind ${NEVER_WATCHED} cannot be watched`);
     if (requireReason && match.kinds === undefined) addIssue("requireReason is for sessions: name their kinds");
   })
   .meta({ id: "rule", description: "A rule for requests and sessions, in addition to the cluster's RBAC." });

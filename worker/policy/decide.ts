@@ -46,6 +46,8 @@ export interface SessionDecision {
   readonly requireReason: boolean;
   /** The session's user is told who watches it. */
   readonly tell: boolean;
+  /** For how long it waits for somebody who watches it; null where nobody must. */
+  readonly watchWaitMinutes: number | null;
   /** Override the configuration's own. */
   readonly limits: Partial<Limits>;
   readonly recording: Partial<RecordingPolicy>;
@@ -90,6 +92,7 @@ export function decide(asked: Asked): Result<Decision, PolicyDenial> {
   if (!evaluated.ok) return evaluated;
   const rule = evaluated.value;
   if (classified.kind === "rest" && rule?.requireReason === true) return err(reasonNeedsSession(rule));
+  if (classified.kind !== "session" && rule?.watch) return err(watchNeedsSession(rule));
   const grants = grantsThatCount(held, asked.identity.groups, rule?.approval && rule.name);
   const as = impersonationOf(identity, acting, [...new Set(grants.map(({ grant }) => grant))]);
   const common = { as, grants, rule: rule?.name ?? null };
@@ -107,6 +110,7 @@ export function decide(asked: Asked): Result<Decision, PolicyDenial> {
         transport: classified.transport,
         requireReason: rule?.requireReason ?? false,
         tell: rule?.tell ?? false,
+        watchWaitMinutes: rule?.watch?.waitMinutes ?? null,
         limits: { ...identity.limits, ...rule?.limits },
         recording: { ...identity.recording, ...rule?.recording },
       });
@@ -122,6 +126,12 @@ const CREATING_SESSIONS: ReadonlySet<SessionKind> = new Set(["exec", "attach", "
 /** Reasons are kept with the user's sessions, so an API request cannot show one: see `plainSessionKind`. */
 function reasonNeedsSession({ name }: Rule): PolicyDenial {
   const message = `the rule ${name} requires a reason, which only a session can have: open a session instead`;
+  return { ...denial("rule", message), rule: name };
+}
+
+/** Only a session can be held, so what is none would pass unwatched. */
+function watchNeedsSession({ name }: Rule): PolicyDenial {
+  const message = `the rule ${name} requires that somebody watches, which is for sessions only: open a session instead`;
   return { ...denial("rule", message), rule: name };
 }
 

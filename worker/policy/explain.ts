@@ -175,6 +175,10 @@ function describeDecision(steps: Step[], decided: Result<Decision, GrantDenial>,
     };
     const { mode, onFailure, onFull } = { ...config.recording, ...decision.recording };
     const end = endWithToken ? ", not longer than the token is valid" : "";
+    const { watchWaitMinutes: minutes } = decision;
+    if (minutes !== null) {
+      steps.push({ step: "watch", text: `required; without anybody who watches, it ends after ${minutes} min` });
+    }
     steps.push(
       { step: "rule", text: `${decision.rule ?? "none"}${decision.requireReason ? ", which requires a reason" : ""}` },
       {

@@ -1,4 +1,5 @@
 import type { Result } from "../../common/result.ts";
+import type { DecidingPerson } from "../../contract/access.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionApproval, type SessionPlan } from "../../contract/session-plan.ts";
 import type { RequestTarget } from "../../kubernetes/path.ts";
@@ -8,6 +9,7 @@ import { SESSION_EXTRA } from "../config/reserved-extras.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
 import type { Failure } from "../failure.ts";
+import { decidingPerson } from "../policy/approvals.ts";
 import type { SessionDecision } from "../policy/decide.ts";
 import type { Identity } from "../policy/identify.ts";
 import { impersonationLinesFor, upstreamHeadersFor } from "../upstream/headers.ts";
@@ -17,6 +19,7 @@ import { sendAttempt, userObjectAddress } from "./user-objects.ts";
 /** The client chooses these texts. The bounds keep it from filling the audit log. */
 const MAX_USER_AGENT_CHARS = 512;
 const MAX_ATTEMPT_CHARS = 128;
+const MINUTE_MS = 60_000;
 
 /** An allowed session attempt, and whose it is. */
 export interface SessionAttempt {
@@ -78,6 +81,7 @@ function planSession(
     grants: decision.grants,
     approval,
     tellOfWatchers: decision.tell,
+    moderation: moderationOf(decision, decidingPerson(subject, identity)),
     limits,
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents, maxSessionBytesPerDay },
@@ -86,6 +90,10 @@ function planSession(
     portForward: config.portForward,
     client: describeClient(request, signIn),
   };
+}
+
+function moderationOf({ watchWaitMinutes }: SessionDecision, person: DecidingPerson): SessionPlan["moderation"] {
+  return watchWaitMinutes === null ? null : { waitMs: watchWaitMinutes * MINUTE_MS, person };
 }
 
 /**

@@ -23,8 +23,8 @@ function reportOf(
   { at = NOW, omitted = 0, known }: Told = {},
 ): Report {
   const sessions = rows.map((row) => {
-    const { id, active_at, bytes_in, bytes_out, messages_in, messages_out } = row;
-    const counts = { active_at, bytes_in, bytes_out, messages_in, messages_out };
+    const { id, active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out } = row;
+    const counts = { active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out };
     return { id, counts, ...(!known && { row }) };
   });
   return { objectId, at, sessions, omitted };

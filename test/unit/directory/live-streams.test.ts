@@ -72,10 +72,11 @@ describe("a stream", () => {
     streams.changed();
     await pass(300);
     const { active_at, bytes_in, bytes_out, messages_in, messages_out } = liveRowOf("b", { active_at: 9, bytes_in: 5 });
+    const waits_for = null;
     expect(records).toEqual([
       { type: "ended", ids: ["a"] },
       { type: "sessions", sessions: [liveRowOf("c")] },
-      { type: "counts", sessions: [{ id: "b", active_at, bytes_in, bytes_out, messages_in, messages_out }] },
+      { type: "counts", sessions: [{ id: "b", active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out }] },
     ]);
     records.length = 0;
     streams.changed();

@@ -37,7 +37,7 @@ class Setting {
   });
 
   open(id: string): void {
-    this.sessions.set(id, { id, row: liveRowOf(id), activeAt: Date.now(), counts: NO_COUNTS });
+    this.sessions.set(id, { id, row: liveRowOf(id), activeAt: Date.now(), counts: NO_COUNTS, waitsFor: null });
     this.reporter.sessionsChanged(this.sessions.size);
   }
 

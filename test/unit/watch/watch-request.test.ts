@@ -11,7 +11,10 @@ import { refusalOf, toResponse } from "../../../durable/refusal.ts";
 
 const WATCH = {
   sessionId: "s".repeat(64),
-  watcher: { name: "auditor-ü@example.com", address: "203.0.113.7", country: null },
+  watcher: {
+    ...{ name: "auditor-ü@example.com", address: "203.0.113.7", country: null },
+    person: { subject: "sub-auditor", kubernetesUsers: ["auditor", "auditor@other"] },
+  },
 };
 
 it("crosses as it is, with or without an upgrade", () => {
@@ -22,6 +25,13 @@ it("crosses as it is, with or without an upgrade", () => {
     expect(readWatchRequest({ headers })).toEqual({ ok: true, value: WATCH });
   }
   expect(isWatchRequest({ headers: new Headers() })).toBe(false);
+});
+
+it("crosses without who watches to an object of the version before, and from an edge of that version", () => {
+  const headers = watchHeaders(WATCH, true, CONTRACT_VERSION - 1);
+  expect(decodeURIComponent(headers.get("Sallyport-Watch") ?? "")).not.toContain("person");
+  const watcher = { ...WATCH.watcher, person: null };
+  expect(readWatchRequest({ headers })).toEqual({ ok: true, value: { ...WATCH, watcher } });
 });
 
 it.each([

@@ -7,11 +7,22 @@ import type { Handler } from "./handler.ts";
 
 const NOT_LIVE: Denial = denial("not_found", "no live session has this id: it may have ended by itself");
 
+const NOT_WATCHING: Denial = denial(
+  "not_admin",
+  "this requires the role admin; an auditor may end a session that must be watched while they watch it",
+);
+
 /** Asks the object alone, so it works without D1. */
 export const endSession: Handler<"endSession"> = async ({ params: { id }, query, body }, { identity, env }) => {
   const address = sessionObjectAddress(env.USER_SESSIONS, id);
   if (!address) return err(NOT_LIVE);
   const fields = { sessionId: id, by: identity.name, reason: readReason(query, body) };
+  if (!identity.roles.includes("admin")) {
+    const ended = await invokeUserObject(env.USER_SESSIONS, address, "endWatched", fields);
+    if (!ended.ok) return ended;
+    // To an auditor who may not end it, a session that has ended is no different.
+    return ended.value === "ended" ? ok({ ended: [id] }) : err(NOT_WATCHING);
+  }
   const wasLive = await invokeUserObject(env.USER_SESSIONS, address, "terminate", fields);
   if (!wasLive.ok) return wasLive;
   return wasLive.value ? ok({ ended: [id] }) : err(NOT_LIVE);

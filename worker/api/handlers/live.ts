@@ -66,7 +66,8 @@ function recordJson(record: LiveRecord): LiveRecordJson {
 
 type Counts = Extract<LiveRecord, { readonly type: "counts" }>["sessions"][number];
 
-function countsJson({ id, active_at, bytes_in, bytes_out, messages_in, messages_out }: Counts) {
+function countsJson({ id, active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out }: Counts) {
   const lastUsedAt = new Date(active_at).toISOString();
-  return { id, lastUsedAt, bytesIn: bytes_in, bytesOut: bytes_out, messagesIn: messages_in, messagesOut: messages_out };
+  const counts = { bytesIn: bytes_in, bytesOut: bytes_out, messagesIn: messages_in, messagesOut: messages_out };
+  return { id, lastUsedAt, waitsFor: waits_for, ...counts };
 }

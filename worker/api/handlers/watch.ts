@@ -1,12 +1,15 @@
 import { headerList } from "../../../common/header-list.ts";
 import { err, ok } from "../../../common/result.ts";
-import { CAST_SUBPROTOCOL } from "../../../contract/watch.ts";
+import { CAST_SUBPROTOCOL, type WatchRequest } from "../../../contract/watch.ts";
 import { effectiveUpgrade } from "../../../kubernetes/upgrade.ts";
 import { denial } from "../../denials.ts";
 import { sendWatch, sessionObjectAddress } from "../../sessions/user-objects.ts";
+import { personsOf } from "../approver.ts";
+import type { ApiContext } from "../request.ts";
 import type { Handler } from "./handler.ts";
 
-export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, { env, identity, request }) => {
+export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, api) => {
+  const { env, identity, request } = api;
   const { headers, signal } = request;
   const address = sessionObjectAddress(env.USER_SESSIONS, id);
   if (!address) return err(denial("not_found", "there is no session with this id"));
@@ -17,6 +20,7 @@ export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, 
     name: identity.name,
     address: headers.get("CF-Connecting-IP"),
     country: typeof country === "string" ? country : null,
+    person: watchingPerson(api),
   };
   const answered = await sendWatch(env.USER_SESSIONS, address, { sessionId: id, watcher }, { isUpgrade, signal });
   if (!answered.ok || answered.value.status === 101) return answered;
@@ -24,6 +28,14 @@ export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, 
   answer.headers.set("X-Content-Type-Options", "nosniff");
   return ok(answer);
 };
+
+/** By which names it can be told whether somebody watches themselves. Nobody stands behind a service token. */
+function watchingPerson(api: ApiContext): WatchRequest["watcher"]["person"] {
+  if (api.subject.email === undefined) return null;
+  const [first, ...others] = personsOf(api);
+  const kubernetesUsers = [first, ...others].flatMap((person) => (person ? [person.kubernetesUser] : []));
+  return { subject: first?.subject ?? null, kubernetesUsers: [...new Set(kubernetesUsers)] };
+}
 
 const UNKNOWN_SUBPROTOCOL = denial(
   "bad_request",

@@ -6,7 +6,7 @@ import { time } from "./shared.ts";
 export const LIVE_CONTENT_TYPES = { lines: "application/jsonl", events: "text/event-stream" } as const;
 
 const counts = session
-  .pick({ id: true, bytesIn: true, bytesOut: true, messagesIn: true, messagesOut: true })
+  .pick({ id: true, waitsFor: true, bytesIn: true, bytesOut: true, messagesIn: true, messagesOut: true })
   .extend({ lastUsedAt: time.describe("When its client or its cluster last sent something.") });
 
 /** A part of the stream. A client keeps sessions by their ids, and ignores types that it does not know. */

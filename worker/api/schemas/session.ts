@@ -94,6 +94,12 @@ const sessionFields = {
   lastUsedAt: time
     .nullable()
     .describe("When its client or its cluster last sent something. Null: it has ended, or nobody knows."),
+  waitsFor: z
+    .enum(["approval", "watcher"])
+    .nullable()
+    .describe(
+      "What it waits for: an approval, or somebody who watches it. Null: it goes on, has ended, or nobody knows.",
+    ),
   endedAt: time.nullable().describe("When it ended. Null: it is live."),
   outcome: z.enum(OUTCOMES).nullable().describe("How it ended. Null: it is live."),
   exitCode: z.int().nullable().describe("The command's exit code."),
