@@ -5,6 +5,11 @@ import type { Allowance } from "../contract/request-record.ts";
  * way.
  */
 const MAX_HELD = 50;
+/**
+ * What an isolate holds at first; later twice what it has used. One person's requests may come through dozens
+ * of isolates, most of which see a single change: what these hold, nobody else can use.
+ */
+const FIRST_HELD = 4;
 const VALID_FOR_MS = 10_000;
 /** How much longer an allowance stays reserved: changes that used it may still be on their way here. */
 const GRACE_MS = 5_000;
@@ -22,7 +27,8 @@ const WINDOW_MS = 60_000;
 export class ChangeAllowances {
   #windowStart = 0;
   #used = 0;
-  readonly #held = new Map<string, { changes: number; until: number }>();
+  /** `used`: how many changes it has handed on since it has an allowance. */
+  readonly #held = new Map<string, { changes: number; used: number; until: number }>();
 
   /**
    * Takes one change that was not handed on yet.
@@ -46,7 +52,9 @@ export class ChangeAllowances {
   /** An isolate has handed something on that is no change of its own: what was reserved for it is free. */
   release(isolate: string): void {
     const held = this.#held.get(isolate);
-    if (held && held.changes > 0) held.changes--;
+    if (!held || held.changes <= 0) return;
+    held.changes--;
+    held.used++;
   }
 
   /**
@@ -59,10 +67,11 @@ export class ChangeAllowances {
     const free = Math.min(this.#free(maxPerMinute, now), room - this.reserved(now));
     const before = this.#held.get(isolate);
     if (!before && this.#held.size >= MAX_ISOLATES) return null;
-    const more = Math.max(0, Math.min(MAX_HELD - (before?.changes ?? 0), Math.floor(free / 2)));
-    const changes = (before?.changes ?? 0) + more;
+    const { changes: left, used } = before ?? { changes: 0, used: 0 };
+    const size = Math.min(MAX_HELD, Math.max(FIRST_HELD, 2 * used));
+    const changes = left + Math.max(0, Math.min(size - left, Math.floor(free / 2)));
     if (changes === 0) return null;
-    this.#held.set(isolate, { changes, until: now + VALID_FOR_MS + GRACE_MS });
+    this.#held.set(isolate, { changes, used, until: now + VALID_FOR_MS + GRACE_MS });
     return { changes, validForMs: VALID_FOR_MS };
   }
 
