@@ -41,7 +41,8 @@ export const liveRecordSchema = z.discriminatedUnion("type", [
 ]);
 export type LiveRecord = z.output<typeof liveRecordSchema>;
 
-const refusalSchema = z.strictObject({
+/** What the directory refuses a stream with. */
+export const liveRefusalSchema = z.strictObject({
   live: z.literal("refused"),
   code: z.enum(Object.keys(DENIALS) as DenialCode[]),
   message: z.string(),
@@ -76,7 +77,7 @@ export function refuseLive({ code, message }: Denial): Response {
 /** Reads the directory's answer. @returns the response with the stream, or why the directory refused */
 export async function readLiveAnswer(response: Response): Promise<Result<Response, Denial>> {
   if (response.ok) return ok(response);
-  const refusal = parseContract(refusalSchema, await response.json().catch(() => undefined));
+  const refusal = parseContract(liveRefusalSchema, await response.json().catch(() => undefined));
   if (refusal.ok) return err({ code: refusal.value.code, message: refusal.value.message });
   const { code, message } = refusal.error;
   return err({ code, message });

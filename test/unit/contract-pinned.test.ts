@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { DIRECTORY_METHODS } from "../../contract/directory.ts";
+import { liveRecordSchema, liveRefusalSchema, liveRequestSchema } from "../../contract/live-stream.ts";
 import { planSchema } from "../../contract/session-plan.ts";
 import { METHODS } from "../../contract/user-object.ts";
 import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
@@ -30,6 +31,9 @@ test(`the contract is what version ${CONTRACT_VERSION} was pinned as`, async () 
     plan: schemaOf(planSchema),
     watch: schemaOf(watchSchema),
     watchRefusal: schemaOf(watchRefusalSchema),
+    live: schemaOf(liveRequestSchema),
+    liveRecord: schemaOf(liveRecordSchema),
+    liveRefusal: schemaOf(liveRefusalSchema),
     methods: Object.fromEntries(methods),
     directory: Object.fromEntries(directory),
   };
