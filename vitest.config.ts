@@ -1,5 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { CONSOLE_FILES, CONSOLE_FILES_NAME } from "./console/build.ts";
 import { edgeProject, objectsProject } from "./test/support/workerd-projects.ts";
 
 /** Tests of what the edge does by itself. All others in test/workerd need a look into the objects. */
@@ -8,6 +9,7 @@ const EDGE_TESTS = [
   "api-callers",
   "api-routes",
   "authenticate",
+  "console",
   "cross-site",
   "export",
   "export-catch-up",
@@ -44,6 +46,9 @@ const TRANSPORT_TESTS = [
   "waiting-approval",
 ].map((name) => `test/workerd/${name}.test.ts`);
 
+/** As wrangler.jsonc says. The projects in workerd build it. */
+const resolve = { alias: { [CONSOLE_FILES_NAME]: CONSOLE_FILES } };
+
 /** On a busy machine everything takes longer. These limits only end what hangs. */
 const PATIENT = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 60_000 } } };
 
@@ -60,14 +65,17 @@ export default defineConfig({
     projects: [
       { test: { ...PATIENT, name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
+        resolve,
         plugins: [cloudflareTest(() => objectsProject("workerd", "auto"))],
         test: { ...inWorkerd, name: "workerd", include: ["test/workerd/**/*.test.ts"], exclude: EDGE_TESTS },
       },
       {
+        resolve,
         plugins: [cloudflareTest(() => objectsProject("workerd-websocket", "websocket"))],
         test: { ...inWorkerd, name: "workerd-websocket", include: TRANSPORT_TESTS },
       },
       {
+        resolve,
         plugins: [cloudflareTest(edgeProject)],
         test: { ...inWorkerd, name: "workerd-edge", include: EDGE_TESTS },
       },

@@ -1,11 +1,13 @@
 import { describeError, logEvent } from "../common/log.ts";
 import { err, type Result } from "../common/result.ts";
 import { denyApi } from "./api/responses.ts";
+import { denyPage } from "./console/denial-page.ts";
+import { isNavigation } from "./console/navigation.ts";
 import { denyKubernetes } from "./denial-responses.ts";
 import { denial } from "./denials.ts";
 import type { Failure } from "./failure.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
-import { isApiPath } from "./surfaces.ts";
+import { isApiPath, isConsolePath } from "./surfaces.ts";
 
 /** nginx's status for a client that closed the request. Only logs show it. */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -29,11 +31,13 @@ export async function answerFailures(
 }
 
 /** Makes an answer of a failure. */
-export function renderFailure({ url, headers }: Request, failure: Failure): Response {
+export function renderFailure(request: Request, failure: Failure): Response {
   const { code, message } = failure;
   if (code === "client_gone") return new Response(null, { status: CLIENT_CLOSED_REQUEST });
   const denied = "wasSent" in failure ? denial(code, message) : failure;
-  return isApiPath(URL.parse(url)?.pathname ?? "") ? denyApi(denied) : denyKubernetes(denied, headers);
+  const url = URL.parse(request.url);
+  if (url && isConsolePath(url.pathname) && isNavigation(request)) return denyPage(denied, url);
+  return isApiPath(url?.pathname ?? "") ? denyApi(denied) : denyKubernetes(denied, request.headers);
 }
 
 async function catchExceptions(

@@ -16,6 +16,8 @@ import type { CarryOut, IdentifyAgain } from "./api/request.ts";
 import { serveApi, servePublicApi } from "./api/router.ts";
 import { copiesOf } from "./config/location-hints.ts";
 import type { Cluster, Config, Grant } from "./config/schema.ts";
+import { consoleRedirect } from "./console/navigation.ts";
+import { redirectTo, serveConsole } from "./console/serve.ts";
 import { denial } from "./denials.ts";
 import type { Bindings } from "./env.ts";
 import { answerFailures, renderFailure } from "./error-handler.ts";
@@ -34,7 +36,7 @@ import { openSession } from "./sessions/open-session.ts";
 import { accessCheckFor, decideHavingGrants } from "./sessions/person-grants.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
 import { askForApproval, secondHalfOf, waitWhereRefused } from "./sessions/session-approval.ts";
-import { isAdminPath, isApiPath } from "./surfaces.ts";
+import { isAdminPath, isApiPath, isConsolePath } from "./surfaces.ts";
 import { findClusterByHost, readUrl } from "./upstream/cluster-by-host.ts";
 import { forwardToCluster, type RequestBody } from "./upstream/forward.ts";
 import { Upload } from "./upstream/upload.ts";
@@ -79,7 +81,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   const drains = new DrainWatch();
   const journal = new RequestJournal(config.audit, (user, state, askedAt) => states.learn(user, state, askedAt));
 
-  /** authenticate → identify → serve the API under `/-/`, or a cluster. */
+  /** authenticate → identify → serve the API under `/-/`, the console, or a cluster. */
   async function handle(incoming: Incoming): Promise<Result<Response, Failure>> {
     const { request, env, trace, context } = incoming;
     const read = readUrl(request);
@@ -93,6 +95,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (!authenticated.ok) return authenticated;
     const { subject, token } = authenticated.value;
     trace.user = subject.name;
+    const console = consoleRedirect(request, url);
+    if (console !== undefined) return ok(redirectTo(console));
 
     const cluster = findClusterByHost(config.clusters, url.hostname);
     if (cluster) trace.cluster = cluster.name;
@@ -126,6 +130,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
+    if (isConsolePath(url.pathname)) return serveConsole(request, url);
     const accessIdentity = { ...known.value, country: readCountry() };
     const carryOut: CarryOut = (work) => journal.carryOut(incoming, work);
     const identifyAgain: IdentifyAgain = async (maxAgeMs) => {

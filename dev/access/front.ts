@@ -42,6 +42,11 @@ const NO_STORE = { "cache-control": "no-store" };
 /** The state of the fake: sign-ins, policies, cookies. It is gone when the local stack ends. */
 export class Front {
   readonly policies = new Policies();
+  /**
+   * Whether a page's own call without a token is redirected to the sign-in, too, as where an application has
+   * no Managed OAuth. Otherwise it is answered 401, as a program is.
+   */
+  redirectsCalls = false;
   readonly oauth: AuthorizationServer;
   readonly #settings: FrontSettings;
   readonly #browsers = new BrowserSessions();
@@ -66,7 +71,8 @@ export class Front {
     const application = applicationAt(url.pathname);
     const assertion = await this.#assertionFor(request, application, nowSeconds);
     if (assertion !== undefined) return { passes: true, assertion };
-    return { passes: false, response: isNavigation(request.headers) ? this.#toSignIn(url) : challenge(request, url) };
+    const isRedirected = isNavigation(request.headers) || (this.redirectsCalls && isCallOfPage(request.headers));
+    return { passes: false, response: isRedirected ? this.#toSignIn(url) : challenge(request, url) };
   }
 
   /** Serves what is Access's own, on every host name. */
@@ -201,6 +207,11 @@ function isNavigation(headers: Headers): boolean {
   if (headers.has("authorization")) return false;
   const mode = headers.get("sec-fetch-mode");
   return mode === null ? (headers.get("accept") ?? "").includes("text/html") : mode === "navigate";
+}
+
+/** Whether a script of a page made the request. */
+function isCallOfPage(headers: Headers): boolean {
+  return !headers.has("authorization") && headers.get("sec-fetch-dest") === "empty";
 }
 
 /** RFC 6750, section 3, and RFC 9728, section 5.1. */

@@ -119,8 +119,9 @@ export class front extends WorkerEntrypoint<Env> {
 
 /**
  * What an administrator does in Cloudflare's dashboard: `PUT` or `DELETE
- * /cdn-cgi/local/policies/APPLICATION/PERSONA` admits somebody to an application or no longer, and `DELETE
- * /cdn-cgi/local/sign-ins/PERSONA` ends their sign-ins. No web page can send these methods here.
+ * /cdn-cgi/local/policies/APPLICATION/PERSONA` admits somebody to an application or no longer, `DELETE
+ * /cdn-cgi/local/sign-ins/PERSONA` ends their sign-ins, and `PUT` or `DELETE /cdn-cgi/local/redirected-calls`
+ * says how a page's calls are asked to sign in. No web page can send these methods here.
  */
 function administer(method: string, pathname: string, front: Front): Response {
   const [, , , subject = "", ...rest] = pathname.split("/");
@@ -131,6 +132,8 @@ function administer(method: string, pathname: string, front: Front): Response {
     front.policies.set(application, persona, method === "PUT");
   } else if (subject === "sign-ins" && rest.length === 1 && persona && method === "DELETE") {
     front.oauth.revokeAll(persona);
+  } else if (subject === "redirected-calls" && rest.length === 0 && isChange) {
+    front.redirectsCalls = method === "PUT";
   } else {
     return new Response("Not found\n", { status: 404 });
   }

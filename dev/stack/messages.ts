@@ -18,6 +18,10 @@ ${cautions(stack).join("\n")}
 ${PERSONA_NAMES.map((name) => `  ${name.padEnd(8)} ${personas[name].email.padEnd(20)} ${personas[name].url}   ${personas[name].tlsUrl}`).join("\n")}
   ${"sign in".padEnd(8)} ${"as with Managed OAuth".padEnd(20)} ${" ".repeat(personas.alice.url.length)}  ${stack.front.url}
 
+The console, in a browser, as an administrator, who sees everybody's sessions:
+
+  ${personas.admin.url}/-/console/
+
 Try in another terminal:
 
   ${kubectl} alice get pods

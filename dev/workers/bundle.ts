@@ -4,6 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
+import { buildConsole, CONSOLE_FILES, CONSOLE_FILES_NAME } from "../../console/build.ts";
 import type { WorkerConfiguration } from "./configuration.ts";
 
 /** The fakes of Cloudflare's services. They are never deployed, so they have no wrangler configuration. */
@@ -20,6 +21,7 @@ const WRANGLER_OPTIONS = {
   supported: { "import-source": true, using: true },
   conditions: ["workerd", "worker", "browser"],
   external: ["cloudflare:*"],
+  alias: { [CONSOLE_FILES_NAME]: CONSOLE_FILES },
   define: { "navigator.userAgent": '"Cloudflare-Workers"' },
   logLevel: "silent",
 } satisfies BuildOptions;
@@ -32,12 +34,14 @@ const WRANGLER_OPTIONS = {
  */
 export async function bundleWorker(worker: WorkerConfiguration, outDir: string): Promise<string> {
   const outfile = join(outDir, "index.js");
+  await buildConsole();
   await build({ ...optionsOf(worker), outfile, sourcemap: true });
   return outfile;
 }
 
 /** Bundles a Worker in memory. @returns the text of its module; throws as `bundleWorker` does */
-export function bundleToText(worker: WorkerConfiguration): Promise<string> {
+export async function bundleToText(worker: WorkerConfiguration): Promise<string> {
+  await buildConsole();
   return buildToText(optionsOf(worker));
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildConsole } from "../../console/build.ts";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { readMigrations } from "../../dev/stack/migrations.ts";
 import { bundleToText } from "../../dev/workers/bundle.ts";
@@ -113,6 +114,7 @@ describe("the bundles of the local stack", () => {
   ])("are those that wrangler uploads, byte for byte: %s", async (name, file) => {
     const outDir = join(home, "bundles", name);
     const wrangler = wranglerProcess(file);
+    await buildConsole();
     const [{ code, stderr }, ours] = await Promise.all([
       wrangler(["deploy", "--dry-run", "--env", LOCAL_ENVIRONMENT, "--outdir", outDir]),
       bundleToText(readWorkerConfiguration(file)),

@@ -12,6 +12,7 @@ import { createServer } from "node:net";
 import { readD1Migrations } from "@cloudflare/vitest-plugin";
 import { exportJWK, generateKeyPair } from "jose";
 import { kCurrentWorker, type V4WorkerOptions } from "miniflare";
+import { buildConsole } from "../../console/build.ts";
 import type { UpstreamTransport } from "../../contract/upstream.ts";
 import type { VpcServiceProps } from "../../dev/vpc/props.ts";
 import { bundleFakeToText, bundleToText } from "../../dev/workers/bundle.ts";
@@ -113,11 +114,12 @@ export async function edgeProject() {
 async function auxiliaryWorker(file: string) {
   // Here, because it takes a second to load and the unit tests do not need it.
   const { unstable_getMiniflareWorkerOptions } = await import("wrangler");
-  const { d1Databases, r2Buckets, durableObjects } = unstable_getMiniflareWorkerOptions(file, LOCAL_ENVIRONMENT)
+  const { assets, d1Databases, r2Buckets, durableObjects } = unstable_getMiniflareWorkerOptions(file, LOCAL_ENVIRONMENT)
     .workerOptions as V4WorkerOptions;
   const contents = await bundleToText(readWorkerConfiguration(file));
   return {
     ...compatibility(),
+    ...(assets && { assets }),
     modules: [{ type: "ESModule" as const, path: "index.js", contents }],
     ...(d1Databases && { d1Databases }),
     ...(r2Buckets && { r2Buckets }),
@@ -134,6 +136,7 @@ async function testBindings(transport: UpstreamTransport) {
   const publicJwk = { ...(await exportJWK(publicKey)), kid: "test-key", alg: "RS256", use: "sig" };
   const privateJwk = { ...(await exportJWK(privateKey)), kid: "test-key", alg: "RS256" };
   const clusterPort = await findFreePort();
+  await buildConsole();
   const fakes: V4WorkerOptions[] = [
     {
       name: "cluster",

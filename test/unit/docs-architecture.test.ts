@@ -16,6 +16,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   kubernetes: ["common"],
   common: [],
   cli: ["common", "command-line"],
+  // Of the edge it knows types alone: the next test.
+  console: ["worker", "common"],
   "command-line": ["common"],
 };
 
@@ -36,12 +38,21 @@ describe("ARCHITECTURE.md", () => {
 describe("imports point down only", () => {
   it.each(Object.keys(LAYERS))("%s/", (layer) => {
     const allowed = [layer, ...(LAYERS[layer] ?? [])];
-    for (const file of globSync(`${layer}/**/*.ts`)) {
+    for (const file of globSync(`${layer}/**/*.{ts,tsx}`, { exclude: ["console/dist"] })) {
       for (const [, target = ""] of readFileSync(file, "utf8").matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) {
         expect(allowed, `${file} imports ${target}`).toContain(join(dirname(file), target).split("/")[0]);
       }
     }
   });
+});
+
+it("no code of the Workers is in the console, only types", () => {
+  for (const file of globSync("console/src/**/*.{ts,tsx}")) {
+    for (const [line, target = ""] of readFileSync(file, "utf8").matchAll(/^.*(?:from|import\()\s*"(\.[^"]+)".*$/gm)) {
+      const layer = join(dirname(file), target).split("/")[0];
+      if (layer === "worker") expect(line, file).toMatch(/^import type /);
+    }
+  }
 });
 
 describe("docs/DEPENDENCIES.md", () => {

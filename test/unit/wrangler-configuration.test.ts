@@ -59,6 +59,7 @@ describe("the generated wrangler configurations", () => {
       compatibility_date: project.edge.compatibility_date,
       compatibility_flags: ["no_web_socket_compression"],
       keep_names: project.edge.keep_names,
+      alias: { "@sallyport/console-files": "../../console/dist/files.js" },
       workers_dev: false,
       preview_urls: false,
       routes: [{ pattern: HOSTNAME, custom_domain: true }],
@@ -142,7 +143,7 @@ describe("the generated wrangler configurations", () => {
     ["durable/wrangler.jsonc", generatedObjects],
   ])("have everything that %s says for all deployments", (file, generate) => {
     const { rawConfig } = experimental_readRawConfig({ config: join(PROJECT, file) });
-    const { $schema: _, env: __, name: ___, main, ...facts } = rawConfig as Record<string, unknown>;
+    const { $schema: _, env: __, name: ___, alias: ____, main, ...facts } = rawConfig as Record<string, unknown>;
     expect(generate()).toMatchObject(facts);
     expect(generate().main).toBe(`../../${join(dirname(file), String(main))}`);
   });

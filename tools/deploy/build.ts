@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildConsole } from "../../console/build.ts";
 import { CONTRACT_VERSION } from "../../contract/version.ts";
 import { OperatorError } from "../deployment/operator-error.ts";
 import type { VersionTag } from "../deployment/version-tag.ts";
@@ -28,6 +29,7 @@ export interface Build {
 export async function buildWorker({ name, configuration, wrangler }: DeployedWorker): Promise<Build> {
   const folder = mkdtempSync(join(tmpdir(), "sallyport-bundle-"));
   try {
+    if (configuration.alias) await buildConsole();
     const finished = await wrangler(["deploy", "--dry-run", "--outdir", folder]);
     if (finished.code !== 0) {
       throw new OperatorError(`wrangler could not bundle ${name}:\n${wranglerOutput(finished)}`);

@@ -12,6 +12,7 @@ export interface BundleFile {
 export interface FingerprintedConfiguration {
   readonly main: string;
   readonly vars?: unknown;
+  readonly alias?: unknown;
   readonly d1_databases: readonly { readonly migrations_dir: string }[];
   readonly durable_objects: { readonly bindings: readonly object[]; readonly code_update_strategy?: unknown };
 }
@@ -33,7 +34,7 @@ const SOURCE_MAP_COMMENT = /^\/\/# sourceMappingURL=.*\n?/gm;
  * @returns the first 16 hexadecimal digits of a SHA-256
  */
 export function fingerprint(bundle: readonly BundleFile[], configuration: FingerprintedConfiguration): string {
-  const { main: _, vars: __, d1_databases, durable_objects, ...rest } = configuration;
+  const { main: _, vars: __, alias: ____, d1_databases, durable_objects, ...rest } = configuration;
   const { code_update_strategy: ___, ...objects } = durable_objects;
   const databases = d1_databases.map(({ migrations_dir: _dir, ...database }) => database);
   const hash = createHash("sha256");

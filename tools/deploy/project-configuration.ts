@@ -24,6 +24,7 @@ const common = {
 
 const edgeSchema = z.object({
   ...common,
+  alias: z.record(z.string(), z.string()),
   triggers: z.object({ crons: z.array(z.string()).min(1) }).optional(),
   env: z.object({
     local: z.object({
@@ -51,7 +52,7 @@ export function readProjectConfiguration(project: string): ProjectConfiguration 
   const objects = read(join(project, "durable/wrangler.jsonc"), objectsSchema);
   const { durable_objects, d1_databases, r2_buckets } = edge.env.local;
   return {
-    edge: settingsOf(edge, "."),
+    edge: { ...settingsOf(edge, "."), alias: edge.alias },
     objects: settingsOf(objects, "durable"),
     objectMigrations: objects.migrations,
     namespaces: durable_objects.bindings,

@@ -12,6 +12,8 @@ export interface WorkerSettings {
   readonly compatibility_flags?: readonly string[];
   readonly keep_names?: boolean;
   readonly observability: object;
+  /** Modules that a build makes, by the name that they are imported as. Paths are from the project's top. */
+  readonly alias?: Readonly<Record<string, string>>;
 }
 
 interface Namespace {
@@ -104,11 +106,16 @@ export function codeUpdateDelaySeconds({ document }: Pick<Plan, "document">): nu
   return Math.min(maxSessionSeconds(document) + DELAY_MARGIN_SECONDS, MAX_DELAY_SECONDS);
 }
 
-function workerSettings({ account }: Plan, { main, ...settings }: WorkerSettings, toProject: string) {
+function workerSettings({ account }: Plan, { main, alias, ...settings }: WorkerSettings, toProject: string) {
+  const modules = Object.entries(alias ?? {}).map(([name, path]) => [
+    name,
+    `${toProject}/${path.replace(/^\.\//, "")}`,
+  ]);
   return {
     main: `${toProject}/${main}`,
     account_id: account,
     ...settings,
+    ...(alias && { alias: Object.fromEntries(modules) as Record<string, string> }),
     // Both would lead past Access: the edge is reached by its custom domains alone, the objects by the edge
     // alone.
     workers_dev: false,

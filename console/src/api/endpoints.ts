@@ -1,0 +1,45 @@
+/** The types of the API's calls and answers, from the edge's own description of its routes. No code of it. */
+import type { ErrorCode } from "../../../worker/api/responses.ts";
+import type { AnswerOf, Route } from "../../../worker/api/route.ts";
+import type { ROUTES, RouteName } from "../../../worker/api/routes.ts";
+
+type Routes = typeof ROUTES;
+
+/** A route as `METHOD PATH`, whose `{name}` parts a call fills in. */
+export type Endpoint = {
+  [Name in RouteName]: Routes[Name]["answer"]["kind"] extends "json"
+    ? `${Routes[Name]["method"]} ${Routes[Name]["path"]}`
+    : never;
+}[RouteName];
+
+type RouteOf<E extends Endpoint> = {
+  [Name in RouteName]: E extends `${Routes[Name]["method"]} ${Routes[Name]["path"]}` ? Routes[Name] : never;
+}[RouteName];
+
+/** What a route answers when it succeeds. */
+export type Answer<E extends Endpoint> = RouteOf<E> extends infer R extends Route ? AnswerOf<R> : never;
+
+/** Names of the query parameters that a route takes. */
+export type QueryName<E extends Endpoint> =
+  RouteOf<E> extends { readonly query: { readonly shape: infer Shape } } ? keyof Shape & string : never;
+
+/** What fills in one call. */
+export interface Parts<E extends Endpoint> {
+  /** The `{name}` parts of the path. They are percent-encoded here. */
+  readonly params?: Readonly<Record<string, string>>;
+  /** Those that are undefined or empty are left out. */
+  readonly query?: { readonly [Name in QueryName<E>]?: string | number | boolean | undefined };
+  readonly body?: unknown;
+}
+
+/** Why a call failed, for people (`message`: what happened, then what to do) and for code (`code`). */
+export interface ApiFailure {
+  /** The API's own code, or what happened on the way to it. */
+  readonly code: ErrorCode | "network" | "sign_in" | "unreadable";
+  readonly message: string;
+}
+
+export type Session = Answer<"GET /-/admin/sessions">["items"][number];
+export type SessionDetail = Answer<"GET /-/admin/sessions/{id}">;
+export type SessionEvent = NonNullable<SessionDetail["events"]>[number];
+export type Whoami = Answer<"GET /-/whoami">;

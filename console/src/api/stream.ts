@@ -1,0 +1,90 @@
+/** Streams of JSON lines from the API: read as they come, and connected again when they end. */
+import { err, ok, type Result } from "../../../common/result.ts";
+import { send } from "./client.ts";
+import type { ApiFailure } from "./endpoints.ts";
+
+/** A stream says something at least every 15 s. */
+const SILENT_AFTER_MS = 45_000;
+const FIRST_RETRY_MS = 500;
+const MAX_RETRY_MS = 30_000;
+const MAX_LINE_CHARS = 16 * 1024 * 1024;
+
+/** What follows a stream. */
+export interface StreamHandler<T> {
+  /** A connection is there; what an earlier one said no longer counts. */
+  onOpen(): void;
+  onRecord(record: T): void;
+  /** There is no connection. Another follows, unless the signal is aborted. */
+  onDown(failure: ApiFailure): void;
+}
+
+/**
+ * Follows a stream of JSON lines until the signal is aborted: connects, reads, and connects again, later and
+ * later while it fails.
+ */
+export async function followLines<T>(path: string, handler: StreamHandler<T>, signal: AbortSignal): Promise<void> {
+  let retryMs = FIRST_RETRY_MS;
+  while (!signal.aborted) {
+    const ended = await readLines<T>(path, signal, {
+      onOpen: () => {
+        retryMs = FIRST_RETRY_MS;
+        handler.onOpen();
+      },
+      onRecord: (record) => handler.onRecord(record),
+    });
+    if (signal.aborted) return;
+    if (!ended.ok) handler.onDown(ended.error);
+    await delay(retryMs * (0.5 + Math.random() / 2), signal);
+    if (!ended.ok) retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+  }
+}
+
+/** Reads one connection. @returns ok where the stream ended by itself */
+async function readLines<T>(
+  path: string,
+  signal: AbortSignal,
+  { onOpen, onRecord }: Pick<StreamHandler<T>, "onOpen" | "onRecord">,
+): Promise<Result<null, ApiFailure>> {
+  const connection = new AbortController();
+  const abort = () => connection.abort();
+  signal.addEventListener("abort", abort);
+  let watchdog: ReturnType<typeof setTimeout> | undefined;
+  const keepAlive = () => {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(abort, SILENT_AFTER_MS);
+  };
+  try {
+    keepAlive();
+    const sent = await send(path, { headers: { Accept: "application/jsonl" }, signal: connection.signal });
+    if (!sent.ok) return sent;
+    onOpen();
+    const text = sent.value.body?.pipeThrough(new TextDecoderStream());
+    let rest = "";
+    for await (const piece of text ?? []) {
+      keepAlive();
+      const lines = (rest + piece).split("\n");
+      rest = lines.pop() ?? "";
+      if (rest.length > MAX_LINE_CHARS) return err(BROKEN);
+      for (const line of lines) if (line !== "") onRecord(JSON.parse(line) as T);
+    }
+    return ok(null);
+  } catch {
+    return err(BROKEN);
+  } finally {
+    clearTimeout(watchdog);
+    signal.removeEventListener("abort", abort);
+    abort();
+  }
+}
+
+const BROKEN: ApiFailure = { code: "network", message: "The stream broke off: it is being connected again." };
+
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

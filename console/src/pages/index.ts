@@ -1,0 +1,43 @@
+/** The console's pages. A new one is an entry here: see ../../README.md. */
+import type { FunctionComponent } from "preact";
+import lazy from "preact-iso/lazy";
+import { isAuditor } from "../me.ts";
+
+export interface Page {
+  /** Below the console's address; `:name` stands for one part, which the component has in `params`. */
+  readonly path: string;
+  /** In the navigation, the heading and the window's title. */
+  readonly title: string;
+  readonly component: FunctionComponent<PageProps>;
+  /** Whether the person may see it. Others do not see it in the navigation, and read why at its address. */
+  readonly isFor: () => boolean;
+  /** Whether the navigation has it. Default: yes. */
+  readonly isListed?: boolean;
+}
+
+export interface PageProps {
+  readonly params: Readonly<Record<string, string>>;
+}
+
+export const PAGES: readonly Page[] = [
+  {
+    path: "/live",
+    title: "Live",
+    component: lazy(() => import("./live.tsx").then(({ LivePage }) => LivePage)),
+    isFor: isAuditor,
+  },
+  {
+    path: "/sessions",
+    title: "Sessions",
+    component: lazy(() => import("./sessions.tsx").then(({ SessionsPage }) => SessionsPage)),
+    // Who has no role sees their own.
+    isFor: () => true,
+  },
+  {
+    path: "/sessions/:id",
+    title: "Session",
+    component: lazy(() => import("./session.tsx").then(({ SessionPage }) => SessionPage)),
+    isFor: () => true,
+    isListed: false,
+  },
+];

@@ -1,0 +1,148 @@
+/** Live: who is where now. The directory's stream tells it, also while the audit database does not answer. */
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { pageAddress, useAddressState } from "../address.ts";
+import type { ApiFailure, Session } from "../api/endpoints.ts";
+import { followLines } from "../api/stream.ts";
+import { idleMs, type LiveRecord, type LiveState, NOTHING_LIVE, withRecord } from "../live.ts";
+import { isAdmin } from "../me.ts";
+import { announce } from "../ui/announce.tsx";
+import { EndSession, LockPerson } from "../ui/commands.tsx";
+import { formatBytes, formatDuration } from "../ui/format.ts";
+import { Failure } from "../ui/loading.tsx";
+import { PersonLink, SessionLink, SessionPurpose } from "../ui/session.tsx";
+import { type Column, Table } from "../ui/table.tsx";
+import { Untrusted } from "../ui/untrusted.tsx";
+
+const STREAM = "/-/admin/live";
+const TICK_MS = 1_000;
+
+export function LivePage(): JSX.Element {
+  const { state, failure } = useLive();
+  const now = useNow();
+  const address = useAddressState();
+  const wanted = address.get("user").toLowerCase();
+  const sessions = wanted === "" ? state.sessions : state.sessions.filter(({ user }) => user.includes(wanted));
+  const people = new Set(sessions.map(({ user }) => user)).size;
+  return (
+    <>
+      {failure && <Failure failure={failure} />}
+      <search aria-label="Filters" class="filters">
+        <label>
+          Person
+          <input
+            name="user"
+            value={address.get("user")}
+            autoComplete="off"
+            spellcheck={false}
+            onInput={({ currentTarget }) => address.set({ user: currentTarget.value.trim() }, true)}
+          />
+        </label>
+      </search>
+      {state.isComplete === undefined && !failure && <p class="loading">Loading…</p>}
+      {state.isComplete !== undefined && (
+        <>
+          <p>
+            {sessions.length} {sessions.length === 1 ? "session" : "sessions"} of {people}{" "}
+            {people === 1 ? "person" : "people"}. Updated as it happens.
+          </p>
+          {!state.isComplete && (
+            <p class="hint">
+              The directory has just restarted: sessions are missing until their objects report, within a minute.
+            </p>
+          )}
+          {state.omitted > 0 && <p class="hint">The oldest {state.omitted} are not shown: see Sessions.</p>}
+          <Table
+            caption="Live sessions"
+            columns={columnsAt(now)}
+            items={sessions}
+            keyOf={({ id }) => id}
+            empty={wanted === "" ? "Nobody has a session now." : "Nobody of this name has a session now."}
+          />
+        </>
+      )}
+    </>
+  );
+}
+
+function columnsAt(now: number): readonly Column<Session>[] {
+  return [
+    { title: "Person", cell: ({ user }) => <PersonLink user={user} /> },
+    { title: "Cluster", cell: ({ cluster }) => <Untrusted text={cluster} /> },
+    { title: "Where", cell: (session) => <SessionLink session={session} /> },
+    { title: "What", cell: (session) => <SessionPurpose session={session} /> },
+    { title: "For", cell: ({ startedAt }) => formatDuration(now - Date.parse(startedAt)), isNumber: true },
+    { title: "Now", cell: (session) => <Activity session={session} now={now} /> },
+    { title: "Out", cell: ({ bytesOut }) => formatBytes(bytesOut), isNumber: true },
+    { title: "Do", cell: (session) => <Commands session={session} /> },
+  ];
+}
+
+function Activity({ session, now }: { readonly session: Session; readonly now: number }): JSX.Element {
+  if (session.waitsFor !== null) return <span class="tag warn">waits for {WAITS_FOR[session.waitsFor]}</span>;
+  const idle = idleMs(session, now);
+  if (idle === undefined) return <span class="tag good">active</span>;
+  return <span class="tag quiet">idle {formatDuration(idle)}</span>;
+}
+
+const WAITS_FOR = { approval: "an approval", watcher: "a watcher" } as const satisfies Record<
+  NonNullable<Session["waitsFor"]>,
+  string
+>;
+
+function Commands({ session }: { readonly session: Session }): JSX.Element {
+  const { id, user, recordingMode } = session;
+  return (
+    <div class="actions">
+      {recordingMode !== "off" && (
+        <a class="button" href={pageAddress(`/sessions/${encodeURIComponent(id)}`)}>
+          Watch
+        </a>
+      )}
+      {isAdmin() && <EndSession session={session} />}
+      {isAdmin() && <LockPerson user={user} />}
+    </div>
+  );
+}
+
+/** Follows the stream while the page is open. What a connection said is shown until the next says all. */
+function useLive(): { readonly state: LiveState; readonly failure: ApiFailure | undefined } {
+  const [state, setState] = useState(NOTHING_LIVE);
+  const [failure, setFailure] = useState<ApiFailure>();
+  const known = useRef(NOTHING_LIVE);
+  useEffect(() => {
+    const controller = new AbortController();
+    const show = (next: LiveState) => {
+      known.current = next;
+      setState(next);
+    };
+    void followLines<LiveRecord>(
+      STREAM,
+      {
+        onOpen: () => {
+          known.current = NOTHING_LIVE;
+          setFailure(undefined);
+        },
+        onRecord: (record) => {
+          show(withRecord(known.current, record));
+          if (record.type === "ended")
+            announce(record.ids.length === 1 ? "A session has ended." : "Sessions have ended.");
+        },
+        onDown: setFailure,
+      },
+      controller.signal,
+    );
+    return () => controller.abort();
+  }, []);
+  return { state, failure };
+}
+
+/** Now, each second: lengths of time go on without anybody being asked. */
+function useNow(): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}

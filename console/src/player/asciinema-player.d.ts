@@ -1,0 +1,20 @@
+/** What asciinema-player 3.18 has no types of: its user interface, with the engine in a Worker. */
+declare module "asciinema-player/ui.js" {
+  export interface UiPlayer {
+    dispose(): void;
+    getCurrentTime(): Promise<number>;
+    getDuration(): Promise<number | undefined>;
+    play(): Promise<unknown>;
+    pause(): Promise<unknown>;
+    seek(seconds: number): Promise<unknown>;
+    addEventListener(name: "play" | "playing" | "pause" | "ended", handler: () => void): void;
+  }
+
+  /** @param worker address of dist/worker.js, bundled */
+  export function create(
+    source: object,
+    container: HTMLElement,
+    worker: string,
+    options?: Readonly<Record<string, unknown>>,
+  ): UiPlayer;
+}

@@ -1,0 +1,68 @@
+/** An administrator's commands, on whichever page they are. */
+import type { JSX } from "preact";
+import { call } from "../api/client.ts";
+import type { Session } from "../api/endpoints.ts";
+import { isAdmin } from "../me.ts";
+import { CommandButton } from "./confirm.tsx";
+import { Untrusted } from "./untrusted.tsx";
+
+/** The reason that somebody gave, or none. */
+function reasonOf(form: FormData): { readonly reason?: string } {
+  const reason = String(form.get("reason") ?? "").trim();
+  return reason === "" ? {} : { reason };
+}
+
+/** Ends a live session; its user reads the reason. Who has no role may end their own. */
+export function EndSession({
+  session: { id, user, namespace, pod },
+  onDone,
+}: {
+  readonly session: Pick<Session, "id" | "user" | "namespace" | "pod">;
+  readonly onDone?: () => void;
+}): JSX.Element {
+  return (
+    <CommandButton
+      title="End session"
+      isDangerous
+      run={(form) => {
+        const endpoint = isAdmin() ? "DELETE /-/admin/sessions/{id}" : "DELETE /-/sessions/{id}";
+        return call(endpoint, { params: { id }, body: reasonOf(form) });
+      }}
+      done="The session is ended."
+      {...(onDone && { onDone })}
+    >
+      <p>
+        Ends the session of <Untrusted text={user} /> in <Untrusted text={`${namespace}/${pod}`} /> within a second.
+        They read the reason in their terminal.
+      </p>
+    </CommandButton>
+  );
+}
+
+/** Locks a person: ends their sessions, and refuses everything from them. */
+export function LockPerson({ user, onDone }: { readonly user: string; readonly onDone?: () => void }): JSX.Element {
+  const run = (form: FormData) => {
+    const minutes = Number(form.get("minutes"));
+    const body = { ...reasonOf(form), ...(minutes > 0 && { minutes }) };
+    return call("PUT /-/admin/locks/{email}", { params: { email: user }, body });
+  };
+  return (
+    <CommandButton
+      title="Lock person"
+      isDangerous
+      run={run}
+      done="The person is locked."
+      {...(onDone && { onDone })}
+      fields={
+        <label>
+          Minutes; empty until somebody lifts it
+          <input name="minutes" type="number" min="1" max="527040" inputMode="numeric" />
+        </label>
+      }
+    >
+      <p>
+        Ends every session of <Untrusted text={user} />, and refuses everything from them. They read the reason.
+      </p>
+    </CommandButton>
+  );
+}

@@ -1,0 +1,76 @@
+/** Commands that somebody confirms, with a reason: ending a session, locking a person. */
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Result } from "../../../common/result.ts";
+import type { ApiFailure } from "../api/endpoints.ts";
+import { announce } from "./announce.tsx";
+import { Failure } from "./loading.tsx";
+
+export interface CommandProps {
+  /** What the button and the dialog are called: a verb and its object. */
+  readonly title: string;
+  /** What it does, and to whom. */
+  readonly children: ComponentChildren;
+  /** More fields of the dialog's form, read by `run`. */
+  readonly fields?: ComponentChildren;
+  /** Carries it out. @param form the dialog's fields; `reason` is one */
+  readonly run: (form: FormData) => Promise<Result<unknown, ApiFailure>>;
+  /** Said once it is done. */
+  readonly done: string;
+  readonly onDone?: () => void;
+  readonly isDangerous?: boolean;
+}
+
+/** A button that opens a dialog, which asks for a reason and carries the command out. */
+export function CommandButton(props: CommandProps): JSX.Element {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" class={props.isDangerous ? "danger" : undefined} onClick={() => setOpen(true)}>
+        {props.title}
+      </button>
+      {isOpen && <CommandDialog {...props} close={() => setOpen(false)} />}
+    </>
+  );
+}
+
+function CommandDialog(props: CommandProps & { readonly close: () => void }): JSX.Element {
+  const { title, children, fields, run, done, onDone, isDangerous, close } = props;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [failure, setFailure] = useState<ApiFailure>();
+  const [isRunning, setRunning] = useState(false);
+  // The browser keeps the focus inside, closes it with Escape, and gives the focus back.
+  useEffect(() => dialog.current?.showModal(), []);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    setRunning(true);
+    const result = await run(new FormData(event.currentTarget as HTMLFormElement));
+    setRunning(false);
+    if (!result.ok) return setFailure(result.error);
+    announce(done);
+    close();
+    onDone?.();
+  };
+  return (
+    <dialog ref={dialog} aria-label={title} onClose={close}>
+      <form onSubmit={(event) => void submit(event)}>
+        <h2>{title}</h2>
+        {children}
+        {fields}
+        <label>
+          Reason
+          <input name="reason" maxLength={500} autoComplete="off" />
+        </label>
+        {failure && <Failure failure={failure} />}
+        <div class="actions">
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" class={isDangerous ? "danger" : "primary"} disabled={isRunning}>
+            {title}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,91 @@
+/** What several pages show of a session. */
+import type { JSX } from "preact";
+import { pageAddress } from "../address.ts";
+import type { Session } from "../api/endpoints.ts";
+import { Untrusted, UntrustedCode } from "./untrusted.tsx";
+import { commandLine } from "./visible-text.ts";
+
+type Outcome = NonNullable<Session["outcome"]>;
+
+/** How a reader takes an outcome: as usual, as somebody's or something's doing, as a fault. */
+const OUTCOME_TONES = {
+  exited: "quiet",
+  disconnected: "quiet",
+  closed: "quiet",
+  failed: "warn",
+  refused: "bad",
+  idle_limit: "warn",
+  duration_limit: "warn",
+  token_expired: "warn",
+  access_ended: "warn",
+  not_approved: "bad",
+  not_watched: "bad",
+  recording_failed: "bad",
+  recording_limit: "warn",
+  stalled: "warn",
+  protocol_error: "bad",
+  terminated: "bad",
+  upstream_lost: "warn",
+  interrupted: "warn",
+} as const satisfies Record<Outcome, string>;
+
+export const OUTCOMES = Object.keys(OUTCOME_TONES) as readonly Outcome[];
+
+/** An outcome in words. */
+export function outcomeLabel(outcome: Outcome): string {
+  return outcome.replaceAll("_", " ");
+}
+
+/** Whether a session is live, or how it ended. */
+export function SessionState({ session }: { readonly session: Session }): JSX.Element {
+  const { outcome, exitCode } = session;
+  if (outcome === null) return <span class="tag good">live</span>;
+  const exit = exitCode === null ? "" : ` ${exitCode}`;
+  return (
+    <span class={`tag ${OUTCOME_TONES[outcome]}`}>{outcome === "exited" ? `exit${exit}` : outcomeLabel(outcome)}</span>
+  );
+}
+
+/** Where a session is, as a link to its page. */
+export function SessionLink({ session }: { readonly session: Session }): JSX.Element {
+  const { id, namespace, pod, container } = session;
+  return (
+    <a href={pageAddress(`/sessions/${encodeURIComponent(id)}`)}>
+      <Untrusted text={`${namespace}/${pod}`} />
+      {container !== null && (
+        <>
+          {" "}
+          <small>
+            <Untrusted text={container} />
+          </small>
+        </>
+      )}
+    </a>
+  );
+}
+
+/** What a session does: its kind, and its command or ports. */
+export function SessionPurpose({ session }: { readonly session: Session }): JSX.Element {
+  const { kind, command, ports } = session;
+  return (
+    <>
+      {kind} {command.length > 0 && <UntrustedCode text={shorten(commandLine(command))} />}
+      {ports.length > 0 && ports.join(", ")}
+    </>
+  );
+}
+
+const MAX_COMMAND_CHARS = 120;
+
+function shorten(text: string): string {
+  return text.length <= MAX_COMMAND_CHARS ? text : `${text.slice(0, MAX_COMMAND_CHARS)}…`;
+}
+
+/** A person, as a link to what else they did. */
+export function PersonLink({ user }: { readonly user: string }): JSX.Element {
+  return (
+    <a href={pageAddress("/sessions", { user })}>
+      <Untrusted text={user} />
+    </a>
+  );
+}

@@ -1,0 +1,14 @@
+/** Text of anybody, made visible: see untrusted.tsx. Pure. */
+
+/** Shows each character of Unicode's category C, and each line separator, as `⟨U+202E⟩`. */
+export function visibleText(text: string): string {
+  return text.replace(/[\p{C}\u2028\u2029]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  });
+}
+
+/** A command as one line: words that a shell would split are quoted. */
+export function commandLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
+}

@@ -1,0 +1,94 @@
+/** The console in a browser. A page fails its test on whatever the browser complains of. */
+import { createRequire } from "node:module";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { expect } from "vitest";
+import { CHROMIUM } from "./browser.ts";
+
+/** One browser for all pages of a test file. */
+export async function startBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM ?? "" });
+}
+
+export interface ConsolePage {
+  readonly page: Page;
+  /** What the browser complained of so far: errors, messages of the console, violations of the policy. */
+  readonly complaints: readonly string[];
+  /** Opens an address below the console's, such as `/sessions?user=x`. */
+  open(path: string): Promise<void>;
+  /** Ends the page, and fails if the browser complained of anything. */
+  close(): Promise<void>;
+}
+
+/** A narrow phone. */
+export const NARROW = { viewport: { width: 375, height: 700 } } as const;
+
+/**
+ * Opens a page of its own profile.
+ *
+ * @param url of a persona's address
+ * @param expected complaints that the test causes by itself, such as a status in the browser's own message
+ */
+export async function openConsole(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+  expected: readonly RegExp[] = [],
+): Promise<ConsolePage> {
+  const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  const complain = (text: string) => {
+    if (!expected.some((pattern) => pattern.test(text))) complaints.push(text);
+  };
+  page.on("pageerror", (error) => complain(`error: ${error}`));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complain(`${message.type()}: ${message.text()}`);
+  });
+  return {
+    page,
+    complaints,
+    open: async (path) => {
+      await page.goto(`${url}/-/console${path}`);
+    },
+    close: async () => {
+      await context.close();
+      expect(complaints).toEqual([]);
+    },
+  };
+}
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+interface AxeResults {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly impact: string;
+    readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+  }[];
+}
+
+/** Fails on any serious or critical finding of axe-core on the page as it is now. */
+export async function expectAccessible(page: Page): Promise<void> {
+  // Beside the page, since its policy admits no script of ours.
+  const session = await page.context().newCDPSession(page);
+  const { frameTree } = await session.send("Page.getFrameTree");
+  const world = { frameId: frameTree.frame.id, worldName: "axe", grantUniveralAccess: true };
+  const { executionContextId } = await session.send("Page.createIsolatedWorld", world);
+  const { readFileSync } = await import("node:fs");
+  const evaluate = (expression: string) =>
+    session.send("Runtime.evaluate", {
+      expression,
+      contextId: executionContextId,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+  await evaluate(readFileSync(AXE, "utf8"));
+  const { result, exceptionDetails } = await evaluate("axe.run(document)");
+  await session.detach();
+  if (exceptionDetails) throw new Error(`axe-core: ${exceptionDetails.text}`);
+  const { violations } = result.value as AxeResults;
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  expect(serious.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => [html, failureSummary])])).toEqual(
+    [],
+  );
+}

@@ -1,0 +1,77 @@
+/** The console's build: its size, its names, and that it makes no HTML of text. */
+import { gzipSync } from "node:zlib";
+import { beforeAll, describe, expect, it } from "vitest";
+import { ASSETS_PATH, type BuiltFiles, bundleConsole } from "../../../console/build.ts";
+import { ASSETS, BASE } from "../../../console/src/address.ts";
+import { CONSOLE_ASSETS_PATH, CONSOLE_PATH } from "../../../worker/surfaces.ts";
+
+/** What a first load may weigh, compressed. */
+const MAX_FIRST_LOAD_BYTES = 150 * 1024;
+/** What a page may add, without the player. */
+const MAX_PAGE_BYTES = 30 * 1024;
+
+let files: BuiltFiles;
+beforeAll(async () => {
+  files = await bundleConsole();
+});
+
+const textOf = (name: string) => Buffer.from(files.get(name) ?? "").toString();
+const compressed = (name: string) => gzipSync(files.get(name) ?? "").length;
+/** Files that a script loads with itself, and they with them. */
+function loadedWith(name: string, known = new Set<string>()): Set<string> {
+  if (known.has(name)) return known;
+  known.add(name);
+  for (const [, file = ""] of textOf(name).matchAll(/(?:from|import)\s*"(?:\.|\/-\/console\/assets)\/([^"]+)"/g))
+    loadedWith(`assets/${file}`, known);
+  return known;
+}
+
+describe("the console's build", () => {
+  it("has one document, whose script and style are its own files", () => {
+    const named = [...textOf("index.html").matchAll(/(?:href|src|content)="(\/[^"]+)"/g)].map(([, path = ""]) => path);
+    expect(named).toHaveLength(4);
+    for (const path of named) expect(files.has(path.replace("/-/console/", "")), path).toBe(true);
+    expect(textOf("index.html")).not.toMatch(/\{\w+\}|<script>|<style|\son\w+=/);
+  });
+
+  it("loads little before the first page is there, and the player not at all", () => {
+    const first = [...textOf("index.html").matchAll(/(?:href|src)="\/-\/console\/([^"]+)"/g)].map(
+      ([, path = ""]) => path,
+    );
+    const loaded = new Set(first.flatMap((name) => [...loadedWith(name)]));
+    const total = [...loaded, "index.html"].reduce((sum, name) => sum + compressed(name), 0);
+    // Preact is among them, so what scripts import is counted.
+    expect(loaded.size).toBeGreaterThan(first.length);
+    expect(total).toBeGreaterThan(10 * 1024);
+    expect(total).toBeLessThan(MAX_FIRST_LOAD_BYTES);
+    expect([...loaded].filter((name) => textOf(name).includes("ap-wrapper"))).toEqual([]);
+  });
+
+  it("adds little for each page", () => {
+    const pages = [...files.keys()].filter((name) => name.endsWith(".js") && !/asciinema|player-worker/.test(name));
+    for (const name of pages) expect(compressed(name), name).toBeLessThan(MAX_PAGE_BYTES);
+  });
+
+  it("has a hash in the name of each file, which browsers may keep for ever", () => {
+    for (const name of files.keys()) expect(name).toMatch(/^(index\.html|assets\/[\w-]+-[A-Z0-9]{8}\.(js|css))$/);
+  });
+
+  it("makes HTML of text only where the player's own templates become elements", () => {
+    const sinks = [...files.keys()].flatMap((name) =>
+      [
+        ...textOf(name).matchAll(
+          /\.(?:inner|outer)HTML\s*=\s*([\w$]+\()?|insertAdjacentHTML|document\.write|\beval\(|new Function\b/g,
+        ),
+      ].map(([match]) => [name.replace(/-[A-Z0-9]{8}/, ""), match] as const),
+    );
+    const player = sinks.filter(([name]) => name === "assets/asciinema.js");
+    expect(player).toHaveLength(2);
+    for (const [, match] of player) expect(match).toMatch(/\.innerHTML=[\w$]+\($/);
+    // Preact's own, for an attribute that no page uses.
+    expect(sinks.filter(([name]) => name !== "assets/asciinema.js").map(([, match]) => match)).toEqual([".innerHTML="]);
+  });
+
+  it("knows the paths that the edge serves it under", () => {
+    expect([ASSETS_PATH, ASSETS, `${BASE}/`]).toEqual([CONSOLE_ASSETS_PATH, CONSOLE_ASSETS_PATH, CONSOLE_PATH]);
+  });
+});
