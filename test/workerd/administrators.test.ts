@@ -88,7 +88,7 @@ describe("an auditor whom a cluster knows as somebody else", () => {
   it("has their role in the admin API, and the cluster's identity elsewhere", async () => {
     expect((await closed(auditor, SESSIONS)).status).toBe(200);
     const whoami = await closed(auditor, "/-/whoami");
-    expect(await whoami.json()).toMatchObject({ kubernetes: { user: "auditor-as-developer" }, roles: [] });
+    expect(await whoami.json()).toMatchObject({ kubernetes: { user: "auditor-as-developer" }, roles: ["auditor"] });
     const pods = await closed(auditor, PODS);
     expect(await pods.json()).toMatchObject({ headers: { "impersonate-user": "auditor-as-developer" } });
   });

@@ -747,7 +747,7 @@ describe("GET requests", () => {
     ["limit=0", "limit"],
     ["since=yesterday", "since"],
     ["cursor=%27%3B--", "cursor"],
-    ["resource=pods", "resource"],
+    ["resources=pods", "resources"],
     ["user=a&user=b", "user"],
   ])("refuses %s and names the parameter", async (query, name) => {
     const response = await as(admin, `/-/admin/requests?${query}`);

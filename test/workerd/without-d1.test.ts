@@ -49,12 +49,15 @@ describe("while D1 is broken", () => {
     const person = someone();
     const over = await silent(person, "exit-3");
     await over.closed;
+    const stub = env.USER_SESSIONS.getByName(person.email);
+    const queued = () => runInDurableObject(stub, (_, { storage }) => new SessionJournal(storage.sql).queued(50));
+    const types = async () => (await queued()).map(({ type }) => type);
+    // A command's end is written a moment after its client was told.
+    await eventually(async () => expect(await types()).toEqual(["start", "connect", "end"]));
     const open = await silent(person);
     const refused = await upgrade(person, "/api/v1/namespaces/demo/pods/forbidden/exec?command=sh");
     expect(refused.status).toBe(403);
-    const stub = env.USER_SESSIONS.getByName(person.email);
-    const queued = await runInDurableObject(stub, (_, { storage }) => new SessionJournal(storage.sql).queued(50));
-    expect(queued.map(({ type }) => type)).toEqual(["start", "connect", "end", "start", "connect", "start", "end"]);
+    expect(await types()).toEqual(["start", "connect", "end", "start", "connect", "start", "end"]);
 
     await bringD1Back();
     expect(await runDurableObjectAlarm(stub)).toBe(true);
