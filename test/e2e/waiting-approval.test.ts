@@ -200,7 +200,7 @@ describe("a shell that waits", () => {
     for (const { stderr } of others) await askedBy(() => stderr.text);
     const waits = shellIn("crowded", people.bob);
     const id = await waiting(waits);
-    const most = "50 of your sessions wait for an approval, the most allowed: end one of them";
+    const most = "50 of your sessions wait to begin, the most allowed: end one of them";
     const tooMany = await people.bob.run("exec", "crowded", "--", "true");
     expect(tooMany).toMatchObject({ code: 1, stderr: expect.stringContaining(most) });
     await sessionWhere(d1, `pod = 'crowded' AND outcome = 'refused' AND reason = '${most}'`);
