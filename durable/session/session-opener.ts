@@ -230,11 +230,13 @@ export class SessionOpener {
     const moderation = this.#moderate(held);
     session.moderation = moderation;
     const goOn = (hasWaited: boolean, approvedBy?: Approved) => {
-      if (approval && approvedBy) this.#approved(held, approval, approvedBy, hasWaited);
+      if (approval && approvedBy) this.#approved(session, approval, approvedBy);
+      const line = approval && approvedBy && hasWaited ? approvedLine(approval, approvedBy.by) : undefined;
       if (!moderation) {
-        void this.#begin(held);
+        void this.#begin(held, line);
         return;
       }
+      if (line) relay.notify({ line, isBeforeCommand: true });
       session.hold(relay, moderation);
       moderation.start(Date.now());
       this.#sessions.waitChanged();
@@ -262,13 +264,11 @@ export class SessionOpener {
     return wait;
   }
 
-  /** @param hasWaited whether the person has read that it waits; otherwise it goes on without a word */
-  #approved({ session, relay }: HeldSession, approval: SessionApproval, { by, until }: Approved, hasWaited: boolean) {
+  #approved(session: LiveSession, approval: SessionApproval, { by, until }: Approved): void {
     const { accessId: id, grant } = approval;
     session.approve({ id, grant, until });
     const data = { access_id: id, grant, by, waited_ms: Date.now() - session.startedAt };
     this.#audit.append(session.id, { type: "approval", data });
-    if (hasWaited) relay.notify({ line: approvedLine(approval, by), isBeforeCommand: true });
   }
 
   /** Follows who watches the session, where somebody must. */
@@ -298,8 +298,10 @@ export class SessionOpener {
 
   /**
    * The session waits no longer: asks the cluster, and joins it with the client that waited. Never rejects.
+   *
+   * @param line what the person reads, if anything: from then on nothing that they type is dropped
    */
-  async #begin({ session, relay, leg: heldLeg, attempt }: HeldSession): Promise<void> {
+  async #begin({ session, relay, leg: heldLeg, attempt }: HeldSession, line?: string): Promise<void> {
     try {
       session.begin(Date.now());
       const noPlace = refuseWithoutPlace(session.plan, this.#sessions.running - 1);
@@ -319,6 +321,7 @@ export class SessionOpener {
         return;
       }
       this.#opened(session, relay, leg.value);
+      if (line) relay.notify({ line, isBeforeCommand: true });
       heldLeg.join(leg.value);
     } catch (error) {
       this.#fail(session, error);
