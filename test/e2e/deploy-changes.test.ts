@@ -20,6 +20,7 @@ const SOURCES = [
   "command-line",
   "terraform",
   "worker",
+  "console",
   "durable",
   "contract",
   "kubernetes",
