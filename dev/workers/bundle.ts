@@ -3,7 +3,7 @@
  * compares the result with wrangler's own, byte for byte (test/e2e/deploy.test.ts).
  */
 import { dirname, join } from "node:path";
-import { type BuildOptions, build } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 import { buildConsole, CONSOLE_FILES, CONSOLE_FILES_NAME } from "../../console/build.ts";
 import type { WorkerConfiguration } from "./configuration.ts";
 
@@ -13,6 +13,17 @@ const FAKES = {
   vpc: join(import.meta.dirname, "../vpc/worker.ts"),
 } as const;
 
+/** Builds the console once a Worker imports its files, as wrangler.jsonc's alias does with those that are there. */
+const consoleFiles: Plugin = {
+  name: "console-files",
+  setup({ onResolve }) {
+    onResolve({ filter: new RegExp(`^${CONSOLE_FILES_NAME}$`) }, async () => {
+      await buildConsole();
+      return { path: CONSOLE_FILES };
+    });
+  },
+};
+
 /** wrangler's options, from its src/deployment-bundle/bundle.ts. */
 const WRANGLER_OPTIONS = {
   bundle: true,
@@ -21,7 +32,7 @@ const WRANGLER_OPTIONS = {
   supported: { "import-source": true, using: true },
   conditions: ["workerd", "worker", "browser"],
   external: ["cloudflare:*"],
-  alias: { [CONSOLE_FILES_NAME]: CONSOLE_FILES },
+  plugins: [consoleFiles],
   define: { "navigator.userAgent": '"Cloudflare-Workers"' },
   logLevel: "silent",
 } satisfies BuildOptions;
@@ -34,14 +45,12 @@ const WRANGLER_OPTIONS = {
  */
 export async function bundleWorker(worker: WorkerConfiguration, outDir: string): Promise<string> {
   const outfile = join(outDir, "index.js");
-  await buildConsole();
   await build({ ...optionsOf(worker), outfile, sourcemap: true });
   return outfile;
 }
 
 /** Bundles a Worker in memory. @returns the text of its module; throws as `bundleWorker` does */
-export async function bundleToText(worker: WorkerConfiguration): Promise<string> {
-  await buildConsole();
+export function bundleToText(worker: WorkerConfiguration): Promise<string> {
   return buildToText(optionsOf(worker));
 }
 

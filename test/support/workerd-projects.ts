@@ -89,6 +89,8 @@ export async function objectsProject(project: string, transport: UpstreamTranspo
 
 /** Options of the project whose main Worker is the edge. */
 export async function edgeProject() {
+  // Vitest bundles this project's main Worker, so nothing else builds what it imports.
+  await buildConsole();
   const { bindings, fakes, tcp } = await testBindings("auto");
   const objects: V4WorkerOptions = {
     ...(await auxiliaryWorker(OBJECTS_CONFIGURATION)),
@@ -114,12 +116,11 @@ export async function edgeProject() {
 async function auxiliaryWorker(file: string) {
   // Here, because it takes a second to load and the unit tests do not need it.
   const { unstable_getMiniflareWorkerOptions } = await import("wrangler");
-  const { assets, d1Databases, r2Buckets, durableObjects } = unstable_getMiniflareWorkerOptions(file, LOCAL_ENVIRONMENT)
+  const { d1Databases, r2Buckets, durableObjects } = unstable_getMiniflareWorkerOptions(file, LOCAL_ENVIRONMENT)
     .workerOptions as V4WorkerOptions;
   const contents = await bundleToText(readWorkerConfiguration(file));
   return {
     ...compatibility(),
-    ...(assets && { assets }),
     modules: [{ type: "ESModule" as const, path: "index.js", contents }],
     ...(d1Databases && { d1Databases }),
     ...(r2Buckets && { r2Buckets }),
@@ -136,7 +137,6 @@ async function testBindings(transport: UpstreamTransport) {
   const publicJwk = { ...(await exportJWK(publicKey)), kid: "test-key", alg: "RS256", use: "sig" };
   const privateJwk = { ...(await exportJWK(privateKey)), kid: "test-key", alg: "RS256" };
   const clusterPort = await findFreePort();
-  await buildConsole();
   const fakes: V4WorkerOptions[] = [
     {
       name: "cluster",
