@@ -59,7 +59,8 @@ function readLabel(quoted: string): string | undefined {
   }
 }
 
-const LINE_TIME = /^\[(\d+(?:\.\d+)?),/gm;
+/** Not by `^` and the flag `m`, which also take U+2028 for a line's end: a program's output may have it. */
+const LINE_TIME = /\n\[(\d+(?:\.\d+)?),/g;
 
 /**
  * The recording's own time of a moment that the player shows, where it skips idle time.

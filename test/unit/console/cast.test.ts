@@ -70,6 +70,16 @@ describe("a moment's time where pauses are skipped", () => {
     expect(recordingTime(withPauses, shown, 2)).toBeCloseTo(recorded);
   });
 
+  it.each([
+    ["U+2028", "\u2028"],
+    ["U+2029", "\u2029"],
+  ])("is not moved by output that looks like a line after %s", (_, separator) => {
+    const forged = cast([1, "o", `a${separator}[500,`], [11, "o", "b"], [12, "o", "c"], [60, "o", "d"]);
+    expect(forged).toContain(`${separator}[500,`);
+    expect(playerTime(forged, 60, 2)).toBeCloseTo(6);
+    expect(recordingTime(forged, 6, 2)).toBeCloseTo(60);
+  });
+
   it("is the same where none are", () => {
     expect(playerTime(withPauses, 42, undefined)).toBe(42);
     expect(recordingTime(withPauses, 42, undefined)).toBe(42);
