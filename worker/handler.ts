@@ -130,7 +130,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
-    if (isConsolePath(url.pathname)) return serveConsole(request, url);
+    if (isConsolePath(url.pathname)) return ok(serveConsole(request, url));
     const accessIdentity = { ...known.value, country: readCountry() };
     const carryOut: CarryOut = (work) => journal.carryOut(incoming, work);
     const identifyAgain: IdentifyAgain = async (maxAgeMs) => {

@@ -1,10 +1,10 @@
-/** What the console's pages may do in a browser. Every answer of the console has these headers. */
+/** What the console's pages may do in a browser. Each page, file and page of a refusal has these headers. */
 import { CONSOLE_ASSETS_PATH } from "../surfaces.ts";
 
 /** The name of the only policy of trusted types: what the terminal player's own templates go through. */
 const PLAYER_POLICY = "sallyport-player";
 
-/** Nothing that a browser offers is needed. */
+/** Features of browsers, of which the console needs none. */
 const PERMISSIONS = [
   "accelerometer",
   "autoplay",
@@ -33,7 +33,7 @@ const PERMISSIONS = [
   .join(", ");
 
 /**
- * Makes the headers of an answer of the console.
+ * Makes the headers of a page or file of the console.
  *
  * @param url of the request
  */

@@ -1,9 +1,8 @@
 /// <reference path="./console-files.d.ts" />
 /** Serves the console: a document and its files, to people whose token is valid, with headers of their own. */
 import consoleFiles from "@sallyport/console-files";
-import { ok, type Result } from "../../common/result.ts";
 import { denyApi } from "../api/responses.ts";
-import { type Denial, denial } from "../denials.ts";
+import { denial } from "../denials.ts";
 import { isReadMethod } from "../methods.ts";
 import { CONSOLE_ASSETS_PATH, CONSOLE_PATH, CONSOLE_RETURN_PATH } from "../surfaces.ts";
 import { consoleHeaders } from "./headers.ts";
@@ -26,19 +25,19 @@ const CACHE_DOCUMENT = "private, no-cache";
  *
  * @param url of the request; `isConsolePath` of its path
  */
-export function serveConsole({ method }: Pick<Request, "method">, url: URL): Result<Response, Denial> {
-  if (!isReadMethod(method)) return ok(denyApi(denial("method_not_served", "use GET, HEAD"), ALLOW));
+export function serveConsole({ method }: Pick<Request, "method">, url: URL): Response {
+  if (!isReadMethod(method)) return denyApi(denial("method_not_served", "use GET, HEAD"), ALLOW);
   const { pathname } = url;
-  if (pathname === CONSOLE_RETURN_PATH) return ok(redirectTo(returnPath(url)));
-  if (!pathname.startsWith(CONSOLE_PATH)) return ok(redirectTo(CONSOLE_PATH + url.search));
+  if (pathname === CONSOLE_RETURN_PATH) return redirectTo(returnPath(url));
+  if (!pathname.startsWith(CONSOLE_PATH)) return redirectTo(CONSOLE_PATH + url.search);
   const isFile = pathname.startsWith(CONSOLE_ASSETS_PATH);
   const name = isFile ? pathname.slice(CONSOLE_PATH.length) : DOCUMENT;
   const text = Object.hasOwn(consoleFiles, name) ? consoleFiles[name] : undefined;
-  if (text === undefined) return ok(denyApi(denial("not_found", `there is no ${pathname} here: reload the page`)));
+  if (text === undefined) return denyApi(denial("not_found", `there is no ${pathname} here: reload the page`));
   const headers = new Headers(consoleHeaders(url));
   headers.set("Content-Type", CONTENT_TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream");
   headers.set("Cache-Control", isFile ? CACHE_FILES : CACHE_DOCUMENT);
-  return ok(new Response(method === "HEAD" ? null : text, { status: 200, headers }));
+  return new Response(method === "HEAD" ? null : text, { status: 200, headers });
 }
 
 const ALLOW = { Allow: "GET, HEAD" };
