@@ -1,12 +1,12 @@
 /** Streams of JSON lines from the API: read as they come, and connected again when they end. */
+import { backoffMs } from "../../../common/backoff.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { send } from "./client.ts";
 import type { ApiFailure } from "./endpoints.ts";
 
 /** A stream says something at least every 15 s. */
 const SILENT_AFTER_MS = 45_000;
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 30_000;
+const RETRY = { firstMs: 500, maxMs: 30_000 };
 const MAX_LINE_CHARS = 16 * 1024 * 1024;
 
 /** What follows a stream. */
@@ -23,19 +23,21 @@ export interface StreamHandler<T> {
  * later while it fails.
  */
 export async function followLines<T>(path: string, handler: StreamHandler<T>, signal: AbortSignal): Promise<void> {
-  let retryMs = FIRST_RETRY_MS;
+  let failures = 0;
   while (!signal.aborted) {
     const ended = await readLines<T>(path, signal, {
       onOpen: () => {
-        retryMs = FIRST_RETRY_MS;
+        failures = 0;
         handler.onOpen();
       },
       onRecord: (record) => handler.onRecord(record),
     });
     if (signal.aborted) return;
-    if (!ended.ok) handler.onDown(ended.error);
-    await delay(retryMs * (0.5 + Math.random() / 2), signal);
-    if (!ended.ok) retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+    if (!ended.ok) {
+      failures++;
+      handler.onDown(ended.error);
+    }
+    await delay(backoffMs(failures, RETRY) * (0.5 + Math.random() / 2), signal);
   }
 }
 
