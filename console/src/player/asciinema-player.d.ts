@@ -1,13 +1,10 @@
-/** What asciinema-player 3.18 has no types of: its user interface, with the engine in a Worker. */
+/** What the console uses of asciinema-player 3.18 has no types: its user interface, with the engine in a Worker. */
 declare module "asciinema-player/ui.js" {
   export interface UiPlayer {
     dispose(): void;
     getCurrentTime(): Promise<number>;
-    getDuration(): Promise<number | undefined>;
-    play(): Promise<unknown>;
-    pause(): Promise<unknown>;
     seek(seconds: number): Promise<unknown>;
-    addEventListener(name: "play" | "playing" | "pause" | "ended", handler: () => void): void;
+    addEventListener(name: "ended", handler: () => void): void;
   }
 
   /** @param worker address of dist/worker.js, bundled */

@@ -4,7 +4,6 @@ import { trustedScript } from "./trusted-template.ts";
 
 /** What plays. */
 export interface Play {
-  readonly play: () => Promise<unknown>;
   readonly seek: (seconds: number) => Promise<unknown>;
   readonly currentTime: () => Promise<number>;
   readonly dispose: () => void;
@@ -45,7 +44,6 @@ async function start(source: object, container: HTMLElement, { onEnded, ...optio
   const player = create(source, container, worker, { ...fixed, ...options });
   if (onEnded) player.addEventListener("ended", onEnded);
   return {
-    play: () => player.play(),
     seek: (seconds) => player.seek(seconds),
     currentTime: () => player.getCurrentTime(),
     dispose: () => player.dispose(),

@@ -208,7 +208,7 @@ function readSeconds(text: string): number | undefined {
 }
 
 /** A moment of a recording, as `1:02:03` or `2:03`. */
-export function formatSeconds(seconds: number): string {
+function formatSeconds(seconds: number): string {
   const whole = Math.floor(seconds);
   const two = (value: number) => String(value).padStart(2, "0");
   const [hours, minutes] = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60];

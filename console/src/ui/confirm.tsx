@@ -6,7 +6,7 @@ import type { ApiFailure } from "../api/endpoints.ts";
 import { announce } from "./announce.tsx";
 import { Failure } from "./loading.tsx";
 
-export interface CommandProps {
+interface CommandProps {
   /** What the button and the dialog are called: a verb and its object. */
   readonly title: string;
   /** What it does, and to whom. */

@@ -5,7 +5,7 @@ import { pathOf, send } from "../api/client.ts";
 import type { ApiFailure, Endpoint, Parts } from "../api/endpoints.ts";
 import { Failure } from "./loading.tsx";
 
-export interface ExportProps<E extends Endpoint> {
+interface ExportProps<E extends Endpoint> {
   /** A list that takes `format=csv`. */
   readonly endpoint: E;
   readonly parts: Parts<E>;

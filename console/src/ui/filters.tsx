@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useAddressState } from "../address.ts";
 
-export interface Choice {
+interface Choice {
   readonly value: string;
   readonly label: string;
 }
@@ -40,13 +40,13 @@ function toAddress(date: Date | undefined): string {
 }
 
 /** @returns what `<input type="datetime-local">` takes: the reader's time without a zone; "" for no time */
-export function toLocalInput(address: string): string {
+function toLocalInput(address: string): string {
   const at = Date.parse(address);
   if (Number.isNaN(at)) return "";
   return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-export interface FiltersProps {
+interface FiltersProps {
   readonly filters: readonly Filter[];
   /** Whether `since` and `until` have buttons for what people ask for most. */
   readonly hasRanges?: boolean;

@@ -8,7 +8,7 @@ export interface Column<T> {
   readonly isNumber?: boolean;
 }
 
-export interface TableProps<T> {
+interface TableProps<T> {
   /** What the table lists, for screen readers. */
   readonly caption: string;
   readonly columns: readonly Column<T>[];
