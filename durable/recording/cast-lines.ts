@@ -5,6 +5,7 @@
  * stops here) are written to the terminal too, because not every player shows markers.
  */
 import type { Outcome } from "../../audit/events.ts";
+import { commandLine } from "../../common/shell.ts";
 import type { SessionKind } from "../../kubernetes/session-target.ts";
 
 /** Which session a cast shows. */
@@ -61,7 +62,7 @@ export function headerLine(metadata: CastMetadata, { columns, rows }: TerminalSi
     height: rows,
     timestamp: Math.floor(startedAt / 1000),
     title: `${user}: ${kind} ${where}`,
-    ...(command.length > 0 && { command: shortened(command.map(quoted).join(" "), MAX_COMMAND_CHARS) }),
+    ...(command.length > 0 && { command: shortened(commandLine(command), MAX_COMMAND_CHARS) }),
     // The format allows strings only. Every tool keeps these fields.
     env: {
       SALLYPORT_SESSION: sessionId,
@@ -116,9 +117,4 @@ function name(text: string): string {
 /** Also without a lone surrogate: JSON.stringify would escape it, and strict JSON parsers refuse that. */
 function shortened(text: string, maxChars: number): string {
   return (text.length <= maxChars ? text : `${text.slice(0, maxChars - 1)}…`).toWellFormed();
-}
-
-/** Quotes a word for a POSIX shell. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,7 @@
 /** One session: facts, what was on screen, what happened, and whether its log is as it was written. */
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { commandLine } from "../../../common/shell.ts";
 import type { SessionDetail, SessionEvent } from "../api/endpoints.ts";
 import { useCall } from "../api/use-call.ts";
 import {
@@ -21,7 +22,7 @@ import { outcomeLabel, PersonLink, SessionState } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { Untrusted, UntrustedCode } from "../ui/untrusted.tsx";
-import { commandLine, visibleText } from "../ui/visible-text.ts";
+import { visibleText } from "../ui/visible-text.ts";
 import type { PageProps } from "./index.ts";
 
 export function SessionPage({ params }: PageProps): JSX.Element {

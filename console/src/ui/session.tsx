@@ -1,9 +1,9 @@
 /** What several pages show of a session. */
 import type { JSX } from "preact";
+import { commandLine } from "../../../common/shell.ts";
 import { pageAddress } from "../address.ts";
 import type { Session } from "../api/endpoints.ts";
 import { Untrusted, UntrustedCode } from "./untrusted.tsx";
-import { commandLine } from "./visible-text.ts";
 
 type Outcome = NonNullable<Session["outcome"]>;
 

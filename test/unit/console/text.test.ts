@@ -1,8 +1,9 @@
 /** How the console shows text of anybody, lengths of time, and sizes. */
 import { describe, expect, it } from "vitest";
+import { commandLine } from "../../../common/shell.ts";
 import { fillIn } from "../../../console/src/api/fill-in.ts";
 import { formatBytes, formatDuration } from "../../../console/src/ui/format.ts";
-import { commandLine, visibleText } from "../../../console/src/ui/visible-text.ts";
+import { visibleText } from "../../../console/src/ui/visible-text.ts";
 
 describe("text of anybody", () => {
   it("shows what is invisible or reorders what is read as code points, and nothing else", () => {
