@@ -67,6 +67,18 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
     await close();
   });
 
+  it("is played by the next player, without the message that the one before could not be loaded", async () => {
+    const { page, open, path } = await replay();
+    await page.route("**/assets/player-*.css", (route) => route.abort(), { times: 1 });
+    await open(path);
+    const message = page.getByText("The player cannot show this");
+    await message.waitFor();
+    await page.getByLabel("Speed").selectOption("2");
+    await page.locator(".player .ap-wrapper").waitFor();
+    expect(await message.count()).toBe(0);
+    await page.context().close();
+  });
+
   it("of 64 MiB leaves the page usable while it is read and played", async () => {
     const { page, open, close, path } = await replay();
     const line = "x".repeat(1_000);

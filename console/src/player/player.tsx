@@ -180,12 +180,15 @@ function PlayerBox({ playerKey, make, player }: PlayerBoxProps): JSX.Element {
     let isGone = false;
     const box = container.current;
     if (!box) return;
+    setFailure(undefined);
     make(box).then(
       (made) => {
         if (isGone) made.dispose();
         else player.current = made;
       },
-      () => setFailure(PLAYER_FAILED),
+      () => {
+        if (!isGone) setFailure(PLAYER_FAILED);
+      },
     );
     return () => {
       isGone = true;
