@@ -1,7 +1,7 @@
-/** Tells a person with a browser from a program, and leads the person to the console. Pure. */
+/** Tells a person with a browser from a program, and redirects the person to the console. Pure. */
 import { CONSOLE_PATH } from "../surfaces.ts";
 
-/** Where a browser that somebody opened finds the console: a host's own address, and that of the API. */
+/** Paths that a person opens to find the console: a host's own address, and that of the API. */
 const LEADS_TO_CONSOLE: ReadonlySet<string> = new Set(["/", "/-/"]);
 
 /**
@@ -15,7 +15,7 @@ export function isNavigation({ method, headers }: Pick<Request, "method" | "head
   return mode === "navigate" && headers.get("Sec-Fetch-Dest") === "document";
 }
 
-/** Where a request leads that somebody made by opening a host name in a browser. Undefined: nowhere else. */
+/** The console's path for a browser that opens a host's own address. Undefined: no redirect. */
 export function consoleRedirect(request: Pick<Request, "method" | "headers">, url: URL): string | undefined {
   return LEADS_TO_CONSOLE.has(url.pathname) && url.search === "" && isNavigation(request) ? CONSOLE_PATH : undefined;
 }

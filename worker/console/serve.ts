@@ -1,5 +1,5 @@
 /// <reference path="./console-files.d.ts" />
-/** Serves the console: a document and its files, to people whose token is valid, with headers of their own. */
+/** Serves the console, a document and its files, to people whose token is valid, with its own headers. */
 import consoleFiles from "@sallyport/console-files";
 import { denyApi } from "../api/responses.ts";
 import { denial } from "../denials.ts";
@@ -7,7 +7,7 @@ import { isReadMethod } from "../methods.ts";
 import { CONSOLE_ASSETS_PATH, CONSOLE_PATH, CONSOLE_RETURN_PATH } from "../surfaces.ts";
 import { consoleHeaders } from "./headers.ts";
 
-/** The one document. Which page it shows, its script decides by the address. */
+/** The only document. Its script shows the page of the address. */
 const DOCUMENT = "index.html";
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
@@ -48,7 +48,7 @@ function returnPath(url: URL): string {
   return to?.origin === url.origin && to.pathname.startsWith(CONSOLE_PATH) ? to.pathname + to.search : CONSOLE_PATH;
 }
 
-/** Leads a browser to a path of this host. */
+/** Redirects to a path of this host. */
 export function redirectTo(path: string): Response {
   return new Response(null, { status: 302, headers: { Location: path, "Cache-Control": "no-store" } });
 }

@@ -1,7 +1,7 @@
 /**
  * Checks a session's part of the hash chain, in the browser: what the page shows is what was hashed, and each
- * event follows the one before it. The same rules as audit/chain.ts, written again, so that nobody has to
- * believe the server. Pure, but for the digest.
+ * event follows the one before it. audit/chain.ts makes the hashes. Unlike audit/verify.ts, which has rows of
+ * D1, this has the hashed text that the API shows, and the events of one session. Pure, but for the digest.
  */
 
 /** An event as the API shows it. */
@@ -97,12 +97,12 @@ export async function verifyNeighbours(chain: SessionChain, digest: Digest): Pro
 }
 
 async function linkOf(earlier: HashedEvent, later: HashedEvent, digest: Digest): Promise<Link> {
-  const areTrue = await Promise.all([earlier, later].map(async (event) => isTrue(event, await digest(event.raw))));
-  return areTrue.every(Boolean) && later.prevHash === earlier.hash ? "holds" : "broken";
+  const areIntact = await Promise.all([earlier, later].map(async (event) => isIntact(event, await digest(event.raw))));
+  return areIntact.every(Boolean) && later.prevHash === earlier.hash ? "holds" : "broken";
 }
 
-/** @param digest of its text */
-function isTrue({ raw, hash, prevHash }: HashedEvent, digest: string): boolean {
+/** Whether the hash is that of the text, and the text names the hash before it. @param digest of the text */
+function isIntact({ raw, hash, prevHash }: HashedEvent, digest: string): boolean {
   const hashed = parse(raw);
   return digest === hash && Array.isArray(hashed) && hashed[0] === prevHash;
 }

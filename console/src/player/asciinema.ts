@@ -2,7 +2,7 @@
 import { create } from "asciinema-player/ui.js";
 import { trustedScript } from "./trusted-template.ts";
 
-/** What plays. */
+/** A player that was made. */
 export interface Play {
   readonly seek: (seconds: number) => Promise<unknown>;
   readonly currentTime: () => Promise<number>;
@@ -21,7 +21,6 @@ export interface PlayOptions {
   readonly onEnded?: () => void;
 }
 
-/** Where there is no text, the player has nothing to say it with. */
 const FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace";
 
 /** Plays a recording. @param cast an asciicast v2 */

@@ -10,7 +10,7 @@ export function announce(text: string): void {
   message.value = message.value === text ? `${text}\u00a0` : text;
 }
 
-/** The live region. The shell has one. */
+/** The live region. The page has one. */
 export function Announcements(): JSX.Element {
   return (
     <div class="visually-hidden" role="status" aria-live="polite">

@@ -13,7 +13,7 @@ export function Untrusted({ text }: { readonly text: string | null }): JSX.Eleme
   return <bdi>{visibleText(text)}</bdi>;
 }
 
-/** The same as code, for commands and paths. A command is quoted as a shell would need it. */
+/** The same as code, for commands. Quote a command by `commandLine` first. */
 export function UntrustedCode({ text }: { readonly text: string }): JSX.Element {
   return (
     <code>
