@@ -10,13 +10,13 @@ export const HEALTH_PATH = "/-/healthz";
 export const CONSOLE_PATH = "/-/console/";
 /**
  * Where a browser goes through the sign-in of the admin API, which may be an Access application of its own:
- * Access answers first, and this path leads back to the console.
+ * Access answers first, and this path redirects to the console's page.
  */
 export const CONSOLE_RETURN_PATH = "/-/admin/console";
 /** Its scripts and styles, each under a name of its own content. */
 export const CONSOLE_ASSETS_PATH = `${CONSOLE_PATH}assets/`;
 
-/** Whether a path belongs to Sallyport's own API, or to the console. */
+/** Whether a path belongs to the console or to the rest of Sallyport's own API. */
 export function isApiPath(pathname: string): boolean {
   return pathname.startsWith(API_PREFIX);
 }

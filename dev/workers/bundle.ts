@@ -13,7 +13,7 @@ const FAKES = {
   vpc: join(import.meta.dirname, "../vpc/worker.ts"),
 } as const;
 
-/** Builds the console once a Worker imports its files, as wrangler.jsonc's alias does with those that are there. */
+/** In place of wrangler.jsonc's alias: builds the console's files once a Worker imports them. */
 const consoleFiles: Plugin = {
   name: "console-files",
   setup({ onResolve }) {

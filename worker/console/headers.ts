@@ -33,7 +33,7 @@ const PERMISSIONS = [
   .join(", ");
 
 /**
- * Makes the headers of a page or file of the console.
+ * Makes the headers of one of the console's pages or files.
  *
  * @param url of the request
  */

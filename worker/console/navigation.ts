@@ -1,4 +1,4 @@
-/** Tells a person with a browser from a program, and redirects the person to the console. Pure. */
+/** Tells a person with a browser from a program, and redirects the person to the console's page. Pure. */
 import { CONSOLE_PATH } from "../surfaces.ts";
 
 /** Paths that a person opens to find the console: a host's own address, and that of the API. */

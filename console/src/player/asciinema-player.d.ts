@@ -1,4 +1,4 @@
-/** What the console uses of asciinema-player 3.18 has no types: its user interface, with the engine in a Worker. */
+/** What the console uses of asciinema-player 3.18, which has no types of its user interface. */
 declare module "asciinema-player/ui.js" {
   export interface UiPlayer {
     dispose(): void;
