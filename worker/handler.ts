@@ -165,7 +165,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const { person: actingPerson, decided } = known.value;
     if (!actingPerson.ok) return actingPerson;
     const { identity, acting } = actingPerson.value;
-    trace.identity = identity;
+    trace.groups = identity.groups;
     if (acting) trace.acting = acting;
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;

@@ -179,6 +179,24 @@ describe("an approved request", () => {
     expect(items.map(({ verb, grants }) => [verb, grants])).toEqual([["delete", ["prod-admin"]]]);
   });
 
+  it("takes no request out of the audit log, whose exceptions go by the person's own groups", async () => {
+    const configOf = (group: string) => {
+      const except = [{ groups: [group] }];
+      return { audit: { requests: { mutations: { except }, precursors: { except } } } };
+    };
+    const remove = async (who: JWTPayload, name: string, group: string) =>
+      expect((await call(who, `${PODS}/${name}`, { method: "DELETE" }, { config: configOf(group) })).status).toBe(200);
+    const person = someone();
+    await granted(person);
+    await remove(person, "own", "developers");
+    await remove(person, "granted", "prod-admins");
+    await eventually(async () => {
+      const shown = call(admin, `/-/admin/requests?user=${person.email}`);
+      const { items } = await json<{ items: Request[] }>(shown);
+      expect(items.map(({ name, grants }) => [name, grants])).toEqual([["granted", ["prod-admin"]]]);
+    });
+  });
+
   it("holds at the clusters of every location, and so does its end", async () => {
     const person = someone();
     const clusters = [

@@ -7,7 +7,6 @@ import { proxiedPath } from "../../kubernetes/proxied-path.ts";
 import { parseRequestInfo, type RequestInfo } from "../../kubernetes/request-info.ts";
 import type { SignIn } from "../access/sign-in.ts";
 import type { ActingIdentity } from "../policy/acting.ts";
-import type { Identity } from "../policy/identify.ts";
 import type { RequestTrace } from "./request-trace.ts";
 
 /**
@@ -31,6 +30,7 @@ export function describeRequest(
     user,
     signIn,
     identity,
+    groups = identity?.groups ?? [],
     acting,
     cluster,
     locationHint = null,
@@ -49,7 +49,7 @@ export function describeRequest(
     location_hint: locationHint,
     arrived_at: at,
     kubernetes_user: mask((acting ?? identity)?.user, REQUEST_TEXT_CHARS.identity),
-    ...(identity && acting && describeActing(identity, acting)),
+    ...(identity && acting && describeActing(identity.user, groups, acting)),
     cluster: mask(cluster, REQUEST_TEXT_CHARS.name),
     category,
     decision: denial ? "refused" : "allowed",
@@ -73,11 +73,11 @@ function describeSignIn({ kind, deviceId }: SignIn) {
   return { ...(kind !== null && { sign_in: kind }), ...(deviceId !== null && { device_id: deviceId }) };
 }
 
-function describeActing(identity: Identity, acting: ActingIdentity) {
+function describeActing(user: string, groups: readonly string[], acting: ActingIdentity) {
   return {
     kubernetes_groups: cutList(acting.groups),
-    own_kubernetes_user: mask(identity.user, REQUEST_TEXT_CHARS.identity) ?? "",
-    own_kubernetes_groups: cutList(identity.groups),
+    own_kubernetes_user: mask(user, REQUEST_TEXT_CHARS.identity) ?? "",
+    own_kubernetes_groups: cutList(groups),
   };
 }
 

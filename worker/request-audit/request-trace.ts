@@ -14,7 +14,10 @@ export interface RequestTrace {
   user?: string;
   /** How the person signed in, once Access was asked where it has to be. */
   signIn?: SignIn;
+  /** Without what grants add: exceptions of the audit log go by it, so no grant takes a request out of the log. */
   identity?: Identity;
+  /** The person's Kubernetes groups, with those of their grants. */
+  groups?: readonly string[];
   /** As whom it runs in the cluster, where its client asked for it. */
   acting?: ActingIdentity;
   cluster?: string;
