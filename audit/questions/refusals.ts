@@ -104,7 +104,7 @@ Without \`WHERE age = 1 …\`, it shows the history. Whole table: for one person
 SELECT datetime(r.at / 1000, 'unixepoch') AS at, r.user AS watched_by, s.user AS of, s.data ->> '$.pod' AS pod
 FROM requests AS r
 JOIN events AS s ON s.session_id = substr(r.path, length('/-/admin/sessions/') + 1, 64) AND s.seq = 0
-WHERE r.category = 'admin' AND r.path LIKE '/-/admin/sessions/%/recording' AND r.status = 200
+WHERE r.category = 'admin' AND r.path LIKE '/-/admin/sessions/%/recording' AND r.status IN (200, 206)
   AND r.id >= :since AND r.id < :until
 ORDER BY r.id`,
       parameters: { since: { ...SINCE, example: "2026-11-01" }, until: { ...UNTIL, example: "2026-11-18" } },

@@ -256,6 +256,12 @@ const REQUESTS: readonly (readonly [string, Partial<SessionStart>, Partial<Seede
     FROM_HERE,
     { ...NOT_READ, category: "admin", path: `/-/admin/sessions/${VAULT}/recording`, status: 200 },
   ],
+  [
+    // A part of it, by `Range`.
+    "2026-11-14T12:01:00Z",
+    FROM_HERE,
+    { ...NOT_READ, category: "admin", path: `/-/admin/sessions/${VAULT}/recording`, status: 206 },
+  ],
   ["2026-11-15T20:00:00Z", EVE, { ...DENIED, resource: "secrets", namespace: "payments", name: "db-password" }],
   ["2026-11-15T20:01:00Z", EVE, { ...DENIED, verb: "list", resource: "nodes" }],
   [

@@ -190,6 +190,7 @@ const EXPECTED: Readonly<Record<string, readonly Row[] | (() => unknown)>> = {
   ],
   "Who watched which recording?": [
     { at: "2026-11-14 12:00:00", watched_by: "ada@example.com", of: "dave@example.com", pod: "vault-0" },
+    { at: "2026-11-14 12:01:00", watched_by: "ada@example.com", of: "dave@example.com", pod: "vault-0" },
   ],
   "Who watched which live session?": [
     {
