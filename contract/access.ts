@@ -24,15 +24,27 @@ export const MAX_PENDING_REQUESTS = 10;
 /** How long a request that has ended is still shown, and told to sessions that wait for it, ms. */
 export const ENDED_SHOWN_FOR_MS = 7 * 24 * 60 * 60 * 1_000;
 
-/** One person, by all the names that tell whether two are the same. */
-export const decidingPersonSchema = z
-  .strictObject({
-    /** The Access identity, as in the audit log. */
-    user: name.max(ACCESS_TEXT_CHARS.identity),
-    /** The token's `sub`; null for a token without one. */
-    subject: name.max(ACCESS_TEXT_CHARS.identity).nullable(),
-    /** Whom a cluster sees. */
-    kubernetesUser: name.max(ACCESS_TEXT_CHARS.identity),
+const personFields = z.strictObject({
+  /** The Access identity, as in the audit log. */
+  user: name.max(ACCESS_TEXT_CHARS.identity),
+  /** The token's `sub`; null for a token without one. */
+  subject: name.max(ACCESS_TEXT_CHARS.identity).nullable(),
+  /** Whom the cluster sees whose host name was asked. */
+  kubernetesUser: name.max(ACCESS_TEXT_CHARS.identity),
+});
+
+/** Somebody as they are named where they did something. */
+export const namedPersonSchema = personFields.readonly();
+export type NamedPerson = z.output<typeof namedPersonSchema>;
+
+/** Somebody who asks, decides or is watched, by all the names that tell whether two are the same person. */
+export const decidingPersonSchema = personFields
+  .extend({
+    /**
+     * Whom any cluster of the document sees, `kubernetesUser` included. Left out where there is no other.
+     * Since version 6.
+     */
+    kubernetesUsers: z.array(name.max(ACCESS_TEXT_CHARS.identity)).readonly().exactOptional(),
   })
   .readonly();
 export type DecidingPerson = z.output<typeof decidingPersonSchema>;
@@ -64,8 +76,8 @@ export const accessRequestSchema = z
   .strictObject({
     /** Made by `makeSessionId`: it says which object holds the request. */
     id: name,
-    /** The person who asked. */
-    person: decidingPersonSchema,
+    /** The person who asked. Their other Kubernetes users stay in the object that decides. */
+    person: namedPersonSchema,
     /** The grant's name in the configuration document. */
     grant: name.max(ACCESS_TEXT_CHARS.name),
     /** For how long it was asked; an approver may have given less. */
@@ -118,13 +130,21 @@ export function accessStateOf({ ended, active, expiresAt }: AccessRequest, now: 
 
 /**
  * Whether two are the same person: by any of their names, without regard to case. Nobody decides their own
- * request, under whatever spelling or second identity.
+ * request, under whatever spelling or second identity, nor under one that is theirs at another cluster alone.
  */
 export function isSamePerson(one: DecidingPerson, other: DecidingPerson): boolean {
-  const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+  const users = new Set(kubernetesUsersOf(one).map((user) => user.toLowerCase()));
   return (
-    same(one.user, other.user) ||
-    same(one.kubernetesUser, other.kubernetesUser) ||
+    one.user.toLowerCase() === other.user.toLowerCase() ||
+    kubernetesUsersOf(other).some((user) => users.has(user.toLowerCase())) ||
     (one.subject !== null && other.subject !== null && one.subject === other.subject)
   );
+}
+
+/** All Kubernetes users that are known of somebody. */
+export function kubernetesUsersOf({
+  kubernetesUser,
+  kubernetesUsers = [],
+}: Pick<DecidingPerson, "kubernetesUser" | "kubernetesUsers">): readonly string[] {
+  return [...new Set([kubernetesUser, ...kubernetesUsers])];
 }

@@ -10,12 +10,12 @@
  * ignore what they do not know.
  */
 import * as z from "zod";
-import { ok, type Result } from "../common/result.ts";
+import type { Result } from "../common/result.ts";
 import { accessRequestSchema, MAX_PENDING_REQUESTS } from "./access.ts";
 import type { Denial } from "./denial.ts";
 import { drainSchema } from "./drain.ts";
-import { liveSessionOfVersion4, liveSessionSchema, rowOfVersion4 } from "./session-row.ts";
-import { callVersioned, isOfVersion, parseContract, parseVersioned, refuseMismatch, withVersion } from "./version.ts";
+import { liveSessionSchema } from "./session-row.ts";
+import { callVersioned, parseContract, parseVersioned, refuseMismatch, versionFor, withVersion } from "./version.ts";
 
 /** The name of the one directory object. */
 export const DIRECTORY_NAME = "directory";
@@ -40,18 +40,6 @@ export const liveCountsSchema = liveSessionSchema.pick({
   waits_for: true,
 });
 
-const reportedSessions = <Row extends z.ZodType, LiveCounts extends z.ZodType>(row: Row, counts: LiveCounts) =>
-  z
-    .array(
-      z.strictObject({
-        id: name,
-        counts,
-        /** Left out where the directory has it. */
-        row: row.exactOptional(),
-      }),
-    )
-    .max(MAX_REPORTED_SESSIONS);
-
 const reportSchema = z.strictObject({
   /** The reporting object's id. */
   objectId: name,
@@ -60,17 +48,18 @@ const reportSchema = z.strictObject({
    */
   at: milliseconds,
   /** All of the object's live sessions. */
-  sessions: reportedSessions(liveSessionSchema, liveCountsSchema),
+  sessions: z
+    .array(
+      z.strictObject({
+        id: name,
+        counts: liveCountsSchema,
+        /** Left out where the directory has it. */
+        row: liveSessionSchema.exactOptional(),
+      }),
+    )
+    .max(MAX_REPORTED_SESSIONS),
   /** How many more there are. */
   omitted: count,
-});
-
-/** From an object that runs older code, as it may for as long as it has a session open. */
-const reportOfVersion4 = reportSchema.extend({
-  sessions: reportedSessions(
-    liveSessionOfVersion4,
-    liveCountsSchema.omit({ waits_for: true }).transform((counts) => ({ ...counts, waits_for: null })),
-  ),
 });
 
 /** Not strict: see above. */
@@ -189,8 +178,9 @@ export async function callDirectory<M extends DirectoryMethod>(
   method: M,
   fields: DirectoryFields<M>,
 ): Promise<DirectoryAnswer<M>> {
+  const argument = withVersion(fields, versionFor(5));
   // A new stub for each call: an exception may have broken the one before.
-  const called = await callVersioned(method, () => namespace.getByName(DIRECTORY_NAME)[method](withVersion(fields)));
+  const called = await callVersioned(method, () => namespace.getByName(DIRECTORY_NAME)[method](argument));
   if (!called.ok) return called;
   const parsed = parseContract(answerSchemaOf(method), called.value);
   return parsed.ok ? parsed.value : refuseMismatch(method, parsed.error.detail);
@@ -208,23 +198,9 @@ export function answerDirectoryCall<M extends DirectoryMethod>(
   answer: (fields: DirectoryFields<M>) => DirectoryAnswer<M>,
 ): DirectoryAnswer<M> {
   const schema = DIRECTORY_METHODS[method].fields as unknown as z.ZodType<DirectoryFields<M>>;
-  const schemaOf = (version: number) => (version === 4 && FIELDS_OF_VERSION_4[method]) || schema;
-  const fields = parseVersioned(schemaOf, argument);
-  if (!fields.ok) return refuseMismatch(method, fields.error.detail);
-  const answered = answer(fields.value);
-  const toForm = isOfVersion(argument, 4) ? ANSWERS_OF_VERSION_4[method] : undefined;
-  return toForm && answered.ok ? (ok(toForm(answered.value)) as DirectoryAnswer<M>) : answered;
+  const fields = parseVersioned(schema, argument);
+  return fields.ok ? answer(fields.value) : refuseMismatch(method, fields.error.detail);
 }
-
-/** The arguments of version 4, where the current schema refuses them. */
-const FIELDS_OF_VERSION_4: { readonly [M in DirectoryMethod]?: z.ZodType<DirectoryFields<M>> } = {
-  report: reportOfVersion4,
-};
-
-/** The methods whose answers had fewer fields in version 4, whose edge refuses fields that it does not know. */
-const ANSWERS_OF_VERSION_4: { readonly [M in DirectoryMethod]?: (value: DirectoryValue<M>) => unknown } = {
-  listLive: (page) => ({ ...page, sessions: page.sessions.map(rowOfVersion4) }),
-};
 
 function answerSchemaOf<M extends DirectoryMethod>(method: M): z.ZodType<DirectoryAnswer<M>> {
   return z.discriminatedUnion("ok", [

@@ -9,7 +9,14 @@ import { err, ok, type Result } from "../common/result.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { liveCountsSchema } from "./directory.ts";
 import { liveSessionSchema } from "./session-row.ts";
-import { type ContractMismatch, contractMismatch, parseContract, parseVersioned, withVersion } from "./version.ts";
+import {
+  type ContractMismatch,
+  contractMismatch,
+  parseContract,
+  parseVersioned,
+  versionFor,
+  withVersion,
+} from "./version.ts";
 
 const name = z.string().min(1);
 
@@ -52,7 +59,7 @@ const LIVE_HEADER = "Sallyport-Live";
 
 /** Makes the headers of the request. */
 export function liveHeaders(request: LiveRequest): Headers {
-  return new Headers({ [LIVE_HEADER]: encodeURIComponent(JSON.stringify(withVersion(request))) });
+  return new Headers({ [LIVE_HEADER]: encodeURIComponent(JSON.stringify(withVersion(request, versionFor(5)))) });
 }
 
 /** Reads what `liveHeaders` made. @param acceptedVersions only tests pass their own */
@@ -66,7 +73,7 @@ export function readLiveRequest(
   } catch {
     return err(contractMismatch("the request for what is live is not JSON"));
   }
-  return parseVersioned(() => liveRequestSchema, unpacked, acceptedVersions);
+  return parseVersioned(liveRequestSchema, unpacked, acceptedVersions);
 }
 
 /** Makes the directory's refusal. */

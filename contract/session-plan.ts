@@ -6,7 +6,14 @@ import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from 
 import { LOCATION_HINTS } from "./placement.ts";
 import { recordingPolicySchema } from "./recording.ts";
 import { upstreamSchema } from "./upstream.ts";
-import { CONTRACT_VERSION, type ContractMismatch, contractMismatch, parseVersioned, withVersion } from "./version.ts";
+import {
+  CONTRACT_VERSION,
+  type ContractMismatch,
+  contractMismatch,
+  parseVersioned,
+  versionFor,
+  withVersion,
+} from "./version.ts";
 
 const milliseconds = z.number();
 const text = z.string();
@@ -72,66 +79,59 @@ const moderationSchema = z
   .readonly();
 export type SessionModeration = z.output<typeof moderationSchema>;
 
-const planFields = z.strictObject({
-  /** Made by `makeSessionId`. */
-  sessionId: name,
-  user: name,
-  /** Whom the cluster sees. */
-  kubernetesUser: name,
-  kubernetesGroups: z.array(text).readonly(),
-  /** The user's own identity in the cluster, where they act as another or with fewer groups. */
-  ownIdentity: z
-    .strictObject({ user: name, groups: z.array(text).readonly() })
-    .readonly()
-    .nullable(),
-  /**
-   * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them
-   * too, but when it is read, nobody can tell two groups from one whose name has a comma.
-   */
-  impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
-  cluster: name,
-  /** The binding that leads to the cluster. */
-  binding: name,
-  /** The location hint of this object; null for the object near its user. */
-  locationHint: name.nullable(),
-  /** The rule that allowed the session, if one did. */
-  rule: text.nullable(),
-  /** The session opens only after its user has stated a reason. */
-  requireReason: z.boolean(),
-  /** The user is told who watches the session. */
-  tellOfWatchers: z.boolean(),
-  /**
-   * The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of
-   * them.
-   */
-  grants: z.array(activeGrantSchema).readonly(),
-  /** The session waits until this request for access is approved, which then counts among its grants. */
-  approval: approvalSchema.nullable(),
-  /** Nothing passes while nobody watches the session. */
-  moderation: moderationSchema.nullable(),
-  /** When the session ends with the token that opened it, ms since the epoch; null for never. */
-  endsAt: milliseconds.nullable(),
-  target: targetSchema,
-  transport: z.enum(["websocket", "spdy"]),
-  limits: sessionLimitsSchema,
-  audit: auditPolicySchema,
-  recording: recordingPolicySchema,
-  upstream: upstreamSchema,
-  portForward: portForwardPolicySchema,
-  client: clientFields.readonly(),
-});
-
 /** What the edge decided about one session attempt. The object carries it out. */
-export const planSchema = planFields.readonly();
+export const planSchema = z
+  .strictObject({
+    /** Made by `makeSessionId`. */
+    sessionId: name,
+    user: name,
+    /** Whom the cluster sees. */
+    kubernetesUser: name,
+    kubernetesGroups: z.array(text).readonly(),
+    /** The user's own identity in the cluster, where they act as another or with fewer groups. */
+    ownIdentity: z
+      .strictObject({ user: name, groups: z.array(text).readonly() })
+      .readonly()
+      .nullable(),
+    /**
+     * The Impersonate-* headers of the request to the cluster, a line for each value. The request carries them
+     * too, but when it is read, nobody can tell two groups from one whose name has a comma.
+     */
+    impersonation: z.array(z.tuple([name, text]).readonly()).readonly(),
+    cluster: name,
+    /** The binding that leads to the cluster. */
+    binding: name,
+    /** The location hint of this object; null for the object near its user. */
+    locationHint: name.nullable(),
+    /** The rule that allowed the session, if one did. */
+    rule: text.nullable(),
+    /** The session opens only after its user has stated a reason. */
+    requireReason: z.boolean(),
+    /** The user is told who watches the session. */
+    tellOfWatchers: z.boolean(),
+    /**
+     * The grants whose groups the cluster sees, or that satisfy the rule. The session ends with the first of
+     * them.
+     */
+    grants: z.array(activeGrantSchema).readonly(),
+    /** The session waits until this request for access is approved, which then counts among its grants. */
+    approval: approvalSchema.nullable(),
+    /** Nothing passes while nobody watches the session. */
+    moderation: moderationSchema.nullable(),
+    /** When the session ends with the token that opened it, ms since the epoch; null for never. */
+    endsAt: milliseconds.nullable(),
+    target: targetSchema,
+    transport: z.enum(["websocket", "spdy"]),
+    limits: sessionLimitsSchema,
+    audit: auditPolicySchema,
+    recording: recordingPolicySchema,
+    upstream: upstreamSchema,
+    portForward: portForwardPolicySchema,
+    client: clientFields.readonly(),
+  })
+  .readonly();
 
 export type SessionPlan = z.output<typeof planSchema>;
-
-/** Plans of version 4, whose edge knows no session that must be watched. */
-const planOfVersion4 = planFields
-  .omit({ moderation: true })
-  .transform((fields): SessionPlan => ({ ...fields, moderation: null }));
-
-const planSchemaOf = (version: number): z.ZodType<SessionPlan> => (version === 4 ? planOfVersion4 : planSchema);
 
 const PLAN_HEADER = "Sallyport-Plan";
 
@@ -141,12 +141,12 @@ const PLAN_HEADER = "Sallyport-Plan";
  * It travels as percent-encoded JSON, because a command may hold any character and a header only Latin-1. The
  * edge alone builds the headers of that request, so a header of this name from a client never gets there.
  *
- * A plan that asks for nothing new has the form of the version before: the object may run that code for as
- * long as its user has a session open. What it would not carry out it must refuse.
+ * A plan that asks for nothing new is of the version before: the object may run that code for as long as its
+ * user has a session open. What it would not carry out it must refuse.
  */
 export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
-  const { moderation, ...common } = plan;
-  const versioned = moderation === null ? withVersion(common, CONTRACT_VERSION - 1) : withVersion(plan);
+  const isNew = plan.moderation?.person.kubernetesUsers !== undefined;
+  const versioned = withVersion(plan, isNew ? CONTRACT_VERSION : versionFor(5));
   headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(versioned)));
 }
 
@@ -170,6 +170,6 @@ export function detachSessionPlan(
   } catch {
     return err(contractMismatch("the plan is not JSON"));
   }
-  const parsed = parseVersioned(planSchemaOf, unpacked, acceptedVersions);
+  const parsed = parseVersioned(planSchema, unpacked, acceptedVersions);
   return parsed.ok ? ok({ plan: parsed.value, headers }) : parsed;
 }

@@ -66,13 +66,3 @@ export const liveSessionSchema = sessionRowSchema.extend({
   waits_for: z.enum(["approval", "watcher"]).nullable(),
 });
 export type LiveSessionRow = z.output<typeof liveSessionSchema>;
-
-/** A live session from an object of version 4, which does not tell what a session waits for. */
-export const liveSessionOfVersion4 = liveSessionSchema
-  .omit({ waits_for: true })
-  .transform((row): LiveSessionRow => ({ ...row, waits_for: null }));
-
-/** A live session for an edge of version 4, which refuses fields that it does not know. */
-export function rowOfVersion4({ waits_for: _, ...row }: LiveSessionRow): object {
-  return row;
-}

@@ -11,22 +11,22 @@
  * answers; add a method instead.
  */
 import * as z from "zod";
-import { ok, type Result } from "../common/result.ts";
-import { ACCESS_TEXT_CHARS, accessRequestSchema, decidingPersonSchema } from "./access.ts";
+import type { Result } from "../common/result.ts";
+import { ACCESS_TEXT_CHARS, accessRequestSchema, decidingPersonSchema, namedPersonSchema } from "./access.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { podFactsSchema } from "./pod-facts.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
-import { type LiveSessionRow, liveSessionSchema, rowOfVersion4 } from "./session-row.ts";
+import { liveSessionSchema } from "./session-row.ts";
 import {
   CONTRACT_VERSION,
   callVersioned,
-  isOfVersion,
   parseContract,
   parseVersioned,
   refuseMismatch,
+  versionFor,
   withVersion,
 } from "./version.ts";
 
@@ -46,8 +46,17 @@ const lockSchema = z
   })
   .readonly();
 
-/** @param since the version of the contract that last changed it */
-function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(since: number, fields: Fields, value: Value) {
+/**
+ * @param since the version of the contract that last changed it, but for what `hasNewFields` finds
+ * @param hasNewFields whether a call has optional fields of this version, so that an older object refuses it
+ *   rather than leave out a check
+ */
+function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(
+  since: number,
+  fields: Fields,
+  value: Value,
+  hasNewFields: (fields: z.output<Fields>) => boolean = () => false,
+) {
   const failure = z.strictObject({
     ok: z.literal(false),
     error: z.strictObject({
@@ -57,9 +66,8 @@ function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(since: 
     }),
   });
   const answer = z.discriminatedUnion("ok", [z.strictObject({ ok: z.literal(true), value }), failure]);
-  // An object may run the code of the version before for as long as it has a session open.
-  const version = Math.max(since, CONTRACT_VERSION - 1);
-  return { fields, answer, isFrozen: false, version };
+  const versionOf = (sent: z.output<Fields>) => (hasNewFields(sent) ? CONTRACT_VERSION : versionFor(since));
+  return { fields, answer, isFrozen: false, versionOf };
 }
 
 /** @param fields not strict, so that an edge of a later version may add to them */
@@ -140,6 +148,7 @@ export const METHODS = {
       copyTo: locations,
     }),
     z.strictObject({ request: accessRequestSchema, isNew: z.boolean(), notReached }),
+    ({ person }) => person.kubernetesUsers !== undefined,
   ),
   /** The user's requests: pending, active, and those that ended lately. Newest first. */
   listAccess: defineMethod(4, z.strictObject({}), z.array(accessRequestSchema)),
@@ -165,6 +174,7 @@ export const METHODS = {
       copyTo: locations,
     }),
     z.strictObject({ request: accessRequestSchema, notReached }),
+    ({ by }) => by.kubernetesUsers !== undefined,
   ),
   /**
    * Takes back a grant, or withdraws a pending request, likewise, and ends the sessions that were opened with
@@ -174,7 +184,7 @@ export const METHODS = {
     4,
     z.strictObject({
       id: name,
-      by: decidingPersonSchema,
+      by: namedPersonSchema,
       reason: text.max(ACCESS_TEXT_CHARS.reason).nullable(),
       copyTo: locations,
     }),
@@ -272,8 +282,10 @@ export async function callUserObject<M extends UserObjectMethod>(
   method: M,
   fields: UserObjectFields<M>,
 ): Promise<UserObjectAnswer<M>> {
-  const { version, answer } = METHODS[method];
-  const called = await callVersioned(method, () => stub[method](withVersion(fields as object, version)));
+  const { answer } = METHODS[method];
+  // TypeScript does not see that the method's own fields are what it takes.
+  const versionOf = METHODS[method].versionOf as (fields: UserObjectFields<M>) => number;
+  const called = await callVersioned(method, () => stub[method](withVersion(fields as object, versionOf(fields))));
   if (!called.ok) return called;
   const parsed = parseContract(answer, called.value);
   return parsed.ok ? (parsed.value as UserObjectAnswer<M>) : refuseMismatch(method, parsed.error.detail);
@@ -295,23 +307,7 @@ export function answerCall<
   acceptedVersions?: readonly number[],
 ): Answer | ReturnType<typeof refuseMismatch> {
   const { fields: schema, isFrozen } = METHODS[method];
-  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(() => schema, argument, acceptedVersions);
+  const fields = isFrozen ? parseContract(schema, argument) : parseVersioned(schema, argument, acceptedVersions);
   if (!fields.ok) return refuseMismatch(method, fields.error.detail);
-  const answered = answer(fields.value as UserObjectFields<M>);
-  return isOfVersion(argument, 4) ? inFormOfVersion4(method, answered) : answered;
-}
-
-/** The methods whose answers had fewer fields in version 4. */
-const ANSWERS_OF_VERSION_4: { readonly [M in UserObjectMethod]?: (value: UserObjectValue<M>) => unknown } = {
-  list: (rows) => rows.map(rowOfVersion4),
-  describe: (row) => row && rowOfVersion4(row as LiveSessionRow),
-};
-
-/** What version 4 asks for has the form that it knows. */
-function inFormOfVersion4<M extends UserObjectMethod, Answer>(method: M, answered: Answer): Answer {
-  const toForm = ANSWERS_OF_VERSION_4[method];
-  if (!toForm) return answered;
-  const inForm = (answer: UserObjectAnswer<M>) => (answer.ok ? ok(toForm(answer.value)) : answer);
-  // Some are answered later.
-  return (answered instanceof Promise ? answered.then(inForm) : inForm(answered as UserObjectAnswer<M>)) as Answer;
+  return answer(fields.value as UserObjectFields<M>);
 }

@@ -9,7 +9,7 @@ import { type Denial, denial } from "./denial.ts";
  * Raise it with any change of a schema in this folder, an added optional field included. The edge sends its
  * own version. The objects' Worker, which is deployed first, may accept the previous one beside it.
  */
-export const CONTRACT_VERSION = 5;
+export const CONTRACT_VERSION = 6;
 
 /**
  * What this build's objects accept. An answer has the form that the version of its question asks for.
@@ -67,6 +67,14 @@ function isMissingMethod(error: unknown): boolean {
   return error instanceof TypeError && error.message.includes("does not implement");
 }
 
+/**
+ * The version to send what last changed with version `since`: the one before this build's if it can be, since
+ * an object may run that code for as long as it has a session open.
+ */
+export function versionFor(since: number): number {
+  return Math.max(since, CONTRACT_VERSION - 1);
+}
+
 /** Adds the version to what the edge sends. */
 export function withVersion<T extends object>(fields: T, version = CONTRACT_VERSION): T & { readonly version: number } {
   return { version, ...fields };
@@ -75,11 +83,11 @@ export function withVersion<T extends object>(fields: T, version = CONTRACT_VERS
 /**
  * Reads what the edge sent. The version comes first: the fields of an unknown version say nothing.
  *
- * @param schemaOf gives the schema of the fields beside `version`, strict objects, for an accepted version
+ * @param schema of the fields beside `version`, strict objects, in the form of any accepted version
  * @param acceptedVersions only tests pass their own
  */
 export function parseVersioned<Schema extends z.ZodType>(
-  schemaOf: (version: number) => Schema,
+  schema: Schema,
   input: unknown,
   acceptedVersions: readonly number[] = ACCEPTED_VERSIONS,
 ): Result<z.output<Schema>, ContractMismatch> {
@@ -89,12 +97,7 @@ export function parseVersioned<Schema extends z.ZodType>(
     const found = typeof version === "number" ? String(version) : "none";
     return err(contractMismatch(`version ${found} instead of ${acceptedVersions.join(" or ")}`));
   }
-  return parseContract(schemaOf(version), fields);
-}
-
-/** Whether what the edge sent is of this version. */
-export function isOfVersion(argument: unknown, version: number): boolean {
-  return typeof argument === "object" && argument !== null && "version" in argument && argument.version === version;
+  return parseContract(schema, fields);
 }
 
 /** Reads what has no version of its own: an answer. */

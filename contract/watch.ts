@@ -6,11 +6,11 @@ import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import {
-  CONTRACT_VERSION,
   type ContractMismatch,
   contractMismatch,
   parseContract,
   parseVersioned,
+  versionFor,
   withVersion,
 } from "./version.ts";
 
@@ -39,14 +39,6 @@ export const watchSchema = z
   })
   .readonly();
 
-/** Watchers of version 4, whose edge does not tell who they are. */
-const watchOfVersion4 = z
-  .strictObject({
-    sessionId: name,
-    watcher: watchSchema.unwrap().shape.watcher.unwrap().omit({ person: true }),
-  })
-  .transform(({ sessionId, watcher }): WatchRequest => ({ sessionId, watcher: { ...watcher, person: null } }));
-
 /** Who wants to watch which session. */
 export type WatchRequest = z.output<typeof watchSchema>;
 
@@ -62,21 +54,16 @@ export const watchRefusalSchema = z
 /** The WebSocket subprotocol of live casts: each message is a line of an asciicast v2. */
 export const CAST_SUBPROTOCOL = "v2.asciicast";
 
-const watchSchemaOf = (version: number): z.ZodType<WatchRequest> => (version === 4 ? watchOfVersion4 : watchSchema);
-
 const WATCH_HEADER = "Sallyport-Watch";
 
 /**
  * Makes the headers of the request.
  *
  * @param isUpgrade whether the answer is a WebSocket, or else a stream
- * @param version 4 for an object that runs the code of the version before
  */
-export function watchHeaders(watch: WatchRequest, isUpgrade: boolean, version = CONTRACT_VERSION): Headers {
-  const { person: _, ...watcher } = watch.watcher;
-  const fields = version === 4 ? { sessionId: watch.sessionId, watcher } : watch;
+export function watchHeaders(watch: WatchRequest, isUpgrade: boolean): Headers {
   return new Headers({
-    [WATCH_HEADER]: encodeURIComponent(JSON.stringify(withVersion(fields, version))),
+    [WATCH_HEADER]: encodeURIComponent(JSON.stringify(withVersion(watch, versionFor(5)))),
     ...(isUpgrade && { Upgrade: "websocket" }),
   });
 }
@@ -97,7 +84,7 @@ export function readWatchRequest(
   } catch {
     return err(contractMismatch("the watch request is not JSON"));
   }
-  return parseVersioned(watchSchemaOf, unpacked, acceptedVersions);
+  return parseVersioned(watchSchema, unpacked, acceptedVersions);
 }
 
 /** Makes an object's refusal of a watch. */

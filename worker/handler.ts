@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "../common/result.ts";
+import type { DecidingPerson } from "../contract/access.ts";
 import { clusterBinding } from "../contract/bindings.ts";
 import { classify } from "../kubernetes/classify.ts";
 import { mayCreate } from "../kubernetes/creation.ts";
@@ -23,6 +24,7 @@ import type { Bindings } from "./env.ts";
 import { answerFailures, renderFailure } from "./error-handler.ts";
 import type { Failure } from "./failure.ts";
 import { isReadMethod } from "./methods.ts";
+import { decidingPerson } from "./policy/approvals.ts";
 import type { Decision } from "./policy/decide.ts";
 import { grantsFor } from "./policy/grants.ts";
 import { createIdentifier, type Identity } from "./policy/identify.ts";
@@ -68,6 +70,8 @@ interface ClusterRequest extends Incoming {
   readonly available: readonly Grant[];
   readonly cluster: Cluster;
   readonly person: Person;
+  /** Names the person by all names that tell whether somebody else is the same. */
+  readonly describePerson: () => DecidingPerson;
   /** From `effectiveUpgrade`. */
   readonly upgrade: string | null;
 }
@@ -124,9 +128,11 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
 
     const person = { namespace: env.USER_SESSIONS, user: identity.name, location, context };
     if (cluster && !isApi) {
-      const described = config.grants.length === 0 ? known.value : { ...known.value, country: readCountry() };
-      const available = grantsFor(config.grants, subject, described);
-      return serveCluster({ ...incoming, url, subject, signIn, identity, available, cluster, person, upgrade });
+      const described = () => ({ ...known.value, country: readCountry() });
+      const available = config.grants.length === 0 ? [] : grantsFor(config.grants, subject, described());
+      const describePerson = () => decidingPerson({ subject, accessIdentity: described(), identity }, config);
+      const asked = { url, subject, signIn, identity, available, cluster, person, describePerson, upgrade };
+      return serveCluster({ ...incoming, ...asked });
     }
     const unlocked = await states.checkLock(person);
     if (!unlocked.ok) return unlocked;
@@ -149,7 +155,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
     const { request, upload, url, env, trace, context } = clusterRequest;
-    const { subject, signIn, available, cluster, person, upgrade } = clusterRequest;
+    const { subject, signIn, available, cluster, person, describePerson, upgrade } = clusterRequest;
     const { method, headers } = request;
     // As the client wrote it: `new URL()` has resolved the dot segments that give an attack away.
     const target = rawRequestTarget(request.url);
@@ -170,10 +176,11 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;
     const sameSite = checkCrossSite(headers, url, config.loopbackOrigins);
+    const from = { request, target, subject, describePerson, signIn, cluster };
     const waiting = waitWhereRefused(decided, subject);
     if (!waiting.ok) {
       const half = sameSite.ok ? secondHalfOf(waiting.error, subject) : undefined;
-      const attempt = half && { request, target, subject, signIn, identity, cluster, decision: half, approval: null };
+      const attempt = half && { ...from, identity, decision: half, approval: null };
       const first = attempt && (await openSession(env.USER_SESSIONS, attempt, config));
       // It remembers none: it says that it knows no SPDY.
       if (!first?.ok || first.value.status === STATUS_CODES.BadRequest) return waiting;
@@ -189,14 +196,13 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     if (decision.action === "session") {
       const open = await drains.check({ namespace: env.DIRECTORY, context });
       if (!open.ok) return open;
-      const question = { target: decision.target, subject, identity, cluster: cluster.name, origin: url.origin };
+      const question = { target: decision.target, cluster: cluster.name, origin: url.origin, copyTo: copiesOf(config) };
       const approval = needed
-        ? await askForApproval(env.USER_SESSIONS, { needed, ...question, copyTo: copiesOf(config) }, Date.now())
+        ? await askForApproval(env.USER_SESSIONS, { needed, ...question, person: describePerson() }, Date.now())
         : ok(null);
       if (!approval.ok) return approval;
       trace.destination = "session";
-      const attempt = { request, target, subject, signIn, identity, cluster, decision, approval: approval.value };
-      return openSession(env.USER_SESSIONS, attempt, config);
+      return openSession(env.USER_SESSIONS, { ...from, identity, decision, approval: approval.value }, config);
     }
     const checkAccess = accessCheckFor(states, person, decision.grants);
     const allowed = await checkAccess();

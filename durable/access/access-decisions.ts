@@ -57,21 +57,27 @@ export class AccessDecisions {
     const made = askForAccess(locks.access.all, asked, makeId(), now);
     if (!made.ok) return made;
     const { request, isNew, approvedItself } = made.value;
-    if (!isNew && !approvedItself) return ok({ request, isNew, notReached: notReached() });
+    if (!isNew && !approvedItself) {
+      locks.access.addUsers(request.id, asked.person);
+      return ok({ request, isNew, notReached: notReached() });
+    }
     if (isNew) this.#append(requestEvent(request));
     if (approvedItself) this.#append(decisionEvent(request, true));
     this.#write(request, now);
+    locks.access.addUsers(request.id, asked.person);
     const copied = await this.#spread(request, copyTo);
     return ok({ request, isNew, notReached: copied.notReached });
   }
 
   async decide({ id, copyTo, ...vote }: UserObjectFields<"decideAccess">): Answer<"decideAccess"> {
+    const { access } = this.#dependencies.locks;
     const now = Date.now();
-    const decided = decideAccess(this.#find(id, now), vote, now);
+    const decided = decideAccess(this.#find(id, now), vote, access.usersOf(id), now);
     if (!decided.ok) return decided;
     const request = decided.value;
     this.#append(decisionEvent(request, false));
     this.#write(request, now);
+    access.addUsers(id, vote.by);
     const { notReached } = await this.#spread(request, copyTo);
     return ok({ request, notReached });
   }

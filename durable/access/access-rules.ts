@@ -14,6 +14,7 @@ import {
   ENDED_SHOWN_FOR_MS,
   isSamePerson,
   MAX_PENDING_REQUESTS,
+  type NamedPerson,
   PENDING_FOR_MS,
 } from "../../contract/access.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
@@ -35,6 +36,9 @@ const MINUTE_MS = 60 * 1_000;
 
 export type AskedAccess = Omit<UserObjectFields<"requestAccess">, "copyTo">;
 export type AccessVote = Omit<UserObjectFields<"decideAccess">, "copyTo" | "id">;
+
+/** All Kubernetes users of whoever asked, and of those who approved, by their Access names. */
+export type KnownUsers = Readonly<Record<string, readonly string[]>>;
 
 /** What became of a request. */
 export interface Asked {
@@ -76,7 +80,8 @@ export function askForAccess(
   if (pending.length >= MAX_PENDING_REQUESTS && !approvesItself) return err(tooManyPending(pending.length));
   const today = known.map(({ requestedAt }) => requestedAt).filter((at) => at > now - DAY_MS);
   if (today.length >= MAX_REQUESTS_PER_DAY) return err(tooManyToday(Math.min(...today) + DAY_MS));
-  const { person, grant, minutes, reason, purpose, needed } = asked;
+  const { grant, minutes, reason, purpose, needed } = asked;
+  const { kubernetesUsers: _, ...person } = asked.person;
   const request: AccessRequest = {
     ...{ id, person, grant, minutes, reason, purpose, requestedAt: now, expiresAt: now + PENDING_FOR_MS, needed },
     ...{ approvals: [], isSelfApproved: false, ended: null, active: null },
@@ -96,19 +101,22 @@ export function askForAccess(
  * approval that it needs, for the least of what was asked, of what any of them gave, and of what the document
  * allows.
  *
+ * @param users what is known of those who asked and approved, beside what the request says: nothing where an
+ *   edge of version 5 told of them
  * @returns the request as it is then; `access_not_found`, `access_own_request` or `access_already_decided`
  */
 export function decideAccess(
   request: AccessRequest | undefined,
   { by, decision, reason, minutes, needed, maxMinutes }: AccessVote,
+  users: KnownUsers,
   now: number,
 ): Result<AccessRequest, Denial> {
   if (!request) return err(NOT_FOUND);
-  if (isSamePerson(by, request.person)) return err(OWN_REQUEST);
+  if (isSamePerson(by, withUsers(request.person, users))) return err(OWN_REQUEST);
   if (accessStateOf(request, now) !== "pending") return err(alreadyDecided(request, now));
   const made = madeBy(by, reason, now);
   if (decision === "deny") return ok({ ...request, needed, ended: { ...made, how: "denied" } });
-  const before = request.approvals.find((approval) => isSamePerson(asPerson(approval), by));
+  const before = request.approvals.find((approval) => isSamePerson(by, withUsers(asPerson(approval), users)));
   if (before) return err(alreadyApproved(before.at, Math.max(needed - request.approvals.length, 1)));
   return ok(withApproval({ ...request, needed }, { ...made, minutes }, maxMinutes, now));
 }
@@ -120,7 +128,7 @@ export function decideAccess(
  */
 export function endAccess(
   request: AccessRequest | undefined,
-  by: DecidingPerson,
+  by: NamedPerson,
   reason: string | null,
   now: number,
 ): Result<AccessRequest, Denial> {
@@ -214,12 +222,16 @@ function withApproval(request: AccessRequest, approval: Approval, maxMinutes: nu
   return { ...request, approvals, active: { since: now, until: now + minutes * MINUTE_MS } };
 }
 
-function madeBy({ user, subject, kubernetesUser }: DecidingPerson, reason: string | null, at: number): Made {
+function madeBy({ user, subject, kubernetesUser }: NamedPerson, reason: string | null, at: number): Made {
   return { by: user, subject, kubernetesUser, at, reason };
 }
 
-function asPerson({ by, subject, kubernetesUser }: Made): DecidingPerson {
+function asPerson({ by, subject, kubernetesUser }: Made): NamedPerson {
   return { user: by, subject, kubernetesUser };
+}
+
+function withUsers(person: NamedPerson, users: KnownUsers): DecidingPerson {
+  return { ...person, kubernetesUsers: users[person.user] ?? [] };
 }
 
 const ASK_AGAIN = "ask for it again";

@@ -1,4 +1,11 @@
-import type { AccessRequest } from "../../contract/access.ts";
+import { type AccessRequest, type DecidingPerson, kubernetesUsersOf } from "../../contract/access.ts";
+import type { KnownUsers } from "../access/access-rules.ts";
+
+/** What a row has. */
+interface StoredRequest extends AccessRequest {
+  /** Left out where nobody has another Kubernetes user than the one in the request. */
+  readonly kubernetesUsers?: KnownUsers;
+}
 
 /**
  * The user's requests for access, in the object's SQLite: those that wait, that hold, and that ended lately.
@@ -8,6 +15,7 @@ import type { AccessRequest } from "../../contract/access.ts";
  */
 export class AccessRequests {
   readonly #sql: SqlStorage;
+  readonly #users = new Map<string, KnownUsers>();
   #all: readonly AccessRequest[] | undefined;
   readonly #listeners = new Set<(request: AccessRequest) => void>();
 
@@ -20,7 +28,11 @@ export class AccessRequests {
     this.#all ??= this.#sql
       .exec<{ request: string }>("SELECT request FROM access_requests")
       .toArray()
-      .map(({ request }) => JSON.parse(request) as AccessRequest);
+      .map((row) => {
+        const { kubernetesUsers, ...request }: StoredRequest = JSON.parse(row.request);
+        if (kubernetesUsers) this.#users.set(request.id, kubernetesUsers);
+        return request;
+      });
     return this.#all;
   }
 
@@ -37,17 +49,38 @@ export class AccessRequests {
     const changed = requests.filter((request) => before.get(request.id) !== JSON.stringify(request));
     const kept = new Set(requests.map(({ id }) => id));
     for (const id of before.keys()) {
-      if (!kept.has(id)) this.#sql.exec("DELETE FROM access_requests WHERE access_id = ?", id);
+      if (kept.has(id)) continue;
+      this.#users.delete(id);
+      this.#sql.exec("DELETE FROM access_requests WHERE access_id = ?", id);
     }
-    for (const request of changed) {
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO access_requests (access_id, request) VALUES (?, ?)",
-        request.id,
-        JSON.stringify(request),
-      );
-    }
+    for (const request of changed) this.#write(request);
     this.#all = requests;
     for (const request of changed) for (const listener of [...this.#listeners]) listener(request);
+  }
+
+  /** What is known of those who asked and approved. It is no part of copies, nor of what the edge is told. */
+  usersOf(id: string): KnownUsers {
+    return this.find(id) ? (this.#users.get(id) ?? {}) : {};
+  }
+
+  /** Remembers the Kubernetes users of somebody who has asked or approved, with those that it knew before. */
+  addUsers(id: string, { user, ...person }: DecidingPerson): void {
+    const request = this.find(id);
+    if (!request || person.kubernetesUsers === undefined) return;
+    const before = this.usersOf(id);
+    const users = new Set([...(before[user] ?? []), ...kubernetesUsersOf(person)]);
+    this.#users.set(id, { ...before, [user]: [...users] });
+    this.#write(request);
+  }
+
+  #write(request: AccessRequest): void {
+    const users = this.#users.get(request.id);
+    const stored: StoredRequest = { ...request, ...(users && { kubernetesUsers: users }) };
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO access_requests (access_id, request) VALUES (?, ?)",
+      request.id,
+      JSON.stringify(stored),
+    );
   }
 
   /**

@@ -22,8 +22,8 @@ export function standingOf(
   { name: user, person: watcher }: WatchRequest["watcher"],
 ): WatcherStanding {
   const { subject, kubernetesUsers } = watcher ?? { subject: null, kubernetesUsers: [] };
-  // Also where no cluster knows them.
-  const names = ["", ...kubernetesUsers].map((kubernetesUser) => ({ user, subject, kubernetesUser }));
-  if (names.some((name) => isSamePerson(name, person))) return { counts: false, notice: OWN_SESSION };
+  // No cluster may know them.
+  const names = { user, subject, kubernetesUser: "", kubernetesUsers };
+  if (isSamePerson(names, person)) return { counts: false, notice: OWN_SESSION };
   return watcher === null ? { counts: false, notice: NO_PERSON } : { counts: true };
 }

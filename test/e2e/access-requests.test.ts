@@ -1,6 +1,8 @@
 /** Access for a while: asked for, approved and taken back with real kubectl on the local stack as it is. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PERSONAS } from "../../dev/access/personas.ts";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
+import { ONLY_BINDING, SECOND } from "../../dev/stack/local-config.ts";
 import type { Finished, Kubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
@@ -122,4 +124,31 @@ describe("access for a while", () => {
     expect(read(await admin.run("get", "--raw", `/-/approvals/${id}`))).toMatchObject({ state: "pending" });
     expect(read(await decide(admin, id, { decision: "approve" }))).toMatchObject({ state: "active" });
   });
+});
+
+it("is not decided by an identity that is the same Kubernetes user at another cluster alone", async () => {
+  const isOf = (email: string, user: string) => ({ match: { email }, user, groups: ["developers"] });
+  const clusters = [
+    { name: "first", hostnames: ["127.0.0.1", "localhost"], binding: ONLY_BINDING },
+    {
+      ...{ name: SECOND.name, hostnames: [SECOND.hostname], binding: SECOND.binding },
+      identities: [
+        ...[PERSONAS.alice, PERSONAS.admin].map(({ email }) => isOf(email, "shared-operator")),
+        isOf(PERSONAS.bob.email, "bob-operator"),
+      ],
+    },
+  ];
+  const two = await startTestStack({ clusters }, { secondCluster: true });
+  try {
+    const { id } = read(await ask(two.alice, "grant=prod-admin"));
+    for (const context of ["admin", "admin-second"]) {
+      const refused = await decide(two.kubectl(context), id, { decision: "approve" });
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("decides their own request") });
+    }
+    const shown = await two.alice.run("get", "--raw", `/-/approvals/${id}`);
+    expect(read(shown)).toMatchObject({ state: "pending" });
+    expect(read(await decide(two.bob, id, { decision: "approve" }))).toMatchObject({ state: "active" });
+  } finally {
+    await two.stop();
+  }
 });

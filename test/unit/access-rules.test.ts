@@ -17,6 +17,7 @@ import {
   askForAccess,
   decideAccess,
   endAccess,
+  type KnownUsers,
   MAX_ENDED_REQUESTS,
   MAX_REQUESTS_PER_DAY,
   refuseEndedGrants,
@@ -53,8 +54,11 @@ const vote = (by: DecidingPerson, more: Partial<AccessVote> = {}): AccessVote =>
   ...{ by, decision: "approve", reason: null, minutes: null, needed: 1, maxMinutes: 480 },
   ...more,
 });
+/** @param users of whom an edge has told all Kubernetes users */
+const decide = (request: AccessRequest | undefined, by: AccessVote, now: number, users: KnownUsers = {}) =>
+  decideAccess(request, by, users, now);
 const approved = (more: Partial<AccessVote> = {}, request = asked()) =>
-  unwrap(decideAccess(request, vote(BOB, more), NOW + 1));
+  unwrap(decide(request, vote(BOB, more), NOW + 1));
 const denied = (code: string, message: RegExp) => ({
   ok: false,
   error: { code, message: expect.stringMatching(message) },
@@ -171,10 +175,10 @@ describe("a decision", () => {
   });
 
   test("of the last of several gives the least that any of them gave", () => {
-    const first = unwrap(decideAccess(asked({ needed: 3 }), vote(BOB, { minutes: 10, needed: 3 }), NOW + 1));
-    const second = unwrap(decideAccess(first, vote(CAROL, { minutes: 40, needed: 3 }), NOW + 2));
+    const first = unwrap(decide(asked({ needed: 3 }), vote(BOB, { minutes: 10, needed: 3 }), NOW + 1));
+    const second = unwrap(decide(first, vote(CAROL, { minutes: 40, needed: 3 }), NOW + 2));
     expect([first.active, second.active]).toEqual([null, null]);
-    const third = unwrap(decideAccess(second, vote(person("dave"), { needed: 3 }), NOW + 3));
+    const third = unwrap(decide(second, vote(person("dave"), { needed: 3 }), NOW + 3));
     expect(third.active).toEqual({ since: NOW + 3, until: NOW + 3 + 10 * MINUTE });
     expect(third.approvals.map(({ by }) => by)).toEqual(["bob@example.com", "carol@example.com", "dave@example.com"]);
   });
@@ -182,15 +186,15 @@ describe("a decision", () => {
   test("goes by how many the document asks for now, not when it was asked", () => {
     const raised = approved({ needed: 2 });
     expect(raised).toMatchObject({ needed: 2, active: null });
-    expect(unwrap(decideAccess(raised, vote(CAROL, { needed: 2 }), NOW + 2)).active).not.toBeNull();
-    const two = unwrap(decideAccess(asked({ needed: 3 }), vote(BOB, { needed: 3 }), NOW + 1));
-    expect(unwrap(decideAccess(two, vote(CAROL, { needed: 1 }), NOW + 2)).active).not.toBeNull();
+    expect(unwrap(decide(raised, vote(CAROL, { needed: 2 }), NOW + 2)).active).not.toBeNull();
+    const two = unwrap(decide(asked({ needed: 3 }), vote(BOB, { needed: 3 }), NOW + 1));
+    expect(unwrap(decide(two, vote(CAROL, { needed: 1 }), NOW + 2)).active).not.toBeNull();
   });
 
   test("of one against it ends it, whoever has approved", () => {
     const half = approved({ needed: 2 }, asked({ needed: 2 }));
     for (const by of [CAROL, BOB]) {
-      const request = unwrap(decideAccess(half, vote(by, { decision: "deny", reason: "not now", needed: 2 }), NOW + 2));
+      const request = unwrap(decide(half, vote(by, { decision: "deny", reason: "not now", needed: 2 }), NOW + 2));
       expect(accessStateOf(request, NOW + 3)).toBe("denied");
       expect(request).toMatchObject({ ended: { by: by.user, reason: "not now", how: "denied" }, active: null });
     }
@@ -205,15 +209,35 @@ describe("a decision", () => {
 
   test.each(otherSpellings)("about one's own is refused: %s", (_, by) => {
     for (const decision of ["approve", "deny"] as const) {
-      expect(decideAccess(asked(), vote(by, { decision }), NOW)).toEqual(
+      expect(decide(asked(), vote(by, { decision }), NOW)).toEqual(
         denied("access_own_request", /^nobody decides their own .*: ask somebody else .* withdraws it$/),
       );
     }
   });
 
+  const known = { [ALICE.user]: ["alice", "root"], [BOB.user]: ["bob", "ops"] };
+
+  test("about one's own is refused where two share a user at clusters that neither was at", () => {
+    const twin = { ...person("twin"), kubernetesUsers: ["twin", "ROOT"] };
+    const neighbour = { ...person("twin"), kubernetesUsers: ["twin", "other"] };
+    for (const decision of ["approve", "deny"] as const) {
+      expect(decide(asked(), vote(twin, { decision }), NOW, known)).toEqual(denied("access_own_request", /./));
+      expect(decide(asked(), vote(neighbour, { decision }), NOW, known).ok).toBe(true);
+    }
+    // Of a request from before, the object knows one user.
+    expect(decide(asked(), vote({ ...twin, kubernetesUsers: ["twin", "Alice"] }), NOW)).toMatchObject({ ok: false });
+  });
+
+  test("by two who share such a user counts once", () => {
+    const half = approved({ needed: 2 }, asked({ needed: 2 }));
+    const by = (user: string) => vote({ ...CAROL, kubernetesUsers: ["carol", user] }, { needed: 2 });
+    expect(decide(half, by("Ops"), NOW + 2, known)).toEqual(denied("access_already_decided", /you approved this/));
+    expect(unwrap(decide(half, by("other"), NOW + 2, known)).active).not.toBeNull();
+  });
+
   test("by somebody with no sub is not that of another one without", () => {
     const without = { ...ALICE, subject: null };
-    expect(decideAccess(asked({ person: without }), vote({ ...BOB, subject: null }), NOW).ok).toBe(true);
+    expect(decide(asked({ person: without }), vote({ ...BOB, subject: null }), NOW).ok).toBe(true);
   });
 
   test.each([
@@ -223,14 +247,14 @@ describe("a decision", () => {
     ["the same Kubernetes user", { user: "bob@other.example", subject: null, kubernetesUser: "bob" }],
   ])("by one person under two identities counts once: %s", (_, by) => {
     const half = approved({ needed: 2 }, asked({ needed: 2 }));
-    expect(decideAccess(half, vote(by, { needed: 2 }), NOW + 2)).toEqual(
+    expect(decide(half, vote(by, { needed: 2 }), NOW + 2)).toEqual(
       denied(
         "access_already_decided",
         /^you approved this request at 2026-.*: it needs one more approval, by somebody/,
       ),
     );
     const of3 = approved({ needed: 3 }, asked({ needed: 3 }));
-    expect(decideAccess(of3, vote(by, { needed: 3 }), NOW + 2)).toEqual(
+    expect(decide(of3, vote(by, { needed: 3 }), NOW + 2)).toEqual(
       denied("access_already_decided", /it needs 2 more approvals, by others$/),
     );
   });
@@ -245,7 +269,7 @@ describe("a decision", () => {
   ])("about a request that is %s is refused, and so is another end of it", (what, request, now, message) => {
     for (const decision of ["approve", "deny"] as const) {
       for (const by of [BOB, CAROL]) {
-        expect(decideAccess(request, vote(by, { decision }), now)).toEqual(denied("access_already_decided", message));
+        expect(decide(request, vote(by, { decision }), now)).toEqual(denied("access_already_decided", message));
       }
     }
     const ended = endAccess(request, CAROL, null, now);
@@ -254,7 +278,7 @@ describe("a decision", () => {
   });
 
   test("about a request that is not there is refused", () => {
-    expect(decideAccess(undefined, vote(BOB), NOW)).toEqual(denied("access_not_found", /^there is no request/));
+    expect(decide(undefined, vote(BOB), NOW)).toEqual(denied("access_not_found", /^there is no request/));
     expect(endAccess(undefined, BOB, null, NOW)).toEqual(denied("access_not_found", /^there is no request/));
   });
 });

@@ -71,21 +71,17 @@ describe("an edge and an object of different versions", () => {
     expectMismatch(requestWith(headers), `version ${CONTRACT_VERSION - 1} instead of ${version}`, [version]);
   });
 
-  test("an object reads the plan of an edge of version 4, which knows no session that must be watched", () => {
-    const { moderation: _, ...rest } = WIRE;
-    expect(detach(requestWithPlan({ ...rest, version: 4 })).plan).toEqual({ ...PLAN, moderation: null });
-    expectMismatch(requestWithPlan({ ...WIRE, version: 4 }), "(whole): unrecognized_keys");
-  });
-
   test("a plan that asks for nothing new is for objects that still run the version before", () => {
     const headers = new Headers();
-    attachSessionPlan(headers, PLAN);
-    expect(detachSessionPlan(requestWith(headers), [4])).toMatchObject({
-      ok: true,
-      value: { plan: { moderation: null } },
-    });
-    attachSessionPlan(headers, { ...PLAN, moderation: { waitMs: 60_000, person: PERSON } });
-    expectMismatch(requestWith(headers), "version 5 instead of 4", [4]);
+    const moderated = { ...PLAN, moderation: { waitMs: 60_000, person: PERSON } };
+    for (const plan of [PLAN, moderated]) {
+      attachSessionPlan(headers, plan);
+      expect(detach(requestWith(headers), [5]).plan).toEqual(plan);
+    }
+    // That version would let somebody watch themselves.
+    const person = { ...PERSON, kubernetesUsers: ["alice", "root"] };
+    attachSessionPlan(headers, { ...moderated, moderation: { waitMs: 60_000, person } });
+    expectMismatch(requestWith(headers), "version 6 instead of 5", [5]);
   });
 
   test.each([undefined, null, "1", [1], { version: 1 }])("the version %j is none", (version) => {

@@ -1,9 +1,11 @@
 /** Access for a while, from the edge: who may ask, who decides, what it gives, and when it is over. */
+import { abortAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { userObjectName } from "../../contract/placement.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
+import { Channel } from "../../kubernetes/channels.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended } from "./audit-rows.ts";
@@ -69,12 +71,34 @@ async function json<T = Request>(response: Promise<Response>): Promise<T> {
   return JSON.parse(text) as T;
 }
 
-const ask = (who: JWTPayload, query: string, reason = "INC-17") =>
-  call(who, `/-/access?${query}`, { method: "POST", body: reason });
-const asked = (who: JWTPayload, query = "grant=prod-admin", reason?: string) => json(ask(who, query, reason));
+const ask = (who: JWTPayload, query: string, reason = "INC-17", other: Other = {}) =>
+  call(who, `/-/access?${query}`, { method: "POST", body: reason }, other);
+const asked = (who: JWTPayload, query = "grant=prod-admin", reason?: string, other?: Other) =>
+  json(ask(who, query, reason, other));
 const decide = (who: JWTPayload, id: string, body: object = { decision: "approve" }, other: Other = {}) =>
   call(who, `/-/approvals/${id}`, { method: "POST", body: JSON.stringify(body) }, other);
 const revoke = (who: JWTPayload, id: string) => call(who, `/-/grants/${id}`, { method: "DELETE" });
+
+/**
+ * A person who asks, an approver who is the same Kubernetes user at a cluster where neither of them does
+ * anything, and an approver who is somebody else there.
+ */
+function sharingUsers() {
+  const [person, twin, neighbour] = [someone(), lead(), lead()];
+  const isOf = ({ email }: Person, user: string) => ({ match: { email }, user });
+  const shared = `shared-${person.sub}`;
+  const clusters = [
+    { name: "here", hostnames: ["sallyport.example.com"], binding: "KUBE_API" },
+    { name: "there", hostnames: ["there.example.com"], binding: "KUBE_API" },
+    {
+      ...{ name: "elsewhere", hostnames: ["elsewhere.example.com"], binding: "KUBE_API" },
+      identities: [isOf(person, shared), isOf(twin, shared.toUpperCase()), isOf(neighbour, "another")],
+    },
+  ];
+  const config = { cluster: undefined, clusters } as Partial<ConfigInput>;
+  const hosts = { another: "https://there.example.com", shared: "https://elsewhere.example.com" } as const;
+  return { person, twin, neighbour, config, hosts };
+}
 
 /** What the cluster sees of a person. */
 async function seenAs(who: JWTPayload, other: Other = {}): Promise<Readonly<Record<string, string>>> {
@@ -242,7 +266,11 @@ describe("an approved request", () => {
       },
     ];
     const other = { config: { cluster: undefined, clusters } as Partial<ConfigInput> };
-    await expectApiDenial(await decide(twin, id, undefined, other), "access_already_decided", /you have approved this/);
+    await expectApiDenial(
+      await decide(twin, id, undefined, other),
+      "access_already_decided",
+      /^you approved this request at/,
+    );
     expect(await json(call(person, `/-/approvals/${id}`))).toMatchObject({ state: "pending" });
     // Another person, with the same document.
     expect(await json(decide(two, id, undefined, other))).toMatchObject({ state: "active" });
@@ -278,6 +306,8 @@ describe("an approved request", () => {
 
 describe("a decision is refused", () => {
   const OWN = /this is your own request/;
+  /** The person's object knows what the edge that decides does not. */
+  const OWN_OR_TOLD = /this is your own request|^nobody decides their own request for access, under whatever identity/;
 
   it("about one's own request: by one's name, sign-in or Kubernetes user, at any cluster", async () => {
     const person = { ...someone(), custom: { groups: ["developers", "leads"] } };
@@ -304,6 +334,61 @@ describe("a decision is refused", () => {
     expect(await json(call(person, `/-/approvals/${id}`))).toMatchObject({ state: "pending", approvals: [] });
     // The neighbour, who is nobody of these.
     expect(await json(decide(twin, id))).toMatchObject({ state: "active" });
+  });
+
+  it.each<[string, "another" | "shared"]>([
+    ["decides where neither is that user", "another"],
+    ["decides where it is that user, and the person who asked was not", "shared"],
+  ])("about one's own request by an identity with which one shares a user elsewhere alone: %s", async (_, where) => {
+    const { person, twin, neighbour, config, hosts } = sharingUsers();
+    const { id } = await asked(person, "grant=prod-admin", "INC-17", { config });
+    const host = hosts[where];
+    for (const decision of ["approve", "deny"]) {
+      await expectApiDenial(await decide(twin, id, { decision }, { config, host }), "access_own_request", OWN_OR_TOLD);
+    }
+    expect(await json(call(person, `/-/approvals/${id}`))).toMatchObject({ state: "pending", approvals: [] });
+    expect(await json(decide(neighbour, id, undefined, { config, host }))).toMatchObject({ state: "active" });
+  });
+
+  it("about one's own request that a shell made, by such an identity, also after the object's restart", async () => {
+    const { person, twin, neighbour, config } = sharingUsers();
+    const rules = [
+      { name: "shells", match: { kinds: ["exec" as const] }, action: "allow" as const, approval: { grant: "shells" } },
+    ];
+    const shells = { name: "shells", for: DEVELOPERS, gives: { rules: ["shells"] }, approvers: APPROVERS };
+    const other = { config: { ...config, rules, grants: [shells] } };
+    const pod = await Puppet.make();
+    const client = await Client.open(call(person, pod.path(), { headers: UPGRADE }, other));
+    await eventually(() => expect(client.text(Channel.stderr)).toContain("waits for up to"));
+    const { items } = await json<{ items: Request[] }>(call(person, "/-/access", {}, other));
+    const id = items[0]?.id ?? "";
+    await expectApiDenial(await decide(twin, id, undefined, other), "access_own_request", OWN_OR_TOLD);
+    // Its users are in the database, and nowhere else.
+    client.close();
+    await ended(client.sessionId);
+    const { id: again } = await asked(person, "grant=shells", "INC-17", other);
+    await abortAllDurableObjects();
+    await expectApiDenial(await decide(twin, again, undefined, other), "access_own_request", OWN_OR_TOLD);
+    expect(await json(decide(neighbour, again, undefined, other))).toMatchObject({ state: "active" });
+  });
+
+  it("about one's own request from before users elsewhere were told, once it is asked for again", async () => {
+    const { person, twin, neighbour, config } = sharingUsers();
+    const { id } = await asked(person);
+    expect(await asked(person, "grant=prod-admin", "INC-17", { config })).toMatchObject({ id, isNew: false });
+    await expectApiDenial(await decide(twin, id, undefined, { config }), "access_own_request", OWN_OR_TOLD);
+    expect(await json(decide(neighbour, id, undefined, { config }))).toMatchObject({ state: "active" });
+  });
+
+  it("for the second time, by an identity with which the first approver shares a user elsewhere alone", async () => {
+    const { person: first, twin, neighbour, config } = sharingUsers();
+    const approver = { ...first, custom: { groups: ["leads"] } };
+    const { id } = await asked(someone(), "grant=pair");
+    const other = { config };
+    expect(await json(decide(approver, id, undefined, other))).toMatchObject({ state: "pending" });
+    const refused = await decide(twin, id, undefined, other);
+    await expectApiDenial(refused, "access_already_decided", /it needs one more approval, by somebody else$/);
+    expect(await json(decide(neighbour, id, undefined, other))).toMatchObject({ state: "active" });
   });
 
   it("by a service token, whatever roles it has", async () => {

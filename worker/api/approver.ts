@@ -1,5 +1,5 @@
 /** The caller of the API as an approver: what they may decide about and see, and what is their own. */
-import { type AccessRequest, type DecidingPerson, isSamePerson } from "../../contract/access.ts";
+import { type AccessRequest, isSamePerson } from "../../contract/access.ts";
 import type { Grant } from "../config/schema.ts";
 import { type Approver, decidingPerson, mayDecide } from "../policy/approvals.ts";
 import { identify } from "../policy/identify.ts";
@@ -14,29 +14,11 @@ export function approverOf({ subject, accessIdentity, config }: Caller): Approve
 }
 
 /**
- * Whether a request is the caller's own, under whatever spelling or second identity. The caller may be
- * another Kubernetes user in each cluster, and whoever asked may have been at any of them.
+ * Whether a request is the caller's own, as far as the request says: their object also knows by which other
+ * Kubernetes users whoever asked is known.
  */
-export function isOwnRequest(caller: Caller, request: AccessRequest): boolean {
-  return isCaller(caller, request.person);
-}
-
-/** Whether one of a request's approvals is the caller's own, likewise: they count people, not identities. */
-export function hasApproved(caller: Caller, { approvals }: AccessRequest): boolean {
-  return approvals.some(({ by, subject, kubernetesUser }) => isCaller(caller, { user: by, subject, kubernetesUser }));
-}
-
-function isCaller(caller: Caller, person: DecidingPerson): boolean {
-  return personsOf(caller).some((one) => isSamePerson(one, person));
-}
-
-/** The caller under all the identities that the document gives them: the document's own, and each cluster's. */
-export function personsOf({ subject, accessIdentity, identity, config }: Caller): readonly DecidingPerson[] {
-  const others = [config.identities, ...config.clusters.map(({ identities }) => identities)].flatMap((rules) => {
-    const identified = identify(subject, accessIdentity, rules);
-    return identified.ok ? [identified.value] : [];
-  });
-  return [identity, ...others].map((one) => decidingPerson(subject, one));
+export function isOwnRequest(caller: Caller, { person }: AccessRequest): boolean {
+  return isSamePerson(decidingPerson(caller, caller.config), person);
 }
 
 /** The grants that the caller may decide about. */

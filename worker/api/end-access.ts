@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { ok, type Result } from "../../common/result.ts";
 import { LOCATION_HINTS } from "../../contract/placement.ts";
 import type { Denial } from "../denials.ts";
-import { decidingPerson } from "../policy/approvals.ts";
+import { namedPerson } from "../policy/approvals.ts";
 import { invokeUserObject, type UserObjectAddress } from "../sessions/user-objects.ts";
 import { accessJson } from "./access-json.ts";
 import type { ApiContext } from "./request.ts";
@@ -17,12 +17,13 @@ import type { endedAccess } from "./schemas/access.ts";
  * @param reason empty for none
  */
 export async function endAccess(
-  { subject, identity, config, env, url }: ApiContext,
+  api: ApiContext,
   address: UserObjectAddress,
   id: string,
   reason: string,
 ): Promise<Result<z.output<typeof endedAccess>, Denial>> {
-  const end = { id, by: decidingPerson(subject, identity), reason: reason || null, copyTo: [...LOCATION_HINTS] };
+  const { config, env, url } = api;
+  const end = { id, by: namedPerson(api), reason: reason || null, copyTo: [...LOCATION_HINTS] };
   const ended = await invokeUserObject(env.USER_SESSIONS, address, "endAccess", end);
   if (!ended.ok) return ended;
   const { request, ended: sessions, notReached } = ended.value;

@@ -1,9 +1,9 @@
 /** Who may approve what, and how people are told. Pure. */
-import type { DecidingPerson } from "../../contract/access.ts";
+import type { DecidingPerson, NamedPerson } from "../../contract/access.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import type { Subject } from "../access/subject.ts";
-import type { Grant, Role } from "../config/schema.ts";
-import type { Identity } from "./identify.ts";
+import type { Config, Grant, Role } from "../config/schema.ts";
+import { type Identity, identify } from "./identify.ts";
 
 /** More names than these would make a message that nobody reads. */
 const MAX_LISTED = 5;
@@ -18,9 +18,35 @@ export interface Approver {
   readonly roles: readonly Role[];
 }
 
-/** Somebody by all the names that tell whether two are the same person. */
-export function decidingPerson({ sub }: Subject, { name, user }: Identity): DecidingPerson {
-  return { user: name, subject: sub === "" ? null : sub, kubernetesUser: user };
+/** Somebody whom the document knows. */
+export interface IdentifiedPerson {
+  readonly subject: Subject;
+  readonly accessIdentity: AccessIdentity;
+  /** At the host name that they ask. */
+  readonly identity: Identity;
+}
+
+/** Somebody as they are named where they did something. */
+export function namedPerson({ subject: { sub }, identity }: Omit<IdentifiedPerson, "accessIdentity">): NamedPerson {
+  return { user: identity.name, subject: sub === "" ? null : sub, kubernetesUser: identity.user };
+}
+
+/**
+ * Somebody by all the names that tell whether two are the same person. The document may make them another
+ * Kubernetes user in each cluster, and whoever is compared with them may have been at any of these.
+ */
+export function decidingPerson(
+  person: IdentifiedPerson,
+  { identities, clusters }: Pick<Config, "identities" | "clusters">,
+): DecidingPerson {
+  const { subject, accessIdentity, identity } = person;
+  const users = new Set([identity.user]);
+  // Most clusters have the document's own.
+  for (const rules of new Set([identities, ...clusters.map((cluster) => cluster.identities)])) {
+    const identified = identify(subject, accessIdentity, rules);
+    if (identified.ok) users.add(identified.value.user);
+  }
+  return { ...namedPerson(person), ...(users.size > 1 && { kubernetesUsers: [...users] }) };
 }
 
 /** Whether somebody may decide about requests for a grant: never a service token. */

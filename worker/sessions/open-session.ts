@@ -9,7 +9,6 @@ import { SESSION_EXTRA } from "../config/reserved-extras.ts";
 import type { Cluster, Config } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
 import type { Failure } from "../failure.ts";
-import { decidingPerson } from "../policy/approvals.ts";
 import type { SessionDecision } from "../policy/decide.ts";
 import type { Identity } from "../policy/identify.ts";
 import { impersonationLinesFor, upstreamHeadersFor } from "../upstream/headers.ts";
@@ -26,6 +25,8 @@ export interface SessionAttempt {
   readonly request: Request;
   readonly target: RequestTarget;
   readonly subject: Subject;
+  /** Names its person by all names. It takes a while, and most sessions do without. */
+  readonly describePerson: () => DecidingPerson;
   readonly signIn: SignIn;
   readonly identity: Identity;
   readonly cluster: Cluster;
@@ -60,7 +61,7 @@ export async function openSession(
 
 function planSession(
   sessionId: string,
-  { request, subject, signIn, identity, cluster, decision, approval }: SessionAttempt,
+  { request, subject, describePerson, signIn, identity, cluster, decision, approval }: SessionAttempt,
   config: SessionPolicies,
 ): Omit<SessionPlan, "impersonation"> {
   const { endWithToken, ...limits } = { ...config.limits, ...decision.limits };
@@ -81,7 +82,7 @@ function planSession(
     grants: decision.grants,
     approval,
     tellOfWatchers: decision.tell,
-    moderation: moderationOf(decision, decidingPerson(subject, identity)),
+    moderation: moderationOf(decision, describePerson),
     limits,
     endsAt: endWithToken ? subject.expiresAt : null,
     audit: { onOutage, maxQueuedEvents, maxSessionBytesPerDay },
@@ -92,8 +93,11 @@ function planSession(
   };
 }
 
-function moderationOf({ watchWaitMinutes }: SessionDecision, person: DecidingPerson): SessionPlan["moderation"] {
-  return watchWaitMinutes === null ? null : { waitMs: watchWaitMinutes * MINUTE_MS, person };
+function moderationOf(
+  { watchWaitMinutes }: SessionDecision,
+  describePerson: SessionAttempt["describePerson"],
+): SessionPlan["moderation"] {
+  return watchWaitMinutes === null ? null : { waitMs: watchWaitMinutes * MINUTE_MS, person: describePerson() };
 }
 
 /**

@@ -2,7 +2,7 @@ import { findActiveAccess } from "../../audit/access-queries.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
-import type { DecidingPerson } from "../../contract/access.ts";
+import type { NamedPerson } from "../../contract/access.ts";
 import { LOCATION_HINTS } from "../../contract/placement.ts";
 import { MAX_GRANT_MINUTES } from "../config/grants.ts";
 import type { Grant } from "../config/schema.ts";
@@ -24,7 +24,7 @@ const AT_ONCE = 20;
 const MAX_PER_RUN = 200;
 
 /** In the audit log, and in the message to whoever loses the access. No person can have this name. */
-const CONFIGURATION: DecidingPerson = { user: "sallyport", subject: null, kubernetesUser: "sallyport" };
+const CONFIGURATION: NamedPerson = { user: "sallyport", subject: null, kubernetesUser: "sallyport" };
 
 /** Access that holds, or a request that waits. */
 interface Known {

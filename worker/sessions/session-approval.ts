@@ -1,7 +1,7 @@
 /** Sessions that wait for an approval instead of being refused. */
 
 import { err, ok, type Result } from "../../common/result.ts";
-import { accessStateOf } from "../../contract/access.ts";
+import { accessStateOf, type DecidingPerson } from "../../contract/access.ts";
 import type { LocationHint } from "../../contract/placement.ts";
 import type { SessionApproval } from "../../contract/session-plan.ts";
 import type { SessionTarget } from "../../kubernetes/classify.ts";
@@ -9,10 +9,9 @@ import type { Subject } from "../access/subject.ts";
 import type { Grant } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
-import { decidingPerson, defaultMinutes, howToAsk, whoMayApprove } from "../policy/approvals.ts";
+import { defaultMinutes, howToAsk, whoMayApprove } from "../policy/approvals.ts";
 import type { Decision, SessionDecision } from "../policy/decide.ts";
 import { type GrantDenial, type NeededApproval, PENDING_GRANT } from "../policy/decide-with-grants.ts";
-import type { Identity } from "../policy/identify.ts";
 import { purposeOf } from "../policy/purpose.ts";
 import { invokeUserObject, userObjectAddress } from "./user-objects.ts";
 
@@ -60,8 +59,8 @@ function waitingShell({ needed }: GrantDenial, { email }: Subject): SessionDecis
 export interface ApprovalQuestion {
   readonly needed: NeededApproval;
   readonly target: SessionTarget;
-  readonly subject: Subject;
-  readonly identity: Identity;
+  /** Whose it is. */
+  readonly person: DecidingPerson;
   readonly cluster: string;
   /** Of the request; the approver's address is at the same host. */
   readonly origin: string;
@@ -78,11 +77,11 @@ export interface ApprovalQuestion {
  */
 export async function askForApproval(
   namespace: Bindings["USER_SESSIONS"],
-  { needed, target, subject, identity, cluster, origin, copyTo }: ApprovalQuestion,
+  { needed, target, person, cluster, origin, copyTo }: ApprovalQuestion,
   now: number,
 ): Promise<Result<SessionApproval, Denial>> {
   const { grant, waitMinutes } = needed;
-  const address = userObjectAddress(namespace, identity.name, null);
+  const address = userObjectAddress(namespace, person.user, null);
   if (grant.requireReason) {
     const listed = await invokeUserObject(namespace, address, "listAccess", {});
     if (!listed.ok) return listed;
@@ -93,7 +92,7 @@ export async function askForApproval(
     if (!isOpen) return err(reasonFirst(grant));
   }
   const asked = await invokeUserObject(namespace, address, "requestAccess", {
-    ...{ person: decidingPerson(subject, identity), grant: grant.name, minutes: defaultMinutes(grant) },
+    ...{ person, grant: grant.name, minutes: defaultMinutes(grant) },
     ...{ reason: null, purpose: purposeOf(target, cluster), needed: grant.count, approvesItself: false, copyTo },
   });
   if (!asked.ok) return asked;

@@ -13,7 +13,6 @@ import {
   type UserObjectValue,
 } from "../../contract/user-object.ts";
 import type { UserObject } from "../../contract/user-object-binding.ts";
-import { CONTRACT_VERSION } from "../../contract/version.ts";
 import { readWatchAnswer, type WatchRequest, watchHeaders } from "../../contract/watch.ts";
 import { type Denial, denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
@@ -165,8 +164,7 @@ export async function sendAttempt(
 }
 
 /**
- * Asks the object that holds a session to show it. There is no second try, but in an older form: a watch that
- * failed may have begun.
+ * Asks the object that holds a session to show it. There is no second try: a watch that failed may have begun.
  *
  * @param signal aborted when the watcher leaves
  * @returns the 101 or the stream, or why not; `object_unavailable` if the object cannot be reached
@@ -177,15 +175,9 @@ export async function sendWatch(
   watch: WatchRequest,
   { isUpgrade, signal }: { readonly isUpgrade: boolean; readonly signal: AbortSignal },
 ): Promise<Result<Response, Denial>> {
-  const ask = async (version: number) => {
-    const init = { headers: watchHeaders(watch, isUpgrade, version), signal };
-    return readWatchAnswer(await connect(namespace, address).fetch("http://object/watch", init));
-  };
   try {
-    const answered = await ask(CONTRACT_VERSION);
-    // An object that runs older code has begun nothing, and has no session that must be watched.
-    const isOlder = !answered.ok && answered.error.code === "contract_mismatch";
-    return isOlder ? await ask(CONTRACT_VERSION - 1) : answered;
+    const init = { headers: watchHeaders(watch, isUpgrade), signal };
+    return await readWatchAnswer(await connect(namespace, address).fetch("http://object/watch", init));
   } catch (thrown) {
     return unavailableAfter("watch", { tries: 1, thrown });
   }

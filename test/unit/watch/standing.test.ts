@@ -27,12 +27,20 @@ describe("who watches a session that must be watched", () => {
     ["by the cluster's user", watcher("second@example.com", { subject: "sub-2", kubernetesUsers: ["alice"] })],
     ["by that user in other letters", watcher("second@example.com", { subject: "sub-2", kubernetesUsers: ["ALICE"] })],
     ["at another cluster", watcher("second@example.com", { subject: "sub-2", kubernetesUsers: ["second", "alice"] })],
-    ["by name, where an older edge says no more", watcher("alice@example.com", null)],
+    ["by name, and no cluster knows them", watcher("alice@example.com", null)],
   ])("does not count for their own: %s", (_, who) => {
     expect(standingOf(ALICE, who)).toEqual({ counts: false, notice: expect.stringContaining("it is your own") });
   });
 
-  it("does not count where nobody stands behind it: a service token, or somebody of an older edge", () => {
+  it("does not count for their own by a Kubernetes user that both have at other clusters alone", () => {
+    const alice = { ...ALICE, kubernetesUsers: ["alice", "root"] };
+    const twin = watcher("second@example.com", { subject: "sub-2", kubernetesUsers: ["second", "Root"] });
+    expect(standingOf(alice, twin)).toEqual({ counts: false, notice: expect.stringContaining("it is your own") });
+    const neighbour = watcher("second@example.com", { subject: "sub-2", kubernetesUsers: ["second", "other"] });
+    expect(standingOf(alice, neighbour)).toEqual({ counts: true });
+  });
+
+  it("does not count where nobody stands behind it: a service token", () => {
     const notice = expect.stringContaining("by a person");
     expect(standingOf(ALICE, watcher("service:ci", null))).toEqual({ counts: false, notice });
   });

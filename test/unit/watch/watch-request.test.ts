@@ -27,13 +27,6 @@ it("crosses as it is, with or without an upgrade", () => {
   expect(isWatchRequest({ headers: new Headers() })).toBe(false);
 });
 
-it("crosses without who watches to an object of the version before, and from an edge of that version", () => {
-  const headers = watchHeaders(WATCH, true, CONTRACT_VERSION - 1);
-  expect(decodeURIComponent(headers.get("Sallyport-Watch") ?? "")).not.toContain("person");
-  const watcher = { ...WATCH.watcher, person: null };
-  expect(readWatchRequest({ headers })).toEqual({ ok: true, value: { ...WATCH, watcher } });
-});
-
 it.each([
   ["nothing", ""],
   ["no JSON", "x"],

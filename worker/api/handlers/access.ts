@@ -40,7 +40,7 @@ export const askForAccess: Handler<"askForAccess"> = async ({ query, body }, api
   if (fault) return err(denial("bad_request", fault));
   const address = userObjectAddress(env.USER_SESSIONS, identity.name, null);
   const asked = await invokeUserObject(env.USER_SESSIONS, address, "requestAccess", {
-    ...{ person: decidingPerson(subject, identity), grant: grant.name, minutes, reason },
+    ...{ person: decidingPerson(api, config), grant: grant.name, minutes, reason },
     ...{ purpose: null, needed: grant.count },
     // A service token never approves anything.
     approvesItself: grant.selfApproval !== undefined && subject.email !== undefined,

@@ -13,7 +13,7 @@ import { askDirectory } from "../../sessions/directory.ts";
 import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "../../sessions/user-objects.ts";
 import { accessJson, decisionJson } from "../access-json.ts";
 import { findLatestActivity } from "../activity.ts";
-import { approverOf, decidableGrants, hasApproved, isOwnRequest, maySee, seesAll } from "../approver.ts";
+import { approverOf, decidableGrants, isOwnRequest, maySee, seesAll } from "../approver.ts";
 import { queryDatabase } from "../database.ts";
 import { endAccess } from "../end-access.ts";
 import type { ApiContext } from "../request.ts";
@@ -36,11 +36,6 @@ const NO_SERVICE_TOKEN: Denial = denial(
 const OWN_REQUEST: Denial = denial(
   "access_own_request",
   "this is your own request, by your name, your sign-in or your Kubernetes user: somebody else must decide",
-);
-
-const ALREADY_APPROVED: Denial = denial(
-  "access_already_decided",
-  "you have approved this, by your name, your sign-in or your Kubernetes user: it needs somebody else's approval",
 );
 
 type Decided = z.output<typeof approvals>["decided"];
@@ -86,7 +81,7 @@ const SHOWN_ACTIVITY_MS = 60 * 60 * 1_000;
 const OPEN_STATES: ReadonlySet<string> = new Set(["pending", "active"]);
 
 export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }, body }, api) => {
-  const { subject, identity, config, env, url } = api;
+  const { subject, config, env, url } = api;
   if (subject.email === undefined) return err(NO_SERVICE_TOKEN);
   const found = await find(api, id);
   if (!found.ok) return found;
@@ -98,14 +93,11 @@ export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }
     return err(denial("not_approver", `you may not decide about ${grant.name}: ${describeApprovers(grant)} may`));
   }
   const { decision, reason, minutes = null } = body;
-  // What has ended meanwhile is the object's to tell, which also knows of an approval of this moment.
-  const isPending = accessStateOf(request, Date.now()) === "pending";
-  if (isPending && decision === "approve" && hasApproved(api, request)) return err(ALREADY_APPROVED);
   if (minutes !== null && minutes > grant.maxMinutes) {
     return err(denial("bad_request", `the grant ${grant.name} is for ${grant.maxMinutes} minutes at most: give fewer`));
   }
   const decided = await invokeUserObject(env.USER_SESSIONS, address, "decideAccess", {
-    ...{ id, by: decidingPerson(subject, identity), decision, reason: reason || null, minutes },
+    ...{ id, by: decidingPerson(api, config), decision, reason: reason || null, minutes },
     ...{ needed: grant.count, maxMinutes: grant.maxMinutes, copyTo: copiesOf(config) },
   });
   if (!decided.ok) return decided;

@@ -1,10 +1,11 @@
 import { headerList } from "../../../common/header-list.ts";
 import { err, ok } from "../../../common/result.ts";
+import { kubernetesUsersOf } from "../../../contract/access.ts";
 import { CAST_SUBPROTOCOL, type WatchRequest } from "../../../contract/watch.ts";
 import { effectiveUpgrade } from "../../../kubernetes/upgrade.ts";
 import { denial } from "../../denials.ts";
+import { decidingPerson } from "../../policy/approvals.ts";
 import { sendWatch, sessionObjectAddress } from "../../sessions/user-objects.ts";
-import { personsOf } from "../approver.ts";
 import type { ApiContext } from "../request.ts";
 import type { Handler } from "./handler.ts";
 
@@ -32,9 +33,8 @@ export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, 
 /** By which names it can be told whether somebody watches themselves. Nobody stands behind a service token. */
 function watchingPerson(api: ApiContext): WatchRequest["watcher"]["person"] {
   if (api.subject.email === undefined) return null;
-  const [first, ...others] = personsOf(api);
-  const kubernetesUsers = [first, ...others].flatMap((person) => (person ? [person.kubernetesUser] : []));
-  return { subject: first?.subject ?? null, kubernetesUsers: [...new Set(kubernetesUsers)] };
+  const person = decidingPerson(api, api.config);
+  return { subject: person.subject, kubernetesUsers: kubernetesUsersOf(person) };
 }
 
 const UNKNOWN_SUBPROTOCOL = denial(
