@@ -203,6 +203,10 @@ describe.skipIf(withoutBrowser !== undefined)("a session", () => {
     await page.getByRole("button", { name: "Link to this moment" }).click();
     await page.waitForURL(/[?&]t=1\.\d/);
     await expect.poll(() => page.evaluate("navigator.clipboard.readText()")).toMatch(/[?&]t=1\.\d/);
+    const end = page.getByRole("listitem").filter({ has: page.getByText("end", { exact: true }) });
+    await end.getByRole("link", { name: "Show on screen" }).click();
+    await page.waitForURL(/[?&]at=/);
+    await expect.poll(() => page.evaluate(SCREEN)).toContain("oops");
     await page.getByLabel("Speed").selectOption("4");
     await page.waitForURL(/speed=4/);
     await expect.poll(() => page.evaluate(SCREEN)).toContain("before");

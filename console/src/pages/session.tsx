@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { commandLine } from "../../../common/shell.ts";
+import { pageAddress } from "../address.ts";
 import type { SessionDetail, SessionEvent } from "../api/endpoints.ts";
 import { useCall } from "../api/use-call.ts";
 import {
@@ -63,7 +64,7 @@ function Session({ session, reload }: { readonly session: SessionDetail; readonl
           <LivePlayer id={id} onEnded={ended} />
         </section>
       )}
-      {isAuditor() && recordingMode !== "off" && !isLive && session.recording !== null && <RecordingPlayer id={id} />}
+      {hasPlayer(session) && <RecordingPlayer id={id} />}
       <Facts session={session} />
       <Forwards session={session} />
       <Approvals session={session} />
@@ -74,6 +75,11 @@ function Session({ session, reload }: { readonly session: SessionDetail; readonl
       )}
     </>
   );
+}
+
+/** Whether the page plays a recording. */
+function hasPlayer({ state, recording, recordingMode }: SessionDetail): boolean {
+  return isAuditor() && state !== "live" && recording !== null && recordingMode !== "off";
 }
 
 function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
@@ -243,6 +249,14 @@ function Events({
           <li key={event.seq} id={`event-${event.seq}`}>
             <strong>{event.type}</strong> <Time at={event.at} />{" "}
             <small>+{formatDuration(Date.parse(event.at) - began)}</small>
+            {hasPlayer(session) && (
+              <>
+                {" "}
+                <a href={pageAddress(`/sessions/${encodeURIComponent(session.id)}`, { at: event.at })}>
+                  Show on screen
+                </a>
+              </>
+            )}
             <details>
               <summary>Fields</summary>
               <pre>

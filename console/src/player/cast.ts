@@ -18,6 +18,8 @@ export interface PreparedCast {
   readonly moments: readonly Moment[];
   /** Whether there were more moments than are listed. */
   readonly hasMore: boolean;
+  /** When it began, in whole seconds since the epoch; undefined where its header does not say so. */
+  readonly beganAt: number | undefined;
 }
 
 /** The player makes an element of each marker. */
@@ -48,7 +50,29 @@ export function prepareCast(cast: string): PreparedCast {
     moments.push({ at, label });
     return code === "e" ? `[${seconds}, "m", ${quoted}]` : line;
   });
-  return { text, moments, hasMore };
+  return { text, moments, hasMore, beganAt: readBeganAt(cast) };
+}
+
+/** https://docs.asciinema.org/manual/asciicast/v2/#header: the first line. */
+function readBeganAt(cast: string): number | undefined {
+  try {
+    const { timestamp } = JSON.parse(cast.slice(0, Math.max(0, cast.indexOf("\n")))) as { timestamp?: unknown };
+    return typeof timestamp === "number" && Number.isFinite(timestamp) ? timestamp : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The moment of a recording at which something happened. A recording knows its beginning to a second, so it is
+ * up to a second early, never late.
+ *
+ * @param at a time, ISO 8601
+ * @returns seconds in the recording; undefined where one of the times is not known
+ */
+export function momentOf(at: string, { beganAt }: Pick<PreparedCast, "beganAt">): number | undefined {
+  const seconds = Date.parse(at) / 1_000 - (beganAt ?? Number.NaN);
+  return Number.isFinite(seconds) ? Math.max(0, seconds - 1) : undefined;
 }
 
 function readLabel(quoted: string): string | undefined {

@@ -11,7 +11,7 @@ import { announce } from "../ui/announce.tsx";
 import { Failure, Show } from "../ui/loading.tsx";
 import { visibleText } from "../ui/visible-text.ts";
 import type { Play } from "./asciinema.ts";
-import { type Moment, type PreparedCast, playerTime, prepareCast, recordingTime } from "./cast.ts";
+import { type Moment, momentOf, type PreparedCast, playerTime, prepareCast, recordingTime } from "./cast.ts";
 
 const SPEEDS = ["0.5", "1", "2", "4", "8"] as const;
 /** The longest pause that is played, in seconds. */
@@ -49,7 +49,9 @@ function CastPlayer({ cast, id, downloadPath }: CastPlayerProps): JSX.Element {
   const speed = SPEEDS.find((value) => value === address.get("speed")) ?? "1";
   const idle = IDLE_LIMITS.find((value) => value === address.get("idle"));
   const idleLimit = idle === undefined ? undefined : Number(idle);
-  const startAt = readSeconds(address.get("t"));
+  // Of an event's link, a time; of a link to a moment, seconds in the recording.
+  const eventAt = momentOf(address.get("at"), cast);
+  const startAt = eventAt ?? readSeconds(address.get("t"));
   const player = useRef<Play>(undefined);
   const options = {
     ...(startAt !== undefined && { startAt, poster: `npt:${playerTime(cast.text, startAt, idleLimit)}` }),
@@ -60,12 +62,16 @@ function CastPlayer({ cast, id, downloadPath }: CastPlayerProps): JSX.Element {
     await player.current?.seek(playerTime(cast.text, at, idleLimit));
     announce(`At ${formatSeconds(at)}.`);
   };
+  useEffect(() => {
+    if (eventAt !== undefined && player.current) void jump(eventAt);
+  }, [eventAt]);
   const share = async () => {
     const shown = await player.current?.currentTime();
     const at = recordingTime(cast.text, shown ?? 0, idleLimit);
-    address.set({ t: at.toFixed(1) }, true);
+    address.set({ t: at.toFixed(1), at: "" }, true);
     const link = new URL(location.href);
     link.searchParams.set("t", at.toFixed(1));
+    link.searchParams.delete("at");
     await navigator.clipboard?.writeText(link.href).then(
       () => announce(`Link to ${formatSeconds(at)} copied.`),
       () => announce(`The address is a link to ${formatSeconds(at)}.`),

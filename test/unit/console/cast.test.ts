@@ -1,6 +1,6 @@
 /** What the console reads of a recording beside the player. */
 import { describe, expect, it } from "vitest";
-import { playerTime, prepareCast, recordingTime } from "../../../console/src/player/cast.ts";
+import { momentOf, playerTime, prepareCast, recordingTime } from "../../../console/src/player/cast.ts";
 
 const cast = (...lines: unknown[]) =>
   `${[{ version: 2, width: 80, height: 24 }, ...lines].map((line) => JSON.stringify(line)).join("\n")}\n`;
@@ -83,5 +83,22 @@ describe("a moment's time where pauses are skipped", () => {
   it("is the same where none are", () => {
     expect(playerTime(withPauses, 42, undefined)).toBe(42);
     expect(recordingTime(withPauses, 42, undefined)).toBe(42);
+  });
+});
+
+describe("the moment of an event", () => {
+  const began = Date.parse("2026-11-24T22:00:00.000Z") / 1_000;
+  const recording = prepareCast(`${JSON.stringify({ version: 2, width: 80, height: 24, timestamp: began })}\n`);
+
+  it("is up to a second early, never late, and not before the recording", () => {
+    expect(momentOf("2026-11-24T22:00:31.500Z", recording)).toBe(30.5);
+    expect(momentOf("2026-11-24T21:59:58.000Z", recording)).toBe(0);
+  });
+
+  it("is not known where the address has no time, or the header none", () => {
+    expect(momentOf("", recording)).toBeUndefined();
+    expect(momentOf("yesterday", recording)).toBeUndefined();
+    for (const header of ["", "no json\n", "null\n", '{"version":2}\n', '{"timestamp":"1"}\n'])
+      expect(momentOf("2026-11-24T22:00:31.500Z", prepareCast(header)), header).toBeUndefined();
   });
 });
