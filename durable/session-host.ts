@@ -201,8 +201,8 @@ export class SessionHost {
   }
 
   /** Shows a live session to somebody else, or refuses it. */
-  watch(watch: WatchRequest, client: Pick<Request, "headers" | "signal">): Response {
-    return this.#watches.begin(watch, client, Date.now());
+  watch(watch: WatchRequest, client: Pick<Request, "headers" | "signal">): Promise<Response> {
+    return this.#watches.begin(watch, client);
   }
 
   /** Shows a line of an administrator's on a session's terminal. Only what is shown is in the audit log. */

@@ -159,7 +159,7 @@ export class UserSessions extends DurableObject<ObjectsBindings> {
     else await retryNewerSchema(this.ctx.storage);
   }
 
-  #watch(request: Request): Response {
+  async #watch(request: Request): Promise<Response> {
     const watch = readWatchRequest(request);
     if (!watch.ok) {
       logEvent("error", "contract_mismatch", { method: "watch", detail: watch.error.detail });

@@ -1,9 +1,10 @@
 import { utf8Length } from "../../common/bytes.ts";
 import { describeError, logEvent } from "../../common/log.ts";
-import { denial } from "../../contract/denial.ts";
+import { type Denial, denial } from "../../contract/denial.ts";
 import { type LiveCounts, type LivePage, liveCountsSchema } from "../../contract/directory.ts";
 import { type LiveRecord, type LiveRequest, refuseLive } from "../../contract/live-stream.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
+import { RoomMaker } from "../watch/make-room.ts";
 import { StreamSink } from "../watch/stream-sink.ts";
 import { FULL_BYTES, type WatchSink } from "../watch/watch-sink.ts";
 
@@ -57,6 +58,7 @@ interface Stream {
 export class LiveStreams {
   readonly #parts: LiveStreamsParts;
   readonly #streams = new Set<Stream>();
+  readonly #room = new RoomMaker();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
   /** What was live when it was last looked up. */
@@ -71,10 +73,12 @@ export class LiveStreams {
   }
 
   /** Begins a stream. @param signal aborted when its reader leaves before it has an answer */
-  open({ by }: LiveRequest, signal: AbortSignal): Response {
-    const theirs = [...this.#streams].filter((stream) => stream.by === by).length;
-    if (theirs >= MAX_STREAMS_PER_PERSON) return refuseLive(TOO_MANY_OF_YOURS);
-    if (this.#streams.size >= MAX_STREAMS) return refuseLive(TOO_MANY);
+  async open({ by }: LiveRequest, signal: AbortSignal): Promise<Response> {
+    const hasRoom = () => this.#refusalOf(by) === undefined;
+    if (!hasRoom()) await this.#room.make(hasRoom, () => this.#probe());
+    const refusal = this.#refusalOf(by);
+    if (refusal) return refuseLive(refusal);
+    if (signal.aborted) return new Response(null);
     const now = this.#parts.now();
     const leave = () => this.#remove(stream);
     const sink = new StreamSink(leave);
@@ -84,6 +88,18 @@ export class LiveStreams {
     signal.addEventListener("abort", leave);
     this.#runWithin(0);
     return new Response(sink.body);
+  }
+
+  #refusalOf(by: string): Denial | undefined {
+    const theirs = [...this.#streams].filter((stream) => stream.by === by).length;
+    if (theirs >= MAX_STREAMS_PER_PERSON) return TOO_MANY_OF_YOURS;
+    return this.#streams.size >= MAX_STREAMS ? TOO_MANY : undefined;
+  }
+
+  /** Whoever has left is noticed by it. */
+  #probe(): void {
+    const now = this.#parts.now();
+    for (const stream of this.#streams) if (!isFull(stream)) this.#send(stream, { type: "alive" }, now);
   }
 
   /** To be called after a report. */

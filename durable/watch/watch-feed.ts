@@ -95,6 +95,12 @@ export class WatchFeed {
     }
   }
 
+  /** Sends all watchers something, by which it is noticed who has left. */
+  probe(): void {
+    const now = this.#parts.now();
+    for (const { watcher } of [...this.#watching]) watcher.probe(now);
+  }
+
   /** The session is over. @param label how it ended, as in its recording */
   end(label: string): void {
     const now = this.#parts.now();

@@ -94,13 +94,18 @@ export class Watcher {
 
   /** To be called every second or so. @returns whether the watcher must be dropped */
   tick(now: number): boolean {
-    const { sink, seconds } = this.#parts;
+    const { sink } = this.#parts;
     const { takenBytes } = sink;
     if (takenBytes > this.#takenBytes || sink.unsentBytes === 0) this.#progressAt = now;
     this.#takenBytes = takenBytes;
     if (now - this.#progressAt >= MAX_STALL_MS) return true;
-    if (now - this.#sentAt >= ALIVE_MS) this.#send(`${JSON.stringify([seconds(now), "e", "alive"])}\n`, now);
+    if (now - this.#sentAt >= ALIVE_MS) this.#sendAlive(now);
     return false;
+  }
+
+  /** Sends something if there is room: whether somebody has left is noticed by that alone. */
+  probe(now: number): void {
+    if (this.#parts.sink.unsentBytes < FULL_BYTES) this.#sendAlive(now);
   }
 
   close(message: string, canReturn: boolean): void {
@@ -127,6 +132,10 @@ export class Watcher {
     if (isFirst) this.#send(this.#withoutHeader(block.text), now);
     else this.#send(block.text, now, block.bytes);
     return block;
+  }
+
+  #sendAlive(now: number): void {
+    this.#send(`${JSON.stringify([this.#parts.seconds(now), "e", "alive"])}\n`, now);
   }
 
   #skipTo(offset: number, now: number): void {

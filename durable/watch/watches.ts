@@ -6,9 +6,11 @@ import { CAST_SUBPROTOCOL, refuseWatch, type WatchRequest } from "../../contract
 import type { AuditLog } from "../audit-log.ts";
 import type { LiveSession } from "../session/live-session.ts";
 import type { OpenWatch, OpenWatches } from "../storage/open-watches.ts";
+import { RoomMaker } from "./make-room.ts";
 import { sallyportLine } from "./sallyport-line.ts";
 import { standingOf } from "./standing.ts";
 import { StreamSink } from "./stream-sink.ts";
+import type { WatchFeed } from "./watch-feed.ts";
 import type { WatchSink } from "./watch-sink.ts";
 import { WebSocketSink } from "./web-socket-sink.ts";
 
@@ -35,6 +37,7 @@ const MAX_UNANSWERED = 2;
 export class Watches {
   readonly #parts: WatchesParts;
   readonly #rate = new RateLimiter(WATCHES_LIMIT);
+  readonly #room = new RoomMaker();
   #count = 0;
 
   constructor(parts: WatchesParts) {
@@ -52,11 +55,15 @@ export class Watches {
    * @param client whether it asks for a WebSocket, and what aborts when it leaves before it has an answer
    * @returns the 101 with the watcher's socket, the stream, or why not
    */
-  begin({ sessionId, watcher }: WatchRequest, client: Pick<Request, "headers" | "signal">, now: number): Response {
+  async begin({ sessionId, watcher }: WatchRequest, client: Pick<Request, "headers" | "signal">): Promise<Response> {
+    const hasRoom = () => this.#refusalOf(this.#parts.session(sessionId)?.feed) === undefined;
+    if (!hasRoom()) await this.#room.make(hasRoom, () => this.#probe());
+    if (client.signal.aborted) return refuseWatch(NOT_LIVE);
+    const now = Date.now();
     const session = this.#parts.session(sessionId);
     const feed = session?.feed;
     if (!session || !feed) return refuseWatch(NOT_LIVE);
-    const refused = this.#refusalOf(feed.count, now);
+    const refused = this.#refusalOf(feed) ?? (this.#rate.tryAcquire(now) ? undefined : TOO_OFTEN);
     if (refused) return refuseWatch(refused);
     const isUpgrade = client.headers.get("Upgrade") === "websocket";
     const pair = isUpgrade ? new WebSocketPair() : undefined;
@@ -99,10 +106,17 @@ export class Watches {
     });
   }
 
-  #refusalOf(watchers: number, now: number): Denial | undefined {
-    if (watchers >= MAX_WATCHERS_PER_SESSION) return TOO_MANY_HERE;
-    if (this.#count >= MAX_WATCHERS) return TOO_MANY;
-    return this.#rate.tryAcquire(now) ? undefined : TOO_OFTEN;
+  /** @returns why nobody more may watch; undefined where they may, or there is nothing to watch */
+  #refusalOf(feed: WatchFeed | undefined): Denial | undefined {
+    if (!feed) return undefined;
+    if (feed.count >= MAX_WATCHERS_PER_SESSION) return TOO_MANY_HERE;
+    return this.#count >= MAX_WATCHERS ? TOO_MANY : undefined;
+  }
+
+  /** Whoever has left is noticed by it. */
+  #probe(): void {
+    const watched = new Set([...this.#parts.open.all].map(({ session }) => session));
+    for (const id of watched) this.#parts.session(id)?.feed?.probe();
   }
 
   async #cutOnLock(by: string, over: AbortSignal, end: () => void, sink: WatchSink): Promise<void> {

@@ -51,3 +51,25 @@ it("a browser reads events, and whoever has no role reads why not", async () => 
   const refused = await people.alice.run("get", "--raw", "/-/admin/live");
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("requires the role admin or auditor")]);
 });
+
+it("a page that is loaded again and again is never refused, and more than five that are open are", async () => {
+  const url = `${people.stack.personas.admin.url}/-/admin/live`;
+  const open = async () => {
+    const leaving = new AbortController();
+    const response = await fetch(url, { signal: leaving.signal });
+    const reader = response.body?.getReader();
+    const first = new TextDecoder().decode((await reader?.read())?.value);
+    return { status: response.status, first, leave: () => leaving.abort() };
+  };
+  for (let n = 0; n < 12; n++) {
+    const { status, first, leave } = await open();
+    expect([n, status, first]).toEqual([n, 200, expect.stringContaining('"type":"summary"')]);
+    leave();
+  }
+  const pages = [];
+  for (let n = 0; n < 5; n++) pages.push(await open());
+  expect(pages.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  const sixth = await open();
+  expect([sixth.status, sixth.first]).toEqual([429, expect.stringContaining("close one")]);
+  for (const { leave } of pages) leave();
+});

@@ -103,3 +103,19 @@ it("lines come as they are written, for a command without a terminal", async () 
   expect(text).toContain('"m","exit code 0"');
   expect(text.trimEnd().split("\n").at(-1)).toContain("the session is over: exit code 0");
 });
+
+it("those who have left an idle session, which nothing tells, keep nobody from watching it", async () => {
+  const shell = people.alice.start(["exec", "-i", "shell", "--", "sh", "-c", "read reload"]);
+  const id = await liveSession("sh", "-c", "read reload");
+  const url = `${people.stack.personas.admin.url}/-/admin/sessions/${id}/watch`;
+  for (let n = 0; n < 25; n++) {
+    const leaving = new AbortController();
+    const response = await fetch(url, { signal: leaving.signal });
+    const reader = response.body?.getReader();
+    const first = new TextDecoder().decode((await reader?.read())?.value);
+    expect([n, response.status, first]).toEqual([n, 200, expect.stringContaining('"version":2')]);
+    leaving.abort();
+  }
+  shell.child.stdin?.end("over\n");
+  expect((await shell.finished).code).toBe(0);
+});

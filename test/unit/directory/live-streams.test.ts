@@ -45,6 +45,22 @@ function readerOf(response: Response) {
 const open = (streams: LiveStreams, by = "ada@example.com", signal = new AbortController().signal) =>
   streams.open({ by }, signal);
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+/** An answer that comes after it was seen whether others have left. */
+async function refusalOf(answer: Promise<Response>): Promise<Response> {
+  await pass(1_500);
+  return answer;
+}
+
+/** A reader of whom the first thing that is written says that they have left. */
+async function failAtNextWrite(body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader();
+  for (const decoder = new TextDecoder(); ; ) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    if (decoder.decode(value).includes('"alive"')) return reader.cancel();
+  }
+}
+
 const idsOf = (records: readonly LiveRecord[]) =>
   records.flatMap((record) => (record.type === "sessions" ? record.sessions.map(({ id }) => id) : []));
 
@@ -61,7 +77,7 @@ describe("a stream", () => {
   it("tells what is live, then what begins, is used and ends, and nothing twice", async () => {
     rows = [liveRowOf("b"), liveRowOf("a")];
     const { streams } = make();
-    const { records } = readerOf(open(streams));
+    const { records } = readerOf(await open(streams));
     await pass(10);
     expect(records).toEqual([
       { type: "summary", isComplete: true, omitted: 0 },
@@ -87,7 +103,7 @@ describe("a stream", () => {
   it("tells of a lease that ended without a report", async () => {
     rows = [liveRowOf("a")];
     const { streams } = make();
-    const { records } = readerOf(open(streams));
+    const { records } = readerOf(await open(streams));
     await pass(10);
     rows = [];
     await pass(2_100);
@@ -98,7 +114,7 @@ describe("a stream", () => {
     isComplete = false;
     rows = Array.from({ length: MAX_STREAMED_SESSIONS + 3 }, (_, n) => liveRowOf(`s${n}`));
     const { streams } = make();
-    const { records } = readerOf(open(streams));
+    const { records } = readerOf(await open(streams));
     await pass(2_000);
     expect(records[0]).toEqual({ type: "summary", isComplete: false, omitted: 3 });
     expect(idsOf(records)).toHaveLength(MAX_STREAMED_SESSIONS);
@@ -115,7 +131,7 @@ describe("a stream", () => {
 
   it("is never silent for long", async () => {
     const { streams } = make();
-    const { records } = readerOf(open(streams));
+    const { records } = readerOf(await open(streams));
     await pass(16_000);
     expect(records.map(({ type }) => type)).toEqual(["summary", "alive"]);
     await pass(16_000);
@@ -128,8 +144,8 @@ describe("a reader that does not read", () => {
     const command = ["x".repeat(900)];
     rows = Array.from({ length: 1_000 }, (_, n) => liveRowOf(`s${n}`, { command }));
     const { streams } = make();
-    const slow = open(streams, "slow@example.com");
-    const { records } = readerOf(open(streams, "ada@example.com"));
+    const slow = await open(streams, "slow@example.com");
+    const { records } = readerOf(await open(streams, "ada@example.com"));
     for (let second = 1; second < MAX_STALL_MS / 1_000; second++) {
       rows = rows.map((row) => ({ ...row, active_at: second }));
       streams.changed();
@@ -148,7 +164,7 @@ describe("a reader that does not read", () => {
     const command = ["x".repeat(900)];
     rows = Array.from({ length: 1_000 }, (_, n) => liveRowOf(`s${n}`, { command }));
     const { streams } = make();
-    const reader = (open(streams).body as ReadableStream<Uint8Array>).getReader();
+    const reader = ((await open(streams)).body as ReadableStream<Uint8Array>).getReader();
     await pass(10_000);
     let bytes = 0;
     const drained = (async () => {
@@ -170,19 +186,61 @@ describe("a reader that does not read", () => {
 describe("streams", () => {
   it("are bounded for each person and for all, and leave room when they end", async () => {
     const { streams } = make();
-    const first = open(streams);
+    const first = await open(streams);
     const leaving = new AbortController();
-    open(streams, "ada@example.com", leaving.signal);
-    for (let n = 2; n < MAX_STREAMS_PER_PERSON; n++) open(streams);
-    const refused = open(streams);
+    await open(streams, "ada@example.com", leaving.signal);
+    for (let n = 2; n < MAX_STREAMS_PER_PERSON; n++) await open(streams);
+    const refused = await refusalOf(open(streams));
     expect(refused.status).toBe(400);
     expect(await refused.json()).toMatchObject({ live: "refused", code: "too_many_watchers" });
-    expect(open(streams, "bob@example.com").status).toBe(200);
+    expect((await open(streams, "bob@example.com")).status).toBe(200);
     await first.body?.cancel();
     leaving.abort();
-    expect([open(streams).status, open(streams).status, open(streams).status]).toEqual([200, 200, 400]);
-    for (let n = 0; streams.count < MAX_STREAMS; n++) open(streams, `p${n}@example.com`);
-    expect(open(streams, "late@example.com").status).toBe(400);
+    expect([(await open(streams)).status, (await open(streams)).status]).toEqual([200, 200]);
+    expect((await refusalOf(open(streams))).status).toBe(400);
+    for (let n = 0; streams.count < MAX_STREAMS; n++) await open(streams, `p${n}@example.com`);
+    expect((await refusalOf(open(streams, "late@example.com"))).status).toBe(400);
+  });
+
+  it("whose readers have left, which only a write tells, make room for another", async () => {
+    const { streams } = make();
+    const alive = readerOf(await open(streams));
+    const left = [];
+    for (let n = 1; n < MAX_STREAMS_PER_PERSON; n++) left.push(await open(streams));
+    await pass(10);
+    // What the runtime does once a write to them has failed.
+    for (const { body } of left) void failAtNextWrite(body as ReadableStream<Uint8Array>);
+    alive.records.length = 0;
+    const another = open(streams);
+    await pass(100);
+    expect((await another).status).toBe(200);
+    expect(alive.records).toEqual([{ type: "alive" }]);
+    expect(streams.count).toBe(2);
+  });
+
+  it("are not all written to for somebody who asks again and again", async () => {
+    const { streams } = make();
+    const { records } = readerOf(await open(streams));
+    for (let n = 1; n < MAX_STREAMS_PER_PERSON; n++) readerOf(await open(streams));
+    await pass(10);
+    records.length = 0;
+    const refused = Array.from({ length: 20 }, () => open(streams));
+    await pass(1_500);
+    expect(new Set((await Promise.all(refused)).map(({ status }) => status))).toEqual(new Set([400]));
+    expect(records.map(({ type }) => type)).toEqual(["alive", "alive", "alive", "alive"]);
+  });
+
+  it("are not begun for somebody who left while there was no room", async () => {
+    const { streams } = make();
+    const first = await open(streams);
+    for (let n = 1; n < MAX_STREAMS_PER_PERSON; n++) await open(streams);
+    const leaving = new AbortController();
+    const another = open(streams, "ada@example.com", leaving.signal);
+    leaving.abort();
+    await first.body?.cancel();
+    await pass(1_500);
+    await another;
+    expect(streams.count).toBe(MAX_STREAMS_PER_PERSON - 1);
   });
 
   it("that nobody reads cost nothing", async () => {
@@ -190,7 +248,7 @@ describe("streams", () => {
     streams.changed();
     await pass(5_000);
     expect(list).not.toHaveBeenCalled();
-    const stream = open(streams);
+    const stream = await open(streams);
     await pass(10);
     await stream.body?.cancel();
     await pass(2_000);
@@ -203,7 +261,7 @@ describe("streams", () => {
 
   it("share what was looked up, however many there are", async () => {
     const { streams, list } = make();
-    for (let n = 0; n < 10; n++) open(streams, `p${n}@example.com`);
+    for (let n = 0; n < 10; n++) await open(streams, `p${n}@example.com`);
     await pass(10);
     expect(list).toHaveBeenCalledTimes(1);
   });
