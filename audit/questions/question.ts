@@ -4,6 +4,7 @@
  * This is the one source: docs/QUERIES.md has them with their examples in the place of the parameters, and the
  * API runs them with values that are bound, never written into the text.
  */
+import { inlineParameters, SQL_PARAMETER } from "../../common/sql-text.ts";
 
 export interface Parameter {
   /**
@@ -48,12 +49,9 @@ export const ZONE = {
   default: "+0 hours",
 } as const;
 
-/** A parameter in the SQL. No other colon is followed by a letter. */
-const PLACEHOLDER = /:([a-z]+)\b/g;
-
 /** The names of the parameters in the SQL, in the order of their first use. */
 export function placeholdersOf({ sql }: Pick<Question, "sql">): string[] {
-  return [...new Set([...sql.matchAll(PLACEHOLDER)].map(([, name = ""]) => name))];
+  return [...new Set([...sql.matchAll(SQL_PARAMETER)].map(([, name = ""]) => name))];
 }
 
 /** Whether a question reads the whole audit log, however short the time is that it asks about. */
@@ -78,7 +76,7 @@ export function compileQuestion(
     if (value === undefined) throw new RangeError(`no value for the parameter ${name}`);
     return value;
   });
-  const numbered = question.sql.trim().replace(PLACEHOLDER, (_, name: string) => `?${names.indexOf(name) + 1}`);
+  const numbered = question.sql.trim().replace(SQL_PARAMETER, (_, name: string) => `?${names.indexOf(name) + 1}`);
   // A few have a bound of their own, which is lower.
   if (/\bLIMIT \S+$/.test(numbered)) return { sql: numbered, bound };
   return { sql: `${numbered}\nLIMIT ?${names.length + 1}`, bound: [...bound, limit] };
@@ -86,9 +84,6 @@ export function compileQuestion(
 
 /** The SQL as people run it by hand: with the examples in the place of the parameters. */
 export function renderExample({ sql, parameters }: Question): string {
-  const text = sql.trim().replace(PLACEHOLDER, (_, name: string) => {
-    const example = parameters[name]?.example ?? "";
-    return typeof example === "number" ? String(example) : `'${example.replaceAll("'", "''")}'`;
-  });
-  return `${text};`;
+  const examples = Object.entries(parameters).map(([name, { example }]) => [name, example]);
+  return inlineParameters(sql, Object.fromEntries(examples));
 }
