@@ -1,4 +1,5 @@
 /** The types of the API's calls and answers, from the edge's own description of its routes. No code of it. */
+import type * as z from "zod";
 import type { ErrorCode } from "../../../worker/api/responses.ts";
 import type { AnswerOf, Route } from "../../../worker/api/route.ts";
 import type { ROUTES, RouteName } from "../../../worker/api/routes.ts";
@@ -19,9 +20,9 @@ type RouteOf<E extends Endpoint> = {
 /** What a route answers when it succeeds. */
 export type Answer<E extends Endpoint> = RouteOf<E> extends infer R extends Route ? AnswerOf<R> : never;
 
-/** Names of the query parameters that a route takes. */
+/** Names of the query parameters that a route takes: any where each resource has parameters of its own. */
 export type QueryName<E extends Endpoint> =
-  RouteOf<E> extends { readonly query: { readonly shape: infer Shape } } ? keyof Shape & string : never;
+  RouteOf<E> extends { readonly query: infer Query extends z.ZodType } ? keyof z.input<Query> & string : never;
 
 /** What fills in one call. */
 export interface Parts<E extends Endpoint> {
@@ -42,4 +43,9 @@ export interface ApiFailure {
 export type Session = Answer<"GET /-/admin/sessions">["items"][number];
 export type SessionDetail = Answer<"GET /-/admin/sessions/{id}">;
 export type SessionEvent = NonNullable<SessionDetail["events"]>[number];
+export type ApiRequest = Answer<"GET /-/admin/requests">["items"][number];
+export type Question = Answer<"GET /-/admin/questions">["items"][number];
+export type QuestionAnswer = Answer<"GET /-/admin/questions/{name}">;
+export type SystemHealth = Answer<"GET /-/admin/health">;
+export type Webhooks = Answer<"GET /-/admin/webhooks">;
 export type Whoami = Answer<"GET /-/whoami">;

@@ -40,4 +40,23 @@ export const PAGES: readonly Page[] = [
     isFor: () => true,
     isListed: false,
   },
+  {
+    path: "/requests",
+    title: "API requests",
+    component: lazy(() => import("./requests.tsx").then(({ RequestsPage }) => RequestsPage)),
+    isFor: () => true,
+  },
+  {
+    path: "/questions",
+    title: "Questions",
+    component: lazy(() => import("./questions.tsx").then(({ QuestionsPage }) => QuestionsPage)),
+    isFor: isAuditor,
+  },
+  {
+    path: "/questions/:name",
+    title: "Question",
+    component: lazy(() => import("./question.tsx").then(({ QuestionPage }) => QuestionPage)),
+    isFor: isAuditor,
+    isListed: false,
+  },
 ];

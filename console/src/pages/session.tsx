@@ -1,5 +1,5 @@
 /** One session: facts, what was on screen, what happened, and whether its log is as it was written. */
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { commandLine } from "../../../common/shell.ts";
 import { pageAddress } from "../address.ts";
@@ -17,13 +17,14 @@ import { isAdmin, isAuditor } from "../me.ts";
 import { LivePlayer, RecordingPlayer } from "../player/player.tsx";
 import { announce } from "../ui/announce.tsx";
 import { EndSession, LockPerson } from "../ui/commands.tsx";
+import { Fact } from "../ui/facts.tsx";
 import { formatBytes, formatDuration } from "../ui/format.ts";
 import { Show } from "../ui/loading.tsx";
 import { outcomeLabel, PersonLink, SessionState } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { Untrusted, UntrustedCode } from "../ui/untrusted.tsx";
-import { visibleText } from "../ui/visible-text.ts";
+import { visibleJson, visibleText } from "../ui/visible-text.ts";
 import type { PageProps } from "./index.ts";
 
 export function SessionPage({ params }: PageProps): JSX.Element {
@@ -80,15 +81,6 @@ function Session({ session, reload }: { readonly session: SessionDetail; readonl
 /** Whether the page plays a recording. */
 function hasPlayer({ state, recording, recordingMode }: SessionDetail): boolean {
   return isAuditor() && state !== "live" && recording !== null && recordingMode !== "off";
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
-  );
 }
 
 function Facts({ session }: { readonly session: SessionDetail }): JSX.Element {
@@ -274,11 +266,6 @@ function Events({
       <ChainCheck session={session} events={events} />
     </section>
   );
-}
-
-/** JSON of several lines, with what is invisible shown. */
-function visibleJson(value: unknown): string {
-  return JSON.stringify(value, null, 2).split("\n").map(visibleText).join("\n");
 }
 
 /** Checks the events as this page has them, by this browser alone. */

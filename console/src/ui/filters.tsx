@@ -1,50 +1,9 @@
 /** Filters of a list. They are in the address, and a change of one goes back to the newest page. */
 import type { ComponentChildren, JSX } from "preact";
+import { useId } from "preact/hooks";
 import { useAddressState } from "../address.ts";
-
-interface Choice {
-  readonly value: string;
-  readonly label: string;
-}
-
-export interface Filter {
-  /** Of the address's parameter, and of the API's. */
-  readonly name: string;
-  readonly label: string;
-  /** The values to choose from. Without them the filter is text. */
-  readonly choices?: readonly Choice[];
-  /** For a point in time. The address has it in UTC, the field in the reader's zone. */
-  readonly isTime?: boolean;
-}
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-
-/** Ranges that people ask for most. The address gets the times, so that a link means the same tomorrow. */
-const RANGES: readonly { readonly label: string; readonly range: (now: Date) => readonly [Date, Date | undefined] }[] =
-  [
-    { label: "Last hour", range: (now) => [new Date(now.getTime() - HOUR_MS), undefined] },
-    { label: "Today", range: (now) => [startOfDay(now, 0), undefined] },
-    { label: "Yesterday", range: (now) => [startOfDay(now, -1), startOfDay(now, 0)] },
-    { label: "Last 7 days", range: (now) => [new Date(now.getTime() - 7 * DAY_MS), undefined] },
-    { label: "Last 30 days", range: (now) => [new Date(now.getTime() - 30 * DAY_MS), undefined] },
-  ];
-
-function startOfDay(now: Date, offset: number): Date {
-  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + offset);
-}
-
-/** To the second, as people read it in an address. */
-function toAddress(date: Date | undefined): string {
-  return date === undefined ? "" : date.toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-/** @returns what `<input type="datetime-local">` takes: the reader's time without a zone; "" for no time */
-function toLocalInput(address: string): string {
-  const at = Date.parse(address);
-  if (Number.isNaN(at)) return "";
-  return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
+import type { Filter } from "./filter.ts";
+import { RANGES, toAddressTime, toLocalInput } from "./time-range.ts";
 
 interface FiltersProps {
   readonly filters: readonly Filter[];
@@ -58,15 +17,25 @@ export function Filters({ filters, hasRanges = false, children }: FiltersProps):
   const address = useAddressState();
   const change = (changes: Readonly<Record<string, string>>) => address.set({ ...changes, cursor: "" });
   const names = [...filters.map(({ name }) => name), "cursor"];
-  const isFiltered = filters.some(({ name }) => address.get(name) !== "");
+  const isSet = ({ name }: Filter) => address.get(name) !== "";
+  const fieldsOf = (some: readonly Filter[]) => (
+    <div class="filters">
+      {some.map((filter) => (
+        <FilterField key={filter.name} filter={filter} value={address.get(filter.name)} change={change} />
+      ))}
+    </div>
+  );
+  const rare = filters.filter(({ isRare }) => isRare);
   return (
     <search aria-label="Filters">
       <form onSubmit={(event) => event.preventDefault()}>
-        <div class="filters">
-          {filters.map((filter) => (
-            <FilterField key={filter.name} filter={filter} value={address.get(filter.name)} change={change} />
-          ))}
-        </div>
+        {fieldsOf(filters.filter(({ isRare }) => !isRare))}
+        {rare.length > 0 && (
+          <details class="more" open={rare.some(isSet)}>
+            <summary>More</summary>
+            {fieldsOf(rare)}
+          </details>
+        )}
         <div class="actions">
           {hasRanges &&
             RANGES.map(({ label, range }) => (
@@ -75,13 +44,13 @@ export function Filters({ filters, hasRanges = false, children }: FiltersProps):
                 type="button"
                 onClick={() => {
                   const [since, until] = range(new Date());
-                  change({ since: toAddress(since), until: toAddress(until) });
+                  change({ since: toAddressTime(since), until: toAddressTime(until) });
                 }}
               >
                 {label}
               </button>
             ))}
-          {isFiltered && (
+          {filters.some(isSet) && (
             <button type="button" onClick={() => address.set(Object.fromEntries(names.map((name) => [name, ""])))}>
               Clear filters
             </button>
@@ -99,42 +68,64 @@ interface FilterFieldProps {
   readonly change: (changes: Readonly<Record<string, string>>) => void;
 }
 
-function FilterField({ filter: { name, label, choices, isTime }, value, change }: FilterFieldProps): JSX.Element {
+function FilterField({ filter, value, change }: FilterFieldProps): JSX.Element {
+  const id = useId();
+  const { label, hint, isLong } = filter;
+  return (
+    <div class={isLong ? "field long" : "field"}>
+      <label htmlFor={id}>{label}</label>
+      <FilterInput id={id} filter={filter} value={value} change={change} />
+      {hint !== undefined && <small id={`${id}-hint`}>{hint}</small>}
+    </div>
+  );
+}
+
+function FilterInput({ id, filter, value: given, change }: FilterFieldProps & { readonly id: string }): JSX.Element {
+  const { name, choices, suggestions, isTime, isLong, isRequired, otherwise = "", hint, example } = filter;
+  const value = given === "" ? otherwise : given;
   if (choices) {
     return (
-      <label>
-        {label}
-        <select name={name} value={value} onChange={({ currentTarget }) => change({ [name]: currentTarget.value })}>
-          <option value="">any</option>
-          {choices.map((choice) => (
-            <option key={choice.value} value={choice.value}>
-              {choice.label}
-            </option>
-          ))}
-        </select>
-      </label>
+      <select
+        id={id}
+        name={name}
+        value={value}
+        onChange={({ currentTarget }) => change({ [name]: currentTarget.value })}
+      >
+        <option value="">any</option>
+        {choices.map((choice) => (
+          <option key={choice.value} value={choice.value}>
+            {choice.label}
+          </option>
+        ))}
+      </select>
     );
   }
   const shown = isTime ? toLocalInput(value) : value;
-  const enter = (entered: string) => {
-    const text = entered.trim();
-    if (text !== shown) change({ [name]: isTime && text !== "" ? toAddress(new Date(text)) : text });
-  };
   const field = {
+    id,
     name,
+    "aria-describedby": hint === undefined ? undefined : `${id}-hint`,
     value: shown,
+    required: isRequired,
+    placeholder: example,
     autoComplete: "off",
-    onChange: ({ currentTarget }: { readonly currentTarget: HTMLInputElement }) => enter(currentTarget.value),
+    onChange: ({ currentTarget }: { readonly currentTarget: HTMLInputElement | HTMLTextAreaElement }) => {
+      const text = currentTarget.value.trim();
+      if (text !== shown) change({ [name]: isTime && text !== "" ? toAddressTime(new Date(text)) : text });
+    },
   } as const;
-  return isTime ? (
-    <label>
-      {label}
-      <input type="datetime-local" {...field} />
-    </label>
-  ) : (
-    <label>
-      {label}
-      <input type="text" spellcheck={false} {...field} />
-    </label>
+  if (isTime) return <input type="datetime-local" {...field} />;
+  if (isLong) return <textarea rows={5} spellcheck={false} {...field} />;
+  if (!suggestions) return <input type="text" spellcheck={false} {...field} />;
+  const list = `${id}-suggestions`;
+  return (
+    <>
+      <input type="text" spellcheck={false} list={list} {...field} />
+      <datalist id={list}>
+        {suggestions.map((suggestion) => (
+          <option key={suggestion} value={suggestion} />
+        ))}
+      </datalist>
+    </>
   );
 }

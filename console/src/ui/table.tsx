@@ -1,5 +1,6 @@
 /** Tables, which become cards on a narrow screen, and the way to their next page. */
 import type { ComponentChildren, JSX } from "preact";
+import { useId } from "preact/hooks";
 import { useAddressState } from "../address.ts";
 
 export interface Column<T> {
@@ -16,9 +17,19 @@ interface TableProps<T> {
   readonly keyOf: (item: T) => string;
   /** Shown in place of an empty table: what this means, and what to do. */
   readonly empty: ComponentChildren;
+  /** Makes each row open to more about its item. */
+  readonly details?: RowDetails<T>;
 }
 
-export function Table<T>({ caption, columns, items, keyOf, empty }: TableProps<T>): JSX.Element {
+/** What opens below a row, one at a time. */
+interface RowDetails<T> {
+  /** The key of the open row; another value where none is open. */
+  readonly openKey: string;
+  readonly open: (key: string) => void;
+  readonly show: (item: T) => ComponentChildren;
+}
+
+export function Table<T>({ caption, columns, items, keyOf, empty, details }: TableProps<T>): JSX.Element {
   if (items.length === 0) return <p class="card hint">{empty}</p>;
   return (
     // A wide table scrolls, also by the keyboard.
@@ -33,21 +44,57 @@ export function Table<T>({ caption, columns, items, keyOf, empty }: TableProps<T
                 {title}
               </th>
             ))}
+            {details && <th scope="col">More</th>}
           </tr>
         </thead>
         <tbody>
           {items.map((item) => (
-            <tr key={keyOf(item)}>
-              {columns.map(({ title, cell, isNumber }) => (
-                <td key={title} data-label={title} class={isNumber ? "number" : undefined}>
-                  {cell(item)}
-                </td>
-              ))}
-            </tr>
+            <Row key={keyOf(item)} item={item} columns={columns} itemKey={keyOf(item)} details={details} />
           ))}
         </tbody>
       </table>
     </section>
+  );
+}
+
+interface RowProps<T> {
+  readonly item: T;
+  readonly columns: readonly Column<T>[];
+  readonly itemKey: string;
+  readonly details: RowDetails<T> | undefined;
+}
+
+function Row<T>({ item, columns, itemKey, details }: RowProps<T>): JSX.Element {
+  const id = useId();
+  const isOpen = details?.openKey === itemKey;
+  return (
+    <>
+      <tr class={isOpen ? "open" : undefined}>
+        {columns.map(({ title, cell, isNumber }) => (
+          <td key={title} data-label={title} class={isNumber ? "number" : undefined}>
+            {cell(item)}
+          </td>
+        ))}
+        {details && (
+          <td>
+            <button
+              type="button"
+              class="plain"
+              aria-expanded={isOpen}
+              aria-controls={isOpen ? id : undefined}
+              onClick={() => details.open(isOpen ? "" : itemKey)}
+            >
+              Details
+            </button>
+          </td>
+        )}
+      </tr>
+      {details && isOpen && (
+        <tr class="details" id={id}>
+          <td colSpan={columns.length + 1}>{details.show(item)}</td>
+        </tr>
+      )}
+    </>
   );
 }
 

@@ -7,3 +7,13 @@ export function visibleText(text: string): string {
     return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
   });
 }
+
+/** Text of several lines, with all else that is invisible shown. */
+export function visibleLines(text: string): string {
+  return text.split("\n").map(visibleText).join("\n");
+}
+
+/** JSON of several lines, with what is invisible shown. */
+export function visibleJson(value: unknown): string {
+  return visibleLines(JSON.stringify(value, null, 2));
+}
