@@ -16,8 +16,14 @@ export interface ModerationParts {
   readonly say: (line: string) => void;
   /** Nothing passes from now on. @param left who left as the last one; null where nobody watched it yet */
   readonly onFreeze: (left: string | null, until: number) => void;
-  /** It begins, or goes on. @param by who watches @param waitedMs for how long nothing passed */
-  readonly onThaw: (by: string, waitedMs: number) => void;
+  /**
+   * It begins, or goes on.
+   *
+   * @param by who watches
+   * @param waitedMs for how long nothing passed
+   * @param line what the person reads once that is so: from then on nothing that they type is dropped
+   */
+  readonly onThaw: (by: string, waitedMs: number, line: string | undefined) => void;
   /** Nobody came. Called once; nothing follows. */
   readonly onUnwatched: (message: string) => void;
 }
@@ -64,12 +70,20 @@ export class Moderation implements SessionWait {
     return [...this.#watchers.values()].some((name) => name.toLowerCase() === by.toLowerCase());
   }
 
-  /** Nothing else comes first: it begins if somebody watches, and waits otherwise. */
-  start(now: number): void {
+  /**
+   * Nothing else comes first: it begins if somebody watches, and waits otherwise.
+   *
+   * @param line what the person reads then, if anything
+   */
+  start(now: number, line?: string): void {
     if (this.#state.name !== "before") return;
     const [by] = this.#watchers.values();
-    if (by === undefined) this.#freeze(null, now);
-    else this.#watch(by, 0, now);
+    if (by !== undefined) {
+      this.#watch(by, 0, line, now);
+      return;
+    }
+    if (line !== undefined) this.#parts.say(line);
+    this.#freeze(null, now);
   }
 
   /** Somebody watches it who counts. @param watch the id of their watch */
@@ -78,8 +92,7 @@ export class Moderation implements SessionWait {
     const state = this.#state;
     if (state.name !== "frozen") return;
     const line = this.#hasBegun ? "somebody watches this session again: it goes on" : "this session is watched";
-    this.#parts.say(`sallyport: ${line}.`);
-    this.#watch(by, now - state.since, now);
+    this.#watch(by, now - state.since, `sallyport: ${line}.`, now);
   }
 
   /** They do no longer, for whatever reason. */
@@ -122,10 +135,10 @@ export class Moderation implements SessionWait {
     this.#sayWait(now, until, now);
   }
 
-  #watch(by: string, waitedMs: number, now: number): void {
+  #watch(by: string, waitedMs: number, line: string | undefined, now: number): void {
     this.#state = { name: "watched", since: now };
     this.#hasBegun = true;
-    this.#parts.onThaw(by, waitedMs);
+    this.#parts.onThaw(by, waitedMs, line);
   }
 
   /** A line each: none breaks within the id. */

@@ -54,6 +54,8 @@ interface HeldSession {
   readonly relay: Relay;
   readonly leg: HeldLeg;
   readonly attempt: SessionAttempt;
+  /** What its person reads once it goes on: from then on nothing that they type is dropped. */
+  line?: string | undefined;
 }
 
 type Approved = Extract<WaitVerdict, { kind: "approved" }>;
@@ -233,12 +235,12 @@ export class SessionOpener {
       if (approval && approvedBy) this.#approved(session, approval, approvedBy);
       const line = approval && approvedBy && hasWaited ? approvedLine(approval, approvedBy.by) : undefined;
       if (!moderation) {
-        void this.#begin(held, line);
+        held.line = line;
+        void this.#begin(held);
         return;
       }
-      if (line) relay.notify({ line, isBeforeCommand: true });
       session.hold(relay, moderation);
-      moderation.start(Date.now());
+      moderation.start(Date.now(), line);
       this.#sessions.waitChanged();
     };
     const wait = approval ? this.#waitForApproval(held, approval, goOn) : undefined;
@@ -286,8 +288,10 @@ export class SessionOpener {
         this.#audit.appendUserEvent({ type: "freeze", data });
         this.#sessions.waitChanged();
       },
-      onThaw: (by, waited_ms) => {
+      onThaw: (by, waited_ms, line) => {
         this.#audit.appendUserEvent({ type: "thaw", data: { user, session: id, by, waited_ms } });
+        held.line = line;
+        if (leg.isJoined) this.#sayLine(held, false);
         leg.thaw();
         if (session.wait) void this.#begin(held);
         this.#sessions.waitChanged();
@@ -296,12 +300,13 @@ export class SessionOpener {
     });
   }
 
-  /**
-   * The session waits no longer: asks the cluster, and joins it with the client that waited. Never rejects.
-   *
-   * @param line what the person reads, if anything: from then on nothing that they type is dropped
-   */
-  async #begin({ session, relay, leg: heldLeg, attempt }: HeldSession, line?: string): Promise<void> {
+  #sayLine({ relay, line }: HeldSession, isBeforeCommand: boolean): void {
+    if (line !== undefined) relay.notify({ line, isBeforeCommand });
+  }
+
+  /** The session waits no longer: asks the cluster, and joins it with the client that waited. Never rejects. */
+  async #begin(held: HeldSession): Promise<void> {
+    const { session, relay, leg: heldLeg, attempt } = held;
     try {
       session.begin(Date.now());
       const noPlace = refuseWithoutPlace(session.plan, this.#sessions.running - 1);
@@ -321,7 +326,8 @@ export class SessionOpener {
         return;
       }
       this.#opened(session, relay, leg.value);
-      if (line) relay.notify({ line, isBeforeCommand: true });
+      // Whoever watched may have left meanwhile.
+      if (!session.isFrozen) this.#sayLine(held, true);
       heldLeg.join(leg.value);
     } catch (error) {
       this.#fail(session, error);

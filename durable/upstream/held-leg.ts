@@ -66,6 +66,11 @@ export class HeldLeg implements UpstreamLeg {
     this.#gate = parts.input.kind === "spdy" ? new SpdyFrameGate() : undefined;
   }
 
+  /** Whether the cluster has accepted. */
+  get isJoined(): boolean {
+    return this.#leg !== undefined;
+  }
+
   get isHeld(): boolean {
     return !this.#hasEnded && (this.#leg === undefined || this.#isFrozen);
   }

@@ -20,7 +20,7 @@ beforeEach(() => {
     ...{ waitMs: 5 * MINUTE, sessionId: "s-1" },
     say: (line) => void said.push(line),
     onFreeze: (left, until) => void happened.push(["freeze", left, until]),
-    onThaw: (by, waitedMs) => void happened.push(["thaw", by, waitedMs]),
+    onThaw: (by, waitedMs, line) => void happened.push(["thaw", by, waitedMs, line]),
     onUnwatched: (message) => void happened.push(["end", message]),
   });
 });
@@ -40,8 +40,10 @@ describe("a session that must be watched", () => {
     session.check(START + 30_000);
     expect(said.splice(0)[0]).toContain("waits for up to 4m30s");
     session.join("w-1", "auditor@example.com", START + 40_000);
-    expect(said).toEqual(["sallyport: this session is watched."]);
-    expect(happened.at(-1)).toEqual(["thaw", "auditor@example.com", 40_000]);
+    // It is said once the cluster has accepted: until then what somebody types is dropped.
+    expect(said).toEqual([]);
+    const line = "sallyport: this session is watched.";
+    expect(happened.at(-1)).toEqual(["thaw", "auditor@example.com", 40_000, line]);
     expect(session).toMatchObject({ isFrozen: false, watchedSince: START + 40_000 });
   });
 
@@ -50,7 +52,21 @@ describe("a session that must be watched", () => {
     session.check(START + 10 * MINUTE);
     expect(happened).toEqual([]);
     session.start(START + 10 * MINUTE);
-    expect([said, happened]).toEqual([[], [["thaw", "auditor@example.com", 0]]]);
+    expect([said, happened]).toEqual([[], [["thaw", "auditor@example.com", 0, undefined]]]);
+  });
+
+  it("says that it was approved once it begins, or before it says what it waits for next", () => {
+    session.join("w-1", "auditor@example.com", START);
+    session.start(START, "approved");
+    expect([said, happened]).toEqual([[], [["thaw", "auditor@example.com", 0, "approved"]]]);
+
+    const waiting = new Moderation({
+      ...{ waitMs: MINUTE, sessionId: "s-2", say: (line) => void said.push(line) },
+      ...{ onFreeze: () => {}, onThaw: () => {}, onUnwatched: () => {} },
+    });
+    waiting.start(START, "approved");
+    expect(said[0]).toBe("approved");
+    expect(said[1]).toContain("this session must be watched");
   });
 
   it("goes on while anybody watches, and is frozen when the last one leaves", () => {
@@ -69,8 +85,8 @@ describe("a session that must be watched", () => {
       "sallyport: nobody watches this session, so nothing passes. It ends in 5m unless somebody does.",
     );
     session.join("w-3", "a@example.com", START + 2 * MINUTE);
-    expect(happened.at(-1)).toEqual(["thaw", "a@example.com", MINUTE]);
-    expect(said.at(-1)).toBe("sallyport: somebody watches this session again: it goes on.");
+    const line = "sallyport: somebody watches this session again: it goes on.";
+    expect(happened.at(-1)).toEqual(["thaw", "a@example.com", MINUTE, line]);
   });
 
   it("ends when nobody comes in time, at the beginning or later, and says which", () => {

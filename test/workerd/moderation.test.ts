@@ -33,6 +33,8 @@ interface Wishes {
   readonly transport?: UpstreamTransport;
   readonly waitMs?: number;
   readonly protocol?: string;
+  /** The pod answers an upgrade when it is told to. */
+  readonly hold?: boolean;
   readonly subresource?: string;
   readonly target?: Partial<SessionPlan["target"]>;
   readonly limits?: Partial<SessionPlan["limits"]>;
@@ -43,7 +45,7 @@ interface Wishes {
 async function attempt(wishes: Wishes = {}) {
   const user = `dev-${crypto.randomUUID()}@example.com`;
   const { transport = "tcp", waitMs = 300_000, protocol = "v5.channel.k8s.io", subresource = "exec" } = wishes;
-  const pod = await Puppet.make({ protocol });
+  const pod = await Puppet.make({ protocol, hold: wishes.hold ?? false });
   const object = env.USER_SESSIONS.getByName(userObjectName(user, null));
   const headers = new Headers({ ...UPGRADE, "Sec-WebSocket-Protocol": protocol });
   for (const [name, value] of PLAN.impersonation) headers.append(name, value);
@@ -120,6 +122,42 @@ describe.each(["tcp", "websocket"] as const)("a session that must be watched, ov
       { type: "thaw", ...about, by: "admin@example.com", waited_ms: expect.any(Number) },
     ]);
     expect(await brokenLinks(user)).toEqual([]);
+  });
+
+  it("says that it is watched once the cluster has answered, and drops nothing that is typed after", async () => {
+    const { client, pod, id, object } = await opened({ transport, hold: true, target: { tty: true } });
+    const shown = () => client.text(Channel.stdout);
+    await eventually(() => expect(shown()).toContain("must be watched"));
+    await Watcher.open(admin, id);
+    await pod.request();
+    client.send(frame(0, "typed too early\r"));
+    await settled(object);
+    expect(shown()).not.toContain("is watched");
+    pod.accept();
+    await eventually(() => expect(shown()).toContain("sallyport: this session is watched.\r\n"));
+    client.send(frame(0, "ls\r"));
+    await eventually(() => expect(pod.received).toEqual([frame(0, "ls\r")]));
+    client.close();
+  });
+
+  it("whose watcher leaves before the cluster has answered says so, and goes on with the next one", async () => {
+    const { client, pod, id, object } = await opened({ transport, hold: true, target: { tty: true } });
+    const shown = () => client.text(Channel.stdout);
+    const first = await Watcher.open(admin, id);
+    await pod.request();
+    first.close();
+    await eventually(() => expect(shown()).toContain("nobody watches this session, so nothing passes"));
+    pod.accept();
+    pod.send(frame(1, "prompt "));
+    client.send(frame(0, "typed too early\r"));
+    await settled(object);
+    expect(shown()).not.toMatch(/is watched|prompt/);
+    await Watcher.open(admin, id);
+    await eventually(() => expect(shown()).toMatch(/it goes on\.\r\nprompt $/));
+    expect(shown()).not.toContain("is watched");
+    client.send(frame(0, "ls\r"));
+    await eventually(() => expect(pod.received).toEqual([frame(0, "ls\r")]));
+    client.close();
   });
 
   it("is frozen when the last watcher leaves: nothing passes until somebody comes, and then everything", async () => {
