@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Channel } from "../../kubernetes/channels.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { eventually } from "../support/eventually.ts";
-import { ended } from "./audit-rows.ts";
+import { ended, eventsOf } from "./audit-rows.ts";
 import { Client } from "./client.ts";
 import { handlerAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
@@ -187,6 +187,49 @@ describe("a shell that needs an approval", () => {
     await pod.request();
     await eventually(() => expect(client.text(Channel.stderr)).toContain("approved by other@example.com"));
     client.close();
+  });
+
+  it("waits in the object near its cluster, and begins when somebody decides at a third host", async () => {
+    const clusters = [
+      { name: "west", hostnames: ["west.example.com"], binding: "KUBE_API", locationHint: "weur" as const },
+      { name: "south", hostnames: ["south.example.com"], binding: "KUBE_API", locationHint: "sam" as const },
+      { name: "home", hostnames: ["sallyport.example.com"], binding: "KUBE_API" },
+    ];
+    const config = { ...CONFIG, cluster: undefined, clusters } as Config;
+    const waitAt = async (name: string) => {
+      const person = someone();
+      const pod = await Puppet.make();
+      const ask = handlerAs(person, { config, host: `https://${name}.example.com` });
+      const client = await Client.open(ask(pod.path(), { headers: V5 }));
+      await eventually(() => expect(client.text(Channel.stderr)).toContain("waits for up to"));
+      const [request] = await requestsOf(person, config);
+      return { name, pod, client, id: request?.id ?? "" };
+    };
+    const [west, south] = [await waitAt("west"), await waitAt("south")];
+    const decide = async (id: string, decision: string) => {
+      const init = { method: "POST", body: JSON.stringify({ decision, reason: "seen" }) };
+      const answer = await call(boss, `/-/approvals/${id}`, init, config);
+      expect(answer.status, await answer.text()).toBe(200);
+    };
+    await decide(south.id, "approve");
+    await south.pod.request();
+    await eventually(() => expect(south.client.text(Channel.stderr)).toContain("approved by boss@example.com"));
+    // One decision is about one person.
+    expect(west.pod.isAsked).toBe(false);
+    expect(west.client.hungUp).toBeUndefined();
+    await decide(west.id, "deny");
+    await west.client.closed;
+    expect(JSON.parse(west.client.text(Channel.error)).message).toBe("boss@example.com denied the access shells: seen");
+    expect(west.pod.isAsked).toBe(false);
+    expect(await ended(west.client.sessionId)).toMatchObject({ outcome: "not_approved", cluster: "west" });
+    south.client.close();
+    expect(await ended(south.client.sessionId)).toMatchObject({ cluster: "south" });
+    for (const [{ client }, location_hint] of [
+      [west, "weur"],
+      [south, "sam"],
+    ] as const) {
+      expect((await eventsOf(client.sessionId))[0]?.data).toMatchObject({ location_hint });
+    }
   });
 
   it("asks for nothing where a page of another site opened it", async () => {
