@@ -3,6 +3,9 @@
  * session_id of its own; `access_id` ties them together.
  */
 
+/** A week: no access holds for longer. Who needs something for longer needs an identity rule. */
+export const MAX_GRANT_MINUTES = 7 * 24 * 60;
+
 /** What a request for access is at a moment. */
 export type AccessState = "pending" | "active" | "denied" | "expired" | "ended" | "revoked";
 

@@ -1,6 +1,6 @@
 import { and, asc, desc, gte, lte, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { AccessEventBody } from "./access-events.ts";
+import { type AccessEventBody, MAX_GRANT_MINUTES } from "./access-events.ts";
 import { events } from "./schema.ts";
 
 /** A decision about a request for access, or the end of one. */
@@ -36,8 +36,7 @@ export async function findAccessDecisions(
   return rows.map(parseDecision);
 }
 
-/** How long before a session somebody may have decided about its grants: none holds for longer. */
-const DECIDED_BEFORE_MS = 7 * 24 * 60 * 60 * 1_000;
+const MAX_GRANT_MS = MAX_GRANT_MINUTES * 60_000;
 const MAX_DECISIONS = 100;
 
 /**
@@ -57,7 +56,7 @@ export async function findDecisionsAbout(
   const { user, grants, from, to } = session;
   const conditions: (SQL | undefined)[] = [
     OF_DECISIONS,
-    gte(events.at, from - DECIDED_BEFORE_MS),
+    gte(events.at, from - MAX_GRANT_MS),
     to === null ? undefined : lte(events.at, to),
     sql`data ->> '$.user' = ${user}`,
     sql`data ->> '$.grant' IN (SELECT value FROM json_each(${JSON.stringify(grants)}))`,
@@ -75,68 +74,34 @@ function parseDecision({ type, at, data }: { readonly type: string; readonly at:
   return { type, at, data: JSON.parse(data) } as AccessDecisionEvent;
 }
 
-/** A grant ends at most so long after the decision that it began with. */
-const ACTIVE_FOR_MS = DECIDED_BEFORE_MS;
+/** The decision with which access began to hold. */
+export type ActiveAccess = Extract<AccessDecisionEvent, { readonly type: "access_decision" }>;
 
 /**
- * Finds the decisions with which grants began that hold, newest first.
+ * Finds the decisions with which access began that holds: approved, not over, and not taken back. Each row of
+ * the last week is read once, however many they are.
  *
- * @param grants only those of these names; undefined for all
  * @param now ms since the epoch
+ * @param which only those about grants of these names; at most so many. Default: all
+ * @returns the newest first
  */
-export async function findActiveGrants(
+export async function findActiveAccess(
   database: D1Database,
-  grants: readonly string[] | undefined,
   now: number,
-): Promise<AccessDecisionEvent[]> {
-  const ended = sql`SELECT 1 FROM events AS later WHERE later.type IN ('access_decision', 'access_end')
-    AND later.at >= events.at AND later.type = 'access_end'
-    AND later.data ->> '$.access_id' = events.data ->> '$.access_id'`;
-  const conditions: (SQL | undefined)[] = [
-    OF_DECISIONS,
-    gte(events.at, now - ACTIVE_FOR_MS),
-    sql`data ->> '$.until' > ${now}`,
-    grants && sql`data ->> '$.grant' IN (SELECT value FROM json_each(${JSON.stringify(grants)}))`,
-    sql`NOT EXISTS (${ended})`,
-  ];
-  const rows = await drizzle(database)
-    .select({ type: events.type, at: events.at, data: events.data })
-    .from(events)
-    .where(and(...conditions))
-    .orderBy(desc(events.at))
-    .limit(MAX_ACTIVE);
-  return rows.map(parseDecision);
-}
-
-const MAX_ACTIVE = 500;
-
-/** Access that holds, as far as the audit log knows. */
-export interface ActiveAccess {
-  readonly id: string;
-  readonly user: string;
-  readonly grant: string;
-  /** ms since the epoch */
-  readonly since: number;
-}
-
-/**
- * Finds all grants that hold: approved, not over, and not taken back. Each row is read once, however many
- * they are.
- *
- * @param now ms since the epoch
- * @param maxAgeMs how long a grant lasts at most: older events are not read
- * @returns the oldest first
- */
-export async function findActiveAccess(database: D1Database, now: number, maxAgeMs: number): Promise<ActiveAccess[]> {
+  { grants, limit = -1 }: { readonly grants?: readonly string[] | undefined; readonly limit?: number } = {},
+): Promise<ActiveAccess[]> {
+  // With a single max(), SQLite takes the other columns from its row: the last approval.
   const { results } = await database
     .prepare(
-      `SELECT data ->> '$.access_id' AS id, min(data ->> '$.user') AS user, min(data ->> '$.grant') AS grant,
-         max(at) AS since
-       FROM events WHERE type IN ('access_decision', 'access_end') AND at > ?
-       GROUP BY id HAVING max(data ->> '$.until') > ? AND sum(type = 'access_end') = 0
-       ORDER BY since`,
+      `SELECT type, max(at) AS at, data
+       FROM events
+       WHERE type IN ('access_decision', 'access_end') AND at > ?1
+         AND (?3 IS NULL OR data ->> '$.grant' IN (SELECT value FROM json_each(?3)))
+       GROUP BY data ->> '$.access_id'
+       HAVING sum(data ->> '$.until' > ?2) > 0 AND sum(type = 'access_end') = 0
+       ORDER BY at DESC LIMIT ?4`,
     )
-    .bind(now - maxAgeMs, now)
-    .all<ActiveAccess>();
-  return results;
+    .bind(now - MAX_GRANT_MS, now, grants ? JSON.stringify(grants) : null, limit)
+    .all<{ type: string; at: number; data: string }>();
+  return results.map((row) => parseDecision(row) as ActiveAccess);
 }

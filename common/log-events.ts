@@ -243,6 +243,22 @@ export const LOG_EVENTS = {
     meaning: "Somebody had or had asked for access that the configuration no longer gives them. It was taken back.",
     action: "Nothing.",
   },
+  given_access_not_noted: {
+    level: "error",
+    worker: "edge",
+    fields: ["error"],
+    meaning:
+      "R2 did not take what grants give. Sessions and streams go on that were opened with what a grant has ceased " +
+      "to give since. The next minute tries again.",
+    action: "If this persists, check R2's status. To end such a session at once, revoke the grant.",
+  },
+  given_access_unreadable: {
+    level: "warn",
+    worker: "both",
+    fields: ["error"],
+    meaning: "R2 did not answer what grants have ceased to give. What is open goes on, and it is read again soon.",
+    action: "If this persists, check R2's status.",
+  },
   // The API under /-/ and the objects
   object_unavailable: {
     level: "error",

@@ -12,6 +12,7 @@ import {
   type DirectoryMethod,
   type DirectoryValue,
 } from "../contract/directory.ts";
+import { tryLoadGivenAccess } from "../contract/given-access.ts";
 import { userObjectName } from "../contract/placement.ts";
 import type { RecordingBlock } from "../contract/recording.ts";
 import type { Recorded } from "../contract/request-record.ts";
@@ -77,6 +78,7 @@ export class SessionHost {
   /** Requests for access, and grants. */
   readonly access: AccessDecisions;
   readonly #state: DurableObjectState;
+  readonly #bucket: SharedBindings["RECORDINGS"];
   readonly #namespace: Namespace;
   readonly #alarm: Alarm;
   readonly #locks: UserLocks;
@@ -100,6 +102,7 @@ export class SessionHost {
   constructor(state: DurableObjectState, env: ObjectsBindings) {
     const { sql } = state.storage;
     this.#state = state;
+    this.#bucket = env.RECORDINGS;
     this.#namespace = env.USER_SESSIONS;
     this.#alarm = new Alarm(state.storage);
     this.#locks = new UserLocks(sql);
@@ -263,11 +266,19 @@ export class SessionHost {
     // is over, for D1 neither.
     this.#uploadSoon();
     this.#notifier.onAlarm();
+    void this.#endNotGiven();
     await Promise.all([this.#audit.deliver(), this.decisions.retryCopies(), this.#accessReporter.onAlarm()]);
     this.#requests.onAlarm(Date.now());
     const hasMoreToDo =
       this.#sessions.isUnfinished || this.#audit.journal.queueLength() > 0 || this.#recordings.hasWaiting;
     if (hasMoreToDo) this.#alarm.ringWithin(HEARTBEAT_MS);
+  }
+
+  /** Ends what is open with something that a grant has ceased to give. Never rejects. */
+  async #endNotGiven(): Promise<void> {
+    if (!this.#sessions.haveGrants) return;
+    const given = await tryLoadGivenAccess(this.#bucket);
+    if (given) this.#sessions.endNotGiven(given);
   }
 
   #admissionState(now: number): AdmissionState {

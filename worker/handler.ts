@@ -34,6 +34,7 @@ import { writesPods } from "./request-audit/pod-resources.ts";
 import { type Recording, RequestJournal } from "./request-audit/request-journal.ts";
 import type { RequestTrace } from "./request-audit/request-trace.ts";
 import { DrainWatch } from "./sessions/drain-watch.ts";
+import { GivenAccessReader } from "./sessions/given-access.ts";
 import { openSession } from "./sessions/open-session.ts";
 import { accessCheckFor, decideHavingGrants } from "./sessions/person-grants.ts";
 import { type Person, PersonStates } from "./sessions/person-state.ts";
@@ -83,6 +84,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   const identify = createIdentifier();
   const states = new PersonStates();
   const drains = new DrainWatch();
+  const given = new GivenAccessReader();
   const journal = new RequestJournal(config.audit, (user, state, askedAt) => states.learn(user, state, askedAt));
 
   /** authenticate → identify → serve the API under `/-/`, the console, or a cluster. */
@@ -204,7 +206,10 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       trace.destination = "session";
       return openSession(env.USER_SESSIONS, { ...from, identity, decision, approval: approval.value }, config);
     }
-    const checkAccess = accessCheckFor(states, person, decision.grants);
+    const checkAccess = accessCheckFor(states, person, {
+      ...{ grants: decision.grants, groups: identity.groups, rule: decision.rule },
+      readGiven: (openedAt) => given.read(env.RECORDINGS, openedAt),
+    });
     const allowed = await checkAccess();
     if (!allowed.ok) return allowed;
     trace.destination = "cluster";

@@ -4,6 +4,7 @@ import { REMOVED_ACCESS_CRON } from "./crons.ts";
 import type { Bindings } from "./env.ts";
 import { runExport, type TableOutcome } from "./export/run.ts";
 import { runSeal } from "./seal/run.ts";
+import { noteGivenAccess } from "./sessions/given-access.ts";
 import { endRemovedAccess } from "./sessions/removed-grants.ts";
 
 /**
@@ -15,8 +16,8 @@ const MAX_OBJECTS_BESIDE_SEALING = 8;
 type ScheduledBindings = Pick<Bindings, "AUDIT_DB" | "DIRECTORY" | "EXPORT" | "RECORDINGS" | "USER_SESSIONS">;
 
 /**
- * Makes the handler of the cron triggers. One of them ends access that the document no longer gives. Each of
- * the others exports new rows of the audit log to the bucket that is bound as `EXPORT`, if one is, and then
+ * Makes the handler of the cron triggers. One of them ends access that the document no longer gives, and notes
+ * what it gives for those who end what is open. Each of the others exports new rows of the audit log to the bucket that is bound as `EXPORT`, if one is, and then
  * seals what is due.
  *
  * It rejects when something of it failed, so that Cloudflare counts the invocation as failed.
@@ -42,9 +43,15 @@ export function createScheduled(config: Config): (cron: string, env: ScheduledBi
   };
   return async (cron, env) => {
     const isForAccess = cron === REMOVED_ACCESS_CRON;
-    const failed = await (isForAccess ? endRemovedAccess(env, config.grants, Date.now()) : exportAndSeal(env));
+    const failed = await (isForAccess ? endWhatIsNotGiven(env, config.grants) : exportAndSeal(env));
     if (failed.length > 0) throw new Error(`${failed.join(" and ")} failed`);
   };
+}
+
+async function endWhatIsNotGiven(env: ScheduledBindings, grants: Config["grants"]): Promise<string[]> {
+  const now = Date.now();
+  const done = [endRemovedAccess(env, grants, now), noteGivenAccess(env.RECORDINGS, grants, now)];
+  return (await Promise.all(done)).flat();
 }
 
 function isExported(tables: readonly TableOutcome[]): boolean {

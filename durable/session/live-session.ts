@@ -2,6 +2,7 @@ import { type Counts, NO_COUNTS, type SessionStart, type Traffic } from "../../a
 import { liveRow } from "../../audit/rows.ts";
 import { maskControlCharacters } from "../../common/text.ts";
 import type { ActiveGrant } from "../../contract/access.ts";
+import type { OpenedWith } from "../../contract/given-access.ts";
 import type { SessionPlan } from "../../contract/session-plan.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
 import type { Status } from "../../kubernetes/status.ts";
@@ -78,6 +79,13 @@ export class LiveSession {
   /** The access for a while without which it would not be open: it ends with the first of them. */
   get grants(): readonly ActiveGrant[] {
     return this.#grants;
+  }
+
+  /** The same, with what they may have given. */
+  get openedWith(): OpenedWith {
+    const { kubernetesGroups, ownIdentity, rule } = this.plan;
+    const grants = this.#grants.map(({ grant }) => grant);
+    return { at: this.startedAt, grants, groups: [...kubernetesGroups, ...(ownIdentity?.groups ?? [])], rule };
   }
 
   get activeAt(): number {

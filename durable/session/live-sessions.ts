@@ -1,4 +1,5 @@
 import type { AccessRequest } from "../../contract/access.ts";
+import { type GivenAccess, whyNoLongerGiven } from "../../contract/given-access.ts";
 import { revocationMessage } from "../access/access-rules.ts";
 import type { AuditLog } from "../audit-log.ts";
 import { CLOSE_GRACE_MS } from "../intervals.ts";
@@ -45,6 +46,11 @@ export class LiveSessions {
   /** Those that take a place: not those that wait before they begin. */
   get running(): number {
     return this.count - this.waiting;
+  }
+
+  /** Whether any of them was opened with a grant. */
+  get haveGrants(): boolean {
+    return [...this.all].some(({ grants }) => grants.length > 0);
   }
 
   /** Those that wait before they begin: for an approval, or for somebody who watches. */
@@ -112,6 +118,15 @@ export class LiveSessions {
       for (const session of opened) if (session.close({ kind: "limit", limit })) ended.push(session.id);
     }
     return ended;
+  }
+
+  /** Ends what was opened with something that a grant has ceased to give. */
+  endNotGiven(given: GivenAccess): void {
+    for (const session of [...this.#sessions.values()]) {
+      const why = whyNoLongerGiven(given, session.openedWith);
+      if (why === undefined) continue;
+      session.close({ kind: "limit", limit: { outcome: "access_ended", message: `session ended: ${why}` } });
+    }
   }
 
   /**

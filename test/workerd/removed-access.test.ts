@@ -1,14 +1,18 @@
 /** What the document no longer gives ends: sessions, streams and requests that wait, by the cron trigger. */
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { findActiveAccess } from "../../audit/access-queries.ts";
+import { GIVEN_ACCESS_KEY, type GivenAccess, SETTLED_AFTER_MS } from "../../contract/given-access.ts";
+import { userObjectName } from "../../contract/placement.ts";
 import { Channel } from "../../kubernetes/channels.ts";
 import { loadConfig } from "../../worker/config/load.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { REMOVED_ACCESS_CRON } from "../../worker/crons.ts";
 import { createScheduled } from "../../worker/scheduled.ts";
-import { endRemovedAccess, SETTLED_AFTER_MS } from "../../worker/sessions/removed-grants.ts";
+import { noteGivenAccess } from "../../worker/sessions/given-access.ts";
+import { endRemovedAccess } from "../../worker/sessions/removed-grants.ts";
 import { eventually } from "../support/eventually.ts";
 import { ended } from "./audit-rows.ts";
 import { Client } from "./client.ts";
@@ -183,6 +187,106 @@ describe("a grant that is removed from the document", () => {
   });
 });
 
+describe("a grant that gives less than before", () => {
+  /** Two grants satisfy the rule; one of them gives a group, too. */
+  function documents() {
+    const { config } = documentWith();
+    const suffix = crypto.randomUUID().slice(0, 8);
+    const [rule, named, wide, group] = ["shells", "named", "wide", "wides"].map((name) => `${name}-${suffix}`) as [
+      ...[string, string, string, string],
+    ];
+    const rules: ConfigInput["rules"] = [
+      { name: rule, match: { kinds: ["exec"] }, action: "allow", approval: { grant: named } },
+    ];
+    const giving = (gives: Grants[number]["gives"]): Config => ({
+      ...{ ...config, rules },
+      grants: [
+        { name: named, for: DEVELOPERS, gives: { rules: [rule] }, approvers: APPROVERS },
+        { name: wide, for: DEVELOPERS, gives, approvers: APPROVERS },
+      ],
+    });
+    const both = giving({ groups: [group], rules: [rule] });
+    return {
+      wide,
+      named,
+      group,
+      rule,
+      both,
+      groupAlone: giving({ groups: [group] }),
+      neither: giving({ groups: ["x"] }),
+    };
+  }
+  const note = (config: Config, inMs: number) => noteGivenAccess(env.RECORDINGS, grantsOf(config), Date.now() + inMs);
+  const alarmOf = ({ email }: Person) =>
+    runDurableObjectAlarm(env.USER_SESSIONS.getByName(userObjectName(email, null)));
+
+  it("ends what was opened with that, a session and a watch, and nothing else of the same access", async () => {
+    const { wide, named, group, rule, both, groupAlone, neither } = documents();
+    const [person, neighbour] = [someone(), someone()];
+    await env.RECORDINGS.delete(GIVEN_ACCESS_KEY);
+    expect(await note(both, -60 * 60_000)).toEqual([]);
+    await granted(person, both, wide);
+    await granted(neighbour, both, named);
+    const [shell, other] = [await open(person, both), await open(neighbour, both)];
+    const puppet = await Puppet.make();
+    let reads = 0;
+    const get = async (key: string) => {
+      const found = await env.RECORDINGS.get(key);
+      reads++;
+      return found;
+    };
+    // An isolate that goes on with the document from before.
+    const isolate = handlerAs(person, { config: both, bindings: { RECORDINGS: { get } } });
+    const watched = isolate(`/api/v1/namespaces/${puppet.name}/pods?watch=true`);
+    expect((await puppet.request()).headers["impersonate-group"]).toBe(`developers, ${group}`);
+    puppet.accept(200);
+    const reader = (await watched).body?.getReader();
+    const next = async (text: string) => {
+      puppet.send(new TextEncoder().encode(text));
+      expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(text);
+    };
+    await next("first\n");
+
+    expect(await note(groupAlone, 1)).toEqual([]);
+    await alarmOf(neighbour);
+    await alarmOf(person);
+    await shell.closed;
+    expect(JSON.parse(shell.text(Channel.error)).message).toBe(
+      `session ended: the access "${wide}" is no longer an approval for the rule ${rule}`,
+    );
+    expect(await ended(shell.sessionId)).toMatchObject({ outcome: "access_ended", grants: [wide] });
+    expect(other.hungUp).toBeUndefined();
+    // The next attempt waits for an approval, and the access still gives its group.
+    expect(await requestsOf(person, groupAlone)).toMatchObject([{ state: "active" }]);
+    const before = reads;
+    await eventually(() => expect(reads).toBeGreaterThan(before));
+    await next("second\n");
+
+    expect(await note(neither, SETTLED_AFTER_MS + 60_000)).toEqual([]);
+    const lostAt = Date.now();
+    await expect(reader?.read()).rejects.toThrow();
+    expect(Date.now() - lostAt).toBeLessThan(20_000);
+    expect(other.hungUp).toBeUndefined();
+    other.close();
+  });
+
+  it("is noted by the cron trigger, which says so where it could not", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const { both } = documents();
+    await env.RECORDINGS.delete(GIVEN_ACCESS_KEY);
+    const { AUDIT_DB, DIRECTORY, RECORDINGS, USER_SESSIONS } = env;
+    const document = typeof env.SALLYPORT_CONFIG === "string" ? JSON.parse(env.SALLYPORT_CONFIG) : env.SALLYPORT_CONFIG;
+    const scheduled = createScheduled(loadConfig({ ...document, ...both }));
+    const run = (bucket: object) =>
+      scheduled(REMOVED_ACCESS_CRON, { AUDIT_DB, DIRECTORY, RECORDINGS: bucket as R2Bucket, USER_SESSIONS });
+    const away = { get: () => Promise.reject(new Error("away")) };
+    await expect(run(away)).rejects.toThrow("noting what grants give failed");
+    await run(RECORDINGS);
+    const noted = await (await RECORDINGS.get(GIVEN_ACCESS_KEY))?.json<GivenAccess>();
+    expect(Object.keys(noted?.grants ?? {})).toEqual(grantsOf(both).map(({ name }) => name));
+  });
+});
+
 describe("nothing ends", () => {
   it("of what was approved a moment ago: the version before a deploy may still be triggered", async () => {
     const { config, without, lost } = documentWith();
@@ -213,8 +317,9 @@ it("is found by an index that has nothing else", async () => {
       return env.AUDIT_DB.prepare(sql);
     },
   } as unknown as D1Database;
-  await findActiveAccess(database, Date.now(), 1);
-  const { results } = await env.AUDIT_DB.prepare(`EXPLAIN QUERY PLAN ${text}`).bind(0, 0).all<{ detail: string }>();
+  await findActiveAccess(database, Date.now());
+  const plan = env.AUDIT_DB.prepare(`EXPLAIN QUERY PLAN ${text}`).bind(0, 0, null, 1);
+  const { results } = await plan.all<{ detail: string }>();
   expect(results.map(({ detail }) => detail)).toContainEqual(
     expect.stringMatching(/^SEARCH events USING INDEX events_access_by_time \(at>\?\)$/),
   );

@@ -1,10 +1,9 @@
 /** Grants: access for a while, which people ask for and others approve. */
 import * as z from "zod";
+import { MAX_GRANT_MINUTES } from "../../audit/access-events.ts";
 import { exactName, identityMatchSchema } from "./identities.ts";
 import { nonEmpty } from "./shared-fields.ts";
 
-/** A week. Who needs something for longer needs an identity rule. */
-export const MAX_GRANT_MINUTES = 7 * 24 * 60;
 /** More approvers than these nobody finds in time. */
 const MAX_APPROVALS = 10;
 

@@ -1,6 +1,7 @@
 /** What a person's grants do to their requests, by what their object says of them. */
 import { err, ok, type Result } from "../../common/result.ts";
 import type { ActiveGrant } from "../../contract/access.ts";
+import { type GivenAccess, whyNoLongerGiven } from "../../contract/given-access.ts";
 import { type Denial, denial } from "../denials.ts";
 import { type AskedWithGrants, decideWithGrants } from "../policy/decide-with-grants.ts";
 import { heldGrants } from "../policy/grants.ts";
@@ -40,17 +41,28 @@ function unknownGrants({ code, message }: Denial): Result<never, Denial> {
   return err(denial(code, `${message} (until then nobody knows which access you have been granted)`));
 }
 
+/** What something was opened with. */
+interface Opened {
+  /** The grants that made a difference to it. */
+  readonly grants: readonly ActiveGrant[];
+  /** The person's, those of grants included. */
+  readonly groups: readonly string[];
+  /** The rule that allowed it. */
+  readonly rule: string | null;
+  /** What grants have ceased to give since. */
+  readonly readGiven: (openedAt: number) => Promise<GivenAccess | undefined>;
+}
+
 /**
- * Refuses a person who is locked, or whose grants are over that something was opened with.
- *
- * @param grants those that made a difference to it
+ * Refuses a person who is locked, or whose grants are over that something was opened with, or give less.
  */
 export function accessCheckFor(
   states: Pick<PersonStates, "checkLock" | "read">,
   person: Person,
-  grants: readonly ActiveGrant[],
+  { grants, groups, rule, readGiven }: Opened,
 ): CheckAccess {
   if (grants.length === 0) return (maxAgeMs) => states.checkLock(person, maxAgeMs);
+  const opened = { at: Date.now(), grants: grants.map(({ grant }) => grant), groups, rule };
   return async (maxAgeMs) => {
     const unlocked = await states.checkLock(person, maxAgeMs);
     if (!unlocked.ok) return unlocked;
@@ -58,7 +70,10 @@ export function accessCheckFor(
     if (!state.ok) return state;
     const active = new Set(state.value.grants.map(({ id }) => id));
     const over = grants.find(({ id, until }) => !active.has(id) || until <= Date.now());
-    return over ? err(accessOver(over.grant)) : ok(null);
+    if (over) return err(accessOver(over.grant));
+    const given = await readGiven(opened.at);
+    const why = given && whyNoLongerGiven(given, opened);
+    return why === undefined ? ok(null) : err(denial("access_ended", `${why}, with which this was opened`));
   };
 }
 

@@ -3,20 +3,14 @@ import { describeError, logEvent } from "../../common/log.ts";
 import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
 import type { NamedPerson } from "../../contract/access.ts";
+import { SETTLED_AFTER_MS } from "../../contract/given-access.ts";
 import { LOCATION_HINTS } from "../../contract/placement.ts";
-import { MAX_GRANT_MINUTES } from "../config/grants.ts";
 import type { Grant } from "../config/schema.ts";
 import type { Bindings } from "../env.ts";
 import { whyNotGiven } from "../policy/grants.ts";
 import { askDirectory } from "./directory.ts";
 import { invokeUserObject, sessionObjectAddress } from "./user-objects.ts";
 
-const MAX_GRANT_MS = MAX_GRANT_MINUTES * 60_000;
-/**
- * What is younger is left to a later run, ms. For a moment after a deploy, the version before may still be
- * triggered, whose document lacks a new grant.
- */
-export const SETTLED_AFTER_MS = 2 * 60_000;
 const LIST_WITHIN_MS = 5_000;
 /** How many are ended at once. Each wakes all of its person's objects. */
 const AT_ONCE = 20;
@@ -69,7 +63,8 @@ export async function endRemovedAccess(
 
 async function findActive(database: D1Database, now: number): Promise<readonly Known[] | undefined> {
   try {
-    return await withTimeout(findActiveAccess(database, now, MAX_GRANT_MS), STORAGE_TIMEOUTS_MS.d1Query);
+    const found = await withTimeout(findActiveAccess(database, now), STORAGE_TIMEOUTS_MS.d1Query);
+    return found.map(({ at: since, data: { access_id: id, user, grant } }) => ({ id, user, grant, since }));
   } catch (error) {
     logEvent("error", "audit_database_unavailable", { error: describeError(error) });
     return undefined;

@@ -3,7 +3,7 @@
  * the decision. All but the list of what was decided works without D1.
  */
 import type * as z from "zod";
-import { findAccessDecisions, findActiveGrants } from "../../../audit/access-queries.ts";
+import { findAccessDecisions, findActiveAccess } from "../../../audit/access-queries.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { type AccessRequest, accessStateOf } from "../../../contract/access.ts";
 import { copiesOf } from "../../config/location-hints.ts";
@@ -24,6 +24,7 @@ import type { Handler } from "./handler.ts";
 /** How long an approver waits for the directory, ms. */
 const LIST_WITHIN_MS = 5_000;
 const MAX_DECIDED = 100;
+const MAX_ACTIVE = 500;
 
 const UNKNOWN: Denial = denial(
   "access_not_found",
@@ -148,7 +149,8 @@ async function pendingFor(api: ApiContext): Promise<Result<AccessRequest[], Deni
 }
 
 async function activeFor(api: ApiContext): Promise<Result<Decided, Denial>> {
-  const found = await queryDatabase(findActiveGrants(api.env.AUDIT_DB, shownGrants(api), Date.now()));
+  const which = { grants: shownGrants(api), limit: MAX_ACTIVE };
+  const found = await queryDatabase(findActiveAccess(api.env.AUDIT_DB, Date.now(), which));
   return found.ok ? ok(found.value.map(decisionJson)) : found;
 }
 
