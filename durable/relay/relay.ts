@@ -200,14 +200,13 @@ export class Relay implements LegReceiver {
     if (this.unsentBytes > 0 || isInputWaiting) this.#activeAt = now;
     if (!leg.hasBackpressure) return;
     const canBeHeard = !this.#toClient.isFull && !isInputWaiting && !leg.isHeld;
-    const sentBytes = leg.takenBytes + leg.unsentBytes;
-    const action = this.#liveness.tick(now, { canBeHeard, sentBytes });
-    if (action === "ping") {
+    const action = this.#liveness.tick(now, { canBeHeard, sentBytes: leg.sentBytes });
+    if (action?.kind === "ping") {
       // Whoever had taken everything before our ping is not stalled because of it.
       this.#toCluster.stalledMs();
-      leg.ping();
+      leg.ping(action.payload);
     }
-    if (action === "lost") {
+    if (action?.kind === "lost") {
       this.#mustClose({ kind: "cluster", code: CloseCode.abnormal, reason: `no answer for ${LOST_AFTER_MS / 1000} s` });
     }
   }
@@ -242,7 +241,7 @@ export class Relay implements LegReceiver {
 
   onPart(part: MessagePart): void {
     if (!this.#isOpen) return;
-    this.#liveness.heard(this.#parts.clock.now());
+    this.#liveness.heard(this.#parts.clock.now(), this.#parts.leg.sentBytes);
     this.#counts.bytes_out += part.bytes.length;
     if (part.isLast) this.#counts.messages_out++;
     this.#decoder.push(part);
@@ -261,8 +260,8 @@ export class Relay implements LegReceiver {
     this.#toClient.flush();
   }
 
-  onPong(): void {
-    this.#liveness.answered(this.#parts.clock.now());
+  onPong(payload: Uint8Array): void {
+    this.#liveness.answered(this.#parts.clock.now(), payload);
   }
 
   onClose({ code, reason }: LegClose): void {

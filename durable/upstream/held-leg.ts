@@ -101,6 +101,10 @@ export class HeldLeg implements UpstreamLeg {
     return this.#leg?.takenBytes ?? 0;
   }
 
+  get sentBytes(): number {
+    return this.#leg?.sentBytes ?? 0;
+  }
+
   /** Memory of what the cluster has sent, and nobody may see yet. */
   get heldOutputBytes(): number {
     return this.#output?.heldBytes ?? 0;
@@ -154,8 +158,8 @@ export class HeldLeg implements UpstreamLeg {
     else this.#drop(message);
   }
 
-  ping(): void {
-    this.#leg?.ping();
+  ping(payload: Uint8Array): void {
+    this.#leg?.ping(payload);
   }
 
   close(code?: number, reason?: string): void {

@@ -91,8 +91,8 @@ export class HeldOutput implements LegReceiver {
     this.#parts.receiver.onPause();
   }
 
-  onPong(): void {
-    this.#parts.receiver.onPong();
+  onPong(payload: Uint8Array): void {
+    this.#parts.receiver.onPong(payload);
   }
 
   /** The end comes after all that came before it: a command's last output, and how it ended. */

@@ -15,7 +15,8 @@ export interface LegReceiver {
   onPart(part: MessagePart): void;
   /** What has arrived so far is delivered: a good moment to send on what was joined. */
   onPause(): void;
-  onPong(): void;
+  /** @param payload that of the ping which it answers */
+  onPong(payload: Uint8Array): void;
   /** Called once; nothing follows. */
   onClose(close: LegClose): void;
   /** A fault of Sallyport's own while it delivered, not the cluster's. Called once, instead of `onClose`. */
@@ -50,6 +51,8 @@ export interface UpstreamLeg {
   readonly unsentBytes: number;
   /** Bytes that the cluster's side has taken so far. Grows while it reads. */
   readonly takenBytes: number;
+  /** Bytes of all messages that were sent, without what frames add. */
+  readonly sentBytes: number;
   /** Begins to deliver. To be called once. */
   start(receiver: LegReceiver): void;
   /** Sends a message, after all before it. Whatever happens to the connection is told by `onClose`. */
@@ -60,8 +63,8 @@ export interface UpstreamLeg {
    * others, and waits.
    */
   readonly whenTaken?: ((maxMs: number) => Promise<void>) | undefined;
-  /** Asks for a pong, where the leg can. */
-  ping(): void;
+  /** Asks for a pong with this payload, where the leg can. */
+  ping(payload: Uint8Array): void;
   /**
    * Sends a close frame, after everything before it. The connection stays open until the cluster answers, or
    * `abort`.

@@ -10,18 +10,22 @@ export const PING_INTERVAL_MS = 10_000;
 /** How long an answer may be owed. The API server's own proxies allow the same. */
 export const LOST_AFTER_MS = 60_000;
 /**
- * A command that reads nothing can be sent this much without holding up what follows: the capacity of its
- * pipe.
+ * A command that reads nothing can be sent this much without holding up what follows. Its pipe has 16 pages
+ * of 4 KiB, and writes of unlucky sizes fill each of them half.
  */
-export const PIPE_BYTES = 64 * 1024;
+export const PIPE_BYTES = 32 * 1024;
 
-export type LivenessAction = "ping" | "lost";
+const PAYLOAD_BYTES = 8;
+
+export type LivenessAction =
+  /** The pong comes back with the payload (RFC 6455, section 5.5.3), and goes to `answered`. */
+  { readonly kind: "ping"; readonly payload: Uint8Array } | { readonly kind: "lost" };
 
 /** What the relay knows at a tick. */
 export interface LegState {
   /** Whether the object reads, and the connection has taken all that the cluster was sent. */
   readonly canBeHeard: boolean;
-  /** Bytes that the cluster was sent so far. */
+  /** Bytes of all messages that the cluster was sent so far. */
   readonly sentBytes: number;
 }
 
@@ -30,10 +34,12 @@ export class Liveness {
   #heardAt: number;
   #pingedAt: number;
   #tickedAt: number;
-  /** How much was sent before the ping whose answer is awaited; undefined if none is. */
-  #askedAtBytes: number | undefined;
+  /** How much was sent before the last ping. */
+  #askedAtBytes = 0;
   /** How much of it the cluster has certainly read: it has answered a ping that was sent after. */
   #confirmedBytes = 0;
+  /** How much had been sent when the session last printed something. */
+  #outputAtBytes = 0;
 
   constructor(now: number) {
     this.#heardAt = now;
@@ -41,17 +47,20 @@ export class Liveness {
     this.#tickedAt = now;
   }
 
-  /** Anything has arrived: data, a pong, a ping of the cluster's. */
-  heard(now: number): void {
+  /** Data has arrived. @param sentBytes as in `LegState` */
+  heard(now: number, sentBytes: number): void {
     this.#heardAt = now;
+    this.#outputAtBytes = sentBytes;
   }
 
-  /** A pong has arrived. One may answer several pings (RFC 6455, section 5.5.3): the first of them counts. */
-  answered(now: number): void {
-    this.heard(now);
-    if (this.#askedAtBytes === undefined) return;
-    this.#confirmedBytes = this.#askedAtBytes;
-    this.#askedAtBytes = undefined;
+  /**
+   * A pong has arrived. On a slow way it may be the answer to any earlier ping, and says no more than that
+   * one asked. One pong may answer several pings: it then has the payload of the last.
+   */
+  answered(now: number, payload: Uint8Array): void {
+    this.#heardAt = now;
+    const confirmed = readCount(payload);
+    if (confirmed <= this.#askedAtBytes) this.#confirmedBytes = Math.max(this.#confirmedBytes, confirmed);
   }
 
   /**
@@ -60,19 +69,39 @@ export class Liveness {
    * @returns what to do now, if anything
    */
   tick(now: number, { canBeHeard, sentBytes }: LegState): LivenessAction | undefined {
-    // The buffers of a connection, a tunnel and an API server hold megabytes that look taken from here.
-    const mayBeStuck = sentBytes - this.#confirmedBytes > PIPE_BYTES;
     // After a suspended machine or a clock that jumped, nobody was heard because nobody listened.
     const wasAway = now - this.#tickedAt > PING_INTERVAL_MS;
     this.#tickedAt = now;
-    if (!canBeHeard || mayBeStuck || wasAway) this.#heardAt = now;
+    if (!canBeHeard || this.#mayBeStuck(sentBytes) || wasAway) this.#heardAt = now;
     // Also while it cannot be heard: a hop between us may cut what is silent, whoever is to blame for the
     // silence.
     if (now - this.#pingedAt >= PING_INTERVAL_MS) {
       this.#pingedAt = now;
-      this.#askedAtBytes ??= sentBytes;
-      return "ping";
+      this.#askedAtBytes = sentBytes;
+      return { kind: "ping", payload: writeCount(sentBytes) };
     }
-    return now - this.#heardAt >= LOST_AFTER_MS ? "lost" : undefined;
+    return now - this.#heardAt >= LOST_AFTER_MS ? { kind: "lost" } : undefined;
   }
+
+  /**
+   * The buffers of a connection, a tunnel and an API server hold megabytes that look taken from here. They
+   * may have filled up slowly, with pongs in between: then a single byte more is stuck. A command that prints
+   * something is taken to read, too.
+   */
+  #mayBeStuck(sentBytes: number): boolean {
+    const unconfirmed = sentBytes - this.#confirmedBytes;
+    return unconfirmed > PIPE_BYTES || (unconfirmed > 0 && sentBytes - this.#outputAtBytes > PIPE_BYTES);
+  }
+}
+
+function writeCount(count: number): Uint8Array {
+  const payload = new Uint8Array(PAYLOAD_BYTES);
+  new DataView(payload.buffer).setFloat64(0, count);
+  return payload;
+}
+
+/** @returns 0 for a pong that answers no ping of this session's */
+function readCount(payload: Uint8Array): number {
+  if (payload.length !== PAYLOAD_BYTES) return 0;
+  return new DataView(payload.buffer, payload.byteOffset, PAYLOAD_BYTES).getFloat64(0);
 }

@@ -1,3 +1,4 @@
+import { bytesOf } from "../protocols/framing.ts";
 import { FrameReader } from "../websocket/frame-reader.ts";
 import { clientFrameBytes, closePayload, writeClientFrame } from "../websocket/frame-writer.ts";
 import { CloseCode, Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
@@ -52,6 +53,8 @@ export class TcpLeg implements UpstreamLeg {
   /** Bytes of all frames so far, and how many of them the connection has taken. */
   #writtenBytes = 0;
   #takenBytes = 0;
+  /** Of messages alone. */
+  #sentBytes = 0;
   #queue: Uint8Array[] = [];
   /** Frames behind those of the queue, and how many bytes they have. */
   #shared: Uint8Array | undefined;
@@ -95,20 +98,25 @@ export class TcpLeg implements UpstreamLeg {
     return this.#takenBytes;
   }
 
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   start(receiver: LegReceiver): void {
     this.#receiver = receiver;
     void this.#read(receiver);
   }
 
   send(message: ArrayBuffer | Uint8Array | string): void {
-    if (typeof message === "string") this.#write(Opcode.text, new TextEncoder().encode(message));
-    else this.#write(Opcode.binary, message instanceof Uint8Array ? message : new Uint8Array(message));
+    const payload = bytesOf(message);
+    this.#sentBytes += payload.length;
+    this.#write(typeof message === "string" ? Opcode.text : Opcode.binary, payload);
   }
 
-  ping(): void {
+  ping(payload: Uint8Array): void {
     // Whoever sends much gets another one, and whoever was quiet since the last ping holds none.
     this.#spare = undefined;
-    this.#write(Opcode.ping, NOTHING);
+    this.#write(Opcode.ping, payload);
   }
 
   close(code?: number, reason = ""): void {
@@ -136,7 +144,7 @@ export class TcpLeg implements UpstreamLeg {
       onPing: (payload) => {
         this.#unansweredPing = payload;
       },
-      onPong: () => receiver.onPong(),
+      onPong: (payload) => receiver.onPong(payload),
       onClose: (code, reason) => {
         close = { code, reason };
       },

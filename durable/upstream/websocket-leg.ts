@@ -41,6 +41,10 @@ export class WebSocketLeg implements UpstreamLeg {
     return this.#sentBytes - this.unsentBytes;
   }
 
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   start(receiver: LegReceiver): void {
     this.#receiver = receiver;
     const socket = this.#socket;

@@ -27,7 +27,8 @@ export interface FrameSink {
   onData(opcode: DataOpcode, payload: Uint8Array, isFirst: boolean, isLast: boolean): void;
   /** @param payload a copy */
   onPing(payload: Uint8Array): void;
-  onPong(): void;
+  /** @param payload a copy */
+  onPong(payload: Uint8Array): void;
   /** The peer's close frame; nothing is delivered after it. */
   onClose(code: number, reason: string): void;
 }
@@ -178,7 +179,7 @@ export class FrameReader {
     const payload = concatBytes(this.#control);
     this.#control = [];
     if (opcode === Opcode.ping) this.#sink.onPing(payload);
-    else if (opcode === Opcode.pong) this.#sink.onPong();
+    else if (opcode === Opcode.pong) this.#sink.onPong(payload);
     else this.#deliverClose(payload);
   }
 

@@ -15,6 +15,7 @@ class Cluster {
   readonly isMeasured = false;
   readonly unsentBytes = 3;
   readonly takenBytes = 4;
+  readonly sentBytes = 5;
   readonly sent: unknown[] = [];
   isBraked = true;
   readonly calls: string[] = [];
@@ -26,8 +27,8 @@ class Cluster {
   send(message: unknown): void {
     this.sent.push(message);
   }
-  ping(): void {
-    this.calls.push("ping");
+  ping(payload: Uint8Array): void {
+    this.calls.push(`ping ${payload}`);
   }
   close(code?: number): void {
     this.calls.push(`close ${code}`);
@@ -97,7 +98,7 @@ describe.each(PROTOCOLS)("a session over %s that waits", (subprotocol) => {
 
   it("has the relay store what is piped into it, and holds nothing itself", () => {
     const leg = held(false);
-    expect(leg).toMatchObject({ isHolding: true, isMeasured: true, unsentBytes: 0, takenBytes: 0 });
+    expect(leg).toMatchObject({ isHolding: true, isMeasured: true, unsentBytes: 0, takenBytes: 0, sentBytes: 0 });
     expect(leg.whenTaken).toBeUndefined();
     leg.join(cluster.leg);
     expect(leg).toMatchObject({
@@ -105,18 +106,19 @@ describe.each(PROTOCOLS)("a session over %s that waits", (subprotocol) => {
       isMeasured: false,
       unsentBytes: 3,
       takenBytes: 4,
+      sentBytes: 5,
       hasBackpressure: true,
     });
   });
 
   it("is the cluster's leg from then on", () => {
     const leg = held(false);
-    leg.ping();
+    leg.ping(Uint8Array.of(1));
     leg.join(cluster.leg);
-    leg.ping();
+    leg.ping(Uint8Array.of(2));
     leg.close(1000);
     leg.abort();
-    expect(cluster.calls).toEqual(["ping", "close 1000", "abort"]);
+    expect(cluster.calls).toEqual(["ping 2", "close 1000", "abort"]);
   });
 
   it("takes no cluster any more once it has ended, and holds nothing", () => {
@@ -147,7 +149,7 @@ describe("a session that is frozen because nobody watches it", () => {
   const receiver: LegReceiver = {
     onPart: ({ bytes }) => void got.push([...bytes]),
     onPause: () => {},
-    onPong: () => void got.push("pong"),
+    onPong: (payload) => void got.push(`pong ${payload}`),
     onClose: ({ code }) => void got.push(`close ${code}`),
     onFailure: () => {},
     whenRoom: () => room,
@@ -176,12 +178,12 @@ describe("a session that is frozen because nobody watches it", () => {
     const view = frame(1, "b");
     arrives(view);
     view.fill(0);
-    cluster.receiver?.onPong();
+    cluster.receiver?.onPong(Uint8Array.of(3));
     cluster.receiver?.onClose({ code: 1000, reason: "" });
-    expect(got).toEqual([[1, 97], "pong"]);
+    expect(got).toEqual([[1, 97], "pong 3"]);
     expect(leg).toMatchObject({ isHeld: true, isHolding: true, isDropping: false, isMeasured: true });
     leg.thaw();
-    expect(got).toEqual([[1, 97], "pong", [1, 98], "close 1000"]);
+    expect(got).toEqual([[1, 97], "pong 3", [1, 98], "close 1000"]);
     expect(leg).toMatchObject({ isHeld: false, isHolding: false, heldOutputBytes: 0 });
   });
 

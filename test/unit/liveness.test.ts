@@ -14,11 +14,13 @@ const START = 1_000_000;
 let now: number;
 let liveness: Liveness;
 let pings: number[];
+let payloads: Uint8Array[];
 
 beforeEach(() => {
   now = START;
   liveness = new Liveness(START);
   pings = [];
+  payloads = [];
 });
 
 /**
@@ -30,10 +32,11 @@ function run(ms: number, state: Partial<LegState> = {}, answer = false): number 
   for (const end = now + ms; now < end; ) {
     now += TICK_MS;
     const action = liveness.tick(now, { canBeHeard: true, sentBytes: 0, ...state });
-    if (action === "lost") return now - START;
-    if (action !== "ping") continue;
+    if (action?.kind === "lost") return now - START;
+    if (!action) continue;
     pings.push(now - START);
-    if (answer) liveness.answered(now);
+    payloads.push(action.payload);
+    if (answer) liveness.answered(now, action.payload);
   }
   return undefined;
 }
@@ -53,7 +56,7 @@ test("one that falls silent is lost 60 to 90 s later", () => {
 test("one whose output arrives is not lost, whether it answers or not", () => {
   for (let count = 0; count < 10; count++) {
     expect(run(LOST_AFTER_MS / 2)).toBeUndefined();
-    liveness.heard(now);
+    liveness.heard(now, 0);
   }
 });
 
@@ -76,12 +79,44 @@ describe("input that a command does not read", () => {
     expect(run(10 * LOST_AFTER_MS, sent)).toBeDefined();
   });
 
-  test("still is one if the answer is to a ping before it", () => {
+  test("still is one if the answer is to a ping before it, however late that answer is", () => {
+    expect(run(PING_INTERVAL_MS)).toBeUndefined();
     expect(run(PING_INTERVAL_MS)).toBeUndefined();
     const sent = { sentBytes: 10 * PIPE_BYTES };
     expect(run(PING_INTERVAL_MS, sent)).toBeUndefined();
-    liveness.answered(now);
+    for (const payload of payloads.slice(0, 2)) liveness.answered(now, payload);
     expect(run(10 * LOST_AFTER_MS, sent)).toBeUndefined();
+  });
+
+  test("still is one if the answer is none to a ping of ours", () => {
+    const sent = { sentBytes: 10 * PIPE_BYTES };
+    expect(run(PING_INTERVAL_MS, sent)).toBeUndefined();
+    const [payload = new Uint8Array()] = payloads;
+    const more = new Uint8Array(8);
+    new DataView(more.buffer).setFloat64(0, 20 * PIPE_BYTES);
+    for (const other of [new Uint8Array(), payload.subarray(1), more, new Uint8Array(8).fill(255)]) {
+      liveness.answered(now, other);
+    }
+    expect(run(10 * LOST_AFTER_MS, sent)).toBeUndefined();
+  });
+
+  test("is one too where it came little by little, with answers to the pings between", () => {
+    let sentBytes = 0;
+    while (sentBytes <= PIPE_BYTES) {
+      sentBytes += PIPE_BYTES / 8;
+      expect(run(PING_INTERVAL_MS, { sentBytes }, true)).toBeUndefined();
+    }
+    expect(run(10 * LOST_AFTER_MS, { sentBytes: sentBytes + 1 })).toBeUndefined();
+  });
+
+  test("is none where it came little by little to a command that prints something", () => {
+    let sentBytes = 0;
+    while (sentBytes <= 10 * PIPE_BYTES) {
+      sentBytes += PIPE_BYTES / 8;
+      expect(run(PING_INTERVAL_MS, { sentBytes }, true)).toBeUndefined();
+      liveness.heard(now, sentBytes);
+    }
+    expect(run(10 * LOST_AFTER_MS, { sentBytes: sentBytes + 100 })).toBeDefined();
   });
 
   test("of a few keystrokes is no excuse", () => {

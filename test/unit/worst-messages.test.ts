@@ -24,6 +24,7 @@ import { UpstreamWriter } from "../../durable/relay/upstream-writer.ts";
 import { HeldLeg } from "../../durable/upstream/held-leg.ts";
 import { HeldOutput, MAX_HELD_BYTES } from "../../durable/upstream/held-output.ts";
 import type { UpstreamLeg } from "../../durable/upstream/leg.ts";
+import { Liveness } from "../../durable/upstream/liveness.ts";
 import { UnrecordedCast } from "../../durable/watch/cast-source.ts";
 import { LiveCast } from "../../durable/watch/live-cast.ts";
 import { ShownBlocks } from "../../durable/watch/shown-blocks.ts";
@@ -356,6 +357,10 @@ const READERS: Readonly<Record<string, () => Reader>> = {
     };
     const reader = new FrameReader(sink);
     return { take: untilRefused((bytes) => reader.push(bytes)), onceBytes: 0 };
+  },
+  Liveness: () => {
+    const liveness = new Liveness(0);
+    return { take: (bytes) => liveness.answered(0, bytes) };
   },
   ChunkedBody: () => {
     const body = new ChunkedBody();

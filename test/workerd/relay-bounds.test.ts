@@ -115,6 +115,7 @@ class SilentLeg implements UpstreamLeg {
   readonly hasBackpressure = true;
   readonly isMeasured = true;
   readonly takenBytes = 0;
+  readonly sentBytes = 0;
   unsentBytes = 0;
   receiver: LegReceiver | undefined;
 
@@ -122,8 +123,8 @@ class SilentLeg implements UpstreamLeg {
     this.receiver = receiver;
   }
   send(): void {}
-  ping(): void {
-    this.unsentBytes += 6;
+  ping(payload: Uint8Array): void {
+    this.unsentBytes += 6 + payload.length;
   }
   close(): void {}
   abort(): void {}

@@ -7,7 +7,7 @@ import { serverFrame } from "../../support/websocket-frames.ts";
 type Read =
   | { readonly data: string; readonly opcode: number }
   | { readonly ping: string }
-  | { readonly pong: true }
+  | { readonly pong: string }
   | { readonly close: number; readonly reason: string };
 
 /** Reads chunks and joins each message's pieces, checking that they begin and end once. */
@@ -25,7 +25,7 @@ function readAll(chunks: Iterable<Uint8Array>): { read: Read[]; reader: FrameRea
       open = undefined;
     },
     onPing: (payload) => read.push({ ping: latin1(payload) }),
-    onPong: () => read.push({ pong: true }),
+    onPong: (payload) => read.push({ pong: latin1(payload) }),
     onClose: (close, reason) => read.push({ close, reason }),
   });
   for (const chunk of chunks) reader.push(chunk);
@@ -48,7 +48,7 @@ describe("a frame reader", () => {
     serverFrame(9, "are you there"),
     serverFrame(0, "y"),
     serverFrame(1, ""),
-    serverFrame(10, "ignored"),
+    serverFrame(10, "I am"),
     serverFrame(2, "z".repeat(70_000)),
     serverFrame(8, "\x03\xe8bye"),
   );
@@ -57,7 +57,7 @@ describe("a frame reader", () => {
     { ping: "are you there" },
     { data: `\x01${"x".repeat(300)}y`, opcode: 2 },
     { data: "", opcode: 1 },
-    { pong: true },
+    { pong: "I am" },
     { data: "z".repeat(70_000), opcode: 2 },
     { close: 1000, reason: "bye" },
   ];

@@ -96,7 +96,7 @@ function collect(leg: TcpLeg) {
       if (isLast) messages.push(text);
     },
     onPause() {},
-    onPong: () => messages.push("(pong)"),
+    onPong: (payload) => messages.push(`(pong ${payload})`),
     onClose: (close) => closes.push(close),
     onFailure: (error) => failures.push(error),
     whenRoom: () => room,
@@ -141,11 +141,12 @@ describe("the handshake over TCP", () => {
     const large = Uint8Array.from({ length: 300_000 }, (_, at) => at % 256);
     leg.send("text");
     leg.send(large);
-    leg.ping();
+    leg.ping(Uint8Array.of(1, 2));
+    expect(leg.sentBytes).toBe(300_004);
     await vi.waitFor(() => expect(messages).toHaveLength(4));
     expect(messages.toSorted((one, other) => one.length - other.length)).toEqual([
       "text",
-      "(pong)",
+      "(pong 1,2)",
       "/exec?command=sh alice@example.com undefined",
       Buffer.from(large).toString("latin1"),
     ]);
