@@ -141,12 +141,36 @@ describe("a browser", () => {
   });
 
   it.each([
+    ["/-/approvals", "approvals"],
+    ["/-/approvals/a-B_1", "approvals/a-B_1"],
+    ["/-/admin/sessions/a-B_1", "sessions/a-B_1"],
+    ["/-/admin/locks/alice%40example.com", "people/alice%40example.com"],
+  ])("that opens %s, which a message names, sees the console's page of it", async (path, page) => {
+    for (const headers of [NAVIGATION, OLD_BROWSER]) {
+      const response = await navigate(path, headers);
+      expect([response.status, response.headers.get("Location")]).toEqual([302, CONSOLE + page]);
+    }
+  });
+
+  it.each([
+    "/-/approvals?state=all",
+    "/-/approvals/a/activity",
+    "/-/admin/sessions/a/recording",
+    "/-/admin/sessions",
+    "/-/whoami",
+  ])("that opens %s, which no message names, has the API's own answer", async (path) => {
+    const response = await navigate(path);
+    await response.body?.cancel();
+    expect(response.headers.get("Location")).toBeNull();
+  });
+
+  it.each([
     ["kubectl", KUBECTL],
     ["a page's own call", { Accept: "text/html", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty" }],
     ["a frame", { Accept: "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe" }],
     ["a program with a token of its own", { ...OLD_BROWSER, Authorization: "Bearer x" }],
   ])("is not what %s is taken for", async (_, headers) => {
-    for (const path of ["/", "/-/"]) {
+    for (const path of ["/", "/-/", "/-/approvals/a", "/-/admin/locks/alice@example.com"]) {
       const response = await navigate(path, headers);
       await response.body?.cancel();
       expect(response.headers.get("Location"), path).toBeNull();

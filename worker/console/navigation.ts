@@ -1,8 +1,17 @@
 /** Tells a person with a browser from a program, and redirects the person to the console's page. Pure. */
 import { CONSOLE_PATH } from "../surfaces.ts";
 
-/** Paths that a person opens to find the console: a host's own address, and that of the API. */
-const LEADS_TO_CONSOLE: ReadonlySet<string> = new Set(["/", "/-/"]);
+/**
+ * Paths that people open in a browser, and the page of the console that shows the same: a host's own address,
+ * and what messages to people name. kubectl prints the address of a request for access to whoever waits, and
+ * webhooks have it and others.
+ */
+const PAGES: readonly (readonly [path: RegExp, page: string])[] = [
+  [/^\/(?:-\/)?$/, ""],
+  [/^\/-\/(approvals(?:\/[^/]+)?)$/, "$1"],
+  [/^\/-\/admin\/(sessions\/[^/]+)$/, "$1"],
+  [/^\/-\/admin\/locks\/([^/]+)$/, "people/$1"],
+];
 
 /**
  * Whether a browser asks for a page. Browsers say so in `Sec-Fetch-Mode` and `Sec-Fetch-Dest`; older ones by
@@ -15,7 +24,12 @@ export function isNavigation({ method, headers }: Pick<Request, "method" | "head
   return mode === "navigate" && headers.get("Sec-Fetch-Dest") === "document";
 }
 
-/** The console's path for a browser that opens a host's own address. Undefined: no redirect. */
-export function consoleRedirect(request: Pick<Request, "method" | "headers">, url: URL): string | undefined {
-  return LEADS_TO_CONSOLE.has(url.pathname) && url.search === "" && isNavigation(request) ? CONSOLE_PATH : undefined;
+/** The console's path for a browser that opens such a path without a query. Undefined: no redirect. */
+export function consoleRedirect(
+  request: Pick<Request, "method" | "headers">,
+  { pathname, search }: URL,
+): string | undefined {
+  if (search !== "" || !isNavigation(request)) return undefined;
+  const found = PAGES.find(([path]) => path.test(pathname));
+  return found && CONSOLE_PATH + pathname.replace(...found);
 }
