@@ -254,6 +254,20 @@ describe("an approved request", () => {
     expect(await seenAs(person)).toMatchObject({ "impersonate-group": "developers, pair-admins" });
   });
 
+  it("says to each reader what they may decide now, as the decision itself would", async () => {
+    const [person, one, two] = [someone(), lead(), lead()];
+    const { id } = await asked(person, "grant=pair");
+    const mayDecide = async (who: JWTPayload) =>
+      (await json<{ mayDecide: string[] }>(call(who, `/-/approvals/${id}`))).mayDecide;
+    expect(await mayDecide(person)).toEqual([]);
+    expect(await mayDecide(ci)).toEqual([]);
+    expect(await mayDecide(one)).toEqual(["approve", "deny"]);
+    await json(decide(one, id));
+    expect([await mayDecide(one), await mayDecide(two)]).toEqual([["deny"], ["approve", "deny"]]);
+    await json(decide(two, id));
+    expect([await mayDecide(one), await mayDecide(two)]).toEqual([[], []]);
+  });
+
   it("of a grant for two counts one person once, whose second identity is theirs at another cluster alone", async () => {
     const [person, one, twin, two] = [someone(), lead(), lead(), lead()];
     const { id } = await asked(person, "grant=pair");

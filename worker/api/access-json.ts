@@ -1,8 +1,9 @@
 import type * as z from "zod";
 import type { AccessDecisionEvent } from "../../audit/access-queries.ts";
 import { type AccessRequest, accessStateOf } from "../../contract/access.ts";
-import type { Grant } from "../config/schema.ts";
 import { describeApprovers } from "../policy/approvals.ts";
+import { decisionsOpenTo } from "./approver.ts";
+import type { ApiContext } from "./request.ts";
 import type { accessDecision, accessRequest } from "./schemas/access.ts";
 
 const NOBODY = "nobody: this grant is no longer in the configuration";
@@ -10,13 +11,15 @@ const NOBODY = "nobody: this grant is no longer in the configuration";
 /**
  * A request for access as the API shows it.
  *
- * @param grants all of the document
- * @param url of the API call: the request is decided at the same host
+ * @param api of whoever reads it. The request is decided at the same host
  */
-export function accessJson(request: AccessRequest, grants: readonly Grant[], url: URL): z.output<typeof accessRequest> {
+export function accessJson(
+  request: AccessRequest,
+  api: Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "config" | "url">,
+): z.output<typeof accessRequest> {
   const { id, grant: name, person, active, ended, isSelfApproved, approvals, requestedAt, expiresAt } = request;
   const { minutes, reason, purpose, needed } = request;
-  const grant = grants.find((each) => each.name === name);
+  const grant = api.config.grants.find((each) => each.name === name);
   return {
     ...{ id, state: accessStateOf(request, Date.now()), grant: name, user: person.user },
     ...{ kubernetesUser: person.kubernetesUser, minutes, reason, purpose },
@@ -28,7 +31,8 @@ export function accessJson(request: AccessRequest, grants: readonly Grant[], url
     until: active && timeJson(active.until),
     gives: grant ? grant.gives : null,
     approvers: grant ? describeApprovers(grant) : NOBODY,
-    address: `${url.origin}/-/approvals/${id}`,
+    mayDecide: decisionsOpenTo(api, request),
+    address: `${api.url.origin}/-/approvals/${id}`,
   };
 }
 

@@ -1,9 +1,12 @@
 /** The caller of the API as an approver: what they may decide about and see, and what is their own. */
-import { type AccessRequest, isSamePerson } from "../../contract/access.ts";
+import { err, ok, type Result } from "../../common/result.ts";
+import { type AccessRequest, accessStateOf, isSamePerson } from "../../contract/access.ts";
 import type { Grant } from "../config/schema.ts";
-import { type Approver, decidingPerson, mayDecide } from "../policy/approvals.ts";
+import { type Denial, denial } from "../denials.ts";
+import { type Approver, decidingPerson, describeApprovers, mayDecide } from "../policy/approvals.ts";
 import { identify } from "../policy/identify.ts";
 import type { ApiContext } from "./request.ts";
+import { type AccessDecisionName, DECISIONS } from "./schemas/access.ts";
 
 type Caller = Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "config">;
 
@@ -39,4 +42,40 @@ export function maySee(caller: Caller, request: AccessRequest): boolean {
     seesAll(caller) ||
     decidableGrants(caller).some(({ name }) => name === request.grant)
   );
+}
+
+const NO_SERVICE_TOKEN: Denial = denial(
+  "not_approver",
+  "a service token decides nothing: sign in as a person, and decide then",
+);
+const OWN_REQUEST: Denial = denial(
+  "access_own_request",
+  "this is your own request, by your name, your sign-in or your Kubernetes user: somebody else must decide",
+);
+
+/**
+ * Finds out whether the caller may decide about a request, whatever its state. Its object has the last word.
+ *
+ * @returns the grant that it is for; `not_approver` or `access_own_request`
+ */
+export function checkApprover(caller: Caller, request: AccessRequest): Result<Grant, Denial> {
+  const { subject, config } = caller;
+  if (subject.email === undefined) return err(NO_SERVICE_TOKEN);
+  if (isOwnRequest(caller, request)) return err(OWN_REQUEST);
+  const grant = config.grants.find(({ name }) => name === request.grant);
+  if (!grant) return err(removedGrant(request.grant));
+  if (mayDecide(grant, approverOf(caller))) return ok(grant);
+  return err(denial("not_approver", `you may not decide about ${grant.name}: ${describeApprovers(grant)} may`));
+}
+
+function removedGrant(name: string): Denial {
+  return denial("not_approver", `the grant ${name} is no longer in the configuration, so nobody can approve it`);
+}
+
+/** What the caller may decide about a request now, as far as the request says. */
+export function decisionsOpenTo(caller: Caller, request: AccessRequest): AccessDecisionName[] {
+  if (accessStateOf(request, Date.now()) !== "pending" || !checkApprover(caller, request).ok) return [];
+  const person = decidingPerson(caller, caller.config);
+  const hasApproved = request.approvals.some((approval) => isSamePerson(person, { ...approval, user: approval.by }));
+  return DECISIONS.filter((decision) => decision === "deny" || !hasApproved);
 }

@@ -22,10 +22,10 @@ export async function endAccess(
   id: string,
   reason: string,
 ): Promise<Result<z.output<typeof endedAccess>, Denial>> {
-  const { config, env, url } = api;
+  const { env } = api;
   const end = { id, by: namedPerson(api), reason: reason || null, copyTo: [...LOCATION_HINTS] };
   const ended = await invokeUserObject(env.USER_SESSIONS, address, "endAccess", end);
   if (!ended.ok) return ended;
   const { request, ended: sessions, notReached } = ended.value;
-  return ok({ ...accessJson(request, config.grants, url), ended: sessions, notReached });
+  return ok({ ...accessJson(request, api), ended: sessions, notReached });
 }

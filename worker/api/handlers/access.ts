@@ -19,18 +19,18 @@ const NOT_YOURS: Denial = denial(
 );
 
 export const getAccess: Handler<"getAccess"> = async (_, api) => {
-  const { identity, subject, accessIdentity, config, env, url } = api;
+  const { identity, subject, accessIdentity, config, env } = api;
   const address = userObjectAddress(env.USER_SESSIONS, identity.name, null);
   const listed = await invokeUserObject(env.USER_SESSIONS, address, "listAccess", {});
   if (!listed.ok) return listed;
   return ok({
     grants: grantsFor(config.grants, subject, accessIdentity).map(grantJson),
-    items: listed.value.map((request) => accessJson(request, config.grants, url)),
+    items: listed.value.map((request) => accessJson(request, api)),
   });
 };
 
 export const askForAccess: Handler<"askForAccess"> = async ({ query, body }, api) => {
-  const { identity, subject, accessIdentity, config, env, url } = api;
+  const { identity, subject, accessIdentity, config, env } = api;
   if (query.grant === undefined) return err(UNNAMED);
   const grant = grantsFor(config.grants, subject, accessIdentity).find(({ name }) => name === query.grant);
   if (!grant) return err(NO_GRANT);
@@ -49,7 +49,7 @@ export const askForAccess: Handler<"askForAccess"> = async ({ query, body }, api
   });
   if (!asked.ok) return asked;
   const { request, isNew, notReached } = asked.value;
-  return ok({ ...accessJson(request, config.grants, url), isNew, notReached });
+  return ok({ ...accessJson(request, api), isNew, notReached });
 };
 
 export const endOwnAccess: Handler<"endOwnAccess"> = async ({ params: { id }, query, body }, api) => {

@@ -13,7 +13,7 @@ import { askDirectory } from "../../sessions/directory.ts";
 import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "../../sessions/user-objects.ts";
 import { accessJson, decisionJson } from "../access-json.ts";
 import { findLatestActivity } from "../activity.ts";
-import { approverOf, decidableGrants, isOwnRequest, maySee, seesAll } from "../approver.ts";
+import { approverOf, checkApprover, decidableGrants, isOwnRequest, maySee, seesAll } from "../approver.ts";
 import { queryDatabase } from "../database.ts";
 import { endAccess } from "../end-access.ts";
 import type { ApiContext } from "../request.ts";
@@ -30,15 +30,6 @@ const UNKNOWN: Denial = denial(
   "access_not_found",
   "there is no request with this id that you may see: it may have ended days ago",
 );
-const NO_SERVICE_TOKEN: Denial = denial(
-  "not_approver",
-  "a service token decides nothing: sign in as a person, and decide then",
-);
-const OWN_REQUEST: Denial = denial(
-  "access_own_request",
-  "this is your own request, by your name, your sign-in or your Kubernetes user: somebody else must decide",
-);
-
 type Decided = z.output<typeof approvals>["decided"];
 
 export const listApprovals: Handler<"listApprovals"> = async ({ query: { state } }, api) => {
@@ -51,8 +42,7 @@ export const listApprovals: Handler<"listApprovals"> = async ({ query: { state }
   if (!pending.ok) return pending;
   if (!active.ok) return active;
   if (!decided.ok) return decided;
-  const { config, url } = api;
-  const shown = pending.value.map((one) => accessJson(one, config.grants, url));
+  const shown = pending.value.map((one) => accessJson(one, api));
   return ok({ pending: shown, active: active.value, decided: decided.value });
 };
 
@@ -60,7 +50,7 @@ export const getApproval: Handler<"getApproval"> = async ({ params: { id } }, ap
   const found = await find(api, id);
   if (!found.ok) return found;
   const { request } = found.value;
-  return maySee(api, request) ? ok(accessJson(request, api.config.grants, api.url)) : err(UNKNOWN);
+  return maySee(api, request) ? ok(accessJson(request, api)) : err(UNKNOWN);
 };
 
 /**
@@ -82,17 +72,13 @@ const SHOWN_ACTIVITY_MS = 60 * 60 * 1_000;
 const OPEN_STATES: ReadonlySet<string> = new Set(["pending", "active"]);
 
 export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }, body }, api) => {
-  const { subject, config, env, url } = api;
-  if (subject.email === undefined) return err(NO_SERVICE_TOKEN);
+  const { config, env } = api;
   const found = await find(api, id);
   if (!found.ok) return found;
   const { request, address } = found.value;
-  if (isOwnRequest(api, request)) return err(OWN_REQUEST);
-  const grant = config.grants.find(({ name }) => name === request.grant);
-  if (!grant) return err(removedGrant(request.grant));
-  if (!mayDecide(grant, approverOf(api))) {
-    return err(denial("not_approver", `you may not decide about ${grant.name}: ${describeApprovers(grant)} may`));
-  }
+  const checked = checkApprover(api, request);
+  if (!checked.ok) return checked;
+  const grant = checked.value;
   const { decision, reason, minutes = null } = body;
   if (minutes !== null && minutes > grant.maxMinutes) {
     return err(denial("bad_request", `the grant ${grant.name} is for ${grant.maxMinutes} minutes at most: give fewer`));
@@ -103,7 +89,7 @@ export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }
   });
   if (!decided.ok) return decided;
   const { request: after, notReached } = decided.value;
-  return ok({ ...accessJson(after, config.grants, url), notReached });
+  return ok({ ...accessJson(after, api), notReached });
 };
 
 /** Only takes away, so an administrator's service token may do it too, as it may lock somebody. */
@@ -162,8 +148,4 @@ function shownGrants(api: ApiContext): readonly string[] | undefined {
 async function decidedFor(api: ApiContext): Promise<Result<Decided, Denial>> {
   const found = await queryDatabase(findAccessDecisions(api.env.AUDIT_DB, shownGrants(api), MAX_DECIDED));
   return found.ok ? ok(found.value.map(decisionJson)) : found;
-}
-
-function removedGrant(name: string): Denial {
-  return denial("not_approver", `the grant ${name} is no longer in the configuration, so nobody can approve it`);
 }

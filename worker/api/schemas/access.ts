@@ -24,7 +24,10 @@ export const askBody = {
   plainTextField: "reason",
 };
 
-const decision = z.enum(["approve", "deny"], 'must be "approve" or "deny"');
+/** What an approver may do with a request. */
+export const DECISIONS = ["approve", "deny"] as const;
+export type AccessDecisionName = (typeof DECISIONS)[number];
+const decision = z.enum(DECISIONS, 'must be "approve" or "deny"');
 
 export const decideBody = {
   schema: z.strictObject({
@@ -84,7 +87,10 @@ const requestFields = {
     .nullable()
     .describe("What the grant gives, by the configuration in force. Null: it no longer has the grant."),
   approvers: z.string().describe("Who may approve, deny and revoke."),
-  address: z.url().describe("Where it is decided: GET shows it, POST decides."),
+  mayDecide: z.array(z.enum(DECISIONS)).describe("What the caller may decide about it now. Empty: nothing."),
+  address: z
+    .url()
+    .describe("Where it is decided: GET shows it, POST decides. A browser sees the console's page there."),
 };
 
 export const accessRequest = z
