@@ -15,8 +15,10 @@ export function pageAddress(page: string, query: Readonly<Record<string, string 
 export interface AddressState {
   /** The parameter's value, or "" where the address has none. */
   get(name: string): string;
-  /** Changes parameters; "" removes one. With `replace`, the Back button skips the state before. */
-  set(changes: Readonly<Record<string, string>>, replace?: boolean): void;
+  /** The values of a parameter that may be repeated. */
+  all(name: string): readonly string[];
+  /** Changes parameters; "" or an empty list removes one. With `replace`, the Back button skips the state before. */
+  set(changes: Readonly<Record<string, string | readonly string[]>>, replace?: boolean): void;
 }
 
 /** Reads and changes the query of the address. */
@@ -25,11 +27,12 @@ export function useAddressState(): AddressState {
   const { pathname, searchParams } = new URL(url, location.origin);
   return {
     get: (name) => searchParams.get(name) ?? "",
+    all: (name) => searchParams.getAll(name),
     set: (changes, replace = false) => {
       const next = new URLSearchParams(searchParams);
-      for (const [name, value] of Object.entries(changes)) {
-        if (value === "") next.delete(name);
-        else next.set(name, value);
+      for (const [name, given] of Object.entries(changes)) {
+        next.delete(name);
+        for (const value of [given].flat()) if (value !== "") next.append(name, value);
       }
       route(pathname + (next.size === 0 ? "" : `?${next}`), replace);
     },

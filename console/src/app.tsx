@@ -8,6 +8,8 @@ import { PAGES, type Page, type PageProps } from "./pages/index.ts";
 import { THEMES, theme } from "./theme.ts";
 import { Announcements } from "./ui/announce.tsx";
 import { Failure } from "./ui/loading.tsx";
+import { NotForYou } from "./ui/not-for-you.tsx";
+import { PersonLink } from "./ui/session.tsx";
 
 export function App(): JSX.Element {
   return (
@@ -56,7 +58,7 @@ function Person(): JSX.Element {
     <div class="person">
       {who && (
         <span>
-          <bdi>{who.identity}</bdi>
+          <PersonLink user={who.identity} />
           {who.roles.length > 0 && <small> {who.roles.join(", ")}</small>}
         </span>
       )}
@@ -138,15 +140,6 @@ function FirstPage(): JSX.Element {
     if (first) route(pageAddress(first.path), true);
   }, [first]);
   return first ? <p class="loading">Loading…</p> : <NotForYou />;
-}
-
-function NotForYou(): JSX.Element {
-  return (
-    <p>
-      This page needs a role in Sallyport that <bdi>{me.value?.identity}</bdi> does not have: contact your
-      administrator.
-    </p>
-  );
 }
 
 function NoPage(): JSX.Element {

@@ -24,12 +24,15 @@ export type Answer<E extends Endpoint> = RouteOf<E> extends infer R extends Rout
 export type QueryName<E extends Endpoint> =
   RouteOf<E> extends { readonly query: infer Query extends z.ZodType } ? keyof z.input<Query> & string : never;
 
+/** A list is a parameter that is repeated. */
+export type QueryValue = string | number | boolean | readonly string[] | undefined;
+
 /** What fills in one call. */
 export interface Parts<E extends Endpoint> {
   /** The `{name}` parts of the path. They are percent-encoded here. */
   readonly params?: Readonly<Record<string, string>>;
   /** Those that are undefined or empty are left out. */
-  readonly query?: { readonly [Name in QueryName<E>]?: string | number | boolean | undefined };
+  readonly query?: { readonly [Name in QueryName<E>]?: QueryValue };
   readonly body?: unknown;
 }
 
@@ -48,4 +51,9 @@ export type Question = Answer<"GET /-/admin/questions">["items"][number];
 export type QuestionAnswer = Answer<"GET /-/admin/questions/{name}">;
 export type SystemHealth = Answer<"GET /-/admin/health">;
 export type Webhooks = Answer<"GET /-/admin/webhooks">;
+export type Activity = Answer<"GET /-/admin/users/{email}/activity">["items"][number];
+export type AccessRequest = Answer<"GET /-/approvals/{id}">;
+export type AccessDecision = Answer<"GET /-/approvals">["decided"][number];
+export type AvailableGrant = Answer<"GET /-/access">["grants"][number];
+export type ConfigInForce = Answer<"GET /-/admin/config">;
 export type Whoami = Answer<"GET /-/whoami">;

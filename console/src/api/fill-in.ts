@@ -5,7 +5,7 @@
  *
  * @param template with `{name}` for each part
  * @param params by name, not percent-encoded
- * @param query parameters, of which those that are undefined or empty are left out
+ * @param query parameters, of which those that are undefined or empty are left out; a list repeats one
  * @throws RangeError for a part that is a dot segment, which would name another path (RFC 3986, 5.2.4)
  */
 export function fillIn(
@@ -15,8 +15,10 @@ export function fillIn(
 ): string {
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => encodePart(params[name] ?? ""));
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== "") search.set(name, String(value));
+  for (const [name, given] of Object.entries(query)) {
+    for (const value of Array.isArray(given) ? given : [given]) {
+      if (value !== undefined && value !== "") search.append(name, String(value));
+    }
   }
   return search.size === 0 ? path : `${path}?${search}`;
 }

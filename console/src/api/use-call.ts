@@ -11,8 +11,10 @@ export interface Loaded<T> {
   /** Why the newest call failed. */
   readonly failure: ApiFailure | undefined;
   readonly isLoading: boolean;
-  /** Sends the call again. */
+  /** Sends the call again. What is shown looks old until it is answered. */
   readonly reload: () => void;
+  /** The same without a sign of it: what is shown stays as it is, unless the answer is another. */
+  readonly refresh: () => void;
 }
 
 /**
@@ -42,12 +44,15 @@ export function useLoaded<T>(
   key: string,
   load: (signal: AbortSignal) => Promise<Result<T, ApiFailure>> | undefined,
 ): Loaded<T> {
-  const [round, setRound] = useState(0);
+  const [{ round, isQuiet }, setRound] = useState({ round: 0, isQuiet: false });
   const [state, setState] = useState<State<T>>({ key, value: undefined, failure: undefined, isLoading: true });
   // The key stands for what is loaded.
   useEffect(() => {
     const controller = new AbortController();
-    setState((before) => ({ key, value: before.value, failure: undefined, isLoading: true }));
+    // A quiet call shows that it is sent only where there is nothing of its own to show.
+    setState((before) =>
+      isQuiet && before.key === key ? before : { key, value: before.value, failure: undefined, isLoading: true },
+    );
     void load(controller.signal)?.then((result) => {
       if (controller.signal.aborted) return;
       setState((before) =>
@@ -58,13 +63,14 @@ export function useLoaded<T>(
     });
     return () => controller.abort();
   }, [key, round]);
-  const reload = () => setRound((before) => before + 1);
+  const again = (quietly: boolean) => () => setRound((before) => ({ round: before.round + 1, isQuiet: quietly }));
   // What was loaded for another key is shown as loading, never as the answer to this one.
   const isCurrent = state.key === key;
   return {
     value: isCurrent ? state.value : undefined,
     failure: isCurrent ? state.failure : undefined,
     isLoading: !isCurrent || state.isLoading,
-    reload,
+    reload: again(false),
+    refresh: again(true),
   };
 }

@@ -47,6 +47,34 @@ export const PAGES: readonly Page[] = [
     isFor: () => true,
   },
   {
+    path: "/approvals",
+    title: "Approvals",
+    component: lazy(() => import("./approvals.tsx").then(({ ApprovalsPage }) => ApprovalsPage)),
+    // Who decides nothing has requests of their own.
+    isFor: () => true,
+  },
+  {
+    path: "/approvals/:id",
+    title: "Request for access",
+    component: lazy(() => import("./approval.tsx").then(({ ApprovalPage }) => ApprovalPage)),
+    isFor: () => true,
+    isListed: false,
+  },
+  {
+    path: "/people",
+    title: "People",
+    component: lazy(() => import("./people.tsx").then(({ PeoplePage }) => PeoplePage)),
+    isFor: isAuditor,
+  },
+  {
+    path: "/people/:email",
+    title: "Person",
+    component: lazy(() => import("./person.tsx").then(({ PersonPage }) => PersonPage)),
+    // Who has no role sees their own.
+    isFor: () => true,
+    isListed: false,
+  },
+  {
     path: "/questions",
     title: "Questions",
     component: lazy(() => import("./questions.tsx").then(({ QuestionsPage }) => QuestionsPage)),
@@ -56,6 +84,19 @@ export const PAGES: readonly Page[] = [
     path: "/questions/:name",
     title: "Question",
     component: lazy(() => import("./question.tsx").then(({ QuestionPage }) => QuestionPage)),
+    isFor: isAuditor,
+    isListed: false,
+  },
+  {
+    path: "/rules",
+    title: "Rules",
+    component: lazy(() => import("./rules.tsx").then(({ RulesPage }) => RulesPage)),
+    isFor: isAuditor,
+  },
+  {
+    path: "/rules/try",
+    title: "What would happen if",
+    component: lazy(() => import("./try.tsx").then(({ TryPage }) => TryPage)),
     isFor: isAuditor,
     isListed: false,
   },

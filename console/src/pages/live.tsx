@@ -1,10 +1,9 @@
 /** Live: who is where now. The directory's stream tells it, also while the audit database does not answer. */
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
 import { pageAddress, useAddressState } from "../address.ts";
-import type { ApiFailure, Session } from "../api/endpoints.ts";
-import { followLines } from "../api/stream.ts";
-import { idleMs, type LiveRecord, type LiveState, NOTHING_LIVE, withRecord } from "../live.ts";
+import type { Session } from "../api/endpoints.ts";
+import { useLive } from "../api/use-live.ts";
+import { idleMs, type LiveRecord } from "../live.ts";
 import { isAdmin } from "../me.ts";
 import { announce } from "../ui/announce.tsx";
 import { EndSession, LockPerson } from "../ui/commands.tsx";
@@ -13,12 +12,10 @@ import { Failure } from "../ui/loading.tsx";
 import { PersonLink, SessionLink, SessionPurpose } from "../ui/session.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { Untrusted } from "../ui/untrusted.tsx";
-
-const STREAM = "/-/admin/live";
-const TICK_MS = 1_000;
+import { useNow } from "../ui/use-now.ts";
 
 export function LivePage(): JSX.Element {
-  const { state, failure } = useLive();
+  const { state, failure } = useLive(announceEnds);
   const now = useNow();
   const address = useAddressState();
   const wanted = address.get("user").toLowerCase();
@@ -65,6 +62,10 @@ export function LivePage(): JSX.Element {
   );
 }
 
+function announceEnds(record: LiveRecord): void {
+  if (record.type === "ended") announce(record.ids.length === 1 ? "A session has ended." : "Sessions have ended.");
+}
+
 function columnsAt(now: number): readonly Column<Session>[] {
   return [
     { title: "Person", cell: ({ user }) => <PersonLink user={user} /> },
@@ -103,46 +104,4 @@ function Commands({ session }: { readonly session: Session }): JSX.Element {
       {isAdmin() && <LockPerson user={user} />}
     </div>
   );
-}
-
-/** Follows the stream while the page is open. What a connection said is shown until the next says all. */
-function useLive(): { readonly state: LiveState; readonly failure: ApiFailure | undefined } {
-  const [state, setState] = useState(NOTHING_LIVE);
-  const [failure, setFailure] = useState<ApiFailure>();
-  const known = useRef(NOTHING_LIVE);
-  useEffect(() => {
-    const controller = new AbortController();
-    const show = (next: LiveState) => {
-      known.current = next;
-      setState(next);
-    };
-    void followLines<LiveRecord>(
-      STREAM,
-      {
-        onOpen: () => {
-          known.current = NOTHING_LIVE;
-          setFailure(undefined);
-        },
-        onRecord: (record) => {
-          show(withRecord(known.current, record));
-          if (record.type === "ended")
-            announce(record.ids.length === 1 ? "A session has ended." : "Sessions have ended.");
-        },
-        onDown: setFailure,
-      },
-      controller.signal,
-    );
-    return () => controller.abort();
-  }, []);
-  return { state, failure };
-}
-
-/** Now, each second: lengths of time go on without anybody being asked. */
-function useNow(): number {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), TICK_MS);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
 }

@@ -10,6 +10,7 @@ import { Fact } from "../ui/facts.tsx";
 import type { Filter } from "../ui/filter.ts";
 import { Filters } from "../ui/filters.tsx";
 import { Show } from "../ui/loading.tsx";
+import { DocumentLink, DocumentLinks } from "../ui/rule.tsx";
 import { PersonLink } from "../ui/session.tsx";
 import { type Column, Pager, Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
@@ -155,7 +156,7 @@ function Outcome({ request }: { readonly request: ApiRequest }): JSX.Element {
 
 /** All that the audit log has of it. */
 function Details({ request }: { readonly request: ApiRequest }): JSX.Element {
-  const { id, count, firstAt, lastAt, status, podFacts } = request;
+  const { id, count, firstAt, lastAt, status, podFacts, rule, grants, cluster } = request;
   return (
     <>
       {count > 1 && (
@@ -180,6 +181,16 @@ function Details({ request }: { readonly request: ApiRequest }): JSX.Element {
               </Fact>
             ),
         )}
+        {rule !== null && (
+          <Fact name="Decided by rule">
+            <DocumentLink part="rule" name={rule} cluster={cluster} />
+          </Fact>
+        )}
+        {grants !== null && (
+          <Fact name="Grants">
+            <DocumentLinks part="grant" names={grants} />
+          </Fact>
+        )}
         <Fact name="Id">
           <a href={pageAddress("/requests", { ...momentOf(request), request: id })}>
             <code>{id}</code>
@@ -200,14 +211,12 @@ function Details({ request }: { readonly request: ApiRequest }): JSX.Element {
 
 /** Facts that are texts. Those that are not known are left out. */
 function factsOf(request: ApiRequest): readonly (readonly [string, string | null])[] {
-  const { clientAddress, country, grants } = request;
+  const { clientAddress, country } = request;
   return [
     ["Message", request.reason],
     ["Method", request.method],
     ["Path", request.path],
     ["In the cluster as", request.kubernetesUser],
-    ["Decided by rule", request.rule],
-    ["Grants", grants === null ? null : grants.join(", ")],
     ["From", clientAddress !== null && country !== null ? `${clientAddress} (${country})` : clientAddress],
     ["Signed in by", request.signIn],
     ["Device", request.deviceId],

@@ -15,11 +15,13 @@ import {
 } from "../chain/verify.ts";
 import { isAdmin, isAuditor } from "../me.ts";
 import { LivePlayer, RecordingPlayer } from "../player/player.tsx";
+import { approvalAddress } from "../ui/access.tsx";
 import { announce } from "../ui/announce.tsx";
-import { EndSession, LockPerson } from "../ui/commands.tsx";
+import { EndSession, LockPerson, SendMessage } from "../ui/commands.tsx";
 import { Fact } from "../ui/facts.tsx";
 import { formatBytes, formatDuration } from "../ui/format.ts";
 import { Show } from "../ui/loading.tsx";
+import { DocumentLink, DocumentLinks } from "../ui/rule.tsx";
 import { outcomeLabel, PersonLink, SessionState } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
@@ -51,6 +53,7 @@ function Session({ session, reload }: { readonly session: SessionDetail; readonl
       </p>
       <div class="actions">
         {isLive && (isAdmin() || !isAuditor()) && <EndSession session={session} onDone={reload} />}
+        {isLive && session.tty && isAdmin() && <SendMessage session={session} />}
         {isAdmin() && <LockPerson user={user} onDone={reload} />}
         <button type="button" onClick={reload}>
           Reload
@@ -147,7 +150,7 @@ function Facts({ session }: { readonly session: SessionDetail }): JSX.Element {
           <Untrusted text={session.accessReason} />
         </Fact>
         <Fact name="Allowed by rule">
-          <Untrusted text={session.rule} />
+          <DocumentLink part="rule" name={session.rule} cluster={session.cluster} />
         </Fact>
         <Fact name="From">
           <Untrusted text={session.clientAddress} /> {session.country !== null && `(${visibleText(session.country)})`}
@@ -205,14 +208,21 @@ function Approvals({ session: { grants, approvals } }: { readonly session: Sessi
     <section aria-labelledby="approvals">
       <h2 id="approvals">Access for a while</h2>
       <p>
-        Grants that the session was opened with: <Untrusted text={(grants ?? []).join(", ")} />
+        Grants that the session was opened with: <DocumentLinks part="grant" names={grants ?? []} />
       </p>
       <Table
         caption="What was decided about them"
         items={approvals ?? []}
         keyOf={({ id, at }) => `${id} ${at}`}
         columns={[
-          { title: "Grant", cell: ({ grant }) => <Untrusted text={grant} /> },
+          {
+            title: "Request",
+            cell: ({ id, grant }) => (
+              <a href={approvalAddress(id)}>
+                <Untrusted text={grant} />
+              </a>
+            ),
+          },
           { title: "Decision", cell: ({ decision }) => decision },
           { title: "By", cell: ({ by }) => <Untrusted text={by} /> },
           { title: "At", cell: ({ at }) => <Time at={at} /> },

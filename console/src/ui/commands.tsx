@@ -7,7 +7,7 @@ import { CommandButton } from "./confirm.tsx";
 import { Untrusted } from "./untrusted.tsx";
 
 /** The reason that somebody gave, or none. */
-function reasonOf(form: FormData): { readonly reason?: string } {
+export function reasonOf(form: FormData): { readonly reason?: string } {
   const reason = String(form.get("reason") ?? "").trim();
   return reason === "" ? {} : { reason };
 }
@@ -62,6 +62,81 @@ export function LockPerson({ user, onDone }: { readonly user: string; readonly o
     >
       <p>
         Ends every session of <Untrusted text={user} />, and refuses everything from them. They read the reason.
+      </p>
+    </CommandButton>
+  );
+}
+
+/** Lifts the lock of a person. */
+export function LiftLock({ user, onDone }: { readonly user: string; readonly onDone: () => void }): JSX.Element {
+  return (
+    <CommandButton
+      title="Lift lock"
+      isPrimary
+      run={(form) => call("DELETE /-/admin/locks/{email}", { params: { email: user }, body: reasonOf(form) })}
+      done="The lock is lifted."
+      onDone={onDone}
+    >
+      <p>
+        Lets <Untrusted text={user} /> in again, as the rules say.
+      </p>
+    </CommandButton>
+  );
+}
+
+/** Ends all sessions of a person, who may open others. */
+export function EndAllSessions({
+  user,
+  count,
+  onDone,
+}: {
+  readonly user: string;
+  readonly count: number;
+  readonly onDone?: () => void;
+}): JSX.Element {
+  return (
+    <CommandButton
+      title="End all sessions"
+      isDangerous
+      run={(form) => call("DELETE /-/admin/users/{email}/sessions", { params: { email: user }, body: reasonOf(form) })}
+      done="All sessions are ended."
+      {...(onDone && { onDone })}
+    >
+      <p>
+        Ends {count === 1 ? "the session" : `the ${count} sessions`} of <Untrusted text={user} /> at every cluster. They
+        read the reason, and may open others: lock them to prevent that.
+      </p>
+    </CommandButton>
+  );
+}
+
+const MAX_MESSAGE_CHARS = 400;
+
+/** Shows a line on the terminal of a live session. */
+export function SendMessage({
+  session: { id, user },
+}: {
+  readonly session: Pick<Session, "id" | "user">;
+}): JSX.Element {
+  return (
+    <CommandButton
+      title="Send a line"
+      reason="none"
+      run={(form) => {
+        const text = String(form.get("text") ?? "");
+        return call("POST /-/admin/sessions/{id}/message", { params: { id }, body: { text } });
+      }}
+      done="The line is on their terminal."
+      fields={
+        <label>
+          Line
+          <input name="text" maxLength={MAX_MESSAGE_CHARS} autoComplete="off" required />
+        </label>
+      }
+    >
+      <p>
+        Shows a line on the terminal of <Untrusted text={user} />, as Sallyport's, with your name. It is in the
+        recording and in the audit log.
       </p>
     </CommandButton>
   );

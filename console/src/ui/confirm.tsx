@@ -19,6 +19,10 @@ interface CommandProps {
   readonly done: string;
   readonly onDone?: () => void;
   readonly isDangerous?: boolean;
+  /** What the page is for: at most one of its buttons. */
+  readonly isPrimary?: boolean;
+  /** Whether the dialog asks for a reason. Default: it does, and takes none. */
+  readonly reason?: "optional" | "required" | "none";
 }
 
 /** A button that opens a dialog, which asks for a reason and carries the command out. */
@@ -26,7 +30,7 @@ export function CommandButton(props: CommandProps): JSX.Element {
   const [isOpen, setOpen] = useState(false);
   return (
     <>
-      <button type="button" class={props.isDangerous ? "danger" : undefined} onClick={() => setOpen(true)}>
+      <button type="button" class={buttonClass(props)} onClick={() => setOpen(true)}>
         {props.title}
       </button>
       {isOpen && <CommandDialog {...props} close={() => setOpen(false)} />}
@@ -34,8 +38,13 @@ export function CommandButton(props: CommandProps): JSX.Element {
   );
 }
 
+function buttonClass({ isDangerous, isPrimary }: CommandProps): string | undefined {
+  if (isDangerous) return "danger";
+  return isPrimary ? "primary" : undefined;
+}
+
 function CommandDialog(props: CommandProps & { readonly close: () => void }): JSX.Element {
-  const { title, children, fields, run, done, onDone, isDangerous, close } = props;
+  const { title, children, fields, run, done, onDone, isDangerous, reason = "optional", close } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const [failure, setFailure] = useState<ApiFailure>();
   const [isRunning, setRunning] = useState(false);
@@ -57,10 +66,12 @@ function CommandDialog(props: CommandProps & { readonly close: () => void }): JS
         <h2>{title}</h2>
         {children}
         {fields}
-        <label>
-          Reason
-          <input name="reason" maxLength={500} autoComplete="off" />
-        </label>
+        {reason !== "none" && (
+          <label>
+            {reason === "required" ? "Reason" : "Reason, if you like"}
+            <input name="reason" maxLength={500} autoComplete="off" required={reason === "required"} />
+          </label>
+        )}
         {failure && <Failure failure={failure} />}
         <div class="actions">
           <button type="button" onClick={close}>

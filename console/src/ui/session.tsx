@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { commandLine } from "../../../common/shell.ts";
 import { pageAddress } from "../address.ts";
 import type { Session } from "../api/endpoints.ts";
+import { isAuditor, me } from "../me.ts";
 import { Untrusted, UntrustedCode } from "./untrusted.tsx";
 
 type Outcome = NonNullable<Session["outcome"]>;
@@ -46,11 +47,11 @@ export function SessionState({ session }: { readonly session: Session }): JSX.El
   );
 }
 
-/** Where a session is, as a link to its page. */
+/** Where a session is, as a link to its page where whoever looks may see that. */
 export function SessionLink({ session }: { readonly session: Session }): JSX.Element {
-  const { id, namespace, pod, container } = session;
-  return (
-    <a href={pageAddress(`/sessions/${encodeURIComponent(id)}`)}>
+  const { id, user, namespace, pod, container } = session;
+  const where = (
+    <>
       <Untrusted text={`${namespace}/${pod}`} />
       {container !== null && (
         <>
@@ -60,8 +61,16 @@ export function SessionLink({ session }: { readonly session: Session }): JSX.Ele
           </small>
         </>
       )}
-    </a>
+    </>
   );
+  // An approver sees what somebody did in the last hour, and no more of it.
+  if (!maySee(user)) return <span>{where}</span>;
+  return <a href={pageAddress(`/sessions/${encodeURIComponent(id)}`)}>{where}</a>;
+}
+
+/** Whether whoever looks may see what somebody did. */
+function maySee(user: string): boolean {
+  return isAuditor() || user === me.value?.identity;
 }
 
 /** What a session does: its kind, and its command or ports. */
@@ -81,10 +90,16 @@ function shorten(text: string): string {
   return text.length <= MAX_COMMAND_CHARS ? text : `${text.slice(0, MAX_COMMAND_CHARS)}…`;
 }
 
-/** A person, as a link to what else they did. */
+/** The address of a person's page. */
+export function personAddress(user: string): string {
+  return pageAddress(`/people/${encodeURIComponent(user)}`);
+}
+
+/** A person, as a link to what else they did, where whoever looks may see it. */
 export function PersonLink({ user }: { readonly user: string }): JSX.Element {
+  if (!maySee(user)) return <Untrusted text={user} />;
   return (
-    <a href={pageAddress("/sessions", { user })}>
+    <a href={personAddress(user)}>
       <Untrusted text={user} />
     </a>
   );

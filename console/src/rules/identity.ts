@@ -1,0 +1,65 @@
+/** Which identity rule is somebody's, as far as their address alone tells. Pure. */
+import type { IdentityMatch, IdentityRule } from "./document.ts";
+
+/** `unknown`: it depends on what Access says of them when they sign in. */
+export type Fit = "yes" | "no" | "unknown";
+
+const SERVICE_PREFIX = "service:";
+
+/**
+ * Whether a rule matches somebody.
+ *
+ * @param name an email address, or `service:<client id>`
+ */
+export function fitOf(match: IdentityMatch, name: string): Fit {
+  const user = name.toLowerCase();
+  const isService = user.startsWith(SERVICE_PREFIX);
+  const { email, emailDomain, serviceToken, group, groupName, posture, claim, country } = match;
+  const isOther =
+    (email !== undefined && (isService || email.toLowerCase() !== user)) ||
+    (emailDomain !== undefined && (isService || user.slice(user.lastIndexOf("@") + 1) !== emailDomain.toLowerCase())) ||
+    (serviceToken !== undefined && user !== SERVICE_PREFIX + serviceToken.toLowerCase()) ||
+    (isService && (group ?? groupName ?? posture) !== undefined);
+  if (isOther) return "no";
+  return (group ?? groupName ?? posture ?? claim ?? country) === undefined ? "yes" : "unknown";
+}
+
+export interface PossibleRule {
+  readonly rule: IdentityRule;
+  readonly index: number;
+  readonly fit: Exclude<Fit, "no">;
+}
+
+/** The rules that may be theirs, in order, down to the first that surely is: the first that matches decides. */
+export function possibleRules(identities: readonly IdentityRule[], name: string): readonly PossibleRule[] {
+  const possible: PossibleRule[] = [];
+  for (const [index, rule] of identities.entries()) {
+    const fit = fitOf(rule.match, name);
+    if (fit === "no") continue;
+    possible.push({ rule, index, fit });
+    if (fit === "yes") break;
+  }
+  return possible;
+}
+
+/** Everything that Access may say of somebody on which the document depends: what a question may assume. */
+export interface Assumptions {
+  readonly groups: readonly string[];
+  readonly groupNames: readonly string[];
+  /** As `name=value`. */
+  readonly claims: readonly string[];
+  readonly postures: readonly string[];
+}
+
+/** What identity rules and grants ask of people. */
+export function assumptionsOf(matches: readonly IdentityMatch[]): Assumptions {
+  const distinct = (values: readonly (string | undefined)[]) => [
+    ...new Set(values.filter((value) => value !== undefined)),
+  ];
+  return {
+    groups: distinct(matches.map(({ group }) => group)),
+    groupNames: distinct(matches.map(({ groupName }) => groupName)),
+    claims: distinct(matches.map(({ claim, value }) => (claim === undefined ? undefined : `${claim}=${value}`))),
+    postures: distinct(matches.map(({ posture }) => posture)),
+  };
+}
