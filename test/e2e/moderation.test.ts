@@ -3,8 +3,9 @@ import { spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { query, sessionWhere } from "./support/audit-log.ts";
 import { kubectlPath, type Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
@@ -26,13 +27,19 @@ const FROZEN_MS = 65_000;
 let people: TestStack;
 /** Nobody watches it. It waits while the other tests run. */
 let unwatched: Running;
+/** Nobody watches them any more. They are frozen while the other tests run. */
+let frozen: Awaited<ReturnType<typeof freezeSessions>>;
+/** Ends what was started. */
+const ends: (() => void)[] = [];
 
 beforeAll(async () => {
   people = await startTestStack(CONFIG);
   unwatched = people.alice.start(["exec", "logger", "--", "true"], "");
+  ends.push(() => void unwatched.child.kill("SIGKILL"));
+  frozen = await freezeSessions();
 });
 afterAll(async () => {
-  unwatched?.child.kill("SIGKILL");
+  for (const end of ends) end();
   await people?.stop();
 });
 
@@ -41,7 +48,7 @@ const FROZEN = "sallyport: nobody watches this session, so nothing passes. It en
 
 /** Waits until a session says how it may be watched. @returns its id */
 async function waiting(shown: () => string): Promise<string> {
-  await expect.poll(shown).toMatch(AUDITORS);
+  await eventually(() => expect(shown()).toMatch(AUDITORS));
   return AUDITORS.exec(shown())?.[1] ?? "";
 }
 
@@ -53,7 +60,7 @@ async function waitsFor(id: string, what: "watcher" | null): Promise<void> {
     };
     return items.find((session) => session.id === id);
   };
-  await expect.poll(find).toMatchObject({ waitsFor: what });
+  await eventually(async () => expect(await find()).toMatchObject({ waitsFor: what }));
 }
 
 /** `kubectl sallyport watch`, with the plugin that the stack has built. */
@@ -69,7 +76,7 @@ function watchWithPlugin(id: string): { shown: () => string; leave: () => void }
     shown += piece;
   });
   const leave = () => void child.kill("SIGINT");
-  onTestFinished(leave);
+  ends.push(leave);
   return { shown: () => shown, leave };
 }
 
@@ -81,22 +88,28 @@ async function watch(id: string): Promise<() => void> {
   expect(response.status).toBe(200);
   void response.text().catch(() => {});
   const leave = () => leaving.abort();
-  onTestFinished(leave);
+  ends.push(leave);
   return leave;
 }
 
 async function forward(pod: string, port: number): Promise<{ running: Running; url: string; id: string }> {
-  const running = people.alice.start(["port-forward", `pod/${pod}`, `:${port}`]);
-  onTestFinished(() => void running.child.kill("SIGKILL"));
-  await expect.poll(() => running.stdout()).toMatch(new RegExp(`-> ${port}`));
-  const [, local] = /127\.0\.0\.1:(\d+) ->/.exec(running.stdout()) ?? [];
-  const find = async () => {
+  const waitingForwards = async () => {
     const { stdout } = await people.alice.run("get", "--raw", "/-/sessions");
     const { items } = JSON.parse(stdout) as { items: { id: string; kind: string; waitsFor: string | null }[] };
-    return items.find(({ kind, waitsFor }) => kind === "port-forward" && waitsFor === "watcher")?.id ?? "";
+    return items.filter(({ kind, waitsFor }) => kind === "port-forward" && waitsFor === "watcher").map(({ id }) => id);
   };
-  await expect.poll(find).not.toBe("");
-  return { running, url: `http://127.0.0.1:${local}/index.html`, id: await find() };
+  const others = await waitingForwards();
+  const running = people.alice.start(["port-forward", `pod/${pod}`, `:${port}`]);
+  ends.push(() => void running.child.kill("SIGKILL"));
+  await eventually(() => expect(running.stdout()).toMatch(new RegExp(`-> ${port}`)));
+  const [, local] = /127\.0\.0\.1:(\d+) ->/.exec(running.stdout()) ?? [];
+  const find = async () => (await waitingForwards()).find((id) => !others.includes(id)) ?? "";
+  const id = await eventually(async () => {
+    const found = await find();
+    expect(found).not.toBe("");
+    return found;
+  });
+  return { running, url: `http://127.0.0.1:${local}/index.html`, id };
 }
 
 /** Asks through a forwarded port. @returns what was answered so far */
@@ -188,34 +201,20 @@ describe("a port-forward that must be watched", () => {
   });
 });
 
-it("kubectl's sessions stay alive for as long as they are frozen", async () => {
+/** A shell with a pipe and a port-forward, which nobody watches from now on. */
+async function freezeSessions() {
   const piped = people.alice.start(["exec", "-i", "shell", "--", "sh", "-c", "echo begun; cat; echo ended"]);
-  onTestFinished(() => void piped.child.kill("SIGKILL"));
+  ends.push(() => void piped.child.kill("SIGKILL"));
   const ofPipe = await waiting(() => piped.stderr());
   const tunnel = await forward("echo", 8080);
   const leaves = [await watch(ofPipe), await watch(tunnel.id)];
-  await expect.poll(() => piped.stdout()).toBe("begun\n");
+  await eventually(() => expect(piped.stdout()).toBe("begun\n"));
   expect(await get(tunnel.url).answered).toContain("hello from");
   for (const leave of leaves) leave();
   await Promise.all([waitsFor(ofPipe, "watcher"), waitsFor(tunnel.id, "watcher")]);
   piped.child.stdin?.end("sent while it was frozen\n");
-  await wait(FROZEN_MS);
-  expect([piped.stdout(), piped.child.exitCode, tunnel.running.child.exitCode]).toEqual(["begun\n", null, null]);
-
-  await Promise.all([watch(ofPipe), watch(tunnel.id)]);
-  expect(await piped.finished).toMatchObject({ code: 0, stdout: "begun\nsent while it was frozen\nended\n" });
-  expect(await get(tunnel.url).answered).toContain("hello from");
-  expect(piped.stderr().match(/nobody watches this session/g)?.length).toBeGreaterThan(1);
-});
-
-it("a session that nobody watches ends with a message, exit code 1 and an outcome of its own", async () => {
-  const { code, stderr } = await unwatched.finished;
-  expect(code).toBe(1);
-  const message = "nobody watched this session within 1m, and it must be watched";
-  expect(stderr.trimEnd().split("\n").at(-1)).toContain(message);
-  const row = await sessionWhere(people.stack.d1Path, "pod = 'logger' AND state = 'ended'");
-  expect(row).toMatchObject({ outcome: "not_watched", reason: message, bytes_out: 0 });
-});
+  return { piped, ofPipe, tunnel, since: Date.now() };
+}
 
 it("its own person does not count, in the plugin or otherwise, and gives up with Ctrl-C", async () => {
   const shell = new Terminal(people.kubectl("admin").command("exec", "-it", "shell", "--", "sh"));
@@ -227,4 +226,24 @@ it("its own person does not count, in the plugin or otherwise, and gives up with
   shell.type("\u0003");
   expect(await shell.exited).toBe(1);
   expect(shell.shown).toContain("given up while it waited for somebody who watches it");
+});
+
+it("a session that nobody watches ends with a message, exit code 1 and an outcome of its own", async () => {
+  const { code, stderr } = await unwatched.finished;
+  expect(code).toBe(1);
+  const message = "nobody watched this session within 1m, and it must be watched";
+  expect(stderr.trimEnd().split("\n").at(-1)).toContain(message);
+  const row = await sessionWhere(people.stack.d1Path, "pod = 'logger' AND state = 'ended'");
+  expect(row).toMatchObject({ outcome: "not_watched", reason: message, bytes_out: 0 });
+});
+
+it("kubectl's sessions stay alive for as long as they are frozen", async () => {
+  const { piped, ofPipe, tunnel, since } = frozen;
+  await wait(Math.max(0, since + FROZEN_MS - Date.now()));
+  expect([piped.stdout(), piped.child.exitCode, tunnel.running.child.exitCode]).toEqual(["begun\n", null, null]);
+
+  await Promise.all([watch(ofPipe), watch(tunnel.id)]);
+  expect(await piped.finished).toMatchObject({ code: 0, stdout: "begun\nsent while it was frozen\nended\n" });
+  expect(await get(tunnel.url).answered).toContain("hello from");
+  expect(piped.stderr().match(/nobody watches this session/g)?.length).toBeGreaterThan(1);
 });
