@@ -14,6 +14,7 @@ import { Client, frame } from "./client.ts";
 import { admin, alice, as, bob, directlyAs, HOST, handlerAs, someone, upgrade } from "./people.ts";
 import { expectApiDenial } from "./statuses.ts";
 import { changeTimers } from "./timers.ts";
+import { watchPath } from "./watcher.ts";
 
 const LIVE = "/-/admin/live";
 
@@ -179,7 +180,7 @@ describe("the stream ends", () => {
   const hurry = () => changeTimers(new Map([[4_000, 20]]));
 
   /** An edge whose Access says who the caller is. */
-  function edge(who: JWTPayload & { exp: number }, known: { groups: string[] }) {
+  function edge(who: JWTPayload & { exp: number }, known: { groups: string[] }, path = LIVE) {
     const document = env.SALLYPORT_CONFIG as object;
     const identities = [
       { match: { group: "auditors" }, roles: ["auditor" as const] },
@@ -195,7 +196,7 @@ describe("the stream ends", () => {
         return ok({ groups, groupNames: [], posture: [], signIn: { kind: null, deviceId: null } });
       },
     });
-    return () => handle(new Request(HOST + LIVE), env, createExecutionContext());
+    return () => handle(new Request(HOST + path), env, createExecutionContext());
   }
 
   const inAnHour = () => Math.floor(Date.now() / 1_000) + 3_600;
@@ -212,6 +213,36 @@ describe("the stream ends", () => {
     await eventually(() => expect(reader.isOver).toBe(true));
     // Broken off: nobody takes it for all.
     expect(reader.error).toBeDefined();
+  });
+
+  it("of a session that somebody watches as lines, when they lose the role, and not the session", async () => {
+    hurry();
+    const person = someone();
+    const client = await silent(person);
+    const [known, others] = [{ groups: ["auditors"] }, { groups: ["auditors"] }];
+    const watchAs = async (groups: typeof known) => {
+      const auditor = { ...someone(), exp: inAnHour() };
+      const response = await edge(auditor, groups, watchPath(client.sessionId))();
+      expect(response.status).toBe(200);
+      return { auditor, reader: (response.body as ReadableStream<Uint8Array>).getReader() };
+    };
+    const [lost, kept] = [await watchAs(known), await watchAs(others)];
+    // The header comes first, for both.
+    expect((await lost.reader.read()).done).toBe(false);
+    expect((await kept.reader.read()).done).toBe(false);
+    known.groups = [];
+    await expect(lost.reader.read()).rejects.toThrow();
+    await eventually(async () => {
+      const { results } = await env.AUDIT_DB.prepare(
+        "SELECT data ->> '$.by' AS by FROM events WHERE user = ? AND type = 'watch_end'",
+      )
+        .bind(person.email)
+        .all();
+      expect(results).toEqual([{ by: lost.auditor.email }]);
+    });
+    expect(client.hungUp).toBeUndefined();
+    await kept.reader.cancel();
+    client.close();
   });
 
   it("when the sign-in is over", async () => {

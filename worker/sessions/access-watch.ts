@@ -63,8 +63,10 @@ export class AccessWatch {
  * The invocation of an answer that is returned as it came ends with its head, timers and all. This one
  * passes through a stream of the runtime's own, without JavaScript for each piece, which keeps the
  * invocation for as long as it flows.
+ *
+ * @param left aborts when the client leaves, for who must hear of it before the next piece
  */
-export function cutWithAccess(response: Response, checkAccess: CheckAccess): Response {
+export function cutWithAccess(response: Response, checkAccess: CheckAccess, left?: AbortSignal): Response {
   const { body, headers } = response;
   // The pieces would be decompressed, compressed again, and held back meanwhile.
   if (!body || headers.has("Content-Encoding")) return response;
@@ -72,7 +74,8 @@ export function cutWithAccess(response: Response, checkAccess: CheckAccess): Res
   const { readable, writable } =
     length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
   const watch = new AccessWatch(checkAccess);
-  const passed = body.pipeTo(writable, { signal: watch.signal });
+  const signal = left ? AbortSignal.any([watch.signal, left]) : watch.signal;
+  const passed = body.pipeTo(writable, { signal });
   // Either end may break it off, and the other one learns of it from the stream itself.
   void passed.catch(() => {}).finally(() => watch.stop());
   return new Response(readable, response);

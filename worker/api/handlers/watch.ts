@@ -5,12 +5,13 @@ import { CAST_SUBPROTOCOL, type WatchRequest } from "../../../contract/watch.ts"
 import { effectiveUpgrade } from "../../../kubernetes/upgrade.ts";
 import { denial } from "../../denials.ts";
 import { decidingPerson } from "../../policy/approvals.ts";
+import { cutWithAccess } from "../../sessions/access-watch.ts";
 import { sendWatch, sessionObjectAddress } from "../../sessions/user-objects.ts";
 import type { ApiContext } from "../request.ts";
 import type { Handler } from "./handler.ts";
 
 export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, api) => {
-  const { env, identity, request } = api;
+  const { env, identity, request, checkAccess } = api;
   const { headers, signal } = request;
   const address = sessionObjectAddress(env.USER_SESSIONS, id);
   if (!address) return err(denial("not_found", "there is no session with this id"));
@@ -27,7 +28,7 @@ export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, 
   if (!answered.ok || answered.value.status === 101) return answered;
   const answer = new Response(answered.value.body, answered.value);
   answer.headers.set("X-Content-Type-Options", "nosniff");
-  return ok(answer);
+  return ok(cutWithAccess(answer, checkAccess, signal));
 };
 
 /** By which names it can be told whether somebody watches themselves. Nobody stands behind a service token. */
