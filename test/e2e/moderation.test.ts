@@ -190,6 +190,8 @@ describe("a port-forward that must be watched", () => {
     const first = get(url);
     const leave = await watch(id);
     expect(await first.answered).toContain("hello from");
+    // The list follows by seconds: otherwise it would still say what was before.
+    await waitsFor(id, null);
     leave();
     await waitsFor(id, "watcher");
     const second = get(url);
@@ -210,6 +212,8 @@ async function freezeSessions() {
   const leaves = [await watch(ofPipe), await watch(tunnel.id)];
   await eventually(() => expect(piped.stdout()).toBe("begun\n"));
   expect(await get(tunnel.url).answered).toContain("hello from");
+  // The list follows by seconds.
+  await Promise.all([waitsFor(ofPipe, null), waitsFor(tunnel.id, null)]);
   for (const leave of leaves) leave();
   await Promise.all([waitsFor(ofPipe, "watcher"), waitsFor(tunnel.id, "watcher")]);
   piped.child.stdin?.end("sent while it was frozen\n");
