@@ -1,7 +1,7 @@
 /**
- * What grants give by the document in force, and what they have ceased to give. The edge's cron trigger writes
- * it to R2. Whoever has something open that a grant opened reads it there: users' objects, which know no
- * document, and isolates of the edge, which may go on with an earlier one.
+ * What grants give by the document in force, and what they have ceased to give. The edge's cron trigger
+ * writes it to R2. Whoever has something open that a grant opened reads it there: users' objects, which know
+ * no document, and isolates of the edge, which may go on with an earlier one.
  */
 import * as z from "zod";
 import { MAX_GRANT_MINUTES } from "../audit/access-events.ts";
@@ -12,8 +12,8 @@ import { withTimeout } from "../common/with-timeout.ts";
 export const GIVEN_ACCESS_KEY = "state/given-access.json";
 
 /**
- * What is younger is left to a later run of the cron trigger, ms. For a moment after a deploy, the version before
- * may still be triggered, whose document lacks what is new.
+ * What is younger is left to a later run of the cron trigger, ms. For a moment after a deploy, the version
+ * before may still be triggered, whose document lacks what is new.
  */
 export const SETTLED_AFTER_MS = 2 * 60_000;
 const MAX_GRANT_MS = MAX_GRANT_MINUTES * 60_000;
@@ -88,8 +88,8 @@ export function compareGiven(
 }
 
 /**
- * Why something may not stay open: a grant that it was opened with has ceased to give a group or a rule that it
- * was opened with.
+ * Why something may not stay open: a grant that it was opened with has ceased to give a group or a rule that
+ * it was opened with.
  *
  * @returns undefined where it may
  */

@@ -16,9 +16,9 @@ const MAX_OBJECTS_BESIDE_SEALING = 8;
 type ScheduledBindings = Pick<Bindings, "AUDIT_DB" | "DIRECTORY" | "EXPORT" | "RECORDINGS" | "USER_SESSIONS">;
 
 /**
- * Makes the handler of the cron triggers. One of them ends access that the document no longer gives, and notes
- * what it gives for those who end what is open. Each of the others exports new rows of the audit log to the bucket that is bound as `EXPORT`, if one is, and then
- * seals what is due.
+ * Makes the handler of the cron triggers. One of them ends access that the document no longer gives, and
+ * notes what it gives for those who end what is open. Each of the others exports new rows of the audit log to
+ * the bucket that is bound as `EXPORT`, if one is, and then seals what is due.
  *
  * It rejects when something of it failed, so that Cloudflare counts the invocation as failed.
  */

@@ -304,7 +304,7 @@ export class SessionOpener {
     if (line !== undefined) relay.notify({ line, isBeforeCommand });
   }
 
-  /** The session waits no longer: asks the cluster, and joins it with the client that waited. Never rejects. */
+  /** The session waits no longer: asks the cluster, and joins it with its client. Never rejects. */
   async #begin(held: HeldSession): Promise<void> {
     const { session, relay, leg: heldLeg, attempt } = held;
     try {

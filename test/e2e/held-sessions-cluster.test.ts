@@ -1,6 +1,6 @@
 /**
- * Sessions of real kubectl that wait for an approval or a watcher, in front of a real cluster: what it hears, and
- * when. Its own audit log is the witness.
+ * Sessions of real kubectl that wait for an approval or a watcher, in front of a real cluster: what it hears,
+ * and when. Its own audit log is the witness.
  */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PERSONAS } from "../../dev/access/personas.ts";

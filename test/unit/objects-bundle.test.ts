@@ -37,6 +37,7 @@ it("takes no prose for operators: a reworded log event ends no session", () => {
 
 it("takes only what it writes of D1's schema: a new column of another table ends no session", () => {
   expect(inputs.filter((path) => path.startsWith("audit/")).toSorted()).toEqual([
+    "audit/access-events.ts",
     "audit/chain.ts",
     "audit/events.ts",
     "audit/insert-events.ts",

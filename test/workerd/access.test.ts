@@ -355,6 +355,21 @@ describe("the person's other objects", () => {
   });
 });
 
+it("all Kubernetes users of whoever asked are compared, also after the object's restart, and told to nobody", async () => {
+  const asker = new Asker();
+  const person = { ...asker.person, kubernetesUsers: [asker.person.kubernetesUser, "root"] };
+  const { request } = await asker.request({ person, needed: 2 });
+  await asker.decide(request.id, { ...BOB, kubernetesUsers: ["bob", "ops"] }, { needed: 2 });
+  await abortAllDurableObjects();
+  const by = (...kubernetesUsers: string[]) => ({ ...CAROL, kubernetesUsers: ["carol", ...kubernetesUsers] });
+  const decide = (who: DecidingPerson) => asker.decide(request.id, who, { needed: 2 });
+  await expect(decide(by("Root"))).rejects.toThrow("access_own_request");
+  await expect(decide(by("Ops"))).rejects.toThrow("access_already_decided");
+  const decided = await decide(by("other"));
+  expect(decided.request.active).not.toBeNull();
+  expect(JSON.stringify([decided, await asker.list()])).not.toMatch(/kubernetesUsers|root|ops/);
+});
+
 describe("a session that was opened with a grant", () => {
   it("ends at once when it is taken back, says why, and its log names the grant", async () => {
     const asker = new Asker();
