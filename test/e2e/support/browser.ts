@@ -1,17 +1,2 @@
-/** Chromium, if this machine has one. */
-import { spawnSync } from "node:child_process";
-
-/** `CHROMIUM` or the first on the path. */
-export const CHROMIUM = [
-  process.env["CHROMIUM"] ?? "",
-  "chromium",
-  "chromium-browser",
-  "google-chrome",
-  "google-chrome-stable",
-]
-  .map((name) => spawnSync("sh", ["-c", `command -v "$0"`, name], { encoding: "utf8" }).stdout.trim())
-  .find((path) => path !== "");
-
-/** Why nothing can run in a browser here, if so. */
-export const withoutBrowser =
-  CHROMIUM === undefined ? "there is no Chromium: install it, or set CHROMIUM to its path" : undefined;
+/** The browser of these tests, if this machine has one. */
+export { CHROMIUM, withoutBrowser } from "../../../dev/programs/chromium.ts";
