@@ -1,9 +1,7 @@
 /** The console's build: its size, its names, and that it makes no HTML of text. */
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ASSETS_PATH, type BuiltFiles, bundleConsole } from "../../../console/build.ts";
-import { ASSETS, BASE } from "../../../console/src/address.ts";
-import { CONSOLE_ASSETS_PATH, CONSOLE_PATH } from "../../../worker/surfaces.ts";
+import { type BuiltFiles, bundleConsole } from "../../../console/build.ts";
 
 /** What a first load may weigh, compressed. */
 const MAX_FIRST_LOAD_BYTES = 150 * 1024;
@@ -69,9 +67,5 @@ describe("the console's build", () => {
     for (const [, match] of player) expect(match).toMatch(/\.innerHTML=[\w$]+\($/);
     // Preact's own, for an attribute that no page uses.
     expect(sinks.filter(([name]) => name !== "assets/asciinema.js").map(([, match]) => match)).toEqual([".innerHTML="]);
-  });
-
-  it("knows the paths that the edge serves it under", () => {
-    expect([ASSETS_PATH, ASSETS, `${BASE}/`]).toEqual([CONSOLE_ASSETS_PATH, CONSOLE_ASSETS_PATH, CONSOLE_PATH]);
   });
 });
