@@ -269,6 +269,24 @@ describe("grants that hold", () => {
     const without = await endedSession(person);
     expect(await (await as(admin, sessionPath(without))).json()).toMatchObject({ grants: null, approvals: [] });
   });
+
+  it("are shown with a session that waited for one, and so began without it", async () => {
+    const approval = { grant: "prod-admin", waitMinutes: 5 };
+    const config = {
+      rules: [{ name: "waits", match: { kinds: ["exec"] }, action: "allow", approval }],
+      grants: GRANTS.grants.map((grant) => ({ ...grant, gives: { rules: ["waits"] } })),
+    } satisfies Partial<ConfigInput>;
+    const person = someone();
+    const headers = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" };
+    const client = await Client.open(directlyAs(person, `${PODS}/exit-3/exec?command=sh`, { headers }, { config }));
+    const id = await asked(person);
+    await decide(id, "approve");
+    await ended(client.sessionId);
+    expect(await (await as(admin, sessionPath(client.sessionId))).json()).toMatchObject({
+      grants: null,
+      approvals: [{ id, grant: "prod-admin", by: "bob@viewers.example.com", decision: "approve" }],
+    });
+  });
 });
 
 describe("what somebody did", () => {

@@ -1,6 +1,8 @@
-/** One session with its events and what was decided about the grants that it ran with. */
+/** One session with its events and what was decided about the grants that it ran with, or waited for. */
 import type * as z from "zod";
 import { findDecisionsAbout } from "../../audit/access-queries.ts";
+import type { ChainedEvent } from "../../audit/chain.ts";
+import type { SessionApproved } from "../../audit/events.ts";
 import { findEvents, findSession } from "../../audit/session-queries.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
@@ -28,7 +30,7 @@ export async function findSessionDetail(
   const [row, events] = recorded.ok ? recorded.value : [undefined, null];
   const session = live ?? row;
   if (session) {
-    const approvals = recorded.ok ? await findApprovals(env, session) : null;
+    const approvals = events ? await findApprovals(env, session, events) : null;
     return ok({ ...sessionJson(session), events: events?.map(eventJson) ?? null, approvals });
   }
   if (recorded.ok) return err(denial("not_found", describeAbsence(config.audit.seal.keepMonths)));
@@ -38,11 +40,18 @@ export async function findSessionDetail(
 
 async function findApprovals(
   { AUDIT_DB }: Bindings,
-  { user, grants, started_at, ended_at }: ShownSession,
+  { user, grants: held, started_at, ended_at }: ShownSession,
+  events: readonly ChainedEvent[],
 ): Promise<Detail["approvals"]> {
-  if (!grants) return [];
+  const grants = [...(held ?? []), ...events.flatMap(approvedGrant)];
+  if (grants.length === 0) return [];
   const found = await queryDatabase(findDecisionsAbout(AUDIT_DB, { user, grants, from: started_at, to: ended_at }));
   return found.ok ? found.value.map(decisionJson) : null;
+}
+
+/** The grant that a session waited for, of the event which says that it was approved. */
+function approvedGrant({ type, data }: ChainedEvent): string[] {
+  return type === "approval" ? [(JSON.parse(data) as SessionApproved).grant] : [];
 }
 
 function describeAbsence(keepMonths: number | null): string {

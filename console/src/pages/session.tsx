@@ -208,7 +208,13 @@ function Approvals({ session: { grants, approvals } }: { readonly session: Sessi
     <section aria-labelledby="approvals">
       <h2 id="approvals">Access for a while</h2>
       <p>
-        Grants that the session was opened with: <DocumentLinks part="grant" names={grants ?? []} />
+        {grants === null ? (
+          "The session waited for an approval, and went on with it."
+        ) : (
+          <>
+            Grants that the session was opened with: <DocumentLinks part="grant" names={grants} />
+          </>
+        )}
       </p>
       <Table
         caption="What was decided about them"

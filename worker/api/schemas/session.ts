@@ -168,7 +168,7 @@ export const sessionDetail = z
       .array(accessDecision)
       .nullable()
       .describe(
-        "What was decided about the grants that it ran with: from a week before its start to its end, oldest first. Null: D1 does not answer.",
+        "What was decided about the grants that it ran with, or that it waited for: from a week before its start to its end, oldest first. Null: D1 does not answer.",
       ),
   })
   .meta({ id: "SessionDetail", description: "One session with its events." });
