@@ -1,7 +1,14 @@
 /** What the local stack prints when it is ready. */
 import { isAbsolute, relative } from "node:path";
-import { PERSONA_NAMES } from "../access/personas.ts";
+import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
 import type { Stack } from "./stack.ts";
+
+/** Who may use the console, and what they see there. mallory, whom no rule knows, may not. */
+const CONSOLE_USERS: readonly (readonly [PersonaName, string])[] = [
+  ["admin", "what everybody does, and may end sessions and lock people"],
+  ["alice", "her own sessions"],
+  ["bob", "his own sessions"],
+];
 
 /** @returns what is running, and which commands to try */
 export function readyMessage(stack: Stack, cwd: string): string {
@@ -18,9 +25,9 @@ ${cautions(stack).join("\n")}
 ${PERSONA_NAMES.map((name) => `  ${name.padEnd(8)} ${personas[name].email.padEnd(20)} ${personas[name].url}   ${personas[name].tlsUrl}`).join("\n")}
   ${"sign in".padEnd(8)} ${"as with Managed OAuth".padEnd(20)} ${" ".repeat(personas.alice.url.length)}  ${stack.front.url}
 
-The console, in a browser, as an administrator, who sees everybody's sessions:
+The console, in a browser:
 
-  ${personas.admin.url}/-/console/
+${CONSOLE_USERS.map(([name, sees]) => `  ${personas[name].url}/-/console/   ${name}: ${sees}`).join("\n")}
 
 Try in another terminal:
 

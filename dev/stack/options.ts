@@ -25,6 +25,8 @@ export const USAGE = `Usage: npm start [-- options]
                    Default: ${DEFAULT_ACCESS_TOKEN_SECONDS}
   --config FILE    JSON with values that replace those of the local configuration, e.g.
                    {"limits": {"maxSessionsPerUser": 2, "idleTimeoutSeconds": 60}}
+  --examples       make example sessions, marked as such: real ones, of kubectl in the embedded cluster. Takes
+                   half a minute, after which the console has something of each kind to show
   --webhooks FILE  JSON with whom to tell of locks, drains and the like: see docs/NOTIFICATIONS.md
   --verbose        also print the Workers' log here
   --help           this text
@@ -40,6 +42,7 @@ export interface StartCommand {
   readonly accessTokenSeconds: number | undefined;
   readonly configFile: string | undefined;
   readonly webhooksFile: string | undefined;
+  readonly examples: boolean;
   readonly verbose: boolean;
 }
 
@@ -65,6 +68,7 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (values.upstream !== undefined) {
     const upstream = parseUpstream(values.upstream);
     if ("fault" in upstream) return misuse(`--upstream ${upstream.fault}`);
+    if (values.examples) return misuse("--examples changes things in the cluster: it is for the embedded one only");
   }
   const transport = UPSTREAM_TRANSPORTS.find((name) => name === values.transport);
   if (values.transport !== undefined && !transport) {
@@ -89,6 +93,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     accessTokenSeconds,
     configFile: values.config,
     webhooksFile: values.webhooks,
+    examples: values.examples ?? false,
     verbose: values.verbose ?? false,
   };
 }
@@ -107,6 +112,7 @@ function parseFlags(args: readonly string[]) {
       "access-token-seconds": { type: "string" },
       config: { type: "string" },
       webhooks: { type: "string" },
+      examples: { type: "boolean" },
       verbose: { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },

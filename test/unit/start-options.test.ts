@@ -13,6 +13,7 @@ describe("the command line of npm start", () => {
       transport: undefined,
       configFile: undefined,
       webhooksFile: undefined,
+      examples: false,
       verbose: false,
     });
   });
@@ -40,8 +41,16 @@ describe("the command line of npm start", () => {
       accessTokenSeconds: 30,
       configFile: "c.json",
       webhooksFile: "w.json",
+      examples: false,
       verbose: true,
     });
+  });
+
+  it("makes examples where it is told to, beside every other flag but a real cluster", () => {
+    expect(parseCommandLine(["--examples"])).toMatchObject({ kind: "start", examples: true });
+    expect(parseCommandLine(["--examples", "--clusters", "2", "--config=c.json"])).toMatchObject({ examples: true });
+    expect(parseCommandLine(["--examples", "--upstream", "http://127.0.0.1:8001"])).toMatchObject({ kind: "misuse" });
+    expect(parseCommandLine(["--examples=3"])).toMatchObject({ kind: "misuse" });
   });
 
   it("accepts port 0 for any free ports, and the highest that leaves one for each persona", () => {
@@ -76,6 +85,7 @@ describe("the command line of npm start", () => {
       "--transport",
       "--access-token-seconds",
       "--config",
+      "--examples",
       "--verbose",
     ])
       expect(USAGE).toContain(flag);

@@ -10,11 +10,15 @@ export interface DemoServers {
   close(): void;
 }
 
-/** Starts the servers that the annotation names: `web` (8080 HTTP) or `echo` (8080 HTTP and 7 TCP echo). */
+/**
+ * Starts the servers that the annotation names: `web` (8080 HTTP), `echo` (8080 HTTP and 7 TCP echo) or
+ * `database` (a database's port, 5432, where TCP echo answers).
+ */
 export async function startDemoServers(kind: string, image: string, log: (line: string) => void): Promise<DemoServers> {
   const servers: [number, Server][] = [];
   if (kind === "web" || kind === "echo") servers.push([8080, httpServer(image, log)]);
   if (kind === "echo") servers.push([7, echoServer()]);
+  if (kind === "database") servers.push([5432, echoServer()]);
 
   const open = new Set<Socket>();
   const hostPorts = new Map<number, number>();

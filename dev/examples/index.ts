@@ -1,0 +1,82 @@
+/**
+ * Example sessions for whoever has just started the local stack. They are real: people's kubectl, through
+ * Sallyport, in the embedded cluster. So that nobody takes them for anything else, all of them are in a
+ * namespace of their own that says what it is, and each reason that somebody gives begins with
+ * `EXAMPLE_MARK`.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PERSONA_NAMES } from "../access/personas.ts";
+import { Kubectl } from "../programs/kubectl.ts";
+import type { Stack } from "../stack/stack.ts";
+import { EXAMPLE_NAMESPACE, EXAMPLE_OBJECTS } from "./namespace.ts";
+import { EXAMPLE_MARK, ExampleError, Person } from "./person.ts";
+import { endReasons, type People, SCENARIO } from "./scenario.ts";
+
+export { EXAMPLE_NAMESPACE } from "./namespace.ts";
+export { EXAMPLE_MARK, ExampleError } from "./person.ts";
+
+export interface Examples {
+  /** Ends what has been left running. */
+  stop(): void;
+}
+
+/**
+ * Plays the examples. One shell stays open afterwards.
+ *
+ * @param stack with the embedded cluster and the local configuration
+ * @param signal ends them
+ * @param print is told what happens, a line at a time
+ * @throws ExampleError naming the step that went otherwise than it should; nothing is left running
+ */
+export async function makeExamples(
+  stack: Stack,
+  { signal, print = () => {} }: { readonly signal?: AbortSignal; readonly print?: (line: string) => void } = {},
+): Promise<Examples> {
+  const home = mkdtempSync(join(tmpdir(), "sallyport-examples-"));
+  const controller = new AbortController();
+  const stop = () => {
+    controller.abort();
+    rmSync(home, { recursive: true, force: true });
+  };
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    signal?.throwIfAborted();
+    const entries = PERSONA_NAMES.map(
+      (name) => [name, new Person(name, new Kubectl(stack.kubeconfig, name, home), controller.signal)] as const,
+    );
+    const people = Object.fromEntries(entries) as People;
+    await prepareNamespace(stack, home);
+    for (const [index, { title, play }] of SCENARIO.entries()) {
+      print(`  ${String(index + 1).padStart(2)}. ${title}`);
+      await play(people);
+    }
+    await endReasons(people);
+    return { stop };
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
+/** What `npm start` prints before and after. */
+export const EXAMPLES_BEGIN = "Making example sessions: real ones, of the people above ...";
+export const EXAMPLES_DONE = `The examples are there. All of them are in the namespace ${EXAMPLE_NAMESPACE}, and what people state as their
+reason begins with "${EXAMPLE_MARK.trim()}", so that nobody takes them for real. One shell stays open until Ctrl-C.`;
+
+/** Makes the namespace as the cluster's own administrator, so not through Sallyport. */
+async function prepareNamespace(stack: Stack, home: string): Promise<void> {
+  const kubectl = new Kubectl("/dev/null", "", home);
+  const asRoot = [`--server=${stack.upstreamUrl}`, "--as=examples", "--as-group=system:masters"];
+  const list = { apiVersion: "v1", kind: "List", items: EXAMPLE_OBJECTS };
+  const steps = [
+    // The cluster serves no OpenAPI schema to validate by.
+    [JSON.stringify(list), ["apply", "--validate=false", "-f", "-"]],
+    ["", ["wait", "--for=condition=Ready", "pod", "--all", "-n", EXAMPLE_NAMESPACE, "--timeout=60s"]],
+  ] as const;
+  for (const [input, args] of steps) {
+    const { code, stderr } = await kubectl.runWithInput(input, ...asRoot, ...args);
+    if (code !== 0) throw new ExampleError(`the namespace ${EXAMPLE_NAMESPACE} could not be made: ${stderr.trim()}`);
+  }
+}
