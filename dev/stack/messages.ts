@@ -6,8 +6,8 @@ import type { Stack } from "./stack.ts";
 /** Who may use the console, and what they see there. mallory, whom no rule knows, may not. */
 const CONSOLE_USERS: readonly (readonly [PersonaName, string])[] = [
   ["admin", "what everybody does, and may end sessions and lock people"],
-  ["alice", "her own sessions"],
-  ["bob", "his own sessions"],
+  ["alice", "what she does herself, and the access that she may ask for"],
+  ["bob", "what he does himself, and what he may approve"],
 ];
 
 /** @returns what is running, and which commands to try */
