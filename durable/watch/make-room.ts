@@ -7,8 +7,8 @@ const PROBE_EVERY_MS = 250;
 
 /**
  * Makes room where readers who have left still count: that the reader of a stream is gone is noticed when
- * something is sent to them, not before. Whoever reloads a page that reads a stream would be refused after a few
- * times.
+ * something is sent to them, not before. Whoever reloads a page that reads a stream would be refused after a
+ * few times.
  */
 export class RoomMaker {
   #probedAt = Number.NEGATIVE_INFINITY;
