@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from "node:fs";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { Store } from "./api/storage.ts";
 import { AuditLog } from "./auth/audit.ts";
@@ -11,6 +11,9 @@ import { Kubelet } from "./pods/kubelet.ts";
 import { ProcessRunner } from "./pods/runner.ts";
 import { createApiServer } from "./server.ts";
 import { startWorkloadControllers } from "./workloads.ts";
+
+/** How long clients of sessions have at the end to answer the close. */
+const GOODBYE_MS = 2_000;
 
 export interface EmbeddedCluster {
   /** The API's address. It needs no credentials, like that of a `kubectl proxy`. */
@@ -48,6 +51,11 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   const kubelet = new Kubelet({ store, runner, stateDir, nodeName, record: eventRecorder(store) });
   const audit = new AuditLog(auditLog);
   const server = createApiServer({ store, kubelet, runner, audit, authorizer: new Authorizer(store) });
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(port, "127.0.0.1", resolve);
   });
@@ -66,7 +74,12 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await Promise.all([kubelet.close(), runner.close()]);
+      // Clients of sessions have been told, and may not answer.
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, GOODBYE_MS);
       await closed;
+      clearTimeout(cut);
       await audit.close();
     },
   };

@@ -1,12 +1,13 @@
 /**
  * Sessions in which something waits: a client that reads nothing for a while, a command that does not read
- * its input, nobody who says anything. They behave as without a proxy, or better. Only a cluster that is gone
- * ends them.
+ * its input, nobody who says anything. They behave as without a proxy, or better, over either way to the
+ * cluster. Only a cluster that is gone ends them.
  *
- * "For a while" is until a cluster that froze at the same moment has been given up, which takes 60 to 90 s.
- * kubectl itself may pause for less than a minute only: it takes a pong that it has not read for a lost
- * connection.
+ * All of them wait at once, over both ways, so that this takes as long as the longest wait: two minutes, or
+ * five with SALLYPORT_LONG_WAITS=1. kubectl itself may pause for less than a minute only: it takes a pong
+ * that it has not read for a lost connection.
  */
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -15,27 +16,39 @@ import { type IPty, spawn as spawnTerminal } from "@lydell/node-pty";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { type EmbeddedCluster, startEmbeddedCluster } from "../../dev/cluster/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { sessionWhere } from "./support/audit-log.ts";
-import { CUT_WHEN_IDLE, FREEZABLE, Hop } from "./support/hop.ts";
+import { cutAfter, FREEZABLE, Hop } from "./support/hop.ts";
 import type { Kubectl, Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
-/** Longer than a session whose reader paused used to live (12 to 38 s). */
-const CUTS_WHILE_PAUSED = 2;
+const HAS_LONG_WAITS = process.env["SALLYPORT_LONG_WAITS"] === "1";
+if (!HAS_LONG_WAITS) console.error("SKIP waits of five minutes instead of two: set SALLYPORT_LONG_WAITS=1");
+
+/** For how long kubectl reads nothing. It gives up 61 s after the last pong, which may be 5 s old by then. */
+const PAUSE_SECONDS = 45;
+/** For how long a command reads nothing: as before the first bytes of a restore, and longer than kubectl waits. */
+const RESTORE_SECONDS = 40;
+const STUCK_SECONDS = HAS_LONG_WAITS ? 300 : 135;
+/** Shorter than the longest wait, and longer than it takes to find out that a cluster froze. */
+const IDLE_SECONDS = 115;
+/** Input that fits into the buffers between Sallyport and the command, and looks taken. */
+const BUFFERED_BYTES = 1_000_000;
+/** Longer than a silent cluster is waited for, and shorter than the idle limit: none of it is known to wait. */
+const BUFFERED_SECONDS = 80;
+const RESTORED_BYTES = 30_000_000;
+const STUCK_BYTES = 60_000_000;
+/** What a hop allows without a byte. */
+const CUTS_SECONDS = [20, PAUSE_SECONDS];
 const LINE = "a line of text as programs print them\n";
-/** 40 MB: more than all buffers between a command and its reader. */
-const OUT_BYTES = 40_000_000;
 const READY = "ready\n";
 /**
  * Says that it is there, and prints once the file is. kubectl gives up where no pong reached it for a minute,
  * so no pause may begin before all sessions are open, however long that takes.
  */
 const output = (bytes: number) => `${readyUntil("print")}; yes '${LINE.trim()}' | head -c ${bytes}`;
-const OUTPUT = output(OUT_BYTES);
 /** A terminal is slow: the pongs lie behind what it has to show after the pause. */
 const SHOWN_BYTES = 3_000_000;
-/** The first fits into the buffers between Sallyport and the command, and looks taken. */
-const STDIN_BYTES = [1_000_000, 30_000_000, 60_000_000];
 /** The largest message that the platform takes has 32 MiB. */
 const MESSAGE_BYTES = [9_000_000, 31_000_000];
 /** What Ctrl-S and Ctrl-Q send: they stop and start the terminal's output. */
@@ -51,16 +64,24 @@ function readyUntil(file: string): string {
   return `echo ${READY.trim()}; until [ -e ${file} ]; do sleep 0.2; done`;
 }
 
+interface Leg {
+  readonly transport: "tcp" | "websocket";
+  /** More than the buffers between a command and its reader, and no more than may wait by this way. */
+  readonly outBytes: number;
+}
+
+const LEGS: readonly Leg[] = [
+  { transport: "tcp", outBytes: 40_000_000 },
+  { transport: "websocket", outBytes: 6_000_000 },
+];
+
 const home = mkdtempSync(join(tmpdir(), "sallyport-e2e-"));
 let cluster: EmbeddedCluster;
-let hop: Hop;
 
 beforeAll(async () => {
   cluster = await startEmbeddedCluster({ stateDir: join(home, "cluster") });
-  hop = new Hop(cluster.url);
 });
 afterAll(async () => {
-  hop?.close();
   await cluster?.close();
   rmSync(home, { recursive: true, force: true });
 });
@@ -138,7 +159,7 @@ class CountingTerminal {
   }
 }
 
-describe.each(["tcp", "websocket"] as const)("with %s to the cluster", (transport) => {
+describe.each(LEGS)("with $transport to the cluster", ({ transport }) => {
   let people: TestStack;
   beforeAll(async () => {
     people = await startTestStack({ limits: { maxSessionsPerUser: 20 } }, { upstream: cluster.url, transport });
@@ -191,117 +212,204 @@ describe.each(["tcp", "websocket"] as const)("with %s to the cluster", (transpor
   });
 });
 
-describe("while a frozen cluster is found out, over TCP", () => {
-  let people: TestStack;
-  let frozen: Running;
-  let pausedReader: Running;
-  let suspended: Running;
-  let stopped: CountingTerminal;
-  let unread: Exec;
-  let stuckInput: Running[];
-  let idle: Running;
-  let upstream: string;
-  const started: Running[] = [];
+/** The sessions of one leg. */
+class Waiting {
+  readonly leg: Leg;
+  readonly hop: Hop;
+  readonly people: TestStack;
+  readonly upstream: string;
+  readonly #started: Running[] = [];
+  /** The reader of a pipe that does something else first, and what it counted. */
+  readonly piped: Promise<{ counted: string; stderr: string }>;
+  /** Input for commands that read it later. */
+  readonly restored: Running;
+  readonly buffered: Running;
+  readonly stuck: Running;
+  /** Behind hops that cut who is silent. */
+  readonly idle: readonly Running[];
+  readonly forgotten: Running;
+  /** How `stuck` had exited when `forgotten` reached the idle limit: null if it had not. */
+  readonly stuckAtIdleLimit: Promise<number | null>;
+  readonly frozen: Running;
+  readonly suspended: Running;
+  readonly stopped: CountingTerminal;
+  readonly unread: Exec;
+
+  private constructor(leg: Leg, hop: Hop, upstream: string, people: TestStack) {
+    this.leg = leg;
+    this.hop = hop;
+    this.upstream = upstream;
+    this.people = people;
+    const { alice } = people;
+    const { outBytes } = leg;
+    this.piped = this.#pipe(`yes '${LINE.trim()}' | head -c ${outBytes}`);
+    this.restored = this.#count(RESTORED_BYTES, RESTORE_SECONDS);
+    this.buffered = this.#count(BUFFERED_BYTES, BUFFERED_SECONDS);
+    this.stuck = this.#count(STUCK_BYTES, STUCK_SECONDS);
+    this.idle = CUTS_SECONDS.map((seconds) => this.#cat(cutAfter(seconds)));
+    this.forgotten = this.#cat("forgotten");
+    this.stuckAtIdleLimit = this.forgotten.finished.then(() => this.stuck.child.exitCode);
+    this.frozen = this.#cat(FREEZABLE);
+    this.suspended = this.#start(["exec", "shell", "--", "sh", "-c", output(outBytes)]);
+    this.stopped = new CountingTerminal(alice.command("exec", "shell", "--", "sh", "-c", output(SHOWN_BYTES)));
+    this.unread = new Exec(people, ["sh", "-c", output(outBytes)]);
+  }
+
+  /** Resolves when all of them have begun. */
+  static async begin(leg: Leg): Promise<Waiting> {
+    const hop = new Hop(cluster.url);
+    const upstream = await hop.open();
+    const limits = { maxSessionsPerUser: 20, idleTimeoutSeconds: IDLE_SECONDS };
+    const people = await startTestStack({ limits }, { upstream, transport: leg.transport });
+    const waiting = new Waiting(leg, hop, upstream, people);
+    for (const { child, stdout } of [...waiting.idle, waiting.forgotten, waiting.frozen]) {
+      child.stdin?.write("before\n");
+      await eventually(() => expect(stdout()).toBe("before\n"));
+    }
+    const { suspended, stopped, unread } = waiting;
+    await eventually(() => {
+      expect([suspended.stdout(), stopped.bytes, unread.stdoutEnd]).toEqual([READY, READY.length, READY]);
+    });
+    return waiting;
+  }
+
+  /** From now on nobody reads. Resolves once all read again that are kubectl. */
+  async pause(): Promise<void> {
+    this.suspended.child.kill("SIGSTOP");
+    this.stopped.type(XOFF);
+    this.unread.socket.pause();
+    this.hop.freeze();
+    // Meanwhile the hop proves that it cuts whoever is silent.
+    await Promise.all(CUTS_SECONDS.map((seconds) => sayNothing(this.upstream, seconds)));
+    this.shownWhileStopped = this.stopped.bytes;
+    this.stopped.type(XON);
+    this.suspended.child.kill("SIGCONT");
+  }
+
+  shownWhileStopped = Number.NaN;
+
+  async end(): Promise<void> {
+    for (const { child } of this.#started) child.kill("SIGKILL");
+    this.stopped.kill();
+    this.unread.socket.terminate();
+    this.hop.close();
+    await this.people.stop();
+  }
+
+  #start(args: string[], input?: Buffer): Running {
+    const running = this.people.alice.start(args, input);
+    this.#started.push(running);
+    return running;
+  }
+
+  #cat(note: string): Running {
+    return this.#start(["exec", "-i", "shell", "--", "sh", "-c", `cat # ${note}`]);
+  }
+
+  #count(bytes: number, seconds: number): Running {
+    return this.#start(["exec", "-i", "shell", "--", "sh", "-c", `sleep ${seconds}; wc -c`], Buffer.alloc(bytes));
+  }
+
+  #pipe(command: string): Promise<{ counted: string; stderr: string }> {
+    const { file, args, env } = this.people.alice.command("exec", "shell", "--", "sh", "-c", command);
+    const pipe = `"$0" "$@" | (sleep ${PAUSE_SECONDS}; wc -c)`;
+    const shell = spawn("sh", ["-c", pipe, file, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const written = { counted: "", stderr: "" };
+    shell.stdout.on("data", (text) => {
+      written.counted += text;
+    });
+    shell.stderr.on("data", (text) => {
+      written.stderr += text;
+    });
+    return new Promise((resolve) => shell.once("close", () => resolve(written)));
+  }
+}
+
+describe("while others wait", () => {
+  const waiting: Waiting[] = [];
+  const ofLeg = ({ transport }: Leg) => {
+    const found = waiting.find(({ leg }) => leg.transport === transport);
+    if (!found) throw new Error(`nothing waits over ${transport}`);
+    return found;
+  };
 
   beforeAll(async () => {
-    upstream = await hop.open();
-    people = await startTestStack({ limits: { maxSessionsPerUser: 20 } }, { upstream, transport: "tcp" });
+    waiting.push(...(await Promise.all(LEGS.map(Waiting.begin))));
+    const paused = waiting.map((leg) => leg.pause());
+    const [{ people }] = waiting as [Waiting];
+    // All of them see the file: they run in one pod.
+    expect((await people.alice.run("exec", "shell", "--", "touch", "print")).code).toBe(0);
+    await Promise.all(paused);
   });
-  afterAll(() => {
-    for (const { child } of started) child.kill("SIGKILL");
-    stopped?.kill();
-    unread?.socket.terminate();
-    return people?.stop();
-  });
+  afterAll(() => Promise.all(waiting.map((leg) => leg.end())));
 
-  it("all of them begin as usual", async () => {
-    const { alice } = people;
-    const start = (args: string[], input?: Buffer) => {
-      const running = alice.start(args, input);
-      started.push(running);
-      return running;
-    };
-    const cat = (note: string) => start(["exec", "-i", "shell", "--", "sh", "-c", `cat # ${note}`]);
-    const count = (bytes: number) =>
-      start(["exec", "-i", "shell", "--", "sh", "-c", `${readyUntil("read-on")}; wc -c`], Buffer.alloc(bytes));
-    stuckInput = STDIN_BYTES.map(count);
-    pausedReader = start(["exec", "shell", "--", "sh", "-c", OUTPUT]);
-    suspended = start(["exec", "shell", "--", "sh", "-c", OUTPUT]);
-    stopped = new CountingTerminal(alice.command("exec", "shell", "--", "sh", "-c", output(SHOWN_BYTES)));
-    unread = await new Exec(people, ["sh", "-c", OUTPUT]).opened();
-    idle = cat(CUT_WHEN_IDLE);
-    frozen = cat(FREEZABLE);
-    for (const { child, stdout } of [idle, frozen]) {
-      child.stdin?.write("before\n");
-      await expect.poll(stdout).toBe("before\n");
-    }
-    for (const { stdout } of [...stuckInput, pausedReader, suspended]) await expect.poll(stdout).toBe(READY);
-    await expect.poll(() => stopped.bytes).toBe(READY.length);
-    await expect.poll(() => unread.stdoutEnd).toBe(READY);
-
-    pausedReader.child.stdout?.pause();
-    suspended.child.kill("SIGSTOP");
-    stopped.type(XOFF);
-    unread.socket.pause();
-    expect((await alice.run("exec", "shell", "--", "touch", "print")).code).toBe(0);
-    hop.freeze();
-  });
-
-  it("kubectl whose output nobody reads, or which is suspended, or whose terminal is, gets every byte", async () => {
-    // Meanwhile the hop proves that it cuts whoever is silent.
-    for (let cut = 0; cut < CUTS_WHILE_PAUSED; cut++) await sayNothing(upstream);
-    expect(hop.cut).toBe(CUTS_WHILE_PAUSED);
-    // What was on its way to the screen when the key was pressed is little.
-    expect(stopped.bytes).toBeLessThan(SHOWN_BYTES / 2);
-    stopped.type(XON);
-    pausedReader.child.stdout?.resume();
-    suspended.child.kill("SIGCONT");
-    for (const { finished } of [pausedReader, suspended]) {
-      const { code, stdout, stderr } = await finished;
-      expect([code, stdout.length, stderr]).toEqual([0, READY.length + OUT_BYTES, ""]);
-    }
-    expect([await stopped.exited, stopped.bytes]).toEqual([0, READY.length + SHOWN_BYTES]);
-  });
-
-  it("the frozen session is ended as lost", async () => {
-    expect(await frozen.finished).toEqual({
-      code: 1,
-      stdout: "before\n",
-      stderr: "error: the connection to the cluster was lost\n",
+  describe.each(LEGS)("over $transport", (leg) => {
+    it("kubectl whose output nobody reads, or which is suspended, or whose terminal is, gets every byte", async () => {
+      const { piped, suspended, stopped, shownWhileStopped } = ofLeg(leg);
+      expect(await piped).toEqual({ counted: `${leg.outBytes}\n`, stderr: "" });
+      const { code, stdout, stderr } = await suspended.finished;
+      expect([code, stdout.length, stderr]).toEqual([0, READY.length + leg.outBytes, ""]);
+      // No more than kubectl's own buffers was shown after the key.
+      expect(shownWhileStopped).toBeLessThan(SHOWN_BYTES / 2);
+      expect([await stopped.exited, stopped.bytes]).toEqual([0, READY.length + SHOWN_BYTES]);
     });
-    await sessionWhere(people.stack.d1Path, "outcome = 'upstream_lost' AND reason LIKE '%no answer for 60 s%'");
-  });
 
-  it("a client that has read nothing since gets every byte", async () => {
-    await frozen.finished;
-    unread.socket.resume();
-    expect(await unread.ended).toBe(1000);
-    expect(unread.stdoutBytes).toBe(READY.length + OUT_BYTES);
-  });
+    it("an idle session lives behind a hop that cuts what is silent, where the object can ping", async () => {
+      const { idle, hop } = ofLeg(leg);
+      const ends = idle.map(({ child, finished }) => {
+        child.stdin?.end("after\n");
+        return finished;
+      });
+      const lives = { code: 0, stdout: "before\nafter\n", stderr: "" };
+      const lost = { code: 1, stdout: "before\n", stderr: "error: the connection to the cluster was lost\n" };
+      const cut = leg.transport === "websocket";
+      expect(await Promise.all(ends)).toEqual(CUTS_SECONDS.map(() => (cut ? lost : lives)));
+      expect(hop.cut).toBe(CUTS_SECONDS.length * (cut ? 2 : 1));
+    });
 
-  it("input arrives in a command that reads it later than kubectl would wait without Sallyport", async () => {
-    await frozen.finished;
-    expect((await people.alice.run("exec", "shell", "--", "touch", "read-on")).code).toBe(0);
-    const ends = await Promise.all(stuckInput.map(({ finished }) => finished));
-    expect(ends.map(({ code, stdout, stderr }) => [code, stdout, stderr])).toEqual(
-      STDIN_BYTES.map((bytes) => [0, `${READY}${bytes}\n`, ""]),
-    );
-  });
+    it("input arrives in a command that reads it later, also later than kubectl would wait by itself", async () => {
+      const { restored, buffered } = ofLeg(leg);
+      expect(await restored.finished).toEqual({ code: 0, stdout: `${RESTORED_BYTES}\n`, stderr: "" });
+      expect(await buffered.finished).toEqual({ code: 0, stdout: `${BUFFERED_BYTES}\n`, stderr: "" });
+    });
 
-  it("an idle session lives behind a hop that cuts what is silent for 20 s", async () => {
-    await frozen.finished;
-    idle.child.stdin?.end("after\n");
-    expect(await idle.finished).toEqual({ code: 0, stdout: "before\nafter\n", stderr: "" });
+    it("a frozen cluster is found out over TCP, and else the session ends at the idle limit", async () => {
+      const { frozen, people } = ofLeg(leg);
+      const isLost = leg.transport === "tcp";
+      const message = isLost
+        ? "the connection to the cluster was lost"
+        : "session ended: idle for 1m55s, the longest allowed";
+      expect(await frozen.finished).toEqual({ code: 1, stdout: "before\n", stderr: `error: ${message}\n` });
+      const [outcome, reason] = isLost ? ["upstream_lost", "%no answer for 60 s%"] : ["idle_limit", "%"];
+      const condition = `outcome = '${outcome}' AND reason LIKE '${reason}' AND command ->> '$[2]' LIKE '%${FREEZABLE}'`;
+      await sessionWhere(people.stack.d1Path, condition);
+    });
+
+    it(`${STUCK_BYTES / 1e6} MB wait for ${STUCK_SECONDS} s, beyond the idle limit which ends whoever waits for nothing`, async () => {
+      const { forgotten, stuck, stuckAtIdleLimit, people } = ofLeg(leg);
+      expect(await forgotten.finished).toMatchObject({ code: 1, stderr: expect.stringContaining("idle for") });
+      expect((await people.alice.run("exec", "shell", "--", "echo", "others live")).stdout).toBe("others live\n");
+      expect(await stuckAtIdleLimit).toBeNull();
+      expect(await stuck.finished).toEqual({ code: 0, stdout: `${STUCK_BYTES}\n`, stderr: "" });
+    });
+
+    it(`a client that has read nothing for ${STUCK_SECONDS} s gets every byte`, async () => {
+      const { stuck, unread } = ofLeg(leg);
+      await stuck.finished;
+      unread.socket.resume();
+      expect(await unread.ended).toBe(1000);
+      expect(unread.stdoutBytes).toBe(READY.length + leg.outBytes);
+    });
   });
 });
 
 /** A session through the hop of which neither side says anything. Resolves when the hop cuts it. */
-function sayNothing(url: string): Promise<void> {
+function sayNothing(url: string, seconds: number): Promise<void> {
   const { hostname, port } = new URL(url);
   return new Promise((cut) => {
     connect(Number(port), hostname)
       .on("error", () => {})
       .once("close", () => cut())
-      .write(`GET /healthz?${CUT_WHEN_IDLE} HTTP/1.1\r\nHost: localhost\r\n`);
+      .write(`GET /healthz?${cutAfter(seconds)} HTTP/1.1\r\nHost: localhost\r\n`);
   });
 }

@@ -8,7 +8,11 @@ export interface Upgrade {
   readonly head: Buffer;
 }
 
-const CLOSE_TIMEOUT_MS = 5_000;
+/**
+ * How long a client may take to read what comes before the close frame, and to answer it. The API server ends
+ * a stream that is idle for so long. Shorter, `ws` would cut off a client that pauses, with all that waits.
+ */
+const CLOSE_TIMEOUT_MS = 4 * 60 * 60 * 1000;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 /** @returns whether the request asks for a WebSocket; the header's value is case-insensitive */

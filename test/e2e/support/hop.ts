@@ -6,12 +6,11 @@
 import type { Socket } from "node:net";
 import { ClusterProxy, requestLineOf } from "./loopback-server.ts";
 
-/** Connections whose first line contains it are cut after CUT_MS without a byte in either direction. */
-export const CUT_WHEN_IDLE = "cut-when-idle";
+/** Connections whose first line contains it are cut after so many seconds without a byte in either direction. */
+export const cutAfter = (seconds: number) => `cut-after-${seconds}-s`;
+const CUT_AFTER = /cut-after-(\d+)-s/;
 /** Connections whose first line contains it freeze when told to. */
 export const FREEZABLE = "freezable";
-
-const CUT_MS = 20_000;
 
 export class Hop extends ClusterProxy {
   readonly #freezable = new Set<Socket>();
@@ -41,7 +40,8 @@ export class Hop extends ClusterProxy {
     near.once("data", (bytes) => {
       const requested = requestLineOf(bytes);
       if (requested.includes(FREEZABLE)) this.#freezable.add(near).add(far);
-      if (requested.includes(CUT_WHEN_IDLE)) idle = setTimeout(() => this.#cut(near, far), CUT_MS);
+      const seconds = CUT_AFTER.exec(requested)?.[1];
+      if (seconds) idle = setTimeout(() => this.#cut(near, far), Number(seconds) * 1000);
     });
   }
 
