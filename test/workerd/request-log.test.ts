@@ -130,6 +130,7 @@ describe("a change", () => {
     await callUserObject(stub(), "recordRequest", fields);
     await abortAllDurableObjects();
     for (let i = 0; i < 2; i++) await callUserObject(stub(), "recordRequest", { ...fields, failedTries: i + 1 });
+    await runDurableObjectAlarm(stub());
     expect(await rows(1)).toMatchObject([{ id: fields.requestId }]);
     expect(await verdictOf(user)).toMatchObject({ events: 1, broken: [] });
   });
