@@ -3,8 +3,8 @@
  * its input, nobody who says anything. They behave as without a proxy, or better, over either way to the
  * cluster. Only a cluster that is gone ends them.
  *
- * All of them wait at once, over both ways, so that this takes as long as the longest wait: two minutes, or
- * five with SALLYPORT_LONG_WAITS=1. kubectl itself may pause for less than a minute only: it takes a pong
+ * All of them wait at once, over both ways, so that this takes as long as the longest wait: a good two
+ * minutes, or five with SALLYPORT_LONG_WAITS=1. kubectl itself may pause for less than a minute only: it takes a pong
  * that it has not read for a lost connection.
  */
 import { spawn } from "node:child_process";
@@ -23,18 +23,18 @@ import type { Kubectl, Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 const HAS_LONG_WAITS = process.env["SALLYPORT_LONG_WAITS"] === "1";
-if (!HAS_LONG_WAITS) console.error("SKIP waits of five minutes instead of two: set SALLYPORT_LONG_WAITS=1");
+if (!HAS_LONG_WAITS) console.error("SKIP waits of five minutes: set SALLYPORT_LONG_WAITS=1");
 
 /** For how long kubectl reads nothing. It gives up 61 s after the last pong, which may be 5 s old by then. */
 const PAUSE_SECONDS = 45;
-/** For how long a command reads nothing: as before the first bytes of a restore, and longer than kubectl waits. */
+/** For how long a command reads nothing: at the start of a restore, and longer than kubectl would wait. */
 const RESTORE_SECONDS = 40;
 const STUCK_SECONDS = HAS_LONG_WAITS ? 300 : 135;
 /** Shorter than the longest wait, and longer than it takes to find out that a cluster froze. */
 const IDLE_SECONDS = 115;
 /** Input that fits into the buffers between Sallyport and the command, and looks taken. */
 const BUFFERED_BYTES = 1_000_000;
-/** Longer than a silent cluster is waited for, and shorter than the idle limit: none of it is known to wait. */
+/** Longer than a silent cluster is waited for. Shorter than the idle limit, for it is not known to wait. */
 const BUFFERED_SECONDS = 80;
 const RESTORED_BYTES = 30_000_000;
 const STUCK_BYTES = 60_000_000;

@@ -6,7 +6,7 @@
 import type { Socket } from "node:net";
 import { ClusterProxy, requestLineOf } from "./loopback-server.ts";
 
-/** Connections whose first line contains it are cut after so many seconds without a byte in either direction. */
+/** Connections whose first line contains it are cut after so many seconds without a byte either way. */
 export const cutAfter = (seconds: number) => `cut-after-${seconds}-s`;
 const CUT_AFTER = /cut-after-(\d+)-s/;
 /** Connections whose first line contains it freeze when told to. */
