@@ -4,8 +4,8 @@
  * cluster. Only a cluster that is gone ends them.
  *
  * All of them wait at once, over both ways, so that this takes as long as the longest wait: a good two
- * minutes, or five with SALLYPORT_LONG_WAITS=1. kubectl itself may pause for less than a minute only: it takes a pong
- * that it has not read for a lost connection.
+ * minutes, or five with SALLYPORT_LONG_WAITS=1. kubectl itself may pause for less than a minute only: it
+ * takes a pong that it has not read for a lost connection.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
