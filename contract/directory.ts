@@ -139,6 +139,16 @@ export const DIRECTORY_METHODS = {
   endDrain: { fields: z.strictObject({ by: name, reason: text }), value: z.boolean() },
   /** A user's object says that D1 has not accepted its events since then. */
   reportOutage: { fields: z.strictObject({ since: milliseconds }), value: z.null() },
+  /** The edge asks how the objects are. */
+  describeObjects: {
+    fields: z.strictObject({}),
+    value: z.strictObject({
+      /** Cloudflare's id of the version that the directory runs; null where it is not bound. */
+      version: text.nullable(),
+      /** Since when D1 has not accepted the events of some object; null where none has said so lately. */
+      undeliveredSince: milliseconds.nullable(),
+    }),
+  },
   /** The edge asks which destinations are told of events, and how the directory's own deliveries go. */
   describeWebhooks: { fields: z.strictObject({}), value: webhooksSchema },
   /** Sends a test event to each destination that wants one. Answers the event's id, and to whom. */

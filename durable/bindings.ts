@@ -4,4 +4,6 @@ import type { SharedBindings } from "../contract/bindings.ts";
 export interface ObjectsBindings extends SharedBindings {
   /** Whom to tell of events, a secret: see notifications/configuration.ts. */
   readonly SALLYPORT_WEBHOOKS?: string;
+  /** The version of this Worker, if the deployment binds it. */
+  readonly VERSION?: { readonly id: string };
 }

@@ -123,6 +123,12 @@ export class Directory extends DurableObject<ObjectsBindings> {
     );
   }
 
+  describeObjects(argument: unknown): DirectoryAnswer<"describeObjects"> {
+    return answerDirectoryCall("describeObjects", argument, () =>
+      this.#withStored(({ outage }) => ({ version: this.env.VERSION?.id ?? null, undeliveredSince: outage.since })),
+    );
+  }
+
   describeWebhooks(argument: unknown): DirectoryAnswer<"describeWebhooks"> {
     return answerDirectoryCall("describeWebhooks", argument, () =>
       this.#withStored(({ notifier }) => ({

@@ -68,6 +68,11 @@ export class DatabaseOutage {
     this.#alarm.ringWithin(OUTAGE_OVER_AFTER_MS);
   }
 
+  /** Since when events have waited, ms since the epoch; null while nobody says that any wait. */
+  get since(): number | null {
+    return this.#outage?.since ?? null;
+  }
+
   /** To be called at each alarm: it says that an outage is over, if it is. */
   onAlarm(now: number): void {
     const outage = this.#outage;

@@ -1,4 +1,4 @@
-/** The console's questions in a browser, about what real kubectl has done. */
+/** The console's questions and health in a browser, with what real kubectl has done behind them. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -165,6 +165,57 @@ describe.skipIf(withoutBrowser !== undefined)("questions", () => {
       await expectAccessible(page);
       expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth"), path).toBeLessThanOrEqual(0);
     }
+    await close();
+  });
+});
+
+describe.skipIf(withoutBrowser !== undefined)("health", () => {
+  it("says how each part is, to auditors without a button that would be refused", async () => {
+    const { page, open, close } = await consoleOf("bob");
+    await open("/health");
+    await page.getByText("Sessions open as usual.").waitFor();
+    await page.getByText(/The newest \d+ events are as they were hashed/).waitFor();
+    await page.getByText(/MB of 10\.0 GB|kB of 10\.0 GB/).waitFor();
+    expect(await page.getByRole("button", { name: "Refuse new sessions" }).count()).toBe(0);
+    await close();
+  });
+
+  it("is where an administrator refuses new sessions, with a reason that kubectl prints, and opens them", async () => {
+    const { page, open, close } = await consoleOf("admin");
+    await open("/health");
+    await page.getByRole("button", { name: "Refuse new sessions" }).focus();
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Refuse new sessions" });
+    await dialog.getByLabel("Reason").fill("upgrade <b>tonight</b>");
+    await page.keyboard.press("Enter");
+    await page.getByText("New sessions are refused everywhere.").waitFor();
+    await page.getByText("upgrade <b>tonight</b>").waitFor();
+    // It ends in an hour, to the minute that the field had.
+    const until = Date.parse(String(await page.locator("dd time").first().getAttribute("datetime")));
+    expect(until - Date.now()).toBeGreaterThan(58 * 60_000);
+    expect(until - Date.now()).toBeLessThanOrEqual(60 * 60_000);
+    await page.getByRole("link", { name: "New sessions" }).waitFor();
+    await eventually(async () => {
+      const refused = await people.alice.run("exec", "shell", "--", "true");
+      expect(refused.stderr).toContain("upgrade <b>tonight</b>");
+    });
+    await page.getByRole("button", { name: "Open sessions again" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Open sessions again" }).click();
+    await page.getByText("Sessions open as usual.").waitFor();
+    await eventually(async () => expect((await people.alice.run("exec", "shell", "--", "true")).code).toBe(0));
+    await close();
+  });
+
+  it.each([
+    ["light", { colorScheme: "light" }],
+    ["dark", { colorScheme: "dark" }],
+    ["375 px wide", NARROW],
+  ] as const)("has no serious finding of axe-core and no page wider than the screen: %s", async (_, options) => {
+    const { page, open, close } = await consoleOf("admin", options);
+    await open("/health");
+    await page.getByText("Sessions open as usual.").waitFor();
+    await expectAccessible(page);
+    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
     await close();
   });
 });

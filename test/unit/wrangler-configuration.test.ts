@@ -107,6 +107,7 @@ describe("the generated wrangler configurations", () => {
         { binding: "KUBE_API_PROD", service_id: VPC_SERVICE_ID },
         { binding: "KUBE_TCP_PROD", service_id: VPC_TCP_SERVICE_ID },
       ],
+      version_metadata: { binding: "VERSION" },
       observability: WITHOUT_REQUESTS,
     });
   });

@@ -1,6 +1,7 @@
 /** What auditors ask of Sallyport itself: what it would decide, by which document, and how its parts are. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import { callDirectory } from "../../contract/directory.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { runSeal } from "../../worker/seal/run.ts";
 import { seed } from "./cookbook-seed.ts";
@@ -150,6 +151,7 @@ describe("the health of the parts", () => {
       keepMonths: null,
       export: { enabled: true },
       drain: { draining: false },
+      objects: { version: null, undeliveredSince: null },
       live: { sessions: expect.any(Number) },
     });
     const { bytes, newestRow, eventsPerDay, bytesPerDay, fullAt } = shown.database;
@@ -196,9 +198,19 @@ describe("the health of the parts", () => {
       drain: { draining: false },
     });
     const DIRECTORY = { getByName: away };
-    expect(await health({ bindings: { DIRECTORY } })).toMatchObject({ drain: null, live: null, database: {} });
+    expect(await health({ bindings: { DIRECTORY } })).toMatchObject({
+      ...{ drain: null, objects: null, live: null, database: {} },
+    });
     expect(await health({ bindings: { EXPORT: undefined } })).toMatchObject({ export: { enabled: false } });
     vi.restoreAllMocks();
+  });
+
+  it("says since when events wait for D1, once an object has told the directory", async () => {
+    const since = Date.now() - 300_000;
+    expect(await callDirectory(env.DIRECTORY, "reportOutage", { since })).toEqual({ ok: true, value: null });
+    expect(await health()).toMatchObject({
+      objects: { version: null, undeliveredSince: new Date(since).toISOString() },
+    });
   });
 });
 

@@ -36,7 +36,7 @@ export interface ProjectConfiguration {
   readonly crons: readonly string[];
 }
 
-/** Lets `/-/healthz` say which version answers. */
+/** Lets `/-/healthz` and `/-/admin/health` say which versions answer. */
 export const VERSION_BINDING = "VERSION";
 export const EXPORT_BINDING = "EXPORT";
 
@@ -90,6 +90,7 @@ export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, 
     // Only the objects open TCP connections to clusters.
     vpc_services: [...vpc_services, ...tcpServices],
     r2_buckets: [{ binding: project.recordingsBinding, bucket_name: plan.recordings.bucket }],
+    version_metadata: { binding: VERSION_BINDING },
   };
 }
 

@@ -100,4 +100,10 @@ export const PAGES: readonly Page[] = [
     isFor: isAuditor,
     isListed: false,
   },
+  {
+    path: "/health",
+    title: "Health",
+    component: lazy(() => import("./health.tsx").then(({ HealthPage }) => HealthPage)),
+    isFor: isAuditor,
+  },
 ];

@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { type DatabaseHealth, readDatabaseHealth } from "../../../audit/health-queries.ts";
 import { MAX_DATABASE_BYTES } from "../../../audit/seal/database-size.ts";
 import { ok } from "../../../common/result.ts";
-import { findLive } from "../../sessions/directory.ts";
+import { askDirectory, findLive } from "../../sessions/directory.ts";
 import { queryDatabase } from "../database.ts";
 import type { systemHealth } from "../schemas/oversight.ts";
 import { getDrain } from "./drain.ts";
@@ -14,16 +14,19 @@ type Health = z.output<typeof systemHealth>;
 /** A date that is further away is none. */
 const MAX_FORECAST_MS = 100 * 366 * 24 * 60 * 60 * 1_000;
 const MAX_LIVE = 500;
+/** How long the directory has to answer, ms. */
+const ANSWER_WITHIN_MS = 5_000;
 
 /** Asks each part by itself: what does not answer is null, and keeps nothing else back. */
 export const getSystemHealth: Handler<"getSystemHealth"> = async (_, api) => {
   const { env, config } = api;
   const now = Date.now();
   const call = { params: {}, query: {}, body: {} };
-  const [database, exported, drain, live] = await Promise.all([
+  const [database, exported, drain, objects, live] = await Promise.all([
     queryDatabase(readDatabaseHealth(env.AUDIT_DB, now)),
     getExport(call, api),
     getDrain(call, api),
+    askDirectory(env.DIRECTORY, "describeObjects", {}, ANSWER_WITHIN_MS),
     findLive(env.DIRECTORY, { filter: {}, limit: MAX_LIVE }),
   ]);
   const known = database.ok ? database.value : undefined;
@@ -40,6 +43,9 @@ export const getSystemHealth: Handler<"getSystemHealth"> = async (_, api) => {
       : null,
     export: exported.ok ? exported.value : null,
     drain: drain.ok ? drain.value : null,
+    objects: objects.ok
+      ? { version: objects.value.version, undeliveredSince: timeJson(objects.value.undeliveredSince) }
+      : null,
     live: live ? { sessions: live.sessions.length, complete: live.isComplete } : null,
   });
 };

@@ -116,6 +116,15 @@ export const systemHealth = z
       .describe("Null: D1 does not answer."),
     export: exportStatus.nullable().describe("Null: R2 or D1 does not answer."),
     drain: drain.nullable().describe("Null: the directory does not answer."),
+    objects: z
+      .strictObject({
+        version: z.string().nullable().describe("Cloudflare's id of the objects' version. Null: it is not bound."),
+        undeliveredSince: time
+          .nullable()
+          .describe("Since when events of some object have waited for D1, once it is 5 minutes. Null: none has."),
+      })
+      .nullable()
+      .describe("Users' objects, as far as the directory knows. Null: it does not answer."),
     live: z
       .strictObject({
         sessions: z.int().describe("How many sessions are live, at most 500."),

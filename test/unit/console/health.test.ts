@@ -1,0 +1,117 @@
+/** What the console says of how the parts are: each single fault, and the well part beside it. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { SystemHealth, Webhooks } from "../../../console/src/api/endpoints.ts";
+import { type Finding, findingsOf } from "../../../console/src/health.ts";
+
+const NOW = Date.parse("2026-11-27T08:00:00Z");
+const MINUTE_MS = 60_000;
+const ago = (ms: number) => new Date(NOW - ms).toISOString();
+const inDays = (days: number) => new Date(NOW + days * 86_400_000).toISOString();
+
+const DATABASE = {
+  ...{ bytes: 1_000_000_000, maxBytes: 10_000_000_000, newestRow: 10, newestAt: ago(1), eventsPerDay: 1 },
+  ...{ bytesPerDay: 1, fullAt: null },
+};
+type ExportedTable = Extract<SystemHealth["export"], { readonly enabled: true }>["tables"][number];
+
+const TABLE: ExportedTable = {
+  ...{ table: "events", exported: 10, newest: 10, waiting: 0, oldestWaiting: null, lastObject: "a", error: null },
+};
+const WELL: SystemHealth = {
+  version: null,
+  database: DATABASE,
+  seal: { month: "2026-10", sealedAt: ago(MINUTE_MS), lastRow: 8, unsealedRows: 2 },
+  keepMonths: null,
+  recentChain: { events: 10, broken: [] },
+  export: { enabled: true, prefix: "", tables: [TABLE] },
+  drain: { draining: false, by: null, reason: null, since: null, until: null },
+  objects: { version: null, undeliveredSince: null },
+  live: { sessions: 0, complete: true },
+};
+const DESTINATION = {
+  ...{ name: "siem", format: "standard", events: null, waiting: 0, failures: 0, dropped: 0, isGone: false },
+};
+const TOLD: Webhooks = { faults: [], address: null, destinations: [DESTINATION] };
+
+const find = (health: Partial<SystemHealth>, webhooks: Webhooks | undefined = TOLD, now = NOW) =>
+  Object.fromEntries(findingsOf({ ...WELL, ...health }, webhooks, now).map((finding) => [finding.id, finding]));
+
+/** The tones that are neither well nor unused. */
+const notWell = (findings: Readonly<Record<string, Finding>>) =>
+  Object.values(findings)
+    .filter(({ tone }) => tone !== "good" && tone !== "off")
+    .map(({ id, tone }) => `${id} ${tone}`);
+
+it("nothing is the matter where all is well", () => {
+  expect(notWell(find({}))).toEqual([]);
+  expect(find({})["chain"]?.says).toContain("10 events");
+});
+
+describe("one fault", () => {
+  const DRAIN = { draining: true, by: "admin@example.com", reason: "x", since: ago(1), until: inDays(1) };
+  const table = (more: Partial<ExportedTable>): Partial<SystemHealth> => ({
+    export: { enabled: true, prefix: "", tables: [{ ...TABLE, ...more }] },
+  });
+
+  it.each<[string, Partial<SystemHealth>, string[]]>([
+    ["a drain", { drain: DRAIN }, ["sessions look"]],
+    ["events that wait for D1", { objects: { version: null, undeliveredSince: ago(1) } }, ["delivery act"]],
+    ["a size above 6 GB", { database: { ...DATABASE, bytes: 6_000_000_000 } }, ["database look"]],
+    ["a size above 9 GB", { database: { ...DATABASE, bytes: 9_000_000_000 } }, ["database act"]],
+    ["a month until it is full", { database: { ...DATABASE, fullAt: inDays(29) } }, ["database look"]],
+    ["a week until it is full", { database: { ...DATABASE, fullAt: inDays(6) } }, ["database act"]],
+    ["a size that nobody says", { database: { ...DATABASE, bytes: null } }, ["database unknown"]],
+    ["an event that was changed", { recentChain: { events: 10, broken: [{ sessionId: "s", seq: 1 }] } }, ["chain act"]],
+    ["an export that was stopped", table({ error: { at: null, message: "x" } }), ["export act"]],
+    ["rows that wait for hours", table({ waiting: 5, oldestWaiting: ago(61 * MINUTE_MS) }), ["export look"]],
+    ["R2 away", { export: null }, ["export unknown"]],
+    ["D1 away", { database: null, seal: null, recentChain: null }, ["database act", "chain unknown", "seals unknown"]],
+    ["the directory away", { drain: null, objects: null, live: null }, ["sessions unknown", "delivery unknown"]],
+  ])("is named: %s", (_, health, named) => {
+    expect(notWell(find(health))).toEqual(named);
+  });
+
+  it.each<[string, Partial<SystemHealth>]>([
+    ["a size below 6 GB", { database: { ...DATABASE, bytes: 5_999_999_999 } }],
+    ["years until it is full", { database: { ...DATABASE, fullAt: inDays(31) } }],
+    ["rows that wait for the next run", table({ waiting: 5, oldestWaiting: ago(5 * MINUTE_MS) })],
+    ["no export", { export: { enabled: false } }],
+    ["nothing sealed yet", { seal: null }],
+  ])("is none: %s", (_, health) => {
+    expect(notWell(find(health))).toEqual([]);
+  });
+
+  it("is a month that is over and not sealed, unless nothing was written since", () => {
+    const [late, soon] = [Date.parse("2026-12-10T00:00:00Z"), Date.parse("2026-12-08T00:00:00Z")];
+    expect(notWell(find({}, TOLD, late))).toEqual(["seals look"]);
+    expect(notWell(find({}, TOLD, soon))).toEqual([]);
+    const quiet = { month: "2026-10", sealedAt: ago(1), lastRow: 10, unsealedRows: 0 };
+    expect(notWell(find({ seal: quiet }, TOLD, late))).toEqual([]);
+  });
+
+  it.each<[string, Webhooks | undefined, string | undefined]>([
+    ["the directory away", undefined, "unknown"],
+    ["faults of the document", { ...TOLD, faults: ["destinations[0].url"], destinations: [] }, "act"],
+    ["nobody to tell", { ...TOLD, destinations: [] }, "off"],
+    ["a receiver that is gone", { ...TOLD, destinations: [{ ...DESTINATION, isGone: true }] }, "act"],
+    ["a receiver that fails", { ...TOLD, destinations: [{ ...DESTINATION, failures: 1 }] }, "look"],
+    ["a receiver that is told", TOLD, "good"],
+  ])("of notifications: %s", (_, webhooks, tone) => {
+    expect(findingsOf(WELL, webhooks, NOW).at(-1)?.tone).toBe(tone);
+  });
+});
+
+it("whoever should act is told what to do, and where the runbook has more", () => {
+  const headings = [...readFileSync("docs/RUNBOOK.md", "utf8").matchAll(/^## (.*)$/gm)].map(([, heading]) => heading);
+  const away = { database: null, seal: null, recentChain: null, export: null, drain: null, objects: null };
+  const changed = { recentChain: { events: 1, broken: [{ sessionId: "s", seq: 0 }] } };
+  const all = [away, changed, { database: { ...DATABASE, bytes: 9e9 } }].flatMap((health) =>
+    Object.values(find(health)),
+  );
+  for (const { tone, todo, runbook } of all) {
+    if (tone === "act") expect(todo).toBeDefined();
+    if (runbook !== undefined) expect(headings).toContain(runbook);
+  }
+  expect(all.some(({ runbook }) => runbook !== undefined)).toBe(true);
+});
