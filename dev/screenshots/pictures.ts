@@ -102,4 +102,29 @@ export const PICTURES: readonly Picture[] = [
     path: "/questions",
     show: (page) => page.getByRole("link", { name: "Who was in production" }).waitFor(),
   },
+  {
+    name: "approvals",
+    alt: "What waits for a decision, what holds, and what was decided",
+    path: "/approvals",
+    show: (page) => page.getByText("CHG-5: new prices").first().waitFor(),
+    who: "bob",
+  },
+  {
+    name: "people",
+    alt: "One person's day: sessions and API requests, the newest first",
+    path: "/people/alice%40example.com",
+    show: (page) => page.getByText("example-prod/vault").first().waitFor(),
+  },
+  {
+    name: "rules",
+    alt: "The rules in force, in words",
+    path: "/rules",
+    show: (page) => page.getByText("vault-shell").first().waitFor(),
+  },
+  {
+    name: "health",
+    alt: "How the audit log, its copies and both Workers are, and what to do where something is not well",
+    path: "/health",
+    show: (page) => page.getByRole("heading", { name: "Audit database" }).waitFor(),
+  },
 ];

@@ -63,5 +63,9 @@ function Sections({ questions }: { readonly questions: readonly Question[] }): J
 /** What must be given before it can be asked. */
 function Needs({ question: { parameters } }: { readonly question: Question }): JSX.Element | null {
   const needed = parameters.filter(({ required }) => required).map(({ name }) => labelOf(name).toLowerCase());
-  return needed.length === 0 ? null : <small> needs a {needed.join(" and a ")}</small>;
+  return needed.length === 0 ? null : <small> needs {needed.map(withArticle).join(" and ")}</small>;
+}
+
+function withArticle(noun: string): string {
+  return `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
 }
