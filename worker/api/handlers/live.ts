@@ -22,7 +22,7 @@ export const streamLive: Handler<"streamLive"> = async (_, { env, identity, requ
   const answer = new Response(body ?? null, {
     headers: { "Content-Type": contentType, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" },
   });
-  return ok(cutWithAccess(answer, checkAccess));
+  return ok(cutWithAccess(answer, checkAccess, signal));
 };
 
 /** Reads the directory's lines, and writes each as the API shows it. One that nobody understands breaks it off. */
