@@ -84,8 +84,8 @@ export default defineConfig({
           ...PATIENT,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          // Each file starts workerd and real clients of its own; two cores carry one at a time.
-          fileParallelism: false,
+          // Each file starts workerd and real clients of its own, and waits for them most of the time.
+          maxWorkers: 2,
         },
       },
     ],
