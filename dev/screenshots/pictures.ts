@@ -125,6 +125,6 @@ export const PICTURES: readonly Picture[] = [
     name: "health",
     alt: "How the audit log, its copies and both Workers are, and what to do where something is not well",
     path: "/health",
-    show: (page) => page.getByRole("heading", { name: "Audit database" }).waitFor(),
+    show: (page) => page.getByRole("heading", { name: "Size of the audit database" }).waitFor(),
   },
 ];
