@@ -111,7 +111,7 @@ export const PICTURES: readonly Picture[] = [
   },
   {
     name: "people",
-    alt: "One person's day: sessions and API requests, the newest first",
+    alt: "One person: what is live, who they are in the cluster and why, and what they were granted",
     path: "/people/alice%40example.com",
     show: (page) => page.getByText("example-prod/vault").first().waitFor(),
   },
