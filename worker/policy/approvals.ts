@@ -3,7 +3,7 @@ import type { DecidingPerson, NamedPerson } from "../../contract/access.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Config, Grant, Role } from "../config/schema.ts";
-import { type Identity, identify } from "./identify.ts";
+import { type Identity, possibleUsers } from "./identify.ts";
 
 /** More names than these would make a message that nobody reads. */
 const MAX_LISTED = 5;
@@ -33,7 +33,8 @@ export function namedPerson({ subject: { sub }, identity }: Omit<IdentifiedPerso
 
 /**
  * Somebody by all the names that tell whether two are the same person. The document may make them another
- * Kubernetes user in each cluster, and whoever is compared with them may have been at any of these.
+ * Kubernetes user in each cluster, and by the country or the device that they choose. Whoever is compared with
+ * them may have been any of these.
  */
 export function decidingPerson(
   person: IdentifiedPerson,
@@ -43,8 +44,7 @@ export function decidingPerson(
   const users = new Set([identity.user]);
   // Most clusters have the document's own.
   for (const rules of new Set([identities, ...clusters.map((cluster) => cluster.identities)])) {
-    const identified = identify(subject, accessIdentity, rules);
-    if (identified.ok) users.add(identified.value.user);
+    for (const user of possibleUsers(subject, accessIdentity, rules)) users.add(user);
   }
   return { ...namedPerson(person), ...(users.size > 1 && { kubernetesUsers: [...users] }) };
 }

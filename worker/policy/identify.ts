@@ -62,6 +62,38 @@ export function identify(
   const index = rules.findIndex(({ match }) => matchesIdentity(match, subject, accessIdentity));
   const rule = rules[index];
   if (!rule) return noIdentity(`no rule here gives ${subject.name} access: ask your administrator to add one`);
+  const named = userOf(rule, subject);
+  if (!named.ok) return named;
+  const user = named.value;
+  const { groups, extra, mayImpersonate, roles, limits, recording } = rule;
+  const uid = subject.sub === "" ? undefined : subject.sub;
+  const { name } = subject;
+  return ok({ name, uid, user, groups, extra, mayImpersonate, roles, limits, recording, rule: index });
+}
+
+/**
+ * The Kubernetes users that the rules may make of somebody, in whatever country and on whatever device they
+ * are: they choose these, and with them the rule that is the first to match.
+ */
+export function possibleUsers(
+  subject: Subject,
+  accessIdentity: AccessIdentity,
+  rules: readonly IdentityRule[],
+): readonly string[] {
+  const users: string[] = [];
+  for (const rule of rules) {
+    const { country, posture, ...match } = rule.match;
+    if (!matchesIdentity(match, subject, accessIdentity)) continue;
+    const user = userOf(rule, subject);
+    if (user.ok) users.push(user.value);
+    // It matches them everywhere, so they never come to those that follow.
+    if (country === undefined && posture === undefined) break;
+  }
+  return users;
+}
+
+/** Whom a rule that matches somebody makes of them. */
+function userOf(rule: IdentityRule, subject: Subject): Result<string, Denial> {
   const template = rule.user ?? (subject.email === undefined ? "service:{common_name}" : "{email}");
   const user = fillTemplate(template, (name) => readText(subject, name));
   if (user === undefined) {
@@ -71,10 +103,7 @@ export function identify(
   if (isReservedName(user) && user !== rule.user) {
     return noIdentity("your user name would be one that Kubernetes reserves: ask your administrator");
   }
-  const { groups, extra, mayImpersonate, roles, limits, recording } = rule;
-  const uid = subject.sub === "" ? undefined : subject.sub;
-  const { name } = subject;
-  return ok({ name, uid, user, groups, extra, mayImpersonate, roles, limits, recording, rule: index });
+  return ok(user);
 }
 
 function noIdentity(message: string): Result<never, Denial> {
