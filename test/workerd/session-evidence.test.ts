@@ -4,6 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import type { SessionEvent } from "../../audit/events.ts";
 import type { RequestStart } from "../../audit/request-events.ts";
 import { recordingKey } from "../../contract/recording.ts";
 import type { ConfigInput } from "../../worker/config/schema.ts";
@@ -152,6 +153,18 @@ async function asked(person: Person, grant = "prod-admin"): Promise<string> {
 const decide = (id: string, decision: string) =>
   call(bob, `/-/approvals/${id}`, { method: "POST", body: JSON.stringify({ decision }) });
 
+/** The event of an API request. @param arrived_at ms since the epoch */
+function requestEvent(user: string, arrived_at: number): SessionEvent {
+  const data: RequestStart = {
+    ...{ user, location_hint: null, arrived_at, kubernetes_user: user, cluster: "c", category: "mutation" },
+    ...{ decision: "allowed", rule: null, refusal: null, reason: null, method: "DELETE", path: "/api" },
+    ...{ verb: "delete", api_group: "", resource: "pods", subresource: null, namespace: "demo", name: "n" },
+    ...{ status: 200, client_address: null, country: null, user_agent: null, ray: null, awaits_response: false },
+  };
+  const session_id = `${new Date(arrived_at).toISOString()}-${crypto.randomUUID().slice(0, 8)}`;
+  return { session_id, seq: 0, at: arrived_at, type: "request", data };
+}
+
 describe("an approver", () => {
   it("sees what the person did in the last hour, and nothing older or of others", async () => {
     const person = someone();
@@ -174,6 +187,24 @@ describe("an approver", () => {
       ]);
     });
     live.close();
+  });
+
+  it.each<[string, (user: string, at: number) => readonly SessionEvent[]]>([
+    ["sessions", (user, at) => sessionEvents({ start: { user }, at, seconds: 1 })],
+    ["API requests", (user, at) => [requestEvent(user, at)]],
+  ])("reads that it is not all once the person has pushed out what they did with %s", async (_, make) => {
+    const person = someone();
+    const recently = Date.now() - 10 * 60_000;
+    for (let number = 0; number < 50; number++) await write(...make(person.email, recently + number * 1_000));
+    const id = await asked(person);
+    const look = async () =>
+      (await call(bob, `/-/approvals/${id}/activity`)).json<{ items: { at: string }[]; complete: boolean }>();
+    const all = await look();
+    expect([all.items.length, all.complete]).toEqual([50, true]);
+    await write(...make(person.email, recently + 60_000));
+    const cut = await look();
+    expect([cut.items.length, cut.complete]).toEqual([50, false]);
+    expect(cut.items.some(({ at }) => Date.parse(at) === recently)).toBe(false);
   });
 
   it("sees it while the request waits or holds, and not after", async () => {
@@ -298,15 +329,7 @@ describe("what somebody did", () => {
       await write(...sessionEvents({ start: { user, pod: `p${minute}` }, at: at + minute * 60_000, seconds: 1 }));
     }
     for (const minute of [0, 2, 3, 5]) {
-      const arrived_at = at + minute * 60_000;
-      const request: RequestStart = {
-        ...{ user, location_hint: null, arrived_at, kubernetes_user: user, cluster: "c", category: "mutation" },
-        ...{ decision: "allowed", rule: null, refusal: null, reason: null, method: "DELETE", path: "/api" },
-        ...{ verb: "delete", api_group: "", resource: "pods", subresource: null, namespace: "demo", name: "n" },
-        ...{ status: 200, client_address: null, country: null, user_agent: null, ray: null, awaits_response: false },
-      };
-      const session_id = `${new Date(arrived_at).toISOString()}-${crypto.randomUUID().slice(0, 8)}`;
-      await write({ session_id, seq: 0, at: arrived_at, type: "request", data: request });
+      await write(requestEvent(user, at + minute * 60_000));
     }
     interface Page {
       readonly items: {

@@ -18,6 +18,7 @@ import { sessionJson } from "./session-json.ts";
 type Page = z.output<typeof activityPage>;
 type Activity = Page["items"][number];
 
+/** So many sessions that began lately, live sessions, and API requests. */
 const MAX_LATEST = 50;
 
 interface Period {
@@ -39,19 +40,29 @@ export async function findLatestActivity(
   withinMs: number,
 ): Promise<Result<z.output<typeof latestActivity>, Denial>> {
   const since = Date.now() - withinMs;
+  // One more of each than is shown: whoever is asked about could push out what they did, and the reader must know.
   const [found, live] = await Promise.all([
     queryDatabase(
       Promise.all([
-        findSessions(env.AUDIT_DB, { state: "all", user, since }, MAX_LATEST),
-        findRequests(env.AUDIT_DB, { user, since }, MAX_LATEST),
+        findSessions(env.AUDIT_DB, { state: "all", user, since }, MAX_LATEST + 1),
+        findRequests(env.AUDIT_DB, { user, since }, MAX_LATEST + 1),
       ]),
     ),
-    findLive(env.DIRECTORY, { filter: { user }, limit: MAX_LATEST }),
+    findLive(env.DIRECTORY, { filter: { user }, limit: MAX_LATEST + 1 }),
   ]);
   if (!found.ok) return found;
-  const [sessions, requests] = found.value;
-  const items = inOrder(mergeLive(sessions, live?.sessions ?? [], []), requests).map(activityJson);
-  return ok({ user, since: new Date(since).toISOString(), items });
+  const [[sessions, sessionsFit], [requests, requestsFit]] = [newestOf(found.value[0]), newestOf(found.value[1])];
+  const [lives, livesFit] = newestOf(live?.sessions ?? []);
+  return ok({
+    ...{ user, since: new Date(since).toISOString() },
+    items: inOrder(mergeLive(sessions, lives, []), requests).map(activityJson),
+    complete: live !== undefined && sessionsFit && requestsFit && livesFit,
+  });
+}
+
+/** @returns what is shown of a list that is newest first, and whether that is all of it */
+function newestOf<T>(found: readonly T[]): [shown: readonly T[], isAll: boolean] {
+  return [found.slice(0, MAX_LATEST), found.length <= MAX_LATEST];
 }
 
 /**

@@ -12,7 +12,7 @@ import { announce } from "../ui/announce.tsx";
 import { Fact } from "../ui/facts.tsx";
 import { Show } from "../ui/loading.tsx";
 import { DocumentLink } from "../ui/rule.tsx";
-import { PersonLink } from "../ui/session.tsx";
+import { PersonLink, personAddress } from "../ui/session.tsx";
 import { Time } from "../ui/time.tsx";
 import { Untrusted } from "../ui/untrusted.tsx";
 import { visibleText } from "../ui/visible-text.ts";
@@ -146,14 +146,29 @@ function LastHour({ request }: { readonly request: AccessRequest }): JSX.Element
   // As the API has it: approvers see it while the request waits or holds.
   const isShown = isAuditor() || isOpen(request) || request.user === me.value?.identity;
   const activity = useCall(isShown ? "GET /-/approvals/{id}/activity" : undefined, { params: { id: request.id } });
+  useFresh(() => {
+    if (isOpen(request)) activity.refresh();
+  });
   if (!isShown) return null;
   return (
     <section aria-labelledby="last-hour">
       <h2 id="last-hour">Their last hour</h2>
       <div class="card">
         <Show loaded={activity}>
-          {({ items }) => (
-            <ActivityList items={items} empty="They opened no session and sent no request that the audit log has." />
+          {({ items, complete }) => (
+            <>
+              {!complete && (
+                <p class="failure">
+                  Only the newest sessions and API requests are shown: earlier ones are left out.{" "}
+                  {isAuditor() && (
+                    <a href={personAddress(request.user)}>
+                      Everything that <Untrusted text={request.user} /> did
+                    </a>
+                  )}
+                </p>
+              )}
+              <ActivityList items={items} empty="They opened no session and sent no request that the audit log has." />
+            </>
           )}
         </Show>
       </div>

@@ -19,7 +19,10 @@ export const latestActivity = z
     since: time.describe("From when on."),
     items: z
       .array(activity)
-      .describe("Newest first: at most 50 sessions and 50 API requests. Live sessions are among them."),
+      .describe("Newest first: at most 50 sessions that began since then, 50 live ones, and 50 API requests."),
+    complete: z
+      .boolean()
+      .describe("Whether these are all. False: earlier ones are left out, or the directory does not answer."),
   })
   .meta({ id: "LatestActivity", description: "What somebody did lately." });
 
