@@ -24,8 +24,8 @@ const FILLING_RATIO = 0.6;
 const FULL_RATIO = 0.9;
 const LOOK_BEFORE_FULL_MS = 30 * DAY_MS;
 const ACT_BEFORE_FULL_MS = 7 * DAY_MS;
-/** A month is sealed once the next one has begun, at the latest 38 days after the seal before it ended. */
-const SEALED_WITHIN_MS = (31 + 7) * DAY_MS;
+/** A month is sealed at the latest a day after it is over. The rest is for outages. */
+const SEALED_WITHIN_MS = 7 * DAY_MS;
 /** The export runs every five minutes, and carries on where a run had too much. */
 const EXPORTED_WITHIN_MS = 60 * 60 * 1_000;
 
@@ -116,14 +116,14 @@ function ofChain({ recentChain }: SystemHealth): Found {
   };
 }
 
-function ofSeals({ database, seal }: SystemHealth, now: number): Found {
+function ofSeals({ database, seal, unsealed }: SystemHealth, now: number): Found {
   if (database === null) return DATABASE_AWAY;
-  if (seal === null) return { tone: "good", says: "Nothing is sealed yet. A month is sealed when it is over." };
-  const isLate = seal.unsealedRows > 0 && now - endOfMonth(seal.month) > SEALED_WITHIN_MS;
-  if (!isLate) return { tone: "good", says: `The log is sealed up to ${seal.month}.` };
+  const sealed = seal === null ? "Nothing is sealed yet" : `The last seal is of ${seal.month}`;
+  const isLate = unsealed !== null && now - endOfMonth(unsealed.month) > SEALED_WITHIN_MS;
+  if (!isLate) return { tone: "good", says: `${sealed}. A month is sealed when it is over.` };
   return {
-    tone: "look",
-    says: `The log is sealed up to ${seal.month} only, and a later month is over. No row leaves D1 meanwhile.`,
+    tone: "act",
+    says: `${sealed}, and events of ${unsealed.month} wait, which is over. No row leaves D1 meanwhile.`,
     todo: "Look for seal_failed in the edge's log, which says why.",
     runbook: "A seal is missing or altered",
   };

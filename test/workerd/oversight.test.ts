@@ -148,6 +148,8 @@ describe("the health of the parts", () => {
       version: null,
       database: { maxBytes: 10_000_000_000, newestAt: expect.any(String) },
       seal: { month: "2026-11", sealedAt: "2026-12-02T00:05:00.000Z" },
+      // The seal's own event, and what came since.
+      unsealed: { oldestAt: expect.stringMatching(/Z$/), month: "2026-12" },
       keepMonths: null,
       export: { enabled: true },
       drain: { draining: false },
@@ -194,7 +196,7 @@ describe("the health of the parts", () => {
     };
     const AUDIT_DB = { prepare: away, batch: away };
     expect(await health({ bindings: { AUDIT_DB } })).toMatchObject({
-      ...{ database: null, seal: null, recentChain: null, export: null },
+      ...{ database: null, seal: null, unsealed: null, recentChain: null, export: null },
       drain: { draining: false },
     });
     const DIRECTORY = { getByName: away };

@@ -196,13 +196,22 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
         </p>
       </>
     ),
-  seals: ({ health: { seal } }) =>
-    seal && (
+  seals: ({ health: { seal, unsealed } }) =>
+    (seal || unsealed) && (
       <dl class="facts">
-        <Fact name="Last seal">
-          {seal.month}, made <Time at={seal.sealedAt} />
-        </Fact>
-        <Fact name="Newer events">{seal.unsealedRows}</Fact>
+        {seal && (
+          <>
+            <Fact name="Last seal">
+              {seal.month}, made <Time at={seal.sealedAt} />
+            </Fact>
+            <Fact name="Newer events">{seal.unsealedRows}</Fact>
+          </>
+        )}
+        {unsealed && (
+          <Fact name="Oldest event without a seal">
+            <Time at={unsealed.oldestAt} />
+          </Fact>
+        )}
       </dl>
     ),
   export: ({ health: { export: exported } }) =>

@@ -22,6 +22,7 @@ const WELL: SystemHealth = {
   version: null,
   database: DATABASE,
   seal: { month: "2026-10", sealedAt: ago(MINUTE_MS), lastRow: 8, unsealedRows: 2 },
+  unsealed: { oldestAt: "2026-11-01T00:00:00.000Z", month: "2026-11" },
   keepMonths: null,
   recentChain: { events: 10, broken: [] },
   export: { enabled: true, prefix: "", tables: [TABLE] },
@@ -77,17 +78,34 @@ describe("one fault", () => {
     ["years until it is full", { database: { ...DATABASE, fullAt: inDays(31) } }],
     ["rows that wait for the next run", table({ waiting: 5, oldestWaiting: ago(5 * MINUTE_MS) })],
     ["no export", { export: { enabled: false } }],
-    ["nothing sealed yet", { seal: null }],
   ])("is none: %s", (_, health) => {
     expect(notWell(find(health))).toEqual([]);
   });
 
-  it("is a month that is over and not sealed, unless nothing was written since", () => {
-    const [late, soon] = [Date.parse("2026-12-10T00:00:00Z"), Date.parse("2026-12-08T00:00:00Z")];
-    expect(notWell(find({}, TOLD, late))).toEqual(["seals look"]);
-    expect(notWell(find({}, TOLD, soon))).toEqual([]);
-    const quiet = { month: "2026-10", sealedAt: ago(1), lastRow: 10, unsealedRows: 0 };
-    expect(notWell(find({ seal: quiet }, TOLD, late))).toEqual([]);
+  describe("of seals", () => {
+    const OCTOBER = { oldestAt: "2026-10-31T23:59:59.999Z", month: "2026-10" };
+    const of = (month: string, sealedAt: string) => ({ month, sealedAt, lastRow: 8, unsealedRows: 2 });
+    const at = (time: string, health: Partial<SystemHealth>) => notWell(find(health, TOLD, Date.parse(time)));
+
+    it("is that none was ever made, once a month has been over for a week", () => {
+      expect(at("2026-11-08T00:00:00.001Z", { seal: null, unsealed: OCTOBER })).toEqual(["seals act"]);
+      expect(at("2026-11-08T00:00:00.000Z", { seal: null, unsealed: OCTOBER })).toEqual([]);
+      expect(find({ seal: null, unsealed: OCTOBER })["seals"]?.says).toMatch(/^Nothing is sealed yet, and .*2026-10/);
+    });
+
+    it("is that a month is over and has none", () => {
+      const seal = of("2026-09", "2026-10-01T00:05:00Z");
+      expect(at("2026-11-08T00:00:00.001Z", { seal, unsealed: OCTOBER })).toEqual(["seals act"]);
+      expect(at("2026-11-07T00:00:00.000Z", { seal, unsealed: OCTOBER })).toEqual([]);
+    });
+
+    it("is not that there are no older events: in a new deployment, or after months without any", () => {
+      const young = { oldestAt: "2026-11-20T00:00:00.000Z", month: "2026-11" };
+      expect(find({ seal: null, unsealed: young })["seals"]).toMatchObject({ tone: "good" });
+      expect(find({ seal: null, unsealed: null })["seals"]).toMatchObject({ tone: "good" });
+      expect(find({ seal: of("2026-06", "2026-07-01T00:05:00Z"), unsealed: young })["seals"]?.tone).toBe("good");
+      expect(find({ seal: of("2026-06", "2026-07-01T00:05:00Z"), unsealed: null })["seals"]?.tone).toBe("good");
+    });
   });
 
   it.each<[string, Webhooks | undefined, string | undefined]>([

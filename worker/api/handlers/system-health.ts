@@ -34,6 +34,7 @@ export const getSystemHealth: Handler<"getSystemHealth"> = async (_, api) => {
     version: env.VERSION?.id ?? null,
     database: known ? databaseJson(known, now) : null,
     seal: known ? sealJson(known) : null,
+    unsealed: known ? unsealedJson(known) : null,
     keepMonths: config.audit.seal.keepMonths,
     recentChain: known
       ? {
@@ -63,6 +64,10 @@ function sealJson({ seal, newestRow }: DatabaseHealth): Health["seal"] {
   if (!seal) return null;
   const { month, sealed_at, last_row } = seal;
   return { month, sealedAt: new Date(sealed_at).toISOString(), lastRow: last_row, unsealedRows: newestRow - last_row };
+}
+
+function unsealedJson({ unsealed }: DatabaseHealth): Health["unsealed"] {
+  return unsealed && { oldestAt: new Date(unsealed.oldestAt).toISOString(), month: unsealed.month };
 }
 
 function timeJson(at: number | null): string | null {

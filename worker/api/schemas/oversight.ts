@@ -99,11 +99,19 @@ const sealHealth = z
   })
   .meta({ id: "SealHealth", description: "The last seal of the audit log." });
 
+const unsealedHealth = z
+  .strictObject({
+    oldestAt: time.describe("When the oldest of them happened."),
+    month: z.string().describe("Their month: they are sealed once it is over, at the latest a day later."),
+  })
+  .meta({ id: "UnsealedHealth", description: "The events that the next seal is about." });
+
 export const systemHealth = z
   .strictObject({
     version: z.string().nullable().describe("Cloudflare's id of the edge Worker's version. Null: it is not bound."),
     database: databaseHealth.nullable().describe("Null: D1 does not answer."),
     seal: sealHealth.nullable().describe("Null: nothing is sealed yet, or D1 does not answer."),
+    unsealed: unsealedHealth.nullable().describe("Null: every event is sealed, or D1 does not answer."),
     keepMonths: z.int().nullable().describe("After how many months sealed rows leave D1. Null: never."),
     recentChain: z
       .strictObject({
