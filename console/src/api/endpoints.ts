@@ -41,7 +41,12 @@ export interface ApiFailure {
   /** The API's own code, or what happened on the way to it. */
   readonly code: ErrorCode | "network" | "sign_in" | "unreadable";
   readonly message: string;
+  /** With `sign_in`: which application of Access wants it. */
+  readonly signIn?: AccessApplication;
 }
+
+/** The applications of Access in front of this host: the admin API has one of its own. */
+export type AccessApplication = "admin" | "host";
 
 export type Session = Answer<"GET /-/admin/sessions">["items"][number];
 export type SessionDetail = Answer<"GET /-/admin/sessions/{id}">;

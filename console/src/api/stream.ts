@@ -3,6 +3,7 @@ import { backoffMs } from "../../../common/backoff.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { send } from "./client.ts";
 import type { ApiFailure } from "./endpoints.ts";
+import type { CallOptions } from "./sign-in.ts";
 
 /** A stream says something at least every 15 s. */
 const SILENT_AFTER_MS = 45_000;
@@ -20,18 +21,23 @@ export interface StreamHandler<T> {
 
 /**
  * Follows a stream of JSON lines until the signal is aborted: connects, reads, and connects again, later and
- * later while it fails.
+ * later while it fails. Only the first connection may leave the page for a sign-in.
  */
 export async function followLines<T>(path: string, handler: StreamHandler<T>, signal: AbortSignal): Promise<void> {
   let failures = 0;
-  while (!signal.aborted) {
-    const ended = await readLines<T>(path, signal, {
-      onOpen: () => {
-        failures = 0;
-        handler.onOpen();
+  for (let connection = 0; !signal.aborted; connection++) {
+    const ended = await readLines<T>(
+      path,
+      signal,
+      { mayLeave: connection === 0 },
+      {
+        onOpen: () => {
+          failures = 0;
+          handler.onOpen();
+        },
+        onRecord: (record) => handler.onRecord(record),
       },
-      onRecord: (record) => handler.onRecord(record),
-    });
+    );
     if (signal.aborted) return;
     if (!ended.ok) {
       failures++;
@@ -45,6 +51,7 @@ export async function followLines<T>(path: string, handler: StreamHandler<T>, si
 async function readLines<T>(
   path: string,
   signal: AbortSignal,
+  options: CallOptions,
   { onOpen, onRecord }: Pick<StreamHandler<T>, "onOpen" | "onRecord">,
 ): Promise<Result<null, ApiFailure>> {
   const connection = new AbortController();
@@ -57,7 +64,8 @@ async function readLines<T>(
   };
   try {
     keepAlive();
-    const sent = await send(path, { headers: { Accept: "application/jsonl" }, signal: connection.signal });
+    const init = { headers: { Accept: "application/jsonl" }, signal: connection.signal };
+    const sent = await send(path, init, options);
     if (!sent.ok) return sent;
     onOpen();
     const text = sent.value.body?.pipeThrough(new TextDecoderStream());

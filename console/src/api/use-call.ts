@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Result } from "../../../common/result.ts";
 import { call } from "./client.ts";
 import type { Answer, ApiFailure, Endpoint, Parts } from "./endpoints.ts";
+import type { CallOptions } from "./sign-in.ts";
 
 /** What a component knows of a call. */
 export interface Loaded<T> {
@@ -13,7 +14,10 @@ export interface Loaded<T> {
   readonly isLoading: boolean;
   /** Sends the call again. What is shown looks old until it is answered. */
   readonly reload: () => void;
-  /** The same without a sign of it: what is shown stays as it is, unless the answer is another. */
+  /**
+   * The same without a sign of it: what is shown stays as it is, unless the answer is another. Where Access wants
+   * a sign-in, it fails, and the page stays.
+   */
   readonly refresh: () => void;
 }
 
@@ -24,7 +28,8 @@ export interface Loaded<T> {
  */
 export function useCall<E extends Endpoint>(endpoint: E | undefined, parts: Parts<E> = {}): Loaded<Answer<E>> {
   const key = `${endpoint} ${JSON.stringify(parts)}`;
-  const load = (signal: AbortSignal) => (endpoint === undefined ? undefined : call(endpoint, parts, signal));
+  const load = (signal: AbortSignal, options: CallOptions) =>
+    endpoint === undefined ? undefined : call(endpoint, parts, signal, options);
   return useLoaded(key, load);
 }
 
@@ -42,18 +47,20 @@ interface State<T> {
  */
 export function useLoaded<T>(
   key: string,
-  load: (signal: AbortSignal) => Promise<Result<T, ApiFailure>> | undefined,
+  load: (signal: AbortSignal, options: CallOptions) => Promise<Result<T, ApiFailure>> | undefined,
 ): Loaded<T> {
   const [{ round, isQuiet }, setRound] = useState({ round: 0, isQuiet: false });
   const [state, setState] = useState<State<T>>({ key, value: undefined, failure: undefined, isLoading: true });
   // The key stands for what is loaded.
   useEffect(() => {
     const controller = new AbortController();
+    // After a quiet call somebody may have gone on to another key, which they ask for themselves.
+    const mayLeave = !isQuiet || state.key !== key;
     // A quiet call shows that it is sent only where there is nothing of its own to show.
     setState((before) =>
       isQuiet && before.key === key ? before : { key, value: before.value, failure: undefined, isLoading: true },
     );
-    void load(controller.signal)?.then((result) => {
+    void load(controller.signal, { mayLeave })?.then((result) => {
       if (controller.signal.aborted) return;
       setState((before) =>
         result.ok

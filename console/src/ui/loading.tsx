@@ -12,8 +12,8 @@ export function Failure({
   readonly failure: ApiFailure;
   readonly retry?: (() => void) | undefined;
 }): JSX.Element {
-  const signIn = failure.code === "sign_in" ? () => signIns.begin("admin") : undefined;
-  const again = signIn ?? retry;
+  const { signIn } = failure;
+  const again = signIn ? () => signIns.begin(signIn) : retry;
   return (
     <div class="failure" role="alert">
       <p>{failure.message}</p>

@@ -1,5 +1,5 @@
 /** Sign-ins of Access that the console's calls need: one way there and back, and never in circles. */
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SignIns } from "../../../console/src/api/sign-in.ts";
 
 const ADMIN = "/-/admin/sessions";
@@ -57,7 +57,9 @@ describe("a call that Access answers with its sign-in", () => {
     const { open, left } = tab();
     await settled(open().require(ADMIN));
     const back = open();
-    expect(await settled(back.require(ADMIN))).toMatchObject({ ok: false, error: { code: "sign_in" } });
+    expect(await settled(back.require(ADMIN))).toMatchObject({
+      ...{ ok: false, error: { code: "sign_in", signIn: "admin" } },
+    });
     expect(left).toHaveLength(1);
     back.begin("admin");
     expect(left).toHaveLength(2);
@@ -82,5 +84,58 @@ describe("a call that Access answers with its sign-in", () => {
     expect(await settled(back.require(ADMIN))).toMatchObject({ ok: false });
     expect(await settled(back.require("/-/whoami"))).toBe("pending");
     expect(left).toHaveLength(2);
+  });
+
+  it.each([
+    [ADMIN, "admin"],
+    ["/-/approvals", "host"],
+  ])("of %s fails where nobody asked for it, and the page stays", async (path, application) => {
+    const { open, left } = tab();
+    const page = open();
+    expect(await settled(page.require(path, { mayLeave: false }))).toMatchObject({
+      ...{ ok: false, error: { code: "sign_in", signIn: application } },
+    });
+    expect(left).toEqual([]);
+    // What somebody asks for next leads there.
+    expect(await settled(page.require(path))).toBe("pending");
+    expect(left).toHaveLength(1);
+  });
+});
+
+describe("in the browser", () => {
+  const left: string[] = [];
+  const answers: (() => Response)[] = [];
+  const signInPage = () => new Response("<html>", { status: 401, headers: { "Content-Type": "text/html" } });
+
+  beforeEach(() => {
+    left.length = 0;
+    vi.resetModules();
+    vi.stubGlobal("sessionStorage", { getItem: () => null, setItem: () => {}, removeItem: () => {} });
+    vi.stubGlobal("location", { pathname: HERE, search: "", assign: (address: string) => left.push(address) });
+    vi.stubGlobal("fetch", async () => (answers.shift() ?? signInPage)());
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("a refresh fails, and a call that somebody asked for leaves", async () => {
+    const { call } = await import("../../../console/src/api/client.ts");
+    const quiet = await call("GET /-/approvals", {}, undefined, { mayLeave: false });
+    expect(quiet).toMatchObject({ ok: false, error: { code: "sign_in", signIn: "host" } });
+    expect(left).toEqual([]);
+    void call("GET /-/approvals");
+    await vi.waitFor(() => expect(left).toEqual([HERE]));
+  });
+
+  it("a stream that connects again says so, and the first connection leaves", async () => {
+    const { followLines } = await import("../../../console/src/api/stream.ts");
+    const ended = new AbortController();
+    const down = vi.fn(() => ended.abort());
+    const handler = { onOpen: vi.fn(), onRecord: vi.fn(), onDown: down };
+    answers.push(() => new Response('{"type":"x"}\n', { headers: { "Content-Type": "application/jsonl" } }));
+    await followLines("/-/admin/live", handler, ended.signal);
+    expect(handler.onRecord).toHaveBeenCalledTimes(1);
+    expect(down).toHaveBeenCalledWith(expect.objectContaining({ code: "sign_in", signIn: "admin" }));
+    expect(left).toEqual([]);
+    void followLines("/-/admin/live", handler, new AbortController().signal);
+    await vi.waitFor(() => expect(left).toHaveLength(1));
   });
 });
