@@ -8,7 +8,7 @@ import { useLive } from "../api/use-live.ts";
 import { dayBeside, dayOf, dayOfInput, inputOf, isWholeDay, type Period, readPeriod } from "../day.ts";
 import { isAdmin, isAuditor, me } from "../me.ts";
 import { documentOf } from "../rules/document.ts";
-import { possibleRules } from "../rules/identity.ts";
+import { type PossibleIdentity, possibleIdentities } from "../rules/identity.ts";
 import { identitySubject } from "../rules/words.ts";
 import { approvalAddress, EndAccess } from "../ui/access.tsx";
 import { ActivityTable } from "../ui/activity.tsx";
@@ -131,25 +131,15 @@ function Roles({ user }: OfPerson): JSX.Element {
       <div class="card">
         <Show loaded={config}>
           {(inForce) => {
-            const possible = possibleRules(documentOf(inForce).identities, user);
+            const lists = possibleIdentities(documentOf(inForce), user);
+            const isRefused = lists.every(({ possible }) => possible.length === 0);
             return (
               <>
-                {possible.length === 0 && <p>No identity rule can match this name: everything is refused.</p>}
-                {possible.length > 0 && (
-                  <ol class="possible">
-                    {possible.map(({ rule, index, fit }) => (
-                      <li key={index}>
-                        <span class={`tag ${fit === "yes" ? "good" : "quiet"}`}>
-                          {fit === "yes" ? "matches" : "may match"}
-                        </span>{" "}
-                        <DocumentLink part="identity" name={String(index)} />:{" "}
-                        <Sentence words={identitySubject(rule.match)} />. Roles:{" "}
-                        {rule.roles.length === 0 ? "none" : <strong>{rule.roles.join(", ")}</strong>}; groups:{" "}
-                        <Untrusted text={rule.groups.join(", ")} />
-                      </li>
-                    ))}
-                  </ol>
-                )}
+                {isRefused && <p>No identity rule can match this name: everything is refused.</p>}
+                {!isRefused &&
+                  lists.map((list) => (
+                    <PossibleRules key={list.cluster ?? ""} list={list} isOnly={lists.length === 1} />
+                  ))}
                 <p class="hint">
                   The first that matches decides. What Access says of them, such as groups, is known only when they sign
                   in.
@@ -169,6 +159,46 @@ function Roles({ user }: OfPerson): JSX.Element {
         </a>
       </div>
     </section>
+  );
+}
+
+/** @param isOnly whether no cluster has identities of its own */
+function PossibleRules({ list, isOnly }: { readonly list: PossibleIdentity; readonly isOnly: boolean }): JSX.Element {
+  const { cluster, possible } = list;
+  return (
+    <>
+      {!isOnly && (
+        <h3>
+          {cluster === null ? (
+            "In Sallyport, and at clusters without identities of their own"
+          ) : (
+            <>
+              At <Untrusted text={cluster} />
+            </>
+          )}
+        </h3>
+      )}
+      {possible.length === 0 && <p>No identity rule here can match this name.</p>}
+      {possible.length > 0 && (
+        <ol class="possible">
+          {possible.map(({ rule, index, fit }) => (
+            <li key={index}>
+              <span class={`tag ${fit === "yes" ? "good" : "quiet"}`}>{fit === "yes" ? "matches" : "may match"}</span>{" "}
+              <DocumentLink
+                part={cluster === null ? "identity" : "cluster-identity"}
+                name={String(index)}
+                cluster={cluster}
+              />
+              : <Sentence words={identitySubject(rule.match)} />.{" "}
+              {cluster === null && (
+                <>Roles: {rule.roles.length === 0 ? "none" : <strong>{rule.roles.join(", ")}</strong>}; </>
+              )}
+              {cluster === null ? "groups" : "Groups"}: <Untrusted text={rule.groups.join(", ")} />
+            </li>
+          ))}
+        </ol>
+      )}
+    </>
   );
 }
 

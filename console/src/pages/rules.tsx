@@ -3,8 +3,8 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { pageAddress, useAddressState } from "../address.ts";
 import { useCall } from "../api/use-call.ts";
-import { anchorOf, type NamedPart, readAnchor } from "../rules/anchors.ts";
-import { documentOf, identitiesAt, matchesSearch, type RulesDocument, type ShownCluster } from "../rules/document.ts";
+import { anchorOf, clusterOf, hasPart, type NamedPart, readAnchor } from "../rules/anchors.ts";
+import { documentOf, type IdentityRule, matchesSearch, type RulesDocument } from "../rules/document.ts";
 import {
   grantEffects,
   grantSubject,
@@ -39,14 +39,13 @@ function Document({ document, version }: DocumentProps): JSX.Element {
   const address = useAddressState();
   const search = address.get("q");
   const { clusters } = document;
-  const cluster = clusterOf(clusters, address.get("cluster"), location.hash);
+  const anchor = readAnchor(location.hash.slice(1));
+  const cluster = clusterOf(clusters, address.get("cluster"), anchor);
   const isFound = (part: unknown) => search === "" || matchesSearch(part, search);
-  const identities = identitiesAt(document, cluster)
-    .map((rule, index) => ({ rule, index }))
-    .filter(({ rule }) => isFound(rule));
+  const clusterName = visibleText(cluster?.name ?? "");
   const rules = (cluster?.rules ?? []).map((rule, index) => ({ rule, index })).filter(({ rule }) => isFound(rule));
   const grants = document.grants.filter(isFound);
-  const missing = missingPart(document, cluster);
+  const missing = anchor && !hasPart(document, cluster, anchor) ? anchor : undefined;
   return (
     <>
       <search aria-label="Search" class="filters">
@@ -82,31 +81,34 @@ function Document({ document, version }: DocumentProps): JSX.Element {
       </search>
       {missing && (
         <p class="card" role="status">
-          The document in force has no {missing.part} <UntrustedCode text={missing.name} />
+          The document in force has no {missing.part === "cluster-identity" ? "identity" : missing.part}{" "}
+          <UntrustedCode text={missing.name} />
           {clusters.length > 1 && " at this cluster"}: it may have another name now, or be removed.
         </p>
       )}
-      <Part
-        id="identities"
-        title="Who somebody is"
-        hint="Access says who signs in. The first that matches decides who they are in the cluster; without a match, everything is refused."
-        count={identities.length}
-      >
-        {identities.map(({ rule, index }) => (
-          <Entry
-            key={index}
-            part="identity"
-            name={String(index)}
-            title={<code>identities[{index}]</code>}
-            subject={identitySubject(rule.match)}
-            effects={identityEffects(rule)}
-            source={rule}
-          />
-        ))}
-      </Part>
+      {cluster?.identities && (
+        <Identities
+          part="cluster-identity"
+          title={`Who somebody is at ${clusterName}`}
+          hint="This cluster has identities of its own. The first that matches decides; without a match, everything is refused here."
+          rules={cluster.identities}
+          isFound={isFound}
+        />
+      )}
+      <Identities
+        part="identity"
+        title={cluster?.identities ? "Who has a role, and who somebody is elsewhere" : "Who somebody is"}
+        hint={
+          cluster?.identities
+            ? "The document's own. They give the roles in Sallyport, for all clusters, and hold where a cluster has none of its own."
+            : "Access says who signs in. The first that matches decides who they are in the cluster; without a match, everything is refused."
+        }
+        rules={document.identities}
+        isFound={isFound}
+      />
       <Part
         id="rules"
-        title={clusters.length > 1 ? `What they may do at ${visibleText(cluster?.name ?? "")}` : "What they may do"}
+        title={clusters.length > 1 ? `What they may do at ${clusterName}` : "What they may do"}
         hint="The first that matches decides. What no rule matches passes, and the cluster's RBAC decides."
         count={rules.length}
       >
@@ -156,25 +158,31 @@ function Document({ document, version }: DocumentProps): JSX.Element {
   );
 }
 
-/** The cluster of the address; without one, the first that has the rule which the anchor names. */
-function clusterOf(clusters: readonly ShownCluster[], wanted: string, hash: string): ShownCluster | undefined {
-  const named = clusters.find(({ name }) => name === wanted);
-  if (named) return named;
-  const anchor = readAnchor(hash.slice(1));
-  return clusters.find(({ rules }) => rules.some(({ name }) => anchor?.name === name)) ?? clusters[0];
+interface IdentitiesProps {
+  readonly part: "identity" | "cluster-identity";
+  readonly title: string;
+  readonly hint: string;
+  readonly rules: readonly IdentityRule[];
+  readonly isFound: (rule: IdentityRule) => boolean;
 }
 
-/** What the anchor names and the document lacks: a name out of an older log. */
-function missingPart(document: RulesDocument, cluster: ShownCluster | undefined) {
-  const anchor = readAnchor(location.hash.slice(1));
-  if (!anchor) return undefined;
-  const { part, name } = anchor;
-  const known = {
-    rule: cluster?.rules.some((rule) => rule.name === name),
-    grant: document.grants.some((grant) => grant.name === name),
-    identity: identitiesAt(document, cluster)[Number(name)] !== undefined,
-  } as const satisfies Record<NamedPart, boolean | undefined>;
-  return known[part] ? undefined : anchor;
+function Identities({ part, title, hint, rules, isFound }: IdentitiesProps): JSX.Element {
+  const found = rules.map((rule, index) => ({ rule, index })).filter(({ rule }) => isFound(rule));
+  return (
+    <Part id={part === "identity" ? "identities" : "cluster-identities"} title={title} hint={hint} count={found.length}>
+      {found.map(({ rule, index }) => (
+        <Entry
+          key={index}
+          part={part}
+          name={String(index)}
+          title={<code>identities[{index}]</code>}
+          subject={identitySubject(rule.match)}
+          effects={identityEffects(rule)}
+          source={rule}
+        />
+      ))}
+    </Part>
+  );
 }
 
 interface PartProps {

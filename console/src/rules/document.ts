@@ -27,11 +27,6 @@ export function documentOf({ document }: Pick<ConfigInForce, "document">): Rules
   return document as unknown as RulesDocument;
 }
 
-/** The identity rules that hold at a cluster. */
-export function identitiesAt(document: RulesDocument, cluster: ShownCluster | undefined): readonly IdentityRule[] {
-  return cluster?.identities ?? document.identities;
-}
-
 /** Whether a part of the document has every word of a search somewhere in it, without regard to case. */
 export function matchesSearch(part: unknown, search: string): boolean {
   const text = JSON.stringify(part).toLowerCase();

@@ -1,5 +1,5 @@
 /** Which identity rule is somebody's, as far as their address alone tells. Pure. */
-import type { IdentityMatch, IdentityRule } from "./document.ts";
+import type { IdentityMatch, IdentityRule, RulesDocument } from "./document.ts";
 
 /** `unknown`: it depends on what Access says of them when they sign in. */
 export type Fit = "yes" | "no" | "unknown";
@@ -40,6 +40,26 @@ export function possibleRules(identities: readonly IdentityRule[], name: string)
     if (fit === "yes") break;
   }
   return possible;
+}
+
+/** Who somebody may be by one list of identity rules. */
+export interface PossibleIdentity {
+  /** Whose own list it is; null for the document's, which gives roles and holds where a cluster has none. */
+  readonly cluster: string | null;
+  readonly possible: readonly PossibleRule[];
+}
+
+/** Who somebody may be by the document, and at each cluster that has identities of its own. */
+export function possibleIdentities(
+  { identities, clusters }: Pick<RulesDocument, "identities" | "clusters">,
+  name: string,
+): readonly PossibleIdentity[] {
+  return [
+    { cluster: null, possible: possibleRules(identities, name) },
+    ...clusters.flatMap(({ name: cluster, identities: own }) =>
+      own ? [{ cluster, possible: possibleRules(own, name) }] : [],
+    ),
+  ];
 }
 
 /** Everything that Access may say of somebody on which the document depends: what a question may assume. */

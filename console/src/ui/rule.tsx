@@ -10,7 +10,8 @@ import { visibleText } from "./visible-text.ts";
  * A rule, a grant or an identity rule, as a link where the person may read the document.
  *
  * @param name of an identity rule, its number; null where no rule applied, which is shown as a dash
- * @param cluster the rules of which cluster. Default: the first that has one of this name
+ * @param cluster the rules, or the own identities, of which cluster. Default: the first that has a rule of this
+ *   name
  */
 export function DocumentLink({
   part,
@@ -24,7 +25,11 @@ export function DocumentLink({
   if (name === null || name === "" || !isAuditor()) return <Untrusted text={name} />;
   return (
     <a href={`${pageAddress("/rules", { cluster: cluster ?? undefined })}#${anchorOf(part, name)}`}>
-      {part === "identity" ? <code>identities[{visibleText(name)}]</code> : <Untrusted text={name} />}
+      {part === "identity" || part === "cluster-identity" ? (
+        <code>identities[{visibleText(name)}]</code>
+      ) : (
+        <Untrusted text={name} />
+      )}
     </a>
   );
 }

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { mergeActivity, peopleOf } from "../../../console/src/activity.ts";
 import type { ApiRequest, Session } from "../../../console/src/api/endpoints.ts";
 import { dayBeside, dayOf, dayOfInput, inputOf, isWholeDay, readPeriod } from "../../../console/src/day.ts";
-import type { IdentityMatch, IdentityRule } from "../../../console/src/rules/document.ts";
-import { assumptionsOf, fitOf, possibleRules } from "../../../console/src/rules/identity.ts";
+import type { IdentityMatch, IdentityRule, RulesDocument } from "../../../console/src/rules/document.ts";
+import { assumptionsOf, fitOf, possibleIdentities, possibleRules } from "../../../console/src/rules/identity.ts";
 
 describe("a day", () => {
   const noon = new Date(2026, 10, 27, 12, 30);
@@ -89,6 +89,31 @@ describe("an identity rule", () => {
     expect(found).toEqual([
       [1, "unknown"],
       [2, "yes"],
+    ]);
+  });
+
+  it("is looked for in the document and at each cluster that has its own", () => {
+    const rules = (...matches: IdentityMatch[]) => matches.map((match) => ({ match }));
+    const document = {
+      identities: rules({ email: "admin@example.com" }),
+      clusters: [
+        { name: "plain" },
+        { name: "team", identities: rules({ email: "bob@example.com" }, { emailDomain: "example.com" }) },
+      ],
+    } as unknown as RulesDocument;
+    const found = (name: string) =>
+      possibleIdentities(document, name).map(({ cluster, possible }) => [cluster, possible.map(({ index }) => index)]);
+    expect(found("alice@example.com")).toEqual([
+      [null, []],
+      ["team", [1]],
+    ]);
+    expect(found("admin@example.com")).toEqual([
+      [null, [0]],
+      ["team", [1]],
+    ]);
+    expect(found("eve@evil.example")).toEqual([
+      [null, []],
+      ["team", []],
     ]);
   });
 

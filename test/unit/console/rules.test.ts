@@ -1,7 +1,7 @@
 /** The document in the console's words, its anchors, and the request of a question that nobody sends. */
 import { describe, expect, it } from "vitest";
-import { anchorOf, readAnchor } from "../../../console/src/rules/anchors.ts";
-import { matchesSearch, type Rule } from "../../../console/src/rules/document.ts";
+import { anchorOf, clusterOf, hasPart, readAnchor } from "../../../console/src/rules/anchors.ts";
+import { matchesSearch, type Rule, type RulesDocument } from "../../../console/src/rules/document.ts";
 import { requestOf, ruleOfStep, VERBS } from "../../../console/src/rules/question.ts";
 import {
   grantEffects,
@@ -128,8 +128,46 @@ describe("an anchor", () => {
     },
   );
 
+  it("of a cluster's own identity is another than that of the document's", () => {
+    const anchor = anchorOf("cluster-identity", "0");
+    expect(anchor).not.toBe(anchorOf("identity", "0"));
+    expect(readAnchor(anchor)).toEqual({ part: "cluster-identity", name: "0" });
+  });
+
   it.each(["", "main", "rule-", "rule-%E0%A4%A", "other-x"])("is not %o", (text) => {
     expect(readAnchor(text)).toBeUndefined();
+  });
+});
+
+describe("the cluster that Rules shows", () => {
+  const identities = [{ match: { email: "admin@example.com" } }];
+  const plain = { name: "plain", hostnames: [], rules: [rule({ name: "everywhere" })] };
+  const own = { ...plain, name: "own", rules: [rule({ name: "prod" })], identities: [...identities, ...identities] };
+  const clusters = [plain, own] as unknown as RulesDocument["clusters"];
+  const shown = (wanted: string, anchor: string) => clusterOf(clusters, wanted, readAnchor(anchor))?.name;
+
+  it("is that of the address, or the first that has the rule which the anchor names", () => {
+    expect(shown("own", "rule-everywhere")).toBe("own");
+    expect(shown("", "rule-prod")).toBe("own");
+    expect(shown("", "rule-gone")).toBe("plain");
+    expect(shown("", "")).toBe("plain");
+  });
+
+  it("is not another because a grant has the name of its rule", () => {
+    expect(shown("", "grant-prod")).toBe("plain");
+  });
+
+  it("has its own identities beside the document's, which stay where they are", () => {
+    const document = { identities, grants: [{ name: "g" }], clusters } as unknown as RulesDocument;
+    const has = (index: number, anchor: string) => {
+      const read = readAnchor(anchor);
+      return read && hasPart(document, clusters[index], read);
+    };
+    for (const index of [0, 1]) expect([has(index, "identity-0"), has(index, "identity-1")]).toEqual([true, false]);
+    expect([has(0, "cluster-identity-0"), has(1, "cluster-identity-1")]).toEqual([false, true]);
+    expect([has(0, "rule-prod"), has(1, "rule-prod"), has(0, "grant-g"), has(0, "grant-prod")]).toEqual([
+      ...[false, true, true, false],
+    ]);
   });
 });
 
