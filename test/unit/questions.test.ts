@@ -87,6 +87,12 @@ describe("parameters", () => {
     if (again.ok) expect(compileQuestion(secrets, again.value, 10).bound).toContain(":since");
   });
 
+  it("may be texts of any script, with all that is no control character", () => {
+    for (const namespace of ["zoë's 日本 👩", "a\u200Bb\u202Ec"]) {
+      expect(read({ namespace })).toMatchObject({ ok: true, value: { namespace } });
+    }
+  });
+
   it("are times in any zone, or days in UTC", () => {
     const of = (since: string) => read({ namespace: "a", since });
     expect(of("2026-11-17T00:00:00+01:00")).toMatchObject({ value: { since: "2026-11-16T23:00:00.000Z" } });
@@ -110,6 +116,9 @@ describe("parameters", () => {
     ["secrets-read", { namespace: "a".repeat(513) }, /^query parameter namespace is not/],
     ["secrets-read", { namespace: "a", nmespace: "b" }, /^unknown query parameter nmespace: this question takes /],
     ["locked", { user: "a" }, /^unknown query parameter user: this question takes no parameters$/],
+    ["one-persons-day", { user: "x\x1b[201~\nrm" }, /^query parameter user is not/],
+    ["secrets-read", { namespace: "a\0" }, /^query parameter namespace is not/],
+    ["who-ran-a-command", { pattern: "%\x9b%" }, /^query parameter pattern is not/],
     ["probing", { least: "3.5" }, /least is not/],
     ["probing", { least: "-1" }, /least is not/],
     ["who-ran-a-command", { pattern: `%${"é".repeat(30)}%` }, /pattern is not .* at most 50 bytes/],

@@ -101,6 +101,7 @@ function parse({ type }: Parameter, text: string): string | number | undefined {
   }
 }
 
+/** No name or command that is searched for has control characters. A link with them attacks whoever opens it. */
 function isText(text: string): boolean {
-  return text !== "" && text.length <= MAX_TEXT_CHARS;
+  return text !== "" && text.length <= MAX_TEXT_CHARS && !/\p{Cc}/u.test(text);
 }

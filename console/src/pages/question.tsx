@@ -21,7 +21,6 @@ import { PersonLink } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { Untrusted, UntrustedCode } from "../ui/untrusted.tsx";
-import { visibleLines } from "../ui/visible-text.ts";
 import type { PageProps } from "./index.ts";
 
 export function QuestionPage({ params }: PageProps): JSX.Element {
@@ -111,7 +110,8 @@ function Sql({ sql }: { readonly sql: string }): JSX.Element {
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: axe-core wants it of what scrolls */}
       <pre tabIndex={0}>
-        <code>{visibleLines(sql)}</code>
+        {/* Nothing in it is invisible: see common/sql-text.ts. What is selected here is what is copied above. */}
+        <code>{sql}</code>
       </pre>
     </section>
   );

@@ -1,4 +1,5 @@
 /** Questions in the console: their forms, what their columns are, their notes and their charts. */
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { findQuestion, SECTIONS } from "../../../audit/questions/index.ts";
 import { placeholdersOf } from "../../../audit/questions/question.ts";
@@ -241,4 +242,34 @@ it("SQL with values in it is quoted as SQL has it, and no value names another pa
     "SELECT * FROM a WHERE b = 'o''x :least' AND c > 3;",
   );
   expect(inlineParameters("SELECT :constructor", {})).toBe("SELECT '';");
+});
+
+describe("SQL that is copied", () => {
+  it("shows what is invisible as its code: no link brings control characters to a clipboard", () => {
+    expect(inlineParameters("SELECT :user", { user: "x\x1b[201~\r'y" })).toBe(
+      "SELECT ('x'||char(27)||'[201~'||char(13)||'''y');",
+    );
+  });
+
+  it.each([
+    "\0",
+    "a\0b",
+    "'\x1b'",
+    "\u202Egnp\u2028\u2029\u200B",
+    "\u{E0041}\x7f\x9b",
+    '["a",\n\t"b"]',
+    "zoë's 日本 👩",
+  ])("means the text that it was made of, and has nothing invisible: %j", (text) => {
+    const sql = inlineParameters("SELECT CAST(:user AS BLOB) AS bytes", { user: text });
+    expect(sql).not.toMatch(/(?![\n\t])[\p{C}\u2028\u2029]/u);
+    const database = new DatabaseSync(":memory:");
+    const row = database.prepare(sql).get() as { readonly bytes: Uint8Array };
+    database.close();
+    expect(new TextDecoder().decode(row.bytes)).toBe(text);
+  });
+
+  it("keeps a text that is visible as one literal", () => {
+    const visible = "zoë's 日本\n\t👍";
+    expect(inlineParameters("SELECT :user", { user: visible })).toBe("SELECT 'zoë''s 日本\n\t👍';");
+  });
 });
