@@ -1,5 +1,5 @@
 /** One day of somebody, in the zone of whoever looks. The address has its ends, so that a link means the same. Pure. */
-import { startOfDay, toAddressTime } from "./ui/time-range.ts";
+import { readLocalInput, startOfDay, toAddressTime } from "./ui/time-range.ts";
 
 export interface Period {
   /** RFC 3339, in UTC. */
@@ -21,10 +21,10 @@ export function dayBeside({ since }: Pick<Period, "since">, offset: number): Per
   return dayOf(startOfDay(new Date(since), offset));
 }
 
-/** The day that a date field names, such as `2026-11-27`. @returns undefined for what is no date */
+/** The day that a date field names, such as `2026-11-27`. @returns undefined for what is none, or not yet one */
 export function dayOfInput(value: string): Period | undefined {
-  const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})$/.exec(value) ?? [];
-  return year === undefined ? undefined : dayOf(new Date(Number(year), Number(month) - 1, Number(day)));
+  const at = value.includes("T") ? undefined : readLocalInput(value);
+  return at && dayOf(at);
 }
 
 /** The date of a period's beginning, as a date field takes it. */

@@ -3,7 +3,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useId } from "preact/hooks";
 import { useAddressState } from "../address.ts";
 import type { Filter } from "./filter.ts";
-import { RANGES, toAddressTime, toLocalInput } from "./time-range.ts";
+import { RANGES, readLocalInput, toAddressTime, toLocalInput } from "./time-range.ts";
 
 interface FiltersProps {
   readonly filters: readonly Filter[];
@@ -100,7 +100,7 @@ function FilterInput({ id, filter, value: given, change }: FilterFieldProps & { 
       </select>
     );
   }
-  const shown = isTime ? toLocalInput(value) : value;
+  const [shown, otherwiseShown] = isTime ? [toLocalInput(value), toLocalInput(otherwise)] : [value, otherwise];
   const field = {
     id,
     name,
@@ -111,10 +111,21 @@ function FilterInput({ id, filter, value: given, change }: FilterFieldProps & { 
     autoComplete: "off",
     onChange: ({ currentTarget }: { readonly currentTarget: HTMLInputElement | HTMLTextAreaElement }) => {
       const text = currentTarget.value.trim();
-      if (text !== shown) change({ [name]: isTime && text !== "" ? toAddressTime(new Date(text)) : text });
+      if (text === shown) return;
+      const at = isTime ? readLocalInput(text) : undefined;
+      if (isTime && text !== "" && !at) return;
+      if (text !== given) change({ [name]: isTime ? toAddressTime(at) : text });
+      // An empty field would look as if nothing counted.
+      if (text === "") currentTarget.value = otherwiseShown;
     },
   } as const;
-  if (isTime) return <input type="datetime-local" {...field} />;
+  if (isTime) {
+    // Whoever leaves a time that is none sees what counts instead.
+    const restore = ({ currentTarget }: { readonly currentTarget: HTMLInputElement }) => {
+      if (currentTarget.value !== "" && !readLocalInput(currentTarget.value)) currentTarget.value = shown;
+    };
+    return <input type="datetime-local" {...field} onBlur={restore} />;
+  }
   if (isLong) return <textarea rows={5} spellcheck={false} {...field} />;
   if (!suggestions) return <input type="text" spellcheck={false} {...field} />;
   const list = `${id}-suggestions`;

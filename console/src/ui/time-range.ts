@@ -32,6 +32,21 @@ export function toAddressTime(date: Date | undefined): string {
   return date === undefined ? "" : date.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
+/** Chrome tells of a change at each digit of a year that is typed: at first 2026 is the year 2, then 20 and 202. */
+const EARLIEST_YEAR = 2000;
+
+/**
+ * The reader's time that a `datetime-local` field has, or midnight of the date that a date field has.
+ *
+ * @returns undefined for what is no time, or not yet one
+ */
+export function readLocalInput(text: string): Date | undefined {
+  const [, date = "", time = "00:00"] = /^(\d{4}-\d\d-\d\d)(?:T([\d:.]+))?$/.exec(text) ?? [];
+  // Without its time, JavaScript takes a date for one of UTC.
+  const at = new Date(`${date}T${time}`);
+  return Number.isNaN(at.getTime()) || at.getFullYear() < EARLIEST_YEAR ? undefined : at;
+}
+
 /** @returns what `<input type="datetime-local">` takes: the reader's time without a zone; "" for no time */
 export function toLocalInput(address: string): string {
   const at = Date.parse(address);

@@ -20,6 +20,8 @@ describe("a day", () => {
     expect(dayOfInput("2026-11-27")).toEqual(dayOf(noon));
     expect(inputOf(dayOf(noon))).toBe("2026-11-27");
     for (const other of ["", "27.11.2026", "2026-11-27T00:00"]) expect(dayOfInput(other)).toBeUndefined();
+    // Chrome tells of each digit of a year that is typed.
+    for (const typed of ["0002-11-27", "0020-11-27", "0202-11-27"]) expect(dayOfInput(typed)).toBeUndefined();
   });
 
   it("is the address's period, or today where that has none", () => {

@@ -9,7 +9,7 @@ import { barsOf, histogramOf } from "../../../console/src/questions/chart.ts";
 import { kindOf, readCommand, readTime, titleOf } from "../../../console/src/questions/columns.ts";
 import { missingOf, questionFields, questionValues, zoneOffset } from "../../../console/src/questions/fields.ts";
 import { parseNotes } from "../../../console/src/questions/notes.ts";
-import { RANGES, toAddressTime, toLocalInput } from "../../../console/src/ui/time-range.ts";
+import { RANGES, readLocalInput, toAddressTime, toLocalInput } from "../../../console/src/ui/time-range.ts";
 import { isRequired } from "../../../worker/api/question-values.ts";
 
 beforeAll(() => {
@@ -86,6 +86,21 @@ describe("times in addresses and fields", () => {
     expect(toLocalInput("2026-07-01T00:00:00Z")).toBe("2026-07-01T02:00");
     expect(toLocalInput("yesterday")).toBe("");
   });
+
+  it("are read from a field, and come back as they were", () => {
+    expect(readLocalInput("2026-11-28T00:30")?.toISOString()).toBe("2026-11-27T23:30:00.000Z");
+    expect(readLocalInput("2026-07-01T02:00:30.5")?.toISOString()).toBe("2026-07-01T00:00:30.500Z");
+    // A date alone is a midnight of the reader's.
+    expect(readLocalInput("2026-11-28")?.toISOString()).toBe("2026-11-27T23:00:00.000Z");
+    expect(readLocalInput("2000-01-01T00:00")).toBeDefined();
+  });
+
+  it.each(["", "0002-11-27T10:00", "0020-11-27", "0202-11-27T10:00", "1999-12-31T23:59", "20261-11-27T10:00", "soon"])(
+    "are not read while they are typed: '%s'",
+    (text) => {
+      expect(readLocalInput(text)).toBeUndefined();
+    },
+  );
 
   it("have days of the reader's calendar, also the one of 25 hours", () => {
     const range = RANGES.find(({ label }) => label === "Yesterday")?.range(new Date("2026-10-26T12:00:00Z"));
