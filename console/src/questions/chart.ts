@@ -22,11 +22,9 @@ export function barsOf({ columns, rows, chart }: Pick<QuestionAnswer, "columns" 
     const text = String(name ?? "–");
     sums.set(text, (sums.get(text) ?? 0) + number);
   }
-  const least = [...sums.values()].sort((one, other) => other - one)[MAX_BARS - 1] ?? 0;
-  return [...sums]
-    .filter(([, sum]) => sum > 0 && sum >= least)
-    .slice(0, MAX_BARS)
-    .map(([text, sum]) => ({ label: text, value: sum }));
+  const bars = [...sums].filter(([, sum]) => sum > 0).map(([text, sum]): Bar => ({ label: text, value: sum }));
+  const largest = new Set(bars.toSorted((one, other) => other.value - one.value).slice(0, MAX_BARS));
+  return bars.filter((bar) => largest.has(bar));
 }
 
 export interface Histogram {
@@ -41,12 +39,17 @@ const MAX_HOURLY_MS = 72 * HOUR_MS;
 /** A question is about 100 days at most. Times of others may be further apart. */
 const MAX_BUCKETS = 150;
 
-/** Where a question charts nothing itself: how many rows each hour or day has. Undefined where that says nothing. */
+/**
+ * Where a question charts nothing itself: how many rows each hour or day has. Undefined where that says nothing,
+ * and where the answer is cut: the rows that it lacks would look like none.
+ */
 export function histogramOf({
   columns,
   rows,
   values,
-}: Pick<QuestionAnswer, "columns" | "rows" | "values">): Histogram | undefined {
+  complete,
+}: Pick<QuestionAnswer, "columns" | "rows" | "values" | "complete">): Histogram | undefined {
+  if (!complete) return undefined;
   const column = columns.findIndex((name) => kindOf(name) === "time");
   if (column === -1) return undefined;
   const times = rows.map((row) => readTime(row[column], values["zone"])).filter((at) => at !== undefined);

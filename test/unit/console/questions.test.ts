@@ -208,6 +208,13 @@ describe("bars", () => {
     expect(bars.at(-1)).toEqual({ label: "u39", value: 39 });
   });
 
+  it("are the largest, also where many are as large as the last of them", () => {
+    const bars = of([...Array.from({ length: 20 }, (_, index) => [`u${index}`, 1]), ["most", 9]]);
+    expect(bars).toHaveLength(15);
+    expect(bars.at(-1)).toEqual({ label: "most", value: 9 });
+    expect(bars[0]).toEqual({ label: "u0", value: 1 });
+  });
+
   it("are none where the question has no chart", () => {
     expect(barsOf({ columns: ["user"], rows: [["a"]], chart: null })).toEqual([]);
   });
@@ -223,7 +230,7 @@ describe("a histogram", () => {
       ["2026-10-26 08:00:00", "b"],
     ];
     const values = { since: "2026-10-23T22:00:00.000Z", until: "2026-10-26T23:00:00.000Z" };
-    const histogram = histogramOf({ columns, rows, values });
+    const histogram = histogramOf({ columns, rows, values, complete: true });
     expect(histogram?.step).toBe("day");
     expect(histogram?.buckets.map(({ from, count }) => [from.toISOString(), count])).toEqual([
       ["2026-10-23T22:00:00.000Z", 0],
@@ -239,7 +246,9 @@ describe("a histogram", () => {
       ["2026-11-17 21:00:00", "a"],
     ];
     const values = { since: "2026-11-17T20:00:00.000Z", until: "2026-11-17T22:00:00.000Z", zone: "+00:00" };
-    expect(histogramOf({ columns, rows, values })?.buckets.map(({ count }) => count)).toEqual([1, 0, 1]);
+    expect(histogramOf({ columns, rows, values, complete: true })?.buckets.map(({ count }) => count)).toEqual([
+      1, 0, 1,
+    ]);
   });
 
   it.each([
@@ -248,7 +257,13 @@ describe("a histogram", () => {
     ["times are years apart", { columns, rows: [["2020-11-01 10:00:00"], ["2026-11-01 10:05:00"]] }],
     ["nothing was found", { columns, rows: [] }],
   ])("is none where %s", (_, answer) => {
-    expect(histogramOf({ ...answer, values: {} })).toBeUndefined();
+    expect(histogramOf({ ...answer, values: {}, complete: true })).toBeUndefined();
+  });
+
+  it("is none of an answer that is cut: what it lacks would be shown as nothing", () => {
+    const rows = [["2026-11-01 10:00:00"], ["2026-11-02 10:05:00"]];
+    expect(histogramOf({ columns, rows, values: {}, complete: true })).toBeDefined();
+    expect(histogramOf({ columns, rows, values: {}, complete: false })).toBeUndefined();
   });
 });
 
