@@ -1,5 +1,7 @@
 /** How the parts of Sallyport are, for whoever is on call: what is the matter, and what to do. Pure. */
+import { MAX_COUNTED_SESSIONS } from "../../common/counted-sessions.ts";
 import type { SystemHealth, Webhooks } from "./api/endpoints.ts";
+import { toLocalInput } from "./ui/time-range.ts";
 
 /** `good`: nothing to do. `look`: not now, but soon. `act`: now. `unknown`: nobody answered. `off`: not in use. */
 export type Tone = "good" | "look" | "act" | "unknown" | "off";
@@ -45,7 +47,7 @@ export function findingsOf(health: SystemHealth, webhooks: Webhooks | undefined,
 const DIRECTORY_AWAY = {
   tone: "unknown",
   says: "The directory does not answer. Sessions and requests do not depend on it.",
-  todo: "Check again in a minute. If it stays so, look at Cloudflare's status of Durable Objects.",
+  todo: "Check again in a minute. If this persists, check Cloudflare's status of Durable Objects.",
 } as const satisfies Found;
 
 const DATABASE_AWAY = {
@@ -140,7 +142,7 @@ function ofExport({ export: exported }: SystemHealth, now: number): Found {
     return {
       tone: "unknown",
       says: "R2 or the audit database did not answer, so this is not known.",
-      todo: "Check again in a minute. If it stays so, look at Cloudflare's status of R2.",
+      todo: "Check again in a minute. If this persists, check Cloudflare's status of R2.",
       runbook: "R2 is down",
     };
   }
@@ -160,12 +162,15 @@ function ofExport({ export: exported }: SystemHealth, now: number): Found {
   if (oldest.some((at) => now - at > EXPORTED_WITHIN_MS)) {
     return {
       tone: "look",
-      says: `${waiting} rows wait, the oldest for more than an hour.`,
+      says: `${countWaiting(waiting, "row")}, the oldest for more than an hour.`,
       todo: "Look for export_failed in the edge's log. After an outage it catches up by itself.",
       runbook: "R2 is down",
     };
   }
-  return { tone: "good", says: waiting === 0 ? "All rows are exported." : `${waiting} rows wait for the next run.` };
+  return {
+    tone: "good",
+    says: waiting === 0 ? "All rows are exported." : `${countWaiting(waiting, "row")} for the next run.`,
+  };
 }
 
 function ofWebhooks(webhooks: Webhooks | undefined): Found {
@@ -184,13 +189,49 @@ function ofWebhooks(webhooks: Webhooks | undefined): Found {
   const named = (some: Webhooks["destinations"]) => some.map(({ name }) => name).join(", ");
   const gone = destinations.filter(({ isGone }) => isGone);
   if (gone.length > 0) {
-    const says = `Told that it is gone, so not told any more: ${named(gone)}.`;
+    const says = `These destinations answered that they no longer exist, so nothing is sent to them: ${named(gone)}.`;
     return { tone: "act", says, todo: "Set the secret SALLYPORT_WEBHOOKS again with an address that is there." };
   }
   const failing = destinations.filter(({ failures, dropped }) => failures > 0 || dropped > 0);
   if (failing.length > 0) {
-    const says = `Does not take what it is told, or did not take all: ${named(failing)}.`;
+    const says = `These destinations reject notifications, or missed some: ${named(failing)}.`;
     return { tone: "look", says, todo: "Look at the receiver. What is older than a day is dropped." };
   }
   return { tone: "good", says: `Told of events: ${named(destinations)}.` };
+}
+
+/** How many wait, such as `1 row waits` and `2 rows wait`. */
+export function countWaiting(count: number, what: "row" | "notification"): string {
+  return count === 1 ? `1 ${what} waits` : `${count} ${what}s wait`;
+}
+
+/** How many sessions are open, as far as the API counts them. */
+export function countSessions(sessions: number): string {
+  if (sessions >= MAX_COUNTED_SESSIONS) return `at least ${MAX_COUNTED_SESSIONS} sessions`;
+  return sessions === 1 ? "1 session" : `${sessions} sessions`;
+}
+
+type Drain = NonNullable<SystemHealth["drain"]>;
+
+const DRAIN_MS = 60 * 60 * 1_000;
+
+/** What the fields of the dialog begin with: what holds, so that a change of one keeps the other. */
+export function drainFields(drain: Drain, now: number): { readonly until: string; readonly reason: string } {
+  const until = drain.until ?? new Date(now + DRAIN_MS).toISOString();
+  return { until: toLocalInput(until), reason: drain.reason ?? "" };
+}
+
+/**
+ * The body of the command that begins or changes a drain. An end that nobody changed stays as it is, to the second:
+ * a field has minutes.
+ *
+ * @param typed `until` as its field has it, which requires a time
+ */
+export function drainBody(
+  { until, reason }: { readonly until: string; readonly reason: string },
+  drain: Drain,
+): { readonly until: string; readonly reason?: string } {
+  const present = drain.until;
+  const end = present !== null && until === toLocalInput(present) ? present : new Date(until).toISOString();
+  return { until: end, ...(reason !== "" && { reason }) };
 }

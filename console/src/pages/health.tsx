@@ -4,14 +4,13 @@ import { pageAddress } from "../address.ts";
 import { call } from "../api/client.ts";
 import type { SystemHealth, Webhooks } from "../api/endpoints.ts";
 import { useCall } from "../api/use-call.ts";
-import { type Finding, findingsOf, type Tone } from "../health.ts";
+import { countSessions, countWaiting, drainBody, drainFields, type Finding, findingsOf, type Tone } from "../health.ts";
 import { isAdmin, me } from "../me.ts";
 import { CommandButton } from "../ui/confirm.tsx";
 import { Fact } from "../ui/facts.tsx";
 import { formatBytes } from "../ui/format.ts";
 import { Failure, Show } from "../ui/loading.tsx";
 import { Time } from "../ui/time.tsx";
-import { toLocalInput } from "../ui/time-range.ts";
 import { Untrusted } from "../ui/untrusted.tsx";
 
 export function HealthPage(): JSX.Element {
@@ -133,14 +132,12 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
         )}
         {live && (
           <Fact name="Open now">
-            <a href={pageAddress("/live")}>
-              {live.sessions} {live.sessions === 1 ? "session" : "sessions"}
-            </a>
+            <a href={pageAddress("/live")}>{countSessions(live.sessions)}</a>
             {!live.complete && ", and maybe more: the directory has just restarted"}
           </Fact>
         )}
       </dl>
-      {isAdmin() && drain !== null && <DrainCommands isDraining={drain.draining} changed={changed} />}
+      {isAdmin() && drain !== null && <DrainCommands drain={drain} changed={changed} />}
     </>
   ),
   delivery: ({ health: { objects, database } }) => (
@@ -169,7 +166,7 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
             : `${database.eventsPerDay} events, ${formatBytes(database.bytesPerDay)} a day`}
         </Fact>
         {database.eventsPerDay !== null && (
-          <Fact name="Full, if so">
+          <Fact name="Full at this rate">
             {database.fullAt === null ? "not within 100 years" : <Time at={database.fullAt} />}
           </Fact>
         )}
@@ -192,7 +189,8 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
           </ul>
         )}
         <p class="hint">
-          The whole log, and whether somebody rewrote all of it, shows <code>npx sallyport audit-verify --remote</code>.
+          To check the whole log, and whether all of it was rewritten, run{" "}
+          <code>npx sallyport audit-verify --remote</code>.
         </p>
       </>
     ),
@@ -219,7 +217,7 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
       <dl class="facts">
         {exported.tables.map(({ table, waiting, oldestWaiting, lastObject, error }) => (
           <Fact key={table} name={table}>
-            {waiting === 0 ? "nothing waits" : `${waiting} wait`}
+            {waiting === 0 ? "nothing waits" : countWaiting(waiting, "row")}
             {oldestWaiting !== null && (
               <>
                 {", since "}
@@ -260,7 +258,7 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
           <dl class="facts">
             {webhooks.destinations.map(({ name, format, waiting, failures, dropped }) => (
               <Fact key={name} name={name}>
-                {format}, {waiting} wait, {failures} failed in a row, {dropped} dropped
+                {format}, {countWaiting(waiting, "notification")}, {failures} failed in a row, {dropped} dropped
               </Fact>
             ))}
           </dl>
@@ -269,15 +267,15 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
     ),
 };
 
-const DRAIN_MS = 60 * 60 * 1_000;
-
 interface DrainProps {
-  readonly isDraining: boolean;
+  readonly drain: NonNullable<SystemHealth["drain"]>;
   readonly changed: () => void;
 }
 
 /** Refuses new sessions until a time, or opens them again. */
-function DrainCommands({ isDraining, changed }: DrainProps): JSX.Element {
+function DrainCommands({ drain, changed }: DrainProps): JSX.Element {
+  const isDraining = drain.draining;
+  const begin = drainFields(drain, Date.now());
   const textOf = (form: FormData, name: string) => String(form.get(name) ?? "").trim();
   const reasonOf = (form: FormData) => (textOf(form, "reason") === "" ? {} : { reason: textOf(form, "reason") });
   return (
@@ -285,25 +283,20 @@ function DrainCommands({ isDraining, changed }: DrainProps): JSX.Element {
       <CommandButton
         title={isDraining ? "Change end or reason" : "Refuse new sessions"}
         isDangerous={!isDraining}
-        run={(form) => {
-          const until = new Date(textOf(form, "until"));
-          // Without a time, it ends in an hour.
-          const end = Number.isNaN(until.getTime()) ? {} : { until: until.toISOString() };
-          return call("PUT /-/admin/drain", { body: { ...reasonOf(form), ...end } });
-        }}
+        run={(form) =>
+          call("PUT /-/admin/drain", {
+            body: drainBody({ until: textOf(form, "until"), reason: textOf(form, "reason") }, drain),
+          })
+        }
         done="New sessions are refused."
         onDone={changed}
         fields={
           <label>
             Until, at most 24 hours from now
-            <input
-              name="until"
-              type="datetime-local"
-              required
-              defaultValue={toLocalInput(new Date(Date.now() + DRAIN_MS).toISOString())}
-            />
+            <input name="until" type="datetime-local" required defaultValue={begin.until} />
           </label>
         }
+        presentReason={begin.reason}
       >
         <p>
           Refuses new sessions of everybody, within seconds. Whoever is refused reads the reason. Open sessions and API

@@ -23,6 +23,8 @@ interface CommandProps {
   readonly isPrimary?: boolean;
   /** Whether the dialog asks for a reason. Default: it does, and takes none. */
   readonly reason?: "optional" | "required" | "none";
+  /** The reason that holds, where the command changes it. The dialog begins with it. */
+  readonly presentReason?: string;
 }
 
 /** A button that opens a dialog, which asks for a reason and carries the command out. */
@@ -44,7 +46,7 @@ function buttonClass({ isDangerous, isPrimary }: CommandProps): string | undefin
 }
 
 function CommandDialog(props: CommandProps & { readonly close: () => void }): JSX.Element {
-  const { title, children, fields, run, done, onDone, isDangerous, reason = "optional", close } = props;
+  const { title, children, fields, run, done, onDone, isDangerous, reason = "optional", presentReason, close } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const [failure, setFailure] = useState<ApiFailure>();
   const [isRunning, setRunning] = useState(false);
@@ -69,7 +71,13 @@ function CommandDialog(props: CommandProps & { readonly close: () => void }): JS
         {reason !== "none" && (
           <label>
             {reason === "required" ? "Reason" : "Reason, if you like"}
-            <input name="reason" maxLength={500} autoComplete="off" required={reason === "required"} />
+            <input
+              name="reason"
+              maxLength={500}
+              autoComplete="off"
+              required={reason === "required"}
+              defaultValue={presentReason}
+            />
           </label>
         )}
         {failure && <Failure failure={failure} />}

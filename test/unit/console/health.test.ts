@@ -2,7 +2,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { SystemHealth, Webhooks } from "../../../console/src/api/endpoints.ts";
-import { type Finding, findingsOf } from "../../../console/src/health.ts";
+import {
+  countSessions,
+  countWaiting,
+  drainBody,
+  drainFields,
+  type Finding,
+  findingsOf,
+} from "../../../console/src/health.ts";
 
 const NOW = Date.parse("2026-11-27T08:00:00Z");
 const MINUTE_MS = 60_000;
@@ -132,4 +139,36 @@ it("whoever should act is told what to do, and where the runbook has more", () =
     if (runbook !== undefined) expect(headings).toContain(runbook);
   }
   expect(all.some(({ runbook }) => runbook !== undefined)).toBe(true);
+});
+
+it("numbers of what waits and what is open are said in words that fit", () => {
+  expect([0, 1, 2].map((count) => countWaiting(count, "row"))).toEqual(["0 rows wait", "1 row waits", "2 rows wait"]);
+  expect(countWaiting(1, "notification")).toBe("1 notification waits");
+  expect([1, 499].map(countSessions)).toEqual(["1 session", "499 sessions"]);
+  // The API counts no further.
+  expect(countSessions(500)).toBe("at least 500 sessions");
+});
+
+describe("the dialog of a drain", () => {
+  const NONE = { draining: false, by: null, reason: null, since: null, until: null };
+  const HELD = {
+    draining: true,
+    by: "a@example.com",
+    reason: "upgrade",
+    since: ago(1),
+    until: "2026-11-27T12:34:56.789Z",
+  };
+
+  it("begins with the end and the reason that hold, so that a change of one keeps the other", () => {
+    const fields = drainFields(HELD, NOW);
+    expect(drainBody(fields, HELD)).toEqual({ until: HELD.until, reason: "upgrade" });
+    expect(drainBody({ ...fields, reason: "longer" }, HELD)).toEqual({ until: HELD.until, reason: "longer" });
+    const later = new Date(2026, 10, 27, 20, 15).toISOString();
+    expect(drainBody({ ...fields, until: "2026-11-27T20:15" }, HELD)).toEqual({ until: later, reason: "upgrade" });
+  });
+
+  it("begins with an hour and no reason where there is none, and takes a reason away", () => {
+    expect(drainBody(drainFields(NONE, NOW), NONE)).toEqual({ until: "2026-11-27T09:00:00.000Z" });
+    expect(drainBody({ ...drainFields(HELD, NOW), reason: "" }, HELD)).toEqual({ until: HELD.until });
+  });
 });

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import { type DatabaseHealth, readDatabaseHealth } from "../../../audit/health-queries.ts";
 import { MAX_DATABASE_BYTES } from "../../../audit/seal/database-size.ts";
+import { MAX_COUNTED_SESSIONS } from "../../../common/counted-sessions.ts";
 import { ok } from "../../../common/result.ts";
 import { askDirectory, findLive } from "../../sessions/directory.ts";
 import { queryDatabase } from "../database.ts";
@@ -13,7 +14,6 @@ type Health = z.output<typeof systemHealth>;
 
 /** A date that is further away is none. */
 const MAX_FORECAST_MS = 100 * 366 * 24 * 60 * 60 * 1_000;
-const MAX_LIVE = 500;
 /** How long the directory has to answer, ms. */
 const ANSWER_WITHIN_MS = 5_000;
 
@@ -27,7 +27,7 @@ export const getSystemHealth: Handler<"getSystemHealth"> = async (_, api) => {
     getExport(call, api),
     getDrain(call, api),
     askDirectory(env.DIRECTORY, "describeObjects", {}, ANSWER_WITHIN_MS),
-    findLive(env.DIRECTORY, { filter: {}, limit: MAX_LIVE }),
+    findLive(env.DIRECTORY, { filter: {}, limit: MAX_COUNTED_SESSIONS }),
   ]);
   const known = database.ok ? database.value : undefined;
   return ok({

@@ -1,5 +1,6 @@
 /** How Sallyport is, what its document says, and what it would decide. */
 import * as z from "zod";
+import { MAX_COUNTED_SESSIONS } from "../../../common/counted-sessions.ts";
 import { drain } from "./drain.ts";
 import { exportStatus } from "./export.ts";
 import { time } from "./shared.ts";
@@ -135,7 +136,7 @@ export const systemHealth = z
       .describe("Users' objects, as far as the directory knows. Null: it does not answer."),
     live: z
       .strictObject({
-        sessions: z.int().describe("How many sessions are live, at most 500."),
+        sessions: z.int().describe(`How many sessions are live, at most ${MAX_COUNTED_SESSIONS}.`),
         complete: z.boolean().describe("Whether every user's object has reported since the directory's last restart."),
       })
       .nullable()
