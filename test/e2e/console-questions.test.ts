@@ -137,7 +137,7 @@ describe.skipIf(withoutBrowser !== undefined)("questions", () => {
     await page.keyboard.press("Enter");
     await page.getByRole("alert").waitFor({ state: "detached" });
     await open("/questions/constructor");
-    await page.getByText("There is no such question").waitFor();
+    await page.getByText("There is no question with this name").waitFor();
     await close();
   });
 

@@ -66,7 +66,7 @@ function Facts({ request }: { readonly request: AccessRequest }): JSX.Element {
       <Fact name="Why">
         <Untrusted text={reason} />
       </Fact>
-      <Fact name="Waits for it">{purpose === null ? "nothing" : <Untrusted text={purpose} />}</Fact>
+      <Fact name="Needed for">{purpose === null ? "nothing that waits now" : <Untrusted text={purpose} />}</Fact>
       <Fact name="Gives">{gives ? <Gives {...gives} /> : "nothing: the configuration no longer has this grant"}</Fact>
       <Fact name="In the cluster as">
         <Untrusted text={request.kubernetesUser} />
@@ -101,7 +101,7 @@ function Facts({ request }: { readonly request: AccessRequest }): JSX.Element {
         )}
       </Fact>
       {since !== null && (
-        <Fact name="Holds">
+        <Fact name="Active">
           from <Time at={since} /> until <Time at={until} />
         </Fact>
       )}

@@ -110,7 +110,7 @@ function PendingRequest({ request }: { readonly request: AccessRequest }): JSX.E
         </p>
         {purpose !== null && (
           <p>
-            Waits for it: <Untrusted text={purpose} />
+            Needed for: <Untrusted text={purpose} />
           </p>
         )}
         {gives && (

@@ -69,7 +69,7 @@ function Person({ user }: OfPerson): JSX.Element {
             : <Untrusted text={held.reason} />
           </p>
           {held.notReached.length > 0 && (
-            <p class="hint">It does not hold yet at the clusters of {held.notReached.join(", ")}.</p>
+            <p class="hint">The lock is not yet in force at clusters near {held.notReached.join(", ")}.</p>
           )}
         </section>
       )}

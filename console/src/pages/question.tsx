@@ -34,7 +34,9 @@ export function QuestionPage({ params }: PageProps): JSX.Element {
       <Show loaded={list}>
         {({ items }) => {
           const question = items.find((item) => item.name === name);
-          if (!question) return <p class="card">There is no such question. All questions has those that there are.</p>;
+          if (!question) {
+            return <p class="card">There is no question with this name. Choose one from All questions.</p>;
+          }
           return <Asked key={name} question={question} />;
         }}
       </Show>
