@@ -62,7 +62,8 @@ export interface OpenedWith {
 /**
  * Compares the document in force with what was noted before.
  *
- * A grant that is no longer there is none that gives less: its access is taken back as a whole.
+ * A grant that is no longer there has ceased to give everything. Its access is taken back as a whole, unless
+ * the grant comes back before that, maybe with less.
  *
  * @param before undefined where nothing was noted yet
  * @param now ms since the epoch
@@ -76,10 +77,10 @@ export function compareGiven(
   const given = Object.fromEntries(grants.map(({ name, gives: { groups, rules } }) => [name, { groups, rules }]));
   if (!before) return { grants: given, changedAt: now, lost: [] };
   if (isSame(before.grants, given) || now < before.changedAt + SETTLED_AFTER_MS) return undefined;
-  const lost = grants.flatMap(({ name: grant, gives }) => {
-    const earlier = Object.hasOwn(before.grants, grant) ? before.grants[grant] : undefined;
-    const groups = (earlier?.groups ?? []).filter((group) => !gives.groups.includes(group));
-    const rules = (earlier?.rules ?? []).filter((rule) => !gives.rules.includes(rule));
+  const lost = Object.entries(before.grants).flatMap(([grant, earlier]) => {
+    const gives = Object.hasOwn(given, grant) ? given[grant] : undefined;
+    const groups = earlier.groups.filter((group) => !gives?.groups.includes(group));
+    const rules = earlier.rules.filter((rule) => !gives?.rules.includes(rule));
     return groups.length + rules.length > 0 ? [{ grant, groups, rules, at: now }] : [];
   });
   // What is older than any grant, nothing was opened with that is still open.
@@ -89,16 +90,19 @@ export function compareGiven(
 
 /**
  * Why something may not stay open: a grant that it was opened with has ceased to give a group or a rule that
- * it was opened with.
+ * it was opened with, and no other one of them gives it. For a while after a deploy, isolates with the
+ * document from before still open with what it gave.
  *
  * @returns undefined where it may
  */
-export function whyNoLongerGiven({ lost }: GivenAccess, opened: OpenedWith): string | undefined {
+export function whyNoLongerGiven({ grants, lost }: GivenAccess, opened: OpenedWith): string | undefined {
+  const given = opened.grants.flatMap((grant) => (Object.hasOwn(grants, grant) ? (grants[grant] ?? []) : []));
   for (const { grant, groups, rules, at } of lost) {
-    if (at <= opened.at || !opened.grants.includes(grant)) continue;
-    const group = groups.find((one) => opened.groups.includes(one));
+    if (opened.at >= at + SETTLED_AFTER_MS || !opened.grants.includes(grant)) continue;
+    const isLostGroup = (one: string) => opened.groups.includes(one) && !given.some((by) => by.groups.includes(one));
+    const group = groups.find(isLostGroup);
     if (group !== undefined) return `the access ${JSON.stringify(grant)} no longer gives the group ${group}`;
-    const rule = rules.find((one) => one === opened.rule);
+    const rule = rules.find((one) => one === opened.rule && !given.some((by) => by.rules.includes(one)));
     if (rule !== undefined) return `the access ${JSON.stringify(grant)} is no longer an approval for the rule ${rule}`;
   }
   return undefined;

@@ -208,7 +208,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     }
     const checkAccess = accessCheckFor(states, person, {
       ...{ grants: decision.grants, groups: identity.groups, rule: decision.rule },
-      readGiven: (openedAt) => given.read(env.RECORDINGS, openedAt),
+      readGiven: (openedAt) => given.read(env.RECORDINGS, context, openedAt),
     });
     const allowed = await checkAccess();
     if (!allowed.ok) return allowed;

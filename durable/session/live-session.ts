@@ -81,11 +81,14 @@ export class LiveSession {
     return this.#grants;
   }
 
-  /** The same, with what they may have given. */
+  /** The same and what it waits for, with what they may have given. */
   get openedWith(): OpenedWith {
-    const { kubernetesGroups, ownIdentity, rule } = this.plan;
-    const grants = this.#grants.map(({ grant }) => grant);
-    return { at: this.startedAt, grants, groups: [...kubernetesGroups, ...(ownIdentity?.groups ?? [])], rule };
+    const { kubernetesGroups, ownIdentity, rule, approval } = this.plan;
+    const grants = new Set(this.#grants.map(({ grant }) => grant));
+    // The plan was made when the document gave this one. It may not begin if it no longer does.
+    if (approval) grants.add(approval.grant);
+    const groups = [...kubernetesGroups, ...(ownIdentity?.groups ?? [])];
+    return { at: this.startedAt, grants: [...grants], groups, rule };
   }
 
   get activeAt(): number {

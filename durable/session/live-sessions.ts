@@ -48,9 +48,9 @@ export class LiveSessions {
     return this.count - this.waiting;
   }
 
-  /** Whether any of them was opened with a grant. */
+  /** Whether any of them was opened with a grant, or waits for one. */
   get haveGrants(): boolean {
-    return [...this.all].some(({ grants }) => grants.length > 0);
+    return [...this.all].some(({ openedWith }) => openedWith.grants.length > 0);
   }
 
   /** Those that wait before they begin: for an approval, or for somebody who watches. */

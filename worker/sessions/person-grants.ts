@@ -50,7 +50,7 @@ interface Opened {
   /** The rule that allowed it. */
   readonly rule: string | null;
   /** What grants have ceased to give since. */
-  readonly readGiven: (openedAt: number) => Promise<GivenAccess | undefined>;
+  readonly readGiven: (openedAt: number) => GivenAccess | undefined;
 }
 
 /**
@@ -71,7 +71,7 @@ export function accessCheckFor(
     const active = new Set(state.value.grants.map(({ id }) => id));
     const over = grants.find(({ id, until }) => !active.has(id) || until <= Date.now());
     if (over) return err(accessOver(over.grant));
-    const given = await readGiven(opened.at);
+    const given = readGiven(opened.at);
     const why = given && whyNoLongerGiven(given, opened);
     return why === undefined ? ok(null) : err(denial("access_ended", `${why}, with which this was opened`));
   };
