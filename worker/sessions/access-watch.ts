@@ -1,4 +1,4 @@
-import type { Result } from "../../common/result.ts";
+import { ok, type Result } from "../../common/result.ts";
 import type { Denial } from "../denials.ts";
 import { STATE_MAX_AGE_MS } from "./person-state.ts";
 
@@ -14,6 +14,24 @@ const LOOKED_UP_MAX_AGE_MS = 5_000;
  * `maxAgeMs` old.
  */
 export type CheckAccess = (maxAgeMs?: number) => Promise<Result<null, Denial>>;
+
+/** Where nobody knows whether a person's access is over. */
+const UNANSWERED: readonly string[] = ["object_unavailable", "identity_unreachable"] satisfies Denial["code"][];
+
+/**
+ * Lets one check in a row go unanswered, for streams that cost somebody else something when they break off.
+ * An answer counts at once.
+ */
+export function tolerateOneUnanswered(checkAccess: CheckAccess): CheckAccess {
+  let wasAnswered = true;
+  return async (maxAgeMs) => {
+    const checked = await checkAccess(maxAgeMs);
+    const isAnswered = checked.ok || !UNANSWERED.includes(checked.error.code);
+    const isTolerated = !isAnswered && wasAnswered;
+    wasAnswered = isAnswered;
+    return isTolerated ? ok(null) : checked;
+  };
+}
 
 /** Looks out for the end of a person's access while they have something open. It must be stopped. */
 export class AccessWatch {

@@ -5,7 +5,7 @@ import { CAST_SUBPROTOCOL, type WatchRequest } from "../../../contract/watch.ts"
 import { effectiveUpgrade } from "../../../kubernetes/upgrade.ts";
 import { denial } from "../../denials.ts";
 import { decidingPerson } from "../../policy/approvals.ts";
-import { cutWithAccess } from "../../sessions/access-watch.ts";
+import { cutWithAccess, tolerateOneUnanswered } from "../../sessions/access-watch.ts";
 import { sendWatch, sessionObjectAddress } from "../../sessions/user-objects.ts";
 import type { ApiContext } from "../request.ts";
 import type { Handler } from "./handler.ts";
@@ -28,7 +28,8 @@ export const watchSession: Handler<"watchSession"> = async ({ params: { id } }, 
   if (!answered.ok || answered.value.status === 101) return answered;
   const answer = new Response(answered.value.body, answered.value);
   answer.headers.set("X-Content-Type-Options", "nosniff");
-  return ok(cutWithAccess(answer, checkAccess, signal));
+  // Without its watcher, a session that must be watched freezes.
+  return ok(cutWithAccess(answer, tolerateOneUnanswered(checkAccess), signal));
 };
 
 /** By which names it can be told whether somebody watches themselves. Nobody stands behind a service token. */
