@@ -110,9 +110,8 @@ export class SessionHost {
     const outages = new OutageReporter((since) => tellDirectory(env.DIRECTORY, "reportOutage", { since }));
     this.#audit = new AuditLog(state, this.#alarm, env.AUDIT_DB, {
       written: (id, at, event) => this.#notifier.notify(id, at, event),
-      notDelivered: (oldestAt, now) => {
-        if (this.#notifier.wants("database_stalled")) outages.notDelivered(oldestAt, now);
-      },
+      // Also where nobody is to be notified: administrators see it in the health of the deployment.
+      notDelivered: (oldestAt, now) => outages.notDelivered(oldestAt, now),
     });
     this.#requests = new RequestLog(this.#audit, new CountedRequests(sql));
     this.#recordings = new Recordings(sql, env.RECORDINGS, () => this.#uploadInAMoment(), {

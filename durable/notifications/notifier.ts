@@ -44,11 +44,6 @@ export class Notifier {
     this.#dependencies = dependencies;
   }
 
-  /** Whether any destination wants to be told of such events. */
-  wants(type: NotifiedType): boolean {
-    return this.#dependencies.webhooks.destinations.some((destination) => isWanted(destination, type));
-  }
-
   /**
    * Stores an event for whoever wants it, and sends it soon: together with what else its turn writes, or not
    * at all.

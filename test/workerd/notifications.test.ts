@@ -425,6 +425,21 @@ describe("the directory", () => {
     await eventually(() => expect(typesAt(SIEM)).toEqual(["sallyport.lock", "sallyport.database_stalled"]));
   });
 
+  it("knows of it for administrators also where nobody is to be notified", async () => {
+    vi.spyOn(env.AUDIT_DB, "batch").mockImplementation((() =>
+      Promise.reject(new Error("D1_ERROR"))) as D1Database["batch"]);
+    const user = newUser();
+    const objects = () => callDirectory(env.DIRECTORY, "describeObjects", {});
+    await lock(user, "x");
+    await ring(user);
+    expect(await objects()).toMatchObject({ ok: true, value: { undeliveredSince: null } });
+    vi.setSystemTime(Date.now() + STALLED_AFTER_MS);
+    expect(await runDurableObjectAlarm(objectOf(user))).toBe(true);
+    await eventually(async () =>
+      expect(await objects()).toMatchObject({ ok: true, value: { undeliveredSince: expect.any(Number) } }),
+    );
+  });
+
   it("sends a test, and says how the destinations are doing", async () => {
     receive([ONE, { ...TWO, events: ["lock"] }], { [SIEM]: accept });
     const tested = await callDirectory(env.DIRECTORY, "testWebhooks", { by: "admin@example.com" });
