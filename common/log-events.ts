@@ -252,6 +252,15 @@ export const LOG_EVENTS = {
       "to give since. The next minute tries again.",
     action: "If this persists, check R2's status. To end such a session at once, revoke the grant.",
   },
+  given_access_replaced: {
+    level: "error",
+    worker: "edge",
+    fields: ["error"],
+    meaning:
+      "Nobody could read the note in R2 of what grants give, so a new one was written. What grants had ceased to " +
+      "give before that ends nothing any more.",
+    action: "Revoke grants that gave less in the minutes before. Find out who else writes `state/given-access.json`.",
+  },
   given_access_unreadable: {
     level: "warn",
     worker: "both",
