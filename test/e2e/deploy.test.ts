@@ -133,7 +133,10 @@ const ANSWERS: Readonly<Record<string, string>> = {
 
 const migrationNames = () => readMigrations(join(ROOT, "migrations")).map(({ name }) => name);
 
-describe("npm run deploy, with real D1", () => {
+/** Each statement is a process of wrangler, which takes seconds on a busy machine. This only ends what hangs. */
+const MANY_PROCESSES = { timeout: 1_200_000 };
+
+describe("npm run deploy, with real D1", MANY_PROCESSES, () => {
   let data = join(home, "d1");
   const printed: string[] = [];
   const done: string[] = [];
