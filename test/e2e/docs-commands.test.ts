@@ -127,7 +127,7 @@ describe.skipIf(!hasCurl)("docs/RUNBOOK.md", () => {
       ...{ user: "alice@example.com", locked: false, notReached: [] },
     });
     // The edge keeps for ten seconds that they are locked, and kubectl reads the pod first.
-    await expect.poll(async () => (await people.alice.run("exec", "shell", "--", "true")).code).toBe(0);
+    await expect.poll(() => people.alice.run("exec", "shell", "--", "true")).toMatchObject({ code: 0 });
   });
 
   it("finds a person's live sessions, and ends them", async () => {
