@@ -60,7 +60,8 @@ it("seals what is over, verifies it, restores it, and finds what is missing", as
   expect(intact).toMatchObject({ code: 0, output: expect.stringContaining("The audit log is intact: 2 sessions") });
 
   const out = join(people.home, "audit.sqlite");
-  expect(await run("audit-restore", "--out", out)).toMatchObject({ code: 0 });
+  const whole = await run("audit-restore", "--out", out);
+  expect(whole.code, whole.output).toBe(0);
   const restored = query(out, "SELECT user, outcome FROM sessions ORDER BY started_at");
   expect(restored.map(({ user }) => user)).toEqual(["late@example.com", "alice@example.com"]);
   expect(await run("audit-restore", "--out", out)).toMatchObject({ output: expect.stringContaining("exists") });
