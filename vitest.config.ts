@@ -52,8 +52,15 @@ const resolve = { alias: { [CONSOLE_FILES_NAME]: CONSOLE_FILES } };
 /** On a busy machine everything takes longer. These limits only end what hangs. */
 const PATIENT = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 60_000 } } };
 
+/**
+ * vitest refuses to run projects in one group that have different numbers of workers. That of unit tests follows
+ * the machine's cores.
+ */
+const GROUP_ORDER = { unit: 0, workerd: 1, e2e: 2 } as const;
+
 const inWorkerd = {
   ...PATIENT,
+  sequence: { groupOrder: GROUP_ORDER.workerd },
   // More than the cores: these tests mostly wait, for limits and for clocks.
   maxWorkers: 4,
   setupFiles: ["test/workerd/setup.ts"],
@@ -63,7 +70,14 @@ const inWorkerd = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...PATIENT, name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      {
+        test: {
+          ...PATIENT,
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          sequence: { groupOrder: GROUP_ORDER.unit },
+        },
+      },
       {
         resolve,
         plugins: [cloudflareTest(() => objectsProject("workerd", "auto"))],
@@ -86,6 +100,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           // Each file starts workerd and real clients of its own, and waits for them most of the time.
           maxWorkers: 2,
+          sequence: { groupOrder: GROUP_ORDER.e2e },
         },
       },
     ],

@@ -133,7 +133,7 @@ const ANSWERS: Readonly<Record<string, string>> = {
 
 const migrationNames = () => readMigrations(join(ROOT, "migrations")).map(({ name }) => name);
 
-/** Each statement is a process of wrangler, which takes seconds on a busy machine. This only ends what hangs. */
+/** Each statement is a process of wrangler, which takes seconds on a busy machine. */
 const MANY_PROCESSES = { timeout: 1_200_000 };
 
 describe("npm run deploy, with real D1", MANY_PROCESSES, () => {
