@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { PERSONAS } from "../../dev/access/personas.ts";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
 import { withoutBrowser } from "./support/browser.ts";
-import { type ConsolePage, expectAccessible, NARROW, openConsole, startBrowser } from "./support/console.ts";
+import { type ConsolePage, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -228,11 +228,7 @@ describe.skipIf(withoutBrowser !== undefined)("the page Approvals", () => {
     await Promise.all([alice.close(), admin.close()]);
   });
 
-  it.each([
-    ["light", { colorScheme: "light" }],
-    ["dark", { colorScheme: "dark" }],
-    ["375 px wide", NARROW],
-  ] as const)("has no serious finding of axe-core and is not wider than the screen: %s", async (_, options) => {
+  it.each(LOOKS)("has no serious finding of axe-core and is not wider than the screen: %s", async (_, options) => {
     const path = await ask("attended", HOSTILE_REASON);
     const bob = await consoleOf("bob", options);
     const pages = [
@@ -241,13 +237,7 @@ describe.skipIf(withoutBrowser !== undefined)("the page Approvals", () => {
       ["/approvals?view=mine", bob.page.getByRole("heading", { name: "My requests" })],
       [path, bob.page.getByRole("heading", { name: "Their last hour" })],
     ] as const;
-    for (const [address, shown] of pages) {
-      await bob.open(address);
-      await shown.waitFor();
-      await expectAccessible(bob.page);
-      const overflow = await bob.page.evaluate("document.documentElement.scrollWidth - innerWidth");
-      expect(overflow, address).toBeLessThanOrEqual(0);
-    }
+    await expectAllAccessible(bob, pages);
     await bob.close();
   });
 

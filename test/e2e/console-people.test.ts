@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
 import { withoutBrowser } from "./support/browser.ts";
-import { type ConsolePage, expectAccessible, NARROW, openConsole, startBrowser } from "./support/console.ts";
+import { type ConsolePage, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -184,25 +184,19 @@ describe.skipIf(withoutBrowser !== undefined)("the rules", () => {
   });
 });
 
-it.skipIf(withoutBrowser !== undefined).each([
-  ["light", { colorScheme: "light" }],
-  ["dark", { colorScheme: "dark" }],
-  ["375 px wide", NARROW],
-] as const)("no page has a serious finding of axe-core or is wider than the screen: %s", async (_, options) => {
-  const { page, open, close } = await consoleOf("admin", options, UNLOCKED);
-  const question = "as=alice%40example.com&claim=custom.groups%3Ddevelopers&namespace=demo&name=shell";
-  const pages = [
-    ["/people", page.getByRole("link", { name: "alice@example.com" })],
-    ["/people/alice@example.com", page.getByText("exit 3").first()],
-    ["/rules", page.getByRole("article").first()],
-    [`/rules/try?${question}`, page.getByText("Allowed", { exact: true })],
-  ] as const;
-  for (const [path, shown] of pages) {
-    await open(path);
-    await shown.waitFor();
-    await expectAccessible(page);
-    const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-    expect(overflow, path).toBeLessThanOrEqual(0);
-  }
-  await close();
-});
+it.skipIf(withoutBrowser !== undefined).each(LOOKS)(
+  "no page has a serious finding of axe-core or is wider than the screen: %s",
+  async (_, options) => {
+    const admin = await consoleOf("admin", options, UNLOCKED);
+    const { page } = admin;
+    const question = "as=alice%40example.com&claim=custom.groups%3Ddevelopers&namespace=demo&name=shell";
+    const pages = [
+      ["/people", page.getByRole("link", { name: "alice@example.com" })],
+      ["/people/alice@example.com", page.getByText("exit 3").first()],
+      ["/rules", page.getByRole("article").first()],
+      [`/rules/try?${question}`, page.getByText("Allowed", { exact: true })],
+    ] as const;
+    await expectAllAccessible(admin, pages);
+    await admin.close();
+  },
+);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
 import { withoutBrowser } from "./support/browser.ts";
-import { expectAccessible, NARROW, openConsole, startBrowser } from "./support/console.ts";
+import { expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 let people: TestStack;
@@ -148,24 +148,16 @@ describe.skipIf(withoutBrowser !== undefined)("questions", () => {
     await close();
   });
 
-  it.each([
-    ["light", { colorScheme: "light" }],
-    ["dark", { colorScheme: "dark" }],
-    ["375 px wide", NARROW],
-  ] as const)("have no serious finding of axe-core and no page wider than the screen: %s", async (_, options) => {
-    const { page, open, close } = await consoleOf("bob", options);
+  it.each(LOOKS)("have no serious finding of axe-core and no page wider than the screen: %s", async (_, options) => {
+    const bob = await consoleOf("bob", options);
+    const { page } = bob;
     const pages = [
       ["/questions", page.getByRole("heading", { name: "Where from" })],
       ["/questions/one-persons-day?user=alice%40example.com", page.getByText("exec ends")],
       ["/questions/bypassed", page.getByText("Before this can be asked")],
     ] as const;
-    for (const [path, shown] of pages) {
-      await open(path);
-      await shown.waitFor();
-      await expectAccessible(page);
-      expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth"), path).toBeLessThanOrEqual(0);
-    }
-    await close();
+    await expectAllAccessible(bob, pages);
+    await bob.close();
   });
 });
 
@@ -206,16 +198,9 @@ describe.skipIf(withoutBrowser !== undefined)("health", () => {
     await close();
   });
 
-  it.each([
-    ["light", { colorScheme: "light" }],
-    ["dark", { colorScheme: "dark" }],
-    ["375 px wide", NARROW],
-  ] as const)("has no serious finding of axe-core and no page wider than the screen: %s", async (_, options) => {
-    const { page, open, close } = await consoleOf("admin", options);
-    await open("/health");
-    await page.getByText("Sessions open as usual.").waitFor();
-    await expectAccessible(page);
-    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
-    await close();
+  it.each(LOOKS)("has no serious finding of axe-core and no page wider than the screen: %s", async (_, options) => {
+    const admin = await consoleOf("admin", options);
+    await expectAllAccessible(admin, [["/health", admin.page.getByText("Sessions open as usual.")]]);
+    await admin.close();
   });
 });

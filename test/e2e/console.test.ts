@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
 import { withoutBrowser } from "./support/browser.ts";
-import { expectAccessible, NARROW, openConsole, startBrowser } from "./support/console.ts";
+import { downloadedText, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -70,26 +70,17 @@ describe.skipIf(withoutBrowser !== undefined)("the console", () => {
     await close();
   });
 
-  it.each([
-    ["light", { colorScheme: "light" }],
-    ["dark", { colorScheme: "dark" }],
-    ["375 px wide", NARROW],
-  ] as const)("has no serious finding of axe-core and no page wider than the screen: %s", async (_, options) => {
-    const { page, open, close } = await consoleOf("admin", options);
+  it.each(LOOKS)("has no serious finding of axe-core and no page wider than the screen: %s", async (_, options) => {
+    const admin = await consoleOf("admin", options);
+    const { page } = admin;
     const pages = [
       ["/live", page.getByText("Updated as it happens")],
       ["/sessions", page.getByRole("link", { name: "demo/shell" }).first()],
       [`/sessions/${ended}`, page.getByText("This browser computed them")],
       ["/nothing", page.getByRole("heading", { name: "No such page" })],
     ] as const;
-    for (const [path, shown] of pages) {
-      await open(path);
-      await shown.waitFor();
-      await expectAccessible(page);
-      const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-      expect(overflow, path).toBeLessThanOrEqual(0);
-    }
-    await close();
+    await expectAllAccessible(admin, pages);
+    await admin.close();
   });
 
   it("is used by the keyboard alone: skip link, navigation, a dialog that keeps and returns the focus", async () => {
@@ -171,24 +162,18 @@ describe.skipIf(withoutBrowser !== undefined)("sessions", () => {
       page.getByRole("button", { name: "Export CSV" }).click(),
     ]);
     expect(csv.suggestedFilename()).toBe("sessions.csv");
-    const text = await streamText(await csv.createReadStream());
+    const text = await downloadedText(csv);
     expect(text.split("\r\n")[0]).toMatch(/^"id","state","user",/);
     expect(text).toContain(ended);
     const [json] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("button", { name: "Export JSON" }).click(),
     ]);
-    const { items } = JSON.parse(await streamText(await json.createReadStream())) as { items: { id: string }[] };
+    const { items } = JSON.parse(await downloadedText(json)) as { items: { id: string }[] };
     expect(items.map(({ id }) => id)).toContain(ended);
     await close();
   });
 });
-
-async function streamText(stream: AsyncIterable<Buffer>): Promise<string> {
-  const pieces: Buffer[] = [];
-  for await (const piece of stream) pieces.push(piece);
-  return Buffer.concat(pieces).toString();
-}
 
 describe.skipIf(withoutBrowser !== undefined)("a session", () => {
   it("is replayed: at a moment of the address, at markers of stderr, with a link to a moment", async () => {

@@ -1,6 +1,13 @@
 /** The console in a browser. A page fails its test on whatever the browser complains of. */
 import { createRequire } from "node:module";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type Download,
+  type Locator,
+  type Page,
+} from "playwright-core";
 import { expect } from "vitest";
 import { CHROMIUM } from "./browser.ts";
 
@@ -19,8 +26,12 @@ export interface ConsolePage {
   close(): Promise<void>;
 }
 
-/** A narrow phone. */
-export const NARROW = { viewport: { width: 375, height: 700 } } as const;
+/** How people look at it, by what a test is named after: both colour schemes, and a narrow phone. */
+export const LOOKS = [
+  ["light", { colorScheme: "light" }],
+  ["dark", { colorScheme: "dark" }],
+  ["375 px wide", { viewport: { width: 375, height: 700 } }],
+] as const satisfies readonly (readonly [string, BrowserContextOptions])[];
 
 /**
  * Opens a page of its own profile.
@@ -67,7 +78,26 @@ interface AxeResults {
   }[];
 }
 
-/** Fails on any serious or critical finding of axe-core on the page as it is now. */
+/**
+ * Opens pages in turn, each of which must be accessible.
+ *
+ * @param pages addresses as `open` takes them, and what each shows once it is there
+ */
+export async function expectAllAccessible(
+  { page, open }: ConsolePage,
+  pages: readonly (readonly [path: string, shown: Locator])[],
+): Promise<void> {
+  for (const [path, shown] of pages) {
+    await open(path);
+    await shown.waitFor();
+    await expectAccessible(page);
+  }
+}
+
+/**
+ * Fails on any serious or critical finding of axe-core on the page as it is now, and where it is wider than
+ * the screen (https://www.w3.org/TR/WCAG22/#reflow, which axe-core does not check).
+ */
 export async function expectAccessible(page: Page): Promise<void> {
   // Beside the page, since its policy admits no script of ours.
   const session = await page.context().newCDPSession(page);
@@ -91,4 +121,13 @@ export async function expectAccessible(page: Page): Promise<void> {
   expect(serious.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => [html, failureSummary])])).toEqual(
     [],
   );
+  const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+  expect(overflow, page.url()).toBeLessThanOrEqual(0);
+}
+
+/** The text of what a button or a link downloads. */
+export async function downloadedText(download: Download): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of await download.createReadStream()) pieces.push(piece);
+  return Buffer.concat(pieces).toString();
 }
