@@ -8,6 +8,7 @@ import type { ConfigOverrides } from "../../dev/stack/index.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { type AuditEvent, AuditTail, KubectlProxy, realCluster } from "./support/real-cluster.ts";
 import { Terminal } from "./support/terminal.ts";
+import { watchLines } from "./support/watch-lines.ts";
 
 const cluster = realCluster("sessions that wait, in front of a real cluster");
 const ALICE = PERSONAS.alice.email;
@@ -56,12 +57,7 @@ describe.skipIf(!cluster)("in front of a real cluster", () => {
 
   /** Watches as lines. @returns leaves */
   async function watch(id: string): Promise<() => void> {
-    const leaving = new AbortController();
-    const { url } = people.stack.personas.admin;
-    const response = await fetch(`${url}/-/admin/sessions/${id}/watch`, { signal: leaving.signal });
-    expect(response.status).toBe(200);
-    void response.text().catch(() => {});
-    const leave = () => leaving.abort();
+    const leave = await watchLines(people, id);
     onTestFinished(leave);
     return leave;
   }

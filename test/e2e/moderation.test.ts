@@ -10,6 +10,7 @@ import { query, sessionWhere } from "./support/audit-log.ts";
 import { kubectlPath, type Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
+import { watchLines } from "./support/watch-lines.ts";
 
 const ALICE = "alice@example.com";
 const rule = (pod: string, waitMinutes: number, user = ALICE) => ({
@@ -82,12 +83,7 @@ function watchWithPlugin(id: string): { shown: () => string; leave: () => void }
 
 /** Watches as lines. @returns leaves */
 async function watch(id: string): Promise<() => void> {
-  const leaving = new AbortController();
-  const { url } = people.stack.personas.admin;
-  const response = await fetch(`${url}/-/admin/sessions/${id}/watch`, { signal: leaving.signal });
-  expect(response.status).toBe(200);
-  void response.text().catch(() => {});
-  const leave = () => leaving.abort();
+  const leave = await watchLines(people, id);
   ends.push(leave);
   return leave;
 }
