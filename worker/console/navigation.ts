@@ -29,7 +29,8 @@ export function consoleRedirect(
   request: Pick<Request, "method" | "headers">,
   { pathname, search }: URL,
 ): string | undefined {
-  if (search !== "" || !isNavigation(request)) return undefined;
+  if (search !== "") return undefined;
+  // Before any header is read: every request passes here, and few have such a path.
   const found = PAGES.find(([path]) => path.test(pathname));
-  return found && CONSOLE_PATH + pathname.replace(...found);
+  return found && isNavigation(request) ? CONSOLE_PATH + pathname.replace(...found) : undefined;
 }
