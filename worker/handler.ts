@@ -157,7 +157,7 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
   /** classify → decide → open a session, or check for a lock and forward. The object checks for sessions. */
   async function serveCluster(clusterRequest: ClusterRequest): Promise<Result<Response, Failure>> {
     const { request, upload, url, env, trace, context } = clusterRequest;
-    const { subject, signIn, available, cluster, person, describePerson, upgrade } = clusterRequest;
+    const { subject, available, cluster, person, describePerson, upgrade } = clusterRequest;
     const { method, headers } = request;
     // As the client wrote it: `new URL()` has resolved the dot segments that give an attack away.
     const target = rawRequestTarget(request.url);
@@ -173,16 +173,17 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
     const { person: actingPerson, decided } = known.value;
     if (!actingPerson.ok) return actingPerson;
     const { identity, acting } = actingPerson.value;
-    trace.groups = identity.groups;
-    if (acting) trace.acting = acting;
+    if (acting) {
+      trace.acting = acting;
+      trace.groups = identity.groups;
+    }
     const { rule } = decided.ok ? decided.value : decided.error;
     if (rule) trace.rule = rule;
     const sameSite = checkCrossSite(headers, url, config.loopbackOrigins);
-    const from = { request, target, subject, describePerson, signIn, cluster };
     const waiting = waitWhereRefused(decided, subject);
     if (!waiting.ok) {
       const half = sameSite.ok ? secondHalfOf(waiting.error, subject) : undefined;
-      const attempt = half && { ...from, identity, decision: half, approval: null };
+      const attempt = half && { ...clusterRequest, target, identity, decision: half, approval: null };
       const first = attempt && (await openSession(env.USER_SESSIONS, attempt, config));
       // It remembers none: it says that it knows no SPDY.
       if (!first?.ok || first.value.status === STATUS_CODES.BadRequest) return waiting;
@@ -204,7 +205,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
         : ok(null);
       if (!approval.ok) return approval;
       trace.destination = "session";
-      return openSession(env.USER_SESSIONS, { ...from, identity, decision, approval: approval.value }, config);
+      const attempt = { ...clusterRequest, target, identity, decision, approval: approval.value };
+      return openSession(env.USER_SESSIONS, attempt, config);
     }
     const checkAccess = accessCheckFor(states, person, {
       ...{ grants: decision.grants, groups: identity.groups, rule: decision.rule },
