@@ -1,19 +1,12 @@
 import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
 import { SESSION_KINDS } from "../kubernetes/session-target.ts";
-import { activeGrantSchema, decidingPersonSchema } from "./access.ts";
+import { activeGrantSchema, decidingPersonSchema, versionOfPerson } from "./access.ts";
 import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from "./limits.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { recordingPolicySchema } from "./recording.ts";
 import { upstreamSchema } from "./upstream.ts";
-import {
-  CONTRACT_VERSION,
-  type ContractMismatch,
-  contractMismatch,
-  parseVersioned,
-  versionFor,
-  withVersion,
-} from "./version.ts";
+import { type ContractMismatch, contractMismatch, parseVersioned, versionFor, withVersion } from "./version.ts";
 
 const milliseconds = z.number();
 const text = z.string();
@@ -145,8 +138,8 @@ const PLAN_HEADER = "Sallyport-Plan";
  * user has a session open. What it would not carry out it must refuse.
  */
 export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
-  const isNew = plan.moderation?.person.kubernetesUsers !== undefined;
-  const versioned = withVersion(plan, isNew ? CONTRACT_VERSION : versionFor(5));
+  const since = Math.max(5, plan.moderation ? versionOfPerson(plan.moderation.person) : 0);
+  const versioned = withVersion(plan, versionFor(since));
   headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(versioned)));
 }
 

@@ -12,7 +12,13 @@
  */
 import * as z from "zod";
 import type { Result } from "../common/result.ts";
-import { ACCESS_TEXT_CHARS, accessRequestSchema, decidingPersonSchema, namedPersonSchema } from "./access.ts";
+import {
+  ACCESS_TEXT_CHARS,
+  accessRequestSchema,
+  decidingPersonSchema,
+  namedPersonSchema,
+  versionOfPerson,
+} from "./access.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
@@ -20,15 +26,7 @@ import { podFactsSchema } from "./pod-facts.ts";
 import { recordingBlockSchema } from "./recording.ts";
 import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSchema } from "./request-record.ts";
 import { liveSessionSchema } from "./session-row.ts";
-import {
-  CONTRACT_VERSION,
-  callVersioned,
-  parseContract,
-  parseVersioned,
-  refuseMismatch,
-  versionFor,
-  withVersion,
-} from "./version.ts";
+import { callVersioned, parseContract, parseVersioned, refuseMismatch, versionFor, withVersion } from "./version.ts";
 
 const text = z.string();
 const name = text.min(1);
@@ -47,15 +45,13 @@ const lockSchema = z
   .readonly();
 
 /**
- * @param since the version of the contract that last changed it, but for what `hasNewFields` finds
- * @param hasNewFields whether a call has optional fields of this version, so that an older object refuses it
- *   rather than leave out a check
+ * @param since the version of the contract that last changed it. Where fields are optional, the version that
+ *   the fields of a call are of
  */
 function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(
-  since: number,
+  since: number | ((fields: z.output<Fields>) => number),
   fields: Fields,
   value: Value,
-  hasNewFields: (fields: z.output<Fields>) => boolean = () => false,
 ) {
   const failure = z.strictObject({
     ok: z.literal(false),
@@ -66,7 +62,7 @@ function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(
     }),
   });
   const answer = z.discriminatedUnion("ok", [z.strictObject({ ok: z.literal(true), value }), failure]);
-  const versionOf = (sent: z.output<Fields>) => (hasNewFields(sent) ? CONTRACT_VERSION : versionFor(since));
+  const versionOf = (sent: z.output<Fields>) => versionFor(typeof since === "number" ? since : since(sent));
   return { fields, answer, isFrozen: false, versionOf };
 }
 
@@ -135,7 +131,7 @@ export const METHODS = {
    * instead. Refused with `access_limit` where too many wait.
    */
   requestAccess: defineMethod(
-    4,
+    ({ person }) => versionOfPerson(person),
     z.strictObject({
       person: decidingPersonSchema,
       grant: name.max(ACCESS_TEXT_CHARS.name),
@@ -148,7 +144,6 @@ export const METHODS = {
       copyTo: locations,
     }),
     z.strictObject({ request: accessRequestSchema, isNew: z.boolean(), notReached }),
-    ({ person }) => person.kubernetesUsers !== undefined,
   ),
   /** The user's requests: pending, active, and those that ended lately. Newest first. */
   listAccess: defineMethod(4, z.strictObject({}), z.array(accessRequestSchema)),
@@ -160,7 +155,7 @@ export const METHODS = {
    * `access_not_found`, `access_own_request`, `access_already_decided`.
    */
   decideAccess: defineMethod(
-    4,
+    ({ by }) => versionOfPerson(by),
     z.strictObject({
       id: name,
       by: decidingPersonSchema,
@@ -174,7 +169,6 @@ export const METHODS = {
       copyTo: locations,
     }),
     z.strictObject({ request: accessRequestSchema, notReached }),
-    ({ by }) => by.kubernetesUsers !== undefined,
   ),
   /**
    * Takes back a grant, or withdraws a pending request, likewise, and ends the sessions that were opened with

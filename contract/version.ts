@@ -76,7 +76,7 @@ export function versionFor(since: number): number {
 }
 
 /** Adds the version to what the edge sends. */
-export function withVersion<T extends object>(fields: T, version = CONTRACT_VERSION): T & { readonly version: number } {
+export function withVersion<T extends object>(fields: T, version: number): T & { readonly version: number } {
   return { version, ...fields };
 }
 
