@@ -12,10 +12,10 @@ import { liveSessionSchema } from "./session-row.ts";
 import {
   type ContractMismatch,
   contractMismatch,
+  packVersioned,
   parseContract,
-  parseVersioned,
+  unpackVersioned,
   versionFor,
-  withVersion,
 } from "./version.ts";
 
 const name = z.string().min(1);
@@ -59,7 +59,7 @@ const LIVE_HEADER = "Sallyport-Live";
 
 /** Makes the headers of the request. */
 export function liveHeaders(request: LiveRequest): Headers {
-  return new Headers({ [LIVE_HEADER]: encodeURIComponent(JSON.stringify(withVersion(request, versionFor(5)))) });
+  return new Headers({ [LIVE_HEADER]: packVersioned(request, versionFor(5)) });
 }
 
 /** Reads what `liveHeaders` made. @param acceptedVersions only tests pass their own */
@@ -67,13 +67,12 @@ export function readLiveRequest(
   { headers }: Pick<Request, "headers">,
   acceptedVersions?: readonly number[],
 ): Result<LiveRequest, ContractMismatch> {
-  let unpacked: unknown;
-  try {
-    unpacked = JSON.parse(decodeURIComponent(headers.get(LIVE_HEADER) ?? ""));
-  } catch {
-    return err(contractMismatch("the request for what is live is not JSON"));
-  }
-  return parseVersioned(liveRequestSchema, unpacked, acceptedVersions);
+  return unpackVersioned(
+    "the request for what is live",
+    liveRequestSchema,
+    headers.get(LIVE_HEADER) ?? "",
+    acceptedVersions,
+  );
 }
 
 /** Makes the directory's refusal. */

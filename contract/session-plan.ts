@@ -6,7 +6,7 @@ import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from 
 import { LOCATION_HINTS } from "./placement.ts";
 import { recordingPolicySchema } from "./recording.ts";
 import { upstreamSchema } from "./upstream.ts";
-import { type ContractMismatch, contractMismatch, parseVersioned, versionFor, withVersion } from "./version.ts";
+import { type ContractMismatch, contractMismatch, packVersioned, unpackVersioned, versionFor } from "./version.ts";
 
 const milliseconds = z.number();
 const text = z.string();
@@ -131,16 +131,14 @@ const PLAN_HEADER = "Sallyport-Plan";
 /**
  * Packs a plan into the request that goes from the edge to the object.
  *
- * It travels as percent-encoded JSON, because a command may hold any character and a header only Latin-1. The
- * edge alone builds the headers of that request, so a header of this name from a client never gets there.
+ * The edge alone builds the headers of that request, so a header of this name from a client never gets there.
  *
  * A plan that asks for nothing new is of the version before: the object may run that code for as long as its
  * user has a session open. What it would not carry out it must refuse.
  */
 export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
   const since = Math.max(5, plan.moderation ? versionOfPerson(plan.moderation.person) : 0);
-  const versioned = withVersion(plan, versionFor(since));
-  headers.set(PLAN_HEADER, encodeURIComponent(JSON.stringify(versioned)));
+  headers.set(PLAN_HEADER, packVersioned(plan, versionFor(since)));
 }
 
 /**
@@ -157,12 +155,6 @@ export function detachSessionPlan(
   const packed = headers.get(PLAN_HEADER);
   headers.delete(PLAN_HEADER);
   if (packed === null) return err(contractMismatch("a session request without a plan"));
-  let unpacked: unknown;
-  try {
-    unpacked = JSON.parse(decodeURIComponent(packed));
-  } catch {
-    return err(contractMismatch("the plan is not JSON"));
-  }
-  const parsed = parseVersioned(planSchema, unpacked, acceptedVersions);
+  const parsed = unpackVersioned("the plan", planSchema, packed, acceptedVersions);
   return parsed.ok ? ok({ plan: parsed.value, headers }) : parsed;
 }

@@ -100,6 +100,36 @@ export function parseVersioned<Schema extends z.ZodType>(
   return parseContract(schema, fields);
 }
 
+/**
+ * Writes what the edge sends in a header, as percent-encoded JSON: a text may hold any character, and a header
+ * only Latin-1.
+ *
+ * @param version from `versionFor`
+ */
+export function packVersioned(fields: object, version: number): string {
+  return encodeURIComponent(JSON.stringify(withVersion(fields, version)));
+}
+
+/**
+ * Reads what `packVersioned` wrote, as `parseVersioned` does.
+ *
+ * @param what names it where it is not JSON
+ */
+export function unpackVersioned<Schema extends z.ZodType>(
+  what: string,
+  schema: Schema,
+  packed: string,
+  acceptedVersions?: readonly number[],
+): Result<z.output<Schema>, ContractMismatch> {
+  let unpacked: unknown;
+  try {
+    unpacked = JSON.parse(decodeURIComponent(packed));
+  } catch {
+    return err(contractMismatch(`${what} is not JSON`));
+  }
+  return parseVersioned(schema, unpacked, acceptedVersions);
+}
+
 /** Reads what has no version of its own: an answer. */
 export function parseContract<Schema extends z.ZodType>(
   schema: Schema,

@@ -8,10 +8,10 @@ import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import {
   type ContractMismatch,
   contractMismatch,
+  packVersioned,
   parseContract,
-  parseVersioned,
+  unpackVersioned,
   versionFor,
-  withVersion,
 } from "./version.ts";
 
 const text = z.string();
@@ -63,7 +63,7 @@ const WATCH_HEADER = "Sallyport-Watch";
  */
 export function watchHeaders(watch: WatchRequest, isUpgrade: boolean): Headers {
   return new Headers({
-    [WATCH_HEADER]: encodeURIComponent(JSON.stringify(withVersion(watch, versionFor(5)))),
+    [WATCH_HEADER]: packVersioned(watch, versionFor(5)),
     ...(isUpgrade && { Upgrade: "websocket" }),
   });
 }
@@ -78,13 +78,7 @@ export function readWatchRequest(
   { headers }: Pick<Request, "headers">,
   acceptedVersions?: readonly number[],
 ): Result<WatchRequest, ContractMismatch> {
-  let unpacked: unknown;
-  try {
-    unpacked = JSON.parse(decodeURIComponent(headers.get(WATCH_HEADER) ?? ""));
-  } catch {
-    return err(contractMismatch("the watch request is not JSON"));
-  }
-  return parseVersioned(watchSchema, unpacked, acceptedVersions);
+  return unpackVersioned("the watch request", watchSchema, headers.get(WATCH_HEADER) ?? "", acceptedVersions);
 }
 
 /** Makes an object's refusal of a watch. */
