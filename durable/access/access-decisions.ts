@@ -1,6 +1,6 @@
 import type { AccessEventBody } from "../../audit/access-events.ts";
 import { err, ok, type Result } from "../../common/result.ts";
-import type { AccessRequest } from "../../contract/access.ts";
+import type { AccessRequest, DecidingPerson } from "../../contract/access.ts";
 import type { Denial } from "../../contract/denial.ts";
 import { currentLock, denyLocked } from "../../contract/person-state.ts";
 import type { LocationHint } from "../../contract/placement.ts";
@@ -63,8 +63,7 @@ export class AccessDecisions {
     }
     if (isNew) this.#append(requestEvent(request));
     if (approvedItself) this.#append(decisionEvent(request, true));
-    this.#write(request, now);
-    locks.access.addUsers(request.id, asked.person);
+    this.#write(request, now, asked.person);
     const copied = await this.#spread(request, copyTo);
     return ok({ request, isNew, notReached: copied.notReached });
   }
@@ -76,8 +75,7 @@ export class AccessDecisions {
     if (!decided.ok) return decided;
     const request = decided.value;
     this.#append(decisionEvent(request, false));
-    this.#write(request, now);
-    access.addUsers(id, vote.by);
+    this.#write(request, now, vote.by);
     const { notReached } = await this.#spread(request, copyTo);
     return ok({ request, notReached });
   }
@@ -103,11 +101,12 @@ export class AccessDecisions {
     this.#dependencies.audit.appendUserEvent(event);
   }
 
-  #write(request: AccessRequest, now: number): void {
+  /** @param by who asks or decides; none where that ends it */
+  #write(request: AccessRequest, now: number, by?: DecidingPerson): void {
     const { locks } = this.#dependencies;
     const others = locks.access.all.filter(({ id }) => id !== request.id);
     locks.advanceVersion(now);
-    locks.access.replaceAll(shownRequests([...others, request], now));
+    locks.access.replaceAll(shownRequests([...others, request], now), by && { id: request.id, by });
   }
 
   /** Tells all who must know before the answer, and the directory, which may be late. */

@@ -43,10 +43,13 @@ export class AccessRequests {
   /**
    * Makes these all that there are. Whoever listens hears of each that is new, or no longer as it was, once
    * it is written.
+   *
+   * @param made by whom one of them was asked for or approved just now
    */
-  replaceAll(requests: readonly AccessRequest[]): void {
+  replaceAll(requests: readonly AccessRequest[], made?: { readonly id: string; readonly by: DecidingPerson }): void {
     const before = new Map(this.all.map((request) => [request.id, JSON.stringify(request)]));
     const changed = requests.filter((request) => before.get(request.id) !== JSON.stringify(request));
+    if (made) this.#noteUsers(made.id, made.by);
     const kept = new Set(requests.map(({ id }) => id));
     for (const id of before.keys()) {
       if (kept.has(id)) continue;
@@ -63,14 +66,21 @@ export class AccessRequests {
     return this.find(id) ? (this.#users.get(id) ?? {}) : {};
   }
 
-  /** Remembers the Kubernetes users of somebody who has asked or approved, with those that it knew before. */
-  addUsers(id: string, { user, ...person }: DecidingPerson): void {
+  /** Remembers the Kubernetes users of somebody who has asked again, with those that it knew before. */
+  addUsers(id: string, person: DecidingPerson): void {
     const request = this.find(id);
-    if (!request || person.kubernetesUsers === undefined) return;
-    const before = this.usersOf(id);
-    const users = new Set([...(before[user] ?? []), ...kubernetesUsersOf(person)]);
-    this.#users.set(id, { ...before, [user]: [...users] });
-    this.#write(request);
+    if (request && this.#noteUsers(id, person)) this.#write(request);
+  }
+
+  /** @returns whether any of them is new: a shell that waits asks again and again */
+  #noteUsers(id: string, { user, ...person }: DecidingPerson): boolean {
+    if (person.kubernetesUsers === undefined) return false;
+    const known = this.#users.get(id) ?? {};
+    const before = known[user] ?? [];
+    const users = [...new Set([...before, ...kubernetesUsersOf(person)])];
+    if (users.length === before.length) return false;
+    this.#users.set(id, { ...known, [user]: users });
+    return true;
   }
 
   #write(request: AccessRequest): void {
