@@ -2,24 +2,34 @@ import type * as z from "zod";
 import type { AccessDecisionEvent } from "../../audit/access-queries.ts";
 import { type AccessRequest, accessStateOf } from "../../contract/access.ts";
 import { describeApprovers } from "../policy/approvals.ts";
-import { decisionsOpenTo } from "./approver.ts";
+import { type Caller, decisionsOpenTo } from "./approver.ts";
 import type { ApiContext } from "./request.ts";
 import type { accessDecision, accessRequest } from "./schemas/access.ts";
 
 const NOBODY = "nobody: this grant is no longer in the configuration";
 
-/**
- * A request for access as the API shows it.
- *
- * @param api of whoever reads it. The request is decided at the same host
- */
-export function accessJson(
+/** Of whoever reads an answer. Its requests are decided at the same host. */
+type Reader = Caller & Pick<ApiContext, "url">;
+
+/** Requests for access as the API shows them. */
+export function accessListJson(requests: readonly AccessRequest[], api: Reader): z.output<typeof accessRequest>[] {
+  const decisionsOn = decisionsOpenTo(api);
+  return requests.map((request) => requestJson(request, api, decisionsOn(request)));
+}
+
+/** One of them. */
+export function accessJson(request: AccessRequest, api: Reader): z.output<typeof accessRequest> {
+  return requestJson(request, api, decisionsOpenTo(api)(request));
+}
+
+function requestJson(
   request: AccessRequest,
-  api: Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "config" | "url">,
+  { config, url }: Reader,
+  mayDecide: z.output<typeof accessRequest>["mayDecide"],
 ): z.output<typeof accessRequest> {
   const { id, grant: name, person, active, ended, isSelfApproved, approvals, requestedAt, expiresAt } = request;
   const { minutes, reason, purpose, needed } = request;
-  const grant = api.config.grants.find((each) => each.name === name);
+  const grant = config.grants.find((each) => each.name === name);
   return {
     ...{ id, state: accessStateOf(request, Date.now()), grant: name, user: person.user },
     ...{ kubernetesUser: person.kubernetesUser, minutes, reason, purpose },
@@ -31,8 +41,8 @@ export function accessJson(
     until: active && timeJson(active.until),
     gives: grant ? grant.gives : null,
     approvers: grant ? describeApprovers(grant) : NOBODY,
-    mayDecide: decisionsOpenTo(api, request),
-    address: `${api.url.origin}/-/approvals/${id}`,
+    mayDecide,
+    address: `${url.origin}/-/approvals/${id}`,
   };
 }
 

@@ -1,6 +1,6 @@
 /** The caller of the API as an approver: what they may decide about and see, and what is their own. */
 import { err, ok, type Result } from "../../common/result.ts";
-import { type AccessRequest, accessStateOf, isSamePerson } from "../../contract/access.ts";
+import { type AccessRequest, accessStateOf, type DecidingPerson, isSamePerson } from "../../contract/access.ts";
 import type { Grant } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
 import { type Approver, decidingPerson, describeApprovers, mayDecide } from "../policy/approvals.ts";
@@ -8,7 +8,7 @@ import { identify } from "../policy/identify.ts";
 import type { ApiContext } from "./request.ts";
 import { type AccessDecisionName, DECISIONS } from "./schemas/access.ts";
 
-type Caller = Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "config">;
+export type Caller = Pick<ApiContext, "subject" | "accessIdentity" | "identity" | "config">;
 
 /** The caller, with their roles, which the document's own identities give: see `isAdminPath`. */
 export function approverOf({ subject, accessIdentity, config }: Caller): Approver {
@@ -59,12 +59,25 @@ const OWN_REQUEST: Denial = denial(
  * @returns the grant that it is for; `not_approver` or `access_own_request`
  */
 export function checkApprover(caller: Caller, request: AccessRequest): Result<Grant, Denial> {
-  const { subject, config } = caller;
+  return check(caller, deciderOf(caller), request);
+}
+
+/** The caller by all their names, and as an approver. Both take a while to work out. */
+interface Decider {
+  readonly person: DecidingPerson;
+  readonly approver: Approver;
+}
+
+function deciderOf(caller: Caller): Decider {
+  return { person: decidingPerson(caller, caller.config), approver: approverOf(caller) };
+}
+
+function check({ subject, config }: Caller, decider: Decider, request: AccessRequest): Result<Grant, Denial> {
   if (subject.email === undefined) return err(NO_SERVICE_TOKEN);
-  if (isOwnRequest(caller, request)) return err(OWN_REQUEST);
+  if (isSamePerson(decider.person, request.person)) return err(OWN_REQUEST);
   const grant = config.grants.find(({ name }) => name === request.grant);
   if (!grant) return err(removedGrant(request.grant));
-  if (mayDecide(grant, approverOf(caller))) return ok(grant);
+  if (mayDecide(grant, decider.approver)) return ok(grant);
   return err(denial("not_approver", `you may not decide about ${grant.name}: ${describeApprovers(grant)} may`));
 }
 
@@ -72,10 +85,18 @@ function removedGrant(name: string): Denial {
   return denial("not_approver", `the grant ${name} is no longer in the configuration, so nobody can approve it`);
 }
 
-/** What the caller may decide about a request now, as far as the request says. */
-export function decisionsOpenTo(caller: Caller, request: AccessRequest): AccessDecisionName[] {
-  if (accessStateOf(request, Date.now()) !== "pending" || !checkApprover(caller, request).ok) return [];
-  const person = decidingPerson(caller, caller.config);
-  const hasApproved = request.approvals.some((approval) => isSamePerson(person, { ...approval, user: approval.by }));
-  return DECISIONS.filter((decision) => decision === "deny" || !hasApproved);
+/**
+ * Makes what finds out what the caller may decide about a request now, as far as the request says. Make it
+ * once per answer: it works out the caller's names once, at the first request that waits for a decision.
+ */
+export function decisionsOpenTo(caller: Caller): (request: AccessRequest) => AccessDecisionName[] {
+  let known: Decider | undefined;
+  return (request) => {
+    if (accessStateOf(request, Date.now()) !== "pending") return [];
+    known ??= deciderOf(caller);
+    if (!check(caller, known, request).ok) return [];
+    const { person } = known;
+    const hasApproved = request.approvals.some((approval) => isSamePerson(person, { ...approval, user: approval.by }));
+    return DECISIONS.filter((decision) => decision === "deny" || !hasApproved);
+  };
 }

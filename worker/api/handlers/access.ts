@@ -7,7 +7,7 @@ import { type Denial, denial } from "../../denials.ts";
 import { decidingPerson, defaultMinutes, describeApprovers, howToAsk } from "../../policy/approvals.ts";
 import { grantsFor } from "../../policy/grants.ts";
 import { invokeUserObject, userObjectAddress } from "../../sessions/user-objects.ts";
-import { accessJson } from "../access-json.ts";
+import { accessJson, accessListJson } from "../access-json.ts";
 import { endAccess } from "../end-access.ts";
 import type { ownAccess } from "../schemas/access.ts";
 import { readReason } from "../schemas/command.ts";
@@ -25,7 +25,7 @@ export const getAccess: Handler<"getAccess"> = async (_, api) => {
   if (!listed.ok) return listed;
   return ok({
     grants: grantsFor(config.grants, subject, accessIdentity).map(grantJson),
-    items: listed.value.map((request) => accessJson(request, api)),
+    items: accessListJson(listed.value, api),
   });
 };
 

@@ -11,7 +11,7 @@ import { type Denial, denial } from "../../denials.ts";
 import { decidingPerson, describeApprovers, mayDecide } from "../../policy/approvals.ts";
 import { askDirectory } from "../../sessions/directory.ts";
 import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "../../sessions/user-objects.ts";
-import { accessJson, decisionJson } from "../access-json.ts";
+import { accessJson, accessListJson, decisionJson } from "../access-json.ts";
 import { findLatestActivity } from "../activity.ts";
 import { approverOf, checkApprover, decidableGrants, isOwnRequest, maySee, seesAll } from "../approver.ts";
 import { queryDatabase } from "../database.ts";
@@ -42,8 +42,7 @@ export const listApprovals: Handler<"listApprovals"> = async ({ query: { state }
   if (!pending.ok) return pending;
   if (!active.ok) return active;
   if (!decided.ok) return decided;
-  const shown = pending.value.map((one) => accessJson(one, api));
-  return ok({ pending: shown, active: active.value, decided: decided.value });
+  return ok({ pending: accessListJson(pending.value, api), active: active.value, decided: decided.value });
 };
 
 export const getApproval: Handler<"getApproval"> = async ({ params: { id } }, api) => {
