@@ -5,6 +5,7 @@
 
 /** A week: no access holds for longer. Who needs something for longer needs an identity rule. */
 export const MAX_GRANT_MINUTES = 7 * 24 * 60;
+export const MAX_GRANT_MS = MAX_GRANT_MINUTES * 60_000;
 
 /** What a request for access is at a moment. */
 export type AccessState = "pending" | "active" | "denied" | "expired" | "ended" | "revoked";

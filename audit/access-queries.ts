@@ -1,6 +1,6 @@
 import { and, asc, desc, gte, lte, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import { type AccessEventBody, MAX_GRANT_MINUTES } from "./access-events.ts";
+import { type AccessEventBody, MAX_GRANT_MS } from "./access-events.ts";
 import { events } from "./schema.ts";
 
 /** A decision about a request for access, or the end of one. */
@@ -36,7 +36,6 @@ export async function findAccessDecisions(
   return rows.map(parseDecision);
 }
 
-const MAX_GRANT_MS = MAX_GRANT_MINUTES * 60_000;
 const MAX_DECISIONS = 100;
 
 /**

@@ -15,4 +15,6 @@ export const STORAGE_TIMEOUTS_MS = {
   d1Seal: 20_000,
   /** One call of the export or the sealing to R2. An object has a few megabytes. */
   r2Export: 30_000,
+  /** What grants give: a small object. Nobody waits, and who cannot read it goes by what they knew before. */
+  r2State: 10_000,
 } as const;

@@ -4,8 +4,9 @@
  * no document, and isolates of the edge, which may go on with an earlier one.
  */
 import * as z from "zod";
-import { MAX_GRANT_MINUTES } from "../audit/access-events.ts";
+import { MAX_GRANT_MS } from "../audit/access-events.ts";
 import { describeError, logEvent } from "../common/log.ts";
+import { STORAGE_TIMEOUTS_MS } from "../common/storage-timeouts.ts";
 import { withTimeout } from "../common/with-timeout.ts";
 
 /** No recording and no seal, so that no lock of the bucket keeps it as it is. */
@@ -16,9 +17,7 @@ export const GIVEN_ACCESS_KEY = "state/given-access.json";
  * before may still be triggered, whose document lacks what is new.
  */
 export const SETTLED_AFTER_MS = 2 * 60_000;
-const MAX_GRANT_MS = MAX_GRANT_MINUTES * 60_000;
 const MAX_LOST = 1_000;
-const READ_WITHIN_MS = 10_000;
 
 const names = z.array(z.string()).readonly();
 const milliseconds = z.int().nonnegative();
@@ -111,7 +110,7 @@ export function whyNoLongerGiven({ grants, lost }: GivenAccess, opened: OpenedWi
 /** @returns undefined where nothing was noted yet. @throws what R2 throws, also where it takes too long */
 export async function loadGivenAccess(bucket: ReadableBucket): Promise<GivenAccess | undefined> {
   const load = async () => (await bucket.get(GIVEN_ACCESS_KEY))?.json();
-  const noted = await withTimeout(load(), READ_WITHIN_MS);
+  const noted = await withTimeout(load(), STORAGE_TIMEOUTS_MS.r2State);
   return noted === undefined ? undefined : givenAccessSchema.parse(noted);
 }
 
