@@ -66,6 +66,8 @@ type Namespace = SharedBindings["USER_SESSIONS"];
 const NOT_BEGUN = "its session was refused, so that nothing waited for it";
 /** Each message is an event in the audit log. */
 const MESSAGES_LIMIT = { maxPerWindow: 60, windowMs: 60_000 };
+/** While D1 fails, the alarm rings each second at first. */
+const GIVEN_ACCESS_READS = { maxPerWindow: 1, windowMs: 10_000 };
 /** How long a recording that has ended waits for others, ms. */
 const UPLOAD_AFTER_MS = 250;
 /** How long another person's object may take to say whether they are locked, ms. */
@@ -92,6 +94,7 @@ export class SessionHost {
   readonly #accessReporter: AccessReporter;
   readonly #watches: Watches;
   readonly #messages = new RateLimiter(MESSAGES_LIMIT);
+  readonly #givenAccessReads = new RateLimiter(GIVEN_ACCESS_READS);
   readonly #refusedAttempts = new RefusedAttempts();
   readonly #requests: RequestLog;
   /** Requests for access whose sessions have left, while others wait for them. */
@@ -275,7 +278,7 @@ export class SessionHost {
 
   /** Ends what is open with something that a grant has ceased to give. Never rejects. */
   async #endNotGiven(): Promise<void> {
-    if (!this.#sessions.haveGrants) return;
+    if (!this.#sessions.haveGrants || !this.#givenAccessReads.tryAcquire(Date.now())) return;
     const given = await tryLoadGivenAccess(this.#bucket);
     if (given) this.#sessions.endNotGiven(given);
   }
