@@ -51,18 +51,14 @@ export async function findLatestActivity(
     findLive(env.DIRECTORY, { filter: { user }, limit: MAX_LATEST + 1 }),
   ]);
   if (!found.ok) return found;
-  const [[sessions, sessionsFit], [requests, requestsFit]] = [newestOf(found.value[0]), newestOf(found.value[1])];
-  const [lives, livesFit] = newestOf(live?.sessions ?? []);
+  const [sessions, requests] = found.value;
+  const lives = live?.sessions ?? [];
+  const shown = mergeLive(sessions.slice(0, MAX_LATEST), lives.slice(0, MAX_LATEST), []);
   return ok({
     ...{ user, since: new Date(since).toISOString() },
-    items: inOrder(mergeLive(sessions, lives, []), requests).map(activityJson),
-    complete: live !== undefined && sessionsFit && requestsFit && livesFit,
+    items: inOrder(shown, requests.slice(0, MAX_LATEST)).map(activityJson),
+    complete: live !== undefined && [sessions, requests, lives].every(({ length }) => length <= MAX_LATEST),
   });
-}
-
-/** @returns what is shown of a list that is newest first, and whether that is all of it */
-function newestOf<T>(found: readonly T[]): [shown: readonly T[], isAll: boolean] {
-  return [found.slice(0, MAX_LATEST), found.length <= MAX_LATEST];
 }
 
 /**
