@@ -13,6 +13,8 @@ import {
 import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
 
+/** How long a person waits for the directory, where only it has the answer, ms. */
+const ANSWER_WITHIN_MS = 5_000;
 /** Lists are shown without the directory rather than late. */
 const LIST_WITHIN_MS = 1_000;
 
@@ -31,7 +33,7 @@ export async function askDirectory<M extends DirectoryMethod>(
   namespace: Bindings["DIRECTORY"],
   method: M,
   fields: DirectoryFields<M>,
-  withinMs: number,
+  withinMs = ANSWER_WITHIN_MS,
 ): Promise<Result<DirectoryValue<M>, Denial>> {
   try {
     const answer = await withTimeout(callDirectory(namespace, method, fields), withinMs);

@@ -11,7 +11,6 @@ import { whyNotGiven } from "../policy/grants.ts";
 import { askDirectory } from "./directory.ts";
 import { invokeUserObject, sessionObjectAddress } from "./user-objects.ts";
 
-const LIST_WITHIN_MS = 5_000;
 /** How many are ended at once. Each wakes all of its person's objects. */
 const AT_ONCE = 20;
 /** The most that one run ends. An invocation has 1,000 calls, and a call may take three tries. */
@@ -72,7 +71,7 @@ async function findActive(database: D1Database, now: number): Promise<readonly K
 }
 
 async function findPending(namespace: Bindings["DIRECTORY"]): Promise<readonly Known[] | undefined> {
-  const listed = await askDirectory(namespace, "listPendingAccess", {}, LIST_WITHIN_MS);
+  const listed = await askDirectory(namespace, "listPendingAccess", {});
   if (!listed.ok) return undefined;
   return listed.value.map(({ id, person, grant, requestedAt }) => ({
     ...{ id, user: person.user, grant, since: requestedAt },

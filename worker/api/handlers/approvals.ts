@@ -21,8 +21,6 @@ import type { approvals } from "../schemas/access.ts";
 import { readReason } from "../schemas/command.ts";
 import type { Handler } from "./handler.ts";
 
-/** How long an approver waits for the directory, ms. */
-const LIST_WITHIN_MS = 5_000;
 const MAX_DECIDED = 100;
 const MAX_ACTIVE = 500;
 
@@ -126,7 +124,7 @@ async function find({ env }: ApiContext, id: string): Promise<Result<Found, Deni
 }
 
 async function pendingFor(api: ApiContext): Promise<Result<AccessRequest[], Denial>> {
-  const listed = await askDirectory(api.env.DIRECTORY, "listPendingAccess", {}, LIST_WITHIN_MS);
+  const listed = await askDirectory(api.env.DIRECTORY, "listPendingAccess", {});
   if (!listed.ok) return listed;
   const decidable = new Set(decidableGrants(api).map(({ name }) => name));
   const isShown = seesAll(api) ? () => true : ({ grant }: AccessRequest) => decidable.has(grant);

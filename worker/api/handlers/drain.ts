@@ -9,11 +9,9 @@ import type { Handler } from "./handler.ts";
 
 /** Long enough for an upgrade, short enough to be forgotten. */
 const DEFAULT_DRAIN_MS = 60 * 60 * 1_000;
-/** How long an administrator waits for the directory, ms. */
-const ANSWER_WITHIN_MS = 5_000;
 
 export const getDrain: Handler<"getDrain"> = async (_, { env }) => {
-  const read = await askDirectory(env.DIRECTORY, "readDrain", {}, ANSWER_WITHIN_MS);
+  const read = await askDirectory(env.DIRECTORY, "readDrain", {});
   return read.ok ? ok(drainJson(read.value)) : read;
 };
 
@@ -25,13 +23,13 @@ export const beginDrain: Handler<"beginDrain"> = async ({ query, body }, { ident
     return err(denial("bad_request", "until is more than 24 hours away: give an earlier time, and extend it then"));
   }
   const command = { by: identity.name, reason: readReason(query, body), until };
-  const begun = await askDirectory(env.DIRECTORY, "beginDrain", command, ANSWER_WITHIN_MS);
+  const begun = await askDirectory(env.DIRECTORY, "beginDrain", command);
   return begun.ok ? ok(drainJson(begun.value)) : begun;
 };
 
 export const endDrain: Handler<"endDrain"> = async ({ query, body }, { identity, env }) => {
   const command = { by: identity.name, reason: readReason(query, body) };
-  const ended = await askDirectory(env.DIRECTORY, "endDrain", command, ANSWER_WITHIN_MS);
+  const ended = await askDirectory(env.DIRECTORY, "endDrain", command);
   return ended.ok ? ok({ draining: false, wasDraining: ended.value }) : ended;
 };
 
