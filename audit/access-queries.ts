@@ -74,7 +74,7 @@ function parseDecision({ type, at, data }: { readonly type: string; readonly at:
 }
 
 /** The decision with which access began to hold. */
-export type ActiveAccess = Extract<AccessDecisionEvent, { readonly type: "access_decision" }>;
+type ActiveAccess = Extract<AccessDecisionEvent, { readonly type: "access_decision" }>;
 
 /**
  * Finds the decisions with which access began that holds: approved, not over, and not taken back. Each row of

@@ -1,5 +1,6 @@
 /** What the local stack prints when it is ready. */
 import { isAbsolute, relative } from "node:path";
+import { commandLine } from "../../common/shell.ts";
 import { PERSONA_NAMES, type PersonaName } from "../access/personas.ts";
 import type { Stack } from "./stack.ts";
 
@@ -76,6 +77,5 @@ function cautions({ embedded }: Stack): string[] {
 /** A relative path where that is shorter, quoted where a shell needs it. */
 function shellPath(path: string, cwd: string): string {
   const fromHere = relative(cwd, path);
-  const shown = fromHere.startsWith("..") || isAbsolute(fromHere) ? path : fromHere;
-  return /^[\w./@%+=:-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
+  return commandLine([fromHere.startsWith("..") || isAbsolute(fromHere) ? path : fromHere]);
 }

@@ -84,11 +84,11 @@ export class LiveSession {
   /** The same and what it waits for, with what they may have given. */
   get openedWith(): OpenedWith {
     const { kubernetesGroups, ownIdentity, rule, approval } = this.plan;
-    const grants = new Set(this.#grants.map(({ grant }) => grant));
+    const grants = this.#grants.map(({ grant }) => grant);
     // The plan was made when the document gave this one. It may not begin if it no longer does.
-    if (approval) grants.add(approval.grant);
+    if (approval) grants.push(approval.grant);
     const groups = [...kubernetesGroups, ...(ownIdentity?.groups ?? [])];
-    return { at: this.startedAt, grants: [...grants], groups, rule };
+    return { at: this.startedAt, grants, groups, rule };
   }
 
   get activeAt(): number {

@@ -67,7 +67,6 @@ export function edgeConfiguration(plan: Plan, project: ProjectConfiguration, toP
       { binding: recordingsBinding, bucket_name: plan.recordings.bucket },
       ...(plan.exportBucket === undefined ? [] : [{ binding: EXPORT_BINDING, bucket_name: plan.exportBucket }]),
     ],
-    version_metadata: { binding: VERSION_BINDING },
     triggers: { crons: [...crons, REMOVED_ACCESS_CRON] },
     vars: splitIntoVariables(plan.document),
   };
@@ -90,7 +89,6 @@ export function objectsConfiguration(plan: Plan, project: ProjectConfiguration, 
     // Only the objects open TCP connections to clusters.
     vpc_services: [...vpc_services, ...tcpServices],
     r2_buckets: [{ binding: project.recordingsBinding, bucket_name: plan.recordings.bucket }],
-    version_metadata: { binding: VERSION_BINDING },
   };
 }
 
@@ -117,6 +115,7 @@ function workerSettings({ account }: Plan, { main, alias, ...settings }: WorkerS
     account_id: account,
     ...settings,
     ...(alias && { alias: Object.fromEntries(modules) as Record<string, string> }),
+    version_metadata: { binding: VERSION_BINDING },
     // Both would lead past Access: the edge is reached by its custom domains alone, the objects by the edge
     // alone.
     workers_dev: false,

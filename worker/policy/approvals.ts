@@ -19,7 +19,7 @@ export interface Approver {
 }
 
 /** Somebody whom the document knows. */
-export interface IdentifiedPerson {
+interface IdentifiedPerson {
   readonly subject: Subject;
   readonly accessIdentity: AccessIdentity;
   /** At the host name that they ask. */
