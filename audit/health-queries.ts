@@ -3,6 +3,7 @@ import { type ChainedEvent, hashEvent } from "./chain.ts";
 import { MAX_DATABASE_BYTES } from "./seal/database-size.ts";
 import type { Month } from "./seal/months.ts";
 import { monthOfRange } from "./seal/next-step.ts";
+import { readSealProgress } from "./seal/queries.ts";
 import type { Seal } from "./seal/tables.ts";
 
 /** How many of the newest events are checked: their data is read and hashed. */
@@ -18,14 +19,6 @@ interface Row {
   readonly at: number;
 }
 
-/** What the next seal begins with. */
-export interface UnsealedRows {
-  /** When the oldest of them happened, ms since the epoch. */
-  readonly oldestAt: number;
-  /** They are sealed once it is over. A row that arrives late counts to the month that is open then. */
-  readonly month: Month;
-}
-
 export interface DatabaseHealth {
   /** As D1 says; null where the runtime does not say it. */
   readonly bytes: number | null;
@@ -39,7 +32,11 @@ export interface DatabaseHealth {
   /** When it is full if it goes on so and no row leaves it, ms since the epoch. */
   readonly fullAt: number | null;
   readonly seal: Seal | null;
-  readonly unsealed: UnsealedRows | null;
+  /**
+   * The oldest row without a seal: when it happened, ms since the epoch, and the month after which it is sealed.
+   * A row that arrives late counts to the month that is open then.
+   */
+  readonly unsealed: { readonly oldestAt: number; readonly month: Month } | null;
   readonly checkedEvents: number;
   /** Those whose hash or link does not fit. */
   readonly broken: readonly { readonly session_id: string; readonly seq: number }[];
@@ -47,33 +44,31 @@ export interface DatabaseHealth {
 
 /** @param now ms since the epoch */
 export async function readDatabaseHealth(database: D1Database, now: number): Promise<DatabaseHealth> {
-  const [first, before, seals, newest, unsealed] = await database.batch([
-    database.prepare("SELECT row_number, at FROM events ORDER BY row_number LIMIT 1"),
-    database.prepare(
-      `SELECT row_number, at FROM events WHERE row_number > (SELECT max(row_number) FROM events) - ${GROWTH_ROWS}
-       ORDER BY row_number LIMIT 1`,
-    ),
-    database.prepare("SELECT * FROM seals ORDER BY first_row DESC LIMIT 1"),
-    database.prepare(`SELECT * FROM events ORDER BY row_number DESC LIMIT ${CHECKED_EVENTS}`),
-    database.prepare(
-      `SELECT row_number, at FROM events WHERE row_number > (SELECT coalesce(max(last_row), 0) FROM seals)
-       ORDER BY row_number LIMIT 1`,
-    ),
+  const [[first, before, newest], progress] = await Promise.all([
+    database.batch([
+      database.prepare("SELECT row_number, at FROM events ORDER BY row_number LIMIT 1"),
+      database.prepare(
+        `SELECT row_number, at FROM events WHERE row_number > (SELECT max(row_number) FROM events) - ${GROWTH_ROWS}
+         ORDER BY row_number LIMIT 1`,
+      ),
+      database.prepare(`SELECT * FROM events ORDER BY row_number DESC LIMIT ${CHECKED_EVENTS}`),
+    ]),
+    readSealProgress(database),
   ]);
   const events = (newest?.results ?? []) as (ChainedEvent & Row)[];
-  const bytes = newest?.meta.size_after ?? null;
-  const seal = ((seals?.results ?? []) as Seal[])[0] ?? null;
+  const { newestSeal: seal, range, databaseBytes: bytes } = progress;
   const growth = growthOf(rowOf(first), rowOf(before), events[0], bytes);
   const left = bytes === null ? null : Math.max(0, MAX_DATABASE_BYTES - bytes);
   const canTell = left !== null && growth.bytesPerDay !== null && growth.bytesPerDay > 0;
   return {
     bytes,
-    newestRow: events[0]?.row_number ?? 0,
+    // Of the same moment as the seal, which it is compared with.
+    newestRow: range.newestRow,
     newestAt: events[0]?.at ?? null,
     ...growth,
     fullAt: canTell ? now + (left / (growth.bytesPerDay ?? 1)) * DAY_MS : null,
     seal,
-    unsealed: unsealedRows(seal, rowOf(unsealed), now),
+    unsealed: range.firstAt === null ? null : { oldestAt: range.firstAt, month: monthOfRange(range, now) },
     checkedEvents: events.length,
     broken: findBroken(events),
   };
@@ -81,12 +76,6 @@ export async function readDatabaseHealth(database: D1Database, now: number): Pro
 
 function rowOf(result: D1Result | undefined): Row | undefined {
   return (result?.results as Row[] | undefined)?.[0];
-}
-
-function unsealedRows(seal: Seal | null, oldest: Row | undefined, now: number): UnsealedRows | null {
-  if (!oldest) return null;
-  const previous = seal && { month: seal.month, closedBy: seal.closed_by };
-  return { oldestAt: oldest.at, month: monthOfRange({ previous, firstAt: oldest.at }, now) };
 }
 
 function growthOf(first: Row | undefined, before: Row | undefined, newest: Row | undefined, bytes: number | null) {

@@ -64,7 +64,7 @@ export type SealStep =
  *
  * @param now milliseconds since the epoch; a row from the future, of a wrong clock, counts as of now
  */
-export function monthOfRange({ previous, firstAt }: Pick<OpenRange, "previous" | "firstAt">, now: number): Month {
+export function monthOfRange({ previous, firstAt }: OpenRange, now: number): Month {
   const own = monthOf(Math.min(firstAt ?? now, now));
   if (!previous) return own;
   const least = previous.closedBy === "month" ? monthAfter(previous.month) : previous.month;
