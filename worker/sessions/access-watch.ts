@@ -1,6 +1,6 @@
 import { ok, type Result } from "../../common/result.ts";
 import type { Denial } from "../denials.ts";
-import { STATE_MAX_AGE_MS } from "./person-state.ts";
+import { STATE_MAX_AGE_MS } from "./state-max-age.ts";
 
 /** How often a person is looked up again while something of theirs is open, ms. */
 const LOOK_EVERY_MS = 4_000;

@@ -4,12 +4,9 @@ import { currentLock, denyLocked, type PersonState } from "../../contract/person
 import type { NullableLocationHint } from "../../contract/placement.ts";
 import type { Denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
+import { STATE_MAX_AGE_MS } from "./state-max-age.ts";
 import { invokeUserObject, unavailableAfter, userObjectAddress } from "./user-objects.ts";
 
-/**
- * How long an answer counts, ms from the moment of its question: after this, a lock holds in every isolate.
- */
-export const STATE_MAX_AGE_MS = 10_000;
 /**
  * From this age on, a request that may still use an answer asks for the next one, and does not wait for it.
  */
