@@ -7,15 +7,20 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { messageOf } from "../../common/errors.ts";
+import { withTimeout } from "../../common/with-timeout.ts";
 import { PERSONA_NAMES } from "../access/personas.ts";
 import { Kubectl } from "../programs/kubectl.ts";
 import type { Stack } from "../stack/stack.ts";
 import { EXAMPLE_NAMESPACE, EXAMPLE_OBJECTS } from "./namespace.ts";
-import { EXAMPLE_MARK, ExampleError, Person } from "./person.ts";
+import { EXAMPLE_MARK, ExampleError, endWithSignal, Person } from "./person.ts";
 import { endReasons, type People, SCENARIO } from "./scenario.ts";
 
 export { EXAMPLE_NAMESPACE } from "./namespace.ts";
-export { EXAMPLE_MARK, ExampleError } from "./person.ts";
+export { EXAMPLE_MARK } from "./person.ts";
+
+/** A step that takes longer hangs, ms. A terminal and a poll give up earlier, and their messages say more. */
+const STEP_PATIENCE_MS = 120_000;
 
 export interface Examples {
   /** Ends what has been left running. */
@@ -47,12 +52,12 @@ export async function makeExamples(
       (name) => [name, new Person(name, new Kubectl(stack.kubeconfig, name, home), controller.signal)] as const,
     );
     const people = Object.fromEntries(entries) as People;
-    await prepareNamespace(stack, home);
+    await inTime(`making the namespace ${EXAMPLE_NAMESPACE}`, prepareNamespace(stack, home, controller.signal));
     for (const [index, { title, play }] of SCENARIO.entries()) {
       print(`  ${String(index + 1).padStart(2)}. ${title}`);
-      await play(people);
+      await inTime(title, play(people));
     }
-    await endReasons(people);
+    await inTime("ending their reasons", endReasons(people));
     return { stop };
   } catch (error) {
     stop();
@@ -65,8 +70,17 @@ export const EXAMPLES_BEGIN = "Making example sessions: real ones, of the people
 export const EXAMPLES_DONE = `The examples are there. All of them are in the namespace ${EXAMPLE_NAMESPACE}, and what people state as their
 reason begins with "${EXAMPLE_MARK.trim()}", so that nobody takes them for real. One shell stays open until Ctrl-C.`;
 
+/** Waits for a step, but not for ever. Then the caller ends all that it has started. */
+async function inTime(title: string, step: Promise<void>): Promise<void> {
+  try {
+    await withTimeout(step, STEP_PATIENCE_MS);
+  } catch (cause) {
+    throw new ExampleError(`${title}: ${messageOf(cause)}`, { cause });
+  }
+}
+
 /** Makes the namespace as the cluster's own administrator, so not through Sallyport. */
-async function prepareNamespace(stack: Stack, home: string): Promise<void> {
+async function prepareNamespace(stack: Stack, home: string, signal: AbortSignal): Promise<void> {
   const kubectl = new Kubectl("/dev/null", "", home);
   const asRoot = [`--server=${stack.upstreamUrl}`, "--as=examples", "--as-group=system:masters"];
   const list = { apiVersion: "v1", kind: "List", items: EXAMPLE_OBJECTS };
@@ -76,7 +90,10 @@ async function prepareNamespace(stack: Stack, home: string): Promise<void> {
     ["", ["wait", "--for=condition=Ready", "pod", "--all", "-n", EXAMPLE_NAMESPACE, "--timeout=60s"]],
   ] as const;
   for (const [input, args] of steps) {
-    const { code, stderr } = await kubectl.runWithInput(input, ...asRoot, ...args);
-    if (code !== 0) throw new ExampleError(`the namespace ${EXAMPLE_NAMESPACE} could not be made: ${stderr.trim()}`);
+    signal.throwIfAborted();
+    const { child, finished } = kubectl.start([...asRoot, ...args], input);
+    endWithSignal(signal, () => child.kill(), finished);
+    const { code, stderr } = await finished;
+    if (code !== 0) throw new ExampleError(`kubectl ${args.join(" ")} ended with ${code}: ${stderr.trim()}`);
   }
 }

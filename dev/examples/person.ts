@@ -8,7 +8,7 @@ import { EXAMPLE_NAMESPACE } from "./namespace.ts";
 /** What every stated reason of the examples begins with, so that nobody takes them for real. */
 export const EXAMPLE_MARK = "Example: ";
 
-/** A step that takes longer hangs, ms. */
+/** How long a terminal or an answer of Sallyport is waited for, ms. */
 const PATIENCE_MS = 60_000;
 /** Between two lines that somebody types, ms: whoever replays the session can follow. */
 const TYPING_PAUSE_MS = 400;
@@ -56,7 +56,7 @@ export class Person {
   start(args: readonly string[], input?: string): Running {
     this.#signal.throwIfAborted();
     const running = this.#kubectl.start(args, input);
-    this.#endWithSignal(() => running.child.kill(), running.finished);
+    endWithSignal(this.#signal, () => running.child.kill(), running.finished);
     return running;
   }
 
@@ -65,8 +65,8 @@ export class Person {
     this.#signal.throwIfAborted();
     const command = this.#kubectl.command("exec", "-it", "-n", EXAMPLE_NAMESPACE, pod, "--", "sh");
     const terminal = new Terminal(command, 90, 24);
-    this.#endWithSignal(() => terminal.kill(), terminal.exited);
-    return new Shell(terminal, `${pod} # `);
+    endWithSignal(this.#signal, () => terminal.kill(), terminal.exited);
+    return new Shell(terminal, `${pod} # `, this);
   }
 
   /** States what the person's next sessions are for. */
@@ -82,25 +82,34 @@ export class Person {
       const found = find(JSON.parse(stdout));
       if (found !== undefined) return found;
       if (Date.now() > deadline) throw new ExampleError(`${path} never had what was expected: ${stdout.trim()}`);
-      await delay(POLL_MS, undefined, { signal: this.#signal });
+      await this.wait(POLL_MS);
     }
   }
 
-  #endWithSignal(end: () => void, ended: Promise<unknown>): void {
-    this.#signal.addEventListener("abort", end, { once: true });
-    const forget = () => this.#signal.removeEventListener("abort", end);
-    ended.then(forget, forget);
+  /** Lets time pass, until the signal ends it. */
+  async wait(milliseconds: number): Promise<void> {
+    await delay(milliseconds, undefined, { signal: this.#signal });
   }
+}
+
+/** Ends what runs when the signal aborts. */
+export function endWithSignal(signal: AbortSignal, end: () => void, ended: Promise<unknown>): void {
+  signal.addEventListener("abort", end, { once: true });
+  const forget = () => signal.removeEventListener("abort", end);
+  ended.then(forget, forget);
 }
 
 /** A shell of kubectl on a terminal. */
 export class Shell {
   readonly #terminal: Terminal;
   readonly #prompt: string;
+  readonly #person: Pick<Person, "wait">;
 
-  constructor(terminal: Terminal, prompt: string) {
+  /** @param person who types into it */
+  constructor(terminal: Terminal, prompt: string, person: Pick<Person, "wait">) {
     this.#terminal = terminal;
     this.#prompt = prompt;
+    this.#person = person;
   }
 
   /** Waits until the terminal shows something. @throws where kubectl ends before */
@@ -112,7 +121,7 @@ export class Shell {
   async type(lines: readonly string[]): Promise<void> {
     await this.#until((shown) => shown.endsWith(this.#prompt) || undefined);
     for (const line of lines) {
-      await delay(TYPING_PAUSE_MS);
+      await this.#person.wait(TYPING_PAUSE_MS);
       const before = this.#terminal.shown.length;
       this.#terminal.type(`${line}\n`);
       await this.#until((shown) => shown.slice(before).endsWith(this.#prompt) || undefined);
