@@ -1,6 +1,7 @@
 /** The pictures of the console in the documentation. A further page is an entry here. */
 import type { Page } from "playwright-core";
 import type { PersonaName } from "../access/personas.ts";
+import { EXAMPLE_NAMESPACE } from "../examples/namespace.ts";
 
 /** So that the repository stays small. */
 export const MAX_PICTURE_BYTES = 150 * 1024;
@@ -22,13 +23,13 @@ export interface Picture {
   readonly height?: number;
 }
 
-const alicesShell = "/sessions?namespace=example-prod&pod=shop&user=alice%40example.com&outcome=exited";
-const approvedShell = "/sessions?namespace=example-prod&pod=vault&outcome=exited";
+const alicesShell = `/sessions?namespace=${EXAMPLE_NAMESPACE}&pod=shop&user=alice%40example.com&outcome=exited`;
+const approvedShell = `/sessions?namespace=${EXAMPLE_NAMESPACE}&pod=vault&outcome=exited`;
 
 /** Opens the only session that a list has, or the newest. */
 async function openFirst(page: Page): Promise<void> {
   await page
-    .getByRole("link", { name: /^example-prod\// })
+    .getByRole("link", { name: new RegExp(`^${EXAMPLE_NAMESPACE}/`) })
     .first()
     .click();
   await page.getByText("This browser computed them").waitFor();
@@ -56,8 +57,12 @@ export const PICTURES: readonly Picture[] = [
   {
     name: "sessions",
     alt: "Sessions of one namespace: who, where, what, for how long, how each ended",
-    path: "/sessions?namespace=example-prod",
-    show: (page) => page.getByRole("link", { name: "example-prod/vault" }).first().waitFor(),
+    path: `/sessions?namespace=${EXAMPLE_NAMESPACE}`,
+    show: (page) =>
+      page
+        .getByRole("link", { name: `${EXAMPLE_NAMESPACE}/vault` })
+        .first()
+        .waitFor(),
   },
   {
     name: "session",
@@ -93,7 +98,7 @@ export const PICTURES: readonly Picture[] = [
   {
     name: "requests",
     alt: "Requests of one namespace: changes, secrets that were read, and refusals, with what became of each",
-    path: "/requests?namespace=example-prod",
+    path: `/requests?namespace=${EXAMPLE_NAMESPACE}`,
     show: (page) => page.getByRole("row").filter({ hasText: "delete" }).first().waitFor(),
   },
   {
@@ -113,7 +118,7 @@ export const PICTURES: readonly Picture[] = [
     name: "people",
     alt: "One person: what is live, who they are in the cluster and why, and what they were granted",
     path: "/people/alice%40example.com",
-    show: (page) => page.getByText("example-prod/vault").first().waitFor(),
+    show: (page) => page.getByText(`${EXAMPLE_NAMESPACE}/vault`).first().waitFor(),
   },
   {
     name: "rules",
