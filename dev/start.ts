@@ -1,6 +1,5 @@
 /** `npm start`: the local stack in the foreground, until Ctrl-C. */
 import { messageOf } from "../common/errors.ts";
-import type { Examples } from "./examples/index.ts";
 import { StackError } from "./stack/errors.ts";
 import { readConfigOverrides } from "./stack/local-config.ts";
 import { parseCommandLine, type StartCommand, USAGE } from "./stack/options.ts";
@@ -48,11 +47,10 @@ async function runUntilStopped(options: StartCommand): Promise<number> {
       callerHandlesSignals: true,
     });
     process.stdout.write(readyMessage(stack, process.cwd()));
-    const examples = options.examples ? await showExamples(stack, stopRequest.signal) : undefined;
+    if (options.examples) await showExamples(stack, stopRequest.signal);
     await stopRequested;
     process.stderr.write("\nStopping ...\n");
     setTimeout(() => process.exit(1), STOP_PATIENCE_MS).unref();
-    examples?.stop();
     await stack.stop();
     return 0;
   } catch (error) {
@@ -63,17 +61,15 @@ async function runUntilStopped(options: StartCommand): Promise<number> {
 }
 
 /** Makes the examples, and tells what there is to find. The stack goes on without them if they fail. */
-async function showExamples(stack: Stack, signal: AbortSignal): Promise<Examples | undefined> {
+async function showExamples(stack: Stack, signal: AbortSignal): Promise<void> {
   const { EXAMPLES_BEGIN, EXAMPLES_DONE, makeExamples } = await import("./examples/index.ts");
   const print = (line: string) => void process.stdout.write(`${line}\n`);
   print(`${EXAMPLES_BEGIN}\n`);
   try {
-    const examples = await makeExamples(stack, { signal, print });
+    await makeExamples(stack, { signal, print });
     print(`\n${EXAMPLES_DONE}`);
-    return examples;
   } catch (error) {
     if (!signal.aborted) process.stderr.write(`No more examples, but all else goes on: ${messageOf(error)}\n`);
-    return undefined;
   }
 }
 

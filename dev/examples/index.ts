@@ -22,32 +22,28 @@ export { EXAMPLE_MARK } from "./person.ts";
 /** A step that takes longer hangs, ms. A terminal and a poll give up earlier, and their messages say more. */
 const STEP_PATIENCE_MS = 120_000;
 
-export interface Examples {
-  /** Ends what has been left running. */
-  stop(): void;
-}
-
 /**
  * Plays the examples. One shell stays open afterwards.
  *
  * @param stack with the embedded cluster and the local configuration
- * @param signal ends them
+ * @param signal ends them, and what they have left running
  * @param print is told what happens, a line at a time
  * @throws ExampleError naming the step that went otherwise than it should; nothing is left running
  */
 export async function makeExamples(
   stack: Stack,
-  { signal, print = () => {} }: { readonly signal?: AbortSignal; readonly print?: (line: string) => void } = {},
-): Promise<Examples> {
+  { signal, print = () => {} }: { readonly signal: AbortSignal; readonly print?: (line: string) => void },
+): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), "sallyport-examples-"));
   const controller = new AbortController();
   const stop = () => {
     controller.abort();
-    rmSync(home, { recursive: true, force: true });
+    // What was just killed may still write its cache.
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   };
-  signal?.addEventListener("abort", stop, { once: true });
+  signal.addEventListener("abort", stop, { once: true });
   try {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     const entries = PERSONA_NAMES.map(
       (name) => [name, new Person(name, new Kubectl(stack.kubeconfig, name, home), controller.signal)] as const,
     );
@@ -58,7 +54,6 @@ export async function makeExamples(
       await inTime(title, play(people));
     }
     await inTime("ending their reasons", endReasons(people));
-    return { stop };
   } catch (error) {
     stop();
     throw error;

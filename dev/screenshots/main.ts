@@ -31,22 +31,30 @@ else {
 async function makePictures(): Promise<void> {
   const stateDir = mkdtempSync(join(tmpdir(), "sallyport-screenshots-"));
   const stack = await startStack({ stateDir, port: 0, quiet: true });
+  const done = new AbortController();
   try {
-    const examples = await makeExamples(stack, { print: (line) => process.stderr.write(`${line}\n`) });
+    await makeExamples(stack, { signal: done.signal, print: (line) => process.stderr.write(`${line}\n`) });
     const browser = await chromium.launch({ executablePath: CHROMIUM ?? "" });
-    mkdirSync(FOLDER, { recursive: true });
-    for (const picture of PICTURES.filter(({ name }) => names.length === 0 || names.includes(name))) {
-      const image = await take(browser, stack, picture);
-      if (image.length > MAX_PICTURE_BYTES)
-        throw new Error(`${picture.name} has ${image.length} bytes, more than ${MAX_PICTURE_BYTES}`);
-      writeFileSync(join(FOLDER, `${picture.name}.png`), image);
-      process.stderr.write(`${picture.name}.png: ${Math.ceil(image.length / 1024)} KiB\n`);
+    try {
+      await takeAll(browser, stack);
+    } finally {
+      await browser.close();
     }
-    await browser.close();
-    examples.stop();
   } finally {
+    done.abort();
     await stack.stop();
     rmSync(stateDir, { recursive: true, force: true });
+  }
+}
+
+async function takeAll(browser: Browser, stack: Stack): Promise<void> {
+  mkdirSync(FOLDER, { recursive: true });
+  for (const picture of PICTURES.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    const image = await take(browser, stack, picture);
+    if (image.length > MAX_PICTURE_BYTES)
+      throw new Error(`${picture.name} has ${image.length} bytes, more than ${MAX_PICTURE_BYTES}`);
+    writeFileSync(join(FOLDER, `${picture.name}.png`), image);
+    process.stderr.write(`${picture.name}.png: ${Math.ceil(image.length / 1024)} KiB\n`);
   }
 }
 

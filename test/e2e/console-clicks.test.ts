@@ -1,7 +1,7 @@
 /** What a security team asks: each is answered by at most five clicks from the console's first page. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EXAMPLE_NAMESPACE, type Examples, makeExamples } from "../../dev/examples/index.ts";
+import { EXAMPLE_NAMESPACE, makeExamples } from "../../dev/examples/index.ts";
 import { withoutBrowser } from "./support/browser.ts";
 import { Clicks } from "./support/clicks.ts";
 import { type ConsolePage, openConsole, startBrowser } from "./support/console.ts";
@@ -11,7 +11,7 @@ const MOST_CLICKS = 5;
 
 let people: TestStack;
 let browser: Browser;
-let examples: Examples;
+const done = new AbortController();
 let opened: ConsolePage;
 let page: Page;
 let clicks: Clicks;
@@ -19,10 +19,10 @@ let clicks: Clicks;
 beforeAll(async () => {
   if (withoutBrowser !== undefined) return;
   [people, browser] = await Promise.all([startTestStack(), startBrowser()]);
-  examples = await makeExamples(people.stack);
+  await makeExamples(people.stack, { signal: done.signal });
 });
 afterAll(async () => {
-  examples?.stop();
+  done.abort();
   await browser?.close();
   await people?.stop();
 });
