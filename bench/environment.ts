@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { kubectlPath } from "../dev/programs/kubectl.ts";
 import { Cleanups } from "../dev/stack/cleanups.ts";
-import { kubectlPath } from "../test/e2e/support/kubectl.ts";
 import type { BenchCommand } from "./options.ts";
 import { type Server, startServer } from "./processes.ts";
 import { NOBODY, plainKubeconfig, plainVariant, startWorker, type Variant, WORKERS } from "./variants.ts";

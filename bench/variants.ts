@@ -2,8 +2,8 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { UpstreamTransport } from "../contract/upstream.ts";
+import { Kubectl } from "../dev/programs/kubectl.ts";
 import { type ConfigOverrides, type Stack, startStack } from "../dev/stack/index.ts";
-import { Kubectl } from "../test/e2e/support/kubectl.ts";
 import { AS_USER } from "./untouched/persona.ts";
 
 export interface WorkerDefinition {

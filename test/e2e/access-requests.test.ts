@@ -1,9 +1,9 @@
 /** Access for a while: asked for, approved and taken back with real kubectl on the local stack as it is. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PERSONAS } from "../../dev/access/personas.ts";
+import type { Finished, Kubectl } from "../../dev/programs/kubectl.ts";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { ONLY_BINDING, SECOND } from "../../dev/stack/local-config.ts";
-import type { Finished, Kubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 let people: TestStack;

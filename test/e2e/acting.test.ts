@@ -9,11 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { IMPERSONATOR_ROLE } from "../../dev/cluster/auth/rbac.ts";
 import { type EmbeddedCluster, startEmbeddedCluster } from "../../dev/cluster/index.ts";
+import type { Finished } from "../../dev/programs/kubectl.ts";
 import { impersonated } from "../../terraform/config/identities.ts";
 import { impersonationRules } from "../../terraform/manifests/impersonation.ts";
 import { identityRuleSchema } from "../../worker/config/identities.ts";
 import { query, sessionWhere } from "./support/audit-log.ts";
-import type { Finished } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 const ALICE = "alice@example.com";

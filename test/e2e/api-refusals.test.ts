@@ -9,9 +9,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Kubectl, kubectlPath } from "../../dev/programs/kubectl.ts";
 import { STATUS_CODES, type StatusReason } from "../../kubernetes/status.ts";
 import { refusalResponse } from "../../worker/api/responses.ts";
-import { Kubectl, kubectlPath, otherKubectl } from "./support/kubectl.ts";
+import { otherKubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 

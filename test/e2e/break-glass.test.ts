@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { kubectlPath } from "../../dev/programs/kubectl.ts";
 import { parseDeployment } from "../../terraform/config/load.ts";
 import { connectorManifests } from "../../terraform/manifests/connector.ts";
 import { GRANT_LABEL } from "../../tools/break-glass/grant.ts";
@@ -22,7 +23,6 @@ import { ClusterView } from "../../tools/doctor/checks/cluster/cluster-view.ts";
 import { impersonationCheck, roleCheck } from "../../tools/doctor/checks/cluster/permissions.ts";
 import { type Kubectl, kubectlProcess } from "../../tools/ports/kubectl.ts";
 import { deploymentText, outputsText } from "../support/planned.ts";
-import { kubectlPath } from "./support/kubectl.ts";
 import { AuditTail, realCluster } from "./support/real-cluster.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");

@@ -9,8 +9,9 @@ import { join, resolve } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import { Attach, CoreV1Api, Exec, KubeConfig, PortForward, type V1Status, Watch } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { type Finished, Kubectl, type Running } from "../../dev/programs/kubectl.ts";
 import { type Row, sessionWhere } from "./support/audit-log.ts";
-import { type Finished, Kubectl, otherKubectl, type Running } from "./support/kubectl.ts";
+import { otherKubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { findPython, Helm, runProgram } from "./support/programs.ts";
 

@@ -2,8 +2,8 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PERSONAS } from "../../dev/access/personas.ts";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { type ConsolePage, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";

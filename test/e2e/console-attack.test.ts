@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { withoutBrowser } from "./support/browser.ts";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 

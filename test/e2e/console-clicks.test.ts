@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { EXAMPLE_NAMESPACE, makeExamples } from "../../dev/examples/index.ts";
-import { withoutBrowser } from "./support/browser.ts";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { Clicks } from "./support/clicks.ts";
 import { type ConsolePage, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";

@@ -1,9 +1,9 @@
 /** The console's pages of people and rules, in a browser: a day, a lock, sessions ended, and explanations. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { type ConsolePage, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";

@@ -1,9 +1,9 @@
 /** Recordings that are made to harm who replays them, in the console: the page stays usable. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 

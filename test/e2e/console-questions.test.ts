@@ -1,9 +1,9 @@
 /** The console's questions and health in a browser, with what real kubectl has done behind them. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 

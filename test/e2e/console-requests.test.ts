@@ -1,9 +1,9 @@
 /** The console's API requests in a browser, with requests of real kubectl behind them. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { downloadedText, expectAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 

@@ -1,7 +1,7 @@
 /** The console behind Access, where the admin API is an application of its own, in a browser. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { withoutBrowser } from "./support/browser.ts";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 

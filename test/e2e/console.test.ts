@@ -2,9 +2,9 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { downloadedText, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";

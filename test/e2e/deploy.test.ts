@@ -9,6 +9,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildConsole } from "../../console/build.ts";
+import { kubectlPath } from "../../dev/programs/kubectl.ts";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { readMigrations } from "../../dev/stack/migrations.ts";
 import { bundleToText } from "../../dev/workers/bundle.ts";
@@ -28,7 +29,6 @@ import { nodeHttp } from "../../tools/ports/http.ts";
 import { type Wrangler, wranglerDatabase, wranglerProcess } from "../../tools/ports/wrangler.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 import { deploymentText, HOSTNAME, outputsText } from "../support/planned.ts";
-import { kubectlPath } from "./support/kubectl.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const home = mkdtempSync(join(tmpdir(), "sallyport-deploy-"));

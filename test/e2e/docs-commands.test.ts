@@ -6,9 +6,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Finished, kubectlPath } from "../../dev/programs/kubectl.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 import { sessionWhere } from "./support/audit-log.ts";
-import { type Finished, kubectlPath } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 const stackBlocks = (document: string) =>

@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { kubectlPath } from "../../dev/programs/kubectl.ts";
 import { type ConfigOverrides, type Stack, startStack } from "../../dev/stack/index.ts";
 import { readMigrations } from "../../dev/stack/migrations.ts";
 import type { Plan } from "../../tools/deployment/plan.ts";
@@ -29,7 +30,6 @@ import { type ClusterState, fakeKubectl, goodCluster } from "../support/kubectl-
 import { ADMIN_AUDIENCE, AUDIENCE, HOSTNAME, testPlan } from "../support/planned.ts";
 import { TokenForge } from "./support/forged-tokens.ts";
 import { Front } from "./support/front.ts";
-import { kubectlPath } from "./support/kubectl.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const TOKEN = { id: "ci.access", secret: "a-secret-that-nobody-may-see" };

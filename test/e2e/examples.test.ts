@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { EXAMPLE_MARK, EXAMPLE_NAMESPACE } from "../../dev/examples/index.ts";
+import { Kubectl } from "../../dev/programs/kubectl.ts";
 import { findWorkerd } from "../../dev/stack/processes.ts";
 import { query, type Row } from "./support/audit-log.ts";
-import { Kubectl } from "./support/kubectl.ts";
 
 const REPOSITORY = resolve(import.meta.dirname, "../..");
 

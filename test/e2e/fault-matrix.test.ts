@@ -9,11 +9,11 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { type EmbeddedCluster, startEmbeddedCluster } from "../../dev/cluster/index.ts";
+import { type Finished, Kubectl, type Running } from "../../dev/programs/kubectl.ts";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { MOMENTS, type Moment, type Row } from "../support/fault-matrix.ts";
 import { query, sessionWhere } from "./support/audit-log.ts";
 import { Gate, HOLD_ANSWER, HOLD_CLOSE } from "./support/gate.ts";
-import { type Finished, Kubectl, type Running } from "./support/kubectl.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const MAX_SESSIONS = 4;

@@ -5,8 +5,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { PersonaName } from "../../dev/access/personas.ts";
+import { Kubectl } from "../../dev/programs/kubectl.ts";
 import { fetchOver } from "./support/https.ts";
-import { Kubectl } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { signIn } from "./support/sign-in.ts";
 

@@ -4,8 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Kubectl, type Running } from "../../dev/programs/kubectl.ts";
 import { query, sessionWhere } from "./support/audit-log.ts";
-import { Kubectl, type Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 

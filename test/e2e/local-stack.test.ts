@@ -19,10 +19,10 @@ import { connect as connectTls } from "node:tls";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PERSONA_NAMES, PERSONAS } from "../../dev/access/personas.ts";
+import { Kubectl } from "../../dev/programs/kubectl.ts";
 import { type Stack, StackError, startStack } from "../../dev/stack/index.ts";
 import { findWorkerd } from "../../dev/stack/processes.ts";
 import { compatibilityDate } from "../../dev/workers/configuration.ts";
-import { Kubectl } from "./support/kubectl.ts";
 import { Terminal } from "./support/terminal.ts";
 
 const REPOSITORY = resolve(import.meta.dirname, "../..");

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PERSONAS } from "../../dev/access/personas.ts";
+import { Kubectl, kubectlPath } from "../../dev/programs/kubectl.ts";
 import { type Stack, startStack } from "../../dev/stack/index.ts";
 import { planPorts } from "../../dev/stack/ports.ts";
 import { connectorManifests } from "../../terraform/manifests/connector.ts";
@@ -17,7 +18,6 @@ import type { Deployment, KubernetesObject } from "../../terraform/manifests/typ
 import { UPSTREAM_HOST } from "../../worker/upstream/url.ts";
 import { clusterInput, deploymentOf, type Identities } from "../support/deployment.ts";
 import { adaptToVersion, podOf, proxyContainer, runOnNode } from "./support/connector.ts";
-import { Kubectl, kubectlPath } from "./support/kubectl.ts";
 import { runProgram } from "./support/programs.ts";
 
 /** The cluster's administrator. Both variables must be set, so that nobody's own KUBECONFIG is used. */

@@ -1,9 +1,9 @@
 /** What sessions can put into a recording, played by the real players: none of it breaks them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { AsciicastWriter } from "../../durable/recording/asciicast-writer.ts";
 import type { CastMetadata } from "../../durable/recording/cast-lines.ts";
 import { Random, seedOfRun } from "../support/random.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { playInTerminal, WebPlayer, withoutAsciinema } from "./support/players.ts";
 
 const NOW = Date.UTC(2026, 10, 26, 10);

@@ -1,7 +1,7 @@
 /** Recordings of real kubectl sessions, read by an administrator and played by the real players. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { type Row, sessionWhere } from "./support/audit-log.ts";
-import { withoutBrowser } from "./support/browser.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { playInTerminal, WebPlayer, withoutAsciinema } from "./support/players.ts";
 import { Terminal } from "./support/terminal.ts";

@@ -16,10 +16,10 @@ import { type IPty, spawn as spawnTerminal } from "@lydell/node-pty";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { type EmbeddedCluster, startEmbeddedCluster } from "../../dev/cluster/index.ts";
+import type { Kubectl, Running } from "../../dev/programs/kubectl.ts";
 import { eventually } from "../support/eventually.ts";
 import { sessionWhere } from "./support/audit-log.ts";
 import { cutAfter, FREEZABLE, Hop } from "./support/hop.ts";
-import type { Kubectl, Running } from "./support/kubectl.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 const HAS_LONG_WAITS = process.env["SALLYPORT_LONG_WAITS"] === "1";

@@ -9,7 +9,7 @@ import {
   type Page,
 } from "playwright-core";
 import { expect } from "vitest";
-import { CHROMIUM } from "./browser.ts";
+import { CHROMIUM } from "../../../dev/programs/chromium.ts";
 
 /** One browser for all pages of a test file. */
 export async function startBrowser(): Promise<Browser> {

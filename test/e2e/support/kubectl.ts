@@ -1,10 +1,8 @@
-/** The kubectl of these tests, and another one. */
+/** A kubectl of another version than that of all other tests. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { kubectlPath } from "../../../dev/programs/kubectl.ts";
-
-export { type Finished, helmPath, Kubectl, kubectlPath, type Running } from "../../../dev/programs/kubectl.ts";
 
 /** The version that a kubectl reports, such as `v1.32.4`; undefined if it does not run. */
 function kubectlVersion(path: string): string | undefined {

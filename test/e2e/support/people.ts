@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Kubectl } from "../../../dev/programs/kubectl.ts";
 import { type ConfigOverrides, type Stack, type StackOptions, startStack } from "../../../dev/stack/index.ts";
-import { Kubectl } from "./kubectl.ts";
 
 export interface TestStack {
   readonly stack: Stack;

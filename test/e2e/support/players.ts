@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Browser, type BrowserContext, chromium } from "playwright-core";
 import { expect } from "vitest";
-import { CHROMIUM, withoutBrowser } from "./browser.ts";
+import { CHROMIUM, withoutBrowser } from "../../../dev/programs/chromium.ts";
 
 /** Why no cast can be played in a terminal here, if so. */
 export const withoutAsciinema =

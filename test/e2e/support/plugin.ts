@@ -6,7 +6,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, realpathSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import type { PersonaName } from "../../../dev/access/personas.ts";
-import type { Finished } from "./kubectl.ts";
+import type { Finished } from "../../../dev/programs/kubectl.ts";
 import type { TestStack } from "./people.ts";
 
 /**

@@ -3,7 +3,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Finished, helmPath } from "./kubectl.ts";
+import { type Finished, helmPath } from "../../../dev/programs/kubectl.ts";
 
 /** Runs a program until it exits. Of this process's environment it gets only PATH. */
 export function runProgram(

@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { kubectlPath } from "./kubectl.ts";
+import { kubectlPath } from "../../../dev/programs/kubectl.ts";
 
 /** What tests on a real cluster need. `.ci/smoke` exports the variables. */
 export interface RealCluster {

@@ -1,8 +1,8 @@
 /** Runs real kubectl over and over, while workerd is killed and restarted. */
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { Kubectl, type Running } from "../../../dev/programs/kubectl.ts";
 import type { Random } from "../../../tools/random.ts";
-import { Kubectl, type Running } from "../../e2e/support/kubectl.ts";
 import type { AuditLog } from "./audit-log.ts";
 import type { SoakStack } from "./soak-stack.ts";
 
