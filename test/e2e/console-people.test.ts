@@ -119,7 +119,7 @@ describe.skipIf(withoutBrowser !== undefined)("a person", () => {
     await admin.page.goto(`${people.stack.personas.admin.url}/-/admin/locks/alice@example.com`);
     await command(admin, "Lift lock", { Reason: "found" });
     await admin.page.getByRole("button", { name: "Lock person" }).waitFor();
-    await expect.poll(async () => (await people.alice.run("get", "pods")).code, { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => people.alice.run("get", "pods")).toMatchObject({ code: 0 });
     await admin.close();
   });
 
