@@ -1,8 +1,9 @@
 /** Checks of a person's access while something of theirs is open. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { err, ok } from "../../common/result.ts";
 import { denial } from "../../worker/denials.ts";
-import { type CheckAccess, tolerateOneUnanswered } from "../../worker/sessions/access-watch.ts";
+import { AccessWatch, type CheckAccess, tolerateOneUnanswered } from "../../worker/sessions/access-watch.ts";
+import { STATE_MAX_AGE_MS } from "../../worker/sessions/state-max-age.ts";
 
 const ANSWERS = {
   yes: ok(null),
@@ -31,6 +32,27 @@ async function hears(...answers: Answer[]): Promise<(string | null)[]> {
 }
 
 describe("a watch", () => {
+  const PHASES_MS = Array.from({ length: 10 }, (_, second) => 60_000 + second * 1_000);
+
+  it.each(PHASES_MS)(
+    "that is open for %i ms hears of a decision while an answer from before counts",
+    async (openMs) => {
+      vi.useFakeTimers();
+      onTestFinished(() => void vi.useRealTimers());
+      let decidedAt = Number.POSITIVE_INFINITY;
+      // Answers as old as they may be.
+      const check: CheckAccess = async (maxAgeMs = 0) =>
+        Date.now() - maxAgeMs < decidedAt ? ANSWERS.yes : ANSWERS.locked;
+      const watch = new AccessWatch(check);
+      onTestFinished(() => watch.stop());
+      await vi.advanceTimersByTimeAsync(openMs);
+      expect(watch.signal.aborted).toBe(false);
+      decidedAt = Date.now() + 1;
+      await vi.advanceTimersByTimeAsync(STATE_MAX_AGE_MS);
+      expect(watch.denial?.code).toBe("user_locked");
+    },
+  );
+
   it.each<[Answer[]]>([[["unavailable", "yes", "unreachable", "yes", "unavailable"]], [["unreachable"]]])(
     "outlasts one check in a row that nobody answers: %j",
     async (answers) => {

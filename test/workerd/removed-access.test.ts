@@ -120,7 +120,6 @@ describe("a grant that is removed from the document", () => {
     await inDatabase([loser, keeper], 4);
 
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
-    const removedAt = Date.now();
     expect(await run(without)).toEqual([]);
     await within.closed;
     const message =
@@ -130,7 +129,6 @@ describe("a grant that is removed from the document", () => {
     expect(said).toBe(message);
     expect(await ended(within.sessionId)).toMatchObject({ outcome: "access_ended", grants: [lost] });
     await expect(reader?.read()).rejects.toThrow();
-    expect(Date.now() - removedAt).toBeLessThan(11_000);
     expect(log.mock.calls.map(([line]) => JSON.parse(line))).toContainEqual(
       expect.objectContaining({ event: "removed_access_ended", access: id, grant: lost }),
     );
@@ -263,9 +261,7 @@ describe("a grant that gives less than before", () => {
     await next("second\n");
 
     expect(await note(neither, SETTLED_AFTER_MS + 60_000)).toEqual([]);
-    const lostAt = Date.now();
     await expect(reader?.read()).rejects.toThrow();
-    expect(Date.now() - lostAt).toBeLessThan(20_000);
     expect(other.hungUp).toBeUndefined();
     other.close();
   });
