@@ -65,18 +65,17 @@ describe("npm start -- --examples", () => {
         ({ user, kind, pod, state: is, outcome, exit_code, tty, recording }) =>
           [String(user).split("@")[0], kind, pod, outcome ?? is, exit_code, tty, recording].join(" "),
       );
-    await expect
-      .poll(found)
-      .toEqual([
-        "alice exec shop exited 0 1 complete",
-        expect.stringMatching(/^alice port-forward database (closed|disconnected) {2}0 $/),
-        "alice exec worker terminated  1 complete",
-        "admin exec shop exited 3 0 complete",
-        expect.stringMatching(/^admin exec shop \w+ 0? 0 complete$/),
-        "alice exec shop live  1 ",
-        "alice exec vault exited 0 1 complete",
-        "bob exec shop refused  0 ",
-      ]);
+    await expect.poll(found).toEqual([
+      "alice exec shop exited 0 1 complete",
+      expect.stringMatching(/^alice port-forward database (closed|disconnected) {2}0 $/),
+      "alice exec worker terminated  1 complete",
+      "admin exec shop exited 3 0 complete",
+      // kubectl leaves as soon as it has the whole archive, maybe before the cluster has said how tar ended.
+      expect.stringMatching(/^admin exec shop (exited 0|disconnected ) 0 complete$/),
+      "alice exec shop live  1 ",
+      "alice exec vault exited 0 1 complete",
+      "bob exec shop refused  0 ",
+    ]);
     const [forward] = rows("SELECT forwards FROM sessions WHERE kind = 'port-forward'");
     expect(JSON.parse(String(forward?.["forwards"]))).toMatchObject([{ port: 5432, connections: 1, errors: 0 }]);
   });
