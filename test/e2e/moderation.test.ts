@@ -97,15 +97,21 @@ async function forward(pod: string, port: number): Promise<{ running: Running; u
   const others = await waitingForwards();
   const running = people.alice.start(["port-forward", `pod/${pod}`, `:${port}`]);
   ends.push(() => void running.child.kill("SIGKILL"));
-  await eventually(() => expect(running.stdout()).toMatch(new RegExp(`-> ${port}`)));
-  const [, local] = /127\.0\.0\.1:(\d+) ->/.exec(running.stdout()) ?? [];
+  const url = await localUrl(running, port);
   const find = async () => (await waitingForwards()).find((id) => !others.includes(id)) ?? "";
   const id = await eventually(async () => {
     const found = await find();
     expect(found).not.toBe("");
     return found;
   });
-  return { running, url: `http://127.0.0.1:${local}/index.html`, id };
+  return { running, url, id };
+}
+
+/** Waits until kubectl forwards a port. @returns the address of a page behind it */
+async function localUrl({ stdout }: Running, port: number): Promise<string> {
+  await eventually(() => expect(stdout()).toMatch(new RegExp(`-> ${port}`)));
+  const [, local] = /127\.0\.0\.1:(\d+) ->/.exec(stdout()) ?? [];
+  return `http://127.0.0.1:${local}/index.html`;
 }
 
 /** Asks through a forwarded port. @returns what was answered so far */
@@ -144,8 +150,14 @@ describe("a shell that must be watched", () => {
     writeFileSync(go, "");
     await expect.poll(() => existsSync(printed)).toBe(true);
     shell.type("touch typed-later\n");
-    await waitsFor(id, "watcher");
-    expect(shell.shown).toBe(before);
+    // The next reminder comes by the same way as what the command prints, and later.
+    const since = () => shell.shown.slice(before.length);
+    await expect.poll(since).toMatch(/nobody watches this session.*kubectl sallyport watch/s);
+    expect(shell.shown.startsWith(before)).toBe(true);
+    const lines = since()
+      .trim()
+      .split(/[\r\n]+/);
+    expect(lines.filter((line) => !line.startsWith("sallyport: "))).toEqual([]);
 
     const second = watchWithPlugin(id);
     await shell.shows("somebody watches this session again: it goes on.");
@@ -191,7 +203,10 @@ describe("a port-forward that must be watched", () => {
     leave();
     await waitsFor(id, "watcher");
     const second = get(url);
-    await waitsFor(id, "watcher");
+    // Meanwhile a whole session of somebody else, whom nobody has to watch, begins and answers.
+    const unheld = people.kubectl("admin").start(["port-forward", "pod/echo", ":8080"]);
+    ends.push(() => void unheld.child.kill("SIGKILL"));
+    expect(await get(await localUrl(unheld, 8080)).answered).toContain("hello from");
     expect(second.answer()).toBe("");
     await watch(id);
     expect(await second.answered).toContain("hello from");
