@@ -1,5 +1,6 @@
 /** The stream of what is live, with real clients: kubectl, and curl's way of reading. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { openStream } from "./support/open-stream.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 const WITHIN = { timeout: 60_000 };
@@ -41,35 +42,26 @@ it("kubectl prints it as it comes, from a session's beginning to its end", async
 });
 
 it("a browser reads events, and whoever has no role reads why not", async () => {
-  const leaving = new AbortController();
-  const headers = { Accept: "text/event-stream" };
-  const response = await fetch(`${people.stack.personas.admin.url}/-/admin/live`, { headers, signal: leaving.signal });
-  expect(response.headers.get("content-type")).toBe("text/event-stream");
-  const reader = response.body?.getReader();
-  expect(new TextDecoder().decode((await reader?.read())?.value)).toMatch(/^data: \{"type":"summary"/);
-  leaving.abort();
+  const url = `${people.stack.personas.admin.url}/-/admin/live`;
+  const { headers, first, leave } = await openStream(url, { Accept: "text/event-stream" });
+  expect(headers.get("content-type")).toBe("text/event-stream");
+  expect(first).toMatch(/^data: \{"type":"summary"/);
+  leave();
   const refused = await people.alice.run("get", "--raw", "/-/admin/live");
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("requires the role admin or auditor")]);
 });
 
 it("a page that is loaded again and again is never refused, and more than five that are open are", async () => {
   const url = `${people.stack.personas.admin.url}/-/admin/live`;
-  const open = async () => {
-    const leaving = new AbortController();
-    const response = await fetch(url, { signal: leaving.signal });
-    const reader = response.body?.getReader();
-    const first = new TextDecoder().decode((await reader?.read())?.value);
-    return { status: response.status, first, leave: () => leaving.abort() };
-  };
   for (let n = 0; n < 12; n++) {
-    const { status, first, leave } = await open();
+    const { status, first, leave } = await openStream(url);
     expect([n, status, first]).toEqual([n, 200, expect.stringContaining('"type":"summary"')]);
     leave();
   }
   const pages = [];
-  for (let n = 0; n < 5; n++) pages.push(await open());
+  for (let n = 0; n < 5; n++) pages.push(await openStream(url));
   expect(pages.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-  const sixth = await open();
+  const sixth = await openStream(url);
   expect([sixth.status, sixth.first]).toEqual([429, expect.stringContaining("close one")]);
   for (const { leave } of pages) leave();
 });

@@ -5,6 +5,7 @@ import { chromium } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CHROMIUM, withoutBrowser } from "../../dev/programs/chromium.ts";
 import { query, sessionWhere } from "./support/audit-log.ts";
+import { openStream } from "./support/open-stream.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { PLAYER_BUNDLE } from "./support/players.ts";
 import { Terminal } from "./support/terminal.ts";
@@ -109,12 +110,9 @@ it("those who have left an idle session, which nothing tells, keep nobody from w
   const id = await liveSession("sh", "-c", "read reload");
   const url = `${people.stack.personas.admin.url}/-/admin/sessions/${id}/watch`;
   for (let n = 0; n < 25; n++) {
-    const leaving = new AbortController();
-    const response = await fetch(url, { signal: leaving.signal });
-    const reader = response.body?.getReader();
-    const first = new TextDecoder().decode((await reader?.read())?.value);
-    expect([n, response.status, first]).toEqual([n, 200, expect.stringContaining('"version":2')]);
-    leaving.abort();
+    const { status, first, leave } = await openStream(url);
+    expect([n, status, first]).toEqual([n, 200, expect.stringContaining('"version":2')]);
+    leave();
   }
   shell.child.stdin?.end("over\n");
   expect((await shell.finished).code).toBe(0);
