@@ -1,7 +1,7 @@
 import { vi } from "vitest";
 
 /** On a busy machine a condition may become true late. This limit only ends what hangs. */
-const TIMEOUT_MS = 60_000;
+export const PATIENCE_MS = 60_000;
 
 /**
  * Waits until `check` no longer throws.
@@ -10,5 +10,5 @@ const TIMEOUT_MS = 60_000;
  * @returns the value of `check`
  */
 export function eventually<T>(check: () => T | Promise<T>, intervalMs = 20): Promise<T> {
-  return vi.waitFor(check, { timeout: TIMEOUT_MS, interval: intervalMs });
+  return vi.waitFor(check, { timeout: PATIENCE_MS, interval: intervalMs });
 }

@@ -1,6 +1,10 @@
 /** A person at a terminal, whose screen tests read and into which they type. */
-import { expect, onTestFinished } from "vitest";
+import { onTestFinished } from "vitest";
+import { messageOf } from "../../../common/errors.ts";
 import { Terminal as RealTerminal, type TerminalCommand } from "../../../dev/programs/terminal.ts";
+import { PATIENCE_MS } from "../../support/eventually.ts";
+
+const TYPE_AGAIN_MS = 300;
 
 export class Terminal extends RealTerminal {
   constructor(command: TerminalCommand, columns?: number, rows?: number) {
@@ -14,15 +18,23 @@ export class Terminal extends RealTerminal {
    * stdin, so the first command may run before the size has arrived.
    */
   async typeUntil(command: string, text: string): Promise<void> {
-    const shown = () => {
+    const typing = setInterval(() => this.type(`${command}\n`), TYPE_AGAIN_MS);
+    try {
       this.type(`${command}\n`);
-      return this.shown;
-    };
-    await expect.poll(shown, { interval: 300, message: `${command} never showed ${text}` }).toContain(text);
+      await this.shows(text);
+    } finally {
+      clearInterval(typing);
+    }
   }
 
-  /** Waits until the text is on the screen. */
+  /** Waits until the text is on the screen. @throws at once where the program exits without it */
   async shows(text: string | RegExp): Promise<void> {
-    await expect.poll(() => this.shown, { message: `the terminal never showed ${text}` }).toMatch(text);
+    const find = (shown: string) => (typeof text === "string" ? shown.includes(text) : text.test(shown)) || undefined;
+    try {
+      await this.until(find, PATIENCE_MS);
+    } catch (cause) {
+      // Its own stack does not lead to the test.
+      throw new Error(`the terminal never showed ${text}: ${messageOf(cause)}`, { cause });
+    }
   }
 }
