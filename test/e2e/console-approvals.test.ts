@@ -4,7 +4,14 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { PERSONAS } from "../../dev/access/personas.ts";
 import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import type { ConfigOverrides } from "../../dev/stack/index.ts";
-import { type ConsolePage, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
+import {
+  type ConsolePage,
+  carryOut,
+  expectAllAccessible,
+  LOOKS,
+  openConsole,
+  startBrowser,
+} from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -79,15 +86,6 @@ async function ask(grant: GrantName | "prod-admin", reason: string): Promise<str
 
 const dialogOf = ({ page }: ConsolePage) => page.getByRole("dialog");
 
-/** Opens a command's dialog, gives a reason, and carries it out. */
-async function command(console: ConsolePage, title: string, reason: string): Promise<void> {
-  await console.page.getByRole("button", { name: title, exact: true }).click();
-  const dialog = dialogOf(console);
-  await dialog.getByLabel(/^Reason/).fill(reason);
-  await dialog.getByRole("button", { name: title, exact: true }).click();
-  await dialog.waitFor({ state: "detached" });
-}
-
 describe.skipIf(withoutBrowser !== undefined)("the address that a waiting kubectl prints", () => {
   it("opens the request in the approver's browser, who approves, and kubectl gets its shell", async () => {
     const { terminal, path } = await waitingShell("opened");
@@ -115,7 +113,7 @@ describe.skipIf(withoutBrowser !== undefined)("the address that a waiting kubect
     await bob.page.getByText("seen the incident").waitFor();
     expect(await bob.page.getByRole("button", { name: "Approve", exact: true }).count()).toBe(0);
 
-    await command(bob, "Revoke", "incident over");
+    await carryOut(bob, "Revoke", { Reason: "incident over" });
     expect(await terminal.exited).toBe(1);
     expect(terminal.shown.trimEnd()).toMatch(/error: .*bob@example.com.*\(incident over\)$/);
     await bob.page.getByText("revoked", { exact: true }).waitFor();
@@ -126,7 +124,7 @@ describe.skipIf(withoutBrowser !== undefined)("the address that a waiting kubect
     const { terminal, path } = await waitingShell("refused");
     const bob = await consoleOf("bob");
     await bob.page.goto(people.stack.personas.bob.url + path);
-    await command(bob, "Deny", "not <b>now</b>");
+    await carryOut(bob, "Deny", { Reason: "not <b>now</b>" });
     expect(await terminal.exited).toBe(1);
     expect(terminal.shown.trimEnd()).toMatch(/error: bob@example.com denied the access refused: not <b>now<\/b>$/);
     await bob.page.getByText("not <b>now</b>").waitFor();
@@ -148,7 +146,7 @@ describe.skipIf(withoutBrowser !== undefined)("what somebody may not do", () => 
     await alice.open(path);
     await alice.page.getByText("Nobody decides about their own request").waitFor();
     expect(await alice.page.getByRole("button", { name: /^(Approve|Deny|Revoke)$/ }).count()).toBe(0);
-    await command(alice, "Withdraw", "not needed any more");
+    await carryOut(alice, "Withdraw", { Reason: "not needed any more" });
     await alice.page.getByText("revoked", { exact: true }).waitFor();
     expect(await alice.page.getByRole("button", { name: "Withdraw" }).count()).toBe(0);
     // Who decides nothing has no list of others' requests.
@@ -162,13 +160,13 @@ describe.skipIf(withoutBrowser !== undefined)("what somebody may not do", () => 
     const path = await ask("in-pairs", "both of you");
     const bob = await consoleOf("bob");
     await bob.open(path);
-    await command(bob, "Approve", "one");
+    await carryOut(bob, "Approve", { Reason: "one" });
     await bob.page.getByText("1 of 2 approvals").waitFor();
     expect(await bob.page.getByRole("button", { name: "Approve", exact: true }).count()).toBe(0);
     expect(await bob.page.getByRole("button", { name: "Deny", exact: true }).count()).toBe(1);
     const admin = await consoleOf("admin");
     await admin.open(path);
-    await command(admin, "Approve", "two");
+    await carryOut(admin, "Approve", { Reason: "two" });
     await admin.page.getByText("active", { exact: true }).waitFor();
     await Promise.all([bob.close(), admin.close()]);
   });
@@ -209,7 +207,7 @@ describe.skipIf(withoutBrowser !== undefined)("the page Approvals", () => {
 
     const admin = await consoleOf("admin");
     await admin.open(path);
-    await command(admin, "Approve", "go");
+    await carryOut(admin, "Approve", { Reason: "go" });
     await admin.open("/approvals?view=active");
     const active = admin.page.getByRole("row").filter({ hasText: "prod-admin" });
     await expect

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { type ConsolePage, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
+import { carryOut, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -39,14 +39,6 @@ const consoleOf = (who: "admin" | "alice", options = {}, expected: readonly RegE
   openConsole(browser, people.stack.personas[who].url, options, expected);
 /** That nobody is locked is an answer, of which the browser complains all the same. */
 const UNLOCKED = [/status of 404/];
-
-async function command({ page }: ConsolePage, title: string, fields: Readonly<Record<string, string>>): Promise<void> {
-  await page.getByRole("button", { name: title, exact: true }).click();
-  const dialog = page.getByRole("dialog");
-  for (const [label, value] of Object.entries(fields)) await dialog.getByLabel(new RegExp(`^${label}`)).fill(value);
-  await dialog.getByRole("button", { name: title, exact: true }).click();
-  await dialog.waitFor({ state: "detached" });
-}
 
 async function shell(): Promise<Terminal> {
   const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"), 90, 30);
@@ -96,10 +88,10 @@ describe.skipIf(withoutBrowser !== undefined)("a person", () => {
     const live = admin.page.getByRole("region", { name: "Live sessions" });
     await expect.poll(() => live.getByRole("link", { name: "demo/shell" }).count()).toBe(2);
     await live.getByRole("link", { name: "demo/shell" }).first().click();
-    await command(admin, "Send a line", { Line: "please stop: <b>I</b> restore this" });
+    await carryOut(admin, "Send a line", { Line: "please stop: <b>I</b> restore this" });
     await expect.poll(() => one.shown + two.shown).toContain("admin@example.com: please stop: <b>I</b> restore this");
     await admin.open("/people/alice@example.com");
-    await command(admin, "End all sessions", { Reason: "wrong cluster" });
+    await carryOut(admin, "End all sessions", { Reason: "wrong cluster" });
     expect([await one.exited, await two.exited]).toEqual([1, 1]);
     for (const { shown } of [one, two]) expect(shown).toMatch(/terminated by admin@example.com.*wrong cluster/);
     await admin.page.getByText("They have no session now.").waitFor();
@@ -110,14 +102,14 @@ describe.skipIf(withoutBrowser !== undefined)("a person", () => {
     const terminal = await shell();
     const admin = await consoleOf("admin", {}, UNLOCKED);
     await admin.open("/people/alice@example.com");
-    await command(admin, "Lock person", { Minutes: "5", Reason: "stolen laptop" });
+    await carryOut(admin, "Lock person", { Minutes: "5", Reason: "stolen laptop" });
     expect(await terminal.exited).toBe(1);
     expect(terminal.shown).toContain("stolen laptop");
     await admin.page.getByText("locked", { exact: true }).waitFor();
     await admin.page.getByRole("region", { name: "Lock" }).getByText("stolen laptop").waitFor();
     // The address that a webhook names is the same page.
     await admin.page.goto(`${people.stack.personas.admin.url}/-/admin/locks/alice@example.com`);
-    await command(admin, "Lift lock", { Reason: "found" });
+    await carryOut(admin, "Lift lock", { Reason: "found" });
     await admin.page.getByRole("button", { name: "Lock person" }).waitFor();
     await expect.poll(() => people.alice.run("get", "pods")).toMatchObject({ code: 0 });
     await admin.close();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { openConsole, startBrowser } from "./support/console.ts";
+import { openConsole, SCREEN, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 
 let people: TestStack;
@@ -35,9 +35,6 @@ afterAll(async () => {
   await browser?.close();
   await people?.stop();
 });
-
-// The page's policy admits no function of a test's text, so the tests ask again and again.
-const SCREEN = "[...document.querySelectorAll('.ap-term-text .ap-line')].map((line) => line.textContent).join('\\n')";
 
 const replay = async () => {
   const opened = await openConsole(browser, people.stack.personas.admin.url);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { downloadedText, expectAllAccessible, LOOKS, openConsole, startBrowser } from "./support/console.ts";
+import { downloadedText, expectAllAccessible, LOOKS, openConsole, SCREEN, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -18,10 +18,6 @@ let ended: string;
 
 const SCRIPT = "echo before; sleep 1; echo oops >&2; sleep 1; printf '\\033[32mgreen\\033[0m\\n'; exit 3";
 const HOSTILE_NAME = '<img src=x onerror="document.title=1">';
-
-/** What the player's terminal shows. */
-// The page's policy admits no function of a test's text, so the tests ask again and again.
-const SCREEN = "[...document.querySelectorAll('.ap-term-text .ap-line')].map((line) => line.textContent).join('\\n')";
 
 beforeAll(async () => {
   if (withoutBrowser !== undefined) return;

@@ -68,6 +68,31 @@ export async function openConsole(
   };
 }
 
+/**
+ * What the player's terminal shows, for `page.evaluate`. The page's policy admits no function of a test's
+ * text, so the tests ask again and again.
+ */
+export const SCREEN =
+  "[...document.querySelectorAll('.ap-term-text .ap-line')].map((line) => line.textContent).join('\\n')";
+
+/**
+ * Opens a command's dialog, fills it in, and carries the command out.
+ *
+ * @param title of the command's button, on the page and in the dialog
+ * @param fields values by what their labels begin with
+ */
+export async function carryOut(
+  { page }: ConsolePage,
+  title: string,
+  fields: Readonly<Record<string, string>>,
+): Promise<void> {
+  await page.getByRole("button", { name: title, exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  for (const [label, value] of Object.entries(fields)) await dialog.getByLabel(new RegExp(`^${label}`)).fill(value);
+  await dialog.getByRole("button", { name: title, exact: true }).click();
+  await dialog.waitFor({ state: "detached" });
+}
+
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 interface AxeResults {
