@@ -1,9 +1,10 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { describeError } from "../../common/log.ts";
+import { SERVICE_TOKEN_PREFIX } from "../../common/person-name.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { Config } from "../config/schema.ts";
 import { type Denial, denial } from "../denials.ts";
-import { SERVICE_TOKEN_PREFIX, type Subject } from "./subject.ts";
+import type { Subject } from "./subject.ts";
 import { TokenCache } from "./token-cache.ts";
 import { BAD_TOKEN, denialOfFault, KeySetError } from "./token-faults.ts";
 

@@ -1,8 +1,5 @@
 import type { JWTPayload } from "jose";
 
-/** Comes before a service token's common name, so that no email address can be a service's name. */
-export const SERVICE_TOKEN_PREFIX = "service:";
-
 /** Whom Access authenticated: a person, or a service token. */
 export interface Subject {
   /**

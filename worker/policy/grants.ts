@@ -4,11 +4,12 @@
  * Users' objects know grants by name. What a grant gives, and to whom, is what the document in force says, so
  * that a grant which is removed there gives nothing to the next request.
  */
+import { couldMatchName } from "../../common/person-name.ts";
 import type { ActiveGrant } from "../../contract/access.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import type { Subject } from "../access/subject.ts";
 import type { Grant } from "../config/schema.ts";
-import { couldMatchName, type Identity, matchesIdentity } from "./identify.ts";
+import { type Identity, matchesIdentity } from "./identify.ts";
 
 /** A grant that somebody has now, and what it gives them. */
 export interface HeldGrant extends ActiveGrant {

@@ -1,8 +1,9 @@
+import { isOfDomain } from "../../common/person-name.ts";
 import { err, ok, type Result } from "../../common/result.ts";
 import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { AccessIdentity } from "../access/access-identity.ts";
 import { readClaim } from "../access/claims.ts";
-import { SERVICE_TOKEN_PREFIX, type Subject } from "../access/subject.ts";
+import type { Subject } from "../access/subject.ts";
 import { isReservedName } from "../config/reserved-names.ts";
 import type { IdentityRule, Limits, Role } from "../config/schema.ts";
 import { fillTemplate } from "../config/template.ts";
@@ -130,39 +131,12 @@ export function matchesIdentity(
 }
 
 /**
- * Whether a match may hold for somebody of whom only the name is known. Groups, claims, countries and devices
- * are taken to hold.
- *
- * @param name as in the audit log: see `Subject`
- */
-export function couldMatchName(
-  { email, emailDomain, serviceToken }: Pick<IdentityRule["match"], "email" | "emailDomain" | "serviceToken">,
-  name: string,
-): boolean {
-  // No address begins like a service token's name.
-  const address = name.startsWith(SERVICE_TOKEN_PREFIX) ? undefined : name;
-  return (
-    (email === undefined || address === email.toLowerCase()) &&
-    (emailDomain === undefined || isOfDomain(address, emailDomain.toLowerCase())) &&
-    (serviceToken === undefined || name === (SERVICE_TOKEN_PREFIX + serviceToken).toLowerCase())
-  );
-}
-
-/**
  * Both the sign-in and the request must come from one of the countries: a token obtained at home must not
  * work abroad. Locally the request's country is unknown, and only the sign-in counts.
  */
 function isFrom(countries: readonly string[], subject: Subject, { country }: AccessIdentity): boolean {
   const isSignedInThere = countries.includes(String(subject.claims["country"]));
   return isSignedInThere && (country === undefined || countries.includes(String(country)));
-}
-
-/**
- * Compares what follows the LAST @: neither `evil@example.com@other.org` nor `alice@notexample.com` is of
- * example.com.
- */
-function isOfDomain(email: string | undefined, domain: string): boolean {
-  return email !== undefined && email.slice(email.lastIndexOf("@") + 1) === domain;
 }
 
 function hasValue(claim: unknown, value: string): boolean {

@@ -1,10 +1,9 @@
 /** Which identity rule is somebody's, as far as their address alone tells. Pure. */
+import { couldMatchName, SERVICE_TOKEN_PREFIX } from "../../../common/person-name.ts";
 import type { IdentityMatch, IdentityRule, RulesDocument } from "./document.ts";
 
 /** `unknown`: it depends on what Access says of them when they sign in. */
 export type Fit = "yes" | "no" | "unknown";
-
-const SERVICE_PREFIX = "service:";
 
 /**
  * Whether a rule matches somebody.
@@ -13,14 +12,10 @@ const SERVICE_PREFIX = "service:";
  */
 export function fitOf(match: IdentityMatch, name: string): Fit {
   const user = name.toLowerCase();
-  const isService = user.startsWith(SERVICE_PREFIX);
-  const { email, emailDomain, serviceToken, group, groupName, posture, claim, country } = match;
-  const isOther =
-    (email !== undefined && (isService || email.toLowerCase() !== user)) ||
-    (emailDomain !== undefined && (isService || user.slice(user.lastIndexOf("@") + 1) !== emailDomain.toLowerCase())) ||
-    (serviceToken !== undefined && user !== SERVICE_PREFIX + serviceToken.toLowerCase()) ||
-    (isService && (group ?? groupName ?? posture) !== undefined);
-  if (isOther) return "no";
+  const { group, groupName, posture, claim, country } = match;
+  // A service token has no groups and no device.
+  const hasWhatItLacks = user.startsWith(SERVICE_TOKEN_PREFIX) && (group ?? groupName ?? posture) !== undefined;
+  if (hasWhatItLacks || !couldMatchName(match, user)) return "no";
   return (group ?? groupName ?? posture ?? claim ?? country) === undefined ? "yes" : "unknown";
 }
 
