@@ -10,6 +10,7 @@ import { Announcements } from "./ui/announce.tsx";
 import { Failure } from "./ui/loading.tsx";
 import { NotForYou } from "./ui/not-for-you.tsx";
 import { PersonLink } from "./ui/session.tsx";
+import { usePageTitle } from "./ui/title.ts";
 
 export function App(): JSX.Element {
   return (
@@ -121,9 +122,7 @@ function framed(page: Page): (props: PageProps) => JSX.Element {
 }
 
 function Titled({ title, children }: { readonly title: string; readonly children: ComponentChildren }): JSX.Element {
-  useEffect(() => {
-    document.title = `${title} · Sallyport`;
-  }, [title]);
+  usePageTitle(title);
   return (
     <>
       <h1>{title}</h1>

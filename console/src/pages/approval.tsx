@@ -14,8 +14,8 @@ import { Show } from "../ui/loading.tsx";
 import { DocumentLink } from "../ui/rule.tsx";
 import { PersonLink, personAddress } from "../ui/session.tsx";
 import { Time } from "../ui/time.tsx";
+import { useTitle } from "../ui/title.ts";
 import { Untrusted } from "../ui/untrusted.tsx";
-import { visibleText } from "../ui/visible-text.ts";
 import type { PageProps } from "./index.ts";
 
 export function ApprovalPage({ params }: PageProps): JSX.Element {
@@ -25,9 +25,7 @@ export function ApprovalPage({ params }: PageProps): JSX.Element {
   useFresh(() => {
     if (!value || isOpen(value)) request.refresh();
   });
-  useEffect(() => {
-    if (value) document.title = `${visibleText(`${value.user}: ${value.grant}`)} · Approvals · Sallyport`;
-  }, [value?.user, value?.grant]);
+  useTitle(value && `${value.user}: ${value.grant}`, "Approvals");
   return <Show loaded={request}>{(one) => <Request request={one} reload={request.reload} />}</Show>;
 }
 

@@ -1,6 +1,5 @@
 /** One person: their day across sessions and requests, what is live, a lock, their access, and why they have it. */
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import { mergeActivity } from "../activity.ts";
 import { pageAddress, useAddressState } from "../address.ts";
 import { useCall } from "../api/use-call.ts";
@@ -21,17 +20,15 @@ import { DocumentLink } from "../ui/rule.tsx";
 import { SessionLink, SessionPurpose } from "../ui/session.tsx";
 import { Pager, Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
+import { useTitle } from "../ui/title.ts";
 import { Untrusted } from "../ui/untrusted.tsx";
 import { useNow } from "../ui/use-now.ts";
-import { visibleText } from "../ui/visible-text.ts";
 import { Sentence } from "../ui/words.tsx";
 import type { PageProps } from "./index.ts";
 
 export function PersonPage({ params }: PageProps): JSX.Element {
   const user = (params["email"] ?? "").toLowerCase();
-  useEffect(() => {
-    document.title = `${visibleText(user)} · People · Sallyport`;
-  }, [user]);
+  useTitle(user, "People");
   if (isAuditor()) return <Person key={user} user={user} />;
   return user === me.value?.identity ? <Own user={user} /> : <NotForYou />;
 }

@@ -1,6 +1,5 @@
 /** One question of the cookbook: its form, its answer, and the SQL that gives it. */
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import { commandLine } from "../../../common/shell.ts";
 import { inlineParameters } from "../../../common/sql-text.ts";
 import { pageAddress, useAddressState } from "../address.ts";
@@ -20,6 +19,7 @@ import { Show } from "../ui/loading.tsx";
 import { PersonLink } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
+import { useTitle } from "../ui/title.ts";
 import { Untrusted, UntrustedCode } from "../ui/untrusted.tsx";
 import type { PageProps } from "./index.ts";
 
@@ -54,9 +54,7 @@ function Asked({ question }: { readonly question: Question }): JSX.Element {
     params: { name },
     query,
   });
-  useEffect(() => {
-    document.title = `${title} · Questions · Sallyport`;
-  }, [title]);
+  useTitle(title, "Questions");
   const values = answer.value?.values;
   const hasTimes = ["since", "until"].every((time) => parameters.some((parameter) => parameter.name === time));
   return (

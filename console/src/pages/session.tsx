@@ -25,6 +25,7 @@ import { DocumentLink, DocumentLinks } from "../ui/rule.tsx";
 import { outcomeLabel, PersonLink, SessionState } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
+import { useTitle } from "../ui/title.ts";
 import { Untrusted, UntrustedCode } from "../ui/untrusted.tsx";
 import { visibleJson, visibleText } from "../ui/visible-text.ts";
 import type { PageProps } from "./index.ts";
@@ -39,9 +40,7 @@ export function SessionPage({ params }: PageProps): JSX.Element {
 function Session({ session, reload }: { readonly session: SessionDetail; readonly reload: () => void }): JSX.Element {
   const { id, user, namespace, pod, state, recordingMode } = session;
   const isLive = state === "live";
-  useEffect(() => {
-    document.title = `${visibleText(`${namespace}/${pod}`)} · Session · Sallyport`;
-  }, [namespace, pod]);
+  useTitle(`${namespace}/${pod}`, "Session");
   const ended = () => {
     announce("The session has ended.");
     reload();
