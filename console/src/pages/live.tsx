@@ -8,22 +8,21 @@ import { isAdmin } from "../me.ts";
 import { announce } from "../ui/announce.tsx";
 import { EndSession, LockPerson } from "../ui/commands.tsx";
 import { formatBytes, formatDuration } from "../ui/format.ts";
-import { Failure } from "../ui/loading.tsx";
+import { ShowLive } from "../ui/live.tsx";
 import { PersonLink, SessionLink, SessionPurpose } from "../ui/session.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { Untrusted } from "../ui/untrusted.tsx";
 import { useNow } from "../ui/use-now.ts";
 
 export function LivePage(): JSX.Element {
-  const { state, failure } = useLive(announceEnds);
+  const live = useLive(announceEnds);
   const now = useNow();
   const address = useAddressState();
   const wanted = address.get("user").toLowerCase();
-  const sessions = wanted === "" ? state.sessions : state.sessions.filter(({ user }) => user.includes(wanted));
+  const sessions = live.state.sessions.filter(({ user }) => user.includes(wanted));
   const people = new Set(sessions.map(({ user }) => user)).size;
   return (
     <>
-      {failure && <Failure failure={failure} />}
       <search aria-label="Filters" class="filters">
         <label>
           Person
@@ -36,28 +35,19 @@ export function LivePage(): JSX.Element {
           />
         </label>
       </search>
-      {state.isComplete === undefined && !failure && <p class="loading">Loading…</p>}
-      {state.isComplete !== undefined && (
-        <>
-          <p>
-            {sessions.length} {sessions.length === 1 ? "session" : "sessions"} of {people}{" "}
-            {people === 1 ? "person" : "people"}. Updated as it happens.
-          </p>
-          {!state.isComplete && (
-            <p class="hint">
-              The directory has just restarted: sessions are missing until their objects report, within a minute.
-            </p>
-          )}
-          {state.omitted > 0 && <p class="hint">The oldest {state.omitted} are not shown: see Sessions.</p>}
-          <Table
-            caption="Live sessions"
-            columns={columnsAt(now)}
-            items={sessions}
-            keyOf={({ id }) => id}
-            empty={wanted === "" ? "Nobody has a session now." : "Nobody of this name has a session now."}
-          />
-        </>
-      )}
+      <ShowLive live={live}>
+        <p>
+          {sessions.length} {sessions.length === 1 ? "session" : "sessions"} of {people}{" "}
+          {people === 1 ? "person" : "people"}. Updated as it happens.
+        </p>
+        <Table
+          caption="Live sessions"
+          columns={columnsAt(now)}
+          items={sessions}
+          keyOf={({ id }) => id}
+          empty={wanted === "" ? "Nobody has a session now." : "Nobody of this name has a session now."}
+        />
+      </ShowLive>
     </>
   );
 }

@@ -14,6 +14,7 @@ import { ActivityTable } from "../ui/activity.tsx";
 import { EndAllSessions, EndSession, LiftLock, LockPerson } from "../ui/commands.tsx";
 import { Fact } from "../ui/facts.tsx";
 import { formatDuration } from "../ui/format.ts";
+import { ShowLive } from "../ui/live.tsx";
 import { Failure, Show } from "../ui/loading.tsx";
 import { NotForYou } from "../ui/not-for-you.tsx";
 import { DocumentLink } from "../ui/rule.tsx";
@@ -83,36 +84,32 @@ function Person({ user }: OfPerson): JSX.Element {
 
 /** Told by the stream, also while the audit database does not answer. */
 function LiveSessions({ user }: OfPerson): JSX.Element {
-  const { state, failure } = useLive();
+  const live = useLive();
   const now = useNow();
-  const sessions = state.sessions.filter((session) => session.user === user);
+  const sessions = live.state.sessions.filter((session) => session.user === user);
   return (
     <section aria-labelledby="live">
       <h2 id="live">Live now</h2>
-      {failure && <Failure failure={failure} />}
-      {state.isComplete === undefined && !failure && <p class="loading">Loading…</p>}
-      {state.isComplete !== undefined && (
-        <>
-          <Table
-            caption="Live sessions"
-            items={sessions}
-            keyOf={({ id }) => id}
-            columns={[
-              { title: "Cluster", cell: ({ cluster }) => <Untrusted text={cluster} /> },
-              { title: "Where", cell: (session) => <SessionLink session={session} /> },
-              { title: "What", cell: (session) => <SessionPurpose session={session} /> },
-              { title: "For", cell: ({ startedAt }) => formatDuration(now - Date.parse(startedAt)), isNumber: true },
-              { title: "Do", cell: (session) => isAdmin() && <EndSession session={session} /> },
-            ]}
-            empty="They have no session now."
-          />
-          {sessions.length > 0 && isAdmin() && (
-            <div class="actions">
-              <EndAllSessions user={user} count={sessions.length} />
-            </div>
-          )}
-        </>
-      )}
+      <ShowLive live={live}>
+        <Table
+          caption="Live sessions"
+          items={sessions}
+          keyOf={({ id }) => id}
+          columns={[
+            { title: "Cluster", cell: ({ cluster }) => <Untrusted text={cluster} /> },
+            { title: "Where", cell: (session) => <SessionLink session={session} /> },
+            { title: "What", cell: (session) => <SessionPurpose session={session} /> },
+            { title: "For", cell: ({ startedAt }) => formatDuration(now - Date.parse(startedAt)), isNumber: true },
+            { title: "Do", cell: (session) => isAdmin() && <EndSession session={session} /> },
+          ]}
+          empty="They have no session now."
+        />
+        {sessions.length > 0 && isAdmin() && (
+          <div class="actions">
+            <EndAllSessions user={user} count={sessions.length} />
+          </div>
+        )}
+      </ShowLive>
     </section>
   );
 }
