@@ -8,7 +8,7 @@ import { CATEGORY_LABELS, momentOf, OUTCOME_LABELS, outcomeTag, requestObject, r
 import { ExportButtons } from "../ui/export.tsx";
 import { Fact } from "../ui/facts.tsx";
 import type { Filter } from "../ui/filter.ts";
-import { Filters } from "../ui/filters.tsx";
+import { Filters, useFilterQuery } from "../ui/filters.tsx";
 import { Show } from "../ui/loading.tsx";
 import { DocumentLink, DocumentLinks } from "../ui/rule.tsx";
 import { PersonLink } from "../ui/session.tsx";
@@ -50,48 +50,31 @@ const COLUMNS: readonly Column<ApiRequest>[] = [
 ];
 
 export function RequestsPage(): JSX.Element {
-  return isAuditor() ? <EverybodysRequests /> : <OwnRequests />;
-}
-
-function EverybodysRequests(): JSX.Element {
-  const address = useAddressState();
-  const names = [...FILTERS.map(({ name }) => name), "cursor"] as const;
-  const query = Object.fromEntries(names.map((name) => [name, address.get(name)]));
-  const page = useCall("GET /-/admin/requests", { query });
+  const isOfAll = isAuditor();
+  const filters = isOfAll ? FILTERS : OWN_FILTERS;
+  const query = useFilterQuery(filters);
+  const page = useCall(isOfAll ? "GET /-/admin/requests" : "GET /-/requests", { query });
   const { since, until } = query;
   return (
     <>
-      <Filters filters={FILTERS} hasRanges>
-        <ExportButtons endpoint="GET /-/admin/requests" parts={{ query }} name="requests" />
-        <a class="button" href={pageAddress("/questions/refused-by-reason", { since, until })}>
-          Refusals by reason
-        </a>
+      {!isOfAll && <p class="hint">Your own requests, as far as the audit log has them.</p>}
+      <Filters filters={filters} hasRanges>
+        {isOfAll && (
+          <>
+            <ExportButtons endpoint="GET /-/admin/requests" parts={{ query }} name="requests" />
+            <a class="button" href={pageAddress("/questions/refused-by-reason", { since, until })}>
+              Refusals by reason
+            </a>
+          </>
+        )}
       </Filters>
       <Show loaded={page}>
         {({ items, next }) => (
           <>
-            <RequestTable requests={items} columns={COLUMNS} />
-            <Pager next={next} />
-          </>
-        )}
-      </Show>
-    </>
-  );
-}
-
-function OwnRequests(): JSX.Element {
-  const address = useAddressState();
-  const names = [...OWN_FILTERS.map(({ name }) => name), "cursor"] as const;
-  const query = Object.fromEntries(names.map((name) => [name, address.get(name)]));
-  const page = useCall("GET /-/requests", { query });
-  return (
-    <>
-      <p class="hint">Your own requests, as far as the audit log has them.</p>
-      <Filters filters={OWN_FILTERS} hasRanges />
-      <Show loaded={page}>
-        {({ items, next }) => (
-          <>
-            <RequestTable requests={items} columns={COLUMNS.filter(({ title }) => title !== "Person")} />
+            <RequestTable
+              requests={items}
+              columns={isOfAll ? COLUMNS : COLUMNS.filter(({ title }) => title !== "Person")}
+            />
             <Pager next={next} />
           </>
         )}

@@ -1,12 +1,11 @@
 /** Sessions, live and past: who was where, by every filter of the audit log. Who has no role sees their own. */
 import type { JSX } from "preact";
-import { useAddressState } from "../address.ts";
 import type { Session } from "../api/endpoints.ts";
 import { useCall } from "../api/use-call.ts";
 import { isAuditor } from "../me.ts";
 import { ExportButtons } from "../ui/export.tsx";
 import type { Filter } from "../ui/filter.ts";
-import { Filters } from "../ui/filters.tsx";
+import { Filters, useFilterQuery } from "../ui/filters.tsx";
 import { formatDuration } from "../ui/format.ts";
 import { Show } from "../ui/loading.tsx";
 import { OUTCOMES, PersonLink, SessionLink, SessionPurpose, SessionState } from "../ui/session.tsx";
@@ -63,9 +62,7 @@ export function SessionsPage(): JSX.Element {
 }
 
 function EverybodysSessions(): JSX.Element {
-  const address = useAddressState();
-  const names = [...FILTERS.map(({ name }) => name), "cursor"] as const;
-  const query = Object.fromEntries(names.map((name) => [name, address.get(name)]));
+  const query = useFilterQuery(FILTERS);
   const page = useCall("GET /-/admin/sessions", { query });
   return (
     <>
@@ -86,10 +83,8 @@ function EverybodysSessions(): JSX.Element {
 }
 
 function OwnSessions(): JSX.Element {
-  const address = useAddressState();
-  const names = [...OWN_FILTERS.map(({ name }) => name), "cursor"] as const;
-  const query = Object.fromEntries(names.map((name) => [name, address.get(name)]));
-  const page = useCall("GET /-/sessions", { query: { ...query, state: address.get("state") || "all" } });
+  const query = useFilterQuery(OWN_FILTERS);
+  const page = useCall("GET /-/sessions", { query: { ...query, state: query["state"] || "all" } });
   return (
     <>
       <p class="hint">Your own sessions.</p>

@@ -5,6 +5,16 @@ import { useAddressState } from "../address.ts";
 import type { Filter } from "./filter.ts";
 import { RANGES, readLocalInput, toAddressTime, toLocalInput } from "./time-range.ts";
 
+/** What the address asks of a list: its filters, and which page of it. */
+export function useFilterQuery(filters: readonly Filter[]): Readonly<Record<string, string>> {
+  const address = useAddressState();
+  return Object.fromEntries(parametersOf(filters).map((name) => [name, address.get(name)]));
+}
+
+function parametersOf(filters: readonly Filter[]): readonly string[] {
+  return [...filters.map(({ name }) => name), "cursor"];
+}
+
 interface FiltersProps {
   readonly filters: readonly Filter[];
   /** Whether `since` and `until` have buttons for what people ask for most. */
@@ -16,7 +26,7 @@ interface FiltersProps {
 export function Filters({ filters, hasRanges = false, children }: FiltersProps): JSX.Element {
   const address = useAddressState();
   const change = (changes: Readonly<Record<string, string>>) => address.set({ ...changes, cursor: "" });
-  const names = [...filters.map(({ name }) => name), "cursor"];
+  const names = parametersOf(filters);
   const isSet = ({ name }: Filter) => address.get(name) !== "";
   const fieldsOf = (some: readonly Filter[]) => (
     <div class="filters">
