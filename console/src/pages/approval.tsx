@@ -84,15 +84,9 @@ function Facts({ request }: { readonly request: AccessRequest }): JSX.Element {
         {selfApproved ? <span class="tag bad">approved by its own person, with an alert</span> : progressOf(request)}
         {approvals.length > 0 && (
           <ul class="plain">
-            {approvals.map(({ by, at, reason: why }) => (
-              <li key={`${by} ${at}`}>
-                <Untrusted text={by} />, <Time at={at} />
-                {why !== null && (
-                  <>
-                    {": "}
-                    <Untrusted text={why} />
-                  </>
-                )}
+            {approvals.map((approval) => (
+              <li key={`${approval.by} ${approval.at}`}>
+                <WhoAndWhy {...approval} />
               </li>
             ))}
           </ul>
@@ -105,16 +99,25 @@ function Facts({ request }: { readonly request: AccessRequest }): JSX.Element {
       )}
       {end && (
         <Fact name={end.how === "denied" ? "Denied by" : "Ended by"}>
-          <Untrusted text={end.by} />, <Time at={end.at} />
-          {end.reason !== null && (
-            <>
-              {": "}
-              <Untrusted text={end.reason} />
-            </>
-          )}
+          <WhoAndWhy {...end} />
         </Fact>
       )}
     </dl>
+  );
+}
+
+/** Who decided, when, and why, where they said so. */
+function WhoAndWhy({ by, at, reason }: Pick<AccessRequest["approvals"][number], "by" | "at" | "reason">): JSX.Element {
+  return (
+    <>
+      <Untrusted text={by} />, <Time at={at} />
+      {reason !== null && (
+        <>
+          {": "}
+          <Untrusted text={reason} />
+        </>
+      )}
+    </>
   );
 }
 

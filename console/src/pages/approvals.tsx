@@ -8,7 +8,7 @@ import type { AccessDecision, AccessRequest, AvailableGrant } from "../api/endpo
 import { type Loaded, useCall } from "../api/use-call.ts";
 import { useFresh } from "../api/use-fresh.ts";
 import { isAuditor, me } from "../me.ts";
-import { AccessState, AskForGrant, approvalAddress, EndAccess, Gives } from "../ui/access.tsx";
+import { AccessLink, AccessState, AskForGrant, approvalAddress, EndAccess, Gives } from "../ui/access.tsx";
 import { announce } from "../ui/announce.tsx";
 import { formatDuration } from "../ui/format.ts";
 import { Show } from "../ui/loading.tsx";
@@ -186,14 +186,7 @@ function DecidedBy({ decision }: { readonly decision: AccessDecision }): JSX.Ele
 const DECIDED_COLUMNS: readonly Column<AccessDecision>[] = [
   { title: "When", cell: ({ at }) => <Time at={at} /> },
   { title: "Person", cell: ({ user }) => <PersonLink user={user} /> },
-  {
-    title: "Grant",
-    cell: ({ id, grant }) => (
-      <a href={approvalAddress(id)}>
-        <Untrusted text={grant} />
-      </a>
-    ),
-  },
+  { title: "Grant", cell: (decision) => <AccessLink access={decision} /> },
   {
     title: "Decision",
     cell: (decision) => <span class={`tag ${decisionTone(decision)}`}>{decisionLabel(decision)}</span>,
@@ -284,14 +277,7 @@ function MyRequests({
 }): JSX.Element {
   const columns: readonly Column<AccessRequest>[] = [
     { title: "Asked", cell: ({ requestedAt }) => <Time at={requestedAt} /> },
-    {
-      title: "Grant",
-      cell: ({ id, grant }) => (
-        <a href={approvalAddress(id)}>
-          <Untrusted text={grant} />
-        </a>
-      ),
-    },
+    { title: "Grant", cell: (request) => <AccessLink access={request} /> },
     { title: "State", cell: (request) => <AccessState request={request} /> },
     { title: "Your reason", cell: ({ reason }) => <Untrusted text={reason} /> },
     { title: "Until", cell: ({ until }) => <Time at={until} /> },

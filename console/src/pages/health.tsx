@@ -10,6 +10,7 @@ import { CommandButton } from "../ui/confirm.tsx";
 import { Fact } from "../ui/facts.tsx";
 import { formatBytes } from "../ui/format.ts";
 import { Failure, Show } from "../ui/loading.tsx";
+import { sessionAddress } from "../ui/session.tsx";
 import { Time } from "../ui/time.tsx";
 import { Untrusted } from "../ui/untrusted.tsx";
 
@@ -181,7 +182,7 @@ const PARTS: Readonly<Record<Finding["id"], (known: Known) => ComponentChildren>
             {recentChain.broken.map(({ sessionId, seq }) => (
               <li key={`${sessionId} ${seq}`}>
                 Event {seq} of{" "}
-                <a href={pageAddress(`/sessions/${encodeURIComponent(sessionId)}`)}>
+                <a href={sessionAddress(sessionId)}>
                   <Untrusted text={sessionId} />
                 </a>
               </li>

@@ -1,6 +1,6 @@
 /** Live: who is where now. The directory's stream tells it, also while the audit database does not answer. */
 import type { JSX } from "preact";
-import { pageAddress, useAddressState } from "../address.ts";
+import { useAddressState } from "../address.ts";
 import type { Session } from "../api/endpoints.ts";
 import { useLive } from "../api/use-live.ts";
 import { idleMs, type LiveRecord } from "../live.ts";
@@ -9,7 +9,7 @@ import { announce } from "../ui/announce.tsx";
 import { EndSession, LockPerson } from "../ui/commands.tsx";
 import { formatBytes, formatDuration } from "../ui/format.ts";
 import { ShowLive } from "../ui/live.tsx";
-import { PersonLink, SessionLink, SessionPurpose } from "../ui/session.tsx";
+import { PersonLink, SessionLink, SessionPurpose, sessionAddress } from "../ui/session.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { Untrusted } from "../ui/untrusted.tsx";
 import { useNow } from "../ui/use-now.ts";
@@ -86,7 +86,7 @@ function Commands({ session }: { readonly session: Session }): JSX.Element {
   return (
     <div class="actions">
       {recordingMode !== "off" && (
-        <a class="button" href={pageAddress(`/sessions/${encodeURIComponent(id)}`)}>
+        <a class="button" href={sessionAddress(id)}>
           Watch
         </a>
       )}

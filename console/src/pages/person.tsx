@@ -9,7 +9,7 @@ import { isAdmin, isAuditor, me } from "../me.ts";
 import { documentOf } from "../rules/document.ts";
 import { type PossibleIdentity, possibleIdentities } from "../rules/identity.ts";
 import { identitySubject } from "../rules/words.ts";
-import { approvalAddress, EndAccess } from "../ui/access.tsx";
+import { AccessLink, approvalAddress, EndAccess } from "../ui/access.tsx";
 import { ActivityTable } from "../ui/activity.tsx";
 import { EndAllSessions, EndSession, LiftLock, LockPerson } from "../ui/commands.tsx";
 import { Fact } from "../ui/facts.tsx";
@@ -214,14 +214,7 @@ function Access({ user }: OfPerson): JSX.Element {
               items={theirs}
               keyOf={({ id }) => id}
               columns={[
-                {
-                  title: "Grant",
-                  cell: ({ id, grant }) => (
-                    <a href={approvalAddress(id)}>
-                      <Untrusted text={grant} />
-                    </a>
-                  ),
-                },
+                { title: "Grant", cell: (access) => <AccessLink access={access} /> },
                 {
                   title: "Until",
                   cell: ({ until }) =>

@@ -16,7 +16,7 @@ import { ExportButtons } from "../ui/export.tsx";
 import { Filters } from "../ui/filters.tsx";
 import { formatBytes } from "../ui/format.ts";
 import { Show } from "../ui/loading.tsx";
-import { PersonLink } from "../ui/session.tsx";
+import { PersonLink, sessionAddress } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { useTitle } from "../ui/title.ts";
@@ -176,7 +176,7 @@ function cellOf(column: string, cell: unknown, zone: string | number | undefined
   if (kind === "person") return <PersonLink user={text} />;
   if (kind === "session") {
     return (
-      <a href={pageAddress(`/sessions/${encodeURIComponent(text)}`)}>
+      <a href={sessionAddress(text)}>
         <Untrusted text={`${text.slice(0, SHOWN_ID_CHARS)}…`} />
       </a>
     );

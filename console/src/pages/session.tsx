@@ -2,7 +2,6 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { commandLine } from "../../../common/shell.ts";
-import { pageAddress } from "../address.ts";
 import type { SessionDetail, SessionEvent } from "../api/endpoints.ts";
 import { useCall } from "../api/use-call.ts";
 import {
@@ -15,14 +14,14 @@ import {
 } from "../chain/verify.ts";
 import { isAdmin, isAuditor } from "../me.ts";
 import { LivePlayer, RecordingPlayer } from "../player/player.tsx";
-import { approvalAddress } from "../ui/access.tsx";
+import { AccessLink } from "../ui/access.tsx";
 import { announce } from "../ui/announce.tsx";
 import { EndSession, LockPerson, SendMessage } from "../ui/commands.tsx";
 import { Fact } from "../ui/facts.tsx";
 import { formatBytes, formatDuration } from "../ui/format.ts";
 import { Show } from "../ui/loading.tsx";
 import { DocumentLink, DocumentLinks } from "../ui/rule.tsx";
-import { outcomeLabel, PersonLink, SessionState } from "../ui/session.tsx";
+import { outcomeLabel, PersonLink, SessionState, sessionAddress } from "../ui/session.tsx";
 import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { useTitle } from "../ui/title.ts";
@@ -220,14 +219,7 @@ function Approvals({ session: { grants, approvals } }: { readonly session: Sessi
         items={approvals ?? []}
         keyOf={({ id, at }) => `${id} ${at}`}
         columns={[
-          {
-            title: "Request",
-            cell: ({ id, grant }) => (
-              <a href={approvalAddress(id)}>
-                <Untrusted text={grant} />
-              </a>
-            ),
-          },
+          { title: "Request", cell: (decision) => <AccessLink access={decision} /> },
           { title: "Decision", cell: ({ decision }) => decision },
           { title: "By", cell: ({ by }) => <Untrusted text={by} /> },
           { title: "At", cell: ({ at }) => <Time at={at} /> },
@@ -259,9 +251,7 @@ function Events({
             {hasPlayer(session) && (
               <>
                 {" "}
-                <a href={pageAddress(`/sessions/${encodeURIComponent(session.id)}`, { at: event.at })}>
-                  Show on screen
-                </a>
+                <a href={sessionAddress(session.id, { at: event.at })}>Show on screen</a>
               </>
             )}
             <details>

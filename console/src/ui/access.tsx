@@ -15,6 +15,15 @@ export function approvalAddress(id: string): string {
   return pageAddress(`/approvals/${encodeURIComponent(id)}`);
 }
 
+/** A grant, as a link to the request for it. */
+export function AccessLink({ access: { id, grant } }: { readonly access: Pick<AccessRequest, "id" | "grant"> }) {
+  return (
+    <a href={approvalAddress(id)}>
+      <Untrusted text={grant} />
+    </a>
+  );
+}
+
 export function AccessState({ request: { state } }: { readonly request: Pick<AccessRequest, "state"> }): JSX.Element {
   return <span class={`tag ${STATE_TONES[state]}`}>{state}</span>;
 }

@@ -47,6 +47,11 @@ export function SessionState({ session }: { readonly session: Session }): JSX.El
   );
 }
 
+/** The address of a session's page. @param query of a moment of it */
+export function sessionAddress(id: string, query: { readonly at?: string } = {}): string {
+  return pageAddress(`/sessions/${encodeURIComponent(id)}`, query);
+}
+
 /** Where a session is, as a link to its page where whoever looks may see that. */
 export function SessionLink({ session }: { readonly session: Session }): JSX.Element {
   const { id, user, namespace, pod, container } = session;
@@ -65,7 +70,7 @@ export function SessionLink({ session }: { readonly session: Session }): JSX.Ele
   );
   // An approver sees what somebody did in the last hour, and no more of it.
   if (!maySee(user)) return <span>{where}</span>;
-  return <a href={pageAddress(`/sessions/${encodeURIComponent(id)}`)}>{where}</a>;
+  return <a href={sessionAddress(id)}>{where}</a>;
 }
 
 /** Whether whoever looks may see what somebody did. */
