@@ -1,6 +1,7 @@
 /** How the parts of Sallyport are, for whoever is on call: what is the matter, and what to do. Pure. */
 import { MAX_COUNTED_SESSIONS } from "../../common/counted-sessions.ts";
 import type { SystemHealth, Webhooks } from "./api/endpoints.ts";
+import { reasonOf, textOf } from "./ui/form.ts";
 import { toLocalInput } from "./ui/time-range.ts";
 
 /** `good`: nothing to do. `look`: not now, but soon. `act`: now. `unknown`: nobody answered. `off`: not in use. */
@@ -225,13 +226,11 @@ export function drainFields(drain: Drain, now: number): { readonly until: string
  * The body of the command that begins or changes a drain. An end that nobody changed stays as it is, to the second:
  * a field has minutes.
  *
- * @param typed `until` as its field has it, which requires a time
+ * @param typed the dialog's form, which requires `until`
  */
-export function drainBody(
-  { until, reason }: { readonly until: string; readonly reason: string },
-  drain: Drain,
-): { readonly until: string; readonly reason?: string } {
+export function drainBody(typed: FormData, drain: Drain): { readonly until: string; readonly reason?: string } {
+  const until = textOf(typed, "until");
   const present = drain.until;
   const end = present !== null && until === toLocalInput(present) ? present : new Date(until).toISOString();
-  return { until: end, ...(reason !== "" && { reason }) };
+  return { until: end, ...reasonOf(typed) };
 }

@@ -8,6 +8,7 @@ import { countSessions, countWaiting, drainBody, drainFields, type Finding, find
 import { isAdmin, me } from "../me.ts";
 import { CommandButton } from "../ui/confirm.tsx";
 import { Fact } from "../ui/facts.tsx";
+import { reasonOf } from "../ui/form.ts";
 import { formatBytes } from "../ui/format.ts";
 import { Failure, Show } from "../ui/loading.tsx";
 import { sessionAddress } from "../ui/session.tsx";
@@ -277,18 +278,12 @@ interface DrainProps {
 function DrainCommands({ drain, changed }: DrainProps): JSX.Element {
   const isDraining = drain.draining;
   const begin = drainFields(drain, Date.now());
-  const textOf = (form: FormData, name: string) => String(form.get(name) ?? "").trim();
-  const reasonOf = (form: FormData) => (textOf(form, "reason") === "" ? {} : { reason: textOf(form, "reason") });
   return (
     <div class="actions">
       <CommandButton
         title={isDraining ? "Change end or reason" : "Refuse new sessions"}
         isDangerous={!isDraining}
-        run={(form) =>
-          call("PUT /-/admin/drain", {
-            body: drainBody({ until: textOf(form, "until"), reason: textOf(form, "reason") }, drain),
-          })
-        }
+        run={(form) => call("PUT /-/admin/drain", { body: drainBody(form, drain) })}
         done="New sessions are refused."
         onDone={changed}
         fields={

@@ -5,8 +5,8 @@ import { pageAddress } from "../address.ts";
 import { call } from "../api/client.ts";
 import type { AccessRequest, AvailableGrant } from "../api/endpoints.ts";
 import { me } from "../me.ts";
-import { reasonOf } from "./commands.tsx";
 import { CommandButton } from "./confirm.tsx";
+import { reasonOf } from "./form.ts";
 import { DocumentLinks } from "./rule.tsx";
 import { Untrusted } from "./untrusted.tsx";
 

@@ -4,13 +4,8 @@ import { call } from "../api/client.ts";
 import type { Session } from "../api/endpoints.ts";
 import { isAdmin } from "../me.ts";
 import { CommandButton } from "./confirm.tsx";
+import { reasonOf } from "./form.ts";
 import { Untrusted } from "./untrusted.tsx";
-
-/** The reason that somebody gave, or none. */
-export function reasonOf(form: FormData): { readonly reason?: string } {
-  const reason = String(form.get("reason") ?? "").trim();
-  return reason === "" ? {} : { reason };
-}
 
 /** Ends a live session; its user reads the reason. Who has no role may end their own. */
 export function EndSession({

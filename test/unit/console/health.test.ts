@@ -158,17 +158,22 @@ describe("the dialog of a drain", () => {
     since: ago(1),
     until: "2026-11-27T12:34:56.789Z",
   };
+  const formOf = (fields: Readonly<Record<string, string>>) => {
+    const form = new FormData();
+    for (const [name, text] of Object.entries(fields)) form.set(name, text);
+    return form;
+  };
 
   it("begins with the end and the reason that hold, so that a change of one keeps the other", () => {
     const fields = drainFields(HELD, NOW);
-    expect(drainBody(fields, HELD)).toEqual({ until: HELD.until, reason: "upgrade" });
-    expect(drainBody({ ...fields, reason: "longer" }, HELD)).toEqual({ until: HELD.until, reason: "longer" });
+    expect(drainBody(formOf(fields), HELD)).toEqual({ until: HELD.until, reason: "upgrade" });
+    expect(drainBody(formOf({ ...fields, reason: "longer" }), HELD)).toEqual({ until: HELD.until, reason: "longer" });
     const later = new Date(2026, 10, 27, 20, 15).toISOString();
-    expect(drainBody({ ...fields, until: "2026-11-27T20:15" }, HELD)).toEqual({ until: later, reason: "upgrade" });
+    expect(drainBody(formOf({ ...fields, until: "2026-11-27T20:15" }), HELD)).toEqual({ until: later, reason: "upgrade" });
   });
 
   it("begins with an hour and no reason where there is none, and takes a reason away", () => {
-    expect(drainBody(drainFields(NONE, NOW), NONE)).toEqual({ until: "2026-11-27T09:00:00.000Z" });
-    expect(drainBody({ ...drainFields(HELD, NOW), reason: "" }, HELD)).toEqual({ until: HELD.until });
+    expect(drainBody(formOf(drainFields(NONE, NOW)), NONE)).toEqual({ until: "2026-11-27T09:00:00.000Z" });
+    expect(drainBody(formOf({ ...drainFields(HELD, NOW), reason: "" }), HELD)).toEqual({ until: HELD.until });
   });
 });
