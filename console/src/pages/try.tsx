@@ -2,9 +2,10 @@
 import type { JSX } from "preact";
 import { useAddressState } from "../address.ts";
 import { useCall } from "../api/use-call.ts";
+import { clusterOf } from "../rules/anchors.ts";
 import { documentOf, type RulesDocument } from "../rules/document.ts";
 import { assumptionsOf } from "../rules/identity.ts";
-import { requestOf, ruleOfStep, VERBS } from "../rules/question.ts";
+import { requestOf, ruleOfStep, VERBS, verbOf } from "../rules/question.ts";
 import { Fact } from "../ui/facts.tsx";
 import { Show } from "../ui/loading.tsx";
 import { DocumentLink } from "../ui/rule.tsx";
@@ -34,8 +35,7 @@ function QuestionForm({ document }: OfDocument): JSX.Element {
   const { clusters, grants, identities } = document;
   const matches = [...identities, ...clusters.flatMap((cluster) => cluster.identities ?? [])].map(({ match }) => match);
   const assumed = assumptionsOf([...matches, ...grants.flatMap((grant) => grant.for)]);
-  const isSession =
-    VERBS.find(({ name }) => name === address.get("verb"))?.session !== undefined || address.get("verb") === "";
+  const isSession = verbOf(address.get("verb")).session !== undefined;
   const isWritten = address.get("request") !== "";
   return (
     <search aria-label="Question">
@@ -170,7 +170,7 @@ function Answer({ document }: OfDocument): JSX.Element {
       ...Object.fromEntries(lists.map((name) => [name, address.all(name)])),
     },
   });
-  const cluster = document.clusters.find(({ name }) => name === address.get("cluster")) ?? document.clusters[0];
+  const cluster = clusterOf(document.clusters, address.get("cluster"), undefined);
   const ruleNames = (cluster?.rules ?? []).map(({ name }) => name);
   return (
     <section aria-labelledby="answer">

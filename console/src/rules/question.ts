@@ -12,7 +12,7 @@ interface Verb {
 }
 
 /** As Kubernetes names them; kubectl's commands that open a session first. */
-export const VERBS: readonly Verb[] = [
+export const VERBS: readonly [Verb, ...Verb[]] = [
   {
     ...{ name: "exec", label: "exec: a shell or a command", method: "GET", isOfOne: true },
     session: "exec?command=sh&stdin=true&stdout=true&tty=true",
@@ -32,8 +32,13 @@ export const VERBS: readonly Verb[] = [
   { name: "deletecollection", label: "delete all", method: "DELETE", isOfOne: false },
 ];
 
+/** The verb of a name; anything else counts as the first. */
+export function verbOf(name: string): Verb {
+  return VERBS.find((verb) => verb.name === name) ?? VERBS[0];
+}
+
 export interface Question {
-  /** Of {@link VERBS}; anything else counts as the first. */
+  /** As `verbOf` reads it. */
   readonly verb: string;
   /** As rules name them: `pods`, `deployments.apps`, `pods/log`. Sessions are of pods. */
   readonly resource: string;
@@ -51,8 +56,7 @@ const PATH_PART = /^(?!\.{1,2}$)[^/\s]+$/;
  * @returns what is missing, for a person
  */
 export function requestOf({ verb: wanted, resource, namespace, name }: Question): Result<string, string> {
-  const verb = VERBS.find((one) => one.name === wanted) ?? VERBS[0];
-  if (!verb) return err("name a verb");
+  const verb = verbOf(wanted);
   const isSession = verb.session !== undefined;
   const [base = "", subresource, ...rest] = (isSession ? "pods" : resource).split("/");
   if (base === "") return err("name a resource, such as pods, secrets or deployments.apps");
