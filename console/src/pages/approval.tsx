@@ -129,7 +129,7 @@ function Decision({ request, reload }: RequestProps): JSX.Element | null {
     <>
       <div class="actions">
         <Decide request={request} onDone={reload} />
-        <EndAccess access={request} isActive={state === "active"} onDone={reload} />
+        <EndAccess access={request} onDone={reload} />
       </div>
       {state === "pending" && mayDecide.length === 0 && (
         <p class="hint">

@@ -5,7 +5,7 @@ import { useLocation } from "preact-iso/router";
 import { decisionLabel, decisionTone, isOpen, progressOf } from "../access.ts";
 import { pageAddress, useAddressState } from "../address.ts";
 import type { AccessDecision, AccessRequest, AvailableGrant } from "../api/endpoints.ts";
-import { type Loaded, useCall } from "../api/use-call.ts";
+import { useCall } from "../api/use-call.ts";
 import { useFresh } from "../api/use-fresh.ts";
 import { isAuditor, me } from "../me.ts";
 import { AccessLink, AccessState, AskForGrant, approvalAddress, EndAccess, Gives } from "../ui/access.tsx";
@@ -144,7 +144,7 @@ function Active(): JSX.Element {
           <a class="button" href={approvalAddress(decision.id)}>
             Review
           </a>
-          <EndAccess access={decision} isActive onDone={approvals.reload} />
+          <EndAccess access={decision} onDone={approvals.reload} />
         </div>
       ),
     },
@@ -224,7 +224,7 @@ function MyAccess(): JSX.Element {
       {({ grants, items }) => (
         <>
           <MyGrants grants={grants} />
-          <MyRequests items={items} access={access} />
+          <MyRequests items={items} reload={access.reload} />
         </>
       )}
     </Show>
@@ -270,10 +270,10 @@ function MyGrants({ grants }: { readonly grants: readonly AvailableGrant[] }): J
 
 function MyRequests({
   items,
-  access,
+  reload,
 }: {
   readonly items: readonly AccessRequest[];
-  readonly access: Pick<Loaded<unknown>, "reload">;
+  readonly reload: () => void;
 }): JSX.Element {
   const columns: readonly Column<AccessRequest>[] = [
     { title: "Asked", cell: ({ requestedAt }) => <Time at={requestedAt} /> },
@@ -283,8 +283,7 @@ function MyRequests({
     { title: "Until", cell: ({ until }) => <Time at={until} /> },
     {
       title: "Do",
-      cell: (request) =>
-        isOpen(request) && <EndAccess access={request} isActive={request.state === "active"} onDone={access.reload} />,
+      cell: (request) => isOpen(request) && <EndAccess access={request} onDone={reload} />,
     },
   ];
   return (

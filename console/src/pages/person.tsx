@@ -204,10 +204,7 @@ function Access({ user }: OfPerson): JSX.Element {
       <h2 id="access">Access for a while</h2>
       <Show loaded={approvals}>
         {({ pending, active }) => {
-          const theirs = [
-            ...pending.map(({ id, user: who, grant }) => ({ id, user: who, grant, until: null })),
-            ...active.map(({ id, user: who, grant, until }) => ({ id, user: who, grant, until })),
-          ].filter((one) => one.user === user);
+          const theirs = [...pending, ...active].filter((access) => access.user === user);
           return (
             <Table
               caption="Their requests and grants"
@@ -227,7 +224,7 @@ function Access({ user }: OfPerson): JSX.Element {
                       <a class="button" href={approvalAddress(access.id)}>
                         Review
                       </a>
-                      <EndAccess access={access} isActive={access.until !== null} onDone={approvals.reload} />
+                      <EndAccess access={access} onDone={approvals.reload} />
                     </div>
                   ),
                 },

@@ -110,14 +110,14 @@ export function Decide({ request, onDone }: OfRequest): JSX.Element {
 }
 
 interface EndProps {
-  readonly access: Pick<AccessRequest, "id" | "user" | "grant">;
-  readonly isActive: boolean;
+  readonly access: Pick<AccessRequest, "id" | "user" | "grant" | "until">;
   readonly onDone: () => void;
 }
 
 /** Ends a request that waits, or a grant that holds: one's own, or somebody else's where that is allowed. */
-export function EndAccess({ access, isActive, onDone }: EndProps): JSX.Element | null {
-  const { id, user, grant } = access;
+export function EndAccess({ access, onDone }: EndProps): JSX.Element | null {
+  const { id, user, grant, until } = access;
+  const isActive = until !== null;
   const who = me.value;
   if (!who || !mayRevoke(who, access)) return null;
   const isOwn = user === who.identity;

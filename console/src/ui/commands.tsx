@@ -80,22 +80,13 @@ export function LiftLock({ user, onDone }: { readonly user: string; readonly onD
 }
 
 /** Ends all sessions of a person, who may open others. */
-export function EndAllSessions({
-  user,
-  count,
-  onDone,
-}: {
-  readonly user: string;
-  readonly count: number;
-  readonly onDone?: () => void;
-}): JSX.Element {
+export function EndAllSessions({ user, count }: { readonly user: string; readonly count: number }): JSX.Element {
   return (
     <CommandButton
       title="End all sessions"
       isDangerous
       run={(form) => call("DELETE /-/admin/users/{email}/sessions", { params: { email: user }, body: reasonOf(form) })}
       done="All sessions are ended."
-      {...(onDone && { onDone })}
     >
       <p>
         Ends {count === 1 ? "the session" : `the ${count} sessions`} of <Untrusted text={user} /> at every cluster. They
