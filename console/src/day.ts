@@ -1,5 +1,5 @@
 /** One day of somebody, in the zone of whoever looks. The address has its ends, so that a link means the same. Pure. */
-import { readLocalInput, startOfDay, toAddressTime } from "./ui/time-range.ts";
+import { readLocalInput, startOfDay, toAddressTime, toLocalInput } from "./ui/time-range.ts";
 
 export interface Period {
   /** RFC 3339, in UTC. */
@@ -29,9 +29,7 @@ export function dayOfInput(value: string): Period | undefined {
 
 /** The date of a period's beginning, as a date field takes it. */
 export function inputOf({ since }: Pick<Period, "since">): string {
-  const at = new Date(since);
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return toLocalInput(since).slice(0, "2026-11-27".length);
 }
 
 /**

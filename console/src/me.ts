@@ -20,6 +20,11 @@ export function isAuditor(): boolean {
   return me.value?.roles.some((role) => role === "auditor" || role === "admin") === true;
 }
 
+/** Whether the person may see what somebody did: everybody their own. */
+export function maySee(user: string): boolean {
+  return isAuditor() || user === me.value?.identity;
+}
+
 /** Whether the person may end sessions, lock people and the like. */
 export function isAdmin(): boolean {
   return me.value?.roles.includes("admin") === true;

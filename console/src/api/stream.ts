@@ -1,5 +1,5 @@
 /** Streams of JSON lines from the API: read as they come, and connected again when they end. */
-import { backoffMs } from "../../../common/backoff.ts";
+import { jitteredBackoffMs } from "../../../common/backoff.ts";
 import { err, ok, type Result } from "../../../common/result.ts";
 import { send } from "./client.ts";
 import type { ApiFailure } from "./endpoints.ts";
@@ -43,7 +43,7 @@ export async function followLines<T>(path: string, handler: StreamHandler<T>, si
       failures++;
       handler.onDown(ended.error);
     }
-    await delay(backoffMs(failures, RETRY) * (0.5 + Math.random() / 2), signal);
+    await delay(jitteredBackoffMs(failures, RETRY, Math.random()), signal);
   }
 }
 

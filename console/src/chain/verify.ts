@@ -3,6 +3,7 @@
  * event follows the one before it. audit/chain.ts makes the hashes. Unlike audit/verify.ts, which has rows of
  * D1, this has the hashed text that the API shows, and the events of one session. Pure, but for the digest.
  */
+import { isJsonObject, parseJson } from "../../../common/json.ts";
 
 /** An event as the API shows it. */
 export interface ShownEvent {
@@ -103,12 +104,12 @@ async function linkOf(earlier: HashedEvent, later: HashedEvent, digest: Digest):
 
 /** Whether the hash is that of the text, and the text names the hash before it. @param digest of the text */
 function isIntact({ raw, hash, prevHash }: HashedEvent, digest: string): boolean {
-  const hashed = parse(raw);
+  const hashed = parseJson(raw);
   return digest === hash && Array.isArray(hashed) && hashed[0] === prevHash;
 }
 
 function showsWhatWasHashed(sessionId: string, { seq, at, type, data, prevHash, raw }: ShownEvent): boolean {
-  const hashed = parse(raw);
+  const hashed = parseJson(raw);
   if (!Array.isArray(hashed) || hashed.length !== 6) return false;
   const text: unknown = hashed[5];
   return (
@@ -118,22 +119,14 @@ function showsWhatWasHashed(sessionId: string, { seq, at, type, data, prevHash, 
     hashed[3] === Date.parse(at) &&
     hashed[4] === type &&
     typeof text === "string" &&
-    canonical(parse(text)) === canonical(data)
+    canonical(parseJson(text)) === canonical(data)
   );
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** JSON whose keys are in order, so that two values have the same text if they are the same. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
+    isJsonObject(part)
       ? Object.fromEntries(Object.entries(part).sort(([one], [other]) => (one < other ? -1 : 1)))
       : part,
   );

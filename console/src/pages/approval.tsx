@@ -5,7 +5,7 @@ import { isOpen, progressOf } from "../access.ts";
 import type { AccessRequest } from "../api/endpoints.ts";
 import { useCall } from "../api/use-call.ts";
 import { useFresh } from "../api/use-fresh.ts";
-import { isAuditor, me } from "../me.ts";
+import { isAuditor, maySee, me } from "../me.ts";
 import { AccessState, Decide, EndAccess, Gives } from "../ui/access.tsx";
 import { ActivityList } from "../ui/activity.tsx";
 import { announce } from "../ui/announce.tsx";
@@ -145,7 +145,7 @@ function Decision({ request, reload }: RequestProps): JSX.Element | null {
 /** What the person did lately, beside what they ask for: whoever decides must not have to look for it. */
 function LastHour({ request }: { readonly request: AccessRequest }): JSX.Element | null {
   // As the API has it: approvers see it while the request waits or holds.
-  const isShown = isAuditor() || isOpen(request) || request.user === me.value?.identity;
+  const isShown = maySee(request.user) || isOpen(request);
   const activity = useCall(isShown ? "GET /-/approvals/{id}/activity" : undefined, { params: { id: request.id } });
   useFresh(() => {
     if (isOpen(request)) activity.refresh();

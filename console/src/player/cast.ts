@@ -3,6 +3,7 @@
  *
  * The format: docs/REFERENCE.md, "Recordings". A line that no writer of ours wrote is passed on as it is.
  */
+import { isJsonObject, parseJson } from "../../../common/json.ts";
 
 /** A moment that somebody may want to jump to. */
 export interface Moment {
@@ -36,8 +37,8 @@ export function prepareCast(cast: string): PreparedCast {
   let lastStderr = Number.NEGATIVE_INFINITY;
   const text = cast.replace(MARK, (line, seconds: string, code: string, quoted: string) => {
     const at = Number(seconds);
-    const label = readLabel(quoted);
-    if (label === undefined || (code === "e" && label !== "stderr")) return line;
+    const label = parseJson(quoted);
+    if (typeof label !== "string" || (code === "e" && label !== "stderr")) return line;
     if (code === "e") {
       const isNew = at - lastStderr >= STDERR_GAP_SECONDS;
       lastStderr = at;
@@ -55,12 +56,9 @@ export function prepareCast(cast: string): PreparedCast {
 
 /** https://docs.asciinema.org/manual/asciicast/v2/#header: the first line. */
 function readBeganAt(cast: string): number | undefined {
-  try {
-    const { timestamp } = JSON.parse(cast.slice(0, Math.max(0, cast.indexOf("\n")))) as { timestamp?: unknown };
-    return typeof timestamp === "number" && Number.isFinite(timestamp) ? timestamp : undefined;
-  } catch {
-    return undefined;
-  }
+  const header = parseJson(cast.slice(0, Math.max(0, cast.indexOf("\n"))));
+  const timestamp = isJsonObject(header) ? header["timestamp"] : undefined;
+  return typeof timestamp === "number" && Number.isFinite(timestamp) ? timestamp : undefined;
 }
 
 /**
@@ -73,14 +71,6 @@ function readBeganAt(cast: string): number | undefined {
 export function momentOf(at: string, { beganAt }: Pick<PreparedCast, "beganAt">): number | undefined {
   const seconds = Date.parse(at) / 1_000 - (beganAt ?? Number.NaN);
   return Number.isFinite(seconds) ? Math.max(0, seconds - 1) : undefined;
-}
-
-function readLabel(quoted: string): string | undefined {
-  try {
-    return JSON.parse(quoted) as string;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Not by `^` and the flag `m`, which also take U+2028 for a line's end: a program's output may have it. */

@@ -1,4 +1,5 @@
 /** What the columns of an answer are, by their names in the SQL of audit/questions. Pure. */
+import { parseJson } from "../../../common/json.ts";
 
 export type ColumnKind = "time" | "person" | "session" | "command" | "bytes" | "other";
 
@@ -56,10 +57,6 @@ function offsetMs(zone: string | number | undefined): number {
 /** Reads a command of an answer. @returns undefined where the cell is no list of texts */
 export function readCommand(cell: unknown): readonly string[] | undefined {
   if (typeof cell !== "string" || !cell.startsWith("[")) return undefined;
-  try {
-    const parsed: unknown = JSON.parse(cell);
-    return Array.isArray(parsed) && parsed.every((part) => typeof part === "string") ? parsed : undefined;
-  } catch {
-    return undefined;
-  }
+  const parsed = parseJson(cell);
+  return Array.isArray(parsed) && parsed.every((part) => typeof part === "string") ? parsed : undefined;
 }

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { commandLine } from "../../../common/shell.ts";
 import { pageAddress } from "../address.ts";
 import type { Session } from "../api/endpoints.ts";
-import { isAuditor, me } from "../me.ts";
+import { maySee } from "../me.ts";
 import { Untrusted, UntrustedCode } from "./untrusted.tsx";
 
 type Outcome = NonNullable<Session["outcome"]>;
@@ -71,11 +71,6 @@ export function SessionLink({ session }: { readonly session: Session }): JSX.Ele
   // An approver sees what somebody did in the last hour, and no more of it.
   if (!maySee(user)) return <span>{where}</span>;
   return <a href={sessionAddress(id)}>{where}</a>;
-}
-
-/** Whether whoever looks may see what somebody did. */
-function maySee(user: string): boolean {
-  return isAuditor() || user === me.value?.identity;
 }
 
 /** What a session does: its kind, and its command or ports. */
