@@ -146,20 +146,15 @@ function Answered({ answer, query }: AnsweredProps): JSX.Element {
   );
 }
 
-interface Row {
-  readonly cells: readonly unknown[];
-  readonly key: string;
-}
-
 function Rows({ answer: { title, columns, rows, values } }: { readonly answer: QuestionAnswer }): JSX.Element {
   return (
     <Table
       caption={title}
-      items={rows.map((cells, index): Row => ({ cells, key: String(index) }))}
-      keyOf={({ key }) => key}
+      items={rows}
+      keyOf={(_, index) => String(index)}
       columns={columns.map((column, index) => ({
         title: titleOf(column),
-        cell: ({ cells }: Row) => cellOf(column, cells[index], values["zone"]),
+        cell: (cells: readonly unknown[]) => cellOf(column, cells[index], values["zone"]),
         isNumber: rows.every(({ [index]: cell }) => cell === null || typeof cell === "number"),
       }))}
       empty="The audit log has no such row. Choose a longer time, or other values."

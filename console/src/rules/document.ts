@@ -18,7 +18,7 @@ export interface ShownCluster {
 export interface RulesDocument
   extends Pick<Config, "identities" | "grants" | "recording" | "audit" | "portForward" | "loopbackOrigins"> {
   readonly limits: Limits;
-  readonly access: Pick<Config["access"], "teamDomain" | "audiences" | "adminAudiences" | "managedOAuth">;
+  readonly access: Pick<Config["access"], "teamDomain" | "adminAudiences">;
   readonly clusters: readonly ShownCluster[];
 }
 

@@ -8,6 +8,7 @@ import { visibleText } from "./visible-text.ts";
 interface BarsProps {
   /** What it shows, for screen readers. */
   readonly title: string;
+  /** With values above zero. */
   readonly bars: readonly { readonly label: string; readonly value: number; readonly shown: string }[];
 }
 
@@ -80,5 +81,5 @@ function heightOf(value: number, most: number): number {
 }
 
 function percent(value: number, most: number): string {
-  return `${Math.max(0.5, most === 0 ? 0 : (value / most) * 100).toFixed(1)}%`;
+  return `${Math.max(0.5, (value / most) * 100).toFixed(1)}%`;
 }

@@ -14,7 +14,7 @@ interface TableProps<T> {
   readonly caption: string;
   readonly columns: readonly Column<T>[];
   readonly items: readonly T[];
-  readonly keyOf: (item: T) => string;
+  readonly keyOf: (item: T, index: number) => string;
   /** Shown in place of an empty table: what this means, and what to do. */
   readonly empty: ComponentChildren;
   /** Makes each row open to more about its item. */
@@ -48,9 +48,10 @@ export function Table<T>({ caption, columns, items, keyOf, empty, details }: Tab
           </tr>
         </thead>
         <tbody>
-          {items.map((item) => (
-            <Row key={keyOf(item)} item={item} columns={columns} itemKey={keyOf(item)} details={details} />
-          ))}
+          {items.map((item, index) => {
+            const key = keyOf(item, index);
+            return <Row key={key} item={item} columns={columns} itemKey={key} details={details} />;
+          })}
         </tbody>
       </table>
     </section>

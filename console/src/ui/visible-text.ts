@@ -8,12 +8,7 @@ export function visibleText(text: string): string {
   });
 }
 
-/** Text of several lines, with all else that is invisible shown. */
-export function visibleLines(text: string): string {
-  return text.split("\n").map(visibleText).join("\n");
-}
-
 /** JSON of several lines, with what is invisible shown. */
 export function visibleJson(value: unknown): string {
-  return visibleLines(JSON.stringify(value, null, 2));
+  return JSON.stringify(value, null, 2).split("\n").map(visibleText).join("\n");
 }
