@@ -52,9 +52,10 @@ const ask = (target: string, more: Partial<Question> = {}) => {
     kubectlAsGroups: [],
   };
   const explanation = explain({ who: "alice@example.com", target, ...nobody, ...plain, ...more }, config);
-  const { isAllowed } = explanation;
+  const { isAllowed, steps } = explanation;
   const lines = explanationLines(explanation);
-  return { text: lines.join("\n"), isAllowed };
+  const rules = steps.flatMap(({ step, rule }) => (rule === undefined ? [] : [[step, rule]]));
+  return { text: lines.join("\n"), isAllowed, rules };
 };
 
 const SHOP = { claims: [["custom.team", "shop"]] } as const;
@@ -62,8 +63,9 @@ const EXEC = "/api/v1/namespaces/demo/pods/shell/exec?command=sh";
 
 describe("the explanation of a request", () => {
   test("that opens a session names the rule, limits and recording", () => {
-    const { text, isAllowed } = ask(EXEC, SHOP);
+    const { text, isAllowed, rules } = ask(EXEC, SHOP);
     expect(isAllowed).toBe(true);
+    expect(rules).toEqual([["rule", "why"]]);
     expect(text).toContain("identity    alice@example.com, by identities[1]");
     expect(text).toContain("becomes     user shop-alice@example.com, groups developers");
     expect(text).toContain("session of kind exec: get pods/exec, namespace demo, name shell, Upgrade: websocket");
@@ -73,9 +75,9 @@ describe("the explanation of a request", () => {
 
   test("takes groups, country and posture from the question", () => {
     expect(ask(EXEC, { groups: ["sre"], country: "DE" }).text).toContain("recording   full");
-    expect(ask(EXEC, { groups: ["sre"], country: "US" }).text).toContain(
-      "REFUSED     no rule here gives alice@example.com",
-    );
+    const abroad = ask(EXEC, { groups: ["sre"], country: "US" });
+    expect(abroad.text).toContain("REFUSED     no rule here gives alice@example.com");
+    expect(abroad.rules).toEqual([]);
   });
 
   test("says that a group was given by its name, where a rule wants its id", () => {
@@ -86,9 +88,10 @@ describe("the explanation of a request", () => {
 
   test("counts a server-side apply as create", () => {
     const apply = { ...SHOP, method: "PATCH", contentType: "application/apply-patch+yaml" };
-    const { text, isAllowed } = ask("/apis/batch/v1/namespaces/demo/jobs/x", apply);
+    const { text, isAllowed, rules } = ask("/apis/batch/v1/namespaces/demo/jobs/x", apply);
     expect(isAllowed).toBe(false);
     expect(text).toContain("by the rule no jobs");
+    expect(rules).toEqual([["REFUSED", "no jobs"]]);
     expect(ask("/apis/batch/v1/namespaces/demo/jobs/x", { ...apply, contentType: undefined }).isAllowed).toBe(true);
   });
 
@@ -133,7 +136,10 @@ describe("the explanation of a request", () => {
   test("with an ambiguous path is the Worker's own refusal", () => {
     expect(ask("/api/v1/namespaces/demo/pods/x%2Fexec", SHOP)).toMatchObject({ isAllowed: false });
     expect(ask("/api/v1/a/../namespaces", SHOP)).toMatchObject({ isAllowed: false });
-    expect(ask("/api/v1/nodes/n/proxy/run", SHOP).text).toContain("by the rule nodes/proxy");
+    expect(ask("/api/v1/nodes/n/proxy/run", SHOP)).toMatchObject({
+      text: expect.stringContaining("by the rule nodes/proxy"),
+      rules: [["REFUSED", "nodes/proxy"]],
+    });
   });
 
   test("reads a claim that is given twice as a list", () => {
@@ -150,8 +156,9 @@ describe("grants and approvals", () => {
     ask("/api/v1/secrets", { ...SHOP, host: "two.example.com", ...more });
 
   test("are named: what somebody may ask for, who approves, and what it is needed for", () => {
-    const { text, isAllowed } = secrets();
+    const { text, isAllowed, rules } = secrets();
     expect(isAllowed).toBe(false);
+    expect(rules).toEqual([["REFUSED", "two keys"]]);
     expect(text).toContain("may ask for keys: groups key-holders; rules two keys; approved by 1 of lead@example.com");
     expect(text).toContain("approval    by the grant keys; nothing waits for it");
     expect(text).toContain("REFUSED     the rule two keys requires the grant keys: ask for it with echo");

@@ -23,7 +23,7 @@ const ask = (path: string, more: object = {}) => directlyAs(admin, path, {}, { c
 
 interface Explained {
   readonly allowed: boolean;
-  readonly steps: { readonly step: string; readonly text: string }[];
+  readonly steps: { readonly step: string; readonly text: string; readonly rule: string | null }[];
 }
 
 async function explained(query: Record<string, string> | string[][]): Promise<Explained> {
@@ -41,6 +41,7 @@ describe("explaining a request", () => {
     expect(steps.map(({ step }) => step)).toEqual(["cluster", "identity", "becomes", "request", "REFUSED"]);
     expect(steps[1]?.text).toBe("alice@example.com, by identities[3]");
     expect(steps.at(-1)?.text).toMatch(/by the rule no secrets$/);
+    expect(steps.map(({ rule }) => rule)).toEqual([null, null, null, null, "no secrets"]);
   });
 
   it("goes by claims and groups that are given, each as often as one likes", async () => {

@@ -46,6 +46,8 @@ export interface Step {
   /** What it is about, such as `identity`; the last is `ALLOWED` or `REFUSED`. */
   readonly step: string;
   readonly text: string;
+  /** The rule that decided, if one did: of the document, or of what is closed by default. */
+  readonly rule?: string | undefined;
 }
 
 export interface Explanation {
@@ -164,8 +166,8 @@ function describeDecision(steps: Step[], decided: Result<Decision, GrantDenial>,
       const waits = approval.waitMinutes === 0 ? "nothing waits for it" : `a shell waits ${approval.waitMinutes} min`;
       steps.push({ step: "approval", text: `by the grant ${approval.grant}; ${waits}` });
     }
-    const rule = decided.error.rule === undefined ? "" : ` by the rule ${decided.error.rule}`;
-    return refused(steps, `${decided.error.message}${rule}`);
+    const { message, rule } = decided.error;
+    return refused(steps, rule === undefined ? message : `${message} by the rule ${rule}`, rule);
   }
   const decision = decided.value;
   if (decision.action === "session") {
@@ -180,7 +182,11 @@ function describeDecision(steps: Step[], decided: Result<Decision, GrantDenial>,
       steps.push({ step: "watch", text: `required; without anybody who watches, it ends after ${minutes} min` });
     }
     steps.push(
-      { step: "rule", text: `${decision.rule ?? "none"}${decision.requireReason ? ", which requires a reason" : ""}` },
+      {
+        step: "rule",
+        text: `${decision.rule ?? "none"}${decision.requireReason ? ", which requires a reason" : ""}`,
+        rule: decision.rule ?? undefined,
+      },
       {
         step: "limits",
         text: `${maxSessionsPerUser} at once, idle ${idleTimeoutSeconds} s, ${maxDurationSeconds} s in total${end}`,
@@ -192,8 +198,8 @@ function describeDecision(steps: Step[], decided: Result<Decision, GrantDenial>,
   return { steps, isAllowed: true };
 }
 
-function refused(steps: readonly Step[], message: string): Explanation {
-  return { steps: [...steps, { step: "REFUSED", text: message }], isAllowed: false };
+function refused(steps: readonly Step[], message: string, rule?: string): Explanation {
+  return { steps: [...steps, { step: "REFUSED", text: message, rule }], isAllowed: false };
 }
 
 /** An explanation as a command prints it: a line for each step. */

@@ -2,10 +2,10 @@
 import type { JSX } from "preact";
 import { useAddressState } from "../address.ts";
 import { useCall } from "../api/use-call.ts";
-import { clusterOf } from "../rules/anchors.ts";
+import { clusterOf, hasPart } from "../rules/anchors.ts";
 import { documentOf, type RulesDocument } from "../rules/document.ts";
 import { assumptionsOf } from "../rules/identity.ts";
-import { requestOf, ruleOfStep, VERBS, verbOf } from "../rules/question.ts";
+import { requestOf, VERBS, verbOf } from "../rules/question.ts";
 import { Fact } from "../ui/facts.tsx";
 import { Show } from "../ui/loading.tsx";
 import { DocumentLink } from "../ui/rule.tsx";
@@ -171,7 +171,6 @@ function Answer({ document }: OfDocument): JSX.Element {
     },
   });
   const cluster = clusterOf(document.clusters, address.get("cluster"), undefined);
-  const ruleNames = (cluster?.rules ?? []).map(({ name }) => name);
   return (
     <section aria-labelledby="answer">
       <h2 id="answer">…then</h2>
@@ -191,19 +190,17 @@ function Answer({ document }: OfDocument): JSX.Element {
               <div class="card" role="status">
                 <p class={`verdict ${allowed ? "good" : "bad"}`}>{allowed ? "Allowed" : "Refused"}</p>
                 <dl class="facts">
-                  {steps.map((step, index) => {
-                    const rule = ruleOfStep(step, ruleNames);
-                    return (
-                      <Fact key={index} name={step.step}>
-                        <Untrusted text={step.text} />
-                        {rule !== undefined && (
-                          <small class="block">
-                            See the rule <DocumentLink part="rule" name={rule} cluster={cluster?.name} />
-                          </small>
-                        )}
-                      </Fact>
-                    );
-                  })}
+                  {steps.map(({ step, text, rule }, index) => (
+                    <Fact key={index} name={step}>
+                      <Untrusted text={text} />
+                      {/* Rules of what is closed by default are not in the document. */}
+                      {rule !== null && hasPart(document, cluster, { part: "rule", name: rule }) && (
+                        <small class="block">
+                          See the rule <DocumentLink part="rule" name={rule} cluster={cluster?.name} />
+                        </small>
+                      )}
+                    </Fact>
+                  ))}
                 </dl>
               </div>
             )}

@@ -77,20 +77,3 @@ export function requestOf({ verb: wanted, resource, namespace, name }: Question)
   const tail = verb.session === undefined ? (verb.name === "watch" ? "?watch=true" : "") : `/${verb.session}`;
   return ok(`${verb.method} ${path}${tail}`);
 }
-
-/**
- * The rule that a step of an explanation names, of those of the document.
- *
- * @param names of all rules at the cluster
- */
-export function ruleOfStep(
-  { step, text }: { readonly step: string; readonly text: string },
-  names: readonly string[],
-): string | undefined {
-  const isNamed = (name: string) => {
-    if (step === "rule") return text === name || text === `${name}, which requires a reason`;
-    return step === "REFUSED" && text.endsWith(` by the rule ${name}`);
-  };
-  // Of two of which one ends with the other, the longer one is meant.
-  return names.filter(isNamed).sort((one, other) => other.length - one.length)[0];
-}

@@ -169,7 +169,10 @@ describe("the dialog of a drain", () => {
     expect(drainBody(formOf(fields), HELD)).toEqual({ until: HELD.until, reason: "upgrade" });
     expect(drainBody(formOf({ ...fields, reason: "longer" }), HELD)).toEqual({ until: HELD.until, reason: "longer" });
     const later = new Date(2026, 10, 27, 20, 15).toISOString();
-    expect(drainBody(formOf({ ...fields, until: "2026-11-27T20:15" }), HELD)).toEqual({ until: later, reason: "upgrade" });
+    expect(drainBody(formOf({ ...fields, until: "2026-11-27T20:15" }), HELD)).toEqual({
+      until: later,
+      reason: "upgrade",
+    });
   });
 
   it("begins with an hour and no reason where there is none, and takes a reason away", () => {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { anchorOf, clusterOf, hasPart, readAnchor } from "../../../console/src/rules/anchors.ts";
 import { matchesSearch, type Rule, type RulesDocument } from "../../../console/src/rules/document.ts";
-import { requestOf, ruleOfStep, VERBS } from "../../../console/src/rules/question.ts";
+import { requestOf, VERBS } from "../../../console/src/rules/question.ts";
 import {
   grantEffects,
   grantSubject,
@@ -218,13 +218,5 @@ describe("a question", () => {
   ])("%o says what it lacks", (question, message) => {
     const request = requestOf(question);
     expect(request.ok ? request.value : request.error).toMatch(message);
-  });
-
-  it("has an answer that names its rule", () => {
-    const names = ["shells", "prod by the rule shells", "prod shells"];
-    expect(ruleOfStep({ step: "rule", text: "shells, which requires a reason" }, names)).toBe("shells");
-    expect(ruleOfStep({ step: "REFUSED", text: "no by the rule prod shells" }, names)).toBe("prod shells");
-    expect(ruleOfStep({ step: "rule", text: "none" }, names)).toBeUndefined();
-    expect(ruleOfStep({ step: "identity", text: "shells" }, names)).toBeUndefined();
   });
 });

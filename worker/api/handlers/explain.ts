@@ -24,7 +24,7 @@ export const explainRequest: Handler<"explainRequest"> = async ({ query }, { con
     host: cluster.hostnames[0],
   };
   const { isAllowed, steps } = explain(question, config);
-  return ok({ allowed: isAllowed, steps: [...steps] });
+  return ok({ allowed: isAllowed, steps: steps.map((step) => ({ ...step, rule: step.rule ?? null })) });
 };
 
 function nameOf({ name }: { readonly name: string }): string {

@@ -50,6 +50,12 @@ export const explanation = z
         z.strictObject({
           step: z.string().describe("What it is about; the last is `ALLOWED` or `REFUSED`."),
           text: z.string().describe("What was found out."),
+          rule: z
+            .string()
+            .nullable()
+            .describe(
+              "The rule that decided: one of the document, or of what is closed by default. Null: none did here.",
+            ),
         }),
       )
       .describe("How it was decided, in order."),
