@@ -144,7 +144,7 @@ describe.skipIf(withoutBrowser !== undefined)("what somebody may not do", () => 
     const path = await ask("attended", HOSTILE_REASON);
     const alice = await consoleOf("alice");
     await alice.open(path);
-    await alice.page.getByText("Nobody decides about their own request").waitFor();
+    await alice.page.getByText("You cannot decide your own request").waitFor();
     expect(await alice.page.getByRole("button", { name: /^(Approve|Deny|Revoke)$/ }).count()).toBe(0);
     await carryOut(alice, "Withdraw", { Reason: "not needed any more" });
     await alice.page.getByText("revoked", { exact: true }).waitFor();

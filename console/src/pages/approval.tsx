@@ -81,7 +81,7 @@ function Facts({ request }: { readonly request: AccessRequest }): JSX.Element {
         <Untrusted text={approvers} />
       </Fact>
       <Fact name="Approvals">
-        {selfApproved ? <span class="tag bad">approved by its own person, with an alert</span> : progressOf(request)}
+        {selfApproved ? <span class="tag bad">self-approved; an alert was sent</span> : progressOf(request)}
         {approvals.length > 0 && (
           <ul class="plain">
             {approvals.map((approval) => (
@@ -134,8 +134,8 @@ function Decision({ request, reload }: RequestProps): JSX.Element | null {
       {state === "pending" && mayDecide.length === 0 && (
         <p class="hint">
           {isOwn
-            ? "Nobody decides about their own request: send this page's address to whoever may."
-            : "You do not decide about this request."}
+            ? "You cannot decide your own request: send this page's address to an approver."
+            : "You cannot decide this request."}
         </p>
       )}
     </>

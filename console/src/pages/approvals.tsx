@@ -71,7 +71,7 @@ function Pending(): JSX.Element {
       {({ pending }) => (
         <>
           {pending.length === 0 && (
-            <p class="card hint">Nobody waits for an approval. This page looks again every 15 s while you see it.</p>
+            <p class="card hint">No request is pending. This page refreshes every 15 s while it is visible.</p>
           )}
           <ul class="plain">
             {pending.map((request) => (
@@ -159,11 +159,11 @@ function Active(): JSX.Element {
       <Show loaded={approvals}>
         {({ active }) => (
           <Table
-            caption="Grants that hold"
+            caption="Active grants"
             columns={columns}
             items={active}
             keyOf={({ id, at }) => `${id} ${at}`}
-            empty="No grant holds now, as far as the audit database knows: it may be a few seconds behind."
+            empty="No grant is active. The audit database may be a few seconds behind."
           />
         )}
       </Show>

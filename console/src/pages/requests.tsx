@@ -155,7 +155,7 @@ function Details({ request }: { readonly request: ApiRequest }): JSX.Element {
         </p>
       )}
       <dl class="facts">
-        <Fact name="Status">{status ?? <span class="none">no answer of the cluster is known</span>}</Fact>
+        <Fact name="Status">{status ?? <span class="none">the cluster's answer is unknown</span>}</Fact>
         {factsOf(request).map(
           ([name, text]) =>
             text && (
@@ -182,7 +182,7 @@ function Details({ request }: { readonly request: ApiRequest }): JSX.Element {
       </dl>
       {podFacts !== null && (
         <>
-          <h3>What the pod was to be</h3>
+          <h3>Requested pod</h3>
           <pre>
             <bdi>{visibleJson(podFacts)}</bdi>
           </pre>

@@ -153,7 +153,8 @@ export function identityEffects(rule: IdentityRule): readonly Words[] {
     ],
   ];
   if (roles.length > 0) effects.push(["In Sallyport: ", ...names(roles, "and"), "."]);
-  for (const [key, values] of Object.entries(extra)) effects.push(["Extra ", code(key), ": ", ...names(values, "and")]);
+  for (const [key, values] of Object.entries(extra))
+    effects.push(["Extra ", code(key), ": ", ...names(values, "and"), "."]);
   const others = [...mayImpersonate.users, ...mayImpersonate.groups];
   if (others.length > 0) effects.push(["May act as ", ...names(others), " with ", code("kubectl --as"), "."]);
   const changed = [...limitWords(limits), ...recordingWords(recording)];

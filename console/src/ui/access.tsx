@@ -44,7 +44,7 @@ export function Gives({ groups, rules }: { readonly groups: readonly string[]; r
         <>
           {"what the "}
           {rules.length === 1 ? "rule " : "rules "}
-          <DocumentLinks part="rule" names={rules} /> {rules.length === 1 ? "asks" : "ask"} an approval for
+          <DocumentLinks part="rule" names={rules} /> {rules.length === 1 ? "requires" : "require"} an approval for
         </>
       )}
     </>

@@ -94,7 +94,7 @@ describe("identities and grants in words", () => {
     expect(identityEffects(rule).map(read)).toEqual([
       "In the cluster: the user `{email.local}`, in the groups `dev` and `ops`.",
       "In Sallyport: `auditor`.",
-      "Extra `team`: `sre`",
+      "Extra `team`: `sre`.",
       "May act as `ci` with `kubectl --as`.",
     ]);
   });
