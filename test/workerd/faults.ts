@@ -133,9 +133,12 @@ export const STRIKES: Readonly<Record<Exclude<Fault, "workerd killed">, Strike>>
 };
 
 function d1Fails(onOutage: "buffer" | "fail-closed"): Strike {
-  const repair = () => {
+  const repair = async () => {
     const fault = vi.mocked(env.AUDIT_DB.batch);
-    if (fault.mock.calls.length === 0) throw new Error("D1 was not called");
+    // What follows a session's end is delivered a moment after it.
+    await eventually(() => {
+      if (fault.mock.calls.length === 0) throw new Error("D1 was not called");
+    });
     fault.mockRestore();
   };
   const breakIt = () => void vi.spyOn(env.AUDIT_DB, "batch").mockRejectedValue(new Error("D1_ERROR: internal error"));
@@ -148,7 +151,7 @@ function d1Fails(onOutage: "buffer" | "fail-closed"): Strike {
       if (moment !== "dialling") breakIt();
       if (!stage.refusal) await stage.goOnToTheEnd(moment);
       await stage.ring();
-      repair();
+      await repair();
       await stage.ring();
     },
   };
