@@ -75,6 +75,8 @@ export default defineConfig({
           ...PATIENT,
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
+          // By default one core stays free, and of two that is half.
+          maxWorkers: "100%",
           sequence: { groupOrder: GROUP_ORDER.unit },
         },
       },
@@ -99,7 +101,7 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           // Each file starts workerd and real clients of its own, and waits for them most of the time.
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: GROUP_ORDER.e2e },
         },
       },
