@@ -16,7 +16,7 @@ import { PersonLink, personAddress } from "../ui/session.tsx";
 import { Time } from "../ui/time.tsx";
 import { useTitle } from "../ui/title.ts";
 import { Untrusted } from "../ui/untrusted.tsx";
-import type { PageProps } from "./index.ts";
+import type { PageProps } from "./page.ts";
 
 export function ApprovalPage({ params }: PageProps): JSX.Element {
   const id = params["id"] ?? "";

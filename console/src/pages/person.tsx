@@ -25,7 +25,7 @@ import { useTitle } from "../ui/title.ts";
 import { Untrusted } from "../ui/untrusted.tsx";
 import { useNow } from "../ui/use-now.ts";
 import { Sentence } from "../ui/words.tsx";
-import type { PageProps } from "./index.ts";
+import type { PageProps } from "./page.ts";
 
 export function PersonPage({ params }: PageProps): JSX.Element {
   const user = (params["email"] ?? "").toLowerCase();

@@ -21,7 +21,7 @@ import { Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { useTitle } from "../ui/title.ts";
 import { Untrusted, UntrustedCode } from "../ui/untrusted.tsx";
-import type { PageProps } from "./index.ts";
+import type { PageProps } from "./page.ts";
 
 export function QuestionPage({ params }: PageProps): JSX.Element {
   const list = useCall("GET /-/admin/questions");

@@ -27,7 +27,7 @@ import { Time } from "../ui/time.tsx";
 import { useTitle } from "../ui/title.ts";
 import { Untrusted, UntrustedCode } from "../ui/untrusted.tsx";
 import { visibleJson, visibleText } from "../ui/visible-text.ts";
-import type { PageProps } from "./index.ts";
+import type { PageProps } from "./page.ts";
 
 export function SessionPage({ params }: PageProps): JSX.Element {
   const id = params["id"] ?? "";
