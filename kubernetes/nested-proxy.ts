@@ -18,7 +18,7 @@ const MAX_ENCODING_DEPTH = 4;
  *   kubelet
  */
 export function findNestedKubelet({ isResourceRequest, subresource, parts }: RequestInfo): string | undefined {
-  if (!isResourceRequest || subresource !== "proxy" || parts.length < 6) return undefined;
+  if (!isResourceRequest || subresource !== "proxy") return undefined;
   let tail = parts.slice(3).join("/");
   for (let depth = 0; depth <= MAX_ENCODING_DEPTH; depth++) {
     const node = findKubelet(tail);
