@@ -13,9 +13,9 @@ export interface Moment {
 }
 
 export interface PreparedCast {
-  /** For the player: marks of stderr became markers, which it shows in its progress bar. */
+  /** For the player, which shows markers in its progress bar: stderr and changes of size have some. */
   readonly text: string;
-  /** Markers of the recording and of stderr, in order. */
+  /** Markers of the recording, where stderr begins, and where the terminal's size changes, in order. */
   readonly moments: readonly Moment[];
   /** Whether there were more moments than are listed. */
   readonly hasMore: boolean;
@@ -25,31 +25,40 @@ export interface PreparedCast {
 
 /** The player makes an element of each marker. */
 const MAX_MOMENTS = 200;
-/** Errors that follow each other are one moment. */
-const STDERR_GAP_SECONDS = 2;
+/** Errors that follow each other are one moment, and so is a window that is dragged. */
+const SAME_MOMENT_SECONDS = 2;
 
-const MARK = /^\[(\d+(?:\.\d+)?), ?"(m|e)", ?("(?:[^"\\]|\\.)*")\]$/gm;
+const MARK = /^\[(\d+(?:\.\d+)?), ?"([emr])", ?("(?:[^"\\]|\\.)*")\]$/gm;
 
-/** Makes markers of the marks that say where stderr begins. @param cast an asciicast v2 */
+/** What lines become moments, by their code. */
+const LABELS: Readonly<Record<string, (data: string) => string | undefined>> = {
+  m: (label) => label,
+  e: (mark) => (mark === "stderr" ? mark : undefined),
+  r: (size) => (/^\d+x\d+$/.test(size) ? `size ${size.replace("x", " × ")}` : undefined),
+};
+
+/** Makes markers of the lines that say where stderr begins and where the size changes. @param cast an asciicast v2 */
 export function prepareCast(cast: string): PreparedCast {
   const moments: Moment[] = [];
   let hasMore = false;
-  let lastStderr = Number.NEGATIVE_INFINITY;
+  const lastAt = new Map<string, number>();
   const text = cast.replace(MARK, (line, seconds: string, code: string, quoted: string) => {
     const at = Number(seconds);
-    const label = parseJson(quoted);
-    if (typeof label !== "string" || (code === "e" && label !== "stderr")) return line;
-    if (code === "e") {
-      const isNew = at - lastStderr >= STDERR_GAP_SECONDS;
-      lastStderr = at;
-      if (!isNew) return line;
-    }
+    const data = parseJson(quoted);
+    const label = typeof data === "string" ? LABELS[code]?.(data) : undefined;
+    if (label === undefined) return line;
+    const before = lastAt.get(code) ?? Number.NEGATIVE_INFINITY;
+    lastAt.set(code, at);
+    if (code !== "m" && at - before < SAME_MOMENT_SECONDS) return line;
     if (moments.length >= MAX_MOMENTS) {
       hasMore = true;
       return line;
     }
     moments.push({ at, label });
-    return code === "e" ? `[${seconds}, "m", ${quoted}]` : line;
+    if (code === "m") return line;
+    const marker = `[${seconds}, "m", ${JSON.stringify(label)}]`;
+    // The player must hear of a size all the same. A mark of stderr says nothing to it.
+    return code === "r" ? `${line}\n${marker}` : marker;
   });
   return { text, moments, hasMore, beganAt: readBeganAt(cast) };
 }

@@ -17,8 +17,32 @@ describe("markers of a recording", () => {
     expect(text).toContain('[1, "m", "stderr"]\n');
   });
 
+  it("are where the terminal's size changes, of which the player hears all the same", () => {
+    const resized = cast([1, "r", "200x50"], [1.5, "r", "201x50"], [9, "o", "a"], [10, "r", "80x24"]);
+    const { text, moments } = prepareCast(resized);
+    expect(moments).toEqual([
+      { at: 1, label: "size 200 × 50" },
+      { at: 10, label: "size 80 × 24" },
+    ]);
+    const lines = text.trimEnd().split("\n").slice(1);
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      [1, "r", "200x50"],
+      [1, "m", "size 200 × 50"],
+      [1.5, "r", "201x50"],
+      [9, "o", "a"],
+      [10, "r", "80x24"],
+      [10, "m", "size 80 × 24"],
+    ]);
+  });
+
+  it("do not merge errors with changes of size", () => {
+    const both = cast([1, "r", "200x50"], [1.2, "e", "stderr"], [1.4, "r", "80x24"], [1.6, "m", "exit code 0"]);
+    expect(prepareCast(both).moments.map(({ label }) => label)).toEqual(["size 200 × 50", "stderr", "exit code 0"]);
+  });
+
   it("are not what a program writes that looks like one", () => {
-    const forged = cast([1, "o", '\n[2,"m","exit code 0"]\n[3,"e","stderr"]'], [4, "e", "control OSC 52"]);
+    const output = '\n[2,"m","exit code 0"]\n[3,"e","stderr"]\n[3,"r","9x9"]';
+    const forged = cast([1, "o", output], [4, "e", "control OSC 52"], [5, "r", "of no size"]);
     expect(prepareCast(forged)).toMatchObject({ moments: [], text: forged });
   });
 
