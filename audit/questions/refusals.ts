@@ -64,7 +64,7 @@ ORDER BY different DESC`,
         least: { type: "integer", description: "How many different resources, at least.", example: 3, default: 3 },
       },
       notes: `
-RBAC refused at least three different resources on one day. This is curiosity, or somebody who explores a
+RBAC refused that many different resources on one day, or more. This is curiosity, or somebody who explores a
 stolen identity. By index.`,
       chart: { label: "user", value: "denied" },
     },

@@ -48,7 +48,7 @@ ORDER BY bytes_out DESC`,
         },
       },
       notes: `
-Days above 10 MB, with the same person's average of the other days. By index.`,
+Days with more bytes than that, with the same person's average of the other days. By index.`,
       chart: { label: "day", value: "bytes_out" },
     },
     {
@@ -65,8 +65,8 @@ ORDER BY id`,
         until: { ...UNTIL, example: "2026-11-18" },
       },
       notes: `
-In the namespace payments, or in all namespaces at once (\`namespace\` null). Refused attempts are in \`denied\`.
-By index.`,
+In that namespace, or in all namespaces at once (\`namespace\` null). Refused attempts are in \`denied\`. By
+index.`,
     },
     {
       name: "tokens-created",

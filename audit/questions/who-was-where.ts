@@ -131,7 +131,7 @@ GROUP BY user ORDER BY sessions DESC, user`,
         zone: { ...ZONE, example: "+1 hour" },
       },
       notes: `
-Sessions that started outside 08:00 to 18:59 in UTC+1, or on a Saturday or Sunday. By index.`,
+Sessions that started outside 08:00 to 18:59 in that time zone, or on a Saturday or Sunday. By index.`,
       chart: { label: "user", value: "sessions" },
     },
     {

@@ -47,6 +47,12 @@ describe.each(questions)("$name", (one) => {
     expect(one.notes.match(/\bBy\s+index\b|\bWhole\s+table\b/g)).toHaveLength(1);
   });
 
+  it("has notes that hold for whatever is asked, and so name no example", () => {
+    for (const { example } of Object.values(one.parameters)) expect(one.notes).not.toContain(String(example));
+    // As people write the examples of numbers and of zones.
+    expect(one.notes).not.toMatch(/\bUTC[+-]\d|\b\d+ [kMG]B\b|\bat least (?:\d|two|three|four|five)/);
+  });
+
   it("has a name that a path can have", () => {
     expect(one.name).toMatch(/^[a-z][a-z-]*$/);
   });
