@@ -29,3 +29,8 @@ export function maySee(user: string): boolean {
 export function isAdmin(): boolean {
   return me.value?.roles.includes("admin") === true;
 }
+
+/** Whether the person may end somebody's sessions: everybody their own. */
+export function mayEnd(user: string): boolean {
+  return isAdmin() || user === me.value?.identity;
+}

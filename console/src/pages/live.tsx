@@ -4,7 +4,7 @@ import { useAddressState } from "../address.ts";
 import type { Session } from "../api/endpoints.ts";
 import { useLive } from "../api/use-live.ts";
 import { idleMs, type LiveRecord } from "../live.ts";
-import { isAdmin } from "../me.ts";
+import { isAdmin, mayEnd } from "../me.ts";
 import { announce } from "../ui/announce.tsx";
 import { EndSession, LockPerson } from "../ui/commands.tsx";
 import { formatBytes, formatDuration } from "../ui/format.ts";
@@ -90,7 +90,7 @@ function Commands({ session }: { readonly session: Session }): JSX.Element {
           Watch
         </a>
       )}
-      {isAdmin() && <EndSession session={session} />}
+      {mayEnd(user) && <EndSession session={session} />}
       {isAdmin() && <LockPerson user={user} />}
     </div>
   );

@@ -5,7 +5,7 @@ import { pageAddress, useAddressState } from "../address.ts";
 import { useCall } from "../api/use-call.ts";
 import { useLive } from "../api/use-live.ts";
 import { dayBeside, dayOf, dayOfInput, inputOf, isWholeDay, type Period, readPeriod } from "../day.ts";
-import { isAdmin, isAuditor, me } from "../me.ts";
+import { isAdmin, isAuditor, mayEnd, me } from "../me.ts";
 import { documentOf } from "../rules/document.ts";
 import { type PossibleIdentity, possibleIdentities } from "../rules/identity.ts";
 import { identitySubject } from "../rules/words.ts";
@@ -100,7 +100,7 @@ function LiveSessions({ user }: OfPerson): JSX.Element {
             { title: "Where", cell: (session) => <SessionLink session={session} /> },
             { title: "What", cell: (session) => <SessionPurpose session={session} /> },
             { title: "For", cell: ({ startedAt }) => formatDuration(now - Date.parse(startedAt)), isNumber: true },
-            { title: "Do", cell: (session) => isAdmin() && <EndSession session={session} /> },
+            { title: "Do", cell: (session) => mayEnd(user) && <EndSession session={session} /> },
           ]}
           empty="They have no session now."
         />

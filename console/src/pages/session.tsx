@@ -12,7 +12,7 @@ import {
   verifyNeighbours,
   webCryptoDigest,
 } from "../chain/verify.ts";
-import { isAdmin, isAuditor } from "../me.ts";
+import { isAdmin, isAuditor, mayEnd } from "../me.ts";
 import { LivePlayer, RecordingPlayer } from "../player/player.tsx";
 import { AccessLink } from "../ui/access.tsx";
 import { announce } from "../ui/announce.tsx";
@@ -50,7 +50,7 @@ function Session({ session, reload }: { readonly session: SessionDetail; readonl
         <SessionState session={session} /> <PersonLink user={user} /> in <Untrusted text={`${namespace}/${pod}`} />
       </p>
       <div class="actions">
-        {isLive && (isAdmin() || !isAuditor()) && <EndSession session={session} onDone={reload} />}
+        {isLive && mayEnd(user) && <EndSession session={session} onDone={reload} />}
         {isLive && session.tty && isAdmin() && <SendMessage session={session} />}
         {isAdmin() && <LockPerson user={user} onDone={reload} />}
         <button type="button" onClick={reload}>
@@ -318,7 +318,7 @@ function ChainCheck({
       )}
       {isAuditor() && <Neighbours id={session.id} />}
       <p class="hint">
-        That no one rewrote the whole log shows <code>npx sallyport audit-verify</code>.
+        To check that nobody rewrote the whole log, run <code>npx sallyport audit-verify</code>.
       </p>
     </div>
   );

@@ -7,7 +7,7 @@ import { CommandButton } from "./confirm.tsx";
 import { reasonOf } from "./form.ts";
 import { Untrusted } from "./untrusted.tsx";
 
-/** Ends a live session; its user reads the reason. Who has no role may end their own. */
+/** Ends a live session; its user reads the reason. Whoever is no administrator may end their own. */
 export function EndSession({
   session: { id, user, namespace, pod },
   onDone,
