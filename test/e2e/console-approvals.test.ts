@@ -223,6 +223,8 @@ describe.skipIf(withoutBrowser !== undefined)("the page Approvals", () => {
     await own.getByText("revoked").waitFor();
     await admin.open("/approvals?view=decided");
     await admin.page.getByText("withdrawn or given back").first().waitFor();
+    await admin.page.getByRole("link", { name: "Who asked for access, and who decided?" }).click();
+    await admin.page.getByRole("row").filter({ hasText: "INC-19: rotate a key" }).waitFor();
     await Promise.all([alice.close(), admin.close()]);
   });
 

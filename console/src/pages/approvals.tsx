@@ -202,7 +202,15 @@ function Decided(): JSX.Element {
     <Show loaded={approvals}>
       {({ decided }) => (
         <>
-          <p class="hint">The last 100 decisions. Requests themselves are shown for a week.</p>
+          <p class="hint">
+            The last 100 decisions. Requests themselves are shown for a week.
+            {isAuditor() && (
+              <>
+                {" Earlier ones: "}
+                <a href={pageAddress("/questions/access-decided")}>Who asked for access, and who decided?</a>
+              </>
+            )}
+          </p>
           <Table
             caption="Decisions"
             columns={DECIDED_COLUMNS}

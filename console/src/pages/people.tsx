@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useLocation } from "preact-iso/router";
 import { type KnownPerson, peopleOf } from "../activity.ts";
+import { pageAddress } from "../address.ts";
 import { useCall } from "../api/use-call.ts";
 import { documentOf } from "../rules/document.ts";
 import { identitySubject } from "../rules/words.ts";
@@ -44,6 +45,10 @@ export function PeoplePage(): JSX.Element {
           <button type="submit" class="primary">
             Show
           </button>
+          {/* A question, and not a list of this page: it reads the whole audit log. */}
+          <a class="button" href={pageAddress("/questions/locked")}>
+            Who is locked?
+          </a>
         </form>
       </search>
       <section aria-labelledby="lately">
