@@ -1,7 +1,7 @@
 /** The console's build: its size, its names, and that it makes no HTML of text. */
-import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type BuiltFiles, bundleConsole } from "../../../console/build.ts";
+import { compressedBytes, firstLoad } from "../../../console/sizes.ts";
 
 /** What a first load may weigh, compressed. */
 const MAX_FIRST_LOAD_BYTES = 150 * 1024;
@@ -14,15 +14,7 @@ beforeAll(async () => {
 });
 
 const textOf = (name: string) => Buffer.from(files.get(name) ?? "").toString();
-const compressed = (name: string) => gzipSync(files.get(name) ?? "").length;
-/** Files that a script loads with itself, and they with them. */
-function loadedWith(name: string, known = new Set<string>()): Set<string> {
-  if (known.has(name)) return known;
-  known.add(name);
-  for (const [, file = ""] of textOf(name).matchAll(/(?:from|import)\s*"(?:\.|\/-\/console\/assets)\/([^"]+)"/g))
-    loadedWith(`assets/${file}`, known);
-  return known;
-}
+const compressed = (name: string) => compressedBytes(files, name);
 
 describe("the console's build", () => {
   it("has one document, whose script and style are its own files", () => {
@@ -33,13 +25,10 @@ describe("the console's build", () => {
   });
 
   it("loads little before the first page is there, and the player not at all", () => {
-    const first = [...textOf("index.html").matchAll(/(?:href|src)="\/-\/console\/([^"]+)"/g)].map(
-      ([, path = ""]) => path,
-    );
-    const loaded = new Set(first.flatMap((name) => [...loadedWith(name)]));
-    const total = [...loaded, "index.html"].reduce((sum, name) => sum + compressed(name), 0);
-    // Preact is among them, so what scripts import is counted.
-    expect(loaded.size).toBeGreaterThan(first.length);
+    const loaded = firstLoad(files);
+    const total = [...loaded].reduce((sum, name) => sum + compressed(name), 0);
+    // The document, its script and its style; Preact is among the others, so what scripts import is counted.
+    expect(loaded.size).toBeGreaterThan(3);
     expect(total).toBeGreaterThan(10 * 1024);
     expect(total).toBeLessThan(MAX_FIRST_LOAD_BYTES);
     expect([...loaded].filter((name) => textOf(name).includes("ap-wrapper"))).toEqual([]);
