@@ -87,4 +87,11 @@ describe.skipIf(withoutBrowser !== undefined)("at most five clicks from the firs
     await page.getByText("unchanged", { exact: true }).waitFor();
     await page.getByText("After it: the log's entry next to it is the one").waitFor();
   });
+
+  it("whether the newest of the whole log was changed", async () => {
+    await clicks.click(tab("Health"));
+    const integrity = page.getByRole("region", { name: "Integrity of the newest events" });
+    await integrity.getByText(/The newest \d+ events are as they were hashed/).waitFor();
+    await integrity.getByText("well", { exact: true }).waitFor();
+  });
 });

@@ -2,10 +2,12 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withoutBrowser } from "../../dev/programs/chromium.ts";
+import { LARGEST_SIZE } from "../../durable/recording/cast-lines.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
 import { openConsole, SCREEN, startBrowser } from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
+import { Terminal } from "./support/terminal.ts";
 
 let people: TestStack;
 let browser: Browser;
@@ -25,16 +27,20 @@ beforeAll(async () => {
   if (withoutBrowser !== undefined) return;
   [people, browser] = await Promise.all([startTestStack(), startBrowser()]);
   await people.alice.run("exec", "shell", "--", "sh", "-c", HOSTILE);
-  ended = await eventually(async () => {
-    const [row] = query(people.stack.d1Path, "SELECT id FROM sessions WHERE state = 'ended'");
-    expect(row).toBeDefined();
-    return String(row?.["id"]);
-  });
+  ended = await idOf("state = 'ended'");
 });
 afterAll(async () => {
   await browser?.close();
   await people?.stop();
 });
+
+async function idOf(where: string): Promise<string> {
+  return eventually(async () => {
+    const [row] = query(people.stack.d1Path, `SELECT id FROM sessions WHERE ${where}`);
+    expect(row, where).toBeDefined();
+    return String(row?.["id"]);
+  });
+}
 
 const replay = async () => {
   const opened = await openConsole(browser, people.stack.personas.admin.url);
@@ -52,6 +58,13 @@ const castOf = (header: object, events: readonly unknown[]) =>
 /** A page that does not answer within this is not usable. */
 const USABLE_MS = 5_000;
 
+async function expectUsable(page: Page): Promise<void> {
+  const began = performance.now();
+  await page.getByRole("link", { name: "Sessions" }).click();
+  await page.getByRole("heading", { name: "Sessions", level: 1 }).waitFor();
+  expect(performance.now() - began).toBeLessThan(USABLE_MS);
+}
+
 describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
   it("of what acts on terminals and pages is text on its own screen, and nothing else", async () => {
     const { page, open, close, path } = await replay();
@@ -61,6 +74,21 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
     expect(await page.title()).toBe("demo/shell · Session · Sallyport");
     expect(await page.locator(".player a, .player img, .player script").count()).toBe(0);
     expect(await page.evaluate("navigator.clipboard.readText().then(() => 'read', () => 'refused')")).toBe("refused");
+    await close();
+  });
+
+  it("of a terminal of 9999 × 9999 is played, as large as players can take it", async () => {
+    const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"), 9_999, 9_999);
+    await terminal.typeUntil("echo vast-$((40 + 2))", "vast-42");
+    terminal.type("exit\n");
+    expect(await terminal.exited).toBe(0);
+    const vast = await idOf("command = '[\"sh\"]' AND state = 'ended'");
+    const { page, open, close } = await replay();
+    await open(`/sessions/${vast}?t=999`);
+    await expect.poll(() => page.evaluate(SCREEN)).toContain("vast-42");
+    const lines = "document.querySelectorAll('.ap-term-text .ap-line').length";
+    expect(await page.evaluate(lines)).toBe(LARGEST_SIZE.rows);
+    await expectUsable(page);
     await close();
   });
 
@@ -86,10 +114,7 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
     await page.getByText("This browser computed them").waitFor();
     await page.locator(".player .ap-wrapper").waitFor();
     await page.locator(".player .ap-overlay-start").click();
-    const began = performance.now();
-    await page.getByRole("link", { name: "Sessions" }).click();
-    await page.getByRole("heading", { name: "Sessions", level: 1 }).waitFor();
-    expect(performance.now() - began).toBeLessThan(USABLE_MS);
+    await expectUsable(page);
     await close();
   });
 
@@ -98,13 +123,13 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
     ["that is no asciicast", "<html>\n"],
     ["whose lines are broken", `${castOf({}, [[0, "o", "before"]])}[1, "o", \n`],
     ["whose sizes are no sizes", castOf({ width: "a", height: -1 }, [[0, "o", "x"]])],
+    ["of 9999 × 9999, which no recorder of ours writes", castOf({ width: 9_999, height: 9_999 }, [[0, "o", "x"]])],
   ])("%s leaves the rest of the page as it is", async (_, cast) => {
     const { page, open, path } = await replay();
     await replaceRecording(page, cast);
     await open(path);
     await page.getByText("This browser computed them").waitFor();
-    await page.getByRole("link", { name: "Sessions" }).click();
-    await page.getByRole("heading", { name: "Sessions", level: 1 }).waitFor();
+    await expectUsable(page);
     await page.context().close();
   });
 });

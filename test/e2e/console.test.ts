@@ -5,7 +5,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withoutBrowser } from "../../dev/programs/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import { query } from "./support/audit-log.ts";
-import { downloadedText, expectAllAccessible, LOOKS, openConsole, SCREEN, startBrowser } from "./support/console.ts";
+import {
+  downloadedText,
+  expectAccessible,
+  expectAllAccessible,
+  LOOKS,
+  openConsole,
+  SCREEN,
+  startBrowser,
+} from "./support/console.ts";
 import { startTestStack, type TestStack } from "./support/people.ts";
 import { Terminal } from "./support/terminal.ts";
 
@@ -21,7 +29,8 @@ const HOSTILE_NAME = '<img src=x onerror="document.title=1">';
 
 beforeAll(async () => {
   if (withoutBrowser !== undefined) return;
-  [people, browser] = await Promise.all([startTestStack(), startBrowser()]);
+  const rules = [{ name: "shells", match: { kinds: ["exec" as const], names: ["shell"] }, action: "allow" as const }];
+  [people, browser] = await Promise.all([startTestStack({ rules }), startBrowser()]);
   await people.alice.run("exec", "shell", "--", "sh", "-c", SCRIPT);
   await people.alice.run("exec", "shell", "--", "echo", HOSTILE_NAME);
   ended = await idOf("command LIKE '%exit 3%' AND state = 'ended'");
@@ -79,6 +88,22 @@ describe.skipIf(withoutBrowser !== undefined)("the console", () => {
     await admin.close();
   });
 
+  it("is light or dark as the reader chooses, whatever their system has, and stays so", async () => {
+    const { page, open, close } = await consoleOf("admin", { colorScheme: "light" });
+    await open("/live");
+    const background = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
+    const light = await background();
+    await page.getByLabel("Theme").selectOption("dark");
+    const dark = await background();
+    expect(dark).not.toBe(light);
+    await page.reload();
+    await page.getByText("Updated as it happens").waitFor();
+    expect(await background()).toBe(dark);
+    await page.getByLabel("Theme").selectOption("system");
+    expect(await background()).toBe(light);
+    await close();
+  });
+
   it("is used by the keyboard alone: skip link, navigation, a dialog that keeps and returns the focus", async () => {
     const { page, open, close } = await consoleOf("admin");
     await open("/live");
@@ -128,6 +153,49 @@ describe.skipIf(withoutBrowser !== undefined)("sessions", () => {
     await page.getByText("No session matches").waitFor();
     await page.goto(shared);
     await page.getByRole("link", { name: "demo/shell" }).first().waitFor();
+    await close();
+  });
+
+  it("are found by each of the filters, and by all of them at once", async () => {
+    const { page, open, close } = await consoleOf("admin");
+    const [session] = query(people.stack.d1Path, `SELECT * FROM sessions WHERE id = '${ended}'`);
+    const matching = new URLSearchParams({
+      ...{ user: "alice@example.com", cluster: String(session?.["cluster"]), namespace: "demo", pod: "shell" },
+      ...{ kind: "exec", state: "ended", outcome: "exited", recorded: "true", rule: "shells" },
+      ...{ since: "2026-01-01T00:00:00Z", until: "2100-01-01T00:00:00Z" },
+    });
+    await open(`/sessions?${matching}`);
+    await page.getByText("exit 3", { exact: true }).waitFor();
+    const others = {
+      ...{ user: "bob@example.com", cluster: "other", namespace: "prod", pod: "other", kind: "attach" },
+      ...{ state: "live", outcome: "failed", recorded: "false", rule: "other" },
+      ...{ since: "2099-01-01T00:00:00Z", until: "2026-01-02T00:00:00Z" },
+    };
+    // A field of the form each, so that what somebody chose is seen.
+    expect(Object.keys(others)).toEqual([...matching.keys()]);
+    for (const [name, value] of Object.entries(others)) {
+      expect(await page.locator(`form [name=${name}]`).inputValue(), name).not.toBe("");
+      const changed = new URLSearchParams(matching);
+      changed.set(name, value);
+      await open(`/sessions?${changed}`);
+      await page.getByText("No session matches").waitFor();
+    }
+    await close();
+  });
+
+  it("have times in the reader's zone, with UTC beside", async () => {
+    const { page, open, close } = await consoleOf("admin", { timezoneId: "Asia/Kolkata" });
+    await open("/sessions?pod=shell&outcome=exited");
+    const time = page.getByRole("row").filter({ hasText: "exit 3" }).getByRole("time").first();
+    const at = new Date(String(await time.getAttribute("datetime")));
+    const local = new Intl.DateTimeFormat("en-GB", {
+      dateStyle: "medium",
+      timeStyle: "medium",
+      timeZone: "Asia/Kolkata",
+    });
+    const shown = String(await time.textContent());
+    expect(shown.startsWith(local.format(at))).toBe(true);
+    expect(shown.endsWith(`${at.toISOString().slice(11, 19)} UTC`)).toBe(true);
     await close();
   });
 
@@ -191,6 +259,25 @@ describe.skipIf(withoutBrowser !== undefined)("a session", () => {
     await page.getByLabel("Speed").selectOption("4");
     await page.waitForURL(/speed=4/);
     await expect.poll(() => page.evaluate(SCREEN)).toContain("before");
+    await page.getByLabel("Pauses").selectOption("1");
+    await page.waitForURL(/idle=1/);
+    await expect.poll(() => page.evaluate(SCREEN)).toContain("before");
+    await close();
+  });
+
+  it("has a moment at each change of the terminal's size", async () => {
+    const terminal = new Terminal(people.alice.command("exec", "-it", "shell", "--", "sh"), 90, 30);
+    await terminal.typeUntil("echo narrow-$((40 + 2))", "narrow-42");
+    terminal.resize(120, 40);
+    await terminal.typeUntil("echo wide-$((40 + 2))", "wide-42");
+    terminal.type("exit\n");
+    expect(await terminal.exited).toBe(0);
+    const id = await idOf("command = '[\"sh\"]' AND state = 'ended' AND outcome = 'exited'");
+    const { page, open, close } = await consoleOf("admin");
+    await open(`/sessions/${id}`);
+    await page.getByText("moments to jump to").click();
+    await page.getByRole("button", { name: "size 120 × 40" }).click();
+    await expect.poll(() => page.evaluate(SCREEN)).toContain("narrow-42");
     await close();
   });
 
@@ -227,7 +314,9 @@ describe.skipIf(withoutBrowser !== undefined)("a session", () => {
     await expect.poll(() => page.evaluate(SCREEN)).toContain("so 42 far");
     terminal.type("echo and $((50 + 4)) now\n");
     await expect.poll(() => page.evaluate(SCREEN)).toContain("and 54 now");
+    await expectAccessible(page);
     await page.getByRole("button", { name: "End session" }).click();
+    await expectAccessible(page);
     await page.getByRole("dialog").getByLabel("Reason").fill("wrong cluster");
     await page.getByRole("dialog").getByRole("button", { name: "End session" }).click();
     await terminal.shows(/wrong cluster/);
