@@ -18,12 +18,6 @@ const LOADS = 10;
 const PRINTED = 40;
 const PRINT_EVERY_S = 0.25;
 
-if (withoutBrowser === undefined) await measure();
-else {
-  process.stderr.write(`${withoutBrowser}\n`);
-  process.exitCode = 2;
-}
-
 async function measure(): Promise<void> {
   await say("sizes, compressed", sizes);
   const home = mkdtempSync(join(tmpdir(), "sallyport-bench-console-"));
@@ -52,8 +46,10 @@ async function sizes(): Promise<string> {
     [...names].reduce((sum, name) => sum + compressedBytes(files, name), 0) / 1_000;
   const first = firstLoad(files);
   const isOfPlayer = (name: string) => /assets\/(?:asciinema|player)-/.test(name);
+  // What several pages share is in chunks of its own, which count towards each.
+  const isPage = (name: string) => name.endsWith(".js") && !/assets\/chunk-/.test(name) && !isOfPlayer(name);
   const pages = [...files.keys()]
-    .filter((name) => name.endsWith(".js") && !first.has(name) && !isOfPlayer(name))
+    .filter((name) => isPage(name) && !first.has(name))
     .map((name) => kilobytes([...loadedWith(files, name)].filter((loaded) => !first.has(loaded))));
   const [least, most] = [Math.min(...pages), Math.max(...pages)];
   const player = kilobytes([...files.keys()].filter(isOfPlayer));
@@ -120,4 +116,10 @@ async function untilDelays(page: Page, count: number): Promise<void> {
     await page.waitForTimeout(20);
   }
   throw new Error(`the page of a watcher never showed line ${count}`);
+}
+
+if (withoutBrowser === undefined) await measure();
+else {
+  process.stderr.write(`${withoutBrowser}\n`);
+  process.exitCode = 2;
 }
