@@ -55,14 +55,17 @@ const HEADER = { version: 2, width: 80, height: 24, timestamp: 1 };
 const castOf = (header: object, events: readonly unknown[]) =>
   `${[{ ...HEADER, ...header }, ...events].map((line) => JSON.stringify(line)).join("\n")}\n`;
 
-/** A page that does not answer within this is not usable. */
+/** A page that takes so much longer than usual, ms, is not usable. */
 const USABLE_MS = 5_000;
+/** However busy the machine is. */
+const USABLE_RATIO = 3;
 
-async function expectUsable(page: Page): Promise<void> {
+/** Goes to the list of sessions. @returns how long that took, ms */
+async function leaveForSessions(page: Page): Promise<number> {
   const began = performance.now();
   await page.getByRole("link", { name: "Sessions" }).click();
   await page.getByRole("heading", { name: "Sessions", level: 1 }).waitFor();
-  expect(performance.now() - began).toBeLessThan(USABLE_MS);
+  return performance.now() - began;
 }
 
 describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
@@ -88,7 +91,7 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
     await expect.poll(() => page.evaluate(SCREEN)).toContain("vast-42");
     const lines = "document.querySelectorAll('.ap-term-text .ap-line').length";
     expect(await page.evaluate(lines)).toBe(LARGEST_SIZE.rows);
-    await expectUsable(page);
+    await leaveForSessions(page);
     await close();
   });
 
@@ -106,6 +109,8 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
 
   it("of 64 MiB leaves the page usable while it is read and played", async () => {
     const { page, open, close, path } = await replay();
+    await open("/live");
+    const usualMs = await leaveForSessions(page);
     const line = "x".repeat(1_000);
     const count = Math.ceil((64 * 1024 * 1024) / line.length);
     const events = Array.from({ length: count }, (_, index) => [index / 1_000, "o", `${line}\r\n`]);
@@ -114,7 +119,7 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
     await page.getByText("This browser computed them").waitFor();
     await page.locator(".player .ap-wrapper").waitFor();
     await page.locator(".player .ap-overlay-start").click();
-    await expectUsable(page);
+    expect(await leaveForSessions(page)).toBeLessThan(USABLE_MS + USABLE_RATIO * usualMs);
     await close();
   });
 
@@ -129,7 +134,7 @@ describe.skipIf(withoutBrowser !== undefined)("a recording", () => {
     await replaceRecording(page, cast);
     await open(path);
     await page.getByText("This browser computed them").waitFor();
-    await expectUsable(page);
+    await leaveForSessions(page);
     await page.context().close();
   });
 });
