@@ -9,6 +9,7 @@ import { closeQuietly, forwardClose } from "../upstream/close-codes.ts";
 import type { LegClose, LegReceiver, UpstreamLeg } from "../upstream/leg.ts";
 import { Liveness, LOST_AFTER_MS } from "../upstream/liveness.ts";
 import { CloseCode } from "../websocket/protocol.ts";
+import { onSocketEnd } from "../websocket/socket-end.ts";
 import { Brake, type Clock, type PauseInput } from "./brake.ts";
 import { ClientInput } from "./client-input.ts";
 import { ClientWriter, MAX_UNSENT_BYTES } from "./client-writer.ts";
@@ -83,7 +84,6 @@ export class Relay implements LegReceiver {
   #activeAt: number;
   #isOpen = false;
   #clientIsGone = false;
-  #clientHasClosed = false;
   #hasFinalStatus = false;
   #emptyMessages = 0;
   /** Whether the cluster is within a message. */
@@ -183,9 +183,8 @@ export class Relay implements LegReceiver {
     // Otherwise binary messages arrive as Blobs, which can only be read asynchronously.
     client.binaryType = "arraybuffer";
     client.addEventListener("message", ({ data }) => this.#fromClient(data as ArrayBuffer | string));
-    client.addEventListener("close", ({ code, reason }) => this.#clientClosed(code, reason));
-    // The event has no details worth keeping.
-    client.addEventListener("error", () => this.#clientClosed(CloseCode.abnormal, ""));
+    client.addEventListener("error", () => this.#clientLeft());
+    onSocketEnd(client, (code, reason) => this.#clientClosed(code, reason));
     // Half-open: we send the answering close frame, after the cluster has its close.
     client.accept({ allowHalfOpen: true });
     leg.start(this);
@@ -349,16 +348,18 @@ export class Relay implements LegReceiver {
    * session at once.
    */
   #clientClosed(code: number, reason: string): void {
-    if (code === CloseCode.abnormal) this.#clientIsGone = true;
-    // Nobody reads any more: a leg that waits for room must go on.
-    if (this.#clientIsGone) this.#toClient.end();
-    if (this.#clientHasClosed) return;
-    this.#clientHasClosed = true;
+    if (code === CloseCode.abnormal) this.#clientLeft();
     this.#input.flush();
     const isInputWanted =
       code !== CloseCode.abnormal && this.observer.finalStatus() === undefined && !this.#parts.leg.isHeld;
     if (isInputWanted && this.#input.isWaiting) void this.#closeOnceTaken(code, reason);
     else this.#closedByClient(code, reason);
+  }
+
+  /** Nobody reads any more: a leg that waits for room must go on. */
+  #clientLeft(): void {
+    this.#clientIsGone = true;
+    this.#toClient.end();
   }
 
   async #closeOnceTaken(code: number, reason: string): Promise<void> {

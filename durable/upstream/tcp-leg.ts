@@ -2,6 +2,7 @@ import { bytesOf } from "../protocols/framing.ts";
 import { FrameReader } from "../websocket/frame-reader.ts";
 import { clientFrameBytes, closePayload, writeClientFrame } from "../websocket/frame-writer.ts";
 import { CloseCode, Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
+import { SILENCE_MS } from "../websocket/socket-end.ts";
 import { truncateReason } from "./close-codes.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
@@ -34,8 +35,6 @@ const MAX_PONG_BACKLOG_BYTES = 256 * 1024;
 const SHARED_BUFFER_BYTES = 256 * 1024;
 /** Somebody types: a frame of that size gets no large buffer where nothing waits. */
 const SMALL_FRAME_BYTES = 4 * 1024;
-/** What was on its way when writing failed has arrived by then. */
-const SILENCE_MS = 1_000;
 const MASK_BYTES = 4;
 const NOTHING = new Uint8Array(0);
 

@@ -1,4 +1,5 @@
 import { CloseCode } from "../websocket/protocol.ts";
+import { onSocketEnd } from "../websocket/socket-end.ts";
 import { closeQuietly } from "./close-codes.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
@@ -18,7 +19,8 @@ export class WebSocketLeg implements UpstreamLeg {
   readonly #socket: WebSocket;
   #receiver: LegReceiver | undefined;
   #sentBytes = 0;
-  #hasEnded = false;
+  /** Nothing more is taken. What the cluster had sent before still arrives. */
+  #isBroken = false;
   #hasTimer = false;
 
   /** @param socket not accepted yet */
@@ -34,7 +36,7 @@ export class WebSocketLeg implements UpstreamLeg {
 
   get unsentBytes(): number {
     // What a connection that is gone did not take, nobody will.
-    return this.#hasEnded ? 0 : (this.#socket.bufferedAmount ?? this.#sentBytes);
+    return this.#isBroken ? 0 : (this.#socket.bufferedAmount ?? this.#sentBytes);
   }
 
   get takenBytes(): number {
@@ -51,10 +53,11 @@ export class WebSocketLeg implements UpstreamLeg {
     // Otherwise binary messages arrive as Blobs, which can only be read asynchronously.
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => this.#deliver(data as ArrayBuffer | string));
+    socket.addEventListener("error", () => {
+      this.#isBroken = true;
+    });
     // With 1006, the reason is a text of the platform's.
-    socket.addEventListener("close", ({ code, reason }) => this.#end(code, code === CloseCode.abnormal ? "" : reason));
-    // The event has no details worth keeping.
-    socket.addEventListener("error", () => this.#end(CloseCode.abnormal, ""));
+    onSocketEnd(socket, (code, reason) => this.#end(code, code === CloseCode.abnormal ? "" : reason));
     // Half-open: we send the answering close frame, after the client has its close.
     socket.accept({ allowHalfOpen: true });
   }
@@ -70,7 +73,7 @@ export class WebSocketLeg implements UpstreamLeg {
 
   async whenTaken(maxMs: number): Promise<void> {
     const end = Date.now() + maxMs;
-    while (this.#receiver && this.#socket.bufferedAmount && Date.now() < end) await scheduler.wait(POLL_MS);
+    while (!this.#isBroken && this.#socket.bufferedAmount && Date.now() < end) await scheduler.wait(POLL_MS);
   }
 
   ping(): void {}
@@ -108,7 +111,7 @@ export class WebSocketLeg implements UpstreamLeg {
   }
 
   #end(code: number, reason: string): void {
-    this.#hasEnded = true;
+    this.#isBroken = true;
     const receiver = this.#receiver;
     this.#receiver = undefined;
     receiver?.onPause();

@@ -1,4 +1,5 @@
 /** The client's end of a session, and the frames of its protocol. */
+import { onSocketEnd } from "../../durable/websocket/socket-end.ts";
 
 export interface Closed {
   readonly code: number;
@@ -21,12 +22,10 @@ export class Client {
       this.received.push(typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer));
     });
     this.closed = new Promise((resolve) => {
-      const take = (closed: Closed) => {
-        this.hungUp ??= closed;
-        resolve(closed);
-      };
-      socket.addEventListener("close", ({ code, reason }) => take({ code, reason }));
-      socket.addEventListener("error", () => take({ code: 1006, reason: "" }));
+      onSocketEnd(socket, (code, reason) => {
+        this.hungUp = { code, reason };
+        resolve(this.hungUp);
+      });
     });
     socket.accept({ allowHalfOpen: true });
   }

@@ -41,8 +41,13 @@ class FakeSocket extends EventTarget {
     this.dispatchEvent(Object.assign(new Event("message"), { data }));
   }
 
-  hangUp(): void {
-    this.dispatchEvent(Object.assign(new Event("close"), { code: 1006, reason: "" }));
+  hangUp(code = 1006): void {
+    this.dispatchEvent(Object.assign(new Event("close"), { code, reason: "" }));
+  }
+
+  /** Nothing more can be sent. */
+  break(): void {
+    this.dispatchEvent(new Event("error"));
   }
 }
 
@@ -208,6 +213,32 @@ describe("a cluster that has taken everything", () => {
     expect((leg as SilentLeg).unsentBytes).toBeGreaterThan(0);
     expect(tick(60_999)).toBeUndefined();
     expect(tick(61_000)).toBe("cluster");
+  });
+});
+
+describe("what a side had sent before its connection broke", () => {
+  it("is taken of the cluster, with how the command ended", () => {
+    const { client, cluster, leg, causes } = session();
+    client.message(STDIN, 100);
+    cluster.break();
+    expect([leg.unsentBytes, causes]).toEqual([0, []]);
+    cluster.text(ERROR, '{"status":"Success"}');
+    cluster.hangUp(1000);
+    expect(causes).toMatchObject([{ kind: "command", status: { status: "Success" }, side: "cluster", code: 1000 }]);
+  });
+
+  it("is taken of the client, which nothing waits for any more", () => {
+    const { client, cluster, relay, causes } = session();
+    cluster.message(STDOUT, 100);
+    relay.onPause();
+    expect(relay.unsentBytes).toBeGreaterThan(0);
+    client.break();
+    expect([relay.unsentBytes, causes]).toEqual([0, []]);
+    client.message(STDIN, 100);
+    expect(cluster.sent).toHaveLength(1);
+    cluster.bufferedAmount = 0;
+    client.hangUp(1000);
+    expect(causes).toEqual([{ kind: "client", code: 1000, reason: "" }]);
   });
 });
 

@@ -82,13 +82,20 @@ export class Stage {
     await this.hungUp();
   }
 
-  /** The client reads nothing until `readOn`, or for 30 s. */
-  async stopReading(): Promise<void> {
+  /**
+   * The client reads nothing until `readOn`, or for 30 s.
+   *
+   * @param last what it does just before
+   */
+  async stopReading(last: (client: Client) => void = () => {}): Promise<void> {
+    const { client } = this;
+    if (!client) throw new Error("there is no client");
     const resumed = new Promise<void>((resolve) => {
       this.#resume = resolve;
     });
     let isBlocked = false;
     void runInDurableObject(this.#homeOrFail(), (_, state) => {
+      last(client);
       void state.blockConcurrencyWhile(() => resumed);
       isBlocked = true;
     });
