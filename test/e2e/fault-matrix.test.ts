@@ -117,24 +117,24 @@ const commandOf = (args: readonly string[]) => args.slice(args.indexOf("--") + 1
 
 beforeAll(async () => {
   cluster = await startEmbeddedCluster({ stateDir: join(home, "cluster") });
-  gate = new Gate(cluster.url);
-  const config = { limits: { maxSessionsPerUser: MAX_SESSIONS } };
-  stack = await startStack({
-    stateDir: join(home, "state"),
-    port: 0,
-    upstream: await gate.open(),
-    config,
-    quiet: true,
-  });
 });
 afterAll(async () => {
-  await stack?.stop();
-  gate?.close();
   await cluster?.close();
   rmSync(home, { recursive: true, force: true });
 });
 
-describe("workerd killed", () => {
+describe.each(["tcp", "websocket"] as const)("workerd killed, with %s to the cluster", (transport) => {
+  beforeAll(async () => {
+    gate = new Gate(cluster.url);
+    const config = { limits: { maxSessionsPerUser: MAX_SESSIONS } };
+    const upstream = await gate.open();
+    stack = await startStack({ stateDir: join(home, transport), port: 0, upstream, transport, config, quiet: true });
+  });
+  afterAll(async () => {
+    await stack?.stop();
+    gate?.close();
+  });
+
   it("while there is a session at each moment: every kubectl exits, and workerd restarts", async () => {
     const running = {} as Record<Moment, Running>;
     for (const moment of MOMENTS) running[moment] = await reach(moment);
