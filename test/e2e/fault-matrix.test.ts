@@ -37,7 +37,8 @@ const WORKERD_KILLED = {
   },
   opened: {
     userSees: "a broken connection",
-    d1Has: { outcome: "interrupted", reason: STOPPED },
+    // The cluster may have sent an empty frame for each channel.
+    d1Has: { outcome: "interrupted", reason: STOPPED, counts: "what had flowed, or less" },
     recordingHas: INTERRUPTED,
   },
   "mid-stream": {
@@ -137,9 +138,11 @@ describe.each(["tcp", "websocket"] as const)("workerd killed, with %s to the clu
 
   it("while there is a session at each moment: every kubectl exits, and workerd restarts", async () => {
     const running = {} as Record<Moment, Running>;
-    for (const moment of MOMENTS) running[moment] = await reach(moment);
+    for (const moment of MOMENTS) if (moment !== "dialling") running[moment] = await reach(moment);
     expect(await openAll(MAX_SESSIONS)).toEqual(ALL_OPEN);
     expect(await openByHand()).toBe(429);
+    // Last: the cluster is given 40 s to answer.
+    running.dialling = await reach("dialling");
 
     const pid = stack.workerdPid();
     if (pid === undefined) throw new Error("workerd's process cannot be found: this test needs /proc");
