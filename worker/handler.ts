@@ -136,7 +136,8 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       const asked = { url, subject, signIn, identity, available, cluster, person, describePerson, upgrade };
       return serveCluster({ ...incoming, ...asked });
     }
-    const unlocked = await states.checkLock(person);
+    // An earlier answer is no permission to change something: whoever has just been locked could lift the lock.
+    const unlocked = await states.checkLock(person, isReadMethod(request.method) ? undefined : 0);
     if (!unlocked.ok) return unlocked;
     if (isConsolePath(url.pathname)) return ok(serveConsole(request, url));
     const accessIdentity = { ...known.value, country: readCountry() };

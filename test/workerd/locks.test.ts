@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { ConfigInput } from "../../worker/config/schema.ts";
 import { eventually } from "../support/eventually.ts";
 import { Client } from "./client.ts";
-import { admin, alice, as, directlyAs, someone, UPGRADE, upgrade } from "./people.ts";
-import { readStatus } from "./statuses.ts";
+import { admin, alice, as, directlyAs, handlerAs, someone, UPGRADE, upgrade } from "./people.ts";
+import { expectApiDenial, readStatus } from "./statuses.ts";
 import { lockEventsOf } from "./user-events.ts";
 
 const SILENT = "/api/v1/namespaces/demo/pods/silent/exec?command=sh";
@@ -39,6 +39,24 @@ describe("a lock", () => {
       { type: "lock", user: person.email, by: "admin@example.com", reason: "stolen laptop", until: null },
       { type: "unlock", user: person.email, by: "admin@example.com", reason: "found" },
     ]);
+  });
+
+  it("is not lifted by its own administrator, nor is anybody locked, by an isolate that has not heard of it", async () => {
+    const [other, third] = [someone(), someone()];
+    const identities = [{ match: { email: other.email }, roles: ["admin" as const] }];
+    const isolate = handlerAs(other, { config: { identities } });
+    expect((await isolate(locks(third.email))).status).toBe(404);
+    expect((await as(admin, locks(other.email), { method: "PUT", ...body({ reason: "stolen" }) })).status).toBe(200);
+    for (const [email, method] of [
+      [other.email, "DELETE"],
+      [third.email, "PUT"],
+    ] as const) {
+      await expectApiDenial(await isolate(locks(email), { method }), "user_locked", /is locked by admin@.*stolen$/);
+    }
+    expect((await as(admin, locks(other.email))).status).toBe(200);
+    expect((await as(admin, locks(third.email))).status).toBe(404);
+    expect((await as(admin, locks(other.email), { method: "DELETE" })).status).toBe(200);
+    expect((await isolate(locks(third.email), { method: "PUT" })).status).toBe(200);
   });
 
   it("survives a restart of its object, and expires by itself", async () => {
