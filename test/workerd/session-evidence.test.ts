@@ -221,6 +221,21 @@ describe("an approver", () => {
     expect((await call(admin, `/-/approvals/${id}/activity`)).status).toBe(200);
   });
 
+  it("is nobody who only shares a Kubernetes user with the person", async () => {
+    const identities = [{ match: { emailDomain: "example.com" }, user: "developer", groups: ["developers"] }];
+    const callAs = (who: Person, path: string, init?: RequestInit) =>
+      directlyAs(who, path, init, { config: { ...GRANTS, identities } });
+    const person = someone();
+    const asking = await callAs(person, "/-/access?grant=prod-admin", { method: "POST", body: "INC-17" });
+    const path = `/-/approvals/${(await asking.json<{ id: string }>()).id}/activity`;
+    await expectApiDenial(
+      await callAs(someone(), path),
+      "access_not_found",
+      /no request with this id that you may see/,
+    );
+    expect((await callAs(person, path)).status).toBe(200);
+  });
+
   it("of another grant, and anybody else, sees nothing of it", async () => {
     const id = await asked(someone());
     for (const who of [alice, someone()]) {

@@ -17,11 +17,11 @@ export function approverOf({ subject, accessIdentity, config }: Caller): Approve
 }
 
 /**
- * Whether a request is the caller's own, as far as the request says: their object also knows by which other
- * Kubernetes users whoever asked is known.
+ * Whether the caller made a request, and so may see and end it. By the Access name alone: several people may be
+ * one Kubernetes user, who then must not decide for each other, but gain nothing by it.
  */
-export function isOwnRequest(caller: Caller, { person }: AccessRequest): boolean {
-  return isSamePerson(decidingPerson(caller, caller.config), person);
+export function isOwnRequest({ identity }: Pick<Caller, "identity">, { person }: AccessRequest): boolean {
+  return person.user === identity.name;
 }
 
 /** The grants that the caller may decide about. */
@@ -38,7 +38,7 @@ export function seesAll(caller: Caller): boolean {
 /** Whether the caller may see a request: their own, those that they may decide about, or all. */
 export function maySee(caller: Caller, request: AccessRequest): boolean {
   return (
-    request.person.user === caller.identity.name ||
+    isOwnRequest(caller, request) ||
     seesAll(caller) ||
     decidableGrants(caller).some(({ name }) => name === request.grant)
   );

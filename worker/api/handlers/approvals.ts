@@ -91,14 +91,14 @@ export const decideApproval: Handler<"decideApproval"> = async ({ params: { id }
 
 /** Only takes away, so an administrator's service token may do it too, as it may lock somebody. */
 export const revokeGrant: Handler<"revokeGrant"> = async ({ params: { id }, query, body }, api) => {
-  const { identity, config } = api;
+  const { config } = api;
   const found = await find(api, id);
   if (!found.ok) return found;
   const { request, address } = found.value;
   const approver = approverOf(api);
   const grant = config.grants.find(({ name }) => name === request.grant);
   const mayRevoke =
-    request.person.user === identity.name ||
+    isOwnRequest(api, request) ||
     approver.roles.includes("admin") ||
     (grant !== undefined && mayDecide(grant, approver));
   if (!mayRevoke) {
