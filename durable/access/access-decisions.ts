@@ -68,11 +68,14 @@ export class AccessDecisions {
     return ok({ request, isNew, notReached: copied.notReached });
   }
 
+  /** Nobody approves anything for whoever is locked: it would hold once the lock is lifted. */
   async decide({ id, copyTo, ...vote }: UserObjectFields<"decideAccess">): Answer<"decideAccess"> {
-    const { access } = this.#dependencies.locks;
+    const { access, lock: lastLock } = this.#dependencies.locks;
     const now = Date.now();
     const decided = decideAccess(this.#find(id, now), vote, access.usersOf(id), now);
     if (!decided.ok) return decided;
+    const lock = currentLock(lastLock, now);
+    if (lock && vote.decision === "approve") return err(denyLocked(lock));
     const request = decided.value;
     this.#append(decisionEvent(request, false));
     this.#write(request, now, vote.by);

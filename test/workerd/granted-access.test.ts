@@ -424,6 +424,34 @@ describe("a decision is refused", () => {
     await expectStatus(await call(person, PODS), "Forbidden", /is locked/);
   });
 
+  it("by somebody who was locked a moment ago, also by an isolate that has not heard of it", async () => {
+    const approver = lead();
+    const { id } = await asked(someone());
+    const isolate = handlerAs(approver, { config: CONFIG });
+    expect((await isolate(`/-/approvals/${id}`)).status).toBe(200);
+    const lock = (method: string) => call(admin, `/-/admin/locks/${approver.email}`, { method });
+    expect((await lock("PUT")).status).toBe(200);
+    const approve = () => isolate(`/-/approvals/${id}`, { method: "POST", body: '{"decision":"approve"}' });
+    await expectApiDenial(await approve(), "user_locked", /is locked by admin@example\.com/);
+    expect(await json(call(admin, `/-/approvals/${id}`))).toMatchObject({ state: "pending", approvals: [] });
+    expect((await lock("DELETE")).status).toBe(200);
+    expect(await json(approve())).toMatchObject({ state: "active" });
+  });
+
+  it("that approves something for whoever is locked, until the lock is lifted", async () => {
+    const person = someone();
+    const { id } = await asked(person);
+    const other = await asked(person, "grant=pair");
+    const lock = (method: string) => call(admin, `/-/admin/locks/${person.email}`, { method });
+    expect((await lock("PUT")).status).toBe(200);
+    await expectApiDenial(await decide(boss, id), "user_locked", new RegExp(`^${person.email} is locked by admin@`));
+    expect(await json(decide(boss, other.id, { decision: "deny" }))).toMatchObject({ state: "denied" });
+    expect((await lock("DELETE")).status).toBe(200);
+    expect(await json(call(boss, `/-/approvals/${id}`))).toMatchObject({ state: "pending", approvals: [] });
+    expect(await seenAs(person)).toMatchObject({ "impersonate-group": "developers" });
+    expect(await json(decide(boss, id))).toMatchObject({ state: "active" });
+  });
+
   it("with control characters in its reason only as far as they act on no terminal", async () => {
     const person = someone();
     const { id } = await asked(person);

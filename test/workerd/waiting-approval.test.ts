@@ -420,13 +420,13 @@ describe("a session that needs an approval", () => {
     for (const { pod } of [killed, locked]) expect(pod.isAsked).toBe(false);
   });
 
-  it("is ended by a lock in an object near its cluster too, and an approval opens nothing then", async () => {
+  it("is ended by a lock in an object near its cluster too, and nobody approves it then", async () => {
     const alice = new Person();
     const wait = await alice.wait({ location: "weur" });
     const lock = { user: alice.user, ...ADMIN, until: null };
     await askUserObject(alice.at(null), "decideLock", { lock, copyTo: ["weur"] });
     await wait.client.closed;
-    await alice.decide(wait.accessId, { copyTo: ["weur"] });
+    await expect(alice.decide(wait.accessId, { copyTo: ["weur"] })).rejects.toThrow("user_locked");
     expect((await ended(wait.client.sessionId)).outcome).toBe("terminated");
     await expect(alice.attempt({ location: "weur" })).rejects.toThrow("user_locked");
     expect(wait.pod.isAsked).toBe(false);
