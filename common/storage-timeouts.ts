@@ -17,4 +17,6 @@ export const STORAGE_TIMEOUTS_MS = {
   r2Export: 30_000,
   /** What grants give: a small object. Nobody waits, and who cannot read it goes by what they knew before. */
   r2State: 10_000,
+  /** The same where a person waits whose shell was approved just now. */
+  r2StateAwaited: 2_000,
 } as const;

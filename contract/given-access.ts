@@ -108,16 +108,19 @@ export function whyNoLongerGiven({ grants, lost }: GivenAccess, opened: OpenedWi
 }
 
 /** @returns undefined where nothing was noted yet. @throws what R2 throws, also where it takes too long */
-export async function loadGivenAccess(bucket: ReadableBucket): Promise<GivenAccess | undefined> {
+export async function loadGivenAccess(
+  bucket: ReadableBucket,
+  withinMs: number = STORAGE_TIMEOUTS_MS.r2State,
+): Promise<GivenAccess | undefined> {
   const load = async () => (await bucket.get(GIVEN_ACCESS_KEY))?.json();
-  const noted = await withTimeout(load(), STORAGE_TIMEOUTS_MS.r2State);
+  const noted = await withTimeout(load(), withinMs);
   return noted === undefined ? undefined : givenAccessSchema.parse(noted);
 }
 
 /** The same for whoever goes on by what they knew before, where it cannot be read. */
-export async function tryLoadGivenAccess(bucket: ReadableBucket): Promise<GivenAccess | undefined> {
+export async function tryLoadGivenAccess(bucket: ReadableBucket, withinMs?: number): Promise<GivenAccess | undefined> {
   try {
-    return await loadGivenAccess(bucket);
+    return await loadGivenAccess(bucket, withinMs);
   } catch (error) {
     logEvent("warn", "given_access_unreadable", { error: describeError(error) });
     return undefined;

@@ -2,8 +2,10 @@ import { headerList } from "../../common/header-list.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { RateLimiter } from "../../common/rate-limiter.ts";
 import { err, ok, type Result } from "../../common/result.ts";
+import { STORAGE_TIMEOUTS_MS } from "../../common/storage-timeouts.ts";
 import { findClusterBinding, findTcpBinding, type SharedBindings } from "../../contract/bindings.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
+import { tryLoadGivenAccess } from "../../contract/given-access.ts";
 import { REFUSED_ATTEMPTS_LIMIT } from "../../contract/limits.ts";
 import type { SessionApproval, SessionPlan } from "../../contract/session-plan.ts";
 import type { Status } from "../../kubernetes/status.ts";
@@ -314,6 +316,7 @@ export class SessionOpener {
         session.close({ kind: "refusal", refusal: refusalOf(noPlace) });
         return;
       }
+      await this.#endIfNotGiven(session);
       const { subprotocol } = heldLeg;
       const leg = await this.#connect(session, { ...attempt, headers: offerOnly(attempt.headers, subprotocol) });
       if (!leg.ok) {
@@ -332,6 +335,16 @@ export class SessionOpener {
     } catch (error) {
       this.#fail(session, error);
     }
+  }
+
+  /**
+   * Ends the session where a grant that it has or waited for gives less by now. The object looks every half a
+   * minute, and until then a command would run that was approved just now.
+   */
+  async #endIfNotGiven({ openedWith }: LiveSession): Promise<void> {
+    if (openedWith.grants.length === 0) return;
+    const given = await tryLoadGivenAccess(this.#env.RECORDINGS, STORAGE_TIMEOUTS_MS.r2StateAwaited);
+    if (given) this.#sessions.endNotGiven(given);
   }
 
   /** The cluster has accepted. */

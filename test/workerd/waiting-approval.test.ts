@@ -1,8 +1,9 @@
 /** Sessions that wait for an approval, as their objects hold them. */
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { DecidingPerson } from "../../contract/access.ts";
+import { compareGiven, GIVEN_ACCESS_KEY, SETTLED_AFTER_MS } from "../../contract/given-access.ts";
 import { type LocationHint, userObjectName } from "../../contract/placement.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
 import { attachSessionPlan, type SessionApproval, type SessionPlan } from "../../contract/session-plan.ts";
@@ -347,6 +348,33 @@ describe("a session that needs an approval", () => {
     expect((await ended(client.sessionId)).outcome).toBe(outcome);
     const events = await eventsOf(client.sessionId);
     expect(events.map(({ type }) => type)).toEqual(["start", "approval", "end"]);
+  });
+
+  it("does not begin once its grant has ceased to approve its rule, and does where another rule lost it", async () => {
+    const [RULE, OTHER] = ["shells", "others"].map((name) => `${name}-${crypto.randomUUID()}`) as [string, string];
+    const giving = (...rules: string[]) => [{ name: "prod-exec", gives: { groups: [], rules } }];
+    const now = Date.now();
+    const before = compareGiven(undefined, giving(RULE, OTHER), now - SETTLED_AFTER_MS);
+    const note = JSON.stringify(compareGiven(before, giving(OTHER), now));
+    onTestFinished(() => env.RECORDINGS.delete(GIVEN_ACCESS_KEY));
+    const approvedFor = async (rule: string) => {
+      const alice = new Person();
+      const wait = await alice.wait({ plan: { rule } });
+      // The alarm looks no more than once in 10 s, so it is not what would end it.
+      await runDurableObjectAlarm(alice.at(null));
+      await env.RECORDINGS.put(GIVEN_ACCESS_KEY, note);
+      await alice.decide(wait.accessId);
+      return wait;
+    };
+    const lost = await approvedFor(RULE);
+    await lost.client.closed;
+    const message = `session ended: the access "prod-exec" is no longer an approval for the rule ${RULE}`;
+    expect(errorOf(lost.client)).toBe(message);
+    expect(await ended(lost.client.sessionId)).toMatchObject({ outcome: "access_ended", reason: message });
+    expect(lost.pod.isAsked).toBe(false);
+    const kept = await approvedFor(OTHER);
+    await kept.pod.request();
+    kept.client.close();
   });
 
   it("takes no place while it waits, and needs one when it begins", async () => {
