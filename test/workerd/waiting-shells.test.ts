@@ -139,6 +139,25 @@ describe("a shell that needs an approval", () => {
     expect(pod.isAsked).toBe(false);
   });
 
+  it.each<[string, JWTPayload, string, string, string]>([
+    ["a port-forward", someone(), "ports=80", "portforward", "v4.channel.k8s.io"],
+    ["a service token's shell", { sub: "", common_name: "ci.access" }, "command=sh", "exec", "v5.channel.k8s.io"],
+  ])("that cannot wait opens once what was asked for is approved: %s", async (_, who, query, subresource, protocol) => {
+    const forBoth = [...DEVELOPERS, { serviceToken: "ci.access" }];
+    const config = { grants: [{ ...CONFIG.grants[0], for: forBoth }] } as Config;
+    const pod = await Puppet.make({ protocol });
+    const headers = { ...UPGRADE, "Sec-WebSocket-Protocol": protocol };
+    const attempt = () => call(who, pod.path(query, subresource), { headers }, config);
+    await expectStatus(await attempt(), "Forbidden", /requires the grant shells: ask for it with echo/);
+    expect(pod.isAsked).toBe(false);
+    await call(who, "/-/access?grant=shells", { method: "POST", body: "INC-17" }, config);
+    const [request] = await requestsOf(who, config);
+    await approve(request?.id ?? "");
+    const client = await Client.open(attempt());
+    expect((await pod.request()).headers["impersonate-extra-sallyport-grant"]).toBe("shells");
+    client.close();
+  });
+
   it("waits with a reason that was given before, where its grant requires one", async () => {
     const person = someone();
     const config = { grants: [{ ...CONFIG.grants[0], requireReason: true }] } as Config;
