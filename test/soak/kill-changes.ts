@@ -1,8 +1,8 @@
 /**
  * The kill run of changes: kills the edge with SIGKILL while several people make changes all the time, so
  * that records and requests are under way together at every kill. Afterwards each change that the cluster
- * saw, by its own audit log, must have one row with its status or "no answer known", and no row may tell of a
- * change that was not made.
+ * saw, by its own audit log, must be its person's and have one row: with the status that the cluster logged,
+ * or with "no answer known". No row may tell of a change that was not made.
  *
  *   npm run soak:kill-changes -- [--kills 50] [--of edge|all] [--cluster embedded|real] [--seed N] [--keep]
  *
@@ -10,7 +10,8 @@
  * live on. `all`: both run in one workerd, which is killed. Then changes that were cut may have no row, which
  * are counted: docs/REFERENCE.md, "What may be missing".
  *
- * `real` needs KUBE_TEST_IMPERSONATOR and KUBE_TEST_AUDIT, as .ci/smoke sets them.
+ * `real` needs KUBE_TEST_IMPERSONATOR and KUBE_TEST_AUDIT, as .ci/smoke sets them, and a namespace `demo` in
+ * which the group `developers` may change ConfigMaps. The run deletes those that it made.
  *
  * Exit code 0 if nothing was lost and nothing was invented, 1 if not, 2 if the run failed.
  */
@@ -106,6 +107,7 @@ took             ${((Date.now() - started) / 60_000).toFixed(1)} min`);
     await changes.stop();
     const keepState = flags.keep || faults.length > 0;
     await stack.stop(keepState);
+    if (proxy) await changes.removeLeftovers(proxy.url);
     proxy?.stop();
     if (keepState) console.log(`state            ${stack.home}`);
   }

@@ -50,6 +50,8 @@ export class KubectlProxy {
     const child = spawn(kubectlPath(), [`--kubeconfig=${impersonator}`, ...flags], {
       stdio: ["ignore", "pipe", "pipe"],
     });
+    // A run that ends in another way than by `stop` must not leave an open door to the cluster.
+    process.once("exit", () => child.kill());
     return new Promise((ready, failed) => {
       let output = "";
       const onOutput = (chunk: Buffer) => {

@@ -11,6 +11,8 @@ import type { Person } from "./people.ts";
 import type { SoakStack } from "./soak-stack.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/demo/configmaps";
+/** What a run makes has its number. */
+const RUN_LABEL = "soak-changes";
 /** While workerd restarts. */
 const PAUSE_MS = 200;
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -61,6 +63,7 @@ export interface ChangeLoopsOptions {
 export class ChangeLoops {
   readonly #stack: SoakStack;
   readonly #killsObjects: boolean;
+  readonly #run: string;
   readonly #mark: string;
   readonly #cluster: AuditTail;
   readonly #stopped = new AbortController();
@@ -70,6 +73,7 @@ export class ChangeLoops {
   constructor(stack: SoakStack, { run, clusterAuditLog, killsObjects }: ChangeLoopsOptions) {
     this.#stack = stack;
     this.#killsObjects = killsObjects;
+    this.#run = run;
     this.#mark = `soak-change-${run}-`;
     this.#cluster = new AuditTail(clusterAuditLog, this.#mark);
   }
@@ -129,7 +133,29 @@ export class ChangeLoops {
     const seen = this.#seen();
     const sent = new Set(this.changes.map(({ tag }) => tag));
     const invented = [...rows.keys()].filter((tag) => !sent.has(tag)).map((tag) => `row ${tag}: nobody sent it`);
-    return [...invented, ...this.changes.flatMap((change) => this.#faultsOf(change, rows, seen, kills))];
+    const ofChanges = this.changes.flatMap((change) => this.#faultsOf(change, rows, seen, kills));
+    return [...this.#idlePeople(), ...invented, ...ofChanges];
+  }
+
+  /** Where the cluster refuses everything, records and answers agree, and nothing is shown. */
+  #idlePeople(): string[] {
+    const isDone = ({ status = 0 }: Change) => status >= 200 && status < 300;
+    return [...Map.groupBy(this.changes, ({ email }) => email)]
+      .filter(([, changes]) => !changes.some(isDone))
+      .map(([email]) => `nothing that ${email} asked for was done: may they change ConfigMaps in demo?`);
+  }
+
+  /**
+   * Deletes what is left in a cluster that outlives the run, as one of its people.
+   *
+   * @param url of a `kubectl proxy`
+   */
+  async removeLeftovers(url: string): Promise<void> {
+    const [{ email } = { email: "nobody" }] = this.changes;
+    const headers = { "Impersonate-User": email, "Impersonate-Group": "developers" };
+    const selected = `${CONFIG_MAPS}?labelSelector=${RUN_LABEL}%3D${this.#run}`;
+    const answer = await fetch(url + selected, { method: "DELETE", headers }).catch(() => undefined);
+    if (answer?.status !== 200) console.log(`left behind: ConfigMaps in demo with the label ${RUN_LABEL}=${this.#run}`);
   }
 
   #faultsOf(
@@ -145,6 +171,8 @@ export class ChangeLoops {
     const fault = (message: string) => [`change ${tag} (${method}): ${message}`];
     if (second) return fault("it has several rows");
     if (again) return fault("the cluster saw it twice");
+    const seenAs = event?.impersonatedUser?.username;
+    if (event && seenAs !== email) return fault(`the cluster saw it as ${seenAs ?? event.user.username}`);
     if (!row) {
       if (isAnswered) return fault(`it was answered ${status} and has no row`);
       if (!event || this.#isCut(event, kills)) return [];
@@ -200,7 +228,7 @@ export class ChangeLoops {
 
   async #send(person: Person, change: Change, name: string): Promise<void> {
     const { method, tag } = change;
-    const metadata = { name, labels: { tag } };
+    const metadata = { name, labels: { [RUN_LABEL]: this.#run, tag } };
     const body = method === "POST" ? { apiVersion: "v1", kind: "ConfigMap", metadata } : { metadata };
     try {
       const { url, headers } = await person.endpoint();
