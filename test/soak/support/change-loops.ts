@@ -134,15 +134,15 @@ export class ChangeLoops {
     const sent = new Set(this.changes.map(({ tag }) => tag));
     const invented = [...rows.keys()].filter((tag) => !sent.has(tag)).map((tag) => `row ${tag}: nobody sent it`);
     const ofChanges = this.changes.flatMap((change) => this.#faultsOf(change, rows, seen, kills));
-    return [...this.#idlePeople(), ...invented, ...ofChanges];
+    return [...this.#refusedPeople(seen), ...invented, ...ofChanges];
   }
 
   /** Where the cluster refuses everything, records and answers agree, and nothing is shown. */
-  #idlePeople(): string[] {
-    const isDone = ({ status = 0 }: Change) => status >= 200 && status < 300;
-    return [...Map.groupBy(this.changes, ({ email }) => email)]
-      .filter(([, changes]) => !changes.some(isDone))
-      .map(([email]) => `nothing that ${email} asked for was done: may they change ConfigMaps in demo?`);
+  #refusedPeople(seen: ReadonlyMap<string, readonly AuditEvent[]>): string[] {
+    const isDone = ({ responseStatus: { code = 0 } = {} }: AuditEvent) => code >= 200 && code < 300;
+    return [...Map.groupBy([...seen.values()].flat(), ({ impersonatedUser }) => impersonatedUser?.username)]
+      .filter(([, events]) => !events.some(isDone))
+      .map(([user]) => `the cluster did nothing that ${user} asked for: may they change ConfigMaps in demo?`);
   }
 
   /**
