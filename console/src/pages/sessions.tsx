@@ -50,8 +50,13 @@ const COLUMNS: readonly Column<Session>[] = [
   { title: "What", cell: (session) => <SessionPurpose session={session} /> },
   { title: "Length", cell: (session) => lengthOf(session), isNumber: true },
   { title: "End", cell: (session) => <SessionState session={session} /> },
-  { title: "Recorded", cell: ({ recording }) => recording ?? <span class="none">no</span> },
+  { title: "Recorded", cell: (session) => recordedOf(session) ?? <span class="none">no</span> },
 ];
+
+/** What there is of its recording, which a live session has none of yet. Null: nothing. */
+function recordedOf({ state, recording, recordingMode }: Session): string | null {
+  return state === "live" && recordingMode !== "off" ? "in progress" : recording;
+}
 
 function lengthOf({ startedAt, endedAt }: Session): string {
   return formatDuration((endedAt === null ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt));
