@@ -1,9 +1,11 @@
 /** Passes messages between a client's WebSocket and one over TCP, and nothing else. */
+
 import { concatBytes } from "../../common/bytes.ts";
+import { CloseCode, isSendableCloseCode } from "../../common/close-codes.ts";
 import { Brake, type PauseInput } from "../../durable/relay/brake.ts";
 import { FrameReader } from "../../durable/websocket/frame-reader.ts";
 import { clientFrameBytes, closePayload, writeClientFrame } from "../../durable/websocket/frame-writer.ts";
-import { CloseCode, isSendableCloseCode, Opcode } from "../../durable/websocket/protocol.ts";
+import { Opcode } from "../../durable/websocket/protocol.ts";
 import type { OpenWebSocket } from "./open-websocket.ts";
 
 const READ_BYTES = 256 * 1024;

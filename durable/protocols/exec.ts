@@ -1,6 +1,6 @@
+import { CloseCode } from "../../common/close-codes.ts";
 import { Channel, type ChannelProtocol, encodeFrame } from "../../kubernetes/channels.ts";
 import { failureStatus, type Status, successStatus } from "../../kubernetes/status.ts";
-import { CloseCode } from "../websocket/protocol.ts";
 import type { Chunk } from "./chunk.ts";
 import { createErrorChannel, type ErrorChannel } from "./error-channel.ts";
 import { type Notice, type Observation, type Observer, observationOf } from "./observer.ts";

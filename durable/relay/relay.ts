@@ -1,14 +1,13 @@
 import type { Counts } from "../../audit/events.ts";
+import { CloseCode, closeQuietly, forwardClose } from "../../common/close-codes.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import type { Chunk } from "../protocols/chunk.ts";
 import { decodeMessage, type Framing, type MessagePart, PartDecoder, sizeOf } from "../protocols/framing.ts";
 import type { Notice, Observation, Observer } from "../protocols/observer.ts";
 import type { CloseCause, Closure, Side } from "../session/close-cause.ts";
 import { stalledLimit, stdinLimit, type WaitsFor } from "../session/limits.ts";
-import { closeQuietly, forwardClose } from "../upstream/close-codes.ts";
 import type { LegClose, LegReceiver, UpstreamLeg } from "../upstream/leg.ts";
 import { Liveness, LOST_AFTER_MS } from "../upstream/liveness.ts";
-import { CloseCode } from "../websocket/protocol.ts";
 import { onSocketEnd } from "../websocket/socket-end.ts";
 import { Brake, type Clock, type PauseInput } from "./brake.ts";
 import { ClientInput } from "./client-input.ts";

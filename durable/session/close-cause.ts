@@ -1,10 +1,11 @@
 /** Why a session ended, and what that means for its client, the cluster and the audit log. Pure. */
+
 import type { Outcome } from "../../audit/events.ts";
+import { CloseCode } from "../../common/close-codes.ts";
 import { stripControlCharacters } from "../../common/text.ts";
 import { denial } from "../../contract/denial.ts";
 import type { Status } from "../../kubernetes/status.ts";
 import { type Refusal, refusalOf } from "../refusal.ts";
-import { CloseCode } from "../websocket/protocol.ts";
 import type { ReachedLimit } from "./limits.ts";
 import { outcomeFromStatus, outcomeOf, outcomeOfLimit, outcomeOfTermination, type SessionOutcome } from "./outcome.ts";
 

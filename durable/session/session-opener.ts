@@ -1,3 +1,4 @@
+import { CloseCode } from "../../common/close-codes.ts";
 import { headerList } from "../../common/header-list.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { RateLimiter } from "../../common/rate-limiter.ts";
@@ -27,7 +28,6 @@ import { HeldLeg } from "../upstream/held-leg.ts";
 import type { UpstreamLeg } from "../upstream/leg.ts";
 import { LiveCast } from "../watch/live-cast.ts";
 import { WatchFeed, type WatchFeedParts } from "../watch/watch-feed.ts";
-import { CloseCode } from "../websocket/protocol.ts";
 import { type Admission, refuseWithoutPlace, START_NOT_AUDITED } from "./admission.ts";
 import { approvedLine, type WaitVerdict } from "./approval.ts";
 import { ApprovalWait } from "./approval-wait.ts";

@@ -1,8 +1,8 @@
 import { concatBytes } from "../../common/bytes.ts";
+import { CloseCode } from "../../common/close-codes.ts";
 import { Channel, type ChannelProtocol, decodeFrame } from "../../kubernetes/channels.ts";
 import { SpdyFrameGate } from "../../kubernetes/spdy/frame-gate.ts";
 import { bytesOf } from "../protocols/framing.ts";
-import { CloseCode } from "../websocket/protocol.ts";
 import { HeldOutput } from "./held-output.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 

@@ -1,9 +1,9 @@
+import { CloseCode, truncateReason } from "../../common/close-codes.ts";
 import { bytesOf } from "../protocols/framing.ts";
 import { FrameReader } from "../websocket/frame-reader.ts";
 import { clientFrameBytes, closePayload, writeClientFrame } from "../websocket/frame-writer.ts";
-import { CloseCode, Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
+import { Opcode, WebSocketProtocolError } from "../websocket/protocol.ts";
 import { SILENCE_MS } from "../websocket/socket-end.ts";
-import { truncateReason } from "./close-codes.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
 /** A socket as `connect()` gives it, as far as it is used here. */

@@ -1,6 +1,5 @@
-import { CloseCode } from "../websocket/protocol.ts";
+import { CloseCode, closeQuietly } from "../../common/close-codes.ts";
 import { onSocketEnd } from "../websocket/socket-end.ts";
-import { closeQuietly } from "./close-codes.ts";
 import type { LegReceiver, UpstreamLeg } from "./leg.ts";
 
 /** A smaller message is somebody typing, or the end of something: what was joined goes out at once. */

@@ -1,9 +1,8 @@
 import { concatBytes } from "../../common/bytes.ts";
+import { CloseCode, isSendableCloseCode } from "../../common/close-codes.ts";
 import {
-  CloseCode,
   type DataOpcode,
   FIN,
-  isSendableCloseCode,
   LENGTH_BITS,
   MASKED,
   MAX_CONTROL_BYTES,

@@ -1,4 +1,4 @@
-/** What RFC 6455 fixes: opcodes, close codes, and the shape of a frame. */
+/** What RFC 6455 fixes: opcodes, and the shape of a frame. Close codes are in common/close-codes.ts. */
 
 /**
  *      0                   1                   2                   3
@@ -22,19 +22,6 @@ export const LENGTH_BITS = 0x7f;
 /** Section 5.5: control frames carry at most so much, and are never fragmented. */
 export const MAX_CONTROL_BYTES = 125;
 
-/** Section 7.4.1. */
-export const CloseCode = {
-  normal: 1000,
-  goingAway: 1001,
-  protocolError: 1002,
-  /** Never on the wire: the peer's close frame had no code. */
-  noStatus: 1005,
-  /** Never on the wire: the connection ended without a close frame. */
-  abnormal: 1006,
-  invalidPayload: 1007,
-  tooBig: 1009,
-} as const;
-
 /** The peer broke RFC 6455. `closeCode` is what section 7.4.1 answers it with. */
 export class WebSocketProtocolError extends Error {
   override readonly name = "WebSocketProtocolError";
@@ -44,9 +31,4 @@ export class WebSocketProtocolError extends Error {
     super(message);
     this.closeCode = closeCode;
   }
-}
-
-/** Whether an endpoint may send this code in a close frame (section 7.4 and the IANA registry). */
-export function isSendableCloseCode(code: number): boolean {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }

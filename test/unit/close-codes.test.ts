@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { closeQuietly, forwardClose, truncateReason } from "../../durable/upstream/close-codes.ts";
+import { closeQuietly, forwardClose, truncateReason } from "../../common/close-codes.ts";
 
 /** A socket that is as strict about codes as those of workerd and browsers. */
 function socket() {
