@@ -1,6 +1,6 @@
 /**
- * How the edge asks a user's object to show a live session: by `fetch()`, because its answer is a WebSocket
- * or a stream. The edge has checked the watcher's role.
+ * How the edge asks a user's object to show a live session: by `fetch()`, because its answer is a stream. The
+ * edge has checked the watcher's role.
  */
 import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
@@ -59,13 +59,10 @@ const WATCH_HEADER = "Sallyport-Watch";
 /**
  * Makes the headers of the request.
  *
- * @param isUpgrade whether the answer is a WebSocket, or else a stream
+ * An edge of before passed its watcher's `Upgrade` on and the object's WebSocket back. Objects still answer it.
  */
-export function watchHeaders(watch: WatchRequest, isUpgrade: boolean): Headers {
-  return new Headers({
-    [WATCH_HEADER]: packVersioned(watch, versionFor(5)),
-    ...(isUpgrade && { Upgrade: "websocket" }),
-  });
+export function watchHeaders(watch: WatchRequest): Headers {
+  return new Headers({ [WATCH_HEADER]: packVersioned(watch, versionFor(5)) });
 }
 
 /** Whether a request asks for a watch, and not for a session. */

@@ -177,7 +177,7 @@ export class LiveStreams {
 
   #drop(stream: Stream): void {
     this.#remove(stream);
-    stream.sink.close("the reader stopped reading", true);
+    stream.sink.drop("the reader stopped reading", true);
   }
 
   #remove(stream: Stream): void {

@@ -36,11 +36,13 @@ export class StreamSink implements WatchSink {
     this.#controller?.enqueue(this.#encoder.encode(text));
   }
 
-  close(_message: string, canReturn: boolean): void {
-    const controller = this.#controller;
+  end(): void {
+    this.#controller?.close();
     this.#controller = undefined;
-    // Whoever was dropped must not take what it has for all.
-    if (canReturn) controller?.error(new Error("the watcher stopped reading"));
-    else controller?.close();
+  }
+
+  drop(message: string): void {
+    this.#controller?.error(new Error(message));
+    this.#controller = undefined;
   }
 }

@@ -170,7 +170,7 @@ export class WatchFeed {
       if (!cast.isRecordedToItsEnd) watcher.sendLine(markerLine(this.#seconds(now), label), now);
       const message = `the session is over: ${label}`;
       watcher.notice(message, now);
-      watcher.close(message, false);
+      watcher.end(message);
       this.#remove(watching);
       watching.onEnd("session_ended");
     }
@@ -178,7 +178,7 @@ export class WatchFeed {
 
   #drop(watching: Watching, message: string, why: FeedEnd): void {
     this.#remove(watching);
-    watching.watcher.close(message, true);
+    watching.watcher.drop(message);
     watching.onEnd(why);
   }
 

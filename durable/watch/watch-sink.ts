@@ -12,6 +12,8 @@ export interface WatchSink {
    * @param bytes of its UTF-8
    */
   send(text: string, bytes: number): void;
-  /** Nothing is sent after. @param canReturn whether coming back would help */
-  close(message: string, canReturn: boolean): void;
+  /** The watcher has been sent everything. */
+  end(message: string): void;
+  /** Breaks the watch off, so that nobody takes it for all. @param canReturn whether coming back would help */
+  drop(message: string, canReturn: boolean): void;
 }

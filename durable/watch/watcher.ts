@@ -108,8 +108,14 @@ export class Watcher {
     if (this.#parts.sink.unsentBytes < FULL_BYTES) this.#sendAlive(now);
   }
 
-  close(message: string, canReturn: boolean): void {
-    this.#parts.sink.close(message, canReturn);
+  /** The watcher has been sent everything. */
+  end(message: string): void {
+    this.#parts.sink.end(message);
+  }
+
+  /** Who comes back is shown the session from its beginning. */
+  drop(message: string): void {
+    this.#parts.sink.drop(message, true);
   }
 
   /** A burst may be far more than anybody can see: whoever has fallen behind goes on near its end. */

@@ -65,6 +65,7 @@ export class Watches {
     if (!session || !feed) return refuseWatch(NOT_LIVE);
     const refused = this.#refusalOf(feed) ?? (this.#rate.tryAcquire(now) ? undefined : TOO_OFTEN);
     if (refused) return refuseWatch(refused);
+    // By an edge of before, see contract/watch.ts.
     const isUpgrade = client.headers.get("Upgrade") === "websocket";
     const pair = isUpgrade ? new WebSocketPair() : undefined;
     if (pair && pair[1].bufferedAmount === undefined) return refuseWatch(UNMEASURED);
@@ -128,7 +129,7 @@ export class Watches {
       unanswered = isLocked === undefined ? unanswered + 1 : 0;
       if (!isLocked && unanswered < MAX_UNANSWERED) continue;
       end();
-      sink.close(isLocked ? "you are locked" : "nobody could tell whether you are locked", false);
+      sink.drop(isLocked ? "you are locked" : "nobody could tell whether you are locked", false);
       return;
     }
   }

@@ -1,10 +1,7 @@
 /** A WebSocket as what a watcher's lines go to. */
-import { closeQuietly } from "../upstream/close-codes.ts";
-import { CloseCode } from "../websocket/protocol.ts";
+import { CloseCode, closeQuietly } from "../../common/close-codes.ts";
 import type { WatchSink } from "./watch-sink.ts";
 
-/** asciinema-player connects again after any other code than 1000. */
-const TRY_AGAIN_LATER = 1013;
 /** asciinema-player drops what it has buffered once the connection closes: how the session ended. */
 const LINGER_MS = 1_000;
 /** A watcher has nothing to say. Each message costs a turn of the object: whoever floods it is cut off. */
@@ -55,8 +52,11 @@ export class WebSocketSink implements WatchSink {
     }
   }
 
-  close(message: string, canReturn: boolean): void {
-    if (canReturn) closeQuietly(this.#socket, TRY_AGAIN_LATER, message);
-    else setTimeout(() => closeQuietly(this.#socket, CloseCode.normal, message), LINGER_MS);
+  end(message: string): void {
+    setTimeout(() => closeQuietly(this.#socket, CloseCode.normal, message), LINGER_MS);
+  }
+
+  drop(message: string, canReturn: boolean): void {
+    closeQuietly(this.#socket, canReturn ? CloseCode.tryAgainLater : CloseCode.normal, message);
   }
 }

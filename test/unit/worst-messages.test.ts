@@ -261,7 +261,8 @@ const READERS: Readonly<Record<string, () => Reader>> = {
       send: (_: string, bytes: number) => {
         sent += bytes;
       },
-      close() {},
+      end() {},
+      drop() {},
     };
     const read = blocks.read.bind(blocks);
     const watcher = new Watcher({ cast, sink, read, seconds: () => 0 }, sources(), 0);
@@ -276,7 +277,7 @@ const READERS: Readonly<Record<string, () => Reader>> = {
   WatchFeed: () => {
     const { cast } = watched();
     let sent = 0;
-    const sink = { unsentBytes: 0, takenBytes: 0, send: () => void sent++, close() {} };
+    const sink = { unsentBytes: 0, takenBytes: 0, send: () => void sent++, end() {}, drop() {} };
     const carried = () => ({ traffic: {}, counts: NO_COUNTS });
     const feed = new WatchFeed({ cast, budget: new WatchBudget(), isBusy: () => false, now: () => 0, carried });
     for (let count = 0; count < 10; count++) feed.add(sink, new AbortController().signal, () => {});

@@ -14,7 +14,7 @@ import { Client, frame } from "./client.ts";
 import { admin, alice, as, bob, directlyAs, HOST, handlerAs, someone, upgrade } from "./people.ts";
 import { expectApiDenial } from "./statuses.ts";
 import { changeTimers } from "./timers.ts";
-import { watchPath } from "./watcher.ts";
+import { WATCH_UPGRADE, Watcher, watchPath } from "./watcher.ts";
 
 const LIVE = "/-/admin/live";
 
@@ -180,7 +180,12 @@ describe("the stream ends", () => {
   const hurry = () => changeTimers(new Map([[4_000, 20]]));
 
   /** An edge whose Access says who the caller is. */
-  function edge(who: JWTPayload & { exp: number }, known: { groups: string[] }, path = LIVE) {
+  function edge(
+    who: JWTPayload & { exp: number },
+    known: { groups: string[] },
+    path = LIVE,
+    headers: Record<string, string> = {},
+  ) {
     const document = env.SALLYPORT_CONFIG as object;
     const identities = [
       { match: { group: "auditors" }, roles: ["auditor" as const] },
@@ -196,7 +201,7 @@ describe("the stream ends", () => {
         return ok({ groups, groupNames: [], posture: [], signIn: { kind: null, deviceId: null } });
       },
     });
-    return () => handle(new Request(HOST + path), env, createExecutionContext());
+    return () => handle(new Request(HOST + path, { headers }), env, createExecutionContext());
   }
 
   const inAnHour = () => Math.floor(Date.now() / 1_000) + 3_600;
@@ -215,33 +220,58 @@ describe("the stream ends", () => {
     expect(reader.error).toBeDefined();
   });
 
-  it("of a session that somebody watches as lines, when they lose the role, and not the session", async () => {
+  /** A session with two auditors, the first of whom is to lose the role. */
+  async function watchedTwice(headers: Record<string, string>) {
     hurry();
     const person = someone();
     const client = await silent(person);
-    const [known, others] = [{ groups: ["auditors"] }, { groups: ["auditors"] }];
-    const watchAs = async (groups: typeof known) => {
+    const watchAs = async (known: { groups: string[] }) => {
       const auditor = { ...someone(), exp: inAnHour() };
-      const response = await edge(auditor, groups, watchPath(client.sessionId))();
-      expect(response.status).toBe(200);
-      return { auditor, reader: (response.body as ReadableStream<Uint8Array>).getReader() };
+      return { auditor, response: await edge(auditor, known, watchPath(client.sessionId), headers)() };
     };
-    const [lost, kept] = [await watchAs(known), await watchAs(others)];
+    const known = { groups: ["auditors"] };
+    const [lost, kept] = [await watchAs(known), await watchAs({ groups: ["auditors"] })];
+    const loseRole = () => {
+      known.groups = [];
+    };
+    const onlyLostHasEnded = () =>
+      eventually(async () => {
+        const { results } = await env.AUDIT_DB.prepare(
+          "SELECT data ->> '$.by' AS by FROM events WHERE user = ? AND type = 'watch_end'",
+        )
+          .bind(person.email)
+          .all();
+        expect(results).toEqual([{ by: lost.auditor.email }]);
+        expect(client.hungUp).toBeUndefined();
+      });
+    return { client, lost, kept, loseRole, onlyLostHasEnded };
+  }
+
+  it("of a session that somebody watches as lines, when they lose the role, and not the session", async () => {
+    const { client, lost, kept, loseRole, onlyLostHasEnded } = await watchedTwice({});
+    const [cut, other] = [lost, kept].map(({ response }) =>
+      (response.body as ReadableStream<Uint8Array>).getReader(),
+    ) as [ReadableStreamDefaultReader<Uint8Array>, ReadableStreamDefaultReader<Uint8Array>];
     // The header comes first, for both.
-    expect((await lost.reader.read()).done).toBe(false);
-    expect((await kept.reader.read()).done).toBe(false);
-    known.groups = [];
-    await expect(lost.reader.read()).rejects.toThrow();
-    await eventually(async () => {
-      const { results } = await env.AUDIT_DB.prepare(
-        "SELECT data ->> '$.by' AS by FROM events WHERE user = ? AND type = 'watch_end'",
-      )
-        .bind(person.email)
-        .all();
-      expect(results).toEqual([{ by: lost.auditor.email }]);
-    });
-    expect(client.hungUp).toBeUndefined();
-    await kept.reader.cancel();
+    expect((await cut.read()).done).toBe(false);
+    expect((await other.read()).done).toBe(false);
+    loseRole();
+    await expect(cut.read()).rejects.toThrow();
+    await onlyLostHasEnded();
+    await other.cancel();
+    client.close();
+  });
+
+  it("… and as a WebSocket, which says why", async () => {
+    const { client, lost, kept, loseRole, onlyLostHasEnded } = await watchedTwice(WATCH_UPGRADE);
+    const [cut, other] = [await Watcher.of(lost.response), await Watcher.of(kept.response)];
+    for (const { lines } of [cut, other]) await eventually(() => expect(lines).toHaveLength(1));
+    loseRole();
+    await eventually(() => expect(cut.closed).toMatchObject({ code: 1000 }));
+    expect(cut.closed?.reason).toMatch(/^this requires the role admin or auditor, which /);
+    await onlyLostHasEnded();
+    expect(other.closed).toBeUndefined();
+    other.close();
     client.close();
   });
 

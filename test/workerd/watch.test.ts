@@ -2,6 +2,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { watchHeaders } from "../../contract/watch.ts";
 import { encodeFrame } from "../../kubernetes/spdy/encoder.ts";
 import { HeaderBlockWriter } from "../../kubernetes/spdy/header-block.ts";
 import { eventually } from "../support/eventually.ts";
@@ -55,7 +56,8 @@ describe("a watcher", () => {
     await eventually(() => expect(watcher.events.map(([, code, data]) => code + data)).toContain("r90x30"));
     pod.send(SUCCESS);
     pod.close(1000);
-    await eventually(() => expect(watcher.closed).toEqual({ code: 1000, reason: "the session is over: exit code 0" }));
+    const reason = "the session is over: its last line says how";
+    await eventually(() => expect(watcher.closed).toEqual({ code: 1000, reason }));
     expect(watcher.shown).toContain("[the session is over: exit code 0]");
 
     const recorded = await recordedText(id);
@@ -222,17 +224,72 @@ describe("a watcher", () => {
     const response = await directlyAs(auditor, watchPath(id), { headers: WATCH_UPGRADE }, { config: { identities } });
     const watcher = await Watcher.of(response);
     await as(admin, `/-/admin/locks/${auditor.email}`, { method: "PUT" });
-    await vi.waitFor(() => expect(watcher.closed).toMatchObject({ code: 1000 }), { timeout: 20_000 });
+    await vi.waitFor(() => expect(watcher.closed?.code).toBe(1000), { timeout: 20_000 });
+    expect(watcher.closed?.reason).toContain("locked");
     expect((await watchEventsOf(person.email, 2))[1]).toMatchObject({ by: auditor.email, reason: "locked" });
     expect(client.hungUp).toBeUndefined();
     client.close(1000);
   });
 
+  it("whose sign-in is over is cut off, and told so, while others are shown every line", async () => {
+    const { person, pod, client, id } = await opened();
+    const exp = Math.floor(Date.now() / 1_000) + 3;
+    const [cut, kept] = [await Watcher.open({ ...admin, exp }, id), await Watcher.open(admin, id)];
+    let sent = "";
+    const goOn = () => {
+      const text = `${sent.length} `;
+      sent += text;
+      pod.send(frame(1, text));
+    };
+    // Several looks long, in an invocation that has answered long ago.
+    await eventually(() => {
+      goOn();
+      expect(cut.closed).toEqual({ code: 1000, reason: "your sign-in is over: sign in again" });
+    }, 250);
+    const shown = cut.shown;
+    goOn();
+    await kept.shows(sent);
+    expect(shownBy(withoutNotices(kept.events))).toBe(sent);
+    expect([cut.shown, sent.startsWith(shownBy(withoutNotices(cut.events)))]).toEqual([shown, true]);
+    expect(kept.closed).toBeUndefined();
+    expect((await watchEventsOf(person.email, 3))[2]).toMatchObject({ type: "watch_end", reason: "left" });
+    client.close(1000);
+  });
+
+  it("who sends more than a few messages is cut off", async () => {
+    const { pod, client, id } = await opened();
+    const watcher = await Watcher.open(admin, id);
+    for (let count = 0; count < 100; count++) watcher.send("x");
+    pod.send(frame(1, "still here"));
+    await watcher.shows("still here");
+    expect(watcher.closed).toBeUndefined();
+    watcher.send("x");
+    await eventually(() => expect(watcher.closed).toEqual({ code: 1000, reason: "a watcher sends nothing" }));
+    client.close(1000);
+  });
+
+  it("of an edge that passes the object's own WebSocket on, as earlier ones do, is shown the same", async () => {
+    const { pod, client, id, person } = await opened();
+    const watcher = { name: "admin@example.com", address: null, country: null, person: null };
+    const headers = watchHeaders({ sessionId: id, watcher });
+    headers.set("Upgrade", "websocket");
+    const object = env.USER_SESSIONS.getByName(person.email);
+    const shown = await Watcher.of(await object.fetch("http://object/watch", { headers }));
+    pod.send(frame(1, "here"));
+    await shown.shows("here");
+    pod.send(SUCCESS);
+    pod.close(1000);
+    await eventually(() => expect(shown.closed).toEqual({ code: 1000, reason: "the session is over: exit code 0" }));
+    await client.closed;
+  });
+
   it("whose object stops has its end in the audit log all the same", async () => {
     const { person, id } = await opened();
-    await Watcher.open(admin, id);
+    const watcher = await Watcher.open(admin, id);
     const [began] = await watchEventsOf(person.email, 1);
     await abortAllDurableObjects();
+    const reason = "the watch broke off: try again";
+    await eventually(() => expect(watcher.closed).toEqual({ code: 1013, reason }));
     await runDurableObjectAlarm(env.USER_SESSIONS.getByName(person.email));
     expect((await watchEventsOf(person.email, 2))[1]).toMatchObject({ watch: began.id, reason: "interrupted" });
     expect(await brokenLinks(person.email)).toEqual([]);

@@ -61,6 +61,10 @@ export class Watcher {
     });
   }
 
+  send(message: string): void {
+    this.#socket.send(message);
+  }
+
   close(): void {
     this.#socket.close(1000);
   }

@@ -67,7 +67,8 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
     limit: "Worker: memory",
     value: "128 MB per isolate",
     source: `${worker}#memory`,
-    effect: "bodies are never buffered as a whole, and nothing waits in an isolate",
+    effect:
+      "bodies are never buffered as a whole. Of a live session, 192 KiB wait for a watcher who does not read a WebSocket",
     remedy: NOTHING,
   },
   {

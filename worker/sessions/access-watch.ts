@@ -18,6 +18,11 @@ export type CheckAccess = (maxAgeMs?: number) => Promise<Result<null, Denial>>;
 /** Where nobody knows whether a person's access is over. */
 const UNANSWERED: readonly string[] = ["object_unavailable", "identity_unreachable"] satisfies Denial["code"][];
 
+/** Whether a person is refused only because nobody knows whether their access is over: they may come back. */
+export function isUnanswered({ code }: Denial): boolean {
+  return UNANSWERED.includes(code);
+}
+
 /**
  * Lets one check in a row go unanswered, for streams that cost somebody else something when they break off.
  * An answer counts at once.
@@ -26,7 +31,7 @@ export function tolerateOneUnanswered(checkAccess: CheckAccess): CheckAccess {
   let wasAnswered = true;
   return async (maxAgeMs) => {
     const checked = await checkAccess(maxAgeMs);
-    const isAnswered = checked.ok || !UNANSWERED.includes(checked.error.code);
+    const isAnswered = checked.ok || !isUnanswered(checked.error);
     const isTolerated = !isAnswered && wasAnswered;
     wasAnswered = isAnswered;
     return isTolerated ? ok(null) : checked;

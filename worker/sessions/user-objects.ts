@@ -167,16 +167,16 @@ export async function sendAttempt(
  * Asks the object that holds a session to show it. There is no second try: a watch that failed may have begun.
  *
  * @param signal aborted when the watcher leaves
- * @returns the 101 or the stream, or why not; `object_unavailable` if the object cannot be reached
+ * @returns the stream of its lines, or why not; `object_unavailable` if the object cannot be reached
  */
 export async function sendWatch(
   namespace: Namespace,
   address: UserObjectAddress,
   watch: WatchRequest,
-  { isUpgrade, signal }: { readonly isUpgrade: boolean; readonly signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<Result<Response, Denial>> {
   try {
-    const init = { headers: watchHeaders(watch, isUpgrade), signal };
+    const init = { headers: watchHeaders(watch), signal };
     return await readWatchAnswer(await connect(namespace, address).fetch("http://object/watch", init));
   } catch (thrown) {
     return unavailableAfter("watch", { tries: 1, thrown });

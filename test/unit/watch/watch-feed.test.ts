@@ -32,7 +32,11 @@ class Reader implements WatchSink {
     if (!this.reads) this.unsentBytes += text.length;
   }
 
-  close(message: string, canReturn: boolean): void {
+  end(message: string): void {
+    this.closed = { message, canReturn: false };
+  }
+
+  drop(message: string, canReturn: boolean): void {
     this.closed = { message, canReturn };
   }
 }
