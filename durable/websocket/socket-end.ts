@@ -1,4 +1,4 @@
-import { CloseCode } from "./protocol.ts";
+import { CloseCode } from "../../common/close-codes.ts";
 
 /** What was on its way when a connection broke has arrived by then. */
 export const SILENCE_MS = 1_000;
