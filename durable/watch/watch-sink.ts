@@ -14,6 +14,10 @@ export interface WatchSink {
   send(text: string, bytes: number): void;
   /** The watcher has been sent everything. */
   end(message: string): void;
-  /** Breaks the watch off, so that nobody takes it for all. @param canReturn whether coming back would help */
+  /**
+   * Breaks the watch off, so that nobody takes it for all.
+   *
+   * @param canReturn whether coming back would help
+   */
   drop(message: string, canReturn: boolean): void;
 }

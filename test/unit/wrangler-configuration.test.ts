@@ -59,6 +59,7 @@ describe("the generated wrangler configurations", () => {
       compatibility_date: project.edge.compatibility_date,
       compatibility_flags: ["no_web_socket_compression"],
       keep_names: project.edge.keep_names,
+      limits: { subrequests: 100_000 },
       alias: { "@sallyport/console-files": "../../console/dist/files.js" },
       workers_dev: false,
       preview_urls: false,
@@ -87,6 +88,7 @@ describe("the generated wrangler configurations", () => {
       compatibility_date: project.objects.compatibility_date,
       compatibility_flags: ["no_web_socket_compression"],
       keep_names: project.objects.keep_names,
+      limits: { subrequests: 100_000 },
       workers_dev: false,
       preview_urls: false,
       migrations: [

@@ -9,7 +9,7 @@ import { WATCH_UPGRADE, Watcher, watchPath } from "./watcher.ts";
 const PIECE = "x".repeat(32 * 1024);
 const PIECES = 256;
 
-/** Opens a watch that is not read until it is released: nobody receives from a socket before it is accepted. */
+/** Opens a watch that is not read until it is released: no socket receives before it is accepted. */
 async function sleepingWatcher(sessionId: string) {
   const { webSocket } = await as(admin, watchPath(sessionId), { headers: WATCH_UPGRADE });
   let received = "";

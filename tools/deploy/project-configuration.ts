@@ -19,6 +19,7 @@ const common = {
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()).optional(),
   keep_names: z.boolean().optional(),
+  limits: z.strictObject({ subrequests: z.number().int().positive() }),
   observability: z.looseObject({}),
 };
 
@@ -71,7 +72,7 @@ function read<T>(file: string, schema: z.ZodType<T>): T {
 type Common = z.output<z.ZodObject<typeof common>>;
 
 function settingsOf(
-  { main, compatibility_date, compatibility_flags, keep_names, observability }: Common,
+  { main, compatibility_date, compatibility_flags, keep_names, limits, observability }: Common,
   folder: string,
 ): ProjectConfiguration["edge"] {
   return {
@@ -79,6 +80,7 @@ function settingsOf(
     compatibility_date,
     ...(compatibility_flags && { compatibility_flags }),
     ...(keep_names !== undefined && { keep_names }),
+    limits,
     observability,
   };
 }

@@ -11,6 +11,7 @@ export interface WorkerSettings {
   readonly compatibility_date: string;
   readonly compatibility_flags?: readonly string[];
   readonly keep_names?: boolean;
+  readonly limits: { readonly subrequests: number };
   readonly observability: object;
   /** Modules that a build makes, by the name that they are imported as. Paths are from the project's top. */
   readonly alias?: Readonly<Record<string, string>>;

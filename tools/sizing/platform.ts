@@ -49,10 +49,10 @@ export const PLATFORM_LIMITS: readonly PlatformLimit[] = [
   },
   {
     limit: "Worker: subrequests",
-    value: "10,000 per request (1,000 to Cloudflare's own services)",
+    value: "10,000 per request; 100,000 set (`limits.subrequests`)",
     source: `${worker}#subrequests`,
     effect:
-      "of the edge: one to the cluster, at most one to Access, and one to three to objects. The object makes one call to D1 for 50 events and one to R2 for a part of 5 MiB. A run of the sealing and export makes at most 1,000",
+      "of the edge: one to the cluster, at most one to Access, and one to three to objects; while something is open (`logs -f`, `get -w`, a watch) up to three every 4 s, for more than a day. The object makes one call to D1 for 50 events and one to R2 for a part of 5 MiB. A run of the sealing and export makes at most 1,000",
     remedy: NOTHING,
   },
   {
