@@ -46,7 +46,10 @@ export class AuditLog {
   readonly #refusalRate = new RateLimiter(REFUSED_ATTEMPTS_LIMIT);
   readonly #loggedDays = new Map<DayLimit, number>();
   #delivering: ReturnType<typeof setTimeout> | undefined;
-  /** Responses that are not written yet. An object that stops loses them; the edge sends them again. */
+  /**
+   * Responses that are not written yet. An object that stops loses them: of a change whose response the edge
+   * does not send again, no answer is known.
+   */
   readonly #responses: (PromiseWithResolvers<void> & { readonly write: () => void })[] = [];
 
   constructor(state: DurableObjectState, alarm: Alarm, database: D1Database, observer: AuditLogObserver) {
