@@ -1,11 +1,12 @@
 /** A local stack that can be killed, in part or as a whole, and restarts at the same addresses. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { endSession } from "../../../dev/cluster/pods/process-group.ts";
 import type { ConfigOverrides } from "../../../dev/stack/index.ts";
 import { findWorkerd } from "../../../dev/stack/processes.ts";
 import type { StackFacts, StackRequest } from "./stack-program.ts";
@@ -76,12 +77,14 @@ export class SoakStack {
     }
   }
 
-  /** Sends SIGKILL to Node and to workerd, without cleanup. */
+  /** Sends SIGKILL to Node, to workerd and to what runs in the cluster's pods, without cleanup. */
   async killAll(): Promise<void> {
+    const started = startedBy(this.#child);
     const exited = once(this.#child, "exit");
     killGroup(this.#child);
     await exited;
     for (const pid of findWorkerd(this.#facts.stateDir)) process.kill(pid, "SIGKILL");
+    for (const pid of started) endSession(pid);
   }
 
   /** Starts again after `killAll`, with the same state directory and ports. */
@@ -128,6 +131,13 @@ async function spawnStack(request: StackRequest): Promise<{ child: ChildProcess;
     child.once("error", failed);
   });
   return { child, facts };
+}
+
+/** The processes that it has started. With it they lose the only one who would end them. */
+function startedBy({ pid }: ChildProcess): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8"));
+  return children.join(" ").split(/\s+/).filter(Boolean).map(Number);
 }
 
 function killGroup({ pid }: ChildProcess): void {
