@@ -199,12 +199,14 @@ describe("npm run deploy, with real D1", MANY_PROCESSES, () => {
     expect(printed).toContain("D1: all migrations are applied.");
   });
 
-  it("makes the same schema one statement at a time", async () => {
+  it("makes the same schema where the last migrations come one statement at a time", async () => {
     const schema =
       "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%d1_migrations%' ORDER BY type, name";
     const whole = await ask(schema);
     data = join(home, "d1-by-statement");
     try {
+      // All of them are in test/unit/migrate-by-statement.test.ts. The last ones have a trigger too.
+      await again({}, migrationNames().slice(0, -3));
       await again({ byStatement: true });
       expect(done).not.toContain("d1 migrations");
       expect(await ask(schema)).toEqual(whole);
