@@ -7,8 +7,9 @@
  *   npm run soak:kill-changes -- [--kills 50] [--of edge|all] [--cluster embedded|real] [--seed N] [--keep]
  *
  * `edge`: the objects run in a workerd of their own, as they run apart from the edge in a deployment, and
- * live on. `all`: both run in one workerd, which is killed. Then changes that were cut may have no row, which
- * are counted: docs/REFERENCE.md, "What may be missing".
+ * live on. `all`: both run in one workerd, which is killed. Changes that were cut may have no row, with the
+ * edge alone if it died in the moment in which they left. They are counted: docs/REFERENCE.md, "What may be
+ * missing".
  *
  * `real` needs KUBE_TEST_IMPERSONATOR and KUBE_TEST_AUDIT, as .ci/smoke sets them, and a namespace `demo` in
  * which the group `developers` may change ConfigMaps. The run deletes those that it made.

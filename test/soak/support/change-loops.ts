@@ -24,6 +24,8 @@ const CUT_LOG_MS = 2_000;
 const NO_ANSWER = "no answer known";
 /** Longest time between a request's arrival at the cluster and its row in the object, on a busy machine. */
 const RECORDED_WITHIN_MS = 3_000;
+/** The same until its record has left the edge, which sends both in one turn. */
+const SENT_WITHIN_MS = 20;
 /** What was in the socket when workerd died still arrives. */
 const ARRIVES_LATE_MS = 500;
 
@@ -55,7 +57,7 @@ export interface ChangeLoopsOptions {
   readonly run: string;
   /** Path of the cluster's own audit log. */
   readonly clusterAuditLog: string;
-  /** Whether a kill takes a change's object, before its record is written, together with the edge. */
+  /** Whether a kill of the edge takes a change's object too, before its record is written. */
   readonly killsObjects: boolean;
 }
 
@@ -197,13 +199,13 @@ export class ChangeLoops {
   }
 
   /**
-   * Whether a kill cut a change together with its record. Both are under way at once, and the edge, the
-   * object and its disk may be one process here: docs/REFERENCE.md, "What may be missing".
+   * Whether a kill cut a change together with its record: docs/REFERENCE.md, "What may be missing". Both are
+   * under way at once. The object and its disk may be one process with the edge here.
    */
   #isCut(event: AuditEvent | undefined, kills: readonly Kill[]): boolean {
     const arrivedAt = Date.parse(event?.requestReceivedTimestamp ?? "");
-    const isSoonBefore = (at: number) => at - RECORDED_WITHIN_MS <= arrivedAt && arrivedAt <= at + ARRIVES_LATE_MS;
-    return this.#killsObjects && kills.some(({ at }) => isSoonBefore(at));
+    const withinMs = this.#killsObjects ? RECORDED_WITHIN_MS : SENT_WITHIN_MS;
+    return kills.some(({ at }) => at - withinMs <= arrivedAt && arrivedAt <= at + ARRIVES_LATE_MS);
   }
 
   /** The cluster's events of changes, by tag. One request may have several, for its stages. */
