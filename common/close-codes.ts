@@ -1,4 +1,5 @@
 /** How a WebSocket is closed: what RFC 6455, section 7.4 allows, and `WebSocket.close()` accepts. */
+
 /** RFC 6455, section 7.4.1, and what the IANA registry adds. */
 export const CloseCode = {
   normal: 1000,

@@ -53,13 +53,18 @@ export const watchRefusalSchema = z
 
 /** The WebSocket subprotocol of live casts: each message is a line of an asciicast v2. */
 export const CAST_SUBPROTOCOL = "v2.asciicast";
+/** asciinema-player drops what it has buffered once the connection closes: how the session ended. */
+export const WATCH_LINGER_MS = 1_000;
+/** A watcher has nothing to say. Each message costs a turn of whoever holds the socket: a flood is cut off. */
+export const MAX_WATCHER_MESSAGES = 100;
+export const TOO_MANY_MESSAGES = "a watcher sends nothing";
 
 const WATCH_HEADER = "Sallyport-Watch";
 
 /**
  * Makes the headers of the request.
  *
- * An edge of before passed its watcher's `Upgrade` on and the object's WebSocket back. Objects still answer it.
+ * An earlier edge passed its watcher's `Upgrade` on and the object's WebSocket back. Objects still answer it.
  */
 export function watchHeaders(watch: WatchRequest): Headers {
   return new Headers({ [WATCH_HEADER]: packVersioned(watch, versionFor(5)) });

@@ -1,11 +1,7 @@
 /** A WebSocket as what a watcher's lines go to. */
 import { CloseCode, closeQuietly } from "../../common/close-codes.ts";
+import { MAX_WATCHER_MESSAGES, TOO_MANY_MESSAGES, WATCH_LINGER_MS } from "../../contract/watch.ts";
 import type { WatchSink } from "./watch-sink.ts";
-
-/** asciinema-player drops what it has buffered once the connection closes: how the session ended. */
-const LINGER_MS = 1_000;
-/** A watcher has nothing to say. Each message costs a turn of the object: whoever floods it is cut off. */
-const MAX_MESSAGES = 100;
 
 /** Sends each line as a message, without its line feed: asciinema-player parses a message as JSON. */
 export class WebSocketSink implements WatchSink {
@@ -22,8 +18,8 @@ export class WebSocketSink implements WatchSink {
     });
     socket.addEventListener("error", onGone);
     socket.addEventListener("message", () => {
-      if (++this.#messages <= MAX_MESSAGES) return;
-      closeQuietly(socket, CloseCode.normal, "a watcher sends nothing");
+      if (++this.#messages <= MAX_WATCHER_MESSAGES) return;
+      closeQuietly(socket, CloseCode.normal, TOO_MANY_MESSAGES);
       onGone();
     });
     socket.accept();
@@ -53,7 +49,7 @@ export class WebSocketSink implements WatchSink {
   }
 
   end(message: string): void {
-    setTimeout(() => closeQuietly(this.#socket, CloseCode.normal, message), LINGER_MS);
+    setTimeout(() => closeQuietly(this.#socket, CloseCode.normal, message), WATCH_LINGER_MS);
   }
 
   drop(message: string, canReturn: boolean): void {

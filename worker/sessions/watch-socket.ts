@@ -6,7 +6,7 @@
  * and everything that is slow to be read would wait here.
  */
 import { CloseCode, closeQuietly } from "../../common/close-codes.ts";
-import { CAST_SUBPROTOCOL } from "../../contract/watch.ts";
+import { CAST_SUBPROTOCOL, MAX_WATCHER_MESSAGES, TOO_MANY_MESSAGES, WATCH_LINGER_MS } from "../../contract/watch.ts";
 import type { Denial } from "../denials.ts";
 import { AccessWatch, type CheckAccess, isUnanswered } from "./access-watch.ts";
 import { type MeasuredSocket, UnreadMeter } from "./unread-meter.ts";
@@ -16,10 +16,6 @@ const READ_BYTES = 64 * 1024;
 /** The platform has no event for "has read": it is asked, ever less often while nothing happens. */
 const FIRST_POLL_MS = 1;
 const MAX_POLL_MS = 100;
-/** asciinema-player drops what it has buffered once the connection closes: how the session ended. */
-const LINGER_MS = 1_000;
-/** A watcher has nothing to say. Each message costs a turn of the isolate: whoever floods it is cut off. */
-const MAX_MESSAGES = 100;
 
 export interface ShownWatch {
   /** As the object sends them. They end with the session, and break off for any other reason. */
@@ -83,7 +79,7 @@ export class WatchSocket {
     });
     socket.addEventListener("error", () => this.#end(CloseCode.goingAway));
     socket.addEventListener("message", () => {
-      if (++this.#messages > MAX_MESSAGES) this.#end(CloseCode.normal, "a watcher sends nothing");
+      if (++this.#messages > MAX_WATCHER_MESSAGES) this.#end(CloseCode.normal, TOO_MANY_MESSAGES);
     });
     this.#access.signal.addEventListener("abort", () => this.#endRefused(this.#access.denial));
     socket.accept();
@@ -135,7 +131,7 @@ export class WatchSocket {
   async #endAfter(end: StreamEnd): Promise<void> {
     switch (end) {
       case "complete":
-        await new Promise<void>((resolve) => setTimeout(resolve, LINGER_MS));
+        await new Promise<void>((resolve) => setTimeout(resolve, WATCH_LINGER_MS));
         return this.#end(CloseCode.normal, "the session is over: its last line says how");
       case "stalled":
         return this.#end(CloseCode.tryAgainLater, "the watcher stopped reading");
