@@ -66,6 +66,8 @@ describe.skipIf(withoutBrowser !== undefined)("an auditor", () => {
     const row = bob.page.getByRole("row").filter({ hasText: "bob@example.com" });
     await row.getByRole("button", { name: "End session" }).waitFor();
     await row.getByRole("link", { name: "Watch" }).click();
+    // The list, which has a button of the same name, stays until the session's page is there.
+    await bob.page.getByRole("heading", { name: "demo/shell" }).waitFor();
     await carryOut(bob, "End session", { Reason: "done here" });
     expect(await terminal.exited).toBe(1);
     await bob.page.getByText("terminated", { exact: true }).first().waitFor();
