@@ -166,7 +166,8 @@ export const LOG_EVENTS = {
     level: "error",
     worker: "objects",
     fields: ["error"],
-    meaning: "A stream of `GET /-/admin/live` was ended by a fault of Sallyport's. Its reader asks again.",
+    meaning:
+      "A stream of `GET /-/admin/live` or `GET /-/access/live` was ended by a fault of Sallyport's. Its reader asks again.",
     action: "Report it with the error.",
   },
   watch_failed: {

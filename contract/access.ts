@@ -49,14 +49,6 @@ export const decidingPersonSchema = personFields
   .readonly();
 export type DecidingPerson = z.output<typeof decidingPersonSchema>;
 
-/**
- * The version of the contract that brought the newest field that somebody is described by. An object that
- * does not know the field must refuse, rather than leave out a check.
- */
-export function versionOfPerson({ kubernetesUsers }: DecidingPerson): number {
-  return kubernetesUsers === undefined ? 4 : 6;
-}
-
 /** One person's approval, or the denial or revocation that ended a request. */
 const decisionFields = z.strictObject({
   by: name.max(ACCESS_TEXT_CHARS.identity),

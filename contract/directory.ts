@@ -22,6 +22,8 @@ export const DIRECTORY_NAME = "directory";
 
 /** The most sessions in one report; the others are only counted. */
 export const MAX_REPORTED_SESSIONS = 200;
+/** The most grants that hold in one report. */
+export const MAX_REPORTED_GRANTS = 50;
 /** The most sessions in one page, and one more, which tells whether there is another. */
 const MAX_LISTED_SESSIONS = 501;
 
@@ -97,7 +99,14 @@ const accessReportSchema = z.strictObject({
   /** Later than that of any earlier report, ms since the epoch. */
   at: milliseconds,
   pending: z.array(accessRequestSchema).max(MAX_PENDING_REQUESTS),
+  /** The newest of those that hold, for whoever follows them. Left out where none does. Since version 7. */
+  active: z.array(accessRequestSchema).max(MAX_REPORTED_GRANTS).exactOptional(),
 });
+
+/** The version of the contract that brought the newest field of a report. */
+export function versionOfAccessReport({ active }: DirectoryFields<"reportAccess">): number {
+  return active === undefined ? 6 : 7;
+}
 
 /** Names of events are text: the objects may know more of them than the edge. No address, and no secret. */
 const webhooksSchema = z.strictObject({
@@ -127,7 +136,7 @@ export const DIRECTORY_METHODS = {
   report: { fields: reportSchema, value: reportAnswerSchema },
   /** The edge asks what is live. */
   listLive: { fields: liveQuerySchema, value: livePageSchema },
-  /** A user's object says which requests for access wait for a decision: all that it has. */
+  /** A user's object says which requests for access wait for a decision: all that it has, and what holds. */
   reportAccess: { fields: accessReportSchema, value: z.null() },
   /** The edge asks which requests wait for a decision. */
   listPendingAccess: { fields: z.strictObject({}), value: z.array(accessRequestSchema) },
@@ -180,6 +189,7 @@ export interface DirectoryNamespace {
 /**
  * The caller's half of a call.
  *
+ * @param since the version of the contract that brought the newest of the fields
  * @returns the value; `contract_mismatch` if caller and directory do not understand each other
  * @throws what the platform throws where the directory cannot be reached, or failed
  */
@@ -187,8 +197,9 @@ export async function callDirectory<M extends DirectoryMethod>(
   namespace: DirectoryNamespace,
   method: M,
   fields: DirectoryFields<M>,
+  since = 6,
 ): Promise<DirectoryAnswer<M>> {
-  const argument = withVersion(fields, versionFor(5));
+  const argument = withVersion(fields, versionFor(since));
   // A new stub for each call: an exception may have broken the one before.
   const called = await callVersioned(method, () => namespace.getByName(DIRECTORY_NAME)[method](argument));
   if (!called.ok) return called;

@@ -1,11 +1,13 @@
 /**
  * How the edge asks the directory to tell what is live, and then what changes: by `fetch()`, because its answer
- * is a stream. The edge has checked who asks.
+ * is a stream. What is live is sessions, or requests for access. The edge has checked who asks, and passes on
+ * what they may see.
  *
  * The answer has a record per line: at first all that is live, then what changes.
  */
 import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
+import { accessRequestSchema } from "./access.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { liveCountsSchema } from "./directory.ts";
 import { liveSessionSchema } from "./session-row.ts";
@@ -24,9 +26,16 @@ export const liveRequestSchema = z
   .strictObject({
     /** The Access identity of who asks: each may have a few streams. */
     by: name,
+    /** Requests for access, in place of sessions. Since version 7. */
+    of: z.literal("access").exactOptional(),
   })
   .readonly();
 export type LiveRequest = z.output<typeof liveRequestSchema>;
+
+/** The version of the contract that brought the newest field of a request. */
+function versionOfLiveRequest({ of }: LiveRequest): number {
+  return of === undefined ? 6 : 7;
+}
 
 export const liveRecordSchema = z.discriminatedUnion("type", [
   /** The first record, and again when it has changed. */
@@ -43,6 +52,10 @@ export const liveRecordSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("counts"), sessions: z.array(liveCountsSchema.extend({ id: name })) }),
   /** These are not live any more. */
   z.strictObject({ type: z.literal("ended"), ids: z.array(name) }),
+  /** These wait for a decision, or hold: the first record, of all of them, and then what is new or has changed. */
+  z.strictObject({ type: z.literal("access"), requests: z.array(accessRequestSchema) }),
+  /** These were told before, and neither wait nor hold any more. */
+  z.strictObject({ type: z.literal("access_over"), ids: z.array(name) }),
   /** Nothing has changed for a while. */
   z.strictObject({ type: z.literal("alive") }),
 ]);
@@ -59,7 +72,7 @@ const LIVE_HEADER = "Sallyport-Live";
 
 /** Makes the headers of the request. */
 export function liveHeaders(request: LiveRequest): Headers {
-  return new Headers({ [LIVE_HEADER]: packVersioned(request, versionFor(5)) });
+  return new Headers({ [LIVE_HEADER]: packVersioned(request, versionFor(versionOfLiveRequest(request))) });
 }
 
 /** Reads what `liveHeaders` made. @param acceptedVersions only tests pass their own */

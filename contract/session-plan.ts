@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { err, ok, type Result } from "../common/result.ts";
 import { SESSION_KINDS } from "../kubernetes/session-target.ts";
-import { activeGrantSchema, decidingPersonSchema, versionOfPerson } from "./access.ts";
+import { activeGrantSchema, decidingPersonSchema } from "./access.ts";
 import { auditPolicySchema, portForwardPolicySchema, sessionLimitsSchema } from "./limits.ts";
 import { LOCATION_HINTS } from "./placement.ts";
 import { recordingPolicySchema } from "./recording.ts";
@@ -137,8 +137,7 @@ const PLAN_HEADER = "Sallyport-Plan";
  * user has a session open. What it would not carry out it must refuse.
  */
 export function attachSessionPlan(headers: Headers, plan: SessionPlan): void {
-  const since = Math.max(5, plan.moderation ? versionOfPerson(plan.moderation.person) : 0);
-  headers.set(PLAN_HEADER, packVersioned(plan, versionFor(since)));
+  headers.set(PLAN_HEADER, packVersioned(plan, versionFor(6)));
 }
 
 /**

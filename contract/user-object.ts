@@ -12,13 +12,7 @@
  */
 import * as z from "zod";
 import type { Result } from "../common/result.ts";
-import {
-  ACCESS_TEXT_CHARS,
-  accessRequestSchema,
-  decidingPersonSchema,
-  namedPersonSchema,
-  versionOfPerson,
-} from "./access.ts";
+import { ACCESS_TEXT_CHARS, accessRequestSchema, decidingPersonSchema, namedPersonSchema } from "./access.ts";
 import { DENIALS, type Denial, type DenialCode } from "./denial.ts";
 import { copiedStateSchema, personStateSchema } from "./person-state.ts";
 import { LOCATION_HINTS } from "./placement.ts";
@@ -131,7 +125,7 @@ export const METHODS = {
    * instead. Refused with `access_limit` where too many wait.
    */
   requestAccess: defineMethod(
-    ({ person }) => versionOfPerson(person),
+    6,
     z.strictObject({
       person: decidingPersonSchema,
       grant: name.max(ACCESS_TEXT_CHARS.name),
@@ -155,7 +149,7 @@ export const METHODS = {
    * `access_not_found`, `access_own_request`, `access_already_decided`.
    */
   decideAccess: defineMethod(
-    ({ by }) => versionOfPerson(by),
+    6,
     z.strictObject({
       id: name,
       by: decidingPersonSchema,

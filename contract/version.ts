@@ -9,7 +9,7 @@ import { type Denial, denial } from "./denial.ts";
  * Raise it with any change of a schema in this folder, an added optional field included. The edge sends its
  * own version. The objects' Worker, which is deployed first, may accept the previous one beside it.
  */
-export const CONTRACT_VERSION = 6;
+export const CONTRACT_VERSION = 7;
 
 /**
  * What this build's objects accept. An answer has the form that the version of its question asks for.

@@ -11,6 +11,7 @@ import {
   type DirectoryFields,
   type DirectoryMethod,
   type DirectoryValue,
+  versionOfAccessReport,
 } from "../contract/directory.ts";
 import { tryLoadGivenAccess } from "../contract/given-access.ts";
 import { userObjectName } from "../contract/placement.ts";
@@ -21,7 +22,6 @@ import type { LiveSessionRow } from "../contract/session-row.ts";
 import { callUserObject, type UserObjectFields, type UserObjectValue } from "../contract/user-object.ts";
 import type { WatchRequest } from "../contract/watch.ts";
 import { AccessDecisions } from "./access/access-decisions.ts";
-import { pendingRequests } from "./access/access-rules.ts";
 import { Alarm } from "./alarm.ts";
 import { AuditLog } from "./audit-log.ts";
 import type { ObjectsBindings } from "./bindings.ts";
@@ -164,8 +164,8 @@ export class SessionHost {
     this.#accessReporter = new AccessReporter({
       objectId,
       sql,
-      pending: () => pendingRequests(this.#locks.access.all, Date.now()),
-      send: (report) => tellDirectory(env.DIRECTORY, "reportAccess", report),
+      requests: () => this.#locks.access.all,
+      send: (report) => reportAccess(env.DIRECTORY, report),
       ringWithin: (ms) => this.#alarm.ringWithin(ms),
       now: () => Date.now(),
     });
@@ -384,6 +384,22 @@ async function isLocked(namespace: SharedBindings["USER_SESSIONS"], user: string
   const lock = await withTimeout(callUserObject(stub, "currentLock", {}), LOCK_WITHIN_MS);
   if (!lock.ok) throw new Error(lock.error.code);
   return lock.value !== null;
+}
+
+/**
+ * A directory runs older code for as long as somebody follows it. That knows what waits alone.
+ *
+ * @throws where it does not take the report
+ */
+async function reportAccess(
+  namespace: SharedBindings["DIRECTORY"],
+  report: DirectoryFields<"reportAccess">,
+): Promise<void> {
+  const told = await callDirectory(namespace, "reportAccess", report, versionOfAccessReport(report));
+  if (told.ok) return;
+  const { active, ...known } = report;
+  if (active === undefined || told.error.code !== "contract_mismatch") throw new Error(told.error.code);
+  await tellDirectory(namespace, "reportAccess", known);
 }
 
 /** @throws where the directory does not take the report */

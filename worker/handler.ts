@@ -147,7 +147,10 @@ export function createHandler(config: Config, dependencies: Dependencies = {}): 
       const stillUnlocked = await states.checkLock(person, maxAgeMs);
       if (!stillUnlocked.ok) return stillUnlocked;
       const knownNow = await readAccessIdentity(subject, token);
-      return knownNow.ok ? identify(subject, knownNow.value, rules, readCountry) : knownNow;
+      if (!knownNow.ok) return knownNow;
+      const identifiedNow = identify(subject, knownNow.value, rules, readCountry);
+      if (!identifiedNow.ok) return identifiedNow;
+      return ok({ identity: identifiedNow.value, accessIdentity: { ...knownNow.value, country: readCountry() } });
     };
     const caller = { request, url, subject, accessIdentity, identity, cluster };
     const answer = await serveApi({ ...caller, config, env, carryOut, identifyAgain });

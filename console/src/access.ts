@@ -1,4 +1,5 @@
 /** Requests for access, and the grants that they become, as people look at them. Pure. */
+import type { AccessChange } from "./api/access-changes.ts";
 import type { AccessDecision, AccessRequest, Whoami } from "./api/endpoints.ts";
 
 type State = AccessRequest["state"];
@@ -24,6 +25,12 @@ export function mayRevoke(
 /** Whether a request waits, or holds: what can still be ended. */
 export function isOpen({ state }: Pick<AccessRequest, "state">): boolean {
   return state === "pending" || state === "active";
+}
+
+/** Whether a change may be one of this request. */
+export function concerns(change: AccessChange, id: string): boolean {
+  if (change === undefined) return true;
+  return change.type === "over" ? change.ids.includes(id) : change.requests.some((request) => request.id === id);
 }
 
 /** How far a request is, as `1 of 2 approvals`. */

@@ -147,11 +147,6 @@ export function activeGrants(known: readonly AccessRequest[], now: number): Acti
   );
 }
 
-/** Those that wait for a decision. */
-export function pendingRequests(known: readonly AccessRequest[], now: number): AccessRequest[] {
-  return known.filter((request) => accessStateOf(request, now) === "pending");
-}
-
 /** Those that are still shown, newest first: not what ended long ago, or before many others. */
 export function shownRequests(known: readonly AccessRequest[], now: number): AccessRequest[] {
   const ended = known

@@ -1,8 +1,8 @@
 import { backoffMs } from "../../common/backoff.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { withTimeout } from "../../common/with-timeout.ts";
-import { type AccessRequest, MAX_PENDING_REQUESTS } from "../../contract/access.ts";
-import type { DirectoryFields } from "../../contract/directory.ts";
+import { type AccessRequest, accessStateOf, MAX_PENDING_REQUESTS } from "../../contract/access.ts";
+import { type DirectoryFields, MAX_REPORTED_GRANTS } from "../../contract/directory.ts";
 import { HEARTBEAT_MS } from "../intervals.ts";
 
 /** How long whoever asks or decides waits for the directory. */
@@ -21,8 +21,8 @@ export type AccessReport = DirectoryFields<"reportAccess">;
 export interface AccessReporterDependencies {
   readonly objectId: string;
   readonly sql: SqlStorage;
-  /** The requests that wait for a decision. */
-  readonly pending: () => readonly AccessRequest[];
+  /** All requests, in no order. */
+  readonly requests: () => readonly AccessRequest[];
   /** Brings a report to the directory. May throw, and may take for ever. */
   readonly send: (report: AccessReport) => Promise<unknown>;
   /** Makes sure that `onAlarm` is called within so many ms. */
@@ -32,8 +32,8 @@ export interface AccessReporterDependencies {
 }
 
 /**
- * Tells the directory which requests for access wait for a decision: after each change, until it has heard,
- * and again every few minutes while any waits. Only in an object that has decided about a request; copies are
+ * Tells the directory which requests for access wait for a decision, and which hold: after each change, until it
+ * has heard, and again every few minutes while there is one. Only in an object that has decided about a request; copies are
  * not reported.
  *
  * Nothing here throws. Whether a report is due is in the object's SQLite, so that no crash loses it.
@@ -54,11 +54,12 @@ export class AccessReporter {
 
   /** Reports if it is due, and sees to the next alarm. */
   async onAlarm(): Promise<void> {
-    const { now, pending, ringWithin } = this.#dependencies;
+    const { now, ringWithin } = this.#dependencies;
     const last = this.#last;
     if (!last) return;
     if (last.is_taken === 0) return this.#send(last.at);
-    if (pending().length === 0) return;
+    const { pending, active } = this.#open();
+    if (pending.length === 0 && active.length === 0) return;
     const dueInMs = last.at + REPORT_AGAIN_MS - now();
     if (dueInMs > 0) ringWithin(dueInMs);
     else await this.#reportNow();
@@ -72,16 +73,16 @@ export class AccessReporter {
 
   /** Never rejects. */
   async #send(at: number): Promise<void> {
-    const { objectId, sql, pending, send, ringWithin } = this.#dependencies;
+    const { objectId, sql, send, ringWithin } = this.#dependencies;
     // If this object crashes in between, the alarm sends it.
     ringWithin(HEARTBEAT_MS);
     try {
-      const waiting = pending().slice(0, MAX_PENDING_REQUESTS);
-      await withTimeout(send({ objectId, at, pending: waiting }), REPORT_TIMEOUT_MS);
+      const { pending, active } = this.#open();
+      await withTimeout(send({ objectId, at, pending, ...(active.length > 0 && { active }) }), REPORT_TIMEOUT_MS);
       this.#failures = 0;
       // Unless something has changed since.
       sql.exec("UPDATE access_report SET is_taken = 1 WHERE at = ?", at);
-      if (waiting.length > 0) ringWithin(REPORT_AGAIN_MS);
+      if (pending.length > 0 || active.length > 0) ringWithin(REPORT_AGAIN_MS);
     } catch (error) {
       this.#failures++;
       if (this.#failures % LOG_EVERY_FAILURES === 1) {
@@ -91,9 +92,27 @@ export class AccessReporter {
     }
   }
 
+  /** Those that wait, and the newest of those that hold. */
+  #open(): { readonly pending: AccessRequest[]; readonly active: AccessRequest[] } {
+    const { requests, now } = this.#dependencies;
+    const at = now();
+    const inState = (state: "pending" | "active") =>
+      requests()
+        .filter((request) => accessStateOf(request, at) === state)
+        .sort(newestFirst);
+    return {
+      pending: inState("pending").slice(0, MAX_PENDING_REQUESTS),
+      active: inState("active").slice(0, MAX_REPORTED_GRANTS),
+    };
+  }
+
   get #last(): { readonly at: number; readonly is_taken: number } | undefined {
     return this.#dependencies.sql
       .exec<{ at: number; is_taken: number }>("SELECT at, is_taken FROM access_report")
       .toArray()[0];
   }
+}
+
+function newestFirst(one: AccessRequest, other: AccessRequest): number {
+  return other.requestedAt - one.requestedAt;
 }

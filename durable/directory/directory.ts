@@ -15,7 +15,12 @@ import { openStorage, retryNewerSchema } from "../storage/open-storage.ts";
 import { DrainSwitch } from "./drain-switch.ts";
 import { LiveDirectory } from "./live-directory.ts";
 import { LiveStreams } from "./live-streams.ts";
-import { PendingAccess } from "./pending-access.ts";
+import { OpenAccess } from "./open-access.ts";
+import { ToldAccess, ToldSessions } from "./tellers.ts";
+
+/** Of auditors, and of everybody who looks at approvals. What each may leave unread is in memory. */
+const MAX_SESSION_STREAMS = 50;
+const MAX_ACCESS_STREAMS = 200;
 
 /**
  * What needs the database: not what is live, which is known while a newer build's database cannot be read.
@@ -24,7 +29,8 @@ interface Stored {
   readonly alarm: Alarm;
   readonly audit: AuditLog;
   readonly drain: DrainSwitch;
-  readonly access: PendingAccess;
+  readonly access: OpenAccess;
+  readonly accessStreams: LiveStreams;
   readonly notifier: Notifier;
   readonly outage: DatabaseOutage;
 }
@@ -39,8 +45,12 @@ interface Stored {
 export class Directory extends DurableObject<ObjectsBindings> {
   readonly #live = new LiveDirectory(Date.now());
   readonly #streams = new LiveStreams({
-    list: (limit, now) => this.#live.list({ filter: {}, limit }, now),
-    count: () => this.#live.load.sessions,
+    told: new ToldSessions({
+      list: (limit, now) => this.#live.list({ filter: {}, limit }, now),
+      count: () => this.#live.load.sessions,
+    }),
+    what: "live sessions",
+    maxStreams: MAX_SESSION_STREAMS,
     now: () => Date.now(),
   });
   /** The schema is that of users' objects, for the journal and its way to D1 are theirs. */
@@ -60,15 +70,24 @@ export class Directory extends DurableObject<ObjectsBindings> {
         notDelivered: (oldestAt, now) => outages.notDelivered(oldestAt, now),
       });
       const { sql } = ctx.storage;
-      const [drain, access] = [new DrainSwitch(sql, audit), new PendingAccess(sql)];
-      return { alarm, audit, drain, access, notifier, outage };
+      const [drain, access] = [new DrainSwitch(sql, audit), new OpenAccess(sql)];
+      const accessStreams = new LiveStreams({
+        told: new ToldAccess((now) => access.listOpen(now)),
+        what: "requests for access",
+        maxStreams: MAX_ACCESS_STREAMS,
+        now: () => Date.now(),
+      });
+      return { alarm, audit, drain, access, accessStreams, notifier, outage };
     });
   }
 
   /** Tells the edge what is live, and then what changes: see contract/live-stream.ts. */
   override async fetch(request: Request): Promise<Response> {
     const asked = readLiveRequest(request);
-    return asked.ok ? this.#streams.open(asked.value, request.signal) : refuseLive(asked.error);
+    if (!asked.ok) return refuseLive(asked.error);
+    if (asked.value.of === undefined) return this.#streams.open(asked.value, request.signal);
+    const stored = this.#stored;
+    return stored.ok ? stored.value.accessStreams.open(asked.value, request.signal) : refuseLive(stored.error);
   }
 
   report(argument: unknown): DirectoryAnswer<"report"> {
@@ -85,8 +104,9 @@ export class Directory extends DurableObject<ObjectsBindings> {
 
   reportAccess(argument: unknown): DirectoryAnswer<"reportAccess"> {
     return answerDirectoryCall("reportAccess", argument, (report) =>
-      this.#withStored(({ access }) => {
+      this.#withStored(({ access, accessStreams }) => {
         access.report(report, Date.now());
+        accessStreams.changed();
         return null;
       }),
     );
@@ -94,7 +114,7 @@ export class Directory extends DurableObject<ObjectsBindings> {
 
   listPendingAccess(argument: unknown): DirectoryAnswer<"listPendingAccess"> {
     return answerDirectoryCall("listPendingAccess", argument, () =>
-      this.#withStored(({ access }) => access.list(Date.now())),
+      this.#withStored(({ access }) => access.listPending(Date.now())),
     );
   }
 

@@ -1,20 +1,14 @@
 import { utf8Length } from "../../common/bytes.ts";
 import { describeError, logEvent } from "../../common/log.ts";
 import { type Denial, denial } from "../../contract/denial.ts";
-import { type LiveCounts, type LivePage, liveCountsSchema } from "../../contract/directory.ts";
 import { type LiveRecord, type LiveRequest, refuseLive } from "../../contract/live-stream.ts";
-import type { LiveSessionRow } from "../../contract/session-row.ts";
 import { RoomMaker } from "../watch/make-room.ts";
 import { StreamSink } from "../watch/stream-sink.ts";
 import { FULL_BYTES, type WatchSink } from "../watch/watch-sink.ts";
+import type { Teller, Told } from "./tellers.ts";
 
-/** The most streams at once, and of one person: what each may leave unread is in the directory's memory. */
-export const MAX_STREAMS = 50;
+/** The most streams of one person. */
 export const MAX_STREAMS_PER_PERSON = 5;
-/** The most sessions that a stream tells of: the newest. */
-export const MAX_STREAMED_SESSIONS = 2_000;
-/** The most sessions in one record. */
-const MAX_RECORD_SESSIONS = 50;
 /** How long a change waits for others, ms: reports come in bursts. */
 const GATHER_MS = 250;
 /** How soon somebody who has read is told the rest, ms. */
@@ -28,22 +22,21 @@ export const MAX_STALL_MS = 30_000;
 
 /** What the streams need of the directory. */
 export interface LiveStreamsParts {
-  /** The newest sessions that are live. @param now ms since the epoch */
-  readonly list: (limit: number, now: number) => LivePage;
-  /** How many there are. */
-  readonly count: () => number;
+  /** What they tell of. */
+  readonly told: Told;
+  /** Its name, for refusals. */
+  readonly what: string;
+  /** The most streams at once: what each may leave unread is in the directory's memory. */
+  readonly maxStreams: number;
   /** ms since the epoch */
   readonly now: () => number;
 }
 
-/** What one reader has been told. */
+/** One reader. */
 interface Stream {
   readonly by: string;
   readonly sink: WatchSink;
-  /** Session → its counts as they were told. */
-  readonly told: Map<string, string>;
-  /** What the last summary said; undefined before the first. */
-  summary: string | undefined;
+  readonly teller: Teller;
   sentAt: number;
   takenBytes: number;
   progressAt: number;
@@ -53,7 +46,7 @@ interface Stream {
  * Tells those who ask what is live, and then what changes.
  *
  * Nothing is queued for a slow reader: who has read what there was is told the difference to what they know.
- * So a stream costs its map of counts and at most `FULL_BYTES` and one record.
+ * So a stream costs what its teller keeps, and at most `FULL_BYTES` and one record.
  */
 export class LiveStreams {
   readonly #parts: LiveStreamsParts;
@@ -61,8 +54,6 @@ export class LiveStreams {
   readonly #room = new RoomMaker();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
-  /** What was live when it was last looked up. */
-  #page: { readonly at: number; readonly page: LivePage; readonly omitted: number } | undefined;
 
   constructor(parts: LiveStreamsParts) {
     this.#parts = parts;
@@ -83,7 +74,7 @@ export class LiveStreams {
     const leave = () => this.#remove(stream);
     const sink = new StreamSink(leave);
     const times = { sentAt: now, takenBytes: 0, progressAt: now };
-    const stream: Stream = { by, sink, told: new Map(), summary: undefined, ...times };
+    const stream: Stream = { by, sink, teller: this.#parts.told.teller(), ...times };
     this.#streams.add(stream);
     signal.addEventListener("abort", leave);
     this.#runWithin(0);
@@ -91,9 +82,15 @@ export class LiveStreams {
   }
 
   #refusalOf(by: string): Denial | undefined {
+    const { what, maxStreams } = this.#parts;
     const theirs = [...this.#streams].filter((stream) => stream.by === by).length;
-    if (theirs >= MAX_STREAMS_PER_PERSON) return TOO_MANY_OF_YOURS;
-    return this.#streams.size >= MAX_STREAMS ? TOO_MANY : undefined;
+    if (theirs >= MAX_STREAMS_PER_PERSON) {
+      const most = `you have ${MAX_STREAMS_PER_PERSON} streams of ${what} open already, the most allowed`;
+      return denial("too_many_watchers", `${most}: close one`);
+    }
+    if (this.#streams.size < maxStreams) return undefined;
+    const most = `${maxStreams} streams of ${what} are open already, the most allowed`;
+    return denial("too_many_watchers", `${most}: try again when one was closed`);
   }
 
   /** Whoever has left is noticed by it. */
@@ -104,9 +101,8 @@ export class LiveStreams {
 
   /** To be called after a report. */
   changed(): void {
-    if (this.#streams.size === 0) return;
-    this.#page = undefined;
-    this.#runWithin(GATHER_MS);
+    this.#parts.told.changed();
+    if (this.#streams.size > 0) this.#runWithin(GATHER_MS);
   }
 
   #runWithin(ms: number): void {
@@ -132,34 +128,19 @@ export class LiveStreams {
         this.#drop(stream);
       }
     }
-    if (this.#streams.size === 0) this.#page = undefined;
+    // What was looked up is not kept for nobody.
+    if (this.#streams.size === 0) this.#parts.told.changed();
     else this.#runWithin([...this.#streams].some(isFull) ? GO_ON_MS : TICK_MS);
   }
 
   /** Tells what a reader lacks, as far as there is room for it. */
   #tell(stream: Stream, now: number): void {
-    const { page, omitted } = this.#look(now);
     if (isFull(stream)) return;
-    const summary = `${page.isComplete} ${omitted}`;
-    if (stream.summary !== summary) {
-      this.#send(stream, { type: "summary", isComplete: page.isComplete, omitted }, now);
-      stream.summary = summary;
-    }
-    for (const record of difference(stream.told, page)) {
+    for (const record of stream.teller.lacks(now)) {
       if (isFull(stream)) return;
       this.#send(stream, record, now);
-      remember(stream.told, record);
     }
     if (now - stream.sentAt >= ALIVE_MS) this.#send(stream, { type: "alive" }, now);
-  }
-
-  #look(now: number) {
-    const known = this.#page;
-    if (known && 0 <= now - known.at && now - known.at < TICK_MS) return known;
-    const page = this.#parts.list(MAX_STREAMED_SESSIONS, now);
-    const omitted = Math.max(0, this.#parts.count() - page.sessions.length);
-    this.#page = { at: now, page, omitted };
-    return this.#page;
   }
 
   #send(stream: Stream, record: LiveRecord, now: number): void {
@@ -189,45 +170,3 @@ export class LiveStreams {
 function isFull({ sink }: Stream): boolean {
   return sink.unsentBytes >= FULL_BYTES;
 }
-
-/** What somebody lacks who was told of these sessions: what is over first, so that no list is too long. */
-function* difference(told: ReadonlyMap<string, string>, { sessions }: LivePage): Generator<LiveRecord> {
-  const live = new Set(sessions.map(({ id }) => id));
-  const ended = [...told.keys()].filter((id) => !live.has(id));
-  for (const ids of parts(ended)) yield { type: "ended", ids };
-  for (const some of parts(sessions.filter(({ id }) => !told.has(id)))) yield { type: "sessions", sessions: some };
-  const used = sessions.filter((row) => told.has(row.id) && told.get(row.id) !== keyOf(row));
-  for (const some of parts(used)) yield { type: "counts", sessions: some.map(countsOf) };
-}
-
-function remember(told: Map<string, string>, record: LiveRecord): void {
-  if (record.type === "ended") for (const id of record.ids) told.delete(id);
-  if (record.type === "sessions" || record.type === "counts") {
-    for (const session of record.sessions) told.set(session.id, keyOf(session));
-  }
-}
-
-/** What changes while a session is open, whatever the contract counts among it. */
-const COUNTS = Object.keys(liveCountsSchema.shape) as readonly (keyof LiveCounts)[];
-
-function countsOf(row: LiveSessionRow): LiveCounts & { readonly id: string } {
-  const counts = Object.fromEntries(COUNTS.map((name) => [name, row[name]]));
-  return { id: row.id, ...(counts as LiveCounts) };
-}
-
-function keyOf(counts: LiveCounts): string {
-  return COUNTS.map((name) => counts[name]).join(" ");
-}
-
-function* parts<T>(all: readonly T[]): Generator<T[]> {
-  for (let from = 0; from < all.length; from += MAX_RECORD_SESSIONS) yield all.slice(from, from + MAX_RECORD_SESSIONS);
-}
-
-const TOO_MANY_OF_YOURS = denial(
-  "too_many_watchers",
-  `you have ${MAX_STREAMS_PER_PERSON} streams of live sessions open already, the most allowed: close one`,
-);
-const TOO_MANY = denial(
-  "too_many_watchers",
-  `${MAX_STREAMS} streams of live sessions are open already, the most allowed: try again when one was closed`,
-);

@@ -4,7 +4,7 @@ import type { RecordingPolicy } from "../../contract/recording.ts";
 import type { Chunk } from "../protocols/chunk.ts";
 import { AsciicastWriter } from "./asciicast-writer.ts";
 import type { CastMetadata } from "./cast-lines.ts";
-import { inUnits } from "./policy.ts";
+import { FLUSH_MS, inUnits } from "./policy.ts";
 import { MAX_CAST_BYTES, type Spool, type StoppedRecording } from "./spool.ts";
 import type { CreateTap, Tap } from "./tap.ts";
 
@@ -42,7 +42,8 @@ export class LiveRecording {
   readonly #tap: Tap;
   #failure: string | undefined;
   #isFull = false;
-  #isDirty = false;
+  /** Since when there has been something to flush, ms since the epoch. */
+  #dirtySince: number | undefined;
   #hasHeader = false;
   #bytesStored = 0;
 
@@ -89,7 +90,7 @@ export class LiveRecording {
   }
 
   flush(now: number): void {
-    this.#isDirty = false;
+    this.#dirtySince = undefined;
     this.#guard(now, () => this.#writer.flush(now));
   }
 
@@ -116,9 +117,14 @@ export class LiveRecording {
       this.#fail(`recording stopped here: it could not be stored (${kind})`, now);
     }
     if (this.#writer.stopped !== undefined && this.#failure === undefined) this.#reachSizeLimit();
-    if (this.#isDirty || !this.#writer.hasUnflushed) return;
-    this.#isDirty = true;
-    this.#parts.onDirty();
+    if (!this.#writer.hasUnflushed) return;
+    if (this.#dirtySince === undefined) {
+      this.#dirtySince = now;
+      this.#parts.onDirty();
+    } else if (now - this.#dirtySince >= FLUSH_MS) {
+      // On a busy machine the timer is late, and what crosses meanwhile must not wait for it.
+      this.flush(now);
+    }
   }
 
   #store(lines: Uint8Array, now: number): void {

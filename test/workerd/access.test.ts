@@ -10,10 +10,10 @@ import { type LocationHint, userObjectName } from "../../contract/placement.ts";
 import { objectIdOf } from "../../contract/session-id.ts";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
 import type { UserObjectFields } from "../../contract/user-object.ts";
-import { CONTRACT_VERSION } from "../../contract/version.ts";
+import { CONTRACT_VERSION, refuseMismatch } from "../../contract/version.ts";
 import { AccessReporter, REPORT_AGAIN_MS } from "../../durable/directory/access-reporter.ts";
 import { Directory } from "../../durable/directory/directory.ts";
-import { PendingAccess } from "../../durable/directory/pending-access.ts";
+import { OpenAccess } from "../../durable/directory/open-access.ts";
 import { StateCopies } from "../../durable/state-copies.ts";
 import { AccessRequests } from "../../durable/storage/access-requests.ts";
 import { SCHEMA } from "../../durable/storage/schema.ts";
@@ -515,9 +515,9 @@ describe("the directory's list", () => {
     ...{ reason: null, purpose: null, requestedAt, expiresAt: requestedAt + 100, needed: 1, approvals: [] },
     ...{ isSelfApproved: false, ended: null, active: null },
   });
-  const withList = (work: (list: PendingAccess) => void, maxKept?: number) =>
-    runInDurableObject(new Asker().object, (_, { storage: { sql } }) => work(new PendingAccess(sql, maxKept)));
-  const idsOf = (list: PendingAccess, now: number) => list.list(now).map(({ id }) => id);
+  const withList = (work: (list: OpenAccess) => void, maxKept?: number) =>
+    runInDurableObject(new Asker().object, (_, { storage: { sql } }) => work(new OpenAccess(sql, maxKept)));
+  const idsOf = (list: OpenAccess, now: number) => list.listPending(now).map(({ id }) => id);
 
   it("takes a report in place of the object's last, and ignores one that was overtaken", () =>
     withList((list) => {
@@ -536,6 +536,28 @@ describe("the directory's list", () => {
       for (let n = 1; n <= 4; n++) list.report({ objectId: `o${n}`, at: 1, pending: [request(`r${n}`, n)] }, 5);
       expect(idsOf(list, 5)).toEqual(["r4", "r3", "r2"]);
     }, 3));
+
+  it("has what holds apart, until it ends, and a build that knows none of it takes it for expired", () =>
+    withList((list) => {
+      const active = { ...request("a", 1), active: { since: 2, until: 40 } };
+      list.report({ objectId: "o", at: 10, pending: [request("b", 2)], active: [active] }, 10);
+      expect(idsOf(list, 10)).toEqual(["b"]);
+      const idsOfOpen = (now: number) => list.listOpen(now).map(({ id, until }) => [id, until]);
+      expect(idsOfOpen(10)).toEqual([
+        ["b", 102],
+        ["a", 40],
+      ]);
+      expect(JSON.parse(list.listOpen(10)[1]?.text ?? "")).toEqual(active);
+      expect(idsOfOpen(39)).toHaveLength(2);
+      expect(idsOfOpen(40)).toEqual([["b", 102]]);
+      // A report of another object's forgets what is over, and nothing else.
+      list.report({ objectId: "p", at: 10, pending: [] }, 39);
+      expect(idsOfOpen(10)).toHaveLength(2);
+      list.report({ objectId: "p", at: 11, pending: [] }, 40);
+      expect(idsOfOpen(10)).toEqual([["b", 102]]);
+      list.report({ objectId: "o", at: 11, pending: [] }, 41);
+      expect(idsOfOpen(10)).toEqual([]);
+    }));
 
   it("is at most 500 long", () =>
     withList((list) => {
@@ -578,13 +600,57 @@ describe("what listens for a request", () => {
 });
 
 describe("reports to the directory", () => {
+  it("say what waits and what holds, the latter by a version that directories before it refuse", async () => {
+    const sent = vi.spyOn(Directory.prototype, "reportAccess");
+    const asker = new Asker();
+    const { request } = await asker.request();
+    const { request: granted } = await asker.decide(request.id, BOB);
+    const { request: waits } = await asker.request({ grant: "other" });
+    await asker.end(request.id, asker.person);
+    const reports = sent.mock.calls.map(([report]) => report as { readonly pending: AccessRequest[] });
+    expect(reports).toMatchObject([
+      { version: CONTRACT_VERSION - 1, pending: [request] },
+      { version: CONTRACT_VERSION, pending: [], active: [granted] },
+      { version: CONTRACT_VERSION, pending: [waits], active: [granted] },
+      { version: CONTRACT_VERSION - 1, pending: [waits] },
+    ]);
+    expect(reports.map((report) => "active" in report)).toEqual([false, true, true, false]);
+  });
+
+  it("leave out what holds for a directory that still runs the version before", async () => {
+    const asker = new Asker();
+    const reports: unknown[] = [];
+    const older = Directory.prototype.reportAccess;
+    vi.spyOn(Directory.prototype, "reportAccess").mockImplementation(function (this: Directory, report) {
+      const { version, ...fields } = report as { readonly version: number };
+      reports.push(fields);
+      if (version === CONTRACT_VERSION) return refuseMismatch("reportAccess", "version 7 instead of 5 or 6");
+      return older.call(this, report);
+    });
+    await asker.granted();
+    const { request } = await asker.request({ grant: "other" });
+    expect(reports.map((report) => "active" in (report as object))).toEqual([false, true, false, true, false]);
+    expect(await pendingOf(asker)).toEqual([request]);
+  });
+
+  it("are sent again while something holds", async () => {
+    const asker = new Asker();
+    await asker.granted();
+    const sent = vi.spyOn(Directory.prototype, "reportAccess");
+    await runDurableObjectAlarm(asker.object);
+    expect(sent).not.toHaveBeenCalled();
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + REPORT_AGAIN_MS });
+    expect(await runDurableObjectAlarm(asker.object)).toBe(true);
+    await eventually(() => expect(sent).toHaveBeenCalled());
+  });
+
   it("are later than any before, and one that failed does not take the place of a newer one", async () => {
     const sent: number[] = [];
     let answer = () => Promise.resolve<unknown>(null);
     await runInDurableObject(new Asker().object, async (_, { storage: { sql } }) => {
       const make = () =>
         new AccessReporter({
-          ...{ objectId: "o", sql, pending: () => [], ringWithin: () => {}, now: () => 1_000 },
+          ...{ objectId: "o", sql, requests: () => [], ringWithin: () => {}, now: () => 1_000 },
           send: ({ at }) => {
             sent.push(at);
             return answer();
@@ -608,7 +674,7 @@ describe("reports to the directory", () => {
     const answers = [() => late.promise, () => Promise.reject(new Error("away"))];
     await runInDurableObject(new Asker().object, async (_, { storage: { sql } }) => {
       const reporter = new AccessReporter({
-        ...{ objectId: "o", sql, pending: () => [], ringWithin: () => {}, now: () => 1_000 },
+        ...{ objectId: "o", sql, requests: () => [], ringWithin: () => {}, now: () => 1_000 },
         send: ({ at }) => {
           sent.push(at);
           return answers.shift()?.() ?? Promise.resolve(null);

@@ -1,18 +1,15 @@
 /** `GET /-/admin/live`: what auditors are told of live sessions, and when it ends for them. */
-import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ok } from "../../common/result.ts";
 import { MAX_STREAMS_PER_PERSON } from "../../durable/directory/live-streams.ts";
-import { readSubject } from "../../worker/access/authenticate.ts";
 import { type LiveRecordJson, liveRecord } from "../../worker/api/schemas/live.ts";
-import { loadConfig } from "../../worker/config/load.ts";
-import { createHandler } from "../../worker/handler.ts";
 import { eventually } from "../support/eventually.ts";
 import { Client, frame } from "./client.ts";
-import { admin, alice, as, bob, directlyAs, HOST, handlerAs, someone, upgrade } from "./people.ts";
+import { inAnHour, knownEdge } from "./known-edge.ts";
+import { admin, alice, as, bob, directlyAs, handlerAs, someone, upgrade } from "./people.ts";
 import { expectApiDenial } from "./statuses.ts";
+import { StreamReader } from "./stream-reader.ts";
 import { changeTimers } from "./timers.ts";
 import { WATCH_UPGRADE, Watcher, watchPath } from "./watcher.ts";
 
@@ -20,18 +17,9 @@ const LIVE = "/-/admin/live";
 
 afterEach(() => void vi.restoreAllMocks());
 
-/** Reads a stream, of lines or of events. */
-class Reader {
-  readonly records: LiveRecordJson[] = [];
-  text = "";
-  isOver = false;
-  error: unknown;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-
+class Reader extends StreamReader<LiveRecordJson> {
   constructor(response: Response) {
-    if (!response.body) throw new Error("no body");
-    this.#reader = response.body.getReader();
-    void this.#read();
+    super(response, liveRecord);
   }
 
   get live(): readonly string[] {
@@ -41,29 +29,6 @@ class Reader {
       if (record.type === "ended") for (const id of record.ids) ids.delete(id);
     }
     return [...ids];
-  }
-
-  leave(): Promise<void> {
-    return this.#reader.cancel();
-  }
-
-  async #read(): Promise<void> {
-    const decoder = new TextDecoder();
-    try {
-      for (let rest = ""; ; ) {
-        const { value, done } = await this.#reader.read();
-        if (done) break;
-        const piece = decoder.decode(value, { stream: true });
-        this.text += piece;
-        const lines = (rest + piece).split("\n");
-        rest = lines.pop() ?? "";
-        const texts = lines.map((line) => line.replace(/^data: /, "")).filter((line) => line !== "");
-        this.records.push(...texts.map((line) => liveRecord.parse(JSON.parse(line))));
-      }
-    } catch (error) {
-      this.error = error;
-    }
-    this.isOver = true;
   }
 }
 
@@ -179,32 +144,20 @@ describe("the stream ends", () => {
   /** What the edge and the person's object do every few seconds, at once. */
   const hurry = () => changeTimers(new Map([[4_000, 20]]));
 
-  /** An edge whose Access says who the caller is. */
+  const identities = [
+    { match: { group: "auditors" }, roles: ["auditor" as const] },
+    { match: { emailDomain: "example.com" } },
+  ];
+
   function edge(
     who: JWTPayload & { exp: number },
     known: { groups: string[] },
     path = LIVE,
     headers: Record<string, string> = {},
   ) {
-    const document = env.SALLYPORT_CONFIG as object;
-    const identities = [
-      { match: { group: "auditors" }, roles: ["auditor" as const] },
-      { match: { emailDomain: "example.com" } },
-    ];
-    const handle = createHandler(loadConfig({ ...document, identities }), {
-      authenticate: async () => {
-        const subject = readSubject({ type: "app", aud: ["test-audience"], ...who });
-        return subject.ok ? ok({ subject: subject.value, token: "a token" }) : subject;
-      },
-      readAccessIdentity: async () => {
-        const { groups } = known;
-        return ok({ groups, groupNames: [], posture: [], signIn: { kind: null, deviceId: null } });
-      },
-    });
-    return () => handle(new Request(HOST + path, { headers }), env, createExecutionContext());
+    const send = knownEdge(who, known, { identities });
+    return () => send(path, { headers });
   }
-
-  const inAnHour = () => Math.floor(Date.now() / 1_000) + 3_600;
 
   it("when the role is lost, and not before", async () => {
     hurry();

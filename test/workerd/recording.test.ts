@@ -7,7 +7,7 @@ import { decodeMessage } from "../../durable/protocols/framing.ts";
 import { KINDS_OF_SESSIONS } from "../../durable/protocols/kinds.ts";
 import type { CastMetadata } from "../../durable/recording/cast-lines.ts";
 import type { LiveRecording } from "../../durable/recording/live-recording.ts";
-import { CHUNK_BYTES, PART_BYTES } from "../../durable/recording/policy.ts";
+import { CHUNK_BYTES, FLUSH_MS, PART_BYTES } from "../../durable/recording/policy.ts";
 import { Recordings } from "../../durable/recording/recordings.ts";
 import { Spool } from "../../durable/recording/spool.ts";
 import { ChannelTap, type CreateTap } from "../../durable/recording/tap.ts";
@@ -264,6 +264,25 @@ describe("the upload to R2", () => {
       expect(object.spooled).toBe(0);
       vi.advanceTimersByTime(1_000);
       expect(object.spooled).toBeGreaterThan(0);
+    }));
+
+  it("… also where timers are late, as on a busy machine, with the next that crosses", () =>
+    inObject(async (object) => {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      onTestFinished(() => void vi.useRealTimers());
+      const { recording } = begin(object.live());
+      print(recording, "one", NOW);
+      print(recording, "two", NOW + FLUSH_MS - 1);
+      expect(object.spooled).toBe(0);
+      print(recording, "three", NOW + FLUSH_MS);
+      const first = object.spooled;
+      expect(first).toBeGreaterThan(0);
+      // Each waits as long as the first did: no message has a write of its own.
+      print(recording, "four", NOW + 2 * FLUSH_MS - 1);
+      print(recording, "five", NOW + 3 * FLUSH_MS - 2);
+      expect(object.spooled).toBe(first);
+      print(recording, "six", NOW + 3 * FLUSH_MS - 1);
+      expect(object.spooled).toBeGreaterThan(first);
     }));
 });
 

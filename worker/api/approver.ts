@@ -35,13 +35,21 @@ export function seesAll(caller: Caller): boolean {
   return approverOf(caller).roles.length > 0;
 }
 
-/** Whether the caller may see a request: their own, those that they may decide about, or all. */
-export function maySee(caller: Caller, request: AccessRequest): boolean {
-  return (
-    isOwnRequest(caller, request) ||
-    seesAll(caller) ||
-    decidableGrants(caller).some(({ name }) => name === request.grant)
-  );
+/** Which requests somebody may see. */
+export interface Sight {
+  readonly maySee: (request: AccessRequest) => boolean;
+  /** The same for whoever may see the same, beside their own. */
+  readonly key: string;
+}
+
+/** The caller may see their own requests, those that they may decide about, or all. Make it once per answer. */
+export function sightOf(caller: Caller): Sight {
+  const isForAll = seesAll(caller);
+  const decidable = new Set(decidableGrants(caller).map(({ name }) => name));
+  return {
+    maySee: (request) => isOwnRequest(caller, request) || isForAll || decidable.has(request.grant),
+    key: JSON.stringify([isForAll, ...decidable]),
+  };
 }
 
 const NO_SERVICE_TOKEN: Denial = denial(

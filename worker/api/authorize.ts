@@ -21,11 +21,9 @@ export function authorize(access: Access, api: ApiRequest): Result<null, Denial>
 /** Checks again that the caller may call a route, as they are known by now. The request itself is the same. */
 export function checkAccessTo(access: Access, api: ApiRequest): CheckAccess {
   return async (maxAgeMs) => {
-    const identity = await api.identifyAgain(maxAgeMs);
-    if (!identity.ok) return identity;
-    return access === "auditor" || access === "admin"
-      ? authorizeRole(access, { ...api, identity: identity.value })
-      : ok(null);
+    const now = await api.identifyAgain(maxAgeMs);
+    if (!now.ok) return now;
+    return access === "auditor" || access === "admin" ? authorizeRole(access, { ...api, ...now.value }) : ok(null);
   };
 }
 

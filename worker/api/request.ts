@@ -26,17 +26,20 @@ export interface ApiRequest {
   readonly identifyAgain: IdentifyAgain;
 }
 
+/** A caller as they are known by now. */
+export type KnownCaller = Pick<ApiRequest, "identity" | "accessIdentity">;
+
 /**
  * @param maxAgeMs how old what is known of a lock may be
  * @returns a denial where they are locked, have signed out of their time, or are nobody's any more
  */
-export type IdentifyAgain = (maxAgeMs?: number) => Promise<Result<Identity, Denial>>;
+export type IdentifyAgain = (maxAgeMs?: number) => Promise<Result<KnownCaller, Denial>>;
 
 /** @returns what the work answers, or why it was not carried out */
 export type CarryOut = (work: () => Promise<Result<Response, Failure>>) => Promise<Result<Response, Failure>>;
 
 /** What a handler may use beside the parsed call. */
-export type ApiContext = Omit<ApiRequest, "request" | "carryOut" | "identifyAgain"> & {
+export type ApiContext = Omit<ApiRequest, "request" | "carryOut"> & {
   /** Whether the caller still may call the route, for answers that take long. */
   readonly checkAccess: CheckAccess;
   /** Its path, query and body are parsed. */

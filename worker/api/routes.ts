@@ -21,7 +21,7 @@ import { sessionChain } from "./schemas/chain.ts";
 import { commandBody, commandQuery, endedAnswer, lockBody, lockQuery } from "./schemas/command.ts";
 import { drain, drainBody, drainQuery, endedDrain } from "./schemas/drain.ts";
 import { exportStatus } from "./schemas/export.ts";
-import { LIVE_CONTENT_TYPES } from "./schemas/live.ts";
+import { STREAM_CONTENT_TYPES } from "./schemas/live.ts";
 import { liftedLock, lock, newLock } from "./schemas/lock.ts";
 import { messageBody, shownMessage } from "./schemas/message.ts";
 import { configInForce, explainQuery, explanation, systemHealth } from "./schemas/oversight.ts";
@@ -154,6 +154,20 @@ export const ROUTES = {
     answer: { kind: "json", schema: endedAccess },
     denials: ["access_not_found", "access_already_decided"],
   },
+  streamAccess: {
+    method: "GET",
+    path: "/-/access/live",
+    access: "user",
+    summary:
+      "Tells which requests for access are pending or active, and then what changes: the caller's own, and those that they may decide about; for auditors and administrators all. Works while D1 does not answer.",
+    answer: {
+      kind: "file",
+      contentType: STREAM_CONTENT_TYPES.lines,
+      alternative: STREAM_CONTENT_TYPES.events,
+      description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
+    },
+    denials: ["directory_unavailable", "too_many_watchers"],
+  },
   listApprovals: {
     method: "GET",
     path: "/-/approvals",
@@ -224,8 +238,8 @@ export const ROUTES = {
       "Tells what is live, and then what changes, for as long as its reader may and does read. Works while D1 does not answer.",
     answer: {
       kind: "file",
-      contentType: LIVE_CONTENT_TYPES.lines,
-      alternative: LIVE_CONTENT_TYPES.events,
+      contentType: STREAM_CONTENT_TYPES.lines,
+      alternative: STREAM_CONTENT_TYPES.events,
       description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
     },
     denials: ["directory_unavailable", "too_many_watchers"],

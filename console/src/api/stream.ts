@@ -22,22 +22,24 @@ export interface StreamHandler<T> {
 /**
  * Follows a stream of JSON lines until the signal is aborted: connects, reads, and connects again, later and
  * later while it fails. Only the first connection may leave the page for a sign-in.
+ *
+ * @param first how the first connection is made
  */
-export async function followLines<T>(path: string, handler: StreamHandler<T>, signal: AbortSignal): Promise<void> {
+export async function followLines<T>(
+  path: string,
+  handler: StreamHandler<T>,
+  signal: AbortSignal,
+  first: CallOptions = {},
+): Promise<void> {
   let failures = 0;
   for (let connection = 0; !signal.aborted; connection++) {
-    const ended = await readLines<T>(
-      path,
-      signal,
-      { mayLeave: connection === 0 },
-      {
-        onOpen: () => {
-          failures = 0;
-          handler.onOpen();
-        },
-        onRecord: (record) => handler.onRecord(record),
+    const ended = await readLines<T>(path, signal, connection === 0 ? first : { mayLeave: false }, {
+      onOpen: () => {
+        failures = 0;
+        handler.onOpen();
       },
-    );
+      onRecord: (record) => handler.onRecord(record),
+    });
     if (signal.aborted) return;
     if (!ended.ok) {
       failures++;

@@ -1,13 +1,12 @@
 /** Keeps fresh what no stream tells. */
 import { useEffect, useRef } from "preact/hooks";
-
-const AGAIN_AFTER_MS = 15_000;
+import { AGAIN_AFTER_MS } from "./access-changes.ts";
 
 /**
  * Calls `refresh` every 15 s while the page is visible, and at once when it becomes visible.
  *
- * For requests for access alone: the directory has no stream of them, and an approver who looks at the page must
- * not miss that somebody waits, or that another approver was faster. A page that nobody sees asks nothing.
+ * For what somebody did lately alone, beside their request: D1 has no stream of it. A page that nobody sees asks
+ * nothing.
  */
 export function useFresh(refresh: () => void): void {
   const newest = useRef(refresh);

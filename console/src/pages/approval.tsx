@@ -1,8 +1,9 @@
 /** One request for access: what is asked, by whom and why, what they did in the last hour, and the decision. */
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { isOpen, progressOf } from "../access.ts";
+import { concerns, isOpen, progressOf } from "../access.ts";
 import type { AccessRequest } from "../api/endpoints.ts";
+import { useAccessChanges } from "../api/use-access-changes.ts";
 import { useCall } from "../api/use-call.ts";
 import { useFresh } from "../api/use-fresh.ts";
 import { isAuditor, maySee, me } from "../me.ts";
@@ -22,8 +23,8 @@ export function ApprovalPage({ params }: PageProps): JSX.Element {
   const id = params["id"] ?? "";
   const request = useCall("GET /-/approvals/{id}", { params: { id } });
   const { value } = request;
-  useFresh(() => {
-    if (!value || isOpen(value)) request.refresh();
+  useAccessChanges((change) => {
+    if (concerns(change, id) && (!value || isOpen(value))) request.refresh();
   });
   useTitle(value && `${value.user}: ${value.grant}`, "Approvals");
   return <Show loaded={request}>{(one) => <Request request={one} reload={request.reload} />}</Show>;

@@ -5,8 +5,8 @@ import { useLocation } from "preact-iso/router";
 import { decisionLabel, decisionTone, isOpen, progressOf } from "../access.ts";
 import { pageAddress, useAddressState } from "../address.ts";
 import type { AccessDecision, AccessRequest, AvailableGrant } from "../api/endpoints.ts";
+import { useAccessChanges } from "../api/use-access-changes.ts";
 import { useCall } from "../api/use-call.ts";
-import { useFresh } from "../api/use-fresh.ts";
 import { isAuditor, me } from "../me.ts";
 import { AccessLink, AccessState, AskForGrant, approvalAddress, EndAccess, Gives } from "../ui/access.tsx";
 import { announce } from "../ui/announce.tsx";
@@ -64,14 +64,14 @@ export function ApprovalsPage(): JSX.Element {
 
 function Pending(): JSX.Element {
   const approvals = useCall("GET /-/approvals", { query: { state: "pending" } });
-  useFresh(approvals.refresh);
+  useAccessChanges(approvals.refresh);
   useAnnounceNew(approvals.value?.pending);
   return (
     <Show loaded={approvals}>
       {({ pending }) => (
         <>
           {pending.length === 0 && (
-            <p class="card hint">No request is pending. This page refreshes every 15 s while it is visible.</p>
+            <p class="card hint">No request is pending. Another one appears here as soon as somebody asks.</p>
           )}
           <ul class="plain">
             {pending.map((request) => (
@@ -226,7 +226,7 @@ function Decided(): JSX.Element {
 
 function MyAccess(): JSX.Element {
   const access = useCall("GET /-/access");
-  useFresh(access.refresh);
+  useAccessChanges(access.refresh);
   return (
     <Show loaded={access}>
       {({ grants, items }) => (

@@ -3,22 +3,20 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LivePage } from "../../../contract/directory.ts";
 import { type LiveRecord, readLiveRecord } from "../../../contract/live-stream.ts";
 import type { LiveSessionRow } from "../../../contract/session-row.ts";
-import {
-  LiveStreams,
-  MAX_STALL_MS,
-  MAX_STREAMED_SESSIONS,
-  MAX_STREAMS,
-  MAX_STREAMS_PER_PERSON,
-} from "../../../durable/directory/live-streams.ts";
+import { LiveStreams, MAX_STALL_MS, MAX_STREAMS_PER_PERSON } from "../../../durable/directory/live-streams.ts";
+import { MAX_STREAMED_SESSIONS, ToldSessions } from "../../../durable/directory/tellers.ts";
 import { FULL_BYTES } from "../../../durable/watch/watch-sink.ts";
 import { liveRowOf } from "../../support/live-row.ts";
+
+const MAX_STREAMS = 50;
 
 let rows: LiveSessionRow[] = [];
 let isComplete = true;
 
 function make() {
   const list = vi.fn((limit: number): LivePage => ({ sessions: rows.slice(0, limit), isComplete }));
-  const streams = new LiveStreams({ list, count: () => rows.length, now: () => Date.now() });
+  const told = new ToldSessions({ list, count: () => rows.length });
+  const streams = new LiveStreams({ told, what: "live sessions", maxStreams: MAX_STREAMS, now: () => Date.now() });
   return { streams, list };
 }
 

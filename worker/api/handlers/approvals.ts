@@ -13,7 +13,7 @@ import { askDirectory } from "../../sessions/directory.ts";
 import { invokeUserObject, sessionObjectAddress, type UserObjectAddress } from "../../sessions/user-objects.ts";
 import { accessJson, accessListJson, decisionJson } from "../access-json.ts";
 import { findLatestActivity } from "../activity.ts";
-import { approverOf, checkApprover, decidableGrants, isOwnRequest, maySee, seesAll } from "../approver.ts";
+import { approverOf, checkApprover, decidableGrants, isOwnRequest, seesAll, sightOf } from "../approver.ts";
 import { queryDatabase } from "../database.ts";
 import { endAccess } from "../end-access.ts";
 import type { ApiContext } from "../request.ts";
@@ -47,7 +47,7 @@ export const getApproval: Handler<"getApproval"> = async ({ params: { id } }, ap
   const found = await find(api, id);
   if (!found.ok) return found;
   const { request } = found.value;
-  return maySee(api, request) ? ok(accessJson(request, api)) : err(UNKNOWN);
+  return sightOf(api).maySee(request) ? ok(accessJson(request, api)) : err(UNKNOWN);
 };
 
 /**
@@ -102,7 +102,7 @@ export const revokeGrant: Handler<"revokeGrant"> = async ({ params: { id }, quer
     approver.roles.includes("admin") ||
     (grant !== undefined && mayDecide(grant, approver));
   if (!mayRevoke) {
-    if (!maySee(api, request)) return err(UNKNOWN);
+    if (!sightOf(api).maySee(request)) return err(UNKNOWN);
     const who = grant ? `${describeApprovers(grant)}, administrators` : "administrators";
     return err(denial("not_approver", `you may not revoke this: ${who} and its own person may`));
   }

@@ -14,6 +14,7 @@ import type { Handler } from "./handler.ts";
 import { getHealth, headHealth } from "./health.ts";
 import { getKubeconfig } from "./kubeconfig.ts";
 import { streamLive } from "./live.ts";
+import { streamAccess } from "./live-access.ts";
 import { getLock, lockUser, unlockUser } from "./locks.ts";
 import { sendMessage } from "./message.ts";
 import { getOpenApi } from "./openapi.ts";
@@ -41,6 +42,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<Name> } = {
   getAccess,
   askForAccess,
   endOwnAccess,
+  streamAccess,
   listApprovals,
   getApproval,
   getApprovalActivity,

@@ -1,15 +1,18 @@
-/** What `GET /-/admin/live` sends: a record per line, or per event. */
+/** What `GET /-/admin/live` and `GET /-/access/live` send: a record per line, or per event. */
 import * as z from "zod";
+import { accessRequest } from "./access.ts";
 import { session } from "./session.ts";
 import { time } from "./shared.ts";
 
-export const LIVE_CONTENT_TYPES = { lines: "application/jsonl", events: "text/event-stream" } as const;
+export const STREAM_CONTENT_TYPES = { lines: "application/jsonl", events: "text/event-stream" } as const;
 
 const counts = session
   .pick({ id: true, waitsFor: true, bytesIn: true, bytesOut: true, messagesIn: true, messagesOut: true })
   .extend({ lastUsedAt: time.describe("When its client or its cluster last sent something.") });
 
-/** A part of the stream. A client keeps sessions by their ids, and ignores types that it does not know. */
+const alive = z.strictObject({ type: z.literal("alive") }).describe("Nothing has changed for 15 seconds.");
+
+/** A part of the stream of live sessions. A client keeps sessions by their ids, and ignores types that it does not know. */
 export const liveRecord = z.discriminatedUnion("type", [
   z
     .strictObject({
@@ -27,6 +30,20 @@ export const liveRecord = z.discriminatedUnion("type", [
     .strictObject({ type: z.literal("counts"), sessions: z.array(counts) })
     .describe("What has changed of sessions that are live."),
   z.strictObject({ type: z.literal("ended"), ids: z.array(z.string()) }).describe("These are not live any more."),
-  z.strictObject({ type: z.literal("alive") }).describe("Nothing has changed for 15 seconds."),
+  alive,
 ]);
 export type LiveRecordJson = z.output<typeof liveRecord>;
+
+/** A part of the stream of requests for access. A client ignores types that it does not know. */
+export const accessRecord = z.discriminatedUnion("type", [
+  z
+    .strictObject({ type: z.literal("requests"), requests: z.array(accessRequest) })
+    .describe(
+      "These are `pending` or `active`: the first record has all of them, up to 50, then come the others, and whatever is new or has changed.",
+    ),
+  z
+    .strictObject({ type: z.literal("over"), ids: z.array(z.string()) })
+    .describe("These were told before, and are neither `pending` nor `active` any more."),
+  alive,
+]);
+export type AccessRecordJson = z.output<typeof accessRecord>;

@@ -1,0 +1,94 @@
+/**
+ * Tells pages that requests for access have changed: by the stream while there is one, else by time. One for
+ * all that a page shows, and only while somebody sees it.
+ */
+import type { AccessRecordJson } from "../../../worker/api/schemas/live.ts";
+import type { StreamHandler } from "./stream.ts";
+
+/** How often something is asked for again that no stream tells of, ms. */
+export const AGAIN_AFTER_MS = 15_000;
+
+/** What has changed; undefined: anything may have. */
+export type AccessChange = Exclude<AccessRecordJson, { readonly type: "alive" }> | undefined;
+type Listener = (change: AccessChange) => void;
+
+/** What it needs of the browser. */
+export interface AccessChangesBrowser {
+  /** Follows the stream, as `followLines` does. */
+  follow(handler: StreamHandler<AccessRecordJson>, signal: AbortSignal): void;
+  isVisible(): boolean;
+  /** @returns stops it */
+  onVisibility(listener: () => void): () => void;
+}
+
+export class AccessChanges {
+  readonly #browser: AccessChangesBrowser;
+  readonly #listeners = new Set<Listener>();
+  #stopWatching: (() => void) | undefined;
+  #connection: AbortController | undefined;
+  /** Runs while there is no stream. */
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(browser: AccessChangesBrowser) {
+    this.#browser = browser;
+  }
+
+  /** @returns ends it */
+  subscribe(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    if (this.#listeners.size === 1) {
+      this.#stopWatching = this.#browser.onVisibility(() => this.#follow());
+      this.#follow();
+    }
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size > 0) return;
+      this.#stopWatching?.();
+      this.#leave();
+    };
+  }
+
+  /** Follows the stream while the page is visible. */
+  #follow(): void {
+    this.#leave();
+    if (!this.#browser.isVisible()) return;
+    const connection = new AbortController();
+    this.#connection = connection;
+    // What has changed before the stream began is not in it.
+    let isKnown = false;
+    this.#browser.follow(
+      {
+        onOpen: () => {
+          isKnown = false;
+        },
+        onRecord: (record) => {
+          this.#stopTimer();
+          if (record.type === "alive") return;
+          this.#tell(isKnown ? record : undefined);
+          isKnown = true;
+        },
+        onDown: () => {
+          if (this.#timer !== undefined) return;
+          this.#tell(undefined);
+          this.#timer = setInterval(() => this.#tell(undefined), AGAIN_AFTER_MS);
+        },
+      },
+      connection.signal,
+    );
+  }
+
+  #leave(): void {
+    this.#connection?.abort();
+    this.#connection = undefined;
+    this.#stopTimer();
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tell(change: AccessChange): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+}
