@@ -333,9 +333,9 @@ describe("when the object stops", () => {
     inObject(async (object) => {
       const { id, recording } = begin(object.live());
       print(recording, "hello");
-      print(recording, "there", NOW + 2_000);
-      recording.flush(NOW + 2_100);
-      print(recording, "lost", NOW + 2_200);
+      print(recording, "there", NOW + 200);
+      recording.flush(NOW + 210);
+      print(recording, "lost", NOW + 220);
       const next = object.live();
       const summary = next.endInterrupted().get(id);
       await next.upload();
@@ -345,7 +345,7 @@ describe("when the object stops", () => {
       });
       const cast = await inR2(id);
       expect(cast && shown(cast)).toMatch(/^hellothere\r\n.*recording interrupted here/);
-      expect(cast?.events.at(-1)).toEqual([2.1, "m", "interrupted"]);
+      expect(cast?.events.at(-1)).toEqual([0.21, "m", "interrupted"]);
       expect((await env.RECORDINGS.head(recordingKey(id)))?.size).toBe(summary?.bytes);
       expect(object.live().endInterrupted().size).toBe(0);
     }));

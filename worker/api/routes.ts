@@ -131,6 +131,20 @@ export const ROUTES = {
     answer: { kind: "json", schema: ownAccess },
     denials: [],
   },
+  streamAccess: {
+    method: "GET",
+    path: "/-/access/live",
+    access: "user",
+    summary:
+      "Tells which requests for access are pending or active, and then what changes: the caller's own, and those that they may decide about; for auditors and administrators all. Works while D1 does not answer.",
+    answer: {
+      kind: "file",
+      contentType: STREAM_CONTENT_TYPES.lines,
+      alternative: STREAM_CONTENT_TYPES.events,
+      description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
+    },
+    denials: ["directory_unavailable", "too_many_watchers"],
+  },
   askForAccess: {
     method: "POST",
     path: "/-/access",
@@ -153,20 +167,6 @@ export const ROUTES = {
     body: commandBody,
     answer: { kind: "json", schema: endedAccess },
     denials: ["access_not_found", "access_already_decided"],
-  },
-  streamAccess: {
-    method: "GET",
-    path: "/-/access/live",
-    access: "user",
-    summary:
-      "Tells which requests for access are pending or active, and then what changes: the caller's own, and those that they may decide about; for auditors and administrators all. Works while D1 does not answer.",
-    answer: {
-      kind: "file",
-      contentType: STREAM_CONTENT_TYPES.lines,
-      alternative: STREAM_CONTENT_TYPES.events,
-      description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
-    },
-    denials: ["directory_unavailable", "too_many_watchers"],
   },
   listApprovals: {
     method: "GET",
