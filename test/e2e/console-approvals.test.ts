@@ -86,6 +86,38 @@ async function ask(grant: GrantName | "prod-admin", reason: string): Promise<str
 
 const dialogOf = ({ page }: ConsolePage) => page.getByRole("dialog");
 
+/** The API's paths that a page has asked since then. */
+function askedBy({ page }: ConsolePage): readonly string[] {
+  const paths: string[] = [];
+  page.on("request", (request) => void paths.push(new URL(request.url()).pathname));
+  return paths;
+}
+
+describe.skipIf(withoutBrowser !== undefined)("a request for access", () => {
+  it("is on its approver's page as it is asked and withdrawn, without a page that asks again and again", async () => {
+    const bob = await consoleOf("bob");
+    await bob.page.clock.install();
+    const asked = askedBy(bob);
+    const lists = () => asked.filter((path) => path === "/-/approvals").length;
+    await bob.open("/approvals");
+    // Once by the page itself, and once because the stream has begun.
+    await expect.poll(lists).toBe(2);
+    expect(asked.filter((path) => path === "/-/access/live")).toHaveLength(1);
+    await bob.page.clock.fastForward(40_000);
+
+    const path = await ask("attended", "as it happens");
+    const card = bob.page.getByRole("article", { name: "alice@example.com asks for attended" });
+    await card.waitFor();
+    expect(lists()).toBe(3);
+    expect(await people.alice.run("delete", "--raw", path.replace("/approvals/", "/-/access/"))).toMatchObject({
+      code: 0,
+    });
+    await card.waitFor({ state: "detached" });
+    expect(lists()).toBe(4);
+    await bob.close();
+  });
+});
+
 describe.skipIf(withoutBrowser !== undefined)("the address that a waiting kubectl prints", () => {
   it("opens the request in the approver's browser, who approves, and kubectl gets its shell", async () => {
     const { terminal, path } = await waitingShell("opened");

@@ -53,7 +53,7 @@ describe.skipIf(withoutBrowser !== undefined)("API requests", () => {
     await page.getByRole("link", { name: "no_identity" }).first().click();
     await page.waitForURL(/\?refusal=no_identity$/);
     // A filter that is set is seen, though it is one of the rare ones.
-    expect(await page.getByLabel("Code of the refusal").inputValue()).toBe("no_identity");
+    await expect.poll(() => page.getByLabel("Code of the refusal").inputValue()).toBe("no_identity");
     await page.getByRole("button", { name: "Yesterday" }).click();
     await page.getByText("No request matches").waitFor();
     await close();
@@ -70,7 +70,7 @@ describe.skipIf(withoutBrowser !== undefined)("API requests", () => {
     expect(await page.title()).toBe("API requests · Sallyport");
     await page.getByRole("link", { name: /^\d{4}-.*Z-/ }).click();
     await page.waitForURL(/since=/);
-    expect(await page.getByRole("button", { name: "Details" }).count()).toBe(1);
+    await expect.poll(() => page.getByRole("button", { name: "Details" }).count()).toBe(1);
     await page.getByText(SECRET).waitFor();
     await page.getByRole("button", { name: "Details" }).click();
     await page.getByText(SECRET).waitFor({ state: "detached" });
