@@ -1,7 +1,7 @@
 /**
  * Requests for access, and the grants that they become. They are kept and decided in the person's object
  * without a location hint, like locks and reasons. The directory has a list of those that wait for a
- * decision.
+ * decision, or hold.
  *
  * What a grant gives is in the configuration document. Here is only its name, so that removing it there, or
  * changing it, holds for the next request under grants that are active.

@@ -14,10 +14,11 @@ export const CONTRACT_VERSION = 7;
 /**
  * What this build's objects accept. An answer has the form that the version of its question asks for.
  *
- * The previous version is among them: a deploy replaces the objects first, and the edge that still runs must
- * open sessions with them, also where its own deploy then fails.
+ * All that a build of the previous version sends is among them, see `versionFor`: a deploy replaces the objects
+ * first, and the edge that still runs must open sessions with them, also where its own deploy then fails. So
+ * must objects that still run that build report to the directory, and copy their locks.
  */
-export const ACCEPTED_VERSIONS: readonly number[] = [CONTRACT_VERSION - 1, CONTRACT_VERSION];
+export const ACCEPTED_VERSIONS: readonly number[] = [CONTRACT_VERSION - 2, CONTRACT_VERSION - 1, CONTRACT_VERSION];
 
 /** The edge and an object do not fit together. */
 export interface ContractMismatch extends Denial {
@@ -70,9 +71,11 @@ function isMissingMethod(error: unknown): boolean {
 /**
  * The version to send what last changed with version `since`: the one before this build's if it can be, since
  * an object may run that code for as long as it has a session open.
+ *
+ * @param of the sender; only tests pass another
  */
-export function versionFor(since: number): number {
-  return Math.max(since, CONTRACT_VERSION - 1);
+export function versionFor(since: number, of = CONTRACT_VERSION): number {
+  return Math.max(since, of - 1);
 }
 
 /** Adds the version to what the edge sends. */

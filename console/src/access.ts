@@ -1,5 +1,5 @@
 /** Requests for access, and the grants that they become, as people look at them. Pure. */
-import type { AccessChange } from "./api/access-changes.ts";
+import type { AccessChanged } from "./api/access-changes.ts";
 import type { AccessDecision, AccessRequest, Whoami } from "./api/endpoints.ts";
 
 type State = AccessRequest["state"];
@@ -27,10 +27,13 @@ export function isOpen({ state }: Pick<AccessRequest, "state">): boolean {
   return state === "pending" || state === "active";
 }
 
-/** Whether a change may be one of this request. */
-export function concerns(change: AccessChange, id: string): boolean {
-  if (change === undefined) return true;
-  return change.type === "over" ? change.ids.includes(id) : change.requests.some((request) => request.id === id);
+/** Whether what has changed may be this request. */
+export function concerns(changed: AccessChanged, id: string): boolean {
+  return (
+    changed?.some((change) =>
+      change.type === "over" ? change.ids.includes(id) : change.requests.some((request) => request.id === id),
+    ) ?? true
+  );
 }
 
 /** How far a request is, as `1 of 2 approvals`. */

@@ -129,7 +129,7 @@ export class LiveStreams {
       }
     }
     // What was looked up is not kept for nobody.
-    if (this.#streams.size === 0) this.#parts.told.changed();
+    if (this.#streams.size === 0) this.#parts.told.forget();
     else this.#runWithin([...this.#streams].some(isFull) ? GO_ON_MS : TICK_MS);
   }
 

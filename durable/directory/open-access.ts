@@ -3,9 +3,9 @@ import type { DirectoryFields } from "../../contract/directory.ts";
 
 /** The most requests in a list of those that wait: the newest. */
 const MAX_LISTED = 500;
-/** The most that are open and told to whoever follows them: the newest. */
+/** The most that are open and told to whoever follows them: those that wait first, then the newest. */
 const MAX_FOLLOWED = 1_000;
-/** The most that are kept. Each person may have some, so it takes hundreds of people to get there. */
+/** The most that are kept, those that wait first. Each person may have some, so it takes hundreds of people to get there. */
 const MAX_KEPT = 5_000;
 /** How long it is known when an object last reported, ms: no report is on its way for longer. */
 const REPORTS_KNOWN_FOR_MS = 24 * 60 * 60_000;
@@ -50,7 +50,7 @@ export class OpenAccess {
     for (const request of active) if (request.active) this.#insert(objectId, request, -request.active.until);
     this.#sql.exec(
       `DELETE FROM pending_access WHERE access_id IN
-         (SELECT access_id FROM pending_access ORDER BY requested_at DESC LIMIT -1 OFFSET ?)`,
+         (SELECT access_id FROM pending_access ORDER BY expires_at < 0, requested_at DESC LIMIT -1 OFFSET ?)`,
       this.#maxKept,
     );
   }
@@ -75,12 +75,12 @@ export class OpenAccess {
       .map(({ request }) => JSON.parse(request) as AccessRequest);
   }
 
-  /** Those that wait or hold, the newest first. */
+  /** Those that wait, the newest first, and then those that hold. */
   listOpen(now: number): readonly OpenRequest[] {
     return this.#sql
       .exec<{ id: string; until: number; text: string }>(
         `SELECT access_id AS id, abs(expires_at) AS until, request AS text FROM pending_access
-         WHERE expires_at > ? OR expires_at < ? ORDER BY requested_at DESC, access_id LIMIT ?`,
+         WHERE expires_at > ? OR expires_at < ? ORDER BY expires_at < 0, requested_at DESC, access_id LIMIT ?`,
         ...[now, -now, MAX_FOLLOWED],
       )
       .toArray();

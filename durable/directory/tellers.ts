@@ -11,6 +11,8 @@ import type { OpenRequest } from "./open-access.ts";
 export const MAX_STREAMED_SESSIONS = 2_000;
 /** The most sessions, requests or ids in one record. */
 const MAX_RECORD_ITEMS = 50;
+/** A record of requests ends with the one that reaches this: their texts differ much in length. */
+const MAX_RECORD_CHARS = 32 * 1024;
 /** How long what is live is taken for what it was, unless somebody says that it has changed, ms. */
 const LOOKED_UP_MAX_AGE_MS = 1_000;
 
@@ -30,6 +32,8 @@ export interface Told {
   teller(): Teller;
   /** To be called after a report. */
   changed(): void;
+  /** Nobody is told any more. */
+  forget(): void;
 }
 
 /** What sessions are known by. */
@@ -57,6 +61,10 @@ export class ToldSessions implements Told {
   }
 
   changed(): void {
+    this.forget();
+  }
+
+  forget(): void {
     this.#seen = undefined;
   }
 
@@ -102,17 +110,29 @@ export class ToldSessions implements Told {
   }
 }
 
+/** A request as it was looked up. While its state is the same, so is this. */
+interface SeenRequest extends OpenRequest {
+  /** Another for each state of each request. */
+  readonly revision: number;
+}
+
 interface AccessSeen {
-  readonly open: readonly OpenRequest[];
+  /** The same while nothing has changed. */
+  readonly open: readonly SeenRequest[];
   readonly from: number;
   /** When the first of them ends by time. */
   readonly until: number;
 }
 
-/** Requests for access that wait or hold. */
+/**
+ * Requests for access that wait or hold. The texts are here once, whoever was told of them: each teller keeps
+ * a number for each.
+ */
 export class ToldAccess implements Told {
   readonly #list: (now: number) => readonly OpenRequest[];
   #seen: AccessSeen | undefined;
+  #isStale = false;
+  #revision = 0;
 
   /** @param list those that wait or hold. @param now ms since the epoch */
   constructor(list: (now: number) => readonly OpenRequest[]) {
@@ -120,15 +140,19 @@ export class ToldAccess implements Told {
   }
 
   changed(): void {
+    this.#isStale = true;
+  }
+
+  forget(): void {
     this.#seen = undefined;
   }
 
   teller(): Teller {
     const look = (now: number) => this.#look(now);
-    /** Request → its state as it was told. */
-    const told = new Map<string, string>();
+    /** Request → its revision as it was told. */
+    const told = new Map<string, number>();
     /** What all of was told; undefined before the first record. */
-    let toldAll: readonly OpenRequest[] | undefined;
+    let toldAll: readonly SeenRequest[] | undefined;
     return {
       *lacks(now) {
         const { open } = look(now);
@@ -137,11 +161,11 @@ export class ToldAccess implements Told {
           yield { type: "access_over", ids };
           for (const id of ids) told.delete(id);
         }
-        const changed = open.filter(({ id, text }) => told.get(id) !== text);
+        const changed = open.filter(({ id, revision }) => told.get(id) !== revision);
         if (!toldAll && changed.length === 0) yield { type: "access", requests: [] };
-        for (const some of parts(changed)) {
+        for (const some of partsBySize(changed)) {
           yield { type: "access", requests: some.map(({ text }) => JSON.parse(text)) };
-          for (const { id, text } of some) told.set(id, text);
+          for (const { id, revision } of some) told.set(id, revision);
         }
         toldAll = open;
       },
@@ -150,15 +174,23 @@ export class ToldAccess implements Told {
 
   #look(now: number): AccessSeen {
     const seen = this.#seen;
-    if (seen && seen.from <= now && now < seen.until) return seen;
-    const open = this.#list(now);
+    if (seen && !this.#isStale && seen.from <= now && now < seen.until) return seen;
+    this.#isStale = false;
+    const known = new Map(seen?.open.map((request) => [request.id, request]));
+    const listed = this.#list(now).map((request) => {
+      const before = known.get(request.id);
+      if (before?.text === request.text) return before;
+      return { ...request, id: before?.id ?? request.id, revision: ++this.#revision };
+    });
+    const isSame = seen?.open.length === listed.length && seen.open.every((request, at) => request === listed[at]);
+    const open = isSame ? seen.open : listed;
     this.#seen = { open, from: now, until: Math.min(...open.map(({ until }) => until)) };
     return this.#seen;
   }
 }
 
 /** What was told and is no longer there. */
-function missing(told: ReadonlyMap<string, string>, present: readonly { readonly id: string }[]): string[] {
+function missing(told: ReadonlyMap<string, unknown>, present: readonly { readonly id: string }[]): string[] {
   const ids = new Set(present.map(({ id }) => id));
   return [...told.keys()].filter((id) => !ids.has(id));
 }
@@ -177,4 +209,18 @@ function keyOf(counts: LiveCounts): string {
 
 function* parts<T>(all: readonly T[]): Generator<T[]> {
   for (let from = 0; from < all.length; from += MAX_RECORD_ITEMS) yield all.slice(from, from + MAX_RECORD_ITEMS);
+}
+
+function* partsBySize(requests: readonly SeenRequest[]): Generator<readonly SeenRequest[]> {
+  let part: SeenRequest[] = [];
+  let chars = 0;
+  for (const request of requests) {
+    part.push(request);
+    chars += request.text.length;
+    if (chars < MAX_RECORD_CHARS && part.length < MAX_RECORD_ITEMS) continue;
+    yield part;
+    part = [];
+    chars = 0;
+  }
+  if (part.length > 0) yield part;
 }

@@ -56,11 +56,15 @@ export class LiveRecording {
   }
 
   fromClient(chunk: Chunk, now: number): void {
-    if (this.#writer.stopped === undefined) this.#guard(now, () => this.#tap.fromClient(chunk, now));
+    if (this.#writer.stopped !== undefined) return;
+    this.#guard(now, () => this.#tap.fromClient(chunk, now));
+    this.#flushOverdue(now);
   }
 
   fromUpstream(chunk: Chunk, now: number): void {
-    if (this.#writer.stopped === undefined) this.#guard(now, () => this.#tap.fromUpstream(chunk, now));
+    if (this.#writer.stopped !== undefined) return;
+    this.#guard(now, () => this.#tap.fromUpstream(chunk, now));
+    this.#flushOverdue(now);
   }
 
   /** Whether no more of the session is recorded, although it goes on. */
@@ -117,14 +121,14 @@ export class LiveRecording {
       this.#fail(`recording stopped here: it could not be stored (${kind})`, now);
     }
     if (this.#writer.stopped !== undefined && this.#failure === undefined) this.#reachSizeLimit();
-    if (!this.#writer.hasUnflushed) return;
-    if (this.#dirtySince === undefined) {
-      this.#dirtySince = now;
-      this.#parts.onDirty();
-    } else if (now - this.#dirtySince >= FLUSH_MS) {
-      // On a busy machine the timer is late, and what crosses meanwhile must not wait for it.
-      this.flush(now);
-    }
+    if (this.#dirtySince !== undefined || !this.#writer.hasUnflushed) return;
+    this.#dirtySince = now;
+    this.#parts.onDirty();
+  }
+
+  /** On a busy machine the timer is late, and what crosses meanwhile must not wait for it. */
+  #flushOverdue(now: number): void {
+    if (this.#dirtySince !== undefined && now - this.#dirtySince >= FLUSH_MS) this.flush(now);
   }
 
   #store(lines: Uint8Array, now: number): void {

@@ -559,6 +559,14 @@ describe("the directory's list", () => {
       expect(idsOfOpen(10)).toEqual([]);
     }));
 
+  it("keeps and tells what waits before what holds", () =>
+    withList((list) => {
+      const holds = (id: string) => ({ ...request(id, 9), active: { since: 9, until: 90 } });
+      list.report({ objectId: "o", at: 1, pending: [request("a", 1)], active: [holds("h1"), holds("h2")] }, 9);
+      list.report({ objectId: "p", at: 1, pending: [request("b", 2)] }, 9);
+      expect(list.listOpen(9).map(({ id }) => id)).toEqual(["b", "a", expect.stringMatching(/^h[12]$/)]);
+    }, 3));
+
   it("is at most 500 long", () =>
     withList((list) => {
       for (let n = 0; n < 51; n++) {

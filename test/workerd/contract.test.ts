@@ -5,12 +5,12 @@ import * as z from "zod";
 import { callDirectory, DIRECTORY_NAME, type DirectoryCalls } from "../../contract/directory.ts";
 import { attachSessionPlan } from "../../contract/session-plan.ts";
 import { FROZEN_METHODS, USER_OBJECT_METHODS, type UserObjectCalls } from "../../contract/user-object.ts";
-import { ACCEPTED_VERSIONS, CONTRACT_VERSION } from "../../contract/version.ts";
+import { ACCEPTED_VERSIONS, CONTRACT_VERSION, versionFor } from "../../contract/version.ts";
 import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
 import { eventually } from "../support/eventually.ts";
 import { liveRowOf } from "../support/live-row.ts";
 import { PLAN } from "../support/session-plan.ts";
-import pinned from "../vectors/contract/5.json" with { type: "json" };
+import pinned from "../vectors/contract/6.json" with { type: "json" };
 import { askUserObject } from "./ask-user-object.ts";
 import { ended } from "./audit-rows.ts";
 import { Client, frame } from "./client.ts";
@@ -108,8 +108,10 @@ function asPinned(value: unknown, { properties }: PinnedSchema): unknown {
   return Object.fromEntries(known.map(([name, field]) => [name, asPinned(field, properties[name] ?? {})]));
 }
 
-describe("an edge of the version before, which runs until its own deploy", () => {
-  const version = CONTRACT_VERSION - 1;
+/** What a build of the version before sends: what it did not change has the version before its own. */
+const SENT_BEFORE = [versionFor(1, CONTRACT_VERSION - 1), CONTRACT_VERSION - 1];
+
+describe.each(SENT_BEFORE)("an edge of the version before, which runs until its own deploy and sends %i", (version) => {
   const { plan: pinnedPlan, methods: pinnedMethods } = pinned as unknown as Pinned;
 
   it("opens sessions, sees them, and ends them", async () => {
@@ -162,10 +164,8 @@ describe("an edge of the version before, which runs until its own deploy", () =>
   });
 });
 
-describe("the directory", () => {
-  const version = CONTRACT_VERSION - 1;
-
-  it("takes a report of the version before, and answers an edge of that version", async () => {
+describe.each(SENT_BEFORE)("the directory", (version) => {
+  it(`takes a report of version ${version}, and answers an edge that asks in it`, async () => {
     const user = `${crypto.randomUUID()}@example.com`;
     const row = { ...liveRowOf(crypto.randomUUID()), user };
     const { active_at, waits_for, bytes_in, bytes_out, messages_in, messages_out } = row;

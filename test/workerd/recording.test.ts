@@ -286,6 +286,22 @@ describe("the upload to R2", () => {
     }));
 });
 
+it("looking at what is not stored yet stores nothing, however late the timers are", () =>
+  inObject(async (object) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { recording } = begin(object.live());
+    print(recording, "one", NOW);
+    recording.flush(NOW);
+    print(recording, "two", NOW + 1);
+    const look = (now: number) => [recording.bytesStored, recording.unstoredLines(now).length];
+    const [stored, unstored] = look(NOW + 2);
+    expect(unstored).toBeGreaterThan(0);
+    // A watcher is told of each byte once: those in the spool, and these.
+    expect(look(NOW + 10 * FLUSH_MS)).toEqual([stored, unstored]);
+    expect([recording.bytesStored, object.spooled]).toEqual([stored, stored]);
+  }));
+
 describe("places in the spool", () => {
   const numbers = (object: TestObject) =>
     object.sql

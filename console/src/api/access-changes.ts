@@ -8,9 +8,15 @@ import type { StreamHandler } from "./stream.ts";
 /** How often something is asked for again that no stream tells of, ms. */
 export const AGAIN_AFTER_MS = 15_000;
 
+/** A burst of records is one change. */
+const GATHER_MS = 50;
+/** Changes follow each other no faster: each makes pages ask again, and must not cut their last call off. */
+const APART_MS = 1_000;
+
+type Change = Exclude<AccessRecordJson, { readonly type: "alive" }>;
 /** What has changed; undefined: anything may have. */
-export type AccessChange = Exclude<AccessRecordJson, { readonly type: "alive" }> | undefined;
-type Listener = (change: AccessChange) => void;
+export type AccessChanged = readonly Change[] | undefined;
+type Listener = (changed: AccessChanged) => void;
 
 /** What it needs of the browser. */
 export interface AccessChangesBrowser {
@@ -28,6 +34,10 @@ export class AccessChanges {
   #connection: AbortController | undefined;
   /** Runs while there is no stream. */
   #timer: ReturnType<typeof setInterval> | undefined;
+  /** Runs while there is something to tell. */
+  #telling: ReturnType<typeof setTimeout> | undefined;
+  #untold: AccessChanged = [];
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(browser: AccessChangesBrowser) {
     this.#browser = browser;
@@ -64,13 +74,13 @@ export class AccessChanges {
         onRecord: (record) => {
           this.#stopTimer();
           if (record.type === "alive") return;
-          this.#tell(isKnown ? record : undefined);
+          this.#tellSoon(isKnown ? record : undefined);
           isKnown = true;
         },
         onDown: () => {
           if (this.#timer !== undefined) return;
-          this.#tell(undefined);
-          this.#timer = setInterval(() => this.#tell(undefined), AGAIN_AFTER_MS);
+          this.#tellSoon(undefined);
+          this.#timer = setInterval(() => this.#tellSoon(undefined), AGAIN_AFTER_MS);
         },
       },
       connection.signal,
@@ -81,6 +91,9 @@ export class AccessChanges {
     this.#connection?.abort();
     this.#connection = undefined;
     this.#stopTimer();
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    this.#untold = [];
   }
 
   #stopTimer(): void {
@@ -88,7 +101,16 @@ export class AccessChanges {
     this.#timer = undefined;
   }
 
-  #tell(change: AccessChange): void {
-    for (const listener of [...this.#listeners]) listener(change);
+  #tellSoon(change: Change | undefined): void {
+    this.#untold = change && this.#untold && [...this.#untold, change];
+    this.#telling ??= setTimeout(() => this.#tell(), Math.max(GATHER_MS, this.#toldAt + APART_MS - performance.now()));
+  }
+
+  #tell(): void {
+    const changed = this.#untold;
+    this.#telling = undefined;
+    this.#untold = [];
+    this.#toldAt = performance.now();
+    for (const listener of [...this.#listeners]) listener(changed);
   }
 }

@@ -1,7 +1,7 @@
 /** Tells a component that requests for access have changed, while its page is visible. */
 import { useEffect, useRef } from "preact/hooks";
 import type { AccessRecordJson } from "../../../worker/api/schemas/live.ts";
-import { type AccessChange, AccessChanges } from "./access-changes.ts";
+import { type AccessChanged, AccessChanges } from "./access-changes.ts";
 import { followLines } from "./stream.ts";
 
 const changes = new AccessChanges({
@@ -20,8 +20,8 @@ const changes = new AccessChanges({
  * Calls `onChange` whenever a request for access that the reader may see is new, has changed or is over, and
  * when the page becomes visible: an approver must not miss that somebody waits, or that another was faster.
  */
-export function useAccessChanges(onChange: (change: AccessChange) => void): void {
+export function useAccessChanges(onChange: (changed: AccessChanged) => void): void {
   const newest = useRef(onChange);
   newest.current = onChange;
-  useEffect(() => changes.subscribe((change) => newest.current(change)), []);
+  useEffect(() => changes.subscribe((changed) => newest.current(changed)), []);
 }

@@ -55,7 +55,8 @@ export function useLoaded<T>(
   useEffect(() => {
     const controller = new AbortController();
     // After a quiet call somebody may have gone on to another key, which they ask for themselves.
-    const mayLeave = !isQuiet || state.key !== key;
+    // … and takes the place of one that is not quiet.
+    const mayLeave = !isQuiet || state.key !== key || state.isLoading;
     // A quiet call shows that it is sent only where there is nothing of its own to show.
     setState((before) =>
       isQuiet && before.key === key ? before : { key, value: before.value, failure: undefined, isLoading: true },

@@ -23,8 +23,8 @@ export function ApprovalPage({ params }: PageProps): JSX.Element {
   const id = params["id"] ?? "";
   const request = useCall("GET /-/approvals/{id}", { params: { id } });
   const { value } = request;
-  useAccessChanges((change) => {
-    if (concerns(change, id) && (!value || isOpen(value))) request.refresh();
+  useAccessChanges((changed) => {
+    if (concerns(changed, id) && (!value || isOpen(value))) request.refresh();
   });
   useTitle(value && `${value.user}: ${value.grant}`, "Approvals");
   return <Show loaded={request}>{(one) => <Request request={one} reload={request.reload} />}</Show>;

@@ -68,6 +68,30 @@ describe("a reader", () => {
     expect(records).toHaveLength(3);
   });
 
+  it("is told long texts in small records, one too long in one of its own", () => {
+    const state = "x".repeat(20 * 1024);
+    open = [...["a", "b", "c", "d"].map((id) => requestOf(id, state)), requestOf("e", "y".repeat(100 * 1024))];
+    const records = read(new ToldAccess(list).teller(), 1);
+    const ids = records.map((record) => (record.type === "access" ? record.requests.map(({ id }) => id) : []));
+    expect(ids).toEqual([["a", "b"], ["c", "d"], ["e"]]);
+  });
+
+  it("is told nothing by a report without a change, and of what comes back", () => {
+    open = [requestOf("a"), requestOf("b")];
+    const told = new ToldAccess(list);
+    const teller = told.teller();
+    read(teller, 1);
+    open = [requestOf("a"), requestOf("b")];
+    told.changed();
+    expect(read(teller, 2)).toEqual([]);
+    open = [requestOf("b")];
+    told.changed();
+    read(teller, 3);
+    open = [requestOf("a"), requestOf("b")];
+    told.changed();
+    expect(read(teller, 4)).toEqual([{ type: "access", requests: [shown("a")] }]);
+  });
+
   it("costs one look for all, and another after the clock was set back", () => {
     open = [requestOf("a")];
     const told = new ToldAccess(list);

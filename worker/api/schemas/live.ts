@@ -39,11 +39,11 @@ export const accessRecord = z.discriminatedUnion("type", [
   z
     .strictObject({ type: z.literal("requests"), requests: z.array(accessRequest) })
     .describe(
-      "These are `pending` or `active`: the first record has all of them, up to 50, then come the others, and whatever is new or has changed.",
+      "These are `pending` or `active`: at first all of them, in records of up to 50 of which the first may have none, then whatever is new or has changed.",
     ),
   z
     .strictObject({ type: z.literal("over"), ids: z.array(z.string()) })
-    .describe("These were told before, and are neither `pending` nor `active` any more."),
+    .describe("These were told before, and are neither `pending` nor `active` any more, or are left out."),
   alive,
 ]);
 export type AccessRecordJson = z.output<typeof accessRecord>;
