@@ -1,15 +1,16 @@
 /**
- * The kill run of changes: kills the edge with SIGKILL while several people make changes all the time, so
+ * The kill run of changes: kills the edge or the objects with SIGKILL while several people make changes all the time, so
  * that records and requests are under way together at every kill. Afterwards each change that the cluster
  * saw, by its own audit log, must be its person's and have one row: with the status that the cluster logged,
  * or with "no answer known". No row may tell of a change that was not made.
  *
- *   npm run soak:kill-changes -- [--kills 50] [--of edge|all] [--cluster embedded|real] [--seed N] [--keep]
+ *   npm run soak:kill-changes -- [--kills 50] [--of edge|objects|all] [--cluster embedded|real] [--seed N] [--keep]
  *
  * `edge`: the objects run in a workerd of their own, as they run apart from the edge in a deployment, and
- * live on. `all`: both run in one workerd, which is killed. Changes that were cut may have no row, with the
- * edge alone if it died in the moment in which they left. They are counted: docs/REFERENCE.md, "What may be
- * missing".
+ * live on. `objects`: the other way round; then nobody's request is cut, and a change may have no row only if
+ * its client was told so (503). `all`: both run in one workerd, which is killed. Changes that were cut may have
+ * no row, with the edge alone if it died in the moment in which they left. They are counted: docs/REFERENCE.md,
+ * "What may be missing".
  *
  * `real` needs KUBE_TEST_IMPERSONATOR and KUBE_TEST_AUDIT, as .ci/smoke sets them, and a namespace `demo` in
  * which the group `developers` may change ConfigMaps. The run deletes those that it made.
@@ -22,7 +23,7 @@ import type { ConfigOverrides } from "../../dev/stack/index.ts";
 import { Random } from "../../tools/random.ts";
 import { KubectlProxy, realCluster } from "../e2e/support/real-cluster.ts";
 import { type Kill, readAuditLog } from "./support/audit-log.ts";
-import { ChangeLoops } from "./support/change-loops.ts";
+import { ChangeLoops, type Killed } from "./support/change-loops.ts";
 import { persona, tokenUser } from "./support/people.ts";
 import { SoakStack } from "./support/soak-stack.ts";
 import { spread } from "./support/statistics.ts";
@@ -56,7 +57,7 @@ const { values: flags } = parseArgs({
 async function main(): Promise<number> {
   const [wanted, seed] = [Number(flags.kills), Number(flags.seed)];
   if (!Number.isSafeInteger(seed) || !(wanted >= 1 && wanted <= 1_000)) throw new Error("--kills 1..1000, --seed N");
-  const killed = oneOf(["edge", "all"] as const, flags.of);
+  const killed = oneOf(["edge", "objects", "all"] as const, flags.of);
   const kind = oneOf(["embedded", "real"] as const, flags.cluster);
   const real = kind === "real" ? realCluster("soak:kill-changes") : undefined;
   if (kind === "real" && !real) throw new Error("there is no real cluster");
@@ -64,11 +65,11 @@ async function main(): Promise<number> {
   const random = new Random(seed);
   const started = Date.now();
   console.log(`soak:kill-changes, ${wanted} kills of ${killed}, ${kind} cluster, seed ${seed}`);
-  const stack = await SoakStack.start(CONFIG, { upstream: proxy?.url, objectsApart: killed === "edge" });
+  const stack = await SoakStack.start(CONFIG, { upstream: proxy?.url, objectsApart: killed !== "all" });
   const changes = new ChangeLoops(stack, {
     run: String(seed),
     clusterAuditLog: real?.auditLog ?? stack.facts.clusterAuditLog,
-    killsObjects: killed === "all",
+    killed,
   });
   const kills: Kill[] = [];
   let faults = ["the run did not finish"];
@@ -78,7 +79,7 @@ async function main(): Promise<number> {
     changes.start(people, PLACES_EACH, MOST_PAUSE_MS, random.fork());
     while (kills.length < wanted) {
       await delay(random.between(200, 1_500));
-      kills.push(await killOnce(stack));
+      kills.push(await killOnce(stack, killed));
     }
     await delay(1_000);
     await changes.stop();
@@ -91,7 +92,7 @@ async function main(): Promise<number> {
       ...changes.faults(kills),
     ];
     const counts = changes.counts(kills);
-    const { answered, refused, unanswered, unknown, seen, seenUnanswered, withoutRow } = counts;
+    const { answered, refused, unanswered, unknown, seen, seenUnanswered, withoutRow, told } = counts;
     console.log(`
 kills            ${kills.length}
 back after       ${spread(
@@ -100,6 +101,7 @@ back after       ${spread(
     )} ms
 changes          ${changes.changes.length}: ${answered} answered, ${refused} refused, ${unanswered} cut
 seen             ${seen} by the cluster, ${seenUnanswered} of them cut, ${withoutRow} before their record was written
+                 ${told} without a row, of which their client was told
 recorded         ${verdict.requests} requests, ${verdict.events} events; of ${unknown} no answer is known
 lost             ${changes.missing(kills).length}
 broken links     ${verdict.broken.length}
@@ -117,11 +119,12 @@ took             ${((Date.now() - started) / 60_000).toFixed(1)} min`);
   return faults.length === 0 ? 0 : 1;
 }
 
-async function killOnce(stack: SoakStack): Promise<Kill> {
-  const pid = await stack.ready();
+async function killOnce(stack: SoakStack, killed: Killed): Promise<Kill> {
+  const part = killed === "objects" ? "objects" : "edge";
+  const pid = await stack.ready(undefined, part);
   const at = Date.now();
   process.kill(pid, "SIGKILL");
-  await stack.ready(pid);
+  await stack.ready(pid, part);
   return { moment: "changing", at, readyAt: Date.now() };
 }
 

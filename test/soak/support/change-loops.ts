@@ -38,6 +38,8 @@ interface Change {
   status?: number;
   /** Of a refusal by Sallyport: it may be recorded, or not. */
   isRefusal?: boolean;
+  /** Whether its client was told that the audit log did not accept it, and that it may have been carried out. */
+  isTold?: boolean;
   answeredAt?: number;
 }
 
@@ -57,14 +59,16 @@ export interface ChangeLoopsOptions {
   readonly run: string;
   /** Path of the cluster's own audit log. */
   readonly clusterAuditLog: string;
-  /** Whether a kill of the edge takes a change's object too, before its record is written. */
-  readonly killsObjects: boolean;
+  readonly killed: Killed;
 }
+
+/** What a kill takes: the edge, a change's object, or both in one process. */
+export type Killed = "edge" | "objects" | "all";
 
 /** Several people, each with several places. In each, one change follows the other. */
 export class ChangeLoops {
   readonly #stack: SoakStack;
-  readonly #killsObjects: boolean;
+  readonly #killed: Killed;
   readonly #run: string;
   readonly #mark: string;
   readonly #cluster: AuditTail;
@@ -72,9 +76,9 @@ export class ChangeLoops {
   readonly #loops: Promise<void>[] = [];
   readonly changes: Change[] = [];
 
-  constructor(stack: SoakStack, { run, clusterAuditLog, killsObjects }: ChangeLoopsOptions) {
+  constructor(stack: SoakStack, { run, clusterAuditLog, killed }: ChangeLoopsOptions) {
     this.#stack = stack;
-    this.#killsObjects = killsObjects;
+    this.#killed = killed;
     this.#run = run;
     this.#mark = `soak-change-${run}-`;
     this.#cluster = new AuditTail(clusterAuditLog, this.#mark);
@@ -96,16 +100,17 @@ export class ChangeLoops {
 
   /**
    * @returns tags of changes that D1 should have and does not have yet: that were answered, or that the
-   *   cluster saw and whose record no kill cut
+   *   cluster saw, whose record no kill cut, and whose client was not told that it may be missing
    */
   missing(kills: readonly Kill[]): string[] {
-    const { unrecorded, cutWithRecord } = this.#withoutRow(kills);
-    const cut = new Set(cutWithRecord);
-    return unrecorded.filter((tag) => !cut.has(tag));
+    const { unrecorded, cutWithRecord, told } = this.#withoutRow(kills);
+    const excused = new Set([...cutWithRecord, ...told]);
+    return unrecorded.filter((tag) => !excused.has(tag));
   }
 
   /** What became of the changes: by their clients, by the cluster, and by the audit log. */
   counts(kills: readonly Kill[]) {
+    const { cutWithRecord, told } = this.#withoutRow(kills);
     const seen = this.#seen();
     const unanswered = this.changes.filter(({ status }) => status === undefined);
     return {
@@ -117,17 +122,24 @@ export class ChangeLoops {
       /** Rows that say that no answer is known. */
       unknown: this.#rows().filter(({ reason }) => reason === NO_ANSWER).length,
       /** Seen by the cluster, and cut together with their record. */
-      withoutRow: this.#withoutRow(kills).cutWithRecord.length,
+      withoutRow: cutWithRecord.length,
+      /** Seen by the cluster, and answered that the audit log did not accept them. */
+      told: told.length,
     };
   }
 
-  #withoutRow(kills: readonly Kill[]): { unrecorded: string[]; cutWithRecord: string[] } {
+  #withoutRow(kills: readonly Kill[]): Record<"unrecorded" | "cutWithRecord" | "told", string[]> {
     const known = new Set(this.#rows().map(({ tag }) => tag));
     const answered = new Set(this.#answered.map(({ tag }) => tag));
     const seen = this.#seen();
     const unrecorded = [...new Set([...answered, ...seen.keys()])].filter((tag) => !known.has(tag));
     const isCut = (tag: string) => !answered.has(tag) && this.#isCut(seen.get(tag)?.[0], kills);
-    return { unrecorded, cutWithRecord: unrecorded.filter(isCut) };
+    const refused = new Set(this.changes.filter(({ isTold }) => isTold).map(({ tag }) => tag));
+    return {
+      unrecorded,
+      cutWithRecord: unrecorded.filter((tag) => isCut(tag) && !refused.has(tag)),
+      told: unrecorded.filter((tag) => refused.has(tag)),
+    };
   }
 
   faults(kills: readonly Kill[]): string[] {
@@ -177,7 +189,7 @@ export class ChangeLoops {
     if (event && seenAs !== email) return fault(`the cluster saw it as ${seenAs ?? event.user.username}`);
     if (!row) {
       if (isAnswered) return fault(`it was answered ${status} and has no row`);
-      if (!event || this.#isCut(event, kills)) return [];
+      if (!event || change.isTold || this.#isCut(event, kills)) return [];
       return fault(`the cluster saw it (${event.responseStatus?.code}), and it has no row`);
     }
     if (row.user !== email || row.method !== method) return fault(`its row has ${row.method} by ${row.user}`);
@@ -204,7 +216,9 @@ export class ChangeLoops {
    */
   #isCut(event: AuditEvent | undefined, kills: readonly Kill[]): boolean {
     const arrivedAt = Date.parse(event?.requestReceivedTimestamp ?? "");
-    const withinMs = this.#killsObjects ? RECORDED_WITHIN_MS : SENT_WITHIN_MS;
+    // The edge lives on, and tells whoever asked.
+    if (this.#killed === "objects") return false;
+    const withinMs = this.#killed === "all" ? RECORDED_WITHIN_MS : SENT_WITHIN_MS;
     return kills.some(({ at }) => at - withinMs <= arrivedAt && arrivedAt <= at + ARRIVES_LATE_MS);
   }
 
@@ -244,8 +258,9 @@ export class ChangeLoops {
         ...(method !== "DELETE" && { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
-      await response.text();
+      const text = await response.text();
       change.status = response.status;
+      change.isTold = response.status === 503 && text.includes("it may have been carried out");
       change.isRefusal = response.status === 429 || response.status >= 500;
       change.answeredAt = Date.now();
     } catch {

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { endSession } from "../../../dev/cluster/pods/process-group.ts";
 import type { ConfigOverrides } from "../../../dev/stack/index.ts";
-import { findWorkerd } from "../../../dev/stack/processes.ts";
+import { findWorkerd, objectsMark } from "../../../dev/stack/processes.ts";
 import type { StackFacts, StackRequest } from "./stack-program.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "stack-program.ts");
@@ -55,12 +55,18 @@ export class SoakStack {
     return pid;
   }
 
-  /** Waits until workerd answers, through the fake and directly. @returns its pid */
-  async ready(notPid?: number): Promise<number> {
+  /**
+   * Waits until workerd answers, through the fake and directly.
+   *
+   * @param part of two that run apart
+   * @returns its pid
+   */
+  async ready(notPid?: number, part: "edge" | "objects" = "edge"): Promise<number> {
+    const { stateDir } = this.#facts;
     const deadline = Date.now() + READY_MS;
     for (;;) {
-      const [pid] = findWorkerd(this.#facts.stateDir);
-      if (pid !== undefined && pid !== notPid && (await this.#answers())) return pid;
+      const [pid] = findWorkerd(part === "edge" ? stateDir : objectsMark(stateDir));
+      if (pid !== undefined && pid !== notPid && (await this.#answers(part))) return pid;
       if (Date.now() > deadline) throw new Error(`workerd did not restart within ${READY_MS / 1000} s`);
       await delay(20);
     }
@@ -105,10 +111,12 @@ export class SoakStack {
     if (!keepState) rmSync(this.home, { recursive: true, force: true });
   }
 
-  async #answers(): Promise<boolean> {
-    const urls = [this.#facts.personas.alice.url, this.#facts.workerUrl];
-    const answers = urls.map(async (url) => {
-      const response = await fetch(`${url}/-/healthz`, { signal: AbortSignal.timeout(2_000) });
+  /** Of all routes, the edge alone answers the first, and asks the person's object for the second. */
+  async #answers(part: "edge" | "objects"): Promise<boolean> {
+    const { personas, workerUrl } = this.#facts;
+    const edge = [`${personas.alice.url}/-/healthz`, `${workerUrl}/-/healthz`];
+    const answers = (part === "edge" ? edge : [`${personas.alice.url}/-/sessions`]).map(async (url) => {
+      const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
       await response.arrayBuffer();
       return response.ok;
     });
