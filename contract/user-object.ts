@@ -22,6 +22,9 @@ import { auditedRequestSchema, recordedSchema, requestIdSchema, requestLimitsSch
 import { liveSessionSchema } from "./session-row.ts";
 import { callVersioned, parseContract, parseVersioned, refuseMismatch, versionFor, withVersion } from "./version.ts";
 
+/** The most tries of a record that are told of: after one, it matters only that there was one. */
+export const MAX_FAILED_TRIES = 9;
+
 const text = z.string();
 const name = text.min(1);
 const milliseconds = z.number();
@@ -206,7 +209,7 @@ export const METHODS = {
          */
         isHandedOn: z.boolean(),
         /** How many earlier calls with this id failed. Each may have been carried out. */
-        failedTries: z.int().nonnegative().max(9),
+        failedTries: z.int().nonnegative().max(MAX_FAILED_TRIES),
         /** The isolate that asks, for its allowance. */
         isolate: text.max(64),
         limits: requestLimitsSchema,

@@ -1,5 +1,5 @@
-import { beforeEach, describe, expect, test } from "vitest";
-import { callWithRetries, type RetryTiming } from "../../worker/sessions/retry.ts";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { callWithRetries, FEW_RETRIES, PERSISTENT_RETRIES, type RetryTiming } from "../../worker/sessions/retry.ts";
 
 /** An exception as the platform throws it. */
 function platformError(flags: object): Error {
@@ -23,13 +23,19 @@ beforeEach(() => {
   };
 });
 
+afterEach(() => void vi.useRealTimers());
+
 /** Makes a call whose tries throw these, and which succeeds after them. */
 async function call(...thrown: unknown[]) {
   const remaining = [...thrown];
-  return callWithRetries(async () => {
-    if (remaining.length > 0) throw remaining.shift();
-    return "done";
-  }, timing);
+  return callWithRetries(
+    async () => {
+      if (remaining.length > 0) throw remaining.shift();
+      return "done";
+    },
+    FEW_RETRIES,
+    timing,
+  );
 }
 
 describe("a call to an object", () => {
@@ -48,11 +54,32 @@ describe("a call to an object", () => {
     expect(await call(RETRYABLE, RETRYABLE, last)).toEqual({ ok: false, error: { tries: 3, thrown: last } });
   });
 
+  test("that must arrive is made again for 20 s, with pauses that grow to 2 s", async () => {
+    let tries = 0;
+    const failing = callWithRetries(
+      async () => {
+        tries++;
+        throw RETRYABLE;
+      },
+      PERSISTENT_RETRIES,
+      timing,
+    );
+    expect(await failing).toMatchObject({ ok: false, error: { tries } });
+    expect(pauses.slice(0, 6)).toEqual([100, 200, 400, 800, 1_000, 1_000]);
+    const waited = pauses.reduce((sum, pause) => sum + pause, 0);
+    expect(waited).toBeGreaterThan(19_000);
+    expect(waited).toBeLessThanOrEqual(20_000);
+  });
+
   test("is not made again after so much time that nobody waits any longer", async () => {
-    const slow = callWithRetries(async () => {
-      await timing.sleep(11_000);
-      throw RETRYABLE;
-    }, timing);
+    const slow = callWithRetries(
+      async () => {
+        await timing.sleep(11_000);
+        throw RETRYABLE;
+      },
+      FEW_RETRIES,
+      timing,
+    );
     expect(await slow).toMatchObject({ ok: false, error: { tries: 1 } });
   });
 
@@ -67,5 +94,29 @@ describe("a call to an object", () => {
   ])("is not made again after %s", async (_, thrown) => {
     expect(await call(thrown)).toEqual({ ok: false, error: { tries: 1, thrown } });
     expect(pauses).toEqual([]);
+  });
+
+  test("that must arrive is made again where a try hangs", async () => {
+    vi.useFakeTimers();
+    const answers = [new Promise<string>(() => {}), Promise.resolve("done")];
+    const calling = callWithRetries(() => answers.shift() ?? expect.unreachable(), PERSISTENT_RETRIES, timing);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(answers).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await calling).toEqual({ ok: true, value: "done" });
+  });
+
+  test("that must arrive is made again after anything but overload", async () => {
+    for (const thrown of [platformError({ remote: true }), new Error("reset"), "retryable", null, undefined]) {
+      let tries = 0;
+      const failOnce = async () => {
+        if (tries++ === 0) throw thrown;
+        return "done";
+      };
+      expect(await callWithRetries(failOnce, PERSISTENT_RETRIES, timing)).toEqual({ ok: true, value: "done" });
+    }
+    const overloaded = platformError({ retryable: true, overloaded: true });
+    const failing = callWithRetries(() => Promise.reject(overloaded), PERSISTENT_RETRIES, timing);
+    expect(await failing).toEqual({ ok: false, error: { tries: 1, thrown: overloaded } });
   });
 });

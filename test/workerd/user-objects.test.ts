@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { userObjectName } from "../../contract/placement.ts";
 import { makeSessionId } from "../../contract/session-id.ts";
+import { MAX_FAILED_TRIES } from "../../contract/user-object.ts";
 import {
   invokeUserObject,
   invokeUserObjects,
@@ -12,7 +13,7 @@ import {
 } from "../../worker/sessions/user-objects.ts";
 
 import { AUDITED_REQUEST, requestIdAt } from "../support/audited-request.ts";
-import { shortenTimer } from "./timers.ts";
+import { changeTimers, shortenTimer } from "./timers.ts";
 
 type Namespace = Parameters<typeof userObjectAddress>[0];
 type Answer = () => unknown;
@@ -163,6 +164,18 @@ describe("addresses", () => {
 });
 
 describe("the record of an API request", () => {
+  test("that was handed on is tried until its object is back, and no other one for so long", async () => {
+    changeTimers(new Map([200, 400, 800, 1_600, 2_000].map((pause) => [pause, 1])));
+    vi.spyOn(Math, "random").mockReturnValue(1);
+    const away = Array.from({ length: 2 * MAX_FAILED_TRIES }, () => fail(platformError({ retryable: true })));
+    for (const isHandedOn of [true, false]) {
+      const { namespace } = namespaceOf([...away, succeed(ACCEPTED)]);
+      const address = userObjectAddress(namespace, "alice@example.com", null);
+      const recorded = await recordRequest(namespace, address, { ...fields, isHandedOn }).accepted;
+      expect(recorded).toEqual(isHandedOn ? { ok: true, value: ACCEPTED } : UNAVAILABLE);
+    }
+  });
+
   const fields = {
     ...{ requestId: requestIdAt(Date.now(), 0), request: AUDITED_REQUEST, isChange: true, isHandedOn: true },
     ...{ isolate: "isolate-1", limits: { maxChangesPerMinute: 10, maxChangesPerDay: 1_000, maxQueuedEvents: 10 } },
@@ -176,8 +189,10 @@ describe("the record of an API request", () => {
     const address = userObjectAddress(namespace, "alice@example.com", null);
     const kept: Promise<unknown>[] = [];
     const outliving = { waitUntil: (work: Promise<unknown>) => void kept.push(work) };
-    expect(await recordRequest(namespace, address, fields, outliving)).toEqual(UNAVAILABLE);
+    const { accepted, arrived } = recordRequest(namespace, address, fields, outliving);
+    expect(await accepted).toEqual(UNAVAILABLE);
     object.resolve({ ok: true, value: ACCEPTED });
-    expect(await Promise.all(kept)).toEqual([{ ok: true, value: { ok: true, value: ACCEPTED } }]);
+    expect(await arrived).toEqual({ ok: true, value: ACCEPTED });
+    expect(await Promise.all(kept)).toEqual([{ ok: true, value: ACCEPTED }]);
   });
 });

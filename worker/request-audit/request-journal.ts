@@ -19,7 +19,13 @@ import { type Denial, denial } from "../denials.ts";
 import type { Bindings } from "../env.ts";
 import type { Failure } from "../failure.ts";
 import { isReadMethod } from "../methods.ts";
-import { recordRequest, recordResponse, type UserObjectAddress, userObjectAddress } from "../sessions/user-objects.ts";
+import {
+  recordRequest,
+  recordResponse,
+  type SentRecord,
+  type UserObjectAddress,
+  userObjectAddress,
+} from "../sessions/user-objects.ts";
 import { categorize, isAuditedAdminRequest, reachesWorkload } from "./category.ts";
 import { describeRequest } from "./describe-request.ts";
 import { HeldAllowances } from "./held-allowances.ts";
@@ -83,17 +89,17 @@ export class RequestJournal {
     const requestId = this.#makeId(trace.at);
     const isChange = !isReadMethod(request.method);
     const isHandedOn = !isChange || this.#allowances.take(address.id.toString(), Date.now());
-    const recorded = this.#recordFirst(recording, address, { requestId, category, isChange, isHandedOn });
-    const working = isHandedOn ? work() : recorded.then((accepted) => (accepted.ok ? work() : accepted));
+    const sent = this.#recordFirst(recording, address, { requestId, category, isChange, isHandedOn });
+    const working = isHandedOn ? work() : sent.accepted.then((accepted) => (accepted.ok ? work() : accepted));
     // The client may hang up at any time, but the cluster goes on, and so does this.
     context.waitUntil(
-      respond(recorded, working, async (answer) => {
+      respond(sent.arrived, working, async (answer) => {
         const podFacts = await trace.podFacts?.();
         const end = { requestId, ...answer, ...(podFacts && { podFacts }) };
         return recordResponse(env.USER_SESSIONS, address, end);
       }),
     );
-    const accepted = await recorded;
+    const accepted = await sent.accepted;
     if (accepted.ok) return working;
     if (!isHandedOn) return accepted;
     void working.then((late) => late.ok && discard(late.value)).catch(() => {});
@@ -119,7 +125,7 @@ export class RequestJournal {
       isolate: this.#isolateId(),
       limits: this.#limits(),
     };
-    const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), fields, context);
+    const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), fields, context).accepted;
     // An answer that says "sign in" gives nothing away, and without it nobody's client would sign in again.
     if (recorded.ok || trace.user === undefined) return ok(response);
     discard(response);
@@ -127,30 +133,33 @@ export class RequestJournal {
   }
 
   /** Records a request that has no answer yet. */
-  async #recordFirst(
+  #recordFirst(
     { request, trace, env, context }: Recording,
     address: UserObjectAddress,
     { category, ...how }: { requestId: string; category: Category; isChange: boolean; isHandedOn: boolean },
-  ): Promise<Result<Recorded, Denial>> {
+  ): SentRecord {
     const { requestId, isChange, isHandedOn } = how;
     const askedAt = Date.now();
     const described = describeRequest(request, trace, category, null);
-    const recorded = await recordRequest(
+    const sent = recordRequest(
       env.USER_SESSIONS,
       address,
       { ...how, request: described, isolate: this.#isolateId(), limits: this.#limits() },
       // Nobody can call it back any more. One that was not handed on would only seem to have been.
       isHandedOn ? context : undefined,
     );
-    if (isChange) {
-      const object = address.id.toString();
-      if (isHandedOn) this.#allowances.arrived(object);
-      // An object that does not answer is asked before each change.
-      this.#allowances.set(object, recorded.ok ? recorded.value.allowance : null, askedAt);
-    }
-    if (recorded.ok && trace.user !== undefined) this.#learn(trace.user, recorded.value.state, askedAt);
-    if (!recorded.ok && isHandedOn) logUnrecorded(requestId, described);
-    return recorded;
+    const accepted = sent.accepted.then((recorded) => {
+      if (isChange) {
+        const object = address.id.toString();
+        if (isHandedOn) this.#allowances.arrived(object);
+        // An object that does not answer is asked before each change.
+        this.#allowances.set(object, recorded.ok ? recorded.value.allowance : null, askedAt);
+      }
+      if (recorded.ok && trace.user !== undefined) this.#learn(trace.user, recorded.value.state, askedAt);
+      if (!recorded.ok && isHandedOn) logUnrecorded(requestId, described);
+      return recorded;
+    });
+    return { ...sent, accepted };
   }
 
   /** @param status the answer's; null while there is none */
@@ -195,14 +204,14 @@ function addressOf({ trace, env }: Recording): UserObjectAddress {
   return userObjectAddress(env.USER_SESSIONS, user, locationHint);
 }
 
-/** Sends the second event, once the first is accepted and the answer is there. Never rejects. */
+/** Sends the second event, once the first has arrived and the answer is there. Never rejects. */
 async function respond(
-  recorded: Promise<Result<Recorded, Denial>>,
+  arrived: Promise<Result<Recorded, Denial>>,
   working: ReturnType<Work>,
   send: (answer: { status: number | null; reason: string | null }) => Promise<Result<null, Denial>>,
 ): Promise<void> {
   try {
-    const first = await recorded;
+    const first = await arrived;
     // What is only counted has no event that an answer could follow.
     if (!first.ok || first.value.as === "counted") return;
     const answer = await working.catch(() => undefined);

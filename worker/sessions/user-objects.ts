@@ -8,6 +8,7 @@ import { type NullableLocationHint, userObjectName } from "../../contract/placem
 import { objectIdOf } from "../../contract/session-id.ts";
 import {
   callUserObject,
+  MAX_FAILED_TRIES,
   type UserObjectFields,
   type UserObjectMethod,
   type UserObjectValue,
@@ -16,7 +17,7 @@ import type { UserObject } from "../../contract/user-object-binding.ts";
 import { readWatchAnswer, type WatchRequest, watchHeaders } from "../../contract/watch.ts";
 import { type Denial, denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
-import { callWithRetries, type FailedCall } from "./retry.ts";
+import { callWithRetries, type FailedCall, FEW_RETRIES, PERSISTENT_RETRIES, type RetryLimits } from "./retry.ts";
 
 type Namespace = DurableObjectNamespace<UserObject>;
 
@@ -64,6 +65,7 @@ export function sessionObjectAddress(namespace: Namespace, sessionId: string): U
  * ended and locks that are set or lifted stay so. The second answer may miss what the first run did, and a
  * lock may be in the audit log twice. Both are better than a command that was not carried out.
  *
+ * @param limits how often, and after which failures
  * @returns the value, or the object's denial; `object_unavailable` if it cannot be reached
  */
 export async function invokeUserObject<M extends UserObjectMethod>(
@@ -71,47 +73,63 @@ export async function invokeUserObject<M extends UserObjectMethod>(
   address: UserObjectAddress,
   method: M,
   fields: UserObjectFields<M>,
+  limits: RetryLimits = FEW_RETRIES,
 ): Promise<Result<UserObjectValue<M>, Denial>> {
-  const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields));
+  const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields), limits);
   return called.ok ? called.value : unavailableAfter(method, called.error);
 }
 
 /** How long a request waits for the audit log. */
 const RECORD_WITHIN_MS = 10_000;
 
+type RecordAnswer = Promise<Result<UserObjectValue<"recordRequest">, Denial>>;
+
+/** What becomes of a record. `object_unavailable` where it is not known whether it is written. */
+export interface SentRecord {
+  /** For whoever waits, so after 10 s at the latest. */
+  readonly accepted: RecordAnswer;
+  /** The same, or later: an object may be slow, or away for a while. */
+  readonly arrived: RecordAnswer;
+}
+
 /**
  * Writes an API request to its object's audit log. A repeated try says so: the object knows what it has.
  *
- * @param outliving the invocation, where the call must reach an object that is slow, whoever still waits
- * @returns how it is recorded, or why not; `object_unavailable` where it is not known whether it is
+ * @param outliving the invocation, where the call must reach the object whoever still waits
  */
-export async function recordRequest(
+export function recordRequest(
   namespace: Namespace,
   address: UserObjectAddress,
   fields: Omit<UserObjectFields<"recordRequest">, "failedTries">,
   outliving?: Pick<ExecutionContext, "waitUntil">,
-): Promise<Result<UserObjectValue<"recordRequest">, Denial>> {
+): SentRecord {
   let tries = 0;
-  const call = () => callUserObject(connect(namespace, address), "recordRequest", { ...fields, failedTries: tries++ });
-  const calling = callWithRetries(call);
-  outliving?.waitUntil(calling);
-  try {
-    const called = await withTimeout(calling, RECORD_WITHIN_MS);
-    return called.ok ? called.value : unavailableAfter("recordRequest", called.error);
-  } catch (thrown) {
-    return unavailableAfter("recordRequest", { tries, thrown });
-  }
+  const call = () => {
+    const failedTries = Math.min(tries++, MAX_FAILED_TRIES);
+    return callUserObject(connect(namespace, address), "recordRequest", { ...fields, failedTries });
+  };
+  // Nobody can call back what was handed on.
+  const calling = callWithRetries(call, fields.isHandedOn ? PERSISTENT_RETRIES : FEW_RETRIES);
+  const arrived = calling.then((called) =>
+    called.ok ? called.value : unavailableAfter("recordRequest", called.error),
+  );
+  outliving?.waitUntil(arrived);
+  const accepted = withTimeout(arrived, RECORD_WITHIN_MS).catch((thrown: unknown) =>
+    unavailableAfter("recordRequest", { tries, thrown }),
+  );
+  return { accepted, arrived };
 }
 
 /**
- * Writes the answer to a recorded change. A second answer to the same is ignored, so this may be repeated.
+ * Writes the answer to a recorded change. A second answer to the same is ignored, so this may be repeated, and it
+ * is: an object that stops before it has written it would know no answer.
  */
 export function recordResponse(
   namespace: Namespace,
   address: UserObjectAddress,
   fields: UserObjectFields<"recordResponse">,
 ): Promise<Result<null, Denial>> {
-  return invokeUserObject(namespace, address, "recordResponse", fields);
+  return invokeUserObject(namespace, address, "recordResponse", fields, PERSISTENT_RETRIES);
 }
 
 /**
