@@ -32,9 +32,9 @@ export interface AccessReporterDependencies {
 }
 
 /**
- * Tells the directory which requests for access wait for a decision, and which hold: after each change, until it
- * has heard, and again every few minutes while there is one. Only in an object that has decided about a request; copies are
- * not reported.
+ * Tells the directory which requests for access wait for a decision, and which hold: after each change, until
+ * it has heard, and again every few minutes while there is one. Only in an object that has decided about a
+ * request; copies are not reported.
  *
  * Nothing here throws. Whether a report is due is in the object's SQLite, so that no crash loses it.
  */

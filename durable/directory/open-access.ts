@@ -5,7 +5,7 @@ import type { DirectoryFields } from "../../contract/directory.ts";
 const MAX_LISTED = 500;
 /** The most that are open and told to whoever follows them: those that wait first, then the newest. */
 const MAX_FOLLOWED = 1_000;
-/** The most that are kept, those that wait first. Each person may have some, so it takes hundreds of people to get there. */
+/** The most that are kept, those that wait first. It takes hundreds of people to get there. */
 const MAX_KEPT = 5_000;
 /** How long it is known when an object last reported, ms: no report is on its way for longer. */
 const REPORTS_KNOWN_FOR_MS = 24 * 60 * 60_000;
@@ -20,8 +20,9 @@ export interface OpenRequest {
 }
 
 /**
- * The requests for access that wait for a decision, or hold, in the whole deployment, as users' objects report
- * them, in the directory's SQLite: its object says nothing for hours, until somebody decides or it ends.
+ * The requests for access that wait for a decision, or hold, in the whole deployment, as users' objects
+ * report them, in the directory's SQLite: its object says nothing for hours, until somebody decides or it
+ * ends.
  *
  * Of those that hold, `expires_at` is negative: a build that knows pending ones alone takes them for expired.
  *

@@ -1,6 +1,6 @@
 /**
- * What a reader of one of the directory's streams is told: what they lack of what there is. Each keeps what its
- * reader knows. Pure.
+ * What a reader of one of the directory's streams is told: what they lack of what there is. Each keeps what
+ * its reader knows. Pure.
  */
 import { type LiveCounts, type LivePage, liveCountsSchema } from "../../contract/directory.ts";
 import type { LiveRecord } from "../../contract/live-stream.ts";

@@ -1,16 +1,17 @@
 /**
- * The kill run of changes: kills the edge or the objects with SIGKILL while several people make changes all the time, so
- * that records and requests are under way together at every kill. Afterwards each change that the cluster
- * saw, by its own audit log, must be its person's and have one row: with the status that the cluster logged,
- * or with "no answer known". No row may tell of a change that was not made.
+ * The kill run of changes: kills the edge or the objects with SIGKILL while several people make changes all
+ * the time, so that records and requests are under way together at every kill. Afterwards each change that
+ * the cluster saw, by its own audit log, must be its person's and have one row: with the status that the
+ * cluster logged, or with "no answer known". No row may tell of a change that was not made.
  *
- *   npm run soak:kill-changes -- [--kills 50] [--of edge|objects|all] [--cluster embedded|real] [--seed N] [--keep]
+ *   npm run soak:kill-changes -- [--kills 50] [--of edge|objects|all] [--cluster embedded|real] [--seed N]
+ *                                [--keep]
  *
  * `edge`: the objects run in a workerd of their own, as they run apart from the edge in a deployment, and
  * live on. `objects`: the other way round; then nobody's request is cut, and a change may have no row only if
- * its client was told so (503). `all`: both run in one workerd, which is killed. Changes that were cut may have
- * no row, with the edge alone if it died in the moment in which they left. They are counted: docs/REFERENCE.md,
- * "What may be missing".
+ * its client was told so (503). `all`: both run in one workerd, which is killed. Changes that were cut may
+ * have no row, with the edge alone if it died in the moment in which they left. They are counted:
+ * docs/REFERENCE.md, "What may be missing".
  *
  * `real` needs KUBE_TEST_IMPERSONATOR and KUBE_TEST_AUDIT, as .ci/smoke sets them, and a namespace `demo` in
  * which the group `developers` may change ConfigMaps. The run deletes those that it made.

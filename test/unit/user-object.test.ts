@@ -152,7 +152,8 @@ test("all Kubernetes users of whoever asks or decides reach whatever object take
   const asked = { ...requestAccess.fields, person: { ...ACCESS.person, ...several } };
   const decided = { ...decideAccess.fields, by: { ...BOB, ...several } };
   const seen: unknown[] = [];
-  for (const version of ACCEPTED_VERSIONS) {
+  const olderBuild = [CONTRACT_VERSION - 2, CONTRACT_VERSION - 1];
+  for (const accepted of [olderBuild, ACCEPTED_VERSIONS]) {
     const object = objectThat((method, argument) =>
       answerCall(
         method,
@@ -161,7 +162,7 @@ test("all Kubernetes users of whoever asks or decides reach whatever object take
           seen.push(fields);
           return ok(CALLS[method].value) as never;
         },
-        [version],
+        accepted,
       ),
     );
     await callUserObject(object, "requestAccess", asked as UserObjectFields<"requestAccess">);

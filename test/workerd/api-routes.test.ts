@@ -79,6 +79,11 @@ const SUCCESSES: Readonly<Record<RouteName, () => Promise<Response>>> = {
     return withGrants(person, "/-/access");
   },
   askForAccess: () => withGrants(someone(), "/-/access?grant=prod-admin&minutes=5", { method: "POST", body: "INC-17" }),
+  streamAccess: async () => {
+    const response = await as(someone(), "/-/access/live");
+    await response.body?.cancel();
+    return response;
+  },
   endOwnAccess: async () => {
     const person = someone();
     return withGrants(person, `/-/access/${await askedFor(person)}`, { method: "DELETE" });

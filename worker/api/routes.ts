@@ -131,6 +131,17 @@ export const ROUTES = {
     answer: { kind: "json", schema: ownAccess },
     denials: [],
   },
+  askForAccess: {
+    method: "POST",
+    path: "/-/access",
+    access: "user",
+    summary:
+      "Asks for a grant. An earlier request for it that is pending or active is answered again. Works while D1 does not answer.",
+    query: askQuery,
+    body: askBody,
+    answer: { kind: "json", schema: askedAccess },
+    denials: ["not_found", "access_limit"],
+  },
   streamAccess: {
     method: "GET",
     path: "/-/access/live",
@@ -144,17 +155,6 @@ export const ROUTES = {
       description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
     },
     denials: ["directory_unavailable", "too_many_watchers"],
-  },
-  askForAccess: {
-    method: "POST",
-    path: "/-/access",
-    access: "user",
-    summary:
-      "Asks for a grant. An earlier request for it that is pending or active is answered again. Works while D1 does not answer.",
-    query: askQuery,
-    body: askBody,
-    answer: { kind: "json", schema: askedAccess },
-    denials: ["not_found", "access_limit"],
   },
   endOwnAccess: {
     method: "DELETE",

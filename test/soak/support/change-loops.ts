@@ -38,7 +38,7 @@ interface Change {
   status?: number;
   /** Of a refusal by Sallyport: it may be recorded, or not. */
   isRefusal?: boolean;
-  /** Whether its client was told that the audit log did not accept it, and that it may have been carried out. */
+  /** Whether its client was told that the audit log did not accept it. */
   isTold?: boolean;
   answeredAt?: number;
 }

@@ -2,12 +2,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { concerns } from "../../../console/src/access.ts";
 import { type AccessChanged, AccessChanges, AGAIN_AFTER_MS } from "../../../console/src/api/access-changes.ts";
+import type { AccessRequest } from "../../../console/src/api/endpoints.ts";
 import type { StreamHandler } from "../../../console/src/api/stream.ts";
 import type { AccessRecordJson } from "../../../worker/api/schemas/live.ts";
 
-const FAILURE = { code: "network", message: "away" };
-const ALL: AccessRecordJson = { type: "requests", requests: [] };
-const OVER: AccessRecordJson = { type: "over", ids: ["a"] };
+const FAILURE = { code: "network", message: "away" } as const;
+const ALL = { type: "requests", requests: [] };
+const OVER = { type: "over", ids: ["a"] };
 
 let isVisible = true;
 let seen: () => void = () => {};
@@ -143,7 +144,7 @@ describe("while there is none", () => {
 it("what has changed concerns a request that it names, and any where it is not known", () => {
   expect(concerns(undefined, "a")).toBe(true);
   expect(concerns([], "a")).toBe(false);
-  const asked = { type: "requests", requests: [{ id: "b" } as never] } as const;
-  const over = { type: "over", ids: ["a"] } as const;
+  const asked: AccessRecordJson = { type: "requests", requests: [{ id: "b" } as AccessRequest] };
+  const over: AccessRecordJson = { type: "over", ids: ["a"] };
   expect(["a", "b", "c"].map((id) => concerns([over, asked], id))).toEqual([true, true, false]);
 });
