@@ -1,5 +1,6 @@
 import type { AccessRequest } from "../../contract/access.ts";
 import type { DirectoryFields } from "../../contract/directory.ts";
+import type { OpenRequest } from "./tellers.ts";
 
 /** The most requests in a list of those that wait: the newest. */
 const MAX_LISTED = 500;
@@ -9,15 +10,6 @@ const MAX_FOLLOWED = 1_000;
 const MAX_KEPT = 5_000;
 /** How long it is known when an object last reported, ms: no report is on its way for longer. */
 const REPORTS_KNOWN_FOR_MS = 24 * 60 * 60_000;
-
-/** A request that waits or holds. */
-export interface OpenRequest {
-  readonly id: string;
-  /** Until when it may be decided, or holds: whatever happens before is reported. ms since the epoch */
-  readonly until: number;
-  /** What its object last reported, as JSON: equal texts are the same state. */
-  readonly text: string;
-}
 
 /**
  * The requests for access that wait for a decision, or hold, in the whole deployment, as users' objects

@@ -5,7 +5,6 @@
 import { type LiveCounts, type LivePage, liveCountsSchema } from "../../contract/directory.ts";
 import type { LiveRecord } from "../../contract/live-stream.ts";
 import type { LiveSessionRow } from "../../contract/session-row.ts";
-import type { OpenRequest } from "./open-access.ts";
 
 /** The most sessions that a stream tells of: the newest. */
 export const MAX_STREAMED_SESSIONS = 2_000;
@@ -108,6 +107,15 @@ export class ToldSessions implements Told {
     this.#seen = { at: now, page, omitted };
     return this.#seen;
   }
+}
+
+/** A request that waits or holds. */
+export interface OpenRequest {
+  readonly id: string;
+  /** Until when it may be decided, or holds: whatever happens before is reported. ms since the epoch */
+  readonly until: number;
+  /** What its object last reported, as JSON: equal texts are the same state. */
+  readonly text: string;
 }
 
 /** A request as it was looked up. While its state is the same, so is this. */

@@ -300,7 +300,7 @@ async function main(): Promise<number> {
   const changes = new ChangeLoops(stack, {
     run: String(seed),
     clusterAuditLog: stack.facts.clusterAuditLog,
-    killsObjects: true,
+    killed: "all",
   });
   const run = new KillRun(stack, random, changes);
   try {

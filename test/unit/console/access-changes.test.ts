@@ -7,8 +7,8 @@ import type { StreamHandler } from "../../../console/src/api/stream.ts";
 import type { AccessRecordJson } from "../../../worker/api/schemas/live.ts";
 
 const FAILURE = { code: "network", message: "away" } as const;
-const ALL = { type: "requests", requests: [] };
-const OVER = { type: "over", ids: ["a"] };
+const ALL: AccessRecordJson = { type: "requests", requests: [] };
+const OVER = { type: "over" as const, ids: ["a"] };
 
 let isVisible = true;
 let seen: () => void = () => {};

@@ -1,8 +1,7 @@
 /** What readers of the stream of requests for access are told. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { LiveRecord } from "../../../contract/live-stream.ts";
-import type { OpenRequest } from "../../../durable/directory/open-access.ts";
-import { type Teller, ToldAccess } from "../../../durable/directory/tellers.ts";
+import { type OpenRequest, type Teller, ToldAccess } from "../../../durable/directory/tellers.ts";
 
 let open: OpenRequest[] = [];
 const list = vi.fn((now: number) => open.filter(({ until }) => now < until));
