@@ -1,6 +1,7 @@
 /** `kubectl-sallyport`: joins the program with its process. Runs on Node.js 20 and later. */
 import { homedir } from "node:os";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { maskOutput } from "../common/text.ts";
 import { runProgram } from "./program.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -14,6 +15,7 @@ const surroundings: Surroundings = {
   platform: process.platform,
   homeFolder: homedir(),
   now: Date.now,
+  sleep: (ms) => sleep(ms),
   isStdinTerminal: process.stdin.isTTY === true,
   isStdoutTerminal: process.stdout.isTTY === true,
   isStderrTerminal: process.stderr.isTTY === true,

@@ -5,6 +5,7 @@ export interface Surroundings {
   readonly homeFolder: string;
   /** Milliseconds since 1970 by this machine's clock. */
   readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
   readonly isStdinTerminal: boolean;
   readonly isStdoutTerminal: boolean;
   readonly isStderrTerminal: boolean;

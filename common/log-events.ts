@@ -89,7 +89,7 @@ export const LOG_EVENTS = {
       ...["verb", "api_group", "resource", "subresource", "namespace", "name"],
     ],
     meaning:
-      "A change, or a read that reaches a workload, was handed on together with its event, and the user's object did not accept the event within 10 s. " +
+      "A change, or a read that reaches a workload, was handed on together with its event, and the user's object did not accept the event, or not within 10 s. " +
       "The client got 503. The object may have accepted it later.",
     action:
       "Look for the row by its `id`. Without one, this line is all there is: compare with the cluster's own audit log.",

@@ -20,6 +20,9 @@ const MAX_ADDRESSES = 1_000;
 /** After so long without one, a request gets a response that says so, and the object forgets it. */
 export const MAX_OPEN_MS = 24 * 60 * 60_000;
 
+/** No try of a request is on its way for longer. The rates above bound how many requests that is. */
+const TRIES_ARRIVE_WITHIN_MS = 60_000;
+
 /** How often an object looks for such requests while it has any. */
 const LOOK_FOR_OPEN_MS = 60 * 60_000;
 
@@ -41,6 +44,8 @@ export class RequestLog {
   readonly #repeated = new RepeatedWrites();
   readonly #rates = new Map<Category, RateLimiter>();
   readonly #ratesOfAddresses = new Map<string, RateLimiter>();
+  /** Requests that were written lately, and when: their other tries may still be on their way. */
+  readonly #written = new Map<string, number>();
 
   constructor(audit: AuditLog, counted: CountedRequests) {
     this.#audit = audit;
@@ -100,7 +105,7 @@ export class RequestLog {
     const maxToday = factor * limits.maxChangesPerDay;
     const roomToday = maxToday - journal.changesOnDayOf(now);
     const { maxChangesPerMinute } = limits;
-    const isKnown = failedTries > 0 && journal.isOpenRequest(requestId);
+    const isKnown = this.#isKnown(requestId, failedTries);
     if (!isKnown && this.#isRepetition(request, Math.min(room, roomToday) > 0, now)) {
       if (isHandedOn) this.#allowances.release(isolate);
       const free = Math.min(room, roomToday);
@@ -115,6 +120,7 @@ export class RequestLog {
     if (!isKnown) {
       if (isHandedOn) this.#allowances.spend(isolate, now);
       this.#audit.appendRequest(requestId, { ...request, awaits_response: true }, true);
+      this.#noteWritten(requestId, now);
     }
     const left = Math.min(room, roomToday) - (isKnown ? 0 : 1);
     return ok({
@@ -154,7 +160,7 @@ export class RequestLog {
     const { requestId, request, isHandedOn, failedTries, limits } = fields;
     const { journal } = this.#audit;
     // Its answer names it by its id, so every try has the same: it is open until then.
-    if (isHandedOn && failedTries > 0 && journal.isOpenRequest(requestId)) return ok(EVENT);
+    if (isHandedOn && this.#isKnown(requestId, failedTries)) return ok(EVENT);
     // D1 may already have an earlier try. So this one is another row: two of one id would break the chain.
     const [id = requestId, ...earlierIds] = idsOfTries(requestId, isHandedOn ? 0 : failedTries);
     if (earlierIds.some((earlier) => journal.isQueued(earlier))) return ok(EVENT);
@@ -168,7 +174,24 @@ export class RequestLog {
     }
     const isReadOfRecording = request.category === "admin";
     this.#audit.appendRequest(id, { ...request, awaits_response: isHandedOn }, isReadOfRecording);
+    this.#noteWritten(id, now);
     return ok(EVENT);
+  }
+
+  /**
+   * Whether an earlier try of a request is written, or a later one that overtook it: it may be answered by now.
+   * What was on its way to an earlier life of the object never arrives.
+   */
+  #isKnown(requestId: string, failedTries: number): boolean {
+    return this.#written.has(requestId) || (failedTries > 0 && this.#audit.journal.isOpenRequest(requestId));
+  }
+
+  #noteWritten(requestId: string, now: number): void {
+    for (const [id, at] of this.#written) {
+      if (now - at < TRIES_ARRIVE_WITHIN_MS) break;
+      this.#written.delete(id);
+    }
+    this.#written.set(requestId, now);
   }
 
   /** Never only counted: a summary does not say whose recording was read. So it counts as a change. */

@@ -1,5 +1,4 @@
 /** `access` and `request`: one's own access for a while. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { flag, numberBetween, parsed, requiredText, text } from "../../command-line/options.ts";
 import {
   type AccessRequest,
@@ -76,7 +75,7 @@ async function waitForDecision(asked: AccessRequest, target: Target, surrounding
   let one = asked;
   const call = { method: "GET", path: `/-/approvals/${encodeURIComponent(asked.id)}` } as const;
   while (one.state === "pending") {
-    await sleep(ASK_EVERY_MS);
+    await surroundings.sleep(ASK_EVERY_MS);
     one = await callJson(target, call, parseAccessRequest);
     if (one.state !== "pending") tell(one, surroundings);
   }

@@ -135,6 +135,25 @@ describe("a change", () => {
     expect(await verdictOf(user)).toMatchObject({ events: 1, broken: [] });
   });
 
+  it.each([
+    ["before its answer", false],
+    ["after it", true],
+  ])("is written once where an earlier try of its record arrives last, %s", async (_, isAnswered) => {
+    const { user, stub, fieldsOf, respond, rows } = person();
+    const fields = fieldsOf({}, { isChange: true, isHandedOn: true });
+    const record = (failedTries: number) => callUserObject(stub(), "recordRequest", { ...fields, failedTries });
+    expect(await record(1)).toMatchObject({ ok: true, value: { as: "event" } });
+    if (isAnswered) await respond(fields.requestId, 200);
+    // The first one hung for 5 s, and calls by different stubs have no order.
+    expect(await record(0)).toMatchObject({ ok: true, value: { as: "event" } });
+    if (!isAnswered) await respond(fields.requestId, 200);
+    await eventually(async () => expect(await rows(1)).toMatchObject([{ id: fields.requestId, status: 200 }]));
+    const next = fieldsOf({}, { isChange: true, isHandedOn: true });
+    await callUserObject(stub(), "recordRequest", next);
+    await rows(2);
+    expect(await verdictOf(user)).toMatchObject({ events: 3, broken: [] });
+  });
+
   it("has one answer; another one, or one to an unknown change, is ignored", async () => {
     const { user, change, respond, rows } = person();
     const { id } = await change();

@@ -164,15 +164,15 @@ describe("addresses", () => {
 });
 
 describe("the record of an API request", () => {
-  test("that was handed on is tried until its object is back, and no other one for so long", async () => {
+  test("that must arrive is tried until its object is back, and no other one for so long", async () => {
     changeTimers(new Map([200, 400, 800, 1_600, 2_000].map((pause) => [pause, 1])));
     vi.spyOn(Math, "random").mockReturnValue(1);
     const away = Array.from({ length: 2 * MAX_FAILED_TRIES }, () => fail(platformError({ retryable: true })));
-    for (const isHandedOn of [true, false]) {
+    for (const mustArrive of [true, false]) {
       const { namespace } = namespaceOf([...away, succeed(ACCEPTED)]);
       const address = userObjectAddress(namespace, "alice@example.com", null);
-      const recorded = await recordRequest(namespace, address, { ...fields, isHandedOn }).accepted;
-      expect(recorded).toEqual(isHandedOn ? { ok: true, value: ACCEPTED } : UNAVAILABLE);
+      const recorded = await recordRequest(namespace, address, fields, { mustArrive }).accepted;
+      expect(recorded).toEqual(mustArrive ? { ok: true, value: ACCEPTED } : UNAVAILABLE);
     }
   });
 
@@ -189,7 +189,7 @@ describe("the record of an API request", () => {
     const address = userObjectAddress(namespace, "alice@example.com", null);
     const kept: Promise<unknown>[] = [];
     const outliving = { waitUntil: (work: Promise<unknown>) => void kept.push(work) };
-    const { accepted, arrived } = recordRequest(namespace, address, fields, outliving);
+    const { accepted, arrived } = recordRequest(namespace, address, fields, { outliving });
     expect(await accepted).toEqual(UNAVAILABLE);
     object.resolve({ ok: true, value: ACCEPTED });
     expect(await arrived).toEqual({ ok: true, value: ACCEPTED });

@@ -125,7 +125,8 @@ export class RequestJournal {
       isolate: this.#isolateId(),
       limits: this.#limits(),
     };
-    const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), fields, context).accepted;
+    const recorded = await recordRequest(env.USER_SESSIONS, addressOf(recording), fields, { outliving: context })
+      .accepted;
     // An answer that says "sign in" gives nothing away, and without it nobody's client would sign in again.
     if (recorded.ok || trace.user === undefined) return ok(response);
     discard(response);
@@ -145,14 +146,18 @@ export class RequestJournal {
       env.USER_SESSIONS,
       address,
       { ...how, request: described, isolate: this.#isolateId(), limits: this.#limits() },
-      // Nobody can call it back any more. One that was not handed on would only seem to have been.
-      isHandedOn ? context : undefined,
+      {
+        // One that was not handed on would only seem to have been.
+        outliving: isHandedOn ? context : undefined,
+        mustArrive: isHandedOn && isChange,
+        // An object that does not answer is asked before each change.
+        onFailedTry: () => isChange && this.#allowances.set(address.id.toString(), null, askedAt),
+      },
     );
     const accepted = sent.accepted.then((recorded) => {
       if (isChange) {
         const object = address.id.toString();
         if (isHandedOn) this.#allowances.arrived(object);
-        // An object that does not answer is asked before each change.
         this.#allowances.set(object, recorded.ok ? recorded.value.allowance : null, askedAt);
       }
       if (recorded.ok && trace.user !== undefined) this.#learn(trace.user, recorded.value.state, askedAt);

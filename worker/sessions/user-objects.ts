@@ -17,7 +17,7 @@ import type { UserObject } from "../../contract/user-object-binding.ts";
 import { readWatchAnswer, type WatchRequest, watchHeaders } from "../../contract/watch.ts";
 import { type Denial, denial } from "../denials.ts";
 import { type Failure, upstreamFailure } from "../failure.ts";
-import { callWithRetries, type FailedCall, FEW_RETRIES, PERSISTENT_RETRIES, type RetryLimits } from "./retry.ts";
+import { callPersistently, callWithRetries, type FailedCall } from "./retry.ts";
 
 type Namespace = DurableObjectNamespace<UserObject>;
 
@@ -65,7 +65,6 @@ export function sessionObjectAddress(namespace: Namespace, sessionId: string): U
  * ended and locks that are set or lifted stay so. The second answer may miss what the first run did, and a
  * lock may be in the audit log twice. Both are better than a command that was not carried out.
  *
- * @param limits how often, and after which failures
  * @returns the value, or the object's denial; `object_unavailable` if it cannot be reached
  */
 export async function invokeUserObject<M extends UserObjectMethod>(
@@ -73,9 +72,8 @@ export async function invokeUserObject<M extends UserObjectMethod>(
   address: UserObjectAddress,
   method: M,
   fields: UserObjectFields<M>,
-  limits: RetryLimits = FEW_RETRIES,
 ): Promise<Result<UserObjectValue<M>, Denial>> {
-  const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields), limits);
+  const called = await callWithRetries(() => callUserObject(connect(namespace, address), method, fields));
   return called.ok ? called.value : unavailableAfter(method, called.error);
 }
 
@@ -92,44 +90,57 @@ export interface SentRecord {
   readonly arrived: RecordAnswer;
 }
 
-/**
- * Writes an API request to its object's audit log. A repeated try says so: the object knows what it has.
- *
- * @param outliving the invocation, where the call must reach the object whoever still waits
- */
+export interface RecordOptions {
+  /** The invocation, where the call must reach an object that is slow, whoever still waits. */
+  readonly outliving?: Pick<ExecutionContext, "waitUntil"> | undefined;
+  /** It is called again for 20 s: it tells of what was done, and nobody can call that back. */
+  readonly mustArrive?: boolean;
+  /** Called after each try that failed. */
+  readonly onFailedTry?: () => void;
+}
+
+/** Writes an API request to its object's audit log. A repeated try says so: the object knows what it has. */
 export function recordRequest(
   namespace: Namespace,
   address: UserObjectAddress,
   fields: Omit<UserObjectFields<"recordRequest">, "failedTries">,
-  outliving?: Pick<ExecutionContext, "waitUntil">,
+  { outliving, mustArrive = false, onFailedTry = () => {} }: RecordOptions = {},
 ): SentRecord {
   let tries = 0;
-  const call = () => {
+  const call = async () => {
     const failedTries = Math.min(tries++, MAX_FAILED_TRIES);
-    return callUserObject(connect(namespace, address), "recordRequest", { ...fields, failedTries });
+    try {
+      return await callUserObject(connect(namespace, address), "recordRequest", { ...fields, failedTries });
+    } catch (error) {
+      onFailedTry();
+      throw error;
+    }
   };
-  // Nobody can call back what was handed on.
-  const calling = callWithRetries(call, fields.isHandedOn ? PERSISTENT_RETRIES : FEW_RETRIES);
-  const arrived = calling.then((called) =>
-    called.ok ? called.value : unavailableAfter("recordRequest", called.error),
-  );
+  const calling = mustArrive ? callPersistently(call) : callWithRetries(call);
+  let isGivenUp = false;
+  const fail = (failed: FailedCall) =>
+    isGivenUp ? err(OBJECT_UNAVAILABLE) : unavailableAfter("recordRequest", failed);
+  const arrived = calling.then((called) => (called.ok ? called.value : fail(called.error)));
   outliving?.waitUntil(arrived);
-  const accepted = withTimeout(arrived, RECORD_WITHIN_MS).catch((thrown: unknown) =>
-    unavailableAfter("recordRequest", { tries, thrown }),
-  );
+  const accepted = withTimeout(arrived, RECORD_WITHIN_MS).catch((thrown: unknown) => {
+    const answer = fail({ tries, thrown });
+    isGivenUp = true;
+    return answer;
+  });
   return { accepted, arrived };
 }
 
 /**
- * Writes the answer to a recorded change. A second answer to the same is ignored, so this may be repeated, and it
- * is: an object that stops before it has written it would know no answer.
+ * Writes the answer to a recorded change. A second answer to the same is ignored, so this may be repeated, and
+ * it is: an object that stops before it has written it would know no answer.
  */
-export function recordResponse(
+export async function recordResponse(
   namespace: Namespace,
   address: UserObjectAddress,
   fields: UserObjectFields<"recordResponse">,
 ): Promise<Result<null, Denial>> {
-  return invokeUserObject(namespace, address, "recordResponse", fields, PERSISTENT_RETRIES);
+  const called = await callPersistently(() => callUserObject(connect(namespace, address), "recordResponse", fields));
+  return called.ok ? called.value : unavailableAfter("recordResponse", called.error);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The verbs for access for a while: what they ask of a deployment, what they show, and how they end. */
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import {
   accessTable,
   describeRequest,
@@ -65,8 +65,6 @@ async function run(args: readonly string[], ...answers: (readonly [status: numbe
   const code = await runProgram([...args, ...target], { version: "0", verbs: VERBS }, surroundings);
   return { code, asked, printed: printed.join("\n"), noted: noted.join("\n") };
 }
-
-vi.mock("node:timers/promises", () => ({ setTimeout: async () => {} }));
 
 describe("request", () => {
   it("asks, and says who may approve and where", async () => {

@@ -13,6 +13,7 @@ export function surroundingsOf(
     platform: "linux",
     homeFolder: "/home/alice",
     now: () => 1_800_000_000_000,
+    sleep: async () => {},
     isStdinTerminal: false,
     isStdoutTerminal: false,
     isStderrTerminal: false,
