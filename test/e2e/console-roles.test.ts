@@ -67,7 +67,7 @@ describe.skipIf(withoutBrowser !== undefined)("an auditor", () => {
     await row.getByRole("button", { name: "End session" }).waitFor();
     await row.getByRole("link", { name: "Watch" }).click();
     // The list, which has a button of the same name, stays until the session's page is there.
-    await bob.page.getByRole("heading", { name: "Session", exact: true, level: 1 }).waitFor();
+    await bob.page.getByRole("table", { name: "Live sessions" }).waitFor({ state: "detached" });
     await carryOut(bob, "End session", { Reason: "done here" });
     expect(await terminal.exited).toBe(1);
     await bob.page.getByText("terminated", { exact: true }).first().waitFor();

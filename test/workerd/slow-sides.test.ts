@@ -16,9 +16,9 @@ import { directlyAs, someone, UPGRADE } from "./people.ts";
 import { Puppet } from "./puppet.ts";
 
 const MIB = 1024 * 1024;
-const IDLE_SECONDS = 2;
+const IDLE_SECONDS = 4;
 /** Longer than the idle limit and its clock's second. */
-const PAUSE_MS = 6_000;
+const PAUSE_MS = 10_000;
 const LIMITS: Limits = {
   ...{ maxSessionsPerUser: 3, idleTimeoutSeconds: IDLE_SECONDS, maxDurationSeconds: 600, stallTimeoutSeconds: 60 },
   ...{ maxBufferedStdinBytes: 256 * MIB, endWithToken: false },

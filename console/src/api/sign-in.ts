@@ -50,9 +50,11 @@ export class SignIns {
     const application = applicationOf(path);
     const { storage, now } = this.#browser;
     if (!this.#isLeaving) {
+      const begunAt = storage.getItem(keyOf(application));
+      // Since the last sign-in, none of its calls was answered: a stream that connects again says the same.
+      const isInVain = begunAt !== null && (!mayLeave || now() - Number(begunAt) < AGAIN_AFTER_MS);
+      if (isInVain) return Promise.resolve(err(notAdmitted(application)));
       if (!mayLeave) return Promise.resolve(err(signInOver(application)));
-      const last = Number(storage.getItem(keyOf(application)) ?? Number.NaN);
-      if (now() - last < AGAIN_AFTER_MS) return Promise.resolve(err(notAdmitted(application)));
       this.begin(application);
     }
     return new Promise(() => {});

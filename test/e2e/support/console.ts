@@ -86,8 +86,15 @@ export async function carryOut(
   title: string,
   fields: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await page.getByRole("button", { name: title, exact: true }).click();
   const dialog = page.getByRole("dialog");
+  // A click on a page that still moves may do nothing. Whoever sees that clicks again.
+  const appears = () =>
+    dialog.waitFor({ timeout: 5_000 }).then(
+      () => true,
+      () => false,
+    );
+  do await page.getByRole("button", { name: title, exact: true }).click();
+  while (!(await appears()));
   for (const [label, value] of Object.entries(fields)) await dialog.getByLabel(new RegExp(`^${label}`)).fill(value);
   await dialog.getByRole("button", { name: title, exact: true }).click();
   await dialog.waitFor({ state: "detached" });

@@ -65,6 +65,22 @@ describe("a call that Access answers with its sign-in", () => {
     expect(left).toHaveLength(2);
   });
 
+  it("that was in vain is told of as such by what runs by itself, too, however much later", async () => {
+    const { open, wait } = tab();
+    await settled(open().require(ADMIN));
+    const back = open();
+    const first = await settled(back.require(ADMIN));
+    expect(first).toMatchObject({ error: { message: expect.stringContaining("again, just after one") } });
+    expect(await settled(back.require(ADMIN, { mayLeave: false }))).toEqual(first);
+    wait(600_000);
+    expect(await settled(back.require(ADMIN, { mayLeave: false }))).toEqual(first);
+    // Once a call was answered, it is one that is over.
+    back.succeeded(ADMIN);
+    expect(await settled(back.require(ADMIN, { mayLeave: false }))).toMatchObject({
+      error: { message: expect.stringContaining("is over") },
+    });
+  });
+
   it("begins another sign-in once calls have been answered, or a while later", async () => {
     const { open, left, wait } = tab();
     await settled(open().require(ADMIN));
