@@ -179,8 +179,8 @@ export class RequestLog {
   }
 
   /**
-   * Whether an earlier try of a request is written, or a later one that overtook it: it may be answered by now.
-   * What was on its way to an earlier life of the object never arrives.
+   * Whether an earlier try of a request is written, or a later one that overtook it: it may be answered by
+   * now. What was on its way to an earlier life of the object never arrives.
    */
   #isKnown(requestId: string, failedTries: number): boolean {
     return this.#written.has(requestId) || (failedTries > 0 && this.#audit.journal.isOpenRequest(requestId));
