@@ -41,15 +41,8 @@ const lockSchema = z
   })
   .readonly();
 
-/**
- * @param since the version of the contract that last changed it. Where fields are optional, the version that
- *   the fields of a call are of
- */
-function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(
-  since: number | ((fields: z.output<Fields>) => number),
-  fields: Fields,
-  value: Value,
-) {
+/** @param since the version of the contract that last changed it */
+function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(since: number, fields: Fields, value: Value) {
   const failure = z.strictObject({
     ok: z.literal(false),
     error: z.strictObject({
@@ -59,8 +52,7 @@ function defineMethod<Fields extends z.ZodType, Value extends z.ZodType>(
     }),
   });
   const answer = z.discriminatedUnion("ok", [z.strictObject({ ok: z.literal(true), value }), failure]);
-  const versionOf = (sent: z.output<Fields>) => versionFor(typeof since === "number" ? since : since(sent));
-  return { fields, answer, isFrozen: false, versionOf };
+  return { fields, answer, isFrozen: false, version: versionFor(since) };
 }
 
 /** @param fields not strict, so that an edge of a later version may add to them */
@@ -275,8 +267,8 @@ export async function callUserObject<M extends UserObjectMethod>(
 ): Promise<UserObjectAnswer<M>> {
   const { answer } = METHODS[method];
   // TypeScript does not see that the method's own fields are what it takes.
-  const versionOf = METHODS[method].versionOf as (fields: UserObjectFields<M>) => number;
-  const called = await callVersioned(method, () => stub[method](withVersion(fields as object, versionOf(fields))));
+  const { version } = METHODS[method];
+  const called = await callVersioned(method, () => stub[method](withVersion(fields as object, version)));
   if (!called.ok) return called;
   const parsed = parseContract(answer, called.value);
   return parsed.ok ? (parsed.value as UserObjectAnswer<M>) : refuseMismatch(method, parsed.error.detail);

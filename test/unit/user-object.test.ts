@@ -122,8 +122,7 @@ function call<M extends UserObjectMethod>(object: UserObjectCalls, method: M) {
 }
 
 /** The version in which `call` asks. */
-const versionOf = (method: UserObjectMethod) =>
-  (METHODS[method].versionOf as (fields: object) => number)(CALLS[method].fields);
+const versionOf = (method: UserObjectMethod) => METHODS[method].version;
 
 const MISMATCH = {
   ok: false,

@@ -38,6 +38,8 @@ export function seesAll(caller: Caller): boolean {
 /** Which requests somebody may see. */
 export interface Sight {
   readonly maySee: (request: AccessRequest) => boolean;
+  /** What they see as an approver, an auditor or an administrator. That it is their own does not count. */
+  readonly oversees: (request: AccessRequest) => boolean;
   /** The same for whoever may see the same, beside their own. */
   readonly key: string;
 }
@@ -46,8 +48,10 @@ export interface Sight {
 export function sightOf(caller: Caller): Sight {
   const isForAll = seesAll(caller);
   const decidable = new Set(decidableGrants(caller).map(({ name }) => name));
+  const oversees = ({ grant }: AccessRequest) => isForAll || decidable.has(grant);
   return {
-    maySee: (request) => isOwnRequest(caller, request) || isForAll || decidable.has(request.grant),
+    maySee: (request) => isOwnRequest(caller, request) || oversees(request),
+    oversees,
     key: JSON.stringify([isForAll, ...decidable]),
   };
 }

@@ -32,6 +32,14 @@ import { sessionIdParams, userParams } from "./schemas/shared.ts";
 import { webhooks, webhooksTest } from "./schemas/webhooks.ts";
 import { whoami } from "./schemas/whoami.ts";
 
+/** Records as they come. */
+const STREAM = {
+  kind: "file",
+  contentType: STREAM_CONTENT_TYPES.lines,
+  alternative: STREAM_CONTENT_TYPES.events,
+  description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
+} as const;
+
 export const ROUTES = {
   getHealth: {
     method: "GET",
@@ -148,12 +156,7 @@ export const ROUTES = {
     access: "user",
     summary:
       "Tells which requests for access are pending or active, and then what changes: the caller's own, and those that they may decide about; for auditors and administrators all. Works while D1 does not answer.",
-    answer: {
-      kind: "file",
-      contentType: STREAM_CONTENT_TYPES.lines,
-      alternative: STREAM_CONTENT_TYPES.events,
-      description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
-    },
+    answer: STREAM,
     denials: ["directory_unavailable", "too_many_watchers"],
   },
   endOwnAccess: {
@@ -236,12 +239,7 @@ export const ROUTES = {
     access: "auditor",
     summary:
       "Tells what is live, and then what changes, for as long as its reader may and does read. Works while D1 does not answer.",
-    answer: {
-      kind: "file",
-      contentType: STREAM_CONTENT_TYPES.lines,
-      alternative: STREAM_CONTENT_TYPES.events,
-      description: "A JSON object per line, or with `Accept: text/event-stream` per event.",
-    },
+    answer: STREAM,
     denials: ["directory_unavailable", "too_many_watchers"],
   },
   getSession: {

@@ -126,9 +126,7 @@ async function find({ env }: ApiContext, id: string): Promise<Result<Found, Deni
 async function pendingFor(api: ApiContext): Promise<Result<AccessRequest[], Denial>> {
   const listed = await askDirectory(api.env.DIRECTORY, "listPendingAccess", {});
   if (!listed.ok) return listed;
-  const decidable = new Set(decidableGrants(api).map(({ name }) => name));
-  const isShown = seesAll(api) ? () => true : ({ grant }: AccessRequest) => decidable.has(grant);
-  return ok(listed.value.filter(isShown).sort((one, other) => one.requestedAt - other.requestedAt));
+  return ok(listed.value.filter(sightOf(api).oversees).sort((one, other) => one.requestedAt - other.requestedAt));
 }
 
 async function activeFor(api: ApiContext): Promise<Result<Decided, Denial>> {
