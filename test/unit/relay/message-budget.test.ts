@@ -1,21 +1,24 @@
 import { expect, it } from "vitest";
 import { MessageBudget } from "../../../durable/relay/message-budget.ts";
 
-/** A runtime whose timers ring when the test says so. */
+/** A runtime whose clock and timers go on when the test says so. */
 function runtime() {
   const pauses: Promise<void>[] = [];
   const sleepers: (() => void)[] = [];
-  let timers = 0;
+  let [timers, now] = [0, 1_800_000_000_000];
   const sleep = () => {
     timers++;
     return new Promise<void>((resolve) => sleepers.push(resolve));
   };
-  const clock = { now: () => 0, sleep };
-  const budget = new MessageBudget((until) => pauses.push(until()), clock);
+  const budget = new MessageBudget((until) => pauses.push(until()), { now: () => now, sleep });
   return {
     budget,
     pauses,
+    /** Those of the pauses included. */
     timers: () => timers,
+    pass(ms: number) {
+      now += ms;
+    },
     async lookAround() {
       for (const wake of sleepers.splice(0)) wake();
       for (let turn = 0; turn < 5; turn++) await Promise.resolve();
@@ -26,7 +29,7 @@ function runtime() {
   };
 }
 
-it("pauses the input after every 128 messages while the runtime looks at no timer", async () => {
+it("pauses the input after every 128 messages while the clock stands still", async () => {
   const { count, pauses, lookAround } = runtime();
   count(127);
   expect(pauses).toHaveLength(0);
@@ -55,23 +58,73 @@ it.each([
   expect(pauses).toHaveLength(1);
 });
 
-it("never pauses for messages between which the runtime looks around", async () => {
-  const { budget, count, pauses, lookAround } = runtime();
-  for (let burst = 0; burst < 100; burst++) {
-    count(100);
-    expect(budget.isBusy).toBe(true);
-    await lookAround();
-    expect(budget.isBusy).toBe(false);
+it.each([0.04, 0.1, 0.3])("pauses for a flood whose messages take %s ms each while the clock goes on", (ms) => {
+  const { count, pass, pauses } = runtime();
+  for (let message = 0; message < 1_280; message++) {
+    count(1);
+    pass(ms);
   }
-  expect(pauses).toHaveLength(0);
+  expect(pauses).toHaveLength(10);
 });
 
-it("takes nobody who types for a flood, and needs a timer for every eighth key only", async () => {
-  const { budget, count, timers, lookAround } = runtime();
-  for (let key = 0; key < 100; key++) {
+it.each([
+  ["0.4 ms", 0.4],
+  ["1 ms", 1],
+])("pauses for a flood whose messages take %s each while no timer rings, within 0.2 s", (_, ms) => {
+  const { count, pass, pauses, timers } = runtime();
+  for (let message = 0; message < 2_000 / ms; message++) {
+    count(1);
+    pass(ms);
+  }
+  // One timer while there was time to ring, and one for each pause.
+  expect(pauses.length).toBeGreaterThanOrEqual(9);
+  expect(timers()).toBe(pauses.length + 1);
+});
+
+it("never pauses for somebody as fast while timers ring, and asks for one in 0.2 s at most", async () => {
+  const { budget, count, pass, pauses, timers, lookAround } = runtime();
+  for (let key = 0; key < 10_000; key++) {
     count(1);
     expect(budget.isBusy).toBe(false);
+    pass(0.4);
     await lookAround();
   }
-  expect(timers()).toBe(12);
+  expect(pauses).toHaveLength(0);
+  expect(timers()).toBeLessThanOrEqual((10_000 * 0.4) / 160);
+});
+
+it("needs no timer for anybody who types more slowly, whatever they paste now and then", async () => {
+  const { budget, count, pass, pauses, timers } = runtime();
+  for (let second = 0; second < 100; second++) {
+    for (let key = 0; key < 500; key++) {
+      count(1);
+      expect(budget.isBusy).toBe(false);
+      pass(2);
+    }
+    count(100);
+    pass(80);
+  }
+  expect([pauses.length, timers()]).toEqual([0, 0]);
+});
+
+it("says that messages come faster than anybody types, until they do not", () => {
+  const { budget, count, pass } = runtime();
+  count(16);
+  expect(budget.isBusy).toBe(false);
+  count(1);
+  expect(budget.isBusy).toBe(true);
+  pass(3);
+  expect(budget.isBusy).toBe(false);
+  count(20);
+  expect(budget.isBusy).toBe(true);
+});
+
+it("goes on where the system's clock is set back", () => {
+  const { count, pass, pauses } = runtime();
+  count(127);
+  pass(-3_600_000);
+  count(127);
+  expect(pauses).toHaveLength(0);
+  count(1);
+  expect(pauses).toHaveLength(1);
 });
