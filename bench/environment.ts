@@ -23,7 +23,10 @@ export interface Environment {
 }
 
 /** Starts everything that the chosen variants need. Nothing is left running if it throws. */
-export async function startEnvironment(command: BenchCommand, signal: AbortSignal): Promise<Environment> {
+export async function startEnvironment(
+  command: Pick<BenchCommand, "cluster" | "variants">,
+  signal: AbortSignal,
+): Promise<Environment> {
   const cleanups = new Cleanups();
   try {
     const home = mkdtempSync(join(tmpdir(), "sallyport-bench-"));
@@ -50,7 +53,11 @@ interface StartedCluster {
   readonly upstream: string;
 }
 
-async function startCluster({ cluster }: BenchCommand, home: string, cleanups: Cleanups): Promise<StartedCluster> {
+async function startCluster(
+  { cluster }: Pick<BenchCommand, "cluster">,
+  home: string,
+  cleanups: Cleanups,
+): Promise<StartedCluster> {
   const keep = (server: Server) => {
     cleanups.add(() => server.stop());
     return server.url;

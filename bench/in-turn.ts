@@ -1,29 +1,40 @@
 /**
- * `node bench/in-turn.ts BASE OTHER`: what an API request, or an exec, pays at OTHER more than at BASE.
+ * `node bench/in-turn.ts BASE OTHER ...`: what an API request, an exec or a keystroke pays at each OTHER more
+ * than at BASE.
  *
- * Both are asked in turn, request by request, so that a machine whose speed drifts cannot tell them apart.
- * For differences of one percent, which the scenarios of `npm run bench` are too coarse for.
+ * All are asked in turn, request by request, so that a machine whose speed drifts cannot tell them apart. For
+ * differences of one percent, which the scenarios of `npm run bench` are too coarse for.
  */
 import { Agent, request } from "node:http";
 import { parseArgs } from "node:util";
-import { median } from "../tools/statistics.ts";
-import { openExec } from "./scenarios/exec-socket.ts";
-import { medianInterval } from "./statistics.ts";
+import type { WebSocket } from "ws";
+import { median, percentile } from "../tools/statistics.ts";
+import { type Environment, startEnvironment } from "./environment.ts";
+import { typeInto } from "./scenarios/echo.ts";
+import { hangUp, openExec } from "./scenarios/exec-socket.ts";
+import { medianInterval, ratioInterval, rotate } from "./statistics.ts";
+import { WORKERS } from "./variants.ts";
 
-const USAGE = `Usage: node bench/in-turn.ts [options] BASE OTHER
+const WORKER_NAMES = WORKERS.map(({ name }) => name);
+const KEYS_OF_A_TURN = 50;
+const USAGE = `Usage: node bench/in-turn.ts [options] BASE OTHER ...
 
-Sends the same request to two addresses in turn, and compares the times of each pair. The addresses are of two stacks,
-e.g. of two commits, each started with "npm start -- --upstream URL" in front of the same cluster.
+Sends the same request to several addresses in turn, and compares the times of each turn. An address is that of a
+running stack, e.g. of another commit, started with "npm start -- --upstream URL" in front of the same cluster; or one
+of ${WORKER_NAMES.join(", ")}, which is started for this.
 
   --path PATH    what is read. Default: /api/v1/namespaces/demo/pods/shell
   --change       PATCH a label instead, of the ConfigMap "in-turn" of namespace demo, which is made first. Raise
-                 "maxChangesPerMinute" and "maxChangesPerDay" of both
+                 "maxChangesPerMinute" and "maxChangesPerDay" of running stacks
   --exec         run "true" in the pod "shell" of namespace demo instead, from the request to the end of its connection
-  --pairs N      Default: 5000. As many more as a tenth of them come first and do not count
+  --echo         type into "cat" there instead, ${KEYS_OF_A_TURN} keys a turn, in sessions that stay open
+  --turns N      Default: 5000; of keystrokes 200. As many more as a tenth of them come first and do not count
+  --kubeconfig F the cluster behind what is started. Default: the embedded one
   --help         this text
 `;
 
 interface Target {
+  readonly name: string;
   readonly address: string;
   readonly agent: Agent;
 }
@@ -34,12 +45,15 @@ interface Sent {
   readonly body?: object;
 }
 
+interface Measure {
+  /** @returns the times of a turn, ms */
+  readonly take: (target: Target) => Promise<number[]>;
+  readonly end?: () => Promise<unknown>;
+}
+
 const CONFIG_MAPS = "/api/v1/namespaces/demo/configmaps";
 const CONFIG_MAP = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "in-turn" } };
-
-function changeOf(count: number): Sent {
-  return { method: "PATCH", path: `${CONFIG_MAPS}/in-turn`, body: { metadata: { labels: { count: String(count) } } } };
-}
+const SETTING = { namespace: "demo", pod: "shell", signal: new AbortController().signal };
 
 process.exit(await main());
 
@@ -49,49 +63,109 @@ async function main(): Promise<number> {
     path: { type: "string", default: "/api/v1/namespaces/demo/pods/shell" },
     change: { type: "boolean", default: false },
     exec: { type: "boolean", default: false },
-    pairs: { type: "string", default: "5000" },
+    echo: { type: "boolean", default: false },
+    turns: { type: "string" },
+    kubeconfig: { type: "string" },
     help: { type: "boolean", default: false },
   } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  const pairs = Number(values.pairs);
-  if (values.help || positionals.length !== 2 || !Number.isInteger(pairs) || pairs < 10) {
+  const turns = Number(values.turns ?? (values.echo ? 200 : 5000));
+  if (values.help || positionals.length < 2 || !Number.isInteger(turns) || turns < 10) {
     process.stderr.write(USAGE);
     return values.help ? 0 : 2;
   }
-  const [base, other] = positionals.map((address) => ({
-    address,
-    agent: new Agent({ keepAlive: true, maxSockets: 1 }),
-  })) as [Target, Target];
-  const sent = values.change ? changeOf : () => ({ method: "GET", path: values.path });
-  const measure = values.exec ? timeOfExec : (target: Target, count: number) => timeOf(target, sent(count));
-  if (values.change) await timeOf(base, { method: "POST", path: CONFIG_MAPS, body: CONFIG_MAP });
-  const times: { base: number; other: number }[] = [];
-  const warmUps = Math.ceil(pairs / 10);
-  for (let count = 0; count < warmUps + pairs; count++) {
-    // Neither is always the first: the second finds the machine's caches as the first left them.
-    const isBaseFirst = count % 2 === 0;
-    const first = await measure(isBaseFirst ? base : other, 2 * count);
-    const second = await measure(isBaseFirst ? other : base, 2 * count + 1);
-    if (count >= warmUps) times.push(isBaseFirst ? { base: first, other: second } : { base: second, other: first });
+  const environment = await startNamed(positionals, values.kubeconfig);
+  try {
+    const targets = positionals.map((name) => targetOf(name, environment));
+    const measure = await measureOf(values, targets);
+    const times = await measureInTurn(targets, turns, measure);
+    await measure.end?.();
+    for (const { agent } of targets) agent.destroy();
+    report(targets, times);
+    return 0;
+  } finally {
+    await environment?.stop();
   }
-  for (const { agent } of [base, other]) agent.destroy();
-  const ratio = medianInterval(times.map((pair) => pair.other / pair.base));
-  const difference = medianInterval(times.map((pair) => pair.other - pair.base));
-  process.stdout.write(
-    `p50: base ${median(times.map((pair) => pair.base)).toFixed(3)} ms, ` +
-      `other ${median(times.map((pair) => pair.other)).toFixed(3)} ms, ${pairs} pairs\n` +
-      `ratio of a pair, median: ${ratio.median.toFixed(4)} (95 %: ${ratio.low.toFixed(4)} to ${ratio.high.toFixed(4)})\n` +
-      `difference of a pair, median: ${difference.median.toFixed(4)} ms ` +
-      `(95 %: ${difference.low.toFixed(4)} to ${difference.high.toFixed(4)})\n`,
-  );
-  return 0;
+}
+
+async function startNamed(given: readonly string[], kubeconfig: string | undefined): Promise<Environment | undefined> {
+  const variants = given.filter((name) => WORKER_NAMES.includes(name));
+  if (variants.length === 0) return undefined;
+  const cluster = kubeconfig === undefined ? undefined : { kubeconfig, context: undefined };
+  return await startEnvironment({ variants, cluster }, SETTING.signal);
+}
+
+function targetOf(given: string, environment: Environment | undefined): Target {
+  const address = environment?.variants.find(({ name }) => name === given)?.url ?? given;
+  return { name: given, address, agent: new Agent({ keepAlive: true, maxSockets: 1 }) };
+}
+
+async function measureOf(
+  { path, change, exec, echo }: { path: string; change: boolean; exec: boolean; echo: boolean },
+  targets: readonly Target[],
+): Promise<Measure> {
+  if (exec) return { take: async (target) => [await timeOfExec(target)] };
+  if (echo) return await typing(targets);
+  if (!change) return { take: async (target) => [await timeOf(target, { method: "GET", path })] };
+  await timeOf(targets[0] as Target, { method: "POST", path: CONFIG_MAPS, body: CONFIG_MAP });
+  let count = 0;
+  const take = async (target: Target) => {
+    const body = { metadata: { labels: { count: String(count++) } } };
+    return [await timeOf(target, { method: "PATCH", path: `${CONFIG_MAPS}/in-turn`, body })];
+  };
+  return { take };
+}
+
+/** @returns of each turn each target's times */
+async function measureInTurn(targets: readonly Target[], turns: number, measure: Measure): Promise<number[][][]> {
+  const times: number[][][] = [];
+  const warmUps = Math.ceil(turns / 10);
+  for (let turn = 0; turn < warmUps + turns; turn++) {
+    const ofTurn: number[][] = targets.map(() => []);
+    // None is always the first: the others find the machine's caches as it left them.
+    for (const target of rotate(targets, turn)) ofTurn[targets.indexOf(target)] = await measure.take(target);
+    if (turn >= warmUps) times.push(ofTurn);
+  }
+  return times;
+}
+
+function report(targets: readonly Target[], times: readonly number[][][]): void {
+  const of = (index: number) => times.map((turn) => turn[index] as number[]);
+  const base = of(0);
+  for (const [index, { name }] of targets.entries()) {
+    const own = of(index);
+    const figures = [0.5, 0.9, 0.99].map((part) => `p${part * 100} ${percentile(own.flat(), part).toFixed(3)} ms`);
+    process.stdout.write(`${name}: ${figures.join(", ")}; ${own.flat().length} times\n`);
+    if (index === 0) continue;
+    const ofTurns = own.map((turn, at) => [median(turn), median(base[at] as number[])] as const);
+    const show = (what: string, { median: middle, low, high }: ReturnType<typeof medianInterval>, unit = "") =>
+      process.stdout.write(
+        `  ${what}: ${middle.toFixed(4)}${unit} (95 %: ${low.toFixed(4)} to ${high.toFixed(4)}${unit})\n`,
+      );
+    show("ratio of a turn, median", medianInterval(ofTurns.map(([one, other]) => one / other)));
+    show("difference of a turn, median", medianInterval(ofTurns.map(([one, other]) => one - other)), " ms");
+    for (const part of [0.9, 0.99]) show(`ratio of p${part * 100}`, ratioInterval(own, base, part));
+  }
+}
+
+/** Opens a session at each target, and types in it. */
+async function typing(targets: readonly Target[]): Promise<Measure> {
+  const sockets = new Map<Target, WebSocket>();
+  for (const target of targets) sockets.set(target, await openExec(variantOf(target), SETTING, ["cat"]));
+  return {
+    take: (target) => typeInto(sockets.get(target) as WebSocket, KEYS_OF_A_TURN),
+    end: () => Promise.all([...sockets.values()].map(hangUp)),
+  };
+}
+
+function variantOf({ name, address }: Target) {
+  return { name, url: address, headers: {} };
 }
 
 /** @returns ms until the command's connection is closed, which kubectl waits for */
-async function timeOfExec({ address }: Target): Promise<number> {
+async function timeOfExec(target: Target): Promise<number> {
   const startedAt = performance.now();
-  const setting = { namespace: "demo", pod: "shell", signal: new AbortController().signal };
-  const socket = await openExec({ name: address, url: address, headers: {} }, setting, ["true"]);
+  const socket = await openExec(variantOf(target), SETTING, ["true"]);
   await new Promise((closed) => socket.once("close", closed));
   return performance.now() - startedAt;
 }

@@ -1,4 +1,5 @@
 /** The benchmark's statistics. Pure. */
+import { Random } from "../tools/random.ts";
 import { median, percentile } from "../tools/statistics.ts";
 
 export interface Summary {
@@ -54,6 +55,35 @@ export function medianInterval(samples: readonly number[]): MedianInterval {
     low: at(Math.floor(sorted.length / 2 - half)),
     high: at(Math.ceil(sorted.length / 2 + half)),
   };
+}
+
+const RESAMPLES = 200;
+
+/**
+ * The ratio of a percentile of two sets of samples that were taken in turn, with its 95 % confidence interval:
+ * a bootstrap over the turns, since the samples of one are from the same moment of the machine.
+ *
+ * @param samples of each turn
+ * @param base of the same turns
+ * @param share of `percentile`
+ */
+export function ratioInterval(
+  samples: readonly (readonly number[])[],
+  base: readonly (readonly number[])[],
+  share: number,
+): MedianInterval {
+  const ratioOf = (turns: readonly number[]) => {
+    const at = (all: readonly (readonly number[])[]) =>
+      percentile(
+        turns.flatMap((turn) => all[turn] ?? []),
+        share,
+      );
+    return at(samples) / at(base);
+  };
+  const turns = samples.map((_, turn) => turn);
+  const random = new Random(1);
+  const resampled = Array.from({ length: RESAMPLES }, () => ratioOf(turns.map(() => random.below(turns.length))));
+  return { median: ratioOf(turns), low: percentile(resampled, 0.025), high: percentile(resampled, 0.975) };
 }
 
 /** Rotates a list, so that no variant is always the first. */

@@ -49,16 +49,24 @@ export const echoBesideStalled: Scenario = {
 
 async function typeKeys(variant: Variant, setting: Setting): Promise<{ p50: number; p99: number }> {
   const socket = await openExec(variant, setting, ["cat"]);
-  const samples: number[] = [];
   try {
-    for (let count = 0; count < FIRST_KEYS + KEYS; count++) {
-      const elapsed = await roundTrip(socket);
-      if (count >= FIRST_KEYS) samples.push(elapsed);
-    }
+    await typeInto(socket, FIRST_KEYS);
+    const samples = await typeInto(socket, KEYS);
+    return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99) };
   } finally {
     await hangUp(socket);
   }
-  return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99) };
+}
+
+/**
+ * Types into a session of `cat`, each key once the one before was echoed.
+ *
+ * @returns ms until each was
+ */
+export async function typeInto(socket: WebSocket, keys: number): Promise<number[]> {
+  const samples: number[] = [];
+  while (samples.length < keys) samples.push(await roundTrip(socket));
+  return samples;
 }
 
 const KEY = Buffer.from([STDIN, 0x78]);

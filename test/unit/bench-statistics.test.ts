@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { added, compare, medianInterval, rotate, summarize } from "../../bench/statistics.ts";
+import { added, compare, medianInterval, ratioInterval, rotate, summarize } from "../../bench/statistics.ts";
+import { Random } from "../../tools/random.ts";
 import { median, percentile, slope } from "../../tools/statistics.ts";
 
 describe("a median", () => {
@@ -49,6 +50,39 @@ describe("the interval of a median", () => {
   test("of few samples is all of them", () => {
     expect(medianInterval([3, 1, 2])).toEqual({ median: 2, low: 1, high: 3 });
     expect(medianInterval([]).low).toBeNaN();
+  });
+});
+
+describe("the interval of a ratio of percentiles", () => {
+  const random = new Random(7);
+  /** Each turn has its own speed, which both share. */
+  const inTurn = (factor: number) => {
+    const [base, samples]: [number[][], number[][]] = [[], []];
+    for (let turn = 0; turn < 40; turn++) {
+      const speed = 1 + random.next();
+      base.push(Array.from({ length: 10 }, () => speed * random.logNormal(1, 0.5)));
+      samples.push(Array.from({ length: 10 }, () => factor * speed * random.logNormal(1, 0.5)));
+    }
+    return { base, samples };
+  };
+
+  test.each([0.5, 0.9, 0.99])("has the true ratio of p%d in most measurements", (share) => {
+    let hits = 0;
+    for (let trial = 0; trial < 20; trial++) {
+      const { base, samples } = inTurn(1.3);
+      const { low, high } = ratioInterval(samples, base, share);
+      if (low <= 1.3 && 1.3 <= high) hits++;
+    }
+    expect(hits).toBeGreaterThan(15);
+  });
+
+  test("is one value where nothing varies", () => {
+    const same = [
+      [2, 2],
+      [2, 2],
+    ];
+    expect(ratioInterval(same, same, 0.99)).toEqual({ median: 1, low: 1, high: 1 });
+    expect(ratioInterval([[3]], [[2]], 0.5)).toEqual({ median: 1.5, low: 1.5, high: 1.5 });
   });
 });
 
