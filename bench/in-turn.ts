@@ -6,14 +6,18 @@
  * differences of one percent, which the scenarios of `npm run bench` are too coarse for.
  */
 import { Agent, request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { WebSocket } from "ws";
+
+import { Cleanups } from "../dev/stack/cleanups.ts";
 import { median, percentile } from "../tools/statistics.ts";
-import { type Environment, startEnvironment } from "./environment.ts";
-import { typeInto } from "./scenarios/echo.ts";
+import { startEnvironment } from "./environment.ts";
+import { STALLING_MS, typeInto } from "./scenarios/echo.ts";
 import { hangUp, openExec } from "./scenarios/exec-socket.ts";
+import { openStalled } from "./scenarios/stalled.ts";
 import { medianInterval, ratioInterval, rotate } from "./statistics.ts";
-import { WORKERS } from "./variants.ts";
+import { startWorker, WORKERS } from "./variants.ts";
 
 const WORKER_NAMES = WORKERS.map(({ name }) => name);
 const KEYS_OF_A_TURN = 50;
@@ -22,12 +26,15 @@ const USAGE = `Usage: node bench/in-turn.ts [options] BASE OTHER ...
 Sends the same request to several addresses in turn, and compares the times of each turn. An address is that of a
 running stack, e.g. of another commit, started with "npm start -- --upstream URL" in front of the same cluster; or one
 of ${WORKER_NAMES.join(", ")}, which is started for this.
+The same name twice starts two.
 
   --path PATH    what is read. Default: /api/v1/namespaces/demo/pods/shell
   --change       PATCH a label instead, of the ConfigMap "in-turn" of namespace demo, which is made first. Raise
                  "maxChangesPerMinute" and "maxChangesPerDay" of running stacks
   --exec         run "true" in the pod "shell" of namespace demo instead, from the request to the end of its connection
   --echo         type into "cat" there instead, ${KEYS_OF_A_TURN} keys a turn, in sessions that stay open
+  --beside-stalled
+                 the same, and at the last of the addresses a reader of the same user has stalled
   --turns N      Default: 5000; of keystrokes 200. As many more as a tenth of them come first and do not count
   --kubeconfig F the cluster behind what is started. Default: the embedded one
   --help         this text
@@ -64,48 +71,69 @@ async function main(): Promise<number> {
     change: { type: "boolean", default: false },
     exec: { type: "boolean", default: false },
     echo: { type: "boolean", default: false },
+    "beside-stalled": { type: "boolean", default: false },
     turns: { type: "string" },
     kubeconfig: { type: "string" },
     help: { type: "boolean", default: false },
   } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  const turns = Number(values.turns ?? (values.echo ? 200 : 5000));
+  const besideStalled = values["beside-stalled"];
+  const echo = values.echo || besideStalled;
+  const turns = Number(values.turns ?? (echo ? 200 : 5000));
   if (values.help || positionals.length < 2 || !Number.isInteger(turns) || turns < 10) {
     process.stderr.write(USAGE);
     return values.help ? 0 : 2;
   }
-  const environment = await startNamed(positionals, values.kubeconfig);
+  const cleanups = new Cleanups();
   try {
-    const targets = positionals.map((name) => targetOf(name, environment));
-    const measure = await measureOf(values, targets);
+    const targets = await startTargets(positionals, values.kubeconfig, cleanups);
+    const measure = echo ? await typing(targets) : await measureOf(values, targets);
+    if (besideStalled) await stallAt(targets.at(-1) as Target, cleanups);
     const times = await measureInTurn(targets, turns, measure);
     await measure.end?.();
-    for (const { agent } of targets) agent.destroy();
     report(targets, times);
     return 0;
   } finally {
-    await environment?.stop();
+    await cleanups.run();
   }
 }
 
-async function startNamed(given: readonly string[], kubeconfig: string | undefined): Promise<Environment | undefined> {
-  const variants = given.filter((name) => WORKER_NAMES.includes(name));
-  if (variants.length === 0) return undefined;
+async function startTargets(
+  given: readonly string[],
+  kubeconfig: string | undefined,
+  cleanups: Cleanups,
+): Promise<Target[]> {
   const cluster = kubeconfig === undefined ? undefined : { kubeconfig, context: undefined };
-  return await startEnvironment({ variants, cluster }, SETTING.signal);
+  const needsCluster = given.some((name) => WORKER_NAMES.includes(name));
+  const environment = needsCluster ? await startEnvironment({ variants: [], cluster }, SETTING.signal) : undefined;
+  if (environment) cleanups.add(() => environment.stop());
+  const targets: Target[] = [];
+  for (const name of given) {
+    const worker = WORKERS.find((candidate) => candidate.name === name);
+    let address = name;
+    if (worker && environment) {
+      const { stack, variant } = await startWorker(worker, environment.upstream, environment.home, SETTING.signal);
+      cleanups.add(() => stack.stop());
+      address = variant.url;
+    }
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    cleanups.add(() => agent.destroy());
+    targets.push({ name, address, agent });
+  }
+  return targets;
 }
 
-function targetOf(given: string, environment: Environment | undefined): Target {
-  const address = environment?.variants.find(({ name }) => name === given)?.url ?? given;
-  return { name: given, address, agent: new Agent({ keepAlive: true, maxSockets: 1 }) };
+async function stallAt(target: Target, cleanups: Cleanups): Promise<void> {
+  const stalled = await openStalled(variantOf(target), SETTING);
+  cleanups.add(() => stalled.terminate());
+  await delay(STALLING_MS);
 }
 
 async function measureOf(
-  { path, change, exec, echo }: { path: string; change: boolean; exec: boolean; echo: boolean },
+  { path, change, exec }: { path: string; change: boolean; exec: boolean },
   targets: readonly Target[],
 ): Promise<Measure> {
   if (exec) return { take: async (target) => [await timeOfExec(target)] };
-  if (echo) return await typing(targets);
   if (!change) return { take: async (target) => [await timeOf(target, { method: "GET", path })] };
   await timeOf(targets[0] as Target, { method: "POST", path: CONFIG_MAPS, body: CONFIG_MAP });
   let count = 0;

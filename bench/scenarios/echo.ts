@@ -10,7 +10,7 @@ import { openStalled } from "./stalled.ts";
 const FIRST_KEYS = 50;
 const KEYS = 500;
 /** Until the stalled session's buffers are full, on the way from the cluster to the client. */
-const STALLING_MS = 3_000;
+export const STALLING_MS = 3_000;
 
 export const echo: Scenario = {
   name: "echo",
