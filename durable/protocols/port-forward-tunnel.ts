@@ -33,6 +33,9 @@ export const MAX_WORK_PER_CHUNK: SpdyWork = {
   headerPairs: 4 * 1024,
 };
 
+/** What else costs parsing, in frames. A request of kubectl's is about as much as forty. */
+const COST_IN_FRAMES = { deflateBlock: 16, inflatedByte: 1 / 16, headerPair: 4 };
+
 /**
  * What kubectl sends, and what the kubelet skips. It blocks on HEADERS of a client, and with it every fifth
  * stream.
@@ -102,7 +105,10 @@ export class PortForwardTunnelObserver implements Observer {
   }
 
   get parsedFrames(): number {
-    return this.#isUnreadable ? 0 : this.#client.work.frames;
+    if (this.#isUnreadable) return 0;
+    const { frames, deflateBlocks, inflatedBytes, headerPairs } = this.#client.work;
+    const { deflateBlock, inflatedByte, headerPair } = COST_IN_FRAMES;
+    return frames + deflateBlocks * deflateBlock + inflatedBytes * inflatedByte + headerPairs * headerPair;
   }
 
   fromClient(chunk: Chunk): Observation {

@@ -16,7 +16,7 @@ export interface ClientInputParts {
   readonly heldByAll: HeldBytes;
   /** @returns whether the message may pass on */
   readonly observe: (chunk: Chunk) => boolean;
-  /** How many frames of a protocol inside the last observed chunk were parsed one by one. */
+  /** What it took to parse a protocol inside the last observed chunk, in frames. */
   readonly parsedFrames: () => number;
   /** Given whole messages, and the payload of large ones in parts. Absent where nothing is recorded. */
   readonly record: ((chunk: Chunk) => void) | undefined;
@@ -65,6 +65,11 @@ export class ClientInput {
       this.#parts.onFailure(error);
     }
     this.#budget.count(Math.min(length, PIECE_BYTES), this.#parts.parsedFrames());
+  }
+
+  /** The cluster has sent something. */
+  answered(): void {
+    this.#budget.answered();
   }
 
   /** Sends what waits to be merged. */

@@ -241,6 +241,7 @@ export class Relay implements LegReceiver {
     if (!this.#isOpen) return;
     this.#liveness.heard(this.#parts.clock.now(), this.#parts.leg.sentBytes);
     this.#counts.bytes_out += part.bytes.length;
+    this.#input.answered();
     if (part.isLast) this.#counts.messages_out++;
     this.#decoder.push(part);
     this.#isWithinMessage = !part.isLast;

@@ -438,6 +438,33 @@ describe("a client that tries to fill the audit log or the memory", () => {
     );
   });
 
+  test("says what it took to parse, header blocks included, and a usual request is less than half a message", () => {
+    const parsed = (count: number, headers: SpdyHeaders = []) => {
+      const { observer } = observe();
+      const frames = Array.from({ length: count }, (_, n) => synStream(2 * n + 1, headers));
+      observer.fromClient(bytesOf(frames, new HeaderBlockWriter()));
+      return observer.observer.parsedFrames;
+    };
+    // Each has two blocks of DEFLATE, which take as long as 16 frames each.
+    expect(parsed(1)).toBeGreaterThan(32);
+    expect(parsed(100)).toBeGreaterThan(3_200);
+    // As many as 128 frames take as long as a message.
+    expect(
+      parsed(1, [
+        ["port", "8080"],
+        ["requestid", "0"],
+        ["streamtype", "data"],
+      ]),
+    ).toBeLessThan(64);
+    expect(
+      parsed(
+        1,
+        Array.from({ length: 60 }, (_, n) => [`h${n}`, "x".repeat(10)]),
+      ),
+    ).toBeGreaterThan(240);
+    expect(observe().observer.observer.parsedFrames).toBe(0);
+  });
+
   test("with a huge header ends the session", () => {
     const t = tunnel();
     t.fromClient(open(1, "data", 80));
