@@ -18,7 +18,7 @@ export type Observation = "use" | "idle" | { readonly violation: string };
 export interface Observer {
   fromClient(chunk: Chunk): Observation;
   fromUpstream(chunk: Chunk): Observation;
-  /** What it took to parse the client's last chunk, in frames. Absent where a chunk's size alone says what it costs. */
+  /** What it took to parse the client's last chunk, in frames. Absent where its size alone tells. */
   readonly parsedFrames?: number;
   /**
    * What the cluster said about the session's end, once it has. Cheap enough to be asked after every chunk.

@@ -21,8 +21,8 @@ const python = findPython();
 if ("missing" in python) console.info(`SKIP python3-kubernetes: ${python.missing}`);
 
 /**
- * What a kubectl before 1.34 prints about a message that it reads before it knows its streams: the cluster
- * begins with empty ones. https://github.com/kubernetes/client-go/commit/2f016580ef9a7d4d7cf0688acd844fe7150cd95d
+ * What a kubectl before 1.34 (client-go 2f016580) prints about a message that it reads before it knows its
+ * streams: the cluster begins with empty ones.
  */
 const UNKNOWN_STREAM = /^E\d{4} .*Unknown stream id \d, discarding message\n/gm;
 
