@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import type { WebSocket } from "ws";
 
 import { Cleanups } from "../dev/stack/cleanups.ts";
+import { onStopRequest } from "../dev/stack/signals.ts";
 import { median, percentile } from "../tools/statistics.ts";
 import { startEnvironment } from "./environment.ts";
 import { STALLING_MS, typeInto } from "./scenarios/echo.ts";
@@ -60,7 +61,8 @@ interface Measure {
 
 const CONFIG_MAPS = "/api/v1/namespaces/demo/configmaps";
 const CONFIG_MAP = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "in-turn" } };
-const SETTING = { namespace: "demo", pod: "shell", signal: new AbortController().signal };
+const STOP_REQUEST = new AbortController();
+const SETTING = { namespace: "demo", pod: "shell", signal: STOP_REQUEST.signal };
 
 process.exit(await main());
 
@@ -80,10 +82,12 @@ async function main(): Promise<number> {
   const besideStalled = values["beside-stalled"];
   const echo = values.echo || besideStalled;
   const turns = Number(values.turns ?? (echo ? 200 : 5000));
-  if (values.help || positionals.length < 2 || !Number.isInteger(turns) || turns < 10) {
+  const areKnown = positionals.every((given) => WORKER_NAMES.includes(given) || URL.parse(given)?.protocol === "http:");
+  if (values.help || positionals.length < 2 || !areKnown || !Number.isInteger(turns) || turns < 10) {
     process.stderr.write(USAGE);
     return values.help ? 0 : 2;
   }
+  onStopRequest({ stop: () => STOP_REQUEST.abort(), force: () => process.exit(130) });
   const cleanups = new Cleanups();
   try {
     const targets = await startTargets(positionals, values.kubeconfig, cleanups);
@@ -93,6 +97,9 @@ async function main(): Promise<number> {
     await measure.end?.();
     report(targets, times);
     return 0;
+  } catch (error) {
+    if (SETTING.signal.aborted) return 130;
+    throw error;
   } finally {
     await cleanups.run();
   }
@@ -149,6 +156,7 @@ async function measureInTurn(targets: readonly Target[], turns: number, measure:
   const times: number[][][] = [];
   const warmUps = Math.ceil(turns / 10);
   for (let turn = 0; turn < warmUps + turns; turn++) {
+    SETTING.signal.throwIfAborted();
     const ofTurn: number[][] = targets.map(() => []);
     // None is always the first: the others find the machine's caches as it left them.
     for (const target of rotate(targets, turn)) ofTurn[targets.indexOf(target)] = await measure.take(target);

@@ -136,11 +136,11 @@ class SilentLeg implements UpstreamLeg {
 }
 
 describe("a flood from the cluster", () => {
-  it("of tiny messages is interrupted after 1,024 of them, where the cluster cannot be told to wait", () => {
+  it("of tiny messages is interrupted after 1,280 of them, where the cluster cannot be told to wait", () => {
     const { cluster, pauses } = session();
-    for (let count = 0; count < 1_023; count++) cluster.message(STDOUT, 1);
+    for (let count = 0; count < 1_279; count++) cluster.message(STDOUT, 1);
     expect(pauses).toHaveLength(0);
-    for (let count = 0; count < 1_024 * 9 + 1; count++) cluster.message(STDOUT, 1);
+    for (let count = 0; count < 1_280 * 9 + 1; count++) cluster.message(STDOUT, 1);
     expect(pauses).toHaveLength(10);
   });
 
