@@ -9,7 +9,6 @@ import { Agent, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { WebSocket } from "ws";
-
 import { Cleanups } from "../dev/stack/cleanups.ts";
 import { onStopRequest } from "../dev/stack/signals.ts";
 import { median, percentile } from "../tools/statistics.ts";

@@ -33,7 +33,7 @@ export const MAX_WORK_PER_CHUNK: SpdyWork = {
   headerPairs: 4 * 1024,
 };
 
-/** What else costs parsing, in frames. A request of kubectl's is about as much as forty. */
+/** What else costs parsing, in frames. A stream that kubectl opens costs less than 64. */
 const COST_IN_FRAMES = { deflateBlock: 16, inflatedByte: 1 / 16, headerPair: 4 };
 
 /**

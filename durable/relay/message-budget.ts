@@ -8,7 +8,10 @@ import type { Clock, PauseInput } from "./brake.ts";
  * keystroke, so it is not asked for more often.
  */
 const MUCH_WORK = 128;
-/** How much more work there may be before it rings. */
+/**
+ * How much more work there may be before it rings. A larger burst may be paused although the runtime looks
+ * around before and after it.
+ */
 const WORK_WHILE_ASKED = 32;
 /** kubectl and the API server send as much in one. So a budget of bulk is 5 MiB, in messages of any size. */
 const BYTES_OF_A_MESSAGE = 32 * 1024;

@@ -75,7 +75,7 @@ it("pauses for each side of a session by its own messages: of a cluster's tiny o
   expect(pauses).toHaveLength(1);
 });
 
-it("never pauses for messages between which the runtime looks around, however many they are", async () => {
+it("never pauses for bursts of 30 messages between which the runtime looks around, however many they are", async () => {
   const { count, pauses, timers, lookAround } = runtime();
   for (let burst = 0; burst < 1_000; burst++) {
     count(30);
